@@ -1,0 +1,1 @@
+"""Runs plain synchronous FMZ strategy scripts anywhere."""

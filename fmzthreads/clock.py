@@ -1,0 +1,322 @@
+"""Time, and everything that waits for it.
+
+A ``Clock`` tells the time and waits. All waiting in fmzthreads rests on three small pieces:
+
+- ``Waker``: a one-shot alarm that one thread sleeps on and any thread may set off.
+- ``Signal``: a flag that wakes the wakers registered with it when it is set (the end of a call, data on a stream, a stop).
+- ``Clock.wait(signals, timeout_s)``: sleeps until one of several signals is set, the time is up, or the clock's stop is set.
+
+Nothing polls: an idle wait costs no CPU, and a stop cuts any wait short at once. Seconds are floats throughout.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
+
+from .errors import InputError, StopRequested
+
+__all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
+
+# threading.Lock.acquire refuses timeouts beyond this (about 292 years on 64-bit systems, 49 days on some others).
+_LONGEST_S = min(threading.TIMEOUT_MAX, 4_000_000.0)
+
+
+class Waker:
+    """A one-shot alarm: one thread sleeps on it, any thread may set it off, any number of times, before or after."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        # Held while asleep. Releasing it wakes the sleeper; it costs half of what an Event does.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wake(self) -> None:
+        """Sets the alarm off; again has no effect."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # already set off; a waker rings once
+
+    def sleep(self, timeout_s: float | None = None) -> bool:
+        """Sleeps until the alarm is set off.
+
+        Args:
+            timeout_s: The longest to sleep, in seconds; None for ever; 0 or less only looks.
+
+        Returns:
+            Whether it was set off.
+        """
+        if timeout_s is None:
+            return self._lock.acquire()
+        if timeout_s <= 0:
+            return self._lock.acquire(False)
+        return self._lock.acquire(timeout=min(timeout_s, _LONGEST_S))
+
+
+class Signal:
+    """A flag that, once set, stays set until cleared, and wakes whoever waits for it."""
+
+    __slots__ = ("_callbacks", "_lock", "_set")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _callbacks, and that no callback is added after set() has taken them
+        self._set = False
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._set
+
+    def set(self) -> None:
+        """Sets it and calls the callbacks, in this thread; again has no effect."""
+        with self._lock:
+            self._set = True
+            if not self._callbacks:
+                return
+            callbacks = list(self._callbacks.values())
+            self._callbacks.clear()
+        for callback in callbacks:
+            callback()
+
+    def clear(self) -> None:
+        """Makes it unset again."""
+        self._set = False
+
+    def add(self, callback: Callable[[], None]) -> int:
+        """Has ``callback`` called once when the signal is set; at once when it is set already.
+
+        Args:
+            callback: Called without arguments, from the thread that sets the signal; it must be short and must not raise.
+
+        Returns:
+            A token for ``remove``.
+        """
+        token = id(callback)
+        with self._lock:
+            if not self._set:
+                while token in self._callbacks:
+                    token += 1
+                self._callbacks[token] = callback
+                return token
+        callback()
+        return 0
+
+    def remove(self, token: int) -> None:
+        """Forgets a callback; a token that is not (or no longer) known is ignored."""
+        with self._lock:
+            self._callbacks.pop(token, None)
+
+
+class Stop(Signal):
+    """The signal that a strategy is to stop, with the reason."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+
+    def request(self, reason: str = "stop requested") -> None:
+        """Sets the stop; the first reason stays."""
+        if not self.is_set():
+            self.reason = reason
+        self.set()
+
+    def check(self) -> None:
+        """Raises if a stop was requested.
+
+        Raises:
+            StopRequested: A stop was requested.
+        """
+        if self.is_set():
+            raise StopRequested(self.reason or "stop requested")
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """What tells the time and waits. Wall and manual clocks (and a backtest's) answer the same calls."""
+
+    stop: Stop
+
+    def now(self) -> float:
+        """The time of day, in seconds since the epoch (UTC)."""
+
+    def now_ns(self) -> int:
+        """The time of day, in nanoseconds since the epoch (UTC)."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back; what deadlines are measured with."""
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps; raises StopRequested when the stop is set meanwhile (or before)."""
+
+    def wait(self, signals: Iterable[Signal], timeout_s: float | None = None) -> bool:
+        """Waits until one of the signals is set; False when the time is up first; raises StopRequested on a stop."""
+
+
+def _wait(stop: Stop, signals: Iterable[Signal], sleep: Callable[[Waker], bool]) -> bool:
+    """Registers one waker with every signal and with the stop, sleeps on it, and takes it back."""
+    signals = tuple(signals)
+    stop.check()
+    if any(signal.is_set() for signal in signals):
+        return True
+    waker = Waker()
+    tokens = [(signal, signal.add(waker.wake)) for signal in (*signals, stop)]
+    try:
+        sleep(waker)
+    finally:
+        for signal, token in tokens:
+            signal.remove(token)
+    if any(signal.is_set() for signal in signals):
+        return True
+    stop.check()
+    return False
+
+
+class WallClock:
+    """Real time."""
+
+    def __init__(self, stop: Stop | None = None) -> None:
+        self.stop = stop if stop is not None else Stop()
+
+    def now(self) -> float:
+        """The time of day, in seconds since the epoch (UTC)."""
+        return time.time()
+
+    def now_ns(self) -> int:
+        """The time of day, in nanoseconds since the epoch (UTC)."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Seconds of the system's monotonic clock."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps for real.
+
+        Args:
+            seconds: How long; 0 or less lets other threads run and returns.
+
+        Raises:
+            StopRequested: The stop is or was set.
+        """
+        if seconds <= 0:
+            self.stop.check()
+            time.sleep(0)
+            return
+        self.wait((), seconds)
+
+    def wait(self, signals: Iterable[Signal], timeout_s: float | None = None) -> bool:
+        """Waits until one of the signals is set.
+
+        Args:
+            signals: What to wait for; none at all makes it a sleep.
+            timeout_s: The longest to wait, in seconds; None for ever; 0 or less only looks.
+
+        Returns:
+            Whether one of the signals is set.
+
+        Raises:
+            StopRequested: The stop is or was set.
+        """
+        return _wait(self.stop, signals, lambda waker: waker.sleep(timeout_s))
+
+
+class ManualClock:
+    """A clock that is turned by hand, for tests: ``sleep`` and ``wait`` end when ``advance`` has gone far enough.
+
+    Args:
+        start: The time of day to begin with, in seconds since the epoch.
+        stop: The stop that cuts waits short; a new one when None.
+    """
+
+    def __init__(self, start: float = 0.0, stop: Stop | None = None) -> None:
+        self.stop = stop if stop is not None else Stop()
+        self._lock = threading.Condition()  # guards the fields below
+        self._now_ns = round(start * 1e9)
+        self._start_ns = self._now_ns
+        self._sleepers: list[tuple[int, int, Waker]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        """The time of day, in seconds since the epoch (UTC)."""
+        return self._now_ns / 1e9
+
+    def now_ns(self) -> int:
+        """The time of day, in nanoseconds since the epoch (UTC)."""
+        return self._now_ns
+
+    def monotonic(self) -> float:
+        """Seconds that the clock was advanced since it was made."""
+        return (self._now_ns - self._start_ns) / 1e9
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps until the clock has been advanced that far.
+
+        Raises:
+            StopRequested: The stop is or was set.
+        """
+        if seconds <= 0:
+            self.stop.check()
+            return
+        self.wait((), seconds)
+
+    def wait(self, signals: Iterable[Signal], timeout_s: float | None = None) -> bool:
+        """Waits until one of the signals is set, or the clock has been advanced by ``timeout_s``.
+
+        Raises:
+            StopRequested: The stop is or was set.
+        """
+        return _wait(self.stop, signals, lambda waker: self._sleep(waker, timeout_s))
+
+    def _sleep(self, waker: Waker, timeout_s: float | None) -> bool:
+        if timeout_s is None:
+            return waker.sleep()
+        if timeout_s <= 0:
+            return waker.sleep(0)
+        with self._lock:
+            self._count += 1
+            entry = (self._now_ns + round(timeout_s * 1e9), self._count, waker)
+            heapq.heappush(self._sleepers, entry)
+            self._lock.notify_all()
+        try:
+            return waker.sleep()
+        finally:
+            with self._lock:
+                if entry in self._sleepers:
+                    self._sleepers.remove(entry)
+                    heapq.heapify(self._sleepers)
+
+    def advance(self, seconds: float) -> None:
+        """Turns the clock on and wakes every sleeper whose time has come.
+
+        Raises:
+            InputError: ``seconds`` is negative.
+        """
+        if seconds < 0:
+            raise InputError(f"a clock cannot be turned back: advance({seconds!r}), expected 0 or more seconds")
+        with self._lock:
+            self._now_ns += round(seconds * 1e9)
+            due = []
+            while self._sleepers and self._sleepers[0][0] <= self._now_ns:
+                due.append(heapq.heappop(self._sleepers)[2])
+        for waker in due:
+            waker.wake()
+
+    def wait_for_sleepers(self, count: int = 1, timeout_s: float = 10.0) -> bool:
+        """Blocks, in real time, until so many threads sleep on this clock with a time-out.
+
+        Args:
+            count: How many sleepers to wait for.
+            timeout_s: The longest to wait, in real seconds.
+
+        Returns:
+            Whether they are there.
+        """
+        with self._lock:
+            return self._lock.wait_for(lambda: len(self._sleepers) >= count, timeout_s)

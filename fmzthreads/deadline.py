@@ -1,0 +1,65 @@
+"""One time-out carried through many steps."""
+
+from __future__ import annotations
+
+import math
+
+from .clock import Clock
+from .errors import InputError, TimedOut
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """A moment by which all of several steps must be done.
+
+    Args:
+        clock: The clock that measures it.
+        timeout_s: Seconds from now; None for no limit.
+
+    Raises:
+        InputError: ``timeout_s`` is not a number.
+    """
+
+    __slots__ = ("_at", "_clock", "timeout_s")
+
+    def __init__(self, clock: Clock, timeout_s: float | None = None) -> None:
+        if timeout_s is not None and math.isnan(timeout_s):
+            raise InputError("a time-out must be a number of seconds or None, got nan")
+        self._clock = clock
+        self.timeout_s = timeout_s
+        self._at = None if timeout_s is None else clock.monotonic() + timeout_s
+
+    @classmethod
+    def after_ms(cls, clock: Clock, timeout_ms: float | None) -> Deadline:
+        """A deadline from FMZ's milliseconds; None for no limit."""
+        return cls(clock, None if timeout_ms is None else timeout_ms / 1000)
+
+    def remaining(self) -> float | None:
+        """Seconds left, never below 0; None without a limit."""
+        return None if self._at is None else max(0.0, self._at - self._clock.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is up."""
+        return self._at is not None and self._clock.monotonic() >= self._at
+
+    def sooner(self, timeout_s: float | None) -> float | None:
+        """The smaller of what is left and ``timeout_s``; None when neither limits."""
+        left = self.remaining()
+        if left is None:
+            return timeout_s
+        return left if timeout_s is None else min(left, timeout_s)
+
+    def check(self, doing: str, *, request: str = "") -> None:
+        """Raises when the time is up.
+
+        Args:
+            doing: What was being done, for the message, such as ``"reading the reply"``.
+            request: The request, for the error.
+
+        Raises:
+            TimedOut: The time is up.
+        """
+        if self.expired:
+            raise TimedOut(f"timed out after {self.timeout_s:g} s while {doing}", request=request)

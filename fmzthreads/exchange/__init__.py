@@ -1,0 +1,1 @@
+"""FMZ's exchange object, and the port that every exchange adapter fills."""

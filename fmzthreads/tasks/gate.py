@@ -1,0 +1,104 @@
+"""A gate: several prepared calls held just before they write their requests, and released together.
+
+A call that runs under a gate does everything that it can beforehand (checks its arguments, builds and signs the body, opens the
+connection) and then calls ``pass_gate()`` right before it writes. The HTTP room does so; a call that never reaches that point (it failed
+earlier, or needs no network) is counted out by ``Gate.leave``, so that it never holds up the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..clock import Waker
+
+__all__ = ["Gate", "gated", "is_gated", "pass_gate"]
+
+
+class Gate:
+    """Holds ``parties`` threads until each has arrived or left.
+
+    Args:
+        parties: How many calls the gate waits for.
+        timeout_s: The longest that an arrived call is held, in seconds, in case another never arrives; None for ever.
+    """
+
+    def __init__(self, parties: int, timeout_s: float | None = None) -> None:
+        self._lock = threading.Lock()  # guards _missing, _held and _open
+        self._missing = parties
+        self._held: list[Waker] = []
+        self._open = parties <= 0
+        self._timeout_s = timeout_s
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the calls have been released."""
+        return self._open
+
+    def arrive(self) -> bool:
+        """Waits for the others; the last to arrive releases all.
+
+        Returns:
+            False when the wait ended by the time-out.
+        """
+        waker: Waker | None = None
+        with self._lock:
+            if self._open:
+                return True
+            self._missing -= 1
+            if self._missing > 0:
+                waker = Waker()
+                self._held.append(waker)
+        if waker is None:
+            self.open()
+            return True
+        return waker.sleep(self._timeout_s)
+
+    def leave(self) -> None:
+        """Counts out a call that will not arrive."""
+        with self._lock:
+            self._missing -= 1
+            ready = self._missing <= 0 and not self._open
+        if ready:
+            self.open()
+
+    def open(self) -> None:
+        """Releases all that are held, and lets later ones pass."""
+        with self._lock:
+            self._open = True
+            held, self._held = self._held, []
+        for waker in held:
+            waker.wake()
+
+
+class _Here(threading.local):
+    gate: Gate | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def gated(gate: Gate) -> Iterator[None]:
+    """Runs a call under a gate, in this thread; a call that ends without having passed it is counted out."""
+    _here.gate = gate
+    try:
+        yield
+    finally:
+        if _here.gate is gate:
+            _here.gate = None
+            gate.leave()
+
+
+def is_gated() -> bool:
+    """Whether the call of this thread has a gate before it (so that its connection should be opened first)."""
+    return _here.gate is not None
+
+
+def pass_gate() -> None:
+    """Called right before a request is written: waits at the gate of this thread's call, if it has one, once."""
+    gate = _here.gate
+    if gate is not None:
+        _here.gate = None
+        gate.arrive()
