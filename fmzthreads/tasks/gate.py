@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from ..clock import Waker
 
-__all__ = ["Gate", "gated", "is_gated", "pass_gate"]
+__all__ = ["Gate", "gated", "is_gated", "pass_gate", "ungated"]
 
 
 class Gate:
@@ -102,3 +102,16 @@ def pass_gate() -> None:
     if gate is not None:
         _here.gate = None
         gate.arrive()
+
+
+@contextmanager
+def ungated() -> Iterator[None]:
+    """Sets the gate of this thread's call aside for requests that only prepare it (trading rules, the venue's time).
+
+    Such a request must neither use up the gate, nor be held at it: calls that share one answer would wait for each other for ever.
+    """
+    gate, _here.gate = _here.gate, None
+    try:
+        yield
+    finally:
+        _here.gate = gate
