@@ -1,0 +1,260 @@
+"""Orders that are never repeated blindly: what was meant, what became of it, and how an unknown outcome is settled.
+
+An order is sent once, under a client order id made for that one intent. When no reply says what became of it, the venue is asked by that
+id, a bounded number of times: the order is found, or the venue says after its settling time that it has none, or it stays unknown,
+which is an error of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from typing import Literal
+
+import attrs
+
+from ..clock import Clock
+from ..deadline import Deadline
+from ..errors import (
+    AuthenticationFailed,
+    BadReply,
+    ConnectionLost,
+    DuplicateOrder,
+    FmzError,
+    NotSupported,
+    OperationFailed,
+    OrderNotFound,
+    OutcomeUnknown,
+    StopRequested,
+    TimedOut,
+)
+from .venue import OrderIntent, Venue
+
+__all__ = ["Fate", "IntentLog", "IntentRecord", "LookupPlan", "new_client_order_id", "place_once", "settle"]
+
+Fate = Literal["sending", "placed", "refused", "absent", "unknown"]
+"""``sending``: under way. ``placed``: the venue has it. ``refused``: an error said that it was not taken. ``absent``: nothing was heard,
+and the venue then said that it has none. ``unknown``: nobody can say."""
+
+
+def new_client_order_id() -> str:
+    """An id for one intent: 32 letters and digits, which is what every venue known to us takes (OKX is the strictest)."""
+    return "fz" + uuid.uuid4().hex[:30]
+
+
+@attrs.frozen(kw_only=True)
+class IntentRecord:
+    """One intent and what became of it.
+
+    Attributes:
+        intent: What was meant.
+        fate: What became of it.
+        order_id: The venue's id once it is known; else empty.
+        detail: The error's text, if there was one.
+        made_at: When it was made, in seconds since the epoch.
+        settled_at: When its fate was last written, in seconds since the epoch; 0 before.
+    """
+
+    intent: OrderIntent
+    fate: Fate = "sending"
+    order_id: str = ""
+    detail: str = ""
+    made_at: float = 0.0
+    settled_at: float = 0.0
+
+
+class IntentLog:
+    """Keeps intents and their fate; thread-safe.
+
+    Args:
+        clock: Tells the time.
+        keep: How many settled intents are kept; those under way and those unknown are always kept.
+    """
+
+    def __init__(self, clock: Clock, keep: int = 1000) -> None:
+        self._clock = clock
+        self._keep = keep
+        self._lock = threading.Lock()  # guards both maps
+        self._open: dict[str, IntentRecord] = {}
+        self._settled: OrderedDict[str, IntentRecord] = OrderedDict()
+
+    def begin(self, intent: OrderIntent) -> IntentRecord:
+        """Writes down an intent that is about to be sent.
+
+        Raises:
+            DuplicateOrder: An intent with this client order id is under way or unknown.
+        """
+        record = IntentRecord(intent=intent, made_at=self._clock.now())
+        key = intent.client_order_id
+        with self._lock:
+            if key in self._open:
+                raise DuplicateOrder(f"an order with client order id {key!r} is under way or its outcome is unknown")
+            self._settled.pop(key, None)
+            self._open[key] = record
+        return record
+
+    def end(self, client_order_id: str, fate: Fate, *, order_id: str = "", detail: str = "") -> IntentRecord | None:
+        """Writes down what became of an intent; None when there is no such intent under way or unknown."""
+        with self._lock:
+            record = self._open.get(client_order_id)
+            if record is None:
+                return None
+            record = attrs.evolve(record, fate=fate, order_id=order_id, detail=detail, settled_at=self._clock.now())
+            if fate in {"sending", "unknown"}:
+                self._open[client_order_id] = record
+                return record
+            del self._open[client_order_id]
+            self._settled[client_order_id] = record
+            while len(self._settled) > self._keep:
+                self._settled.popitem(last=False)
+            return record
+
+    def get(self, client_order_id: str) -> IntentRecord | None:
+        """One intent, or None when it is not (or no longer) kept."""
+        with self._lock:
+            return self._open.get(client_order_id) or self._settled.get(client_order_id)
+
+    def unknown(self) -> list[IntentRecord]:
+        """The intents whose outcome is unknown, oldest first."""
+        with self._lock:
+            return [record for record in self._open.values() if record.fate == "unknown"]
+
+    def all(self) -> list[IntentRecord]:
+        """All intents that are kept: the settled ones, oldest first, then those under way or unknown."""
+        with self._lock:
+            return [*self._settled.values(), *self._open.values()]
+
+
+@attrs.frozen(kw_only=True)
+class LookupPlan:
+    """How an unknown outcome is settled.
+
+    Attributes:
+        attempts: How often the venue is asked at the most.
+        first_pause_s: Seconds before the second question; the pause doubles each time.
+        longest_pause_s: The longest pause between two questions, in seconds.
+        timeout_s: Seconds after which no further question is asked.
+        settling_s: Seconds after the loss during which "no such order" is not believed, because the order may still be on its way
+            within the venue. A venue's own ``settling_s`` goes before it.
+    """
+
+    attempts: int = 8
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 2.0
+    timeout_s: float = 15.0
+    settling_s: float = 2.0
+
+
+def place_once(
+    venue: Venue, intent: OrderIntent, log: IntentLog, clock: Clock, plan: LookupPlan, *, own_client_id: bool = True
+) -> str:
+    """Sends an order once and finds out what became of it.
+
+    Args:
+        venue: Where.
+        intent: What; its client order id must not have been used before.
+        log: Where the intent and its fate are written.
+        clock: Waits and measures.
+        plan: How an unknown outcome is settled.
+        own_client_id: Whether the client order id was made for this intent, so that "duplicate" can only mean that it arrived. False
+            when the user chose it.
+
+    Returns:
+        The order's id.
+
+    Raises:
+        OperationFailed: The venue does not have it: it may be sent again, as a new intent.
+        VenueRejected: The venue refused it.
+        OutcomeUnknown: Nobody can say; it stays in the log as unknown.
+        StopRequested: The strategy is stopped meanwhile; the log says unknown.
+    """
+    log.begin(intent)
+    key = intent.client_order_id
+    fate: Fate = "unknown"  # also what stays when anything unforeseen ends the call after the order may have left
+    detail = "the call was interrupted"
+    order_id = ""
+    try:
+        try:
+            order_id = venue.place(intent)
+        except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply, DuplicateOrder) as error:
+            detail = str(error)
+            if isinstance(error, DuplicateOrder) and not own_client_id:
+                fate = "refused"
+                raise
+            # A reply that came but cannot be read says as little as none.
+            order_id = settle(venue, intent, clock, plan, error)
+        fate, detail = "placed", ""
+        return order_id
+    except (OutcomeUnknown, StopRequested):
+        raise
+    except OrderNeverArrived as error:
+        fate, detail = "absent", str(error)
+        raise
+    except FmzError as error:
+        fate, detail = "refused", str(error)
+        raise
+    finally:
+        log.end(key, fate, order_id=order_id, detail=detail)
+
+
+class OrderNeverArrived(OperationFailed):
+    """No reply came, and the venue then said that it has no such order."""
+
+
+def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, cause: FmzError) -> str:
+    """Asks a venue what became of an order whose reply is missing.
+
+    Args:
+        venue: Where it was sent.
+        intent: What was sent.
+        clock: Waits and measures.
+        plan: How often and how long to ask.
+        cause: Why the outcome is not known.
+
+    Returns:
+        The order's id: it arrived.
+
+    Raises:
+        OperationFailed: It did not arrive.
+        OutcomeUnknown: No answer within the plan.
+        StopRequested: The strategy is stopped meanwhile.
+    """
+    key = intent.client_order_id
+    settling_s = float(getattr(venue, "settling_s", plan.settling_s))
+    settling = Deadline(clock, settling_s)
+    deadline = Deadline(clock, max(plan.timeout_s, settling_s + 0.01))
+    pause_s = plan.first_pause_s
+    last: FmzError = cause
+    attempt = 0
+    while attempt < plan.attempts:
+        settled = settling.expired  # before the question: an answer that was formed earlier proves nothing
+        attempt += 1
+        try:
+            return venue.order_by_client_id(intent.symbol, key).Id
+        except StopRequested:
+            raise
+        except OrderNotFound as error:
+            last = error
+            if settled:
+                raise OrderNeverArrived(
+                    f"the order did not arrive: {cause}; asked after {settling_s:g} s, the venue has no order {key}"
+                ) from cause
+        except (NotSupported, AuthenticationFailed) as error:
+            last = error
+            break
+        except FmzError as error:
+            last = error
+        if deadline.expired or attempt == plan.attempts:
+            break
+        # The last question waits until the venue has settled (and a moment more), or its answer could not be believed.
+        wait_s = pause_s if attempt < plan.attempts - 1 else max(pause_s, (settling.remaining() or 0.0) + 0.001)
+        clock.sleep(deadline.sooner(wait_s) or 0.0)
+        pause_s = min(pause_s * 2, plan.longest_pause_s)
+    raise OutcomeUnknown(
+        f"an order was sent and its outcome is unknown: {cause}; asked {attempt} times by its client order id {key}, last: {last}",
+        client_order_id=key,
+        request=cause.request,
+        code=cause.code,
+        status=cause.status,
+    ) from cause
