@@ -61,12 +61,15 @@ class Waker:
 class Signal:
     """A flag that, once set, stays set until cleared, and wakes whoever waits for it."""
 
-    __slots__ = ("_callbacks", "_lock", "_set")
+    __slots__ = ("_callbacks", "_lock", "_set", "_token")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _callbacks, and that no callback is added after set() has taken them
         self._set = False
         self._callbacks: dict[int, Callable[[], None]] = {}
+        # Counted, not id(callback): an id comes back once its callback is freed, and a waiter that was woken and removes its old token
+        # would then remove the callback of another that has come since.
+        self._token = 0
 
     def is_set(self) -> bool:
         """Whether it is set."""
@@ -94,15 +97,13 @@ class Signal:
             callback: Called without arguments, from the thread that sets the signal; it must be short and must not raise.
 
         Returns:
-            A token for ``remove``.
+            A token for ``remove``; 0 when it was called at once.
         """
-        token = id(callback)
         with self._lock:
             if not self._set:
-                while token in self._callbacks:
-                    token += 1
-                self._callbacks[token] = callback
-                return token
+                self._token += 1
+                self._callbacks[self._token] = callback
+                return self._token
         callback()
         return 0
 
