@@ -1,0 +1,212 @@
+"""What is traded, its steps and limits, and the exact integers that money is counted in.
+
+Inside the exchange a price is a number of ticks, a quantity a number of lots, and an amount of an asset a number of *units* of
+10**-16. Decimals appear only at the edge; floats never.
+"""
+
+from __future__ import annotations
+
+import decimal
+from decimal import Decimal
+
+import attrs
+
+from ...errors import InputError
+from .reasons import Reason, Rejected
+
+__all__ = ["DIGITS", "RATE", "UNIT", "Instrument", "binance_spot", "from_units", "okx_spot", "to_units"]
+
+DIGITS = 16
+"""Decimal places of a unit: enough for price times quantity of any instrument here, so that no product is ever rounded."""
+
+UNIT = 10**DIGITS
+"""Units in one whole coin."""
+
+RATE = 10**10
+"""Fee rates are counted in this fraction of one."""
+
+# Sums and products at the edge must never be rounded by the caller's decimal context (28 digits by default).
+_EXACT = decimal.Context(prec=80, traps=[decimal.InvalidOperation])
+
+
+def to_units(value: Decimal) -> int:
+    """An amount in units.
+
+    Raises:
+        InputError: It is not a finite number, or has more than 16 decimal places or 40 digits before the point.
+    """
+    if not isinstance(value, Decimal) or not value.is_finite() or value.adjusted() > 40:
+        raise InputError(f"an amount must be a finite Decimal below 1e40, not {value!r}")
+    units = int(value.scaleb(DIGITS, _EXACT))
+    if _EXACT.compare(Decimal(units).scaleb(-DIGITS, _EXACT), value):
+        raise InputError(f"{value!s} has more than {DIGITS} decimal places")
+    return units
+
+
+def from_units(units: int) -> Decimal:
+    """The exact amount of so many units, without trailing zeros and never in exponent form when printed with ``f``."""
+    whole, rest = divmod(units, UNIT)
+    return Decimal(whole) if not rest else Decimal(units).scaleb(-DIGITS, _EXACT).normalize(_EXACT)
+
+
+def _positive(instance: object, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
+    if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
+        raise InputError(f"{attribute.name} must be a Decimal above 0, not {value!r}")
+
+
+def _rate(instance: object, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
+    if not isinstance(value, Decimal) or not value.is_finite() or not 0 <= value < 1:
+        raise InputError(
+            f"{attribute.name} must be a Decimal of at least 0 and below 1 (rebates are not simulated), not {value!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Instrument:
+    """A spot pair.
+
+    Attributes:
+        id: Its name inside the exchange, such as ``BTC_USDT``; each dialect has its own.
+        base: The asset that is bought and sold.
+        quote: The asset that it is paid with.
+        tick: The price step.
+        step: The quantity step, in base.
+        min_quantity: The smallest order, in base.
+        max_quantity: The largest limit order, in base.
+        max_market_quantity: The largest market order, in base.
+        min_notional: The least price times quantity, in quote.
+        min_price: The lowest price allowed.
+        max_price: The highest price allowed.
+        max_open_orders: How many open orders an account may have in this instrument.
+        maker_fee: The rate that the resting side pays; 0.001 is 0.1 %.
+        taker_fee: The rate that the arriving side pays.
+        fee_digits: Fees are cut (never rounded up) to so many decimal places of the asset received.
+    """
+
+    id: str
+    base: str
+    quote: str
+    tick: Decimal = attrs.field(validator=_positive)
+    step: Decimal = attrs.field(validator=_positive)
+    min_quantity: Decimal = attrs.field(validator=_positive)
+    max_quantity: Decimal = attrs.field(default=Decimal(9000), validator=_positive)
+    max_market_quantity: Decimal = attrs.field(default=Decimal(1000), validator=_positive)
+    min_notional: Decimal = attrs.field(default=Decimal(5), validator=_positive)
+    min_price: Decimal = attrs.field(validator=_positive)
+    max_price: Decimal = attrs.field(default=Decimal(1_000_000), validator=_positive)
+    max_open_orders: int = 200
+    maker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
+    taker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
+    fee_digits: int = attrs.field(default=8, validator=attrs.validators.in_(range(DIGITS + 1)))
+    tick_units: int = attrs.field(init=False)
+    """The price step in units of quote."""
+    step_units: int = attrs.field(init=False)
+    """One lot in units of base."""
+    lot_value: int = attrs.field(init=False)
+    """What one lot costs at a price of one tick, in units of quote."""
+
+    @min_price.default
+    def _lowest(self) -> Decimal:
+        return self.tick
+
+    def __attrs_post_init__(self) -> None:
+        tick, step = to_units(self.tick), to_units(self.step)
+        value, rest = divmod(tick * step, UNIT)
+        if rest:
+            raise InputError(
+                f"{self.id}: tick {self.tick} times step {self.step} needs more than {DIGITS} decimal places"
+            )
+        object.__setattr__(self, "tick_units", tick)
+        object.__setattr__(self, "step_units", step)
+        object.__setattr__(self, "lot_value", value)
+
+    def ticks(self, price: Decimal) -> int:
+        """A price in ticks.
+
+        Raises:
+            Rejected: BAD_PRICE, PRICE_TICK (not a multiple) or PRICE_RANGE.
+        """
+        units = _units(price, Reason.BAD_PRICE, Reason.PRICE_TICK)
+        if units <= 0:
+            raise Rejected(Reason.BAD_PRICE, f"a price must be above 0, not {price!s}")
+        if not self.min_price <= price <= self.max_price:
+            raise Rejected(Reason.PRICE_RANGE, f"price {price!s} is outside {self.min_price} to {self.max_price}")
+        ticks, rest = divmod(units, self.tick_units)
+        if rest:
+            raise Rejected(Reason.PRICE_TICK, f"price {price!s} is not a multiple of {self.tick}")
+        return ticks
+
+    def lots(self, quantity: Decimal, *, market: bool = False) -> int:
+        """A quantity in lots.
+
+        Args:
+            quantity: In base.
+            market: Whether the limits for market orders hold.
+
+        Raises:
+            Rejected: BAD_QUANTITY, QUANTITY_STEP, QUANTITY_TOO_SMALL or QUANTITY_TOO_LARGE.
+        """
+        units = _units(quantity, Reason.BAD_QUANTITY, Reason.QUANTITY_STEP)
+        if units <= 0:
+            raise Rejected(Reason.BAD_QUANTITY, f"a quantity must be above 0, not {quantity!s}")
+        if quantity < self.min_quantity:
+            raise Rejected(Reason.QUANTITY_TOO_SMALL, f"quantity {quantity!s} is below {self.min_quantity}")
+        most = min(self.max_quantity, self.max_market_quantity) if market else self.max_quantity
+        if quantity > most:
+            raise Rejected(Reason.QUANTITY_TOO_LARGE, f"quantity {quantity!s} is above {most}")
+        lots, rest = divmod(units, self.step_units)
+        if rest:
+            raise Rejected(Reason.QUANTITY_STEP, f"quantity {quantity!s} is not a multiple of {self.step}")
+        return lots
+
+    def price(self, ticks: int) -> Decimal:
+        """So many ticks as a price, with the tick's decimal places."""
+        return _EXACT.multiply(Decimal(ticks), self.tick)
+
+    def quantity(self, lots: int) -> Decimal:
+        """So many lots as a quantity of base, with the step's decimal places."""
+        return _EXACT.multiply(Decimal(lots), self.step)
+
+    def notional(self, ticks_times_lots: int) -> Decimal:
+        """A sum of ticks times lots as an amount of quote."""
+        return from_units(ticks_times_lots * self.lot_value)
+
+
+def _units(value: Decimal, bad: Reason, too_fine: Reason) -> int:
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise Rejected(bad, f"not a finite decimal: {value!r}")
+    try:
+        return to_units(value)
+    except InputError as error:
+        raise Rejected(bad if value.adjusted() > 40 else too_fine, str(error)) from None
+
+
+def binance_spot(maker_fee: str = "0.001", taker_fee: str = "0.001") -> tuple[Instrument, ...]:
+    """BTC_USDT and ETH_USDT with steps like those of Binance spot."""
+    maker, taker = Decimal(maker_fee), Decimal(taker_fee)
+    return (
+        Instrument(
+            id="BTC_USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"),
+            min_quantity=Decimal("0.00001"), max_market_quantity=Decimal(100), maker_fee=maker, taker_fee=taker,
+        ),
+        Instrument(
+            id="ETH_USDT", base="ETH", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.0001"),
+            min_quantity=Decimal("0.0001"), max_market_quantity=Decimal(2000), maker_fee=maker, taker_fee=taker,
+        ),
+    )  # fmt: skip
+
+
+def okx_spot(maker_fee: str = "0.0008", taker_fee: str = "0.001") -> tuple[Instrument, ...]:
+    """BTC_USDT and ETH_USDT with the steps of OKX spot (venue-okx sheet, section 2.2)."""
+    maker, taker = Decimal(maker_fee), Decimal(taker_fee)
+    # The venue has no minimum notional; one lot at one tick is the least that can be paid.
+    return (
+        Instrument(
+            id="BTC_USDT", base="BTC", quote="USDT", tick=Decimal("0.1"), step=Decimal("0.00000001"), min_quantity=Decimal("0.00001"),
+            max_quantity=Decimal(9999999999), max_market_quantity=Decimal(100), min_notional=Decimal("0.000000001"), maker_fee=maker, taker_fee=taker,
+        ),
+        Instrument(
+            id="ETH_USDT", base="ETH", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.000001"), min_quantity=Decimal("0.0001"),
+            max_quantity=Decimal(999999999999), max_market_quantity=Decimal(2000), min_notional=Decimal("0.00000001"), maker_fee=maker, taker_fee=taker,
+        ),
+    )  # fmt: skip

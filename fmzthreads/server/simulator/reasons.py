@@ -1,0 +1,42 @@
+"""Why the simulated exchange says no; the dialects turn each reason into their venue's own code and text."""
+
+from __future__ import annotations
+
+import enum
+
+from ...errors import FmzError
+
+__all__ = ["Reason", "Rejected"]
+
+
+class Reason(str, enum.Enum):
+    """One word for each way in which a request is refused."""
+
+    UNKNOWN_INSTRUMENT = "unknown_instrument"
+    UNKNOWN_ORDER = "unknown_order"
+    ORDER_CLOSED = "order_closed"
+    BAD_PRICE = "bad_price"
+    PRICE_TICK = "price_tick"
+    PRICE_RANGE = "price_range"
+    BAD_QUANTITY = "bad_quantity"
+    QUANTITY_STEP = "quantity_step"
+    QUANTITY_TOO_SMALL = "quantity_too_small"
+    QUANTITY_TOO_LARGE = "quantity_too_large"
+    NOTIONAL_TOO_SMALL = "notional_too_small"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    TOO_MANY_ORDERS = "too_many_orders"
+    DUPLICATE_CLIENT_ID = "duplicate_client_id"
+    WOULD_TAKE = "would_take"
+    BAD_COMBINATION = "bad_combination"
+
+
+class Rejected(FmzError):
+    """The exchange refuses a request and nothing has changed.
+
+    Attributes:
+        reason: Why, for the dialects to map.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message, code=reason.value)
+        self.reason = reason
