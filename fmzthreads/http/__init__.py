@@ -1,0 +1,1 @@
+"""HTTP: a pooled client for venue adapters, and FMZ's HttpQuery."""

@@ -1,0 +1,173 @@
+"""A complete HTTP reply, and the words by which a request may be named in public."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from ..errors import BadReply, excerpt
+
+__all__ = ["Headers", "Reply", "redact"]
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
+
+
+def redact(method: str, url: str) -> str:
+    """The name of a request for logs and errors: without user, password, query string and fragment.
+
+    Args:
+        method: The HTTP method.
+        url: The complete URL.
+
+    Returns:
+        Such as ``"GET https://api.example.com/api/v3/depth"``.
+    """
+    bare = url.partition("#")[0].partition("?")[0]
+    scheme, mark, rest = bare.partition("://")
+    if not mark:
+        return f"{method} {bare}"
+    host, slash, path = rest.partition("/")
+    return f"{method} {scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+class Headers(Mapping[str, str]):
+    """The header lines of a reply: a read-only mapping whose names are looked up without regard to case.
+
+    A name that occurs several times gives its values joined by ``", "``; ``get_all`` gives them apart.
+
+    Args:
+        pairs: Names and values in the order in which they came.
+    """
+
+    __slots__ = ("_by_name", "_pairs")
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple(pairs)
+        by_name: dict[str, str] = {}
+        for name, value in self._pairs:
+            key = name.lower()
+            by_name[key] = f"{by_name[key]}, {value}" if key in by_name else value
+        self._by_name = by_name
+
+    def __getitem__(self, name: str) -> str:
+        return self._by_name[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        seen = set()
+        for name, _ in self._pairs:
+            if name.lower() not in seen:
+                seen.add(name.lower())
+                yield name
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._by_name
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self)})"  # names only: values may be cookies or tokens
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Names and values in the order in which they came."""
+        return self._pairs
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of one name, in order; empty when there is none."""
+        key = name.lower()
+        return [value for other, value in self._pairs if other.lower() == key]
+
+    def lists(self) -> dict[str, list[str]]:
+        """Every name, spelt as the first of its lines, with the list of its values."""
+        return {name: self.get_all(name) for name in self}
+
+
+class Reply:
+    """A complete reply, whatever its status.
+
+    Attributes:
+        status: The HTTP status code.
+        headers: Its header lines, by name without regard to case.
+        body: The body, with its chunks joined and its compression undone.
+        request: The request that it answers, as ``redact`` names it.
+        elapsed_s: Seconds from the moment before the request was written until the reply was complete.
+    """
+
+    __slots__ = ("_text", "body", "elapsed_s", "headers", "request", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes, request: str = "", elapsed_s: float = 0.0) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.request = request
+        self.elapsed_s = elapsed_s
+        self._text: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status} of {len(self.body)} bytes to {self.request}>"
+
+    @property
+    def text(self) -> str:
+        """The body as text, by the charset that its Content-Type names, else UTF-8; what cannot be decoded becomes U+FFFD."""
+        if self._text is None:
+            self._text = self.decode()
+        return self._text
+
+    def decode(self, charset: str = "") -> str:
+        """The body as text in another charset; empty or unknown means what the reply itself says."""
+        for name in (charset, self._named_charset()):
+            if name:
+                try:
+                    return self.body.decode(name, "replace")
+                except LookupError:
+                    continue  # no such charset: the next guess
+        return self.body.decode("utf-8", "replace")
+
+    def _named_charset(self) -> str:
+        found = _CHARSET.search(self.headers.get("content-type", ""))
+        return found.group(1) if found else ""
+
+    def json(self) -> Any:
+        """The body, read as JSON (by orjson where it is installed, which is several times faster).
+
+        Raises:
+            BadReply: It is empty, HTML or otherwise not JSON; the message holds its first 200 characters.
+        """
+        try:
+            return _json_reader()(self.body)
+        except (ValueError, RecursionError) as error:
+            cause = error
+        bare = self.body.lstrip()
+        if not bare:
+            what = "an empty reply"
+        elif bare.startswith(b"<"):
+            what = "HTML or XML"
+        else:
+            what = f"what is not JSON ({type(cause).__name__})"
+        raise BadReply(
+            f"expected JSON, got {what} with HTTP status {self.status}: {excerpt(self.text)}",
+            request=self.request,
+            status=self.status,
+        ) from None  # the parser's error holds the whole document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _plain_json(body: bytes) -> Any:
+    return json.loads(body, parse_constant=_refuse_constant)
+
+
+@functools.cache
+def _json_reader() -> Callable[[bytes], Any]:
+    """The fastest JSON reader there is; looked for once, at the first use, so that importing this package imports no extra."""
+    try:
+        import orjson
+    except ImportError:
+        return _plain_json
+    return orjson.loads

@@ -1,0 +1,253 @@
+"""The grammar of an HTTP/1.1 reply (RFC 9112), read within limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from ..errors import BadReply, ConnectionLost, ReplyTooLarge, excerpt
+from .reply import Headers
+
+__all__ = ["Limits", "RawReply", "ReplyReader"]
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_NO_BODY: Final = frozenset({204, 304})
+_MOST_INTERIM: Final = 16  # 1xx replies before the real one
+_CHUNK_LINE: Final = 4096
+
+
+@attrs.frozen
+class Limits:
+    """What a reply may be.
+
+    Attributes:
+        reply_bytes: The most bytes of a body, as sent and decompressed.
+        head_bytes: The most bytes of status line and headers (also of a chunked reply's trailers).
+        head_lines: The most header lines.
+        read_timeout_s: The longest silence of the peer, in seconds; None for no limit but the deadline.
+    """
+
+    reply_bytes: int = 32 * 1024 * 1024
+    head_bytes: int = 64 * 1024
+    head_lines: int = 256
+    read_timeout_s: float | None = None
+
+
+@attrs.frozen
+class RawReply:
+    """A reply as it came: complete, its chunks joined, not decompressed.
+
+    Attributes:
+        status: The HTTP status code.
+        reason: The words behind it.
+        headers: The header lines.
+        body: The body.
+        reusable: Whether the connection may carry another request.
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+    reusable: bool
+
+
+class ReplyReader:
+    """Reads one reply.
+
+    Args:
+        receive: Gives the next bytes, at most a buffer full; empty when the peer has closed.
+        limits: What the reply may be.
+        request: The request, for errors.
+    """
+
+    def __init__(self, receive: Callable[[], bytes], limits: Limits, request: str) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._request = request
+        self._rest = b""  # received and not yet used
+
+    def read(self, method: str) -> RawReply:
+        """Reads the reply to a request with this method.
+
+        Raises:
+            ConnectionLost: The peer closed before the end.
+            BadReply: It is not HTTP.
+            ReplyTooLarge: It is over the limits.
+        """
+        for _ in range(_MOST_INTERIM):
+            status, reason, minor, headers = self._head()
+            if status >= 200:
+                break
+            if status == 101:
+                raise self._bad("the peer switched to another protocol")
+        else:
+            raise self._bad("too many interim replies")
+        body, framed = self._body(method, status, headers)
+        return RawReply(status, reason, headers, body, framed and not self._rest and _keeps_alive(minor, headers))
+
+    # ---- head
+
+    def _head(self) -> tuple[int, str, int, Headers]:
+        """Status, reason, minor version and headers; what follows stays in ``_rest``."""
+        data = self._rest or self._more("before the reply began")
+        end, after = _head_end(data, 0)
+        while end < 0:
+            if len(data) > self._limits.head_bytes:
+                raise self._too_large("headers", self._limits.head_bytes)
+            if not b"HTTP/1.".startswith(data[:7]):
+                raise self._bad(f"the reply is not HTTP: {excerpt(data)}")
+            seen = len(data)
+            data += self._more("within the headers")
+            end, after = _head_end(data, max(0, seen - 3))
+        if end > self._limits.head_bytes:
+            raise self._too_large("headers", self._limits.head_bytes)
+        self._rest = data[after:]
+        return self._parse_head(data[:end])
+
+    def _parse_head(self, head: bytes) -> tuple[int, str, int, Headers]:
+        lines = head.decode("latin-1").split("\n")
+        found = _STATUS_LINE.fullmatch(lines[0].rstrip("\r").encode("latin-1"))
+        if found is None:
+            raise self._bad(f"the reply is not HTTP: {excerpt(head)}")
+        if len(lines) - 1 > self._limits.head_lines:
+            raise self._too_large("header lines", self._limits.head_lines, "")
+        pairs: list[tuple[str, str]] = []
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if not colon or not name or name[-1] in " \t":
+                raise self._bad("the reply has a header line that is none")
+            if name[0] in " \t":
+                raise self._bad("the reply has a folded header line")
+            pairs.append((name, value.strip()))
+        return int(found[2]), (found[3] or b"").decode("latin-1").strip(), int(found[1]), Headers(pairs)
+
+    # ---- body
+
+    def _body(self, method: str, status: int, headers: Headers) -> tuple[bytes, bool]:
+        """The body, and whether its end was marked (rather than by the peer closing)."""
+        if method == "HEAD" or status in _NO_BODY:
+            return b"", True
+        coding = headers.get("transfer-encoding")
+        if coding is not None:
+            if coding.strip().lower() != "chunked":
+                raise self._bad(f"the reply is transferred as {coding[:40]!r}, which was not asked for")
+            # A length beside it is the mark of a confused (or malicious) peer: the connection is not used again.
+            return self._chunked(), "content-length" not in headers
+        length = headers.get("content-length")
+        if length is None:
+            return self._until_closed(), False
+        size = self._length(length)
+        if size > self._limits.reply_bytes:
+            raise self._too_large("body", self._limits.reply_bytes)
+        return self._exactly(size), True
+
+    def _length(self, text: str) -> int:
+        values = {part.strip() for part in text.split(",")}
+        value = values.pop()
+        if values or not (value.isascii() and value.isdigit()) or len(value) > 15:
+            raise self._bad(f"the reply's Content-Length is wrong: {text[:40]!r}")
+        return int(value)
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._rest
+        if len(data) < size:
+            parts = [data]
+            missing = size - len(data)
+            while missing > 0:
+                piece = self._more(f"after {size - missing} of {size} bytes of the body")
+                parts.append(piece)
+                missing -= len(piece)
+            data = b"".join(parts)
+        if len(data) == size:
+            self._rest = b""
+            return data
+        self._rest = data[size:]
+        return data[:size]
+
+    def _until_closed(self) -> bytes:
+        parts, size = [self._rest], len(self._rest)
+        self._rest = b""
+        while piece := self._receive():
+            parts.append(piece)
+            size += len(piece)
+            if size > self._limits.reply_bytes:
+                raise self._too_large("body", self._limits.reply_bytes)
+        return b"".join(parts)
+
+    def _chunked(self) -> bytes:
+        parts: list[bytes] = []
+        total = 0
+        while True:
+            size = self._chunk_size(self._line())
+            if size == 0:
+                break
+            total += size
+            if total > self._limits.reply_bytes:
+                raise self._too_large("body", self._limits.reply_bytes)
+            parts.append(self._exactly(size))
+            if self._line():
+                raise self._bad("the reply's chunk does not end where it says")
+        trailers = 0
+        while line := self._line():
+            trailers += len(line)
+            if trailers > self._limits.head_bytes:
+                raise self._too_large("trailers", self._limits.head_bytes)
+        return b"".join(parts)
+
+    def _chunk_size(self, line: bytes) -> int:
+        text = line.partition(b";")[0].strip()
+        try:
+            if not text or len(text) > 15 or not text.isalnum():
+                raise ValueError
+            return int(text, 16)
+        except ValueError:
+            raise self._bad(f"the reply's chunk has no size: {excerpt(line, 40)}") from None
+
+    def _line(self) -> bytes:
+        """The next line, without its end."""
+        data = self._rest
+        at = data.find(b"\n")
+        while at < 0:
+            if len(data) > _CHUNK_LINE:
+                raise self._bad("the reply's chunk has no size")
+            seen = len(data)
+            data += self._more("within a chunked body")
+            at = data.find(b"\n", seen)
+        self._rest = data[at + 1 :]
+        return data[:at].removesuffix(b"\r")
+
+    # ---- bytes and errors
+
+    def _more(self, where: str) -> bytes:
+        data = self._receive()
+        if not data:
+            raise ConnectionLost(f"the peer closed the connection {where}", request=self._request)
+        return data
+
+    def _bad(self, what: str) -> BadReply:
+        return BadReply(what, request=self._request)
+
+    def _too_large(self, what: str, limit: int, unit: str = " bytes") -> ReplyTooLarge:
+        return ReplyTooLarge(f"the reply's {what} exceed {limit}{unit}", request=self._request)
+
+
+def _head_end(data: bytes, start: int) -> tuple[int, int]:
+    """Where the head ends and what follows begins; -1 for not yet."""
+    at = data.find(b"\r\n\r\n", start)
+    if at >= 0:
+        return at, at + 4
+    found = _HEAD_END.search(data, start) if b"\n\n" in data or b"\n\r\n" in data else None
+    return (found.start(), found.end()) if found else (-1, -1)
+
+
+def _keeps_alive(minor: int, headers: Headers) -> bool:
+    words = headers.get("connection")
+    if words is None:
+        return minor == 1
+    words = words.lower()
+    return "close" not in words and (minor == 1 or "keep-alive" in words)
