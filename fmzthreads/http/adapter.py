@@ -74,7 +74,9 @@ class PooledAdapter(HTTPAdapter):
             return super().build_response(req, resp)
         if self.raw:
             return resp
-        headers = urllib3.HTTPHeaderDict(list(resp.headers.pairs))
+        # The body is decompressed already; requests must not try again.
+        pairs = [pair for pair in resp.headers.pairs if pair[0].lower() != "content-encoding"]
+        headers = urllib3.HTTPHeaderDict(pairs)
         raw = urllib3.HTTPResponse(
             io.BytesIO(resp.body), headers, resp.status, reason=resp.reason, preload_content=False
         )

@@ -50,11 +50,12 @@ class Connection:
         self._poll: select.poll | None = None
         self._lock = (
             threading.Lock()
-        )  # guards _aborted and _shown: an abort hits the socket that there is, or the next one
+        )  # guards _aborted, _shown, _active and _timer: an abort hits the socket that there is, or the next one
         self._aborted = ""
         self._shown: socket.socket | None = (
             None  # what an abort shuts down; also a socket that is still being connected
         )
+        self._active = False
         self._timer: threading.Timer | None = None  # runs between a stop and the end of the grace
         self.patient = False
         self.written = False
@@ -78,6 +79,7 @@ class Connection:
         """
         with self._lock:
             self._aborted = ""
+            self._active = True
         self.patient = patient
         self.written = False
 
@@ -144,9 +146,6 @@ class Connection:
         with self._lock:
             pair = (self._sock, self._shown)
             self._sock = self._shown = None
-            timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
         for sock in pair:
             if sock is not None:
                 sock.close()
@@ -167,12 +166,15 @@ class Connection:
         timer = threading.Timer(self._stop_grace_s, self.abort, (why,))
         timer.daemon = True
         with self._lock:
-            self._timer = timer
-        timer.start()
+            if self._active:  # else the reply came meanwhile
+                self._timer = timer
+                timer.start()
 
     def end(self) -> None:
         """Ends a call: the grace period of a stop, if one runs, no longer matters."""
-        timer = self._timer
+        with self._lock:
+            self._active = False
+            timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
             timer.join()

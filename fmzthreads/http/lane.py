@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import FmzError
 from ..tasks.gate import is_gated, pass_gate
@@ -22,11 +20,12 @@ from .connection import Connection
 from .proxy import Origin, Proxy, split_url
 from .reply import Headers, Reply, redact
 from .request import HeadWriter, HttpRequest
-from .wire import Limits, RawReply
+from .shared import Shared
+from .wire import RawReply
 
-__all__ = ["Worker"]
+__all__ = ["Owner", "Worker"]
 
-_MOST_CONNECTIONS = 8  # a thread; the one unused for longest is closed for the next
+_MOST_CONNECTIONS = 8  # a thread; the oldest is closed for the next
 _HELD_LONG_S = 0.25  # at the gate: after this the connection is looked at again
 
 
@@ -37,13 +36,14 @@ class _Sending:
     request: str
     deadline: Deadline
     patient: bool
+    close: bool = False
     elapsed_s: float = 0.0
 
 
 class _Line:
     """A connection with what is fixed about it."""
 
-    __slots__ = ("connection", "extra", "host", "prefix", "user")
+    __slots__ = ("connection", "extra", "host", "prefix")
 
     def __init__(self, connection: Connection, origin: Origin, proxy: Proxy | None) -> None:
         self.connection = connection
@@ -60,36 +60,13 @@ class Worker:
     """One thread's part of a client. All but ``abort`` is for that thread alone.
 
     Args:
-        clock: Measures, and brings the stop.
-        limits: What a reply may be.
-        connect_timeout_s: The longest that making a connection may take.
-        max_idle_s: The longest idle time after which a connection is used again.
-        stop_grace_s: How long a reply that must not be lost is waited for after a stop.
-        user_agent: The User-Agent of requests that name none.
-        proxy_for: The way to an origin.
-        tls: The TLS context.
+        shared: What it has in common with the client's other threads.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        limits: Limits,
-        connect_timeout_s: float,
-        max_idle_s: float,
-        stop_grace_s: float,
-        user_agent: str,
-        proxy_for: Callable[[Origin], Proxy | None],
-        tls: Callable[[], ssl.SSLContext],
-    ) -> None:
-        self._clock = clock
-        self._limits = limits
-        self._connect_timeout_s = connect_timeout_s
-        self._max_idle_s = max_idle_s
-        self._stop_grace_s = stop_grace_s
-        self._proxy_for = proxy_for
-        self._tls = tls
-        self._writer = HeadWriter(user_agent)
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._clock = shared.clock
+        self._writer = HeadWriter(shared.user_agent)
         self._lock = threading.Lock()  # guards _lines and _busy against abort(), which runs in another thread
         self._lines: dict[Origin, _Line] = {}
         self._busy: Connection | None = None
@@ -99,6 +76,7 @@ class Worker:
         self._adapter = PooledAdapter(self._exchange)
         self.last: Reply | None = None
         self.was_stale = False
+        self._used: Connection | None = None
 
     @property
     def session(self) -> requests.Session:
@@ -126,7 +104,7 @@ class Worker:
         prepared.url = request.url
         prepared.headers = CaseInsensitiveDict(request.headers)
         prepared.body = request.body
-        self._sending = sending = _Sending(name, deadline, patient)
+        self._sending = sending = _Sending(name, deadline, patient, request.close)
         self._adapter.raw = True
         self.was_stale = False
         started = self._clock.monotonic()
@@ -140,19 +118,12 @@ class Worker:
             self._sending = None
             self._adapter.raw = False
         if type(answer) is RawReply:
-            reply = self._reply(answer, name, sending.elapsed_s)
+            reply = Reply(answer.status, answer.headers, answer.body, name, sending.elapsed_s)
         else:  # something stood in for the adapter
             headers = Headers(answer.raw.headers.items())
             reply = Reply(answer.status_code, headers, answer.content, name, self._clock.monotonic() - started)
         self.last = reply
         return reply
-
-    def _reply(self, raw: RawReply, name: str, elapsed_s: float) -> Reply:
-        body = raw.body
-        encoding = raw.headers.get("content-encoding")
-        if encoding is not None:
-            body = inflate(body, encoding, self._limits.reply_bytes, name)
-        return Reply(raw.status, raw.headers, body, name, elapsed_s)
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float | None
@@ -165,15 +136,34 @@ class Worker:
         if user and not any(name.lower() == "authorization" for name in headers):
             name, _, password = user.partition(":")
             extra += f"Authorization: {basic(name, password)}\r\n"
+        if sending.close:
+            extra += "Connection: close\r\n"
         data = self._writer.head(method, line.prefix + target, line.host, headers, body, extra)
         if body:
             data += body
         connection = line.connection
         token = self._begin(connection, sending)
+        self._used = connection
         try:
-            return self._once(connection, method, data, sending)
+            raw = self._once(connection, method, data, sending)
         finally:
             self._end(connection, token)
+        encoding = raw.headers.get("content-encoding")
+        if encoding is not None:
+            try:
+                body = inflate(raw.body, encoding, self._shared.limits.reply_bytes, sending.request)
+            except FmzError:
+                connection.close()
+                raise
+            raw = attrs.evolve(raw, body=body)
+        if sending.close:
+            connection.close()
+        return raw
+
+    def discard(self) -> None:
+        """Closes the connection of the last request, whose reply made no sense: what comes next on it may make none either."""
+        if self._used is not None:
+            self._used.close()
 
     def _once(self, connection: Connection, method: str, data: bytes, sending: _Sending) -> RawReply:
         connection.ready(sending.deadline, sending.request)
@@ -207,9 +197,10 @@ class Worker:
         line = self._lines.get(origin)
         if line is not None:
             return line
-        proxy = self._proxy_for(origin)
-        connector = Connector(origin, proxy, self._tls, self._clock, self._connect_timeout_s)
-        connection = Connection(connector, self._clock, self._limits, self._max_idle_s, self._stop_grace_s)
+        shared = self._shared
+        proxy = shared.proxy_for(origin)
+        connector = Connector(origin, proxy, shared.tls, self._clock, shared.connect_timeout_s)
+        connection = Connection(connector, self._clock, shared.limits, shared.max_idle_s, shared.stop_grace_s)
         line = _Line(connection, origin, proxy)
         with self._lock:
             while len(self._lines) >= _MOST_CONNECTIONS:
@@ -234,6 +225,10 @@ class Worker:
         if epoch == self._epoch:
             return
         self._epoch = epoch
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections; the thread ended, or nobody needs the client any more."""
         with self._lock:
             lines, self._lines = self._lines, {}
         for line in lines.values():
@@ -248,3 +243,18 @@ class Worker:
                     busy.abort(why)
                 else:
                     line.connection.close()
+
+
+class Owner:
+    """What a thread holds its worker by. It goes with the thread, or with the client, and takes the connections along.
+
+    The worker itself would stay until the cyclic garbage collector comes: its adapter knows it.
+    """
+
+    __slots__ = ("worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def __del__(self) -> None:
+        self.worker.close()

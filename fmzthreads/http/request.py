@@ -10,6 +10,7 @@ import attrs
 
 from ..errors import InputError
 from .body import ACCEPTED_ENCODINGS
+from .reply import redact
 
 __all__ = ["HeadWriter", "HttpRequest"]
 
@@ -29,16 +30,16 @@ class HttpRequest:
         headers: The header lines. Host, Accept, Accept-Encoding and User-Agent are added where they are missing; Content-Length,
             Transfer-Encoding and Connection are always made by the connection.
         body: The body; None for none.
+        close: Whether the connection is given up after the reply, and the server told so.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    close: bool = False
 
     def __repr__(self) -> str:
-        from .reply import redact
-
         return f"<HttpRequest {redact(self.method, self.url)}>"
 
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
-import ssl
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
-import certifi
 import requests
 
 from .._version import __version__
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import FmzError, InputError, NetworkError
-from .lane import Worker
-from .proxy import Environment, Origin, Proxy, check_base, parse_proxy, split_url
+from ..errors import BadReply, FmzError, InputError, NetworkError
+from .lane import Owner, Worker
+from .proxy import Environment, check_base, parse_proxy, split_url
 from .reply import Headers, Reply, redact
 from .request import HttpRequest
 from .retry import RetryPolicy, repeat
+from .shared import Shared
 from .wire import Limits
 
 __all__ = ["Headers", "HttpClient", "HttpOptions", "HttpRequest", "Reply", "RetryPolicy", "redact"]
@@ -93,13 +92,12 @@ class HttpClient:
         self.options = options if options is not None else HttpOptions()
         self._base = check_base(base)
         self._timeout_ms = self.options.timeout_ms
-        self._environment = Environment() if self.options.trust_env else Environment({})
-        self._proxy: Proxy | None = None
-        self._lock = threading.Lock()  # guards _workers, _tls and _epoch
+        self._shared = _share(self._clock, self.options)
+        self._lock = threading.Lock()  # guards _workers and the growth of _epoch
         self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
         self._here = threading.local()
-        self._tls: ssl.SSLContext | None = None
-        self._epoch = 0  # grows with every close() and set_proxy(): calls begun before do not go on, connections made before are dropped
+        # Grows with every close() and set_proxy(): connections made before are dropped, calls begun before are not repeated.
+        self._epoch = 0
         if self.options.verify is False:
             _log.warning(
                 "TLS certificates are not verified (verify=False): anyone on the way can read and change requests"
@@ -141,7 +139,7 @@ class HttpClient:
         """
         proxy = parse_proxy(text)
         with self._lock:
-            self._proxy = proxy
+            self._shared.proxy = proxy
             self._epoch += 1
 
     # ---- calls
@@ -181,12 +179,12 @@ class HttpClient:
         self._clock.stop.check()
         worker = self._worker()
         if not idempotent:
-            return parse(worker.send(build(), deadline, patient=True))
+            return self._parsed(worker, parse, worker.send(build(), deadline, patient=True))
         epoch = self._epoch
 
         def attempt() -> T:
             self._clock.stop.check()
-            return parse(worker.send(build(), deadline, patient=False))
+            return self._parsed(worker, parse, worker.send(build(), deadline, patient=False))
 
         try:
             return attempt()
@@ -201,6 +199,14 @@ class HttpClient:
             may_go_on=lambda: self._epoch == epoch,
             was_stale=lambda error: isinstance(error, NetworkError) and worker.was_stale,
         )
+
+    @staticmethod
+    def _parsed(worker: Worker, parse: Callable[[Reply], T], reply: Reply) -> T:
+        try:
+            return parse(reply)
+        except BadReply:
+            worker.discard()
+            raise
 
     def warm(self, url: str = "") -> None:
         """Opens this thread's connection (TCP and TLS) without sending a request.
@@ -233,51 +239,25 @@ class HttpClient:
         for worker in workers:
             worker.abort("the client was closed")
 
-    # ---- for the workers
-
     def _worker(self) -> Worker:
-        worker: Worker | None = getattr(self._here, "worker", None)
-        if worker is None:
-            options = self.options
-            limits = Limits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000)
-            worker = Worker(
-                clock=self._clock,
-                limits=limits,
-                connect_timeout_s=options.connect_timeout_ms / 1000,
-                max_idle_s=options.max_idle_s,
-                stop_grace_s=options.stop_grace_ms / 1000,
-                user_agent=options.user_agent,
-                proxy_for=self._proxy_for,
-                tls=self._tls_context,
-            )
+        owner: Owner | None = getattr(self._here, "owner", None)
+        if owner is None:
+            owner = Owner(Worker(self._shared))
             with self._lock:
-                self._workers.add(worker)
-            self._here.worker = worker
-        worker.follow(self._epoch)
-        return worker
-
-    def _proxy_for(self, origin: Origin) -> Proxy | None:
-        return self._proxy if self._proxy is not None else self._environment.proxy_for(origin)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        """The one TLS context of this client; reading the authorities takes longer than a handshake."""
-        with self._lock:
-            if self._tls is None:
-                self._tls = _make_tls(self.options.verify, self._environment.ca_bundle)
-            return self._tls
+                self._workers.add(owner.worker)
+            self._here.owner = owner
+        owner.worker.follow(self._epoch)
+        return owner.worker
 
 
-def _make_tls(verify: bool | str, from_environment: str) -> ssl.SSLContext:
-    bundle = verify if isinstance(verify, str) else from_environment or certifi.where()
-    try:
-        context = ssl.create_default_context(cafile=bundle)
-    except (OSError, ssl.SSLError):
-        try:
-            context = ssl.create_default_context(capath=bundle)
-        except (OSError, ssl.SSLError):
-            raise InputError(f"the CA bundle cannot be read: {bundle}") from None
-    context.set_alpn_protocols(["http/1.1"])
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _share(clock: Clock, options: HttpOptions) -> Shared:
+    return Shared(
+        clock=clock,
+        limits=Limits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
+        connect_timeout_s=options.connect_timeout_ms / 1000,
+        max_idle_s=options.max_idle_s,
+        stop_grace_s=options.stop_grace_ms / 1000,
+        user_agent=options.user_agent,
+        verify=options.verify,
+        environment=Environment() if options.trust_env else Environment({}),
+    )
