@@ -1,0 +1,118 @@
+"""One SQLite file, opened at its first use, shared by many threads and by other processes.
+
+Each statement is its own transaction, in write-ahead logging, so that a process that is killed between two writes loses nothing that it
+had written, and readers in another process are never held up.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tenacity
+
+from ..clock import WallClock
+from ..errors import OperationFailed
+
+__all__ = ["Database"]
+
+# How long a statement waits for another process that is writing. Longer than any write of ours; a strategy rather waits than fails.
+_BUSY_S = 30.0
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+class Database:
+    """A SQLite file.
+
+    Args:
+        path: Where it lies; it and its folders are made at the first statement, not before.
+        schema: Statements that make the tables, each harmless when repeated (``CREATE TABLE IF NOT EXISTS``).
+        durable: Whether each write is on the disk, safe from a power cut, when it returns. Otherwise it is safe from the end of the
+            process only, and costs far less.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], schema: Sequence[str], *, durable: bool) -> None:
+        self.path = Path(path)
+        self._schema = tuple(schema)
+        self._durable = durable
+        self._lock = (
+            threading.RLock()
+        )  # guards the connection: one statement at a time, and its rows read before the next
+        self._connection: sqlite3.Connection | None = None
+        self._closer: weakref.finalize[[], Database] | None = None
+        self._pid = 0
+        self._left_behind: list[sqlite3.Connection] = []
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Runs one statement, as its own transaction, and returns all its rows.
+
+        Raises:
+            OperationFailed: The file cannot be opened, read or written, is no database, or is damaged; it is left as it is.
+        """
+        with self._lock:
+            try:
+                return self._open().execute(sql, params).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Closes the file; a later statement opens it again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if self._closer is not None:
+                self._closer.detach()
+            if connection is not None and self._pid == os.getpid():
+                connection.close()
+
+    def _failure(self, error: Exception) -> OperationFailed:
+        text = f"the database {self.path} cannot be used: {error}"
+        damaged = "not a database" in str(error) or "malformed" in str(error)
+        if damaged:
+            text += "; it was left as it is: move it away, or put a good copy in its place"
+        return OperationFailed(text)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            if self._pid == os.getpid():
+                return self._connection
+            # We are a forked child. The parent's connection must be neither used nor closed here (closing could fold its log), so it
+            # is kept, unused, until this process ends.
+            self._left_behind.append(self._connection)
+            if self._closer is not None:
+                self._closer.detach()
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:  # whatever it was, an interrupt too, passes on; the half-opened file is closed first
+            connection.close()
+            raise
+        self._connection, self._pid = connection, os.getpid()
+        self._closer = weakref.finalize(self, connection.close)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Sets the modes and makes the tables.
+
+        Going over to write-ahead logging fails at once, without SQLite's own waiting, while another process does the same; so it is
+        repeated here.
+        """
+        patiently = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_locked),
+            wait=tenacity.wait_random(0.002, 0.05),
+            stop=tenacity.stop_after_delay(_BUSY_S),
+            sleep=WallClock().sleep,
+            reraise=True,
+        )
+        patiently(connection.execute, "PRAGMA journal_mode=WAL").fetchall()
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        for statement in self._schema:
+            patiently(connection.execute, statement)

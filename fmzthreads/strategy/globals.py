@@ -1,0 +1,394 @@
+"""FMZ's global functions, speaking to the current runtime. Names, argument forms and units are FMZ's (API reference, "Global").
+
+They may be called from any thread. A plain script only imports them. Whatever waits (``Sleep``, ``_C``) is cut short by a stop, which
+raises StopRequested; let it pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import _version
+from ..errors import InputError, excerpt
+from ..tasks.handle import Handle
+from . import numbers
+from .runtime import Runtime, current
+
+__all__ = [
+    "MD5",
+    "UUID",
+    "_C",
+    "_D",
+    "_G",
+    "_N",
+    "_T",
+    "EnableLog",
+    "GetCommand",
+    "GetLastError",
+    "GetOS",
+    "GetPid",
+    "IsVirtual",
+    "JSONParse",
+    "Log",
+    "LogProfit",
+    "LogProfitReset",
+    "LogReset",
+    "LogStatus",
+    "LogVacuum",
+    "Mail",
+    "Mail_Go",
+    "SetErrorFilter",
+    "Sleep",
+    "Unix",
+    "UnixNano",
+    "Version",
+    "_CDelay",
+    "_Cross",
+]
+
+
+class _Missing:
+    """The default of an argument for which None means something of its own."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_MISSING: Any = _Missing()
+
+
+# The log family
+
+
+def Log(*msgs: Any) -> None:
+    """Writes a line.
+
+    The arguments are joined with one space. A trailing ``#rrggbb`` colours the line, ``@`` asks for a push message, ``&`` makes it
+    private. A status table given as a dict, and a matplotlib figure, are rendered; everything else is ``str()``.
+    """
+    current().journal.log(*msgs)
+
+
+def LogProfit(profit: float, *args: Any) -> None:
+    """Adds a point to the profit curve and writes a line; with ``"&"`` as the last argument, adds the point only.
+
+    Raises:
+        InputError: ``profit`` is not a finite number.
+    """
+    current().journal.profit(profit, *args)
+
+
+def LogProfitReset(remain: int = 0) -> None:
+    """Forgets all points of the profit curve but the newest ``remain``.
+
+    Raises:
+        InputError: ``remain`` is not a whole number of 0 or more.
+    """
+    current().journal.reset_profit(remain)
+
+
+def LogReset(remain: int = 0) -> None:
+    """Forgets all lines but the newest ``remain``.
+
+    Raises:
+        InputError: ``remain`` is not a whole number of 0 or more.
+    """
+    current().journal.reset(remain)
+
+
+def LogVacuum() -> None:
+    """Gives the space of forgotten lines back to the file system; slow. Nothing happens where lines are not stored."""
+    current().journal.vacuum()
+
+
+def LogStatus(*msgs: Any) -> None:
+    """Replaces the status bar's text; it is not stored. Back-ticked JSON in it is a table, a list of them are tabs."""
+    current().journal.status(*msgs)
+
+
+def EnableLog(enable: bool = True) -> None:
+    """Shows and stores the lines of orders, or (False) does neither. Other lines are not concerned."""
+    current().journal.enable_order_lines(enable)
+
+
+def SetErrorFilter(filters: str) -> None:
+    """Hides error lines in which a regular expression is found (Python's ``re.search``, on ``"call: text"``).
+
+    Patterns add up; ``""`` drops them all. A hidden error is neither shown nor stored, but ``GetLastError`` still tells it.
+
+    Raises:
+        InputError: It is not a regular expression; the message names it.
+    """
+    current().journal.add_filter(filters)
+
+
+def GetLastError() -> str | None:
+    """The text of the last error of any thread of this strategy; reading clears it. None when there was none since.
+
+    FMZ does not say whether it belongs to a thread; here it belongs to the strategy, so that the script that waits for ``Go`` sees
+    why a call failed. Of several threads that ask at once exactly one gets it.
+    """
+    return current().take_last_error()
+
+
+# Time
+
+
+def Sleep(millisecond: float) -> None:
+    """Sleeps so many milliseconds by the strategy's clock; fractions count. 0 and less return at once.
+
+    Raises:
+        StopRequested: The strategy is being stopped.
+        InputError: It is not a number.
+    """
+    current().clock.sleep(numbers.to_float(millisecond, "Sleep(millisecond)", finite=False) / 1000)
+
+
+def Unix() -> int:
+    """The time in whole seconds since the epoch (UTC)."""
+    return current().clock.now_ns() // 1_000_000_000
+
+
+def UnixNano() -> int:
+    """The time in nanoseconds since the epoch (UTC); milliseconds are this over 1,000,000."""
+    return current().clock.now_ns()
+
+
+def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
+    """A time as text, in the local time zone.
+
+    Args:
+        timestamp: **Seconds** since the epoch, as in FMZ's Python (its JavaScript takes milliseconds; such a number here gives a year
+            far in the future); a fraction is cut off. None is now.
+        fmt: For ``strftime``; ``%Y-%m-%d %H:%M:%S`` when None.
+
+    Raises:
+        InputError: It is not a number, beyond what the system's calendar holds, or ``fmt`` is no format.
+    """
+    seconds = current().clock.now() if timestamp is None else numbers.to_float(timestamp, "_D(timestamp)")
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S" if fmt is None else fmt, time.localtime(seconds))
+    except (OverflowError, OSError, ValueError, TypeError) as error:
+        raise InputError(f"_D({timestamp!r}, {fmt!r}): {error}") from error
+
+
+# Numbers and texts
+
+
+def _N(num: float, precision: int = 4) -> float | int:
+    """Cuts a number to so many decimals; see ``numbers.cut`` for the exact rule.
+
+    Raises:
+        InputError: One of them is not a number, or ``precision`` is not whole.
+    """
+    return numbers.cut(num, precision)
+
+
+def _Cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
+    """For how many bars the first series has been above (positive) or below (negative) the second; see ``numbers.cross``.
+
+    Raises:
+        InputError: The two are not of one length.
+    """
+    return numbers.cross(arr1, arr2)
+
+
+def _T(a: str, b: str | None = None) -> str:
+    """A text in two languages: ``[trans]a|b[/trans]``, or ``[trans]a[/trans]`` when ``b`` is None."""
+    return f"[trans]{a}[/trans]" if b is None else f"[trans]{a}|{b}[/trans]"
+
+
+def JSONParse(s: str | bytes) -> Any:
+    """Decodes JSON.
+
+    Raises:
+        InputError: It is not JSON; it is a ValueError too.
+    """
+    try:
+        return json.loads(s)
+    except (ValueError, TypeError, RecursionError) as error:
+        shown = excerpt(s) if isinstance(s, (str, bytes)) else repr(s)[:200]
+        raise InputError(f"JSONParse: not JSON ({error}): {shown}") from error
+
+
+def MD5(data: str | bytes) -> str:
+    """The MD5 of a text (as UTF-8) or of bytes: 32 lower-case hex digits.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise InputError(f"MD5: expected text, got {data!r}")
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def UUID() -> str:
+    """A random UUID (version 4), 36 characters with hyphens."""
+    return str(uuid.uuid4())
+
+
+# Trying again
+
+
+def _C(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function until its result is neither None nor False nor zero, and gives that result.
+
+    Empty text, lists and dicts are results. There is no limit of attempts; what the function raises passes through. Between two
+    attempts it sleeps by the strategy's clock, 3000 ms unless ``_CDelay`` says otherwise.
+
+    Raises:
+        InputError: ``func`` is not a function (``_C(exchange.GetTicker)``, not ``_C(exchange.GetTicker())``).
+        StopRequested: The strategy is being stopped.
+    """
+    if not callable(func):
+        raise InputError(f"_C: expected a function to call, got {func!r}; give it without its parentheses")
+    runtime = current()
+    while True:
+        result = func(*args, **kwargs)
+        if not numbers.is_refused(result):
+            return result
+        runtime.clock.sleep(runtime.retry_pause_ms / 1000)
+
+
+def _CDelay(ms: float) -> None:
+    """Sets how long ``_C`` sleeps between two attempts, in milliseconds, for the whole strategy; 0 and less are ignored.
+
+    Raises:
+        InputError: It is not a number.
+    """
+    pause_ms = numbers.to_float(ms, "_CDelay(ms)")
+    if pause_ms > 0:
+        current().retry_pause_ms = pause_ms
+
+
+# What survives a restart
+
+
+def _G(k: Any = _MISSING, v: Any = _MISSING) -> Any:
+    """Values that survive a restart, by name; names are case-insensitive.
+
+    ``_G(k, v)`` stores, ``_G(k)`` reads (None when absent), ``_G(k, None)`` deletes, ``_G(None)`` deletes everything, ``_G()`` is the id
+    of this run. Values come back as decoded JSON. For a plain script they lie in a SQLite file of its own (``place.database_path``),
+    made at the first write.
+
+    Raises:
+        InputError: The name is not text, or the value cannot be kept as JSON.
+        OperationFailed: The file cannot be used, or is damaged.
+    """
+    runtime = current()
+    if k is _MISSING:
+        return runtime.run_id
+    if k is None:
+        if v is not _MISSING and v is not None:
+            raise InputError("_G(None, value): a value needs a name; _G(None) alone deletes everything")
+        runtime.store.clear()
+        return None
+    if v is _MISSING:
+        return runtime.store.get(k)
+    runtime.store.put(k, v)
+    return None
+
+
+# Where it runs
+
+
+def Version(detail: bool = False) -> str:
+    """The version of fmzthreads; with ``detail``, also that of Python."""
+    if detail:
+        return f"fmzthreads {_version.__version__}, Python {platform.python_version()}"
+    return _version.__version__
+
+
+def IsVirtual() -> bool:
+    """Whether this is a simulation."""
+    return current().virtual
+
+
+_SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
+_MACHINES = {
+    "x86_64": "amd64",
+    "amd64": "amd64",
+    "aarch64": "arm64",
+    "arm64": "arm64",
+    "i386": "386",
+    "i686": "386",
+    "x86": "386",
+}
+
+
+def GetOS() -> str:
+    """System and processor, such as ``linux/amd64`` or ``darwin/arm64``."""
+    machine = platform.machine().lower()
+    system = platform.system()
+    return f"{_SYSTEMS.get(system, system.lower())}/{_MACHINES.get(machine, machine)}"
+
+
+def GetPid() -> int:
+    """The id of this process."""
+    return os.getpid()
+
+
+def GetCommand() -> str | None:
+    """The oldest command that somebody sent to this strategy (``runtime.send_command``), None when there is none."""
+    return current().take_command()
+
+
+# Mail
+
+
+def Mail(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, title: str, body: str) -> bool:
+    """Sends a mail of plain text; the caller waits for it.
+
+    Args:
+        smtpServer: ``host``, ``host:port``, ``smtp://host:port`` (TLS when the server offers it) or ``ssl://host:port`` (TLS from the
+            first byte). Without a port: 465 for ``ssl://``, otherwise 587.
+        smtpUsername: The login, and the sender.
+        smtpPassword: The SMTP service's password, which is often not the mailbox's.
+        mailTo: One address, or several with commas between them.
+        title: The subject.
+        body: The text.
+
+    Returns:
+        Whether the server accepted it. If not, there is an error line and ``GetLastError`` says why; the password is in neither. A
+        password that had to go over a connection without TLS is told in a line of its own. In a simulation nothing is sent, and True
+        is returned.
+    """
+    return _mail(current(), smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
+
+
+def Mail_Go(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, title: str, body: str) -> Handle[bool]:
+    """Sends a mail in the background; ``wait`` of the handle gives what ``Mail`` would.
+
+    Raises:
+        TooManyHandles: 2000 background calls have not ended.
+    """
+    runtime = current()
+    args = (runtime, smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
+    return runtime.pool.start(_mail, *args, name="Mail", failure_value=False)
+
+
+def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, title: str, body: str) -> bool:
+    from . import mail  # smtplib is loaded only by those who send mails
+
+    runtime.register_secret(str(password))
+    if runtime.virtual:
+        return True
+    try:
+        encrypted = mail.send(str(server), str(username), str(password), str(to), str(title), str(body))
+    except (InputError, OSError) as error:
+        runtime.error(f"{type(error).__name__}: {error}", source="Mail")
+        return False
+    if password and not encrypted:
+        runtime.journal.log(
+            f"Mail: {server} offers no TLS; the password and the mail went over the network in the clear"
+        )
+    return True

@@ -1,0 +1,127 @@
+"""Sending a mail through an SMTP server, as ``Mail`` does."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from email.message import EmailMessage
+
+import attrs
+
+from ..errors import InputError
+
+__all__ = ["Server", "parse_server", "send"]
+
+# The ports that RFC 8314 gives to mail submission: 465 with TLS from the first byte, 587 where it is negotiated.
+_TLS_PORT, _PLAIN_PORT = 465, 587
+_TIMEOUT_S = 30.0
+_ADDRESS = re.compile(
+    r"(?:(?P<scheme>[A-Za-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+@attrs.frozen
+class Server:
+    """An SMTP server: where it is, and whether TLS begins with the first byte."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def parse_server(address: str) -> Server:
+    """Reads FMZ's forms of a server: ``host``, ``host:port``, ``smtp://host[:port]``, ``ssl://host[:port]``.
+
+    Args:
+        address: The server. Without a port, ``ssl://`` means 465 and everything else 587; a bare ``host:465`` is taken as ``ssl://``.
+
+    Raises:
+        InputError: It is none of these forms.
+    """
+    found = _ADDRESS.fullmatch(address.strip()) if isinstance(address, str) else None
+    scheme = (found["scheme"] or "").lower() if found else ""
+    port = int(found["port"] or 0) if found else 0
+    if found is None or scheme not in {"", "smtp", "ssl"} or (found["port"] and not 0 < port < 65536):
+        raise InputError(
+            f"Mail: {address!r} is no mail server; expected host:port, smtp://host:port or ssl://host:port"
+        )
+    tls = scheme == "ssl" or (not scheme and port == _TLS_PORT)
+    return Server(found["host"].strip("[]"), port or (_TLS_PORT if tls else _PLAIN_PORT), tls)
+
+
+def _message(sender: str, recipients: list[str], title: str, body: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = " ".join(title.split())  # a line break in a header would begin another header
+    message.set_content(body)
+    return message
+
+
+def _recipients(to: str) -> list[str]:
+    names = [name.strip() for name in re.split(r"[,;\s]+", to) if name.strip()]
+    if not names:
+        raise InputError(f"Mail: nobody to send to in {to!r}")
+    return names
+
+
+def _connect(server: Server, timeout_s: float) -> smtplib.SMTP:
+    context = ssl.create_default_context()  # certificates and host names are verified
+    if server.tls:
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=timeout_s, context=context)
+    client = smtplib.SMTP(server.host, server.port, timeout=timeout_s)
+    try:
+        client.ehlo()
+        if client.has_extn("starttls"):
+            client.starttls(context=context)
+            client.ehlo()
+    except BaseException:  # whatever it was passes on; the connection is closed first
+        client.close()
+        raise
+    return client
+
+
+def send(
+    address: str, username: str, password: str, to: str, title: str, body: str, *, timeout_s: float = _TIMEOUT_S
+) -> bool:
+    """Sends one mail of plain text.
+
+    TLS is used from the first byte with ``ssl://``, and otherwise as soon as the server offers it; certificates are verified.
+
+    Args:
+        address: The server, see ``parse_server``.
+        username: The login, and the sender; empty logs in nowhere.
+        password: The SMTP service's password.
+        to: One address, or several with commas, semicolons or spaces between them.
+        title: The subject.
+        body: The text.
+        timeout_s: The longest that any one step (connecting, a command, its reply) may take, in seconds.
+
+    Returns:
+        Whether the session was encrypted.
+
+    Raises:
+        InputError: The server or the recipients cannot be read, or a text cannot stand in a mail.
+        OSError: It was not sent: the network's, TLS's, or the server's reason (``smtplib.SMTPException`` is an OSError).
+    """
+    server = parse_server(address)
+    recipients = _recipients(to)
+    sender = username if "@" in username else f"{username or 'fmzthreads'}@{server.host}"
+    try:
+        message = _message(sender, recipients, title, body)
+    except ValueError as error:
+        raise InputError(f"Mail: this cannot be sent as a mail: {error}") from error
+    client = _connect(server, timeout_s)
+    try:
+        encrypted = isinstance(client.sock, ssl.SSLSocket)
+        if username and password:
+            client.login(username, password)
+        client.send_message(message, sender, recipients)
+        try:
+            client.quit()
+        except OSError:
+            pass  # the mail was accepted; how the server says goodbye no longer matters
+        return encrypted
+    finally:
+        client.close()

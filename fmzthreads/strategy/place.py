@@ -1,0 +1,58 @@
+"""Which strategy this process runs, and where its files lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+
+from ..errors import OperationFailed
+
+__all__ = ["HOME_VARIABLE", "NAME_VARIABLE", "data_folder", "database_path", "script_name"]
+
+HOME_VARIABLE = "FMZTHREADS_HOME"
+NAME_VARIABLE = "FMZTHREADS_NAME"
+
+
+def script_name() -> str:
+    """The name under which this process keeps its state.
+
+    It is the environment's ``FMZTHREADS_NAME`` where that is set (for several bots from one script). Otherwise it is made of the script's
+    file name and eight digits of a hash of its full path, so that two scripts called ``main.py`` in two folders never share their state;
+    a script that is moved begins anew unless it is given its old name. Without a script (an interactive session) it is ``interactive``.
+    """
+    given = os.environ.get(NAME_VARIABLE, "").strip()
+    if given:
+        return given
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if not file:
+        return "interactive"
+    path = Path(file).resolve()
+    stem = path.parent.name if path.stem == "__main__" else path.stem
+    return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+def data_folder() -> Path:
+    """The folder of all strategies' files: the environment's ``FMZTHREADS_HOME``, or ``.fmzthreads`` in the user's home. Not made here.
+
+    Raises:
+        OperationFailed: The variable is not set and the user has no home.
+    """
+    given = os.environ.get(HOME_VARIABLE, "").strip()
+    if given:
+        return Path(given).expanduser()
+    try:
+        return Path.home() / ".fmzthreads"
+    except RuntimeError as error:
+        raise OperationFailed(f"there is no home folder to keep values in; set {HOME_VARIABLE} to a folder") from error
+
+
+def database_path(name: str) -> Path:
+    """The SQLite file of the strategy of that name; characters that a folder's name cannot hold everywhere become ``_``."""
+    safe = re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
+    if safe != name:
+        safe += "-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]  # two names stay two folders
+    return data_folder() / safe / "strategy.sqlite3"

@@ -1,0 +1,276 @@
+"""The runtime: everything that belongs to one running strategy, and the one place that says which one is current.
+
+FMZ's globals (``Log``, ``Sleep``, ``_G``, ...) speak to the current runtime. A plain script gets one by itself at their first use: real
+time, lines on stdout, its values in a file of its own. ``use`` puts another in its place for the whole process (what the loader does);
+``bound`` does so for one thread or context only (what a backtester does that runs several at once).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..clock import Clock, Stop, WallClock
+from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
+from ..errors import InputError
+from ..tasks.pool import CallPool
+from .journal import Journal, Kind
+from .place import database_path, script_name
+from .sinks import ConsoleSink, DatabaseSink
+from .store import Store
+
+__all__ = ["Runtime", "bound", "current", "use"]
+
+_ORDER_KINDS: dict[int, Kind] = {LOG_TYPE_BUY: "buy", LOG_TYPE_SELL: "sell", LOG_TYPE_CANCEL: "cancel"}
+
+# FMZ does not say how many commands wait; a page that sends more than these to a strategy that never asks is told so.
+_MOST_COMMANDS = 1_000
+
+
+class Runtime:
+    """What belongs to one running strategy.
+
+    Args:
+        clock: Tells the time and waits; its stop is the strategy's. Real time when None.
+        journal: Where lines go; when None, one that prints them on stdout (see ``console``) and stores them (see ``database``).
+        store: What ``_G`` keeps; when None, one in ``database``, or in the strategy's own file (see ``place.database_path``), which is
+            made when ``_G`` first writes.
+        name: The strategy's name; the script's when None.
+        database: A SQLite file for the lines, the profit curve and the values of ``_G``; None stores no lines.
+        virtual: Whether this is a simulation; what ``IsVirtual`` says.
+        run_id: What ``_G()`` answers.
+        console: Whether the journal that is made here prints on stdout.
+        language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]`` on stdout.
+
+    Raises:
+        InputError: ``language`` is neither.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        journal: Journal | None = None,
+        store: Store | None = None,
+        *,
+        name: str | None = None,
+        database: str | os.PathLike[str] | None = None,
+        virtual: bool = False,
+        run_id: int = 1,
+        console: bool = True,
+        language: str = "en",
+    ) -> None:
+        if language not in {"en", "zh"}:
+            raise InputError(f"language is {language!r}, expected 'en' or 'zh'")
+        self.clock: Clock = clock if clock is not None else WallClock()
+        self.name = name if name is not None else script_name()
+        self.virtual = virtual
+        self.run_id = run_id
+        self.exchanges: list[Any] = []
+        """The strategy's exchange objects; ``exchange`` is the first."""
+        self.retry_pause_ms = 3000.0
+        """How long ``_C`` waits between two attempts, in milliseconds."""
+        self.journal = journal if journal is not None else self._own_journal(database, console, language)
+        self._database = database
+        self._lock = threading.Lock()  # guards the fields below
+        self._store = store
+        self._pool: CallPool | None = None
+        self._last_error: str | None = None
+        self._commands: deque[str] = deque()
+
+    def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:
+        journal = Journal(self.clock)
+        if console:
+            journal.add_sink(ConsoleSink(self.clock, language=language))
+        if database is not None:
+            journal.add_sink(DatabaseSink(database))
+        return journal
+
+    def __repr__(self) -> str:
+        """The name and the state."""
+        return f"<Runtime {self.name}{': stopping' if self.stop.is_set() else ''}>"
+
+    @property
+    def stop(self) -> Stop:
+        """The strategy's stop: ``runtime.stop.request()`` from any thread ends every wait of the strategy with StopRequested."""
+        return self.clock.stop
+
+    @property
+    def store(self) -> Store:
+        """What ``_G`` keeps.
+
+        Raises:
+            OperationFailed: There is no folder to keep it in (no home, and ``FMZTHREADS_HOME`` is not set).
+        """
+        with self._lock:
+            if self._store is None:
+                self._store = Store(self._database if self._database is not None else database_path(self.name))
+            return self._store
+
+    @property
+    def pool(self) -> CallPool:
+        """The workers of background calls that belong to no exchange (``Mail_Go``, ``HttpQuery_Go``); made at the first use."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = CallPool(f"{self.name}-background", clock=self.clock)
+            return self._pool
+
+    # What lower rooms ask of their host
+
+    def error(self, text: str, *, source: str = "") -> None:
+        """Takes an error of any thread: it becomes the last error, and a line unless a filter hides it.
+
+        Args:
+            text: What went wrong.
+            source: Where it came from: an exchange's label, or a function's name.
+        """
+        text, source = self.journal.secrets.cut(text), self.journal.secrets.cut(source)
+        with self._lock:
+            self._last_error = f"{source}: {text}" if source else text
+        self.journal.error(text, source=source)
+
+    def order_line(
+        self,
+        kind: int,
+        *,
+        source: str,
+        symbol: str,
+        price: float,
+        amount: float,
+        order_id: str,
+        tail: tuple[object, ...] = (),
+    ) -> None:
+        """Writes an order line, unless ``EnableLog(False)`` hides them.
+
+        Args:
+            kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
+            source: The exchange's label.
+            symbol: FMZ's symbol; empty where it is not known.
+            price: The price; -1 for a market order, 0 for a cancellation.
+            amount: The amount; 0 for a cancellation.
+            order_id: The order's id; empty for a line without an order.
+            tail: The further arguments of the call, rendered as ``Log`` does.
+
+        Raises:
+            InputError: ``kind`` is none of the three.
+        """
+        word = _ORDER_KINDS.get(kind)
+        if word is None:
+            raise InputError(
+                f"an order line's type is {kind!r}, expected LOG_TYPE_BUY, LOG_TYPE_SELL or LOG_TYPE_CANCEL"
+            )
+        self.journal.order(word, label=source, symbol=symbol, price=price, amount=amount, order_id=order_id, tail=tail)
+
+    def register_secret(self, secret: str) -> bool:
+        """Has a key or password cut out of every line and error from now on; False when it is too short for that (under 4)."""
+        return self.journal.secrets.add(secret)
+
+    # What the globals ask
+
+    def take_last_error(self) -> str | None:
+        """The text of the last error, once: reading it clears it. None when there was none since.
+
+        It belongs to the strategy, not to a thread: the error of a background call is seen by the script that waits for it.
+        Of several threads that ask at once exactly one gets it.
+        """
+        with self._lock:
+            text, self._last_error = self._last_error, None
+        return text
+
+    def send_command(self, text: str) -> bool:
+        """Queues a command for the strategy, such as ``"name"`` or ``"name:value"``; from any thread.
+
+        Returns:
+            False when it was not taken, because a thousand are waiting.
+        """
+        with self._lock:
+            if len(self._commands) >= _MOST_COMMANDS:
+                return False
+            self._commands.append(str(text))
+            return True
+
+    def take_command(self) -> str | None:
+        """The oldest command that was queued, None when there is none."""
+        with self._lock:
+            return self._commands.popleft() if self._commands else None
+
+    def close(self) -> None:
+        """Ends the background calls, and closes the files; what is used later opens them again."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            store = self._store
+        if pool is not None:
+            pool.shutdown(10.0)
+        self.journal.close()
+        if store is not None:
+            store.close()
+
+
+class _Holder:
+    """The one place that knows the current runtime."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # guards _runtime, and that a plain script gets only one
+        self._runtime: Runtime | None = None
+        self._bound: ContextVar[Runtime | None] = ContextVar("fmzthreads_runtime", default=None)
+
+    def get(self) -> Runtime:
+        here = self._bound.get()
+        if here is not None:
+            return here
+        runtime = self._runtime  # read without the lock: a reference is replaced as a whole
+        if runtime is not None:
+            return runtime
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = Runtime()
+                atexit.register(self._runtime.close)
+            return self._runtime
+
+    @contextmanager
+    def use(self, runtime: Runtime) -> Iterator[Runtime]:
+        with self._lock:
+            before, self._runtime = self._runtime, runtime
+        try:
+            yield runtime
+        finally:
+            with self._lock:
+                self._runtime = before
+
+    @contextmanager
+    def bound(self, runtime: Runtime) -> Iterator[Runtime]:
+        token = self._bound.set(runtime)
+        try:
+            yield runtime
+        finally:
+            self._bound.reset(token)
+
+
+_holder = _Holder()
+
+
+def current() -> Runtime:
+    """The runtime that FMZ's globals speak to in this thread: the one bound here, else the process's; made if there is none."""
+    return _holder.get()
+
+
+@contextmanager
+def use(runtime: Runtime) -> Iterator[Runtime]:
+    """Makes a runtime the process's current one within the ``with`` block, for all threads. It is not closed at the end."""
+    with _holder.use(runtime):
+        yield runtime
+
+
+@contextmanager
+def bound(runtime: Runtime) -> Iterator[Runtime]:
+    """Makes a runtime the current one for this thread (or context) only, within the ``with`` block.
+
+    Threads that are started inside do not see it, unless they are run in a copy of the context (``contextvars.copy_context``).
+    """
+    with _holder.bound(runtime):
+        yield runtime

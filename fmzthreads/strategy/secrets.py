@@ -1,0 +1,48 @@
+"""Keys and passwords that must not be shown, and how they are cut out of a text."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from urllib.parse import quote, quote_plus
+
+__all__ = ["Secrets"]
+
+# A shorter one would be found inside ordinary words and numbers, and cutting it out would make lines unreadable.
+_SHORTEST = 4
+
+
+class Secrets:
+    """A set of texts to be cut out, also in the forms that they take in a URL and in JSON. Any thread may add to it and use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _forms; _pattern is replaced as a whole and read without it
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secret: str) -> bool:
+        """Has a text cut out from now on.
+
+        Returns:
+            Whether it will be; False for one of fewer than four characters.
+        """
+        if len(secret) < _SHORTEST:
+            return False
+        with self._lock:
+            safe = secret.encode("utf-8", "replace").decode("utf-8")  # quote() refuses lone surrogates
+            self._forms |= {secret, quote(safe, safe=""), quote(safe), quote_plus(safe), repr(secret)[1:-1]}
+            self._forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            # The longest first, so that a secret that begins with another is cut whole.
+            alternatives = sorted(self._forms, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, alternatives)))
+        return True
+
+    def cut(self, text: str) -> str:
+        """The text with ``***`` in place of each secret."""
+        pattern = self._pattern
+        return text if pattern is None else pattern.sub("***", text)
+
+    def __repr__(self) -> str:
+        """How many forms there are, and none of them."""
+        return f"Secrets({len(self._forms)} forms)"
