@@ -1,0 +1,1 @@
+"""The demo: two simulated exchanges, the hedging example against them, a live table, and an audited summary."""
