@@ -1,0 +1,210 @@
+"""What the calls of one exchange object share: its settings, its caches and limits, its journal, and the last raw reply of each thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import attrs
+
+from ..clock import Clock
+from ..errors import FmzError, InputError, StopRequested, UnknownName
+from .host import Host
+from .intents import IntentLog, LookupPlan
+from .limits import CallLimits
+from .market import MarketBook
+from .records import BarBook
+from .venue import Venue
+
+__all__ = ["Core", "Settings", "split_symbol"]
+
+T = TypeVar("T")
+
+DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
+
+
+def split_symbol(text: Any) -> tuple[str, str]:
+    """Splits FMZ's symbol into its pair, in upper case, and its contract code (empty for spot).
+
+    Args:
+        text: ``BTC_USDT``, or ``BTC_USDT.swap``.
+
+    Raises:
+        InputError: It is not of that form.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"a symbol must be text such as 'BTC_USDT', got {text!r}")
+    pair, _, code = text.partition(".")
+    base, underscore, quote = pair.partition("_")
+    if not (base and underscore and quote) or "_" in quote or not pair.isprintable() or any(map(str.isspace, text)):
+        raise InputError(f"a symbol must be like 'BTC_USDT' (or 'BTC_USDT.swap' for a contract), got {text!r}")
+    return pair.upper(), code
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How an exchange object is set at one moment. A call keeps the settings that it began with.
+
+    Attributes:
+        pair: The current pair, such as ``BTC_USDT``.
+        contract: The current contract code; empty for spot.
+        period_s: The default length of a bar, in seconds.
+        price_digits: Digits behind the point of prices; None for the market's own.
+        amount_digits: Digits behind the point of amounts; None for the market's own.
+        rate: What prices are multiplied with on their way to the strategy, and divided by on their way to the venue.
+        bar_cap: How many bars are kept of each symbol and period.
+        first_bars: How many bars are asked for at first; None for what the venue gives in one request.
+    """
+
+    pair: str
+    contract: str = ""
+    period_s: int = 60
+    price_digits: int | None = None
+    amount_digits: int | None = None
+    rate: Decimal = Decimal(1)
+    bar_cap: int = DEFAULT_BAR_CAP
+    first_bars: int | None = None
+
+    @property
+    def symbol(self) -> str:
+        """The pair, with the contract where there is one."""
+        return f"{self.pair}.{self.contract}" if self.contract else self.pair
+
+    def symbol_of(self, text: Any) -> str:
+        """The symbol that an argument means: empty text is the current one.
+
+        Raises:
+            InputError: It is not a symbol.
+        """
+        if text is None or text == "":
+            return self.symbol
+        pair, code = split_symbol(text)
+        return f"{pair}.{code}" if code else pair
+
+
+class _Local(threading.local):
+    raw = ""
+
+
+class Core:
+    """The shared state of one exchange object; every method may be called from many threads at once.
+
+    Args:
+        venue: The adapter.
+        host: The journal and the clock.
+        label: The exchange's label, for the journal.
+        settings: The first settings.
+        limited: The names of the functions that call limits may be set for.
+        plan: How an order's unknown outcome is settled.
+    """
+
+    def __init__(
+        self, venue: Venue, host: Host, label: str, settings: Settings, limited: frozenset[str], plan: LookupPlan
+    ) -> None:
+        self.venue = venue
+        self.host = host
+        self.label = label
+        self.plan = plan
+        self.clock: Clock = host.clock
+        self.markets = MarketBook(venue.markets, self.clock)
+        self.bars = BarBook(venue, self.clock)
+        self.intents = IntentLog(self.clock)
+        self.limits = CallLimits(self.clock, limited)
+        self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
+        self._settings = settings
+        self._last_error = ""
+        self._local = _Local()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings now; a snapshot that no later change reaches."""
+        return self._settings
+
+    def change(self, **changes: Any) -> Settings:
+        """Changes settings for the calls to come."""
+        with self._lock:
+            self._settings = attrs.evolve(self._settings, **changes)
+            return self._settings
+
+    def set_currency(self, text: Any) -> bool:
+        """Switches the pair for the calls to come; the contract is forgotten unless the text has one. True.
+
+        Raises:
+            InputError: It is not a pair.
+        """
+        pair, code = split_symbol(text)
+        self.change(pair=pair, contract=code)
+        return True
+
+    def set_base(self, url: Any) -> str:
+        """Sends the calls to come to another base URL, and forgets what the old one said.
+
+        Raises:
+            InputError: It is not a URL.
+        """
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise InputError(f"a base address must begin with http:// or https://, got {url!r}")
+        self.venue.set_base(url)
+        self.markets.forget()
+        self.bars.forget()
+        return self.venue.base()
+
+    def run(self, name: str, work: Callable[[], T], raw: list[str] | None = None) -> T:
+        """Runs one call: counts it against the limits, keeps its raw reply, and writes its error line if it fails.
+
+        Args:
+            name: The method's name, for limits and the journal.
+            work: The call.
+            raw: Where its raw reply goes; None for this thread's own place.
+
+        Raises:
+            Exception: Whatever the call raised, after its line was written (a stop leaves no line).
+        """
+        before = self.venue.raw_json()
+        try:
+            return work()
+        except StopRequested:
+            raise
+        except FmzError as error:
+            self.report(name, error)
+            raise
+        except (
+            Exception
+        ) as error:  # a fault of ours or an adapter's, not of the exchange: written down as such, and raised
+            self.report(name, error, fault=True)
+            raise
+        finally:
+            after = self.venue.raw_json()
+            # Another object means another reply, even if it reads the same; the same one is left from an earlier call of this thread.
+            if after is not before:
+                self.keep_raw(after) if raw is None else raw.append(after)
+
+    def report(self, name: str, error: BaseException, *, fault: bool = False) -> None:
+        """Writes one error line, and keeps its text."""
+        text = f"{name}: {type(error).__name__}: {error}" if fault else f"{name}: {error}"
+        with self._lock:
+            self._last_error = text
+        self.host.error(text, source=self.label)
+
+    def take_last_error(self) -> str:
+        """The text of the last error, once; empty when there was none since."""
+        with self._lock:
+            text, self._last_error = self._last_error, ""
+            return text
+
+    def keep_raw(self, text: str) -> None:
+        """Makes a raw reply this thread's last one."""
+        self._local.raw = text
+
+    @property
+    def raw(self) -> str:
+        """The raw reply of the last call that this thread made (or whose result it took)."""
+        return self._local.raw
+
+    def unknown_command(self, command: Any) -> UnknownName:
+        """The error for an ``IO`` command that neither we nor the venue know."""
+        return UnknownName(
+            f"{self.venue.name} has no IO command {command!r}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
+        )

@@ -1,0 +1,80 @@
+"""What an exchange object needs of the strategy around it, as a small protocol that the runtime fills."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..clock import Clock, WallClock
+
+__all__ = ["Host", "QuietHost"]
+
+
+class Host(Protocol):
+    """Where an exchange object leaves its lines, and whose clock it goes by. Every method may be called from many threads at once."""
+
+    @property
+    def clock(self) -> Clock:
+        """The strategy's clock."""
+
+    def error(self, text: str, *, source: str) -> None:
+        """Takes one error: one line in the journal, and the text for ``GetLastError()``.
+
+        Args:
+            text: What happened, without secrets.
+            source: The exchange's label.
+        """
+
+    def order_line(
+        self,
+        kind: int,
+        *,
+        source: str,
+        symbol: str,
+        price: float,
+        amount: float,
+        order_id: str,
+        tail: tuple[object, ...] = (),
+    ) -> None:
+        """Takes one order line; what ``EnableLog(False)`` silences.
+
+        Args:
+            kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
+            source: The exchange's label.
+            symbol: FMZ's symbol; empty where it is not known (a cancel).
+            price: The price; -1 for a market order, 0 for a cancel.
+            amount: The amount; 0 for a cancel.
+            order_id: The order's id; empty for a line that ``exchange.Log`` wrote without an order.
+            tail: The further arguments of the call, to be rendered as ``Log`` does.
+        """
+
+
+class QuietHost:
+    """A host that keeps nothing: a wall clock, and no journal.
+
+    Args:
+        clock: The clock; a wall clock when None.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock if clock is not None else WallClock()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        return self._clock
+
+    def error(self, text: str, *, source: str) -> None:
+        """Drops the line; the exchange object keeps its last error itself."""
+
+    def order_line(
+        self,
+        kind: int,
+        *,
+        source: str,
+        symbol: str,
+        price: float,
+        amount: float,
+        order_id: str,
+        tail: tuple[object, ...] = (),
+    ) -> None:
+        """Drops the line."""

@@ -1,0 +1,66 @@
+"""The commands of ``exchange.IO`` that every venue has, and the way to a venue's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import InputError
+from .limits import Kind
+
+if TYPE_CHECKING:
+    from .operations import Operations
+
+__all__ = ["run_command"]
+
+
+def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> Any:
+    """Runs one command.
+
+    Args:
+        operations: The exchange object's calls, under the settings of this call.
+        command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: Neither we nor the venue know the command.
+        InputError: The arguments are not those of the command.
+        FmzError: What the venue raised.
+    """
+    core = operations.core
+    if command == "api":
+        return _api(operations, args)
+    if command == "currency":
+        (pair,) = _exactly(command, args, ("pair",))
+        return core.set_currency(pair)
+    if command == "base":
+        (url,) = _exactly(command, args, ("url",))
+        return core.set_base(url)
+    if command in {"rate", "quota"}:
+        if len(args) > 4:
+            raise InputError(f"IO({command!r}) takes (names, maxCalls, period[, 'delay']), got {len(args)} arguments")
+        core.limits.set(cast(Kind, command), *args)
+        return True
+    own = getattr(core.venue, "io", None)
+    if own is None:
+        raise core.unknown_command(command)
+    return own(command, *args)
+
+
+def _api(operations: Operations, args: tuple[Any, ...]) -> Any:
+    if not 2 <= len(args) <= 4:
+        raise InputError(f"IO('api') takes (httpMethod, resource[, params[, raw]]), got {len(args)} arguments")
+    names = ("httpMethod", "resource", "params", "raw")
+    for name, value in zip(names, args, strict=False):
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{name} of IO('api') must be text, got {type(value).__name__}")
+    method, resource, params, raw = (*(arg or "" for arg in args), "", "")[:4]
+    if not method.isalpha() or not resource:
+        raise InputError(f"IO('api') needs an HTTP method and a resource, got {method!r} and {resource!r}")
+    operations.count_api()
+    return operations.core.venue.request(method.upper(), resource, params, raw)
+
+
+def _exactly(command: str, args: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Any, ...]:
+    if len(args) != len(names):
+        raise InputError(f"IO({command!r}) takes ({', '.join(names)}), got {len(args)} arguments")
+    return args

@@ -1,0 +1,254 @@
+"""Bars: the growing history behind ``GetRecords``, and bars of lengths that a venue does not serve.
+
+FMZ keeps what it has seen of a symbol and period and adds to it at each call: the same time replaces the last bar, a newer one is
+appended, the oldest go when there are more than ``SetMaxBarLen``. Here many threads may ask at once, each gets its own copy, and a reply
+that was asked for earlier never overwrites what a later one brought.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from ..clock import Clock
+from ..errors import BadReply
+from ..structures import Record, Records, Trade
+from .venue import Venue
+
+__all__ = ["BarBook", "bars_from_bars", "bars_from_trades", "bucket_ms", "source_period"]
+
+_DAY_S = 86400
+_WEEK_S = 7 * _DAY_S
+_MONDAY_MS = 4 * _DAY_S * 1000  # the epoch was a Thursday; weeks begin on Monday, as the venues' own do
+_SPARE = (
+    3  # bars fetched beyond those known to be missing: for a clock that is a little off, and for the bar still forming
+)
+_SEEN_TRADES = 20_000  # public trades remembered for each symbol and period, so that none is counted twice
+
+
+def bucket_ms(time_ms: int, period_s: int) -> int:
+    """The start of the bar that a moment falls into, in ms since the epoch (UTC); weeks begin on Monday."""
+    offset = _MONDAY_MS if period_s % _WEEK_S == 0 else 0
+    length = period_s * 1000
+    return (time_ms - offset) // length * length + offset
+
+
+def source_period(period_s: int, native_s: Iterable[int]) -> int | None:
+    """The venue's bar length that bars of ``period_s`` are made from.
+
+    Args:
+        period_s: The length wanted, in seconds.
+        native_s: The lengths that the venue serves, in seconds.
+
+    Returns:
+        ``period_s`` itself if the venue serves it; else the largest length that divides both it and a day (longer ones begin where the
+        venue likes); None when bars must be made from trades (FMZ: lengths that are not whole minutes are).
+    """
+    native = set(native_s)
+    if period_s in native:
+        return period_s
+    if period_s % 60:
+        return None
+    usable = [p for p in native if p >= 60 and period_s % p == 0 and _DAY_S % p == 0]
+    return max(usable, default=None)
+
+
+def bars_from_bars(bars: Sequence[Record], period_s: int) -> list[Record]:
+    """Joins shorter bars into longer ones; a first bar whose beginning is missing is left out.
+
+    Args:
+        bars: The shorter bars, oldest first.
+        period_s: The length wanted, in seconds.
+    """
+    joined: list[Record] = []
+    for bar in bars:
+        start = bucket_ms(bar.Time, period_s)
+        if joined and joined[-1].Time == start:
+            last = joined[-1]
+            last.High = max(last.High, bar.High)
+            last.Low = min(last.Low, bar.Low)
+            last.Close = bar.Close
+            last.Volume += bar.Volume
+            last.OpenInterest = bar.OpenInterest
+        else:
+            joined.append(Record(bar, Time=start))
+    if len(joined) > 1 and bars[0].Time != joined[0].Time:
+        del joined[0]
+    return joined
+
+
+def bars_from_trades(trades: Iterable[Trade], period_s: int, before: Sequence[Record] = ()) -> list[Record]:
+    """Adds trades, oldest first, to bars; a time without trades gives a flat bar without volume.
+
+    Args:
+        trades: Trades that are not in ``before`` yet; a trade older than the last bar counts into its bar's volume and range.
+        period_s: The length of a bar, in seconds.
+        before: The bars so far, oldest first; they are not changed.
+    """
+    bars = [Record(bar) for bar in before]
+    times = [bar.Time for bar in bars]
+    length = period_s * 1000
+    for trade in trades:
+        start = bucket_ms(trade.Time, period_s)
+        if times and start <= times[-1]:
+            place = bisect_left(times, start)
+            if place < len(bars) and times[place] == start:
+                _add(bars[place], trade, closes=start == times[-1])
+            continue
+        if bars:
+            close = bars[-1].Close
+            for gap in range(times[-1] + length, start, length):
+                bars.append(_bar(gap, close, 0.0))
+                times.append(gap)
+        bars.append(_bar(start, trade.Price, trade.Amount))
+        times.append(start)
+    return bars
+
+
+def _bar(time_ms: int, price: float, volume: float) -> Record:
+    return Record(Time=time_ms, Open=price, High=price, Low=price, Close=price, Volume=volume, OpenInterest=0)
+
+
+def _add(bar: Record, trade: Trade, *, closes: bool) -> None:
+    bar.High = max(bar.High, trade.Price)
+    bar.Low = min(bar.Low, trade.Price)
+    bar.Volume += trade.Amount
+    if closes:
+        bar.Close = trade.Price
+
+
+class _History:
+    """What is known of one symbol and period; used under the lock of its book."""
+
+    def __init__(self) -> None:
+        self.bars: list[Record] = []  # replaced as a whole; a bar in it is never changed
+        self.newest_ticket = 0
+        self.seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
+
+    def merge(self, fetched: list[Record], ticket: int) -> list[Record]:
+        """Takes over fetched bars and returns all that is known, before it is cut to its cap."""
+        if not fetched:
+            return self.bars
+        newer = ticket > self.newest_ticket
+        self.newest_ticket = max(ticket, self.newest_ticket)
+        known = self.bars
+        if known and fetched[0].Time > known[-1].Time:
+            known = []  # a hole in between: the old bars are worth nothing to an indicator
+        elif known and fetched[-1].Time < known[0].Time:
+            return known  # a late reply about what has been forgotten since
+        merged = {bar.Time: bar for bar in known}
+        for bar in fetched:
+            if newer or bar.Time not in merged:
+                merged[bar.Time] = bar
+        return [merged[time] for time in sorted(merged)]
+
+    def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
+        """The trades that were not given before, oldest first."""
+        fresh = []
+        for trade in trades:
+            # More than the id, because a venue without ids has its time stamps there.
+            key = (trade.Id, trade.Time, trade.Price, trade.Amount, trade.Type)
+            if key not in self.seen:
+                self.seen[key] = None
+                fresh.append(trade)
+        while len(self.seen) > _SEEN_TRADES:
+            self.seen.popitem(last=False)
+        return sorted(fresh, key=lambda trade: trade.Time)
+
+
+class BarBook:
+    """The bars of one exchange object, of any symbol and period.
+
+    Args:
+        venue: Where bars and trades come from.
+        clock: Tells how many bars may be missing since the last call.
+    """
+
+    def __init__(self, venue: Venue, clock: Clock) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._lock = threading.Lock()  # guards all histories and _tickets; never held while the venue is asked
+        self._histories: dict[tuple[str, int], _History] = {}
+        self._tickets = 0
+
+    def forget(self) -> None:
+        """Drops all that is known (another base URL, say)."""
+        with self._lock:
+            self._histories.clear()
+
+    def get(self, symbol: str, period_s: int, limit: int | None, cap: int, first: int | None) -> Records:
+        """The bars of one symbol and period, oldest first, the last one still forming.
+
+        Args:
+            symbol: FMZ's symbol.
+            period_s: The length of a bar, in seconds.
+            limit: How many to return; None for all that have accumulated.
+            cap: How many to keep.
+            first: How many to ask for at the first call; None for what the venue gives in one request.
+
+        Returns:
+            A copy that belongs to the caller.
+
+        Raises:
+            FmzError: The venue could not give them.
+        """
+        source = source_period(period_s, self._venue.periods_s())
+        with self._lock:
+            history = self._histories.setdefault((symbol, period_s), _History())
+            known = history.bars
+            self._tickets += 1
+            ticket = self._tickets
+        if source is None:
+            bars = self._from_trades(symbol, period_s, history, cap)
+        else:
+            bars = self._from_bars(symbol, period_s, source, limit, first, history, known, ticket, cap)
+        shown = bars[-limit:] if limit else bars[-cap:]
+        return Records(Record(bar) for bar in shown)
+
+    def _from_bars(
+        self,
+        symbol: str,
+        period_s: int,
+        source_s: int,
+        limit: int | None,
+        first: int | None,
+        history: _History,
+        known: list[Record],
+        ticket: int,
+        cap: int,
+    ) -> list[Record]:
+        wanted = limit or first
+        missing = self._missing(known, period_s) if len(known) >= (wanted or 1) else None
+        fetched = self._fetch(symbol, period_s, source_s, missing or wanted)
+        if missing and known and (not fetched or fetched[0].Time > known[-1].Time):
+            fetched = self._fetch(
+                symbol, period_s, source_s, wanted
+            )  # our clock misled us: everything anew, rather than a hole
+        with self._lock:
+            bars = history.merge(fetched, ticket)
+            history.bars = bars[-cap:]
+        return bars
+
+    def _missing(self, known: list[Record], period_s: int) -> int:
+        """How many bars at the end may have changed since they were fetched."""
+        elapsed_s = self._clock.now() - known[-1].Time / 1000
+        return max(0, int(elapsed_s // period_s)) + _SPARE
+
+    def _fetch(self, symbol: str, period_s: int, source_s: int, count: int | None) -> list[Record]:
+        ratio = period_s // source_s
+        ask = None if count is None else count * ratio + (ratio - 1 if ratio > 1 else 0)
+        bars = list(self._venue.records(symbol, source_s, ask))
+        times = [bar.Time for bar in bars]
+        if any(a >= b for a, b in pairwise(times)):
+            raise BadReply(f"the bars of {symbol} are not in the order of time")
+        return bars_from_bars(bars, period_s) if ratio > 1 else bars
+
+    def _from_trades(self, symbol: str, period_s: int, history: _History, cap: int) -> list[Record]:
+        trades = self._venue.trades(symbol)
+        with self._lock:
+            bars = bars_from_trades(history.unseen(trades), period_s, history.bars)
+            history.bars = bars[-cap:]
+        return bars

@@ -1,0 +1,8 @@
+"""What strategies are tested with: a venue in memory, and a clock that is turned by hand."""
+
+from __future__ import annotations
+
+from ..clock import ManualClock
+from .fake_venue import FakeVenue, Hold
+
+__all__ = ["FakeVenue", "Hold", "ManualClock"]

@@ -1,0 +1,504 @@
+"""A venue in memory whose every answer, fault and delay is in the hands of the test.
+
+Orders rest until the test fills them (``fill``); books, tickers, bars and balances are what the test sets. Each call can be made to fail
+(``fail``), to lose its reply after the venue has acted on it (``lose_reply``), or to wait until the test lets it go (``hold``). Nothing
+waits for real time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+
+from ..clock import Clock, Signal, WallClock
+from ..constants import (
+    ORDER_OFFSET_OPEN,
+    ORDER_STATE_CANCELED,
+    ORDER_STATE_CLOSED,
+    ORDER_STATE_PENDING,
+    ORDER_TYPE_BUY,
+    ORDER_TYPE_SELL,
+)
+from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, OutcomeUnknown, UnknownSymbol
+from ..exchange.venue import BaseVenue, OrderIntent
+from ..structures import Account, Asset, Depth, Info, Market, MarketOrder, Order, Record, Records, Ticker, Trade
+from ..tasks.gate import pass_gate
+
+__all__ = ["FakeVenue", "Hold"]
+
+T = TypeVar("T")
+
+
+class Hold:
+    """A call (or several) held until the test releases it; what ``FakeVenue.hold`` gives.
+
+    Args:
+        clock: Waits, so that a stop cuts the call short.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._release = Signal()
+        self._arrived = threading.Semaphore(0)
+
+    def wait_for_call(self, timeout_s: float = 10.0) -> bool:
+        """Blocks the test until one more call has arrived; False when none came in ``timeout_s`` real seconds."""
+        return self._arrived.acquire(timeout=timeout_s)
+
+    def release(self) -> None:
+        """Lets all calls go, those to come too."""
+        self._release.set()
+
+    def pause(self) -> None:
+        """Run by the call: reports its arrival and waits."""
+        self._arrived.release()
+        self._clock.wait((self._release,))
+
+
+@attrs.define
+class _Script:
+    """What the next calls of one method meet: consumed from the left."""
+
+    faults: deque[FmzError | Callable[[], FmzError]] = attrs.field(factory=deque)
+    always: FmzError | Callable[[], FmzError] | None = None
+    holds: deque[Hold] = attrs.field(factory=deque)
+    latency_s: float = 0.0
+    lost: int = 0
+
+
+class _Local(threading.local):
+    raw = ""
+
+
+class FakeVenue(BaseVenue):
+    """A scriptable venue in memory; thread-safe.
+
+    Args:
+        name: Its name.
+        clock: Tells the time of orders and waits for latencies and holds.
+        pairs: The pairs that it lists; each gets a market with tick 0.01, step 0.0001, least amount 0.0001 and least worth 5, a ticker, a
+            book of five levels around 100, and a balance of 1,000,000 quote and 1,000 base.
+        settling_s: How long after a lost reply "no such order" is not to be believed, in seconds.
+    """
+
+    max_depth_limit = 1000
+
+    def __init__(
+        self,
+        name: str = "Fake",
+        *,
+        clock: Clock | None = None,
+        pairs: tuple[str, ...] = ("BTC_USDT", "ETH_USDT"),
+        settling_s: float = 1.0,
+    ) -> None:
+        self.name = name
+        self.settling_s = settling_s
+        self.clock: Clock = clock if clock is not None else WallClock()
+        self._lock = threading.RLock()  # guards everything below
+        self._scripts: dict[str, _Script] = {}
+        self._local = _Local()
+        self._next_id = 0
+        self._url = "memory://fake"
+        self.calls: Counter[str] = Counter()
+        """How often each method was called."""
+        self.placed: list[OrderIntent] = []
+        """Every intent that the venue accepted, in order."""
+        self.timeout_ms = 0.0
+        self.proxy = ""
+        self.warmed = 0
+        self.closed = False
+        self.native_periods_s: tuple[int, ...] = (60, 300, 3600, 86400)
+        self.market_rules: dict[str, Market] = {}
+        self.books: dict[str, Depth] = {}
+        self.bars: dict[tuple[str, int], list[Record]] = {}
+        self.public_trades: dict[str, list[Trade]] = {}
+        self.holdings: dict[str, float] = {}
+        self.replies: dict[tuple[str, str], Any] = {}
+        """What ``request`` answers, by method and resource."""
+        self.requests: list[tuple[str, str, str, str]] = []
+        """What ``request`` was asked."""
+        self._orders: dict[str, Order] = {}
+        self._by_client_id: dict[tuple[str, str], str] = {}
+        for pair in pairs:
+            self.list_pair(pair)
+
+    # What the test scripts
+
+    def list_pair(self, pair: str, *, price: float = 100.0, **rules: Any) -> None:
+        """Lists a pair.
+
+        Args:
+            pair: FMZ's symbol.
+            price: The price in the middle of its book.
+            rules: Fields of ``Market`` that differ from the defaults.
+        """
+        base, _, quote = pair.partition(".")[0].partition("_")
+        market = Market(
+            Symbol=base + quote,
+            BaseAsset=base,
+            QuoteAsset=quote,
+            TickSize=0.01,
+            AmountSize=0.0001,
+            PricePrecision=2,
+            AmountPrecision=4,
+            MinQty=0.0001,
+            MaxQty=100000.0,
+            MinNotional=5.0,
+            MaxNotional=9000000.0,
+            Info=Info(),
+        )
+        market.update(rules)
+        with self._lock:
+            self.market_rules[pair] = market
+            self.holdings.setdefault(base, 1000.0)
+            self.holdings.setdefault(quote, 1_000_000.0)
+        self.set_book(
+            pair,
+            asks=[(price + 0.01 * level, 1.0) for level in range(1, 6)],
+            bids=[(price - 0.01 * level, 1.0) for level in range(1, 6)],
+        )
+
+    def set_book(self, pair: str, *, asks: list[tuple[float, float]], bids: list[tuple[float, float]]) -> None:
+        """Sets the book of a pair from (price, amount) levels, the best first."""
+        depth = Depth(
+            Info=Info(Symbol=pair),
+            Asks=[MarketOrder(Price=price, Amount=amount) for price, amount in asks],
+            Bids=[MarketOrder(Price=price, Amount=amount) for price, amount in bids],
+            Time=self._now_ms(),
+        )
+        with self._lock:
+            self.books[pair] = depth
+
+    def fail(self, method: str, *errors: FmzError | Callable[[], FmzError], always: bool = False) -> None:
+        """Makes the next calls of a method raise, before the venue acts on them.
+
+        Args:
+            method: The port's name of it, such as ``"depth"`` or ``"place"``.
+            errors: One for each call to come; a function makes a new one each time.
+            always: Whether the last of them stays for ever, until ``heal``.
+        """
+        self._known(method)
+        with self._lock:
+            script = self._scripts.setdefault(method, _Script())
+            if always and errors:
+                script.always = errors[-1]
+                errors = errors[:-1]
+            script.faults.extend(errors)
+
+    def lose_reply(self, method: str = "place", times: int = 1) -> None:
+        """Makes the next calls of a method raise OutcomeUnknown after the venue has acted on them."""
+        self._known(method)
+        with self._lock:
+            self._scripts.setdefault(method, _Script()).lost += times
+
+    def hold(self, method: str, calls: int = 1) -> Hold:
+        """Holds the next calls of a method on their way to the venue until the test releases them."""
+        self._known(method)
+        hold = Hold(self.clock)
+        with self._lock:
+            self._scripts.setdefault(method, _Script()).holds.extend([hold] * calls)
+        return hold
+
+    def delay(self, method: str, latency_s: float) -> None:
+        """Has every call of a method sleep on the venue's clock first; 0 for no more."""
+        self._known(method)
+        with self._lock:
+            self._scripts.setdefault(method, _Script()).latency_s = latency_s
+
+    def heal(self, method: str = "") -> None:
+        """Forgets what was scripted for a method, or for all; calls that are held are released."""
+        with self._lock:
+            names = [method] if method else list(self._scripts)
+            scripts = [self._scripts.pop(name) for name in names if name in self._scripts]
+        for script in scripts:
+            for hold in script.holds:
+                hold.release()
+
+    def fill(self, order_id: str, amount: float | None = None, price: float | None = None) -> Order:
+        """Fills an order, or a part of it.
+
+        Args:
+            order_id: The order.
+            amount: How much; None for all that is left.
+            price: At which price; None for its own (the book's best for a market order).
+        """
+        with self._lock:
+            order = self._orders[order_id]
+            left = order.Amount - order.DealAmount
+            part = left if amount is None else min(amount, left)
+            at = price if price is not None else order.Price if order.Price > 0 else self._best(order)
+            worth = order.AvgPrice * order.DealAmount + at * part
+            order.DealAmount += part
+            order.AvgPrice = worth / order.DealAmount if order.DealAmount else 0.0
+            if order.DealAmount >= order.Amount:
+                order.Status = ORDER_STATE_CLOSED
+            return order.copy()
+
+    def _best(self, order: Order) -> float:
+        book = self.books[order.Symbol]
+        levels = book.Asks if order.Type == ORDER_TYPE_BUY else book.Bids
+        return float(levels[0].Price)
+
+    def _known(self, method: str) -> None:
+        if not callable(getattr(self, method, None)) or method.startswith("_"):
+            raise InputError(f"the venue has no call {method!r} to script")
+
+    def _now_ms(self) -> int:
+        return int(self.clock.now() * 1000)
+
+    def _serve(self, method: str, answer: Callable[[], T]) -> T:
+        """One call: counted, held, delayed, failed or answered as scripted."""
+        with self._lock:
+            self.calls[method] += 1
+            script = self._scripts.get(method)
+            hold = script.holds.popleft() if script and script.holds else None
+            fault = self._next_fault(script)
+            latency_s = script.latency_s if script else 0.0
+            lost = script is not None and fault is None and script.lost > 0
+            if script is not None and lost:
+                script.lost -= 1
+        pass_gate()
+        if hold is not None:
+            hold.pause()
+        if latency_s > 0:
+            self.clock.sleep(latency_s)
+        if fault is not None:
+            raise fault
+        with self._lock:
+            result = answer()
+            self._local.raw = _raw(result)
+        if lost:
+            raise OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
+        return result
+
+    @staticmethod
+    def _next_fault(script: _Script | None) -> FmzError | None:
+        if script is None:
+            return None
+        fault = script.faults.popleft() if script.faults else script.always
+        return fault() if fault is not None and not isinstance(fault, FmzError) else fault
+
+    def _check(self, symbol: str) -> str:
+        if symbol not in self.market_rules:
+            raise UnknownSymbol(f"{self.name} does not list {symbol!r}", request="FAKE")
+        return symbol
+
+    # The port
+
+    def ticker(self, symbol: str) -> Ticker:
+        """The best bid and ask of the book."""
+        return self._serve("ticker", lambda: self._ticker(self._check(symbol)))
+
+    def _ticker(self, symbol: str) -> Ticker:
+        book = self.books[symbol]
+        ask, bid = book.Asks[0].Price, book.Bids[0].Price
+        last = round((ask + bid) / 2, 8)
+        return Ticker(
+            Info=Info(symbol=symbol),
+            Symbol=symbol,
+            High=ask,
+            Low=bid,
+            Sell=ask,
+            Buy=bid,
+            Last=last,
+            Open=last,
+            Volume=1.0,
+            Time=self._now_ms(),
+            OpenInterest=0,
+        )
+
+    def tickers(self) -> list[Ticker]:
+        """The tickers of all pairs."""
+        return self._serve("tickers", lambda: [self._ticker(symbol) for symbol in self.market_rules])
+
+    def depth(self, symbol: str, limit: int | None = None) -> Depth:
+        """A copy of the book."""
+
+        def answer() -> Depth:
+            book = self.books[self._check(symbol)]
+            return Depth(
+                Info=Info(book.Info),
+                Asks=[level.copy() for level in book.Asks[:limit]],
+                Bids=[level.copy() for level in book.Bids[:limit]],
+                Time=book.Time,
+            )
+
+        return self._serve("depth", answer)
+
+    def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
+        """What ``public_trades`` holds."""
+
+        def answer() -> list[Trade]:
+            found = [trade.copy() for trade in self.public_trades.get(self._check(symbol), [])]
+            return found[-limit:] if limit else found
+
+        return self._serve("trades", answer)
+
+    def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
+        """What ``bars`` holds."""
+
+        def answer() -> Records:
+            found = [bar.copy() for bar in self.bars.get((self._check(symbol), period_s), [])]
+            return Records(found[-limit:] if limit else found)
+
+        return self._serve("records", answer)
+
+    def periods_s(self) -> tuple[int, ...]:
+        """What ``native_periods_s`` holds."""
+        return self.native_periods_s
+
+    def markets(self) -> dict[str, Market]:
+        """Copies of ``market_rules``."""
+        return self._serve("markets", lambda: {symbol: market.copy() for symbol, market in self.market_rules.items()})
+
+    def account(self, symbol: str) -> Account:
+        """The pair's holdings."""
+
+        def answer() -> Account:
+            base, _, quote = self._check(symbol).partition(".")[0].partition("_")
+            return Account(
+                Info=Info(symbol=symbol),
+                Balance=self.holdings.get(quote, 0.0),
+                FrozenBalance=0.0,
+                Stocks=self.holdings.get(base, 0.0),
+                FrozenStocks=0.0,
+            )
+
+        return self._serve("account", answer)
+
+    def assets(self) -> list[Asset]:
+        """All holdings that are not zero."""
+        return self._serve(
+            "assets",
+            lambda: [
+                Asset(Info=Info(), Currency=currency, Amount=amount, FrozenAmount=0.0)
+                for currency, amount in self.holdings.items()
+                if amount
+            ],
+        )
+
+    def place(self, intent: OrderIntent) -> str:
+        """Accepts an order, which then rests until it is filled."""
+        return self._serve("place", lambda: self._accept(intent))
+
+    def _accept(self, intent: OrderIntent) -> str:
+        key = (self._check(intent.symbol), intent.client_order_id)
+        if key in self._by_client_id:
+            raise DuplicateOrder("the client order id is in use", request="FAKE place")
+        self._next_id += 1
+        order_id = f"{self.market_rules[intent.symbol].Symbol},{self._next_id}"
+        self._by_client_id[key] = order_id
+        self.placed.append(intent)
+        self._orders[order_id] = Order(
+            Info=Info(clientOrderId=intent.client_order_id),
+            Symbol=intent.symbol,
+            Id=order_id,
+            Time=self._now_ms(),
+            Price=-1.0 if intent.price is None else float(intent.price),
+            Amount=float(intent.amount),
+            DealAmount=0.0,
+            AvgPrice=0.0,
+            Status=ORDER_STATE_PENDING,
+            Type=ORDER_TYPE_BUY if intent.side in {"buy", "closesell"} else ORDER_TYPE_SELL,
+            Offset=ORDER_OFFSET_OPEN,
+            ContractType="",
+            Condition=None,
+        )
+        return order_id
+
+    def cancel(self, order_id: str) -> None:
+        """Cancels an open order."""
+
+        def answer() -> None:
+            order = self._orders.get(order_id)
+            if order is None or order.Status != ORDER_STATE_PENDING:
+                raise OrderNotFound(f"no open order {order_id!r}", request="FAKE cancel")
+            order.Status = ORDER_STATE_CANCELED
+
+        self._serve("cancel", answer)
+
+    def _found(self, order_id: str | None) -> Order:
+        if order_id is None or order_id not in self._orders:
+            raise OrderNotFound(f"no order {order_id!r}", request="FAKE order")
+        return self._orders[order_id].copy()
+
+    def order(self, order_id: str) -> Order:
+        """A copy of one order."""
+        return self._serve("order", lambda: self._found(order_id))
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        """A copy of one order."""
+        key = (symbol, client_order_id)
+        return self._serve("order_by_client_id", lambda: self._found(self._by_client_id.get(key)))
+
+    def orders(self, symbol: str | None = None) -> list[Order]:
+        """Copies of the open orders."""
+
+        def answer() -> list[Order]:
+            if symbol is not None:
+                self._check(symbol)
+            return [
+                order.copy()
+                for order in self._orders.values()
+                if order.Status == ORDER_STATE_PENDING and symbol in {None, order.Symbol}
+            ]
+
+        return self._serve("orders", answer)
+
+    def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        """Copies of all orders of a symbol."""
+
+        def answer() -> list[Order]:
+            self._check(symbol)
+            found = [o.copy() for o in self._orders.values() if o.Symbol == symbol and since_ms <= o.Time]
+            return found[:limit] if limit else found
+
+        return self._serve("history_orders", answer)
+
+    def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        """What ``replies`` holds; an empty dict where it holds nothing."""
+
+        def answer() -> Any:
+            self.requests.append((http_method, resource, params, raw))
+            return self.replies.get((http_method, resource), {})
+
+        return self._serve("request", answer)
+
+    def raw_json(self) -> str:
+        """The last answer of this thread, as JSON."""
+        return self._local.raw
+
+    def set_base(self, url: str) -> None:
+        """Takes the URL."""
+        self._url = url
+
+    def base(self) -> str:
+        """The URL."""
+        return self._url
+
+    def set_timeout(self, timeout_ms: float) -> None:
+        """Takes the time-out."""
+        self.timeout_ms = timeout_ms
+
+    def set_proxy(self, proxy: str) -> None:
+        """Takes the proxy."""
+        self.proxy = proxy
+
+    def warm(self, connections: int) -> None:
+        """Counts the calls."""
+        with self._lock:
+            self.warmed += 1
+
+    def close(self) -> None:
+        """Notes that it was closed."""
+        self.closed = True
+
+
+def _raw(result: Any) -> str:
+    # A new string each time, as each reply of a real venue is, though two may read the same.
+    return "".join(list(json.dumps(result, default=str)))
