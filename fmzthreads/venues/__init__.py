@@ -1,1 +1,1 @@
-"""Adapters of the venue port."""
+"""Adapters of the venue port: one module an exchange, and what they share."""

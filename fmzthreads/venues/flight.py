@@ -1,0 +1,74 @@
+"""One fetch shared by all who ask for the same thing at the same time."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ..clock import Clock, Signal
+from ..errors import FmzError
+from ..tasks.gate import ungated
+
+__all__ = ["SingleFlight"]
+
+T = TypeVar("T")
+
+
+class _Flight(Generic[T]):
+    def __init__(self) -> None:
+        self.done = Signal()
+        self.error: FmzError | None = None
+        self.result: list[T] = []  # one element once it has landed, so that None is a result too
+
+
+class SingleFlight(Generic[T]):
+    """Runs a fetch once for many threads: whoever comes while it is under way waits and gets the same result, or a copy of its error.
+
+    Args:
+        clock: What waits; its stop ends a wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # guards _flight
+        self._flight: _Flight[T] | None = None
+
+    def run(self, fetch: Callable[[], T]) -> T:
+        """The result of ``fetch``, called in this thread or in that of somebody who came before.
+
+        A gate that this thread's call stands under is set aside meanwhile: what is fetched here only prepares that call.
+
+        Raises:
+            FmzError: As ``fetch`` raised it.
+        """
+        while True:
+            with self._lock:
+                flight = self._flight
+                mine = flight is None
+                if flight is None:
+                    flight = self._flight = _Flight()
+            if mine:
+                return self._fly(flight, fetch)
+            self._clock.wait((flight.done,))
+            if flight.error is not None:
+                # A copy, because one exception raised in many threads would mix their tracebacks.
+                raise copy.copy(flight.error) from flight.error
+            if flight.result:
+                return flight.result[0]
+            # Whoever flew was interrupted (Ctrl-C): somebody else tries.
+
+    def _fly(self, flight: _Flight[T], fetch: Callable[[], T]) -> T:
+        try:
+            with ungated():
+                result = fetch()
+            flight.result.append(result)
+            return result
+        except FmzError as error:
+            flight.error = error
+            raise
+        finally:
+            with self._lock:
+                self._flight = None
+            flight.done.set()
