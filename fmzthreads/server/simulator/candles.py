@@ -57,9 +57,9 @@ class Row:
 
     def add(self, other: Row) -> None:
         """Puts a later bar to this one."""
-        if other.high > self.high:
+        if other.high > self.high:  # noqa: PLR1730 - max() and min() cost twice as much, and thousands are added up
             self.high = other.high
-        if other.low < self.low:
+        if other.low < self.low:  # noqa: PLR1730
             self.low = other.low
         self.close = other.close
         self.lots += other.lots
@@ -88,6 +88,9 @@ class History(Protocol):
 
     def row(self, base_s: int, index: int) -> Row | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
+
+    def close_before(self, start_s: int) -> int | None:
+        """The last price of the history when it ended at or before ``start_s``; None otherwise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -232,25 +235,26 @@ class CandleStore:
         base_s = calendar.base_s
         starts = calendar.starts(limit, start_ms, newest_ms)
         candles: list[Candle] = []
-        close = self._close_before(base_s, starts[0]) if starts else None
+        close: int | None = None
         for begin in starts:
             end = calendar.next(begin)
             row = self._sum(base_s, begin, end)
-            if row is None and close is not None:
-                row = Row(close, close, close, close)  # nobody traded: the last price stands
             if row is None:
-                continue
+                if close is None:
+                    close = self._close_before(base_s, begin)
+                if close is None:
+                    continue  # before all history
+                row = Row(close, close, close, close)  # nobody traded: the last price stands
             close = row.close
             candles.append(self._candle(row, begin * 1000, end * 1000, now_ms))
         return candles
 
     def _close_before(self, base_s: int, start_s: int) -> int | None:
-        """The price at which the first of the bars asked for opens when nobody traded in it."""
-        older = [index for index in self._live[base_s] if index < start_s // base_s]
-        if older:
-            return self._live[base_s][max(older)].close
-        past = self._row(base_s, start_s // base_s - 1)
-        return past.close if past is not None else None
+        """The last price before a time in which nobody traded; None when there is none."""
+        newest = max((index for index in self._live[base_s] if index * base_s < start_s), default=None)
+        if newest is not None:
+            return self._live[base_s][newest].close
+        return self.history.close_before(start_s) if self.history is not None else None
 
     def _candle(self, row: Row, open_ms: int, next_ms: int, now_ms: int) -> Candle:
         instrument = self._instrument

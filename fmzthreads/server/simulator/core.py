@@ -34,14 +34,13 @@ import attrs
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
-from .accounts import Account, Balance, fee_units
-from .candles import Candle, CandleStore, DayStats
-from .events import AccountEvent, BookEvent, Event, EventHub, OrderEvent, TickerEvent, TradeEvent, TradeView
+from .accounts import Account, Balance
+from .candles import Candle, DayStats, History
+from .engine import Engine
+from .events import AccountEvent, BookEvent, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
 from .instruments import Instrument, binance_spot, from_units, to_units
-from .matching import Fill, OrderBook
-from .orders import Execution, FillView, Finish, NewOrder, OrderRecord, OrderView, State, TimeInForce
+from .orders import FillView, Finish, NewOrder, OrderRecord, OrderView, State
 from .reasons import Reason, Rejected
-from .tape import Tape
 
 __all__ = ["DepthView", "SimulatedExchange"]
 
@@ -63,20 +62,6 @@ class DepthView:
     time_ms: int
     bids: tuple[tuple[Decimal, Decimal, int], ...]
     asks: tuple[tuple[Decimal, Decimal, int], ...]
-
-
-class _Pit:
-    """Everything that belongs to one instrument."""
-
-    __slots__ = ("book", "candles", "instrument", "sent_version", "tape", "top")
-
-    def __init__(self, instrument: Instrument, trades: int) -> None:
-        self.instrument = instrument
-        self.book = OrderBook()
-        self.tape = Tape(instrument, trades)
-        self.candles = CandleStore(instrument)
-        self.sent_version = 0
-        self.top: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
 
 
 class SimulatedExchange:
@@ -109,14 +94,13 @@ class SimulatedExchange:
         # Guards everything below: books, accounts, trades, bars, ids and listeners. A request holds it from its checks to its last
         # event, so requests are served one after another, as a real matching engine does. Re-entrant, so that a listener may look.
         self.lock = threading.RLock()
-        self._pits = {instrument.id: _Pit(instrument, trade_history) for instrument in listed}
         self._accounts: dict[str, Account] = {}
         self._by_key: dict[str, Account] = {}
         self._order_history = order_history
-        self._next_order = first_order_id
-        self._next_fill = 1
-        self._hub = EventHub()
         self.house = self.create_account("house", house=True)
+        self._engine = Engine(
+            listed, clock=self.clock, house=self.house, first_order_id=first_order_id, trade_history=trade_history
+        )
 
     # --- accounts ---
 
@@ -188,7 +172,7 @@ class SimulatedExchange:
         with self.lock:
             holder = self._account(account)
             holder.deposit(asset, to_units(amount))
-            self._tell_account(holder, (asset,))
+            self._engine.tell_account(holder, (asset,))
 
     def balances(self, account: Account | str) -> Mapping[str, Balance]:
         """What an account holds, by asset."""
@@ -215,7 +199,7 @@ class SimulatedExchange:
 
     def instruments(self) -> tuple[Instrument, ...]:
         """Everything that is traded."""
-        return tuple(pit.instrument for pit in self._pits.values())
+        return tuple(pit.instrument for pit in self._engine.pits.values())
 
     def instrument(self, instrument: str) -> Instrument:
         """One instrument.
@@ -223,17 +207,11 @@ class SimulatedExchange:
         Raises:
             Rejected: UNKNOWN_INSTRUMENT.
         """
-        return self._pit(instrument).instrument
-
-    def _pit(self, instrument: str) -> _Pit:
-        pit = self._pits.get(instrument)
-        if pit is None:
-            raise Rejected(Reason.UNKNOWN_INSTRUMENT, f"no instrument {instrument!r}{nearest(instrument, self._pits)}")
-        return pit
+        return self._engine.pit(instrument).instrument
 
     def depth(self, instrument: str, limit: int = 100) -> DepthView:
         """A snapshot of the best ``limit`` levels of each side."""
-        pit = self._pit(instrument)
+        pit = self._engine.pit(instrument)
         with self.lock:
             bids, asks = pit.book.levels(True, limit), pit.book.levels(False, limit)
             version, now = pit.book.version, self.server_time_ms()
@@ -262,7 +240,7 @@ class SimulatedExchange:
             start_ms: The earliest time; None for any.
             end_ms: The latest time, inclusive; None for any.
         """
-        pit = self._pit(instrument)
+        pit = self._engine.pit(instrument)
         with self.lock:
             return pit.tape.find(limit, from_id, start_ms, end_ms)
 
@@ -289,13 +267,13 @@ class SimulatedExchange:
         Raises:
             InputError: The period is neither 1 nor a multiple of 60.
         """
-        pit = self._pit(instrument)
+        pit = self._engine.pit(instrument)
         with self.lock:
             return pit.candles.bars(period_s, limit, start_ms, end_ms, offset_s, self.server_time_ms())
 
     def stats_24h(self, instrument: str) -> DayStats:
         """The last price, the best prices and what happened in the last 24 hours."""
-        pit = self._pit(instrument)
+        pit = self._engine.pit(instrument)
         with self.lock:
             return pit.candles.day(pit.book, pit.tape, self.server_time_ms())
 
@@ -308,7 +286,7 @@ class SimulatedExchange:
             Rejected: As ``place``.
         """
         with self.lock:
-            self._accept(self._account(account), order)
+            self._engine.accept(self._account(account), order)
 
     def place(self, account: Account | str, order: NewOrder) -> OrderView:
         """Places an order and matches it at once.
@@ -321,194 +299,9 @@ class SimulatedExchange:
         """
         with self.lock:
             holder = self._account(account)
-            record = self._accept(holder, order)
-            self._run(self._pits[order.instrument], holder, record, order)
+            record = self._engine.accept(holder, order)
+            self._engine.run(self._engine.pits[order.instrument], record, order)
             return record.view()
-
-    def _accept(self, account: Account, order: NewOrder) -> OrderRecord:
-        """Checks the form, the filters and the client id; takes no money and no order id."""
-        pit = self._pit(order.instrument)
-        instrument = pit.instrument
-        if order.side not in {"buy", "sell"} or order.type not in {"limit", "market"}:
-            raise Rejected(Reason.BAD_COMBINATION, f"no such side or type: {order.side!r}, {order.type!r}")
-        ticks, lots = self._measure(pit, order)
-        if order.client_id:
-            known = account.by_client.get(order.client_id)
-            if known is not None and not known.state.final:
-                raise Rejected(Reason.DUPLICATE_CLIENT_ID, f"client id {order.client_id!r} is in use by an open order")
-        if order.type == "limit" and account.open_count.get(instrument.id, 0) >= instrument.max_open_orders:
-            raise Rejected(Reason.TOO_MANY_ORDERS, f"{instrument.max_open_orders} orders are open already")
-        record = OrderRecord(0, account, instrument, order, order.side == "buy", ticks, lots, self.server_time_ms())
-        if (
-            order.time_in_force is TimeInForce.POST_ONLY
-            and not order.post_only_cancels
-            and self._would_take(pit, record)
-        ):
-            raise Rejected(Reason.WOULD_TAKE, "a post-only order would have traded at once")
-        return record
-
-    def _measure(self, pit: _Pit, order: NewOrder) -> tuple[int, int]:
-        """Price and quantity of an order in ticks and lots, after all filters."""
-        instrument = pit.instrument
-        if order.type == "limit":
-            if order.price is None or order.quantity is None or order.quote_quantity is not None:
-                raise Rejected(Reason.BAD_COMBINATION, "a limit order needs a price and a quantity in base")
-            ticks, lots = instrument.ticks(order.price), instrument.lots(order.quantity)
-            self._check_notional(instrument, ticks * lots * instrument.lot_value)
-            return ticks, lots
-        if order.price is not None or (order.quantity is None) == (order.quote_quantity is None):
-            raise Rejected(
-                Reason.BAD_COMBINATION, "a market order needs no price and one quantity, in base or in quote"
-            )
-        if order.time_in_force is TimeInForce.POST_ONLY:
-            raise Rejected(Reason.BAD_COMBINATION, "a market order cannot be post-only")
-        if order.quantity is not None:
-            lots = instrument.lots(order.quantity, market=True)
-            reference = pit.tape.last_ticks or (pit.book.best_ask() if order.side == "buy" else pit.book.best_bid())
-            if reference:
-                self._check_notional(instrument, reference * lots * instrument.lot_value)
-            return 0, lots
-        self._check_notional(instrument, _budget(instrument, order) * instrument.lot_value)
-        return 0, instrument.lots(_whole_lots(instrument), market=True)
-
-    def _check_notional(self, instrument: Instrument, units: int) -> None:
-        if units < to_units(instrument.min_notional):
-            raise Rejected(
-                Reason.NOTIONAL_TOO_SMALL,
-                f"{from_units(units):f} {instrument.quote} is below {instrument.min_notional:f}",
-            )
-
-    def _would_take(self, pit: _Pit, record: OrderRecord) -> bool:
-        if record.is_buy:
-            ask = pit.book.best_ask()
-            return bool(ask) and record.ticks >= ask
-        return pit.book.best_bid() >= record.ticks
-
-    def _run(self, pit: _Pit, account: Account, record: OrderRecord, order: NewOrder) -> None:
-        """Freezes, matches, settles, rests or ends one accepted order."""
-        instrument, book = pit.instrument, pit.book
-        market = order.type == "market"
-        budget = _budget(instrument, order) if order.quote_quantity is not None else None
-        lots, value = (0, 0)
-        if market or order.time_in_force is TimeInForce.FOK:
-            lots, value = book.preview(record, any_price=market, budget=budget, self_trade=order.self_trade)
-        if budget is not None and lots and instrument.quantity(lots) < instrument.min_quantity:
-            raise Rejected(
-                Reason.QUANTITY_TOO_SMALL,
-                f"{order.quote_quantity!s} {instrument.quote} buys less than {instrument.min_quantity}",
-            )
-        if not record.is_buy:
-            need = (lots if budget is not None else record.left) * instrument.step_units
-        elif market:
-            need = (budget if budget is not None else value) * instrument.lot_value
-        else:
-            need = record.ticks * record.left * instrument.lot_value
-        account.freeze(record.pays, need)
-        record.frozen = need
-        record.order_id = self._next_order
-        self._next_order += 1
-        account.add(record)
-        self._tell_order(record, None)
-        if order.time_in_force is TimeInForce.POST_ONLY and self._would_take(pit, record):
-            self._finish(record, State.CANCELED, Finish.POST_ONLY)
-        elif order.time_in_force is TimeInForce.FOK and not market and lots < record.left:
-            self._finish(record, State.EXPIRED, Finish.FOK)
-        else:
-            self._match(pit, record, order, budget)
-        self._tell_account(account, (instrument.base, instrument.quote))
-        self._tell_book(pit)
-
-    def _match(self, pit: _Pit, record: OrderRecord, order: NewOrder, budget: int | None) -> None:
-        prevented: list[OrderRecord] = []
-        market = order.type == "market"
-        fills = pit.book.take(
-            record,
-            any_price=market,
-            budget=budget,
-            self_trade=order.self_trade,
-            prevented=prevented,  # type: ignore[arg-type]
-        )
-        for fill in fills:
-            self._settle(pit, record, fill)
-        for other in prevented:
-            self._finish(other, State.EXPIRED, Finish.SELF_TRADE)
-        if record.state.final:
-            return
-        if budget is not None and record.done_lots:
-            self._finish(
-                record, State.FILLED, Finish.FILLED
-            )  # what is left of the budget buys no further lot, or the book is empty
-        elif not record.left:
-            self._finish(record, State.FILLED, Finish.FILLED)
-        elif market:
-            self._finish(record, State.EXPIRED, Finish.NO_LIQUIDITY)
-        elif order.time_in_force is TimeInForce.IOC:
-            self._finish(record, State.EXPIRED, Finish.IOC)
-        else:
-            pit.book.rest(record)
-
-    def _settle(self, pit: _Pit, taker: OrderRecord, fill: Fill) -> None:
-        """Moves the money of one fill, with the fees, and records it on both sides."""
-        instrument = pit.instrument
-        maker, ticks, lots = fill
-        assert isinstance(maker, OrderRecord)
-        now = self.server_time_ms()
-        base, quote = lots * instrument.step_units, ticks * lots * instrument.lot_value
-        buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-        trade = pit.tape.add(ticks, lots, not taker.is_buy, now, buyer.order_id, seller.order_id)
-        pit.candles.add(now, ticks, lots, taker.is_buy)
-        if self._hub.wants(TradeEvent):
-            self._hub.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
-        # A limit buy froze its own price; what the fill was cheaper goes back.
-        spared = (buyer.ticks - ticks) * lots * instrument.lot_value if buyer.ticks > ticks else 0
-        self._move(buyer, quote, spared, base, trade.trade_id, fill, buyer is maker, now)
-        self._move(seller, base, 0, quote, trade.trade_id, fill, seller is maker, now)
-
-    def _move(
-        self, order: OrderRecord, pays: int, spared: int, gets: int, trade_id: int, fill: Fill, is_maker: bool, now: int
-    ) -> None:
-        """One side of a fill: frozen money goes, the other asset comes less its fee, which the house gets."""
-        account, instrument = order.account, order.instrument
-        gains = instrument.base if order.is_buy else instrument.quote
-        account.frozen[order.pays] -= pays
-        order.frozen -= pays
-        if spared:
-            account.release(order.pays, spared)
-            order.frozen -= spared
-        rate = account.rate(instrument, maker=is_maker)
-        fee = fee_units(gets, rate, instrument.fee_digits)
-        account.deposit(gains, gets - fee)
-        if fee:
-            self.house.deposit(gains, fee)
-        account.updated_ms = order.updated_ms = now
-        order.done_lots += fill[2]
-        order.done_value += fill[1] * fill[2]
-        order.fee += fee
-        order.state = State.PARTIALLY_FILLED
-        if not account.house:
-            execution = Execution(order, self._next_fill, trade_id, fill[1], fill[2], fee, rate, is_maker, now)
-            order.executions.append(execution)
-            account.fills.append(execution)
-        self._next_fill += 1
-        if is_maker and not order.left:
-            self._finish(order, State.FILLED, Finish.FILLED, tell=False)
-        if not account.house:
-            self._tell_order(order, order.executions[-1])
-            if is_maker:
-                self._tell_account(account, (instrument.base, instrument.quote))
-
-    def _finish(self, order: OrderRecord, state: State, finish: Finish, *, tell: bool = True) -> None:
-        """Ends an order: takes it out of the book, gives back what is frozen, remembers it as closed."""
-        account = order.account
-        self._pits[order.instrument.id].book.remove(order)
-        if order.frozen:
-            account.release(order.pays, order.frozen)
-            order.frozen = 0
-        order.state, order.finish = state, finish
-        account.updated_ms = order.updated_ms = self.server_time_ms()
-        account.close(order)
-        if tell:
-            self._tell_order(order, None)
 
     def cancel(
         self, account: Account | str, instrument: str, order_id: int | None = None, client_id: str | None = None
@@ -518,14 +311,14 @@ class SimulatedExchange:
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED when it has ended already.
         """
-        pit = self._pit(instrument)
+        pit = self._engine.pit(instrument)
         with self.lock:
             record = self._find(self._account(account), instrument, order_id, client_id)
             if record.state.final:
                 raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
-            self._finish(record, State.CANCELED, Finish.USER)
-            self._tell_account(record.account, (record.pays,))
-            self._tell_book(pit)
+            self._engine.finish(record, State.CANCELED, Finish.USER)
+            self._engine.tell_account(record.account, (record.pays,))
+            self._engine.tell_book(pit)
             return record.view()
 
     def cancel_all(self, account: Account | str, instrument: str | None = None) -> list[OrderView]:
@@ -560,7 +353,7 @@ class SimulatedExchange:
         Raises:
             Rejected: UNKNOWN_INSTRUMENT or UNKNOWN_ORDER.
         """
-        self._pit(instrument)
+        self._engine.pit(instrument)
         with self.lock:
             return self._find(self._account(account), instrument, order_id, client_id).view()
 
@@ -630,6 +423,55 @@ class SimulatedExchange:
             ]
             return [fill.view() for fill in _page(found, limit, from_id is not None or start_ms is not None)]
 
+    # --- the market's own participants ---
+
+    def requote(
+        self,
+        instrument: str,
+        cancels: Iterable[OrderRecord],
+        quotes: Iterable[tuple[Account, bool, int, int]],
+    ) -> list[OrderRecord | None]:
+        """Takes quotes of participants out and puts new ones in, as one step with one book event; in whole ticks and lots.
+
+        Args:
+            instrument: The instrument's id.
+            cancels: Orders that an earlier call gave; those that have ended meanwhile are left alone.
+            quotes: The account, whether it buys, the price in ticks and the quantity in lots.
+
+        Returns:
+            One order for each quote; None where the account could not pay for it.
+        """
+        engine, pit = self._engine, self._engine.pit(instrument)
+        placed: list[OrderRecord | None] = []
+        with self.lock:
+            for record in cancels:
+                if not record.state.final:
+                    engine.finish(record, State.CANCELED, Finish.USER, tell=False)
+            for account, is_buy, ticks, lots in quotes:
+                try:
+                    placed.append(engine.quote(pit, account, is_buy, ticks, lots))
+                except Rejected:
+                    placed.append(None)
+            engine.tell_book(pit)
+        return placed
+
+    def sweep(self, instrument: str, account: Account, is_buy: bool, lots: int) -> int:
+        """Has a participant take up to so many lots at any price; gives the lots it got, 0 when it could not pay."""
+        pit = self._engine.pit(instrument)
+        with self.lock:
+            try:
+                return self._engine.sweep(pit, account, is_buy, lots)
+            except Rejected:
+                return 0
+            finally:
+                self._engine.tell_book(pit)
+
+    def set_history(self, instrument: str, history: History) -> None:
+        """Gives an instrument a past: bars from before the exchange opened."""
+        pit = self._engine.pit(instrument)
+        with self.lock:
+            pit.candles.history = history
+
     # --- events ---
 
     def subscribe(self, callback: Callable[[Event], None], kinds: Iterable[type] = _ALL_EVENTS) -> Callable[[], None]:
@@ -649,86 +491,15 @@ class SimulatedExchange:
                 f"no such event: {unknown[0]!r}; valid: {', '.join(kind.__name__ for kind in _ALL_EVENTS)}"
             )
         with self.lock:
-            self._hub.add(callback, kinds)
-            self._watch_books()
+            self._engine.hub.add(callback, kinds)
+            self._engine.watch_books()
 
         def unsubscribe() -> None:
             with self.lock:
-                self._hub.remove(callback)
-                self._watch_books()
+                self._engine.hub.remove(callback)
+                self._engine.watch_books()
 
         return unsubscribe
-
-    def _watch_books(self) -> None:
-        """Has the books note their changes only while somebody wants them."""
-        wanted = self._hub.wants(BookEvent)
-        for pit in self._pits.values():
-            if wanted and pit.book.changes is None:
-                pit.book.changes, pit.sent_version = set(), pit.book.version
-            elif not wanted:
-                pit.book.changes = None
-
-    def _tell_order(self, record: OrderRecord, execution: Execution | None) -> None:
-        if not record.account.house and self._hub.wants(OrderEvent):
-            fill = execution.view() if execution is not None else None
-            self._hub.emit(OrderEvent(account=record.account.name, order=record.view(), fill=fill))
-
-    def _tell_account(self, account: Account, assets: Iterable[str]) -> None:
-        if not account.house and self._hub.wants(AccountEvent):
-            balances = {asset: account.balance(asset) for asset in assets}
-            self._hub.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.server_time_ms()))
-
-    def _tell_book(self, pit: _Pit) -> None:
-        """One delta for everything that a request has changed in a book, and its new top."""
-        book, instrument = pit.book, pit.instrument
-        if book.changes:
-            bids: list[tuple[Decimal, Decimal]] = []
-            asks: list[tuple[Decimal, Decimal]] = []
-            for is_buy, ticks in sorted(book.changes, key=lambda change: -change[1] if change[0] else change[1]):
-                level = (instrument.price(ticks), instrument.quantity(book.lots_at(is_buy, ticks)))
-                (bids if is_buy else asks).append(level)
-            book.changes.clear()
-            first, pit.sent_version = pit.sent_version + 1, book.version
-            self._hub.emit(
-                BookEvent(
-                    instrument=instrument.id, first_version=first, last_version=book.version,
-                    bids=tuple(bids), asks=tuple(asks), time_ms=self.server_time_ms(),
-                )
-            )  # fmt: skip
-        if self._hub.wants(TickerEvent):
-            self._tell_top(pit)
-
-    def _tell_top(self, pit: _Pit) -> None:
-        book, instrument = pit.book, pit.instrument
-        bid, ask = book.best_bid(), book.best_ask()
-        top = (bid, book.lots_at(True, bid), ask, book.lots_at(False, ask), pit.tape.last_ticks)
-        if top == pit.top:
-            return
-        pit.top = top
-        self._hub.emit(
-            TickerEvent(
-                instrument=instrument.id, version=book.version, bid=instrument.price(top[0]), bid_quantity=instrument.quantity(top[1]),
-                ask=instrument.price(top[2]), ask_quantity=instrument.quantity(top[3]), last=instrument.price(top[4]),
-                time_ms=self.server_time_ms(),
-            )
-        )  # fmt: skip
-
-
-def _budget(instrument: Instrument, order: NewOrder) -> int:
-    """The quote amount of a market order in ticks times lots, cut to what can be traded exactly."""
-    amount = order.quote_quantity
-    if not isinstance(amount, Decimal) or not amount.is_finite() or amount <= 0:
-        raise Rejected(Reason.BAD_QUANTITY, f"a quote quantity must be a finite Decimal above 0, not {amount!r}")
-    try:
-        return to_units(amount) // instrument.lot_value
-    except InputError as error:
-        raise Rejected(Reason.QUANTITY_STEP, str(error)) from None
-
-
-def _whole_lots(instrument: Instrument) -> Decimal:
-    """The most that a market order by quote amount may trade, cut to whole lots."""
-    most = min(instrument.max_quantity, instrument.max_market_quantity)
-    return most - most % instrument.step
 
 
 def _page(found: list, limit: int | None, from_start: bool) -> list:  # type: ignore[type-arg]

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import random
 import threading
 from collections.abc import Mapping
@@ -319,7 +320,7 @@ def parse_fault(text: str) -> tuple[str, Value, str]:
 def _check(name: str, value: Any) -> Value:
     if name not in _NAMES:
         raise UnknownName(f"no fault {name!r}{nearest(name, _NAMES)}")
-    if not isinstance(value, (bool, int, float)) or value != value:
+    if not isinstance(value, (bool, int, float)) or math.isnan(value):
         raise InputError(f"{name} must be a number, true or false, not {value!r}")
     if name in _RATES:
         if isinstance(value, bool):

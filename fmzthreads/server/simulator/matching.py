@@ -207,61 +207,87 @@ class OrderBook:
         Returns:
             One entry for each resting order that gave lots. What is left of the arriving order does not rest by itself.
         """
+        if budget is not None or self_trade is not SelfTrade.NONE:
+            return self._take_with_care(order, any_price, budget, self_trade, [] if prevented is None else prevented)
         side = self._asks if order.is_buy else self._bids
-        keys = side.keys
-        fills: list[Fill] = []
-        if not keys:
-            return fills
-        levels, sign, changes = side.levels, side.sign, self.changes
-        floor = order.ticks * sign  # the worst key that is still good enough
+        keys, levels, sign, changes = side.keys, side.levels, side.sign, self.changes
+        worst = order.ticks * sign  # the lowest key that is still good enough
         left = order.left
+        fills: list[Fill] = []
         while left and keys:
             key = keys[-1]
-            if key < floor and not any_price:
+            if key < worst and not any_price:
                 break
             level = levels[key]
             ticks = key * sign
             maker = level.head
-            while maker is not None and left:
-                if self_trade is not SelfTrade.NONE and maker.owner is order.owner:
-                    order.left = left
-                    if self._prevent(order, maker, self_trade, [] if prevented is None else prevented):
-                        return fills
-                    maker = level.head
-                    continue
+            while left and maker is not None:
                 lots = maker.left
-                if lots > left:
+                if lots > left:  # noqa: PLR1730 - min() costs twice as much, and this is the hot loop
                     lots = left
-                if budget is not None:
-                    lots = min(lots, budget // ticks)
-                    if not lots:
-                        order.left = left
-                        return fills
-                    budget -= lots * ticks
                 left -= lots
-                level.lots -= lots
                 fills.append((maker, ticks, lots))
-                self.version += 1
-                if changes is not None:
-                    changes.add((not order.is_buy, ticks))
-                if lots == maker.left:
-                    maker.left = 0
-                    after = maker._after
-                    maker.level = maker._after = None
-                    level.count -= 1
-                    level.head = after
-                    if after is None:
-                        level.tail = None
-                    else:
-                        after._before = None
-                    maker = after
-                else:
+                level.lots -= lots
+                if lots < maker.left:
                     maker.left -= lots
-            if maker is None and key in levels:
+                    break
+                maker.left = 0
+                after = maker._after
+                maker.level = maker._after = None
+                level.count -= 1
+                level.head = maker = after
+                if after is not None:
+                    after._before = None
+            if changes is not None:
+                changes.add((not order.is_buy, ticks))
+            if maker is None:
                 keys.pop()
                 del levels[key]
         order.left = left
+        self.version += len(fills)
         return fills
+
+    def _take_with_care(
+        self, order: Order, any_price: bool, budget: int | None, self_trade: SelfTrade, prevented: list[Order]
+    ) -> list[Fill]:
+        """``take`` with a budget or self-trade prevention, one resting order at a time."""
+        side = self._asks if order.is_buy else self._bids
+        fills: list[Fill] = []
+        while order.left and side.keys:
+            key = side.keys[-1]
+            if key < order.ticks * side.sign and not any_price:
+                break
+            ticks = key * side.sign
+            maker = side.levels[key].head
+            assert maker is not None  # a level without orders is dropped at once
+            if maker.owner is order.owner and self_trade is not SelfTrade.NONE:
+                if self._prevent(order, maker, self_trade, prevented):
+                    break
+                continue
+            lots = min(maker.left, order.left)
+            if budget is not None:
+                lots = min(lots, budget // ticks)
+                if not lots:
+                    break
+                budget -= lots * ticks
+            order.left -= lots
+            fills.append((maker, ticks, lots))
+            self._give(maker, lots)
+        return fills
+
+    def _give(self, maker: Order, lots: int) -> None:
+        """Takes lots from a resting order, which leaves when it has none left."""
+        level = maker.level
+        assert level is not None
+        if lots < maker.left:
+            maker.left -= lots
+            level.lots -= lots
+            self.version += 1
+            if self.changes is not None:
+                self.changes.add((maker.is_buy, maker.ticks))
+        else:
+            self.remove(maker)
+            maker.left = 0
 
     def _prevent(self, order: Order, maker: Order, mode: SelfTrade, prevented: list[Order]) -> bool:
         """Applies self-trade prevention to one pair; True when the arriving order ends."""
