@@ -21,6 +21,9 @@ from .wire import RawReply
 __all__ = ["Exchange", "PooledAdapter", "from_requests"]
 
 
+_UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
 class Exchange(Protocol):
     """Writes a request and reads its reply."""
 
@@ -74,8 +77,8 @@ class PooledAdapter(HTTPAdapter):
             return super().build_response(req, resp)
         if self.raw:
             return resp
-        # The body is decompressed already; requests must not try again.
-        pairs = [pair for pair in resp.headers.pairs if pair[0].lower() != "content-encoding"]
+        # The body is decompressed and joined already; requests must not try again, nor count by the length that it had.
+        pairs = [pair for pair in resp.headers.pairs if pair[0].lower() not in _UNDONE]
         headers = urllib3.HTTPHeaderDict(pairs)
         raw = urllib3.HTTPResponse(
             io.BytesIO(resp.body), headers, resp.status, reason=resp.reason, preload_content=False

@@ -263,7 +263,8 @@ class HttpQuerier:
             client = self._clients.get(proxy)
             if client is None:
                 client = HttpClient(clock=self._host.clock, options=self._options)
-                client.set_proxy(proxy)
+                if proxy:
+                    client.set_proxy(proxy)
                 if len(self._clients) >= _MOST_PROXIES:
                     self._clients.pop(
                         next(iter(self._clients))

@@ -132,14 +132,15 @@ class HttpClient:
     def set_proxy(self, text: str) -> None:
         """Sets the way of further calls: ``socks5://[user:password@]host:port``, ``http://host:port``, ``ip://local-address``.
 
-        Calls under way end on the old way. An empty text goes back to a direct connection (or what the environment says).
+        Calls under way end on the old way. An empty text means directly, whatever the environment
+        says; until this is called, the environment's proxies hold.
 
         Raises:
             InputError: It is none of these.
         """
         proxy = parse_proxy(text)
         with self._lock:
-            self._shared.proxy = proxy
+            self._shared.way = (proxy, True)
             self._epoch += 1
 
     # ---- calls

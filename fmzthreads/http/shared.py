@@ -47,15 +47,17 @@ class Shared:
         self.max_idle_s = max_idle_s
         self.stop_grace_s = stop_grace_s
         self.user_agent = user_agent
-        self.proxy: Proxy | None = None
+        # The proxy and whether it stands instead of the environment's, in one place, so that they are read and set as one.
+        self.way: tuple[Proxy | None, bool] = (None, False)
         self._verify = verify
         self._environment = environment
         self._lock = threading.Lock()  # guards _context, so that it is made once
         self._context: ssl.SSLContext | None = None
 
     def proxy_for(self, origin: Origin) -> Proxy | None:
-        """The way to an origin: the client's own proxy, else the environment's."""
-        return self.proxy if self.proxy is not None else self._environment.proxy_for(origin)
+        """The way to an origin: what was set for the client (None for directly), else what the environment says."""
+        proxy, chosen = self.way
+        return proxy if chosen else self._environment.proxy_for(origin)
 
     def tls(self) -> ssl.SSLContext:
         """The one TLS context; reading the authorities takes longer than a handshake.
