@@ -1,0 +1,199 @@
+"""What may be written before and behind the bar of ``Dial("wss://host/path|key=value&key=value")``.
+
+The parts: an address with a scheme, and options. Option values may hold ``=``, ``&`` and JSON: a value ends only where a known option
+name follows behind ``&``, and JSON text ends where the JSON ends.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from ..errors import InputError, NotSupported, UnknownName, nearest
+
+__all__ = ["DATAGRAM", "NOT_SUPPORTED", "SCHEMES", "Address", "parse_address", "parse_pairs", "split_address"]
+
+SCHEMES = ("ws", "wss", "tcp", "tls", "udp", "unix", "sqlite3")
+DATAGRAM = ("udp",)
+# FMZ documents these for other runtimes or other drivers (spec sheet of the globals, 1.6).
+NOT_SUPPORTED = (
+    "mqtt",
+    "nats",
+    "amqp",
+    "kafka",
+    "mysql",
+    "postgres",
+    "clickhouse",
+    "clickhouse+http",
+    "clickhouse+https",
+    "kvdb",
+)
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_LONG_VALUES = ("payload", "pingMessage")
+
+
+@attrs.frozen
+class Address:
+    """Where a stream leads.
+
+    Attributes:
+        scheme: One of ``SCHEMES``.
+        host: The host name or IP; empty for ``unix`` and ``sqlite3``.
+        port: The port; 0 for ``unix`` and ``sqlite3``.
+        target: The path with its query (websocket), or the file (``unix``, ``sqlite3``). It may hold keys: never shown.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: str = attrs.field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The whole address, for the handshake only."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, with brackets around an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def shown(self) -> str:
+        """The address for logs and errors: no query string, no user name, no password."""
+        if self.scheme in {"unix", "sqlite3"}:
+            return f"{self.scheme}://{self.target.partition('?')[0]}"
+        return f"{self.scheme}://{self.authority}{_public_path(self.target)}"
+
+
+def _public_path(target: str) -> str:
+    """The path without its query, with long segments (listen keys are 60 characters) cut."""
+    path = target.partition("?")[0].partition("#")[0]
+    return "/".join(part if len(part) <= 32 else part[:4] + "..." for part in path.split("/"))
+
+
+def split_address(text: str, keys: tuple[str, ...]) -> tuple[str, str]:
+    """Separates the address from its options.
+
+    Args:
+        text: ``address``, ``address|options`` or ``address||options``.
+        keys: The valid option names: the bar (or double bar) that counts is the first that one of them follows.
+
+    Returns:
+        The address, and the options as text (empty without).
+    """
+    follows = "|".join(map(re.escape, keys))
+    match = re.search(rf"\|\|?(?=(?:{follows})=)", text)
+    if match is None:
+        match = re.search(r"\|\|?", text)
+    if match is None:
+        return text.strip(), ""
+    return text[: match.start()].strip(), text[match.end() :]
+
+
+def parse_pairs(text: str, keys: tuple[str, ...]) -> dict[str, str]:
+    """Reads ``key=value&key=value``.
+
+    Args:
+        text: The options behind the bar.
+        keys: The valid names.
+
+    Returns:
+        Name and value as text; the values are taken literally (nothing is percent-decoded, as at FMZ).
+
+    Raises:
+        UnknownName: A name is not valid; the error names the nearest.
+        InputError: A part has no ``=``, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    rest = text
+    while rest:
+        key, equals, value = rest.partition("=")
+        if not equals:
+            raise InputError(f"the address option {key[:60]!r} has no value; expected key=value&key=value")
+        if key not in keys:
+            raise UnknownName(f"there is no Dial option {key[:60]!r}{nearest(key, keys)}")
+        if key in found:
+            raise InputError(f"the address option {key!r} is given twice")
+        found[key], rest = _cut_value(key, value, keys)
+    return found
+
+
+def _cut_value(key: str, text: str, keys: tuple[str, ...]) -> tuple[str, str]:
+    """The value at the start of ``text``, and what follows behind its ``&``."""
+    if text[:1] in {"{", "["}:
+        try:
+            _, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:
+            end = -1
+        if end == len(text) or (end > 0 and text[end] == "&"):
+            return text[:end], text[end + 1 :]
+    if key in _LONG_VALUES:
+        follows = "|".join(map(re.escape, keys))
+        match = re.search(rf"&(?=(?:{follows})=)", text)
+        return (text, "") if match is None else (text[: match.start()], text[match.end() :])
+    value, _, rest = text.partition("&")
+    return value, rest
+
+
+def parse_address(text: str) -> Address:
+    """Reads the address itself.
+
+    Args:
+        text: Such as ``"wss://stream.example.com:9443/ws/btcusdt@trade"``, without options.
+
+    Raises:
+        InputError: There is no scheme, an unknown one, no host, or a bad port; the error shows the part.
+        NotSupported: The scheme is one of FMZ's that this library does not speak.
+    """
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise InputError(f"a Dial address needs a scheme such as wss://, got {_public_path(text)[:60]!r}")
+    if scheme in NOT_SUPPORTED:
+        listed = ", ".join(f"{name}://" for name in NOT_SUPPORTED)
+        raise NotSupported(f"Dial does not support {scheme}:// (nor any of {listed})")
+    if scheme not in SCHEMES:
+        raise InputError(f"there is no Dial scheme {scheme[:30]!r}{nearest(scheme, SCHEMES)}")
+    if scheme in {"unix", "sqlite3"}:
+        if not rest:
+            raise InputError(f"a {scheme}:// address needs a path")
+        return Address(scheme, "", 0, rest)
+    return _network_address(scheme, text)
+
+
+def _network_address(scheme: str, text: str) -> Address:
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise InputError(f"the Dial address {scheme}://... cannot be read: {error}") from None
+    if not parts.hostname:
+        raise InputError(f"a {scheme}:// address needs a host, got {parts.netloc.rpartition('@')[2]!r}")
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise InputError(f"the Dial address of {parts.hostname} holds a blank or a control character")
+    if parts.username is not None:
+        raise InputError(f"a {scheme}:// address takes no user name; give it by the option headers")
+    port = _port(parts, scheme)
+    target = parts.path or ("/" if scheme in {"ws", "wss"} else "")
+    if scheme not in {"ws", "wss"} and (target not in {"", "/"} or parts.query):
+        raise InputError(f"a {scheme}:// address has no path, got {_public_path(target)[:60]!r}")
+    if parts.query:
+        target += "?" + parts.query
+    return Address(scheme, parts.hostname, port, target)
+
+
+def _port(parts: SplitResult, scheme: str) -> int:
+    shown = parts.netloc.rpartition("@")[2]
+    try:
+        port = parts.port
+    except ValueError:
+        raise InputError(f"the port of {shown!r} is not a number from 1 to 65535") from None
+    if port is None:
+        port = _DEFAULT_PORTS.get(scheme, 0)
+    if not port:
+        raise InputError(f"a {scheme}:// address needs a port from 1 to 65535, got {shown!r}")
+    return port

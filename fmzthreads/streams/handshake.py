@@ -1,0 +1,128 @@
+"""The websocket handshake, made by websocket-client over a stream of ours.
+
+websocket-client writes the request, reads the answer and checks it. It is given the stream as its socket, so that our side decides how
+the connection is opened (local address, proxy, TLS, one deadline for everything), how much an answer may hold, and what becomes of the
+bytes behind it; it reads its answer one byte at a time, here from memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import websocket
+
+from ..clock import Clock
+from ..deadline import Deadline
+from ..errors import BadReply, ConnectFailed, TimedOut, excerpt
+from .address import Address
+from .buffer import Message
+from .codec import DEFLATE_OFFER, compressor, decompressor, negotiate_deflate, text_or_bytes
+from .frames import FrameReader
+from .links import WebSocketLink
+from .options import DialOptions
+from .transport import Stream
+
+__all__ = ["upgrade"]
+
+_LONGEST_ANSWER = 65536
+
+
+class _HandshakeSocket:
+    """What websocket-client takes for its socket during the handshake."""
+
+    def __init__(self, stream: Stream, deadline: Deadline, clock: Clock) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._clock = clock
+        self._left = _LONGEST_ANSWER
+        self._view = memoryview(bytearray(8192))
+        self._start = self._end = 0
+
+    def send(self, data: bytes) -> int:
+        self._stream.send(data, self._deadline.remaining(), self._clock)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        if self._start == self._end:
+            self._deadline.check("waiting for the handshake")
+            self._stream.set_timeout(self._deadline.remaining())
+            self._start, self._end = 0, self._stream.receive_into(self._view)
+        stop = min(self._start + size, self._end)
+        data = self._view[self._start : stop].tobytes()
+        self._start = stop
+        self._left -= len(data)
+        if self._left < 0:
+            raise ConnectFailed(f"the answer to the handshake is longer than {_LONGEST_ANSWER} bytes")
+        return data
+
+    def early(self) -> bytes:
+        """What came behind the answer."""
+        return self._view[self._start : self._end].tobytes()
+
+    def gettimeout(self) -> float:
+        return 1.0  # not 0, which websocket-client takes for a socket that does not wait; the deadline decides
+
+    def close(self) -> None:
+        """The stream is given back by whoever opened it."""
+
+
+def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: Deadline, clock: Clock) -> WebSocketLink:
+    """Makes the handshake.
+
+    Args:
+        stream: A fresh connection to the server.
+        address: Whose host and target the request names.
+        options: For headers and compression.
+        deadline: For all of it.
+        clock: For time-outs of later writes.
+
+    Returns:
+        The link; the stream belongs to it now.
+
+    Raises:
+        ConnectFailed: The server refused; the error has its HTTP status and the start of what it said.
+        TimedOut: It did not answer in time.
+    """
+    sock = _HandshakeSocket(stream, deadline, clock)
+    headers = {name.lower(): (name, value) for name, value in options.headers.items()}
+    host = headers.pop("host", ("", ""))[1]
+    protocols = headers.pop("sec-websocket-protocol", ("", ""))[1]
+    lines = [f"{name}: {value}" for name, value in headers.values()]
+    if options.deflate:
+        lines.append(f"Sec-WebSocket-Extensions: {DEFLATE_OFFER}")
+    try:
+        client = websocket.create_connection(
+            address.url,
+            socket=sock,
+            header=lines,
+            host=host or None,
+            subprotocols=[part.strip() for part in protocols.split(",")] if protocols else None,
+            suppress_origin=True,  # a browser's header; a user who needs it gives it by headers
+            redirect_limit=0,  # a redirect could lead the headers, and their keys, elsewhere
+        )
+        answer = (client.getheaders() or {}).get("sec-websocket-extensions", "")
+        if answer and not options.deflate:
+            raise BadReply(f"the server chose a websocket extension that was not offered: {answer[:100]!r}")
+        deflate = negotiate_deflate(answer, options.max_message)
+    except websocket.WebSocketBadStatusException as error:
+        body = error.resp_body or sock.early()
+        said = f": {excerpt(body)}" if body else ""
+        status = error.status_code
+        raise ConnectFailed(f"{address.shown} refused the websocket: HTTP {status}{said}", status=status) from None
+    except (websocket.WebSocketTimeoutException, TimeoutError):
+        raise TimedOut(f"{address.shown} did not answer the handshake within {deadline.timeout_s:g} s") from None
+    except (websocket.WebSocketException, OSError, ValueError, BadReply) as error:
+        # Reasons of websocket-client name no header and no query; ValueError is what it raises for answers that cannot be read.
+        raise ConnectFailed(f"the websocket handshake with {address.shown} failed: {excerpt(str(error))}") from error
+    stream.set_timeout(None)
+    reader = FrameReader(options.max_message, on_binary=_on_binary(options), deflate=deflate)
+    sends = options.compress and options.mode in {"send", "dual"}
+    compress = compressor(options.compress) if sends else None
+    return WebSocketLink(stream, reader, clock, early=sock.early(), deflate=deflate, compress=compress)
+
+
+def _on_binary(options: DialOptions) -> Callable[[memoryview | bytearray | bytes], Message]:
+    if not options.compress or options.mode == "send":
+        return text_or_bytes
+    inflate = decompressor(options.compress, options.max_message)
+    return lambda data: text_or_bytes(inflate(data))

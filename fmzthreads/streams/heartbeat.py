@@ -1,0 +1,102 @@
+r"""Application heartbeats: messages that are answered or hidden before a script sees them.
+
+A table is a list of pairs (pattern, answer). The pattern is a regular expression that the whole of a short text message must match; the
+answer is a text (``\1`` and ``\g<name>`` stand for the pattern's groups), a function from the match to a text, or None to hide the message
+without an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from ..errors import InputError, UnknownName, nearest
+from .buffer import Message
+
+__all__ = ["Heartbeats", "heartbeats"]
+
+Answer = str | Callable[[re.Match[str]], str] | None
+
+# A heartbeat is short; longer messages are not even looked at.
+_LONGEST = 256
+
+
+@attrs.frozen
+class Heartbeats:
+    """A table of heartbeats.
+
+    Attributes:
+        rules: The patterns and their answers, tried in order.
+        ping: A text that we are to send by ourselves; empty for none.
+        ping_interval_s: How often.
+    """
+
+    rules: tuple[tuple[re.Pattern[str], Answer], ...]
+    ping: str = ""
+    ping_interval_s: float = 0.0
+
+    def sift(self, batch: list[Message]) -> tuple[list[Message], list[str]]:
+        """Takes the heartbeats out of what arrived.
+
+        Returns:
+            What is left, and the answers to be sent.
+        """
+        answers: list[str] = []
+        left = [message for message in batch if not self._is_heartbeat(message, answers)]
+        return left, answers
+
+    def _is_heartbeat(self, message: Message, answers: list[str]) -> bool:
+        if len(message) > _LONGEST or not isinstance(message, str):
+            return False
+        for pattern, answer in self.rules:
+            match = pattern.fullmatch(message)
+            if match is not None:
+                if answer is not None:
+                    answers.append(match.expand(answer) if isinstance(answer, str) else answer(match))
+                return True
+        return False
+
+
+def _rule(pattern: str, answer: Answer) -> tuple[re.Pattern[str], Answer]:
+    return re.compile(pattern), answer
+
+
+# Huobi: {"ping": 1492420473027} wants {"pong": 1492420473027}. OKX: we send ping within 30 s of silence, it answers pong (venue sheet).
+_TABLES = {
+    "huobi": Heartbeats((_rule(r'\s*\{\s*"ping"\s*:\s*(\d+)\s*\}\s*', r'{"pong": \1}'),)),
+    "okx": Heartbeats((_rule("ping", "pong"), _rule("pong", None)), ping="ping", ping_interval_s=20.0),
+}
+
+
+def heartbeats(given: object) -> Heartbeats:
+    """Reads the option ``on_ping``.
+
+    Args:
+        given: The name of a table (``huobi``, ``okx``), a dict of pattern to answer, or a list of such pairs.
+
+    Raises:
+        InputError: It is none of these, or a pattern is not a regular expression.
+        UnknownName: There is no such table.
+    """
+    if isinstance(given, str):
+        table = _TABLES.get(given.lower())
+        if table is None:
+            raise UnknownName(f"there is no heartbeat table {given!r}{nearest(given, _TABLES)}")
+        return table
+    pairs = given.items() if isinstance(given, Mapping) else given
+    if not isinstance(pairs, Iterable):
+        raise InputError(f"on_ping must be a table's name, a dict or a list of pairs, got {type(given).__name__}")
+    rules = []
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InputError(f"on_ping must hold pairs of a pattern and an answer, got {pair!r}")
+        pattern, answer = pair
+        if not (answer is None or isinstance(answer, str) or callable(answer)):
+            raise InputError(f"an answer of on_ping must be text, a function or None, got {answer!r}")
+        try:
+            rules.append(_rule(pattern, answer))
+        except (re.error, TypeError) as error:
+            raise InputError(f"the on_ping pattern {pattern!r} is not a regular expression: {error}") from None
+    return Heartbeats(tuple(rules))

@@ -1,0 +1,321 @@
+"""A link: one live connection that carries messages, either a websocket or a raw stream. A ``Dial`` outlives its links."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ..clock import Clock
+from ..deadline import Deadline
+from ..errors import ConnectionLost, TimedOut
+from .buffer import Message
+from .codec import Deflate, text_or_bytes
+from .frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameReader, build_frame
+from .transport import Stream
+
+__all__ = ["Link", "RawLink", "WebSocketLink"]
+
+_FAREWELL_S = 0.5  # how long the peer is given to close its side, so that our close frame is not lost to a reset
+_MOST_PENDING = 256
+
+
+class Link(Protocol):
+    """What a ``Dial`` needs of its connection."""
+
+    bytes_received: int
+
+    def receive(self, batch: list[Message]) -> bool:
+        """Waits for data and appends the messages; False when the peer has ended the connection. One thread only."""
+
+    def write(self, data: str | bytes, timeout_s: float | None) -> int:
+        """Sends one message; any thread. Raises OSError or NetworkError when the connection is broken."""
+
+    def write_soon(self, data: str | bytes) -> None:
+        """Sends one message without ever waiting for the peer; for the reading thread."""
+
+    def ping(self, payload: bytes) -> None:
+        """Sends a ping frame, where there are any."""
+
+    def begin_close(self, code: int) -> bool:
+        """Says goodbye. False when there is nothing to wait for."""
+
+    def farewell(self, code: int) -> None:
+        """Says goodbye from the reading thread, waits a moment for the peer's, and gives the socket back."""
+
+    def abort(self) -> None:
+        """Ends every wait on the link, from any thread."""
+
+    def close(self) -> None:
+        """Gives the socket back; the reading thread's last call."""
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """The peer's close code and reason; (0, "") when it gave none."""
+
+
+class _Writer:
+    """Puts whole frames onto a stream, one after another, from any thread.
+
+    A thread that must not wait for the peer (the one that reads) leaves its frame in ``_pending``: whoever has the lock, or gets it next,
+    sends it. So a peer that reads nothing while it writes can never stop us from reading.
+    """
+
+    def __init__(self, stream: Stream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the order of bytes on the stream
+        # Frames, and the rest of a frame at the front; anyone may append, only the holder of the lock takes out.
+        self._pending: deque[bytes] = deque()
+
+    def send(self, make: Callable[[], bytes], timeout_s: float | None) -> None:
+        """Sends a frame that is made under the lock (so that a compressor sees messages in the order of the wire).
+
+        Raises:
+            TimedOut: The peer did not take it in time.
+            OSError: The connection is broken.
+        """
+        deadline = Deadline(self._clock, timeout_s)
+        left = deadline.remaining()
+        if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
+            raise TimedOut("other threads were writing all the time")
+        try:
+            earlier = b""
+            while self._pending:
+                earlier += self._pending.popleft()
+            frame = make()
+            self._stream.send(earlier + frame if earlier else frame, deadline.remaining(), self._clock)
+        finally:
+            self._lock.release()
+        if self._pending:
+            self.flush()
+
+    def send_soon(self, frame: bytes) -> None:
+        """Sends a frame now if that needs no waiting, else with the next write."""
+        if len(self._pending) < _MOST_PENDING:  # a peer that pings without reading gets no answers to all of its pings
+            self._pending.append(frame)
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends what is pending, as far as that needs no waiting."""
+        while self._pending and self._lock.acquire(blocking=False):
+            try:
+                while self._pending:
+                    frame = self._pending[0]
+                    sent = self._stream.try_send(frame)
+                    if sent < len(frame):
+                        self._pending[0] = frame[sent:]
+                        return
+                    self._pending.popleft()
+            finally:
+                self._lock.release()
+
+
+class WebSocketLink:
+    """A websocket connection after its handshake.
+
+    Args:
+        stream: The stream below.
+        reader: The parser of its frames.
+        clock: For time-outs of writes.
+        early: Bytes that came behind the handshake.
+        deflate: The negotiated permessage-deflate, or None.
+        compress: The application's compression of what is sent, or None.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        reader: FrameReader,
+        clock: Clock,
+        *,
+        early: bytes = b"",
+        deflate: Deflate | None = None,
+        compress: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.bytes_received = 0
+        self._stream = stream
+        self._reader = reader
+        self._early = early
+        self._deflate = deflate
+        self._compress = compress
+        self._writer = _Writer(stream, clock)
+        self._said_goodbye = False
+
+    def receive(self, batch: list[Message]) -> bool:
+        """Waits for data and appends the messages that are complete with it.
+
+        Returns:
+            False when the peer closed the connection, with or without a close frame.
+
+        Raises:
+            ProtocolError: The peer broke the protocol.
+            OSError: The connection is broken.
+        """
+        reader = self._reader
+        space = reader.space()
+        if self._early:
+            count = min(len(self._early), len(space))
+            space[:count] = self._early[:count]
+            self._early = self._early[count:]
+        else:
+            count = self._stream.receive_into(space)
+            if not count:
+                return False
+        self.bytes_received += count
+        reader.parse(count, batch)
+        if reader.control:
+            self._answer()
+        return reader.closed is None
+
+    def _answer(self) -> None:
+        for opcode, payload in self._reader.control:
+            if opcode == PING:
+                self._writer.send_soon(build_frame(PONG, payload))
+        self._reader.control.clear()
+
+    def _frame(self, data: str | bytes) -> Callable[[], bytes]:
+        if isinstance(data, str):
+            opcode, payload = TEXT, data.encode()
+        else:
+            opcode, payload = BINARY, bytes(data)
+        if self._compress is not None:
+            opcode, payload = BINARY, self._compress(payload)
+        deflate = self._deflate
+        if deflate is not None:
+            return lambda: build_frame(opcode, deflate.deflate(payload), compressed=True)
+        frame = build_frame(opcode, payload)
+        return lambda: frame
+
+    def write(self, data: str | bytes, timeout_s: float | None) -> int:
+        """Sends one message: text for str, binary for bytes.
+
+        Returns:
+            The length of the message in bytes, before compression.
+
+        Raises:
+            ConnectionLost: We have said goodbye already.
+            TimedOut: The peer did not take it in time.
+            OSError: The connection is broken.
+        """
+        if self._said_goodbye:
+            raise ConnectionLost("the connection is closing")
+        self._writer.send(self._frame(data), timeout_s)
+        return len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)
+
+    def write_soon(self, data: str | bytes) -> None:
+        """Sends one message without ever waiting for the peer."""
+        if not self._said_goodbye:
+            self._writer.send_soon(self._frame(data)())
+
+    def ping(self, payload: bytes) -> None:
+        """Sends a ping frame."""
+        if not self._said_goodbye:
+            self._writer.send_soon(build_frame(PING, payload[:125]))
+
+    def begin_close(self, code: int) -> bool:
+        """Sends a close frame, once; True because the peer's answer is worth waiting for."""
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            self._writer.send_soon(build_frame(CLOSE, b"" if code == NO_STATUS else code.to_bytes(2, "big")))
+        return True
+
+    def farewell(self, code: int) -> None:
+        """Ends the connection from the reading thread.
+
+        Args:
+            code: The close code to send unless one was sent; 0 when the peer is gone and nothing can be sent.
+        """
+        try:
+            if code:
+                self.begin_close(code)
+                self._stream.set_timeout(_FAREWELL_S)
+                waste = memoryview(bytearray(65536))
+                for _ in range(64):
+                    if not self._stream.receive_into(waste):
+                        break
+        except OSError:
+            pass  # the peer is gone (or slow): that is what we waited for
+        finally:
+            self._stream.close()
+
+    def abort(self) -> None:
+        """Ends every wait on the link."""
+        self._stream.abort()
+
+    def close(self) -> None:
+        """Gives the socket back."""
+        self._stream.close()
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """The peer's close code and reason; (0, "") when it sent no close frame."""
+        return self._reader.closed or (0, "")
+
+
+class RawLink:
+    """A raw stream: a message is what one receive brings (for UDP: one datagram).
+
+    Args:
+        stream: The stream.
+        clock: For time-outs of writes.
+        datagrams: Whether an empty receive is an empty datagram rather than the end.
+    """
+
+    def __init__(self, stream: Stream, clock: Clock, *, datagrams: bool = False) -> None:
+        self.bytes_received = 0
+        self._stream = stream
+        self._writer = _Writer(stream, clock)
+        self._datagrams = datagrams
+        self._aborted = False
+        self._view = memoryview(bytearray(1 << 17))
+
+    def receive(self, batch: list[Message]) -> bool:
+        """Waits for data; False at the end.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        count = self._stream.receive_into(self._view)
+        if not count:
+            return self._datagrams and not self._aborted
+        self.bytes_received += count
+        batch.append(text_or_bytes(self._view[:count]))
+        return True
+
+    def write(self, data: str | bytes, timeout_s: float | None) -> int:
+        """Sends the bytes; text as UTF-8. Returns how many they are."""
+        payload = data.encode() if isinstance(data, str) else bytes(data)
+        self._writer.send(lambda: payload, timeout_s)
+        return len(payload)
+
+    def write_soon(self, data: str | bytes) -> None:
+        """Sends the bytes without ever waiting for the peer."""
+        self._writer.send_soon(data.encode() if isinstance(data, str) else bytes(data))
+
+    def ping(self, payload: bytes) -> None:
+        """A raw stream has no pings; the options refuse them."""
+
+    def begin_close(self, code: int) -> bool:
+        """Ends the stream at once: there is nothing to say."""
+        self.abort()
+        return False
+
+    def farewell(self, code: int) -> None:
+        """Gives the socket back."""
+        self._stream.close()
+
+    def abort(self) -> None:
+        """Ends every wait on the link."""
+        self._aborted = True
+        self._stream.abort()
+
+    def close(self) -> None:
+        """Gives the socket back."""
+        self._stream.close()
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """A raw stream gives no reason."""
+        return (0, "")

@@ -1,0 +1,312 @@
+"""The options of ``Dial``: names, defaults, checks.
+
+The names are FMZ's where FMZ has the option (spec sheet of the globals, 1.6), and ours otherwise. Unknown names are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from tenacity import wait_exponential, wait_fixed, wait_random
+from tenacity.wait import wait_base
+
+from ..errors import InputError, UnknownName, nearest
+from .address import Address, parse_address, parse_pairs, split_address
+from .codec import COMPRESSIONS
+from .heartbeat import Heartbeats, heartbeats
+
+__all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "read_options"]
+
+OVERFLOWS = ("drop_oldest", "block", "error")
+MODES = ("recv", "send", "dual")
+_SECONDS_UP_TO = 300
+_DEFAULT_CONNECT_S = 30.0
+
+IsData = Callable[[Any], object]
+
+
+@attrs.frozen(kw_only=True)
+class DialOptions:
+    """What a stream was asked to be; see ``docs/streams.md`` for each option.
+
+    Attributes:
+        connect_timeout_s: The longest that one attempt to connect may take, handshake included.
+        compress: The application's compression, ``""`` for none.
+        mode: Which direction ``compress`` is for.
+        deflate: Whether permessage-deflate is offered.
+        reconnect: Whether a lost connection is made anew.
+        interval_s: The pause between attempts.
+        retry: The most attempts after one loss; 0 for no limit.
+        payload: What is sent after each connect.
+        headers: Headers of the handshake.
+        proxy: ``scheme://[user:password@]host:port``; empty for none.
+        local_ip: The local address to connect from; empty for any.
+        ping_interval_s: The pause between heartbeats; 0 for none.
+        ping_message: The heartbeat's body.
+        ping_text: Whether the heartbeat is a text message instead of a ping frame.
+        insecure: Whether certificates are not checked.
+        ca_file: A file of certificates to trust instead of the system's.
+        qsize: The most messages that wait.
+        qbytes: The most bytes that waiting messages take.
+        overflow: What happens beyond ``qsize`` and ``qbytes``.
+        silence_s: Without data for so long, the connection counts as lost; 0 for never.
+        is_data: What counts as data for ``silence_s``; None for every message.
+        heartbeats: The application heartbeats that are answered or hidden.
+        on_connect: Called after each connect with the client; what it returns is sent.
+        backoff: The pause before attempt n, as a tenacity wait.
+        max_message: The most bytes of one message, inflated.
+        time_field: The JSON field of a message that holds its time in milliseconds, for the lag.
+    """
+
+    connect_timeout_s: float = _DEFAULT_CONNECT_S
+    compress: str = ""
+    mode: str = "recv"
+    deflate: bool = False
+    reconnect: bool = False
+    interval_s: float = 1.0
+    retry: int = 0
+    payload: tuple[str | bytes, ...] = attrs.field(default=(), repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    proxy: str = attrs.field(default="", repr=False)
+    local_ip: str = ""
+    ping_interval_s: float = 0.0
+    ping_message: str = attrs.field(default="", repr=False)
+    ping_text: bool = False
+    insecure: bool = False
+    ca_file: str = ""
+    qsize: int = 4096
+    qbytes: int = 16 << 20
+    overflow: str = "drop_oldest"
+    silence_s: float = 0.0
+    is_data: IsData | None = None
+    heartbeats: Heartbeats | None = None
+    on_connect: Callable[[Any], Any] | None = attrs.field(default=None, repr=False)
+    backoff: wait_base
+    max_message: int = 64 << 20
+    time_field: str = ""
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in {"true", "1"}:
+        return True
+    if text in {"false", "0"}:
+        return False
+    raise InputError(f"the Dial option {name} must be true or false, got {value!r}")
+
+
+def _number(name: str, value: object, lowest: float, highest: float = 1e12) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InputError(f"the Dial option {name} must be a number, got {value!r}")
+    try:
+        number = float(value)
+    except ValueError:
+        raise InputError(f"the Dial option {name} must be a number, got {value!r}") from None
+    if not lowest <= number <= highest:
+        raise InputError(f"the Dial option {name} must be a number from {lowest:g} to {highest:g}, got {value!r}")
+    return number
+
+
+def _whole(name: str, value: object, lowest: int) -> int:
+    number = _number(name, value, lowest)
+    if number != int(number):
+        raise InputError(f"the Dial option {name} must be a whole number, got {value!r}")
+    return int(number)
+
+
+def _one_of(name: str, value: object, valid: Sequence[str]) -> str:
+    if value not in valid:
+        raise InputError(f"the Dial option {name} must be one of {', '.join(valid)}, got {value!r}")
+    return str(value)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"the Dial option {name} must be text, got {type(value).__name__}")
+    return value
+
+
+def _payload(name: str, value: object) -> tuple[str | bytes, ...]:
+    """One message or several; a dict is sent as JSON."""
+    if isinstance(value, str | bytes):
+        return (value,) if value else ()
+    if isinstance(value, Mapping):
+        return (json.dumps(value),)
+    if isinstance(value, Sequence):
+        return tuple(part for item in value for part in _payload(name, item))
+    raise InputError(
+        f"the Dial option {name} must be text, bytes, a dict or a list of them, got {type(value).__name__}"
+    )
+
+
+def _headers(name: str, value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f"the Dial option {name} must be a dict of header names and values, got {type(value).__name__}"
+        )
+    for key, content in value.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", str(key)):
+            raise InputError(f"the Dial option {name} holds a header name that is not valid: {key!r}")
+        if re.search(r"[\r\n\x00]", str(content)):
+            raise InputError(f"the value of the header {key!r} holds a line break")
+    return {str(key): str(content) for key, content in value.items()}
+
+
+def _is_data(name: str, value: object) -> IsData:
+    if callable(value):
+        return value
+    if isinstance(value, str | re.Pattern):
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise InputError(f"the Dial option {name} is not a regular expression: {error}") from None
+        return lambda message: isinstance(message, str) and pattern.search(message) is not None
+    raise InputError(f"the Dial option {name} must be a function or a regular expression, got {type(value).__name__}")
+
+
+def _callable(name: str, value: object) -> Callable[[Any], Any]:
+    if not callable(value):
+        raise InputError(f"the Dial option {name} must be a function, got {type(value).__name__}")
+    return value
+
+
+def _backoff(name: str, value: object) -> wait_base:
+    if not isinstance(value, wait_base):
+        raise InputError(
+            f"the Dial option {name} must be a tenacity wait, such as tenacity.wait_random(1, 5), got {value!r}"
+        )
+    return value
+
+
+# FMZ's name (or ours) -> the field, and what reads it.
+_READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "compress": ("compress", lambda n, v: _one_of(n, v, COMPRESSIONS) if v else ""),
+    "mode": ("mode", lambda n, v: _one_of(n, v, MODES)),
+    "enableCompression": ("deflate", _flag),
+    "reconnect": ("reconnect", _flag),
+    "interval": ("interval_s", lambda n, v: _number(n, v, 0) / 1000),
+    "retry": ("retry", lambda n, v: _whole(n, v, 0)),
+    "payload": ("payload", _payload),
+    "headers": ("headers", _headers),
+    "proxy": ("proxy", _text),
+    "local_ip": ("local_ip", _text),
+    "pingInterval": ("ping_interval_s", lambda n, v: _number(n, v, 0) / 1000),
+    "pingMessage": ("ping_message", _text),
+    "pingType": ("ping_text", lambda n, v: _one_of(n, v, ("control", "text")) == "text"),
+    "insecureSkipVerify": ("insecure", _flag),
+    "qsize": ("qsize", lambda n, v: _whole(n, v, 1)),
+    "qbytes": ("qbytes", lambda n, v: _whole(n, v, 1)),
+    "overflow": ("overflow", lambda n, v: _one_of(n, v, OVERFLOWS)),
+    "silence_ms": ("silence_s", lambda n, v: _number(n, v, 0) / 1000),
+    "silence_data": ("is_data", _is_data),
+    "on_ping": ("heartbeats", lambda _, v: heartbeats(v)),
+    "on_connect": ("on_connect", _callable),
+    "backoff": ("backoff", _backoff),
+    "max_message": ("max_message", lambda n, v: _whole(n, v, 1)),
+    "time_field": ("time_field", _text),
+    "timeout_ms": ("connect_timeout_s", lambda n, v: _number(n, v, 1) / 1000),
+    "ca_file": ("ca_file", _text),
+}
+OPTION_NAMES = tuple(_READERS)
+
+
+def connect_timeout_s(number: float) -> float:
+    """Reads a number given as the second argument of ``Dial``.
+
+    FMZ's documents disagree on its unit (spec sheet, contradiction 5); scripts write 60 and 30000 and mean a minute and half a minute.
+
+    Args:
+        number: Up to 300, seconds; above, milliseconds.
+
+    Raises:
+        InputError: It is not above 0.
+    """
+    if not 0 < number < 1e9:
+        raise InputError(
+            f"the time-out of Dial must be above 0 (up to 300 is seconds, above is milliseconds), got {number!r}"
+        )
+    return number if number <= _SECONDS_UP_TO else number / 1000
+
+
+def read_options(
+    address: str, timeout_or_options: object = None, keywords: Mapping[str, object] | None = None
+) -> tuple[Address, DialOptions]:
+    """Reads everything that a call of ``Dial`` says.
+
+    Args:
+        address: The address, with or without options behind a bar.
+        timeout_or_options: None, a number (see ``connect_timeout_s``), a dict of options, or such a dict as JSON text.
+        keywords: Options given as keywords. The address wins over them, and they win over the dict.
+
+    Raises:
+        UnknownName: There is no such option; the error names the nearest.
+        InputError: A part of it is not valid; the error shows the part.
+        NotSupported: The address's scheme is one of FMZ's that this library does not speak.
+    """
+    if not isinstance(address, str):
+        raise InputError(f"the address of Dial must be text, got {type(address).__name__}")
+    where, tail = split_address(address, OPTION_NAMES)
+    target = parse_address(where)
+    given: dict[str, object] = {**_second_argument(timeout_or_options), **(keywords or {})}
+    given.update(parse_pairs(tail, OPTION_NAMES))
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in _READERS:
+            raise UnknownName(f"there is no Dial option {name!r}{nearest(str(name), OPTION_NAMES)}")
+        if value is not None:
+            field, reader = _READERS[name]
+            fields[field] = reader(name, value)
+    fields.setdefault("backoff", _default_backoff(fields.get("interval_s")))
+    table = fields.get("heartbeats")
+    if table is not None and table.ping and "ping_interval_s" not in fields:
+        fields["ping_interval_s"] = table.ping_interval_s
+        fields.setdefault("ping_message", table.ping)
+        fields.setdefault("ping_text", True)
+    options = DialOptions(**fields)
+    _check_together(target, options, given)
+    return target, options
+
+
+def _default_backoff(interval_s: float | None) -> wait_base:
+    if interval_s is not None:
+        return wait_fixed(interval_s) + wait_random(0, interval_s / 10)
+    return wait_exponential(multiplier=1, max=30) + wait_random(0, 0.5)
+
+
+def _second_argument(value: object) -> dict[str, object]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise InputError("the options of Dial must be a dict or its JSON text; this text is not JSON") from None
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"timeout_ms": connect_timeout_s(value) * 1000}
+    raise InputError(
+        f"the second argument of Dial must be a number, a dict or its JSON text, got {type(value).__name__}"
+    )
+
+
+_WEBSOCKET_ONLY = ("enableCompression", "headers")
+
+
+def _check_together(address: Address, options: DialOptions, given: Mapping[str, object]) -> None:
+    websocket = address.scheme in {"ws", "wss"}
+    for name in _WEBSOCKET_ONLY:
+        if given.get(name) and not websocket and _flag(name, bool(given[name])):
+            raise InputError(f"the Dial option {name} is for ws:// and wss:// only, not for {address.scheme}://")
+    if options.ping_interval_s and not websocket and not options.ping_text:
+        raise InputError(f"{address.scheme}:// has no ping frames; use pingType text with a pingMessage")
+    if options.ping_text and options.ping_interval_s and not options.ping_message:
+        raise InputError("pingType text needs a pingMessage")
+    if options.proxy and address.scheme in {"udp", "unix"}:
+        raise InputError(f"the Dial option proxy is not for {address.scheme}://")

@@ -1,0 +1,96 @@
+"""``sqlite3://`` behind ``Dial``: FMZ's database connection, with ``exec``."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from types import TracebackType
+from typing import Any
+
+from ..errors import ConnectFailed, NotSupported
+from .connection import Host
+
+__all__ = ["SqliteConnection"]
+
+
+class SqliteConnection:
+    """A SQLite database that several threads may use.
+
+    Args:
+        target: A file, ``:memory:``, or a ``file:`` URI such as ``file:test.db?cache=shared&mode=memory``; a path after three slashes is
+            absolute.
+        host: Where its script runs.
+
+    Raises:
+        ConnectFailed: The database cannot be opened.
+    """
+
+    def __init__(self, target: str, host: Host) -> None:
+        self._name = target.partition("?")[0]
+        self._host = host
+        self._lock = threading.Lock()  # guards the connection: SQLite's own threads check is switched off for it
+        self._closed = False
+        try:
+            self._database = sqlite3.connect(
+                target, check_same_thread=False, uri=target.startswith("file:"), isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise ConnectFailed(f"cannot open sqlite3://{self._name}: {error}") from error
+
+    def exec(self, sql: str, *binds: object) -> dict[str, Any] | None:
+        """Runs one statement.
+
+        Args:
+            sql: With ``?`` placeholders.
+            *binds: Their values: int, float, str, bool, None or bytes.
+
+        Returns:
+            ``{"columns": [...], "values": [[...], ...]}`` (both empty for a statement without rows); None on failure, with an error line.
+        """
+        try:
+            with self._lock:
+                cursor = self._database.execute(sql, binds)
+                values = [list(row) for row in cursor.fetchall()]
+                columns = [column[0] for column in cursor.description or ()]
+            return {"columns": columns, "values": values}
+        except sqlite3.Error as error:
+            self._host.error(f"sqlite3://{self._name}: {error}", source="Dial")
+            return None
+
+    def read(self, timeout_ms: float | None = None) -> None:
+        """A database has no stream.
+
+        Raises:
+            NotSupported: Always.
+        """
+        raise NotSupported("read() is for streams; a sqlite3:// connection has exec(sql, *binds)")
+
+    def write(self, data: str | bytes, timeout_ms: float | None = None) -> int:
+        """A database has no stream.
+
+        Raises:
+            NotSupported: Always.
+        """
+        raise NotSupported("write() is for streams; a sqlite3:// connection has exec(sql, *binds)")
+
+    @property
+    def state(self) -> str:
+        """``open`` or ``closed``."""
+        return "closed" if self._closed else "open"
+
+    def close(self) -> None:
+        """Closes the database; again has no effect."""
+        with self._lock:
+            self._closed = True
+            self._database.close()
+
+    def __enter__(self) -> SqliteConnection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Dial sqlite3://{self._name} {self.state}>"
