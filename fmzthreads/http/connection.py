@@ -58,6 +58,8 @@ class Connection:
         self._active = False
         self._timer: threading.Timer | None = None  # runs between a stop and the end of the grace
         self.patient = False
+        # Set before the look at _aborted that comes before the first byte: a stop either is seen there, or sees this.
+        self._writing = False
         self.written = False
         self.reused = False
 
@@ -81,7 +83,7 @@ class Connection:
             self._aborted = ""
             self._active = True
         self.patient = patient
-        self.written = False
+        self.written = self._writing = False
 
     def ready(self, deadline: Deadline, request: str) -> None:
         """Makes sure that there is a live connection: keeps the one there is if nothing speaks against it, else opens one.
@@ -160,7 +162,7 @@ class Connection:
     def on_stop(self) -> None:
         """Called when a stop is requested during a call: ends it, at once or after the grace period."""
         why = "stopped before the reply was complete"
-        if not (self.patient and self.written):
+        if not (self.patient and self._writing):
             self.abort(why)
             return
         timer = threading.Timer(self._stop_grace_s, self.abort, (why,))
@@ -201,6 +203,7 @@ class Connection:
         """
         sock = self._sock
         assert sock is not None, "write before ready"
+        self._writing = True
         self._check_abort(request)
         self.written = isinstance(sock, ssl.SSLSocket)  # TLS may have sent a part of what it then reports as an error
         try:
