@@ -175,6 +175,11 @@ class Handle(Generic[T]):
         return self._error
 
     @property
+    def clock(self) -> Clock:
+        """The clock of its times and waits."""
+        return self._clock
+
+    @property
     def done_signal(self) -> Signal:
         """Set when the call has ended or was cancelled. Callbacks added to it run in the worker: short, and without raising."""
         return self._signal

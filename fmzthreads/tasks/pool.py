@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles
-from .gate import Gate
+from .gate import Gate, ungated
 from .handle import Handle
 
 __all__ = ["CallPool"]
@@ -122,6 +122,11 @@ class CallPool:
         return self._unfinished
 
     @property
+    def free_workers(self) -> int:
+        """How many calls, started now, would run at once without waiting for a worker."""
+        return max(0, self.max_workers - self._jobs)
+
+    @property
     def workers(self) -> int:
         """Worker threads alive."""
         return sum(thread.is_alive() for thread in list(self._executor._threads))
@@ -196,7 +201,8 @@ class CallPool:
                     job = self._next_job
                     self._next_job += 1
         if here:
-            handle._run_ungated()
+            with ungated():  # the gate of the calling call is not for this one
+                handle._run_ungated()
         elif job >= 0:
             self._add_job(job, handle)
         return handle

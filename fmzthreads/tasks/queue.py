@@ -1,0 +1,455 @@
+"""The task queue: producers push tasks from any thread, a run starts them all at once and binds their results into a context."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+import attrs
+
+from ..clock import Clock, Signal
+from ..deadline import Deadline
+from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
+from .events import clock_of
+from .handle import seconds_of
+from .report import Report
+from .task import Task
+from .turn import Entry, Turn
+
+__all__ = ["QueueStats", "TaskQueue"]
+
+_log = logging.getLogger(__name__)
+
+# How long prepared calls are held at a gate for one that is not ready: a venue that hangs must not hold up the others' orders for long.
+_GATE_TIMEOUT_MS = 1000.0
+
+# A loop that was stopped needs this long at the most to end; it waits for nothing any more.
+_LAST_STEPS_S = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class QueueStats:
+    """What became of everything that was pushed: ``pushed = waiting + running`` + the five outcomes, always.
+
+    Attributes:
+        late: How many calls ended after their task had timed out or was cancelled (which is where they are counted, too).
+    """
+
+    pushed: int = 0
+    waiting: int = 0
+    running: int = 0
+    ok: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+    not_started: int = 0
+    late: int = 0
+
+
+class TaskQueue:
+    """Calls to several exchanges side by side, their results bound into a shared context.
+
+    Any thread may push. One thread at a time runs: either by calling ``run``, or the queue's own (``start``).
+
+    - All tasks of a run start at once (those with ``after`` when the others are done); what is pushed meanwhile belongs to the next.
+    - A result goes to ``context[exchange][ret]``. Only an ok task assigns; what was there before stays otherwise.
+    - Results for the same target are bound in the order in which the tasks were pushed (but behind those that they come after),
+      whatever order the calls end in.
+    - A result that comes after its task's time is never assigned; it is counted as late.
+
+    Args:
+        exchanges: A list, or a dict by name, of exchanges; see ``Callee`` for what is asked of them.
+        context: A list, dict, object or ``SharedContext`` with one inner container for each exchange; absent ones are made.
+        clock: Measures and waits; None takes that of the first exchange that has one (so that its strategy's stop ends the waits).
+        max_pending: The most tasks that wait for the next run; None for any number.
+        overflow: What ``push`` does beyond that: ``block`` waits for the next run to begin, ``raise`` raises.
+        gate_timeout_ms: The longest that prepared calls are held for one that is not ready.
+
+    Raises:
+        InputError: An argument is not of the kind expected.
+    """
+
+    def __init__(
+        self,
+        exchanges: Sequence[Any] | Mapping[str, Any],
+        context: Any,
+        *,
+        clock: Clock | None = None,
+        max_pending: int | None = None,
+        overflow: Literal["block", "raise"] = "block",
+        gate_timeout_ms: float = _GATE_TIMEOUT_MS,
+    ) -> None:
+        if isinstance(exchanges, (str, bytes)) or not isinstance(exchanges, (Sequence, Mapping)):
+            raise InputError(
+                f"exchanges is a {type(exchanges).__name__}, expected a list of exchanges, or a dict by name"
+            )
+        if overflow not in {"block", "raise"}:
+            raise UnknownName(f"overflow is {overflow!r}{nearest(str(overflow), ['block', 'raise'])}")
+        if max_pending is not None and (
+            isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1
+        ):
+            raise InputError(
+                f"max_pending is {max_pending!r}, expected a whole number of 1 or more, or None for any number"
+            )
+        gate_timeout_s = seconds_of(gate_timeout_ms)
+        if not gate_timeout_s:
+            raise InputError(f"gate_timeout_ms is {gate_timeout_ms!r}, expected more than 0 milliseconds")
+        self.exchanges = exchanges
+        self.context = context
+        self.max_pending = max_pending
+        self.overflow = overflow
+        self._gate_timeout_s = gate_timeout_s
+        self._clock = clock if clock is not None else clock_of(_each(exchanges))
+        self._lock = threading.Lock()  # guards everything below
+        self._pending: list[Entry] = []
+        self._done: dict[str, int] = {}
+        self._pushed = self._running = self._late = 0
+        # Whether each task was ok the last time, for those that come after it in a later run; forgotten with the task.
+        self._outcomes: weakref.WeakKeyDictionary[Task, bool] = weakref.WeakKeyDictionary()
+        self._runner: threading.Thread | None = None
+        self._wakers: list[
+            Signal
+        ] = []  # of those who wait for a change of the fields here; each is set once and forgotten
+        self._cut = Signal()
+        self._loop: threading.Thread | None = None
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._last: Report | None = None
+
+    # Producers
+
+    def push(self, task: Task | Mapping[str, Any] | None = None, /, **options: Any) -> Task:
+        """Adds a task to the next run; from any thread.
+
+        Args:
+            task: A ``Task``, or a dict such as ``{"exchange": 0, "ret": "depth", "param": ["GetDepth"]}``.
+            options: The same as keywords: ``push(exchange=0, ret="depth", param=["GetDepth"])``.
+
+        Returns:
+            The task, to be named in another's ``after``.
+
+        Raises:
+            InputError: A value is not of the kind expected, or there is no such exchange.
+            UnknownName: A task has no such option, or there is no exchange of that name; the nearest is named.
+            TooManyHandles: ``max_pending`` tasks wait, and ``overflow`` is ``raise`` (or it is the running thread itself that pushes,
+                which would wait for itself).
+            StopRequested: The strategy is being stopped while ``push`` waits for room.
+        """
+        made = Task.of(task, options)
+        entry = Entry(made, *self._callee(made.exchange))
+        while True:
+            with self._lock:
+                if self.max_pending is None or len(self._pending) < self.max_pending:
+                    self._pending.append(entry)
+                    self._pushed += 1
+                    woken = self._take_wakers()
+                    break
+                if self.overflow == "raise" or self._runner is threading.current_thread():
+                    raise TooManyHandles(f"{len(self._pending)} tasks wait already, max_pending is {self.max_pending}")
+                signal = self._waker()
+            self._await(signal, None)
+        _set_all(woken)
+        return made
+
+    def _callee(self, key: int | str) -> tuple[Any, str]:
+        """The exchange of that place or name, and its label."""
+        if isinstance(self.exchanges, Mapping):
+            if key not in self.exchanges:
+                names = [str(name) for name in self.exchanges]
+                raise UnknownName(f"the queue has no exchange {key!r}{nearest(str(key), names)}")
+            return self.exchanges[key], str(key)  # type: ignore[index]  # a dict by number works as well
+        if not isinstance(key, int) or not 0 <= key < len(self.exchanges):
+            raise UnknownName(f"the queue has no exchange {key!r}; valid: 0 to {len(self.exchanges) - 1}")
+        return self.exchanges[key], str(key)
+
+    # Workers
+
+    def run(self, timeout_ms: float | None = None) -> Report:
+        """Runs all that was pushed up to now, in this thread, until each task's fate is known.
+
+        Args:
+            timeout_ms: The longest for all of them, in milliseconds; None or 0 for no limit; negative: all are started and none is waited
+                for, so that only what ends at once is bound.
+
+        Returns:
+            One row for each task, in the order in which they were pushed. Its ``late`` grows afterwards, as late results come in.
+
+        Raises:
+            ConcurrentUse: Another thread runs the queue, or this very thread does (from within a binding); names both.
+            StopRequested: The strategy is being stopped; ``last_report`` says what had been done.
+            InputError: ``timeout_ms`` is not a number.
+        """
+        seconds_of(timeout_ms)
+        self._claim(threading.current_thread())
+        try:
+            return self._turn(self._take(), timeout_ms)
+        finally:
+            with self._lock:
+                self._runner = None
+                woken = self._take_wakers()
+            _set_all(woken)
+
+    def _claim(self, me: threading.Thread) -> None:
+        with self._lock:
+            if self._runner is not None:
+                raise ConcurrentUse(
+                    f"the task queue is run by thread {self._runner.name!r}; thread {threading.current_thread().name!r} cannot run it too"
+                )
+            self._runner = me
+
+    def _take(self) -> list[Entry]:
+        """All that waits becomes the batch of a run."""
+        with self._lock:
+            batch, self._pending = self._pending, []
+            self._running = len(batch)
+            woken = self._take_wakers() if batch else []
+        _set_all(woken)
+        return batch
+
+    def _turn(self, batch: list[Entry], timeout_ms: float | None) -> Report:
+        turn = Turn(
+            batch,
+            self.context,
+            clock=self._clock,
+            timeout_ms=timeout_ms,
+            gate_timeout_s=self._gate_timeout_s,
+            was_ok=self._was_ok,
+            on_late=self._count_late,
+            cut=self._cut,
+        )
+        try:
+            return turn.run()
+        finally:
+            with self._lock:
+                self._last = turn.report
+                self._running = 0
+                for row in turn.report.rows:
+                    self._done[row.status] = self._done.get(row.status, 0) + 1
+                    self._outcomes[row.task] = row.ok
+                woken = self._take_wakers()
+            _set_all(woken)
+
+    def _was_ok(self, task: Task) -> bool | None:
+        with self._lock:
+            return self._outcomes.get(task)
+
+    def _count_late(self) -> None:
+        with self._lock:
+            self._late += 1
+
+    # The same in the background
+
+    def start(
+        self, timeout_ms: float | None = None, *, on_report: Callable[[Report], object] | None = None
+    ) -> TaskQueue:
+        """Runs the queue in a thread of its own: as soon as something is pushed, and again and again.
+
+        Args:
+            timeout_ms: For each run, as for ``run``.
+            on_report: Called with each run's report, in that thread; what it raises is logged.
+
+        Returns:
+            The queue, for ``with queue.start(): ...``, which waits for what was pushed, then stops.
+
+        Raises:
+            ConcurrentUse: It runs already; names both threads.
+            InputError: ``timeout_ms`` is not a number.
+        """
+        seconds_of(timeout_ms)
+        loop = threading.Thread(
+            target=self._run_loop, args=(timeout_ms, on_report), name="fmzthreads-tasks", daemon=True
+        )
+        self._claim(loop)
+        with self._lock:
+            self._loop = loop
+            self._stopping = False
+            self._failure = None
+        try:
+            loop.start()
+        except BaseException:  # no thread to be had: the claim must not outlive the attempt
+            with self._lock:
+                self._runner = self._loop = None
+            raise
+        return self
+
+    def _run_loop(self, timeout_ms: float | None, on_report: Callable[[Report], object] | None) -> None:
+        failure: BaseException | None = None
+        try:
+            while True:
+                with self._lock:
+                    if self._stopping:
+                        return
+                    signal = None if self._pending else self._waker()
+                if signal is not None:
+                    self._await(signal, None)
+                    continue
+                report = self._turn(self._take(), timeout_ms)
+                if on_report is not None:
+                    _report_to(on_report, report)
+        except StopRequested:
+            pass  # the strategy ends, and so does the loop; join() raises it to whoever waits
+        except BaseException as error:  # kept for join(): a loop that ends unseen would let producers wait for ever
+            failure = error
+            _log.exception("the task queue's thread ended")
+        finally:
+            with self._lock:
+                self._failure = failure
+                self._stopping = True
+                self._runner = None
+                self._cut.clear()
+                woken = self._take_wakers()
+            _set_all(woken)
+
+    def stop(self, *, cut: bool = False) -> None:
+        """Has the background thread end after the run under way; what is pushed afterwards waits for the next ``run`` or ``start``.
+
+        Args:
+            cut: Ends the run under way at once: what has not ended is cancelled, and its results are never assigned.
+        """
+        with self._lock:
+            if self._loop is None or self._runner is not self._loop:
+                return
+            self._stopping = True
+            if cut:
+                # Under the lock, so that it never outlives the loop, whose end clears it. What it wakes takes no lock of ours.
+                self._cut.set()
+            woken = self._take_wakers()
+        _set_all(woken)
+
+    def join(self, timeout_ms: float | None = None) -> bool:
+        """Waits until the background thread has run all that was pushed; after ``stop``, until the thread is gone.
+
+        Args:
+            timeout_ms: None or 0 for no limit; negative only looks.
+
+        Returns:
+            Whether that is so; False when the time was up, or when tasks wait that nobody runs.
+
+        Raises:
+            StopRequested: The strategy is being stopped; the thread is gone then.
+            Exception: What ended the background thread before its time.
+        """
+        deadline = Deadline(self._clock, seconds_of(timeout_ms))
+        while True:
+            with self._lock:
+                loop, stopping = self._loop, self._stopping
+                if loop is not None and not stopping and not self._pending and not self._running:
+                    return True
+                signal = None if loop is None or stopping else self._waker()
+            if signal is None:
+                return self._join_thread(loop, deadline)
+            try:
+                if not self._await(signal, deadline.remaining()):
+                    return False
+            except StopRequested:
+                if loop is not None and loop is not threading.current_thread():
+                    loop.join(_LAST_STEPS_S)
+                raise
+
+    def _join_thread(self, loop: threading.Thread | None, deadline: Deadline) -> bool:
+        if loop is not None and loop is not threading.current_thread():
+            loop.join(deadline.remaining())
+            if loop.is_alive():
+                return False
+        with self._lock:
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure
+            return not self._pending
+
+    def __enter__(self) -> TaskQueue:
+        """The queue; leaving the block waits for what was pushed (unless an error leaves it), then stops."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Waits, stops, and waits for the thread to be gone."""
+        try:
+            if kind is None:
+                self.join()
+        finally:
+            self.stop(cut=kind is not None)
+            self.join()
+
+    # What can be seen
+
+    @property
+    def last_report(self) -> Report | None:
+        """The report of the last run, also of one that a stop has cut."""
+        return self._last
+
+    @property
+    def late(self) -> int:
+        """How many results came after their task's time."""
+        return self._late
+
+    @property
+    def stats(self) -> QueueStats:
+        """What became of everything that was pushed, at one moment."""
+        with self._lock:
+            done = self._done.get
+            return QueueStats(
+                pushed=self._pushed,
+                waiting=len(self._pending),
+                running=self._running,
+                ok=done("ok", 0),
+                failed=done("failed", 0),
+                timed_out=done("timed out", 0),
+                cancelled=done("cancelled", 0),
+                not_started=done("not started", 0),
+                late=self._late,
+            )
+
+    def __len__(self) -> int:
+        """How many tasks wait for the next run."""
+        return len(self._pending)
+
+    def __bool__(self) -> bool:
+        """True: an empty queue is still a queue."""
+        return True
+
+    def __repr__(self) -> str:
+        """The counts."""
+        return f"<TaskQueue: {self.stats}>"
+
+    # Waiting for a change; each waiter has a signal of its own, which nobody else clears
+
+    def _waker(self) -> Signal:
+        """A signal that is set at the next change. The caller holds the lock."""
+        signal = Signal()
+        self._wakers.append(signal)
+        return signal
+
+    def _take_wakers(self) -> list[Signal]:
+        """Those to be set once the lock is free. The caller holds the lock."""
+        wakers, self._wakers = self._wakers, []
+        return wakers
+
+    def _await(self, signal: Signal, timeout_s: float | None) -> bool:
+        try:
+            return self._clock.wait((signal,), timeout_s)
+        finally:
+            with self._lock:
+                if signal in self._wakers:
+                    self._wakers.remove(signal)
+
+
+def _each(exchanges: Sequence[Any] | Mapping[str, Any]) -> Iterable[Any]:
+    return exchanges.values() if isinstance(exchanges, Mapping) else exchanges
+
+
+def _set_all(signals: list[Signal]) -> None:
+    for signal in signals:
+        signal.set()
+
+
+def _report_to(on_report: Callable[[Report], object], report: Report) -> None:
+    try:
+        on_report(report)
+    except Exception:  # the user's function; the loop goes on, and the error is in the log
+        _log.exception("on_report of the task queue raised")

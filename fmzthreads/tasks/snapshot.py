@@ -1,0 +1,98 @@
+"""The same question to several exchanges at the same time, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+from ..clock import Clock
+from .queue import TaskQueue
+from .report import Report
+
+__all__ = ["Snapshot", "snapshot"]
+
+
+class Snapshot(Sequence[Any]):
+    """The results of one call to several exchanges, side by side: a sequence of values, None where a call was not ok.
+
+    Attributes:
+        report: The run that they come from.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._values = [row.value if row.ok else None for row in report.rows]
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """The result of an exchange, by its place."""
+        return self._values[index]
+
+    def __len__(self) -> int:
+        """How many exchanges were asked."""
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The results, in the order of the exchanges."""
+        return iter(self._values)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all have answered."""
+        return self.report.ok
+
+    @property
+    def start_skew_ms(self) -> float:
+        """From the first start of a call to the last, in milliseconds."""
+        return self.report.start_skew_ms
+
+    @property
+    def end_skew_ms(self) -> float:
+        """From the first result to the last, in milliseconds."""
+        ends = [row.finished_at for row in self.report.rows if row.ok and row.finished_at is not None]
+        return (max(ends) - min(ends)) * 1000 if ends else 0.0
+
+    def __str__(self) -> str:
+        """The table of the run."""
+        return str(self.report)
+
+    def __repr__(self) -> str:
+        """The values, and their skew."""
+        return f"<Snapshot {self._values!r}, start skew {self.start_skew_ms:.2f} ms>"
+
+
+def snapshot(
+    exchanges: Sequence[Any],
+    method: str,
+    *args: Any,
+    timeout_ms: float | None = None,
+    gate: bool = True,
+    clock: Clock | None = None,
+) -> Snapshot:
+    """Asks several exchanges the same at the same time.
+
+    ``a, b = snapshot([exchange_a, exchange_b], "GetDepth")``
+
+    Args:
+        exchanges: Whom to ask.
+        method: The method's name.
+        args: Its arguments.
+        timeout_ms: The longest for all, in milliseconds; None or 0 for no limit.
+        gate: The requests are prepared first and then written together, so that the answers are as close in time as can be.
+        clock: Measures and waits; None takes the exchanges' own.
+
+    Returns:
+        The results in the order of the exchanges, None where a call was not ok; with their skew, and the report.
+
+    Raises:
+        StopRequested: The strategy is being stopped.
+        InputError: An argument is not of the kind expected.
+    """
+    given = list(exchanges)
+    queue = TaskQueue(given, {}, clock=clock)
+    for index in range(len(given)):
+        queue.push(exchange=index, param=[method, *args], gate=gate)
+    return Snapshot(queue.run(timeout_ms))
