@@ -361,19 +361,28 @@ def Mail(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, tit
         Whether the server accepted it. If not, there is an error line and ``GetLastError`` says why; the password is in neither. A
         password that had to go over a connection without TLS is told in a line of its own. In a simulation nothing is sent, and True
         is returned.
+
+    Raises:
+        StopRequested: The strategy is being stopped; a mail under way may still be sent.
+        TooManyHandles: 2000 background calls have not ended.
     """
-    return _mail(current(), smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
+    runtime = current()
+    args = (runtime, smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
+    # In a worker, because no stop and no Ctrl-C can end a read of smtplib's; they can end the wait for it.
+    return bool(runtime.pool.start(_mail, *args, name="Mail", raise_errors=True).wait().value)
 
 
 def Mail_Go(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, title: str, body: str) -> Handle[bool]:
-    """Sends a mail in the background; ``wait`` of the handle gives what ``Mail`` would.
+    """Sends a mail in the background; ``wait`` of the handle gives what ``Mail`` would. Its end is the event ``Mail``.
 
     Raises:
         TooManyHandles: 2000 background calls have not ended.
     """
     runtime = current()
     args = (runtime, smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
-    return runtime.pool.start(_mail, *args, name="Mail", failure_value=False)
+    handle = runtime.pool.start(_mail, *args, name="Mail", failure_value=False)
+    runtime.announce(handle, "Mail")
+    return handle
 
 
 def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, title: str, body: str) -> bool:
@@ -384,7 +393,7 @@ def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, 
         return True
     try:
         encrypted = mail.send(str(server), str(username), str(password), str(to), str(title), str(body))
-    except (InputError, OSError) as error:
+    except (OSError, ValueError) as error:
         runtime.error(f"{type(error).__name__}: {error}", source="Mail")
         return False
     if password and not encrypted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import smtplib
 import ssl
@@ -11,14 +12,17 @@ import attrs
 
 from ..errors import InputError
 
-__all__ = ["Server", "parse_server", "send"]
+__all__ = ["TIMEOUT_S", "Server", "parse_server", "send"]
 
 # The ports that RFC 8314 gives to mail submission: 465 with TLS from the first byte, 587 where it is negotiated.
 _TLS_PORT, _PLAIN_PORT = 465, 587
-_TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[A-Za-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?/?"
 )
+
+
+_MAILBOX = re.compile(r"[^@\s<>:,;]+@[^@\s<>:,;]+")
 
 
 @attrs.frozen
@@ -61,8 +65,11 @@ def _message(sender: str, recipients: list[str], title: str, body: str) -> Email
 
 def _recipients(to: str) -> list[str]:
     names = [name.strip() for name in re.split(r"[,;\s]+", to) if name.strip()]
-    if not names:
-        raise InputError(f"Mail: nobody to send to in {to!r}")
+    wrong = [name for name in names if not _MAILBOX.fullmatch(name)]
+    if wrong or not names:
+        raise InputError(
+            f"Mail: {wrong[0] if wrong else to!r} is no mail address; expected name@host, several with commas"
+        )
     return names
 
 
@@ -82,8 +89,24 @@ def _connect(server: Server, timeout_s: float) -> smtplib.SMTP:
     return client
 
 
+def _login(client: smtplib.SMTP, username: str, password: str) -> None:
+    client.ehlo_or_helo_if_needed()
+    if (username + password).isascii():
+        client.login(username, password)
+        return
+    # smtplib logs in with ASCII only; RFC 4616 says how other characters go over the wire: as UTF-8.
+    if "PLAIN" not in client.esmtp_features.get("auth", "").upper().split():
+        raise InputError(
+            "Mail: the login is not ASCII text, and the server offers no AUTH PLAIN, which alone could take it"
+        )
+    token = base64.b64encode(f"\0{username}\0{password}".encode()).decode("ascii")
+    code, reply = client.docmd("AUTH", f"PLAIN {token}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, reply)
+
+
 def send(
-    address: str, username: str, password: str, to: str, title: str, body: str, *, timeout_s: float = _TIMEOUT_S
+    address: str, username: str, password: str, to: str, title: str, body: str, *, timeout_s: float | None = None
 ) -> bool:
     """Sends one mail of plain text.
 
@@ -96,7 +119,7 @@ def send(
         to: One address, or several with commas, semicolons or spaces between them.
         title: The subject.
         body: The text.
-        timeout_s: The longest that any one step (connecting, a command, its reply) may take, in seconds.
+        timeout_s: The longest that any one step (connecting, a command, its reply) may take, in seconds; 30 when None.
 
     Returns:
         Whether the session was encrypted.
@@ -112,11 +135,11 @@ def send(
         message = _message(sender, recipients, title, body)
     except ValueError as error:
         raise InputError(f"Mail: this cannot be sent as a mail: {error}") from error
-    client = _connect(server, timeout_s)
+    client = _connect(server, TIMEOUT_S if timeout_s is None else timeout_s)
     try:
         encrypted = isinstance(client.sock, ssl.SSLSocket)
         if username and password:
-            client.login(username, password)
+            _login(client, username, password)
         client.send_message(message, sender, recipients)
         try:
             client.quit()

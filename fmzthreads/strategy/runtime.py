@@ -10,20 +10,26 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ..errors import InputError
+from ..tasks.events import EventHub
+from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .journal import Journal, Kind
 from .place import database_path, script_name
 from .sinks import ConsoleSink, DatabaseSink
 from .store import Store
+
+if TYPE_CHECKING:
+    from ..http.query import HttpQuerier
 
 __all__ = ["Runtime", "bound", "current", "use"]
 
@@ -71,8 +77,8 @@ class Runtime:
         self.name = name if name is not None else script_name()
         self.virtual = virtual
         self.run_id = run_id
-        self.exchanges: list[Any] = []
-        """The strategy's exchange objects; ``exchange`` is the first."""
+        self.hub = EventHub(self.clock)
+        """What ``EventLoop`` waits on."""
         self.retry_pause_ms = 3000.0
         """How long ``_C`` waits between two attempts, in milliseconds."""
         self.journal = journal if journal is not None else self._own_journal(database, console, language)
@@ -80,6 +86,8 @@ class Runtime:
         self._lock = threading.Lock()  # guards the fields below
         self._store = store
         self._pool: CallPool | None = None
+        self._querier: HttpQuerier | None = None
+        self._exchanges: list[weakref.ref[Any]] = []
         self._last_error: str | None = None
         self._commands: deque[str] = deque()
 
@@ -119,6 +127,41 @@ class Runtime:
             if self._pool is None:
                 self._pool = CallPool(f"{self.name}-background", clock=self.clock)
             return self._pool
+
+    @property
+    def querier(self) -> HttpQuerier:
+        """What ``HttpQuery`` asks through; made at the first use."""
+        from ..http.query import HttpQuerier  # the HTTP room is loaded only by those who use it
+
+        with self._lock:
+            if self._querier is None:
+                self._querier = HttpQuerier(self)
+            return self._querier
+
+    @property
+    def exchanges(self) -> list[Any]:
+        """The exchange objects that were made for this strategy and are still in use, in that order."""
+        with self._lock:
+            known = list(self._exchanges)
+        return [exchange for ref in known if (exchange := ref()) is not None]
+
+    def add_exchange(self, exchange: Any) -> int:
+        """Makes an exchange object known; it is held weakly.
+
+        Returns:
+            Its index: how many were made known before it.
+        """
+        with self._lock:
+            self._exchanges.append(weakref.ref(exchange))
+            return len(self._exchanges) - 1
+
+    def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
+        """Has the end of a background call wake ``EventLoop``, if the strategy listens by then."""
+
+        def _post() -> None:
+            self.hub.post(event, index=index, handle=handle)
+
+        handle.add_ready_callback(_post)
 
     # What lower rooms ask of their host
 
@@ -203,7 +246,10 @@ class Runtime:
         """Ends the background calls, and closes the files; what is used later opens them again."""
         with self._lock:
             pool, self._pool = self._pool, None
+            querier, self._querier = self._querier, None
             store = self._store
+        if querier is not None:
+            querier.close()
         if pool is not None:
             pool.shutdown(10.0)
         self.journal.close()

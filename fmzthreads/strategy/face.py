@@ -1,0 +1,108 @@
+"""What a strategy uses besides the plain globals: exchange objects, ``HttpQuery`` and ``EventLoop``, tied to the current runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..exchange.credentials import Credentials
+from ..exchange.exchange import Exchange as _Exchange
+from ..exchange.host import Host
+from ..exchange.venue import Venue
+from ..http.query import HttpAnswer, QueryOptions
+from ..tasks.events import Event
+from ..tasks.gate import Gate
+from ..tasks.handle import Handle
+from .runtime import Runtime, bound, current
+
+__all__ = ["EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+
+
+def _venue(name: str, *, credentials: Credentials, **options: Any) -> Venue:
+    runtime = current()
+    for secret in (credentials.access_key, credentials.secret_key, credentials.passphrase):
+        runtime.register_secret(secret)
+    return _Exchange.venue_factory(name, credentials=credentials, **options)
+
+
+class Exchange(_Exchange):
+    """One account at one venue, as FMZ's strategies know it; see ``exchange.exchange.Exchange`` for the arguments.
+
+    It belongs to the runtime that was current when it was made (or to ``host``, where one is given): its lines and errors go to that
+    journal, in which its keys are never shown, it waits by that clock, and the ends of its background calls wake that ``EventLoop``.
+    """
+
+    host_factory: ClassVar[Callable[[], Host]] = staticmethod(current)
+    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(_venue)
+
+    def __init__(self, name: str, currency: str, *, host: Host | None = None, **options: Any) -> None:
+        if host is None:
+            host = current()
+        self._runtime = host if isinstance(host, Runtime) else current()
+        with bound(self._runtime):  # so that the venue's keys are made known to this very runtime
+            super().__init__(name, currency, host=host, **options)
+        self._index = self._runtime.add_exchange(self)
+
+    def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
+        """Starts a call in the background; its end is an event of ``EventLoop``, ``Exchange_<method>`` with this exchange's index."""
+        handle = super().submit(method, args, gate=gate)
+        self._runtime.announce(handle, f"Exchange_{method}", self._index)
+        return handle
+
+
+def HttpQuery(
+    url: str,
+    options: QueryOptions | Mapping[str, Any] | str | bytes | None = None,
+    cookies: str = "",
+    headers: str | Mapping[str, str] | None = None,
+) -> str | bytes | HttpAnswer:
+    """Asks any URL; see ``HttpQuerier.query`` for the forms and options.
+
+    Returns:
+        The body of any reply, 4xx and 5xx too; ``""`` and one error line if there was no reply. With ``debug`` an ``HttpAnswer``.
+
+    Raises:
+        UnknownName: There is no such option.
+        InputError: An option's value is not what it must be.
+        NotSupported: ``profile`` was asked for.
+        StopRequested: The strategy is being stopped.
+    """
+    return current().querier.query(url, options, cookies, headers)
+
+
+def HttpQuery_Go(
+    url: str,
+    options: QueryOptions | Mapping[str, Any] | str | bytes | None = None,
+    cookies: str = "",
+    headers: str | Mapping[str, str] | None = None,
+) -> Handle[str | bytes | HttpAnswer]:
+    """The same in the background; ``wait`` of the handle gives what ``HttpQuery`` would. Its end is the event ``HttpQuery``.
+
+    Raises:
+        UnknownName, InputError, NotSupported: As ``HttpQuery`` does, at once.
+        TooManyHandles: 2000 background calls have not ended.
+    """
+    runtime = current()
+    handle = runtime.querier.query_go(url, options, cookies, headers)
+    runtime.announce(handle, "HttpQuery")
+    return handle
+
+
+def EventLoop(timeout: float | None = None) -> Event | None:
+    """Waits for the next event: the end of a background call, or data on a connection that the hub watches.
+
+    It is a wake-up only: results stay in their handles and messages in their connections. It listens from the first call on, so begin
+    with one ``EventLoop(-1)``; a result that was taken before has no event any more.
+
+    Args:
+        timeout: None or 0 waits for ever; more than 0 waits so many milliseconds at the most; negative only looks.
+
+    Returns:
+        The event, with ``Seq``, ``Event``, ``ThreadId``, ``Index`` (of the exchange, from 0, in the order in which they were made) and
+        ``Nano``; None when there was none in time.
+
+    Raises:
+        StopRequested: The strategy is being stopped.
+        InputError: ``timeout`` is not a number.
+    """
+    return current().hub.wait(timeout)
