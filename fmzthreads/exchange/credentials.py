@@ -83,6 +83,10 @@ class Credentials:
                 )
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that are there, for whoever cuts them out of what is written."""
+        return tuple(key for key in (self.access_key, self.secret_key, self.passphrase) if key)
+
     @classmethod
     def from_environment(cls, venue: str, environ: Mapping[str, str] | None = None) -> Credentials:
         """Reads ``FMZ_<VENUE>_ACCESS_KEY``, ``..._SECRET_KEY`` and ``..._PASSPHRASE``; what is not set stays empty.

@@ -65,7 +65,17 @@ _CALLS: Mapping[str, _Call] = MappingProxyType(
         "Log": _Call(Operations.log),
     }
 )
-_SIGNATURES = MappingProxyType({name: inspect.signature(call.work) for name, call in _CALLS.items()})
+
+
+def _takes(work: Callable[..., Any]) -> tuple[int, int]:
+    """How many arguments a call takes at the least and at the most."""
+    parameters = list(inspect.signature(work).parameters.values())[1:]
+    least = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+    open_end = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return least, 2**31 if open_end else len(parameters)
+
+
+_TAKES = MappingProxyType({name: _takes(call.work) for name, call in _CALLS.items()})
 _UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log"})
 _LIMITED = frozenset(_CALLS) - _UNLIMITED
 
@@ -136,6 +146,8 @@ class Exchange:
             credentials = load_credentials(
                 name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
             )
+            for secret in credentials.secrets() if credentials is not None else ():
+                host.register_secret(secret)
             venue = type(self).venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
         elif access_key or secret_key or passphrase or key_file or base or options:
             raise InputError("keys, base and options belong to the venue; give them to it, or leave out venue=")
@@ -402,10 +414,10 @@ class Exchange:
         if call is None:
             raise UnknownName(f"no method {method!r} can be called in the background{nearest(str(method), _CALLS)}")
         args = tuple(args)
-        try:
-            _SIGNATURES[method].bind(None, *args)
-        except TypeError as error:
-            raise TypeError(f"{method}: {error}") from None
+        least, most = _TAKES[method]
+        if not least <= len(args) <= most:
+            expected = f"{least} to {most}" if most < 2**31 else f"{least} or more"
+            raise TypeError(f"{method} takes {expected} arguments, got {len(args)}")
         core = self._core
         operations = Operations(core, core.settings)
         raw: list[str] = []

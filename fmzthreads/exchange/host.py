@@ -47,6 +47,9 @@ class Host(Protocol):
             tail: The further arguments of the call, to be rendered as ``Log`` does.
         """
 
+    def register_secret(self, secret: str) -> object:
+        """Takes a key that must be cut out of every line from now on."""
+
 
 class QuietHost:
     """A host that keeps nothing: a wall clock, and no journal.
@@ -78,3 +81,6 @@ class QuietHost:
         tail: tuple[object, ...] = (),
     ) -> None:
         """Drops the line."""
+
+    def register_secret(self, secret: str) -> None:
+        """Nothing to do: nothing is written."""

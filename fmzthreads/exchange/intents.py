@@ -178,11 +178,9 @@ def place_once(
         try:
             order_id = venue.place(intent)
         except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply, DuplicateOrder) as error:
-            detail = str(error)
-            if isinstance(error, DuplicateOrder) and not own_client_id:
-                fate = "refused"
+            if not _leaves_open(venue, error, own_client_id):
                 raise
-            # A reply that came but cannot be read says as little as none.
+            detail = str(error)
             order_id = settle(venue, intent, clock, plan, error)
         fate, detail = "placed", ""
         return order_id
@@ -196,6 +194,16 @@ def place_once(
         raise
     finally:
         log.end(key, fate, order_id=order_id, detail=detail)
+
+
+def _leaves_open(venue: Venue, error: FmzError, own_client_id: bool) -> bool:
+    """Whether an order may have been made although placing it raised."""
+    if isinstance(error, OutcomeUnknown):
+        return True
+    if isinstance(error, DuplicateOrder):
+        # Nobody else can have used an id that was made for this order: it arrived, and something on the way sent it twice.
+        return own_client_id
+    return not getattr(venue, "exact_outcomes", False)
 
 
 class OrderNeverArrived(OperationFailed):

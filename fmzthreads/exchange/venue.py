@@ -139,6 +139,13 @@ class BaseVenue:
     name: str = ""
     max_depth_limit: int = 0
 
+    settling_s: float = 2.0
+    """Seconds after the loss of an order's reply during which "no such order" proves nothing: it may still be on its way in there."""
+
+    exact_outcomes: bool = False
+    """Whether any other error of ``place`` than OutcomeUnknown says that no order was made. If not, a time-out, a lost connection or a
+    reply that cannot be read is settled by asking, just like OutcomeUnknown."""
+
     def _no(self, call: str) -> NotSupported:
         return NotSupported(f"{self.name} does not support {call}")
 

@@ -68,7 +68,7 @@ class _Script:
     always: FmzError | Callable[[], FmzError] | None = None
     holds: deque[Hold] = attrs.field(factory=deque)
     latency_s: float = 0.0
-    lost: int = 0
+    lost: deque[FmzError | None] = attrs.field(factory=deque)
 
 
 class _Local(threading.local):
@@ -190,11 +190,17 @@ class FakeVenue(BaseVenue):
                 errors = errors[:-1]
             script.faults.extend(errors)
 
-    def lose_reply(self, method: str = "place", times: int = 1) -> None:
-        """Makes the next calls of a method raise OutcomeUnknown after the venue has acted on them."""
+    def lose_reply(self, method: str = "place", times: int = 1, error: FmzError | None = None) -> None:
+        """Makes the next calls of a method raise after the venue has acted on them.
+
+        Args:
+            method: The port's name of it.
+            times: How many calls.
+            error: What they raise; None for OutcomeUnknown.
+        """
         self._known(method)
         with self._lock:
-            self._scripts.setdefault(method, _Script()).lost += times
+            self._scripts.setdefault(method, _Script()).lost.extend([error] * times)
 
     def hold(self, method: str, calls: int = 1) -> Hold:
         """Holds the next calls of a method on their way to the venue until the test releases them."""
@@ -259,9 +265,8 @@ class FakeVenue(BaseVenue):
             hold = script.holds.popleft() if script and script.holds else None
             fault = self._next_fault(script)
             latency_s = script.latency_s if script else 0.0
-            lost = script is not None and fault is None and script.lost > 0
-            if script is not None and lost:
-                script.lost -= 1
+            lost = script is not None and fault is None and bool(script.lost)
+            loss = script.lost.popleft() if script is not None and lost else None
         pass_gate()
         if hold is not None:
             hold.pause()
@@ -273,7 +278,7 @@ class FakeVenue(BaseVenue):
             result = answer()
             self._local.raw = _raw(result)
         if lost:
-            raise OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
+            raise loss or OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
         return result
 
     @staticmethod
