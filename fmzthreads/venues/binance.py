@@ -7,41 +7,23 @@ weight that its replies report is held below the limit (``weights.py``); orders 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..clock import Clock
-from ..errors import InputError, RateLimited, VenueUnavailable, nearest
-from ..exchange.credentials import Credentials
+from ..errors import InputError
 from ..exchange.market import plain_text
-from ..exchange.signing import encode_query, hmac_hex, parse_params
+from ..exchange.signing import parse_params
 from ..exchange.venue import OrderIntent
-from ..http.reply import Reply
-from ..http.session import HttpOptions, HttpRequest
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
-from .binance_convert import (
-    read_bar,
-    read_book,
-    read_holdings,
-    read_listings,
-    read_order,
-    read_server_time,
-    read_ticker,
-    read_trade,
-    read_weight_limit,
-)
-from .binance_errors import OUTCOME_KNOWN, refusal
+from .binance_convert import read_bar, read_book, read_holdings, read_order, read_ticker, read_trade
+from .binance_rest import BinanceRest
 from .convert import in_order, newest_bars, pair_account, spot_side
 from .parsing import integer, mapping, rows, text
-from .rest import Ask, RestVenue, checked_limit
+from .rest import Ask, checked_limit
 from .symbols import Listing, split_order_id
-from .weights import WeightWindow
 
 __all__ = ["Binance"]
-
-T = TypeVar("T")
 
 _INTERVALS = {
     1: "1s", 60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h", 21600: "6h", 28800: "8h",
@@ -61,7 +43,7 @@ _MOST_TRADES = 1000
 _MOST_ORDERS = 1000
 
 
-class Binance(RestVenue):
+class Binance(BinanceRest):
     """Binance spot.
 
     Args:
@@ -76,110 +58,7 @@ class Binance(RestVenue):
         InputError: ``base`` or ``recv_window_ms`` is not valid.
     """
 
-    name = "Binance"
-    default_base = "https://api.binance.com"
     max_depth_limit = 5000
-    time_ask = Ask(method="GET", path="/api/v3/time")
-
-    def __init__(
-        self,
-        *,
-        credentials: Credentials | None = None,
-        base: str = "",
-        clock: Clock | None = None,
-        options: HttpOptions | None = None,
-        recv_window_ms: int = 5000,
-    ) -> None:
-        if not 1 <= recv_window_ms <= 60_000:
-            raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
-        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
-        self._recv_window_ms = recv_window_ms
-        self._weights = WeightWindow(self.name, self._time.now, limit=6000)
-        self.settling_s = recv_window_ms / 1000 + 1.0
-        """Seconds after which "no such order" can be believed of an order whose reply was lost."""
-
-    # -- the dialect -----------------------------------------------------------------------------------------------------------------
-
-    def _build(self, ask: Ask) -> HttpRequest:
-        params = dict(ask.params)
-        headers = {}
-        body = ask.raw.encode()
-        if ask.signed:
-            params.setdefault("recvWindow", self._recv_window_ms)
-            params.setdefault("timestamp", self._time.now_ms())
-            headers["X-MBX-APIKEY"] = self._credentials.access_key
-        query = encode_query(params)
-        if ask.signed:
-            signature = hmac_hex(self._credentials.secret_key, query.encode() + body)
-            query += f"&signature={signature}"
-        url = self._url(ask.path)
-        if ask.method in {"POST", "PUT"} and not body:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            return HttpRequest(method=ask.method, url=url, headers=headers, body=query.encode())
-        if body:
-            is_json = ask.raw.lstrip()[:1] in {"{", "["}
-            headers["Content-Type"] = "application/json" if is_json else "application/x-www-form-urlencoded"
-        return HttpRequest(
-            method=ask.method, url=f"{url}?{query}" if query else url, headers=headers, body=body or None
-        )
-
-    def _payload(self, reply: Reply) -> Any:
-        if not 200 <= reply.status < 300:
-            raise refusal(reply, self._time.now())
-        payload = reply.json()
-        if isinstance(payload, dict):
-            code = payload.get("code")
-            if type(code) is int and code < 0:
-                raise refusal(reply, self._time.now())
-        return payload
-
-    @contextmanager
-    def _admit(self, ask: Ask) -> Iterator[Callable[[Reply], None]]:
-        self._doors.check(ask.door)
-        with self._weights.admit(ask.weight, hold=ask.patient) as weighed:
-
-            def heard(reply: Reply) -> None:
-                used = reply.headers.get("X-MBX-USED-WEIGHT-1M", "")
-                if used.isascii() and used.isdigit():
-                    weighed(int(used))
-
-            yield heard
-
-    def _shut(self, ask: Ask, error: RateLimited) -> None:
-        # -1015 counts orders of the account; everything else counts requests of the address.
-        self._doors.shut("orders" if error.code == "-1015" else "", error)
-
-    def _outcome_unknown(self, error: VenueUnavailable) -> bool:
-        return error.code not in OUTCOME_KNOWN
-
-    def _read_time(self, payload: Any) -> float:
-        return read_server_time(payload)
-
-    def _fetch_listings(self) -> list[Listing]:
-        def read(payload: Any) -> list[Listing]:
-            listings = read_listings(payload)
-            self._weights.limit = read_weight_limit(payload) or self._weights.limit
-            return listings
-
-        return self._call(Ask(method="GET", path="/api/v3/exchangeInfo", weight=20), read)
-
-    def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL; symbols, clock offset and limits are learnt anew there.
-
-        Args:
-            url: Such as ``"http://127.0.0.1:8080"``; empty for ``https://api.binance.com``.
-
-        Raises:
-            InputError: It is not an http or https URL.
-        """
-        super().set_base(url)
-        self._weights.forget()
-
-    def _get(self, path: str, params: Mapping[str, object], read: Callable[[Any], T], *, weight: int) -> T:
-        return self._call(Ask(method="GET", path=path, params=params, weight=weight), read)
-
-    def _get_signed(self, path: str, params: Mapping[str, object], read: Callable[[Any], T], *, weight: int) -> T:
-        return self._call(Ask(method="GET", path=path, params=params, signed=True, weight=weight), read)
 
     # -- market data -----------------------------------------------------------------------------------------------------------------
 
@@ -269,7 +148,7 @@ class Binance(RestVenue):
             OperationFailed: They could not be fetched or read.
         """
         if period_s not in _INTERVALS:
-            raise InputError(f"Binance has no bars of {period_s!r} s{nearest(str(period_s), map(str, _INTERVALS))}")
+            raise InputError(f"Binance has no bars of {period_s!r} s; valid: {', '.join(map(str, _INTERVALS))}")
         listing = self._symbols.of(symbol)
         wanted = checked_limit(limit, _MOST_BARS, 10**9)
         by_time: dict[int, Record] = {}

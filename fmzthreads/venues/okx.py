@@ -9,41 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..clock import Clock
-from ..errors import BadReply, InputError, RateLimited, VenueUnavailable, nearest
-from ..exchange.credentials import Credentials
+from ..errors import InputError
 from ..exchange.market import plain_text
-from ..exchange.signing import encode_query, hmac_base64, iso_timestamp, parse_params, parse_typed_params
+from ..exchange.signing import parse_params, parse_typed_params
 from ..exchange.venue import OrderIntent
-from ..http.reply import Reply
-from ..http.session import HttpOptions, HttpRequest
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
 from .convert import in_order, newest_bars, pair_account, spot_side
-from .okx_convert import (
-    data_of,
-    read_bars,
-    read_book,
-    read_holdings,
-    read_listings,
-    read_order,
-    read_server_time,
-    read_ticker,
-    read_trade,
-)
-from .okx_errors import LIMIT_WINDOW_S, OUTCOME_KNOWN, refusal
-from .parsing import bad_reply, first, mapping, text
-from .rest import Ask, RestVenue, checked_limit
+from .okx_convert import data_of, read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
+from .okx_rest import OKXRest
+from .parsing import first, mapping, text
+from .rest import Ask, checked_limit
 from .symbols import Listing, split_order_id
-from .weights import RecentCalls
 
 __all__ = ["OKX"]
-
-T = TypeVar("T")
 
 # From six hours up OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
 _BARS = {
@@ -64,12 +46,8 @@ _MOST_TRADES = 500
 _PAGE = 100
 _WEEK_MS = 7 * 86_400_000
 
-# A little longer than the venue's window, because requests do not arrive as evenly as they are sent.
-_COUNTED_S = LIMIT_WINDOW_S * 1.05
-_LONGEST_WAIT_S = 5.0
 
-
-class OKX(RestVenue):
+class OKX(OKXRest):
     """OKX spot.
 
     Args:
@@ -86,134 +64,7 @@ class OKX(RestVenue):
         InputError: An argument is not valid.
     """
 
-    name = "OKX"
-    default_base = "https://openapi.okx.com"
-    needs_passphrase = True
     max_depth_limit = 5000
-    time_ask = Ask(method="GET", path="/api/v5/public/time", door="public/time", limit=10)
-
-    def __init__(
-        self,
-        *,
-        credentials: Credentials | None = None,
-        base: str = "",
-        clock: Clock | None = None,
-        options: HttpOptions | None = None,
-        simulated: bool = False,
-        trade_mode: str = "cash",
-        order_lifetime_ms: int = 0,
-    ) -> None:
-        modes = ("cash", "cross", "isolated", "spot_isolated")
-        if trade_mode not in modes:
-            raise InputError(f"unknown trade_mode {trade_mode!r}{nearest(trade_mode, modes)}")
-        if order_lifetime_ms < 0:
-            raise InputError(f"order_lifetime_ms must be 0 or more, got {order_lifetime_ms!r}")
-        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
-        self._simulated = simulated
-        self._trade_mode = trade_mode
-        self._order_lifetime_ms = order_lifetime_ms
-        self._recent = RecentCalls(self._clock, _COUNTED_S)
-        if order_lifetime_ms:
-            self.settling_s = order_lifetime_ms / 1000 + 1.0
-
-    # -- the dialect -----------------------------------------------------------------------------------------------------------------
-
-    def _build(self, ask: Ask) -> HttpRequest:
-        in_query = ask.method == "GET" or bool(ask.raw)
-        query = encode_query(ask.params) if in_query else ""
-        body = ask.raw
-        if not body and ask.method != "GET":
-            body = json.dumps(dict(ask.params), separators=(",", ":"))
-        url = self._url(ask.path) + (f"?{query}" if query else "")
-        headers = {"Content-Type": "application/json"} if body else {}
-        if self._simulated:
-            headers["x-simulated-trading"] = "1"
-        if ask.signed:
-            # Exactly what stands on the request line.
-            target = urlsplit(url)
-            path = f"{target.path}?{target.query}" if target.query else target.path
-            timestamp = iso_timestamp(self._time.now())
-            keys = self._credentials
-            headers["OK-ACCESS-KEY"] = keys.access_key
-            headers["OK-ACCESS-SIGN"] = hmac_base64(keys.secret_key, f"{timestamp}{ask.method}{path}{body}")
-            headers["OK-ACCESS-TIMESTAMP"] = timestamp
-            headers["OK-ACCESS-PASSPHRASE"] = keys.passphrase
-            if self._order_lifetime_ms and ask.path == "/api/v5/trade/order" and ask.method == "POST":
-                headers["expTime"] = str(self._time.now_ms() + self._order_lifetime_ms)
-        return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
-
-    def _payload(self, reply: Reply) -> Any:
-        good = 200 <= reply.status < 300
-        try:
-            body = reply.json()
-        except BadReply:
-            if good:
-                raise
-            raise refusal(reply, None) from None
-        code = body.get("code") if isinstance(body, dict) else None
-        if good and type(code) not in {str, int}:
-            raise bad_reply(reply, "the field 'code' is missing or not a text")
-        if not good or str(code) not in {"0", "2"} or _single_refused(body):
-            raise refusal(reply, body)
-        return body
-
-    @contextmanager
-    def _admit(self, ask: Ask) -> Iterator[Callable[[Reply], None]]:
-        self._doors.check(ask.door, ask.door.partition(":")[0])
-        if ask.limit:
-            longest_s = _LONGEST_WAIT_S if ask.patient else 0.0
-            wait_s = self._recent.turn(ask.door, ask.limit, longest_s)
-            if wait_s > longest_s:
-                raise RateLimited(
-                    f"more than {ask.limit} calls of {ask.door} in {LIMIT_WINDOW_S:g} s; nothing was sent, "
-                    f"the next may go in {wait_s:.2f} s",
-                    retry_after_s=wait_s,
-                )
-            if wait_s > 0:
-                self._clock.sleep(wait_s)
-        yield lambda _reply: None
-
-    def _shut(self, ask: Ask, error: RateLimited) -> None:
-        # 50061 counts the orders of the whole account, 50011 the calls of one endpoint; without a code it is the edge of OKX's network.
-        if error.code == "50061":
-            self._doors.shut(ask.door.partition(":")[0], error)
-        else:
-            self._doors.shut(ask.door if error.code else "", error)
-
-    def _outcome_unknown(self, error: VenueUnavailable) -> bool:
-        return error.code not in OUTCOME_KNOWN
-
-    def _read_time(self, payload: Any) -> float:
-        return read_server_time(payload)
-
-    def _fetch_listings(self) -> list[Listing]:
-        return self._public("public/instruments", {"instType": "SPOT"}, read_listings, limit=20)
-
-    def _public(self, endpoint: str, params: Mapping[str, object], read: Callable[[Any], T], *, limit: int) -> T:
-        return self._call(
-            Ask(method="GET", path=f"/api/v5/{endpoint}", params=params, door=endpoint, limit=limit), read
-        )
-
-    def _private(self, endpoint: str, params: Mapping[str, object], read: Callable[[Any], T], *, limit: int) -> T:
-        ask = Ask(method="GET", path=f"/api/v5/{endpoint}", params=params, signed=True, door=endpoint, limit=limit)
-        return self._call(ask, read)
-
-    def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL; symbols, clock offset and limits are learnt anew there.
-
-        Args:
-            url: Such as ``"http://127.0.0.1:8080"``; empty for ``https://openapi.okx.com``.
-
-        Raises:
-            InputError: It is not an http or https URL.
-        """
-        super().set_base(url)
-        self._recent.forget()
-
-    def set_simulated(self, simulated: bool) -> None:
-        """Sends further calls to OKX's demo trading, or back to real trading; symbols are learnt anew there."""
-        self._simulated = simulated
-        self._symbols.forget()
 
     # -- market data -----------------------------------------------------------------------------------------------------------------
 
@@ -307,7 +158,7 @@ class OKX(RestVenue):
             OperationFailed: They could not be fetched or read.
         """
         if period_s not in _BARS:
-            raise InputError(f"OKX has no bars of {period_s!r} s{nearest(str(period_s), map(str, _BARS))}")
+            raise InputError(f"OKX has no bars of {period_s!r} s; valid: {', '.join(map(str, _BARS))}")
         listing = self._symbols.of(symbol)
         wanted = checked_limit(limit, _MOST_BARS, 10**9)
         by_time: dict[int, Record] = {}
@@ -560,15 +411,6 @@ class OKX(RestVenue):
         if ask.safe:
             return self._call(ask, info)
         return self._send_once(ask, info, str(values.get("clOrdId", "")))
-
-
-def _single_refused(body: dict[str, Any]) -> bool:
-    """Whether the only item was refused although the envelope does not say so: an item's own code goes before the envelope's."""
-    items = body.get("data")
-    if not isinstance(items, list) or len(items) != 1 or not isinstance(items[0], dict):
-        return False
-    code = items[0].get("sCode")
-    return code is not None and str(code) not in {"", "0"}
 
 
 def _first(payload: Any) -> dict[str, Any]:

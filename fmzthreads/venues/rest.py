@@ -27,7 +27,6 @@ from ..exchange.venue import BaseVenue
 from ..http.reply import Reply
 from ..http.session import HttpClient, HttpOptions, HttpRequest
 from ..structures import Market
-from ..tasks.gate import ungated
 from .parsing import Malformed, reading
 from .server_time import ServerTime, TimeSample
 from .symbols import Listing, SymbolBook
@@ -137,10 +136,18 @@ class RestVenue(BaseVenue):
         try:
             return self._once(ask, read)
         except ClockSkew:
-            self._time.measure()
             if not ask.safe:
+                self._measure_for_the_next()
                 raise
+        self._time.measure()
         return self._once(ask, read)
+
+    def _measure_for_the_next(self) -> None:
+        try:
+            self._time.measure()
+        except FmzError:
+            # The refusal that led here is what the caller has to know; the next signed call measures by itself.
+            self._time.forget()
 
     def _once(self, ask: Ask, read: Callable[[Any], T]) -> T:
         with self._admit(ask) as heard:
@@ -256,8 +263,7 @@ class RestVenue(BaseVenue):
         self._http.warm()
         self._symbols.by_venue()
         if self._credentials:
-            with ungated():
-                self._time.ready(renew=True)
+            self._time.ready(renew=True)
 
     def close(self) -> None:
         """Closes all connections; later calls open new ones."""

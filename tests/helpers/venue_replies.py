@@ -6,17 +6,33 @@ import copy
 import json
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.http.reply import Headers, Reply, redact
 from fmzthreads.http.session import HttpRequest
 from fmzthreads.venues.binance import Binance
 from fmzthreads.venues.okx import OKX
 
-__all__ = ["BINANCE_INFO", "OKX_INSTRUMENTS", "Script", "ScriptedHttp", "Seen", "make_binance", "make_okx", "reply_of"]
+__all__ = [
+    "BINANCE_INFO",
+    "KEYS",
+    "NOW_S",
+    "OKX_INSTRUMENTS",
+    "OKX_PLACED",
+    "Once",
+    "Script",
+    "ScriptedHttp",
+    "Seen",
+    "intent",
+    "make_binance",
+    "make_okx",
+    "reply_of",
+]
 
 KEYS = Credentials(access_key="the-key", secret_key="the-secret", passphrase="the-phrase")
 NOW_S = 1_770_531_546.0
@@ -80,6 +96,13 @@ OKX_INSTRUMENTS: dict[str, Any] = {
 }
 
 
+OKX_PLACED: dict[str, Any] = {
+    "code": "0",
+    "msg": "",
+    "data": [{"ordId": "900001", "clOrdId": "fzabc", "tag": "", "ts": "1", "sCode": "0", "sMsg": "", "subCode": ""}],
+}
+
+
 def reply_of(
     body: Any, status: int = 200, headers: Mapping[str, str] | None = None, request: str = "GET https://x/y"
 ) -> Reply:
@@ -108,6 +131,19 @@ class Seen:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def intent(**changes: Any) -> OrderIntent:
+    """A small limit buy, with changes."""
+    given_: dict[str, Any] = {
+        "symbol": "BTC_USDT",
+        "side": "buy",
+        "price": Decimal("60000.10"),
+        "amount": Decimal("0.00050"),
+        "client_order_id": "fzabc",
+        **changes,
+    }
+    return OrderIntent(**given_)
 
 
 Answer = Any  # a JSON body, a Reply, an exception to raise, or a function of Seen that gives one of these
