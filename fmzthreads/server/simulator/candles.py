@@ -22,6 +22,7 @@ BASES_S = (1, 60, 300, 3600, 86400)
 MONTH_S = 2_592_000
 """Stands for one calendar month; a multiple of it for so many."""
 
+_WIDEST_FIRST = tuple(reversed(BASES_S))
 _WEEK_S = 604_800
 _MONDAY_S = 4 * 86_400  # 1970-01-05: weeks begin on Monday at both venues, the epoch was a Thursday
 _KEEP = 20_000  # rows kept a base period: five hours of seconds, two weeks of minutes
@@ -209,11 +210,13 @@ class CandleStore:
         both.add(live)
         return both
 
-    def _sum(self, base_s: int, start_s: int, end_s: int) -> Row | None:
-        """The bars of ``[start_s, end_s)`` as one; None when there is none."""
+    def _sum(self, start_s: int, end_s: int) -> Row | None:
+        """The bars of ``[start_s, end_s)`` as one, from as few base bars as possible; None when there is none."""
         total: Row | None = None
-        for index in range(start_s // base_s, -(-end_s // base_s)):
-            row = self._row(base_s, index)
+        while start_s < end_s:
+            base = next((base for base in _WIDEST_FIRST if start_s % base == 0 and start_s + base <= end_s), 1)
+            row = self._row(base, start_s // base)
+            start_s += base
             if row is None:
                 continue
             if total is None:
@@ -224,42 +227,43 @@ class CandleStore:
 
     def bars(
         self, period_s: int, limit: int, start_ms: int | None, end_ms: int | None, offset_s: int, now_ms: int
-    ) -> list[Candle]:
-        """Bars of one period, oldest first (see ``SimulatedExchange.bars``)."""
+    ) -> list[tuple[int, int, Row]]:
+        """Bars of one period, oldest first (see ``SimulatedExchange.bars``): beginning and end in seconds, and the bar."""
         if period_s != 1 and (period_s <= 0 or period_s % 60):
             raise InputError(f"a period must be 1 s or a multiple of 60 s, not {period_s!r}")
         newest_ms = now_ms if end_ms is None else min(end_ms, now_ms)
         if limit <= 0 or newest_ms < 0 or (start_ms is not None and start_ms > newest_ms):
             return []
         calendar = _Calendar(period_s, offset_s)
-        base_s = calendar.base_s
         starts = calendar.starts(limit, start_ms, newest_ms)
-        candles: list[Candle] = []
+        found: list[tuple[int, int, Row]] = []
         close: int | None = None
         for begin in starts:
             end = calendar.next(begin)
-            row = self._sum(base_s, begin, end)
+            row = self._sum(begin, end)
             if row is None:
                 if close is None:
-                    close = self._close_before(base_s, begin)
+                    close = self._close_before(begin)
                 if close is None:
                     continue  # before all history
                 row = Row(close, close, close, close)  # nobody traded: the last price stands
             close = row.close
-            candles.append(self._candle(row, begin * 1000, end * 1000, now_ms))
-        return candles
+            found.append((begin, end, row))
+        return found
 
-    def _close_before(self, base_s: int, start_s: int) -> int | None:
+    def _close_before(self, start_s: int) -> int | None:
         """The last price before a time in which nobody traded; None when there is none."""
-        newest = max((index for index in self._live[base_s] if index * base_s < start_s), default=None)
-        if newest is not None:
-            return self._live[base_s][newest].close
+        for base in BASES_S:  # the finest that reaches back far enough
+            newest = max((index for index in self._live[base] if (index + 1) * base <= start_s), default=None)
+            if newest is not None:
+                return self._live[base][newest].close
         return self.history.close_before(start_s) if self.history is not None else None
 
-    def _candle(self, row: Row, open_ms: int, next_ms: int, now_ms: int) -> Candle:
-        instrument = self._instrument
+    def view(self, begin_s: int, end_s: int, row: Row, now_ms: int) -> Candle:
+        """A bar in decimals; needs no lock."""
+        instrument, next_ms = self._instrument, end_s * 1000
         return Candle(
-            open_ms=open_ms,
+            open_ms=begin_s * 1000,
             close_ms=next_ms - 1,
             open=instrument.price(row.open),
             high=instrument.price(row.high),
@@ -278,7 +282,7 @@ class CandleStore:
         minute = now_ms // 60_000
         if self._day_cache[0] != minute:
             # Whole minutes before the running one change no more: summed once a minute, not once a request.
-            self._day_cache = (minute, self._sum(60, (minute - 1439) * 60, minute * 60))
+            self._day_cache = (minute, self._sum((minute - 1439) * 60, minute * 60))
         total, running = self._day_cache[1], self._row(60, minute)
         row = total.copy() if total is not None else None
         if running is not None:
@@ -318,7 +322,6 @@ class _Calendar:
         self._period = period_s
         self._months = period_s // MONTH_S if period_s % MONTH_S == 0 else 0
         self._shift = offset_s - (_MONDAY_S if period_s == _WEEK_S else 0)
-        self.base_s = max(b for b in BASES_S if period_s % b == 0 and (offset_s % b == 0 or b == 1))
 
     def floor(self, second: int) -> int:
         """The beginning of the bar that holds ``second``."""

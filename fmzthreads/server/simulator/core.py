@@ -268,8 +268,10 @@ class SimulatedExchange:
             InputError: The period is neither 1 nor a multiple of 60.
         """
         pit = self._engine.pit(instrument)
+        now = self.server_time_ms()
         with self.lock:
-            return pit.candles.bars(period_s, limit, start_ms, end_ms, offset_s, self.server_time_ms())
+            found = pit.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
+        return [pit.candles.view(begin, end, row, now) for begin, end, row in found]
 
     def stats_24h(self, instrument: str) -> DayStats:
         """The last price, the best prices and what happened in the last 24 hours."""

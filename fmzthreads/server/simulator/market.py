@@ -267,6 +267,12 @@ class MarketDriver:
         self._thread: threading.Thread | None = None
         self._stop = Signal()
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
     def step(self, count: int = 1) -> None:
         """Makes steps now, in this thread.
 
@@ -290,7 +296,7 @@ class MarketDriver:
             ConcurrentUse: It runs already.
         """
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self.running:
                 raise ConcurrentUse("the market is running already")
             self.step()
             self._stop = Signal()

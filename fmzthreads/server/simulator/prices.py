@@ -93,19 +93,30 @@ class BarReplay:
         speed: Bars a second; 1/60 replays minutes in real time.
         step_s: Seconds in one step of the market.
         origin_ms: The time that the replay begins at; the first bar's when None. Give two replays the same one to keep them side by side.
+        period_ms: The length of a bar; when None the shortest distance between two, or a minute when there is one bar only.
 
     Raises:
         InputError: No bars, all of them before ``origin_ms``, or a number that is not above 0.
     """
 
     def __init__(
-        self, bars: Sequence[PriceBar], *, speed: float = 1.0, step_s: float = 0.1, origin_ms: int | None = None
+        self,
+        bars: Sequence[PriceBar],
+        *,
+        speed: float = 1.0,
+        step_s: float = 0.1,
+        origin_ms: int | None = None,
+        period_ms: int | None = None,
     ) -> None:
         if not bars:
             raise InputError("there are no bars to replay")
         if not 0 < speed < 1e6 or not 0 < step_s <= 3600:
             raise InputError(f"speed and step_s must be above 0, not {speed!r} and {step_s!r}")
-        self._points = _points(bars, bars[0].time_ms if origin_ms is None else origin_ms)
+        if period_ms is None:
+            period_ms = min((later.time_ms - bar.time_ms for bar, later in itertools.pairwise(bars)), default=60_000)
+        if period_ms <= 0:
+            raise InputError("period_ms must be above 0, and bars must stand by rising time")
+        self._points = _points(bars, bars[0].time_ms if origin_ms is None else origin_ms, period_ms)
         if not self._points:
             raise InputError(f"all {len(bars)} bars lie before the replay's beginning")
         self.start = self._points[0][1]
@@ -145,9 +156,8 @@ class BarReplay:
         return price + (target - price) * (now - then) / (later - then)
 
 
-def _points(bars: Sequence[PriceBar], origin_ms: int) -> list[tuple[float, float]]:
+def _points(bars: Sequence[PriceBar], origin_ms: int, period: int) -> list[tuple[float, float]]:
     """Four points a bar: when, in bars since the origin, and the price."""
-    period = _period_ms(bars)
     points: list[tuple[float, float]] = []
     for bar in bars:
         begin = (bar.time_ms - origin_ms) / period
@@ -161,8 +171,3 @@ def _points(bars: Sequence[PriceBar], origin_ms: int) -> list[tuple[float, float
             (begin + part, float(price)) for part, price in zip((0.0, 1 / 3, 2 / 3, 0.999), path, strict=True)
         )
     return points
-
-
-def _period_ms(bars: Sequence[PriceBar]) -> int:
-    """The shortest distance between two bars; a minute when there is one bar only."""
-    return min((later.time_ms - bar.time_ms for bar, later in itertools.pairwise(bars)), default=60_000)
