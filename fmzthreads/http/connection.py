@@ -207,11 +207,11 @@ class Connection:
         self._check_abort(request)
         self.written = isinstance(sock, ssl.SSLSocket)  # TLS may have sent a part of what it then reports as an error
         try:
-            sock.settimeout(self._patience(deadline))
+            self._limit(sock, deadline)
             sent = sock.send(data)
             self.written = True
             while sent < len(data):
-                sock.settimeout(self._patience(deadline))
+                self._limit(sock, deadline)
                 sent += sock.send(memoryview(data)[sent:])
         except (OSError, ValueError) as error:
             self._fail(error, "writing the request", deadline, request)
@@ -229,7 +229,7 @@ class Connection:
         assert sock is not None, "read before write"
 
         def receive() -> bytes:
-            sock.settimeout(self._patience(deadline))
+            self._limit(sock, deadline)
             return sock.recv(_BUFFER)
 
         try:
@@ -256,12 +256,19 @@ class Connection:
                 if name.strip().lower() == "timeout" and value.strip().isdigit():
                     self._keep_s = min(self._max_idle_s, int(value[:9]) - 1.0)
 
-    def _patience(self, deadline: Deadline) -> float | None:
-        """The socket's next time-out: what is left of the deadline, or the longest silence if that is less."""
+    def _limit(self, sock: socket.socket, deadline: Deadline) -> None:
+        """Sets the socket's next time-out: what is left of the deadline, or the longest silence if that is less."""
         left = deadline.sooner(self._limits.read_timeout_s)
-        if left is not None and left <= 0:
+        if left is None:
+            sock.settimeout(None)
+            return
+        if left <= 0:
             raise TimeoutError
-        return left
+        # Setting it is a system call. One that is at most a fiftieth too long, from the step before, will do: it is looked at again
+        # before each further step.
+        there = sock.gettimeout()
+        if there is None or not left <= there <= left * 1.02:
+            sock.settimeout(left)
 
     def _fail(self, error: Exception, doing: str, deadline: Deadline, request: str) -> NoReturn:
         """Closes, and raises what an error of the socket means for the call."""

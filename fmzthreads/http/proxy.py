@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
@@ -131,7 +132,9 @@ def split_url(url: str) -> tuple[Origin, str, str]:
     return _origin(scheme, place), target, unquote(user)
 
 
+@functools.lru_cache(maxsize=256)
 def _origin(scheme: str, place: str) -> Origin:
+    """Read once for each server: it would cost more than all else that is done to a URL."""
     try:
         parts = urlsplit(f"//{place}")
         host, port = parts.hostname or "", parts.port

@@ -13,7 +13,7 @@ from .reply import Headers
 
 __all__ = ["Limits", "RawReply", "ReplyReader"]
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
+_STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _NO_BODY: Final = frozenset({204, 304})
 _MOST_INTERIM: Final = 16  # 1xx replies before the real one
@@ -110,21 +110,21 @@ class ReplyReader:
         return self._parse_head(data[:end])
 
     def _parse_head(self, head: bytes) -> tuple[int, str, int, Headers]:
-        lines = head.decode("latin-1").split("\n")
-        found = _STATUS_LINE.fullmatch(lines[0].rstrip("\r").encode("latin-1"))
+        lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
+        found = _STATUS_LINE.fullmatch(lines[0])
         if found is None:
             raise self._bad(f"the reply is not HTTP: {excerpt(head)}")
         if len(lines) - 1 > self._limits.head_lines:
             raise self._too_large("header lines", self._limits.head_lines, "")
+        del lines[0]
         pairs: list[tuple[str, str]] = []
-        for line in lines[1:]:
+        for line in lines:
             name, colon, value = line.partition(":")
-            if not colon or not name or name[-1] in " \t":
+            # A name with blanks around it is a folded line, or a trick on whoever else reads this.
+            if not colon or not name or name != name.strip():
                 raise self._bad("the reply has a header line that is none")
-            if name[0] in " \t":
-                raise self._bad("the reply has a folded header line")
             pairs.append((name, value.strip()))
-        return int(found[2]), (found[3] or b"").decode("latin-1").strip(), int(found[1]), Headers(pairs)
+        return int(found[2]), (found[3] or "").strip(), int(found[1]), Headers(pairs)
 
     # ---- body
 
