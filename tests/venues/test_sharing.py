@@ -1,0 +1,237 @@
+"""What many threads share: one list of symbols, one measurement of the clock, and a gate that preparations do not use up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from fmzthreads import errors
+from fmzthreads.clock import ManualClock, WallClock
+from fmzthreads.tasks.gate import Gate, gated, pass_gate
+from fmzthreads.venues.flight import SingleFlight
+from fmzthreads.venues.server_time import ServerTime, TimeSample
+from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, OKX_INSTRUMENTS, Once, make_binance, make_okx, reply_of
+
+THREADS = 32
+BOOK = {"lastUpdateId": 1, "bids": [["4", "1"]], "asks": [["5", "1"]]}
+OKX_BOOK = {"code": "0", "msg": "", "data": [{"asks": [["5", "1"]], "bids": [["4", "1"]], "ts": "1"}]}
+INFO = "GET /api/v3/exchangeInfo"
+INSTRUMENTS = "GET /api/v5/public/instruments"
+
+
+def at_once(call: Callable[[], Any]) -> list[Any]:
+    """Runs a call in many threads that start together; exceptions are results."""
+    barrier = threading.Barrier(THREADS)
+
+    def one() -> Any:
+        barrier.wait(30)
+        try:
+            return call()
+        except Exception as error:  # what a thread raised is what the test looks at
+            return error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [future.result(60) for future in [pool.submit(one) for _ in range(THREADS)]]
+
+
+@pytest.mark.parametrize("name", ["Binance", "OKX"])
+def test_threads_that_come_together_share_one_fetch_of_the_symbols(name: str) -> None:
+    for _ in range(10):
+        if name == "Binance":
+            venue, http, _ = make_binance({"GET /api/v3/depth": BOOK}, clock=WallClock())
+        else:
+            venue, http, _ = make_okx({"GET /api/v5/market/books": OKX_BOOK}, clock=WallClock())
+        results = at_once(lambda v=venue: v.depth("BTC_USDT").Asks[0].Price)  # type: ignore[misc]
+        assert results == [5.0] * THREADS
+        assert http.paths().count(INFO if name == "Binance" else INSTRUMENTS) == 1
+
+
+def test_threads_that_come_together_share_one_measurement_of_the_clock() -> None:
+    for _ in range(10):
+        venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock())
+        assert at_once(venue.assets) == [[]] * THREADS
+        assert http.paths().count("GET /api/v3/time") == 1
+
+
+def test_a_failed_fetch_is_everybodys_failure_and_the_next_one_succeeds() -> None:
+    waiting = threading.Semaphore(0)
+    release = threading.Event()
+
+    def slow(_seen: Any) -> Any:
+        return errors.ConnectFailed("refused")
+
+    venue, http, _ = make_binance({INFO: slow, "GET /api/v3/depth": BOOK}, clock=WallClock())
+
+    def hold(_seen: Any) -> None:
+        waiting.release()
+        release.wait(30)
+
+    http.before = hold
+    with ThreadPoolExecutor(THREADS) as pool:
+        futures = [pool.submit(venue.depth, "BTC_USDT") for _ in range(THREADS)]
+        assert waiting.acquire(timeout=30)
+        release.set()
+        failures = [future.exception(60) for future in futures]
+    assert {type(failure) for failure in failures} == {errors.ConnectFailed}
+    assert len({id(failure) for failure in failures}) == THREADS
+    http.script.answers[INFO] = BINANCE_INFO
+    assert venue.depth("BTC_USDT").Bids[0].Price == 4.0
+
+
+def test_somebody_else_tries_when_the_one_who_fetches_is_interrupted() -> None:
+    flight: SingleFlight[int] = SingleFlight(WallClock())
+    started, release = threading.Event(), threading.Event()
+
+    def interrupted() -> int:
+        started.set()
+        release.wait(30)
+        raise KeyboardInterrupt
+
+    def first() -> Any:
+        with pytest.raises(KeyboardInterrupt):
+            flight.run(interrupted)
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        assert started.wait(30)
+        other = pool.submit(flight.run, lambda: 7)
+        release.set()
+        one.result(30)
+        assert other.result(30) == 7
+
+
+def test_old_names_serve_on_when_the_list_cannot_be_renewed() -> None:
+    venue, http, clock = make_okx(
+        {INSTRUMENTS: [Once(OKX_INSTRUMENTS), Once(reply_of("busy", 503))], "GET /api/v5/market/books": OKX_BOOK}
+    )
+    venue.depth("BTC_USDT")
+    clock.advance(4000)
+    venue.depth("BTC_USDT")
+    assert http.paths().count(INSTRUMENTS) == 2
+    with pytest.raises(errors.VenueUnavailable):
+        venue.depth("NEW_USDT")
+
+
+def test_a_symbol_that_was_listed_meanwhile_is_found_after_a_minute() -> None:
+    more = {
+        **OKX_INSTRUMENTS,
+        "data": [*OKX_INSTRUMENTS["data"][:1], {**OKX_INSTRUMENTS["data"][1], "instId": "SOL-USDT", "baseCcy": "SOL"}],
+    }
+    venue, http, clock = make_okx(
+        {INSTRUMENTS: [Once(OKX_INSTRUMENTS), Once(more)], "GET /api/v5/market/books": OKX_BOOK}
+    )
+    for _ in range(3):
+        with pytest.raises(errors.UnknownSymbol):
+            venue.depth("SOL_USDT")
+    assert http.paths().count(INSTRUMENTS) == 1
+    clock.advance(61)
+    venue.depth("SOL_USDT")
+    assert http.paths().count(INSTRUMENTS) == 2
+
+
+def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it() -> None:
+    venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock())
+    at_the_gate: list[str] = []
+
+    def arrive(seen: Any) -> None:
+        # What the HTTP room does right before it writes.
+        pass_gate()
+        at_the_gate.append(seen.path)
+
+    http.before = arrive
+    for _ in range(10):
+        venue._time.forget()
+        venue._symbols.forget()
+        at_the_gate.clear()
+        gate = Gate(THREADS, timeout_s=20)
+        opened: list[bool] = []
+
+        def call(gate: Gate = gate, opened: list[bool] = opened) -> None:
+            with gated(gate):
+                venue.account("BTC_USDT")
+            opened.append(gate.is_open)
+
+        at_once(call)
+        assert opened == [True] * THREADS
+        assert sorted(at_the_gate)[THREADS:] == ["/api/v3/exchangeInfo", "/api/v3/time"]
+
+
+def sample(clock: ManualClock, ahead_s: float, rtt_s: float = 0.1) -> TimeSample:
+    return TimeSample(server_s=clock.now() - rtt_s / 2 + ahead_s, received_s=clock.now(), rtt_s=rtt_s)
+
+
+def test_the_offset_is_taken_halfway() -> None:
+    clock = ManualClock(100.0)
+    time = ServerTime(clock, lambda: sample(clock, 3.0, 0.4))
+    assert (time.known, time.now()) == (False, 100.0)
+    time.ready(renew=False)
+    assert time.known
+    assert time.offset_s == pytest.approx(3.0)
+    clock.advance(10)
+    assert time.now_ms() == pytest.approx(113_000, abs=1)
+
+
+def test_a_slow_measurement_is_made_again_and_the_fastest_counts() -> None:
+    clock = ManualClock(100.0)
+    samples = [sample(clock, 9.0, 4.0), sample(clock, 5.0, 0.9), sample(clock, 7.0, 2.0), sample(clock, 1.0)]
+    time = ServerTime(clock, lambda: samples.pop(0))
+    time.measure()
+    assert time.offset_s == pytest.approx(5.0)
+    assert len(samples) == 1
+
+
+def test_an_old_measurement_is_renewed_by_reads_only_and_may_fail() -> None:
+    clock = ManualClock(100.0)
+    answers: list[Any] = [sample(clock, 1.0), errors.TimedOut("slow"), sample(clock, 2.0)]
+
+    def ask() -> TimeSample:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    time = ServerTime(clock, ask)
+    time.ready(renew=True)
+    clock.advance(301)
+    time.ready(renew=False)
+    assert len(answers) == 2
+    time.ready(renew=True)
+    assert time.offset_s == pytest.approx(1.0)
+    time.ready(renew=True)
+    assert len(answers) == 1  # it does not try at every call
+    clock.advance(31)
+    time.ready(renew=True)
+    assert time.offset_s == pytest.approx(2.0)
+
+
+def test_a_first_measurement_that_fails_is_raised() -> None:
+    def ask() -> TimeSample:
+        raise errors.ConnectFailed("refused")
+
+    time = ServerTime(ManualClock(NOW_S), ask)
+    with pytest.raises(errors.ConnectFailed):
+        time.ready(renew=False)
+
+
+def test_a_measurement_of_another_base_is_not_taken() -> None:
+    clock = ManualClock(100.0)
+
+    def ask() -> TimeSample:
+        time.forget()  # the base was changed while the reply was on its way
+        return sample(clock, 50.0)
+
+    time = ServerTime(clock, ask)
+    time.measure()
+    assert not time.known
+
+
+def test_warming_learns_symbols_and_clock_and_reads_then_need_nothing_else() -> None:
+    venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}})
+    venue.warm(2)
+    assert http.paths() == [INFO, "GET /api/v3/time"]
+    venue.account("BTC_USDT")
+    assert http.paths()[2:] == ["GET /api/v3/account"]
