@@ -1,0 +1,350 @@
+"""Hedges one coin across two exchanges, from one plain synchronous script.
+
+Both order books are fetched at once. Where one exchange bids more than the other asks, beyond both fees, the bot buys on the one and
+sells on the other at the same moment, so that it never holds more of the coin than it started with. What it does when that goes wrong:
+
+- a leg fails, times out or fills in part: what both accounts then hold says how much is missing, and that much is bought or sold at
+  once where it is cheapest; no new hedge is made before that;
+- nobody can say whether an order exists: nothing is sent again; the accounts are read until they answer;
+- an exchange does not answer: no new hedges, and the status line says so.
+
+Run it against two simulated exchanges with ``fmzthreads demo``, or on its own with keys and base addresses in the environment
+(``FMZ_BINANCE_ACCESS_KEY``, ``FMZ_BINANCE_SECRET_KEY``, ``FMZ_BINANCE_BASE``, the same with ``OKX``, and ``FMZ_OKX_PASSPHRASE``).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fmzthreads import Exchange, Log, LogProfit, LogStatus, Sleep, TaskQueue, UnixNano, snapshot
+
+PAIR = "BTC_USDT"
+AMOUNT = 0.02  # the most to hedge at once, in coins
+MIN_EDGE = 0.0001  # what must be left after both fees, as a fraction of the price
+FEE_RATES = {"Binance": 0.001, "OKX": 0.001}  # what a taker pays
+THROUGH = 0.005  # how far through the book a repair may trade, as a fraction of the price
+TIMEOUT_MS = 1000  # how long one pair of calls may take
+PAUSE_MS = 55  # between two looks; OKX allows 40 books in 2 s
+
+
+class Plan:
+    """Where to buy, where to sell, at which limits, and how much."""
+
+    def __init__(self, buy: int, sell: int, buy_price: float, sell_price: float, amount: float) -> None:
+        self.buy, self.sell = buy, sell
+        self.buy_price, self.sell_price = buy_price, sell_price
+        self.amount = amount
+
+
+class HedgeBot:
+    """The bot's state: what it began with, what it holds, what it did and what went wrong."""
+
+    def __init__(self, exchanges: Sequence[Any], amount: float = AMOUNT, timeout_ms: float = TIMEOUT_MS) -> None:
+        self.exchanges = list(exchanges)
+        self.names = [exchange.GetName() for exchange in exchanges]
+        self.fees = [FEE_RATES[name] for name in self.names]
+        self.amount, self.timeout_ms = amount, timeout_ms
+        self.queue = TaskQueue(self.exchanges, [{} for _ in self.exchanges])
+        self.lot = self.min_notional = 0.0
+        self.begin: list[Any] = []  # the accounts at the start, None until both have answered
+        self.accounts: list[Any] = []
+        self.books: list[Any] = [None] * len(self.exchanges)
+        self.sure = False  # whether the accounts are known since the last order
+        self.orders: list[dict[str, Any]] = []
+        self.failures: list[dict[str, str]] = []
+        self.loops = self.calls = self.hedges = 0
+        self.ratios: deque[float] = deque(maxlen=100_000)  # wall of a pair of calls over the slower of the two
+        self.skews_ms: deque[float] = deque(maxlen=100_000)
+        self.leg_ms: list[deque[float]] = [deque(maxlen=100_000) for _ in self.exchanges]
+        self.status = "starting"
+
+    # ---- what it knows ----
+
+    def exposure(self) -> float:
+        """How many coins it holds beyond those it began with; negative when it is short."""
+        if not self.begin:
+            return 0.0
+        return sum(coins(now) - coins(then) for now, then in zip(self.accounts, self.begin, strict=True))
+
+    def profits(self) -> list[float]:
+        """What each account has gained, in quote currency, with the coins valued at one price for both."""
+        price = self.mark()
+        if not self.begin or not price:
+            return [0.0] * len(self.exchanges)
+        return [
+            money(now) - money(then) + (coins(now) - coins(then)) * price
+            for now, then in zip(self.accounts, self.begin, strict=True)
+        ]
+
+    def mark(self) -> float:
+        """The mean of the mid prices last seen; 0 before the first."""
+        mids = [(b.Bids[0].Price + b.Asks[0].Price) / 2 for b in self.books if b and b.Bids and b.Asks]
+        return sum(mids) / len(mids) if mids else 0.0
+
+    def say(self, text: str) -> None:
+        """Logs what it does, once, and shows it in the status line."""
+        if text != self.status:
+            Log(text)
+        self.status = text
+        LogStatus(text)
+
+    # ---- calls on both exchanges at once ----
+
+    def both(self, method: str, *args: Any) -> list[Any]:
+        """The same call on both exchanges, side by side; None where one failed or took too long."""
+        pair = snapshot(self.exchanges, method, *args, timeout_ms=self.timeout_ms)
+        self.calls += len(self.exchanges)
+        for name, times, row in zip(self.names, self.leg_ms, pair.report.rows, strict=True):
+            if row.ok:
+                times.append(row.duration_ms)
+            else:
+                self.say(f"{name} did not answer {method} ({row.status}: {row.error}); no new hedge until it does")
+        if pair.ok:
+            self.ratios.append(pair.report.duration_ms / max(row.duration_ms for row in pair.report.rows))
+            self.skews_ms.append(pair.start_skew_ms)
+        return list(pair)
+
+    def read_accounts(self) -> bool:
+        """Reads both accounts; False, and the old ones stay, when one does not answer."""
+        accounts = self.both("GetAccount")
+        self.sure = all(accounts)
+        if self.sure:
+            self.accounts = accounts
+        return self.sure
+
+    def start(self) -> bool:
+        """Learns the markets' steps and what it begins with; False while an exchange does not answer."""
+        markets = self.both("GetMarkets")
+        if not all(markets) or not self.read_accounts():
+            return False
+        rules = [market[PAIR] for market in markets]
+        self.lot = max(rule.AmountSize for rule in rules)
+        self.min_notional = max(rule.get("MinNotional") or 0.0 for rule in rules)
+        self.min_notional = max(self.min_notional, 5.0)
+        self.begin = list(self.accounts)
+        self.say("both exchanges answer")
+        return True
+
+    # ---- hedging ----
+
+    def turn(self) -> None:
+        """One look at both books and, where it pays, one hedge."""
+        self.loops += 1
+        if not self.begin and not self.start():
+            return
+        self.books = self.both("GetDepth")
+        if not self.sure and not self.read_accounts():
+            return
+        if abs(self.exposure()) >= self.lot and self.worth(self.exposure()) and not self.repair("left over"):
+            return
+        if not all(self.books):
+            return
+        plan = self.plan()
+        if plan:
+            self.hedge(plan)
+        else:
+            self.say("watching: no spread beyond the fees")
+
+    def plan(self) -> Plan | None:
+        """The better of the two directions, if it pays and the accounts can pay for it."""
+        best: Plan | None = None
+        for buy, sell in ((0, 1), (1, 0)):
+            asks, bids = self.books[buy].Asks, self.books[sell].Bids
+            most = min(
+                self.amount,
+                self.accounts[buy].Balance / (asks[0].Price * (1 + THROUGH)) if asks else 0.0,
+                self.accounts[sell].Stocks,
+            )
+            amount, buy_price, sell_price = paying(asks, bids, self.fees[buy], self.fees[sell], most)
+            amount = cut(amount, self.lot)
+            if amount * sell_price * (1 - self.fees[buy]) >= self.min_notional * 1.01 and (
+                not best or amount > best.amount
+            ):
+                best = Plan(buy, sell, buy_price, sell_price, amount)
+        return best
+
+    def hedge(self, plan: Plan) -> None:
+        """Both legs at once; then what the accounts say decides whether anything is missing."""
+        # The buyer's fee is taken from the coins bought, and what was left over before is sold along.
+        sold = cut(
+            min(plan.amount * (1 - self.fees[plan.buy]) + self.exposure(), self.accounts[plan.sell].Stocks), self.lot
+        )
+        if sold * plan.sell_price < self.min_notional:
+            return
+        self.say(
+            f"hedging {plan.amount:.5f}: buy {self.names[plan.buy]} at {plan.buy_price}, "
+            f"sell {self.names[plan.sell]} at {plan.sell_price}"
+        )
+        self.hedges += 1
+        legs = [
+            (plan.buy, "buy", plan.buy_price, plan.amount),
+            (plan.sell, "sell", plan.sell_price, sold),
+        ]
+        self.send(legs, gate=True)
+        if not self.read_accounts():
+            self.say("an account does not answer after an order; nothing is sent before it does")
+        elif abs(self.exposure()) >= self.lot:
+            self.note_short_fills(self.orders[-len(legs) :])
+            if self.worth(self.exposure()):
+                self.repair("a leg did not fill")
+
+    def send(self, legs: Sequence[tuple[int, str, float, float]], gate: bool = False) -> None:
+        """Sends immediate-or-cancel orders side by side and keeps what became of each."""
+        self.sure = False
+        for index, side, price, amount in legs:
+            param = ["CreateOrder", PAIR, f"{side};timeInForce=IOC", price, amount]
+            self.queue.push(exchange=index, ret="leg", param=param, gate=gate)
+        rows = self.queue.run(timeout_ms=self.timeout_ms * 2).rows
+        self.calls += len(legs)
+        for (index, side, price, amount), row in zip(legs, rows, strict=True):
+            if row.ok:
+                self.orders.append({"exchange": index, "id": row.value, "side": side, "price": price, "amount": amount})
+            else:
+                self.fail(index, side, amount, f"{row.status}: {row.error or 'no reply in time'}")
+
+    def note_short_fills(self, orders: Sequence[dict[str, Any]]) -> None:
+        """Asks what became of the orders, side by side, and keeps those that filled in part or not at all."""
+        for order in orders:
+            self.queue.push(exchange=order["exchange"], param=["GetOrder", order["id"]])
+        self.calls += len(orders)
+        for order, row in zip(orders, self.queue.run(timeout_ms=self.timeout_ms).rows, strict=True):
+            if row.ok and row.value.DealAmount < order["amount"] - self.lot / 2:
+                self.fail(order["exchange"], order["side"], order["amount"], f"filled {row.value.DealAmount:.5f} of it")
+
+    def fail(self, index: int, side: str, amount: float, why: str) -> None:
+        """Keeps a leg that went wrong; its repair is noted when it is made."""
+        leg = {"exchange": self.names[index], "leg": f"{side} {amount:.5f}", "why": why, "repair": ""}
+        self.failures.append(leg)
+        self.say(f"the {side} on {self.names[index]} went wrong: {why}")
+
+    # ---- repair ----
+
+    def worth(self, amount: float) -> bool:
+        """Whether so many coins are enough for an order of their own."""
+        return abs(amount) * self.mark() >= self.min_notional * 1.01
+
+    def repair(self, why: str) -> bool:
+        """Trades what is missing where it is cheapest; True when nothing is missing any more."""
+        missing = self.exposure()
+        side = "sell" if missing > 0 else "buy"
+        index = self.cheapest(side, abs(missing))
+        if index is None:
+            self.say(f"{missing:+.5f} coins to even out ({why}), and no exchange can take it now")
+            return False
+        book = self.books[index]
+        price = book.Bids[0].Price * (1 - THROUGH) if side == "sell" else book.Asks[0].Price * (1 + THROUGH)
+        amount = abs(missing) if side == "sell" else abs(missing) / (1 - self.fees[index])
+        text = f"{side} {amount:.5f} on {self.names[index]}"
+        self.say(f"evening out {missing:+.5f} coins ({why}): {text}")
+        for failure in self.failures:
+            failure["repair"] = failure["repair"] or text
+        self.send([(index, side, price, cut(amount + self.lot / 2, self.lot))])
+        return self.read_accounts() and abs(self.exposure()) < self.lot
+
+    def cheapest(self, side: str, amount: float) -> int | None:
+        """The exchange that answers, can pay, and has the best price; None when there is none."""
+        offers = []
+        for index, (book, account) in enumerate(zip(self.books, self.accounts, strict=True)):
+            if not book or not book.Bids or not book.Asks:
+                continue
+            if side == "sell" and account.Stocks >= amount:
+                offers.append((-book.Bids[0].Price, index))
+            if side == "buy" and account.Balance >= amount * book.Asks[0].Price * (1 + THROUGH) * 1.002:
+                offers.append((book.Asks[0].Price, index))
+        return min(offers)[1] if offers else None
+
+    def finish(self, patience_ms: float = 1000, tries: int = 5) -> None:
+        """Cancels what is open and evens out what is left, down to one lot; waits so long for each pair of calls."""
+        self.timeout_ms = min(self.timeout_ms, patience_ms)
+        for exchange, orders in zip(self.exchanges, self.both("GetOrders", PAIR), strict=True):
+            for order in orders or []:
+                exchange.CancelOrder(order.Id)
+        for _ in range(tries):
+            self.books = self.both("GetDepth")
+            if not self.begin or not any(self.books) or not self.read_accounts() or abs(self.exposure()) < self.lot:
+                break
+            if self.worth(self.exposure()):
+                self.repair("at the end")
+            else:
+                self.round_trip()
+        self.say(f"finished: {self.hedges} hedges, exposure {self.exposure():+.8f}")
+
+    def round_trip(self) -> None:
+        """Evens out less than the smallest order: one order that is larger by so much than the one back."""
+        index = self.cheapest("buy", self.min_notional / self.mark() * 3)
+        if index is None:
+            return
+        book, fee = self.books[index], self.fees[index]
+        back = cut(self.min_notional * 1.2 / self.mark() + abs(self.exposure()), self.lot)
+        bought = cut((back - self.exposure()) / (1 - fee) + self.lot / 2, self.lot)
+        self.send([(index, "buy", book.Asks[0].Price * (1 + THROUGH), bought)])
+        self.send([(index, "sell", book.Bids[0].Price * (1 - THROUGH), back)])
+
+    def run(self, seconds: float, on_turn: Callable[[HedgeBot], None] | None = None) -> None:
+        """Turns until the time is up, the strategy is stopped or Ctrl-C is pressed; then evens out."""
+        end = UnixNano() + seconds * 1e9
+        while UnixNano() < end:
+            self.turn()
+            if on_turn:
+                on_turn(self)
+            Sleep(PAUSE_MS)
+
+
+def coins(account: Any) -> float:
+    """All coins of an account, free and frozen."""
+    return float(account.Stocks + account.FrozenStocks)
+
+
+def money(account: Any) -> float:
+    """All quote currency of an account, free and frozen."""
+    return float(account.Balance + account.FrozenBalance)
+
+
+def cut(amount: float, lot: float) -> float:
+    """Cuts an amount down to whole lots (a hair above a whole number of lots is float noise)."""
+    return round(math.floor(amount / lot + 1e-6) * lot, 12) if amount > 0 else 0.0
+
+
+def paying(
+    asks: Sequence[Any], bids: Sequence[Any], buy_fee: float, sell_fee: float, most: float
+) -> tuple[float, float, float]:
+    """How much pays, level by level, and the last ask and bid that do: ``(amount, buy_price, sell_price)``."""
+    amount, buy_price, sell_price = 0.0, 0.0, 0.0
+    i = j = 0
+    ask_left = asks[0].Amount if asks else 0.0
+    bid_left = bids[0].Amount if bids else 0.0
+    while i < len(asks) and j < len(bids) and amount < most:
+        cost, gain = asks[i].Price * (1 + buy_fee), bids[j].Price * (1 - sell_fee)
+        if gain - cost < cost * MIN_EDGE:
+            break
+        step = min(ask_left, bid_left, most - amount)
+        amount, buy_price, sell_price = amount + step, asks[i].Price, bids[j].Price
+        ask_left, bid_left = ask_left - step, bid_left - step
+        if ask_left <= 0:
+            i += 1
+            ask_left = asks[i].Amount if i < len(asks) else 0.0
+        if bid_left <= 0:
+            j += 1
+            bid_left = bids[j].Amount if j < len(bids) else 0.0
+    return amount, buy_price, sell_price
+
+
+def main(seconds: float = 10.0) -> None:
+    """Hedges for so many seconds."""
+    bot = HedgeBot([Exchange("Binance", PAIR), Exchange("OKX", PAIR)])
+    try:
+        bot.run(seconds)
+        bot.finish()
+    except KeyboardInterrupt:
+        Log("stopped by hand")
+        bot.finish(patience_ms=300, tries=2)
+    LogProfit(sum(bot.profits()), "&")
+    Log("hedges", bot.hedges, "profit", round(sum(bot.profits()), 4), "exposure", bot.exposure())
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]))

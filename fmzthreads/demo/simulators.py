@@ -1,0 +1,56 @@
+"""Starts a simulated Binance and a simulated OKX side by side, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+from ..errors import InputError
+from ..server.simulator.process import SimulatorProcess
+
+__all__ = ["VENUES", "holdings", "simulators"]
+
+# The simulator's name of each venue, and FMZ's.
+VENUES = {"binance": "Binance", "okx": "OKX"}
+
+
+@contextlib.contextmanager
+def simulators(
+    *, seed: int, data: Sequence[Path] = (), speed: float | None = None
+) -> Iterator[dict[str, SimulatorProcess]]:
+    """Two simulators that follow one price, each with its own noise and lag, by FMZ's venue names.
+
+    Args:
+        seed: What the generated prices (and each venue's noise) follow from.
+        data: Bar files to replay: none, one that drives both, or one for each.
+        speed: Bars a second of a replay; None for the simulator's default.
+
+    Raises:
+        InputError: More than two files, or one that cannot be replayed.
+        MissingExtra: The extra ``server`` is not installed.
+    """
+    if len(data) > 2:
+        raise InputError(
+            f"--data was given {len(data)} times, expected once (one file drives both) or twice (one each)"
+        )
+    files = [data[0], data[-1]] if data else [None, None]
+    processes = [
+        SimulatorProcess(venue, seed=seed, data=file, speed=speed if file else None)
+        for venue, file in zip(VENUES, files, strict=True)
+    ]
+    with contextlib.ExitStack() as stack:
+        for process in processes:
+            stack.callback(process.stop)
+        with ThreadPoolExecutor(len(processes)) as pool:
+            # Both at once: most of a start is Python importing its modules.
+            list(pool.map(SimulatorProcess.start, processes))
+        yield dict(zip(VENUES.values(), processes, strict=True))
+
+
+def holdings(process: SimulatorProcess) -> dict[str, Decimal]:
+    """What the account holds in all, free and frozen, by currency."""
+    balances = process.state()["balances"]
+    return {currency: Decimal(held["free"]) + Decimal(held["frozen"]) for currency, held in balances.items()}
