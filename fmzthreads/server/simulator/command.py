@@ -1,0 +1,198 @@
+"""``fmzthreads simulate``: one simulated venue in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from types import FrameType
+from typing import Any
+
+from ...errors import FmzError, InputError
+from .faults import Faults
+
+__all__ = ["add_parser", "configure", "main", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds ``simulate`` to a command line (Any: argparse has no public name for what ``add_subparsers`` returns)."""
+    configure(
+        subparsers.add_parser(
+            "simulate",
+            help="run a simulated exchange on the loopback",
+            description="Runs one simulated exchange and prints one JSON line with its addresses and a key with funds. "
+            "Ctrl-C ends it.",
+        )
+    )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Gives a parser the options of ``simulate``, and ``run`` as what they are for."""
+    add = parser.add_argument
+    add("--venue", required=True, choices=("binance", "okx"), help="whose dialect it speaks")
+    add("--port", type=int, default=0, metavar="N", help="the port; 0 (the default) for one that is free")
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="the address to listen on (default %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="what makes the market repeat (default %(default)s)")
+    add("--data", metavar="FILE", help="bars that the first symbol's price follows: CSV, or a zipped minute file")
+    add("--speed", type=float, metavar="X", help="bars of --data a second (default 1)")
+    add(
+        "--data-origin-ms",
+        type=int,
+        metavar="MS",
+        help="the time that the replay begins at; the first bar's by default",
+    )
+    add("--symbol", action="append", metavar="SYMBOL", help="what is traded, such as BTC_USDT; may be repeated")
+    add(
+        "--balance",
+        action="append",
+        default=[],
+        metavar="ASSET=AMOUNT",
+        help="what the account starts with; may be repeated",
+    )
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE[@PATH]",
+        help="a fault to begin with; may be repeated",
+    )
+    add("--latency-ms", type=float, metavar="MS", help="how long every reply takes")
+    add("--jitter-ms", type=float, metavar="MS", help="up to how much longer, at random")
+    add(
+        "--rate-scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="the venue's request limits times X; 0 switches them off",
+    )
+    add("--until-stdin-closes", action="store_true", help="also end when the standard input is closed")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until SIGINT or SIGTERM.
+
+    Returns:
+        0.
+
+    Raises:
+        FmzError: An option does not fit, the port cannot be had, or the extra ``server`` is missing.
+    """
+    # Imported here, so that a command line which only lists its commands does not pay for the exchange.
+    from .server import SimulatorServer
+
+    if args.speed is not None and args.data is None:
+        raise InputError("--speed is the pace of --data; without a file it means nothing")
+    options: dict[str, Any] = {"symbols": args.symbol} if args.symbol else {}
+    if args.balance:
+        options["balances"] = _balances(args.balance)
+    if args.speed is not None:
+        options["speed"] = args.speed
+    server = SimulatorServer(
+        args.venue, port=args.port, host=args.host, seed=args.seed, data=args.data, data_origin_ms=args.data_origin_ms,
+        faults=_faults(args), rate_scale=args.rate_scale, **options,
+    )  # fmt: skip
+    with _ended_by_signals() as ended:
+        try:
+            with server:
+                print(_announcement(server), flush=True)
+                if args.until_stdin_closes:
+                    threading.Thread(target=_watch_stdin, args=(ended,), name="fmzthreads-stdin", daemon=True).start()
+                ended.wait()
+        finally:
+            server.stop()
+    return 0
+
+
+def _announcement(server: Any) -> str:
+    """The one line that says where it is and how to sign (the key is good for this process only)."""
+    return json.dumps(
+        {
+            "venue": server.venue,
+            "base_url": server.base_url,
+            "control_url": server.base_url + "/_simulator",
+            "port": server.port,
+            "pid": os.getpid(),
+            "symbols": list(server.symbols),
+            "key": server.key,
+            "secret": server.secret,
+            "passphrase": server.passphrase,
+        }
+    )
+
+
+def _faults(args: argparse.Namespace) -> Faults:
+    faults = Faults(args.seed)
+    for name in ("latency_ms", "jitter_ms"):
+        value = getattr(args, name)
+        if value is not None:
+            faults.set(**{name: value})
+    for text in args.fault:
+        faults.set_text(text)
+    return faults
+
+
+def _balances(texts: Sequence[str]) -> dict[str, Decimal]:
+    """Reads ``ASSET=AMOUNT``.
+
+    Raises:
+        InputError: It is not of that form, or the amount is no number of at least 0.
+    """
+    balances = {}
+    for text in texts:
+        asset, _, amount = text.partition("=")
+        try:
+            value = Decimal(amount)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not asset or not value.is_finite() or value < 0:
+            raise InputError(f"--balance is written ASSET=AMOUNT with an amount of 0 or more, not {text!r}")
+        balances[asset] = value
+    return balances
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the handlers before are put back."""
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch_stdin(ended: threading.Event) -> None:
+    """Ends the program with whoever holds the other end of its standard input, even when that was killed."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    ended.set()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m fmzthreads.server.simulator``.
+
+    Returns:
+        0, or 2 when an option does not fit or something is missing.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m fmzthreads.server.simulator", description="One simulated exchange."
+    )
+    configure(parser)
+    args = parser.parse_args(argv)
+    try:
+        return run(args)
+    except FmzError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2

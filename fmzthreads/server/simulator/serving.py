@@ -1,0 +1,261 @@
+"""An ASGI application served by uvicorn's protocols in a thread of its own, with a hand on every connection.
+
+``uvicorn.Server`` is left out on purpose: it knows one way to stop (politely), while a simulator also has to close its port and open it
+again, reset connections and break replies off. Its HTTP protocol classes do the work that matters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ...errors import ConnectFailed, FmzError, require
+
+__all__ = ["App", "Message", "Scope", "ServingThread"]
+
+Message = MutableMapping[str, Any]
+"""An ASGI message (Any: ASGI says what is under which key)."""
+
+Scope = MutableMapping[str, Any]
+"""An ASGI scope."""
+
+App = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 1024
+_KEEP_ALIVE_S = 75
+_STOP_S = 1.0
+# SO_LINGER on with a time of 0: the connection is reset instead of closed.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class ServingThread:
+    """Serves one application on one port until it is stopped.
+
+    The application finds this object as ``scope["state"]["wire"]``.
+
+    Args:
+        app: The ASGI application.
+        host: The address to listen on.
+        port: The port; 0 for one that is free.
+        name: The thread's name.
+        tls: What to serve TLS with; None for plain HTTP.
+
+    Raises:
+        MissingExtra: uvicorn is not installed.
+        ConnectFailed: The port cannot be had.
+
+    Attributes:
+        host: As given.
+        port: The port, also when 0 was given.
+        closing: Set, in the loop, when everything that waits has to end.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name: str = "server",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._config = require("uvicorn", "server").Config(
+            app, interface="asgi3", lifespan="off", log_config=None, ws="none", proxy_headers=False, server_header=False,
+            date_header=False, timeout_keep_alive=_KEEP_ALIVE_S,
+        )  # fmt: skip
+        self._config.load()
+        self._state = require("uvicorn.server", "server").ServerState()
+        self._tls = tls
+        self.host = host
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._socket.listen(_BACKLOG)
+        self._loop = asyncio.new_event_loop()
+        self.closing: asyncio.Event | None = None
+        self._server: asyncio.Server | None = None
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Starts the thread and returns once it accepts connections.
+
+        Raises:
+            FmzError: It could not start; the cause is chained.
+        """
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise FmzError("the server could not start") from self._error
+
+    def stop(self) -> None:
+        """Closes the port, drops every connection and ends the thread; again has no effect."""
+        if not self._thread.is_alive():
+            self._socket.close()
+            if not self._loop.is_closed():
+                self._loop.close()
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended between the look and the call
+            self._loop.call_soon_threadsafe(self._close)
+        self._thread.join()
+
+    def _close(self) -> None:
+        if self.closing is not None:
+            self.closing.set()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except Exception as error:  # the thread would die unseen: start() raises it, or the log has it
+            self._error = error
+            _log.exception("the server ended")
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            asyncio.set_event_loop(None)
+            self._loop.close()
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self.closing = asyncio.Event()
+        await self._listen()
+        self._ready.set()
+        await self.closing.wait()
+        self._stop_listening()
+        self._socket.close()
+        for protocol in list(self._state.connections):
+            protocol.transport.abort()
+        tasks = set(self._state.tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+        # A transport closes its socket in a callback of its own, after the abort.
+        for _ in range(100):
+            await asyncio.sleep(0 if not self._state.connections else 0.005)
+            if not self._state.connections and not self._state.tasks:
+                break
+
+    # --- the port ---
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(
+            self._protocol, sock=self._socket, backlog=_BACKLOG, ssl=self._tls
+        )
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: Any = self._config.http_protocol_class(
+            config=self._config, server_state=self._state, app_state={"wire": self}
+        )
+        protocol.access_log = False
+        protocol.logger = _log
+        return protocol  # type: ignore[no-any-return]
+
+    def refuse_connections(self, refuse: bool) -> None:
+        """Closes the port and drops all connections, or opens it again. While it is closed, connecting is refused.
+
+        Args:
+            refuse: Whether to close it; what is already so stays so.
+
+        Raises:
+            ConnectFailed: The port was taken by another process meanwhile.
+        """
+        asyncio.run_coroutine_threadsafe(self.set_refusing(refuse), self._loop).result()
+
+    async def set_refusing(self, refuse: bool) -> None:
+        """As ``refuse_connections``, from within the loop."""
+        if refuse and self._server is not None:
+            self._stop_listening()
+            # A socket that is bound and does not listen keeps the port ours, and connecting to it is refused.
+            self._socket = _bind(self.host, self.port)
+            for protocol in list(self._state.connections):
+                _reset(protocol.transport)
+        elif not refuse and self._server is None:
+            self._socket.listen(_BACKLOG)
+            await self._listen()
+
+    def refuse_for(self, seconds: float) -> None:
+        """From within the loop: closes the port now and opens it again later."""
+        tasks = self._state.tasks
+
+        async def pause() -> None:
+            await self.set_refusing(True)
+            await self.pause(seconds)
+            if self.closing is not None and not self.closing.is_set():
+                await self.set_refusing(False)
+
+        task = self._loop.create_task(pause())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    # --- connections, from within the loop ---
+
+    async def pause(self, seconds: float) -> bool:
+        """Waits; whether the time passed without the server being stopped."""
+        if seconds <= 0:
+            return True
+        assert self.closing is not None
+        try:
+            await asyncio.wait_for(self.closing.wait(), seconds)
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+            return True
+        return False
+
+    def drop(self, scope: Scope, *, reset: bool) -> None:
+        """Closes the connection that a request came on: after what was written (a plain close), or with a reset, at once."""
+        for protocol in list(self._state.connections):
+            if protocol.client == scope["client"]:
+                if reset:
+                    _reset(protocol.transport)
+                else:
+                    protocol.transport.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._state.connections)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet.
+
+    Raises:
+        ConnectFailed: The port cannot be had.
+    """
+    # The protocol is named because asyncio sets TCP_NODELAY only where it is; without that, headers and body, which travel in two
+    # writes, cost the peer's delayed acknowledgement: 40 ms a reply.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise ConnectFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return bound
+
+
+def _reset(transport: Any) -> None:
+    """Resets a connection: the peer reads ECONNRESET, not an orderly end."""
+    peer = transport.get_extra_info("socket")
+    if peer is not None:
+        with contextlib.suppress(OSError):  # it is closed already
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
