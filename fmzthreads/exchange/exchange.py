@@ -17,7 +17,7 @@ from decimal import Decimal
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from ..errors import FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest
+from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
@@ -467,6 +467,8 @@ class Exchange:
         for handle in self._workers().warm(min(count, self._max_workers), lambda: core.venue.warm(count)):
             if handle.error is not None:
                 raise handle.error
+            if not handle.done:
+                raise TimedOut(f"the connections of {core.label} were not open in time")
         try:
             core.markets.rules(core.settings.symbol)
         except NotSupported:

@@ -87,9 +87,8 @@ def cut(number: Decimal, step: Decimal | None, *, forgive_noise: bool = False) -
         close = steps.to_integral_value(rounding=ROUND_HALF_EVEN)
         if abs(steps - close) <= _NOISE:
             whole = close
-    result = _EXACT.multiply(whole, step)
-    # A quotient that has more digits than the context is cut too, so that it can only be a step too small, never too large.
-    return result + Decimal(0) if result else Decimal(0)
+    # A quotient with more digits than the context has is cut too, so that this can only be too small, never too large.
+    return _EXACT.multiply(whole, step)
 
 
 def to_precision(number: Decimal, digits: int | None, *, forgive_noise: bool = False) -> Decimal:
