@@ -184,17 +184,18 @@ class HedgeBot:
             (plan.buy, "buy", plan.buy_price, plan.amount),
             (plan.sell, "sell", plan.sell_price, sold),
         ]
-        self.send(legs, gate=True)
+        sent = self.send(legs, gate=True)
         if not self.read_accounts():
             self.say("an account does not answer after an order; nothing is sent before it does")
         elif abs(self.exposure()) >= self.lot:
-            self.note_short_fills(self.orders[-len(legs) :])
+            self.note_short_fills(sent)
             if self.worth(self.exposure()):
                 self.repair("a leg did not fill")
 
-    def send(self, legs: Sequence[tuple[int, str, float, float]], gate: bool = False) -> None:
-        """Sends immediate-or-cancel orders side by side and keeps what became of each."""
+    def send(self, legs: Sequence[tuple[int, str, float, float]], gate: bool = False) -> list[dict[str, Any]]:
+        """Sends immediate-or-cancel orders side by side; gives those that the exchanges took."""
         self.sure = False
+        taken: list[dict[str, Any]] = []
         for index, side, price, amount in legs:
             param = ["CreateOrder", PAIR, f"{side};timeInForce=IOC", price, amount]
             self.queue.push(exchange=index, ret="leg", param=param, gate=gate)
@@ -202,9 +203,11 @@ class HedgeBot:
         self.calls += len(legs)
         for (index, side, price, amount), row in zip(legs, rows, strict=True):
             if row.ok:
-                self.orders.append({"exchange": index, "id": row.value, "side": side, "price": price, "amount": amount})
+                taken.append({"exchange": index, "id": row.value, "side": side, "price": price, "amount": amount})
             else:
                 self.fail(index, side, amount, f"{row.status}: {row.error or 'no reply in time'}")
+        self.orders += taken
+        return taken
 
     def note_short_fills(self, orders: Sequence[dict[str, Any]]) -> None:
         """Asks what became of the orders, side by side, and keeps those that filled in part or not at all."""
