@@ -1,3 +1,4 @@
+# ruff: noqa: D101, D102 -- the parts of a benchmark are named by what they do
 """N calls of a 5 KB order book at once: fmzthreads against raw sockets, requests, aiohttp and ccxt.
 
     python benchmarks/fanout.py [--quick] [--json FILE]

@@ -1,3 +1,4 @@
+# ruff: noqa: D101, D102 -- the parts of a benchmark are named by what they do
 """The server that ``fanout.py`` measures against, in a process of its own: one loop, a fixed reply, a set latency, and arrival times.
 
 It speaks as much HTTP as the benchmark needs: GET requests without a body on kept connections. The arrival of a request is stamped by the

@@ -124,22 +124,24 @@ class _Steps:
             addresses = [entry for entry in addresses if entry[0] == wanted]
         self._doing = "connecting"
         failure: Exception = OSError("the name has no address of the right kind")
-        for family, place in addresses:
+        for at, (family, place) in enumerate(addresses):
+            left = self._left()
+            # An address that does not answer (IPv6 on a broken network, often) leaves time for those after it.
+            share = None if left is None else left / (len(addresses) - at)
             try:
-                return self._connect(family, place, source)
+                return self._connect(family, place, source, share)
             except OSError as error:
                 failure = error
         raise failure
 
-    def _connect(self, family: int, place: Any, source: str | None) -> socket.socket:
-        left = self._left()
+    def _connect(self, family: int, place: Any, source: str | None, timeout_s: float | None) -> socket.socket:
         sock = self._keep(socket.socket(family, socket.SOCK_STREAM))
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if source is not None:
                 sock.bind((source, 0))
-            sock.settimeout(left)
+            sock.settimeout(timeout_s)
             sock.connect(place)
         except BaseException:
             sock.close()

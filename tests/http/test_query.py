@@ -186,7 +186,7 @@ def test_secrets_do_not_follow_to_another_server(querier: HttpQuerier, journal: 
     with FaultServer(saying(b"there")) as other:
 
         def script(peer: Peer) -> None:
-            while (seen := peer.request()) is not None:
+            while peer.request() is not None:
                 peer.reply(status="307 Go", headers=f"Location: {other.base}/x\r\n")
 
         with FaultServer(script) as server:
