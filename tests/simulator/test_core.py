@@ -301,6 +301,15 @@ def test_history_is_paged_and_bounded(clock: ManualClock) -> None:
     assert [trade.trade_id for trade in exchange.trades(PAIR, end_ms=trades[1].time_ms)] == [3, 4]
 
 
+def test_a_market_order_by_quote_cannot_pass_the_largest_quantity(exchange: SimulatedExchange, ann: Account) -> None:
+    whale = exchange.create_account("whale", balances={"BTC": D(500), "USDT": D(10**8)})
+    exchange.place(whale, limit("sell", "20000", "200"))
+    exchange.place(whale, limit("buy", "19000", "200"))
+    assert refused(exchange, whale, market("buy", quote_quantity=D(2_000_300))) is Reason.QUANTITY_TOO_LARGE
+    assert refused(exchange, whale, market("sell", quote_quantity=D(1_900_300))) is Reason.QUANTITY_TOO_LARGE
+    assert exchange.place(whale, market("buy", quote_quantity=D(2_000_000))).filled == 100
+
+
 def test_bars_and_the_day_follow_the_trades(
     exchange: SimulatedExchange, ann: Account, bob: Account, clock: ManualClock
 ) -> None:
@@ -335,6 +344,7 @@ def test_bars_and_the_day_follow_the_trades(
     assert exchange.stats_24h(PAIR).ask == 20020
     clock.advance(86_400)
     assert (exchange.stats_24h(PAIR).trades, exchange.stats_24h(PAIR).last_id) == (0, -1)
+    assert exchange.bars(PAIR, 60, limit=1, start_ms=0)[0].open_ms <= 1_700_000_040_000, "the oldest there are"
     with pytest.raises(InputError, match="multiple of 60"):
         exchange.bars(PAIR, 61)
 

@@ -240,7 +240,9 @@ def test_history_joins_the_present_and_periods_agree() -> None:
         assert (wide.volume, wide.trades) == (sum(p.volume for p in parts), sum(p.trades for p in parts))
         assert wide.taker_buy_volume == sum(p.taker_buy_volume for p in parts)
     assert len(exchange.bars(PAIR, 86_400, 1000)) == 1000
-    assert exchange.bars(PAIR, 86_400, 2000)[0].open > 0
+    oldest = exchange.bars(PAIR, 86_400, 2000)[0]
+    assert oldest.open > 0
+    assert exchange.bars(PAIR, 86_400, 1, start_ms=0) == [oldest], "who asks for too old a bar gets the oldest"
     seconds = exchange.bars(PAIR, 1, 120)
     assert len(seconds) == 120
     assert abs(exchange.stats_24h(PAIR).open / exchange.stats_24h(PAIR).last - 1) < D("0.2")

@@ -90,6 +90,9 @@ class History(Protocol):
     def row(self, base_s: int, index: int) -> Row | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
 
+    def oldest_s(self) -> int:
+        """Where it begins, in seconds since the epoch."""
+
     def close_before(self, start_s: int) -> int | None:
         """The last price of the history when it ended at or before ``start_s``; None otherwise."""
 
@@ -235,6 +238,8 @@ class CandleStore:
         if limit <= 0 or newest_ms < 0 or (start_ms is not None and start_ms > newest_ms):
             return []
         calendar = _Calendar(period_s, offset_s)
+        if start_ms is not None:
+            start_ms = max(start_ms, calendar.floor(self._oldest_s(period_s)) * 1000)
         starts = calendar.starts(limit, start_ms, newest_ms)
         found: list[tuple[int, int, Row]] = []
         close: int | None = None
@@ -250,6 +255,13 @@ class CandleStore:
             close = row.close
             found.append((begin, end, row))
         return found
+
+    def _oldest_s(self, period_s: int) -> int:
+        """Where the bars begin: who asks for more gets the oldest there are, not a page of nothing."""
+        if self.history is not None:
+            return self.history.oldest_s()
+        base = next(base for base in _WIDEST_FIRST if base <= period_s)
+        return next(iter(self._live[base]), 0) * base
 
     def _close_before(self, start_s: int) -> int | None:
         """The last price before a time in which nobody traded; None when there is none."""

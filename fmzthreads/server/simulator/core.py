@@ -29,39 +29,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-
-import attrs
+from typing import TypeVar
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
 from .accounts import Account, Balance
 from .candles import Candle, DayStats, History
 from .engine import Engine
-from .events import AccountEvent, BookEvent, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
+from .events import AccountEvent, BookEvent, DepthView, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
 from .instruments import Instrument, binance_spot, from_units, to_units
 from .orders import FillView, Finish, NewOrder, OrderRecord, OrderView, State
 from .reasons import Reason, Rejected
 
 __all__ = ["DepthView", "SimulatedExchange"]
 
+_T = TypeVar("_T")
 _ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent)
-
-
-@attrs.frozen(kw_only=True)
-class DepthView:
-    """A snapshot of a book.
-
-    Attributes:
-        version: The book's version; deltas with a higher one come after it.
-        time_ms: When, on the exchange's clock.
-        bids: Price, quantity and number of orders of each level, best first.
-        asks: Likewise.
-    """
-
-    version: int
-    time_ms: int
-    bids: tuple[tuple[Decimal, Decimal, int], ...]
-    asks: tuple[tuple[Decimal, Decimal, int], ...]
 
 
 class SimulatedExchange:
@@ -242,7 +225,8 @@ class SimulatedExchange:
         """
         pit = self._engine.pit(instrument)
         with self.lock:
-            return pit.tape.find(limit, from_id, start_ms, end_ms)
+            rows = pit.tape.find(limit, from_id, start_ms, end_ms)
+        return [row.view(pit.instrument) for row in rows]
 
     def bars(
         self,
@@ -423,7 +407,7 @@ class SimulatedExchange:
                 and (start_ms is None or fill.time_ms >= start_ms)
                 and (end_ms is None or fill.time_ms <= end_ms)
             ]
-            return [fill.view() for fill in _page(found, limit, from_id is not None or start_ms is not None)]
+        return [fill.view() for fill in _page(found, limit, from_id is not None or start_ms is not None)]
 
     # --- the market's own participants ---
 
@@ -504,7 +488,7 @@ class SimulatedExchange:
         return unsubscribe
 
 
-def _page(found: list, limit: int | None, from_start: bool) -> list:  # type: ignore[type-arg]
+def _page(found: list[_T], limit: int | None, from_start: bool) -> list[_T]:
     """The newest ``limit`` entries, or the oldest ones when the caller named a start."""
     if limit is None or len(found) <= limit:
         return found

@@ -31,7 +31,7 @@ class Pit:
     def __init__(self, instrument: Instrument, trades: int) -> None:
         self.instrument = instrument
         self.book = OrderBook()
-        self.tape = Tape(instrument, trades)
+        self.tape = Tape(trades)
         self.candles = CandleStore(instrument)
         self.sent_version = 0
         self.top: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
@@ -129,7 +129,8 @@ class Engine:
                 self._check_notional(instrument, reference * lots * instrument.lot_value)
             return 0, lots
         self._check_notional(instrument, _budget(instrument, order) * instrument.lot_value)
-        return 0, instrument.lots(_whole_lots(instrument), market=True)
+        # One lot more than may be traded: an order that would get it is refused when the book has been looked at.
+        return 0, instrument.lots(_whole_lots(instrument), market=True) + 1
 
     def _check_notional(self, instrument: Instrument, units: int) -> None:
         if units < to_units(instrument.min_notional):
@@ -148,7 +149,8 @@ class Engine:
         """Freezes, matches, settles, rests or ends one accepted order, and tells everybody.
 
         Raises:
-            Rejected: INSUFFICIENT_FUNDS, or QUANTITY_TOO_SMALL for an amount of quote that buys next to nothing; nothing has changed.
+            Rejected: INSUFFICIENT_FUNDS, or QUANTITY_TOO_SMALL or _LARGE for an amount of quote that trades next to nothing or too much;
+                nothing has changed.
         """
         instrument, account = pit.instrument, record.account
         budget = _budget(instrument, order) if order.quote_quantity is not None else None
@@ -156,6 +158,11 @@ class Engine:
         if order.type == "market" or order.time_in_force is TimeInForce.FOK:
             lots, value = pit.book.preview(
                 record, any_price=order.type == "market", budget=budget, self_trade=order.self_trade
+            )
+        if budget is not None and lots == record.left:
+            raise Rejected(
+                Reason.QUANTITY_TOO_LARGE,
+                f"{order.quote_quantity!s} {instrument.quote} trades more than the largest order",
             )
         if budget is not None and lots and instrument.quantity(lots) < instrument.min_quantity:
             raise Rejected(
@@ -344,7 +351,7 @@ class Engine:
         """An order changed; ``execution`` is the fill that did it, if one did."""
         if not record.account.house and self.hub.wants(OrderEvent):
             fill = execution.view() if execution is not None else None
-            self.hub.emit(OrderEvent(account=record.account.name, order=record.view(), fill=fill))
+            self.hub.emit(OrderEvent(account=record.account.name, order=record.view(with_fills=False), fill=fill))
 
     def tell_account(self, account: Account, assets: Iterable[str]) -> None:
         """Balances of an account changed."""

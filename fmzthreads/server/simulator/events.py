@@ -14,7 +14,17 @@ from .orders import FillView, OrderView
 if TYPE_CHECKING:
     from .accounts import Balance
 
-__all__ = ["AccountEvent", "BookEvent", "Event", "EventHub", "OrderEvent", "TickerEvent", "TradeEvent", "TradeView"]
+__all__ = [
+    "AccountEvent",
+    "BookEvent",
+    "DepthView",
+    "Event",
+    "EventHub",
+    "OrderEvent",
+    "TickerEvent",
+    "TradeEvent",
+    "TradeView",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +52,23 @@ class TradeView:
     time_ms: int
     buy_order_id: int
     sell_order_id: int
+
+
+@attrs.frozen(kw_only=True)
+class DepthView:
+    """A snapshot of a book.
+
+    Attributes:
+        version: The book's version; deltas with a higher one come after it.
+        time_ms: When, on the exchange's clock.
+        bids: Price, quantity and number of orders of each level, best first.
+        asks: Likewise.
+    """
+
+    version: int
+    time_ms: int
+    bids: tuple[tuple[Decimal, Decimal, int], ...]
+    asks: tuple[tuple[Decimal, Decimal, int], ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +116,7 @@ class TickerEvent:
 
 @attrs.frozen(kw_only=True)
 class OrderEvent:
-    """An order was accepted, filled or ended; ``fill`` is the fill that caused it, None otherwise."""
+    """An order was accepted, filled or ended; ``fill`` is the fill that caused it, None otherwise. The order's own ``fills`` are left out."""
 
     account: str
     order: OrderView

@@ -62,6 +62,10 @@ class MadeUpHistory:
         self._days: list[Row] = []  # from the day of the opening backwards
         self._children: OrderedDict[tuple[int, int], list[Row]] = OrderedDict()
 
+    def oldest_s(self) -> int:
+        """Where it begins, in seconds since the epoch."""
+        return self._oldest * _DAY_S
+
     def close_before(self, start_s: int) -> int | None:
         """The opening price when the history had ended by ``start_s``; None otherwise."""
         return self._end_ticks if start_s >= self._end_s else None

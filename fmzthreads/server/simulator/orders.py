@@ -154,7 +154,7 @@ class OrderView:
         self_trade: As asked for.
         created_ms: When it was accepted.
         updated_ms: When it last changed.
-        fills: All its fills, oldest first.
+        fills: All its fills, oldest first; empty in events.
         extra: What the dialect gave with it.
     """
 
@@ -280,8 +280,8 @@ class OrderRecord(Order):
         """The asset that it spends."""
         return self.instrument.quote if self.is_buy else self.instrument.base
 
-    def view(self) -> OrderView:
-        """It, in decimals."""
+    def view(self, *, with_fills: bool = True) -> OrderView:
+        """It, in decimals; with all its fills, or without."""
         instrument, request = self.instrument, self.request
         filled, value = instrument.quantity(self.done_lots), instrument.notional(self.done_value)
         if request is None:
@@ -308,7 +308,7 @@ class OrderRecord(Order):
             self_trade=request.self_trade,
             created_ms=self.created_ms,
             updated_ms=self.updated_ms,
-            fills=tuple(execution.view() for execution in self.executions),
+            fills=tuple(execution.view() for execution in self.executions) if with_fills else (),
             extra=request.extra,
         )
 

@@ -51,12 +51,10 @@ class Tape:
     """The trades of one instrument. The exchange's lock guards it.
 
     Args:
-        instrument: Whose trades.
         keep: How many to keep at the least; up to twice as many are held, so that forgetting costs nothing on average.
     """
 
-    def __init__(self, instrument: Instrument, keep: int) -> None:
-        self._instrument = instrument
+    def __init__(self, keep: int) -> None:
         self._keep = max(1, keep)
         self._rows: list[TradeRow] = []
         self._next_id = 1
@@ -80,7 +78,7 @@ class Tape:
             del self._rows[: self._keep]
         return row
 
-    def find(self, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None) -> list[TradeView]:
+    def find(self, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None) -> list[TradeRow]:
         """Trades by number and time, oldest first (see ``SimulatedExchange.trades``)."""
         rows = self._rows
         if not rows or limit <= 0:
@@ -94,7 +92,7 @@ class Tape:
             high = bisect_right(rows, end_ms, key=lambda row: row.time_ms)
         if from_id is None and start_ms is None:
             low = max(low, high - limit)
-        return [row.view(self._instrument) for row in rows[low : min(high, low + limit)]]
+        return rows[low : min(high, low + limit)]
 
     def first_id_since(self, start_ms: int) -> int:
         """The first trade at or after a time; -1 when there is none."""
