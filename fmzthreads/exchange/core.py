@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,15 +15,33 @@ from ..errors import FmzError, InputError, StopRequested, UnknownName
 from .host import Host
 from .intents import IntentLog, LookupPlan
 from .limits import CallLimits
-from .market import MarketBook
+from .market import MarketBook, decimal_of
 from .records import BarBook
 from .venue import Venue
 
-__all__ = ["Core", "Settings", "split_symbol"]
+__all__ = ["Core", "Settings", "split_symbol", "whole_number"]
 
 T = TypeVar("T")
 
 DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
+
+
+def whole_number(name: str, value: Any, *, least: int = 0) -> int:
+    """An argument that must be a whole number.
+
+    Args:
+        name: What it is, for the message.
+        value: An int, or a float without a fraction.
+        least: The least value.
+
+    Raises:
+        InputError: It is not a whole number, or less than ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{name} must be a whole number, got {value!r}")
+    if value != int(value) or value < least:
+        raise InputError(f"{name} must be a whole number of {least} or more, got {value!r}")
+    return int(value)
 
 
 def split_symbol(text: Any) -> tuple[str, str]:
@@ -138,6 +157,59 @@ class Core:
         self.change(pair=pair, contract=code)
         return True
 
+    def set_precision(self, price: Any, amount: Any) -> None:
+        """Sets the digits that prices and amounts of orders are cut to.
+
+        Raises:
+            InputError: One is not a whole number of 0 or more.
+        """
+        digits = whole_number("pricePrecision", price), whole_number("amountPrecision", amount)
+        self.change(price_digits=digits[0], amount_digits=digits[1])
+
+    def set_rate(self, rate: Any) -> float:
+        """Sets the factor of prices, and returns it.
+
+        Raises:
+            InputError: It is not a number above 0.
+        """
+        factor = decimal_of("rate", rate)
+        if factor <= 0:
+            raise InputError(f"rate must be more than 0, got {rate!r}")
+        self.change(rate=factor)
+        return float(factor)
+
+    def set_bar_cap(self, count: Any) -> None:
+        """Sets how many bars are asked for at first and kept.
+
+        Raises:
+            InputError: It is not a whole number of 1 or more.
+        """
+        cap = whole_number("n", count, least=1)
+        self.change(bar_cap=cap, first_bars=cap)
+
+    def set_proxy(self, proxy: Any) -> bool:
+        """Hands a proxy to the venue. True.
+
+        Raises:
+            InputError: It is not text, or the venue refuses its form.
+        """
+        if not isinstance(proxy, str):
+            raise InputError(f"a proxy must be text, got {type(proxy).__name__}")
+        self.venue.set_proxy(proxy)
+        return True
+
+    def set_timeout(self, timeout_ms: Any) -> bool:
+        """Hands a time-out to the venue. True.
+
+        Raises:
+            InputError: It is not a number above 0.
+        """
+        value = decimal_of("timeout", timeout_ms)
+        if value <= 0:
+            raise InputError(f"a time-out must be more than 0 ms, got {timeout_ms!r}")
+        self.venue.set_timeout(float(value))
+        return True
+
     def set_base(self, url: Any) -> str:
         """Sends the calls to come to another base URL, and forgets what the old one said.
 
@@ -170,9 +242,7 @@ class Core:
         except FmzError as error:
             self.report(name, error)
             raise
-        except (
-            Exception
-        ) as error:  # a fault of ours or an adapter's, not of the exchange: written down as such, and raised
+        except Exception as error:  # a fault of ours or of an adapter: written down as such, and raised
             self.report(name, error, fault=True)
             raise
         finally:

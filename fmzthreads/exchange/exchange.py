@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,12 +22,12 @@ from ..structures import Account, Asset, Depth, Funding, Market, Order, Position
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
-from .core import Core, Settings, split_symbol
-from .credentials import load_credentials
+from .core import Core, Settings, split_symbol, whole_number
+from .credentials import load_credentials, variable
 from .host import Host, QuietHost
 from .intents import IntentRecord, LookupPlan
-from .market import decimal_of
-from .operations import Operations, whole_number
+from .operations import Operations
+from .settings import SettingsFace
 from .venue import Venue
 
 __all__ = ["Exchange"]
@@ -87,7 +87,7 @@ def _registered_venue(name: str, **options: Any) -> Venue:
     return venue
 
 
-class Exchange:
+class Exchange(SettingsFace):
     """One account at one venue, as FMZ's strategies know it.
 
     Args:
@@ -97,7 +97,7 @@ class Exchange:
         secret_key: The secret.
         passphrase: The third part, where the venue wants one.
         key_file: A file with mode 0600 that holds the keys; None for none.
-        base: The base URL; empty for the venue's own.
+        base: The base URL; empty for ``FMZ_<NAME>_BASE`` of the environment, and without that the venue's own.
         label: What the exchange is called in the journal; empty for its name.
         period: The default length of a bar, in seconds.
         errors: ``"log"`` for FMZ's way (None, a line in the journal), ``"raise"`` for exceptions.
@@ -148,6 +148,7 @@ class Exchange:
             )
             for secret in credentials.secrets() if credentials is not None else ():
                 host.register_secret(secret)
+            base = base or os.environ.get(variable(name, "base"), "")
             venue = type(self).venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
         elif access_key or secret_key or passphrase or key_file or base or options:
             raise InputError("keys, base and options belong to the venue; give them to it, or leave out venue=")
@@ -211,16 +212,6 @@ class Exchange:
             if self._raises:
                 raise
             return failure
-
-    def _set(self, method: str, work: Callable[[], Any]) -> Any:
-        try:
-            return self._core.run(method, work)
-        except StopRequested:
-            raise
-        except FmzError:
-            if self._raises:
-                raise
-            return None
 
     # Market
 
@@ -421,18 +412,14 @@ class Exchange:
         core = self._core
         operations = Operations(core, core.settings)
         raw: list[str] = []
-
-        def take(_: Handle[Any]) -> None:
-            if raw:
-                core.keep_raw(raw[-1])  # in the thread that waited, so that GetRawJSON() there is this call's reply
-
         return self._workers().start(
             lambda: core.run(method, lambda: call.work(operations, *args), raw),
             name=method,
             gate=gate,
             failure_value=call.failure,
             raise_errors=self._raises,
-            on_take=take,
+            # In the thread that waited, so that GetRawJSON() there gives this call's reply.
+            on_take=lambda _: core.keep_raw(raw[-1]) if raw else None,
             on_misuse=lambda text: core.report("wait", InputError(text)),
         )
 
@@ -474,113 +461,6 @@ class Exchange:
         except NotSupported:
             pass  # a venue without rules takes orders as they are
         return True
-
-    # Settings
-
-    def GetName(self) -> str:
-        """FMZ's id of the venue."""
-        return self._name
-
-    def GetLabel(self) -> str:
-        """The label."""
-        return self._core.label
-
-    def GetCurrency(self) -> str:
-        """The current pair."""
-        return self._core.settings.pair
-
-    def GetBaseCurrency(self) -> str:
-        """What is traded: ``BTC`` of ``BTC_USDT``."""
-        return self.GetCurrency().partition("_")[0]
-
-    def GetQuoteCurrency(self) -> str:
-        """What it is paid with: ``USDT`` of ``BTC_USDT``."""
-        return self.GetCurrency().partition("_")[2]
-
-    def SetCurrency(self, currency: str) -> bool | None:
-        """Switches the pair for the calls to come; True, or None when it is no pair."""
-        done: bool | None = self._set("SetCurrency", lambda: self._core.set_currency(currency))
-        return done
-
-    def GetPeriod(self) -> int:
-        """The default length of a bar, in seconds."""
-        return self._core.settings.period_s
-
-    def SetPrecision(self, pricePrecision: int, amountPrecision: int) -> None:
-        """Has prices and amounts of orders cut to so many digits behind the point, besides the market's own steps."""
-
-        def work() -> None:
-            price = whole_number("pricePrecision", pricePrecision)
-            amount = whole_number("amountPrecision", amountPrecision)
-            self._core.change(price_digits=price, amount_digits=amount)
-
-        self._set("SetPrecision", work)
-
-    def SetRate(self, rate: float = 1) -> float | None:
-        """Multiplies every price that is seen through this object, and divides those of orders; 1 is off.
-
-        Amounts, balances and market rules stay in the venue's units.
-
-        Returns:
-            The rate, or None when it is not a number above 0.
-        """
-
-        def work() -> float:
-            factor = decimal_of("rate", rate)
-            if factor <= 0:
-                raise InputError(f"rate must be more than 0, got {rate!r}")
-            self._core.change(rate=Decimal(1) if factor == 1 else factor)
-            return float(factor)
-
-        done: float | None = self._set("SetRate", work)
-        return done
-
-    def GetRate(self) -> float:
-        """The rate; 1 when it is off."""
-        return float(self._core.settings.rate)
-
-    def SetMaxBarLen(self, n: int) -> None:
-        """Sets how many bars ``GetRecords`` asks for at first and keeps at the most (5000 unless set)."""
-
-        def work() -> None:
-            cap = whole_number("n", n, least=1)
-            self._core.change(bar_cap=cap, first_bars=cap)
-
-        self._set("SetMaxBarLen", work)
-
-    def SetBase(self, url: str) -> str | None:
-        """Sends all further requests to another base URL; the URL now in use."""
-        done: str | None = self._set("SetBase", lambda: self._core.set_base(url))
-        return done
-
-    def GetBase(self) -> str:
-        """The base URL in use."""
-        return self._core.venue.base()
-
-    def SetProxy(self, proxy: str) -> bool | None:
-        """Sets the proxy of further requests: ``socks5://``, ``http://``, ``ip://`` (a local address), empty for none."""
-
-        def work() -> bool:
-            if not isinstance(proxy, str):
-                raise InputError(f"a proxy must be text, got {type(proxy).__name__}")
-            self._core.venue.set_proxy(proxy)
-            return True
-
-        done: bool | None = self._set("SetProxy", work)
-        return done
-
-    def SetTimeout(self, timeout: float) -> bool | None:
-        """Sets the total time-out of each further request, in ms."""
-
-        def work() -> bool:
-            value = decimal_of("timeout", timeout)
-            if value <= 0:
-                raise InputError(f"a time-out must be more than 0 ms, got {timeout!r}")
-            self._core.venue.set_timeout(float(value))
-            return True
-
-        done: bool | None = self._set("SetTimeout", work)
-        return done
 
     def IO(self, command: str, *args: Any) -> Any:
         """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None when it fails."""

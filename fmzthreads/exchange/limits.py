@@ -117,6 +117,7 @@ class _Bucket:
         self._at = _monotonic_ns(clock)
 
     def wait_ns(self, clock: Clock) -> int:
+        """Refills, then says how long until there is a call's worth of units."""
         now = _monotonic_ns(clock)
         self._units = min(self._full, self._units + max(0, now - self._at) * self._gain)
         self._at = max(self._at, now)
@@ -124,9 +125,11 @@ class _Bucket:
         return max(0, -(-lacking // self._gain))
 
     def take(self) -> None:
+        """One call's worth of units, below zero for a call that waits."""
         self._units -= self._cost
 
     def give_back(self) -> None:
+        """The units of one call, never above the burst."""
         self._units = min(self._full, self._units + self._cost)
 
 
@@ -145,6 +148,7 @@ class _Window:
         return (now_ns - self._period.offset_ns) // self._period.length_ns
 
     def wait_ns(self, clock: Clock) -> int:
+        """Moves to the window of now, then says how long until the one that has room."""
         now = clock.now_ns()
         index = self._window(now)
         passed = index - self._index
@@ -161,9 +165,11 @@ class _Window:
         return (self._index + ahead) * self._period.length_ns + self._period.offset_ns - now
 
     def take(self) -> None:
+        """One call in the first window that has room."""
         self._used += 1
 
     def give_back(self) -> None:
+        """One call less."""
         self._used = max(0, self._used - 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,37 +24,19 @@ from ..structures import (
     Trade,
 )
 from ..tasks.gate import ungated
-from .core import Core, Settings, split_symbol
+from .core import Core, Settings, split_symbol, whole_number
 from .intents import IntentRecord, place_once
 from .market import MarketRules
 from .orders import OrderRequest, prepare
 from .venue import OrderIntent
 
-__all__ = ["Operations", "whole_number"]
+__all__ = ["Operations"]
 
 S = TypeVar("S", bound=Structure)
 
 _TICKER_PRICES = ("High", "Low", "Sell", "Buy", "Last", "Open")
 _BAR_PRICES = ("Open", "High", "Low", "Close")
 _ORDER_PRICES = ("Price", "AvgPrice")
-
-
-def whole_number(name: str, value: Any, *, least: int = 0) -> int:
-    """An argument that must be a whole number.
-
-    Args:
-        name: What it is, for the message.
-        value: An int, or a float without a fraction.
-        least: The least value.
-
-    Raises:
-        InputError: It is not a whole number, or less than ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} must be a whole number, got {value!r}")
-    if value != int(value) or value < least:
-        raise InputError(f"{name} must be a whole number of {least} or more, got {value!r}")
-    return int(value)
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..clock import ManualClock
-from .fake_venue import FakeVenue, Hold
+from .fake_venue import FakeVenue
+from .scripting import Hold
 
 __all__ = ["FakeVenue", "Hold", "ManualClock"]

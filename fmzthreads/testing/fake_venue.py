@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import attrs
-
-from ..clock import Clock, Signal, WallClock
+from ..clock import Clock, WallClock
 from ..constants import (
     ORDER_OFFSET_OPEN,
     ORDER_STATE_CANCELED,
@@ -28,47 +26,11 @@ from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, Outcom
 from ..exchange.venue import BaseVenue, OrderIntent
 from ..structures import Account, Asset, Depth, Info, Market, MarketOrder, Order, Record, Records, Ticker, Trade
 from ..tasks.gate import pass_gate
+from .scripting import Hold, Script
 
-__all__ = ["FakeVenue", "Hold"]
+__all__ = ["FakeVenue"]
 
 T = TypeVar("T")
-
-
-class Hold:
-    """A call (or several) held until the test releases it; what ``FakeVenue.hold`` gives.
-
-    Args:
-        clock: Waits, so that a stop cuts the call short.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._release = Signal()
-        self._arrived = threading.Semaphore(0)
-
-    def wait_for_call(self, timeout_s: float = 10.0) -> bool:
-        """Blocks the test until one more call has arrived; False when none came in ``timeout_s`` real seconds."""
-        return self._arrived.acquire(timeout=timeout_s)
-
-    def release(self) -> None:
-        """Lets all calls go, those to come too."""
-        self._release.set()
-
-    def pause(self) -> None:
-        """Run by the call: reports its arrival and waits."""
-        self._arrived.release()
-        self._clock.wait((self._release,))
-
-
-@attrs.define
-class _Script:
-    """What the next calls of one method meet: consumed from the left."""
-
-    faults: deque[FmzError | Callable[[], FmzError]] = attrs.field(factory=deque)
-    always: FmzError | Callable[[], FmzError] | None = None
-    holds: deque[Hold] = attrs.field(factory=deque)
-    latency_s: float = 0.0
-    lost: deque[FmzError | None] = attrs.field(factory=deque)
 
 
 class _Local(threading.local):
@@ -100,7 +62,7 @@ class FakeVenue(BaseVenue):
         self.settling_s = settling_s
         self.clock: Clock = clock if clock is not None else WallClock()
         self._lock = threading.RLock()  # guards everything below
-        self._scripts: dict[str, _Script] = {}
+        self._scripts: dict[str, Script] = {}
         self._local = _Local()
         self._next_id = 0
         self._url = "memory://fake"
@@ -184,7 +146,7 @@ class FakeVenue(BaseVenue):
         """
         self._known(method)
         with self._lock:
-            script = self._scripts.setdefault(method, _Script())
+            script = self._scripts.setdefault(method, Script())
             if always and errors:
                 script.always = errors[-1]
                 errors = errors[:-1]
@@ -200,21 +162,21 @@ class FakeVenue(BaseVenue):
         """
         self._known(method)
         with self._lock:
-            self._scripts.setdefault(method, _Script()).lost.extend([error] * times)
+            self._scripts.setdefault(method, Script()).lost.extend([error] * times)
 
     def hold(self, method: str, calls: int = 1) -> Hold:
         """Holds the next calls of a method on their way to the venue until the test releases them."""
         self._known(method)
         hold = Hold(self.clock)
         with self._lock:
-            self._scripts.setdefault(method, _Script()).holds.extend([hold] * calls)
+            self._scripts.setdefault(method, Script()).holds.extend([hold] * calls)
         return hold
 
     def delay(self, method: str, latency_s: float) -> None:
         """Has every call of a method sleep on the venue's clock first; 0 for no more."""
         self._known(method)
         with self._lock:
-            self._scripts.setdefault(method, _Script()).latency_s = latency_s
+            self._scripts.setdefault(method, Script()).latency_s = latency_s
 
     def heal(self, method: str = "") -> None:
         """Forgets what was scripted for a method, or for all; calls that are held are released."""
@@ -263,7 +225,7 @@ class FakeVenue(BaseVenue):
             self.calls[method] += 1
             script = self._scripts.get(method)
             hold = script.holds.popleft() if script and script.holds else None
-            fault = self._next_fault(script)
+            fault = script.next_fault() if script else None
             latency_s = script.latency_s if script else 0.0
             lost = script is not None and fault is None and bool(script.lost)
             loss = script.lost.popleft() if script is not None and lost else None
@@ -280,13 +242,6 @@ class FakeVenue(BaseVenue):
         if lost:
             raise loss or OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
         return result
-
-    @staticmethod
-    def _next_fault(script: _Script | None) -> FmzError | None:
-        if script is None:
-            return None
-        fault = script.faults.popleft() if script.faults else script.always
-        return fault() if fault is not None and not isinstance(fault, FmzError) else fault
 
     def _check(self, symbol: str) -> str:
         if symbol not in self.market_rules:
