@@ -9,12 +9,12 @@ def main() -> None:
     begin = UnixNano()
     ticker, depth, account = (exchange.Go(name) for name in ("GetTicker", "GetDepth", "GetAccount"))
 
-    value, ok = account.wait(-1)  # only looks: most likely not there yet
-    Log("the account at once:", value if ok else "not yet")
-
-    value, ok = account.wait(1)  # waits a millisecond; a handle that timed out can be waited on again
+    value, ok = account.wait(-1)  # only looks; most likely it is not there yet
+    Log("the account at once:", "there" if ok else "not yet")
     if not ok:
-        value, ok = account.wait()  # waits until it is there
+        value, ok = account.wait(1)  # waits a millisecond
+    if not ok:
+        value, ok = account.wait()  # a handle that timed out can be waited on again: this waits until it is there
     Log("balance", value.Balance, "stocks", value.Stocks)
 
     Log("last", ticker.wait()[0].Last, "levels", len(depth.wait()[0].Asks), "in", (UnixNano() - begin) / 1e6, "ms")

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.script.is_file():
         raise InputError(f"there is no script {str(args.script)!r}")
     with simulators(seed=args.seed) as processes:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 (the script that the user named)
             [sys.executable, str(args.script), *args.arguments], env={**os.environ, **environment(processes)}
         )
         while True:
