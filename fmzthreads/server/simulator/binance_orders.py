@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from .binance_account import commission_rates, no_discount
-from .binance_params import ApiError, Call, Params, malformed
-from .binance_symbols import MAX_NOTIONAL, SELF_TRADE_DEFAULT, SELF_TRADE_MODES, Symbols, fixed
+from .binance_params import ApiError, Call, Params
+from .binance_reading import OrderReader
+from .binance_symbols import Symbols, fixed
 from .core import SimulatedExchange
 from .instruments import Instrument
-from .matching import SelfTrade
 from .orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from .reasons import Reason, Rejected
 
@@ -21,12 +21,6 @@ __all__ = ["Orders"]
 _DAY_MS = 86_400_000
 _UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 _NO_ORDER = (-2013, "Order does not exist.")
-_UNSUPPORTED_TYPES = {
-    "STOP_LOSS": "Stop loss",
-    "STOP_LOSS_LIMIT": "Stop loss limit",
-    "TAKE_PROFIT": "Take profit",
-    "TAKE_PROFIT_LIMIT": "Take profit limit",
-}
 _REFUSALS: dict[Reason, tuple[int, str]] = {
     Reason.UNKNOWN_INSTRUMENT: (-1121, "Invalid symbol."),
     Reason.UNKNOWN_ORDER: _UNKNOWN_ORDER,
@@ -60,7 +54,10 @@ _EXPIRY_REASON = {
 }
 
 
-def _refusal(error: Rejected) -> ApiError:
+def _refusal(error: Rejected, order: NewOrder) -> ApiError:
+    """The exchange's refusal in Binance's words."""
+    if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
+        return ApiError(-1013, "Filter failure: MARKET_LOT_SIZE")
     return ApiError(*_REFUSALS[error.reason])
 
 
@@ -78,13 +75,13 @@ class Orders:
     ) -> None:
         self._exchange = exchange
         self._symbols = symbols
-        self._average_price = average_price
+        self._reader = OrderReader(symbols, average_price)
 
     # --- placing ---
 
     def place(self, call: Call) -> dict[str, Any]:
         """POST /api/v3/order."""
-        order, shape = self._read_order(call.params)
+        order, shape = self._reader.read(call.params)
         call.params.finish()
         answer = self._placed(call, self._take(call, order), shape)
         call.weight = 0  # what succeeds weighs nothing
@@ -92,13 +89,13 @@ class Orders:
 
     def test(self, call: Call) -> dict[str, Any]:
         """POST /api/v3/order/test: everything is checked, nothing is placed."""
-        order, _ = self._read_order(call.params)
+        order, _ = self._reader.read(call.params)
         rates = call.params.flag("computeCommissionRates", False)
         call.params.finish()
         try:
             self._exchange.check(call.owner, order)
         except Rejected as error:
-            raise _refusal(error) from error
+            raise _refusal(error, order) from error
         if not rates:
             return {}
         commission = commission_rates(call, self._exchange.instrument(order.instrument))
@@ -114,60 +111,9 @@ class Orders:
         try:
             placed = self._exchange.place(call.owner, order)
         except Rejected as error:
-            raise _refusal(error) from error
+            raise _refusal(error, order) from error
         call.accepted = True
         return placed
-
-    def _read_order(self, params: Params, id_name: str = "newClientOrderId") -> tuple[NewOrder, str]:
-        """What the parameters ask for, and the shape of the answer (ACK, RESULT or FULL)."""
-        instrument = self._symbols.instrument(params.symbol())
-        side = params.choice("side", ("BUY", "SELL"), ApiError(-1117, "Invalid side."), required=True)
-        kind = params.choice(
-            "type", ("LIMIT", "MARKET", "LIMIT_MAKER", *_UNSUPPORTED_TYPES), ApiError(-1116, "Invalid orderType."),
-            required=True,
-        )  # fmt: skip
-        assert kind is not None
-        if kind in _UNSUPPORTED_TYPES:
-            raise ApiError(-2010, f"{_UNSUPPORTED_TYPES[kind]} orders are not supported for this symbol.")
-        force = _time_in_force(params, kind)
-        price, quantity, quote = _amounts(params, kind)
-        _check_precision(price=price, quantity=quantity, quoteOrderQty=quote)
-        shape = params.choice(
-            "newOrderRespType", ("ACK", "RESULT", "FULL"), ApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid."),
-        )  # fmt: skip
-        mode = params.choice(
-            "selfTradePreventionMode", SELF_TRADE_MODES,
-            ApiError(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."),
-        )  # fmt: skip
-        self._check_percent_price(instrument, side == "BUY", price)
-        if price is not None and quantity is not None and price * quantity > MAX_NOTIONAL:
-            raise ApiError(-1013, "Filter failure: NOTIONAL")
-        order = NewOrder(
-            instrument=instrument.id,
-            side="buy" if side == "BUY" else "sell",
-            type="market" if kind == "MARKET" else "limit",
-            price=price,
-            quantity=quantity,
-            quote_quantity=quote,
-            time_in_force=force,
-            client_id=params.client_id(id_name) or uuid.uuid4().hex[:22],
-            self_trade=SelfTrade[mode or SELF_TRADE_DEFAULT],
-            extra=_strategy(params),
-        )
-        return order, shape or ("ACK" if kind == "LIMIT_MAKER" else "FULL")
-
-    def _check_percent_price(self, instrument: Instrument, buys: bool, price: Decimal | None) -> None:
-        """The filter PERCENT_PRICE_BY_SIDE.
-
-        Raises:
-            ApiError: -1013 when the price is too far from the average.
-        """
-        average = self._average_price(instrument) if price is not None else None
-        if average is None or price is None:
-            return
-        down, up = self._symbols.price_bounds(buys)
-        if not average * down <= price <= average * up:
-            raise ApiError(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
 
     def _placed(self, call: Call, order: OrderView, shape: str) -> dict[str, Any]:
         """The answer to a new order."""
@@ -380,7 +326,7 @@ class Orders:
             raise ApiError(
                 -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
             )
-        order, shape = self._read_order(params)
+        order, shape = self._reader.read(params)
         params.finish()
         cancelled: dict[str, Any] | ApiError
         placed: dict[str, Any] | ApiError | None = None
@@ -417,73 +363,6 @@ def _both(cancelled: dict[str, Any] | ApiError, placed: dict[str, Any] | ApiErro
     if failures == 2 or placed is None:
         raise ApiError(-2022, "Order cancel-replace failed.", 400, results)
     raise ApiError(-2021, "Order cancel-replace partially failed.", 409, results)
-
-
-def _time_in_force(params: Params, kind: str) -> TimeInForce:
-    """How long the order stands.
-
-    Raises:
-        ApiError: -1115 for a word that is none, -1102 when a LIMIT order has none, -1106 when another has one.
-    """
-    invalid = ApiError(-1115, "Invalid timeInForce.")
-    if kind == "LIMIT":
-        return TimeInForce(params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid, required=True))
-    if params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid) is not None:
-        raise ApiError(-1106, "Parameter 'timeInForce' sent when not required.")
-    return TimeInForce.POST_ONLY if kind == "LIMIT_MAKER" else TimeInForce.GTC
-
-
-def _amounts(params: Params, kind: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    """Price, quantity and quote quantity.
-
-    Raises:
-        ApiError: -1102 for what is missing, -1106 for what does not belong to the type.
-    """
-    price, quantity, quote = params.decimal("price"), params.decimal("quantity"), params.decimal("quoteOrderQty")
-    for name in ("stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
-        if params.optional(name) is not None:
-            # The simulator has neither iceberg nor pegged orders; the other two belong to types that it refuses.
-            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
-    if kind == "MARKET":
-        if price is not None:
-            raise ApiError(-1106, "Parameter 'price' sent when not required.")
-        if (quantity is None) == (quote is None):
-            if quantity is None:
-                raise ApiError(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
-            raise ApiError(-1106, "Parameter 'quoteOrderQty' sent when not required.")
-        return None, quantity, quote
-    if quote is not None:
-        raise ApiError(-1106, "Parameter 'quoteOrderQty' sent when not required.")
-    if quantity is None:
-        raise malformed("quantity")
-    if price is None:
-        raise malformed("price")
-    return price, quantity, None
-
-
-def _check_precision(**values: Decimal | None) -> None:
-    """Refuses more decimal places than assets have.
-
-    Raises:
-        ApiError: -1111.
-    """
-    for name, value in values.items():
-        exponent = value.normalize().as_tuple().exponent if value is not None else 0
-        if isinstance(exponent, int) and exponent < -8:
-            raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
-
-
-def _strategy(params: Params) -> dict[str, str]:
-    """The marks that a client may put on an order and reads back later."""
-    marks = {}
-    strategy_id, strategy_type = params.integer("strategyId"), params.integer("strategyType")
-    if strategy_id is not None:
-        marks["strategyId"] = str(strategy_id)
-    if strategy_type is not None:
-        if strategy_type < 1_000_000:
-            raise ApiError(-1134, "`strategyType` was less than 1000000.")
-        marks["strategyType"] = str(strategy_type)
-    return marks
 
 
 def _restriction(params: Params) -> str | None:
