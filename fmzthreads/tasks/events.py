@@ -186,6 +186,7 @@ class _Merger(Generic[M]):
         self._signal = Signal()
         # Appended to by the streams' threads, taken from by the loop; a deque needs no lock for that.
         self._announced: deque[tuple[M, int]] = deque()
+        self._read_up_to: dict[int, int] = {}
 
     def messages(self) -> Iterator[tuple[M, Any]]:
         tokens: list[tuple[M, int]] = []
@@ -227,7 +228,9 @@ class _Merger(Generic[M]):
                 left -= 1
                 waiting -= 1
             yield stream, message
-        if id(stream) in open_streams and not stream.stats.waiting and stream.is_ready():
+        # Every loss announces itself, with no more messages than were announced before; so it is told in its place among the others'.
+        told, self._read_up_to[id(stream)] = self._read_up_to.get(id(stream), 0), up_to
+        if up_to == told and id(stream) in open_streams and not stream.stats.waiting and stream.is_ready():
             ended = stream.ended  # asked before the read: what arrives between the two is announced by itself
             message = stream.read(-1)
             if message is not None:
