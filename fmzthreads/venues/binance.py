@@ -215,7 +215,7 @@ class Binance(BinanceRest):
             VenueRejected: It was refused.
         """
         listing = self._symbols.of(intent.symbol)
-        params = _order_params(intent, listing.venue_symbol)
+        params = {"selfTradePreventionMode": self._self_trade_prevention, **_order_params(intent, listing.venue_symbol)}
         client_order_id = str(params.get("newClientOrderId") or "")
         ask = Ask(method="POST", path="/api/v3/order", params=params, signed=True, door="orders", patient=False)
 
@@ -236,7 +236,8 @@ class Binance(BinanceRest):
         venue_symbol, number = split_order_id(order_id)
         params = {"symbol": venue_symbol, "orderId": number}
         ask = Ask(method="DELETE", path="/api/v3/order", params=params, signed=True, patient=False)
-        self._call(ask, lambda payload: integer(mapping(payload, "the reply"), "orderId"))
+        # Of an order that belongs to a list (OCO), the list is answered, which has another shape.
+        self._call(ask, lambda payload: mapping(payload, "the reply"))
 
     def order(self, order_id: str) -> Order:
         """One order by its id.
@@ -331,7 +332,7 @@ class Binance(BinanceRest):
 
         Args:
             http_method: GET, POST, PUT or DELETE.
-            resource: A path, or a full URL.
+            resource: A path, or a full URL, whose host then takes the place of the base (keys and signature go there too).
             params: URL-encoded; single quotes around a value are taken off.
             raw: A literal body; the parameters then go into the query string.
 

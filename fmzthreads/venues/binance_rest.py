@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..clock import Clock
-from ..errors import InputError, RateLimited, VenueUnavailable
+from ..errors import InputError, RateLimited, UnknownName, VenueUnavailable, nearest
 from ..exchange.credentials import Credentials
 from ..exchange.signing import encode_query, hmac_hex
 from ..http.reply import Reply
@@ -21,6 +21,8 @@ from .weights import WeightWindow
 __all__ = ["BinanceRest"]
 
 T = TypeVar("T")
+
+_STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
 
 
 class BinanceRest(RestVenue):
@@ -55,6 +57,7 @@ class BinanceRest(RestVenue):
             raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
         super().__init__(credentials=credentials, base=base, clock=clock, options=options)
         self._recv_window_ms = recv_window_ms
+        self._self_trade_prevention: str | None = None  # None: the symbol's own default
         self._weights = WeightWindow(self.name, self._time.now, limit=6000)
         self.settling_s = recv_window_ms / 1000 + 1.0
         """Seconds after which "no such order" can be believed of an order whose reply was lost."""
@@ -139,3 +142,24 @@ class BinanceRest(RestVenue):
 
     def _get_signed(self, path: str, params: Mapping[str, object], read: Callable[[Any], T], *, weight: int) -> T:
         return self._call(Ask(method="GET", path=path, params=params, signed=True, weight=weight), read)
+
+    def io(self, command: str, *args: object) -> bool:
+        """Binance's own commands of ``exchange.IO``.
+
+        Args:
+            command: ``selfTradePreventionMode``: what becomes of further orders that would trade with one's own.
+            args: EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH or NONE.
+
+        Raises:
+            UnknownName: There is no such command, or no such mode.
+            InputError: It was not given one text.
+        """
+        if command != "selfTradePreventionMode":
+            valid = ("api", "base", "currency", "quota", "rate", "selfTradePreventionMode")
+            raise UnknownName(f"Binance has no IO command {command!r}{nearest(str(command), valid)}")
+        if len(args) != 1 or not isinstance(args[0], str):
+            raise InputError(f"IO({command!r}) of Binance takes one text, got {args!r}")
+        if args[0] not in _STP_MODES:
+            raise UnknownName(f"no selfTradePreventionMode {args[0]!r}{nearest(args[0], _STP_MODES)}")
+        self._self_trade_prevention = args[0]
+        return True

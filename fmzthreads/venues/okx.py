@@ -385,7 +385,7 @@ class OKX(OKXRest):
 
         Args:
             http_method: GET, POST, PUT or DELETE.
-            resource: A path, or a full URL.
+            resource: A path, or a full URL, whose host then takes the place of the base (keys and signature go there too).
             params: URL-encoded. Of a GET they go into the query string; of anything else into a JSON body, where a value in single
                 quotes is text and others are numbers or booleans if they look so.
             raw: A literal body; the parameters then go into the query string.

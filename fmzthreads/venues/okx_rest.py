@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..clock import Clock
-from ..errors import BadReply, InputError, RateLimited, VenueUnavailable, nearest
+from ..errors import BadReply, InputError, RateLimited, UnknownName, VenueUnavailable, nearest
 from ..exchange.credentials import Credentials
 from ..exchange.signing import encode_query, hmac_base64, iso_timestamp
 from ..http.reply import Reply
@@ -28,6 +28,8 @@ T = TypeVar("T")
 # A little longer than the venue's window, because requests do not arrive as evenly as they are sent.
 _COUNTED_S = LIMIT_WINDOW_S * 1.05
 _LONGEST_WAIT_S = 5.0
+
+_TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 
 class OKXRest(RestVenue):
@@ -63,14 +65,11 @@ class OKXRest(RestVenue):
         trade_mode: str = "cash",
         order_lifetime_ms: int = 0,
     ) -> None:
-        modes = ("cash", "cross", "isolated", "spot_isolated")
-        if trade_mode not in modes:
-            raise InputError(f"unknown trade_mode {trade_mode!r}{nearest(trade_mode, modes)}")
         if order_lifetime_ms < 0:
             raise InputError(f"order_lifetime_ms must be 0 or more, got {order_lifetime_ms!r}")
         super().__init__(credentials=credentials, base=base, clock=clock, options=options)
         self._simulated = simulated
-        self._trade_mode = trade_mode
+        self._trade_mode = _checked_mode(trade_mode)
         self._order_lifetime_ms = order_lifetime_ms
         self._recent = RecentCalls(self._clock, _COUNTED_S)
         if order_lifetime_ms:
@@ -168,10 +167,36 @@ class OKXRest(RestVenue):
         super().set_base(url)
         self._recent.forget()
 
-    def set_simulated(self, simulated: bool) -> None:
-        """Sends further calls to OKX's demo trading, or back to real trading; symbols are learnt anew there."""
-        self._simulated = simulated
-        self._symbols.forget()
+    def io(self, command: str, *args: object) -> bool:
+        """OKX's own commands of ``exchange.IO``.
+
+        Args:
+            command: ``simulate`` (True sends further calls to demo trading, False to real trading; symbols are learnt anew there) or
+                ``tdMode`` (the ``trade_mode`` of further orders).
+            args: Its one argument.
+
+        Raises:
+            UnknownName: There is no such command, or no such mode.
+            InputError: It was not given one argument of its kind.
+        """
+        kind: type = {"simulate": bool, "tdMode": str}.get(command, object)
+        if kind is object:
+            valid = ("api", "base", "currency", "quota", "rate", "simulate", "tdMode")
+            raise UnknownName(f"OKX has no IO command {command!r}{nearest(str(command), valid)}")
+        if len(args) != 1 or not isinstance(args[0], kind):
+            raise InputError(f"IO({command!r}) of OKX takes one {kind.__name__}, got {args!r}")
+        if command == "tdMode":
+            self._trade_mode = _checked_mode(str(args[0]))
+        else:
+            self._simulated = bool(args[0])
+            self._symbols.forget()
+        return True
+
+
+def _checked_mode(mode: str) -> str:
+    if mode not in _TRADE_MODES:
+        raise UnknownName(f"unknown trade_mode {mode!r}{nearest(mode, _TRADE_MODES)}")
+    return mode
 
 
 def _single_refused(body: dict[str, Any]) -> bool:

@@ -209,9 +209,11 @@ def levels(row: dict[str, Any], name: str) -> list[MarketOrder]:
     raw = rows(_need(row, name), f"the field {name!r}")
     try:
         if set(map(type, chain.from_iterable(raw))) <= _NUMERIC and set(map(type, raw)) <= {list}:
-            side = [MarketOrder(Price=float(level[0]), Amount=float(level[1])) for level in raw]
-            if isfinite(sum(level["Price"] + level["Amount"] for level in side)):
-                return side
+            prices = [float(level[0]) for level in raw]
+            amounts = [float(level[1]) for level in raw]
+            # A sum is finite only if every part is, so that one look does for all.
+            if isfinite(sum(prices) + sum(amounts)):
+                return [MarketOrder(Price=price, Amount=amount) for price, amount in zip(prices, amounts, strict=True)]
     except (TypeError, ValueError, IndexError, OverflowError):
         pass  # the slow way below finds the level and names it
     return [_level(level, f"level {index} of {name!r}") for index, level in enumerate(raw)]

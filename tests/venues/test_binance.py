@@ -280,6 +280,8 @@ def test_cancel() -> None:
     venue.cancel("BTCUSDT,77")
     assert (http.last(path).query["symbol"], http.last(path).query["orderId"]) == ("BTCUSDT", "77")
     assert not http.last(path).idempotent
+    venue, http, _ = make_binance({path: {"orderListId": 4, "orders": [{"orderId": 77}, {"orderId": 78}]}})
+    venue.cancel("BTCUSDT,77")
     venue, http, _ = make_binance({path: reply_of({"code": -2011, "msg": "Unknown order sent."}, 400)})
     with pytest.raises(errors.OrderNotFound):
         venue.cancel("BTCUSDT,77")
@@ -483,6 +485,21 @@ def test_a_negative_code_in_a_good_reply_is_a_refusal() -> None:
     venue, _, _ = make_binance({"GET /api/v3/ticker/24hr": {"code": -1121, "msg": "Invalid symbol."}})
     with pytest.raises(errors.UnknownSymbol):
         venue.ticker("BTC_USDT")
+
+
+def test_commands_of_its_own() -> None:
+    venue, http, _ = make_binance({PLACE: {"orderId": 1}})
+    venue.place(intent())
+    assert "selfTradePreventionMode" not in http.last(PLACE).form
+    assert venue.io("selfTradePreventionMode", "EXPIRE_BOTH") is True
+    venue.place(intent())
+    assert http.last(PLACE).form["selfTradePreventionMode"] == "EXPIRE_BOTH"
+    with pytest.raises(errors.UnknownName, match="'EXPIRE_MAKER'"):
+        venue.io("selfTradePreventionMode", "EXPIRE_MAKERS")
+    with pytest.raises(errors.UnknownName, match="'simulate'"):
+        venue.io("simulate", True)
+    with pytest.raises(errors.InputError):
+        venue.io("selfTradePreventionMode")
 
 
 def test_no_error_holds_a_secret() -> None:

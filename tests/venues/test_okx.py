@@ -417,9 +417,22 @@ def test_demo_trading() -> None:
     venue.trades("BTC_USDT")
     venue.order("BTC-USDT,900001")
     assert all(seen.headers["x-simulated-trading"] == "1" for seen in http.seen)
-    venue.set_simulated(False)
+    assert venue.io("simulate", False) is True
     venue.trades("BTC_USDT")
     assert "x-simulated-trading" not in http.seen[-1].headers
+
+
+def test_commands_of_its_own() -> None:
+    venue, http, _ = make_okx({PLACE: PLACED})
+    venue.io("tdMode", "cross")
+    venue.place(intent())
+    assert http.last(PLACE).json["tdMode"] == "cross"
+    with pytest.raises(errors.UnknownName, match="'simulate'"):
+        venue.io("simulat", True)
+    with pytest.raises(errors.UnknownName, match="'cross'"):
+        venue.io("tdMode", "cros")
+    with pytest.raises(errors.InputError, match="one bool"):
+        venue.io("simulate", "yes")
 
 
 def test_an_order_may_have_a_lifetime_on_its_way() -> None:
