@@ -142,7 +142,7 @@ def test_select_times_out_by_the_clock_and_obeys_the_stop() -> None:
 def test_select_misses_nothing() -> None:
     for number in range(1500):
         stream, other = FakeStream(), FakeStream()
-        ready, _ = race(lambda s=stream, o=other: select([o, s], FAIL * 1000), lambda s=stream: s.feed(number))
+        ready, _ = race(lambda s=stream, o=other: select([o, s], FAIL * 1000), lambda s=stream, n=number: s.feed(n))
         assert ready == [stream]
 
 

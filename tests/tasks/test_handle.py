@@ -291,7 +291,7 @@ def test_wait_against_finish_against_cancel(pool: CallPool) -> None:
     for number in range(2000):
         ran: list[int] = []
         handle: Handle[int] = Handle(lambda ran=ran, n=number: ran.append(1) or n, clock=pool._clock)
-        results = race(handle.run, handle.cancel, lambda h=handle: h.wait(0 if number % 2 else 5000))
+        results = race(handle.run, handle.cancel, lambda h=handle, ms=number % 2: h.wait(ms * 5000))
         cancelled, waited = results[1], results[2]
         outcomes.add(cancelled)
         assert handle.done

@@ -25,7 +25,7 @@ def test_at_most_2000_unfinished() -> None:
     pool = CallPool("p", max_workers=2)
     call = Held()
     handles = [pool.start(call) for _ in range(2000)]
-    with pytest.raises(TooManyHandles, match="^too many routine wait, max is 2000$"):
+    with pytest.raises(TooManyHandles, match=r"^too many routine wait, max is 2000$"):
         pool.start(call)
     assert handles[-1].cancel()
     handles.append(pool.start(call))
