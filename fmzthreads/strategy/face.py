@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..exchange.credentials import Credentials
 from ..exchange.exchange import Exchange as _Exchange
 from ..exchange.host import Host
-from ..exchange.venue import Venue
 from ..http.query import HttpAnswer, QueryOptions
 from ..tasks.events import Event
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
-from .runtime import Runtime, bound, current
+from .runtime import Runtime, current
 
 __all__ = ["EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
-
-
-def _venue(name: str, *, credentials: Credentials, **options: Any) -> Venue:
-    runtime = current()
-    for secret in (credentials.access_key, credentials.secret_key, credentials.passphrase):
-        runtime.register_secret(secret)
-    return _Exchange.venue_factory(name, credentials=credentials, **options)
 
 
 class Exchange(_Exchange):
@@ -33,14 +24,12 @@ class Exchange(_Exchange):
     """
 
     host_factory: ClassVar[Callable[[], Host]] = staticmethod(current)
-    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(_venue)
 
     def __init__(self, name: str, currency: str, *, host: Host | None = None, **options: Any) -> None:
         if host is None:
             host = current()
         self._runtime = host if isinstance(host, Runtime) else current()
-        with bound(self._runtime):  # so that the venue's keys are made known to this very runtime
-            super().__init__(name, currency, host=host, **options)
+        super().__init__(name, currency, host=host, **options)
         self._index = self._runtime.add_exchange(self)
 
     def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:

@@ -502,11 +502,11 @@ LogStatus("first"); LogStatus("second"); LogStatus("third")
     assert _run(code, tmp_path).stdout == "  | first\n  | third\n"
 
 
-def test_importing_the_globals_loads_no_mail_and_no_http(tmp_path: Path) -> None:
+def test_importing_the_globals_loads_no_mail_and_no_extra(tmp_path: Path) -> None:
     code = """
 import sys
 import fmzthreads.strategy.globals
-print([name for name in ("smtplib", "requests", "rich", "fmzthreads.http", "fmzthreads.exchange") if name in sys.modules])
+print([name for name in ("smtplib", "rich") if name in sys.modules])
 """
     assert _run(code, tmp_path).stdout == "[]\n"
 

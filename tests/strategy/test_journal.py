@@ -160,9 +160,9 @@ def test_secrets_are_cut_out_of_everything(clock: ManualClock) -> None:
     runtime = Runtime(clock, console=False, store=Store(), name="t")
     collector = Collector()
     runtime.journal.add_sink(collector)
-    secret = 'k3y/+="\\ü'
+    secret = 'k3y /+="\\ü'
     assert runtime.register_secret(secret)
-    forms = [secret, "k3y%2F%2B%3D%22%5C%C3%BC", "k3y/%2B%3D%22%5C%C3%BC"]
+    forms = [secret, "k3y%20%2F%2B%3D%22%5C%C3%BC", "k3y+%2F%2B%3D%22%5C%C3%BC", "k3y%20/%2B%3D%22%5C%C3%BC"]
     for form in forms:
         runtime.journal.log("key", form)
         runtime.journal.log({"type": "table", "cols": ["a"], "rows": [[form]]})

@@ -83,6 +83,10 @@ def test_blocks() -> None:
     assert blocks(text) == ["head\n", TABLE, " mid ", "[image]", " ", "`[1, 2`", " tail"]
 
 
+def test_json_with_more_behind_it_is_no_widget() -> None:
+    assert blocks('`{"type": "table"} x` y') == ['`{"type": "table"} x`', " y"]
+
+
 def test_readable_table_with_merged_cells_buttons_and_colours() -> None:
     table = {
         "type": "table",

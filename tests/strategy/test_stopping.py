@@ -113,8 +113,8 @@ with install_signal_handlers(hangs):
 
 def test_ctrl_c_without_handlers_is_a_keyboard_interrupt(tmp_path: Path) -> None:
     code = """
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     Sleep(3_600_000)
 except KeyboardInterrupt:
     print("interrupted")
