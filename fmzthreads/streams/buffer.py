@@ -368,6 +368,8 @@ class MessageBuffer:
         self._in_burst = True
         if len(batch) > self._qsize or size > self._qbytes:
             kept = self._newest_that_fit(batch)
+            if len(kept) < len(batch):
+                self._drop(self._count())  # all of these are older than the part of the batch that goes
             self._dropped += len(batch) - len(kept)
             batch = kept
             size = sum(map(getsizeof, batch)) + _SLOT * len(batch)
