@@ -301,9 +301,7 @@ class Handle(Generic[T]):
             else:
                 with gated(gate):
                     value = fn(*args)
-        except (
-            BaseException
-        ) as caught:  # whoever waits must learn of anything, SystemExit too: nothing else would end their wait
+        except BaseException as caught:  # SystemExit too: nothing else would end the wait of whoever waits
             # Without this frame in its traceback, the error does not keep the handle (and so itself) alive.
             error = caught.with_traceback(caught.__traceback__.tb_next if caught.__traceback__ else None)
         del fn, args
