@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -59,8 +60,10 @@ def refused(reply: requests.Response, code: int, text: str = "", status: int = 4
             "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
         ),
         (
-            "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
-            "&recvWindow=5000&timestamp=1499827319559",
+            (
+                "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1"
+                "&price=0.1&recvWindow=5000&timestamp=1499827319559"
+            ),
             "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
         ),
     ],
@@ -229,7 +232,7 @@ def test_trades_and_their_numbers(call: BinanceCaller) -> None:
 def test_klines(call: BinanceCaller) -> None:
     rows = call.public("klines", symbol="BTCUSDT", interval="1h", limit=30).json()
     assert len(rows) == 30
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in itertools.pairwise(rows):
         assert row[6] == following[0] - 1 == row[0] + 3_600_000 - 1
         assert (
             Decimal(row[3])
@@ -428,7 +431,8 @@ def test_what_a_bad_order_gets(call: BinanceCaller, change: dict[str, Any], code
     before = call.server.state()
     params = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
     refused(call.signed("POST", "order", **params), code, text)
-    refused(call.signed("POST", "order/test", **params), code, text) if code != -2010 or "balance" not in text else None
+    if "balance" not in text:  # a test order looks at everything but the money
+        refused(call.signed("POST", "order/test", **params), code, text)
     after = call.server.state()
     assert (after["balances"], after["open_orders"]) == (before["balances"], before["open_orders"])
 

@@ -78,7 +78,7 @@ class ServingThread:
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._socket.listen(_BACKLOG)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.closing: asyncio.Event | None = None
         self._server: asyncio.Server | None = None
         self._ready = threading.Event()
@@ -93,6 +93,7 @@ class ServingThread:
         Raises:
             FmzError: It could not start; the cause is chained.
         """
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         self._ready.wait()
         if self._error is not None:
@@ -101,10 +102,8 @@ class ServingThread:
 
     def stop(self) -> None:
         """Closes the port, drops every connection and ends the thread; again has no effect."""
-        if not self._thread.is_alive():
+        if self._loop is None or not self._thread.is_alive():
             self._socket.close()
-            if not self._loop.is_closed():
-                self._loop.close()
             return
         with contextlib.suppress(RuntimeError):  # the loop has ended between the look and the call
             self._loop.call_soon_threadsafe(self._close)
@@ -115,17 +114,23 @@ class ServingThread:
             self.closing.set()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        loop = self._running_loop()
+        asyncio.set_event_loop(loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            loop.run_until_complete(self._serve())
         except Exception as error:  # the thread would die unseen: start() raises it, or the log has it
             self._error = error
             _log.exception("the server ended")
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_asyncgens())
             asyncio.set_event_loop(None)
-            self._loop.close()
+            loop.close()
             self._ready.set()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise FmzError("the server has not been started")
+        return self._loop
 
     async def _serve(self) -> None:
         self.closing = asyncio.Event()
@@ -150,7 +155,7 @@ class ServingThread:
     # --- the port ---
 
     async def _listen(self) -> None:
-        self._server = await self._loop.create_server(
+        self._server = await self._running_loop().create_server(
             self._protocol, sock=self._socket, backlog=_BACKLOG, ssl=self._tls
         )
 
@@ -175,8 +180,9 @@ class ServingThread:
 
         Raises:
             ConnectFailed: The port was taken by another process meanwhile.
+            FmzError: The server has not been started.
         """
-        asyncio.run_coroutine_threadsafe(self.set_refusing(refuse), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self.set_refusing(refuse), self._running_loop()).result()
 
     async def set_refusing(self, refuse: bool) -> None:
         """As ``refuse_connections``, from within the loop."""
@@ -200,7 +206,7 @@ class ServingThread:
             if self.closing is not None and not self.closing.is_set():
                 await self.set_refusing(False)
 
-        task = self._loop.create_task(pause())
+        task = self._running_loop().create_task(pause())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
