@@ -109,6 +109,14 @@ def test_numbers_of_numpy():
         decimal_of("n", numpy.bool_(True))
 
 
+def test_more_digits_than_a_decimal_usually_keeps_are_cut_too():
+    nines = Decimal("0.1" + "9" * 40)
+    assert cut(nines, Decimal("0.1")) == Decimal("0.1")
+    assert cut(Decimal("123456789012345678901234567890.19"), Decimal("0.1")) == Decimal(
+        "123456789012345678901234567890.1"
+    )
+
+
 def test_digits_are_dropped():
     assert to_precision(Decimal("1.999"), 2) == Decimal("1.99")
     assert to_precision(Decimal("1.999"), 0) == 1

@@ -11,6 +11,7 @@ import pytest
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
 from fmzthreads.tasks.gate import Gate
+from fmzthreads.tasks.pool import CallPool
 from tests.helpers.exchange_room import make, run_threads
 
 PAIRS = ("BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT")
@@ -246,15 +247,20 @@ def test_a_stop_ends_a_call_that_is_held(parts):
     host.clock.stop.clear()
 
 
-def test_one_pool_is_made_however_many_begin_at_once():
-    for _ in range(20):
-        exchange, _, _ = make(clock=WallClock(), max_workers=2)
-        pools = []
+def test_one_pool_is_made_however_many_begin_at_once(monkeypatch):
+    made = []
+    together = threading.Barrier(2)
 
-        def work(index, exchange=exchange, pools=pools):
-            exchange.Go("GetTicker").wait()
-            pools.append(exchange._pool)
+    def slow_pool(*args, **options):
+        made.append(args)
+        try:
+            together.wait(0.2)  # a second thread that is making one too would arrive
+        except threading.BrokenBarrierError:
+            pass
+        return CallPool(*args, **options)
 
-        run_threads(6, work)
-        assert len(set(map(id, pools))) == 1
-        exchange.close()
+    monkeypatch.setattr("fmzthreads.exchange.exchange.CallPool", slow_pool)
+    exchange, _, _ = make(clock=WallClock(), max_workers=2)
+    run_threads(6, lambda _: exchange.Go("GetTicker").wait())
+    assert len(made) == 1
+    exchange.close()

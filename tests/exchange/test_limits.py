@@ -295,6 +295,29 @@ def test_those_who_wait_are_served_in_order_and_each_sleeps_once():
     assert [index for index, _ in sorted(served)] == list(range(7))
 
 
+def test_places_in_windows_to_come_stay_taken_when_those_windows_come():
+    clock = ManualClock(NOON)
+    one, _ = limits(clock)
+    one.set("quota", "GetTicker", 1, "1s", "delay")
+    threads = [threading.Thread(target=one.acquire, args=("GetTicker",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert clock.wait_for_sleepers(3)
+    clock.advance(1)
+    late = threading.Thread(target=one.acquire, args=("GetTicker",))
+    late.start()
+    assert clock.wait_for_sleepers(3)
+    clock.advance(2.999)  # the third of those who waited went at 3 s; the late one is due at 4 s, not before
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert clock.wait_for_sleepers(1)
+    assert late.is_alive()
+    clock.advance(0.001)
+    late.join(30)
+    assert not late.is_alive()
+
+
 def test_a_stop_interrupts_the_wait_and_gives_the_place_back():
     clock = ManualClock(NOON)
     one, _ = limits(clock)
