@@ -122,13 +122,13 @@ async def _released(hang: Signal, wire: ServingThread) -> bool:
     loop = asyncio.get_running_loop()
     released = asyncio.Event()
 
-    def wake() -> None:
+    def _wake() -> None:
         try:
             loop.call_soon_threadsafe(released.set)
         except RuntimeError:
             pass  # the loop is closed: nobody waits any more
 
-    token = hang.add(wake)
+    token = hang.add(_wake)
     waits = [asyncio.ensure_future(released.wait()), asyncio.ensure_future(wire.closing.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -162,10 +162,10 @@ def _ended_by_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; the handlers before are put back."""
     ended = threading.Event()
 
-    def end(_number: int, _frame: FrameType | None) -> None:
+    def _end(_number: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield ended
     finally:

@@ -40,42 +40,42 @@ def control_routes(faults: Faults, state: Callable[[], dict[str, Any]]) -> list[
     routing = require("starlette.routing", "server")
     responses = require("starlette.responses", "server")
 
-    def answer(data: Any, status: int = 200) -> Any:
+    def _answer(data: Any, status: int = 200) -> Any:
         return responses.JSONResponse(data, status)
 
-    def settings() -> Any:
-        return answer({"faults": faults.settings(), "injected": faults.counts()})
+    def _settings() -> Any:
+        return _answer({"faults": faults.settings(), "injected": faults.counts()})
 
-    async def change_faults(request: Any) -> Any:
+    async def _change_faults(request: Any) -> Any:
         if request.method == "DELETE":
             faults.clear()
         elif request.method == "POST":
             try:
                 faults.apply_json(await request.body())
             except InputError as error:
-                return answer({"error": str(error)}, 400)
-        return settings()
+                return _answer({"error": str(error)}, 400)
+        return _settings()
 
-    async def release(request: Any) -> Any:
-        return answer({"released": faults.release()})
+    async def _release(request: Any) -> Any:
+        return _answer({"released": faults.release()})
 
-    async def refuse(request: Any) -> Any:
+    async def _refuse(request: Any) -> Any:
         try:
             seconds = _seconds(await request.body())
         except InputError as error:
-            return answer({"error": str(error)}, 400)
+            return _answer({"error": str(error)}, 400)
         wire: ServingThread = request.scope["state"]["wire"]
         wire.refuse_for(seconds)
-        return answer({"seconds": seconds})
+        return _answer({"seconds": seconds})
 
-    async def show_state(request: Any) -> Any:
-        return answer(state())
+    async def _show_state(request: Any) -> Any:
+        return _answer(state())
 
     return [
-        routing.Route("/_simulator/faults", change_faults, methods=["GET", "POST", "DELETE"]),
-        routing.Route("/_simulator/release", release, methods=["POST"]),
-        routing.Route("/_simulator/refuse", refuse, methods=["POST"]),
-        routing.Route("/_simulator/state", show_state, methods=["GET"]),
+        routing.Route("/_simulator/faults", _change_faults, methods=["GET", "POST", "DELETE"]),
+        routing.Route("/_simulator/release", _release, methods=["POST"]),
+        routing.Route("/_simulator/refuse", _refuse, methods=["POST"]),
+        routing.Route("/_simulator/state", _show_state, methods=["GET"]),
     ]
 
 

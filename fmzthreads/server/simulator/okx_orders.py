@@ -280,7 +280,7 @@ class Orders:
         types = set((query.optional("ordType") or "").split(",")) - {""}
         begin, end = query.integer("begin"), query.integer("end")
 
-        def wanted(order: OrderView) -> bool:
+        def _wanted(order: OrderView) -> bool:
             return (
                 kind in {None, "SPOT"}
                 and (instrument is None or order.instrument == instrument)
@@ -290,7 +290,7 @@ class Orders:
                 and (end is None or order.created_ms <= end)
             )
 
-        return wanted
+        return _wanted
 
     def _page(
         self, query: Query, orders: Iterable[OrderView], wanted: Callable[[OrderView], bool]

@@ -122,7 +122,7 @@ class SimulatorProcess:
             if not line:
                 self._fail(process)
             self._read(json.loads(line))
-        except BaseException:
+        except BaseException:  # whatever ends the start, Ctrl-C too, must not leave the process behind
             self.stop()
             raise
         finally:

@@ -53,6 +53,7 @@ class _Credentials:
 
     @classmethod
     def fresh(cls, venue: str) -> _Credentials:
+        """A new key of the form that the venue gives out."""
         if venue == "okx":
             passphrase = "".join(secrets.choice(_LETTERS) for _ in range(16))
             return cls(key=str(uuid.uuid4()), secret=secrets.token_hex(16).upper(), passphrase=passphrase)
@@ -208,7 +209,7 @@ class SimulatorServer:
             self.driver.start()
         try:
             self._wire.start()
-        except BaseException:
+        except BaseException:  # whatever ends the start, Ctrl-C too, must not leave the market's thread behind
             self.driver.stop()
             raise
         return self

@@ -200,13 +200,13 @@ class ServingThread:
         """From within the loop: closes the port now and opens it again later."""
         tasks = self._state.tasks
 
-        async def pause() -> None:
+        async def _closed_for_a_while() -> None:
             await self.set_refusing(True)
             await self.pause(seconds)
             if self.closing is not None and not self.closing.is_set():
                 await self.set_refusing(False)
 
-        task = self._running_loop().create_task(pause())
+        task = self._running_loop().create_task(_closed_for_a_while())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
