@@ -334,7 +334,9 @@ class OKX(OKXRest):
         return in_order(found)
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
-        """Ended orders of one symbol, oldest first. OKX forgets orders that were cancelled without a fill after two hours.
+        """Orders of one symbol, open and ended ones, oldest first.
+
+        OKX forgets orders that were cancelled without a fill after two hours.
 
         Args:
             symbol: FMZ's symbol.
@@ -354,14 +356,17 @@ class OKX(OKXRest):
         params: dict[str, object] = {"instType": "SPOT", "instId": listing.venue_symbol}
         old = since_ms and since_ms < self._time.now_ms() - _WEEK_MS
         endpoint, per_window = ("trade/orders-history-archive", 20) if old else ("trade/orders-history", 40)
-        if not since_ms:
-            wanted = limit or _PAGE
-            pages = self._order_pages(endpoint, params, limit=per_window, most=wanted)
-            return _named(in_order(pages)[-wanted:], listing)
-        # OKX gives the newest first, FMZ counts from since_ms on: everything back to there has to be fetched.
-        params["begin"] = since_ms
-        found = in_order(self._order_pages(endpoint, params, limit=per_window), since_ms)
-        return _named(found[: limit or None], listing)
+        wanted = limit or _PAGE
+        # Open ones first: an order that ends between the two questions is in both answers rather than in none, and the later one counts.
+        found = {order["Id"]: order for order in self._order_pages("trade/orders-pending", params, limit=60)}
+        if since_ms:
+            # OKX gives the newest first, FMZ counts from since_ms on: everything back to there has to be fetched.
+            ended = self._order_pages(endpoint, {**params, "begin": since_ms}, limit=per_window)
+        else:
+            ended = self._order_pages(endpoint, params, limit=per_window, most=wanted)
+        found.update((order["Id"], order) for order in ended)
+        oldest_first = in_order(found.values(), since_ms)
+        return _named(oldest_first[: limit or None] if since_ms else oldest_first[-wanted:], listing)
 
     def _order_pages(
         self, endpoint: str, params: Mapping[str, object], *, limit: int, most: int | None = None

@@ -302,21 +302,30 @@ def test_open_orders_of_all_pages() -> None:
 
 
 def test_history() -> None:
-    path = "GET /api/v5/trade/orders-history"
+    path, pending = "GET /api/v5/trade/orders-history", "GET /api/v5/trade/orders-pending"
     now_ms = int(NOW_S * 1000)
-    everything = [{**ORDER, "ordId": str(1000 + n), "cTime": str(now_ms - 300 + n)} for n in range(300)]
-    venue, http, _ = make_okx({path: pages_of(everything)})
+    everything = [
+        {**ORDER, "ordId": str(1000 + n), "cTime": str(now_ms - 300 + n), "state": "filled" if n % 2 else "live"}
+        for n in range(300)
+    ]
+    ended = [o for o in everything if o["state"] == "filled"]
+    # The first order that is still open when the open ones are asked for has ended when the ended ones are.
+    still_open = [{**everything[1], "state": "live"}, *(o for o in everything if o["state"] == "live")]
+    venue, http, _ = make_okx({path: pages_of(ended), pending: pages_of(still_open)})
     assert [o.Time for o in venue.history_orders("BTC_USDT")] == list(range(now_ms - 100, now_ms))
-    assert http.paths().count(path) == 1
+    assert (http.paths().count(path), http.paths().count(pending)) == (1, 2)
     found = venue.history_orders("BTC_USDT", since_ms=now_ms - 250, limit=50)
     assert [o.Time for o in found] == list(range(now_ms - 250, now_ms - 200))
     assert {o.Symbol for o in found} == {"BTC_USDT"}
     assert len(venue.history_orders("BTC_USDT", limit=150)) == 150
+    whole = venue.history_orders("BTC_USDT", since_ms=now_ms - 300)
+    assert [o.Time for o in whole] == list(range(now_ms - 300, now_ms))
+    assert whole[1].Status == constants.ORDER_STATE_CLOSED
 
 
 def test_history_of_more_than_a_week_comes_from_the_archive() -> None:
     path = "GET /api/v5/trade/orders-history-archive"
-    venue, http, _ = make_okx({path: ok()})
+    venue, http, _ = make_okx({path: ok(), "GET /api/v5/trade/orders-pending": ok()})
     assert venue.history_orders("BTC_USDT", since_ms=int((NOW_S - 8 * 86400) * 1000)) == []
     assert http.paths().count(path) == 1
 
