@@ -120,6 +120,10 @@ def _add(bar: Record, trade: Trade, *, closes: bool) -> None:
         bar.Close = trade.Price
 
 
+def _time_of(bar: Record) -> int:
+    return bar.Time
+
+
 class _History:
     """What is known of one symbol and period; used under the lock of its book."""
 
@@ -139,11 +143,13 @@ class _History:
             known = []  # a hole in between: the old bars are worth nothing to an indicator
         elif known and fetched[-1].Time < known[0].Time:
             return known  # a late reply about what has been forgotten since
-        merged = {bar.Time: bar for bar in known}
+        # Only what the reply touches is looked at: mostly the last few of thousands.
+        untouched = bisect_left(known, fetched[0].Time, key=_time_of)
+        merged = {bar.Time: bar for bar in known[untouched:]}
         for bar in fetched:
             if newer or bar.Time not in merged:
                 merged[bar.Time] = bar
-        return [merged[time] for time in sorted(merged)]
+        return known[:untouched] + [merged[time] for time in sorted(merged)]
 
     def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
         """The trades that were not given before, oldest first."""
