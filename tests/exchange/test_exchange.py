@@ -552,6 +552,20 @@ class TestSettings:
         assert set(host.secrets) == {"ak", "the secret", "the phrase"}
         assert "secret" not in repr(exchange)
 
+    @pytest.mark.parametrize(("given", "used"), [("", "http://127.0.0.1:7"), ("http://own", "http://own")])
+    def test_the_base_comes_from_the_environment_when_none_is_given(self, monkeypatch, given, used):
+        bases = []
+
+        class Own(Exchange):
+            @staticmethod
+            def venue_factory(name, **options):
+                bases.append(options["base"])
+                return FakeVenue(name)
+
+        monkeypatch.setenv("FMZ_FAKE_BASE", "http://127.0.0.1:7")
+        Own("Fake", "BTC_USDT", base=given)
+        assert bases == [used]
+
     def test_a_host_of_its_own_when_none_is_given(self):
         exchange = Exchange("Fake", "BTC_USDT", venue=FakeVenue())
         assert isinstance(exchange._core.host, QuietHost)
