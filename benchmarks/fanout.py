@@ -359,7 +359,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument("--only", metavar="NAME", action="append", help="only these peers")
     options = parser.parse_args()
-    rounds, bursts = (4, 5) if options.quick else (15, 10)
+    rounds, bursts = (4, 5) if options.quick else (10, 8)
     peers = [peer for peer in available() if not options.only or peer.name in options.only]
     print(
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, requests {requests.__version__}"

@@ -67,10 +67,10 @@ class HttpOptions:
     max_reply_bytes: int = attrs.field(default=32 * 1024 * 1024, validator=_positive)
     max_idle_s: float = attrs.field(default=30.0, validator=_positive)
     stop_grace_ms: float = attrs.field(default=800.0, validator=_positive)
-    verify: bool | str = True
+    verify: bool | str = attrs.field(default=True, validator=attrs.validators.instance_of((bool, str)))
     trust_env: bool = True
     user_agent: str = f"fmzthreads/{__version__}"
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy))
 
 
 class HttpClient:

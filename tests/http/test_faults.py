@@ -77,6 +77,8 @@ def gone(peer: Peer) -> None:
 HEAD = b"HTTP/1.1 200 OK\r\n"
 BOMB = gzip.compress(b"0" * 50_000_000)
 SMALL = gzip.compress(b"hello")
+_bare = zlib.compressobj(wbits=-15)
+BARE = _bare.compress(b"hello") + _bare.flush()  # zlib.compress takes no wbits before Python 3.11
 
 
 def sized(body: bytes, extra: bytes = b"") -> bytes:
@@ -378,7 +380,7 @@ def test_a_silence_longer_than_the_read_time_out() -> None:
         ("gzip", gzip.compress(b"hello")),
         ("x-gzip", gzip.compress(b"hel") + gzip.compress(b"lo")),
         ("deflate", zlib.compress(b"hello")),
-        ("deflate", zlib.compress(b"hello", wbits=-15)),
+        ("deflate", BARE),
         ("identity", b"hello"),
         ("gzip, deflate", zlib.compress(gzip.compress(b"hello"))),
     ],
@@ -516,3 +518,21 @@ def test_network_errors_are_one_family() -> None:
     assert issubclass(ConnectFailed, NetworkError)
     assert issubclass(TimedOut, NetworkError)
     assert issubclass(ConnectionLost, NetworkError)
+
+
+def test_a_deadline_that_passes_before_the_write_sends_nothing() -> None:
+    from fmzthreads.clock import ManualClock
+
+    clock = ManualClock()
+
+    def build() -> HttpRequest:
+        clock.advance(2)  # signing took far too long
+        return HttpRequest("POST", server.base, {}, b"x")
+
+    with FaultServer(answering(b"1")) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=1_000))
+        client.warm()
+        error = failure(lambda: client.call(build, lambda r: r, idempotent=False))
+        assert type(error) is ConnectFailed
+        client.close()
+        assert server.seen == []
