@@ -15,6 +15,7 @@ import requests
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.server.simulator.binance_params import check_signature, signed_payload
+from fmzthreads.server.simulator.orders import NewOrder
 from fmzthreads.server.simulator.rest import Request
 from fmzthreads.server.simulator.server import SimulatorServer
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
@@ -558,6 +559,30 @@ def test_order_counts_and_successful_orders_weigh_nothing(session: requests.Sess
         assert [(row["intervalNum"], row["limit"], row["count"]) for row in counts] == [(10, 2, 2), (1, 4000, 2)]
         clock.advance(10)
         assert call.order(side="BUY", quantity="0.01", price=f"{bid - 500:f}").headers["X-MBX-ORDER-COUNT-10S"] == "1"
+
+
+def test_the_first_fill_gives_back_to_the_count(call: BinanceCaller) -> None:
+    """An order that takes gives back one; one that is taken from gives back five, never below 0."""
+    if not call.server.exchange.depth("BTC_USDT", 1).asks:
+        call.server.driver.step()
+
+    def count() -> int:
+        return call.signed("GET", "rateLimit/order").json()[1]["count"]
+
+    before = count()
+    made = call.order(type="MARKET", side="BUY", quantity="0.01")
+    assert made.headers["X-MBX-ORDER-COUNT-1D"] == str(before)
+    bid, ask = top(call)
+    price = f"{(bid + ask) / 2:.2f}"
+    for number in range(6):
+        call.order(side="SELL", quantity="0.01", price=price, newClientOrderId=f"ask{number}")
+    assert count() == before + 6
+    taker = call.server.exchange.create_account("somebody", balances={"USDT": Decimal(10_000)})
+    wanted = NewOrder(instrument="BTC_USDT", side="buy", price=Decimal(price), quantity=Decimal("0.01"))
+    call.server.exchange.place(taker, wanted)
+    assert count() == before + 1
+    call.signed("DELETE", "openOrders", symbol="BTCUSDT")
+    assert count() == before + 1
 
 
 def test_weights_run_out_and_who_goes_on_is_banned(session: requests.Session) -> None:

@@ -10,13 +10,13 @@ import attrs
 
 from .accounts import Account
 from .binance_account import Accounts
+from .binance_limits import Limits, banned
 from .binance_market import Market
 from .binance_orders import Orders
 from .binance_params import ApiError, Call, Params, check_signature, malformed
 from .binance_symbols import Symbols
 from .core import SimulatedExchange
 from .faults import Faults
-from .limits import AlignedWindows
 from .rest import Reply, Request, json_reply
 
 __all__ = ["BinanceDialect"]
@@ -24,11 +24,7 @@ __all__ = ["BinanceDialect"]
 _PREFIX = "/api/v3/"
 _KEY = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
 _WINDOW = re.compile(r"\d{1,5}(\.\d{1,3})?", re.ASCII)
-_MINUTE, _TEN_SECONDS, _DAY = 60, 10, 86_400
 _ORDER_PATHS = ("order", "order/cancelReplace")
-# A client that goes on after so many 429 within a minute is shut out; the venue does not publish its own figure.
-_REFUSALS_BEFORE_BAN = 20
-_FIRST_BAN_S = 120
 _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 
 
@@ -57,14 +53,9 @@ class BinanceDialect:
 
     def __init__(self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0) -> None:
         self._exchange = exchange
-        self._faults = faults
-        self._weights = AlignedWindows(_scaled(6000, rate_scale), _MINUTE)
-        self._refusals = AlignedWindows(None if not rate_scale else _REFUSALS_BEFORE_BAN, _MINUTE)
-        self._orders_10s = AlignedWindows(_scaled(100, rate_scale), _TEN_SECONDS)
-        self._orders_day = AlignedWindows(_scaled(200_000, rate_scale), _DAY)
-        self._banned: dict[str, tuple[int, int]] = {}  # client -> until (ms), length (s)
+        self._limits = Limits(exchange, faults, rate_scale)
         symbols = Symbols(exchange)
-        self._market = Market(exchange, symbols, self._rate_limits())
+        self._market = Market(exchange, symbols, self._limits.describe())
         self._orders = Orders(exchange, symbols, self._market.average)
         self._accounts = Accounts(exchange, symbols)
         self._routes = {**self._public(), **self._signed(), **self._elsewhere()}
@@ -132,18 +123,18 @@ class BinanceDialect:
 
     def handle(self, request: Request) -> Reply:
         """Answers a request."""
-        now_ms = self._exchange.server_time_ms() + self._faults.clock_offset_ms()
+        now_ms = self._limits.now_ms()
         try:
-            self._check_ban(request.client, now_ms)
+            self._limits.check_ban(request.client, now_ms)
             endpoint = self._routes.get((request.method, request.path))
             if endpoint is None:
                 return self._no_route(request, now_ms)
             return self._serve(request, endpoint, now_ms)
         except ApiError as error:
-            return json_reply(error.status, error.body(), error.headers + self._used(request.client, now_ms))
+            return json_reply(error.status, error.body(), error.headers + self._limits.used(request.client, now_ms))
 
     def _serve(self, request: Request, endpoint: _Endpoint, now_ms: int) -> Reply:
-        self._check_weight(request.client, now_ms, endpoint.weight)
+        self._limits.check_request(request.client, now_ms, endpoint.weight)
         call: Call | None = None
         headers: tuple[tuple[str, str], ...] = ()
         try:
@@ -152,20 +143,20 @@ class BinanceDialect:
             if endpoint.signed:
                 call.account = self._authenticate(request, params, now_ms)
             if endpoint.counts_order:
-                self._check_order_count(call.owner, now_ms)
+                self._limits.check_order(call.owner.name, now_ms)
             answer = endpoint.handler(call)
         except ApiError as error:
             if call is not None and call.accepted:
-                error.headers += self._count_order(call.owner, now_ms)
+                error.headers += self._limits.order_headers(call.owner.name, now_ms)
             raise
         finally:
-            self._weights.add(request.client, now_ms, call.weight if call is not None else endpoint.weight)
+            self._limits.add_weight(request.client, now_ms, call.weight if call is not None else endpoint.weight)
         if call.accepted:
-            headers = self._count_order(call.owner, now_ms)
-        return json_reply(200, answer, headers + self._used(request.client, now_ms))
+            headers = self._limits.order_headers(call.owner.name, now_ms)
+        return json_reply(200, answer, headers + self._limits.used(request.client, now_ms))
 
     def _no_route(self, request: Request, now_ms: int) -> Reply:
-        headers = self._used(request.client, now_ms)
+        headers = self._limits.used(request.client, now_ms)
         if request.path in self._paths:
             return Reply(405, b"Method Not Allowed", headers, "text/plain")
         page = b"<html><body><h2>404 Not found</h2></body></html>"
@@ -197,72 +188,11 @@ class BinanceDialect:
         check_signature(request, account.secret)
         return account
 
-    # --- limits ---
-
-    def _check_ban(self, client: str, now_ms: int) -> None:
-        until_ms, _ = self._banned.get(client, (0, 0))
-        if now_ms < until_ms:
-            raise _banned(until_ms, now_ms)
-
-    def _check_weight(self, client: str, now_ms: int, weight: int) -> None:
-        """Refuses a request that goes over the limit; who goes on all the same is shut out, each time for twice as long.
-
-        Raises:
-            ApiError: -1003 with HTTP 429, or 418.
-        """
-        if not self._weights.would_exceed(client, now_ms, weight):
-            return
-        if self._refusals.limit is not None and self._refusals.add(client, now_ms) > self._refusals.limit:
-            length_s = self._banned.get(client, (0, _FIRST_BAN_S // 2))[1] * 2
-            until_ms = now_ms + length_s * 1000
-            self._banned[client] = (until_ms, length_s)
-            raise _banned(until_ms, now_ms)
-        raise ApiError(
-            -1003,
-            f"Too much request weight used; current limit is {self._weights.limit} request weight per 1 MINUTE. "
-            "Please use WebSocket Streams for live updates to avoid polling the API.",
-            429,
-            headers=(("Retry-After", str(self._weights.retry_after_s(now_ms))),),
-        )
-
-    def _check_order_count(self, account: Account, now_ms: int) -> None:
-        for windows, period in ((self._orders_10s, "10 SECOND"), (self._orders_day, "1 DAY")):
-            if windows.would_exceed(account.name, now_ms):
-                raise ApiError(
-                    -1015,
-                    f"Too many new orders; current limit is {windows.limit} orders per {period}.",
-                    429,
-                    headers=(("Retry-After", str(windows.retry_after_s(now_ms))),),
-                )
-
-    def _count_order(self, account: Account, now_ms: int) -> tuple[tuple[str, str], ...]:
-        """Counts an order that was taken.
-
-        Fills are not given back to the count here: the simulator counts placements, which is the stricter of the two.
-        """
-        return (
-            ("X-MBX-ORDER-COUNT-10S", str(self._orders_10s.add(account.name, now_ms))),
-            ("X-MBX-ORDER-COUNT-1D", str(self._orders_day.add(account.name, now_ms))),
-        )
-
-    def _used(self, client: str, now_ms: int) -> tuple[tuple[str, str], ...]:
-        used = str(self._weights.count(client, now_ms))
-        return ("X-MBX-USED-WEIGHT", used), ("X-MBX-USED-WEIGHT-1M", used)
-
-    def _rate_limits(self) -> list[dict[str, Any]]:
-        """The limits as ``exchangeInfo`` shows them; one that is switched off shows the venue's own."""
-        return [
-            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit or 6000),
-            _rate_limit("ORDERS", "SECOND", 10, self._orders_10s.limit or 100),
-            _rate_limit("ORDERS", "DAY", 1, self._orders_day.limit or 200_000),
-            _rate_limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
-        ]
-
     def _order_limits(self, call: Call) -> list[dict[str, Any]]:
         """GET /api/v3/rateLimit/order."""
         call.params.finish()
-        counts = [windows.count(call.owner.name, call.now_ms) for windows in (self._orders_10s, self._orders_day)]
-        limits = [limit for limit in self._rate_limits() if limit["rateLimitType"] == "ORDERS"]
+        counts = self._limits.order_counts(call.owner.name, call.now_ms)
+        limits = [limit for limit in self._limits.describe() if limit["rateLimitType"] == "ORDERS"]
         return [{**limit, "count": count} for limit, count in zip(limits, counts, strict=True)]
 
     # --- what is played ---
@@ -274,33 +204,15 @@ class BinanceDialect:
 
     def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
         """A refusal that is being played."""
-        now_ms = self._exchange.server_time_ms() + self._faults.clock_offset_ms()
-        headers = self._used(request.client, now_ms)
+        now_ms = self._limits.now_ms()
+        headers = self._limits.used(request.client, now_ms)
         if status not in {418, 429}:
             return json_reply(status, {"code": -1000, "msg": _UNKNOWN_STATUS}, headers)
         if status == 418:
-            error = _banned(now_ms + retry_after_s * 1000, now_ms)
+            error = banned(now_ms + retry_after_s * 1000, now_ms)
         else:
             error = ApiError(-1003, "Too many requests queued.", 429, headers=(("Retry-After", str(retry_after_s)),))
         return json_reply(error.status, error.body(), error.headers + headers)
-
-
-def _scaled(limit: int, scale: float) -> int | None:
-    return max(1, round(limit * scale)) if scale else None
-
-
-def _rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
-    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
-
-
-def _banned(until_ms: int, now_ms: int) -> ApiError:
-    return ApiError(
-        -1003,
-        f"Way too much request weight used; IP banned until {until_ms}. "
-        "Please use WebSocket Streams for live updates to avoid bans.",
-        418,
-        headers=(("Retry-After", str(max(1, -(-(until_ms - now_ms) // 1000)))),),
-    )
 
 
 def _wants_microseconds(request: Request) -> bool:

@@ -16,7 +16,7 @@ _SWEEP_AT = 4096
 class AlignedWindows:
     """Counts per key in windows aligned to multiples of their length.
 
-    Not thread-safe by itself: the server's event loop is its only user.
+    Not thread-safe by itself.
 
     Args:
         limit: What a key may count up to within one window; None counts without a limit.
