@@ -143,7 +143,7 @@ class _Steps:
                 sock.bind((source, 0))
             sock.settimeout(timeout_s)
             sock.connect(place)
-        except BaseException:
+        except BaseException:  # whatever it was, the socket must not stay open; it is raised again
             sock.close()
             raise
         return sock

@@ -102,7 +102,7 @@ class Connection:
         self.reused = False
         try:
             sock = self._connector.open(deadline, self._show, request)
-        except BaseException:
+        except BaseException:  # whatever it was (a stop, too), no half-made connection stays; it is raised again
             self.close()
             self._check_abort(request)
             raise
