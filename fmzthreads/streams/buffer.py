@@ -30,6 +30,7 @@ __all__ = ["BufferCounts", "BufferFull", "Message", "MessageBuffer"]
 Message = str | bytes
 
 _SLOT = 8  # what a place in a deque costs, in bytes, beside the message itself
+_END = str(b"end", "ascii")  # an object of its own, compared by identity
 _NOTHING: deque[Message] = deque(
     maxlen=0
 )  # stays empty for ever: the fast path finds nothing here and takes the slow one
@@ -150,7 +151,8 @@ class MessageBuffer:
                 pass
         return self._read_slowly(timeout_ms)
 
-    def _read_slowly(self, timeout_ms: float | None) -> Message | None:
+    def _read_slowly(self, timeout_ms: float | None, end: Message = "") -> Message | None:
+        # ``end`` is what the end is told with, so that messages() can tell it from an empty message.
         polls = timeout_ms is not None and timeout_ms < 0
         newest = timeout_ms is not None and timeout_ms <= -2
         deadline: Deadline | None = None
@@ -158,7 +160,7 @@ class MessageBuffer:
             with self._lock:
                 if self._stopped and not polls:
                     self._clock.stop.check()
-                found, message = self._take(newest)
+                found, message = self._take(newest, end)
                 if found or polls:
                     return message
                 waker = Waker() if self._wall else _ClockWaker(self._clock)
@@ -181,7 +183,7 @@ class MessageBuffer:
             elif pass_on and self._waiters:
                 self._waiters.pop(0).wake()
 
-    def _take(self, newest: bool) -> tuple[bool, Message | None]:
+    def _take(self, newest: bool, end: Message) -> tuple[bool, Message | None]:
         """The next thing to return; the lock is held."""
         head = self._segments[0]
         message: Message | None = None
@@ -195,12 +197,12 @@ class MessageBuffer:
         except IndexError:
             pass
         if not found:
-            found, message = self._take_loss(head)
+            found, message = self._take_loss(head, end)
         if self._room is not None and self._count() <= self._resume_at:
             self._let_producer_go()
         return found, message
 
-    def _take_loss(self, head: _Segment) -> tuple[bool, Message | None]:
+    def _take_loss(self, head: _Segment, end: Message) -> tuple[bool, Message | None]:
         if head.losses:
             head.losses -= 1
             self._losses += 1
@@ -208,7 +210,7 @@ class MessageBuffer:
                 self._segments.popleft()
                 self._aim()
             return True, ""
-        return (True, "") if self._finished else (False, None)
+        return (True, end) if self._finished else (False, None)
 
     # -- writing ---------------------------------------------------------------------------------------------------------------
 
@@ -314,6 +316,8 @@ class MessageBuffer:
     def finish(self) -> None:
         """Nothing will follow any more: ``""`` is delivered behind what has arrived, each time."""
         with self._lock:
+            if self._finished:
+                return
             self._finished = True
             wakers, self._waiters = self._waiters, []
             self._let_producer_go()
@@ -474,15 +478,11 @@ class MessageBuffer:
                     yield self._fast.popleft()
             except IndexError:
                 pass
-            message = self._read_slowly(None)
-            if message == "" and self._is_over():
+            message = self._read_slowly(None, _END)
+            if message is _END:
                 return
             if message is not None:
                 yield message
-
-    def _is_over(self) -> bool:
-        with self._lock:
-            return self._finished and not self._segments[0].losses and not self._count()
 
     def is_ready(self) -> bool:
         """Whether ``read()`` would return at once."""
@@ -519,6 +519,10 @@ class MessageBuffer:
 
     def _call_back(self) -> None:
         with self._lock:
-            callbacks = list(self._callbacks.values())
-        for callback in callbacks:
-            callback()
+            callbacks = list(self._callbacks.items())
+        for token, callback in callbacks:
+            try:
+                callback()
+            except BaseException:  # it ends the stream, whose end must not call it again
+                self.remove_ready_callback(token)
+                raise

@@ -188,14 +188,14 @@ class Connection:
         with self._lock:
             first, self._closing = not self._closing, True
             opening = self._opening
-        self._buffer.close()
-        self._ended.set()
-        if not first:
-            return
-        if opening is not None:
-            opening.cancel()
         link = self._link
-        linger = link is not None and link.begin_close(NORMAL)
+        linger = True
+        if first:
+            self._buffer.close()
+            self._ended.set()
+            if opening is not None:
+                opening.cancel()
+            linger = link is not None and link.begin_close(NORMAL)
         for thread in (self._reader, self._watcher):
             if thread is None or thread is threading.current_thread() or not thread.ident:
                 continue
@@ -394,8 +394,9 @@ class Connection:
             self._state = "closed"
             self._buffer.finish()
             self._ended.set()
-            if self._link is not None:
-                self._link.close()
+            link, self._link = self._link, None
+            if link is not None:
+                link.close()
 
     def _serve(self, link: Link) -> None:
         """Reads until the link ends, and gives it back."""
@@ -430,24 +431,25 @@ class Connection:
         push = self._buffer.push
         now = self._clock.monotonic
         self.last_error = ""
-        while True:
+        alive = True
+        while alive and not self._closing:
+            alive = False
             try:
                 alive = receive(batch)
             finally:
                 # Also when the peer broke the protocol: what came before that is delivered.
-                self._heard = now()
-                self._answered = self._pinged
+                if alive or batch:
+                    self._heard = now()
+                    self._answered = self._pinged
                 if batch:
                     self._fruitless = 0
                     if simple:
-                        self._data_at = self._heard
+                        self._data_at = now()
                         push(batch)
                     else:
                         self._sift_and_push(link, batch)
                     batch.clear()
-            if not alive:
-                code = link.ending[0]
-                return code
+        return NORMAL if self._closing else link.ending[0]
 
     def _sift_and_push(self, link: Link, batch: list[Message]) -> None:
         options = self._options

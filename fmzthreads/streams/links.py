@@ -108,6 +108,8 @@ class _Writer:
                         self._pending[0] = frame[sent:]
                         return
                     self._pending.popleft()
+            except OSError:
+                return  # the connection is broken, and the reading thread is about to find that out by itself
             finally:
                 self._lock.release()
 

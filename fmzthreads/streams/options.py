@@ -296,13 +296,13 @@ def _second_argument(value: object) -> dict[str, object]:
     )
 
 
-_WEBSOCKET_ONLY = ("enableCompression", "headers")
+_WEBSOCKET_ONLY = ("enableCompression", "headers", "compress")
 
 
 def _check_together(address: Address, options: DialOptions, given: Mapping[str, object]) -> None:
     websocket = address.scheme in {"ws", "wss"}
     for name in _WEBSOCKET_ONLY:
-        if given.get(name) and not websocket and _flag(name, bool(given[name])):
+        if not websocket and given.get(name) not in (None, False, "", "false"):
             raise InputError(f"the Dial option {name} is for ws:// and wss:// only, not for {address.scheme}://")
     if options.ping_interval_s and not websocket and not options.ping_text:
         raise InputError(f"{address.scheme}:// has no ping frames; use pingType text with a pingMessage")
