@@ -117,15 +117,20 @@ class SymbolBook:
             FmzError: The list could not be fetched and none is known.
         """
         if self._age() is None:
-            self.refresh()
+            self._renew()
         return self._by_venue
+
+    def _renew(self) -> None:
+        self.refresh()
+        if self._age() is None:
+            self.refresh()  # the base was changed while the first list was on its way, and that one was dropped
 
     def _look(self, find: Callable[[], Listing | None]) -> Listing | None:
         found, age = find(), self._age()
         if age is not None and age <= (self._max_age_s if found is not None else self._miss_age_s):
             return found
         try:
-            self.refresh()
+            self._renew()
         except OperationFailed:
             if found is None:
                 raise

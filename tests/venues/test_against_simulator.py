@@ -240,7 +240,7 @@ def test_raw_calls(pair: Pair) -> None:
         assert venue.request("GET", "/api/v3/ticker/price", "symbol=BTCUSDT").symbol == "BTCUSDT"
         assert venue.request("GET", "/api/v3/account", "omitZeroBalances='true'").accountType == "SPOT"
         placed = venue.request(
-            "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity='0.01'&price='30000'"
+            "POST", "/api/v3/order", "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity='0.01'&price='45000'"
         )
         venue.request("DELETE", "/api/v3/order", f"symbol=BTCUSDT&orderId={placed.orderId}")
         with pytest.raises(errors.UnknownSymbol):
@@ -251,7 +251,7 @@ def test_raw_calls(pair: Pair) -> None:
         placed = venue.request(
             "POST",
             "/api/v5/trade/order",
-            raw='{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"0.01","px":"30000"}',
+            raw='{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"0.01","px":"45000"}',
         )
         venue.request("POST", "/api/v5/trade/cancel-order", f"instId=BTC-USDT&ordId='{placed.data[0].ordId}'")
         with pytest.raises(errors.UnknownSymbol):

@@ -263,6 +263,19 @@ def test_a_value_that_the_venue_no_longer_knows_is_not_an_average() -> None:
     assert venue.order("BTCUSDT,77").AvgPrice == 0
 
 
+def test_a_market_buy_that_has_not_been_filled_shows_what_it_may_spend() -> None:
+    row = {
+        **ORDER,
+        "type": "MARKET",
+        "side": "BUY",
+        "origQty": "0.00000000",
+        "executedQty": "0.00000000",
+        "origQuoteOrderQty": "25.50000000",
+    }
+    venue, _, _ = make_binance({QUERY: row})
+    assert venue.order("BTCUSDT,77").Amount == 25.5
+
+
 def test_an_order_by_its_client_id() -> None:
     venue, http, _ = make_binance({QUERY: ORDER})
     assert venue.order_by_client_id("BTC_USDT", "cid1").Id == "BTCUSDT,77"

@@ -275,6 +275,12 @@ def test_a_number_is_read_as_python_reads_it(number: Decimal) -> None:
     assert parsing.to_number(format(number, "f"), "x") == float(number)
 
 
+@pytest.mark.parametrize("bad", ["1_000", "nan", "inf", "-inf", "1e999", "", " ", "0x1", True, None, [], {}, 10**400])
+def test_what_is_no_number(bad: Any) -> None:
+    with pytest.raises(parsing.Malformed):
+        parsing.to_number(bad, "x")
+
+
 @given(st.integers(-(10**25), 10**25))
 def test_a_whole_number_is_read_from_a_number_or_its_digits(number: int) -> None:
     assert parsing.to_integer(number, "x") == parsing.to_integer(str(number), "x") == number

@@ -348,6 +348,12 @@ def test_bars_beyond_the_recent_ones() -> None:
     assert len(venue.records("BTC_USDT", 60, 5000)) == 3001
 
 
+def test_trades_of_one_moment_keep_their_order() -> None:
+    rows = [{"tradeId": str(n), "px": "1", "sz": "1", "side": "buy", "ts": "5"} for n in (3, 2, 1)]
+    venue, _, _ = make_okx({"GET /api/v5/market/trades": ok(*rows)})
+    assert [t.Id for t in venue.trades("BTC_USDT")] == ["1", "2", "3"]
+
+
 def test_days_are_cut_in_utc() -> None:
     venue, http, _ = make_okx({"GET /api/v5/market/candles": ok()})
     venue.records("BTC_USDT", 86400, 1)

@@ -133,6 +133,19 @@ def test_a_symbol_that_was_listed_meanwhile_is_found_after_a_minute() -> None:
     assert http.paths().count(INSTRUMENTS) == 2
 
 
+def test_a_list_of_another_base_is_not_taken() -> None:
+    venue, http, _ = make_binance({"GET /api/v3/depth": BOOK})
+
+    def elsewhere(seen: Any) -> None:
+        if seen.path.endswith("exchangeInfo") and http.base == "https://api.binance.com":
+            venue.set_base("http://127.0.0.1:9")  # while the reply of the old base is on its way
+
+    http.before = elsewhere
+    venue.depth("BTC_USDT")
+    asked = [seen.parts.netloc for seen in http.seen if seen.path.endswith("exchangeInfo")]
+    assert asked == ["api.binance.com", "127.0.0.1:9"]
+
+
 def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it() -> None:
     venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock())
     at_the_gate: list[str] = []
