@@ -81,7 +81,7 @@ class Binance(BinanceRest):
         """
         listings = self._symbols.by_venue()
 
-        def read(payload: Any) -> list[Ticker]:
+        def _read(payload: Any) -> list[Ticker]:
             found = []
             for raw in rows(payload, "the reply"):
                 listing = listings.get(text(mapping(raw, "a ticker"), "symbol"))
@@ -89,7 +89,7 @@ class Binance(BinanceRest):
                     found.append(read_ticker(raw, listing.symbol))
             return found
 
-        return self._get("/api/v3/ticker/24hr", {}, read, weight=80)
+        return self._get("/api/v3/ticker/24hr", {}, _read, weight=80)
 
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
         """The order book.
@@ -125,10 +125,10 @@ class Binance(BinanceRest):
         listing = self._symbols.of(symbol)
         params = {"symbol": listing.venue_symbol, "limit": checked_limit(limit, 500, _MOST_TRADES)}
 
-        def read(payload: Any) -> list[Trade]:
+        def _read(payload: Any) -> list[Trade]:
             return sorted(map(read_trade, rows(payload, "the reply")), key=lambda trade: trade["Time"])
 
-        return self._get("/api/v3/aggTrades", params, read, weight=4)
+        return self._get("/api/v3/aggTrades", params, _read, weight=4)
 
     def periods_s(self) -> tuple[int, ...]:
         """The bar lengths, in seconds, that Binance serves, ascending."""
@@ -178,10 +178,10 @@ class Binance(BinanceRest):
         """
         listing = self._symbols.of(symbol)
 
-        def read(payload: Any) -> Account:
+        def _read(payload: Any) -> Account:
             return pair_account(read_holdings(payload), listing.base, listing.quote, info(payload))
 
-        return self._get_signed("/api/v3/account", {"omitZeroBalances": True}, read, weight=20)
+        return self._get_signed("/api/v3/account", {"omitZeroBalances": True}, _read, weight=20)
 
     def assets(self) -> list[Asset]:
         """All holdings that are not zero.
@@ -192,10 +192,10 @@ class Binance(BinanceRest):
             VenueRejected: The keys were refused.
         """
 
-        def read(payload: Any) -> list[Asset]:
+        def _read(payload: Any) -> list[Asset]:
             return [one for one in read_holdings(payload).values() if one["Amount"] or one["FrozenAmount"]]
 
-        return self._get_signed("/api/v3/account", {"omitZeroBalances": True}, read, weight=20)
+        return self._get_signed("/api/v3/account", {"omitZeroBalances": True}, _read, weight=20)
 
     # -- orders ----------------------------------------------------------------------------------------------------------------------
 
@@ -219,10 +219,10 @@ class Binance(BinanceRest):
         client_order_id = str(params.get("newClientOrderId") or "")
         ask = Ask(method="POST", path="/api/v3/order", params=params, signed=True, door="orders", patient=False)
 
-        def read(payload: Any) -> str:
+        def _read(payload: Any) -> str:
             return f"{listing.venue_symbol},{integer(mapping(payload, 'the reply'), 'orderId')}"
 
-        return self._send_once(ask, read, client_order_id)
+        return self._send_once(ask, _read, client_order_id)
 
     def cancel(self, order_id: str) -> None:
         """Cancels an order. When no reply comes, the error of the network is raised; asking for it again does no harm.

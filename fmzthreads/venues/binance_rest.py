@@ -100,12 +100,12 @@ class BinanceRest(RestVenue):
         self._doors.check(ask.door)
         with self._weights.admit(ask.weight, hold=ask.patient) as weighed:
 
-            def heard(reply: Reply) -> None:
+            def _heard(reply: Reply) -> None:
                 used = reply.headers.get("X-MBX-USED-WEIGHT-1M", "")
                 if used.isascii() and used.isdigit():
                     weighed(int(used))
 
-            yield heard
+            yield _heard
 
     def _shut(self, ask: Ask, error: RateLimited) -> None:
         # -1015 counts orders of the account; everything else counts requests of the address.
@@ -118,12 +118,12 @@ class BinanceRest(RestVenue):
         return read_server_time(payload)
 
     def _fetch_listings(self) -> list[Listing]:
-        def read(payload: Any) -> list[Listing]:
+        def _read(payload: Any) -> list[Listing]:
             listings = read_listings(payload)
             self._weights.limit = read_weight_limit(payload) or self._weights.limit
             return listings
 
-        return self._call(Ask(method="GET", path="/api/v3/exchangeInfo", weight=20), read)
+        return self._call(Ask(method="GET", path="/api/v3/exchangeInfo", weight=20), _read)
 
     def set_base(self, url: str) -> None:
         """Sends all further requests to another base URL; symbols, clock offset and limits are learnt anew there.

@@ -77,10 +77,10 @@ class OKX(OKXRest):
         """
         listing = self._symbols.of(symbol)
 
-        def read(payload: Any) -> Ticker:
+        def _read(payload: Any) -> Ticker:
             return read_ticker(_first(payload), symbol)
 
-        return self._public("market/ticker", {"instId": listing.venue_symbol}, read, limit=20)
+        return self._public("market/ticker", {"instId": listing.venue_symbol}, _read, limit=20)
 
     def tickers(self) -> list[Ticker]:
         """The same of all spot symbols that are listed.
@@ -90,7 +90,7 @@ class OKX(OKXRest):
         """
         listings = self._symbols.by_venue()
 
-        def read(payload: Any) -> list[Ticker]:
+        def _read(payload: Any) -> list[Ticker]:
             found = []
             for raw in data_of(payload):
                 listing = listings.get(text(mapping(raw, "a ticker"), "instId"))
@@ -99,7 +99,7 @@ class OKX(OKXRest):
                     found.append(read_ticker(raw, listing.symbol))
             return found
 
-        return self._public("market/tickers", {"instType": "SPOT"}, read, limit=20)
+        return self._public("market/tickers", {"instType": "SPOT"}, _read, limit=20)
 
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
         """The order book.
@@ -134,11 +134,11 @@ class OKX(OKXRest):
         listing = self._symbols.of(symbol)
         params = {"instId": listing.venue_symbol, "limit": checked_limit(limit, 100, _MOST_TRADES)}
 
-        def read(payload: Any) -> list[Trade]:
+        def _read(payload: Any) -> list[Trade]:
             # Newest first; turned round before the (stable) sort, so that trades of one millisecond keep their order.
             return sorted(map(read_trade, reversed(data_of(payload))), key=lambda trade: trade["Time"])
 
-        return self._public("market/trades", params, read, limit=100)
+        return self._public("market/trades", params, _read, limit=100)
 
     def periods_s(self) -> tuple[int, ...]:
         """The bar lengths, in seconds, that OKX serves, ascending."""
@@ -188,11 +188,11 @@ class OKX(OKXRest):
         """
         listing = self._symbols.of(symbol)
 
-        def read(payload: Any) -> Account:
+        def _read(payload: Any) -> Account:
             return pair_account(read_holdings(payload), listing.base, listing.quote, info(payload))
 
         params = {"ccy": f"{listing.base},{listing.quote}"}
-        return self._private("account/balance", params, read, limit=10)
+        return self._private("account/balance", params, _read, limit=10)
 
     def assets(self) -> list[Asset]:
         """All holdings that are not zero.
@@ -203,10 +203,10 @@ class OKX(OKXRest):
             VenueRejected: The keys were refused.
         """
 
-        def read(payload: Any) -> list[Asset]:
+        def _read(payload: Any) -> list[Asset]:
             return [one for one in read_holdings(payload).values() if one["Amount"] or one["FrozenAmount"]]
 
-        return self._private("account/balance", {}, read, limit=10)
+        return self._private("account/balance", {}, _read, limit=10)
 
     # -- orders ----------------------------------------------------------------------------------------------------------------------
 
@@ -231,10 +231,10 @@ class OKX(OKXRest):
         client_order_id = str(params.get("clOrdId") or "")
         ask = self._order_ask("trade/order", params, patient=False)
 
-        def read(payload: Any) -> str:
+        def _read(payload: Any) -> str:
             return f"{listing.venue_symbol},{text(_first(payload), 'ordId')}"
 
-        return self._send_once(ask, read, client_order_id)
+        return self._send_once(ask, _read, client_order_id)
 
     def _order_ask(self, endpoint: str, params: dict[str, object], *, patient: bool) -> Ask:
         door = f"{endpoint}:{params['instId']}"

@@ -199,13 +199,13 @@ class RestVenue(BaseVenue):
     def _ask_time(self) -> TimeSample:
         ask = self.time_ask
 
-        def parse(reply: Reply) -> TimeSample:
+        def _parse(reply: Reply) -> TimeSample:
             received_s = self._clock.now()
             server_s = self._understand(ask, reply, self._read_time, heard)
             return TimeSample(server_s=server_s, received_s=received_s, rtt_s=reply.elapsed_s)
 
         with self._admit(ask) as heard:
-            return self._http.call(lambda: self._build(ask), parse, idempotent=True)
+            return self._http.call(lambda: self._build(ask), _parse, idempotent=True)
 
     def _url(self, path: str) -> str:
         if "://" in path:
