@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from ..clock import Clock
 from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
@@ -424,9 +425,15 @@ class Exchange(SettingsFace):
         )
 
     @property
+    def clock(self) -> Clock:
+        """The strategy's clock; what waits for this exchange's calls goes by it, and its stop cuts those waits short."""
+        return self._core.clock
+
+    @property
     def max_concurrency(self) -> int:
-        """How many background calls run side by side."""
-        return self._max_workers
+        """How many background calls would start at once if made now; fewer than the workers while some of them hang."""
+        pool = self._pool
+        return self._max_workers if pool is None else pool.free_workers
 
     def _workers(self) -> CallPool:
         pool = self._pool

@@ -24,8 +24,9 @@ __all__ = ["QueueStats", "TaskQueue"]
 
 _log = logging.getLogger(__name__)
 
-# How long prepared calls are held at a gate for one that is not ready: a venue that hangs must not hold up the others' orders for long.
-_GATE_TIMEOUT_MS = 1000.0
+# How long prepared calls are held at a gate for one that is not ready: enough to open a far connection with TLS, and no more, because a
+# venue that cannot even be connected to must not hold up the other's order for long.
+_GATE_TIMEOUT_MS = 250.0
 
 # A loop that was stopped needs this long at the most to end; it waits for nothing any more.
 _LAST_STEPS_S = 10.0

@@ -169,6 +169,18 @@ def test_a_hanging_exchange_does_not_hold_up_another(parts):
     assert all(handle.wait().ok for handle in handles)
 
 
+def test_a_worker_that_hangs_counts_against_what_can_start_at_once(parts):
+    exchange, venue, _ = parts
+    assert exchange.max_concurrency == 8
+    hold = venue.hold("depth", 3)
+    handles = [exchange.Go("GetDepth") for _ in range(3)]
+    assert all(hold.wait_for_call() for _ in range(3))
+    assert exchange.max_concurrency == 5
+    hold.release()
+    assert all(handle.wait().ok for handle in handles)
+    assert clock_of(exchange) is exchange.clock
+
+
 def test_submit_is_what_the_task_queue_needs(parts):
     exchange, venue, _ = parts
     assert exchange.max_concurrency == 8

@@ -22,6 +22,8 @@ from fmzthreads.server.simulator.process import SimulatorProcess
 from tests.helpers.shared_data import ROOT
 from tests.helpers.simulators import free_session, no_new_threads
 
+pytest.importorskip("uvicorn", reason="a simulator that is to run needs the extra 'server'")
+
 MODULE = [sys.executable, "-m", "fmzthreads.server.simulator"]
 
 

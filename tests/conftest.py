@@ -1,0 +1,31 @@
+"""A test that needs an extra which is not installed is skipped, with the line that would install it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from importlib.util import find_spec
+
+import pytest
+
+from fmzthreads.errors import MissingExtra
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    return (yield from _skipping())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    return (yield from _skipping())
+
+
+def _skipping() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except MissingExtra as error:
+        named = re.search(r"the package '(\w+)'", str(error))
+        if named is None or find_spec(named[1]) is not None:
+            raise  # it is there: that the error came all the same is a defect
+        pytest.skip(str(error))
