@@ -10,6 +10,7 @@ import pytest
 
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
+from fmzthreads.tasks.events import clock_of
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.tasks.pool import CallPool
 from tests.helpers.exchange_room import make, run_threads
