@@ -179,7 +179,7 @@ def test_a_worker_that_hangs_counts_against_what_can_start_at_once(parts):
     assert exchange.max_concurrency == 5
     hold.release()
     assert all(handle.wait().ok for handle in handles)
-    assert clock_of(exchange) is exchange.clock
+    assert clock_of([exchange]) is exchange.clock
 
 
 def test_submit_is_what_the_task_queue_needs(parts):
