@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -393,3 +395,28 @@ def test_a_replay_begins_at_its_beginning(tmp_path: Any) -> None:
 def test_nothing_secret_is_shown(binance: SimulatorServer) -> None:
     for shown in (repr(binance), repr(binance.account), str(binance.state()), binance.faults.to_json()):
         assert binance.secret not in shown
+
+
+def test_tls(tmp_path: Path) -> None:
+    """With a certificate that the client trusts it works; without, the client refuses."""
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    with simulator("okx", tls=context) as server, free_session() as session:
+        assert server.base_url.startswith("https://127.0.0.1:")
+        url = f"{server.base_url}/api/v5/public/time"
+        assert session.get(url, timeout=10, verify=str(trusted)).status_code == 200
+        with pytest.raises(requests.exceptions.SSLError), free_session() as other:
+            other.get(url, timeout=10)
+        server.faults.set(cut_reply=1)
+        with pytest.raises(requests.exceptions.RequestException), free_session() as other:
+            other.verify = str(trusted)
+            other.get(url, timeout=10)
+        server.faults.set(refuse=1)
+        with pytest.raises(requests.exceptions.ConnectionError), free_session() as other:
+            other.verify = str(trusted)
+            other.get(url, timeout=10)
+        assert session.get(url, timeout=10, verify=str(trusted)).status_code == 200

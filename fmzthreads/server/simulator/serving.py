@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -32,8 +33,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 1024
 _KEEP_ALIVE_S = 75
 _STOP_S = 1.0
-# SO_LINGER on with a time of 0: the connection is reset instead of closed.
-_RESET = struct.pack("ii", 1, 0)
+# SO_LINGER on with a time of 0: the connection is reset instead of closed. (Windows has two shorts where others have two ints.)
+_RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class ServingThread:
