@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any, Protocol, cast
 
 from ..clock import Clock
@@ -57,6 +58,12 @@ def create_venue(name: str, *, credentials: Credentials | None, base: str, clock
         options: The adapter's further options.
 
     Raises:
-        UnknownName: No venue has that name.
+        UnknownName: No venue has that name, or its adapter knows no such option.
     """
-    return venue_factory(name)(credentials=credentials, base=base, clock=clock, **options)
+    factory = venue_factory(name)
+    parameters = inspect.signature(factory).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        for option in options:
+            if option not in parameters:
+                raise UnknownName(f"{name} has no option {option!r}{nearest(option, parameters)}")
+    return factory(credentials=credentials, base=base, clock=clock, **options)
