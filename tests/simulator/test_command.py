@@ -170,6 +170,19 @@ def test_a_process_and_its_controls() -> None:
                 process.set_faults(hnag=True)
             assert process.clear_faults()["faults"] == []
             assert session.get(f"{process.base_url}/api/v3/ping", timeout=10).status_code == 200
+            with pytest.raises(InputError, match="seconds must be"):
+                process.refuse_connections(0)
+            process.refuse_connections(1.0)
+            refused = False
+            for _ in range(100_000):
+                try:
+                    process.state()
+                except FmzError:
+                    refused = True
+                else:
+                    if refused:
+                        break
+            assert refused
             with pytest.raises(FmzError, match="running already"):
                 process.start()
             url = process.base_url

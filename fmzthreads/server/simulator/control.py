@@ -39,6 +39,7 @@ def control_routes(faults: Faults, state: Callable[[], dict[str, Any]]) -> list[
     """
     routing = require("starlette.routing", "server")
     responses = require("starlette.responses", "server")
+    background = require("starlette.background", "server")
 
     def _answer(data: Any, status: int = 200) -> Any:
         return responses.JSONResponse(data, status)
@@ -65,8 +66,12 @@ def control_routes(faults: Faults, state: Callable[[], dict[str, Any]]) -> list[
         except InputError as error:
             return _answer({"error": str(error)}, 400)
         wire: ServingThread = request.scope["state"]["wire"]
-        wire.refuse_for(seconds)
-        return _answer({"seconds": seconds})
+
+        async def _close() -> None:
+            wire.refuse_for(seconds, request.scope)
+
+        # The port closes once this answer has been sent.
+        return responses.JSONResponse({"seconds": seconds}, background=background.BackgroundTask(_close))
 
     async def _show_state(request: Any) -> Any:
         return _answer(state())

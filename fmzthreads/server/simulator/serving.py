@@ -185,24 +185,32 @@ class ServingThread:
         """
         asyncio.run_coroutine_threadsafe(self.set_refusing(refuse), self._running_loop()).result()
 
-    async def set_refusing(self, refuse: bool) -> None:
-        """As ``refuse_connections``, from within the loop."""
+    async def set_refusing(self, refuse: bool, asked_by: Scope | None = None) -> None:
+        """As ``refuse_connections``, from within the loop; the connection that asked for it is not reset but closed."""
         if refuse and self._server is not None:
             self._stop_listening()
             # A socket that is bound and does not listen keeps the port ours, and connecting to it is refused.
             self._socket = _bind(self.host, self.port)
             for protocol in list(self._state.connections):
-                _reset(protocol.transport)
+                if asked_by is not None and protocol.client == asked_by["client"]:
+                    protocol.transport.close()
+                else:
+                    _reset(protocol.transport)
         elif not refuse and self._server is None:
             self._socket.listen(_BACKLOG)
             await self._listen()
 
-    def refuse_for(self, seconds: float) -> None:
-        """From within the loop: closes the port now and opens it again later."""
+    def refuse_for(self, seconds: float, asked_by: Scope) -> None:
+        """From within the loop: closes the port now and opens it again later.
+
+        Args:
+            seconds: How much later.
+            asked_by: The request that asked for it; its connection is closed, all others are reset.
+        """
         tasks = self._state.tasks
 
         async def _closed_for_a_while() -> None:
-            await self.set_refusing(True)
+            await self.set_refusing(True, asked_by)
             await self.pause(seconds)
             if self.closing is not None and not self.closing.is_set():
                 await self.set_refusing(False)
