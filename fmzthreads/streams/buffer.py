@@ -30,6 +30,7 @@ __all__ = ["BufferCounts", "BufferFull", "Message", "MessageBuffer"]
 Message = str | bytes
 
 _SLOT = 8  # what a place in a deque costs, in bytes, beside the message itself
+_PLAIN = getsizeof("") + _SLOT  # what an ASCII text costs beside its characters
 _END = str(b"end", "ascii")  # an object of its own, compared by identity
 _NOTHING: deque[Message] = deque(
     maxlen=0
@@ -53,8 +54,16 @@ class BufferCounts:
     losses: int
 
 
+def _size_of(batch: list[Message]) -> int:
+    return sum(map(getsizeof, batch)) + _SLOT * len(batch)
+
+
 class _Segment:
-    """What arrived on one connection, and how many losses are to be reported behind it."""
+    """A part of what waits, and how many losses are to be reported behind it.
+
+    A new one begins behind a loss; and under the policy ``block`` also after every quarter of qsize, so that readers pass by the lock often
+    enough to wake a producer that waits.
+    """
 
     __slots__ = ("items", "losses")
 
@@ -123,9 +132,11 @@ class MessageBuffer:
         self._bytes = 0
         self._ledger: deque[tuple[int, int]] = deque()
         self._part = max(qbytes // 32, 1)
-        # Set while a producer waits for room (overflow "block"); readers then take the slow path, which wakes it.
+        # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, where it comes at the end of each
+        # segment at the latest, when no more than so many wait.
         self._room: Waker | None = None
         self._resume_at = 0
+        self._longest = max(qsize // 4, 1) if overflow == "block" else qsize + 1
         self._wall = isinstance(clock, WallClock)
         self._stop_token = clock.stop.add(self._on_stop)
 
@@ -184,25 +195,34 @@ class MessageBuffer:
                 self._waiters.pop(0).wake()
 
     def _take(self, newest: bool, end: Message) -> tuple[bool, Message | None]:
-        """The next thing to return; the lock is held."""
-        head = self._segments[0]
-        message: Message | None = None
-        found = False
-        try:
-            message = head.items.popleft()
-            found = True
+        """The next thing to return, and whether there is one; the lock is held."""
+        found, message = self._take_message()
+        if found:
             while newest:
-                message = head.items.popleft()
-                self._discarded += 1
-        except IndexError:
-            pass
-        if not found:
-            found, message = self._take_loss(head, end)
+                newest, newer = self._take_message()
+                if newest:
+                    self._discarded += 1
+                    message = newer
+        else:
+            found, message = self._take_loss(end)
         if self._room is not None and self._count() <= self._resume_at:
             self._let_producer_go()
         return found, message
 
-    def _take_loss(self, head: _Segment, end: Message) -> tuple[bool, Message | None]:
+    def _take_message(self) -> tuple[bool, Message | None]:
+        """The oldest message that no loss lies before; the lock is held."""
+        while True:
+            head = self._segments[0]
+            try:
+                return True, head.items.popleft()
+            except IndexError:
+                if head.losses or len(self._segments) == 1:
+                    return False, None
+                self._segments.popleft()
+                self._aim()
+
+    def _take_loss(self, end: Message) -> tuple[bool, Message | None]:
+        head = self._segments[0]
         if head.losses:
             head.losses -= 1
             self._losses += 1
@@ -214,16 +234,20 @@ class MessageBuffer:
 
     # -- writing ---------------------------------------------------------------------------------------------------------------
 
-    def push(self, batch: list[Message]) -> None:
+    def push(self, batch: list[Message], plain: bool = False) -> None:
         """Puts in what arrived; only the thread that reads the socket calls it.
+
+        Args:
+            batch: The messages; the list stays the caller's.
+            plain: Whether all are ASCII texts, whose memory need not be asked for one by one.
 
         Raises:
             BufferFull: The policy is ``error`` and not all of it fits; what fits was put in.
         """
+        size = sum(map(len, batch)) + _PLAIN * len(batch) if plain else _size_of(batch)
         if self._overflow == "block":
-            self._push_patiently(batch)
+            self._push_patiently(batch, size)
             return
-        size = sum(map(getsizeof, batch)) + _SLOT * len(batch)
         refused = 0
         begins = False
         with self._lock:
@@ -238,7 +262,7 @@ class MessageBuffer:
                     batch = batch[:room]
                 else:
                     batch, begins = self._drop_oldest(batch, size)
-                size = sum(map(getsizeof, batch)) + _SLOT * len(batch)
+                size = _size_of(batch)
             elif self._in_burst and self._count() * 2 <= self._qsize and self._bytes * 2 <= self._qbytes:
                 self._in_burst = False
             wakers = self._store(batch, size)
@@ -258,7 +282,7 @@ class MessageBuffer:
         if not batch:
             return []
         tail = self._segments[-1]
-        if tail.losses:
+        if tail.losses or len(tail.items) >= self._longest:
             tail = _Segment()
             self._segments.append(tail)
         tail.items.extend(batch)
@@ -270,7 +294,7 @@ class MessageBuffer:
             for start in range(0, len(batch), step):
                 part = batch[start : start + step]
                 self._put += len(part)
-                self._ledger.append((self._put, sum(map(getsizeof, part)) + _SLOT * len(part)))
+                self._ledger.append((self._put, _size_of(part)))
         self._bytes += size
         if len(self._ledger) > 1024:
             self._settle()
@@ -280,28 +304,31 @@ class MessageBuffer:
         wakers, self._waiters = self._waiters[:count], self._waiters[count:]
         return wakers
 
-    def _push_patiently(self, batch: list[Message]) -> None:
+    def _push_patiently(self, batch: list[Message], size: int) -> None:
         """``push`` under the policy ``block``: puts in what fits and waits until readers have made room for the rest."""
-        start = 0
-        while start < len(batch):
+        while batch:
             room: Waker | None = None
             with self._lock:
                 if self._finished:
                     return
-                part = batch[start : start + self._room_for(batch[start:])]
-                start += len(part)
+                part, rest = batch, []
+                if not self._fits(len(batch), size):
+                    fitting = self._room_for(batch)
+                    part, rest = batch[:fitting], batch[fitting:]
+                    size = _size_of(part)
                 self._received += len(part)
-                wakers = self._store(part, sum(map(getsizeof, part)) + _SLOT * len(part))
-                if start < len(batch):
+                wakers = self._store(part, size)
+                if rest:
                     room = self._room = Waker()
                     self._resume_at = self._count() // 2
-                    self._aim()
             for waker in wakers:
                 waker.wake()
             if part and self._callbacks:
                 self._call_back()
-            if room is not None:
-                room.sleep()
+            if room is None:
+                return
+            room.sleep()
+            batch, size = rest, _size_of(rest)
 
     def lose(self) -> None:
         """The connection was lost and another will be tried: ``""`` is delivered behind what has arrived."""
@@ -356,6 +383,8 @@ class MessageBuffer:
         waiting = self._count()
         most = min(len(batch), self._qsize - waiting)
         left = self._qbytes - self._bytes
+        if most > 0 and _size_of(batch[:most]) <= left:
+            return most
         for index in range(most):
             left -= getsizeof(batch[index]) + _SLOT
             if left < 0:
@@ -376,7 +405,7 @@ class MessageBuffer:
                 self._drop(self._count())  # all of these are older than the part of the batch that goes
             self._dropped += len(batch) - len(kept)
             batch = kept
-            size = sum(map(getsizeof, batch)) + _SLOT * len(batch)
+            size = _size_of(batch)
         self._drop(self._count() + len(batch) - self._qsize)
         self._settle()
         while self._ledger and self._bytes + size > self._qbytes:
@@ -420,12 +449,10 @@ class MessageBuffer:
         if self._room is not None:
             self._room.wake()
             self._room = None
-            self._aim()
 
     def _aim(self) -> None:
-        """Points the fast path at the oldest segment, or at nothing where each read must pass the lock; the lock is held."""
-        blind = self._stopped or self._room is not None
-        self._fast = _NOTHING if blind else self._segments[0].items
+        """Points the fast path at the oldest segment, or at nothing when each read must look for the stop; the lock is held."""
+        self._fast = _NOTHING if self._stopped else self._segments[0].items
 
     # -- looking -----------------------------------------------------------------------------------------------------------------
 
@@ -487,8 +514,7 @@ class MessageBuffer:
     def is_ready(self) -> bool:
         """Whether ``read()`` would return at once."""
         with self._lock:
-            head = self._segments[0]
-            return bool(head.items) or bool(head.losses) or self._finished
+            return self._finished or any(segment.items or segment.losses for segment in self._segments)
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
         """Has ``callback`` called, from the reading thread, after each arrival of messages, each loss and the end.

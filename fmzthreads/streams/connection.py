@@ -445,7 +445,7 @@ class Connection:
                     self._fruitless = 0
                     if simple:
                         self._data_at = now()
-                        push(batch)
+                        push(batch, link.plain)
                     else:
                         self._sift_and_push(link, batch)
                     batch.clear()

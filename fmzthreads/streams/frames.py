@@ -5,13 +5,15 @@ unfragmented text frames, which are nearly all that an exchange sends, in the fi
 
 Small texts are cut out of one string: the bytes in the buffer are decoded once as Latin-1 (a plain copy), so that a message is a slice
 of it. A slice of nothing but ASCII is the message itself; another is turned back into bytes and decoded as UTF-8, which also
-validates it. That is a third cheaper than decoding each message on its own.
+validates it. That is a third cheaper than decoding each message on its own (above 1 KiB, where a second copy costs more than it saves, it
+is not done).
 """
 
 from __future__ import annotations
 
 import codecs
 import os
+import struct
 from collections.abc import Callable
 
 from ..errors import BadReply, ConnectionLost, ReplyTooLarge
@@ -25,8 +27,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 NORMAL, PROTOCOL_ERROR, NO_STATUS, INVALID_DATA, POLICY, TOO_BIG = 1000, 1002, 1005, 1007, 1008, 1009
 _VALID_CLOSE = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
-# Below this size a text is cut out of the Latin-1 string; above, decoding it from the buffer costs less than the second copy.
-_SMALL = 1024
+_HEADER = struct.Struct(">HH").unpack_from
 
 
 class ProtocolError(ConnectionLost):
@@ -48,6 +49,7 @@ class FrameReader:
 
     Attributes:
         control: Pings and pongs that the last ``parse`` found, as (opcode, payload); the caller empties it.
+        plain: Whether all messages of the last ``parse`` are ASCII texts, so that their memory follows from their lengths.
         closed: What the server's close frame said, as (code, reason); None before one came.
     """
 
@@ -69,6 +71,7 @@ class FrameReader:
         self._deflate = deflate
         self.control: list[tuple[int, bytes]] = []
         self.closed: tuple[int, str] | None = None
+        self.plain = True
         # A fragmented message, or a frame larger than the buffer, is collected here.
         self._opcode = 0  # of the message that is being collected; 0 when there is none
         self._compressed = False
@@ -79,13 +82,14 @@ class FrameReader:
 
     def space(self) -> memoryview:
         """Where the next bytes are to be received; never empty."""
-        if self._start:
-            left = self._end - self._start
-            if not left:
-                self._start = self._end = 0
-            elif self._end == self._size or self._start > self._size // 2:
-                self._buffer[:left] = self._view[self._start : self._end].tobytes()
-                self._start, self._end = 0, left
+        start, end = self._start, self._end
+        if start == end:
+            self._start = self._end = 0
+            return self._view
+        if start and (end == self._size or end - start < 8192 or start > self._size // 2):
+            left = end - start
+            self._buffer[:left] = self._view[start:end].tobytes()
+            self._start, self._end = 0, left
         return self._view[self._end :]
 
     def parse(self, received: int, batch: list[Message]) -> None:
@@ -99,6 +103,7 @@ class FrameReader:
             ProtocolError: The server broke the protocol.
         """
         self._end += received
+        self.plain = True
         if self._missing:
             self._collect_oversized(batch)
         while self.closed is None and not self._missing:
@@ -107,43 +112,41 @@ class FrameReader:
                 break
 
     def _parse_small(self, batch: list[Message]) -> None:
-        """Cuts out unfragmented text frames, up to the first frame that is something else or not all there."""
-        buffer = self._buffer
-        position = base = self._start
-        end = self._end
-        if self._opcode or not self._quick or end - position < 2:
+        """Cuts out unfragmented text frames below 64 KiB, up to the first frame that is something else or not all there."""
+        position, end = self._start, self._end
+        if self._opcode or not self._quick:
             return
-        append = batch.append
+        buffer, view, append, unpack = self._buffer, self._view, batch.append, _HEADER
+        last = end - 4
         text = ""
         try:
-            while buffer[position] == 0x81:
-                size = buffer[position + 1]
-                if size < 126:
-                    start = position + 2
-                elif size == 126:
-                    size = buffer[position + 2] << 8 | buffer[position + 3]
+            while position <= last:
+                head, size = unpack(buffer, position)
+                if head == 0x817E:
                     start = position + 4
                     if size < 126:
-                        return
+                        break
+                elif 0x8100 <= head < 0x817E:
+                    start = position + 2
+                    size = head & 0x7F
                 else:
-                    return
+                    break
                 stop = start + size
-                if stop > end or position + 2 > end:
-                    return
-                if size > _SMALL:
-                    append(str(self._view[start:stop], "utf-8"))
+                if stop > end:
+                    break
+                if size > 1024:
+                    message = str(view[start:stop], "utf-8")
+                    if not message.isascii():
+                        self.plain = False
                 else:
-                    if not text:
-                        text = str(self._view[base:end], "latin-1")
-                    message = text[start - base : stop - base]
-                    append(message if message.isascii() else message.encode("latin-1").decode("utf-8"))
+                    message = text[start:stop] if text else (text := str(view[:end], "latin-1"))[start:stop]
+                    if not message.isascii():
+                        message = message.encode("latin-1").decode("utf-8")
+                        self.plain = False
+                append(message)
                 position = stop
-                if position >= end:
-                    return
         except UnicodeDecodeError as error:
             raise _bad_text(error) from None
-        except IndexError:
-            return  # a header at the very end of the buffer
         finally:
             self._start = position
 
@@ -212,6 +215,7 @@ class FrameReader:
 
     def _complete(self, payload: memoryview | bytearray, batch: list[Message]) -> None:
         opcode, self._opcode = self._opcode, 0
+        self.plain = False
         data: memoryview | bytearray | bytes = payload
         try:
             if self._compressed and self._deflate is not None:

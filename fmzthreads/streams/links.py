@@ -25,6 +25,7 @@ class Link(Protocol):
     """What a ``Dial`` needs of its connection."""
 
     bytes_received: int
+    plain: bool  # whether all that the last receive() brought are ASCII texts
 
     def receive(self, batch: list[Message]) -> bool:
         """Waits for data and appends the messages; False when the peer has ended the connection. One thread only."""
@@ -137,6 +138,7 @@ class WebSocketLink:
         compress: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.bytes_received = 0
+        self.plain = False
         self._stream = stream
         self._reader = reader
         self._early = early
@@ -166,7 +168,9 @@ class WebSocketLink:
             if not count:
                 return False
         self.bytes_received += count
+        self.plain = False
         reader.parse(count, batch)
+        self.plain = reader.plain
         if reader.control:
             self._answer()
         return reader.closed is None
@@ -267,6 +271,7 @@ class RawLink:
 
     def __init__(self, stream: Stream, clock: Clock, *, datagrams: bool = False) -> None:
         self.bytes_received = 0
+        self.plain = False
         self._stream = stream
         self._writer = _Writer(stream, clock)
         self._datagrams = datagrams
