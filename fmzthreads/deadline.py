@@ -62,4 +62,4 @@ class Deadline:
             TimedOut: The time is up.
         """
         if self.expired:
-            raise TimedOut(f"timed out after {self.timeout_s:g} s while {doing}", request=request)
+            raise TimedOut(f"timeout after {self.timeout_s:g} s while {doing}", request=request)

@@ -174,7 +174,7 @@ def test_a_deadline_is_carried_through_steps() -> None:
     clock.advance(1)
     assert deadline.expired
     assert deadline.remaining() == 0.0
-    with pytest.raises(TimedOut, match=r"timed out after 1.5 s while reading \[GET x\]"):
+    with pytest.raises(TimedOut, match=r"timeout after 1.5 s while reading \[GET x\]"):
         deadline.check("reading", request="GET x")
 
 

@@ -111,5 +111,5 @@ def from_requests(error: Exception, request: str) -> FmzError:
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)):
         return ConnectFailed(f"connecting failed ({type(error).__name__})", request=request)
     if isinstance(error, (requests.Timeout, TimeoutError)):
-        return TimedOut("timed out before the reply was complete", request=request)
+        return TimedOut("timeout before the reply was complete", request=request)
     return ConnectionLost(f"the connection broke ({type(error).__name__})", request=request)

@@ -213,7 +213,7 @@ def basic(username: str, password: str) -> str:
 def reason(error: BaseException) -> str:
     """What went wrong, in words that hold no secrets."""
     if isinstance(error, TimeoutError):
-        return "timed out"
+        return "timeout"  # the word that published scripts give to SetErrorFilter
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted ({error.verify_message})"
     if isinstance(error, ssl.SSLError):

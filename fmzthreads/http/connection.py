@@ -291,7 +291,7 @@ class Connection:
         if isinstance(error, TimeoutError):
             kind = TimedOut if written else ConnectFailed
             limit = deadline.timeout_s if deadline.expired else self._limits.read_timeout_s
-            raise kind(f"timed out after {limit or 0:g} s while {doing}", request=request)
+            raise kind(f"timeout after {limit or 0:g} s while {doing}", request=request)
         kind = ConnectionLost if written else ConnectFailed
         raise kind(f"the connection broke while {doing}: {reason(error)}", request=request)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import signal
 import socket
 import ssl
 import threading
@@ -293,7 +294,7 @@ def test_a_connect_that_hangs_ends_in_time_and_is_known_to_be_unsent() -> None:
         client = HttpClient(f"http://127.0.0.1:{port}", options=SHORT)
         error = failure(lambda: order(client))
         assert type(error) is ConnectFailed
-        assert "timed out" in str(error)
+        assert "timeout" in str(error)
         assert type(failure(client.warm)) is ConnectFailed
 
 
@@ -337,7 +338,7 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     error = failure(lambda: order(client))
     go.set()
     assert type(error) is ConnectFailed
-    assert "timed out" in str(error)
+    assert "timeout" in str(error)
     for thread in threading.enumerate():
         if thread.name.startswith("resolve"):
             thread.join(10)
@@ -536,3 +537,26 @@ def test_a_deadline_that_passes_before_the_write_sends_nothing() -> None:
         assert type(error) is ConnectFailed
         client.close()
         assert server.seen == []
+
+
+def test_ctrl_c_within_a_call_leaves_no_reply_behind_for_the_next() -> None:
+    def script(peer: Peer) -> None:
+        seen = peer.request()
+        if seen is None:
+            return
+        if seen.target == "/first":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            peer.hang()  # until the client goes
+        else:
+            peer.reply(b'"second"')
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        for kind in (True, False):
+            build = lambda: HttpRequest("POST", client.base + "/first", {}, b"")  # noqa: E731
+            with pytest.raises(KeyboardInterrupt):
+                client.call(build, lambda r: r, idempotent=kind)
+            ask = lambda: HttpRequest("GET", client.base + "/second")  # noqa: E731
+            assert client.call(ask, lambda r: r, idempotent=True, timeout_ms=5_000).json() == "second"
+        client.close()
+        assert server.connections == 4

@@ -124,7 +124,7 @@ def test_a_url_that_is_none_is_a_failure_too(url: str, querier: HttpQuerier, jou
 def test_time_out_of_the_whole_query(querier: HttpQuerier, journal: Journal) -> None:
     with FaultServer(lambda peer: (peer.request(), peer.trickle(b"HTTP/1.1 200 OK\r\n\r\nx"))[1]) as server:
         assert querier.query(server.base, {"timeout": 200}) == ""
-        assert "timed out" in journal.lines[0]
+        assert "timeout" in journal.lines[0]
 
 
 def test_charset_and_format(querier: HttpQuerier) -> None:
@@ -283,7 +283,9 @@ def test_reads_are_repeated_and_writes_are_not(querier: HttpQuerier, journal: Jo
     with FaultServer(script) as server:
         assert querier.query(server.base) == "ok"
         for _ in range(2):
-            assert server.ended.acquire(timeout=10)  # else the next one might go out on a connection that is about to be closed
+            assert server.ended.acquire(
+                timeout=10
+            )  # else the next one might go out on a connection that is about to be closed
         turns[0] = 0
         assert querier.query(server.base, {"body": "x"}) == ""
         assert [seen.method for seen in server.seen] == ["GET", "GET", "POST"]
