@@ -29,6 +29,7 @@ FEE_RATES = {"Binance": 0.001, "OKX": 0.001}  # what a taker pays
 THROUGH = 0.005  # how far through the book a repair may trade, as a fraction of the price
 TIMEOUT_MS = 1000  # how long one pair of calls may take
 PAUSE_MS = 55  # between two looks; OKX allows 40 books in 2 s
+HEDGE_PAUSE_MS = 200  # after a hedge; OKX allows its account to be read 10 times in 2 s
 
 
 class Plan:
@@ -146,6 +147,7 @@ class HedgeBot:
         plan = self.plan()
         if plan:
             self.hedge(plan)
+            Sleep(HEDGE_PAUSE_MS)
         else:
             self.say("watching: no spread beyond the fees")
 
