@@ -179,9 +179,8 @@ class Worker:
         except FmzError:
             self.was_stale = connection.reused
             raise
-        except (
-            BaseException
-        ):  # Ctrl-C, most likely: the reply is still to come, and must not be taken for that of the next request
+        except BaseException:
+            # Ctrl-C, most likely: the reply is still to come, and must not be taken for that of the next request.
             connection.close()
             raise
         sending.elapsed_s = self._clock.monotonic() - started

@@ -57,8 +57,8 @@ class OKX(OKXRest):
         options: The options of the HTTP client; None for its defaults.
         simulated: Whether calls go to OKX's demo trading (header ``x-simulated-trading: 1``).
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
-        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``);
-            0 for no such end.
+        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
+            that after this time a lost order cannot appear any more; 1 to 60000.
 
     Raises:
         InputError: An argument is not valid.

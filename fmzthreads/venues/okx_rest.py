@@ -42,8 +42,8 @@ class OKXRest(RestVenue):
         options: The options of the HTTP client; None for its defaults.
         simulated: Whether calls go to OKX's demo trading (header ``x-simulated-trading: 1``).
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
-        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``);
-            0 for no such end.
+        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
+            that after this time a lost order cannot appear any more; 1 to 60000.
 
     Raises:
         InputError: An argument is not valid.
@@ -63,17 +63,17 @@ class OKXRest(RestVenue):
         options: HttpOptions | None = None,
         simulated: bool = False,
         trade_mode: str = "cash",
-        order_lifetime_ms: int = 0,
+        order_lifetime_ms: int = 5000,
     ) -> None:
-        if order_lifetime_ms < 0:
-            raise InputError(f"order_lifetime_ms must be 0 or more, got {order_lifetime_ms!r}")
+        if not 1 <= order_lifetime_ms <= 60_000:
+            raise InputError(f"order_lifetime_ms must be 1 to 60000, got {order_lifetime_ms!r}")
         super().__init__(credentials=credentials, base=base, clock=clock, options=options)
         self._simulated = simulated
         self._trade_mode = _checked_mode(trade_mode)
         self._order_lifetime_ms = order_lifetime_ms
         self._recent = RecentCalls(self._clock, _COUNTED_S)
-        if order_lifetime_ms:
-            self.settling_s = order_lifetime_ms / 1000 + 1.0
+        self.settling_s = order_lifetime_ms / 1000 + 1.0
+        """Seconds after which "no such order" can be believed of an order whose reply was lost."""
 
     def _build(self, ask: Ask) -> HttpRequest:
         in_query = ask.method == "GET" or bool(ask.raw)
@@ -95,7 +95,7 @@ class OKXRest(RestVenue):
             headers["OK-ACCESS-SIGN"] = hmac_base64(keys.secret_key, f"{timestamp}{ask.method}{path}{body}")
             headers["OK-ACCESS-TIMESTAMP"] = timestamp
             headers["OK-ACCESS-PASSPHRASE"] = keys.passphrase
-            if self._order_lifetime_ms and ask.path == "/api/v5/trade/order" and ask.method == "POST":
+            if ask.path == "/api/v5/trade/order" and ask.method == "POST":
                 headers["expTime"] = str(self._time.now_ms() + self._order_lifetime_ms)
         return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
 

@@ -34,6 +34,7 @@ __all__ = [
 T = TypeVar("T")
 
 _NUMERIC = frozenset({str, int, float})
+_MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of Python's own knows no limit
 
 
 class Malformed(Exception):
@@ -89,20 +90,21 @@ def to_number(value: Any, name: str) -> float:
 
 
 def to_integer(value: Any, name: str) -> int:
-    """A whole number from a JSON number, or from a string of digits.
+    """A whole number of at most 64 bits from a JSON number, or from a string of digits.
 
     Raises:
         Malformed: It is something else.
     """
-    if type(value) is int:
-        return value
+    number = value
     if (
         type(value) is str
         and len(value) <= 32
         and value.removeprefix("-").isascii()
         and value.removeprefix("-").isdigit()
     ):
-        return int(value)
+        number = int(value)
+    if type(number) is int and -_MOST <= number <= _MOST:
+        return number
     raise Malformed(f"{name} is not a whole number but {_shown(value)}")
 
 

@@ -37,6 +37,7 @@ __all__ = ["Ask", "RestVenue", "checked_limit", "read_object"]
 T = TypeVar("T")
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
+_YEAR_3000_S = 32_503_680_000
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +83,7 @@ class RestVenue(BaseVenue):
     """
 
     default_base = ""
+    exact_outcomes = True
     needs_passphrase = False
     time_ask = Ask(method="GET", path="/")
 
@@ -201,11 +203,17 @@ class RestVenue(BaseVenue):
 
         def _parse(reply: Reply) -> TimeSample:
             received_s = self._clock.now()
-            server_s = self._understand(ask, reply, self._read_time, heard)
+            server_s = self._understand(ask, reply, self._read_moment, heard)
             return TimeSample(server_s=server_s, received_s=received_s, rtt_s=reply.elapsed_s)
 
         with self._admit(ask) as heard:
             return self._http.call(lambda: self._build(ask), _parse, idempotent=True)
+
+    def _read_moment(self, payload: Any) -> float:
+        server_s = self._read_time(payload)
+        if not 0 < server_s < _YEAR_3000_S:
+            raise Malformed(f"the venue's time {server_s:g} s is none of our age")
+        return server_s
 
     def _url(self, path: str) -> str:
         if "://" in path:

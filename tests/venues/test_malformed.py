@@ -281,12 +281,23 @@ def test_what_is_no_number(bad: Any) -> None:
         parsing.to_number(bad, "x")
 
 
-@given(st.integers(-(10**25), 10**25))
+@pytest.mark.parametrize("ms", [0, -1, 10**17, 2**63, 10**400, "9" * 19])
+def test_a_time_of_no_age_of_ours_is_refused(ms: object) -> None:
+    binance, _, _ = make_binance({"GET /api/v3/time": {"serverTime": ms}, "GET /api/v3/account": {"balances": []}})
+    okx, _, _ = make_okx({"GET /api/v5/public/time": {"code": "0", "msg": "", "data": [{"ts": ms}]}})
+    for venue in (binance, okx):
+        with pytest.raises(errors.BadReply, match=r"time|whole number|JSON"):
+            venue.assets()
+
+
+@given(st.integers(1 - 2**63, 2**63 - 1))
 def test_a_whole_number_is_read_from_a_number_or_its_digits(number: int) -> None:
     assert parsing.to_integer(number, "x") == parsing.to_integer(str(number), "x") == number
 
 
-@pytest.mark.parametrize("bad", ["1.0", "", "-", "--1", "٣", "1 ", True, 1.0, None, [], "9" * 33])
+@pytest.mark.parametrize(
+    "bad", ["1.0", "", "-", "--1", "٣", "1 ", True, 1.0, None, [], "9" * 33, "9" * 19, 2**63, 10**400]
+)
 def test_what_is_no_whole_number(bad: Any) -> None:
     with pytest.raises(parsing.Malformed):
         parsing.to_integer(bad, "x")

@@ -450,7 +450,11 @@ def test_commands_of_its_own() -> None:
         venue.io("simulate", "yes")
 
 
-def test_an_order_may_have_a_lifetime_on_its_way() -> None:
+def test_an_order_has_a_lifetime_on_its_way() -> None:
+    venue, http, _ = make_okx({PLACE: PLACED})
+    venue.place(intent())
+    assert http.last(PLACE).headers["expTime"] == str(int(NOW_S * 1000) + 5000)
+    assert venue.settling_s == 6.0
     venue, http, _ = make_okx({PLACE: PLACED, CANCEL: PLACED}, order_lifetime_ms=1500)
     venue.place(intent())
     assert http.last(PLACE).headers["expTime"] == str(int(NOW_S * 1000) + 1500)
@@ -459,7 +463,7 @@ def test_an_order_may_have_a_lifetime_on_its_way() -> None:
     assert venue.settling_s == 2.5
 
 
-@pytest.mark.parametrize("bad", [{"trade_mode": "margin"}, {"order_lifetime_ms": -1}])
+@pytest.mark.parametrize("bad", [{"trade_mode": "margin"}, {"order_lifetime_ms": 0}])
 def test_options_that_are_none(bad: dict[str, Any]) -> None:
     with pytest.raises(errors.InputError):
         make_okx({}, **bad)
