@@ -38,7 +38,9 @@ class StopOnSignal:
         # alarm (which takes no lock), and a thread of our own sets the stop.
         self._alarm = Waker()
         self._ended = False
-        self._helper = threading.Thread(target=self._set_stop, name="fmzthreads-stop", daemon=True)
+        # The same thread later ends an onexit that takes too long: none can be started once the interpreter is ending.
+        self._settled, self._begun, self._over = Waker(), Waker(), Waker()
+        self._helper = threading.Thread(target=self._watch, name="fmzthreads-stop", daemon=True)
         for number in signals:
             self._former[number] = signal.signal(number, self._handle)
         self._helper.start()
@@ -50,10 +52,15 @@ class StopOnSignal:
         self._give_back()  # a second Ctrl-C then ends the program at once
         self._alarm.wake()
 
-    def _set_stop(self) -> None:
+    def _watch(self) -> None:
+        stop = self._runtime.stop
         self._alarm.sleep()
         if not self._ended:
-            self._runtime.stop.request(f"stopped by {signal.Signals(self.received).name}")
+            stop.request(f"stopped by {signal.Signals(self.received).name}")
+        self._settled.wake()
+        self._begun.sleep()
+        if not self._over.sleep(self._limit_s):
+            stop.request("onexit took too long")
 
     def _give_back(self) -> None:
         for number, former in self._former.items():
@@ -68,27 +75,29 @@ class StopOnSignal:
             return
         self._ended = True
         self._alarm.wake()
-        self._helper.join()
+        self._settled.sleep()
         atexit.unregister(self.finish)
         if not self.received:
             self._give_back()
-        if self._onexit is not None:
-            self._run_onexit(self._onexit)
+        try:
+            if self._onexit is not None:
+                self._run_onexit(self._onexit)
+        finally:
+            self._over.wake()
+            self._begun.wake()
+            self._helper.join()
 
     def _run_onexit(self, onexit: Callable[[], Any]) -> None:
         stop = self._runtime.stop
         was_set, reason = stop.is_set(), stop.reason
         stop.clear()
-        limit = threading.Timer(self._limit_s, stop.request, ("onexit took too long",))
-        limit.daemon = True
-        limit.start()
+        self._begun.wake()
         try:
             onexit()
         except StopRequested as error:
             self._runtime.error(f"onexit was ended: {error}", source="onexit")
         finally:
-            limit.cancel()
-            limit.join()
+            self._over.wake()
             if was_set:
                 stop.request(reason)
 
