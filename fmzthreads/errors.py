@@ -10,6 +10,7 @@
     │   │   └── ConnectionLost   the peer went away before or within its reply
     │   ├── BadReply             not JSON, cut, fields missing or of the wrong type
     │   │   └── ReplyTooLarge    more bytes than the limit
+    │   ├── BrokenBook           a local order book has a gap, or no snapshot yet; a new one is on its way
     │   ├── VenueUnavailable     5xx, maintenance, overload
     │   ├── RateLimited          too many requests; ``retry_after_s`` says when to come back
     │   │   └── Banned           the venue has shut the door for a while
@@ -47,6 +48,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadReply",
     "Banned",
+    "BrokenBook",
     "ClockSkew",
     "ConcurrentUse",
     "ConnectFailed",
@@ -128,6 +130,10 @@ class BadReply(OperationFailed):
 
 class ReplyTooLarge(BadReply):
     """A reply was longer than the limit and was refused."""
+
+
+class BrokenBook(OperationFailed):
+    """A local order book cannot be trusted: an update is missing or wrong, or its first snapshot has not come yet."""
 
 
 class VenueUnavailable(OperationFailed):
