@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 from ..exchange.exchange import Exchange as _Exchange
 from ..exchange.host import Host
 from ..http.query import HttpAnswer, QueryOptions
+from ..streams import dial as streams
+from ..streams.connection import Connection
+from ..streams.sqlite import SqliteConnection
 from ..tasks.events import Event
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .runtime import Runtime, current
 
-__all__ = ["EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+__all__ = ["Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
 
 
 class Exchange(_Exchange):
@@ -75,6 +78,30 @@ def HttpQuery_Go(
     handle = runtime.querier.query_go(url, options, cookies, headers)
     runtime.announce(handle, "HttpQuery")
     return handle
+
+
+def Dial(
+    address: str, timeout_or_options: object = None, *, errors: str = "none", **options: object
+) -> Connection | SqliteConnection | None:
+    """Opens a stream that a background thread reads: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``.
+
+    It belongs to the current runtime: its errors go to that journal, its waits end with that stop, and its data wakes that
+    ``EventLoop`` (event ``Dial``). See ``streams.dial.Dial`` for the address, the time-out and the options.
+
+    Returns:
+        The connection, or None when it could not be made; ``GetLastError()`` then says why.
+
+    Raises:
+        InputError: The address or an option is not valid.
+        NotSupported: The scheme is one of FMZ's that this library does not speak.
+        OperationFailed: The connection could not be made, with ``errors="raise"``.
+        StopRequested: The strategy is to stop.
+    """
+    runtime = current()
+    connection = streams.Dial(address, timeout_or_options, host=runtime, errors=errors, **options)
+    if isinstance(connection, Connection):
+        runtime.hub.add_source(connection, "Dial")
+    return connection
 
 
 def EventLoop(timeout: float | None = None) -> Event | None:

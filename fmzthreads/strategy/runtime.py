@@ -177,6 +177,15 @@ class Runtime:
             self._last_error = f"{source}: {text}" if source else text
         self.journal.error(text, source=source)
 
+    def warning(self, text: str, *, source: str = "") -> None:
+        """Takes a warning: a line, and no error.
+
+        Args:
+            text: What to look out for.
+            source: Where it came from.
+        """
+        self.journal.log(f"warning: {source}: {text}" if source else f"warning: {text}")
+
     def order_line(
         self,
         kind: int,
