@@ -18,12 +18,12 @@ from tenacity import RetryCallState, Retrying
 
 from ..clock import Clock, Signal
 from ..deadline import Deadline
-from ..errors import ConnectionLost, FmzError, InputError, NotSupported, OperationFailed, StopRequested
+from ..errors import ConnectFailed, ConnectionLost, FmzError, InputError, NotSupported, OperationFailed, StopRequested
 from .address import DATAGRAM, Address
 from .buffer import BufferFull, Message, MessageBuffer
 from .frames import NORMAL, POLICY, ProtocolError
 from .handshake import upgrade
-from .links import Link, RawLink
+from .links import Link, RawLink, WriterBusy
 from .options import DialOptions
 from .transport import Opening, open_stream, tls_context
 
@@ -164,7 +164,8 @@ class Connection:
             timeout_ms: The longest to wait for the peer to take it, in milliseconds; None for 30 seconds.
 
         Returns:
-            The bytes sent; 0 while the connection is broken. A write that times out half-way breaks the connection.
+            The bytes sent; 0 while the connection is broken, or when other threads were writing all the time. A write that times out
+            half-way breaks the connection.
 
         Raises:
             InputError: ``data`` is neither str nor bytes.
@@ -177,10 +178,11 @@ class Connection:
         timeout_s = timeout_ms / 1000 if timeout_ms and timeout_ms > 0 else _WRITE_S
         try:
             return link.write(data if isinstance(data, str) else bytes(data), timeout_s)
+        except WriterBusy:
+            return 0
         except (OSError, OperationFailed) as error:
             if not self._closing:
-                self.last_error = f"write failed: {error}"
-                link.abort()  # half a frame may be on the wire; the reader notices and reports the loss
+                self.last_error = f"write failed: {error}"  # the reader notices, and reports the loss
             return 0
 
     def close(self) -> None:
@@ -300,8 +302,9 @@ class Connection:
         """Makes the first connection, in the caller's thread, and starts the reader.
 
         Raises:
-            ConnectFailed: It could not be made, or ``on_connect`` failed.
+            ConnectFailed: It could not be made, or the payload could not be sent.
             TimedOut: It took longer than the connect time-out.
+            Exception: Whatever ``on_connect`` raised.
         """
         try:
             self._connect()
@@ -366,6 +369,8 @@ class Connection:
             if self._options.on_connect is not None:
                 for message in _messages(self._options.on_connect(self)):
                     link.write(message, self._options.connect_timeout_s)
+        except OSError as error:
+            raise ConnectFailed(f"{self._address.shown} did not take what is sent after a connect: {error}") from error
         finally:
             self._greeter = 0
 

@@ -15,7 +15,7 @@ from .codec import Deflate, text_or_bytes
 from .frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameReader, build_frame
 from .transport import Stream
 
-__all__ = ["Link", "RawLink", "WebSocketLink"]
+__all__ = ["Link", "RawLink", "WebSocketLink", "WriterBusy"]
 
 _FAREWELL_S = 0.5  # how long the peer is given to close its side, so that our close frame is not lost to a reset
 _MOST_PENDING = 256
@@ -56,6 +56,10 @@ class Link(Protocol):
         """The peer's close code and reason; (0, "") when it gave none."""
 
 
+class WriterBusy(TimedOut):
+    """Other threads were writing for as long as this one would wait; nothing of its message was sent."""
+
+
 class _Writer:
     """Puts whole frames onto a stream, one after another, from any thread.
 
@@ -74,19 +78,23 @@ class _Writer:
         """Sends a frame that is made under the lock (so that a compressor sees messages in the order of the wire).
 
         Raises:
-            TimedOut: The peer did not take it in time.
+            WriterBusy: Other threads were writing all the time.
+            TimedOut: The peer did not take it in time. A part may be on the wire, so the stream was ended.
             OSError: The connection is broken.
         """
         deadline = Deadline(self._clock, timeout_s)
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
-            raise TimedOut("other threads were writing all the time")
+            raise WriterBusy("other threads were writing all the time")
         try:
             earlier = b""
             while self._pending:
                 earlier += self._pending.popleft()
             frame = make()
             self._stream.send(earlier + frame if earlier else frame, deadline.remaining(), self._clock)
+        except BaseException:  # Ctrl-C too may have cut a frame in two: nothing that follows it could be understood
+            self._stream.abort()
+            raise
         finally:
             self._lock.release()
         if self._pending:

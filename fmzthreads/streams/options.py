@@ -23,6 +23,7 @@ __all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "read_options"]
 
 OVERFLOWS = ("drop_oldest", "block", "error")
 MODES = ("recv", "send", "dual")
+_HANDSHAKE_HEADERS = ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SECONDS_UP_TO = 300
 _DEFAULT_CONNECT_S = 30.0
 
@@ -153,6 +154,8 @@ def _headers(name: str, value: object) -> dict[str, str]:
     for key, content in value.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", str(key)):
             raise InputError(f"the Dial option {name} holds a header name that is not valid: {key!r}")
+        if str(key).lower() in _HANDSHAKE_HEADERS:
+            raise InputError(f"the header {key!r} belongs to the handshake itself and cannot be given")
         if re.search(r"[\r\n\x00]", str(content)):
             raise InputError(f"the value of the header {key!r} holds a line break")
     return {str(key): str(content) for key, content in value.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import signal
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from tenacity import wait_fixed
 from fmzthreads.clock import Clock, ManualClock, Stop, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, NotSupported, StopRequested, TimedOut
 from fmzthreads.streams import Connection, Dial
+from fmzthreads.tasks.events import EventHub, merge, select
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
@@ -404,6 +406,61 @@ def test_a_stop_ends_a_blocked_read_and_a_pause(server: WsServer) -> None:
     client.close()
     with pytest.raises(StopRequested):
         Dial(server.url, host=journal)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals go to a thread on POSIX only")
+@pytest.mark.parametrize("timeout_ms", [None, 60_000])
+def test_ctrl_c_interrupts_a_blocked_read(dial, timeout_ms: float | None) -> None:
+    client, peer = dial()
+    main = threading.get_ident()
+
+    def press() -> None:
+        while not client._buffer._waiters:  # until the read below has gone to sleep
+            threading.Event().wait(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread, _ = in_thread(press)
+    with pytest.raises(KeyboardInterrupt):
+        client.read(timeout_ms)
+    thread.join(HANG_S)
+    assert not client._buffer._waiters
+    peer.text("still alive")
+    assert client.read() == "still alive"
+
+
+def test_streams_can_be_selected_and_merged(dial) -> None:
+    first, first_peer = dial()
+    second, second_peer = dial()
+    assert select([first, second], -1) == []
+    thread, results = in_thread(lambda: select([first, second], HANG_S * 1000))
+    second_peer.text("b1")
+    thread.join(HANG_S)
+    assert results == [[second]]
+    merged = merge(first, second)
+    assert next(merged) == (second, "b1")
+    for number in range(50):
+        first_peer.text(f"a{number}")
+        assert next(merged) == (first, f"a{number}")
+        second_peer.text(f"b{number}", f"c{number}")
+        assert [next(merged), next(merged)] == [(second, f"b{number}"), (second, f"c{number}")]
+    first_peer.close()
+    assert next(merged) == (first, "")
+    second_peer.text("last")
+    second_peer.close()
+    assert list(merged) == [(second, "last"), (second, "")]
+
+
+def test_a_stream_wakes_the_event_loop(dial) -> None:
+    client, peer = dial()
+    hub = EventHub()
+    hub.add_source(client, "websocket")
+    assert hub.wait(-1) is None
+    peer.text("x")
+    event = hub.wait(HANG_S * 1000)
+    assert event is not None
+    assert event.Event == "websocket"
+    assert hub.wait(-1) is None  # it was told once, although the message still waits
+    assert client.read() == "x"
 
 
 # -- writing --------------------------------------------------------------------------------------------------------------------------------

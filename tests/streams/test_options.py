@@ -118,6 +118,7 @@ def test_backoff_is_a_tenacity_wait() -> None:
         ("ws://h", {"headers": "X: y"}, "headers"),
         ("ws://h", {"headers": {"X": "a\r\nY: b"}}, "line break"),
         ("ws://h", {"headers": {"X Y": "a"}}, "'X Y'"),
+        ("ws://h", {"headers": {"Sec-WebSocket-Extensions": "a"}}, "handshake"),
         ("ws://h", {"pingType": "binary"}, "control, text"),
         ("ws://h", {"pingType": "text", "pingInterval": 5}, "pingMessage"),
         ("ws://h", {"silence_data": "("}, "regular expression"),
