@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ...clock import Signal
 from .faults import FaultPlan, Faults
 from .rest import Dialect, Reply, Request
 from .serving import Message, Scope, ServingThread
@@ -63,7 +61,7 @@ class RestApp:
         """What the dialect says; None when the server is stopped meanwhile."""
         if plan.status:
             return self._dialect.refuse(request, plan.status, plan.retry_after_s)
-        if plan.hang is not None and not await _released(plan.hang, wire):
+        if plan.hang is not None and not await wire.released(plan.hang):
             return None
         try:
             return self._dialect.handle(request)
@@ -114,26 +112,3 @@ async def _until_gone(receive: Receive) -> None:
     """Waits until the server has noticed that the connection is closed, so that it does not answer in our place."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _released(hang: Signal, wire: ServingThread) -> bool:
-    """Waits until a hanging request is let go; False when the server is stopped first."""
-    assert wire.closing is not None
-    loop = asyncio.get_running_loop()
-    released = asyncio.Event()
-
-    def _wake() -> None:
-        try:
-            loop.call_soon_threadsafe(released.set)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
-
-    token = hang.add(_wake)
-    waits = [asyncio.ensure_future(released.wait()), asyncio.ensure_future(wire.closing.wait())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        hang.remove(token)
-        for wait in waits:
-            wait.cancel()
-    return released.is_set() and not wire.closing.is_set()

@@ -164,6 +164,14 @@ class BinanceDialect:
 
     # --- who asks ---
 
+    def authenticate(self, request: Request) -> Account:
+        """The account whose key signed a request that is answered elsewhere.
+
+        Raises:
+            ApiError: As the signed calls here.
+        """
+        return self._authenticate(request, Params(request), self._limits.now_ms())
+
     def _authenticate(self, request: Request, params: Params, now_ms: int) -> Account:
         """The account whose key signed the request.
 

@@ -13,7 +13,7 @@ from .core import SimulatedExchange
 from .events import TradeView
 from .instruments import Instrument
 
-__all__ = ["INTERVALS", "Market"]
+__all__ = ["INTERVALS", "Market", "day_changes"]
 
 INTERVALS = {
     "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14400, "6h": 21600,
@@ -240,7 +240,7 @@ class Market:
         day = self._exchange.stats_24h(instrument.id)
         row: dict[str, Any] = {"symbol": self._symbols.name(instrument.id)}
         if full:
-            row.update(_changes(day))
+            row.update(day_changes(day))
         row.update(
             openPrice=fixed(day.open),
             highPrice=fixed(day.high),
@@ -289,7 +289,7 @@ class Market:
         return rows[0] if single else rows
 
 
-def _changes(day: DayStats) -> dict[str, str]:
+def day_changes(day: DayStats) -> dict[str, str]:
     """What a FULL ticker has beyond a MINI one."""
     change = day.last - day.open
     percent = change / day.open * 100 if day.open else _ZERO

@@ -16,7 +16,7 @@ from .instruments import Instrument
 from .orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from .reasons import Reason, Rejected
 
-__all__ = ["Orders"]
+__all__ = ["EXPIRY_REASON", "Orders", "order_force", "order_status", "order_type"]
 
 _DAY_MS = 86_400_000
 _UNKNOWN_ORDER = (-2011, "Unknown order sent.")
@@ -46,7 +46,7 @@ _STATUS = {
     State.CANCELED: "CANCELED",
     State.EXPIRED: "EXPIRED",
 }
-_EXPIRY_REASON = {
+EXPIRY_REASON = {
     Finish.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     Finish.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
     Finish.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
@@ -150,9 +150,9 @@ class Orders:
             "executedQty": fixed(order.filled),
             "origQuoteOrderQty": fixed(order.quote_quantity or Decimal(0)),
             "cummulativeQuoteQty": fixed(order.filled_quote),
-            "status": _status(order),
-            "timeInForce": _force(order),
-            "type": _type(order),
+            "status": order_status(order),
+            "timeInForce": order_force(order),
+            "type": order_type(order),
             "side": order.side.upper(),
         }
 
@@ -384,27 +384,30 @@ def _window(params: Params) -> tuple[int | None, int | None]:
     return start, end
 
 
-def _status(order: OrderView) -> str:
+def order_status(order: OrderView) -> str:
+    """Binance's word for where an order stands."""
     if order.finish is Finish.SELF_TRADE:
         return "EXPIRED_IN_MATCH"
-    if order.finish in _EXPIRY_REASON:
+    if order.finish in EXPIRY_REASON:
         return "EXPIRED"
     return _STATUS[order.state]
 
 
-def _type(order: OrderView) -> str:
+def order_type(order: OrderView) -> str:
+    """Binance's word for the kind of an order."""
     if order.time_in_force is TimeInForce.POST_ONLY:
         return "LIMIT_MAKER"
     return order.type.upper()
 
 
-def _force(order: OrderView) -> str:
+def order_force(order: OrderView) -> str:
+    """Binance's time in force of an order."""
     return "GTC" if order.time_in_force is TimeInForce.POST_ONLY else order.time_in_force.value
 
 
 def _conditional(order: OrderView) -> dict[str, Any]:
     """The fields that only some orders have."""
     found: dict[str, Any] = {name: int(value) for name, value in order.extra.items()}
-    if order.finish in _EXPIRY_REASON:
-        found["expiryReason"] = _EXPIRY_REASON[order.finish]
+    if order.finish in EXPIRY_REASON:
+        found["expiryReason"] = EXPIRY_REASON[order.finish]
     return found

@@ -16,6 +16,25 @@ does it. Each fault may be limited to paths by a pattern, and the object counts 
 ``clock_offset_ms``    the venue's clock is so far ahead (negative: behind)
 =====================  ====================================================================================================
 
+What strikes a request strikes the handshake of a websocket too. Its messages have faults of their own, by the path of the connection:
+
+=====================  ====================================================================================================
+``ws_close``           the connection is closed with a close frame instead of a message
+``ws_cut``             it ends without a close frame instead of a message
+``ws_cut_frame``       it ends in the middle of a message
+``ws_silent``          it goes silent for good, half open: nothing is sent any more, no pong either, and nothing is read
+``ws_no_data``         heartbeats and answers go on, messages are lost
+``ws_skip``            a message that carries a sequence is lost
+``ws_bad_checksum``    a checksum in a message is wrong, where one is sent
+``ws_garbage``         a binary frame with a gzip header and rubbish behind it comes instead of a message
+``ws_split``           a message travels in many small TCP packets
+``ws_huge``            a message of 16 MiB comes before a message
+``ws_flood``           the last message is repeated so many times a second
+``ws_refuse_s``        handshakes are refused with 503 for so many seconds from now on
+=====================  ====================================================================================================
+
+All but the last two have a rate that counts messages.
+
 Where a fault has a *rate*: 0 or false is off, a number between 0 and 1 a probability, true always, an integer of 1 or more "the next n
 requests that match, then off". (So 1 means one request and true, or 1.0, all of them.)
 """
@@ -39,8 +58,12 @@ __all__ = ["FaultPlan", "Faults", "parse_fault"]
 
 Value = bool | int | float
 
-_RATES = ("refuse", "error_5xx", "rate_limit_429", "cut_reply", "hang", "lose_order_reply")
-_NUMBERS = ("latency_ms", "jitter_ms", "ban_418_s", "clock_offset_ms")
+_STREAM_RATES = (
+    "ws_close", "ws_cut", "ws_cut_frame", "ws_silent", "ws_no_data", "ws_skip", "ws_bad_checksum", "ws_garbage", "ws_split", "ws_huge",
+)  # fmt: skip
+_RATES = ("refuse", "error_5xx", "rate_limit_429", "cut_reply", "hang", "lose_order_reply", *_STREAM_RATES)
+_UNTIL = ("ban_418_s", "ws_refuse_s")
+_NUMBERS = ("latency_ms", "jitter_ms", "clock_offset_ms", "ws_flood", *_UNTIL)
 _NAMES = _NUMBERS + _RATES
 _WORDS: Mapping[str, bool] = {
     "true": True,
@@ -94,7 +117,7 @@ class Faults:
         self._lock = threading.Lock()  # guards everything below
         self._random = random.Random(seed)
         self._rules: dict[tuple[str, str], Value] = {}  # (fault, path pattern) -> value
-        self._banned_until: dict[str, float] = {}  # path pattern -> the clock's monotonic time
+        self._until: dict[tuple[str, str], float] = {}  # (fault, path pattern) -> the clock's monotonic time
         self._counts: dict[str, int] = {}
         self._release = Signal()
         self._hanging = 0
@@ -116,10 +139,10 @@ class Faults:
         checked = {name: _check(name, value) for name, value in faults.items()}
         with self._lock:
             for name, value in checked.items():
-                if name == "ban_418_s":
-                    self._banned_until.pop(path, None)
+                if name in _UNTIL:
+                    self._until.pop((name, path), None)
                     if value:
-                        self._banned_until[path] = self._clock.monotonic() + float(value)
+                        self._until[name, path] = self._clock.monotonic() + float(value)
                 elif value is False or value == 0:
                     self._rules.pop((name, path), None)
                     if name == "hang":
@@ -136,7 +159,7 @@ class Faults:
         """Switches everything off and releases what hangs; the counts stay."""
         with self._lock:
             self._rules.clear()
-            self._banned_until.clear()
+            self._until.clear()
             self._let_go()
 
     def release(self) -> int:
@@ -171,15 +194,13 @@ class Faults:
             path: The request's path, without the query string.
             places_order: Whether it places an order; only then can ``lose_order_reply`` strike.
         """
-        if (
-            not self._rules and not self._banned_until
-        ):  # read without the lock: a fault set this instant may miss this request
+        if not self._rules and not self._until:  # read without the lock: a fault set this instant may miss this request
             return _NOTHING
         with self._lock:
             delay_s = self._delay_s(path)
             if self._strikes("refuse", path):
                 return FaultPlan(delay_s=delay_s, refuse=True)
-            banned_s = self._banned_s(path)
+            banned_s = self._still_s("ban_418_s", path)
             if banned_s:
                 return FaultPlan(delay_s=delay_s, status=418, retry_after_s=banned_s)
             if self._strikes("rate_limit_429", path):
@@ -193,6 +214,39 @@ class Faults:
             lose = places_order and self._strikes("lose_order_reply", path)
             cut = not lose and self._strikes("cut_reply", path)
             return FaultPlan(delay_s=delay_s, cut_reply=cut, lose_order_reply=lose, hang=hang)
+
+    # --- websockets ---
+
+    @property
+    def active(self) -> bool:
+        """Whether anything at all is on; read without the lock, so a fault set this instant may miss a message."""
+        return bool(self._rules)
+
+    def strikes(self, name: str, path: str) -> bool:
+        """Whether a fault of a message strikes now; uses up one of the next n, and counts it.
+
+        Args:
+            name: One of the faults with a rate.
+            path: The path of the connection.
+        """
+        if not self._rules:  # as in plan()
+            return False
+        with self._lock:
+            return self._strikes(name, path)
+
+    def number(self, name: str, path: str) -> float:
+        """What a fault with a number is set to for a path; 0 when it is off."""
+        if not self._rules:  # as in plan()
+            return 0.0
+        with self._lock:
+            return float(self._value(name, path))
+
+    def refuses_streams(self, path: str) -> bool:
+        """Whether handshakes on a path are refused now; counts it."""
+        if not self._until:  # as in plan()
+            return False
+        with self._lock:
+            return bool(self._still_s("ws_refuse_s", path))
 
     def _delay_s(self, path: str) -> float:
         latency = self._value("latency_ms", path)
@@ -228,14 +282,14 @@ class Faults:
                 return True
         return False
 
-    def _banned_s(self, path: str) -> int:
-        """The seconds that a ban of this path still lasts, at least 1; 0 when there is none."""
+    def _still_s(self, name: str, path: str) -> int:
+        """The seconds that a fault with an end still holds for a path, at least 1; 0 when it does not."""
         now = self._clock.monotonic()
-        for pattern, until in list(self._banned_until.items()):
+        for (rule, pattern), until in list(self._until.items()):
             if until <= now:
-                del self._banned_until[pattern]
-            elif fnmatch.fnmatchcase(path, pattern):
-                self._count("ban_418_s")
+                del self._until[rule, pattern]
+            elif rule == name and fnmatch.fnmatchcase(path, pattern):
+                self._count(name)
                 return max(1, round(until - now))
         return 0
 
@@ -256,9 +310,9 @@ class Faults:
             by_path: dict[str, dict[str, Any]] = {}
             for (name, path), value in self._rules.items():
                 by_path.setdefault(path, {"path": path})[name] = value
-            for path, until in self._banned_until.items():
+            for (name, path), until in self._until.items():
                 if until > now:
-                    by_path.setdefault(path, {"path": path})["ban_418_s"] = round(until - now, 3)
+                    by_path.setdefault(path, {"path": path})[name] = round(until - now, 3)
             return list(by_path.values())
 
     def to_json(self) -> str:

@@ -32,13 +32,15 @@ class Accounts:
             raise ApiError("50025", f"Parameter ccy count exceeds the limit {_MOST_CURRENCIES}.")
         return [self.describe(account, wanted, now_ms)]
 
-    def describe(self, account: Account, currencies: list[str] | None, now_ms: int) -> dict[str, Any]:
-        """The balance object, also for pushes; ``currencies`` None is all that are not zero."""
+    def describe(
+        self, account: Account, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
+    ) -> dict[str, Any]:
+        """The balance object, also for pushes; ``currencies`` None is all; what is zero is left out unless ``zeros``."""
         total = Decimal(0)
         details = []
         updated = str(account.updated_ms or now_ms)
         for asset, balance in self._exchange.balances(account).items():
-            if not balance.total or (currencies is not None and asset not in currencies):
+            if (not balance.total and not zeros) or (currencies is not None and asset not in currencies):
                 continue
             worth = balance.total * self._dollars(asset)
             total += worth

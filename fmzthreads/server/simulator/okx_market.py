@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from .candles import MONTH_S
+from .candles import MONTH_S, Candle
 from .core import SimulatedExchange
 from .events import TradeView
 from .instruments import Instrument
@@ -146,15 +146,16 @@ class Market:
 
     def ticker(self, query: Query, now_ms: int) -> list[Any]:
         """GET market/ticker."""
-        return [self._ticker(self._instruments.instrument(query.required("instId")), now_ms)]
+        return [self.describe_ticker(self._instruments.instrument(query.required("instId")), now_ms)]
 
     def tickers(self, query: Query, now_ms: int) -> list[Any]:
         """GET market/tickers."""
         if query.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True) != "SPOT":
             return []
-        return [self._ticker(instrument, now_ms) for instrument in self._instruments.all()]
+        return [self.describe_ticker(instrument, now_ms) for instrument in self._instruments.all()]
 
-    def _ticker(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
+    def describe_ticker(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
+        """One ticker."""
         day = self._exchange.stats_24h(instrument.id)
         return {
             "instType": "SPOT",
@@ -259,19 +260,24 @@ class Market:
         bars = self._exchange.bars(instrument.id, period_s, limit, None, end_ms, offset_s=offset_s)
         oldest_ms = now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
         return [
-            [
-                str(bar.open_ms),
-                plain_decimal(bar.open),
-                plain_decimal(bar.high),
-                plain_decimal(bar.low),
-                plain_decimal(bar.close),
-                plain_decimal(bar.volume),
-                plain_decimal(bar.quote_volume),
-                plain_decimal(bar.quote_volume),
-                "1" if bar.closed else "0",
-            ]
+            self.describe_candle(bar)
             for bar in reversed(bars)
             if (before is None or bar.open_ms > before) and bar.open_ms > oldest_ms
+        ]
+
+    @staticmethod
+    def describe_candle(bar: Candle) -> list[str]:
+        """One bar."""
+        return [
+            str(bar.open_ms),
+            plain_decimal(bar.open),
+            plain_decimal(bar.high),
+            plain_decimal(bar.low),
+            plain_decimal(bar.close),
+            plain_decimal(bar.volume),
+            plain_decimal(bar.quote_volume),
+            plain_decimal(bar.quote_volume),
+            "1" if bar.closed else "0",
         ]
 
     def price_limit(self, query: Query, now_ms: int) -> list[Any]:

@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote_plus
@@ -25,6 +25,7 @@ __all__ = [
     "envelope",
     "parse_body",
     "parse_timestamp_ms",
+    "timestamp_text",
 ]
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
@@ -261,6 +262,12 @@ def _with_microseconds(text: str) -> str:
     """Python 3.10 reads fractions of three or six digits only."""
     seconds, _, fraction = text[:-1].partition(".")
     return f"{seconds}.{fraction:0<6}" if fraction else seconds
+
+
+def timestamp_text(time_ms: int) -> str:
+    """A moment the way that ``OK-ACCESS-TIMESTAMP`` has it."""
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
 
 
 def check_signature(request: Request, secret: str) -> None:

@@ -8,6 +8,7 @@ import string
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,8 @@ from ...errors import InputError, UnknownName, nearest, require
 from .asgi import RestApp
 from .bars import BarFile, load_bars
 from .binance import BinanceDialect
+from .binance_user import WithListenKeys
+from .binance_ws import BinanceSite
 from .control import control_routes
 from .core import SimulatedExchange
 from .faults import Faults
@@ -26,9 +29,12 @@ from .instruments import Instrument, binance_spot, okx_spot
 from .ledger import Ledger
 from .market import Market, MarketDriver, MarketSettings
 from .okx import OkxDialect
+from .okx_ws import OkxSite
 from .prices import BarReplay, PriceSource, PriceWalk
 from .rest import Dialect
 from .serving import ServingThread
+from .ws import WsConnection
+from .ws_settings import StreamSettings
 
 __all__ = ["DEFAULT_BALANCES", "VENUES", "SimulatorServer"]
 
@@ -89,6 +95,7 @@ class SimulatorServer:
         moving: Whether the market moves by itself; otherwise ``driver.step()`` moves it, after first steps that fill the books.
         clock: The exchange's clock; a wall clock when None.
         tls: What to serve TLS with; None for plain HTTP.
+        streams: How the websockets behave; as the venue's when None.
 
     Raises:
         UnknownName: There is no such venue or symbol.
@@ -103,6 +110,7 @@ class SimulatorServer:
         faults: What goes wrong.
         driver: What moves the market.
         dialect: What answers.
+        site: What speaks websocket.
         key: The API key.
         secret: The API secret.
         passphrase: What OKX asks for besides; empty for Binance.
@@ -127,6 +135,7 @@ class SimulatorServer:
         moving: bool = True,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
+        streams: StreamSettings | None = None,
     ) -> None:
         if venue not in VENUES:
             raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
@@ -153,11 +162,25 @@ class SimulatorServer:
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS
-        self.dialect: Dialect = (BinanceDialect if venue == "binance" else OkxDialect)(
-            self.exchange, self.faults, rate_scale=rate_scale
-        )
+        self.dialect, self.site = self._speak(rate_scale, streams if streams is not None else StreamSettings())
         self._tls = tls
-        self._wire = ServingThread(self._app(), host=host, port=port, name=f"fmzthreads-{venue}", tls=tls)
+        self._wire = ServingThread(
+            self._app(),
+            host=host,
+            port=port,
+            name=f"fmzthreads-{venue}",
+            tls=tls,
+            sockets=partial(WsConnection, site=self.site),
+        )
+
+    def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect, BinanceSite | OkxSite]:
+        """The venue's REST interface and its websockets."""
+        if self.venue == "okx":
+            okx = OkxDialect(self.exchange, self.faults, rate_scale=rate_scale)
+            return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
+        binance = BinanceDialect(self.exchange, self.faults, rate_scale=rate_scale)
+        site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
+        return WithListenKeys(binance, self.exchange, site.keys), site
 
     def _app(self) -> Any:
         """The ASGI application: the simulator's own paths, and everything else to the dialect (Any: starlette is an extra)."""
@@ -180,6 +203,11 @@ class SimulatorServer:
         """What stands in place of the venue's own address, without a slash at its end."""
         host = f"[{self._wire.host}]" if ":" in self._wire.host else self._wire.host
         return f"{'https' if self._tls is not None else 'http'}://{host}:{self.port}"
+
+    @property
+    def stream_url(self) -> str:
+        """What stands in place of the venue's own websocket address, without a slash at its end."""
+        return "ws" + self.base_url.removeprefix("http")
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -217,6 +245,7 @@ class SimulatorServer:
     def stop(self) -> None:
         """Closes the port and every connection, also those with requests that hang, and ends all threads; again has no effect."""
         self._wire.stop()
+        self.site.stop()
         self.driver.stop()
         self._ledger.close()
 

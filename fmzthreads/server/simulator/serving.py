@@ -17,6 +17,7 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from ...clock import Signal
 from ...errors import ConnectFailed, FmzError, require
 
 __all__ = ["App", "Message", "Scope", "ServingThread"]
@@ -48,6 +49,7 @@ class ServingThread:
         port: The port; 0 for one that is free.
         name: The thread's name.
         tls: What to serve TLS with; None for plain HTTP.
+        sockets: What makes the protocol of a connection that becomes a websocket; None for no websockets.
 
     Raises:
         MissingExtra: uvicorn is not installed.
@@ -67,9 +69,10 @@ class ServingThread:
         port: int = 0,
         name: str = "server",
         tls: ssl.SSLContext | None = None,
+        sockets: Callable[..., asyncio.Protocol] | None = None,
     ) -> None:
         self._config = require("uvicorn", "server").Config(
-            app, interface="asgi3", lifespan="off", log_config=None, ws="none", proxy_headers=False, server_header=False,
+            app, interface="asgi3", lifespan="off", log_config=None, ws=sockets if sockets is not None else "none", proxy_headers=False, server_header=False,
             date_header=False, timeout_keep_alive=_KEEP_ALIVE_S,
         )  # fmt: skip
         self._config.load()
@@ -141,6 +144,9 @@ class ServingThread:
         self._stop_listening()
         self._socket.close()
         for protocol in list(self._state.connections):
+            goodbye = getattr(protocol, "goodbye", None)
+            if goodbye is not None:
+                goodbye()
             protocol.transport.abort()
         tasks = set(self._state.tasks)
         if tasks:
@@ -231,6 +237,33 @@ class ServingThread:
         except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
             return True
         return False
+
+    async def released(self, hang: Signal) -> bool:
+        """Waits until something that hangs is let go; False when the server is stopped first."""
+        assert self.closing is not None
+        loop = asyncio.get_running_loop()
+        released = asyncio.Event()
+
+        def _wake() -> None:
+            try:
+                loop.call_soon_threadsafe(released.set)
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits any more
+
+        token = hang.add(_wake)
+        waits = [asyncio.ensure_future(released.wait()), asyncio.ensure_future(self.closing.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hang.remove(token)
+            for wait in waits:
+                wait.cancel()
+        return released.is_set() and not self.closing.is_set()
+
+    @staticmethod
+    def reset(transport: Any) -> None:
+        """Resets a connection: the peer reads ECONNRESET, not an orderly end (Any: asyncio's transports share no base for it)."""
+        _reset(transport)
 
     def drop(self, scope: Scope, *, reset: bool) -> None:
         """Closes the connection that a request came on: after what was written (a plain close), or with a reset, at once."""
