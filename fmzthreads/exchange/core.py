@@ -23,24 +23,28 @@ __all__ = ["Core", "Settings", "split_symbol", "whole_number"]
 
 T = TypeVar("T")
 
+_MOST_DIGITS = 30  # behind the point; no market has more than 18
 DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
 
 
-def whole_number(name: str, value: Any, *, least: int = 0) -> int:
+def whole_number(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
     """An argument that must be a whole number.
 
     Args:
         name: What it is, for the message.
         value: An int, or a float without a fraction.
         least: The least value.
+        most: The largest value; None for any.
 
     Raises:
-        InputError: It is not a whole number, or less than ``least``.
+        InputError: It is not a whole number, less than ``least``, or more than ``most``.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InputError(f"{name} must be a whole number, got {value!r}")
     if value != int(value) or value < least:
         raise InputError(f"{name} must be a whole number of {least} or more, got {value!r}")
+    if most is not None and value > most:
+        raise InputError(f"{name} must be a whole number of {most} or less, got {value!r}")
     return int(value)
 
 
@@ -161,9 +165,11 @@ class Core:
         """Sets the digits that prices and amounts of orders are cut to.
 
         Raises:
-            InputError: One is not a whole number of 0 or more.
+            InputError: One is not a whole number from 0 to 30.
         """
-        digits = whole_number("pricePrecision", price), whole_number("amountPrecision", amount)
+        digits = whole_number("pricePrecision", price, most=_MOST_DIGITS), whole_number(
+            "amountPrecision", amount, most=_MOST_DIGITS
+        )
         self.change(price_digits=digits[0], amount_digits=digits[1])
 
     def set_rate(self, rate: Any) -> float:
@@ -217,7 +223,8 @@ class Core:
             InputError: It is not a URL.
         """
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise InputError(f"a base address must begin with http:// or https://, got {url!r}")
+            shown = repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
+            raise InputError(f"a base address must begin with http:// or https://, got {shown}")
         self.venue.set_base(url)
         self.markets.forget()
         self.bars.forget()

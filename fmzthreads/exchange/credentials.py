@@ -112,9 +112,12 @@ class Credentials:
             UnknownName: It holds another name.
         """
         values = _parse(_read_private(Path(path)), str(path))
-        for name in values:
+        for number, name in enumerate(values, 1):
             if name not in _FIELDS:
-                raise UnknownName(f"the key file {str(path)!r} holds an unknown name {name!r}{nearest(name, _FIELDS)}")
+                # Only what looks like one of the names is shown: a bare key that ends with "=" would stand there as a name too.
+                likely = nearest(name, _FIELDS)
+                shown = repr(name) if likely.startswith("; did you mean") else f"(entry {number}, not shown)"
+                raise UnknownName(f"the key file {str(path)!r} holds an unknown name {shown}{likely}")
         return cls(**values)
 
 

@@ -53,6 +53,7 @@ class IntentRecord:
         order_id: The venue's id once it is known; else empty.
         detail: The error's text, if there was one.
         made_at: When it was made, in seconds since the epoch.
+        left_at: When the attempt to send it ended, in seconds since the epoch: it left before that, if it did; 0 before.
         settled_at: When its fate was last written, in seconds since the epoch; 0 before.
     """
 
@@ -61,6 +62,7 @@ class IntentRecord:
     order_id: str = ""
     detail: str = ""
     made_at: float = 0.0
+    left_at: float = 0.0
     settled_at: float = 0.0
 
 
@@ -93,6 +95,13 @@ class IntentLog:
             self._settled.pop(key, None)
             self._open[key] = record
         return record
+
+    def left(self, client_order_id: str) -> None:
+        """Writes down that the attempt to send an intent has ended, however it did."""
+        with self._lock:
+            record = self._open.get(client_order_id)
+            if record is not None:
+                self._open[client_order_id] = attrs.evolve(record, left_at=self._clock.now())
 
     def end(self, client_order_id: str, fate: Fate, *, order_id: str = "", detail: str = "") -> IntentRecord | None:
         """Writes down what became of an intent; None when there is no such intent under way or unknown."""
@@ -167,7 +176,7 @@ def place_once(
         OperationFailed: The venue does not have it: it may be sent again, as a new intent.
         VenueRejected: The venue refused it.
         OutcomeUnknown: Nobody can say; it stays in the log as unknown.
-        StopRequested: The strategy is stopped meanwhile; the log says unknown.
+        StopRequested: The strategy is stopped meanwhile; the log says unknown, unless the venue tells that nothing was sent.
     """
     log.begin(intent)
     key = intent.client_order_id
@@ -176,7 +185,14 @@ def place_once(
     order_id = ""
     try:
         try:
-            order_id = venue.place(intent)
+            try:
+                order_id = venue.place(intent)
+            finally:
+                log.left(key)
+        except StopRequested as error:
+            if getattr(venue, "exact_outcomes", False):
+                fate, detail = "refused", f"nothing was sent: {error}"
+            raise
         except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply, DuplicateOrder) as error:
             if not _leaves_open(venue, error, own_client_id):
                 raise

@@ -55,7 +55,8 @@ def _api(operations: Operations, args: tuple[Any, ...]) -> Any:
             raise InputError(f"{name} of IO('api') must be text, got {type(value).__name__}")
     method, resource, params, raw = (*(arg or "" for arg in args), "", "")[:4]
     if not method.isalpha() or not resource:
-        raise InputError(f"IO('api') needs an HTTP method and a resource, got {method!r} and {resource!r}")
+        shown = resource.partition("?")[0].rpartition("@")[2]
+        raise InputError(f"IO('api') needs an HTTP method and a resource, got {method!r} and {shown!r}")
     operations.count_api()
     return operations.core.venue.request(method.upper(), resource, params, raw)
 

@@ -29,15 +29,17 @@ _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 _NOISE = Decimal("1e-6")
 
 
-def decimal_of(name: str, value: Any) -> Decimal:
+def decimal_of(name: str, value: Any, *, most: Decimal | None = None) -> Decimal:
     """An exact decimal from a number, by its shortest text.
 
     Args:
         name: What it is, for the message.
         value: An int, float or Decimal, or a number of numpy. Text and booleans are refused: both are mistakes where money is meant.
 
+        most: The largest magnitude; None for any.
+
     Raises:
-        InputError: It is not a number, or it is NaN or infinite.
+        InputError: It is not a number, it is NaN or infinite, or it is beyond ``most``.
     """
     if isinstance(value, Decimal):
         number = value
@@ -55,6 +57,8 @@ def decimal_of(name: str, value: Any) -> Decimal:
             raise InputError(f"{name} must be a number, got {value!r} ({type(value).__name__})") from None
     if not number.is_finite():
         raise InputError(f"{name} must be finite, got {value!r}")
+    if most is not None and number.copy_abs() > most:
+        raise InputError(f"{name} must be at most {most:g}, got about 1e{number.adjusted()}; nothing was sent")
     return number
 
 

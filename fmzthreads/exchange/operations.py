@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ..errors import InputError, NotSupported, UnknownName
+from ..errors import InputError, NotSupported, OutcomeUnknown, StopRequested, UnknownName
 from ..structures import (
     Account,
     Asset,
@@ -159,9 +159,21 @@ class Operations:
         )
         intent, own_id = prepare(request, self._rules)
         self._count(method)
-        order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
+        try:
+            order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
+        except (StopRequested, KeyboardInterrupt, SystemExit) as error:
+            self._tell_interrupted(method, intent, error)
+            raise
         self._write_order(intent, order_id, tail)
         return order_id
+
+    def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
+        """The line of an order that was left without an answer; a stop and Ctrl-C write none of their own."""
+        key = intent.client_order_id
+        record = self.core.intents.get(key)
+        if record is not None and record.fate == "unknown":
+            words = f"an order was sent, perhaps, and its outcome is unknown: interrupted ({type(error).__name__}); Reconcile() asks by its client order id {key}"
+            self.core.report(method, OutcomeUnknown(words, client_order_id=key))
 
     def _rules(self, symbol: str) -> MarketRules | None:
         try:

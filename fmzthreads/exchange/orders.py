@@ -26,6 +26,9 @@ TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTX")
 # Under which names the venues take a client order id; when a strategy gives its own, the lookup must use that one.
 _CLIENT_ID_OPTIONS = ("newClientOrderId", "clOrdId", "clientOrderId", "client_order_id")
 
+# No price and no amount has ever been near it; beyond it sums would need more digits than they are exact in.
+_MOST = Decimal("1e30")
+
 # What a spot market buy is worth is in quote currency, for which a market has no step; eight digits are what venues take.
 _QUOTE_STEP = Decimal("1e-8")
 
@@ -142,7 +145,7 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
     spot = "." not in request.symbol
     side, options = parse_side(request.side, spot=spot)
     price = _price(request)
-    amount = _positive("amount", decimal_of("amount", request.amount))
+    amount = _positive("amount", decimal_of("amount", request.amount, most=_MOST))
     rules = rules_of(request.symbol) or MarketRules(symbol=request.symbol)
     in_quote = spot and price is None and side == "buy"
     if price is not None:
@@ -167,7 +170,7 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
 
 
 def _price(request: OrderRequest) -> Decimal | None:
-    price = decimal_of("price", request.price)
+    price = decimal_of("price", request.price, most=_MOST)
     if price == -1:
         return None
     return _positive("price", price) / request.rate

@@ -112,6 +112,16 @@ def test_an_unknown_name_in_the_file(tmp_path):
         Credentials.from_file(path)
 
 
+def test_a_bare_key_in_the_file_is_not_shown(tmp_path):
+    path = tmp_path / "keys"
+    for text in ("c2VjcmV0LW9mLXRoZS1hY2NvdW50==\n", json.dumps({"c2VjcmV0LW9mLXRoZS1hY2NvdW50": ""})):
+        path.write_text(text)
+        path.chmod(0o600)
+        with pytest.raises(UnknownName, match="'access_key'") as caught:
+            Credentials.from_file(path)
+        assert "c2vjcmv0" not in str(caught.value).lower()
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="FileNotFoundError"):
         Credentials.from_file(tmp_path / "none")

@@ -116,9 +116,27 @@ class TestFailure:
     def test_a_stop_passes_and_leaves_no_line(self, parts, method, args, call, value):
         exchange, venue, host = parts
         venue.fail(call, StopRequested("stop"))
+        venue.exact_outcomes = True  # so that a stop says that no order was made
         with pytest.raises(StopRequested):
             getattr(exchange, method)(*args)
         assert host.errors == []
+        assert exchange.UnknownOrders() == []
+
+    @pytest.mark.parametrize("error", [StopRequested("stop"), KeyboardInterrupt(), SystemExit()])
+    def test_an_order_that_is_interrupted_leaves_a_line(self, parts, error):
+        exchange, venue, host = parts
+
+        def interrupted(intent):
+            raise error
+
+        venue.place = interrupted
+        with pytest.raises(type(error)):
+            exchange.Buy(100, 1)
+        (unknown,) = exchange.UnknownOrders()
+        (line,) = host.errors
+        assert line.startswith("Buy: an order was sent, perhaps, and its outcome is unknown")
+        assert unknown.intent.client_order_id in line
+        assert exchange.GetLastError() == line
 
     @pytest.mark.parametrize(("method", "args", "call", "value"), READS)
     def test_a_fault_in_an_adapter_is_raised_and_written_down(self, parts, method, args, call, value):
@@ -340,9 +358,9 @@ class TestOrders:
         assert exchange.SetPrecision(1, 0) is None
         exchange.Sell(100.99, 2.9)
         assert (float(venue.placed[0].price), float(venue.placed[0].amount)) == (100.9, 2)
-        for bad in ((-1, 2), (1.5, 2), ("1", 2), (True, 1)):
+        for bad in ((-1, 2), (1.5, 2), ("1", 2), (True, 1), (10**9, 2)):
             exchange.SetPrecision(*bad)
-        assert len(host.errors) == 4
+        assert len(host.errors) == 5
         exchange.Sell(100.99, 2.9)
         assert float(venue.placed[1].price) == 100.9
 
@@ -417,6 +435,24 @@ class TestUnknownOutcome:
         assert [one.fate for one in exchange.Reconcile()] == ["absent"]
         assert core.intents.unknown() == []
         assert len(host.errors) == 1
+
+    def test_reconcile_counts_from_when_the_order_left(self):
+        clock = JumpClock()
+        exchange, venue, _ = make(clock=clock, lookup=None)
+        venue.settling_s = 10.0
+
+        def slow(intent):
+            clock.advance(9.0)  # opening the connection, say
+            raise KeyboardInterrupt
+
+        venue.place = slow
+        with pytest.raises(KeyboardInterrupt):
+            exchange.Buy(100, 1)
+        clock.advance(5.0)
+        assert [one.fate for one in exchange.Reconcile()] == ["unknown"]
+        assert [one.fate for one in exchange.Reconcile()] == ["unknown"]
+        clock.advance(5.0)
+        assert [one.fate for one in exchange.Reconcile()] == ["absent"]
 
     def test_a_found_order_is_logged_like_any(self, parts):
         exchange, venue, host = parts
@@ -499,6 +535,10 @@ class TestSettings:
             assert exchange.SetBase(bad) is None
         assert exchange.GetBase() == "https://x.example"
         assert len(host.errors) == 4
+        for bad in ("ftp://me:hunter2@x", "me:hunter2@x", "x?key=hunter2"):
+            assert exchange.SetBase(bad) is None
+            assert exchange.IO("api", "", bad) is None
+        assert "hunter2" not in "".join(host.errors)
 
     def test_another_base_has_other_rules(self, parts):
         exchange, venue, _ = parts

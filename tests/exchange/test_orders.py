@@ -123,6 +123,13 @@ def test_options_leave_the_limits_to_the_venue():
     assert intent(100, 0.001, "buy;type=STOP_LOSS").amount == Decimal("0.001")
 
 
+@pytest.mark.parametrize("huge", [10**31, 1e300, 10**400, Decimal("1e999999"), Decimal("-1e99999999")])
+def test_numbers_beyond_all_measure_are_refused(huge):
+    for price, amount in ((huge, 1), (100, huge)):
+        with pytest.raises(InputError, match="at most 1e\\+30"):
+            intent(price, amount)
+
+
 def test_a_rate_is_divided_out():
     made = intent(700.07, 1, rate=Decimal(7))
     assert made.price == Decimal("100.01")
