@@ -167,8 +167,9 @@ class Core:
         Raises:
             InputError: One is not a whole number from 0 to 30.
         """
-        digits = whole_number("pricePrecision", price, most=_MOST_DIGITS), whole_number(
-            "amountPrecision", amount, most=_MOST_DIGITS
+        digits = (
+            whole_number("pricePrecision", price, most=_MOST_DIGITS),
+            whole_number("amountPrecision", amount, most=_MOST_DIGITS),
         )
         self.change(price_digits=digits[0], amount_digits=digits[1])
 

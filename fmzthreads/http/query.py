@@ -248,7 +248,10 @@ class HttpQuerier:
                 method, body = "GET", None
                 headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
             old, _, _ = split_url(url)
-            url = _escape(urljoin(url, place.encode("latin-1").decode("utf-8", "replace")))
+            try:
+                url = _escape(urljoin(url, place.encode("latin-1").decode("utf-8", "replace")))
+            except ValueError:
+                raise OperationFailed("it was sent on to what is no URL") from None
             new, _, _ = split_url(url)
             if new != old:
                 headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}

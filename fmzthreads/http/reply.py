@@ -27,8 +27,9 @@ def redact(method: str, url: str) -> str:
     """
     bare = url.partition("#")[0].partition("?")[0]
     scheme, mark, rest = bare.partition("://")
-    if not mark:
-        return f"{method} {bare}"
+    if not mark or scheme.lower() not in {"http", "https"}:
+        # No URL that we speak to: whatever stands before an "@" may be a password.
+        return f"{method} {scheme + mark if mark else ''}{(rest if mark else bare).rpartition('@')[2]}"
     host, slash, path = rest.partition("/")
     return f"{method} {scheme}://{host.rpartition('@')[2]}{slash}{path}"
 

@@ -18,7 +18,7 @@ from ..exchange.venue import OrderIntent
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
 from .binance_convert import read_bar, read_book, read_holdings, read_order, read_ticker, read_trade
 from .binance_rest import BinanceRest
-from .convert import in_order, newest_bars, pair_account, spot_side
+from .convert import check_options, in_order, newest_bars, pair_account, spot_side
 from .parsing import integer, mapping, rows, text
 from .rest import Ask, checked_limit
 from .symbols import Listing, split_order_id
@@ -31,6 +31,13 @@ _INTERVALS = {
 }  # fmt: skip
 
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+
+# What Binance's page on new orders knows; it refuses anything else. Neither recvWindow nor timestamp: how long a lost order may still
+# appear is reckoned from our own.
+_OPTIONS = frozenset({
+    "type", "timeInForce", "quantity", "quoteOrderQty", "price", "newClientOrderId", "strategyId", "strategyType", "stopPrice",
+    "trailingDelta", "icebergQty", "newOrderRespType", "selfTradePreventionMode", "pegPriceType", "pegOffsetType", "pegOffsetValue",
+})  # fmt: skip
 
 # Paths that take no time stamp and no signature; Binance refuses a parameter that it does not know.
 _PUBLIC = re.compile(
@@ -208,6 +215,7 @@ class Binance(BinanceRest):
         Raises:
             OutcomeUnknown: It was sent and no reply says what became of it.
             InputError: The side is for contracts, or the client order id is not one that Binance takes; nothing was sent.
+            UnknownName: Binance has no option of that name; nothing was sent.
             MissingCredentials: There are no keys; nothing was sent.
             ConnectFailed: Nothing was sent.
             RateLimited: It was refused for that.
@@ -366,6 +374,7 @@ def _orders_of(symbol: str) -> Callable[[Any], list[Order]]:
 
 def _order_params(intent: OrderIntent, venue_symbol: str) -> dict[str, object]:
     side = spot_side(intent)
+    check_options(intent.options, _OPTIONS, "Binance")
     params: dict[str, object] = {"symbol": venue_symbol, "side": side.upper()}
     if intent.price is None:
         params["type"] = "MARKET"

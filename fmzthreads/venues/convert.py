@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 
 from ..constants import ORDER_TYPE_BUY, ORDER_TYPE_SELL
-from ..errors import InputError, nearest
+from ..errors import InputError, UnknownName, nearest
 from ..exchange.venue import OrderIntent
 from ..structures import Account, Asset, Order, Record, Records
 from .parsing import Malformed
 
 __all__ = [
     "average_price",
+    "check_options",
     "in_order",
     "newest_bars",
     "pair_account",
@@ -67,6 +68,21 @@ def spot_side(intent: OrderIntent) -> str:
             f"side {intent.side!r} is for contracts; {intent.symbol} is spot{nearest(intent.side, ('buy', 'sell'))}"
         )
     return intent.side
+
+
+def check_options(options: Mapping[str, str], known: frozenset[str], venue: str) -> None:
+    """Refuses an option of an order that the venue does not know: it might be ignored there, and the order be another than was meant.
+
+    Raises:
+        UnknownName: There is no such option; the message names the nearest.
+    """
+    for name in options:
+        if name == "timeInForce" and name not in known:
+            raise UnknownName(
+                f"{venue} has no timeInForce {options[name]!r}{nearest(options[name], ('GTC', 'IOC', 'FOK', 'GTX'))}"
+            )
+        if name not in known:
+            raise UnknownName(f"an order of {venue} has no option {name!r}{nearest(name, known)}; nothing was sent")
 
 
 def in_order(orders: Iterable[Order], since_ms: int = 0) -> list[Order]:

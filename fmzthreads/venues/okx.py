@@ -18,7 +18,7 @@ from ..exchange.market import plain_text
 from ..exchange.signing import parse_params, parse_typed_params
 from ..exchange.venue import OrderIntent
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
-from .convert import in_order, newest_bars, pair_account, spot_side
+from .convert import check_options, in_order, newest_bars, pair_account, spot_side
 from .okx_convert import data_of, read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
 from .okx_rest import OKXRest
 from .parsing import first, mapping, text
@@ -36,6 +36,13 @@ _BARS = {
 _ORDER_TYPES = {"GTC": "limit", "IOC": "ioc", "FOK": "fok", "GTX": "post_only"}
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+
+# What OKX's page on placing an order knows. It ignores anything else, so that a slip would make another order than was meant.
+_OPTIONS = frozenset({
+    "tdMode", "ccy", "clOrdId", "tag", "posSide", "ordType", "sz", "px", "pxUsd", "pxVol", "reduceOnly", "tgtCcy", "stpMode",
+    "banAmend", "pxAmendType", "slippagePct", "tradeQuoteCcy", "rpiTakerAccess", "rpiPxRound", "isElpTakerAccess", "attachAlgoOrds",
+    "speedBump", "outcome",
+})  # fmt: skip
 
 _PUBLIC = re.compile(r"/api/v5/(market|public|system|rubik)/.*")
 
@@ -220,6 +227,7 @@ class OKX(OKXRest):
         Raises:
             OutcomeUnknown: It was sent and no reply says what became of it.
             InputError: The side is for contracts, or the client order id is not one that OKX takes; nothing was sent.
+            UnknownName: OKX has no option of that name; nothing was sent.
             MissingCredentials: A key is missing; nothing was sent.
             ConnectFailed: Nothing was sent.
             RateLimited: It was refused for that, by OKX or (nothing was sent) by our own count.
@@ -244,6 +252,7 @@ class OKX(OKXRest):
 
     def _order_params(self, intent: OrderIntent, venue_symbol: str) -> dict[str, object]:
         side = spot_side(intent)
+        check_options(intent.options, _OPTIONS, self.name)
         params: dict[str, object] = {"instId": venue_symbol, "tdMode": self._trade_mode, "side": side}
         if intent.price is None:
             params["ordType"] = "market"

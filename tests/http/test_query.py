@@ -289,3 +289,20 @@ def test_reads_are_repeated_and_writes_are_not(querier: HttpQuerier, journal: Jo
         turns[0] = 0
         assert querier.query(server.base, {"body": "x"}) == ""
         assert [seen.method for seen in server.seen] == ["GET", "GET", "POST"]
+
+
+@pytest.mark.parametrize("place", ["http://[bad", "http://[::1", "//[x]/", "http://a:99999/"])
+def test_a_redirect_to_what_is_no_url_is_a_failure(place: str, querier: HttpQuerier, journal: Journal) -> None:
+    with FaultServer(
+        lambda peer: (peer.request(), peer.reply(status="302 Found", headers=f"Location: {place}\r\n"))[1]
+    ) as server:
+        assert querier.query(server.base) == ""
+    assert len(journal.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["me:hunter2@host/x", "ftp://me:hunter2@host/x", "socks4://me:hunter2@h:1/http://real/x"]
+)
+def test_what_is_no_url_is_named_without_its_password(url: str, querier: HttpQuerier, journal: Journal) -> None:
+    assert querier.query(url) == ""
+    assert "hunter2" not in str(journal.lines) + str(querier.query(url, {"debug": True}))

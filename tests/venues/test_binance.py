@@ -69,14 +69,22 @@ def test_what_an_order_sends(changes: dict[str, Any], expected: dict[str, Any]) 
     assert seen.query == {}
 
 
+@pytest.mark.parametrize("name", ["timeinforce", "recvWindow", "timestamp", "symbol", "note"])
+def test_an_option_that_there_is_not_is_refused_unsent(name: str) -> None:
+    venue, http, _ = make_binance({})
+    with pytest.raises(errors.UnknownName, match=name):
+        venue.place(intent(options={name: "1"}))
+    assert not any(seen.method == "POST" for seen in http.seen)
+
+
 def test_the_signature_covers_the_bytes_that_travel() -> None:
     venue, http, _ = make_binance({PLACE: {"orderId": 1}, "DELETE /api/v3/order": {"orderId": 1}})
-    venue.place(intent(options={"note": "a b&c=ü"}))
+    venue.place(intent(options={"strategyId": "a b&c=ü"}))
     venue.cancel("BTCUSDT,1")
     for path, text in ((PLACE, http.last(PLACE).body), ("", http.last("DELETE /api/v3/order").parts.query)):
         signed, _, signature = text.rpartition("&signature=")
         assert hmac_hex(KEYS.secret_key, signed) == signature, path
-    assert "note=a%20b%26c%3D%C3%BC" in http.last(PLACE).body
+    assert "strategyId=a%20b%26c%3D%C3%BC" in http.last(PLACE).body
     assert http.last(PLACE).headers["X-MBX-APIKEY"] == KEYS.access_key
 
 

@@ -77,6 +77,21 @@ def test_what_an_order_sends(changes: dict[str, Any], expected: dict[str, Any]) 
     assert not seen.idempotent
 
 
+@pytest.mark.parametrize(
+    ("options", "near"),
+    [
+        ({"stpmode": "cancel_both"}, "'stpMode'"),
+        ({"timeInForce": "ICO"}, "'IOC'"),
+        ({"order_type": "ioc"}, "'ordType'"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused_unsent(options: dict[str, str], near: str) -> None:
+    venue, http, _ = make_okx({})
+    with pytest.raises(errors.UnknownName, match=near):
+        venue.place(intent(options=options))
+    assert not any(seen.method == "POST" for seen in http.seen)
+
+
 def test_an_option_that_begins_like_json_and_is_none() -> None:
     venue, http, _ = make_okx({PLACE: PLACED})
     with pytest.raises(errors.InputError, match="attachAlgoOrds"):
