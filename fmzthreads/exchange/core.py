@@ -15,6 +15,7 @@ from ..errors import FmzError, InputError, StopRequested, UnknownName
 from .host import Host
 from .intents import IntentLog, LookupPlan
 from .limits import CallLimits
+from .live import LiveBooks
 from .market import MarketBook, decimal_of
 from .records import BarBook
 from .venue import Venue
@@ -135,6 +136,7 @@ class Core:
         self.bars = BarBook(venue, self.clock)
         self.intents = IntentLog(self.clock)
         self.limits = CallLimits(self.clock, limited)
+        self.live = LiveBooks(venue, self.clock, lambda: self.host, label)
         self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
         self._settings = settings
         self._last_error = ""
@@ -203,6 +205,7 @@ class Core:
         if not isinstance(proxy, str):
             raise InputError(f"a proxy must be text, got {type(proxy).__name__}")
         self.venue.set_proxy(proxy)
+        self.live.renew()
         return True
 
     def set_timeout(self, timeout_ms: Any) -> bool:
@@ -229,6 +232,7 @@ class Core:
         self.venue.set_base(url)
         self.markets.forget()
         self.bars.forget()
+        self.live.renew()
         return self.venue.base()
 
     def run(self, name: str, work: Callable[[], T], raw: list[str] | None = None) -> T:

@@ -27,6 +27,7 @@ from .core import Core, Settings, split_symbol, whole_number
 from .credentials import load_credentials, variable
 from .host import Host, QuietHost
 from .intents import IntentRecord, LookupPlan
+from .live_face import LiveFace
 from .operations import Operations
 from .settings import SettingsFace
 from .venue import Venue
@@ -44,6 +45,8 @@ _CALLS: Mapping[str, _Call] = MappingProxyType(
         "GetTicker": _Call(Operations.ticker),
         "GetTickers": _Call(Operations.tickers),
         "GetDepth": _Call(Operations.depth),
+        "Subscribe": _Call(Operations.subscribe),
+        "Unsubscribe": _Call(Operations.unsubscribe),
         "GetTrades": _Call(Operations.trades),
         "GetRecords": _Call(Operations.records),
         "GetMarkets": _Call(Operations.markets),
@@ -77,7 +80,7 @@ def _takes(work: Callable[..., Any]) -> tuple[int, int]:
 
 
 _TAKES = MappingProxyType({name: _takes(call.work) for name, call in _CALLS.items()})
-_UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log"})
+_UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
 _LIMITED = frozenset(_CALLS) - _UNLIMITED
 
 
@@ -88,7 +91,7 @@ def _registered_venue(name: str, **options: Any) -> Venue:
     return venue
 
 
-class Exchange(SettingsFace):
+class Exchange(SettingsFace, LiveFace):
     """One account at one venue, as FMZ's strategies know it.
 
     Args:
@@ -150,6 +153,9 @@ class Exchange(SettingsFace):
             for secret in credentials.secrets() if credentials is not None else ():
                 host.register_secret(secret)
             base = base or os.environ.get(variable(name, "base"), "")
+            streams = os.environ.get(variable(name, "stream_base"), "")
+            if streams:
+                options.setdefault("stream_base", streams)
             venue = type(self).venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
         elif access_key or secret_key or passphrase or key_file or base or options:
             raise InputError("keys, base and options belong to the venue; give them to it, or leave out venue=")
@@ -189,11 +195,12 @@ class Exchange(SettingsFace):
         self.close()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Ends the background calls and the connections.
+        """Ends the live books, the background calls and the connections.
 
         Args:
             timeout_s: The longest to wait for calls that are running, in seconds.
         """
+        self._core.live.close(timeout_s)
         with self._pool_lock:
             pool = self._pool
         if pool is not None:

@@ -43,7 +43,9 @@ def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> 
     own = getattr(core.venue, "io", None)
     if own is None:
         raise core.unknown_command(command)
-    return own(command, *args)
+    result = own(command, *args)
+    core.live.renew()  # a venue's own command may move it, such as to its demo trading
+    return result
 
 
 def _api(operations: Operations, args: tuple[Any, ...]) -> Any:

@@ -26,7 +26,8 @@ from ..structures import (
 from ..tasks.gate import ungated
 from .core import Core, Settings, split_symbol, whole_number
 from .intents import IntentRecord, place_once
-from .market import MarketRules
+from .live import DEFAULT_MAX_AGE_MS, check_channel
+from .market import MarketRules, decimal_of
 from .orders import OrderRequest, prepare
 from .venue import OrderIntent
 
@@ -54,9 +55,10 @@ class Operations:
     # Market
 
     def ticker(self, symbol: Any = "") -> Ticker:
-        """One ticker."""
+        """One ticker, from the live book where there is one that may answer."""
         self._count("GetTicker")
-        return self._scaled(self.core.venue.ticker(self.settings.symbol_of(symbol)), _TICKER_PRICES)
+        name = self.settings.symbol_of(symbol)
+        return self._scaled(self.core.live.ticker(name) or self.core.venue.ticker(name), _TICKER_PRICES)
 
     def tickers(self) -> list[Ticker]:
         """All tickers."""
@@ -64,15 +66,31 @@ class Operations:
         return [self._scaled(ticker, _TICKER_PRICES) for ticker in self.core.venue.tickers()]
 
     def depth(self, symbol: Any = "", limit: Any = None) -> Depth:
-        """The order book."""
+        """The order book, from the live one where there is one that may answer."""
         name = self.settings.symbol_of(symbol)
         levels = None if limit is None else whole_number("limit", limit, least=1)
         self._count("GetDepth")
-        depth = self.core.venue.depth(name, levels)
+        depth = self.core.live.depth(name, levels) or self.core.venue.depth(name, levels)
         if self.settings.rate != 1:
             for level in (*depth.Asks, *depth.Bids):
                 self._scaled(level, ("Price",))
         return depth
+
+    def subscribe(self, channel: Any, symbol: Any = "", max_age_ms: Any = None, wait_ms: Any = None) -> bool:
+        """Starts a live book."""
+        check_channel(channel)
+        name = self.settings.symbol_of(symbol)
+        age_ms = DEFAULT_MAX_AGE_MS if max_age_ms is None else float(decimal_of("max_age_ms", max_age_ms))
+        wait = 0.0 if wait_ms is None else float(decimal_of("wait_ms", wait_ms))
+        if age_ms <= 0 or wait < 0:
+            raise InputError(f"max_age_ms must be above 0 and wait_ms 0 or more, got {max_age_ms!r} and {wait_ms!r}")
+        self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
+        return True
+
+    def unsubscribe(self, channel: Any, symbol: Any = "") -> bool:
+        """Ends a live book."""
+        check_channel(channel)
+        return self.core.live.unsubscribe(self.settings.symbol_of(symbol))
 
     def trades(self, symbol: Any = "") -> list[Trade]:
         """The latest public trades."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
 from ..errors import NotSupported
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
+
+if TYPE_CHECKING:
+    from ..streams.book_feed import BookSource
 
 __all__ = ["BaseVenue", "OrderIntent", "Side", "Venue"]
 
@@ -156,6 +159,10 @@ class BaseVenue:
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Not supported unless an adapter says otherwise."""
         raise self._no("GetHistoryOrders")
+
+    def book_source(self, symbol: str) -> BookSource:
+        """Where a live order book of the symbol comes from; not supported unless an adapter says otherwise."""
+        raise self._no("Subscribe")
 
     def positions(self, symbol: str | None = None) -> list[Position]:
         """Not supported unless an adapter says otherwise."""

@@ -370,8 +370,8 @@ class BookFeed:
                 for message in self._source.renew():
                     connection.write(message)
                 pause_s = max(pause_s, self._plan.answer_s)
-            else:
-                self.book.apply(snapshot, asked_at)
+            elif self.book.apply(snapshot, asked_at):
+                self._live_on(self._clock.monotonic())
         except StopRequested:
             raise
         except FmzError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,9 +16,11 @@ from ..errors import InputError
 from ..exchange.market import plain_text
 from ..exchange.signing import parse_params
 from ..exchange.venue import OrderIntent
+from ..streams.book_rules import BookUpdate
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
 from .binance_convert import read_bar, read_book, read_holdings, read_order, read_ticker, read_trade
 from .binance_rest import BinanceRest
+from .binance_stream import STREAM_BASES, BinanceBook, read_book_snapshot
 from .convert import check_options, in_order, newest_bars, pair_account, spot_side
 from .parsing import integer, mapping, rows, text
 from .rest import Ask, checked_limit
@@ -60,6 +63,7 @@ class Binance(BinanceRest):
         options: The options of the HTTP client; None for its defaults.
         recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was held up for
             longer is refused by Binance itself, so that after this time a lost order cannot appear any more.
+        stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty for the one that belongs to ``base``.
 
     Raises:
         InputError: ``base`` or ``recv_window_ms`` is not valid.
@@ -117,6 +121,29 @@ class Binance(BinanceRest):
             "/api/v3/depth", params, lambda payload: read_book(payload, self._time.now_ms()), weight=weight
         )
         return book
+
+    def book_source(self, symbol: str) -> BinanceBook:
+        """Where a live order book of the symbol comes from: the stream ``@depth@100ms``, on top of a snapshot by REST.
+
+        Raises:
+            UnknownSymbol: Binance does not list it.
+            NotSupported: The base in use has no known streams.
+            OperationFailed: The symbols could not be fetched.
+        """
+        listing = self._symbols.of(symbol)
+
+        def fetch(levels_a_side: int) -> BookUpdate:
+            params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
+            read = partial(read_book_snapshot, asked=levels_a_side)
+            return self._get("/api/v3/depth", params, read, weight=50)
+
+        return BinanceBook(
+            symbol=symbol,
+            venue_symbol=listing.venue_symbol,
+            base=self._stream_base(STREAM_BASES),
+            options=self._stream_options(),
+            fetch=fetch,
+        )
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
         """The latest public trades, oldest first; fills of one taker order at one price are one trade.

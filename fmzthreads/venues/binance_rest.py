@@ -14,7 +14,8 @@ from ..http.reply import Reply
 from ..http.session import HttpOptions, HttpRequest
 from .binance_convert import read_listings, read_server_time, read_weight_limit
 from .binance_errors import OUTCOME_KNOWN, refusal
-from .rest import Ask, RestVenue
+from .rest import Ask
+from .stream_home import StreamHome
 from .symbols import Listing
 from .weights import WeightWindow
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
 
 
-class BinanceRest(RestVenue):
+class BinanceRest(StreamHome):
     """How Binance is spoken to: its signature, limits and refusals; an adapter adds the calls.
 
     Args:
@@ -35,6 +36,7 @@ class BinanceRest(RestVenue):
         options: The options of the HTTP client; None for its defaults.
         recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was held up for
             longer is refused by Binance itself, so that after this time a lost order cannot appear any more.
+        stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty for the one that belongs to ``base``.
 
     Raises:
         InputError: ``base`` or ``recv_window_ms`` is not valid.
@@ -52,10 +54,11 @@ class BinanceRest(RestVenue):
         clock: Clock | None = None,
         options: HttpOptions | None = None,
         recv_window_ms: int = 5000,
+        stream_base: str = "",
     ) -> None:
         if not 1 <= recv_window_ms <= 60_000:
             raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
-        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
+        super().__init__(credentials=credentials, base=base, clock=clock, options=options, stream_base=stream_base)
         self._recv_window_ms = recv_window_ms
         self._self_trade_prevention: str | None = None  # None: the symbol's own default
         self._weights = WeightWindow(self.name, self._time.now, limit=6000)

@@ -21,6 +21,7 @@ from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, 
 from .convert import check_options, in_order, newest_bars, pair_account, spot_side
 from .okx_convert import data_of, read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
 from .okx_rest import OKXRest
+from .okx_stream import DEMO_STREAM_BASES, STREAM_BASES, OKXBook
 from .parsing import first, mapping, text
 from .rest import Ask, checked_limit
 from .symbols import Listing, split_order_id
@@ -66,6 +67,7 @@ class OKX(OKXRest):
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
         order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
             that after this time a lost order cannot appear any more; 1 to 60000.
+        stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty for the one that belongs to ``base``.
 
     Raises:
         InputError: An argument is not valid.
@@ -126,6 +128,21 @@ class OKX(OKXRest):
         deep = levels_a_side > _DEEP
         endpoint, per_window = ("market/books-full", 10) if deep else ("market/books", 40)
         return self._public(endpoint, params, read_book, limit=per_window)
+
+    def book_source(self, symbol: str) -> OKXBook:
+        """Where a live order book of the symbol comes from: the channel ``books``, 400 levels a side.
+
+        Raises:
+            UnknownSymbol: OKX does not list it.
+            NotSupported: The base in use has no known streams.
+            OperationFailed: The symbols could not be fetched.
+        """
+        return OKXBook(
+            symbol=symbol,
+            venue_symbol=self._symbols.of(symbol).venue_symbol,
+            base=self._stream_base(DEMO_STREAM_BASES if self._simulated else STREAM_BASES),
+            options=self._stream_options(),
+        )
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
         """The latest public trades, oldest first.

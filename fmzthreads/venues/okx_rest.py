@@ -17,7 +17,8 @@ from ..http.session import HttpOptions, HttpRequest
 from .okx_convert import read_listings, read_server_time
 from .okx_errors import LIMIT_WINDOW_S, OUTCOME_KNOWN, refusal
 from .parsing import bad_reply
-from .rest import Ask, RestVenue
+from .rest import Ask
+from .stream_home import StreamHome
 from .symbols import Listing
 from .weights import RecentCalls
 
@@ -32,7 +33,7 @@ _LONGEST_WAIT_S = 5.0
 _TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 
-class OKXRest(RestVenue):
+class OKXRest(StreamHome):
     """How OKX is spoken to: its signature, limits and refusals; an adapter adds the calls.
 
     Args:
@@ -44,6 +45,7 @@ class OKXRest(RestVenue):
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
         order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
             that after this time a lost order cannot appear any more; 1 to 60000.
+        stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty for the one that belongs to ``base``.
 
     Raises:
         InputError: An argument is not valid.
@@ -64,10 +66,11 @@ class OKXRest(RestVenue):
         simulated: bool = False,
         trade_mode: str = "cash",
         order_lifetime_ms: int = 5000,
+        stream_base: str = "",
     ) -> None:
         if not 1 <= order_lifetime_ms <= 60_000:
             raise InputError(f"order_lifetime_ms must be 1 to 60000, got {order_lifetime_ms!r}")
-        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
+        super().__init__(credentials=credentials, base=base, clock=clock, options=options, stream_base=stream_base)
         self._simulated = simulated
         self._trade_mode = _checked_mode(trade_mode)
         self._order_lifetime_ms = order_lifetime_ms

@@ -1,0 +1,294 @@
+"""Live order books behind an exchange object: what ``Subscribe("depth")`` starts, and ``GetDepth`` and ``GetTicker`` answer from.
+
+A live book answers only while it is known to be right and young enough. While it is broken, being made anew, older than the subscription
+allows, or shows fewer levels than were asked for, the call goes to the venue as if there were no subscription. Each symbol has a book, a
+connection and a thread of its own, so that one that is in trouble holds up no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..clock import Clock
+from ..errors import BrokenBook, FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
+from ..streams.book import BookView
+from ..streams.book_feed import BookFeed, BookSource, ResyncPlan
+from ..streams.book_rules import Level
+from ..structures import Depth, Info, MarketOrder, Ticker
+from ..tasks.gate import is_gated, pass_gate
+
+if TYPE_CHECKING:
+    from .host import Host
+    from .venue import Venue
+
+T = TypeVar("T")
+
+__all__ = ["DEFAULT_MAX_AGE_MS", "LiveBook", "LiveBooks", "check_channel"]
+
+_log = logging.getLogger("fmzthreads.exchange")
+
+DEFAULT_MAX_AGE_MS = 5000.0
+"""The venues send a book ten times a second while it changes; one that has been quiet for longer than this is asked for instead."""
+
+_DEFAULT_LEVELS = 100  # what GetDepth gives by REST unless a limit is named
+_CHANNELS = ("depth",)
+
+
+def check_channel(channel: Any) -> None:
+    """Refuses a channel that there is not.
+
+    Raises:
+        UnknownName: It is not ``depth``.
+    """
+    if channel not in _CHANNELS:
+        raise UnknownName(f"no channel {channel!r} can be subscribed to{nearest(str(channel), _CHANNELS)}")
+
+
+class _Lines:
+    """The host of the streams: their lines go where the exchange's own go now."""
+
+    def __init__(self, clock: Clock, host: Callable[[], Host], label: str) -> None:
+        self.clock = clock
+        self._host = host
+        self._label = label
+
+    def error(self, text: str, *, source: str) -> None:
+        """One error line."""
+        self._host().error(f"{source}: {text}", source=self._label)
+
+    def warning(self, text: str, *, source: str) -> None:
+        """The journal of an exchange takes errors only."""
+        _log.warning("%s: %s: %s", self._label, source, text)
+
+
+class LiveBook:
+    """One symbol's live book, in FMZ's structures.
+
+    Args:
+        source: Where it comes from.
+        lines: The clock, and where its lines go.
+        max_age_s: How old it may be and still answer, in seconds.
+        plan: How it is made anew when it breaks.
+    """
+
+    def __init__(self, source: BookSource, lines: _Lines, max_age_s: float, plan: ResyncPlan | None) -> None:
+        self.max_age_s = max_age_s
+        self.source = source
+        self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
+        self._ticker: Ticker | None = None  # written by the feed's thread alone, replaced and never changed
+        # Counted without a lock: two threads at the same moment may be counted as one, which only a status line shows.
+        self.answers = self.fallbacks = 0
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, Ticker):
+            self._ticker = event
+
+    def _forget(self) -> None:
+        self._ticker = None
+
+    def view(self, limit: int | None) -> BookView | None:
+        """The book, if it may answer.
+
+        Args:
+            limit: Levels a side that there must be (unless the side has no more); None for up to 100.
+        """
+        try:
+            view = self.feed.book.depth(_DEFAULT_LEVELS if limit is None else limit)
+        except BrokenBook:
+            return None
+        if view.age_s > self.max_age_s or (limit is not None and not (view.whole_bids and view.whole_asks)):
+            return None
+        return view
+
+    def depth(self, limit: int | None) -> Depth | None:
+        """What ``GetDepth`` answers; None when the venue is to be asked."""
+        view = self.view(limit)
+        if view is None:
+            return None
+        return Depth(Info=_facts(view), Asks=_levels(view.asks), Bids=_levels(view.bids), Time=view.time_ms)
+
+    def ticker(self) -> Ticker | None:
+        """What ``GetTicker`` answers: the 24 h statistics as last sent, with the book's best bid and ask. None: ask the venue."""
+        view, latest = self.view(1), self._ticker
+        if view is None or latest is None or not view.bids or not view.asks:
+            return None
+        ticker = latest.copy()
+        ticker.update(
+            Info=_facts(view), Buy=view.bids[0][0], Sell=view.asks[0][0], Time=max(latest["Time"], view.time_ms)
+        )
+        return ticker
+
+
+def _levels(levels: tuple[Level, ...]) -> list[MarketOrder]:
+    return [MarketOrder(Price=price, Amount=size) for price, size, _, _ in levels]
+
+
+def _facts(view: BookView) -> Info:
+    return Info(Live=True, AgeMs=view.age_s * 1000, Version=view.version, Sequence=view.sequence)
+
+
+class LiveBooks:
+    """The live books of one exchange object; every method may be called from any thread.
+
+    Args:
+        venue: The adapter, which says where a symbol's book comes from.
+        clock: Measures ages.
+        host: Gives the journal as it is now.
+        label: The exchange's label.
+
+    Attributes:
+        plan: How books are made anew from now on; None for the usual pauses.
+    """
+
+    def __init__(self, venue: Venue, clock: Clock, host: Callable[[], Host], label: str) -> None:
+        self.plan: ResyncPlan | None = None
+        self._venue = venue
+        self._clock = clock
+        self._lines = _Lines(clock, host, label)
+        self._lock = threading.Lock()  # guards _books against two changes at once, and _generation
+        self._books: dict[str, LiveBook] = {}  # looked up without the lock
+        self._generation = 0  # grows with close(), so that a subscription that is being made does not outlive it
+
+    # -- subscribing --------------------------------------------------------------------------------------------------------------
+
+    def subscribe(self, symbol: str, max_age_s: float, wait_s: float = 0.0) -> None:
+        """Starts a symbol's live book; one that there is already only takes the new age.
+
+        Args:
+            symbol: FMZ's symbol.
+            max_age_s: How old the book may be and still answer, in seconds.
+            wait_s: How long to wait for the book to be live, in seconds; 0 not to wait.
+
+        Raises:
+            NotSupported: The venue has no live books.
+            UnknownSymbol: The venue does not list the symbol.
+            TimedOut: It is not live in time; the subscription stays.
+            InputError: The exchange was closed meanwhile.
+            FmzError: The symbols could not be fetched.
+            StopRequested: The strategy is to stop.
+        """
+        generation = self._generation
+        live = self._books.get(symbol)
+        if live is None:
+            live = self._add(symbol, LiveBook(self._source(symbol), self._lines, max_age_s, self.plan), generation)
+        live.max_age_s = max_age_s
+        if wait_s > 0 and not live.feed.book.is_live:
+            self._clock.wait((live.feed.book.live, live.feed.ended), wait_s)
+            if not live.feed.book.is_live:
+                why = live.feed.book.statistics.why or "no snapshot has come"
+                raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
+
+    def _source(self, symbol: str) -> BookSource:
+        make = getattr(self._venue, "book_source", None)
+        if make is None:
+            raise NotSupported(f"{self._venue.name} does not support live order books")
+        source: BookSource = make(symbol)
+        return source
+
+    def _add(self, symbol: str, live: LiveBook, generation: int) -> LiveBook:
+        with self._lock:
+            if generation != self._generation:
+                raise InputError("the exchange was closed while the subscription was made")
+            known = self._books.get(symbol)
+            if known is not None:
+                return known  # another thread was faster; ours was never started
+            self._books[symbol] = live
+            live.feed.start()
+            return live
+
+    def unsubscribe(self, symbol: str) -> bool:
+        """Ends a symbol's live book, its connection and its thread; False when there was none."""
+        with self._lock:
+            live = self._books.pop(symbol, None)
+        if live is None:
+            return False
+        live.feed.close()
+        return True
+
+    def renew(self) -> None:
+        """Moves the books whose source is another now (another base URL, another proxy); one that has none any more ends with a line."""
+        for symbol, live in list(self._books.items()):
+            generation = self._generation
+            try:
+                source = self._source(symbol)
+            except StopRequested:
+                raise
+            except FmzError as error:
+                if self._take_out(symbol, live):
+                    self._lines.error(f"the subscription has ended: {error}", source=live.source.name)
+                continue
+            if (source.address, source.options) != (live.source.address, live.source.options) and self._take_out(
+                symbol, live
+            ):
+                self._add(symbol, LiveBook(source, self._lines, live.max_age_s, self.plan), generation)
+
+    def _take_out(self, symbol: str, live: LiveBook) -> bool:
+        with self._lock:
+            if self._books.get(symbol) is not live:
+                return False
+            del self._books[symbol]
+        live.feed.close()
+        return True
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Ends all of them.
+
+        Args:
+            timeout_s: The longest to wait for each thread, in seconds.
+        """
+        with self._lock:
+            books, self._books = self._books, {}
+            self._generation += 1
+        for live in books.values():
+            live.feed.close(timeout_s)
+
+    # -- answering ----------------------------------------------------------------------------------------------------------------
+
+    def depth(self, symbol: str, limit: int | None) -> Depth | None:
+        """The live book of a symbol, at most 100 levels a side unless a limit is named; None when the venue is to be asked."""
+        return self._answer(symbol, lambda live: live.depth(limit))
+
+    def ticker(self, symbol: str) -> Ticker | None:
+        """The live ticker of a symbol; None when the venue is to be asked."""
+        return self._answer(symbol, lambda live: live.ticker())
+
+    def _answer(self, symbol: str, read: Callable[[LiveBook], T | None]) -> T | None:
+        live = self._books.get(symbol)
+        if live is None:
+            return None
+        found = read(live)
+        if found is not None and is_gated():
+            # Answered when the gate opens, with the book as it is then; if it broke meanwhile, by the venue (the gate is passed once).
+            pass_gate()
+            found = read(live)
+        live.answers += found is not None
+        live.fallbacks += found is None
+        return found
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """One row for each live book: its symbol, state, age and what has happened to it."""
+        rows = []
+        for symbol, live in list(self._books.items()):
+            book = live.feed.statistics.book
+            try:
+                age_ms: float | None = live.feed.book.age_s * 1000
+            except BrokenBook:
+                age_ms = None
+            rows.append(
+                {
+                    "Channel": _CHANNELS[0],
+                    "Symbol": symbol,
+                    "State": book.state,
+                    "AgeMs": age_ms,
+                    "Updates": book.updates,
+                    "Gaps": book.gaps,
+                    "Resyncs": book.resyncs,
+                    "Answers": live.answers,
+                    "Fallbacks": live.fallbacks,
+                    "Why": book.why,
+                }
+            )
+        return rows

@@ -1,0 +1,167 @@
+"""Both venues' book streams, served by hand: a server that speaks their frames, and feeds whose every step a test can wait for."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fmzthreads.clock import Clock, WallClock
+from fmzthreads.streams.book_feed import BookFeed, BookSource, ResyncPlan
+from fmzthreads.streams.book_rules import BookUpdate
+from fmzthreads.structures import Ticker
+from fmzthreads.venues.binance_stream import BinanceBook
+from fmzthreads.venues.okx_stream import OKXBook
+from tests.helpers.books import Chain
+from tests.helpers.ws_server import Peer
+
+__all__ = [
+    "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "binance_source", "no_threads_left", "okx_source", "running", "truth_of",
+]  # fmt: skip
+
+PATIENCE_S = 20.0
+QUICK = ResyncPlan(attempts=3, pause_s=0.01, longest_pause_s=0.02, answer_s=PATIENCE_S, calm_s=0.0)
+OPTIONS: dict[str, object] = {"reconnect": True, "interval": 5}
+
+
+class LineHost:
+    """A wall clock, and lines in a queue."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock if clock is not None else WallClock()
+        self.lines: queue.Queue[str] = queue.Queue()
+
+    def error(self, text: str, *, source: str) -> None:
+        self.lines.put(text)
+
+    def warning(self, text: str, *, source: str) -> None:
+        self.lines.put(text)
+
+    def wait_for(self, words: str) -> str:
+        while True:
+            line = self.lines.get(timeout=PATIENCE_S)
+            if words in line:
+                return line
+
+
+class BinancePeer:
+    """Binance's end of a connection that a feed has made; answers the subscription."""
+
+    def __init__(self, peer: Peer, *, confirm: bool = True) -> None:
+        self.peer = peer
+        self.subscribed: dict[str, Any] = json.loads(peer.read_message())
+        if confirm:
+            self.send({"result": None, "id": self.subscribed["id"]})
+
+    def send(self, *messages: object) -> None:
+        self.peer.text(*(message if isinstance(message, str) else json.dumps(message) for message in messages))
+
+    def delta(self, update: BookUpdate, symbol: str = "BTCUSDT") -> None:
+        self.send(
+            {
+                "e": "depthUpdate", "E": 1, "s": symbol, "U": update.first, "u": update.last, "b": update.bids, "a": update.asks,
+            }
+        )  # fmt: skip
+
+    def mark(self, number: int, symbol: str = "BTCUSDT") -> None:
+        """A ticker event; a feed hands it on when it has taken all that came before it."""
+        fields = dict.fromkeys("hlabcov", "1")
+        self.send({"e": "24hrTicker", "E": number, "s": symbol, **fields})
+
+
+class OkxPeer:
+    """OKX's end of a connection; confirms the subscription but leaves the snapshot to the test."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.subscribed: dict[str, Any] = json.loads(peer.read_message())
+        self.confirm()
+
+    def confirm(self) -> None:
+        self.send({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}, "connId": "a"})
+
+    def send(self, *messages: object) -> None:
+        self.peer.text(*(message if isinstance(message, str) else json.dumps(message) for message in messages))
+
+    def push(self, update: BookUpdate, inst: str = "BTC-USDT") -> None:
+        row = {
+            "asks": [[*level, "0", "1"] for level in update.asks],
+            "bids": [[*level, "0", "1"] for level in update.bids],
+            "ts": "1",
+            "checksum": update.checksum or 0,
+            "prevSeqId": update.previous,
+            "seqId": update.last,
+        }
+        action = "snapshot" if update.snapshot else "update"
+        self.send({"arg": {"channel": "books", "instId": inst}, "action": action, "data": [row]})
+
+    def mark(self, number: int) -> None:
+        row = {"last": "1", "vol24h": "1", "ts": str(number)}
+        self.send({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]})
+
+
+def binance_source(port: int, fetch: Callable[[int], BookUpdate], **options: object) -> BinanceBook:
+    return BinanceBook(
+        symbol="BTC_USDT",
+        venue_symbol="BTCUSDT",
+        base=f"ws://127.0.0.1:{port}",
+        options={**OPTIONS, **options},
+        fetch=fetch,
+    )
+
+
+def okx_source(port: int, **options: object) -> OKXBook:
+    base = f"ws://127.0.0.1:{port}"
+    return OKXBook(symbol="BTC_USDT", venue_symbol="BTC-USDT", base=base, options={**OPTIONS, **options})
+
+
+class Running:
+    """A feed at work."""
+
+    def __init__(self, source: BookSource, host: LineHost, plan: ResyncPlan) -> None:
+        self.marks: queue.Queue[int] = queue.Queue()
+        self.losses: queue.Queue[bool] = queue.Queue()
+        self.host = host
+        self.feed = BookFeed(source, host, plan=plan, on_other=self._other, on_loss=lambda: self.losses.put(True))
+        self.book = self.feed.book
+
+    def _other(self, event: object) -> None:
+        assert isinstance(event, Ticker)
+        self.marks.put(event.Time)
+
+    def wait_mark(self, number: int) -> None:
+        while self.marks.get(timeout=PATIENCE_S) != number:
+            pass
+
+    def wait_live(self) -> None:
+        assert self.host.clock.wait((self.book.live,), PATIENCE_S), self.book.statistics
+
+    def wait_loss(self) -> None:
+        self.losses.get(timeout=PATIENCE_S)
+
+
+@contextmanager
+def running(source: BookSource, *, plan: ResyncPlan = QUICK, host: LineHost | None = None) -> Iterator[Running]:
+    run = Running(source, host if host is not None else LineHost(), plan)
+    run.feed.start()
+    try:
+        yield run
+    finally:
+        run.feed.close(PATIENCE_S)
+        assert run.feed.ended.is_set(), "the thread of the feed has not ended"
+
+
+@contextmanager
+def no_threads_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert [thread.name for thread in set(threading.enumerate()) - before] == []
+
+
+def truth_of(chain: Chain, place: int) -> BookUpdate:
+    """A snapshot of a chain's book after one of its messages."""
+    bids, asks = chain.truths[place]
+    return BookUpdate(snapshot=True, bids=bids, asks=asks, last=chain.updates[place].last, previous=-1)
