@@ -17,20 +17,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from sys import getsizeof
 
-import attrs
-
-from ..clock import Clock, Signal, Waker, WallClock
+from ..clock import Clock, Waker, WallClock
 from ..deadline import Deadline
 from ..errors import OperationFailed
+from .ledger import Ledger, Message, message_bytes, plain_bytes
+from .stats import BufferCounts
+from .wakers import ClockWaker
 
-__all__ = ["BufferCounts", "BufferFull", "Message", "MessageBuffer"]
+__all__ = ["BufferFull", "Message", "MessageBuffer"]
 
-Message = str | bytes
-
-_SLOT = 8  # what a place in a deque costs, in bytes, beside the message itself
-_PLAIN = getsizeof("") + _SLOT  # what an ASCII text costs beside its characters
 _END = str(b"end", "ascii")  # an object of its own, compared by identity
 _NOTHING: deque[Message] = deque(
     maxlen=0
@@ -39,23 +35,6 @@ _NOTHING: deque[Message] = deque(
 
 class BufferFull(OperationFailed):
     """The buffer is full and its overflow policy is ``error``."""
-
-
-@attrs.frozen
-class BufferCounts:
-    """A snapshot: received = delivered + discarded + dropped + waiting."""
-
-    received: int
-    delivered: int
-    discarded: int
-    dropped: int
-    waiting: int
-    waiting_bytes: int
-    losses: int
-
-
-def _size_of(batch: list[Message]) -> int:
-    return sum(map(getsizeof, batch)) + _SLOT * len(batch)
 
 
 class _Segment:
@@ -70,22 +49,6 @@ class _Segment:
     def __init__(self) -> None:
         self.items: deque[Message] = deque()
         self.losses = 0
-
-
-class _ClockWaker:
-    """A waker whose time-out is measured by a clock other than the wall clock."""
-
-    __slots__ = ("_clock", "_signal")
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._signal = Signal()
-
-    def wake(self) -> None:
-        self._signal.set()
-
-    def sleep(self, timeout_s: float | None = None) -> bool:
-        return self._clock.wait((self._signal,), timeout_s)
 
 
 class MessageBuffer:
@@ -123,15 +86,10 @@ class MessageBuffer:
         self._finished = False
         self._stopped = False
         self._in_burst = False
-        self._waiters: list[Waker | _ClockWaker] = []
+        self._waiters: list[Waker | ClockWaker] = []
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._token = 0
-        # The ledger of bytes: (how many were ever put in when this part was, its bytes). A part is written off when all of it has left,
-        # so the sum is never too low, and too high by at most one part, which is kept near a 32nd of qbytes.
-        self._put = 0
-        self._bytes = 0
-        self._ledger: deque[tuple[int, int]] = deque()
-        self._part = max(qbytes // 32, 1)
+        self._ledger = Ledger(qbytes)
         # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, where it comes at the end of each
         # segment at the latest, when no more than so many wait.
         self._room: Waker | None = None
@@ -174,7 +132,7 @@ class MessageBuffer:
                 found, message = self._take(newest, end)
                 if found or polls:
                     return message
-                waker = Waker() if self._wall else _ClockWaker(self._clock)
+                waker = Waker() if self._wall else ClockWaker(self._clock)
                 self._waiters.append(waker)
             try:
                 if timeout_ms and deadline is None:
@@ -187,7 +145,7 @@ class MessageBuffer:
             if deadline is not None and deadline.expired:
                 polls = True  # one last look, so that a message that came just now is not left behind a None
 
-    def _leave(self, waker: Waker | _ClockWaker, *, pass_on: bool = False) -> None:
+    def _leave(self, waker: Waker | ClockWaker, *, pass_on: bool = False) -> None:
         with self._lock:
             if waker in self._waiters:
                 self._waiters.remove(waker)
@@ -244,7 +202,7 @@ class MessageBuffer:
         Raises:
             BufferFull: The policy is ``error`` and not all of it fits; what fits was put in.
         """
-        size = sum(map(len, batch)) + _PLAIN * len(batch) if plain else _size_of(batch)
+        size = plain_bytes(batch) if plain else message_bytes(batch)
         if self._overflow == "block":
             self._push_patiently(batch, size)
             return
@@ -262,8 +220,8 @@ class MessageBuffer:
                     batch = batch[:room]
                 else:
                     batch, begins = self._drop_oldest(batch, size)
-                size = _size_of(batch)
-            elif self._in_burst and self._count() * 2 <= self._qsize and self._bytes * 2 <= self._qbytes:
+                size = message_bytes(batch)
+            elif self._in_burst and self._count() * 2 <= self._qsize and self._ledger.total * 2 <= self._qbytes:
                 self._in_burst = False
             wakers = self._store(batch, size)
         for waker in wakers:
@@ -277,7 +235,7 @@ class MessageBuffer:
         if refused:
             raise BufferFull(f"the receive buffer is full ({self._qsize} messages, {self._qbytes} bytes)")
 
-    def _store(self, batch: list[Message], size: int) -> list[Waker | _ClockWaker]:
+    def _store(self, batch: list[Message], size: int) -> list[Waker | ClockWaker]:
         """Appends; the lock is held. Returns the wakers of the readers that have something to take now."""
         if not batch:
             return []
@@ -286,18 +244,7 @@ class MessageBuffer:
             tail = _Segment()
             self._segments.append(tail)
         tail.items.extend(batch)
-        if size <= self._part or len(batch) == 1:
-            self._put += len(batch)
-            self._ledger.append((self._put, size))
-        else:
-            step = max(1, len(batch) * self._part // size)
-            for start in range(0, len(batch), step):
-                part = batch[start : start + step]
-                self._put += len(part)
-                self._ledger.append((self._put, _size_of(part)))
-        self._bytes += size
-        if len(self._ledger) > 1024:
-            self._settle()
+        self._ledger.add(batch, size, self._count())
         if not self._waiters:
             return []
         count = len(batch)
@@ -315,7 +262,7 @@ class MessageBuffer:
                 if not self._fits(len(batch), size):
                     fitting = self._room_for(batch)
                     part, rest = batch[:fitting], batch[fitting:]
-                    size = _size_of(part)
+                    size = message_bytes(part)
                 self._received += len(part)
                 wakers = self._store(part, size)
                 if rest:
@@ -328,7 +275,7 @@ class MessageBuffer:
             if room is None:
                 return
             room.sleep()
-            batch, size = rest, _size_of(rest)
+            batch, size = rest, message_bytes(rest)
 
     def lose(self) -> None:
         """The connection was lost and another will be tried: ``""`` is delivered behind what has arrived."""
@@ -361,32 +308,25 @@ class MessageBuffer:
         """How many messages wait; the lock is held."""
         return sum(len(segment.items) for segment in self._segments)
 
-    def _settle(self) -> None:
-        """Writes off the parts of the ledger whose messages have all left; the lock is held."""
-        gone = self._put - self._count()
-        ledger = self._ledger
-        while ledger and ledger[0][0] <= gone:
-            self._bytes -= ledger.popleft()[1]
-
     def _fits(self, count: int, size: int) -> bool:
         if self._count() + count <= self._qsize:
-            if self._bytes + size <= self._qbytes:
+            if self._ledger.total + size <= self._qbytes:
                 return True
-            self._settle()
-            if self._bytes + size <= self._qbytes or (not self._bytes and count == 1):
+            self._ledger.settle(self._count())
+            if self._ledger.total + size <= self._qbytes or (not self._ledger.total and count == 1):
                 return True
         return False
 
     def _room_for(self, batch: list[Message]) -> int:
         """How many of the batch fit, from its start; one always fits into an empty buffer. The lock is held."""
-        self._settle()
+        self._ledger.settle(self._count())
         waiting = self._count()
         most = min(len(batch), self._qsize - waiting)
-        left = self._qbytes - self._bytes
-        if most > 0 and _size_of(batch[:most]) <= left:
+        left = self._qbytes - self._ledger.total
+        if most > 0 and message_bytes(batch[:most]) <= left:
             return most
         for index in range(most):
-            left -= getsizeof(batch[index]) + _SLOT
+            left -= message_bytes(batch[index : index + 1])
             if left < 0:
                 return index if waiting or index else 1
         return max(most, 0)
@@ -405,12 +345,12 @@ class MessageBuffer:
                 self._drop(self._count())  # all of these are older than the part of the batch that goes
             self._dropped += len(batch) - len(kept)
             batch = kept
-            size = _size_of(batch)
+            size = message_bytes(batch)
         self._drop(self._count() + len(batch) - self._qsize)
-        self._settle()
-        while self._ledger and self._bytes + size > self._qbytes:
-            self._drop(self._ledger[0][0] - (self._put - self._count()))
-            self._settle()
+        self._ledger.settle(self._count())
+        while self._ledger.total and self._ledger.total + size > self._qbytes:
+            self._drop(self._ledger.oldest_part(self._count()))
+            self._ledger.settle(self._count())
         return batch, begins
 
     def _newest_that_fit(self, batch: list[Message]) -> list[Message]:
@@ -418,7 +358,7 @@ class MessageBuffer:
         index = len(batch)
         lowest = max(0, len(batch) - self._qsize)
         while index > lowest:
-            left -= getsizeof(batch[index - 1]) + _SLOT
+            left -= message_bytes(batch[index - 1 : index])
             if left < 0 and index < len(batch):
                 break
             index -= 1
@@ -468,7 +408,7 @@ class MessageBuffer:
     def counts(self) -> BufferCounts:
         """A consistent snapshot."""
         with self._lock:
-            self._settle()
+            self._ledger.settle(self._count())
             waiting = self._count()
             delivered = self._received - self._discarded - self._dropped - waiting
             return BufferCounts(
@@ -477,7 +417,7 @@ class MessageBuffer:
                 discarded=self._discarded,
                 dropped=self._dropped,
                 waiting=waiting,
-                waiting_bytes=self._bytes,
+                waiting_bytes=self._ledger.total,
                 losses=self._losses,
             )
 
@@ -538,7 +478,7 @@ class MessageBuffer:
         with self._lock:
             self._callbacks.pop(token, None)
 
-    def _announce(self, wakers: list[Waker | _ClockWaker]) -> None:
+    def _announce(self, wakers: list[Waker | ClockWaker]) -> None:
         for waker in wakers:
             waker.wake()
         self._call_back()

@@ -6,81 +6,30 @@ only where there are heartbeats to send or silence to notice. Scripts read from 
 
 from __future__ import annotations
 
-import json
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
-from tenacity import RetryCallState, Retrying
-
-from ..clock import Clock, Signal
+from ..clock import Signal
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, InputError, NotSupported, OperationFailed, StopRequested
 from .address import DATAGRAM, Address
 from .buffer import BufferFull, Message, MessageBuffer
 from .frames import NORMAL, POLICY, ProtocolError
 from .handshake import upgrade
+from .host import Host
 from .links import Link, RawLink, WriterBusy
-from .options import DialOptions
+from .options import DialOptions, pause_s, read_messages
+from .stats import StreamStats, find_number
 from .transport import Opening, open_stream, tls_context
+from .watch import Pulse, Watch
 
-__all__ = ["Connection", "Host", "StreamStats"]
+__all__ = ["Connection", "Host"]
 
 _WRITE_S = 30.0  # the longest that write() waits for the peer unless it is told otherwise
 _LINGER_S = 0.5  # the longest that close() waits for the peer's answer
 _JOIN_S = 10.0
-
-
-class Host(Protocol):
-    """What a stream needs of the place where its script runs; the package root wires it."""
-
-    clock: Clock
-
-    def error(self, text: str, *, source: str) -> None:
-        """Writes an error line to the journal and remembers it for ``GetLastError``."""
-
-    def warning(self, text: str, *, source: str) -> None:
-        """Writes a line that warns, without it being an error."""
-
-
-@attrs.frozen
-class StreamStats:
-    """What a connection has done so far; received = delivered + discarded + dropped + waiting.
-
-    Attributes:
-        state: ``connecting``, ``open``, ``reconnecting`` or ``closed``.
-        received: Messages that arrived, heartbeats excluded.
-        delivered: Messages that ``read`` returned.
-        discarded: Messages that ``read(-2)`` passed over.
-        dropped: Messages that did not fit into the buffer.
-        waiting: Messages that wait to be read.
-        waiting_bytes: The memory that they take.
-        bytes: Bytes that came from the network (inside TLS).
-        losses: How often ``""`` was delivered for a loss that was followed by a reconnect.
-        reconnects: How often the connection was made anew.
-        heartbeats: Application heartbeats that were answered or hidden.
-        errors: Losses that were the peer's or the network's fault: protocol errors, damage, silence, resets.
-        last_data_age_s: Seconds since anything arrived; None before.
-        lag_ms: Arrival minus the time field of the newest message, in milliseconds; None where no time field is named or found.
-    """
-
-    state: str
-    received: int
-    delivered: int
-    discarded: int
-    dropped: int
-    waiting: int
-    waiting_bytes: int
-    bytes: int
-    losses: int
-    reconnects: int
-    heartbeats: int
-    errors: int
-    last_data_age_s: float | None
-    lag_ms: float | None
 
 
 class Connection:
@@ -127,16 +76,17 @@ class Connection:
         self._fruitless = (
             0  # connections in a row that brought no data, so that a peer that closes at once is not stormed
         )
-        self._heard: float | None = None
-        self._data_at = 0.0
+        self._pulse = Pulse(host.clock)
         self._newest: tuple[Message, float] | None = None
-        self._pinged = self._answered = 0
         self.last_error = ""
         self.close_code = 0
         self._reader = threading.Thread(target=self._run, name=f"Dial {address.shown}", daemon=True)
         self._watcher: threading.Thread | None = None
         if options.ping_interval_s or options.silence_s:
-            self._watcher = threading.Thread(target=self._watch, name=f"Dial watch {address.shown}", daemon=True)
+            watch = Watch(options, self._pulse, self._ended, self)
+            self._watcher = threading.Thread(
+                target=watch.run, args=(host.clock,), name=f"Dial watch {address.shown}", daemon=True
+            )
 
     # -- for scripts --------------------------------------------------------------------------------------------------------------
 
@@ -225,7 +175,7 @@ class Connection:
         """A snapshot of what has happened so far."""
         counts = self._buffer.counts()
         link = self._link
-        heard = self._heard
+        heard = self._pulse.heard_at
         return StreamStats(
             state=self._state,
             received=counts.received,
@@ -296,6 +246,21 @@ class Connection:
             parts.append(f"lag {stats.lag_ms:.0f} ms")
         return ", ".join(parts) + ">"
 
+    # -- for the watch ------------------------------------------------------------------------------------------------------------
+
+    def open_link(self) -> Link | None:
+        """The link, while the connection is open."""
+        return self._link if self._state == "open" else None
+
+    def is_blocked(self) -> bool:
+        """Whether it is the script that does not read, so that nothing can be said about the peer."""
+        return self._buffer.is_blocked()
+
+    def end_link(self, link: Link, why: str) -> None:
+        """Ends a link that is alive in name only; the reader reports the loss."""
+        self.last_error = why
+        link.abort()
+
     # -- connecting ---------------------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
@@ -339,8 +304,7 @@ class Connection:
             self._clock.stop.remove(token)
             with self._lock:
                 self._opening = None
-        self._data_at = self._clock.monotonic()
-        self._pinged = self._answered = 0
+        self._pulse.start()
         self._state = "open"
         with self._lock:
             closing: bool = self._closing
@@ -367,7 +331,7 @@ class Connection:
             for message in self._options.payload:
                 link.write(message, self._options.connect_timeout_s)
             if self._options.on_connect is not None:
-                for message in _messages(self._options.on_connect(self)):
+                for message in read_messages("the result of on_connect", self._options.on_connect(self)):
                     link.write(message, self._options.connect_timeout_s)
         except OSError as error:
             raise ConnectFailed(f"{self._address.shown} did not take what is sent after a connect: {error}") from error
@@ -434,7 +398,7 @@ class Connection:
         receive = link.receive
         simple = self._options.heartbeats is None and self._options.is_data is None and not self._options.time_field
         push = self._buffer.push
-        now = self._clock.monotonic
+        pulse = self._pulse
         self.last_error = ""
         alive = True
         while alive and not self._closing:
@@ -444,12 +408,11 @@ class Connection:
             finally:
                 # Also when the peer broke the protocol: what came before that is delivered.
                 if alive or batch:
-                    self._heard = now()
-                    self._answered = self._pinged
+                    pulse.hear()
                 if batch:
                     self._fruitless = 0
                     if simple:
-                        self._data_at = now()
+                        pulse.data_at = pulse.heard_at
                         push(batch, link.plain)
                     else:
                         self._sift_and_push(link, batch)
@@ -468,7 +431,7 @@ class Connection:
             return
         is_data = options.is_data
         if is_data is None or any(is_data(message) for message in left):
-            self._data_at = self._clock.monotonic()
+            self._pulse.data_at = self._pulse.heard_at
         if options.time_field:
             self._newest = (left[-1], self._clock.now())
         self._buffer.push(left)
@@ -489,7 +452,7 @@ class Connection:
         while not self._options.retry or attempt < self._options.retry:
             attempt += 1
             self._fruitless += 1
-            if self._clock.wait((self._ended,), _pause_s(self._options, self._fruitless)):
+            if self._clock.wait((self._ended,), pause_s(self._options, self._fruitless)):
                 return False
             try:
                 self._connect()
@@ -497,9 +460,8 @@ class Connection:
                 if isinstance(error, StopRequested):
                     raise
                 self._note_failure(attempt, error, reported)
-            except (
-                Exception
-            ) as error:  # on_connect is the script's: whatever it raises is a failed attempt, not the end of the thread
+            except Exception as error:
+                # on_connect is the script's: whatever it raises is a failed attempt, not the end of the thread.
                 self._note_failure(attempt, error, reported)
             else:
                 self._reconnects += 1
@@ -517,49 +479,6 @@ class Connection:
         ):  # once an outage: a venue that is down for an hour would fill the journal
             self._host.error(f"{self._address.shown}: {self.last_error}", source="Dial")
 
-    # -- the watch ----------------------------------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Sends heartbeats and ends a link that has gone silent."""
-        options, now = self._options, self._clock.monotonic
-        interval, silence = options.ping_interval_s, options.silence_s
-        next_ping = now() + interval if interval else float("inf")
-        try:
-            while True:
-                silent_at = (
-                    self._data_at + silence if silence and self._state == "open" else now() + (silence or interval)
-                )
-                pause = min(next_ping, silent_at) - now()
-                if self._clock.wait((self._ended,), max(pause, 0.001)):
-                    return
-                link = self._link
-                if now() >= next_ping:
-                    next_ping = now() + interval
-                    if link is not None and self._state == "open":
-                        self._ping(link)
-                if silence and link is not None and self._state == "open" and now() - self._data_at >= silence:
-                    self._end_silence(link)
-        except StopRequested:
-            return
-
-    def _ping(self, link: Link) -> None:
-        if self._options.ping_text:
-            link.write_soon(self._options.ping_message)
-            return
-        if self._pinged - self._answered >= 2 and not self._buffer.is_blocked():
-            self.last_error = f"nothing came back to 2 pings in {2 * self._options.ping_interval_s:g} s"
-            link.abort()
-            return
-        self._pinged += 1
-        link.ping(self._options.ping_message.encode())
-
-    def _end_silence(self, link: Link) -> None:
-        if self._buffer.is_blocked():
-            self._data_at = self._clock.monotonic()  # it is the script that does not read, not the peer that is silent
-            return
-        self.last_error = f"no data for {self._options.silence_s * 1000:g} ms"
-        link.abort()
-
     # -- small things -------------------------------------------------------------------------------------------------------------
 
     def _warn(self, text: str) -> None:
@@ -570,36 +489,5 @@ class Connection:
         if newest is None:
             return None
         message, arrived = newest
-        sent = _find_number(message, self._options.time_field)
+        sent = find_number(message, self._options.time_field)
         return None if sent is None else arrived * 1000 - sent
-
-
-def _pause_s(options: DialOptions, attempt: int) -> float:
-    """The pause before an attempt, by the option backoff."""
-    state = RetryCallState(Retrying(), None, (), {})
-    state.attempt_number = attempt
-    return float(options.backoff(state))
-
-
-def _messages(result: object) -> list[str | bytes]:
-    """What ``on_connect`` returned, as messages: None, one, or several; dicts become JSON."""
-    if result is None:
-        return []
-    if isinstance(result, str | bytes):
-        return [result]
-    if isinstance(result, Mapping):
-        return [json.dumps(result)]
-    if isinstance(result, list | tuple):
-        return [message for item in result for message in _messages(item)]
-    raise InputError(f"on_connect must return text, bytes, a dict, a list of them or None, got {type(result).__name__}")
-
-
-def _find_number(message: Message, path: str) -> float | None:
-    """The number at ``path`` (``E``, ``data.E``, ``data.0.ts``) of a JSON message; None when there is none."""
-    try:
-        value: Any = json.loads(message)
-        for key in path.split("."):
-            value = value[int(key)] if isinstance(value, list) and re.fullmatch(r"\d+", key) else value[key]
-        return float(value)
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None

@@ -6,7 +6,8 @@ import logging
 
 from ..clock import Clock, WallClock
 from ..errors import FmzError, InputError, NotSupported, OperationFailed
-from .connection import Connection, Host
+from .connection import Connection
+from .host import Host
 from .options import read_options
 from .sqlite import SqliteConnection
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from tenacity import wait_exponential, wait_fixed, wait_random
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wait_random
 from tenacity.wait import wait_base
 
 from ..errors import InputError, UnknownName, nearest
@@ -19,7 +19,7 @@ from .address import Address, parse_address, parse_pairs, split_address
 from .codec import COMPRESSIONS
 from .heartbeat import Heartbeats, heartbeats
 
-__all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "read_options"]
+__all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "pause_s", "read_messages", "read_options"]
 
 OVERFLOWS = ("drop_oldest", "block", "error")
 MODES = ("recv", "send", "dual")
@@ -133,19 +133,6 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _payload(name: str, value: object) -> tuple[str | bytes, ...]:
-    """One message or several; a dict is sent as JSON."""
-    if isinstance(value, str | bytes):
-        return (value,) if value else ()
-    if isinstance(value, Mapping):
-        return (json.dumps(value),)
-    if isinstance(value, Sequence):
-        return tuple(part for item in value for part in _payload(name, item))
-    raise InputError(
-        f"the Dial option {name} must be text, bytes, a dict or a list of them, got {type(value).__name__}"
-    )
-
-
 def _headers(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise InputError(
@@ -195,7 +182,7 @@ _READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "reconnect": ("reconnect", _flag),
     "interval": ("interval_s", lambda n, v: _number(n, v, 0) / 1000),
     "retry": ("retry", lambda n, v: _whole(n, v, 0)),
-    "payload": ("payload", _payload),
+    "payload": ("payload", lambda n, v: read_messages(f"the Dial option {n}", v)),
     "headers": ("headers", _headers),
     "proxy": ("proxy", _text),
     "local_ip": ("local_ip", _text),
@@ -217,6 +204,34 @@ _READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "ca_file": ("ca_file", _text),
 }
 OPTION_NAMES = tuple(_READERS)
+
+
+def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
+    """Reads what is to be sent: one message, several, or none.
+
+    Args:
+        name: What it is called in an error.
+        value: Text, bytes, a dict (sent as JSON), a list of them, or None; empty text is no message.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, str | bytes):
+        return (value,) if value else ()
+    if isinstance(value, Mapping):
+        return (json.dumps(value),)
+    if isinstance(value, Sequence):
+        return tuple(part for item in value for part in read_messages(name, item))
+    raise InputError(f"{name} must be text, bytes, a dict, a list of them or nothing, got {type(value).__name__}")
+
+
+def pause_s(options: DialOptions, attempt: int) -> float:
+    """The pause before an attempt to reconnect, in seconds, by the option backoff."""
+    state = RetryCallState(Retrying(), None, (), {})
+    state.attempt_number = attempt
+    return float(options.backoff(state))
 
 
 def connect_timeout_s(number: float) -> float:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import ConnectFailed, NotSupported
-from .connection import Host
+from .host import Host
 
 __all__ = ["SqliteConnection"]
 
