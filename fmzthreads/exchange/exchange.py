@@ -469,7 +469,7 @@ class Exchange(SettingsFace, LiveFace):
             if handle.error is not None:
                 raise handle.error
             if not handle.done:
-                raise TimedOut(f"the connections of {core.label} were not open in time")
+                raise TimedOut(f"timeout while the connections of {core.label} were opened")
         try:
             core.markets.rules(core.settings.symbol)
         except NotSupported:

@@ -63,9 +63,9 @@ BY_CODE: dict[str, type[FmzError]] = _table(
     ),
 )
 
-OUTCOME_KNOWN = frozenset({"50001", "50005"})
-"""Codes of an unavailable venue that mean that nothing was done; any other (50004, 50026, 51054, 51149, a 5xx without a code) leaves
-open whether an order was taken."""
+OUTCOME_KNOWN = frozenset({"50005"})
+"""Codes of an unavailable venue that mean that nothing was done (an endpoint that there is not). Any other (50001, 50004, 50026, 51054,
+51149, a 5xx without a code) leaves open whether an order was taken: the reference says of none of them that it was not."""
 
 _BY_STATUS: dict[int, type[FmzError]] = {401: AuthenticationFailed, 429: RateLimited}
 

@@ -19,6 +19,7 @@ from ..errors import (
     OutcomeUnknown,
     RateLimited,
     TimedOut,
+    VenueRejected,
     VenueUnavailable,
     nearest,
 )
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _YEAR_3000_S = 32_503_680_000
+
+# Statuses with which a request is turned away at the door, whoever says it; 408 and 499, for two, are not among them.
+_TURNED_AWAY = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
 
 
 @attrs.frozen(kw_only=True)
@@ -186,6 +190,11 @@ class RestVenue(BaseVenue):
             raise self._unknown(error, client_order_id) from error
         except VenueUnavailable as error:
             if self._outcome_unknown(error):
+                raise self._unknown(error, client_order_id) from error
+            raise
+        except VenueRejected as error:
+            # No word of the venue itself: something on the way answered, perhaps after it had passed the request on.
+            if not error.code and error.status not in _TURNED_AWAY:
                 raise self._unknown(error, client_order_id) from error
             raise
 

@@ -136,6 +136,7 @@ UNKNOWN = [
     errors.TimedOut("the deadline passed"),
     errors.ConnectionLost("gone"),
     reply_of("<html>busy</html>", 502),
+    reply_of("<html>request time-out</html>", 408),
     reply_of({"code": -1007, "msg": "Timeout waiting for response from backend server."}, 504),
     reply_of({"code": -1006, "msg": "An unexpected response was received from the message bus."}, 400),
     reply_of({"code": -1000, "msg": "An unknown error occurred while processing the request."}, 400),

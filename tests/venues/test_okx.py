@@ -175,6 +175,9 @@ UNKNOWN = [
     errors.TimedOut("the deadline passed"),
     errors.ConnectionLost("gone"),
     reply_of("<html>busy</html>", 502),
+    reply_of("<html>gone on</html>", 499),
+    reply_of("<html>request time-out</html>", 408),
+    reply_of({"code": "50001", "msg": "Service temporarily unavailable."}, 503),
     reply_of({"code": "50004", "msg": "API endpoint request timeout.", "data": []}, 400),
     reply_of({"code": "50026", "msg": "System error. Try again later", "data": []}, 500),
     reply_of({"code": "59999", "msg": "new"}, 500),
@@ -197,7 +200,8 @@ def test_an_order_whose_fate_nobody_can_say(answer: Any) -> None:
 
 KNOWN = [
     (errors.ConnectFailed("refused"), errors.ConnectFailed),
-    (reply_of({"code": "50001", "msg": "Service temporarily unavailable."}, 503), errors.VenueUnavailable),
+    (reply_of({"code": "50005", "msg": "API endpoint is inactive or unavailable."}, 410), errors.VenueUnavailable),
+    (reply_of("<html>forbidden</html>", 403), errors.VenueRejected),
     (refused("51008", "Order failed. Insufficient USDT balance in account"), errors.InsufficientFunds),
     (refused("51016", "Client order ID already exists."), errors.DuplicateOrder),
     (refused("51020", "Your order should meet or exceed the minimum order amount."), errors.InvalidOrder),
