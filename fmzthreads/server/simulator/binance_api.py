@@ -90,8 +90,6 @@ class ApiSession:
         if not limits:
             answer.pop("rateLimits", None)
         self._connection.send_text(_ENCODER.encode({"id": request_id, **answer}))
-        for number in [number for number, user in self._users.items() if not user.joined]:
-            self._join(number)  # after the answer, so that no event comes before it
 
     def _call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """The answer without the id.
@@ -223,13 +221,10 @@ class ApiSession:
         if self._next_id > _MOST_SUBSCRIPTIONS:
             raise ApiError(-2042, "Maximum subscription ID reached for this connection.")
         number, self._next_id = self._next_id, self._next_id + 1
-        self._users[number] = _UserSubscription(self._connection, number, account)
+        self._users[number] = user = _UserSubscription(self._connection, number, account)
+        # Before the answer goes out, so that who has read it misses nothing; events come in later turns of the loop.
+        self._site.topics.join(("user", account.name), self._site.user_topic(account), user)
         return {"subscriptionId": number}
-
-    def _join(self, number: int) -> None:
-        user = self._users[number]
-        user.joined = True
-        self._site.topics.join(("user", user.account.name), self._site.user_topic(user.account), user)
 
     def _unsubscribe_call(self, params: dict[str, Any]) -> dict[str, Any]:
         number = params.get("subscriptionId")
@@ -254,7 +249,6 @@ class _UserSubscription:
         self._connection = connection
         self._number = number
         self.account = account
-        self.joined = False
 
     def push(self, push: Push) -> None:
         """Passes an event on, with the subscription's number."""

@@ -105,7 +105,7 @@ class Streams:
     # --- trades and the best prices ---
 
     def _trade(self, maker: _Maker) -> Callable[[], Topic]:
-        def make(event: TradeEvent) -> Push:
+        def _make(event: TradeEvent) -> Push:
             trade = event.trade
             return _push(
                 maker.name,
@@ -115,12 +115,12 @@ class Streams:
                 },
             )  # fmt: skip
 
-        return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, make)
+        return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, _make)
 
     def _agg_trade(self, maker: _Maker) -> Callable[[], Topic]:
         """Every trade here is an aggregate of its own, as on REST."""
 
-        def make(event: TradeEvent) -> Push:
+        def _make(event: TradeEvent) -> Push:
             trade = event.trade
             return _push(
                 maker.name,
@@ -131,12 +131,12 @@ class Streams:
                 },
             )  # fmt: skip
 
-        return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, make)
+        return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, _make)
 
     def _book_ticker(self, maker: _Maker) -> Callable[[], Topic]:
         last: list[tuple[Decimal, ...]] = []
 
-        def make(event: TickerEvent) -> Push | None:
+        def _make(event: TickerEvent) -> Push | None:
             top = (event.bid, event.bid_quantity, event.ask, event.ask_quantity)
             if last == [top]:
                 return None  # only the last price moved
@@ -145,7 +145,7 @@ class Streams:
             row = {"u": event.version, "s": maker.symbol, "b": bid, "B": bid_quantity, "a": ask, "A": ask_quantity}
             return _push(maker.name, row)
 
-        return lambda: EventTopic(self._feed, TickerEvent, maker.instrument.id, make)
+        return lambda: EventTopic(self._feed, TickerEvent, maker.instrument.id, _make)
 
     # --- books ---
 
@@ -160,19 +160,19 @@ class Streams:
         return self._partial(maker, int(partial[1]), period_s) if partial is not None else None
 
     def _deltas(self, maker: _Maker, period_s: float) -> Callable[[], Topic]:
-        def make(first: int, last: int, bids: Levels, asks: Levels) -> Push:
+        def _make(first: int, last: int, bids: Levels, asks: Levels) -> Push:
             row = {
                 "e": "depthUpdate", "E": self._time(maker), "s": maker.symbol, "U": first, "u": last,
                 "b": _levels(bids), "a": _levels(asks),
             }  # fmt: skip
             return _push(maker.name, row, sequenced=True)
 
-        return lambda: DeltaTopic(self._feed, maker.instrument.id, period_s, make)
+        return lambda: DeltaTopic(self._feed, maker.instrument.id, period_s, _make)
 
     def _partial(self, maker: _Maker, levels: int, period_s: float) -> Callable[[], Topic]:
         sent = [-1]
 
-        def make() -> Iterator[Push]:
+        def _make() -> Iterator[Push]:
             book = self._exchange.depth(maker.instrument.id, levels)
             if book.version == sent[0]:
                 return
@@ -186,7 +186,7 @@ class Streams:
                 },
             )
 
-        return lambda: SampledTopic(self._feed, period_s, make)
+        return lambda: SampledTopic(self._feed, period_s, _make)
 
     # --- bars ---
 
@@ -198,7 +198,7 @@ class Streams:
         period_s = INTERVALS[interval]
         sent: list[Candle] = []
 
-        def make() -> Iterator[Push]:
+        def _make() -> Iterator[Push]:
             bars = self._exchange.bars(maker.instrument.id, period_s, 2, offset_s=offset_s)
             open_before = sent[0].open_ms if sent else bars[-1].open_ms if bars else 0
             for bar in bars:
@@ -207,7 +207,7 @@ class Streams:
                     yield _push(maker.name, self._bar(maker, interval, bar))
                     sent[:] = [bar]
 
-        return lambda: SampledTopic(self._feed, 1.0 if interval == "1s" else 2.0, make)
+        return lambda: SampledTopic(self._feed, 1.0 if interval == "1s" else 2.0, _make)
 
     def _bar(self, maker: _Maker, interval: str, bar: Candle) -> dict[str, Any]:
         first = self._exchange.trades(maker.instrument.id, 1, start_ms=bar.open_ms, end_ms=bar.close_ms)
@@ -248,21 +248,21 @@ class Streams:
     def _daily(self, maker: _Maker, row: Callable[[str, DayStats, int], dict[str, Any]]) -> Callable[[], Topic]:
         sent: list[Any] = []
 
-        def make() -> Iterator[Push]:
+        def _make() -> Iterator[Push]:
             day = self._exchange.stats_24h(maker.instrument.id)
             mark = _mark(day)
             if sent != [mark]:
                 sent[:] = [mark]
                 yield _push(maker.name, row(maker.symbol, day, maker.scale))
 
-        return lambda: SampledTopic(self._feed, 1.0, make)
+        return lambda: SampledTopic(self._feed, 1.0, _make)
 
     def _array(self, name: str, scale: int) -> Callable[[], Topic]:
         """All symbols that have changed, in one message."""
         row = self._full_day if name == "!ticker@arr" else self._mini_day
         sent: dict[str, Any] = {}
 
-        def make() -> Iterator[Push]:
+        def _make() -> Iterator[Push]:
             rows = []
             for instrument in self._symbols.all():
                 day = self._exchange.stats_24h(instrument.id)
@@ -273,7 +273,7 @@ class Streams:
             if rows:
                 yield _push(name, rows)
 
-        return lambda: SampledTopic(self._feed, 1.0, make)
+        return lambda: SampledTopic(self._feed, 1.0, _make)
 
     def _full_day(self, symbol: str, day: DayStats, scale: int) -> dict[str, Any]:
         more = day_changes(day)
@@ -294,7 +294,7 @@ class Streams:
     def _avg_price(self, maker: _Maker) -> Callable[[], Topic]:
         sent: list[str] = []
 
-        def make() -> Iterator[Push]:
+        def _make() -> Iterator[Push]:
             price = self._average(maker.instrument)
             last = self._exchange.trades(maker.instrument.id, 1)
             if price is None or not last or sent == [fixed(price)]:
@@ -308,7 +308,7 @@ class Streams:
                 },
             )  # fmt: skip
 
-        return lambda: SampledTopic(self._feed, 1.0, make)
+        return lambda: SampledTopic(self._feed, 1.0, _make)
 
     def _time(self, maker: _Maker) -> int:
         return self._now_ms() * maker.scale

@@ -221,15 +221,12 @@ class StreamSession:
             self._answer({"error": {"code": error.code, "msg": error.msg}, "id": request_id})
             return
         self._answer({"result": result, "id": request_id})
-        if message["method"] == "SUBSCRIBE":
-            for name in message["params"]:
-                self._subscribe(name)
 
     def _answer(self, row: dict[str, Any]) -> None:
         self._connection.send_text(_ENCODER.encode(row))
 
     def _control(self, message: dict[str, Any]) -> Any:
-        method, params = message.get("method"), message.get("params", [])
+        method, params = str(message.get("method")), message.get("params", [])
         if method == "LIST_SUBSCRIPTIONS":
             return list(self._streams)
         if not isinstance(params, list):
@@ -238,9 +235,9 @@ class StreamSession:
             self._check_names(params)
             if method == "SUBSCRIBE" and self._full(len(set(params) - set(self._streams))):
                 raise _ControlError(2, f"Invalid request: more than {self._site.settings.most_streams} streams")
-            if method == "UNSUBSCRIBE":
-                for name in params:
-                    self.unsubscribe(name)
+            # Before the answer goes out, so that who has read it misses nothing; events come in later turns of the loop.
+            for name in params:
+                (self._subscribe if method == "SUBSCRIBE" else self.unsubscribe)(name)
             return None
         if method in {"SET_PROPERTY", "GET_PROPERTY"}:
             return self._property(params, change=method == "SET_PROPERTY")

@@ -104,27 +104,27 @@ class Channels:
     def _tickers(self, arg: dict[str, str], instrument: Instrument) -> Callable[[], Topic]:
         sent: list[dict[str, Any]] = []
 
-        def look() -> dict[str, Any]:
+        def _look() -> dict[str, Any]:
             return self._market.describe_ticker(instrument, self._now_ms())
 
-        def make() -> Iterator[Push]:
-            row = look()
+        def _make() -> Iterator[Push]:
+            row = _look()
             if sent != [{**row, "ts": ""}]:
                 sent[:] = [{**row, "ts": ""}]
                 yield data_push(arg, [row])
 
-        return lambda: SampledTopic(self._feed, _PACE_S, make, lambda: [data_push(arg, [look()])])
+        return lambda: SampledTopic(self._feed, _PACE_S, _make, lambda: [data_push(arg, [_look()])])
 
     def _candles(self, arg: dict[str, str], instrument: Instrument, bar: str) -> Callable[[], Topic]:
         period_s, offset_s = BARS[bar]
         sent: list[list[str]] = []
 
-        def rows() -> list[list[str]]:
+        def _rows() -> list[list[str]]:
             bars = self._exchange.bars(instrument.id, period_s, 2, offset_s=offset_s)
             return [self._market.describe_candle(candle) for candle in bars]
 
-        def make() -> Iterator[Push]:
-            found = rows()
+        def _make() -> Iterator[Push]:
+            found = _rows()
             since = int(sent[0][0]) if sent else int(found[-1][0]) if found else 0
             for row in found:
                 # The one before goes out once more when its time is over.
@@ -132,19 +132,19 @@ class Channels:
                     sent[:] = [row]
                     yield data_push(arg, [row])
 
-        return lambda: SampledTopic(self._feed, 1.0, make, lambda: [data_push(arg, [row]) for row in rows()[-1:]])
+        return lambda: SampledTopic(self._feed, 1.0, _make, lambda: [data_push(arg, [row]) for row in _rows()[-1:]])
 
     def _trade(self, arg: dict[str, str], instrument: Instrument, event: TradeEvent) -> Push:
         return data_push(arg, [self._market.trade(instrument, event.trade)])
 
     def _trades(self, arg: dict[str, str], instrument: Instrument) -> Callable[[], Topic]:
-        def make(trades: list[TradeView]) -> Push:
+        def _make(trades: list[TradeView]) -> Push:
             row: dict[str, Any] = dict(self._market.trade(instrument, trades[-1]))
             row["sz"] = plain_decimal(sum(trade.quantity for trade in trades))
             row.update(count=str(len(trades)), seqId=trades[-1].trade_id)
             return data_push(arg, [row])
 
-        return lambda: TradesTopic(self._feed, instrument.id, make)
+        return lambda: TradesTopic(self._feed, instrument.id, _make)
 
     # --- books ---
 
@@ -152,18 +152,18 @@ class Channels:
         """A few levels, whole, whenever they have changed."""
         sent: list[object] = []
 
-        def look() -> dict[str, Any]:
+        def _look() -> dict[str, Any]:
             row = self._market.book(instrument, levels)
             return row if levels == 1 else {**row, "instId": arg["instId"]}
 
-        def make() -> Iterator[Push]:
-            row = look()
+        def _make() -> Iterator[Push]:
+            row = _look()
             mark = (row["asks"], row["bids"])
             if sent != [mark]:
                 sent[:] = [mark]
                 yield data_push(arg, [row])
 
-        return lambda: SampledTopic(self._feed, pace_s, make, lambda: [data_push(arg, [look()])])
+        return lambda: SampledTopic(self._feed, pace_s, _make, lambda: [data_push(arg, [_look()])])
 
     def _books(self, arg: dict[str, str], instrument: Instrument) -> Callable[[], Topic]:
         return lambda: BooksTopic(

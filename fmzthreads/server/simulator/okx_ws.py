@@ -216,12 +216,22 @@ class _Subscription:
         self._session = session
         self.arg = arg
         self.key = key
+        self._early: list[Push] | None = []
         # A private message begins with the subscription's own arg; a public one is complete.
         self._head = b'{"arg":' + _ENCODER.encode({**arg, "uid": uid}).encode() if uid is not None else b""
 
     def push(self, push: Push) -> None:
         """Passes a message on."""
-        self._session.connection.send(Push(self._head + push.text) if self._head else push)
+        if self._early is not None:
+            self._early.append(push)
+        else:
+            self._session.connection.send(Push(self._head + push.text) if self._head else push)
+
+    def begin(self) -> None:
+        """The subscription is acknowledged: sends what has come for it already, and from now on everything."""
+        early, self._early = self._early or [], None
+        for push in early:
+            self.push(push)
 
 
 class OkxSession:
@@ -283,12 +293,12 @@ class OkxSession:
 
     def _handle(self, message: dict[str, Any], request_id: str | None) -> None:
         op, args = message.get("op"), message.get("args")
+        if not isinstance(op, str):
+            raise _Refused("60012", f"Invalid request: {_ENCODER.encode(message)[:_ECHO]}")
         if op in _ORDER_OPS:
             self._trade(op, args, message, request_id)
             return
         if op not in {"login", "subscribe", "unsubscribe"}:
-            if op is None:
-                raise _Refused("60012", f"Invalid request: {_ENCODER.encode(message)[:_ECHO]}")
             raise _Refused("60019", f"Invalid op: {op}")
         if not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
             raise _Refused("60013", "Invalid args")
@@ -354,7 +364,7 @@ class OkxSession:
         if self._place == "private":
             self._subscribe_private(arg, name, channel, request_id)
             return
-        inst_id = arg.get("instId")
+        inst_id = str(arg["instId"]) if "instId" in arg else None
         if self._place == "public" and channel in _HIGH_TIER:
             self._logged_in()
             raise _Refused("64003", _TIER)
@@ -363,11 +373,13 @@ class OkxSession:
             self._logged_in()
             make = partial(Topic, self._site.feed)  # there are no such orders here: the channel is silent
         else:
-            make = self._site.channels.topic(self._place, channel, inst_id if isinstance(inst_id, str) else None)
+            make = self._site.channels.topic(self._place, channel, inst_id)
         if make is None:
             raise _wrong_channel(channel, inst_id)
+        subscription = _Subscription(self, arg, (self._place, channel, inst_id), None)
+        self._join(name, subscription, make)
         self._event("subscribe", request_id, arg=arg)
-        self._join(name, _Subscription(self, arg, (self._place, channel, inst_id), None), make)
+        subscription.begin()
 
     def _logged_in(self) -> Account:
         if self._account is None:
@@ -382,13 +394,16 @@ class OkxSession:
             raise _wrong_channel(channel, arg.get("instId"))
         key, make = self._site.private_topic(account, arg)
         count, too_many = self._site.count(channel, self, account)
+        subscription = _Subscription(self, arg, key, str(account.uid))
+        if not too_many:
+            self._join(name, subscription, make)
         self._event("subscribe", request_id, arg=arg)
         kind = "channel-conn-count-error" if too_many else "channel-conn-count"
         self._event(kind, channel=channel, connCount=str(count))
-        if not too_many:
-            self._join(name, _Subscription(self, arg, key, str(account.uid)), make)
+        subscription.begin()
 
     def _join(self, name: str, subscription: _Subscription, make: Callable[[], Topic]) -> None:
+        """Before it is acknowledged, so that who has read that misses nothing."""
         before = self._subscriptions.pop(name, None)
         if before is not None:
             self._site.topics.leave(before.key, before)

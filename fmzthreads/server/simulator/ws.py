@@ -100,7 +100,7 @@ class Session(Protocol):
     """What a venue does with one connection. All calls come from the loop."""
 
     def opened(self) -> None:
-        """The handshake is done."""
+        """The handshake is good and is answered next; nothing may be sent before the loop's next turn."""
 
     def arrived(self) -> bool:
         """A frame came, of any kind; False when it was one too many and the session has closed the connection."""
@@ -235,10 +235,11 @@ class WsConnection(asyncio.Protocol):
             "Connection: Upgrade",
             f"Sec-WebSocket-Accept: {accept}",
         )
+        # The session first, so that who has read the answer misses nothing of what happens from then on.
+        entered.opened()
         self.transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         self._session, self._keepalive = entered, self._site.keepalive(self.path)
         self._start_timers()
-        entered.opened()
         early, self._early = self._early, b""
         if early:
             self._read(early)
@@ -284,9 +285,8 @@ class WsConnection(asyncio.Protocol):
                     self._handle(opcode, payload)
         except FrameError as error:
             self.close(error.code, error.reason)
-        except (
-            Exception
-        ):  # a mistake in the simulator must end this connection only, as a server error, and be in the log
+            self.transport.close()  # there is no telling where the next frame begins: nothing more is read
+        except Exception:  # a mistake in the simulator must end this connection only, and be in the log
             _log.exception("the simulator failed on a message to %s", self.path)
             self.close(1011, "internal error")
 
