@@ -22,6 +22,9 @@ __all__ = ["Credentials", "load_credentials", "variable"]
 
 _FIELDS = ("access_key", "secret_key", "passphrase")
 
+# A shorter one would be found inside ordinary words and numbers.
+_SHORTEST = 4
+
 
 def _clean(value: Any) -> str:
     # The value itself never stands in the message: it is a secret, or was meant to be one.
@@ -86,6 +89,13 @@ class Credentials:
     def secrets(self) -> tuple[str, ...]:
         """The keys that are there, for whoever cuts them out of what is written."""
         return tuple(key for key in (self.access_key, self.secret_key, self.passphrase) if key)
+
+    def cut_out(self, text: str) -> str:
+        """The text with ``***`` in place of each key, for what somebody on the way echoed."""
+        for key in sorted(self.secrets(), key=len, reverse=True):
+            if len(key) >= _SHORTEST:
+                text = text.replace(key, "***")
+        return text
 
     @classmethod
     def from_environment(cls, venue: str, environ: Mapping[str, str] | None = None) -> Credentials:

@@ -156,10 +156,17 @@ class RestVenue(BaseVenue):
             self._time.forget()
 
     def _once(self, ask: Ask, read: Callable[[Any], T]) -> T:
-        with self._admit(ask) as heard:
-            return self._http.call(
-                lambda: self._build(ask), lambda reply: self._understand(ask, reply, read, heard), idempotent=ask.safe
-            )
+        try:
+            with self._admit(ask) as heard:
+                return self._http.call(
+                    lambda: self._build(ask),
+                    lambda reply: self._understand(ask, reply, read, heard),
+                    idempotent=ask.safe,
+                )
+        except FmzError as error:
+            # What a venue says is shown; a proxy's page or a venue's text may echo what it was sent.
+            error.args = (self._credentials.cut_out(str(error.args[0])), *error.args[1:])
+            raise
 
     def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T], heard: Callable[[Reply], None]) -> T:
         heard(reply)

@@ -88,6 +88,19 @@ def test_the_signature_covers_the_bytes_that_travel() -> None:
     assert http.last(PLACE).headers["X-MBX-APIKEY"] == KEYS.access_key
 
 
+@pytest.mark.parametrize("status", [200, 403, 502])
+def test_a_key_that_is_echoed_is_not_shown(status: int) -> None:
+    page = f"<html>refused: X-MBX-APIKEY {KEYS.access_key} {KEYS.secret_key}</html>"
+    venue, _, _ = make_binance({PLACE: reply_of(page, status), "GET /api/v3/account": reply_of(page, status)})
+    for call in (venue.assets, lambda: venue.place(intent())):
+        with pytest.raises(errors.FmzError, match="refused") as caught:
+            call()
+        assert "***" in str(caught.value)
+        for error in (caught.value, caught.value.__cause__):
+            assert KEYS.access_key not in str(error)
+            assert KEYS.secret_key not in str(error)
+
+
 def test_the_signature_of_the_venues_own_example() -> None:
     # Key, payload and signature as printed in Binance's documents (signed request examples).
     keys = Credentials(access_key="k", secret_key="NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
