@@ -166,6 +166,10 @@ def is_from(name: str, event: Any) -> bool:
     return bool(event["stream"] == name)
 
 
+def is_after(version: int, event: Any) -> bool:
+    return bool(event["u"] > version)
+
+
 def follow_book(client: Socket, caller: BinanceCaller, server: SimulatorServer, pace: str, steps: int) -> None:
     """Keeps a book by the venue's procedure and compares it with the exchange's own after every step."""
     client.ask({"method": "SUBSCRIBE", "params": [f"btcusdt@depth{pace}"], "id": 1})
@@ -210,7 +214,7 @@ def test_a_book_from_deltas_while_the_market_moves(caller: BinanceCaller) -> Non
             assert snapshot["lastUpdateId"] >= first["U"]
             book, last = DeltaBook(snapshot["bids"], snapshot["asks"]), snapshot["lastUpdateId"]
             for _ in range(10):
-                event = client.until(lambda event, last=last: event["u"] > last)
+                event = client.until(partial(is_after, last))
                 assert event["U"] <= last + 1
                 book.apply(event["b"], event["a"])
                 last = event["u"]
@@ -460,20 +464,24 @@ def test_a_client_that_does_not_read_is_cut_and_costs_bounded_memory() -> None:
 
 
 def test_a_stop_tells_and_ends_everything_within_a_second() -> None:
-    with no_new_threads(), simulator("binance", moving=True) as server, open_socket(server, "/stream") as other:
-        with open_socket(server, "/ws/btcusdt@depth@100ms") as client:
-            client.read()
-            other.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1})
-            stopper = threading.Thread(target=server.stop)
-            stopper.start()
-            stopper.join(5)
-            assert not stopper.is_alive()
-            assert other.read()["stream"] == "!serverShutdown"
-            with pytest.raises(ConnectionClosed) as caught:
-                while True:
-                    client.read()
-            assert caught.value.rcvd is not None
-            assert caught.value.rcvd.code == 1001
+    with (
+        no_new_threads(),
+        simulator("binance", moving=True) as server,
+        open_socket(server, "/stream") as other,
+        open_socket(server, "/ws/btcusdt@depth@100ms") as client,
+    ):
+        client.read()
+        other.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        stopper.join(5)
+        assert not stopper.is_alive()
+        assert other.read()["stream"] == "!serverShutdown"
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                client.read()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1001
 
 
 def test_hundreds_of_connections_come_and_go(server: SimulatorServer) -> None:
