@@ -137,10 +137,15 @@ class MessageBuffer:
             try:
                 if timeout_ms and deadline is None:
                     deadline = Deadline(self._clock, timeout_ms / 1000)
-                waker.sleep(None if deadline is None else deadline.remaining())
+                woken = waker.sleep(None if deadline is None else deadline.remaining())
             except BaseException:  # Ctrl-C or a stop: a wake-up that was meant for this reader must not be lost
                 self._leave(waker, pass_on=True)
                 raise
+            if woken:  # whoever wakes a waker has taken it off the list
+                try:
+                    return self._fast.popleft()
+                except IndexError:
+                    continue
             self._leave(waker)
             if deadline is not None and deadline.expired:
                 polls = True  # one last look, so that a message that came just now is not left behind a None
