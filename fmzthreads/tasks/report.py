@@ -10,6 +10,7 @@ import attrs
 from ..errors import excerpt
 
 if TYPE_CHECKING:
+    from .handle import Handle
     from .task import Task
 
 __all__ = ["Report", "Row", "Status"]
@@ -34,6 +35,8 @@ class Row:
         started_at: When the call started, in seconds of the clock's ``monotonic``; with a gate, when the gate let it go. None if never.
         finished_at: When the call ended; None if it has not (yet).
         start_skew_ms: How much later it started than the first task of the run.
+        handle: The call; None when it was never started. What a late one brings, such as the id of an order that was placed after all, is
+            had by ``row.handle.wait()``; of an ok row it is taken already.
     """
 
     task: Task
@@ -46,6 +49,7 @@ class Row:
     started_at: float | None = None
     finished_at: float | None = None
     start_skew_ms: float | None = None
+    handle: Handle[Any] | None = attrs.field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

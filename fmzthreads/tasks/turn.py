@@ -258,7 +258,7 @@ class Turn:
             entry.row.error = error
             self._resolve(entry, "failed")
             return
-        entry.handle = handle
+        entry.handle = entry.row.handle = handle
         if entry.due < math.inf:
             heapq.heappush(self._dues, (entry.due, id(entry), entry))
         handle.add_ready_callback(lambda: self._ended(entry, handle))
@@ -361,11 +361,13 @@ class Turn:
             self._decide(entry)
             entry.row.status = entry.outcome = "cancelled"
             entry.row.value = None
-            entry.row.error = OperationFailed(f"cancelled: {reason or type(reason).__name__}")
+            words = f"cancelled: {str(reason) or type(reason).__name__}"
             if entry.handle is not None:
-                entry.handle.cancel()
+                if not entry.handle.cancel():
+                    words += "; the call had begun, and what it does is not undone"
             elif entry.turnstile is not None:
                 entry.turnstile.leave()
+            entry.row.error = OperationFailed(words)
         self._open = 0
 
     def _note_times(self) -> None:

@@ -126,6 +126,37 @@ def test_late_results_are_counted_and_never_assigned() -> None:
     assert (report.late, queue.late, queue.stats.late) == (1, 1, 1)
     assert context == [{}]
     assert "timed out (late)" in str(report)
+    # What it brought (the id of an order, say) is not lost.
+    assert report[0].handle is not None
+    assert report[0].handle.wait() == ("too late", True)
+
+
+def test_a_row_that_is_cut_says_whether_the_call_had_begun() -> None:
+    clock = WallClock()
+    exchange = FakeExchange("a", clock=clock)
+    call = exchange.hold("slow", "after all")
+    queue = TaskQueue([exchange], [{}])
+    first = queue.push(ret="order", param=["Held", "slow"])
+    queue.push(ret="other", param=["GetDepth"], after=[first])
+
+    def turn() -> None:
+        assert call.begun.wait(FAIL)
+        clock.stop.request("enough")
+
+    def run() -> None:
+        with pytest.raises(StopRequested):
+            queue.run()
+
+    race(run, turn)
+    report = queue.last_report
+    assert report is not None
+    assert [row.status for row in report] == ["cancelled", "cancelled"]
+    assert "had begun" in str(report[0].error)
+    assert "had begun" not in str(report[1].error)
+    call.go.set()
+    assert report[0].handle is not None
+    exchange.close()
+    assert report[0].handle.wait() == ("after all", True)
 
 
 def test_a_timed_out_call_that_has_no_worker_never_starts() -> None:
