@@ -1,6 +1,7 @@
 """Hedges one coin across two exchanges, from one plain synchronous script.
 
-Both order books are fetched at once. Where one exchange bids more than the other asks, beyond both fees, the bot buys on the one and
+Prices come from both exchanges' live order books (``Subscribe``), or, with ``streams=False``, from both books fetched at once; orders and
+accounts go by REST, always on both exchanges side by side. Where one exchange bids more than the other asks, beyond both fees, the bot buys on the one and
 sells on the other at the same moment, so that it never holds more of the coin than it started with. What it does when that goes wrong:
 
 - a leg fails, times out or fills in part: what both accounts then hold says how much is missing, and that much is bought or sold at
@@ -29,6 +30,7 @@ FEE_RATES = {"Binance": 0.001, "OKX": 0.001}  # what a taker pays
 THROUGH = 0.005  # how far through the book a repair may trade, as a fraction of the price
 TIMEOUT_MS = 1000  # how long one pair of calls may take
 PAUSE_MS = 55  # between two looks; OKX allows 40 books in 2 s
+ACCOUNTS_EVERY_MS = 1000  # how often both accounts are read when nothing happens
 HEDGE_PAUSE_MS = 200  # after a hedge; OKX allows its account to be read 10 times in 2 s
 
 
@@ -44,17 +46,20 @@ class Plan:
 class HedgeBot:
     """The bot's state: what it began with, what it holds, what it did and what went wrong."""
 
-    def __init__(self, exchanges: Sequence[Any], amount: float = AMOUNT, timeout_ms: float = TIMEOUT_MS) -> None:
+    def __init__(
+        self, exchanges: Sequence[Any], amount: float = AMOUNT, timeout_ms: float = TIMEOUT_MS, streams: bool = True
+    ) -> None:
         self.exchanges = list(exchanges)
         self.names = [exchange.GetName() for exchange in exchanges]
         self.fees = [FEE_RATES[name] for name in self.names]
-        self.amount, self.timeout_ms = amount, timeout_ms
+        self.amount, self.timeout_ms, self.streams = amount, timeout_ms, streams
         self.queue = TaskQueue(self.exchanges, [{} for _ in self.exchanges])
         self.lot = self.min_notional = 0.0
         self.begin: list[Any] = []  # the accounts at the start, None until both have answered
         self.accounts: list[Any] = []
         self.books: list[Any] = [None] * len(self.exchanges)
         self.sure = False  # whether the accounts are known since the last order
+        self.accounts_at = 0  # when they were read last, in nanoseconds
         self.orders: list[dict[str, Any]] = []
         self.failures: list[dict[str, str]] = []
         self.loops = self.calls = self.hedges = 0
@@ -98,13 +103,14 @@ class HedgeBot:
     def both(self, method: str, *args: Any) -> list[Any]:
         """The same call on both exchanges, side by side; None where one failed or took too long."""
         pair = snapshot(self.exchanges, method, *args, timeout_ms=self.timeout_ms)
-        self.calls += len(self.exchanges)
-        for name, times, row in zip(self.names, self.leg_ms, pair.report.rows, strict=True):
-            if row.ok:
-                times.append(row.duration_ms)
-            else:
+        live = [value is not None and is_live(value) for value in pair]
+        self.calls += live.count(False)
+        for name, times, row, was_live in zip(self.names, self.leg_ms, pair.report.rows, live, strict=True):
+            if not row.ok:
                 self.say(f"{name} did not answer {method} ({row.status}: {row.error}); no new hedge until it does")
-        if pair.ok:
+            elif not was_live:
+                times.append(row.duration_ms)
+        if pair.ok and not any(live):
             self.ratios.append(pair.report.duration_ms / max(row.duration_ms for row in pair.report.rows))
             self.skews_ms.append(pair.start_skew_ms)
         return list(pair)
@@ -114,7 +120,7 @@ class HedgeBot:
         accounts = self.both("GetAccount")
         self.sure = all(accounts)
         if self.sure:
-            self.accounts = accounts
+            self.accounts, self.accounts_at = accounts, UnixNano()
         return self.sure
 
     def start(self) -> bool:
@@ -127,6 +133,8 @@ class HedgeBot:
         self.min_notional = max(rule.get("MinNotional") or 0.0 for rule in rules)
         self.min_notional = max(self.min_notional, 5.0)
         self.begin = list(self.accounts)
+        for exchange in self.exchanges if self.streams else ():
+            exchange.Subscribe("depth")
         self.say("both exchanges answer")
         return True
 
@@ -138,7 +146,8 @@ class HedgeBot:
         if not self.begin and not self.start():
             return
         self.books = self.both("GetDepth")
-        if not self.sure and not self.read_accounts():
+        old = UnixNano() - self.accounts_at > ACCOUNTS_EVERY_MS * 1e6
+        if (not self.sure or (old and all(self.books))) and not self.read_accounts():
             return
         if abs(self.exposure()) >= self.lot and self.worth(self.exposure()) and not self.repair("left over"):
             return
@@ -201,8 +210,12 @@ class HedgeBot:
         for index, side, price, amount in legs:
             param = ["CreateOrder", PAIR, f"{side};timeInForce=IOC", price, amount]
             self.queue.push(exchange=index, ret="leg", param=param, gate=gate)
-        rows = self.queue.run(timeout_ms=self.timeout_ms * 2).rows
+        report = self.queue.run(timeout_ms=self.timeout_ms * 2)
+        rows = report.rows
         self.calls += len(legs)
+        if gate and report.ok:
+            self.ratios.append(report.duration_ms / max(row.duration_ms for row in rows))
+            self.skews_ms.append(report.start_skew_ms)
         for (index, side, price, amount), row in zip(legs, rows, strict=True):
             if row.ok:
                 taken.append({"exchange": index, "id": row.value, "side": side, "price": price, "amount": amount})
@@ -297,6 +310,11 @@ class HedgeBot:
             if on_turn:
                 on_turn(self)
             Sleep(PAUSE_MS)
+
+
+def is_live(value: Any) -> bool:
+    """Whether an answer came from a live book, without asking the exchange."""
+    return isinstance(value, dict) and bool(value.get("Info") and value["Info"].get("Live"))
 
 
 def coins(account: Any) -> float:

@@ -58,6 +58,7 @@ def add_parser(commands: Any) -> None:
         "file; given twice, one file drives each exchange",
     )
     parser.add_argument("--seed", type=int, default=1, help="what the prices follow from (default 1)")
+    parser.add_argument("--rest", action="store_true", help="fetch the books by REST instead of streaming them")
     parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON at the end")
     parser.add_argument(
         "--fault",
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         clock = WallClock()
         with use(Runtime(clock, console=False, name="demo")), contextlib.ExitStack() as stack:
             exchanges = [stack.enter_context(_account(name, process)) for name, process in processes.items()]
-            bot = example.HedgeBot(exchanges)
+            bot = example.HedgeBot(exchanges, streams=not args.rest)
             seconds = _hedge(bot, clock, args, lambda: _switch_on(processes, faults))
             for process in processes.values():
                 process.clear_faults()  # the audit asks the venues themselves

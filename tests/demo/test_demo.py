@@ -45,9 +45,10 @@ def swinging_bars(path: Path, *, away: float) -> Path:
     return path
 
 
-def test_it_hedges_and_reconciles_to_the_last_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prices", [[], ["--rest"]], ids=["streams", "rest"])
+def test_it_hedges_and_reconciles_to_the_last_unit(prices: list[str], tmp_path: Path) -> None:
     a, b = swinging_bars(tmp_path / "a.csv", away=60), swinging_bars(tmp_path / "b.csv", away=-60)
-    done = demo("--json", "--seconds", "8", "--data", str(a), "--data", str(b), cwd=tmp_path)
+    done = demo("--json", "--seconds", "8", "--data", str(a), "--data", str(b), *prices, cwd=tmp_path)
     summary = summary_of(done)
     assert done.returncode == 0, summary
     assert summary["hedges"] >= 3
@@ -81,10 +82,13 @@ def test_the_real_day_of_2022_12_13(tmp_path: Path) -> None:
     assert summary["reconciled"]
 
 
-def test_a_venue_that_hangs_for_the_whole_run_leaves_the_bot_hedged_and_saying_so(tmp_path: Path) -> None:
-    done = demo("--seconds", "4", "--seed", "3", "--fault", "okx:hang=true", cwd=tmp_path)
+@pytest.mark.parametrize(("prices", "asked"), [([], "GetAccount"), (["--rest"], "GetDepth")])
+def test_a_venue_that_hangs_for_the_whole_run_leaves_the_bot_hedged_and_saying_so(
+    prices: list[str], asked: str, tmp_path: Path
+) -> None:
+    done = demo("--seconds", "4", "--seed", "3", "--fault", "okx:hang=true", *prices, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "OKX did not answer GetDepth" in done.stdout
+    assert f"OKX did not answer {asked}" in done.stdout
     assert ": hedged" in done.stdout
     assert "all books agree" in done.stdout
 
