@@ -25,6 +25,19 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     ),
     "produce_and_work": ([], [r"turn 0 best spread", r"turn 4 best spread"]),
     "hedge_two_exchanges": (["4"], ["both exchanges answer", r"hedges \d+ profit -?\d"]),
+    "two_streams": (
+        [],
+        [r"polling saw [1-9]\d* messages", r"the event loop saw [1-9]\d* messages", r"OKX \d+ received, 0 dropped"],
+    ),
+    "event_driven": (["5"], [r"looks [1-9]\d* trades \d+\n"]),
+    "signed_stream": (
+        [],
+        ["OKX order .* is live and it is ours: True", "Binance order .* is CANCELED and it is ours: True"],
+    ),
+    "stale_guard": (
+        ["4"],
+        [r"looks with a price [1-9]\d* .*confirmed by REST [1-9]\d* refused 0", "losses 0 state open"],
+    ),
     "market_maker": (["4"], [r"inventory -?\d.*open orders 0"]),
 }
 
