@@ -16,10 +16,8 @@ class GuardedPrice:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         base = exchange.GetBase()
-        if base.startswith("http://"):
-            home = base.replace("http://", "ws://")  # a simulator has its streams where its REST is
-        else:
-            home = "wss://stream.binance.com:9443"
+        simulated = base.startswith("http://")  # a simulator has its streams where its REST is
+        home = base.replace("http://", "ws://") if simulated else "wss://stream.binance.com:9443"
         self.client = Dial(home + "/ws/btcusdt@bookTicker", reconnect=True, silence_ms=SILENCE_MS, silence_data='"b":')
         self.middle: float | None = None
         self.checked_at = 0
