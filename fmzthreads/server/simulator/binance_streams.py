@@ -23,6 +23,7 @@ __all__ = ["Streams"]
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _NAME = re.compile(r"[^@\s]{1,40}@[A-Za-z0-9_+:@-]{1,40}")
+_ARRAY = re.compile(r"(![A-Za-z0-9_]+@arr)(?:@(1000|3000)ms)?")
 _ZONE_S = 28_800
 _PARTIAL = re.compile(r"depth(5|10|20)")
 Levels = list[tuple[Decimal, Decimal]]
@@ -74,15 +75,15 @@ class Streams:
     @staticmethod
     def well_formed(name: object) -> bool:
         """Whether a stream may be named so; one that is well formed and does not exist stays silent."""
-        return isinstance(name, str) and (
-            _NAME.fullmatch(name) is not None or re.fullmatch(r"![A-Za-z0-9_]+@arr", name) is not None
-        )
+        return isinstance(name, str) and bool(_NAME.fullmatch(name) or _ARRAY.fullmatch(name))
 
     def topic(self, name: str, *, microseconds: bool = False) -> Callable[[], Topic] | None:
         """What makes a stream's topic; None when there is no such stream."""
         scale = 1000 if microseconds else 1
-        if name in {"!ticker@arr", "!miniTicker@arr"}:
-            return self._array(name, scale)
+        array = _ARRAY.fullmatch(name)
+        if array is not None:
+            full = {"!ticker@arr": True, "!miniTicker@arr": False}.get(array[1])
+            return self._array(name, scale, int(array[2] or 1000) / 1000, full=full) if full is not None else None
         head, _, kind = name.partition("@")
         instrument = self._by_stream.get(head)
         if instrument is None:
@@ -257,9 +258,9 @@ class Streams:
 
         return lambda: SampledTopic(self._feed, 1.0, _make)
 
-    def _array(self, name: str, scale: int) -> Callable[[], Topic]:
+    def _array(self, name: str, scale: int, period_s: float, *, full: bool) -> Callable[[], Topic]:
         """All symbols that have changed, in one message."""
-        row = self._full_day if name == "!ticker@arr" else self._mini_day
+        row = self._full_day if full else self._mini_day
         sent: dict[str, Any] = {}
 
         def _make() -> Iterator[Push]:
@@ -273,7 +274,7 @@ class Streams:
             if rows:
                 yield _push(name, rows)
 
-        return lambda: SampledTopic(self._feed, 1.0, _make)
+        return lambda: SampledTopic(self._feed, period_s, _make)
 
     def _full_day(self, symbol: str, day: DayStats, scale: int) -> dict[str, Any]:
         more = day_changes(day)
