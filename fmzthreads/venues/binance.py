@@ -134,8 +134,9 @@ class Binance(BinanceRest):
 
         def fetch(levels_a_side: int) -> BookUpdate:
             params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
-            read = partial(read_book_snapshot, asked=levels_a_side)
-            return self._get("/api/v3/depth", params, read, weight=50)
+            snapshot = self._get("/api/v3/depth", params, partial(read_book_snapshot, asked=levels_a_side), weight=50)
+            # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
+            return snapshot._replace(time_ms=self._time.now_ms())
 
         return BinanceBook(
             symbol=symbol,

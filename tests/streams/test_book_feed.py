@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fmzthreads.clock import WallClock
+from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BrokenBook, InputError, VenueUnavailable
 from fmzthreads.streams.book_feed import ResyncPlan
 from fmzthreads.streams.book_rules import BookUpdate
@@ -267,6 +267,31 @@ def test_a_book_that_runs_shallow_is_refreshed_while_it_goes_on_serving() -> Non
         assert len(run.book.depth().bids) == 300
         book = run.feed.statistics.book
         assert (book.gaps, book.snapshots) == (0, 2)
+
+
+def test_a_backlog_makes_the_book_as_old_as_it_is() -> None:
+    """Updates that are taken while more are waiting are not the newest: the book is as old as the last time when none waited."""
+    chain = make_chain("okx", 6)
+    clock = ManualClock()
+    with WsServer() as server, running(okx_source(server.port), host=LineHost(clock)) as run:
+        peer = OkxPeer(server.peer())
+        peer.push(chain.updates[0])
+        peer.mark(1)
+        run.wait_mark(1)
+        connection = run.feed._connection
+        assert connection is not None
+        clock.advance(7)
+        connection.is_ready = lambda: True  # type: ignore[method-assign]
+        peer.push(chain.updates[1])
+        peer.mark(2)
+        run.wait_mark(2)
+        assert is_true(run, chain, 1)
+        assert run.book.age_s == 7
+        connection.is_ready = lambda: False  # type: ignore[method-assign]
+        peer.push(chain.updates[2])
+        peer.mark(3)
+        run.wait_mark(3)
+        assert run.book.age_s == 0
 
 
 # -- OKX ---------------------------------------------------------------------------------------------------------------------------
