@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from .book import BookStatistics, BookView, OrderBook
+from .book_feed import BookFeed, BookSource, ResyncPlan, SourceReady, SourceRefused
+from .book_rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
 from .connection import Connection
 from .dial import Dial, PlainHost
 from .host import Host
 from .sqlite import SqliteConnection
 from .stats import StreamStats
 
-__all__ = ["Connection", "Dial", "Host", "PlainHost", "SqliteConnection", "StreamStats"]
+__all__ = [
+    "AbsoluteRule",
+    "BookFeed",
+    "BookRule",
+    "BookSource",
+    "BookStatistics",
+    "BookUpdate",
+    "BookView",
+    "Connection",
+    "Dial",
+    "Host",
+    "OrderBook",
+    "PlainHost",
+    "PreviousIdRule",
+    "RangeRule",
+    "RangeWithPreviousRule",
+    "ResyncPlan",
+    "SourceReady",
+    "SourceRefused",
+    "SqliteConnection",
+    "StreamStats",
+]

@@ -90,6 +90,7 @@ class _Side:
         self.clear()
 
     def clear(self) -> None:
+        """Takes everything away."""
         self.keys: list[float] = []
         self.rows: dict[float, Level] = {}
         self.edge = -_INFINITE  # the worst key that was seen; what lies below is known only in part

@@ -32,8 +32,11 @@ def _nothing_is_left() -> Iterator[None]:
 class StreamingVenue(FakeVenue):
     """The fake venue, whose books also come as OKX's do, from the port that its base names."""
 
+    before_source: Callable[[], object] = staticmethod(lambda: None)
+
     def book_source(self, symbol: str) -> BookSource:
         self._check(symbol)
+        self.before_source()
         base = self.base().replace("http://", "ws://")
         return OKXBook(symbol=symbol, venue_symbol=symbol.replace("_", "-"), base=base, options=OPTIONS)
 
@@ -363,6 +366,13 @@ def test_subscribing_and_closing_at_once_leaves_nothing(room: Room) -> None:
 
     run_threads(6, work)
     room.exchange.close()
+    assert room.exchange.Subscriptions() == []
+
+
+def test_a_subscription_that_is_being_made_does_not_outlive_the_exchange(room: Room) -> None:
+    room.venue.before_source = room.exchange.close
+    assert room.exchange.Subscribe("depth") is None
+    assert "was closed while the subscription was made" in room.exchange.GetLastError()
     assert room.exchange.Subscriptions() == []
 
 
