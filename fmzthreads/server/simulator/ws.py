@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -39,12 +39,16 @@ class Push:
         sequenced: Whether it belongs to a chain that a client checks.
         before: What the combined form puts in front of it; empty when there is no such form.
         after: And behind it.
+        opcode: Text or binary.
     """
 
-    __slots__ = ("_combined", "_plain", "after", "before", "sequenced", "text")
+    __slots__ = ("_combined", "_plain", "after", "before", "opcode", "sequenced", "text")
 
-    def __init__(self, text: bytes, *, sequenced: bool = False, before: bytes = b"", after: bytes = b"") -> None:
+    def __init__(
+        self, text: bytes, *, sequenced: bool = False, before: bytes = b"", after: bytes = b"", opcode: int = TEXT
+    ) -> None:
         self.text = text
+        self.opcode = opcode
         self.sequenced = sequenced
         self.before = before
         self.after = after
@@ -55,14 +59,14 @@ class Push:
     def plain(self) -> bytes:
         """The frame of the message by itself."""
         if not self._plain:
-            self._plain = build_frame(TEXT, self.text)
+            self._plain = build_frame(self.opcode, self.text)
         return self._plain
 
     @property
     def combined(self) -> bytes:
         """The frame of the message in its envelope."""
         if not self._combined:
-            self._combined = build_frame(TEXT, self.before + self.text + self.after)
+            self._combined = build_frame(self.opcode, self.before + self.text + self.after)
         return self._combined
 
 
@@ -183,7 +187,7 @@ class WsConnection(asyncio.Protocol):
             end = self._head.find(b"\r\n\r\n")
             if end >= 0:
                 head, self._early, self._head = bytes(self._head[:end]), bytes(self._head[end + 4 :]), None
-                self._run(self._shake_hands(head))
+                self.run(self._shake_hands(head))
             elif len(self._head) > _HEAD_MAX:
                 self.transport.abort()
         elif self._session is None:
@@ -208,7 +212,7 @@ class WsConnection(asyncio.Protocol):
         """The client closed its side: nothing more can come of it."""
         return False
 
-    def _run(self, coroutine: Any) -> None:
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Runs a coroutine as a task that the serving thread waits for when it stops."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
@@ -304,6 +308,11 @@ class WsConnection(asyncio.Protocol):
 
     # --- what goes ---
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the client to read."""
+        return int(self.transport.get_write_buffer_size())
+
     def time_s(self) -> float:
         """The loop's time, in seconds; only differences mean anything."""
         return self._loop.time()
@@ -325,7 +334,7 @@ class WsConnection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._closing or self.breaker.silent:
             return
-        if self.transport.get_write_buffer_size() > self._site.backlog + self.breaker.allowance:
+        if self.waiting > self._site.backlog + self.breaker.allowance:
             self._drop_slow()
         else:
             self._last_s = self._loop.time()

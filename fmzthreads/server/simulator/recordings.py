@@ -1,0 +1,138 @@
+"""Recordings of websockets, read line by line and never copied.
+
+Two forms are known. One message a line, gzip'd: local nanoseconds, a space, the frame. And the text form with a time of its own on each
+line: ``URL <-> time`` for an opening, ``URL <- time: text`` for what the client sent, ``time: frame`` for what came; frames that were
+bytes stand there as Python writes bytes. Files of REST calls have ``URL -> time: JSON``.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import attrs
+
+from ...errors import InputError
+
+__all__ = ["Answer", "Frame", "read_answers", "read_frames"]
+
+_GZIP = b"\x1f\x8b"
+_RECEIVED = re.compile(r"(\d{9,11}(?:\.\d+)?): ")
+_CALL = re.compile(r"(https?://\S+) -> (\d{9,11}(?:\.\d+)?): ")
+_SENT = re.compile(r"\S+ <-{1,2}>? ")
+_SNAPSHOT = '{"lastUpdateId"'  # the line of a REST call among the frames: on a stream, depth comes as depthUpdate
+_LONGEST = 64 * 1024 * 1024
+
+
+@attrs.frozen
+class Frame:
+    """One message that came.
+
+    Attributes:
+        time_ns: When, in nanoseconds since the epoch, by the recorder's clock.
+        data: Text, or bytes.
+    """
+
+    time_ns: int
+    data: str | bytes
+
+
+@attrs.frozen
+class Answer:
+    """One REST call that was recorded.
+
+    Attributes:
+        path: Its path; empty where only the answer was recorded.
+        query: Its query string.
+        body: The answer.
+    """
+
+    path: str
+    query: str
+    body: str
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Numbered lines, and whether they are of the gzip'd form.
+
+    Raises:
+        InputError: The file cannot be read, or a line is longer than 64 MiB.
+    """
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == _GZIP
+            plain: gzip.GzipFile | IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw
+            while line := plain.readline(_LONGEST):
+                number += 1
+                if len(line) >= _LONGEST:
+                    raise InputError(f"{path}, line {number}: longer than {_LONGEST} bytes")
+                yield number, line.decode().rstrip("\r\n"), packed
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{path}, behind line {number}: cannot be read: {error}") from None
+
+
+def read_frames(path: str | Path) -> Iterator[Frame]:
+    """The messages of a recording, in the order in which they came.
+
+    Raises:
+        InputError: The file cannot be read, or a line is of neither form; the message names the line.
+    """
+    path = Path(path)
+    for number, line, packed in _lines(path):
+        frame = _packed_frame(path, number, line) if packed else _text_frame(path, number, line)
+        if frame is not None:
+            yield frame
+
+
+def _packed_frame(path: Path, number: int, line: str) -> Frame | None:
+    time, _, data = line.partition(" ")
+    if not (time.isascii() and time.isdigit()) or not data:
+        raise InputError(f"{path}, line {number}: expected nanoseconds, a space and a frame")
+    return None if data.startswith(_SNAPSHOT) else Frame(int(time), data)
+
+
+def _text_frame(path: Path, number: int, line: str) -> Frame | None:
+    found = _RECEIVED.match(line)
+    if found is None:
+        # Openings, what the client sent, REST calls and the recorder's own settings are not what came.
+        if not line or _SENT.match(line) or _CALL.match(line) or line.startswith("configuration: "):
+            return None
+        raise InputError(f"{path}, line {number}: neither a frame with its time nor an event of the connection")
+    data: str | bytes = line[found.end() :]
+    if isinstance(data, str) and data[:2] in {"b'", 'b"'}:
+        try:
+            data = ast.literal_eval(data)
+        except (ValueError, SyntaxError):
+            raise InputError(f"{path}, line {number}: bytes that are not written as Python writes them") from None
+    return Frame(_nanoseconds(found[1]), data)
+
+
+def _nanoseconds(text: str) -> int:
+    """Seconds as text, without the detour over a float that would round them."""
+    seconds, _, fraction = text.partition(".")
+    return int(seconds) * 1_000_000_000 + int(f"{fraction:0<9}"[:9])
+
+
+def read_answers(path: str | Path) -> Iterator[Answer]:
+    """The REST calls of a recording.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    for _, line, packed in _lines(Path(path)):
+        if packed:
+            data = line.partition(" ")[2]
+            if data.startswith(_SNAPSHOT):
+                yield Answer("", "", data)
+            continue
+        found = _CALL.match(line)
+        if found is not None:
+            address = urlsplit(found[1])
+            yield Answer(address.path, address.query, line[found.end() :])
