@@ -101,7 +101,7 @@ def test_a_given_port_and_faults_from_the_command_line() -> None:
         (("--venue", "okx", "--balance", "USDT=lots"), "ASSET=AMOUNT"),
         (("--venue", "okx", "--balance", "USDT=-1"), "ASSET=AMOUNT"),
         (("--venue", "okx", "--data", "/does/not/exist.csv"), "cannot be read"),
-        (("--venue", "okx", "--speed", "2"), "--speed is the pace of --data"),
+        (("--venue", "okx", "--speed", "2"), "--speed is the pace of --data or --replay"),
         (("--venue", "okx", "--rate-scale", "-1"), "rate_scale"),
         (("--venue", "okx", "--host", "256.0.0.1"), "cannot listen on 256.0.0.1"),
     ],

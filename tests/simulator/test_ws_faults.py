@@ -346,3 +346,13 @@ def test_settings_are_checked() -> None:
         StreamSettings(backlog_bytes=10)
     with pytest.raises(InputError, match="listen_key_s"):
         StreamSettings(listen_key_s=0)
+
+
+def test_pieces_that_go_out_too_slowly_are_bounded_too() -> None:
+    with simulator("binance", moving=True, step_s=0.01, streams=StreamSettings(backlog_bytes=20_000)) as server:
+        server.faults.set(ws_split=True)
+        with open_socket(
+            server, "/ws/btcusdt@bookTicker/btcusdt@depth20@100ms/btcusdt@depth@100ms/ethusdt@depth@100ms"
+        ) as client:
+            assert ended(client).rcvd is None
+        wait_until(lambda: server.connections == 0)

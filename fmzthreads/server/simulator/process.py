@@ -47,6 +47,7 @@ class SimulatorProcess:
         faults: Faults to begin with, by name, as for ``Faults.set``.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
         port: The port; 0 for one that is free.
+        checksums: Whether OKX's books carry real checksums.
 
     Attributes:
         venue: As given.
@@ -71,6 +72,7 @@ class SimulatorProcess:
         faults: Mapping[str, bool | int | float] | None = None,
         rate_scale: float = 1.0,
         port: int = 0,
+        checksums: bool = False,
     ) -> None:
         self.venue = venue
         self.base_url = self.key = self.secret = self.passphrase = ""
@@ -88,6 +90,8 @@ class SimulatorProcess:
             self._command += ["--speed", repr(speed)]
         if data_origin_ms is not None:
             self._command += ["--data-origin-ms", str(data_origin_ms)]
+        if checksums:
+            self._command.append("--checksums")
         for symbol in symbols or ():
             self._command += ["--symbol", symbol]
         for asset, amount in (balances or {}).items():
@@ -97,6 +101,11 @@ class SimulatorProcess:
 
     def __repr__(self) -> str:
         return f"SimulatorProcess({self.venue!r}, {self.base_url!r}, pid={self.pid})"
+
+    @property
+    def stream_url(self) -> str:
+        """What stands in place of the venue's own websocket address; empty before the start."""
+        return "ws" + self.base_url.removeprefix("http") if self.base_url else ""
 
     # --- life ---
 

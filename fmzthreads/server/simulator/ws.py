@@ -274,7 +274,7 @@ class WsConnection(asyncio.Protocol):
         )
         head = f"HTTP/1.1 {refusal.status} {reason}\r\nContent-Length: {len(refusal.body)}\r\nConnection: close\r\n{headers}\r\n"
         self.transport.write(head.encode() + refusal.body)
-        self.transport.close()
+        self._finish()
 
     # --- what comes ---
 
@@ -297,8 +297,7 @@ class WsConnection(asyncio.Protocol):
     def _handle(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
             self._write(build_frame(CLOSE, payload[:2]))
-            self._closing = True
-            self.transport.close()
+            self._finish()
         elif opcode == PING:
             self._write(build_frame(PONG, payload))
         elif opcode == PONG:
@@ -311,7 +310,14 @@ class WsConnection(asyncio.Protocol):
     @property
     def waiting(self) -> int:
         """How many bytes wait for the client to read."""
-        return int(self.transport.get_write_buffer_size())
+        return int(self.transport.get_write_buffer_size()) + self.breaker.pending
+
+    def overfull(self) -> bool:
+        """Whether too much waits for the client; then it has been cut."""
+        if self.waiting <= self._site.backlog + self.breaker.allowance:
+            return False
+        self._drop_slow()
+        return True
 
     def time_s(self) -> float:
         """The loop's time, in seconds; only differences mean anything."""
@@ -334,9 +340,7 @@ class WsConnection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._closing or self.breaker.silent:
             return
-        if self.waiting > self._site.backlog + self.breaker.allowance:
-            self._drop_slow()
-        else:
+        if not self.overfull():
             self._last_s = self._loop.time()
             self.breaker.write(data)
 
@@ -366,8 +370,13 @@ class WsConnection(asyncio.Protocol):
 
     def cut(self) -> None:
         """Ends the connection without a close frame, after what was written."""
+        self._finish()
+
+    def _finish(self) -> None:
+        """Closes the connection behind what was written; a client that does not read it is not waited for."""
         self._closing = True
         self.transport.close()
+        self._after("closing", _CLOSING_S, self.transport.abort)
 
     def goodbye(self) -> None:
         """The server is being stopped."""

@@ -34,6 +34,7 @@ class Breaker:
 
     Attributes:
         silent: Whether the connection has gone silent for good.
+        pending: Bytes that wait to go out in pieces.
         allowance: Bytes that a huge message may add to what waits for a slow client.
     """
 
@@ -41,6 +42,7 @@ class Breaker:
         self._faults = faults
         self._connection = connection
         self._pieces: deque[bytes] = deque()
+        self.pending = 0
         self._pump: asyncio.TimerHandle | None = None
         self._flood: asyncio.TimerHandle | None = None
         self._repeated = b""
@@ -60,6 +62,7 @@ class Breaker:
                 timer.cancel()
         self._pump = self._flood = None
         self._pieces.clear()
+        self.pending = 0
 
     # --- messages ---
 
@@ -112,11 +115,15 @@ class Breaker:
         """Writes bytes behind those that still go out in pieces."""
         if self._pieces:
             self._pieces.append(data)
+            self.pending += len(data)
         else:
             self._connection.transport.write(data)
 
     def _split(self, frame: bytes) -> None:
+        if self._connection.overfull():
+            return  # the pieces go out more slowly than messages come: as with any client that is too slow
         size = max(1, -(-len(frame) // _PIECES))
+        self.pending += len(frame)
         self._pieces.extend(frame[start : start + size] for start in range(0, len(frame), size))
         if self._pump is None:
             self._write_piece()
@@ -124,7 +131,9 @@ class Breaker:
     def _write_piece(self) -> None:
         self._pump = None
         if self._pieces and not self.silent:
-            self._connection.write_now(self._pieces.popleft())
+            piece = self._pieces.popleft()
+            self.pending -= len(piece)
+            self._connection.write_now(piece)
         if self._pieces:
             self._pump = asyncio.get_running_loop().call_later(_PIECE_S, self._write_piece)
 

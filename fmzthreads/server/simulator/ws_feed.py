@@ -115,9 +115,12 @@ class Feed:
         self._timers[period_s][1][:] = [loop.call_at(due, self._tick, period_s, loop, due)]
 
     def _tick(self, period_s: float, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        for callback in tuple(self._timers[period_s][0]):
+        entry = self._timers[period_s]
+        for callback in tuple(entry[0]):
             _guarded(callback)
-        if period_s in self._timers:
+        if (
+            self._timers.get(period_s) is entry
+        ):  # else it was ended meanwhile, and perhaps begun anew with a timer of its own
             # A loop that was late does not run after the beats that it missed.
             self._arm(period_s, loop, max(due + period_s, loop.time()))
 

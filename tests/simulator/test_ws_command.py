@@ -1,0 +1,138 @@
+"""Recordings, TLS and real checksums from the command line, and certificates that only themselves vouch for them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from fmzthreads.errors import ConnectFailed
+from fmzthreads.server.simulator.certificates import self_signed, self_signed_context
+from fmzthreads.server.simulator.command import main
+from fmzthreads.server.simulator.process import SimulatorProcess
+from fmzthreads.streams import Dial
+from tests.helpers.simulators import simulator
+from tests.helpers.ws_clients import buy, open_socket
+from tests.simulator.test_command import simulate
+
+
+def test_a_recording_from_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b'1 {"n":1}\n60000000001 {"n":2}\n'))
+    with simulate("--replay", str(path), "--speed", "1000") as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert (said["replay"], said["pid"]) == (str(path), process.pid)
+        assert "key" not in said
+        with connect(said["stream_url"] + "/ws", proxy=None) as client:
+            assert [json.loads(client.recv(timeout=10))["n"] for _ in range(2)] == [1, 2]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_real_checksums_in_a_process_of_their_own() -> None:
+    with (
+        SimulatorProcess("okx", checksums=True) as server,
+        connect(server.stream_url + "/ws/v5/public", proxy=None) as client,
+    ):
+        client.send(json.dumps({"op": "subscribe", "args": [{"channel": "books", "instId": "BTC-USDT"}]}))
+        client.recv(timeout=10)
+        assert json.loads(client.recv(timeout=10))["data"][0]["checksum"] != 0
+
+
+def test_tls_from_the_command_line_with_a_certificate_to_trust(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    with simulate("--venue", "binance", "--tls", "--certificate", str(trusted)) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert said["stream_url"].startswith("wss://")
+        address = said["stream_url"] + "/ws/btcusdt@bookTicker"
+        with pytest.raises(ssl.SSLCertVerificationError), connect(address, proxy=None):
+            pass
+        good = ssl.create_default_context(cafile=trusted)
+        with connect(address, proxy=None, ssl=good) as client:
+            assert json.loads(client.recv(timeout=10))["s"] == "BTCUSDT"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ((), "--venue says whose dialect"),
+        (("--replay", "x", "--venue", "okx"), "goes with neither"),
+        (("--replay", "/does/not/exist"), "cannot be read"),
+        (("--venue", "okx", "--certificate", "x"), "without --tls there is none"),
+        (("--venue", "okx", "--tls", "--certificate", "/does/not/exist/x"), "cannot be written"),
+    ],
+)
+def test_what_a_bad_option_gets(options: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(options) == 2
+    assert text in capsys.readouterr().err
+
+
+# --- certificates ---
+
+
+def test_a_certificate_is_accepted_by_who_trusts_it_and_by_nobody_else(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    with simulator("binance", tls=self_signed_context(trust_file=trusted)) as server:
+        good = ssl.create_default_context(cafile=trusted)
+        with open_socket(server, "/ws/btcusdt@trade", ssl=good) as client:
+            buy(server)
+            assert client.read()["e"] == "trade"
+        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"), open_socket(server, "/ws"):
+            pass
+
+
+def test_a_certificate_for_another_name_does_not_verify(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    with simulator("binance", tls=self_signed_context(["exchange.example"], trust_file=trusted)) as server:
+        good = ssl.create_default_context(cafile=trusted)
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"), open_socket(server, "/ws", ssl=good):
+            pass
+        with (
+            socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw,
+            good.wrap_socket(raw, server_hostname="exchange.example") as wrapped,
+        ):
+            assert wrapped.version() in {"TLSv1.2", "TLSv1.3"}
+
+
+def test_our_own_client_refuses_it_and_takes_it_when_told_to() -> None:
+    with simulator("binance", tls=self_signed_context()) as server:
+        address = server.stream_url + "/ws/btcusdt@trade"
+        with pytest.raises(ConnectFailed, match="certificate"):
+            Dial(address, errors="raise")
+        client = Dial(address, insecureSkipVerify=True, errors="raise")
+        assert client is not None
+        with client:
+            buy(server)
+            assert "trade" in str(client.read(10_000))
+
+
+def test_certificates_are_well_formed_every_time_and_never_the_same(tmp_path: Path) -> None:
+    seen = set()
+    for _ in range(20):
+        certificate, key = self_signed()
+        chain = tmp_path / "chain.pem"
+        chain.write_text(certificate + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)  # refuses a key that does not belong to the certificate
+        ssl.create_default_context(cadata=certificate)
+        seen.add(certificate)
+    assert len(seen) == 20
+
+
+def test_a_trusted_copy_holds_no_key(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    self_signed_context(trust_file=trusted)
+    assert "PRIVATE" not in trusted.read_text()
+    assert stat.S_ISREG(trusted.stat().st_mode)
