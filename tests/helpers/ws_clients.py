@@ -12,12 +12,32 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+import pytest
 
 from fmzthreads.server.simulator.orders import NewOrder
 from fmzthreads.server.simulator.server import SimulatorServer
 
-__all__ = ["DeltaBook", "Socket", "buy", "open_socket", "shake_hands", "sign_ws", "top_levels", "wait_until"]
+pytest.importorskip("websockets", reason="the tests' client is not installed: pip install 'fmzthreads[test]'")
+
+# Behind the look, so that the tests of a checkout without it are skipped and say so.
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidMessage, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+__all__ = [
+    "ConnectionClosed",
+    "ConnectionClosedOK",
+    "DeltaBook",
+    "InvalidMessage",
+    "InvalidStatus",
+    "Socket",
+    "buy",
+    "connect",
+    "open_socket",
+    "shake_hands",
+    "sign_ws",
+    "top_levels",
+    "wait_until",
+]
 
 PATIENCE_S = 10.0
 
@@ -66,7 +86,14 @@ class Socket:
 @contextlib.contextmanager
 def open_socket(server: SimulatorServer, path: str, **options: Any) -> Iterator[Socket]:
     """Connects to a path of a simulated venue."""
-    options = {"proxy": None, "compression": None, "max_size": None, "close_timeout": 2, **options}
+    options = {
+        "proxy": None,
+        "compression": None,
+        "max_size": None,
+        "close_timeout": 2,
+        "ping_interval": None,
+        **options,
+    }
     with connect(server.stream_url + path, **options) as connection:
         yield Socket(connection)
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.server.simulator.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
@@ -21,7 +20,9 @@ from fmzthreads.streams import Dial
 from tests.helpers.simulators import BinanceCaller, free_session, no_new_threads, simulator
 from tests.helpers.ws_clients import (
     PATIENCE_S,
+    ConnectionClosed,
     DeltaBook,
+    InvalidStatus,
     Socket,
     buy,
     open_socket,

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.server.simulator.events import BookEvent
@@ -23,7 +22,17 @@ from fmzthreads.server.simulator.server import SimulatorServer
 from fmzthreads.server.simulator.ws_settings import StreamSettings
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import OkxCaller, free_session, simulator
-from tests.helpers.ws_clients import PATIENCE_S, DeltaBook, Socket, buy, open_socket, top_levels, wait_until
+from tests.helpers.ws_clients import (
+    PATIENCE_S,
+    ConnectionClosed,
+    DeltaBook,
+    InvalidStatus,
+    Socket,
+    buy,
+    open_socket,
+    top_levels,
+    wait_until,
+)
 
 PUBLIC, PRIVATE, BUSINESS = "/ws/v5/public", "/ws/v5/private", "/ws/v5/business"
 BTC = "BTC-USDT"

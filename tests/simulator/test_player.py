@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
-from websockets.sync.client import connect
 
 from fmzthreads.errors import InputError
 from fmzthreads.server.simulator.player import StreamPlayer
@@ -22,7 +20,15 @@ from fmzthreads.server.simulator.recordings import read_answers, read_frames
 from fmzthreads.streams import Dial
 from tests.helpers.shared_data import shared_data
 from tests.helpers.simulators import no_new_threads
-from tests.helpers.ws_clients import PATIENCE_S, DeltaBook, shake_hands, wait_until
+from tests.helpers.ws_clients import (
+    PATIENCE_S,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    DeltaBook,
+    connect,
+    shake_hands,
+    wait_until,
+)
 
 
 def packed(path: Path, *lines: str) -> Path:
@@ -33,7 +39,7 @@ def packed(path: Path, *lines: str) -> Path:
 def frames(player: StreamPlayer, path: str = "/stream") -> list[str | bytes]:
     """Everything that a connection gets, up to its orderly end."""
     found: list[str | bytes] = []
-    with connect(player.stream_url + path, proxy=None, compression=None, max_size=None) as client:
+    with connect(player.stream_url + path, proxy=None, ping_interval=None, compression=None, max_size=None) as client:
         try:
             while True:
                 found.append(client.recv(timeout=PATIENCE_S))
@@ -127,7 +133,7 @@ def test_a_stop_does_not_wait_for_the_next_frame(tmp_path: Path) -> None:
     with (
         no_new_threads(),
         StreamPlayer(path) as player,
-        connect(player.stream_url, proxy=None, compression=None) as client,
+        connect(player.stream_url, proxy=None, ping_interval=None, compression=None) as client,
     ):
         assert client.recv(timeout=PATIENCE_S) == "a"
         player.stop()

@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what it warns about when it is imported is not ours
     binance: Any = pytest.importorskip("binance", reason="python-binance is not installed: pip install python-binance")
     streams: Any = pytest.importorskip("binance.ws.streams")
+    reconnecting: Any = pytest.importorskip("binance.ws.reconnecting_websocket")
 
 # What python-binance does with event loops is not ours either.
 pytestmark = [
@@ -49,6 +50,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatorServer]:
         monkeypatch.setattr(client, "WS_API_URL", f"{running.stream_url}/ws-api/v3")
         monkeypatch.setattr(streams.BinanceSocketManager, "STREAM_URL", f"{running.stream_url}/")
         yield running
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader looks only so often whether it is to end; the ten seconds that it comes with make a test last as long."""
+    monkeypatch.setattr(reconnecting.ReconnectingWebsocket, "TIMEOUT", 1)
 
 
 async def collect(socket: Any, count: int) -> list[Any]:
@@ -89,6 +96,7 @@ def test_market_streams(server: SimulatorServer) -> None:
     assert found[7]["stream"].endswith("@trade")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_depth_cache_keeps_the_exchanges_book(server: SimulatorServer) -> None:
     async def work(client: Any, manager: Any) -> Any:
         kept = binance.DepthCacheManager(client, symbol="BTCUSDT", limit=1000, ws_interval=100)
@@ -108,6 +116,7 @@ def test_a_depth_cache_keeps_the_exchanges_book(server: SimulatorServer) -> None
     assert asyncio.run(with_client(server, work))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_user_data(server: SimulatorServer) -> None:
     async def work(client: Any, manager: Any) -> list[Any]:
         async with manager.user_socket() as stream:
@@ -121,6 +130,7 @@ def test_user_data(server: SimulatorServer) -> None:
     assert events[0]["X"] == "NEW"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_calls_of_the_websocket_api(server: SimulatorServer) -> None:
     async def work(client: Any, manager: Any) -> tuple[Any, Any]:
         book = await client.ws_get_order_book(symbol="BTCUSDT", limit=5)

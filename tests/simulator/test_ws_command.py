@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import signal
 import socket
 import ssl
 import stat
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
 from fmzthreads.errors import ConnectFailed
 from fmzthreads.server.simulator.certificates import self_signed, self_signed_context
@@ -19,8 +21,20 @@ from fmzthreads.server.simulator.command import main
 from fmzthreads.server.simulator.process import SimulatorProcess
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import simulator
-from tests.helpers.ws_clients import buy, open_socket
+from tests.helpers.ws_clients import buy, connect, open_socket
 from tests.simulator.test_command import simulate
+
+# Before Python 3.11, asyncio leaves the transport of a TLS handshake that the client broke off to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """Throws such transports away within the test that they belong to."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_a_recording_from_the_command_line(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from fmzthreads.errors import InputError
 from fmzthreads.server.simulator.faults import Faults
@@ -21,7 +20,17 @@ from fmzthreads.server.simulator.ws_breaking import HUGE_BYTES
 from fmzthreads.server.simulator.ws_settings import StreamSettings
 from fmzthreads.streams import Connection, Dial
 from tests.helpers.simulators import free_session, simulator
-from tests.helpers.ws_clients import PATIENCE_S, Socket, buy, open_socket, shake_hands, wait_until
+from tests.helpers.ws_clients import (
+    PATIENCE_S,
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidStatus,
+    Socket,
+    buy,
+    open_socket,
+    shake_hands,
+    wait_until,
+)
 
 TRADES = "/ws/btcusdt@trade"
 BOOKS = {"op": "subscribe", "args": [{"channel": "books", "instId": "BTC-USDT"}]}
