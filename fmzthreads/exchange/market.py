@@ -6,7 +6,6 @@ up: FMZ drops the digits that a market does not take.
 
 from __future__ import annotations
 
-import copy
 import numbers
 import threading
 from collections.abc import Callable, Mapping
@@ -15,9 +14,10 @@ from typing import Any
 
 import attrs
 
-from ..clock import Clock, Signal
+from ..clock import Clock
 from ..errors import FmzError, InputError, UnknownSymbol, nearest
 from ..structures import Market
+from ..tasks.flight import SingleFlight
 
 __all__ = ["MarketBook", "MarketRules", "cut", "decimal_of", "plain_text", "to_precision"]
 
@@ -35,7 +35,6 @@ def decimal_of(name: str, value: Any, *, most: Decimal | None = None) -> Decimal
     Args:
         name: What it is, for the message.
         value: An int, float or Decimal, or a number of numpy. Text and booleans are refused: both are mistakes where money is meant.
-
         most: The largest magnitude; None for any.
 
     Raises:
@@ -197,15 +196,6 @@ class MarketRules:
             )
 
 
-class _Flight:
-    """One fetch under way, and those who wait for it."""
-
-    def __init__(self) -> None:
-        self.done = Signal()
-        self.error: FmzError | None = None
-        self.landed = False
-
-
 class MarketBook:
     """The rules of all symbols of one venue, fetched once, shared by all threads.
 
@@ -231,8 +221,8 @@ class MarketBook:
         self._clock = clock
         self._max_age_s = max_age_s
         self._miss_age_s = miss_age_s
-        self._lock = threading.Lock()  # guards _flight, and that _rules and _fetched_at change together
-        self._flight: _Flight | None = None
+        self._flight: SingleFlight[None] = SingleFlight(clock)
+        self._lock = threading.Lock()  # guards that _rules and _fetched_at change together
         self._rules: dict[str, MarketRules] = {}
         self._fetched_at: float | None = None
 
@@ -276,31 +266,4 @@ class MarketBook:
             return self._rules, age
 
     def _refresh(self) -> None:
-        while True:
-            with self._lock:
-                flight = self._flight
-                mine = flight is None
-                if flight is None:
-                    flight = self._flight = _Flight()
-            if mine:
-                self._fly(flight)
-                return
-            self._clock.wait((flight.done,))
-            if flight.error is not None:
-                # A copy, because one exception raised in many threads would mix their tracebacks.
-                raise copy.copy(flight.error) from flight.error
-            if flight.landed:
-                return
-            # Whoever flew was interrupted (Ctrl-C): somebody else tries.
-
-    def _fly(self, flight: _Flight) -> None:
-        try:
-            self.put(self._fetch())
-            flight.landed = True
-        except FmzError as error:
-            flight.error = error
-            raise
-        finally:
-            with self._lock:
-                self._flight = None
-            flight.done.set()
+        self._flight.run(lambda: self.put(self._fetch()))

@@ -18,13 +18,13 @@ from ..exchange.signing import parse_params
 from ..exchange.venue import OrderIntent
 from ..streams.book_rules import BookUpdate
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
-from .binance_convert import read_bar, read_book, read_holdings, read_order, read_ticker, read_trade
+from .binance_convert import read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
 from .binance_rest import BinanceRest
 from .binance_stream import STREAM_BASES, BinanceBook, read_book_snapshot
-from .convert import check_options, in_order, newest_bars, pair_account, spot_side
+from .convert import check_options, in_order, newest_bars, not_empty, pair_account, spot_side
 from .parsing import integer, mapping, rows, text
 from .rest import Ask, checked_limit
-from .symbols import Listing, split_order_id
+from .symbols import Listing, put_symbols, split_order_id
 
 __all__ = ["Binance"]
 
@@ -132,7 +132,7 @@ class Binance(BinanceRest):
         """
         listing = self._symbols.of(symbol)
 
-        def fetch(levels_a_side: int) -> BookUpdate:
+        def _fetch(levels_a_side: int) -> BookUpdate:
             params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
             snapshot = self._get("/api/v3/depth", params, partial(read_book_snapshot, asked=levels_a_side), weight=50)
             # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
@@ -143,7 +143,7 @@ class Binance(BinanceRest):
             venue_symbol=listing.venue_symbol,
             base=self._stream_base(STREAM_BASES),
             options=self._stream_options(),
-            fetch=fetch,
+            fetch=_fetch,
         )
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
@@ -192,7 +192,7 @@ class Binance(BinanceRest):
         while len(by_time) < wanted:
             count = min(wanted - len(by_time), _MOST_BARS)
             asked = {**params, "limit": count, **end}
-            page = self._get("/api/v3/klines", asked, _sorted_bars, weight=2)
+            page = self._get("/api/v3/klines", asked, read_bars, weight=2)
             fresh = [bar for bar in page if bar["Time"] not in by_time]
             by_time.update((bar["Time"], bar) for bar in fresh)
             if not fresh or len(page) < count:
@@ -228,7 +228,7 @@ class Binance(BinanceRest):
         """
 
         def _read(payload: Any) -> list[Asset]:
-            return [one for one in read_holdings(payload).values() if one["Amount"] or one["FrozenAmount"]]
+            return not_empty(read_holdings(payload))
 
         return self._get_signed("/api/v3/account", {"omitZeroBalances": True}, _read, weight=20)
 
@@ -321,10 +321,7 @@ class Binance(BinanceRest):
             return in_order(self._get_signed("/api/v3/openOrders", params, _orders_of(listing.symbol), weight=6))
         listings = self._symbols.by_venue()
         everything: list[Order] = self._get_signed("/api/v3/openOrders", {}, _orders_of(""), weight=80)
-        for order in everything:
-            known = listings.get(order["Symbol"])
-            # A symbol that was listed a moment ago keeps the venue's own name rather than being left out.
-            order["Symbol"] = known.symbol if known is not None else order["Symbol"]
+        put_symbols(everything, listings)
         return in_order(everything)
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
@@ -390,10 +387,6 @@ class Binance(BinanceRest):
         if ask.safe:
             return self._call(ask, info)
         return self._send_once(ask, info, str(pairs.get("newClientOrderId", "")))
-
-
-def _sorted_bars(payload: Any) -> list[Record]:
-    return sorted(map(read_bar, rows(payload, "the reply")), key=lambda bar: bar["Time"])
 
 
 def _orders_of(symbol: str) -> Callable[[Any], list[Order]]:

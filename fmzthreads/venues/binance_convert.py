@@ -14,12 +14,12 @@ from ..constants import (
     ORDER_TYPE_SELL,
 )
 from ..structures import Asset, Depth, Market, Order, Record, Ticker, Trade, info
-from .convert import average_price, step_digits, taker_side
-from .parsing import Malformed, integer, levels, mapping, number, number_at, number_or, rows, text, to_integer
+from .convert import average_price, bars_of, step_digits, taker_side
+from .parsing import Malformed, integer, levels, mapping, number, number_or, rows, text, to_integer
 from .symbols import Listing
 
 __all__ = [
-    "read_bar",
+    "read_bars",
     "read_book",
     "read_holdings",
     "read_listings",
@@ -154,20 +154,9 @@ def read_trade(payload: Any) -> Trade:
     )
 
 
-def read_bar(payload: Any) -> Record:
-    """One row of ``GET /api/v3/klines``."""
-    row = rows(payload, "a bar")
-    if not row:
-        raise Malformed("a bar is empty")
-    return Record(
-        Time=to_integer(row[0], "element 0 of a bar"),
-        Open=number_at(row, 1, "a bar"),
-        High=number_at(row, 2, "a bar"),
-        Low=number_at(row, 3, "a bar"),
-        Close=number_at(row, 4, "a bar"),
-        Volume=number_at(row, 5, "a bar"),
-        OpenInterest=0.0,
-    )
+def read_bars(payload: Any) -> list[Record]:
+    """``GET /api/v3/klines``, oldest first."""
+    return bars_of(rows(payload, "the reply"))
 
 
 def read_holdings(payload: Any) -> dict[str, Asset]:

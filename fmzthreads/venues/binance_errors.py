@@ -28,6 +28,7 @@ from ..errors import (
     excerpt,
 )
 from ..http.reply import Reply
+from .parsing import retry_after_s
 
 __all__ = ["BY_CODE", "BY_TEXT", "OUTCOME_KNOWN", "refusal"]
 
@@ -188,9 +189,9 @@ def _retry_after(reply: Reply, kind: type[FmzError], code: int, said: str, serve
     found = _BANNED_UNTIL.search(said)
     if found:
         return max(0.0, int(found.group(1)) / 1000 - server_now_s)
-    header = reply.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdigit() and len(header) < 8:
-        return float(header)
+    told_s = retry_after_s(reply)
+    if told_s is not None:
+        return told_s
     if kind is Banned:
         return _LEAST_BAN_S
     window_s = _ORDER_WINDOW_S if code == -1015 else _WEIGHT_WINDOW_S

@@ -27,20 +27,7 @@ _STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
 
 
 class BinanceRest(StreamHome):
-    """How Binance is spoken to: its signature, limits and refusals; an adapter adds the calls.
-
-    Args:
-        credentials: Key and secret (HMAC); None for public calls only.
-        base: The REST base, such as ``https://demo-api.binance.com``; empty for ``https://api.binance.com``.
-        clock: What tells the time and waits; real time when None.
-        options: The options of the HTTP client; None for its defaults.
-        recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was held up for
-            longer is refused by Binance itself, so that after this time a lost order cannot appear any more.
-        stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty for the one that belongs to ``base``.
-
-    Raises:
-        InputError: ``base`` or ``recv_window_ms`` is not valid.
-    """
+    """How Binance is spoken to: its signature, limits and refusals; ``Binance`` adds the calls and describes the arguments."""
 
     name = "Binance"
     default_base = "https://api.binance.com"

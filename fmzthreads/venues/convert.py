@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from ..constants import ORDER_TYPE_BUY, ORDER_TYPE_SELL
 from ..errors import InputError, UnknownName, nearest
 from ..exchange.venue import OrderIntent
 from ..structures import Account, Asset, Order, Record, Records
-from .parsing import Malformed
+from .parsing import Malformed, number_at, rows, to_integer
 
 __all__ = [
     "average_price",
+    "bars_of",
     "check_options",
     "in_order",
     "newest_bars",
+    "not_empty",
     "pair_account",
     "spot_side",
     "step_digits",
@@ -92,9 +95,38 @@ def in_order(orders: Iterable[Order], since_ms: int = 0) -> list[Order]:
     )
 
 
+def bars_of(found: Iterable[Any]) -> list[Record]:
+    """Bars from rows that begin with time, open, high, low, close and volume, oldest first.
+
+    Raises:
+        Malformed: A row is something else.
+    """
+    return sorted(map(_bar, found), key=lambda bar: bar["Time"])
+
+
+def _bar(payload: Any) -> Record:
+    row = rows(payload, "a bar")
+    if not row:
+        raise Malformed("a bar is empty")
+    return Record(
+        Time=to_integer(row[0], "element 0 of a bar"),
+        Open=number_at(row, 1, "a bar"),
+        High=number_at(row, 2, "a bar"),
+        Low=number_at(row, 3, "a bar"),
+        Close=number_at(row, 4, "a bar"),
+        Volume=number_at(row, 5, "a bar"),
+        OpenInterest=0.0,
+    )
+
+
 def newest_bars(by_time: Mapping[int, Record], limit: int) -> Records:
     """The newest bars, oldest first."""
     return Records(by_time[time] for time in sorted(by_time)[-limit:])
+
+
+def not_empty(holdings: Mapping[str, Asset]) -> list[Asset]:
+    """Those of which something is there, free or frozen."""
+    return [one for one in holdings.values() if one["Amount"] or one["FrozenAmount"]]
 
 
 def pair_account(holdings: dict[str, Asset], base: str, quote: str, info: object) -> Account:

@@ -18,13 +18,13 @@ from ..exchange.market import plain_text
 from ..exchange.signing import parse_params, parse_typed_params
 from ..exchange.venue import OrderIntent
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
-from .convert import check_options, in_order, newest_bars, pair_account, spot_side
+from .convert import check_options, in_order, newest_bars, not_empty, pair_account, spot_side
 from .okx_convert import data_of, read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
 from .okx_rest import OKXRest
 from .okx_stream import DEMO_STREAM_BASES, STREAM_BASES, OKXBook
 from .parsing import first, mapping, text
 from .rest import Ask, checked_limit
-from .symbols import Listing, split_order_id
+from .symbols import Listing, put_symbols, split_order_id
 
 __all__ = ["OKX"]
 
@@ -228,7 +228,7 @@ class OKX(OKXRest):
         """
 
         def _read(payload: Any) -> list[Asset]:
-            return [one for one in read_holdings(payload).values() if one["Amount"] or one["FrozenAmount"]]
+            return not_empty(read_holdings(payload))
 
         return self._private("account/balance", {}, _read, limit=10)
 
@@ -352,11 +352,7 @@ class OKX(OKXRest):
         if listing is not None:
             params["instId"] = listing.venue_symbol
         found = list(self._order_pages("trade/orders-pending", params, limit=60))
-        listings = self._symbols.by_venue()
-        for order in found:
-            known = listings.get(order["Symbol"])
-            # A symbol that was listed a moment ago keeps the venue's own name rather than being left out.
-            order["Symbol"] = known.symbol if known is not None else order["Symbol"]
+        put_symbols(found, self._symbols.by_venue())
         return in_order(found)
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:

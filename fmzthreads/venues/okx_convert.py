@@ -12,8 +12,8 @@ from ..constants import (
     ORDER_STATE_UNKNOWN,
 )
 from ..structures import Asset, Depth, Market, Order, Record, Ticker, Trade, info
-from .convert import step_digits, taker_side
-from .parsing import Malformed, first, integer, levels, mapping, number, number_at, number_or, rows, text, to_integer
+from .convert import bars_of, step_digits, taker_side
+from .parsing import first, integer, levels, mapping, number, number_or, rows, text
 from .symbols import Listing
 
 __all__ = [
@@ -123,22 +123,7 @@ def read_trade(payload: Any) -> Trade:
 
 def read_bars(payload: Any) -> list[Record]:
     """``market/candles`` and ``market/history-candles``, oldest first."""
-    return sorted(map(_bar, data_of(payload)), key=lambda bar: bar["Time"])
-
-
-def _bar(payload: Any) -> Record:
-    row = rows(payload, "a bar")
-    if not row:
-        raise Malformed("a bar is empty")
-    return Record(
-        Time=to_integer(row[0], "element 0 of a bar"),
-        Open=number_at(row, 1, "a bar"),
-        High=number_at(row, 2, "a bar"),
-        Low=number_at(row, 3, "a bar"),
-        Close=number_at(row, 4, "a bar"),
-        Volume=number_at(row, 5, "a bar"),
-        OpenInterest=0.0,
-    )
+    return bars_of(data_of(payload))
 
 
 def read_holdings(payload: Any) -> dict[str, Asset]:

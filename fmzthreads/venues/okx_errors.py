@@ -24,6 +24,7 @@ from ..errors import (
     excerpt,
 )
 from ..http.reply import Reply
+from .parsing import retry_after_s
 
 __all__ = ["BY_CODE", "OUTCOME_KNOWN", "refusal"]
 
@@ -121,5 +122,5 @@ def _by_status(code: str, status: int) -> type[FmzError]:
 
 
 def _retry_after(reply: Reply) -> float:
-    header = reply.headers.get("Retry-After", "").strip()
-    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else LIMIT_WINDOW_S
+    told_s = retry_after_s(reply)
+    return told_s if told_s is not None else LIMIT_WINDOW_S

@@ -34,22 +34,7 @@ _TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 
 class OKXRest(StreamHome):
-    """How OKX is spoken to: its signature, limits and refusals; an adapter adds the calls.
-
-    Args:
-        credentials: Key, secret and passphrase; None for public calls only.
-        base: The REST base, such as ``https://eea.okx.com``; empty for ``https://openapi.okx.com``.
-        clock: What tells the time and waits; real time when None.
-        options: The options of the HTTP client; None for its defaults.
-        simulated: Whether calls go to OKX's demo trading (header ``x-simulated-trading: 1``).
-        trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
-        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
-            that after this time a lost order cannot appear any more; 1 to 60000.
-        stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty for the one that belongs to ``base``.
-
-    Raises:
-        InputError: An argument is not valid.
-    """
+    """How OKX is spoken to: its signature, limits and refusals; ``OKX`` adds the calls and describes the arguments."""
 
     name = "OKX"
     default_base = "https://openapi.okx.com"

@@ -25,6 +25,7 @@ __all__ = [
     "number_at",
     "number_or",
     "reading",
+    "retry_after_s",
     "rows",
     "text",
     "to_integer",
@@ -61,6 +62,12 @@ def reading(reply: Reply, read: Callable[[Any], T], payload: Any) -> T:
 def bad_reply(reply: Reply, what: str) -> BadReply:
     """An error that says what is wrong with a reply, with its first 200 characters."""
     return BadReply(f"{what}: {excerpt(reply.text)}", request=reply.request, status=reply.status)
+
+
+def retry_after_s(reply: Reply) -> float | None:
+    """The reply's ``Retry-After``, in seconds; None where it has none, or not one in whole seconds."""
+    header = reply.headers.get("Retry-After", "").strip()
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ import attrs
 
 from ..clock import Clock
 from ..errors import NetworkError, RateLimited, VenueUnavailable
-from .flight import SingleFlight
+from ..tasks.flight import SingleFlight
 
 __all__ = ["ServerTime", "TimeSample"]
 

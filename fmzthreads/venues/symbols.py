@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
 from ..clock import Clock
 from ..errors import InputError, OperationFailed, UnknownSymbol, nearest
-from ..structures import Market
-from .flight import SingleFlight
+from ..structures import Market, Order
+from ..tasks.flight import SingleFlight
 
-__all__ = ["Listing", "SymbolBook", "split_order_id"]
+__all__ = ["Listing", "SymbolBook", "put_symbols", "split_order_id"]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,9 +61,8 @@ class SymbolBook:
         self._clock = clock
         self._max_age_s = max_age_s
         self._miss_age_s = miss_age_s
-        self._lock = (
-            threading.Lock()
-        )  # guards the fields below, which change together; the maps are replaced, never changed
+        # Guards the fields below, which change together; the maps are replaced, never changed.
+        self._lock = threading.Lock()
         self._by_symbol: Mapping[str, Listing] = {}
         self._by_venue: Mapping[str, Listing] = {}
         self._fetched_at: float | None = None
@@ -151,6 +150,19 @@ class SymbolBook:
                 self._by_symbol, self._by_venue = by_symbol, by_venue
                 self._fetched_at = self._clock.monotonic()
         return listings
+
+
+def put_symbols(orders: Iterable[Order], listings: Mapping[str, Listing]) -> None:
+    """Puts FMZ's symbols in the place of the venue's own names.
+
+    Args:
+        orders: What a venue answered; changed in place.
+        listings: By the venue's own names.
+    """
+    for order in orders:
+        known = listings.get(order["Symbol"])
+        # A symbol that was listed a moment ago keeps the venue's own name rather than being left out.
+        order["Symbol"] = known.symbol if known is not None else order["Symbol"]
 
 
 def split_order_id(order_id: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ import pytest
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.tasks.gate import Gate, gated, pass_gate
-from fmzthreads.venues.flight import SingleFlight
 from fmzthreads.venues.server_time import ServerTime, TimeSample
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, OKX_INSTRUMENTS, Once, make_binance, make_okx, reply_of
 
@@ -80,28 +79,6 @@ def test_a_failed_fetch_is_everybodys_failure_and_the_next_one_succeeds() -> Non
     assert len({id(failure) for failure in failures}) == THREADS
     http.script.answers[INFO] = BINANCE_INFO
     assert venue.depth("BTC_USDT").Bids[0].Price == 4.0
-
-
-def test_somebody_else_tries_when_the_one_who_fetches_is_interrupted() -> None:
-    flight: SingleFlight[int] = SingleFlight(WallClock())
-    started, release = threading.Event(), threading.Event()
-
-    def interrupted() -> int:
-        started.set()
-        release.wait(30)
-        raise KeyboardInterrupt
-
-    def first() -> Any:
-        with pytest.raises(KeyboardInterrupt):
-            flight.run(interrupted)
-
-    with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(first)
-        assert started.wait(30)
-        other = pool.submit(flight.run, lambda: 7)
-        release.set()
-        one.result(30)
-        assert other.result(30) == 7
 
 
 def test_old_names_serve_on_when_the_list_cannot_be_renewed() -> None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from ..clock import Clock, Signal
 from ..errors import FmzError
-from ..tasks.gate import ungated
+from .gate import ungated
 
 __all__ = ["SingleFlight"]
 
