@@ -168,8 +168,7 @@ class MessageBuffer:
                     message = newer
         else:
             found, message = self._take_loss(end)
-        if self._room is not None and self._count() <= self._resume_at:
-            self._let_producer_go()
+        self._see_room()
         return found, message
 
     def _take_message(self) -> tuple[bool, Message | None]:
@@ -389,6 +388,15 @@ class MessageBuffer:
             self._segments[0].losses += first.losses
         self._aim()
 
+    def _see_room(self) -> None:
+        """Wakes the producer if there is room; the lock is held.
+
+        Readers that look before they read (``select``, ``EventLoop``, ``merge``) never find the buffer empty by a read, so whoever looks
+        must see to this too, or both sides would wait for each other.
+        """
+        if self._room is not None and self._count() <= self._resume_at:
+            self._let_producer_go()
+
     def _let_producer_go(self) -> None:
         """Wakes the producer that waits for room; the lock is held."""
         if self._room is not None:
@@ -414,6 +422,7 @@ class MessageBuffer:
         """A consistent snapshot."""
         with self._lock:
             self._ledger.settle(self._count())
+            self._see_room()
             waiting = self._count()
             delivered = self._received - self._discarded - self._dropped - waiting
             return BufferCounts(
@@ -459,6 +468,7 @@ class MessageBuffer:
     def is_ready(self) -> bool:
         """Whether ``read()`` would return at once."""
         with self._lock:
+            self._see_room()
             return self._finished or any(segment.items or segment.losses for segment in self._segments)
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:

@@ -230,7 +230,9 @@ class _Merger(Generic[M]):
             yield stream, message
         # Every loss announces itself, with no more messages than were announced before; so it is told in its place among the others'.
         told, self._read_up_to[id(stream)] = self._read_up_to.get(id(stream), 0), up_to
-        if up_to == told and id(stream) in open_streams and not stream.stats.waiting and stream.is_ready():
+        # Asked in any case: a stream that waits for room (overflow "block") goes on when somebody looks.
+        ready = stream.is_ready()
+        if ready and up_to == told and id(stream) in open_streams and not stream.stats.waiting:
             ended = stream.ended  # asked before the read: what arrives between the two is announced by itself
             message = stream.read(-1)
             if message is not None:

@@ -143,6 +143,51 @@ def test_block_pushes_back_on_the_peer_and_loses_nothing(dial) -> None:
     assert client.stats.dropped == 0
 
 
+def _by_select(client: Connection) -> Iterator[object]:
+    while select([client], HANG_S * 1000):
+        yield client.read(-1)
+
+
+def _by_the_event_loop(client: Connection) -> Iterator[object]:
+    hub = EventHub()
+    hub.add_source(client, "Dial")
+    while hub.wait(HANG_S * 1000) is not None:
+        yield client.read(-1)
+
+
+def _by_merge(client: Connection) -> Iterator[object]:
+    return (message for _, message in merge(client))
+
+
+def _by_counting(client: Connection) -> Iterator[object]:
+    while not client.ended:
+        for _ in range(client.stats.waiting):
+            yield client.read(-1)
+
+
+@pytest.mark.parametrize("limits", [{"qsize": 1}, {"qsize": 3}, {"qbytes": 5000}])
+@pytest.mark.parametrize("read_all", [_by_select, _by_the_event_loop, _by_merge, _by_counting])
+def test_block_goes_on_for_those_who_look_before_they_read(
+    dial, read_all: Callable[[Connection], Iterator[object]], limits: dict[str, int]
+) -> None:
+    # They never find the buffer empty by a read, and it is such a read that used to let the producer go on.
+    client, peer = dial(limits, overflow="block")
+    sent = [f"{number:0500}" for number in range(200)]
+    writer = threading.Thread(target=lambda: peer.text(*sent))
+    writer.start()
+    got: list[object] = []
+    guard = threading.Timer(HANG_S, client.close)
+    guard.start()
+    for message in read_all(client):
+        got.append(message)
+        if len(got) == len(sent) or message == "":
+            break
+    guard.cancel()
+    guard.join()
+    writer.join(HANG_S)
+    assert got == sent
+
+
 def test_error_overflow_ends_the_connection(dial, journal: Journal) -> None:
     client, peer = dial(qsize=3, overflow="error")
     peer.text("1", "2", "3", "4", "5")
