@@ -111,6 +111,7 @@ def test_control_messages(server: SimulatorServer) -> None:
     ("message", "code", "text", "echoed"),
     [
         ("{", 3, "Invalid JSON", None),
+        ('{"method":"\\ud800","id":1}', 3, "Invalid JSON", None),
         ("[1]", 2, "expected an object", None),
         ({"method": "SUBSCRIBE", "params": ["nonsense"], "id": 2}, 2, "Invalid request: invalid stream", 2),
         ({"method": "SUBSCRIBE", "params": [7], "id": 2}, 2, "invalid stream", 2),

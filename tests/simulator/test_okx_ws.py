@@ -145,6 +145,7 @@ def test_a_wrong_login_is_told_and_shown_out(server: SimulatorServer, changes: d
     [
         (PUBLIC, "{", "60012"),
         (PUBLIC, "[1]", "60012"),
+        (PUBLIC, '{"op":"subscribe","args":[{"channel":"\\ud800"}]}', "60012"),
         (PUBLIC, {"args": []}, "60012"),
         (PUBLIC, {"op": ["subscribe"], "args": []}, "60012"),
         (PUBLIC, {"op": "dance", "args": [{}]}, "60019"),

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from .accounts import Account
 from .binance_params import ApiError, malformed
 from .rest import Reply, Request
-from .ws import Push, WsConnection
+from .ws import Push, WsConnection, parse_json
 
 if TYPE_CHECKING:
     from .binance_ws import BinanceSite
@@ -262,7 +262,7 @@ def _parse(data: bytes) -> dict[str, Any]:
         ApiError: -1135 when it is not a JSON object.
     """
     try:
-        message = json.loads(data, parse_float=str, parse_int=_Number)
+        message = parse_json(data, parse_float=str, parse_int=_Number)
     except (ValueError, RecursionError):
         raise ApiError(-1135, "Invalid JSON Request") from None
     if not isinstance(message, dict):

@@ -20,7 +20,7 @@ from .core import SimulatedExchange
 from .faults import Faults
 from .limits import AlignedWindows
 from .rest import Request
-from .ws import Keepalive, Push, Refusal, Session, WsConnection
+from .ws import Keepalive, Push, Refusal, Session, WsConnection, parse_json
 from .ws_feed import Feed, Topics
 from .ws_settings import StreamSettings
 
@@ -328,7 +328,7 @@ class _UserSubscription(_Subscription):
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(data)
+        message = parse_json(data)
     except (ValueError, RecursionError):
         raise _ControlError(3, "Invalid JSON") from None
     if not isinstance(message, dict):

@@ -24,7 +24,7 @@ from .okx_orders import Orders
 from .okx_params import timestamp_text
 from .okx_private import AccountTopic, BalanceAndPositionTopic, OrdersTopic, PrivateTopic
 from .rest import Request
-from .ws import Keepalive, Push, Refusal, Session, WsConnection
+from .ws import Keepalive, Push, Refusal, Session, WsConnection, parse_json
 from .ws_feed import Feed, Topic, Topics
 from .ws_settings import StreamSettings
 
@@ -477,7 +477,7 @@ def _parse(data: bytes) -> dict[str, Any]:
         _Refused: 60012 when it is not a JSON object.
     """
     try:
-        message = json.loads(data, parse_float=str)
+        message = parse_json(data, parse_float=str)
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):

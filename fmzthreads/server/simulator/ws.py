@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from .rest import Request
 from .ws_breaking import Breaker
 from .ws_frames import CLOSE, PING, PONG, TEXT, ClientFrames, FrameError, build_frame, close_frame
 
-__all__ = ["Keepalive", "Push", "Refusal", "Session", "Site", "WsConnection"]
+__all__ = ["Keepalive", "Push", "Refusal", "Session", "Site", "WsConnection", "parse_json"]
 
 _log = logging.getLogger(__name__)
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -422,6 +423,19 @@ class WsConnection(asyncio.Protocol):
             self.close(self._keepalive.idle_code, self._keepalive.idle_reason)
         else:
             self._after("idle", left, self._watch_idle)
+
+
+def parse_json(data: bytes, **options: Any) -> Any:
+    """A message as JSON (Any: whatever JSON can hold; ``options`` are those of ``json.loads``).
+
+    Raises:
+        ValueError: It is not JSON, or has half a surrogate pair in it, which no answer could repeat.
+        RecursionError: It is nested too deeply.
+    """
+    message = json.loads(data, **options)
+    if b"\\u" in data:
+        json.dumps(message, ensure_ascii=False).encode()
+    return message
 
 
 def _read_head(head: bytes, client: str) -> Request | None:
