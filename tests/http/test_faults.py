@@ -558,5 +558,8 @@ def test_ctrl_c_within_a_call_leaves_no_reply_behind_for_the_next() -> None:
                 client.call(build, lambda r: r, idempotent=kind)
             ask = lambda: HttpRequest("GET", client.base + "/second")  # noqa: E731
             assert client.call(ask, lambda r: r, idempotent=True, timeout_ms=5_000).json() == "second"
+            # Both connections are over, or the next call might go out on one that is about to be closed.
+            assert server.ended.acquire(timeout=10)
+            assert server.ended.acquire(timeout=10)
         client.close()
         assert server.connections == 4
