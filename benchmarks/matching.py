@@ -129,9 +129,8 @@ def run_peer(peer: ModuleType, commands: list[Command]) -> int:
     for number, is_buy, price, lots in commands:
         if not lots:
             order = known.pop(number, None)
-            if (
-                order is not None and order.leaves_qty
-            ):  # a cancel of an order that was filled ends in an AssertionError there
+            # A cancel of an order that was filled ends in an AssertionError there.
+            if order is not None and order.leaves_qty:
                 engine.cancel_order(order.order_id, "X")
             continue
         side = buy if is_buy else sell

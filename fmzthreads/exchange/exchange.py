@@ -10,12 +10,11 @@ a ``SetCurrency`` never changes a call that is already on its way, nor one that 
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Literal
 
 from ..clock import Clock
 from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
@@ -23,6 +22,7 @@ from ..structures import Account, Asset, Depth, Funding, Market, Order, Position
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
+from .calls import CALLS, LIMITED, TAKES
 from .core import Core, Settings, split_symbol, whole_number
 from .credentials import load_credentials, variable
 from .host import Host, QuietHost
@@ -33,55 +33,6 @@ from .settings import SettingsFace
 from .venue import Venue
 
 __all__ = ["Exchange"]
-
-
-class _Call(NamedTuple):
-    work: Callable[..., Any]  # a method of Operations
-    failure: Any = None
-
-
-_CALLS: Mapping[str, _Call] = MappingProxyType(
-    {
-        "GetTicker": _Call(Operations.ticker),
-        "GetTickers": _Call(Operations.tickers),
-        "GetDepth": _Call(Operations.depth),
-        "Subscribe": _Call(Operations.subscribe),
-        "Unsubscribe": _Call(Operations.unsubscribe),
-        "GetTrades": _Call(Operations.trades),
-        "GetRecords": _Call(Operations.records),
-        "GetMarkets": _Call(Operations.markets),
-        "GetAccount": _Call(Operations.account),
-        "GetAssets": _Call(Operations.assets),
-        "GetPositions": _Call(Operations.positions),
-        "GetPosition": _Call(Operations.positions),
-        "GetFundings": _Call(Operations.fundings),
-        "Buy": _Call(Operations.buy),
-        "Sell": _Call(Operations.sell),
-        "CreateOrder": _Call(Operations.create_order),
-        "CancelOrder": _Call(Operations.cancel_order, False),
-        "GetOrder": _Call(Operations.order),
-        "GetOrders": _Call(Operations.orders),
-        "GetHistoryOrders": _Call(Operations.history_orders),
-        "GetMinStock": _Call(Operations.min_amount),
-        "GetMinPrice": _Call(Operations.min_price),
-        "Reconcile": _Call(Operations.reconcile),
-        "IO": _Call(Operations.io),
-        "Log": _Call(Operations.log),
-    }
-)
-
-
-def _takes(work: Callable[..., Any]) -> tuple[int, int]:
-    """How many arguments a call takes at the least and at the most."""
-    parameters = list(inspect.signature(work).parameters.values())[1:]
-    least = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
-    open_end = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return least, 2**31 if open_end else len(parameters)
-
-
-_TAKES = MappingProxyType({name: _takes(call.work) for name, call in _CALLS.items()})
-_UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
-_LIMITED = frozenset(_CALLS) - _UNLIMITED
 
 
 def _registered_venue(name: str, **options: Any) -> Venue:
@@ -163,9 +114,7 @@ class Exchange(SettingsFace, LiveFace):
         self._raises = errors == "raise"
         self._max_workers = whole_number("max_workers", max_workers, least=1)
         settings = Settings(pair=pair, contract=contract, period_s=period_s)
-        self._core = Core(
-            venue, host, label or name, settings, _LIMITED, lookup if lookup is not None else LookupPlan()
-        )
+        self._core = Core(venue, host, label or name, settings, LIMITED, lookup if lookup is not None else LookupPlan())
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
 
@@ -211,7 +160,7 @@ class Exchange(SettingsFace, LiveFace):
 
     def _call(self, method: str, *args: Any) -> Any:
         operations = Operations(self._core, self._core.settings)
-        work, failure = _CALLS[method]
+        work, failure = CALLS[method]
         try:
             return self._core.run(method, lambda: work(operations, *args))
         except StopRequested:
@@ -409,11 +358,11 @@ class Exchange(SettingsFace, LiveFace):
 
     def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
         """Starts a call in the background, held at a gate if one is given; see ``Go``. The handle's ``error`` says why it failed."""
-        call = _CALLS.get(method)
+        call = CALLS.get(method)
         if call is None:
-            raise UnknownName(f"no method {method!r} can be called in the background{nearest(str(method), _CALLS)}")
+            raise UnknownName(f"no method {method!r} can be called in the background{nearest(str(method), CALLS)}")
         args = tuple(args)
-        least, most = _TAKES[method]
+        least, most = TAKES[method]
         if not least <= len(args) <= most:
             expected = f"{least} to {most}" if most < 2**31 else f"{least} or more"
             raise TypeError(f"{method} takes {expected} arguments, got {len(args)}")

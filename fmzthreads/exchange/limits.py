@@ -155,9 +155,8 @@ class _Window:
         if passed > 0:
             self._used = max(0, self._used - passed * self._count)
             self._index = index
-        elif (
-            passed < -1
-        ):  # the clock was set back for real; a correction by moments across a boundary gives no second quota
+        elif passed < -1:
+            # The clock was set back for real; a correction by moments across a boundary gives no second quota.
             self._used, self._index = 0, index
         ahead = self._used // self._count
         if ahead == 0:

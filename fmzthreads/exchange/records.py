@@ -23,9 +23,8 @@ __all__ = ["BarBook", "bars_from_bars", "bars_from_trades", "bucket_ms", "source
 _DAY_S = 86400
 _WEEK_S = 7 * _DAY_S
 _MONDAY_MS = 4 * _DAY_S * 1000  # the epoch was a Thursday; weeks begin on Monday, as the venues' own do
-_SPARE = (
-    3  # bars fetched beyond those known to be missing: for a clock that is a little off, and for the bar still forming
-)
+# Bars fetched beyond those known to be missing: for a clock that is a little off, and for the bar still forming.
+_SPARE = 3
 _SEEN_TRADES = 20_000  # public trades remembered for each symbol and period, so that none is counted twice
 
 
@@ -230,9 +229,8 @@ class BarBook:
         missing = self._missing(known, period_s) if len(known) >= (wanted or 1) else None
         fetched = self._fetch(symbol, period_s, source_s, missing or wanted)
         if missing and known and (not fetched or fetched[0].Time > known[-1].Time):
-            fetched = self._fetch(
-                symbol, period_s, source_s, wanted
-            )  # our clock misled us: everything anew, rather than a hole
+            # Our clock misled us: everything anew, rather than a hole.
+            fetched = self._fetch(symbol, period_s, source_s, wanted)
         with self._lock:
             bars = history.merge(fetched, ticket)
             history.bars = bars[-cap:]

@@ -73,6 +73,11 @@ class _Steps:
         self._sock: socket.socket | None = None
 
     def run(self) -> socket.socket:
+        """Takes them; a step that fails closes the socket.
+
+        Raises:
+            ConnectFailed: One failed; the message says which.
+        """
         plan = self._plan
         try:
             if plan.proxy is not None and plan.proxy.kind == "socks5":
@@ -262,14 +267,14 @@ def _resolve(host: str, port: int, clock: Clock, timeout_s: float | None) -> lis
     answer: list[list[tuple[int, Any]] | Exception] = []
     done = Signal()
 
-    def work() -> None:
+    def _work() -> None:
         try:
             answer.append(_look_up(host, port))
         except Exception as error:  # carried to the thread that waits for it
             answer.append(error)
         done.set()
 
-    threading.Thread(target=work, name=f"resolve {host}", daemon=True).start()
+    threading.Thread(target=_work, name=f"resolve {host}", daemon=True).start()
     clock.wait((done,), timeout_s)
     if not answer:
         raise TimeoutError

@@ -50,13 +50,11 @@ class Connection:
         self._idle_since = 0.0
         self._sock: socket.socket | None = None
         self._poll: select.poll | None = None
-        self._lock = (
-            threading.Lock()
-        )  # guards _aborted, _shown, _active and _timer: an abort hits the socket that there is, or the next one
+        # Guards _aborted, _shown, _active and _timer: an abort hits the socket that there is, or the next one.
+        self._lock = threading.Lock()
         self._aborted = ""
-        self._shown: socket.socket | None = (
-            None  # what an abort shuts down; also a socket that is still being connected
-        )
+        # What an abort shuts down; also a socket that is still being connected.
+        self._shown: socket.socket | None = None
         self._active = False
         self._timer: threading.Timer | None = None  # runs between a stop and the end of the grace
         self.patient = False
@@ -238,12 +236,12 @@ class Connection:
         sock = self._sock
         assert sock is not None, "read before write"
 
-        def receive() -> bytes:
+        def _receive() -> bytes:
             self._limit(sock, deadline)
             return sock.recv(_BUFFER)
 
         try:
-            raw = ReplyReader(receive, self._limits, request).read(method)
+            raw = ReplyReader(_receive, self._limits, request).read(method)
         except FmzError:
             self.close()
             self._check_abort(request)

@@ -269,9 +269,8 @@ class HttpQuerier:
                 if proxy:
                     client.set_proxy(proxy)
                 if len(self._clients) >= _MOST_PROXIES:
-                    self._clients.pop(
-                        next(iter(self._clients))
-                    )  # its connections end when the last query through it does
+                    # Its connections end when the last query through it does.
+                    self._clients.pop(next(iter(self._clients)))
                 self._clients[proxy] = client
         return client
 

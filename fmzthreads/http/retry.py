@@ -88,12 +88,12 @@ def repeat(
     pending: list[FmzError] = [first_error]
     pause = 0.0
 
-    def once() -> T:
+    def _once() -> T:
         if pending:
             raise pending.pop()
         return attempt()
 
-    def again(state: tenacity.RetryCallState) -> bool:
+    def _again(state: tenacity.RetryCallState) -> bool:
         # The pause is fixed here rather than in ``wait``, because whether there is a next attempt depends on it.
         nonlocal pause
         error = state.outcome.exception() if state.outcome is not None else None
@@ -107,6 +107,6 @@ def repeat(
         return True
 
     machine = tenacity.Retrying(
-        retry=again, wait=lambda _state: pause, stop=tenacity.stop_never, sleep=clock.sleep, reraise=True
+        retry=_again, wait=lambda _state: pause, stop=tenacity.stop_never, sleep=clock.sleep, reraise=True
     )
-    return machine(once)
+    return machine(_once)

@@ -183,16 +183,16 @@ class HttpClient:
             return self._parsed(worker, parse, worker.send(build(), deadline, patient=True))
         epoch = self._epoch
 
-        def attempt() -> T:
+        def _attempt() -> T:
             self._clock.stop.check()
             return self._parsed(worker, parse, worker.send(build(), deadline, patient=False))
 
         try:
-            return attempt()
+            return _attempt()
         except FmzError as error:
             first_error = error
         return repeat(
-            attempt,
+            _attempt,
             first_error,
             policy=self.options.retry,
             clock=self._clock,

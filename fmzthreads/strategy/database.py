@@ -43,9 +43,8 @@ class Database:
         self.path = Path(path)
         self._schema = tuple(schema)
         self._durable = durable
-        self._lock = (
-            threading.RLock()
-        )  # guards the connection: one statement at a time, and its rows read before the next
+        # Guards the connection: one statement at a time, and its rows read before the next.
+        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closer: weakref.finalize[[], Database] | None = None
         self._pid = 0

@@ -275,6 +275,7 @@ class _Holder:
         self._bound: ContextVar[Runtime | None] = ContextVar("fmzthreads_runtime", default=None)
 
     def get(self) -> Runtime:
+        """The one bound to this thread, else the process's, made if need be."""
         here = self._bound.get()
         if here is not None:
             return here
@@ -289,6 +290,7 @@ class _Holder:
 
     @contextmanager
     def use(self, runtime: Runtime) -> Iterator[Runtime]:
+        """Puts a runtime in the process's place, for a while."""
         with self._lock:
             before, self._runtime = self._runtime, runtime
         try:
@@ -299,6 +301,7 @@ class _Holder:
 
     @contextmanager
     def bound(self, runtime: Runtime) -> Iterator[Runtime]:
+        """Binds a runtime to this thread, for a while."""
         token = self._bound.set(runtime)
         try:
             yield runtime

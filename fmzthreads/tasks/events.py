@@ -51,9 +51,12 @@ class Selectable(Protocol):
 
 class _Counts(Protocol):
     @property
-    def received(self) -> int: ...
+    def received(self) -> int:
+        """Messages that ever arrived."""
+
     @property
-    def waiting(self) -> int: ...
+    def waiting(self) -> int:
+        """Messages not yet read."""
 
 
 @runtime_checkable
@@ -189,6 +192,7 @@ class _Merger(Generic[M]):
         self._read_up_to: dict[int, int] = {}
 
     def messages(self) -> Iterator[tuple[M, Any]]:
+        """What ``merge`` yields."""
         tokens: list[tuple[M, int]] = []
         open_streams = {id(stream) for stream in self._streams}
         try:

@@ -51,14 +51,14 @@ class _Executor(ThreadPoolExecutor):
         failure: list[BaseException] = []
         adjust = super()._adjust_thread_count
 
-        def make() -> None:
+        def _make() -> None:
             try:
                 adjust()
             except BaseException as error:  # handed to the caller below
                 failure.append(error)
 
         before = set(self._threads)
-        maker = threading.Thread(target=make, name="fmzthreads-maker", daemon=True)
+        maker = threading.Thread(target=_make, name="fmzthreads-maker", daemon=True)
         maker.start()
         maker.join()
         joined_at_exit: Any = getattr(executor_module, "_threads_queues", {})
@@ -274,12 +274,12 @@ class CallPool:
             raise ConcurrentUse(f"warm() of {self.name} was called from its background call in thread {worker!r}")
         together = Gate(count, timeout_s)
 
-        def once() -> T:
+        def _once() -> T:
             together.arrive()  # none of them ends before all have begun: so each has a worker to itself
             return fn()
 
         deadline = Deadline(self._clock, timeout_s)
-        handles = [self.start(once, name="warm") for _ in range(count)]
+        handles = [self.start(_once, name="warm") for _ in range(count)]
         for handle in handles:
             self._clock.wait((handle.done_signal,), deadline.remaining())
         return handles
@@ -324,9 +324,9 @@ class CallPool:
 def _shut_at_exit(pool_of: weakref.ref[CallPool]) -> Callable[[], None]:
     """What atexit calls; it holds the pool weakly, so that a pool that nobody uses can go before."""
 
-    def shut() -> None:
+    def _shut() -> None:
         pool = pool_of()
         if pool is not None:
             pool.shutdown(_EXIT_GRACE_S)
 
-    return shut
+    return _shut

@@ -112,9 +112,8 @@ class TaskQueue:
         # Whether each task was ok the last time, for those that come after it in a later run; forgotten with the task.
         self._outcomes: weakref.WeakKeyDictionary[Task, bool] = weakref.WeakKeyDictionary()
         self._runner: threading.Thread | None = None
-        self._wakers: list[
-            Signal
-        ] = []  # of those who wait for a change of the fields here; each is set once and forgotten
+        # Of those who wait for a change of the fields here; each is set once and forgotten.
+        self._wakers: list[Signal] = []
         self._cut = Signal()
         self._loop: threading.Thread | None = None
         self._stopping = False

@@ -156,7 +156,7 @@ class Report(Sequence[Row]):
         return f"<Report: {self.counts}>"
 
     def _cells(self, number: int, row: Row) -> list[str]:
-        def since_began(at: float | None) -> str:
+        def _since_began(at: float | None) -> str:
             return "" if at is None else f"{(at - self.began_at) * 1000:.2f}"
 
         return [
@@ -164,8 +164,8 @@ class Report(Sequence[Row]):
             row.exchange,
             row.task.label,
             row.status + (" (late)" if row.late else ""),
-            since_began(row.started_at),
-            since_began(row.finished_at),
+            _since_began(row.started_at),
+            _since_began(row.finished_at),
             "" if row.start_skew_ms is None else f"{row.start_skew_ms:.2f}",
             "" if row.error is None else excerpt(f"{type(row.error).__name__}: {row.error}", 100),
         ]

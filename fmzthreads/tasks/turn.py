@@ -135,9 +135,8 @@ class Turn:
         self._inbox: list[Entry] = []
         # The rest belongs to the thread that runs the turn.
         self._open = len(entries)
-        self._started = (
-            False  # the first tasks are started however short the time is; what comes after others only within it
-        )
+        # The first tasks are started however short the time is; what comes after others only within it.
+        self._started = False
         self._ready: list[Entry] = []
         self._dues: list[tuple[float, int, Entry]] = []
         self._chains: dict[Hashable, deque[Entry]] = {}

@@ -279,7 +279,7 @@ class FakeVenue(BaseVenue):
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
         """A copy of the book."""
 
-        def answer() -> Depth:
+        def _answer() -> Depth:
             book = self.books[self._check(symbol)]
             return Depth(
                 Info=Info(book.Info),
@@ -288,25 +288,25 @@ class FakeVenue(BaseVenue):
                 Time=book.Time,
             )
 
-        return self._serve("depth", answer)
+        return self._serve("depth", _answer)
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
         """What ``public_trades`` holds."""
 
-        def answer() -> list[Trade]:
+        def _answer() -> list[Trade]:
             found = [trade.copy() for trade in self.public_trades.get(self._check(symbol), [])]
             return found[-limit:] if limit else found
 
-        return self._serve("trades", answer)
+        return self._serve("trades", _answer)
 
     def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
         """What ``bars`` holds."""
 
-        def answer() -> Records:
+        def _answer() -> Records:
             found = [bar.copy() for bar in self.bars.get((self._check(symbol), period_s), [])]
             return Records(found[-limit:] if limit else found)
 
-        return self._serve("records", answer)
+        return self._serve("records", _answer)
 
     def periods_s(self) -> tuple[int, ...]:
         """What ``native_periods_s`` holds."""
@@ -319,7 +319,7 @@ class FakeVenue(BaseVenue):
     def account(self, symbol: str) -> Account:
         """The pair's holdings."""
 
-        def answer() -> Account:
+        def _answer() -> Account:
             base, _, quote = self._check(symbol).partition(".")[0].partition("_")
             return Account(
                 Info=Info(symbol=symbol),
@@ -329,7 +329,7 @@ class FakeVenue(BaseVenue):
                 FrozenStocks=0.0,
             )
 
-        return self._serve("account", answer)
+        return self._serve("account", _answer)
 
     def assets(self) -> list[Asset]:
         """All holdings that are not zero."""
@@ -374,13 +374,13 @@ class FakeVenue(BaseVenue):
     def cancel(self, order_id: str) -> None:
         """Cancels an open order."""
 
-        def answer() -> None:
+        def _answer() -> None:
             order = self._orders.get(order_id)
             if order is None or order.Status != ORDER_STATE_PENDING:
                 raise OrderNotFound(f"no open order {order_id!r}", request="FAKE cancel")
             order.Status = ORDER_STATE_CANCELED
 
-        self._serve("cancel", answer)
+        self._serve("cancel", _answer)
 
     def _found(self, order_id: str | None) -> Order:
         if order_id is None or order_id not in self._orders:
@@ -399,7 +399,7 @@ class FakeVenue(BaseVenue):
     def orders(self, symbol: str | None = None) -> list[Order]:
         """Copies of the open orders."""
 
-        def answer() -> list[Order]:
+        def _answer() -> list[Order]:
             if symbol is not None:
                 self._check(symbol)
             return [
@@ -408,26 +408,26 @@ class FakeVenue(BaseVenue):
                 if order.Status == ORDER_STATE_PENDING and symbol in {None, order.Symbol}
             ]
 
-        return self._serve("orders", answer)
+        return self._serve("orders", _answer)
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Copies of all orders of a symbol."""
 
-        def answer() -> list[Order]:
+        def _answer() -> list[Order]:
             self._check(symbol)
             found = [o.copy() for o in self._orders.values() if o.Symbol == symbol and since_ms <= o.Time]
             return found[:limit] if limit else found
 
-        return self._serve("history_orders", answer)
+        return self._serve("history_orders", _answer)
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
         """What ``replies`` holds; an empty dict where it holds nothing."""
 
-        def answer() -> Any:
+        def _answer() -> Any:
             self.requests.append((http_method, resource, params, raw))
             return self.replies.get((http_method, resource), {})
 
-        return self._serve("request", answer)
+        return self._serve("request", _answer)
 
     def raw_json(self) -> str:
         """The last answer of this thread, as JSON."""

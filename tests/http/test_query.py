@@ -283,9 +283,8 @@ def test_reads_are_repeated_and_writes_are_not(querier: HttpQuerier, journal: Jo
     with FaultServer(script) as server:
         assert querier.query(server.base) == "ok"
         for _ in range(2):
-            assert server.ended.acquire(
-                timeout=10
-            )  # else the next one might go out on a connection that is about to be closed
+            # Else the next one might go out on a connection that is about to be closed.
+            assert server.ended.acquire(timeout=10)
         turns[0] = 0
         assert querier.query(server.base, {"body": "x"}) == ""
         assert [seen.method for seen in server.seen] == ["GET", "GET", "POST"]

@@ -47,9 +47,8 @@ def produce_and_work(turns: int) -> None:
     guard = _Guard()
     context = [Watched(guard) for _ in exchanges]
     queue = TaskQueue(exchanges, context, max_pending=64)
-    tokens = threading.Semaphore(
-        PRODUCERS
-    )  # the producers run a turn ahead of the worker, so that pushes and runs overlap
+    # The producers run a turn ahead of the worker, so that pushes and runs overlap.
+    tokens = threading.Semaphore(PRODUCERS)
     pushed = threading.Semaphore(0)
 
     def produce(me: int) -> None:

@@ -225,9 +225,8 @@ def test_the_same_target_is_bound_in_the_order_of_pushes(exchanges: list[FakeExc
         queue = TaskQueue(exchanges, {0: Noting()})
         queue.push(ret="depth", param=["Held", "first"])
         queue.push(ret="depth", param=["GetDepth", number])
-        queue.push(
-            exchange=1, ret=lambda *_: exchanges[0].held["first"].go.set(), param=["GetDepth"]
-        )  # the first ends last
+        # The first ends last.
+        queue.push(exchange=1, ret=lambda *_: exchanges[0].held["first"].go.set(), param=["GetDepth"])
         assert queue.run(5000).ok
         assert bound == ["first", ("a", number)]
 

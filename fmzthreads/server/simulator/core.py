@@ -480,12 +480,12 @@ class SimulatedExchange:
             self._engine.hub.add(callback, kinds)
             self._engine.watch_books()
 
-        def unsubscribe() -> None:
+        def _unsubscribe() -> None:
             with self.lock:
                 self._engine.hub.remove(callback)
                 self._engine.watch_books()
 
-        return unsubscribe
+        return _unsubscribe
 
 
 def _page(found: list[_T], limit: int | None, from_start: bool) -> list[_T]:
