@@ -1,4 +1,4 @@
-"""The README tells the truth: its blocks run, its script is the example, its commands exist, its table matches the package."""
+"""README and docs tell the truth: their blocks run, the script is the example, commands and links exist, the table matches the package."""
 
 from __future__ import annotations
 
@@ -14,25 +14,58 @@ from fmzthreads import Exchange
 from tests.helpers.shared_data import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = {
+    page.name: page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+
+
+def blocks_of(page: str) -> list[str]:
+    """The blocks of Python; what cannot run in the sandbox is marked as something else (``text``)."""
+    return re.findall(r"^```python\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def anchors_of(page: str) -> set[str]:
+    """The names by which a page's headings are linked."""
+    headings = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_ten_line_script_is_the_example() -> None:
     script = (ROOT / "examples" / "plain_script.py").read_text(encoding="utf-8")
-    assert script in BLOCKS
+    assert script in blocks_of("README.md")
     assert len(script.splitlines()) <= 10
 
 
 @pytest.mark.example
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block(number: int, tmp_path: Path) -> None:
-    pytest.importorskip("uvicorn", reason="the README's blocks run against the simulator, which needs the extra server")
+@pytest.mark.parametrize(
+    ("page", "number"), [(page, number) for page in PAGES for number in range(len(blocks_of(page)))]
+)
+def test_block(page: str, number: int, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the blocks run against the simulator, which needs the extra server")
     script = tmp_path / f"block_{number}.py"
-    script.write_text(BLOCKS[number], encoding="utf-8")
+    script.write_text(blocks_of(page)[number], encoding="utf-8")
     command = [sys.executable, "-m", "fmzthreads", "sandbox", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip(), "a block of the README said nothing"
+    assert done.stdout.strip(), f"block {number} of {page} said nothing"
+    assert "error" not in done.stdout.lower(), done.stdout
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(docs/([\w.]+)\)", README))
+    assert linked == set(PAGES) - {"README.md"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        assert not path or (folder / path).exists(), target
+        if anchor:
+            assert anchor in anchors_of(Path(path).name if path else page), target
 
 
 def test_every_function_that_the_table_names_exists() -> None:
