@@ -153,7 +153,9 @@ def parse_address(text: str) -> Address:
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator:
-        raise InputError(f"a Dial address needs a scheme such as wss://, got {_public_path(text)[:60]!r}")
+        raise InputError(
+            f"a Dial address needs a scheme such as wss://, got {_public_path(text).rpartition('@')[2][:60]!r}"
+        )
     if scheme in NOT_SUPPORTED:
         listed = ", ".join(f"{name}://" for name in NOT_SUPPORTED)
         raise NotSupported(f"Dial does not support {scheme}:// (nor any of {listed})")
@@ -170,7 +172,8 @@ def _network_address(scheme: str, text: str) -> Address:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise InputError(f"the Dial address {scheme}://... cannot be read: {error}") from None
+        why = "" if "@" in text else f": {error}"  # it may repeat a password
+        raise InputError(f"the Dial address {scheme}://... cannot be read{why}") from None
     if not parts.hostname:
         raise InputError(f"a {scheme}:// address needs a host, got {parts.netloc.rpartition('@')[2]!r}")
     if re.search(r"[\x00-\x20\x7f]", text):

@@ -29,6 +29,8 @@ COMPRESSIONS = ("gzip", "gzip_raw", "flate", "zlib", "deflate")
 # zlib's window argument: 31 is a gzip file, 15 zlib's header, -15 none. FMZ's gzip_raw is what OKEx v3 sent: deflate without a header.
 _WINDOWS = {"gzip": 31, "gzip_raw": -15, "flate": -15, "zlib": 15, "deflate": 15}
 _TAIL = b"\x00\x00\xff\xff"
+# Each member costs a copy of all that follows it, so that a message of a million empty ones would take hours.
+_MOST_MEMBERS = 1000
 
 DEFLATE_OFFER = "permessage-deflate; client_max_window_bits"
 
@@ -59,11 +61,12 @@ def decompressor(name: str, limit: int) -> Callable[[Buffer], bytes]:
             window = -15
         plain = b""
         rest = bytes(data)
-        while True:
+        for _ in range(_MOST_MEMBERS):
             part, rest = _inflate_member(rest, window, limit - len(plain), name, limit)
             plain = plain + part if plain else part
             if not rest or window != 31:
                 return plain  # only gzip files may follow one another
+        raise ReplyTooLarge(f"a {name} message of {len(data)} bytes has more than {_MOST_MEMBERS} members")
 
     return inflate
 

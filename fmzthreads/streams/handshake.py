@@ -7,6 +7,7 @@ bytes behind it; it reads its answer one byte at a time, here from memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import websocket
@@ -25,6 +26,8 @@ from .transport import Stream
 __all__ = ["upgrade"]
 
 _LONGEST_ANSWER = 65536
+_LAST_WORDS_S = 1.0  # how long a refusal without a length is given to say why
+_SHORTEST_SECRET = 6
 
 
 class _HandshakeSocket:
@@ -37,6 +40,7 @@ class _HandshakeSocket:
         self._left = _LONGEST_ANSWER
         self._view = memoryview(bytearray(8192))
         self._start = self._end = 0
+        self._seen = bytearray()  # all that came, for an error that websocket-client does not find in it
 
     def send(self, data: bytes) -> int:
         self._stream.send(data, self._deadline.remaining(), self._clock)
@@ -50,6 +54,7 @@ class _HandshakeSocket:
         stop = min(self._start + size, self._end)
         data = self._view[self._start : stop].tobytes()
         self._start = stop
+        self._seen += data
         self._left -= len(data)
         if self._left < 0:
             raise ConnectFailed(f"the answer to the handshake is longer than {_LONGEST_ANSWER} bytes")
@@ -58,6 +63,26 @@ class _HandshakeSocket:
     def early(self) -> bytes:
         """What came behind the answer."""
         return self._view[self._start : self._end].tobytes()
+
+    def refusal(self) -> tuple[int, bytes]:
+        """The HTTP status of an answer that refuses, and what of its body has come; 0 where the answer is none."""
+        head, end, body = bytes(self._seen).partition(b"\r\n\r\n")
+        status = re.match(rb"HTTP/1\.[01] (\d{3})\b", head)
+        code = int(status[1]) if status is not None else 0
+        if not end or not code or code == 101:
+            return 0, b""
+        body += self.early()
+        if not body and not re.search(rb"(?i)\r\ncontent-length:\s*0\s*(\r|$)", head):
+            body = self._last_words()
+        return code, body
+
+    def _last_words(self) -> bytes:
+        """A body that comes in a packet of its own; websocket-client reads none that has no length."""
+        try:
+            self._stream.set_timeout(self._deadline.sooner(_LAST_WORDS_S))
+            return self._view[: self._stream.receive_into(self._view)].tobytes()
+        except OSError:
+            return b""  # it says nothing more, and the status is told anyway
 
     def gettimeout(self) -> float:
         return 1.0  # not 0, which websocket-client takes for a socket that does not wait; the deadline decides
@@ -104,16 +129,19 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
         if answer and not options.deflate:
             raise BadReply(f"the server chose a websocket extension that was not offered: {answer[:100]!r}")
         deflate = negotiate_deflate(answer, options.max_message)
-    except websocket.WebSocketBadStatusException as error:
-        body = error.resp_body or sock.early()
-        said = f": {excerpt(body)}" if body else ""
-        status = error.status_code
-        raise ConnectFailed(f"{address.shown} refused the websocket: HTTP {status}{said}", status=status) from None
     except (websocket.WebSocketTimeoutException, TimeoutError):
-        raise TimedOut(f"{address.shown} did not answer the handshake within {deadline.timeout_s:g} s") from None
-    except (websocket.WebSocketException, OSError, ValueError, BadReply) as error:
-        # Reasons of websocket-client name no header and no query; ValueError is what it raises for answers that cannot be read.
-        raise ConnectFailed(f"the websocket handshake with {address.shown} failed: {excerpt(str(error))}") from error
+        raise TimedOut(
+            f"timeout: {address.shown} did not answer the handshake within {deadline.timeout_s:g} s"
+        ) from None
+    except (websocket.WebSocketException, ConnectFailed, OSError, ValueError, BadReply) as error:
+        status, body = sock.refusal()
+        if status:
+            said = " (redirects are not followed)" if 300 <= status < 400 else ""
+            said += f": {_excerpt(body, address, options)}" if body else ""
+            raise ConnectFailed(f"{address.shown} refused the websocket: HTTP {status}{said}", status=status) from None
+        # ValueError is what websocket-client raises for answers that cannot be read.
+        said = _excerpt(str(error), address, options)
+        raise ConnectFailed(f"the websocket handshake with {address.shown} failed: {said}") from error
     stream.set_timeout(None)
     reader = FrameReader(options.max_message, on_binary=_on_binary(options), deflate=deflate)
     sends = options.compress and options.mode in {"send", "dual"}
@@ -126,3 +154,14 @@ def _on_binary(options: DialOptions) -> Callable[[memoryview | bytearray | bytes
         return text_or_bytes
     inflate = decompressor(options.compress, options.max_message)
     return lambda data: text_or_bytes(inflate(data))
+
+
+def _excerpt(said: str | bytes, address: Address, options: DialOptions) -> str:
+    """The start of what the server said, without what it may have repeated of the request: header values, query, listen key."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    path, _, query = address.target.partition("?")
+    parts = [*options.headers.values(), query, *re.findall(r"=([^&]*)", query), *path.split("/")[2:]]
+    for secret in sorted(parts, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET and (secret not in address.shown):
+            text = text.replace(secret, "***")
+    return excerpt(text)

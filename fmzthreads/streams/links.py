@@ -85,7 +85,7 @@ class _Writer:
         deadline = Deadline(self._clock, timeout_s)
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
-            raise WriterBusy("other threads were writing all the time")
+            raise WriterBusy("timeout: other threads were writing all the time")
         try:
             earlier = b""
             while self._pending:

@@ -221,7 +221,10 @@ def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
     if isinstance(value, str | bytes):
         return (value,) if value else ()
     if isinstance(value, Mapping):
-        return (json.dumps(value),)
+        try:
+            return (json.dumps(value),)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} cannot be written as JSON: {error}") from None
     if isinstance(value, Sequence):
         return tuple(part for item in value for part in read_messages(name, item))
     raise InputError(f"{name} must be text, bytes, a dict, a list of them or nothing, got {type(value).__name__}")

@@ -10,6 +10,7 @@ reader.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -126,7 +127,7 @@ class PlainStream:
         rest = memoryview(data)[sent:]
         while rest:
             if not _wait_writable(self._socket, deadline.remaining()):
-                raise TimedOut(f"the peer did not take {len(rest)} of {len(data)} bytes in time")
+                raise TimedOut(f"timeout: the peer did not take {len(rest)} of {len(data)} bytes in time")
             rest = rest[self.try_send(rest) :]
 
     def try_send(self, data: bytes | memoryview) -> int:
@@ -309,7 +310,7 @@ def open_stream(
         if sock is not None:
             sock.close()
         if isinstance(error, TimeoutError):
-            raise TimedOut(f"{address.shown} did not answer within {deadline.timeout_s:g} s") from error
+            raise TimedOut(f"timeout: {address.shown} did not answer within {deadline.timeout_s:g} s") from error
         if isinstance(error, ssl.SSLCertVerificationError):
             raise ConnectFailed(
                 f"the certificate of {address.authority} does not verify: {error.verify_message}"
@@ -419,7 +420,8 @@ def _tunnel(sock: socket.socket, parts: SplitResult, address: Address, deadline:
             reply += byte
         status = reply.split(b"\r\n", 1)[0]
         if status.split(b" ")[1:2] != [b"200"]:
-            raise ConnectFailed(f"the proxy {parts.hostname}:{parts.port} refused: {excerpt(status)}")
+            told = re.sub(r"(?i)(authorization:|basic\b).*", "***", excerpt(status))  # some repeat the request
+            raise ConnectFailed(f"the proxy {parts.hostname}:{parts.port} refused: {told}")
         return sock
     except BaseException:  # whatever ends the attempt: the socket is given back
         sock.close()

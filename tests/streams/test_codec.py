@@ -45,6 +45,11 @@ def test_a_bomb_is_stopped(name: str) -> None:
         decompressor(name, 100_000)(bomb)
 
 
+def test_a_message_of_very_many_empty_members_is_refused() -> None:
+    with pytest.raises(ReplyTooLarge, match="members"):
+        decompressor("gzip", 1 << 20)(gzip.compress(b"") * 100_000)
+
+
 def test_many_gzip_members_count_together() -> None:
     with pytest.raises(ReplyTooLarge):
         decompressor("gzip", 1000)(gzip.compress(b"x" * 400) * 3)

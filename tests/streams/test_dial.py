@@ -397,6 +397,7 @@ def test_close_during_a_handshake(server: WsServer, journal: Journal) -> None:
     with WsServer(handshake=False) as silent:
         client = Dial(f"ws://127.0.0.1:{silent.port}", host=journal, timeout_ms=200)
         assert client is None
+        assert "timeout" in journal.errors[0]  # what scripts filter by
         assert "did not answer" in journal.errors[0]
     client = Dial(server.url, host=journal, reconnect=True, interval=1, errors="raise")
     assert isinstance(client, Connection)
@@ -721,7 +722,70 @@ def test_a_refused_handshake(journal: Journal, answer: bytes, shown: str) -> Non
     assert len(journal.errors) == 1
     assert shown in journal.errors[0]
     assert "SECRET" not in journal.errors[0] + str(caught.value)
-    assert caught.value.status == (401 if b"401" in answer else 503 if b"503" in answer else 0)
+    assert caught.value.status == (int(answer[9:12]) if answer[9:12] in {b"401", b"503", b"302"} else 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        # Longer than an answer may be, or cut: the status and the start are told all the same.
+        (
+            b"HTTP/1.1 403 No\r\nContent-Length: 100000\r\n\r\nyour address is banned" + b" " * 100_000,
+            "403: your address is",
+        ),
+        (b"HTTP/1.1 429 No\r\nContent-Length: 100000\r\n\r\ntoo many", "429: too many"),
+        (b"HTTP/1.1 418 No\r\nContent-Length: none\r\n\r\nbanned", "418: banned"),
+    ],
+)
+def test_a_refusal_that_is_odd_still_tells_its_status(journal: Journal, answer: bytes, shown: str) -> None:
+    with WsServer(answer=lambda request: answer) as server, pytest.raises(ConnectFailed, match=shown) as caught:
+        Dial(server.url, host=journal, errors="raise")
+    assert caught.value.status == int(shown[:3])
+
+
+def test_a_refusal_whose_words_come_in_a_packet_of_their_own(journal: Journal) -> None:
+    with WsServer(handshake=False) as server:
+        failed: list[BaseException] = []
+
+        def dial() -> None:
+            try:
+                Dial(server.url, host=journal, errors="raise")
+            except ConnectFailed as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=dial)
+        thread.start()
+        peer = server.peer()
+        while not peer.sock.recv(65536).endswith(b"\r\n\r\n"):
+            pass
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.send(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        peer.send(b"your address is banned")
+        peer.close()
+        thread.join(HANG_S)
+    assert "HTTP 403: your address is banned" in str(failed[0])
+
+
+def test_a_refusal_that_repeats_the_request_tells_no_secret(journal: Journal) -> None:
+    def repeat(request: str) -> bytes:
+        return f"HTTP/1.1 401 No\r\nContent-Length: {len(request)}\r\n\r\n{request}".encode()
+
+    with WsServer(answer=repeat) as server:
+        address = server.url.replace("/stream", "/ws/" + "LISTENKEY" * 7) + "?token=QUERYSECRET&x=1"
+        assert Dial(address, host=journal, headers={"X-Key": "HEADERSECRET"}) is None
+    (line,) = journal.errors
+    assert "HTTP 401: GET /ws/*** " in line.replace("?***", "")
+    assert "SECRET" not in line
+    assert "LISTENKEYL" not in line
+
+
+@pytest.mark.parametrize(
+    "address", ["user:SECRET@host/ws", "ws://user:SECRET\u2100@host/ws", "ws://u:SECRET@host:99999/"]
+)
+def test_an_address_that_cannot_be_read_tells_no_password(address: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Dial(address)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_nobody_listens(journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from collections.abc import Iterator
@@ -196,6 +197,14 @@ def test_a_proxy_that_refuses(server: WsServer, journal: Journal) -> None:
         assert Dial(server.url, host=journal, proxy=f"http://u:SECRET@127.0.0.1:{proxy.port}") is None
     assert "407" in journal.errors[0]
     assert "SECRET" not in journal.errors[0]
+
+
+def test_a_proxy_that_repeats_the_account(server: WsServer, journal: Journal) -> None:
+    account = base64.b64encode(b"u:SECRET")
+    with Proxy("http", b"HTTP/1.1 407 No Proxy-Authorization: Basic " + account + b"\r\n\r\n") as proxy:
+        assert Dial(server.url, host=journal, proxy=f"http://u:SECRET@127.0.0.1:{proxy.port}") is None
+    assert "407" in journal.errors[0]
+    assert account.decode() not in journal.errors[0]
 
 
 @pytest.mark.parametrize("proxy", ["ftp://h:1", "http://h", "socks5://", "http://h:99999", "nonsense"])
