@@ -29,7 +29,9 @@ MIN_EDGE = 0.0001  # what must be left after both fees, as a fraction of the pri
 FEE_RATES = {"Binance": 0.001, "OKX": 0.001}  # what a taker pays
 THROUGH = 0.005  # how far through the book a repair may trade, as a fraction of the price
 TIMEOUT_MS = 1000  # how long one pair of calls may take
-PAUSE_MS = 55  # between two looks; OKX allows 40 books in 2 s
+MAX_AGE_MS = 40  # a live book that was last confirmed longer ago is watched, and not traded on
+PAUSE_MS = 55  # between two looks by REST; OKX allows 40 books in 2 s
+LIVE_PAUSE_MS = 10  # between two looks at live books
 ACCOUNTS_EVERY_MS = 1000  # how often both accounts are read when nothing happens
 HEDGE_PAUSE_MS = 200  # after a hedge; OKX allows its account to be read 10 times in 2 s
 
@@ -162,6 +164,8 @@ class HedgeBot:
 
     def plan(self) -> Plan | None:
         """The better of the two directions, if it pays and the accounts can pay for it."""
+        if any(is_live(book) and book.Info.AgeMs > MAX_AGE_MS for book in self.books):
+            return None
         best: Plan | None = None
         for buy, sell in ((0, 1), (1, 0)):
             asks, bids = self.books[buy].Asks, self.books[sell].Bids
@@ -309,7 +313,7 @@ class HedgeBot:
             self.turn()
             if on_turn:
                 on_turn(self)
-            Sleep(PAUSE_MS)
+            Sleep(LIVE_PAUSE_MS if all(map(is_live, self.books)) else PAUSE_MS)
 
 
 def is_live(value: Any) -> bool:

@@ -24,6 +24,10 @@ __all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
 # threading.Lock.acquire refuses timeouts beyond this (about 292 years on 64-bit systems, 49 days on some others).
 _LONGEST_S = min(threading.TIMEOUT_MAX, 4_000_000.0)
 
+# A signal that arrives in the few instructions before the main thread falls asleep on a lock does not wake it, and on Windows none does:
+# a Ctrl-C would be heeded only when the wait ends. So the main thread, the only one that handles signals, looks up this often.
+_LOOK_UP_S = 1.0
+
 
 class Waker:
     """A one-shot alarm: one thread sleeps on it, any thread may set it off, any number of times, before or after."""
@@ -51,11 +55,20 @@ class Waker:
         Returns:
             Whether it was set off.
         """
-        if timeout_s is None:
-            return self._lock.acquire()
-        if timeout_s <= 0:
+        if timeout_s is not None and timeout_s <= 0:
             return self._lock.acquire(False)
-        return self._lock.acquire(timeout=min(timeout_s, _LONGEST_S))
+        if threading.get_ident() == threading.main_thread().ident and (timeout_s is None or timeout_s > _LOOK_UP_S):
+            return self._sleep_looking_up(timeout_s)
+        return self._lock.acquire() if timeout_s is None else self._lock.acquire(timeout=min(timeout_s, _LONGEST_S))
+
+    def _sleep_looking_up(self, timeout_s: float | None) -> bool:
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = _LOOK_UP_S if end is None else min(_LOOK_UP_S, end - time.monotonic())
+            if left <= 0:
+                return self._lock.acquire(False)
+            if self._lock.acquire(timeout=left):
+                return True
 
 
 class Signal:

@@ -238,3 +238,17 @@ def test_a_gate_holds_nobody_longer_than_its_time_out_and_an_open_one_not_at_all
     gate.open()
     assert gate.arrive()
     pass_gate()  # no gate in this thread: nothing happens
+
+
+def test_the_main_thread_looks_up_while_it_sleeps_and_sleeps_on() -> None:
+    waker = Waker()
+    timer = threading.Timer(1.2, waker.wake)
+    timer.start()
+    assert waker.sleep(30)  # longer than one look
+    timer.join()
+    again = Waker()
+    timer = threading.Timer(1.2, again.wake)
+    timer.start()
+    assert again.sleep()
+    timer.join()
+    assert not Waker().sleep(1.05)

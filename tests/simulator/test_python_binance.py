@@ -17,6 +17,9 @@ with warnings.catch_warnings():
     client_module: Any = pytest.importorskip("binance.client")
     exceptions: Any = pytest.importorskip("binance.exceptions")
 
+# The client asks for an event loop when there is none yet, which newer Pythons warn about.
+pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SimulatorServer]:

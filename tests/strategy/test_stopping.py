@@ -34,19 +34,23 @@ def onexit():
 
 def _signalled(code: str, tmp_path: Path, *numbers: int) -> tuple[int, str, str]:
     """Runs a script, sends one signal after each line that it prints, and gives its exit code and output."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", HEAD + code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "FMZTHREADS_HOME": str(tmp_path)},
-    )
-    assert process.stdout is not None
-    lines = ""
-    for number in numbers:
-        lines += process.stdout.readline()
-        process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    ) as process:
+        assert process.stdout is not None
+        lines = ""
+        for number in numbers:
+            lines += process.stdout.readline()
+            process.send_signal(number)
+        try:
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     return process.returncode, lines + out, err
 
 
