@@ -77,14 +77,16 @@ class LiveBook:
     def __init__(self, source: BookSource, lines: _Lines, max_age_s: float, plan: ResyncPlan | None) -> None:
         self.max_age_s = max_age_s
         self.source = source
+        self._clock = lines.clock
         self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
-        self._ticker: Ticker | None = None  # written by the feed's thread alone, replaced and never changed
+        # The latest and when it came; written by the feed's thread alone, replaced and never changed.
+        self._ticker: tuple[Ticker, float] | None = None
         # Counted without a lock: two threads at the same moment may be counted as one, which only a status line shows.
         self.answers = self.fallbacks = 0
 
     def _take(self, event: Any) -> None:
         if isinstance(event, Ticker):
-            self._ticker = event
+            self._ticker = (event, self._clock.monotonic())
 
     def _forget(self) -> None:
         self._ticker = None
@@ -112,9 +114,12 @@ class LiveBook:
 
     def ticker(self) -> Ticker | None:
         """What ``GetTicker`` answers: the 24 h statistics as last sent, with the book's best bid and ask. None: ask the venue."""
-        view, latest = self.view(1), self._ticker
-        if view is None or latest is None or not view.bids or not view.asks:
+        view, known = self.view(1), self._ticker
+        if view is None or known is None or not view.bids or not view.asks:
             return None
+        latest, came_at = known
+        if self._clock.monotonic() - came_at > self.max_age_s:
+            return None  # a book that goes on says nothing about the last price, whose own stream may have stopped
         ticker = latest.copy()
         ticker.update(
             Info=_facts(view), Buy=view.bids[0][0], Sell=view.asks[0][0], Time=max(latest["Time"], view.time_ms)

@@ -439,6 +439,7 @@ class Connection:
     def _why_closed(self, link: Link) -> str:
         code, reason = link.ending
         if self.last_error:
+            self._errors += 1  # the watch ended it (silence, unanswered pings), or a write broke it
             return self.last_error
         if not code:
             self._errors += 1

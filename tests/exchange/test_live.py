@@ -253,6 +253,24 @@ def test_a_lost_connection_is_answered_for_by_the_venue(room: Room) -> None:
     assert shown(room.exchange.GetDepth()) == truth(CHAIN, 7)
 
 
+def test_a_last_price_that_is_too_old_is_not_told_beside_a_young_book() -> None:
+    clock = ManualClock(1_600_000_000)
+    row = dict.fromkeys(("last", "vol24h", "high24h", "low24h", "open24h", "bidPx", "askPx", "ts"), "9")
+    with WsServer() as server:
+        room = Room(server, clock)
+        try:
+            peer = room.subscribe(CHAIN)
+            peer.send({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]})
+            room.push(peer, CHAIN.updates[1])
+            assert room.exchange.GetTicker().Info.get("Live") is True  # type: ignore[union-attr]
+            clock.advance(5.1)
+            room.push(peer, CHAIN.updates[2])
+            assert room.exchange.GetDepth().Info.get("Live") is True  # type: ignore[union-attr]
+            assert room.exchange.GetTicker().Info.get("Live") is None  # type: ignore[union-attr]
+        finally:
+            room.exchange.close()
+
+
 def test_a_book_that_is_too_old_does_not_answer() -> None:
     clock = ManualClock(1_600_000_000)
     with WsServer() as server:

@@ -619,6 +619,13 @@ def test_huobi_heartbeats_inside_gzip(dial, table: object) -> None:
     assert peer.read_frame() == (0x81, b'{"pong": 1492420473027}')
 
 
+def test_silence_is_counted_as_an_error(dial) -> None:
+    client, _ = dial(silence_ms=50)
+    assert client.read(HANG_S * 1000) == ""
+    assert "no data" in client.last_error
+    assert client.stats.errors == 1
+
+
 @pytest.mark.parametrize("is_data", [r'"e":"trade"', lambda message: "trade" in message])
 def test_heartbeats_without_data_are_silence(server: WsServer, is_data: object) -> None:
     clock = ManualClock()
