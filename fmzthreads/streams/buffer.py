@@ -126,6 +126,8 @@ class MessageBuffer:
         newest = timeout_ms is not None and timeout_ms <= -2
         deadline: Deadline | None = None
         while True:
+            if self._stopped:
+                self._heed_stops_again()
             with self._lock:
                 if self._stopped and not polls:
                     self._clock.stop.check()
@@ -417,6 +419,16 @@ class MessageBuffer:
             self._let_producer_go()
         for waker in wakers:
             waker.wake()
+
+    def _heed_stops_again(self) -> None:
+        """Registers anew where a stop was lifted (as it is for ``onexit``): a signal calls back once only."""
+        with self._lock:
+            if not self._stopped or self._finished or self._clock.stop.is_set():
+                return
+            self._stopped = False
+            self._aim()
+        # Without the lock: a stop that was set again by now calls back at once, and the callback takes it.
+        self._stop_token = self._clock.stop.add(self._on_stop)
 
     def counts(self) -> BufferCounts:
         """A consistent snapshot."""

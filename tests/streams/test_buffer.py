@@ -105,6 +105,30 @@ def test_a_timeout_is_measured_by_the_clock() -> None:
 # -- stop, close --------------------------------------------------------------------------------------------------------------------
 
 
+def test_a_stop_that_was_lifted_and_set_again_ends_a_blocked_read_again() -> None:
+    stop = Stop()
+    buffer = MessageBuffer(WallClock(stop))
+    for turn in range(200):
+        caught: list[str] = []
+
+        def read(caught: list[str] = caught) -> None:
+            try:
+                buffer.read()
+            except StopRequested:
+                caught.append("stopped")
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        stop.request(f"stop {turn}")
+        thread.join(HANG_S)
+        assert caught == ["stopped"]
+        stop.clear()
+        buffer.push(["between"])
+        assert buffer.read(-1) == "between"
+    buffer.close()
+    assert not stop._callbacks
+
+
 def test_a_stop_ends_a_blocked_read_and_every_later_one_that_may_block() -> None:
     stop = Stop()
     buffer = MessageBuffer(WallClock(stop))
