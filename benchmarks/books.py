@@ -1,7 +1,7 @@
 """What keeping a local order book costs, beside what is usually written by hand.
 
 Two streams: a made-up one that repeats (a thousand levels a side, updates of 36 levels near the best price and far from it, every one
-with ids), and the futures capture of SOURCES.md where it lies beside the checkout. Three ways to take them:
+with ids), and a recorded futures book where it lies beside the checkout. Three ways to take them:
 
 - ``OrderBook``: checks the ids, keeps texts, checks that the book is not crossed.
 - ``naive, sorted when read``: two dicts, and a sort of each whenever the best 20 levels are read. Checks nothing.
