@@ -89,7 +89,6 @@ class StreamPlayer:
         self.faults = faults if faults is not None else Faults()
         self.sent = self.received = self.finished = 0
         self._answers = list(read_answers(rest if rest is not None else self.path))
-        self._tls = tls
         self._site = _PlayerSite(self)
         self._wire = ServingThread(
             self._app(),
@@ -113,8 +112,7 @@ class StreamPlayer:
     @property
     def base_url(self) -> str:
         """Where recorded REST calls are answered, without a slash at its end."""
-        host = f"[{self._wire.host}]" if ":" in self._wire.host else self._wire.host
-        return f"{'https' if self._tls is not None else 'http'}://{host}:{self.port}"
+        return self._wire.base_url
 
     @property
     def stream_url(self) -> str:

@@ -163,7 +163,6 @@ class SimulatorServer:
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS
         self.dialect, self.site = self._speak(rate_scale, streams if streams is not None else StreamSettings())
-        self._tls = tls
         self._wire = ServingThread(
             self._app(),
             host=host,
@@ -201,8 +200,7 @@ class SimulatorServer:
     @property
     def base_url(self) -> str:
         """What stands in place of the venue's own address, without a slash at its end."""
-        host = f"[{self._wire.host}]" if ":" in self._wire.host else self._wire.host
-        return f"{'https' if self._tls is not None else 'http'}://{host}:{self.port}"
+        return self._wire.base_url
 
     @property
     def stream_url(self) -> str:

@@ -89,6 +89,12 @@ class ServingThread:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def base_url(self) -> str:
+        """Its address, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self._tls is not None else 'http'}://{host}:{self.port}"
+
     # --- life ---
 
     def start(self) -> None:

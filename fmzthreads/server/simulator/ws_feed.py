@@ -118,9 +118,8 @@ class Feed:
         entry = self._timers[period_s]
         for callback in tuple(entry[0]):
             _guarded(callback)
-        if (
-            self._timers.get(period_s) is entry
-        ):  # else it was ended meanwhile, and perhaps begun anew with a timer of its own
+        # Else it was ended meanwhile, and perhaps begun anew with a timer of its own.
+        if self._timers.get(period_s) is entry:
             # A loop that was late does not run after the beats that it missed.
             self._arm(period_s, loop, max(due + period_s, loop.time()))
 
