@@ -56,6 +56,7 @@ def decompressor(name: str, limit: int) -> Callable[[Buffer], bytes]:
     """
 
     def inflate(data: Buffer) -> bytes:
+        """One message, inflated up to the limit."""
         window = _WINDOWS[name]
         if name == "deflate" and not _has_zlib_header(data):
             window = -15
@@ -96,6 +97,7 @@ def compressor(name: str) -> Callable[[bytes], bytes]:
     window = _WINDOWS[name]
 
     def deflate(data: bytes) -> bytes:
+        """One message, deflated on its own."""
         engine = zlib.compressobj(wbits=window)
         return engine.compress(data) + engine.flush()
 

@@ -43,10 +43,12 @@ class _HandshakeSocket:
         self._seen = bytearray()  # all that came, for an error that websocket-client does not find in it
 
     def send(self, data: bytes) -> int:
+        """Sends all of it before the deadline."""
         self._stream.send(data, self._deadline.remaining(), self._clock)
         return len(data)
 
     def recv(self, size: int) -> bytes:
+        """What has come, up to ``size`` bytes; empty at the end."""
         if self._start == self._end:
             self._deadline.check("waiting for the handshake")
             self._stream.set_timeout(self._deadline.remaining())
@@ -85,6 +87,7 @@ class _HandshakeSocket:
             return b""  # it says nothing more, and the status is told anyway
 
     def gettimeout(self) -> float:
+        """What websocket-client asks a socket for."""
         return 1.0  # not 0, which websocket-client takes for a socket that does not wait; the deadline decides
 
     def close(self) -> None:
