@@ -31,6 +31,8 @@ NOT_SUPPORTED = (
     "clickhouse+https",
     "kvdb",
 )
+_HTTP = ("http", "https")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1, in lower case
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _LONG_VALUES = ("payload", "pingMessage")
 
@@ -147,25 +149,35 @@ def parse_address(text: str) -> Address:
         text: Such as ``"wss://stream.example.com:9443/ws/btcusdt@trade"``, without options.
 
     Raises:
-        InputError: There is no scheme, an unknown one, no host, or a bad port; the error shows the part.
-        NotSupported: The scheme is one of FMZ's that this library does not speak.
+        InputError: There is no scheme, none that could be one, no host, or a bad port; the error shows the part.
+        NotSupported: The scheme is none of ``SCHEMES``; the error names it and those.
     """
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
-    if not separator:
+    if not separator or not _SCHEME.fullmatch(scheme):
         raise InputError(
             f"a Dial address needs a scheme such as wss://, got {_public_path(text).rpartition('@')[2][:60]!r}"
         )
-    if scheme in NOT_SUPPORTED:
-        listed = ", ".join(f"{name}://" for name in NOT_SUPPORTED)
-        raise NotSupported(f"Dial does not support {scheme}:// (nor any of {listed})")
     if scheme not in SCHEMES:
-        raise InputError(f"there is no Dial scheme {scheme[:30]!r}{nearest(scheme, SCHEMES)}")
+        raise NotSupported(_not_spoken(scheme))
     if scheme in {"unix", "sqlite3"}:
         if not rest:
             raise InputError(f"a {scheme}:// address needs a path")
         return Address(scheme, "", 0, rest)
     return _network_address(scheme, text)
+
+
+def _not_spoken(scheme: str) -> str:
+    """Names a scheme that Dial does not speak, and what to use instead."""
+    spoken = ", ".join(f"{name}://" for name in SCHEMES)
+    text = f"Dial does not support {scheme[:30]}://; it speaks {spoken}"
+    if scheme in _HTTP:
+        return f"{text} ({scheme}:// is for HttpQuery)"
+    if scheme in NOT_SUPPORTED:
+        others = ", ".join(f"{name}://" for name in NOT_SUPPORTED)
+        return f"{text}, and none of FMZ's others ({others})"
+    alike = nearest(scheme, SCHEMES)
+    return text + alike if "did you mean" in alike else text
 
 
 def _network_address(scheme: str, text: str) -> Address:

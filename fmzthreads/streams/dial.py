@@ -56,7 +56,7 @@ def Dial(
 
     Raises:
         InputError: The address or an option is not valid; refused before anything was sent, whatever ``errors`` says.
-        NotSupported: The scheme is one of FMZ's that this library does not speak.
+        NotSupported: The scheme is another than those; the error names it.
         OperationFailed: The connection could not be made, with ``errors="raise"``.
         StopRequested: The strategy is to stop.
     """
