@@ -14,7 +14,16 @@ import attrs
 
 from ..errors import InputError, NotSupported, UnknownName, nearest
 
-__all__ = ["DATAGRAM", "NOT_SUPPORTED", "SCHEMES", "Address", "parse_address", "parse_pairs", "split_address"]
+__all__ = [
+    "DATAGRAM",
+    "NOT_SUPPORTED",
+    "SCHEMES",
+    "Address",
+    "ascii_host",
+    "parse_address",
+    "parse_pairs",
+    "split_address",
+]
 
 SCHEMES = ("ws", "wss", "tcp", "tls", "udp", "unix", "sqlite3")
 DATAGRAM = ("udp",)
@@ -192,13 +201,31 @@ def _network_address(scheme: str, text: str) -> Address:
         raise InputError(f"the Dial address of {parts.hostname} holds a blank or a control character")
     if parts.username is not None:
         raise InputError(f"a {scheme}:// address takes no user name; give it by the option headers")
+    try:
+        host = ascii_host(parts.hostname)
+    except ValueError:
+        raise InputError(f"the host of a Dial address is not valid: {parts.hostname[:60]!r}") from None
     port = _port(parts, scheme)
     target = parts.path or ("/" if scheme in {"ws", "wss"} else "")
     if scheme not in {"ws", "wss"} and (target not in {"", "/"} or parts.query):
         raise InputError(f"a {scheme}:// address has no path, got {_public_path(target)[:60]!r}")
     if parts.query:
         target += "?" + parts.query
-    return Address(scheme, parts.hostname, port, target)
+    return Address(scheme, host, port, target)
+
+
+def ascii_host(host: str) -> str:
+    """A host name as it is written on the wire (IDNA where it is not ASCII).
+
+    Raises:
+        ValueError: It is longer than a name may be, or a part of it is empty or longer than 63 bytes.
+    """
+    if ":" in host:
+        return host  # an IPv6 address
+    name = host.encode("idna").decode()
+    if len(name) > 253:
+        raise ValueError("a host name has at most 253 bytes")
+    return name
 
 
 def _port(parts: SplitResult, scheme: str) -> int:

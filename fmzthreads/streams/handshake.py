@@ -21,7 +21,7 @@ from .codec import DEFLATE_OFFER, compressor, decompressor, negotiate_deflate, t
 from .frames import FrameReader
 from .links import WebSocketLink
 from .options import DialOptions
-from .transport import Stream
+from .wire import Stream, receive_by
 
 __all__ = ["upgrade"]
 
@@ -50,9 +50,8 @@ class _HandshakeSocket:
     def recv(self, size: int) -> bytes:
         """What has come, up to ``size`` bytes; empty at the end."""
         if self._start == self._end:
-            self._deadline.check("waiting for the handshake")
-            self._stream.set_timeout(self._deadline.remaining())
-            self._start, self._end = 0, self._stream.receive_into(self._view)
+            self._start = self._end = 0
+            self._end = receive_by(self._stream, self._view, self._deadline, "waiting for the handshake")
         stop = min(self._start + size, self._end)
         data = self._view[self._start : stop].tobytes()
         self._start = stop

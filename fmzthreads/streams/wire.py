@@ -1,0 +1,265 @@
+"""Streams of bytes over a socket that is connected, plain or with TLS.
+
+The socket is left in blocking mode: one thread waits in ``recv_into`` at one system call a batch, and ``abort`` from any thread ends that
+wait. Writers never block inside ``send`` (``MSG_DONTWAIT``); they wait for room by ``poll`` with their own time-out.
+
+TLS runs over memory buffers (``ssl.MemoryBIO``) rather than on an ``SSLSocket``: an ``SSLSocket`` must not be read and written by two
+threads at once, reads at most one record of 16 KiB at two system calls each, and loses its encryption when it is shut down under a
+reader.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, cast
+
+from ..clock import Clock
+from ..deadline import Deadline
+from ..errors import ConnectionLost, TimedOut
+
+__all__ = ["LOOK_UP_S", "PlainStream", "Stream", "TlsStream", "receive_by", "shut_down", "wait_writable"]
+
+# A signal that comes in the few instructions before a thread falls asleep in the system does not wake it. So no wait of a thread that
+# may be the main one, which handles Ctrl-C, is longer than this.
+LOOK_UP_S = 1.0
+
+_DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none: there a write waits in send instead of in select
+_RECEIVE = 1 << 17
+
+
+class Stream(Protocol):
+    """What the rest of the room needs of a stream of bytes."""
+
+    @property
+    def receive_into(self) -> Callable[[memoryview], int]:
+        """Waits for bytes and returns how many came; 0 at the end. Only one thread calls it."""
+
+    def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
+        """Writes all of it; one thread at a time (the caller holds a lock)."""
+
+    def try_send(self, data: bytes) -> int:
+        """Writes what can be written without waiting; how many bytes that was."""
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        """The longest that ``receive_into`` waits, for the handshake and the farewell."""
+
+    def abort(self) -> None:
+        """Ends every wait on the stream, from any thread."""
+
+    def close(self) -> None:
+        """Gives the socket back; nobody may be using it."""
+
+
+def shut_down(sock: socket.socket) -> None:
+    """Ends every wait on a socket, from any thread; the owner still has to close it."""
+    with suppress(OSError):  # not connected (any more): nobody waits on it then
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def wait_writable(sock: socket.socket, timeout_s: float | None) -> bool:
+    """Waits until a socket takes more, or its connecting or itself has ended; False when the time is up first.
+
+    Raises:
+        OSError: It was closed meanwhile.
+    """
+    number = sock.fileno()
+    if number < 0:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLOUT)
+        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
+    # Windows tells of a failed attempt to connect by the third list.
+    return any(select.select([], [number], [number], timeout_s))
+
+
+def receive_by(stream: Stream, view: memoryview, deadline: Deadline, doing: str) -> int:
+    """Waits for bytes until a deadline, for the steps of opening; how many came, 0 at the end.
+
+    Raises:
+        TimedOut: The deadline passed; ``doing`` says during what.
+        OSError: The connection broke.
+    """
+    while True:
+        deadline.check(doing)
+        # Never 0, which would mean not to wait: the deadline may pass between its check and here.
+        stream.set_timeout(max(deadline.sooner(LOOK_UP_S) or 0.0, 0.001))
+        try:
+            return stream.receive_into(view)
+        except TimeoutError:
+            pass  # it was time to look up
+
+
+class PlainStream:
+    """A connected socket without encryption.
+
+    It belongs to the process that made it. A child that was forked off shares the connection, and what it sent or shut down there would
+    be the parent's loss, so it can only give its copy of the socket back.
+
+    Args:
+        sock: The socket; owned from now on.
+
+    Attributes:
+        receive_into: Waits for bytes and returns how many came, 0 at the end: the socket's own method, because each call counts.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(None)
+        self._socket = sock
+        self._process = os.getpid()
+        self.receive_into: Callable[[memoryview], int] = sock.recv_into
+
+    def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
+        """Writes all of it.
+
+        Raises:
+            TimedOut: It could not be written in time; a part may have been.
+            OSError: The connection is broken.
+        """
+        sent = self.try_send(data)
+        if sent == len(data):
+            return
+        deadline = Deadline(clock, timeout_s)
+        rest = memoryview(data)[sent:]
+        while rest:
+            if wait_writable(self._socket, deadline.sooner(LOOK_UP_S)):
+                rest = rest[self.try_send(rest) :]
+            elif deadline.expired:
+                raise TimedOut(f"timeout: the peer did not take {len(rest)} of {len(data)} bytes in time")
+
+    def try_send(self, data: bytes | memoryview) -> int:
+        """Writes what can be written without waiting."""
+        if os.getpid() != self._process:
+            raise OSError(errno.EBADF, "the connection belongs to the process that made it")
+        try:
+            return self._socket.send(data, _DONT_WAIT)
+        except BlockingIOError:
+            return 0
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        """The longest that ``receive_into`` waits, in seconds; None for ever."""
+        self._socket.settimeout(timeout_s)
+
+    def abort(self) -> None:
+        """Ends every wait on the stream, from any thread."""
+        if os.getpid() == self._process:
+            shut_down(self._socket)
+
+    def close(self) -> None:
+        """Gives the socket back; a writer that still waits on it wakes, which closing alone would not do."""
+        self.abort()
+        self._socket.close()
+
+
+class TlsStream:
+    """TLS over a plain stream.
+
+    Args:
+        plain: The connected stream below.
+        context: With the certificates to trust.
+        host: The name that the certificate must be for.
+    """
+
+    def __init__(self, plain: PlainStream, context: ssl.SSLContext, host: str) -> None:
+        self._plain = plain
+        self._lock = threading.Lock()  # guards _tls and both BIOs: OpenSSL's objects are not thread-safe
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._buffer = bytearray(_RECEIVE)
+        self._view = memoryview(self._buffer)
+        self._unsent: bytes = b""  # encrypted already, so it must go out before anything else
+
+    def handshake(self, deadline: Deadline, clock: Clock) -> None:
+        """Agrees on keys and verifies the certificate.
+
+        Raises:
+            OSError: TLS or the connection failed (``ssl.SSLError`` is one).
+            TimedOut: It took too long.
+        """
+        while True:
+            try:
+                self._tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                done = False
+            finally:
+                out = self._outgoing.read()
+                if out:
+                    self._plain.send(out, deadline.remaining(), clock)
+            if done:
+                self._plain.set_timeout(None)
+                return
+            count = receive_by(self._plain, self._view, deadline, "the TLS handshake")
+            if not count:
+                raise ConnectionLost("the peer closed the connection during the TLS handshake")
+            self._incoming.write(self._view[:count])
+
+    def receive_into(self, view: memoryview) -> int:
+        """Waits for bytes and decrypts as many as fit; 0 at the end."""
+        while True:
+            with self._lock:
+                count = self._decrypt(view)
+            if count >= 0:
+                return count
+            received = self._plain.receive_into(self._view)
+            if not received:
+                return 0
+            with self._lock:
+                self._incoming.write(self._view[:received])
+
+    def _decrypt(self, view: memoryview) -> int:
+        """Fills ``view`` from what has come; -1 when that is not a whole record, 0 at the end. The lock is held."""
+        filled = 0
+        size = len(view)
+        try:
+            while filled < size and (self._incoming.pending or self._tls.pending()):
+                count = cast(int, self._tls.read(size - filled, view[filled:]))  # an int when a buffer is given
+                if not count:
+                    return filled
+                filled += count
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return filled  # when something was filled, the next call ends here again
+        return filled or -1
+
+    def _encrypt(self, data: bytes | memoryview) -> bytes:
+        with self._lock:
+            self._tls.write(data)
+            return self._outgoing.read()
+
+    def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
+        """Writes all of it; see ``PlainStream.send``."""
+        out = self._unsent + self._encrypt(data)
+        self._unsent = b""
+        self._plain.send(out, timeout_s, clock)
+
+    def try_send(self, data: bytes | memoryview) -> int:
+        """Encrypts all of it and writes what can be written without waiting; the rest goes out before the next write."""
+        if self._unsent:
+            self._unsent = self._unsent[self._plain.try_send(self._unsent) :]
+            if self._unsent:
+                return 0
+        out = self._encrypt(data)
+        self._unsent = out[self._plain.try_send(out) :]
+        return len(data)
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        """The longest that ``receive_into`` waits for bytes."""
+        self._plain.set_timeout(timeout_s)
+
+    def abort(self) -> None:
+        """Ends every wait on the stream, from any thread."""
+        self._plain.abort()
+
+    def close(self) -> None:
+        """Gives the socket back."""
+        self._plain.close()
