@@ -197,6 +197,7 @@ class WallClock:
 
     def __init__(self, stop: Stop | None = None) -> None:
         self.stop = stop if stop is not None else Stop()
+        self.monotonic = time.monotonic  # type: ignore[method-assign]  # streams ask for each batch
 
     def now(self) -> float:
         """The time of day, in seconds since the epoch (UTC)."""

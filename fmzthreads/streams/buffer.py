@@ -6,7 +6,8 @@ What it promises, at any moment and from any thread:
 - each message goes to one reader, in the order of arrival;
 - what arrived before a loss is delivered before the ``""`` that reports the loss, and each loss is reported once.
 
-How it is fast: a reader with something waiting takes it with one ``deque.popleft`` and no lock (the deque's own operations are atomic).
+How it is fast: a reader with something waiting takes it with one ``deque.popleft`` and no lock (the deque's own operations are atomic), and
+one that only looks and finds nothing needs no lock either.
 Everything else is under one lock, which the producer takes once for a whole batch. ``delivered`` is not counted at all: it is what is
 neither waiting, nor discarded, nor dropped. A reader that finds nothing leaves a waker behind, so that a batch that nobody waits for wakes
 nobody.
@@ -21,7 +22,8 @@ from collections.abc import Callable, Iterator
 from ..clock import Clock, Waker, WallClock
 from ..deadline import Deadline
 from ..errors import OperationFailed
-from .ledger import Ledger, Message, message_bytes, plain_bytes
+from .backlog import Backlog
+from .ledger import Message, message_bytes, plain_bytes
 from .stats import BufferCounts
 from .wakers import ClockWaker
 
@@ -35,20 +37,6 @@ _NOTHING: deque[Message] = deque(
 
 class BufferFull(OperationFailed):
     """The buffer is full and its overflow policy is ``error``."""
-
-
-class _Segment:
-    """A part of what waits, and how many losses are to be reported behind it.
-
-    A new one begins behind a loss; and under the policy ``block`` also after every quarter of qsize, so that readers pass by the lock often
-    enough to wake a producer that waits.
-    """
-
-    __slots__ = ("items", "losses")
-
-    def __init__(self) -> None:
-        self.items: deque[Message] = deque()
-        self.losses = 0
 
 
 class MessageBuffer:
@@ -76,12 +64,11 @@ class MessageBuffer:
         self._qsize = qsize
         self._qbytes = qbytes
         self._overflow = overflow
+        self._blocks = overflow == "block"
         self._on_drop = on_drop
-        # Guards everything below. Only popleft of the head's items also happens without it; it can make a length found under the
-        # lock too high, never too low, which is harmless: room is underestimated, and a reader that finds nothing looks again.
-        self._lock = threading.Lock()
-        self._segments: deque[_Segment] = deque([_Segment()])
-        self._fast = self._segments[0].items  # where read() looks first, without the lock
+        self._lock = threading.Lock()  # guards everything below
+        self._backlog = Backlog(qsize, qbytes, max(qsize // 4, 1) if self._blocks else qsize + 1)
+        self._fast = self._backlog.head  # where read() looks first, without the lock
         self._received = self._dropped = self._discarded = self._losses = 0
         self._finished = False
         self._stopped = False
@@ -89,12 +76,10 @@ class MessageBuffer:
         self._waiters: list[Waker | ClockWaker] = []
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._token = 0
-        self._ledger = Ledger(qbytes)
         # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, where it comes at the end of each
         # segment at the latest, when no more than so many wait.
         self._room: Waker | None = None
         self._resume_at = 0
-        self._longest = max(qsize // 4, 1) if overflow == "block" else qsize + 1
         self._wall = isinstance(clock, WallClock)
         self._stop_token = clock.stop.add(self._on_stop)
 
@@ -113,11 +98,17 @@ class MessageBuffer:
         Raises:
             StopRequested: The strategy is to stop, and the call is one that may block.
         """
+        fast = self._fast
         if timeout_ms is None or timeout_ms > -2:
             try:
-                return self._fast.popleft()
+                return fast.popleft()
             except IndexError:
-                pass
+                # A poll that finds nothing, the commonest of all, needs no lock either: nothing but the head was there when it was empty.
+                # ``even`` is read before ``head``, because whoever takes the last loss sets them in the other order.
+                backlog = self._backlog
+                quiet = backlog.even and fast is backlog.head and not self._finished and self._room is None
+                if quiet and timeout_ms == -1:
+                    return None
         return self._read_slowly(timeout_ms)
 
     def _read_slowly(self, timeout_ms: float | None, end: Message = "") -> Message | None:
@@ -161,40 +152,23 @@ class MessageBuffer:
 
     def _take(self, newest: bool, end: Message) -> tuple[bool, Message | None]:
         """The next thing to return, and whether there is one; the lock is held."""
-        found, message = self._take_message()
+        backlog = self._backlog
+        found, message = backlog.take()
         if found:
             while newest:
-                newest, newer = self._take_message()
+                newest, newer = backlog.take()
                 if newest:
                     self._discarded += 1
                     message = newer
-        else:
-            found, message = self._take_loss(end)
-        self._see_room()
-        return found, message
-
-    def _take_message(self) -> tuple[bool, Message | None]:
-        """The oldest message that no loss lies before; the lock is held."""
-        while True:
-            head = self._segments[0]
-            try:
-                return True, head.items.popleft()
-            except IndexError:
-                if head.losses or len(self._segments) == 1:
-                    return False, None
-                self._segments.popleft()
-                self._aim()
-
-    def _take_loss(self, end: Message) -> tuple[bool, Message | None]:
-        head = self._segments[0]
-        if head.losses:
-            head.losses -= 1
+        elif not backlog.even and backlog.take_loss():
             self._losses += 1
-            if not head.losses and len(self._segments) > 1:
-                self._segments.popleft()
-                self._aim()
-            return True, ""
-        return (True, end) if self._finished else (False, None)
+            found, message = True, ""
+        elif self._finished:
+            found, message = True, end
+        self._aim()
+        if self._room is not None:
+            self._see_room()
+        return found, message
 
     # -- writing ---------------------------------------------------------------------------------------------------------------
 
@@ -209,27 +183,24 @@ class MessageBuffer:
             BufferFull: The policy is ``error`` and not all of it fits; what fits was put in.
         """
         size = plain_bytes(batch) if plain else message_bytes(batch)
-        if self._overflow == "block":
+        if self._blocks:
             self._push_patiently(batch, size)
             return
-        refused = 0
+        backlog = self._backlog
         begins = False
+        refused = 0
         with self._lock:
             if self._finished:
                 return
             self._received += len(batch)
-            if not self._fits(len(batch), size):
-                if self._overflow == "error":
-                    room = self._room_for(batch)
-                    refused = len(batch) - room
-                    self._dropped += refused
-                    batch = batch[:room]
-                else:
-                    batch, begins = self._drop_oldest(batch, size)
+            if not backlog.fits(len(batch), size):
+                batch, refused, begins = self._overflow_with(batch, size)
                 size = message_bytes(batch)
-            elif self._in_burst and self._count() * 2 <= self._qsize and self._ledger.total * 2 <= self._qbytes:
+            elif self._in_burst and backlog.is_half_empty():
                 self._in_burst = False
-            wakers = self._store(batch, size)
+            if batch:
+                backlog.put(batch, size)
+            wakers = self._those_to_wake(len(batch)) if self._waiters else ()
         for waker in wakers:
             waker.wake()
         if self._callbacks:
@@ -241,19 +212,26 @@ class MessageBuffer:
         if refused:
             raise BufferFull(f"the receive buffer is full ({self._qsize} messages, {self._qbytes} bytes)")
 
-    def _store(self, batch: list[Message], size: int) -> list[Waker | ClockWaker]:
-        """Appends; the lock is held. Returns the wakers of the readers that have something to take now."""
-        if not batch:
-            return []
-        tail = self._segments[-1]
-        if tail.losses or len(tail.items) >= self._longest:
-            tail = _Segment()
-            self._segments.append(tail)
-        tail.items.extend(batch)
-        self._ledger.add(batch, size, self._count())
-        if not self._waiters:
-            return []
-        count = len(batch)
+    def _overflow_with(self, batch: list[Message], size: int) -> tuple[list[Message], int, bool]:
+        """Does what the policy says with a batch that does not fit; the lock is held.
+
+        Returns:
+            What of it is to be put in, how many were refused, and whether a burst of drops begins with it.
+        """
+        if self._overflow == "error":
+            room = self._backlog.room_for(batch)
+            refused = len(batch) - room
+            self._dropped += refused
+            return batch[:room], refused, False
+        begins = not self._in_burst
+        self._in_burst = True
+        batch, dropped = self._backlog.make_room(batch, size)
+        self._dropped += dropped
+        self._aim()
+        return batch, 0, begins
+
+    def _those_to_wake(self, count: int) -> list[Waker | ClockWaker]:
+        """Takes off the list the readers that find one of so many new messages each; the lock is held."""
         wakers, self._waiters = self._waiters[:count], self._waiters[count:]
         return wakers
 
@@ -265,15 +243,17 @@ class MessageBuffer:
                 if self._finished:
                     return
                 part, rest = batch, []
-                if not self._fits(len(batch), size):
-                    fitting = self._room_for(batch)
+                if not self._backlog.fits(len(batch), size):
+                    fitting = self._backlog.room_for(batch)
                     part, rest = batch[:fitting], batch[fitting:]
                     size = message_bytes(part)
                 self._received += len(part)
-                wakers = self._store(part, size)
+                if part:
+                    self._backlog.put(part, size)
+                wakers = self._those_to_wake(len(part)) if self._waiters else ()
                 if rest:
                     room = self._room = Waker()
-                    self._resume_at = self._count() // 2
+                    self._resume_at = self._backlog.count() // 2
             for waker in wakers:
                 waker.wake()
             if part and self._callbacks:
@@ -288,7 +268,7 @@ class MessageBuffer:
         with self._lock:
             if self._finished:
                 return
-            self._segments[-1].losses += 1
+            self._backlog.put_loss()
             wakers = self._waiters[:1]
             del self._waiters[:1]
         self._announce(wakers)
@@ -308,87 +288,15 @@ class MessageBuffer:
         self.finish()
         self._clock.stop.remove(self._stop_token)
 
+    def left_behind(self) -> None:
+        """In the child of a fork: what has arrived can still be read, and nothing will follow. Whoever waited is not here."""
+        self._lock = threading.Lock()  # a thread that is not here may hold it for ever
+        self._waiters = []
+        self._callbacks = {}
+        self._room = None
+        self._finished = True
+
     # -- room --------------------------------------------------------------------------------------------------------------------
-
-    def _count(self) -> int:
-        """How many messages wait; the lock is held."""
-        return sum(len(segment.items) for segment in self._segments)
-
-    def _fits(self, count: int, size: int) -> bool:
-        if self._count() + count <= self._qsize:
-            if self._ledger.total + size <= self._qbytes:
-                return True
-            self._ledger.settle(self._count())
-            if self._ledger.total + size <= self._qbytes or (not self._ledger.total and count == 1):
-                return True
-        return False
-
-    def _room_for(self, batch: list[Message]) -> int:
-        """How many of the batch fit, from its start; one always fits into an empty buffer. The lock is held."""
-        self._ledger.settle(self._count())
-        waiting = self._count()
-        most = min(len(batch), self._qsize - waiting)
-        left = self._qbytes - self._ledger.total
-        if most > 0 and message_bytes(batch[:most]) <= left:
-            return most
-        for index in range(most):
-            left -= message_bytes(batch[index : index + 1])
-            if left < 0:
-                return index if waiting or index else 1
-        return max(most, 0)
-
-    def _drop_oldest(self, batch: list[Message], size: int) -> tuple[list[Message], bool]:
-        """Makes room for the batch, or for the newest of it; the lock is held.
-
-        Returns:
-            What of the batch is to be stored, and whether a burst of drops begins with it.
-        """
-        begins = not self._in_burst
-        self._in_burst = True
-        if len(batch) > self._qsize or size > self._qbytes:
-            kept = self._newest_that_fit(batch)
-            if len(kept) < len(batch):
-                self._drop(self._count())  # all of these are older than the part of the batch that goes
-            self._dropped += len(batch) - len(kept)
-            batch = kept
-            size = message_bytes(batch)
-        self._drop(self._count() + len(batch) - self._qsize)
-        self._ledger.settle(self._count())
-        while self._ledger.total and self._ledger.total + size > self._qbytes:
-            self._drop(self._ledger.oldest_part(self._count()))
-            self._ledger.settle(self._count())
-        return batch, begins
-
-    def _newest_that_fit(self, batch: list[Message]) -> list[Message]:
-        left = self._qbytes
-        index = len(batch)
-        lowest = max(0, len(batch) - self._qsize)
-        while index > lowest:
-            left -= message_bytes(batch[index - 1 : index])
-            if left < 0 and index < len(batch):
-                break
-            index -= 1
-            if left < 0:
-                break
-        return batch[index:]
-
-    def _drop(self, count: int) -> None:
-        """Drops the oldest ``count`` messages; the lock is held. A loss between them is still reported."""
-        for segment in self._segments:
-            while count > 0:
-                try:
-                    segment.items.popleft()
-                except IndexError:
-                    break
-                count -= 1
-                self._dropped += 1
-            if count <= 0:
-                break
-        while len(self._segments) > 1 and not self._segments[0].items and not self._segments[1].items:
-            # Two emptied segments become one, so that a script that never reads does not collect them.
-            first = self._segments.popleft()
-            self._segments[0].losses += first.losses
-        self._aim()
 
     def _see_room(self) -> None:
         """Wakes the producer if there is room; the lock is held.
@@ -396,7 +304,7 @@ class MessageBuffer:
         Readers that look before they read (``select``, ``EventLoop``, ``merge``) never find the buffer empty by a read, so whoever looks
         must see to this too, or both sides would wait for each other.
         """
-        if self._room is not None and self._count() <= self._resume_at:
+        if self._room is not None and self._backlog.count() <= self._resume_at:
             self._let_producer_go()
 
     def _let_producer_go(self) -> None:
@@ -406,8 +314,8 @@ class MessageBuffer:
             self._room = None
 
     def _aim(self) -> None:
-        """Points the fast path at the oldest segment, or at nothing when each read must look for the stop; the lock is held."""
-        self._fast = _NOTHING if self._stopped else self._segments[0].items
+        """Points the fast path at the oldest messages, or at nothing when each read must look for the stop; the lock is held."""
+        self._fast = _NOTHING if self._stopped else self._backlog.head
 
     # -- looking -----------------------------------------------------------------------------------------------------------------
 
@@ -433,9 +341,9 @@ class MessageBuffer:
     def counts(self) -> BufferCounts:
         """A consistent snapshot."""
         with self._lock:
-            self._ledger.settle(self._count())
             self._see_room()
-            waiting = self._count()
+            waiting_bytes = self._backlog.bytes()
+            waiting = self._backlog.count()
             delivered = self._received - self._discarded - self._dropped - waiting
             return BufferCounts(
                 received=self._received,
@@ -443,7 +351,7 @@ class MessageBuffer:
                 discarded=self._discarded,
                 dropped=self._dropped,
                 waiting=waiting,
-                waiting_bytes=self._ledger.total,
+                waiting_bytes=waiting_bytes,
                 losses=self._losses,
             )
 
@@ -455,8 +363,8 @@ class MessageBuffer:
     def activity(self) -> int:
         """A number that grows with everything that is put in or taken out."""
         with self._lock:
-            pending = sum(segment.losses for segment in self._segments)
-            gone = self._received - self._count()
+            pending = self._backlog.losses()
+            gone = self._received - self._backlog.count()
             return self._received + gone + 2 * self._losses + pending + self._finished
 
     def is_blocked(self) -> bool:
@@ -481,7 +389,7 @@ class MessageBuffer:
         """Whether ``read()`` would return at once."""
         with self._lock:
             self._see_room()
-            return self._finished or any(segment.items or segment.losses for segment in self._segments)
+            return self._finished or bool(self._backlog.count() or self._backlog.losses())
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
         """Has ``callback`` called, from the reading thread, after each arrival of messages, each loss and the end.

@@ -107,15 +107,16 @@ class FrameReader:
         if self._missing:
             self._collect_oversized(batch)
         while self.closed is None and not self._missing:
-            self._parse_small(batch)
+            if self._quick and not self._opcode:
+                self._parse_small(batch)
+                if self._start == self._end:
+                    break
             if not self._parse_other(batch):
                 break
 
     def _parse_small(self, batch: list[Message]) -> None:
         """Cuts out unfragmented text frames below 64 KiB, up to the first frame that is something else or not all there."""
         position, end = self._start, self._end
-        if self._opcode or not self._quick:
-            return
         buffer, view, append, unpack = self._buffer, self._view, batch.append, _HEADER
         last = end - 4
         text = ""
@@ -134,7 +135,7 @@ class FrameReader:
                 stop = start + size
                 if stop > end:
                     break
-                if size > 1024:
+                if size > 1024 or (stop == end and not text):  # the latter: it came alone
                     message = str(view[start:stop], "utf-8")
                     if not message.isascii():
                         self.plain = False

@@ -25,7 +25,10 @@ class Link(Protocol):
     """What a ``Dial`` needs of its connection."""
 
     bytes_received: int
-    plain: bool  # whether all that the last receive() brought are ASCII texts
+
+    @property
+    def plain(self) -> bool:
+        """Whether all that the last ``receive`` brought are ASCII texts, whose memory follows from their lengths."""
 
     def receive(self, batch: list[Message]) -> bool:
         """Waits for data and appends the messages; False when the peer has ended the connection. One thread only."""
@@ -146,8 +149,8 @@ class WebSocketLink:
         compress: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.bytes_received = 0
-        self.plain = False
         self._stream = stream
+        self._receive_into = stream.receive_into
         self._reader = reader
         self._early = early
         self._deflate = deflate
@@ -172,16 +175,19 @@ class WebSocketLink:
             space[:count] = self._early[:count]
             self._early = self._early[count:]
         else:
-            count = self._stream.receive_into(space)
+            count = self._receive_into(space)
             if not count:
                 return False
         self.bytes_received += count
-        self.plain = False
         reader.parse(count, batch)
-        self.plain = reader.plain
         if reader.control:
             self._answer()
         return reader.closed is None
+
+    @property
+    def plain(self) -> bool:
+        """Whether all that the last ``receive`` brought are ASCII texts, also when it raised."""
+        return self._reader.plain
 
     def _answer(self) -> None:
         for opcode, payload in self._reader.control:

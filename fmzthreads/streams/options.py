@@ -26,6 +26,8 @@ MODES = ("recv", "send", "dual")
 _HANDSHAKE_HEADERS = ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SECONDS_UP_TO = 300
 _DEFAULT_CONNECT_S = 30.0
+_AT_ONCE = 3  # so many attempts in a row may follow as quickly as the option interval says (0: at once)
+_SHORTEST_PAUSE_S = 0.1
 
 IsData = Callable[[Any], object]
 
@@ -231,10 +233,16 @@ def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
 
 
 def pause_s(options: DialOptions, attempt: int) -> float:
-    """The pause before an attempt to reconnect, in seconds, by the option backoff."""
+    """The pause before an attempt to reconnect, in seconds: by the option backoff, but no peer is stormed.
+
+    Args:
+        options: With the backoff.
+        attempt: Which attempt it is since data last came, from 1.
+    """
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = attempt
-    return float(options.backoff(state))
+    pause = float(options.backoff(state))
+    return pause if attempt <= _AT_ONCE else max(pause, _SHORTEST_PAUSE_S)
 
 
 def connect_timeout_s(number: float) -> float:

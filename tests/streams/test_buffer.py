@@ -226,7 +226,7 @@ def test_losses_do_not_pile_up_when_nobody_reads() -> None:
     for number in range(100):
         buffer.push([str(number)])
         buffer.lose()
-    assert len(buffer._segments) <= 4
+    assert len(buffer._backlog._segments) <= 4
     seen = list(iter(lambda: buffer.read(-1), None))
     assert seen.count("") == 100
     assert [message for message in seen if message] == ["98", "99"]
