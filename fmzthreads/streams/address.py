@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 
@@ -42,6 +42,7 @@ NOT_SUPPORTED = (
 )
 _HTTP = ("http", "https")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1, in lower case
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))  # goes out as it was written, what is percent-encoded included
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _LONG_VALUES = ("payload", "pingMessage")
 
@@ -170,8 +171,8 @@ def parse_address(text: str) -> Address:
     if scheme not in SCHEMES:
         raise NotSupported(_not_spoken(scheme))
     if scheme in {"unix", "sqlite3"}:
-        if not rest:
-            raise InputError(f"a {scheme}:// address needs a path")
+        if not rest or "\0" in rest:
+            raise InputError(f"a {scheme}:// address needs a path" + (" without a zero byte" if rest else ""))
         return Address(scheme, "", 0, rest)
     return _network_address(scheme, text)
 
@@ -197,8 +198,10 @@ def _network_address(scheme: str, text: str) -> Address:
         raise InputError(f"the Dial address {scheme}://... cannot be read{why}") from None
     if not parts.hostname:
         raise InputError(f"a {scheme}:// address needs a host, got {parts.netloc.rpartition('@')[2]!r}")
-    if re.search(r"[\x00-\x20\x7f]", text):
-        raise InputError(f"the Dial address of {parts.hostname} holds a blank or a control character")
+    if re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
+        raise InputError(
+            f"the Dial address of {parts.hostname!r} holds a blank, a control character or half a character"
+        )
     if parts.username is not None:
         raise InputError(f"a {scheme}:// address takes no user name; give it by the option headers")
     try:
@@ -211,7 +214,7 @@ def _network_address(scheme: str, text: str) -> Address:
         raise InputError(f"a {scheme}:// address has no path, got {_public_path(target)[:60]!r}")
     if parts.query:
         target += "?" + parts.query
-    return Address(scheme, host, port, target)
+    return Address(scheme, host, port, quote(target, safe=_ASCII))
 
 
 def ascii_host(host: str) -> str:

@@ -66,3 +66,18 @@ def test_bad_input_tells_no_secret(address: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_address(address)
     assert "SECRET" not in str(caught.value)
+
+
+def test_what_is_not_ascii_goes_out_percent_encoded_and_the_rest_as_it_was() -> None:
+    address = parse_address("wss://bücher.example/ws/é@trade?q=中&r=%20[]{}|\\^`\"<>'~#no")
+    assert address.host == "xn--bcher-kva.example"
+    assert address.target == "/ws/%C3%A9@trade?q=%E4%B8%AD&r=%20[]{}|\\^`\"<>'~"
+
+
+@pytest.mark.parametrize(
+    "address", ["ws://h/\ud800", "ws://h\ud800/", "tcp://h:1\0", "unix:///a\0b", "sqlite3:///a\0b"]
+)
+def test_what_no_system_takes_is_bad_input(address: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_address(address)
+    str(caught.value).encode()  # it can be written to a journal
