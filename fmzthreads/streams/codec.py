@@ -10,6 +10,8 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from ..errors import BadReply, ReplyTooLarge
 
@@ -29,8 +31,12 @@ COMPRESSIONS = ("gzip", "gzip_raw", "flate", "zlib", "deflate")
 # zlib's window argument: 31 is a gzip file, 15 zlib's header, -15 none. FMZ's gzip_raw is what OKEx v3 sent: deflate without a header.
 _WINDOWS = {"gzip": 31, "gzip_raw": -15, "flate": -15, "zlib": 15, "deflate": 15}
 _TAIL = b"\x00\x00\xff\xff"
-# Each member costs a copy of all that follows it, so that a message of a million empty ones would take hours.
+# A message of a million empty members, each of which costs an engine of its own, would take minutes.
 _MOST_MEMBERS = 1000
+# So much is put in at a time and comes out at a time. In one go zlib would hold what it inflates twice, and what it has not yet taken a
+# second time.
+_PIECE = 1 << 16
+_PART = 1 << 18
 
 DEFLATE_OFFER = "permessage-deflate; client_max_window_bits"
 
@@ -60,30 +66,64 @@ def decompressor(name: str, limit: int) -> Callable[[Buffer], bytes]:
         window = _WINDOWS[name]
         if name == "deflate" and not _has_zlib_header(data):
             window = -15
-        plain = b""
-        rest = bytes(data)
+        if len(data) <= _PIECE:  # nearly all messages: one stream, whole and small; the rest below is for the others
+            engine = zlib.decompressobj(window)
+            with suppress(zlib.error):  # told below
+                part = engine.decompress(data, _PART)
+                if engine.eof and not engine.unused_data and len(part) <= limit:
+                    return part
+        rest = memoryview(data)
+        parts: list[bytes] = []
+        room = limit
         for _ in range(_MOST_MEMBERS):
-            part, rest = _inflate_member(rest, window, limit - len(plain), name, limit)
-            plain = plain + part if plain else part
-            if not rest or window != 31:
-                return plain  # only gzip files may follow one another
+            engine = zlib.decompressobj(window)
+            try:
+                taken, room = _inflate(engine, rest, room, parts)
+            except zlib.error as error:
+                raise BadReply(f"a {name} message of {len(data)} bytes cannot be inflated: {error}") from None
+            if room < 0:
+                raise ReplyTooLarge(f"a {name} message of {len(data)} bytes inflates to more than {limit} bytes")
+            # A bare stream may also end at a flush, as one that is written message by message does.
+            if not engine.eof and not (window == -15 and rest[-4:] == _TAIL):
+                raise BadReply(f"a {name} message of {len(data)} bytes is cut")
+            rest = rest[taken:]
+            if not rest or window != 31:  # only gzip files may follow one another
+                return parts[0] if len(parts) == 1 else b"".join(parts)
         raise ReplyTooLarge(f"a {name} message of {len(data)} bytes has more than {_MOST_MEMBERS} members")
 
     return inflate
 
 
-def _inflate_member(data: bytes, window: int, room: int, name: str, limit: int) -> tuple[bytes, bytes]:
-    engine = zlib.decompressobj(window)
-    try:
-        plain = engine.decompress(data, room + 1)
-    except zlib.error as error:
-        raise BadReply(f"a {name} message of {len(data)} bytes cannot be inflated: {error}") from None
-    if len(plain) > room:
-        raise ReplyTooLarge(f"a {name} message of {len(data)} bytes inflates to more than {limit} bytes")
-    # A bare stream may also end at a flush, as one that is written message by message does.
-    if not engine.eof and not (window == -15 and data.endswith(_TAIL)):
-        raise BadReply(f"a {name} message of {len(data)} bytes is cut")
-    return plain, engine.unused_data
+def _inflate(engine: Any, data: memoryview, room: int, parts: list[bytes]) -> tuple[int, int]:
+    """Inflates to the end of the stream or of the data.
+
+    Args:
+        engine: A ``zlib.decompressobj``.
+        data: What is compressed.
+        room: The most bytes that may come of it.
+        parts: What comes is appended.
+
+    Returns:
+        How many bytes of the data belong to the stream, and the room that is left: below 0 when there was too little, and inflating stopped.
+    """
+    for start in range(0, len(data), _PIECE):
+        piece = data[start : start + _PIECE]
+        room = _inflate_piece(engine, piece, room, parts)
+        if room < 0 or engine.eof:
+            return start + len(piece) - len(engine.unused_data), room
+    return len(data), room
+
+
+def _inflate_piece(engine: Any, piece: Buffer, room: int, parts: list[bytes]) -> int:
+    """``_inflate`` for data so short that a copy of it is nothing; returns the room that is left."""
+    while True:
+        part = engine.decompress(piece, _PART)
+        if part:
+            parts.append(part)
+            room -= len(part)
+        if len(part) < _PART or room < 0 or engine.eof:
+            return room
+        piece = engine.unconsumed_tail
 
 
 def _has_zlib_header(data: Buffer) -> bool:
@@ -133,17 +173,23 @@ class Deflate:
             ReplyTooLarge: It inflates to more than the limit; inflating stopped there.
             BadReply: It is damaged.
         """
-        limit = self._limit
+        parts: list[bytes] = []
+        room = self._limit
         try:
-            plain = self._inflater.decompress(bytes(data) + _TAIL, limit + 1)
+            if len(data) <= _PIECE:
+                room = _inflate_piece(self._inflater, bytes(data) + _TAIL, room, parts)
+            else:
+                _, room = _inflate(self._inflater, memoryview(data), room, parts)
+                if room >= 0 and not self._inflater.eof:
+                    room = _inflate_piece(self._inflater, _TAIL, room, parts)
         except zlib.error as error:
             raise BadReply(f"a compressed message of {len(data)} bytes cannot be inflated: {error}") from None
-        if len(plain) > limit:
-            raise ReplyTooLarge(f"a compressed message of {len(data)} bytes inflates to more than {limit} bytes")
+        if room < 0:
+            raise ReplyTooLarge(f"a compressed message of {len(data)} bytes inflates to more than {self._limit} bytes")
         if not self._keep_inbound or self._inflater.eof:
             # A message may end its deflate stream (RFC 7692, 7.2.3.4); the next one then starts with an empty window.
             self._inflater = zlib.decompressobj(-self._inbound_bits)
-        return plain
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def deflate(self, data: bytes) -> bytes:
         """Compresses one outgoing message; the caller sends the results in the order of the calls."""

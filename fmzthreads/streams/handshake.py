@@ -28,6 +28,8 @@ __all__ = ["upgrade"]
 _LONGEST_ANSWER = 65536
 _LAST_WORDS_S = 1.0  # how long a refusal without a length is given to say why
 _SHORTEST_SECRET = 6
+_GATHER = 128  # so many messages are gathered into one batch in a flood; more bring nothing and leave the cache
+_GATHER_FROM = 8 << 20  # the least qbytes with which batches of up to 1 MiB are gathered
 
 
 class _HandshakeSocket:
@@ -64,6 +66,11 @@ class _HandshakeSocket:
     def early(self) -> bytes:
         """What came behind the answer."""
         return self._view[self._start : self._end].tobytes()
+
+    def header(self, name: str) -> str:
+        """The value of a header of the answer, with commas between where it comes more than once; empty without it."""
+        head = bytes(self._seen).partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+        return ", ".join(re.findall(rf"(?im)^{name}:[ \t]*(.*?)[ \t\r]*$", head))
 
     def refusal(self) -> tuple[int, bytes]:
         """The HTTP status of an answer that refuses, and what of its body has come; 0 where the answer is none."""
@@ -113,21 +120,20 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
     sock = _HandshakeSocket(stream, deadline, clock)
     headers = {name.lower(): (name, value) for name, value in options.headers.items()}
     host = headers.pop("host", ("", ""))[1]
-    protocols = headers.pop("sec-websocket-protocol", ("", ""))[1]
     lines = [f"{name}: {value}" for name, value in headers.values()]
     if options.deflate:
         lines.append(f"Sec-WebSocket-Extensions: {DEFLATE_OFFER}")
     try:
-        client = websocket.create_connection(
+        websocket.create_connection(
             address.url,
             socket=sock,
             header=lines,
             host=host or None,
-            subprotocols=[part.strip() for part in protocols.split(",")] if protocols else None,
             suppress_origin=True,  # a browser's header; a user who needs it gives it by headers
             redirect_limit=0,  # a redirect could lead the headers, and their keys, elsewhere
         )
-        answer = (client.getheaders() or {}).get("sec-websocket-extensions", "")
+        _check_subprotocol(headers.get("sec-websocket-protocol", ("", ""))[1], sock.header("sec-websocket-protocol"))
+        answer = sock.header("sec-websocket-extensions")
         if answer and not options.deflate:
             raise BadReply(f"the server chose a websocket extension that was not offered: {answer[:100]!r}")
         deflate = negotiate_deflate(answer, options.max_message)
@@ -148,7 +154,21 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
     reader = FrameReader(options.max_message, on_binary=_on_binary(options), deflate=deflate)
     sends = options.compress and options.mode in {"send", "dual"}
     compress = compressor(options.compress) if sends else None
-    return WebSocketLink(stream, reader, clock, early=sock.early(), deflate=deflate, compress=compress)
+    # A batch must be a small part of what the buffer holds, or it would push out messages that a reader was about to take.
+    gather = min(_GATHER, options.qsize // 32) if options.qbytes >= _GATHER_FROM else 0
+    return WebSocketLink(stream, reader, clock, early=sock.early(), deflate=deflate, compress=compress, gather=gather)
+
+
+def _check_subprotocol(offered: str, chosen: str) -> None:
+    """As browsers do (RFC 6455, 4.1); websocket-client would log what was offered, and some venues take a token there.
+
+    Raises:
+        BadReply: The server chose another, or none although some were offered.
+    """
+    if chosen and chosen not in {part.strip() for part in offered.split(",")}:
+        raise BadReply("the server chose a websocket subprotocol that was not offered")
+    if offered and not chosen:
+        raise BadReply("the server chose none of the subprotocols that were offered")
 
 
 def _on_binary(options: DialOptions) -> Callable[[memoryview | bytearray | bytes], Message]:
