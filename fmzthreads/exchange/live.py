@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..clock import Clock
 from ..errors import BrokenBook, FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
 from ..streams.book import BookView
-from ..streams.book_feed import BookFeed, BookSource, ResyncPlan
+from ..streams.book_age import clock_lead, seconds_since
+from ..streams.book_feed import BookFeed, BookSource, OtherUnread, ResyncPlan
 from ..streams.book_rules import Level
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import is_gated, pass_gate
@@ -79,14 +80,16 @@ class LiveBook:
         self.source = source
         self._clock = lines.clock
         self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
-        # The latest and when it came; written by the feed's thread alone, replaced and never changed.
-        self._ticker: tuple[Ticker, float] | None = None
+        # The latest, when it was current, and the clock's lead then; written by the feed's thread alone, replaced and never changed.
+        self._ticker: tuple[Ticker, float, float] | None = None
         # Counted without a lock: two threads at the same moment may be counted as one, which only a status line shows.
         self.answers = self.fallbacks = 0
 
     def _take(self, event: Any) -> None:
         if isinstance(event, Ticker):
-            self._ticker = (event, self._clock.monotonic())
+            self._ticker = (event, self.feed.current_at(event["Time"]), clock_lead(self._clock))
+        elif isinstance(event, OtherUnread):
+            self._ticker = None
 
     def _forget(self) -> None:
         self._ticker = None
@@ -101,7 +104,7 @@ class LiveBook:
             view = self.feed.book.depth(_DEFAULT_LEVELS if limit is None else limit)
         except BrokenBook:
             return None
-        if view.age_s > self.max_age_s or (limit is not None and not (view.whole_bids and view.whole_asks)):
+        if view.age_s > self.max_age_s or not (view.whole_bids and view.whole_asks) or not (view.bids or view.asks):
             return None
         return view
 
@@ -117,14 +120,31 @@ class LiveBook:
         view, known = self.view(1), self._ticker
         if view is None or known is None or not view.bids or not view.asks:
             return None
-        latest, came_at = known
-        if self._clock.monotonic() - came_at > self.max_age_s:
+        latest, current_at, lead = known
+        if seconds_since(self._clock, current_at, lead) > self.max_age_s:
             return None  # a book that goes on says nothing about the last price, whose own stream may have stopped
         ticker = latest.copy()
         ticker.update(
             Info=_facts(view), Buy=view.bids[0][0], Sell=view.asks[0][0], Time=max(latest["Time"], view.time_ms)
         )
         return ticker
+
+
+def _end(books: Sequence[LiveBook], timeout_s: float = 5.0) -> None:
+    """Ends books side by side, because each may have a reply to wait for."""
+    helpers = []
+    for live in books[1:]:
+        helper = threading.Thread(target=live.feed.close, args=(timeout_s,), name=f"end of {live.source.name}")
+        try:
+            helper.start()
+        except RuntimeError:  # no thread can be had, such as at the interpreter's end: one after the other, then
+            live.feed.close(timeout_s)
+        else:
+            helpers.append(helper)
+    for live in books[:1]:
+        live.feed.close(timeout_s)
+    for helper in helpers:
+        helper.join()
 
 
 def _levels(levels: tuple[Level, ...]) -> list[MarketOrder]:
@@ -177,14 +197,29 @@ class LiveBooks:
         """
         generation = self._generation
         live = self._books.get(symbol)
-        if live is None:
-            live = self._add(symbol, LiveBook(self._source(symbol), self._lines, max_age_s, self.plan), generation)
-        live.max_age_s = max_age_s
-        if wait_s > 0 and not live.feed.book.is_live:
-            self._clock.wait((live.feed.book.live, live.feed.ended), wait_s)
-            if not live.feed.book.is_live:
-                why = live.feed.book.statistics.why or "no snapshot has come"
+        if live is None or live.feed.ended.is_set():
+            fresh = LiveBook(self._source(symbol), self._lines, max_age_s, self.plan)
+            self._put(symbol, live, fresh, generation)
+            live = self._follow(symbol)
+            if live is None and generation != self._generation:
+                raise InputError("the exchange was closed while the subscription was made")
+        if live is not None:
+            live.max_age_s = max_age_s
+        if wait_s > 0 and self._wait(symbol, live, wait_s) is None:
+            raise InputError(f"the subscription to {symbol} was ended while its book was waited for")
+
+    def _wait(self, symbol: str, live: LiveBook | None, wait_s: float) -> LiveBook | None:
+        """Waits until a symbol's book is live, wherever it moves meanwhile; None when the subscription has ended."""
+        end = self._clock.monotonic() + wait_s
+        current = live
+        while current is not None and not current.feed.book.is_live:
+            left_s = end - self._clock.monotonic()
+            if left_s <= 0 or (current.feed.ended.is_set() and self._books.get(symbol) is current):
+                why = current.feed.book.statistics.why or "no snapshot has come"
                 raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
+            self._clock.wait((current.feed.book.live, current.feed.ended), left_s)
+            current = self._books.get(symbol)
+        return current
 
     def _source(self, symbol: str) -> BookSource:
         make = getattr(self._venue, "book_source", None)
@@ -193,16 +228,54 @@ class LiveBooks:
         source: BookSource = make(symbol)
         return source
 
-    def _add(self, symbol: str, live: LiveBook, generation: int) -> LiveBook:
+    def _put(self, symbol: str, old: LiveBook | None, new: LiveBook, generation: int) -> bool:
+        """Starts a book in the place of another, in one step, so that nobody who ends the subscription meanwhile is passed by.
+
+        Args:
+            symbol: FMZ's symbol.
+            old: What is there, as far as the caller knows; it is ended.
+            new: What is to be there.
+            generation: What ``_generation`` was when the caller began.
+
+        Returns:
+            False when something else is there by now, or the exchange was closed; ``new`` was not started then.
+        """
         with self._lock:
-            if generation != self._generation:
-                raise InputError("the exchange was closed while the subscription was made")
-            known = self._books.get(symbol)
-            if known is not None:
-                return known  # another thread was faster; ours was never started
-            self._books[symbol] = live
-            live.feed.start()
-            return live
+            if generation != self._generation or self._books.get(symbol) is not old:
+                return False
+            self._books.pop(symbol, None)
+            try:
+                new.feed.start()
+                self._books[symbol] = new
+            finally:  # a thread more cannot always be had: then there is neither
+                if old is not None:
+                    old.feed.book.lose("the subscription has moved")
+        if old is not None:
+            _end([old])
+        return True
+
+    def _follow(self, symbol: str) -> LiveBook | None:
+        """Sees to it that a book is where the venue is: any thread may have set another base while its source was made.
+
+        Returns:
+            The book; None when there is none (any more).
+
+        Raises:
+            FmzError: Its source cannot be made; the subscription has ended.
+        """
+        while True:
+            generation, live = self._generation, self._books.get(symbol)
+            if live is None:
+                return None
+            try:
+                source = self._source(symbol)
+                if (source.address, source.options) == (live.source.address, live.source.options):
+                    return live
+                moved = LiveBook(source, self._lines, live.max_age_s, self.plan)
+            except BaseException:  # whatever it is: a book of where the venue is no longer must not go on answering
+                self._remove(symbol, live)
+                raise
+            self._put(symbol, live, moved, generation)
 
     def unsubscribe(self, symbol: str) -> bool:
         """Ends a symbol's live book, its connection and its thread; False when there was none."""
@@ -210,45 +283,44 @@ class LiveBooks:
             live = self._books.pop(symbol, None)
         if live is None:
             return False
-        live.feed.close()
+        _end([live])
         return True
 
-    def renew(self) -> None:
-        """Moves the books whose source is another now (another base URL, another proxy); one that has none any more ends with a line."""
-        for symbol, live in list(self._books.items()):
-            generation = self._generation
-            try:
-                source = self._source(symbol)
-            except StopRequested:
-                raise
-            except FmzError as error:
-                if self._take_out(symbol, live):
-                    self._lines.error(f"the subscription has ended: {error}", source=live.source.name)
-                continue
-            if (source.address, source.options) != (live.source.address, live.source.options) and self._take_out(
-                symbol, live
-            ):
-                self._add(symbol, LiveBook(source, self._lines, live.max_age_s, self.plan), generation)
-
-    def _take_out(self, symbol: str, live: LiveBook) -> bool:
+    def _remove(self, symbol: str, live: LiveBook) -> None:
+        """Ends a book, unless another has taken its place."""
         with self._lock:
             if self._books.get(symbol) is not live:
-                return False
+                return
             del self._books[symbol]
-        live.feed.close()
-        return True
+        _end([live])
+
+    def renew(self) -> None:
+        """Moves the books whose source is another now (another base URL, another proxy); one that has none any more ends with a line.
+
+        Raises:
+            StopRequested: The strategy is to stop. No book of another place is left.
+        """
+        stopped: StopRequested | None = None
+        for symbol, live in list(self._books.items()):
+            try:
+                self._follow(symbol)
+            except StopRequested as error:
+                stopped = error
+            except FmzError as error:
+                self._lines.error(f"the subscription has ended: {error}", source=live.source.name)
+        if stopped is not None:
+            raise stopped
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends all of them.
 
         Args:
-            timeout_s: The longest to wait for each thread, in seconds.
+            timeout_s: The longest to wait for their threads, in seconds.
         """
         with self._lock:
             books, self._books = self._books, {}
             self._generation += 1
-        for live in books.values():
-            live.feed.close(timeout_s)
+        _end(list(books.values()), timeout_s)
 
     # -- answering ----------------------------------------------------------------------------------------------------------------
 

@@ -20,12 +20,14 @@ import attrs
 
 from ..clock import Clock, Signal
 from ..errors import BrokenBook
+from .book_age import clock_lead, seconds_since
 from .book_rules import BookGap, BookRule, BookUpdate, Level, checksum
 
 __all__ = ["BookStatistics", "BookView", "OrderBook"]
 
 _INFINITE = float("inf")
-_KEPT = 10_000  # deltas kept for a snapshot: a quarter of an hour at ten a second; if it is late by more, the oldest are missed and noticed
+# Deltas kept for a snapshot: 100 s at ten a second, about 10 MB. If it is late by more, the oldest are missed, and that is noticed.
+_KEPT = 1000
 # A side is shallow when less than a third of what a snapshot shows is left of it: one update of a falling market took a quarter.
 _SHALLOW_PART = 3
 
@@ -113,6 +115,8 @@ class _Side:
         sign, keys, rows = self.sign, self.keys, self.rows
         try:
             for level in levels:
+                if level.__class__ is str:  # two letters of it would do for a price and a size
+                    raise BookGap(f"a level that is the text {level!r:.40}")
                 price_text, size_text = level[0], level[1]
                 price, size = float(price_text), float(size_text)
                 key = sign * price
@@ -127,7 +131,7 @@ class _Side:
                         del keys[bisect_left(keys, key)]
                 else:
                     raise BookGap(f"a level with the size {size_text!r:.40}")
-        except (ValueError, TypeError, IndexError, KeyError) as error:
+        except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
             raise BookGap(f"a level that cannot be read ({error})") from None
 
     def top(self, limit: int | None) -> tuple[Level, ...]:
@@ -187,7 +191,7 @@ class OrderBook:
         self._bids, self._asks = _Side(1), _Side(-1)
         self._after: BookUpdate | None = None  # the last update that was applied; None while the book is not live
         self._kept: deque[BookUpdate] = deque(maxlen=_KEPT)
-        self._fresh_at = clock.monotonic()
+        self._fresh_at, self._lead = clock.monotonic(), clock_lead(clock)
         self._version = 0
         self._updates = self._ignored = self._snapshots = self._gaps = self._resyncs = 0
         self._why = ""
@@ -209,6 +213,7 @@ class OrderBook:
         """
         why = ""
         with self._lock:
+            before, was_live = self._version, self._after is not None
             try:
                 if update.snapshot:
                     self._begin(update)
@@ -222,9 +227,12 @@ class OrderBook:
                 if not update.snapshot:
                     self._keep(update)
             live = self._after is not None
-            if live:
+            if live and self._version != before:  # what the book knew already says nothing about now
+                now = self._clock.monotonic()
+                then = now if fresh_at is None else min(fresh_at, now)
                 # Never back: a refresh that was asked for some time ago makes the book no older than it is.
-                self._fresh_at = max(self._fresh_at, self._clock.monotonic() if fresh_at is None else fresh_at)
+                self._fresh_at = max(self._fresh_at, then) if was_live else then
+                self._lead = clock_lead(self._clock)
         if why and self._on_break is not None:
             self._on_break(why)
         return live
@@ -243,7 +251,11 @@ class OrderBook:
             self._on_break(why)
 
     def _keep(self, update: BookUpdate) -> None:
-        if self._rule.buffers:
+        if not self._rule.buffers:
+            return
+        first, last = update.first, update.last
+        # Ids that are nonsense fit onto no snapshot: every one to come would break on them. What is missing without it is noticed.
+        if last is not None and (first is None or first <= last):
             self._kept.append(update)
 
     def _begin(self, snapshot: BookUpdate) -> None:
@@ -291,7 +303,10 @@ class OrderBook:
         if bids and asks and bids[-1] >= -asks[-1]:
             raise BookGap(f"the best bid {bids[-1]:g} is not below the best ask {-asks[-1]:g}")
         if update.checksum:
-            found = checksum(self._bids.top(25), self._asks.top(25))
+            try:
+                found = checksum(self._bids.top(25), self._asks.top(25))
+            except TypeError:
+                raise BookGap("the levels are not texts, of which a checksum could be made") from None
             if found != update.checksum:
                 raise BookGap(f"the checksum is {found}, the venue says {update.checksum}")
 
@@ -317,14 +332,13 @@ class OrderBook:
             if after is None:
                 raise self._refusal()
             bids, asks = self._bids.top(limit), self._asks.top(limit)
-            age_s = self._clock.monotonic() - self._fresh_at
             return BookView(
                 bids=bids,
                 asks=asks,
                 version=self._version,
                 sequence=after.last,
                 time_ms=after.time_ms,
-                age_s=max(0.0, age_s),
+                age_s=seconds_since(self._clock, self._fresh_at, self._lead),
                 whole_bids=self._is_whole(self._bids, bids, limit),
                 whole_asks=self._is_whole(self._asks, asks, limit),
             )
@@ -350,7 +364,7 @@ class OrderBook:
         with self._lock:
             if self._after is None:
                 raise self._refusal()
-            return max(0.0, self._clock.monotonic() - self._fresh_at)
+            return seconds_since(self._clock, self._fresh_at, self._lead)
 
     @property
     def version(self) -> int:
@@ -360,7 +374,7 @@ class OrderBook:
     @property
     def is_live(self) -> bool:
         """Whether it can be read now."""
-        return self._after is not None
+        return self.live.is_set()
 
     @property
     def is_shallow(self) -> bool:

@@ -2,11 +2,13 @@
 
 One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect), hands the book its updates, and when the book cannot
 be read asks for a new snapshot: by another way where the source has one (Binance: REST), else by subscribing anew (OKX). Attempts that
-follow one another pause for twice as long each time; after a round of them the connection itself is made anew.
+follow one another pause for twice as long each time (less a part by chance, so that many books that broke together do not come back
+together); after a round of them the connection itself is made anew. A venue that says when to come back is not asked before.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -14,14 +16,22 @@ from typing import Any, Protocol
 import attrs
 
 from ..clock import Clock, Signal
-from ..errors import BadReply, FmzError, OperationFailed, StopRequested
+from ..errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
 from .book import BookStatistics, OrderBook
+from .book_age import Transit, clock_lead, seconds_since
 from .book_rules import BookRule, BookUpdate
 from .buffer import Message
 from .connection import Connection, Host
 from .options import read_options
 
-__all__ = ["BookFeed", "BookSource", "FeedStatistics", "ResyncPlan", "SourceReady", "SourceRefused"]
+__all__ = ["BookFeed", "BookSource", "FeedStatistics", "OtherUnread", "ResyncPlan", "SourceReady", "SourceRefused"]
+
+# A venue may shut its door for days. Asking it again once a minute costs nothing (the adapter itself refuses while the door is shut), and
+# finds a door that was opened early.
+_LONGEST_WAIT_S = 60.0
+
+# The time of day does not run ahead of the monotonic clock by so much unless the machine slept, or its clock was set.
+_SLEPT_S = 5.0
 
 
 @attrs.frozen
@@ -35,6 +45,17 @@ class SourceRefused:
 
     Attributes:
         why: Its words.
+    """
+
+    why: str
+
+
+@attrs.frozen
+class OtherUnread:
+    """A message that does not concern the book could not be read; it goes to ``on_other`` as the others do.
+
+    Attributes:
+        why: What is wrong with it.
     """
 
     why: str
@@ -58,7 +79,7 @@ class BookSource(Protocol):
     def read(self, message: Message) -> Iterable[object]:
         """What a message means: any number of ``BookUpdate``, ``SourceReady``, ``SourceRefused``; anything else goes to ``on_other``.
 
-        Raises BadReply when it cannot be read.
+        Raises BadReply when it cannot be read and may have been an update of the book; ``OtherUnread`` stands for any other.
         """
 
     def snapshot(self) -> BookUpdate | None:
@@ -82,6 +103,9 @@ class ResyncPlan:
         answer_s: How long the stream's own snapshot (or its confirmation of the subscription) may take to come.
         calm_s: A book that was live for so long begins with the first pause again; one that breaks sooner goes on doubling, so that a
             stream that is faulty for good does not use up the venue's limits.
+        quiet_s: A book that nothing has confirmed for so long, while the connection brings other messages, is connected anew: its part
+            of the stream may have ended unseen.
+        jitter: Gives a number from 0 to 1; each pause is between a half and the whole of its length.
     """
 
     attempts: int = attrs.field(default=5, validator=attrs.validators.ge(1))
@@ -89,9 +113,11 @@ class ResyncPlan:
     longest_pause_s: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
     answer_s: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
     calm_s: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
+    quiet_s: float = attrs.field(default=300.0, validator=attrs.validators.gt(0))
+    jitter: Callable[[], float] = random.random
 
     def pause(self, attempt: int) -> float:
-        """The pause after attempt number ``attempt`` (from 1), in seconds."""
+        """The pause after attempt number ``attempt`` (from 1), in seconds, at the longest."""
         return min(self.pause_s * 2.0 ** min(attempt - 1, 60), self.longest_pause_s)
 
 
@@ -168,7 +194,9 @@ class BookFeed:
         self._paused = False  # whether a pause was made before this connection
         self._due = 0.0  # when the next attempt may be made
         self._live_since: float | None = None
-        self._caught_up = 0.0
+        self._caught_up = 0.0  # when the latest message was taken behind which none waited
+        self._transit = Transit()
+        self._lead = clock_lead(self._clock)
         self._told = False  # whether this outage has its line already
         self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
 
@@ -222,10 +250,15 @@ class BookFeed:
                     self._serve(connection)
                 except OperationFailed as error:
                     self._tell(f"could not be connected: {error}")
+                except StopRequested:
+                    raise
+                except Exception as error:
+                    # A bug in a source or here: it is told, and tried again, because nobody else would.
+                    self._tell(f"the feed failed: {error!r}")
                 finally:
                     self._drop(connection)
                 self._in_a_row += 1
-                if self._clock.wait((self._closed,), self._plan.pause(self._in_a_row)):
+                if self._clock.wait((self._closed,), self._pause()):
                     return
                 self._paused = True
         except StopRequested:
@@ -255,7 +288,10 @@ class BookFeed:
         """A connection has been made: the subscription is on its way, and nothing is known yet."""
         self._ready = False
         self._round = 0
-        self._due = self._clock.monotonic() + self._plan.answer_s
+        self._caught_up = self._clock.monotonic()
+        self._due = self._caught_up + self._plan.answer_s
+        self._transit.forget()
+        self._lead = clock_lead(self._clock)
 
     def _lose(self, why: str) -> None:
         self.book.lose(why)
@@ -267,12 +303,20 @@ class BookFeed:
         """Reads until the connection has ended for good, or a round of attempts was in vain."""
         while True:
             message = connection.read(self._patience_ms())
+            if self._has_slept():
+                return
             if message is not None and message != "":
                 self._take(connection, message)
+                if self._is_forgotten():
+                    return
             elif message == "":
                 if self._closing or connection.ended:
                     return
+                calm = self._is_calm(self._clock.monotonic())
                 self._lose("the connection was lost")
+                if not calm:
+                    # Dial comes back a second after each loss; a venue that cuts every connection at once is given longer pauses.
+                    return
                 self._begin()
             if not self._mend(connection):
                 return
@@ -285,7 +329,7 @@ class BookFeed:
     def _take(self, connection: Connection, message: Message) -> None:
         self._messages += 1
         if not connection.is_ready():
-            # Nothing waits behind this message: with it the book is as new as can be.
+            # Nothing waits behind this message: with it the book is as new as can be seen from here.
             self._caught_up = self._clock.monotonic()
         try:
             for event in self._source.read(message):
@@ -298,20 +342,40 @@ class BookFeed:
     def _handle(self, event: object) -> None:
         if isinstance(event, BookUpdate):
             was_live = self.book.is_live
-            live = self.book.apply(event, self._caught_up)
+            if not event.bids and not event.asks:
+                # A confirmation that nothing has changed: its time may be that of the last change, and is not looked at.
+                live = self.book.apply(event, self._caught_up)
+            else:
+                self._transit.heard(event.time_ms, self._clock.monotonic())
+                live = self.book.apply(event, self.current_at(event.time_ms))
             if was_live and not live:
                 self._tell(self.book.statistics.why)
             elif not live and not event.snapshot and not self._ready and self._source.rule.buffers:
                 self._subscribed()  # the first update says so as well as a confirmation does
         elif isinstance(event, SourceReady):
             self._subscribed()
+        elif isinstance(event, SourceRefused) and self.book.is_live:
+            self._host.warning(
+                f"the venue refuses something, but the book goes on: {event.why}", source=self._source.name
+            )
         elif isinstance(event, SourceRefused):
             self._tell(f"the subscription was refused: {event.why}")
             self._ready = False
             self._round = self._plan.attempts  # asking again on this connection would not help
             self._due = self._clock.monotonic()
-        elif self._on_other is not None:
-            self._on_other(event)
+        else:
+            self._unread += isinstance(event, OtherUnread)
+            if self._on_other is not None:
+                self._on_other(event)
+
+    def current_at(self, time_ms: int) -> float:
+        """The moment at which what a message says was current, by ``clock.monotonic()``; for ``on_other``, while it is called.
+
+        Args:
+            time_ms: The venue's time in the message; 0 where it has none.
+        """
+        now = self._clock.monotonic()
+        return min(self._caught_up, now - self._transit.late_s(time_ms, now))
 
     def _subscribed(self) -> None:
         if not self._ready:
@@ -342,27 +406,55 @@ class BookFeed:
         self._ask(connection)
         return True
 
+    def _has_slept(self) -> bool:
+        """Whether the machine has slept since the last look, so that what waits to be read may be of long ago."""
+        lead = clock_lead(self._clock)
+        slept_s, self._lead = lead - self._lead, lead
+        if slept_s > _SLEPT_S:
+            self._doubt(f"the machine slept for {slept_s:.0f} s, or its clock was set")
+            return True
+        return False
+
+    def _is_forgotten(self) -> bool:
+        """Whether the connection goes on, but has said nothing of the book for long."""
+        try:
+            if self.book.age_s <= self._plan.quiet_s:
+                return False
+        except BrokenBook:
+            return False  # it is being made anew already
+        self._doubt(f"nothing has confirmed it for {self._plan.quiet_s:g} s")
+        return True
+
+    def _doubt(self, why: str) -> None:
+        self.book.lose(why)
+        self._tell(why)
+
+    def _is_calm(self, now: float) -> bool:
+        return self._live_since is not None and now - self._live_since >= self._plan.calm_s
+
     def _live_on(self, now: float) -> None:
         if self._live_since is None:
             self._live_since = now
             self._round = 0
             self._told = False
-        elif self._in_a_row and now - self._live_since >= self._plan.calm_s:
+        elif self._in_a_row and self._is_calm(now):
             self._in_a_row = 0
 
     def _end_of_life(self, now: float) -> None:
-        if self._live_since is not None and now - self._live_since >= self._plan.calm_s:
+        if self._is_calm(now):
             self._in_a_row = 0
         self._live_since = None
 
     def _pause(self) -> float:
-        return self._plan.pause(self._in_a_row) if self._in_a_row else 0.0
+        if not self._in_a_row:
+            return 0.0
+        return self._plan.pause(self._in_a_row) * (0.5 + self._plan.jitter() / 2)
 
     def _ask(self, connection: Connection) -> None:
         self._asked += 1
         self._round += 1
         self._in_a_row += 1
-        asked_at = self._clock.monotonic()
+        asked_at, lead = self._clock.monotonic(), clock_lead(self._clock)
         pause_s = self._pause()
         try:
             snapshot = self._source.snapshot()
@@ -370,10 +462,16 @@ class BookFeed:
                 for message in self._source.renew():
                     connection.write(message)
                 pause_s = max(pause_s, self._plan.answer_s)
-            elif self.book.apply(snapshot, asked_at):
+            elif self.book.apply(snapshot, self._clock.monotonic() - seconds_since(self._clock, asked_at, lead)):
                 self._live_on(self._clock.monotonic())
         except StopRequested:
             raise
+        except RateLimited as error:
+            # Neither the connection nor this feed is at fault: another connection would change nothing.
+            self._failed += 1
+            self._round -= 1
+            pause_s = max(pause_s, min(error.retry_after_s or 0.0, _LONGEST_WAIT_S))
+            self._tell(f"no snapshot: {error}")
         except FmzError as error:
             self._failed += 1
             self._tell(f"no snapshot: {error}")

@@ -20,7 +20,7 @@ from ..streams.book_rules import BookUpdate
 from ..structures import Account, Asset, Depth, Order, Record, Records, Ticker, Trade, info
 from .binance_convert import read_bars, read_book, read_holdings, read_order, read_ticker, read_trade
 from .binance_rest import BinanceRest
-from .binance_stream import STREAM_BASES, BinanceBook, read_book_snapshot
+from .binance_stream import SNAPSHOT_WEIGHT, STREAM_BASES, BinanceBook, read_book_snapshot
 from .convert import check_options, in_order, newest_bars, not_empty, pair_account, spot_side
 from .parsing import integer, mapping, rows, text
 from .rest import Ask, checked_limit
@@ -133,8 +133,10 @@ class Binance(BinanceRest):
         listing = self._symbols.of(symbol)
 
         def _fetch(levels_a_side: int) -> BookUpdate:
+            self._snapshot_turn(SNAPSHOT_WEIGHT, self._weights.limit)
             params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
-            snapshot = self._get("/api/v3/depth", params, partial(read_book_snapshot, asked=levels_a_side), weight=50)
+            read = partial(read_book_snapshot, asked=levels_a_side)
+            snapshot = self._get("/api/v3/depth", params, read, weight=SNAPSHOT_WEIGHT)
             # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
             return snapshot._replace(time_ms=self._time.now_ms())
 

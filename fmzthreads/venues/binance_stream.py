@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import BadReply, excerpt
-from ..streams.book_feed import SourceReady, SourceRefused
+from ..streams.book_feed import OtherUnread, SourceReady, SourceRefused
 from ..streams.book_rules import BookRule, BookUpdate, RangeRule
 from ..streams.buffer import Message
 from ..structures import Ticker, info
 from .parsing import Malformed, integer, mapping, number, rows
 
-__all__ = ["STREAM_BASES", "BinanceBook", "read_book_event", "read_book_snapshot", "read_ticker_event"]
+__all__ = [
+    "SNAPSHOT_LEVELS",
+    "SNAPSHOT_WEIGHT",
+    "STREAM_BASES",
+    "BinanceBook",
+    "read_book_event",
+    "read_book_snapshot",
+    "read_ticker_event",
+]
 
 STREAM_BASES: Mapping[str, str] = {
     **{
@@ -26,7 +34,8 @@ STREAM_BASES: Mapping[str, str] = {
 }
 """The venue's own REST hosts, and the bases of their streams."""
 
-SNAPSHOT_LEVELS = 1000  # request weight 50 of 6000 a minute; 5000 levels would weigh 250
+SNAPSHOT_LEVELS = 1000  # 5000 levels would weigh 250
+SNAPSHOT_WEIGHT = 50  # of 6000 a minute
 
 # Control pings find a connection that is half open within half a minute; silence finds one on which only heartbeats arrive. A book that
 # really stands still for a minute is connected anew, which costs one snapshot.
@@ -143,10 +152,16 @@ class BinanceBook:
             if kind == "depthUpdate":
                 return (read_book_event(event),) if event.get("s") == self._venue_symbol else ()
             if kind == "24hrTicker":
-                return (read_ticker_event(event, self._symbol),) if event.get("s") == self._venue_symbol else ()
-        except (ValueError, Malformed) as error:
+                return (self._ticker(event),) if event.get("s") == self._venue_symbol else ()
+        except (ValueError, RecursionError, Malformed) as error:
             raise BadReply(f"{error}: {excerpt(message)}") from None
         return _answer(row)
+
+    def _ticker(self, event: Mapping[str, Any]) -> object:
+        try:
+            return read_ticker_event(event, self._symbol)
+        except Malformed as error:
+            return OtherUnread(str(error))
 
     def snapshot(self) -> BookUpdate:
         """Fetches the book by REST.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import BadReply, excerpt
-from ..streams.book_feed import SourceReady, SourceRefused
+from ..streams.book_feed import OtherUnread, SourceReady, SourceRefused
 from ..streams.book_rules import BookRule, BookUpdate, PreviousIdRule
 from ..streams.buffer import Message
 from .okx_convert import read_ticker
@@ -32,8 +32,9 @@ DEMO_STREAM_BASES: Mapping[str, str] = {
 
 _CHANNEL = "books"
 
-# A book that stands still is confirmed about once a minute, so that longer silence is a fault; the text ping keeps the venue from closing.
-_WATCH: Mapping[str, object] = {"on_ping": "okx", "silence_ms": 75_000}
+# A book that stands still is confirmed about once a minute, so that longer silence of it (whatever the tickers say) is a fault; the text
+# ping keeps the venue from closing.
+_WATCH: Mapping[str, object] = {"on_ping": "okx", "silence_ms": 75_000, "silence_data": f'"channel" ?: ?"{_CHANNEL}"'}
 
 
 def read_book_push(action: object, payload: Any) -> BookUpdate:
@@ -98,9 +99,15 @@ class OKXBook:
             data = rows(row.get("data"), "the field 'data'")
             if arg.get("channel") == _CHANNEL:
                 return [read_book_push(row.get("action"), item) for item in data]
-            return [read_ticker(item, self._symbol) for item in data] if arg.get("channel") == "tickers" else ()
-        except (ValueError, Malformed) as error:
+            return [self._ticker(item) for item in data] if arg.get("channel") == "tickers" else ()
+        except (ValueError, RecursionError, Malformed) as error:
             raise BadReply(f"{error}: {excerpt(message)}") from None
+
+    def _ticker(self, item: Any) -> object:
+        try:
+            return read_ticker(item, self._symbol)
+        except Malformed as error:
+            return OtherUnread(str(error))
 
     def _answer(self, row: Mapping[str, Any]) -> tuple[object, ...]:
         if row["event"] == "error":

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..clock import Clock
-from ..errors import InputError, NotSupported
+from ..errors import InputError, NotSupported, RateLimited
 from ..exchange.credentials import Credentials
 from ..http.session import HttpOptions
 from .rest import RestVenue
+from .weights import RecentCalls
 
 __all__ = ["StreamHome", "check_stream_base"]
 
@@ -24,6 +25,11 @@ def check_stream_base(url: str) -> str:
     if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
         raise InputError(f"a stream base must be like 'wss://stream.example.com', got {url!r}")
     return url.rstrip("/")
+
+
+_MINUTE_S = 60.0
+# The part of a venue's limit that is for snapshots: books that all broke at once must leave room for what the strategy itself asks.
+_SNAPSHOT_SHARE = 0.5
 
 
 class StreamHome(RestVenue):
@@ -55,6 +61,12 @@ class StreamHome(RestVenue):
         # A stream base that was given belongs to the REST base beside it, and not to one that is set later.
         self._given_stream = (self.base(), given)
         self._stream_proxy = ""
+        self._snapshots = RecentCalls(self._clock, _MINUTE_S)
+
+    def set_base(self, url: str) -> None:
+        """Sends all further requests to another base URL; see ``RestVenue.set_base``."""
+        super().set_base(url)
+        self._snapshots.forget()
 
     def set_proxy(self, proxy: str) -> None:
         """Sets the proxy of further calls and of streams that are opened from now on; see ``RestVenue.set_proxy``."""
@@ -85,6 +97,24 @@ class StreamHome(RestVenue):
             f"{self.name} at {host} has no known streams; name them with stream_base='wss://...' "
             f"or the variable FMZ_{self.name.upper()}_STREAM_BASE"
         )
+
+    def _snapshot_turn(self, weight: int, limit: int) -> None:
+        """Takes a turn to fetch a snapshot of a book; all books of this adapter together use up half of the venue's limit at the most.
+
+        Args:
+            weight: What one costs.
+            limit: What the venue allows in a minute.
+
+        Raises:
+            RateLimited: It is not this one's turn; the message says when to come back.
+        """
+        most = max(1, int(limit * _SNAPSHOT_SHARE) // weight)
+        wait_s = self._snapshots.turn(f"books, {most} a minute", most, 0.0)  # another limit is counted anew
+        if wait_s > 0:
+            raise RateLimited(
+                f"{most} snapshots of books were asked of {self.name} within a minute; nothing was sent, there is room in {wait_s:.1f} s",
+                retry_after_s=wait_s,
+            )
 
     def _stream_options(self) -> dict[str, object]:
         """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fmzthreads.clock import Clock, WallClock
-from fmzthreads.streams.book_feed import BookFeed, BookSource, ResyncPlan
+from fmzthreads.streams.book_feed import BookFeed, BookSource, OtherUnread, ResyncPlan
 from fmzthreads.streams.book_rules import BookUpdate
 from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance_stream import BinanceBook
@@ -47,11 +47,16 @@ class LineHost:
                 return line
 
 
-class BinancePeer:
-    """Binance's end of a connection that a feed has made; answers the subscription."""
+def _ms(clock: Clock) -> int:
+    return max(1, round(clock.now() * 1000))
 
-    def __init__(self, peer: Peer, *, confirm: bool = True) -> None:
+
+class BinancePeer:
+    """Binance's end of a connection that a feed has made; answers the subscription. Its clock is the time in its messages."""
+
+    def __init__(self, peer: Peer, *, confirm: bool = True, clock: Clock | None = None) -> None:
         self.peer = peer
+        self.clock = clock if clock is not None else WallClock()
         self.subscribed: dict[str, Any] = json.loads(peer.read_message())
         if confirm:
             self.send({"result": None, "id": self.subscribed["id"]})
@@ -62,7 +67,7 @@ class BinancePeer:
     def delta(self, update: BookUpdate, symbol: str = "BTCUSDT") -> None:
         self.send(
             {
-                "e": "depthUpdate", "E": 1, "s": symbol, "U": update.first, "u": update.last, "b": update.bids, "a": update.asks,
+                "e": "depthUpdate", "E": update.time_ms or _ms(self.clock), "s": symbol, "U": update.first, "u": update.last, "b": update.bids, "a": update.asks,
             }
         )  # fmt: skip
 
@@ -73,10 +78,11 @@ class BinancePeer:
 
 
 class OkxPeer:
-    """OKX's end of a connection; confirms the subscription but leaves the snapshot to the test."""
+    """OKX's end of a connection; confirms the subscription but leaves the snapshot to the test. Its clock is the time in its messages."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, clock: Clock | None = None) -> None:
         self.peer = peer
+        self.clock = clock if clock is not None else WallClock()
         self.subscribed: dict[str, Any] = json.loads(peer.read_message())
         self.confirm()
 
@@ -90,7 +96,7 @@ class OkxPeer:
         row = {
             "asks": [[*level, "0", "1"] for level in update.asks],
             "bids": [[*level, "0", "1"] for level in update.bids],
-            "ts": "1",
+            "ts": str(update.time_ms or _ms(self.clock)),
             "checksum": update.checksum or 0,
             "prevSeqId": update.previous,
             "seqId": update.last,
@@ -123,12 +129,16 @@ class Running:
 
     def __init__(self, source: BookSource, host: LineHost, plan: ResyncPlan) -> None:
         self.marks: queue.Queue[int] = queue.Queue()
+        self.unread: queue.Queue[str] = queue.Queue()
         self.losses: queue.Queue[bool] = queue.Queue()
         self.host = host
         self.feed = BookFeed(source, host, plan=plan, on_other=self._other, on_loss=lambda: self.losses.put(True))
         self.book = self.feed.book
 
     def _other(self, event: object) -> None:
+        if isinstance(event, OtherUnread):
+            self.unread.put(event.why)
+            return
         assert isinstance(event, Ticker)
         self.marks.put(event.Time)
 

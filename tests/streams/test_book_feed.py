@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BrokenBook, InputError, VenueUnavailable
-from fmzthreads.streams.book_feed import ResyncPlan
+from fmzthreads.streams.book_feed import BookSource, ResyncPlan
 from fmzthreads.streams.book_rules import BookUpdate
+from fmzthreads.streams.buffer import Message
+from fmzthreads.venues.binance_stream import BinanceBook
 from tests.helpers.book_feeds import (
     PATIENCE_S,
     QUICK,
@@ -207,6 +209,7 @@ def test_a_refused_subscription_is_told_in_the_venues_words() -> None:
     [
         "not json", "[]", "17", '{"e":"depthUpdate","s":"BTCUSDT"}', '{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":"x","u":2,"b":[],"a":[]}',
         '{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":2,"b":7,"a":[]}', '{"stream":"btcusdt@depth","data":5}', "\x00",
+        "[" * 200_000, '{"a":' * 200_000, "9" * 5000,
     ],
 )  # fmt: skip
 def test_a_message_that_cannot_be_read_breaks_the_book(bad: str) -> None:
@@ -272,9 +275,9 @@ def test_a_book_that_runs_shallow_is_refreshed_while_it_goes_on_serving() -> Non
 def test_a_backlog_makes_the_book_as_old_as_it_is() -> None:
     """Updates that are taken while more are waiting are not the newest: the book is as old as the last time when none waited."""
     chain = make_chain("okx", 6)
-    clock = ManualClock()
+    clock = ManualClock(1_600_000_000)
     with WsServer() as server, running(okx_source(server.port), host=LineHost(clock)) as run:
-        peer = OkxPeer(server.peer())
+        peer = OkxPeer(server.peer(), clock)
         peer.push(chain.updates[0])
         peer.mark(1)
         run.wait_mark(1)
@@ -375,6 +378,140 @@ def test_silence_behind_heartbeats_is_a_lost_connection() -> None:
         run.wait_loss()
         OkxPeer(server.peer()).push(chain.updates[0])
         run.wait_live()
+
+
+def test_a_quiet_book_behind_tickers_is_connected_anew() -> None:
+    """OKX confirms a book that stands still once a minute: tickers alone do not say that it goes on."""
+    chain = make_chain("okx", 7)
+    done = threading.Event()
+    with WsServer() as server, running(okx_source(server.port, silence_ms=150)) as run:
+        peer = OkxPeer(server.peer())
+        peer.push(chain.updates[0])
+        run.wait_live()
+
+        def tick() -> None:
+            while not done.wait(0.02):
+                try:
+                    peer.mark(1)
+                except OSError:
+                    return
+
+        ticker = threading.Thread(target=tick)
+        ticker.start()
+        run.host.wait_for("no data for 150 ms")
+        run.wait_loss()
+        done.set()
+        ticker.join()
+        refused(run)
+        OkxPeer(server.peer()).push(truth_of(chain, 3))
+        run.wait_live()
+
+
+# -- what is not about the book ----------------------------------------------------------------------------------------------------
+
+
+def test_a_ticker_that_cannot_be_read_leaves_the_book_alone() -> None:
+    spot, okx = make_chain("spot", 14), make_chain("okx", 14)
+    with WsServer() as server, running(binance_source(server.port, Snapshots(spot))) as run:
+        peer = BinancePeer(server.peer())
+        run.wait_live()
+        peer.send({"e": "24hrTicker", "E": 5, "s": "BTCUSDT", "c": None}, {"e": "24hrTicker", "E": 5, "s": "ETHUSDT"})
+        assert "missing" in run.unread.get(timeout=PATIENCE_S)
+        peer.delta(spot.updates[1])
+        peer.mark(1)
+        run.wait_mark(1)
+        assert is_true(run, spot, 1)
+        assert (run.feed.statistics.book.gaps, run.feed.statistics.unread, run.unread.qsize()) == (0, 1, 0)
+    with WsServer() as server, running(okx_source(server.port)) as run:
+        other = OkxPeer(server.peer())
+        other.push(okx.updates[0])
+        other.send({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [{"last": ""}, 5]})
+        other.mark(1)
+        run.wait_mark(1)
+        assert is_true(run, okx, 0)
+        assert (run.feed.statistics.book.gaps, run.feed.statistics.unread) == (0, 2)
+
+
+def test_a_refusal_beside_a_live_book_hides_no_outage_to_come() -> None:
+    chain = make_chain("okx", 8)
+    with WsServer() as server, running(okx_source(server.port)) as run:
+        peer = OkxPeer(server.peer())
+        peer.push(chain.updates[0])
+        run.wait_live()
+        peer.send({"event": "error", "code": "60012", "msg": "no such request"})
+        assert "the book goes on: 60012 no such request" in run.host.wait_for("refuses")
+        peer.push(chain.updates[1])
+        peer.mark(1)
+        run.wait_mark(1)
+        assert is_true(run, chain, 1)
+        peer.push(chain.updates[3])
+        run.host.wait_for("the book is at")
+        json.loads(peer.peer.read_message())
+        assert json.loads(peer.peer.read_message())["op"] == "subscribe", "the connection was not at fault"
+
+
+def test_a_bug_in_a_source_is_told_once_and_does_not_end_the_feed() -> None:
+    chain = make_chain("okx", 9)
+    with WsServer() as server:
+        source = okx_source(server.port)
+        read, faults = source.read, [TypeError("a bug"), KeyError("another")]
+
+        def faulty(message: Message) -> Iterable[object]:
+            if '"snapshot"' in str(message) and faults:
+                raise faults.pop(0)
+            return read(message)
+
+        source.read = faulty  # type: ignore[method-assign]
+        with running(source) as run:
+            for _ in range(3):
+                OkxPeer(server.peer()).push(chain.updates[0])
+            run.wait_live()
+            assert "TypeError('a bug')" in run.host.wait_for("the feed failed")
+            assert run.host.lines.empty()
+            assert run.feed.statistics.connections == 3
+
+
+# -- how old it is -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", ["spot", "okx"])
+def test_a_backlog_that_nobody_can_see_makes_the_book_as_old_as_it_is(dialect: str) -> None:
+    """Messages that waited in the socket, or on the way, seem to be the newest when they are read; their own time says otherwise."""
+    chain = make_chain(dialect, 15)
+    clock, venue = ManualClock(1_600_000_000), ManualClock(1_500_000_000)
+    quiet = {"silence_ms": 0, "pingInterval": 0}
+    peer: BinancePeer | OkxPeer
+    with WsServer() as server:
+        if dialect == "spot":
+            source: BookSource = binance_source(server.port, Snapshots(chain), **quiet)
+        else:
+            source = okx_source(server.port, **quiet)
+        with running(source, host=LineHost(clock)) as run:
+            if isinstance(source, BinanceBook):
+                peer = BinancePeer(server.peer(), clock=venue)
+                send: Callable[[BookUpdate], None] = peer.delta
+            else:
+                peer = OkxPeer(server.peer(), venue)
+                peer.push(chain.updates[0])
+                send = peer.push
+            run.wait_live()
+            applied, apply = threading.Semaphore(0), run.book.apply
+
+            def counted(update: BookUpdate, fresh_at: float | None = None) -> bool:
+                try:
+                    return apply(update, fresh_at)
+                finally:
+                    applied.release()
+
+            run.book.apply = counted  # type: ignore[method-assign]
+            late_s = (0.0, 0.0, 7.0, 6.0, 0.25, 0.0)
+            for place, late in enumerate(late_s, start=1):
+                clock.advance(20)
+                venue.advance(20)
+                send(chain.updates[place]._replace(time_ms=round((venue.now() - late) * 1000)))
+                assert applied.acquire(timeout=PATIENCE_S)
+                assert is_true(run, chain, place)
+                assert run.book.age_s == pytest.approx(late, abs=0.002)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------------------
