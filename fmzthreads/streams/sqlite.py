@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from ..errors import ConnectFailed, NotSupported
+from ..errors import ConnectFailed, InputError, NotSupported
 from .host import Host
 
 __all__ = ["SqliteConnection"]
@@ -29,7 +30,7 @@ class SqliteConnection:
         self._name = target.partition("?")[0]
         self._host = host
         self._lock = threading.Lock()  # guards the connection: SQLite's own threads check is switched off for it
-        self._closed = False
+        self._closed = False  # from the first call of close() on
         try:
             self._database = sqlite3.connect(
                 target, check_same_thread=False, uri=target.startswith("file:"), isolation_level=None
@@ -46,14 +47,21 @@ class SqliteConnection:
 
         Returns:
             ``{"columns": [...], "values": [[...], ...]}`` (both empty for a statement without rows); None on failure, with an error line.
+
+        Raises:
+            InputError: ``sql`` is not text.
         """
+        if not isinstance(sql, str):
+            raise InputError(f"exec() takes one SQL statement as text, got {type(sql).__name__}")
         try:
             with self._lock:
                 cursor = self._database.execute(sql, binds)
                 values = [list(row) for row in cursor.fetchall()]
                 columns = [column[0] for column in cursor.description or ()]
             return {"columns": columns, "values": values}
-        except sqlite3.Error as error:
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+            # Beside its own errors, sqlite3 warns of several statements, and refuses zero bytes, lone surrogates and integers beyond 64
+            # bits in the words of Python.
             self._host.error(f"sqlite3://{self._name}: {error}", source="Dial")
             return None
 
@@ -79,9 +87,11 @@ class SqliteConnection:
         return "closed" if self._closed else "open"
 
     def close(self) -> None:
-        """Closes the database; again has no effect."""
+        """Closes the database, and breaks off a statement that another thread is in; again has no effect."""
+        self._closed = True
+        with suppress(sqlite3.ProgrammingError):  # somebody else has closed it already
+            self._database.interrupt()
         with self._lock:
-            self._closed = True
             self._database.close()
 
     def __enter__(self) -> SqliteConnection:
