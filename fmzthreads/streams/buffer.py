@@ -49,6 +49,9 @@ class MessageBuffer:
             kept, however large.
         overflow: What happens when a message does not fit: ``drop_oldest``, ``block`` (``push`` waits) or ``error`` (``push`` raises).
         on_drop: Called with a text when a burst of drops begins; a burst ends when the buffer is half empty again.
+
+    Attributes:
+        fast: What may be taken by ``popleft``, without a lock; when it is empty, ``read`` is to be asked. Another object each time.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class MessageBuffer:
         self._on_drop = on_drop
         self._lock = threading.Lock()  # guards everything below
         self._backlog = Backlog(qsize, qbytes, max(qsize // 4, 1) if self._blocks else qsize + 1)
-        self._fast = self._backlog.head  # where read() looks first, without the lock
+        self.fast = self._backlog.head  # where read() looks first, without the lock
         self._received = self._dropped = self._discarded = self._losses = 0
         self._finished = False
         self._stopped = False
@@ -98,7 +101,7 @@ class MessageBuffer:
         Raises:
             StopRequested: The strategy is to stop, and the call is one that may block.
         """
-        fast = self._fast
+        fast = self.fast
         if timeout_ms is None or timeout_ms > -2:
             try:
                 return fast.popleft()
@@ -136,7 +139,7 @@ class MessageBuffer:
                 raise
             if woken:  # whoever wakes a waker has taken it off the list
                 try:
-                    return self._fast.popleft()
+                    return self.fast.popleft()
                 except IndexError:
                     continue
             self._leave(waker)
@@ -315,7 +318,7 @@ class MessageBuffer:
 
     def _aim(self) -> None:
         """Points the fast path at the oldest messages, or at nothing when each read must look for the stop; the lock is held."""
-        self._fast = _NOTHING if self._stopped else self._backlog.head
+        self.fast = _NOTHING if self._stopped else self._backlog.head
 
     # -- looking -----------------------------------------------------------------------------------------------------------------
 
@@ -376,7 +379,7 @@ class MessageBuffer:
         while True:
             try:
                 while True:
-                    yield self._fast.popleft()
+                    yield self.fast.popleft()
             except IndexError:
                 pass
             message = self._read_slowly(None, _END)

@@ -27,6 +27,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 NORMAL, PROTOCOL_ERROR, NO_STATUS, INVALID_DATA, POLICY, TOO_BIG = 1000, 1002, 1005, 1007, 1008, 1009
 _VALID_CLOSE = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
+_MOST_SMALL = 1 << 17
 _HEADER = struct.Struct(">HH").unpack_from
 
 
@@ -43,7 +44,9 @@ class FrameReader:
 
     Args:
         limit: The most bytes of one message, over all of its fragments.
-        size: The size of the buffer.
+        size: The size of the buffer at first, in bytes.
+        most: What it may grow to when the server fills it, because a system call for much costs less than several for little. With small
+            messages, it grows to 128 KiB only: they are cut out of a second copy, which had better stay in the cache.
         on_binary: What turns the payload of a binary message into what is delivered; it may raise ``BadReply`` or ``ReplyTooLarge``.
         deflate: The negotiated permessage-deflate, or None.
 
@@ -57,7 +60,8 @@ class FrameReader:
         self,
         limit: int,
         *,
-        size: int = 1 << 17,
+        size: int = 1 << 15,
+        most: int = 1 << 19,
         on_binary: Callable[[memoryview | bytearray | bytes], Message] = text_or_bytes,
         deflate: Deflate | None = None,
     ) -> None:
@@ -66,6 +70,9 @@ class FrameReader:
         self._buffer = bytearray(size)
         self._view = memoryview(self._buffer)
         self._size = size
+        self._most = max(size, most)
+        self._most_small = min(self._most, _MOST_SMALL)
+        self._bulky = False  # whether the last parse met no small text
         self._start = self._end = 0
         self._on_binary = on_binary
         self._deflate = deflate
@@ -83,6 +90,9 @@ class FrameReader:
     def space(self) -> memoryview:
         """Where the next bytes are to be received; never empty."""
         start, end = self._start, self._end
+        if end == self._size and end < (self._most if self._bulky else self._most_small):
+            self._grow()
+            return self._view[self._end :]
         if start == end:
             self._start = self._end = 0
             return self._view
@@ -91,6 +101,14 @@ class FrameReader:
             self._buffer[:left] = self._view[start:end].tobytes()
             self._start, self._end = 0, left
         return self._view[self._end :]
+
+    def _grow(self) -> None:
+        left = self._view[self._start : self._end]
+        self._size = min(self._size * 2, self._most)
+        self._buffer = bytearray(self._size)
+        self._view = memoryview(self._buffer)
+        self._start, self._end = 0, len(left)
+        self._buffer[: len(left)] = left
 
     def parse(self, received: int, batch: list[Message]) -> None:
         """Takes in the bytes that were just received.
@@ -150,6 +168,7 @@ class FrameReader:
             raise _bad_text(error) from None
         finally:
             self._start = position
+            self._bulky = not text
 
     def _parse_other(self, batch: list[Message]) -> bool:
         """Handles one frame of any kind; False when it is not all there."""

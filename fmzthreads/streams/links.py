@@ -19,6 +19,7 @@ __all__ = ["Link", "RawLink", "WebSocketLink", "WriterBusy"]
 
 _FAREWELL_S = 0.5  # how long the peer is given to close its side, so that our close frame is not lost to a reset
 _MOST_PENDING = 256
+_MOST_GATHERED = 1 << 20  # a batch that has so many bytes is not added to
 
 
 class Link(Protocol):
@@ -136,6 +137,8 @@ class WebSocketLink:
         early: Bytes that came behind the handshake.
         deflate: The negotiated permessage-deflate, or None.
         compress: The application's compression of what is sent, or None.
+        gather: The most messages up to which one ``receive`` goes on taking in what has come already, when the peer sends faster than
+            we read; 0 for one system call each.
     """
 
     def __init__(
@@ -147,8 +150,11 @@ class WebSocketLink:
         early: bytes = b"",
         deflate: Deflate | None = None,
         compress: Callable[[bytes], bytes] | None = None,
+        gather: int = 0,
     ) -> None:
         self.bytes_received = 0
+        self._plain = True
+        self._gather = gather
         self._stream = stream
         self._receive_into = stream.receive_into
         self._reader = reader
@@ -178,16 +184,38 @@ class WebSocketLink:
             count = self._receive_into(space)
             if not count:
                 return False
-        self.bytes_received += count
-        reader.parse(count, batch)
-        if reader.control:
-            self._answer()
+        self._plain = True
+        self._take_in(count, batch)
+        if count == len(space) and not self._early:
+            return self._gather_more(batch)
         return reader.closed is None
+
+    def _gather_more(self, batch: list[Message]) -> bool:
+        """In a flood, takes what has come meanwhile into the same batch: each batch that is handed over may wake a reading script."""
+        reader = self._reader
+        most = self.bytes_received + _MOST_GATHERED
+        while reader.closed is None and len(batch) < self._gather and self.bytes_received < most:
+            self._plain = self._plain and reader.plain
+            space = reader.space()
+            count = self._stream.receive_waiting(space)
+            if not count:
+                return False
+            if count > 0:
+                self._take_in(count, batch)
+            if count < len(space):
+                break
+        return reader.closed is None
+
+    def _take_in(self, count: int, batch: list[Message]) -> None:
+        self.bytes_received += count
+        self._reader.parse(count, batch)
+        if self._reader.control:
+            self._answer()
 
     @property
     def plain(self) -> bool:
         """Whether all that the last ``receive`` brought are ASCII texts, also when it raised."""
-        return self._reader.plain
+        return self._plain and self._reader.plain
 
     def _answer(self) -> None:
         for opcode, payload in self._reader.control:

@@ -41,6 +41,9 @@ class Stream(Protocol):
     def receive_into(self) -> Callable[[memoryview], int]:
         """Waits for bytes and returns how many came; 0 at the end. Only one thread calls it."""
 
+    def receive_waiting(self, view: memoryview) -> int:
+        """Takes what has come already, without waiting; -1 when that is nothing, 0 at the end. For the thread of ``receive_into``."""
+
     def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
         """Writes all of it; one thread at a time (the caller holds a lock)."""
 
@@ -115,6 +118,15 @@ class PlainStream:
         self._socket = sock
         self._process = os.getpid()
         self.receive_into: Callable[[memoryview], int] = sock.recv_into
+
+    def receive_waiting(self, view: memoryview) -> int:
+        """Takes what has come already; -1 when that is nothing (or the system cannot tell), 0 at the end."""
+        if not _DONT_WAIT:
+            return -1
+        try:
+            return self._socket.recv_into(view, 0, _DONT_WAIT)
+        except BlockingIOError:
+            return -1
 
     def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
         """Writes all of it.
@@ -214,6 +226,11 @@ class TlsStream:
                 return 0
             with self._lock:
                 self._incoming.write(self._view[:received])
+
+    def receive_waiting(self, view: memoryview) -> int:
+        """Decrypts what was received already; -1 when that is not a whole record, 0 at the end."""
+        with self._lock:
+            return self._decrypt(view)
 
     def _decrypt(self, view: memoryview) -> int:
         """Fills ``view`` from what has come; -1 when that is not a whole record, 0 at the end. The lock is held."""

@@ -89,7 +89,8 @@ def test_a_hub_does_not_keep_it(server: WsServer) -> None:
     hub.add_source(client, "Dial")
     server.peer().text("news")
     event = hub.wait(HANG_S * 1000)
-    assert event is not None and event.Event == "Dial"
+    assert event is not None
+    assert event.Event == "Dial"
     session = client._session
     del client
     wait_for_end(session.reader)
