@@ -13,6 +13,8 @@ import json
 import os
 import platform
 import resource
+import selectors
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE))
 
-from streams_clients import CLIENTS  # noqa: E402
+from streams_clients import CLIENTS, raw_connect  # noqa: E402
 
 TICKER, DEPTH = 217, 4700
 EVERYBODY = list(CLIENTS)
@@ -81,7 +83,13 @@ def measure_pace(client: str, url: str, count: int) -> dict[str, float]:
 
 
 def measure_many(how: str, url: str, count: int) -> dict[str, float]:
-    """20 connections of 200 messages a second, read in one of three ways."""
+    """20 connections of 200 messages a second, read in one of several ways."""
+    if how in BARE:
+        sockets = [raw_connect(url) for _ in range(20)]
+        cpu = time.process_time()
+        BARE[how](sockets, count * (TICKER + 4))
+        cpu = time.process_time() - cpu
+        return {"cpu_us": cpu / (count * 20) * 1e6}
     from fmzthreads.streams import Dial
     from fmzthreads.tasks.events import merge
 
@@ -109,6 +117,38 @@ def measure_many(how: str, url: str, count: int) -> dict[str, float]:
     for client in clients:
         client.close()
     return {"cpu_us": cpu / total * 1e6}
+
+
+def _bare_threads(sockets: list[socket.socket], size: int) -> None:
+    """A thread for each socket that receives and throws away: what waking up costs."""
+
+    def drain(sock: socket.socket) -> None:
+        view, left = memoryview(bytearray(1 << 16)), size
+        while left > 0:
+            left -= sock.recv_into(view)
+
+    threads = [threading.Thread(target=drain, args=(sock,)) for sock in sockets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _bare_selector(sockets: list[socket.socket], size: int) -> None:
+    """One thread for all sockets that receives and throws away."""
+    with selectors.DefaultSelector() as selector:
+        for sock in sockets:
+            selector.register(sock, selectors.EVENT_READ)
+        view, left = memoryview(bytearray(1 << 16)), size * len(sockets)
+        while left > 0:
+            for key, _ in selector.select():
+                left -= key.fileobj.recv_into(view)  # type: ignore[union-attr]
+
+
+BARE: dict[str, Callable[[list[socket.socket], int], None]] = {
+    "bare_threads": _bare_threads,
+    "bare_selector": _bare_selector,
+}
 
 
 def measure_idle(_: str, url: str, seconds: int) -> dict[str, float]:
@@ -279,10 +319,12 @@ def report(bench: Bench, only: set[str]) -> None:
     if "many" in only:
         count = 200 if bench.quick else 1000
         results = bench.compare(
-            "many", ["poll", "merge", "threads"], lambda _: (bench.url(f"/pace/217/{count}/200"), count)
+            "many", [*BARE, "poll", "merge", "threads"], lambda _: (bench.url(f"/pace/217/{count}/200"), count)
         )
         print("\n### 20 connections of 200 messages/s\n\n| read by | CPU a message, us |\n|---|---|")
         for how, words in {
+            "bare_threads": "20 threads that do nothing but `recv_into`",
+            "bare_selector": "one thread with `selectors` that does nothing but `recv_into`",
             "poll": "`read(-1)` every 10 ms",
             "merge": "`merge`",
             "threads": "a thread each with `read()`",
