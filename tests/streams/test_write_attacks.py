@@ -46,15 +46,19 @@ Opened = tuple[Connection, Peer]
 @pytest.fixture
 def dial(server: WsServer) -> Iterator[Callable[..., Opened]]:
     clients: list[Connection] = []
+    peers: list[Peer] = []
 
     def connect(**options: object) -> Opened:
         options.setdefault("host", Journal())
         client = Dial(server.url, errors="raise", **options)  # type: ignore[arg-type]
         assert isinstance(client, Connection)
         clients.append(client)
-        return client, server.peer()
+        peers.append(server.peer())
+        return client, peers[-1]
 
     yield connect
+    for peer in peers:
+        peer.close()  # so that close() need not wait for an answer to its goodbye
     for client in clients:
         client.close()
     assert not any(thread.name.startswith("Dial ") for thread in threading.enumerate())
