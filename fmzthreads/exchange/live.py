@@ -173,9 +173,10 @@ class LiveBooks:
         self._venue = venue
         self._clock = clock
         self._lines = _Lines(clock, host, label)
-        self._lock = threading.Lock()  # guards _books against two changes at once, and _generation
+        self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
         self._books: dict[str, LiveBook] = {}  # looked up without the lock
         self._generation = 0  # grows with close(), so that a subscription that is being made does not outlive it
+        self._moves = 0  # grows with renew(), so that one that is being made is not of the place before
 
     # -- subscribing --------------------------------------------------------------------------------------------------------------
 
@@ -196,22 +197,24 @@ class LiveBooks:
             StopRequested: The strategy is to stop.
         """
         generation = self._generation
-        live = self._books.get(symbol)
-        if live is None or live.feed.ended.is_set():
+        while True:
+            moves, live = self._moves, self._books.get(symbol)
+            if live is not None and not live.feed.ended.is_set():
+                break
             fresh = LiveBook(self._source(symbol), self._lines, max_age_s, self.plan)
-            self._put(symbol, live, fresh, generation)
-            live = self._follow(symbol)
-            if live is None and generation != self._generation:
+            if self._put(symbol, live, fresh, generation, moves):  # what was there has ended already
+                live = fresh
+                break
+            if generation != self._generation:
                 raise InputError("the exchange was closed while the subscription was made")
-        if live is not None:
-            live.max_age_s = max_age_s
+        live.max_age_s = max_age_s
         if wait_s > 0 and self._wait(symbol, live, wait_s) is None:
             raise InputError(f"the subscription to {symbol} was ended while its book was waited for")
 
-    def _wait(self, symbol: str, live: LiveBook | None, wait_s: float) -> LiveBook | None:
+    def _wait(self, symbol: str, live: LiveBook, wait_s: float) -> LiveBook | None:
         """Waits until a symbol's book is live, wherever it moves meanwhile; None when the subscription has ended."""
         end = self._clock.monotonic() + wait_s
-        current = live
+        current: LiveBook | None = live
         while current is not None and not current.feed.book.is_live:
             left_s = end - self._clock.monotonic()
             if left_s <= 0 or (current.feed.ended.is_set() and self._books.get(symbol) is current):
@@ -228,54 +231,56 @@ class LiveBooks:
         source: BookSource = make(symbol)
         return source
 
-    def _put(self, symbol: str, old: LiveBook | None, new: LiveBook, generation: int) -> bool:
+    def _put(self, symbol: str, old: LiveBook | None, new: LiveBook, generation: int, moves: int) -> bool:
         """Starts a book in the place of another, in one step, so that nobody who ends the subscription meanwhile is passed by.
 
         Args:
             symbol: FMZ's symbol.
-            old: What is there, as far as the caller knows; it is ended.
+            old: What is there, as far as the caller knows. It answers no more; the caller is to end it, whatever becomes of ``new``.
             new: What is to be there.
             generation: What ``_generation`` was when the caller began.
+            moves: What ``_moves`` was before the source of ``new`` was made.
 
         Returns:
-            False when something else is there by now, or the exchange was closed; ``new`` was not started then.
+            False when something else is there by now, the exchange was closed, or the venue may have been moved since the source was
+            made; ``new`` was not started then.
         """
         with self._lock:
-            if generation != self._generation or self._books.get(symbol) is not old:
+            if generation != self._generation or moves != self._moves or self._books.get(symbol) is not old:
                 return False
             self._books.pop(symbol, None)
-            try:
-                new.feed.start()
-                self._books[symbol] = new
-            finally:  # a thread more cannot always be had: then there is neither
-                if old is not None:
-                    old.feed.book.lose("the subscription has moved")
-        if old is not None:
-            _end([old])
-        return True
+            new.feed.start()  # a thread more cannot always be had: then there is neither
+            self._books[symbol] = new
+            return True
 
-    def _follow(self, symbol: str) -> LiveBook | None:
-        """Sees to it that a book is where the venue is: any thread may have set another base while its source was made.
+    def _follow(self, symbol: str, retired: list[LiveBook]) -> None:
+        """Moves a book to where the venue is, if it is elsewhere and there is one.
 
-        Returns:
-            The book; None when there is none (any more).
+        Args:
+            symbol: FMZ's symbol.
+            retired: Takes the books that are to be ended.
 
         Raises:
             FmzError: Its source cannot be made; the subscription has ended.
         """
         while True:
-            generation, live = self._generation, self._books.get(symbol)
+            generation, moves, live = self._generation, self._moves, self._books.get(symbol)
             if live is None:
-                return None
+                return
             try:
                 source = self._source(symbol)
                 if (source.address, source.options) == (live.source.address, live.source.options):
-                    return live
+                    return
                 moved = LiveBook(source, self._lines, live.max_age_s, self.plan)
+                if self._put(symbol, live, moved, generation, moves):
+                    retired.append(live)
+                    return
             except BaseException:  # whatever it is: a book of where the venue is no longer must not go on answering
-                self._remove(symbol, live)
+                with self._lock:
+                    if self._books.get(symbol) is live:
+                        del self._books[symbol]
+                retired.append(live)
                 raise
-            self._put(symbol, live, moved, generation)
 
     def unsubscribe(self, symbol: str) -> bool:
         """Ends a symbol's live book, its connection and its thread; False when there was none."""
@@ -286,30 +291,28 @@ class LiveBooks:
         _end([live])
         return True
 
-    def _remove(self, symbol: str, live: LiveBook) -> None:
-        """Ends a book, unless another has taken its place."""
-        with self._lock:
-            if self._books.get(symbol) is not live:
-                return
-            del self._books[symbol]
-        _end([live])
-
     def renew(self) -> None:
         """Moves the books whose source is another now (another base URL, another proxy); one that has none any more ends with a line.
 
         Raises:
             StopRequested: The strategy is to stop. No book of another place is left.
         """
-        stopped: StopRequested | None = None
+        with self._lock:
+            self._moves += 1  # what is made from sources of before is not put in any more, and what is in is seen below
+        failed: BaseException | None = None
+        retired: list[LiveBook] = []
         for symbol, live in list(self._books.items()):
             try:
-                self._follow(symbol)
+                self._follow(symbol, retired)
             except StopRequested as error:
-                stopped = error
+                failed = error
             except FmzError as error:
                 self._lines.error(f"the subscription has ended: {error}", source=live.source.name)
-        if stopped is not None:
-            raise stopped
+            except BaseException as error:  # a bug of an adapter, or Ctrl-C: raised when no other book stays behind
+                failed = error
+        _end(retired)
+        if failed is not None:
+            raise failed
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends all of them.

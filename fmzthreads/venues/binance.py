@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import InputError
+from ..errors import BadReply, InputError
 from ..exchange.market import plain_text
 from ..exchange.signing import parse_params
 from ..exchange.venue import OrderIntent
@@ -130,6 +130,7 @@ class Binance(BinanceRest):
             NotSupported: The base in use has no known streams.
             OperationFailed: The symbols could not be fetched.
         """
+        base = self.base()
         listing = self._symbols.of(symbol)
 
         def _fetch(levels_a_side: int) -> BookUpdate:
@@ -137,6 +138,8 @@ class Binance(BinanceRest):
             params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
             read = partial(read_book_snapshot, asked=levels_a_side)
             snapshot = self._get("/api/v3/depth", params, read, weight=SNAPSHOT_WEIGHT)
+            if self.base() != base:
+                raise BadReply("the base URL was changed meanwhile: a snapshot from there says nothing about this stream")
             # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
             return snapshot._replace(time_ms=self._time.now_ms())
 

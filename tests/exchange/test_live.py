@@ -205,6 +205,32 @@ def test_subscriptions_belong_to_their_symbol(room: Room) -> None:
     assert room.venue.calls["depth"] == 2
 
 
+def test_one_book_in_trouble_leaves_the_other_alone(room: Room) -> None:
+    """Gaps, garbage, resets and refusals of one symbol, again and again; the other answers with every one of its updates."""
+    other = make_chain("okx", 3, 30)
+    steady = room.subscribe(other, symbol="ETH_USDT")
+    shaky = room.subscribe(CHAIN)
+    for place in range(1, 31):
+        trouble = place % 6
+        if trouble == 1:
+            shaky.push(CHAIN.updates[5])  # a gap
+        elif trouble == 2:
+            shaky.send("[" * 1000)
+        elif trouble == 3:
+            shaky.peer.reset()
+            shaky = OkxPeer(room.server.peer(), room.host.clock)
+        elif trouble == 4:
+            shaky.send({"event": "error", "code": "60018", "msg": "no such channel"})
+            shaky = OkxPeer(room.server.peer(), room.host.clock)
+        elif trouble == 5:
+            shaky.push(truth_of(CHAIN, 3)._replace(bids=[["1000", "1"]]))  # crossed
+        room.push(steady, other.updates[place], symbol="ETH_USDT")
+        assert shown(room.exchange.GetDepth("ETH_USDT")) == truth(other, place)
+    rows = {row["Symbol"]: row for row in room.exchange.Subscriptions()}
+    assert (rows["ETH_USDT"]["State"], rows["ETH_USDT"]["Gaps"], rows["ETH_USDT"]["Fallbacks"]) == ("live", 0, 0)
+    assert not any("ETH" in line for line in room.host.errors)
+
+
 # -- falling back ------------------------------------------------------------------------------------------------------------------
 
 
