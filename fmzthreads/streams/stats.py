@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -13,8 +13,7 @@ from .ledger import Message
 __all__ = ["BufferCounts", "StreamStats", "find_number"]
 
 
-@attrs.frozen
-class BufferCounts:
+class BufferCounts(NamedTuple):
     """A snapshot: received = delivered + discarded + dropped + waiting."""
 
     received: int

@@ -35,8 +35,7 @@ class FakeStream:
         if counts:
             self.activity = lambda: (self.received, self.taken)
 
-    @property
-    def stats(self) -> Any:
+    def counts(self) -> Any:
         with self.lock:
             return SimpleNamespace(received=self.received, waiting=sum(item is not LOSS for item in self.items))
 
