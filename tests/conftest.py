@@ -29,3 +29,8 @@ def _skipping() -> Generator[None, object, object]:
         if named is None or find_spec(named[1]) is not None:
             raise  # it is there: that the error came all the same is a defect
         pytest.skip(str(error))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names a test after the length of its bytes: compressed ones hold the time at which they were made, and names must not change."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) and len(val) > 16 else None

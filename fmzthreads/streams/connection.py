@@ -13,7 +13,7 @@ from ..errors import InputError, NotSupported
 from .address import Address
 from .buffer import Message
 from .host import Host
-from .options import DialOptions
+from .options import DialOptions, check_ms
 from .session import Session
 from .stats import BufferCounts, StreamStats
 
@@ -58,6 +58,7 @@ class Connection:
 
         Raises:
             StopRequested: The strategy is to stop, and the call is not one of those that only look.
+            InputError: ``timeout_ms`` is not a number.
         """
         if timeout_ms is None:
             try:
@@ -66,7 +67,12 @@ class Connection:
                 )  # as read() begins as well: one call less for each message of a flood
             except IndexError:
                 pass
-        return self._buffer.read(timeout_ms)
+        try:
+            return self._buffer.read(timeout_ms)
+        except TypeError:
+            if timeout_ms is not None:
+                check_ms("read", timeout_ms)
+            raise
 
     def write(self, data: str | bytes, timeout_ms: float | None = None) -> int:
         """Sends one message, from any thread.
@@ -80,10 +86,12 @@ class Connection:
             half-way breaks the connection.
 
         Raises:
-            InputError: ``data`` is neither str nor bytes.
+            InputError: ``data`` is neither str nor bytes, or not Unicode; ``timeout_ms`` is not a number.
         """
         if not isinstance(data, str | bytes | bytearray | memoryview):
             raise InputError(f"write() takes str or bytes, got {type(data).__name__}; dicts go through json.dumps")
+        if timeout_ms is not None:
+            check_ms("write", timeout_ms)
         return self._session.write(data if isinstance(data, str) else bytes(data), timeout_ms)
 
     def close(self) -> None:
@@ -198,4 +206,4 @@ def _close_soon(session: Session) -> None:
     if not session.reader.is_alive():
         return
     with suppress(RuntimeError):  # the interpreter is ending: no thread can start, and none is needed
-        threading.Thread(target=session.close, name="Dial forgotten", daemon=True).start()
+        threading.Thread(target=session.close, name="forgotten Dial", daemon=True).start()

@@ -28,6 +28,7 @@ NORMAL, PROTOCOL_ERROR, NO_STATUS, INVALID_DATA, POLICY, TOO_BIG = 1000, 1002, 1
 _VALID_CLOSE = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 _MOST_SMALL = 1 << 17
+_MOST = 1 << 19
 _HEADER = struct.Struct(">HH").unpack_from
 
 
@@ -45,8 +46,8 @@ class FrameReader:
     Args:
         limit: The most bytes of one message, over all of its fragments.
         size: The size of the buffer at first, in bytes.
-        most: What it may grow to when the server fills it, because a system call for much costs less than several for little. With small
-            messages, it grows to 128 KiB only: they are cut out of a second copy, which had better stay in the cache.
+        most: What it may grow to when the server fills it, because a system call for much costs less than several for little; never more
+            than 512 KiB. With small messages it grows to 128 KiB only: they are cut out of a second copy, which had better stay in the cache.
         on_binary: What turns the payload of a binary message into what is delivered; it may raise ``BadReply`` or ``ReplyTooLarge``.
         deflate: The negotiated permessage-deflate, or None.
 
@@ -61,7 +62,7 @@ class FrameReader:
         limit: int,
         *,
         size: int = 1 << 15,
-        most: int = 1 << 19,
+        most: int = _MOST,
         on_binary: Callable[[memoryview | bytearray | bytes], Message] = text_or_bytes,
         deflate: Deflate | None = None,
     ) -> None:
@@ -70,7 +71,7 @@ class FrameReader:
         self._buffer = bytearray(size)
         self._view = memoryview(self._buffer)
         self._size = size
-        self._most = max(size, most)
+        self._most = max(size, min(most, _MOST))
         self._most_small = min(self._most, _MOST_SMALL)
         self._bulky = False  # whether the last parse met no small text
         self._start = self._end = 0

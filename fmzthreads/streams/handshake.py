@@ -29,7 +29,7 @@ _LONGEST_ANSWER = 65536
 _LAST_WORDS_S = 1.0  # how long a refusal without a length is given to say why
 _SHORTEST_SECRET = 6
 _GATHER = 128  # so many messages are gathered into one batch in a flood; more bring nothing and leave the cache
-_GATHER_FROM = 8 << 20  # the least qbytes with which batches of up to 1 MiB are gathered
+_GATHER_FROM = 16 << 20  # the least qbytes with which batches of up to 1 MiB are gathered
 
 
 class _HandshakeSocket:
@@ -151,7 +151,8 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
         said = _excerpt(str(error), address, options)
         raise ConnectFailed(f"the websocket handshake with {address.shown} failed: {said}") from error
     stream.set_timeout(None)
-    reader = FrameReader(options.max_message, on_binary=_on_binary(options), deflate=deflate)
+    # What is in hand, beside what the buffer counts, must stay small against qbytes.
+    reader = FrameReader(options.max_message, most=options.qbytes // 32, on_binary=_on_binary(options), deflate=deflate)
     sends = options.compress and options.mode in {"send", "dual"}
     compress = compressor(options.compress) if sends else None
     # A batch must be a small part of what the buffer holds, or it would push out messages that a reader was about to take.

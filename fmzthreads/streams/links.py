@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..clock import Clock
 from ..deadline import Deadline
-from ..errors import ConnectionLost, TimedOut
+from ..errors import ConnectionLost, InputError, TimedOut
 from .buffer import Message
 from .codec import Deflate, text_or_bytes
 from .frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameReader, build_frame
@@ -56,6 +56,10 @@ class Link(Protocol):
         """Gives the socket back; the reading thread's last call."""
 
     @property
+    def broken_by(self) -> str:
+        """Why a write broke it; empty when none did."""
+
+    @property
     def ending(self) -> tuple[int, str]:
         """The peer's close code and reason; (0, "") when it gave none."""
 
@@ -69,11 +73,19 @@ class _Writer:
 
     A thread that must not wait for the peer (the one that reads) leaves its frame in ``_pending``: whoever has the lock, or gets it next,
     sends it. So a peer that reads nothing while it writes can never stop us from reading.
+
+    Args:
+        stream: What is written to.
+        clock: For time-outs.
+        end: Ends the link, when a frame may have been cut in two and nothing that follows it could be understood; None where frames go
+            whole or not at all.
     """
 
-    def __init__(self, stream: Stream, clock: Clock) -> None:
+    def __init__(self, stream: Stream, clock: Clock, end: Callable[[], None] | None) -> None:
         self._stream = stream
         self._clock = clock
+        self._end = end
+        self.why = ""  # what ended the link, so that later writers say that rather than what came of it
         self._lock = threading.Lock()  # guards the order of bytes on the stream
         # Frames, and the rest of a frame at the front; anyone may append, only the holder of the lock takes out.
         self._pending: deque[bytes] = deque()
@@ -85,19 +97,24 @@ class _Writer:
             WriterBusy: Other threads were writing all the time.
             TimedOut: The peer did not take it in time. A part may be on the wire, so the stream was ended.
             OSError: The connection is broken.
+            ConnectionLost: An earlier write broke it.
         """
         deadline = Deadline(self._clock, timeout_s)
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
             raise WriterBusy("timeout: other threads were writing all the time")
         try:
+            if self.why:
+                raise ConnectionLost(self.why)
             earlier = b""
             while self._pending:
                 earlier += self._pending.popleft()
             frame = make()
             self._stream.send(earlier + frame if earlier else frame, deadline.remaining(), self._clock)
-        except BaseException:  # Ctrl-C too may have cut a frame in two: nothing that follows it could be understood
-            self._stream.abort()
+        except BaseException as error:  # Ctrl-C too may have cut a frame in two
+            if self._end is not None:
+                self.why = self.why or str(error) or f"interrupted by {type(error).__name__}"
+                self._end()
             raise
         finally:
             self._lock.release()
@@ -125,6 +142,13 @@ class _Writer:
                 return  # the connection is broken, and the reading thread is about to find that out by itself
             finally:
                 self._lock.release()
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"a text to be sent is not Unicode: {error.reason} at character {error.start}") from None
 
 
 class WebSocketLink:
@@ -161,7 +185,7 @@ class WebSocketLink:
         self._early = early
         self._deflate = deflate
         self._compress = compress
-        self._writer = _Writer(stream, clock)
+        self._writer = _Writer(stream, clock, self.abort)
         self._said_goodbye = False
 
     def receive(self, batch: list[Message]) -> bool:
@@ -225,7 +249,7 @@ class WebSocketLink:
 
     def _frame(self, data: str | bytes) -> Callable[[], bytes]:
         if isinstance(data, str):
-            opcode, payload = TEXT, data.encode()
+            opcode, payload = TEXT, _encoded(data)
         else:
             opcode, payload = BINARY, bytes(data)
         if self._compress is not None:
@@ -297,6 +321,11 @@ class WebSocketLink:
         self._stream.close()
 
     @property
+    def broken_by(self) -> str:
+        """Why a write broke it; empty when none did."""
+        return self._writer.why
+
+    @property
     def ending(self) -> tuple[int, str]:
         """The peer's close code and reason; (0, "") when it sent no close frame."""
         return self._reader.closed or (0, "")
@@ -315,7 +344,7 @@ class RawLink:
         self.bytes_received = 0
         self.plain = False
         self._stream = stream
-        self._writer = _Writer(stream, clock)
+        self._writer = _Writer(stream, clock, None if datagrams else self.abort)
         self._datagrams = datagrams
         self._aborted = False
         self._view = memoryview(bytearray(1 << 17))
@@ -335,13 +364,13 @@ class RawLink:
 
     def write(self, data: str | bytes, timeout_s: float | None) -> int:
         """Sends the bytes; text as UTF-8. Returns how many they are."""
-        payload = data.encode() if isinstance(data, str) else bytes(data)
+        payload = _encoded(data) if isinstance(data, str) else bytes(data)
         self._writer.send(lambda: payload, timeout_s)
         return len(payload)
 
     def write_soon(self, data: str | bytes) -> None:
         """Sends the bytes without ever waiting for the peer."""
-        self._writer.send_soon(data.encode() if isinstance(data, str) else bytes(data))
+        self._writer.send_soon(_encoded(data) if isinstance(data, str) else bytes(data))
 
     def ping(self, payload: bytes) -> None:
         """A raw stream has no pings; the options refuse them."""
@@ -363,6 +392,11 @@ class RawLink:
     def close(self) -> None:
         """Gives the socket back."""
         self._stream.close()
+
+    @property
+    def broken_by(self) -> str:
+        """Why a write broke it; empty when none did."""
+        return self._writer.why
 
     @property
     def ending(self) -> tuple[int, str]:

@@ -6,6 +6,7 @@ The names are FMZ's where FMZ has the option (spec sheet of the globals, 1.6), a
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -221,7 +222,12 @@ def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
     if value is None:
         return ()
     if isinstance(value, str | bytes):
-        return (value,) if value else ()
+        try:
+            if isinstance(value, str):
+                value.encode()
+            return (value,) if value else ()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{name} is not Unicode: {error.reason} at character {error.start}") from None
     if isinstance(value, Mapping):
         try:
             return (json.dumps(value),)
@@ -230,6 +236,16 @@ def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
     if isinstance(value, Sequence):
         return tuple(part for item in value for part in read_messages(name, item))
     raise InputError(f"{name} must be text, bytes, a dict, a list of them or nothing, got {type(value).__name__}")
+
+
+def check_ms(method: str, timeout_ms: object) -> None:
+    """Refuses a time-out that is not a number of milliseconds.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not isinstance(timeout_ms, int | float) or math.isnan(timeout_ms):
+        raise InputError(f"{method}() takes its time-out in milliseconds, got {timeout_ms!r}")
 
 
 def pause_s(options: DialOptions, attempt: int) -> float:
@@ -276,7 +292,7 @@ def read_options(
     Raises:
         UnknownName: There is no such option; the error names the nearest.
         InputError: A part of it is not valid; the error shows the part.
-        NotSupported: The address's scheme is one of FMZ's that this library does not speak.
+        NotSupported: The address's scheme is not one that this library speaks.
     """
     if not isinstance(address, str):
         raise InputError(f"the address of Dial must be text, got {type(address).__name__}")

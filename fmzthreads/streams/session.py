@@ -299,7 +299,7 @@ class Session:
         except BufferFull as error:
             code, why = POLICY, str(error)
         except OSError as error:
-            why = self.last_error or f"the connection broke: {error}"
+            why = self._own_doing(link) or f"the connection broke: {error}"
             self._errors += 1
         self.state = "reconnecting" if self._options.reconnect and not self._closing else "closed"
         self._link = None
@@ -356,11 +356,16 @@ class Session:
             self._newest = (left[-1], self._clock.now())
         self.buffer.push(left)
 
+    def _own_doing(self, link: Link) -> str:
+        """Why this side ended the link: the watch did (silence, unanswered pings), or a write broke it; empty when it did not."""
+        return self.last_error or (link.broken_by and f"write failed: {link.broken_by}")
+
     def _why_closed(self, link: Link) -> str:
         code, reason = link.ending
-        if self.last_error:
-            self._errors += 1  # the watch ended it (silence, unanswered pings), or a write broke it
-            return self.last_error
+        own = self._own_doing(link)
+        if own:
+            self._errors += 1
+            return own
         if not code:
             self._errors += 1
             return "the peer closed the connection" + ("" if isinstance(link, RawLink) else " without a close frame")

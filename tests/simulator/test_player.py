@@ -82,8 +82,8 @@ def test_the_text_form(tmp_path: Path) -> None:
         (b"nonsense\n", "line 1: neither a frame"),
         (b"1618678070.7: ok\n1618678070.8: b'\\x\n", "line 2: bytes that are not written"),
         (b"1618678070.7: \xff\n", "cannot be read"),
-        (gzip.compress(b"soon {}\n", mtime=0), "line 1: expected nanoseconds"),
-        (gzip.compress(b"1 {}\n" * 1000, mtime=0)[:-20], "cannot be read"),
+        (gzip.compress(b"soon {}\n"), "line 1: expected nanoseconds"),
+        (gzip.compress(b"1 {}\n" * 1000)[:-20], "cannot be read"),
         (b"", "holds no frames"),
     ],
 )

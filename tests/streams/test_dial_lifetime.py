@@ -160,7 +160,7 @@ def test_hundreds_that_are_dropped_leave_no_thread(server: WsServer) -> None:
         peer.close()
         wait_for_end(session.reader)
     for thread in threading.enumerate():
-        if thread.name == "Dial forgotten":
+        if thread.name == "forgotten Dial":
             thread.join(HANG_S)
     assert threading.active_count() <= before
 

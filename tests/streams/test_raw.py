@@ -95,6 +95,24 @@ def test_udp(journal: Journal) -> None:
         assert client.read() == ""
 
 
+def test_a_datagram_that_is_too_large_is_not_sent_and_breaks_nothing(journal: Journal) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(HANG_S)
+        client = Dial(f"udp://127.0.0.1:{server.getsockname()[1]}", host=journal, errors="raise")
+        assert isinstance(client, Connection)
+        with client:
+            assert client.write(b"x" * 70_000) == 0
+            assert client.last_error.startswith("write failed")
+            assert client.write("small") == 5
+            data, where = server.recvfrom(100)
+            assert data == b"small"
+            server.sendto(b"answer", where)
+            assert client.read() == "answer"
+            assert client.state == "open"
+        assert not client._session.reader.is_alive()
+
+
 # -- proxies --------------------------------------------------------------------------------------------------------------------------------
 
 

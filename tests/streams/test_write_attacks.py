@@ -121,6 +121,7 @@ def test_ctrl_c_inside_a_blocked_write(dial: Callable[..., Opened], server: WsSe
     press.result()
     # Half a frame is out, so nothing that followed could be understood: the connection is over, and says so once.
     assert client.read(HANG_S * 1000) == ""
+    assert "write failed: interrupted by KeyboardInterrupt" in client._session._host.errors[0]  # type: ignore[attr-defined]
     if reconnect:
         again = server.peer()
         again.text("back")
@@ -201,7 +202,8 @@ def test_the_first_of_two_writers_times_out_halfway(dial: Callable[..., Opened],
     second = Background(lambda: client.write("behind half a frame", second_ms))
     assert [first.result(), second.result()] == [0, 0]
     assert client.read(HANG_S * 1000) == ""
-    assert "write failed" in client.last_error
+    assert client.last_error.startswith("write failed: timeout: the peer did not take")
+    assert client._session._host.errors == [f"{client._session.address.shown}: {client.last_error}"]  # type: ignore[attr-defined]
     everything = b""
     while part := peer.sock.recv(1 << 20):
         everything += part
@@ -328,10 +330,25 @@ def test_every_kind_of_memoryview(dial: Callable[..., Opened]) -> None:
 @pytest.mark.parametrize("text", ["\ud800", "ok \udfff", "x" * 5000 + "\udc80"])
 def test_a_lone_surrogate_is_bad_input_and_breaks_nothing(dial: Callable[..., Opened], text: str) -> None:
     client, peer = dial()
-    with pytest.raises(ValueError, match="surrogate"):
+    with pytest.raises(InputError, match="not Unicode: surrogates not allowed at character"):
         client.write(text)
     assert client.write("fine") == 4
     assert received(peer) == (0x81, b"fine")
+    assert client.state == "open"
+
+
+def test_a_surrogate_is_bad_input_before_anything_is_opened(server: WsServer) -> None:
+    with pytest.raises(InputError, match="payload is not Unicode"):
+        Dial(server.url, payload="\ud800")
+
+
+@pytest.mark.parametrize("timeout_ms", ["5", float("nan"), [1], object()])
+def test_what_is_no_time_is_bad_input(dial: Callable[..., Opened], timeout_ms: Any) -> None:
+    client, _ = dial()
+    with pytest.raises(InputError, match=r"write\(\) takes its time-out in milliseconds"):
+        client.write("x", timeout_ms)
+    with pytest.raises(InputError, match="time"):
+        client.read(timeout_ms)
     assert client.state == "open"
 
 
