@@ -192,7 +192,7 @@ class LiveBooks:
             NotSupported: The venue has no live books.
             UnknownSymbol: The venue does not list the symbol.
             TimedOut: It is not live in time; the subscription stays.
-            InputError: The exchange was closed meanwhile.
+            InputError: The exchange was closed meanwhile, or the subscription ended while it was waited for.
             FmzError: The symbols could not be fetched.
             StopRequested: The strategy is to stop.
         """

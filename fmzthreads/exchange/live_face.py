@@ -32,17 +32,18 @@ class LiveFace:
             channel: ``"depth"``.
             symbol: Empty for the current one, as it is at this moment; a later ``SetCurrency`` leaves the subscription where it is.
             max_age_ms: How long ago the book may have been confirmed and still answer; None for 5000. A book that simply stands still
-                counts as old after that.
+                counts as old after that. A symbol that is subscribed to already takes the new age and stays one subscription.
             wait_ms: How long to wait for the book to be live; None or 0 returns at once.
 
         Returns:
-            True. None when it failed, and when the book is not live in time (the subscription then stays).
+            True. None when it failed, and when the book is not live in time (the subscription then stays) or was unsubscribed from
+            while it was waited for.
         """
         done: bool | None = self._call("Subscribe", channel, symbol, max_age_ms, wait_ms)
         return done
 
     def Unsubscribe(self, channel: str, symbol: str = "") -> bool | None:
-        """Ends what ``Subscribe`` began; False when there is no such subscription."""
+        """Ends what ``Subscribe`` began, however often; False when there is no such subscription. No answer comes from its book after."""
         done: bool | None = self._call("Unsubscribe", channel, symbol)
         return done
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .book import BookStatistics, BookView, OrderBook
-from .book_feed import BookFeed, BookSource, ResyncPlan, SourceReady, SourceRefused
+from .book_feed import BookFeed, BookSource, OtherUnread, ResyncPlan, SourceReady, SourceRefused
 from .book_rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
 from .connection import Connection
 from .dial import Dial, PlainHost
@@ -23,6 +23,7 @@ __all__ = [
     "Dial",
     "Host",
     "OrderBook",
+    "OtherUnread",
     "PlainHost",
     "PreviousIdRule",
     "RangeRule",

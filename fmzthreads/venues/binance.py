@@ -139,7 +139,9 @@ class Binance(BinanceRest):
             read = partial(read_book_snapshot, asked=levels_a_side)
             snapshot = self._get("/api/v3/depth", params, read, weight=SNAPSHOT_WEIGHT)
             if self.base() != base:
-                raise BadReply("the base URL was changed meanwhile: a snapshot from there says nothing about this stream")
+                raise BadReply(
+                    "the base URL was changed meanwhile: a snapshot from there says nothing about this stream"
+                )
             # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
             return snapshot._replace(time_ms=self._time.now_ms())
 

@@ -41,8 +41,8 @@ class Venue:
         patch.setattr(book_feed, "Connection", lambda *_: self)
         self.feed = BookFeed(Source(self), self.host, plan=ResyncPlan(jitter=lambda: 1.0))
 
-    def run(self) -> None:
-        self.end = self.clock.monotonic() + HOUR_S
+    def run(self, for_s: float = HOUR_S) -> None:
+        self.end = self.clock.monotonic() + for_s
         self.feed._run()
 
     # -- the connection
@@ -253,7 +253,7 @@ def test_books_that_broke_together_do_not_come_back_together(monkeypatch: pytest
         venue.feed = BookFeed(Source(venue), venue.host)
         venue.broken = VenueUnavailable("down")
         monkeypatch.setattr(book_feed, "Connection", lambda *_, venue=venue: venue)
-        venue.run()
+        venue.run(120.0)
         moments.append(venue.snapshots[6])
     assert max(moments) - min(moments) > 2
     assert len({round(moment, 1) for moment in moments}) > 5
