@@ -96,9 +96,10 @@ class Backlog:
         """Leaves an emptied segment behind, when another follows."""
         if len(self._segments) > 1:
             self._segments.popleft()
-        self._see()
+        self.mend()
 
-    def _see(self) -> None:
+    def mend(self) -> None:
+        """Says what the segments are; also where a change of them was broken off, as by a fork in another thread."""
         self.head = self._segments[0].items
         self.even = len(self._segments) == 1 and not self._tail.losses
 
@@ -118,7 +119,7 @@ class Backlog:
             # Two emptied segments become one, so that a script that never reads does not collect them.
             first = self._segments.popleft()
             self._segments[0].losses += first.losses
-        self._see()
+        self.mend()
         return max(count, 0) - max(left, 0)
 
     # -- room --------------------------------------------------------------------------------------------------------------------

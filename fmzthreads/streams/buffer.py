@@ -123,7 +123,7 @@ class MessageBuffer:
             if self._stopped:
                 self._heed_stops_again()
             with self._lock:
-                if self._stopped and not polls:
+                if (self._stopped or self._finished) and not polls:  # a buffer that is finished is told of no stop
                     self._clock.stop.check()
                 found, message = self._take(newest, end)
                 if found or polls:
@@ -288,8 +288,10 @@ class MessageBuffer:
 
     def close(self) -> None:
         """``finish``, and lets go of the clock."""
-        self.finish()
-        self._clock.stop.remove(self._stop_token)
+        try:
+            self.finish()
+        finally:  # whatever a callback raises
+            self._clock.stop.remove(self._stop_token)
 
     def left_behind(self) -> None:
         """In the child of a fork: what has arrived can still be read, and nothing will follow. Whoever waited is not here."""
@@ -298,6 +300,7 @@ class MessageBuffer:
         self._callbacks = {}
         self._room = None
         self._finished = True
+        self._backlog.mend()
 
     # -- room --------------------------------------------------------------------------------------------------------------------
 
@@ -340,6 +343,8 @@ class MessageBuffer:
             self._aim()
         # Without the lock: a stop that was set again by now calls back at once, and the callback takes it.
         self._stop_token = self._clock.stop.add(self._on_stop)
+        if self.finished:  # close() may have come before the token was known
+            self._clock.stop.remove(self._stop_token)
 
     def counts(self) -> BufferCounts:
         """A consistent snapshot."""

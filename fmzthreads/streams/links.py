@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..clock import Clock
+from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InputError, TimedOut
 from .buffer import Message
@@ -18,6 +18,7 @@ from .transport import Stream
 __all__ = ["Link", "RawLink", "WebSocketLink", "WriterBusy"]
 
 _FAREWELL_S = 0.5  # how long the peer is given to close its side, so that our close frame is not lost to a reset
+_FAREWELL_RECEIVES = 64  # so many receives of what nobody wants any more
 _MOST_PENDING = 256
 _MOST_GATHERED = 1 << 20  # a batch that has so many bytes is not added to
 
@@ -72,7 +73,7 @@ class _Writer:
     """Puts whole frames onto a stream, one after another, from any thread.
 
     A thread that must not wait for the peer (the one that reads) leaves its frame in ``_pending``: whoever has the lock, or gets it next,
-    sends it. So a peer that reads nothing while it writes can never stop us from reading.
+    makes it and sends it. So a peer that reads nothing while it writes can never stop us from reading.
 
     Args:
         stream: What is written to.
@@ -87,8 +88,9 @@ class _Writer:
         self._end = end
         self.why = ""  # what ended the link, so that later writers say that rather than what came of it
         self._lock = threading.Lock()  # guards the order of bytes on the stream
-        # Frames, and the rest of a frame at the front; anyone may append, only the holder of the lock takes out.
-        self._pending: deque[bytes] = deque()
+        # What makes the frames that nobody has sent yet; anyone may append, only the holder of the lock takes out.
+        self._pending: deque[Callable[[], bytes]] = deque()
+        self._rest = b""  # of a frame that was sent in part; whoever holds the lock sends it before anything else
 
     def send(self, make: Callable[[], bytes], timeout_s: float | None) -> None:
         """Sends a frame that is made under the lock (so that a compressor sees messages in the order of the wire).
@@ -106,9 +108,12 @@ class _Writer:
         try:
             if self.why:
                 raise ConnectionLost(self.why)
-            earlier = b""
+            earlier, self._rest = self._rest, b""
             while self._pending:
-                earlier += self._pending.popleft()
+                earlier += self._pending.popleft()()
+                if self._end is None:  # of two datagrams that are sent in one go there would be one
+                    self._stream.send(earlier, deadline.remaining(), self._clock)
+                    earlier = b""
             frame = make()
             self._stream.send(earlier + frame if earlier else frame, deadline.remaining(), self._clock)
         except BaseException as error:  # Ctrl-C too may have cut a frame in two
@@ -121,27 +126,30 @@ class _Writer:
         if self._pending:
             self.flush()
 
-    def send_soon(self, frame: bytes) -> None:
-        """Sends a frame now if that needs no waiting, else with the next write."""
+    def send_soon(self, make: Callable[[], bytes]) -> None:
+        """Sends a frame now if that needs no waiting, else with the next write; it is made under the lock, as that of ``send`` is."""
         if len(self._pending) < _MOST_PENDING:  # a peer that pings without reading gets no answers to all of its pings
-            self._pending.append(frame)
+            self._pending.append(make)
         self.flush()
 
     def flush(self) -> None:
         """Sends what is pending, as far as that needs no waiting."""
-        while self._pending and self._lock.acquire(blocking=False):
+        while (self._rest or self._pending) and self._lock.acquire(blocking=False):
             try:
-                while self._pending:
-                    frame = self._pending[0]
-                    sent = self._stream.try_send(frame)
-                    if sent < len(frame):
-                        self._pending[0] = frame[sent:]
+                while self._rest or self._pending:
+                    if not self._rest:
+                        self._rest = self._pending.popleft()()
+                    self._rest = self._rest[self._stream.try_send(self._rest) :]
+                    if self._rest:
                         return
-                    self._pending.popleft()
             except OSError:
                 return  # the connection is broken, and the reading thread is about to find that out by itself
             finally:
                 self._lock.release()
+
+
+def _made(frame: bytes) -> Callable[[], bytes]:
+    return lambda: frame
 
 
 def _encoded(text: str) -> bytes:
@@ -187,6 +195,7 @@ class WebSocketLink:
         self._compress = compress
         self._writer = _Writer(stream, clock, self.abort)
         self._said_goodbye = False
+        self._goodbye = threading.Lock()  # taken for good by whoever says goodbye, so that only one does
 
     def receive(self, batch: list[Message]) -> bool:
         """Waits for data and appends the messages that are complete with it.
@@ -244,7 +253,7 @@ class WebSocketLink:
     def _answer(self) -> None:
         for opcode, payload in self._reader.control:
             if opcode == PING:
-                self._writer.send_soon(build_frame(PONG, payload))
+                self._writer.send_soon(_made(build_frame(PONG, payload)))
         self._reader.control.clear()
 
     def _frame(self, data: str | bytes) -> Callable[[], bytes]:
@@ -257,8 +266,7 @@ class WebSocketLink:
         deflate = self._deflate
         if deflate is not None:
             return lambda: build_frame(opcode, deflate.deflate(payload), compressed=True)
-        frame = build_frame(opcode, payload)
-        return lambda: frame
+        return _made(build_frame(opcode, payload))
 
     def write(self, data: str | bytes, timeout_s: float | None) -> int:
         """Sends one message: text for str, binary for bytes.
@@ -279,18 +287,19 @@ class WebSocketLink:
     def write_soon(self, data: str | bytes) -> None:
         """Sends one message without ever waiting for the peer."""
         if not self._said_goodbye:
-            self._writer.send_soon(self._frame(data)())
+            self._writer.send_soon(self._frame(data))
 
     def ping(self, payload: bytes) -> None:
         """Sends a ping frame."""
         if not self._said_goodbye:
-            self._writer.send_soon(build_frame(PING, payload[:125]))
+            self._writer.send_soon(_made(build_frame(PING, payload[:125])))
 
     def begin_close(self, code: int) -> bool:
         """Sends a close frame, once; True because the peer's answer is worth waiting for."""
-        if not self._said_goodbye:
+        if self._goodbye.acquire(blocking=False):
             self._said_goodbye = True
-            self._writer.send_soon(build_frame(CLOSE, b"" if code == NO_STATUS else code.to_bytes(2, "big")))
+            payload = b"" if code == NO_STATUS else code.to_bytes(2, "big")
+            self._writer.send_soon(_made(build_frame(CLOSE, payload)))
         return True
 
     def farewell(self, code: int) -> None:
@@ -302,10 +311,16 @@ class WebSocketLink:
         try:
             if code:
                 self.begin_close(code)
-                self._stream.set_timeout(_FAREWELL_S)
+                deadline = Deadline(WallClock(), _FAREWELL_S)  # real seconds, also under a clock that stands still
                 waste = memoryview(bytearray(65536))
-                for _ in range(64):
-                    if not self._stream.receive_into(waste):
+                for _ in range(_FAREWELL_RECEIVES):
+                    self._stream.set_timeout(max(deadline.remaining() or 0.0, 0.001))
+                    try:
+                        if not self._stream.receive_into(waste):
+                            break
+                    except TimeoutError:
+                        pass  # with TLS, also a part of a record
+                    if deadline.expired:
                         break
         except OSError:
             pass  # the peer is gone (or slow): that is what we waited for
@@ -365,12 +380,12 @@ class RawLink:
     def write(self, data: str | bytes, timeout_s: float | None) -> int:
         """Sends the bytes; text as UTF-8. Returns how many they are."""
         payload = _encoded(data) if isinstance(data, str) else bytes(data)
-        self._writer.send(lambda: payload, timeout_s)
+        self._writer.send(_made(payload), timeout_s)
         return len(payload)
 
     def write_soon(self, data: str | bytes) -> None:
         """Sends the bytes without ever waiting for the peer."""
-        self._writer.send_soon(_encoded(data) if isinstance(data, str) else bytes(data))
+        self._writer.send_soon(_made(_encoded(data) if isinstance(data, str) else bytes(data)))
 
     def ping(self, payload: bytes) -> None:
         """A raw stream has no pings; the options refuse them."""

@@ -30,7 +30,7 @@ __all__ = ["Session"]
 
 _WRITE_S = 30.0  # the longest that write() waits for the peer unless it is told otherwise
 _LINGER_S = 0.5  # the longest that close() waits for the peer's answer, or for an on_connect that does not return
-_JOIN_S = 10.0
+_JOIN_S = 10.0  # the longest that it waits for the threads' last steps, which on a busy machine take their time
 
 _LIVING: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -102,7 +102,7 @@ class Session:
         except WriterBusy:
             return 0
         except (OSError, OperationFailed) as error:
-            if not self._closing:
+            if not self._closing and self._link is link:
                 self.last_error = f"write failed: {error}"  # the reader notices, and reports the loss
             return 0
 
@@ -114,11 +114,15 @@ class Session:
         link = self._link
         linger = True
         if first:
-            self.buffer.close()
-            self._ended.set()
-            if opening is not None:
-                opening.cancel()
-            linger = link is not None and link.begin_close(NORMAL)
+            try:
+                self.buffer.close()
+            finally:  # whatever a callback that is told of the end raises
+                self._ended.set()
+                linger = link is not None and link.begin_close(
+                    NORMAL
+                )  # before the socket is shut down by the next lines
+                if opening is not None:
+                    opening.cancel()
         for thread in (self.reader, self._watcher):
             if thread is None or thread is threading.current_thread() or not thread.ident:
                 continue
@@ -126,7 +130,8 @@ class Session:
                 thread.join(_LINGER_S)
             if thread.is_alive() and link is not None:
                 link.abort()
-            thread.join(_LINGER_S if self._greeter else _JOIN_S)  # on_connect is the script's, and may take its time
+            # on_connect is the script's, and may take its time; so does looking up a name, which nothing cuts short.
+            thread.join(_LINGER_S if self._greeter or self._opening is not None else _JOIN_S)
 
     def stats(self) -> StreamStats:
         """A snapshot of what has happened so far."""
@@ -197,9 +202,20 @@ class Session:
             self.state = "closed"
             self.buffer.close()
             raise
-        self.reader.start()
-        if self._watcher is not None:
-            self._watcher.start()
+        try:
+            self.reader.start()
+            if self._watcher is not None:
+                self._watcher.start()
+        except BaseException:  # there are no more threads, or a Ctrl-C came: nobody will ever hold it
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        link = self._link
+        self.close()
+        if link is not None and not self.reader.is_alive():
+            link.close()
+        self.state = "closed"
 
     def _connect(self) -> None:
         """Makes a link and sends what is to be sent first."""
@@ -276,16 +292,22 @@ class Session:
                     return
         except StopRequested:
             pass  # the strategy ends: so does its stream, and every reader is told by the stop itself
-        except Exception as error:  # a bug in a callback or here: the thread must not die unseen
-            self.last_error = f"the reader failed: {error!r}"
-            self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
+        except BaseException as error:  # a bug here or in a callback, which may also call sys.exit: no end is unseen
+            self._fail(error)
         finally:
             self.state = "closed"
-            self.buffer.finish()
             self._ended.set()
             link, self._link = self._link, None
             if link is not None:
                 link.close()
+            try:
+                self.buffer.close()
+            except BaseException as error:  # a callback's, which is told of the end: as above
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.last_error = f"the reader failed: {error!r}"
+        self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
 
     def _serve(self, link: Link) -> None:
         """Reads until the link ends, and gives it back."""
@@ -304,13 +326,15 @@ class Session:
         self.state = "reconnecting" if self._options.reconnect and not self._closing else "closed"
         self._link = None
         self._bytes += link.bytes_received
-        if not self._closing:
-            self.close_code = link.ending[0] or code
-            self.last_error = why
-            if not self._options.reconnect:
-                self.buffer.finish()  # before the farewell, which may take a moment
-            self._host.error(f"{self.address.shown}: {why}", source="Dial")
-        link.farewell(code)
+        try:
+            if not self._closing:
+                self.close_code = link.ending[0] or code
+                self.last_error = why
+                if not self._options.reconnect:
+                    self.buffer.finish()  # before the farewell, which may take a moment
+                self._host.error(f"{self.address.shown}: {why}", source="Dial")
+        finally:  # whatever a callback that is told of the end raises
+            link.farewell(code)
 
     def _pump(self, link: Link) -> int:
         """The loop in which the reader lives. Returns the close code to answer with, 0 when the peer is just gone."""

@@ -188,6 +188,7 @@ class TlsStream:
         self._buffer = bytearray(_RECEIVE)
         self._view = memoryview(self._buffer)
         self._unsent: bytes = b""  # encrypted already, so it must go out before anything else
+        self._timed = False  # whether receive_into is not to wait for ever
 
     def handshake(self, deadline: Deadline, clock: Clock) -> None:
         """Agrees on keys and verifies the certificate.
@@ -215,13 +216,22 @@ class TlsStream:
             self._incoming.write(self._view[:count])
 
     def receive_into(self, view: memoryview) -> int:
-        """Waits for bytes and decrypts as many as fit; 0 at the end."""
+        """Waits for bytes and decrypts as many as fit; 0 at the end.
+
+        Raises:
+            TimeoutError: A time-out is set, and nothing came or only a part of a record: however slowly it drips, whoever waits until a
+                deadline gets to look at it.
+        """
+        waited = False
         while True:
             with self._lock:
                 count = self._decrypt(view)
             if count >= 0:
                 return count
+            if waited and self._timed:
+                raise TimeoutError("only a part of a TLS record came")
             received = self._plain.receive_into(self._view)
+            waited = True
             if not received:
                 return 0
             with self._lock:
@@ -271,6 +281,7 @@ class TlsStream:
 
     def set_timeout(self, timeout_s: float | None) -> None:
         """The longest that ``receive_into`` waits for bytes."""
+        self._timed = timeout_s is not None
         self._plain.set_timeout(timeout_s)
 
     def abort(self) -> None:
