@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
 from sys import getsizeof
@@ -440,3 +441,33 @@ class BufferModel(RuleBasedStateMachine):
 
 BufferModel.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 test_buffer_against_a_model = BufferModel.TestCase
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_segments_against_a_plain_list(seed: int) -> None:
+    """Under ``block`` what waits lies in segments with and without losses between; each step is compared, and what a poll relies on."""
+    chance = random.Random(seed)
+    buffer = MessageBuffer(WallClock(), qsize=8, overflow="block")
+    backlog, model = buffer._backlog, deque[object]()  # messages, and "" for a loss
+    number = 0
+    for _ in range(3000):
+        act = chance.choice(["push", "push", "lose", "poll", "poll", "poll", "newest"])
+        if act == "push":
+            size = chance.randint(0, 8 - sum(1 for item in model if item))
+            batch: list[str | bytes] = [str(number + index) for index in range(size)]
+            number += size
+            buffer.push(batch)
+            model.extend(batch)
+        elif act == "lose" and len(model) < 30:
+            buffer.lose()
+            model.append("")
+        elif act == "poll":
+            assert buffer.read(-1) == (model.popleft() if model else None)
+        elif act == "newest":
+            while len(model) > 1 and model[0] and model[1]:
+                model.popleft()
+            assert buffer.read(-2) == (model.popleft() if model else None)
+        assert backlog.head is backlog._segments[0].items
+        assert backlog.even == (len(backlog._segments) == 1 and not backlog._tail.losses)
+        assert (backlog.count(), backlog.losses()) == (sum(map(bool, model)), len(model) - sum(map(bool, model)))
+        adds_up(buffer)
