@@ -108,14 +108,14 @@ class _Writer:
         try:
             if self.why:
                 raise ConnectionLost(self.why)
-            earlier, self._rest = self._rest, b""
+            frames = [self._rest] if self._rest else []
+            self._rest = b""
             while self._pending:
-                earlier += self._pending.popleft()()
-                if self._end is None:  # of two datagrams that are sent in one go there would be one
-                    self._stream.send(earlier, deadline.remaining(), self._clock)
-                    earlier = b""
-            frame = make()
-            self._stream.send(earlier + frame if earlier else frame, deadline.remaining(), self._clock)
+                frames.append(self._pending.popleft()())
+            frames.append(make())
+            # Of two datagrams that are sent in one go there would be one.
+            for part in frames if self._end is None else [b"".join(frames)]:
+                self._stream.send(part, deadline.remaining(), self._clock)
         except BaseException as error:  # Ctrl-C too may have cut a frame in two
             if self._end is not None:
                 self.why = self.why or str(error) or f"interrupted by {type(error).__name__}"
@@ -143,6 +143,8 @@ class _Writer:
                     if self._rest:
                         return
             except OSError:
+                if self._end is None:
+                    self._rest = b""  # a datagram that is refused is lost; the next may be taken
                 return  # the connection is broken, and the reading thread is about to find that out by itself
             finally:
                 self._lock.release()

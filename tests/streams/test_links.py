@@ -10,7 +10,7 @@ import pytest
 from fmzthreads.clock import Clock, WallClock
 from fmzthreads.streams.buffer import Message
 from fmzthreads.streams.frames import FrameReader, ProtocolError
-from fmzthreads.streams.links import WebSocketLink
+from fmzthreads.streams.links import RawLink, WebSocketLink
 from fmzthreads.streams.wire import PlainStream
 
 SIZE = 8192  # of the frame reader's buffer
@@ -198,3 +198,29 @@ def test_a_socket_with_nothing_in_it_is_not_waited_for() -> None:
         there.shutdown(socket.SHUT_WR)
         assert stream.receive_waiting(view) == 0
         stream.close()
+
+
+class Refusing(Script):
+    """A stream for datagrams that refuses the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.datagrams: list[bytes] = []
+
+    def try_send(self, data: bytes) -> int:
+        if len(data) > 65_507:
+            raise OSError(errno.EMSGSIZE, "too long")
+        self.datagrams.append(data)
+        return len(data)
+
+    def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
+        self.try_send(data)
+
+
+def test_a_datagram_that_is_refused_is_not_put_before_the_next() -> None:
+    stream = Refusing()
+    link = RawLink(stream, WallClock(), datagrams=True)
+    link.write_soon("x" * 70_000)
+    link.write_soon("heartbeat")
+    assert link.write("data", 1) == 4
+    assert stream.datagrams == [b"heartbeat", b"data"]
