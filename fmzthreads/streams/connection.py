@@ -62,9 +62,8 @@ class Connection:
         """
         if timeout_ms is None:
             try:
-                return (
-                    self._buffer.fast.popleft()
-                )  # as read() begins as well: one call less for each message of a flood
+                # As the buffer's read() begins as well: one call less for each message of a flood.
+                return self._buffer.fast.popleft()
             except IndexError:
                 pass
         try:

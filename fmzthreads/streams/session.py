@@ -118,9 +118,8 @@ class Session:
                 self.buffer.close()
             finally:  # whatever a callback that is told of the end raises
                 self._ended.set()
-                linger = link is not None and link.begin_close(
-                    NORMAL
-                )  # before the socket is shut down by the next lines
+                # Before the next lines, which shut the socket of an opening down.
+                linger = link is not None and link.begin_close(NORMAL)
                 if opening is not None:
                     opening.cancel()
         for thread in (self.reader, self._watcher):
@@ -189,13 +188,7 @@ class Session:
     # -- connecting ---------------------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Makes the first connection, in the caller's thread, and starts the reader.
-
-        Raises:
-            ConnectFailed: It could not be made, or the payload could not be sent.
-            TimedOut: It took longer than the connect time-out.
-            Exception: Whatever ``on_connect`` raised.
-        """
+        """See ``Connection.open``."""
         try:
             self._connect()
         except BaseException:  # nothing may be left behind, Ctrl-C included

@@ -14,29 +14,17 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, ReplyTooLarge
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.streams.codec import COMPRESSIONS, compressor, decompressor, negotiate_deflate
 from fmzthreads.streams.frames import FrameReader, ProtocolError
+from tests.helpers.journal import Journal
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
 MIB = 1 << 20
 CAP = 8 * MIB
 SMALL_CHANGE = MIB
-
-
-class Journal:
-    def __init__(self) -> None:
-        self.clock = WallClock()
-        self.errors: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        pass
 
 
 @contextmanager

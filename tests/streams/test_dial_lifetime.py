@@ -13,26 +13,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fmzthreads.clock import Clock, ManualClock, WallClock
+from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.streams.options import pause_s, read_options
 from fmzthreads.tasks.events import EventHub
+from tests.helpers.journal import Journal
 from tests.helpers.ws_server import WsServer
 
 HANG_S = 20.0
-
-
-class Quiet:
-    """A host that keeps nothing."""
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock: Clock = clock if clock is not None else WallClock()
-
-    def error(self, text: str, *, source: str) -> None:
-        pass
-
-    def warning(self, text: str, *, source: str) -> None:
-        pass
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def server() -> Iterator[WsServer]:
 
 
 def connect(server: WsServer, **options: object) -> Connection:
-    options.setdefault("host", Quiet())
+    options.setdefault("host", Journal())
     client = Dial(server.url, errors="raise", **options)  # type: ignore[arg-type]
     assert isinstance(client, Connection)
     return client
@@ -235,7 +223,7 @@ def test_no_interval_lets_a_peer_be_stormed() -> None:
 def test_with_interval_0_and_nobody_there_it_tries_ten_times_a_second() -> None:
     clock = ManualClock()
     with WsServer() as server:
-        client = connect(server, reconnect=True, interval=0, host=Quiet(clock))
+        client = connect(server, reconnect=True, interval=0, host=Journal(clock))
         peer = server.peer()
         server.stop_listening()
         peer.close()

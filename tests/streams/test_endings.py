@@ -20,23 +20,10 @@ from fmzthreads.streams.buffer import MessageBuffer
 from fmzthreads.streams.codec import negotiate_deflate
 from fmzthreads.streams.frames import FrameReader
 from fmzthreads.streams.links import RawLink, WebSocketLink
+from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
 HANG_S = 20.0
-
-
-class Journal:
-    """A host that keeps what it is told."""
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock: Clock = clock if clock is not None else WallClock()
-        self.errors: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
 
 
 @pytest.fixture
@@ -45,8 +32,8 @@ def server() -> Iterator[WsServer]:
         yield running
 
 
-def connect(server: WsServer, host: Journal | None = None, **options: object) -> Connection:
-    client = Dial(server.url, errors="raise", host=host or Journal(), **options)
+def connect(server: WsServer, host: StrictJournal | None = None, **options: object) -> Connection:
+    client = Dial(server.url, errors="raise", host=host or StrictJournal(), **options)
     assert isinstance(client, Connection)
     return client
 
@@ -123,7 +110,7 @@ def test_tls_records_that_drip_end_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, authority.cert_pem.tempfile() as ca_file:
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
-        journal = Journal()
+        journal = StrictJournal()
         deadline = Deadline(journal.clock, HANG_S)
         url = f"wss://127.0.0.1:{listener.getsockname()[1]}/"
         assert Dial(url, host=journal, timeout_ms=500, ca_file=ca_file) is None
@@ -137,7 +124,7 @@ def test_tls_records_that_drip_end_at_the_deadline() -> None:
 
 
 def test_an_on_connect_that_leaves_by_sys_exit_is_told(server: WsServer) -> None:
-    journal = Journal()
+    journal = StrictJournal()
     calls: list[object] = []
 
     def on_connect(client: object) -> None:
@@ -157,7 +144,7 @@ def test_an_on_connect_that_leaves_by_sys_exit_is_told(server: WsServer) -> None
 
 @pytest.mark.parametrize("reconnect", [False, True])
 def test_a_callback_that_raises_at_the_end_leaves_nothing_behind(server: WsServer, reconnect: bool) -> None:
-    journal = Journal()
+    journal = StrictJournal()
     client = connect(server, journal, silence_ms=3_600_000, reconnect=reconnect, interval=1, retry=1)
     peer = server.peer()
 
@@ -235,7 +222,7 @@ def test_close_does_not_wait_for_a_name_that_is_looked_up(server: WsServer, monk
 
 
 def test_a_reader_that_cannot_start_leaves_no_connection(server: WsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal()
+    journal = StrictJournal()
     real = threading.Thread.start
 
     def start(thread: threading.Thread) -> None:
@@ -258,7 +245,7 @@ def test_a_reader_that_cannot_start_leaves_no_connection(server: WsServer, monke
 
 
 def test_one_that_the_peer_ended_and_the_script_forgot_is_not_kept_by_the_stop(server: WsServer) -> None:
-    journal = Journal()
+    journal = StrictJournal()
     for _ in range(5):
         client = connect(server, journal)
         server.peer().close()

@@ -22,23 +22,12 @@ from fmzthreads.streams.address import parse_address
 from fmzthreads.streams.options import read_options
 from fmzthreads.streams.proxies import read_proxy
 from fmzthreads.streams.transport import Opening, open_stream
+from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
 HANG_S = 20.0
 TARGET = "ws://exchange.example:9443/ws/stream?listenKey=KEYSECRET"
 ACCOUNT = "nameSECRET:passSECRET@"
-
-
-class Journal:
-    def __init__(self, stop: Stop | None = None) -> None:
-        self.clock = WallClock(stop)
-        self.errors: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        raise AssertionError(text)
 
 
 @pytest.fixture
@@ -51,7 +40,7 @@ class Attempt:
     """A ``Dial`` in a thread of its own, through a proxy that the test plays."""
 
     def __init__(self, proxy: WsServer, kind: str, account: str = "", **options: object) -> None:
-        self.journal = Journal()
+        self.journal = StrictJournal()
         self._address = f"{kind}://{account}127.0.0.1:{proxy.port}"
         self._options = options
         self._raised: BaseException | None = None
@@ -274,7 +263,7 @@ def test_a_long_account_and_an_empty_password(proxy: WsServer) -> None:
 @pytest.mark.parametrize("address", ["tcp://[::1]:7", "tcp://127.0.0.9:7", "tcp://bücher.example:7"])
 def test_the_destination_is_written_as_what_it_is(proxy: WsServer, address: str) -> None:
     errors: list[str] = []
-    journal = Journal()
+    journal = StrictJournal()
     way = f"socks5://127.0.0.1:{proxy.port}"
     thread = threading.Thread(target=lambda: errors.append(str(Dial(address, host=journal, proxy=way))))
     thread.start()
@@ -406,7 +395,12 @@ def test_a_stop_ends_it_at_once(proxy: WsServer, wait: int) -> None:
 
     def dial() -> None:
         try:
-            Dial(TARGET, host=Journal(stop), proxy=f"{kind}://127.0.0.1:{proxy.port}", timeout_ms=300_000)
+            Dial(
+                TARGET,
+                host=StrictJournal(WallClock(stop)),
+                proxy=f"{kind}://127.0.0.1:{proxy.port}",
+                timeout_ms=300_000,
+            )
         except StopRequested as error:
             raised.append(error)
 
@@ -424,7 +418,7 @@ def test_a_stop_ends_it_at_once(proxy: WsServer, wait: int) -> None:
 def test_close_ends_an_attempt_to_reconnect_at_once(proxy: WsServer, wait: int) -> None:
     kind, stage = WAITS[wait]
     clients: list[object] = []
-    journal = Journal()
+    journal = StrictJournal()
     way = f"{kind}://127.0.0.1:{proxy.port}"
     thread = threading.Thread(
         target=lambda: clients.append(
@@ -467,7 +461,7 @@ def test_ctrl_c_ends_it_and_leaves_no_socket(proxy: WsServer, wait: int) -> None
     thread = threading.Thread(target=press)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        Dial(TARGET, host=Journal(), proxy=f"{kind}://{ACCOUNT}127.0.0.1:{proxy.port}", timeout_ms=300_000)
+        Dial(TARGET, host=StrictJournal(), proxy=f"{kind}://{ACCOUNT}127.0.0.1:{proxy.port}", timeout_ms=300_000)
     thread.join(HANG_S)
     assert peers[0].at_end()
 
@@ -531,7 +525,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: p
             for port in (listener.getsockname()[1], server.port)
         ]
         monkeypatch.setattr("fmzthreads.streams.transport.socket.getaddrinfo", lambda *_: both)
-        client = Dial(f"ws://two.example:{server.port}/stream", host=Journal(), errors="raise", timeout_ms=1000)
+        client = Dial(f"ws://two.example:{server.port}/stream", host=StrictJournal(), errors="raise", timeout_ms=1000)
         monkeypatch.undo()
         assert isinstance(client, Connection)
         client.close()
@@ -542,7 +536,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: p
 def test_a_refused_connection_is_told_in_the_systems_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    journal = Journal()
+    journal = StrictJournal()
     assert Dial("tcp://exchange.example:7", host=journal, proxy=f"socks5://127.0.0.1:{port}") is None
     (line,) = journal.errors
     assert line.startswith(f"cannot connect to tcp://exchange.example:7 by the proxy 127.0.0.1:{port}: [Errno ")

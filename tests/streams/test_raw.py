@@ -13,24 +13,10 @@ import pytest
 
 from fmzthreads.errors import InputError, NotSupported
 from fmzthreads.streams import Connection, Dial, SqliteConnection
+from tests.helpers.journal import Journal
 from tests.helpers.ws_server import Peer, WsServer
 
 HANG_S = 20.0
-
-
-class Journal:
-    def __init__(self) -> None:
-        from fmzthreads.clock import WallClock
-
-        self.clock = WallClock()
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture

@@ -8,33 +8,21 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.clock import WallClock
 from fmzthreads.errors import InputError
 from fmzthreads.streams import Dial, SqliteConnection
+from tests.helpers.journal import StrictJournal
 
 HANG_S = 20.0
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x), started() FROM c"
 
 
-class Journal:
-    def __init__(self) -> None:
-        self.clock = WallClock()
-        self.errors: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        raise AssertionError(text)
+@pytest.fixture
+def journal() -> StrictJournal:
+    return StrictJournal()
 
 
 @pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
-@pytest.fixture
-def database(journal: Journal) -> Iterator[SqliteConnection]:
+def database(journal: StrictJournal) -> Iterator[SqliteConnection]:
     opened = Dial("sqlite3://:memory:", host=journal)
     assert isinstance(opened, SqliteConnection)
     with opened:
@@ -58,7 +46,7 @@ def database(journal: Journal) -> Iterator[SqliteConnection]:
     ],
 )
 def test_what_cannot_be_run_is_one_error_line(
-    database: SqliteConnection, journal: Journal, sql: str, binds: tuple[Any, ...]
+    database: SqliteConnection, journal: StrictJournal, sql: str, binds: tuple[Any, ...]
 ) -> None:
     assert database.exec(sql, *binds) is None
     assert len(journal.errors) == 1
@@ -75,7 +63,7 @@ def test_an_empty_statement_gives_nothing(database: SqliteConnection) -> None:
     assert database.exec("") == {"columns": [], "values": []}
 
 
-def test_close_breaks_off_a_statement_that_would_not_end(database: SqliteConnection, journal: Journal) -> None:
+def test_close_breaks_off_a_statement_that_would_not_end(database: SqliteConnection, journal: StrictJournal) -> None:
     running = threading.Event()
     database._database.create_function("started", 0, lambda: running.set())
     results: list[object] = []

@@ -16,21 +16,11 @@ from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
 from fmzthreads.streams import Dial
 from fmzthreads.streams.transport import Opening
 from fmzthreads.streams.wire import PlainStream, receive_by
+from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
 HANG_S = 20.0
 HANDSHAKE_RECORD = b"\x16\x03\x03\x3f\xff"  # the head of a TLS record of 16 KiB
-
-
-class Journal:
-    def __init__(self, stop: Stop | None = None) -> None:
-        self.clock = WallClock(stop)
-
-    def error(self, text: str, *, source: str) -> None:
-        pass
-
-    def warning(self, text: str, *, source: str) -> None:
-        raise AssertionError(text)
 
 
 @pytest.fixture
@@ -46,7 +36,7 @@ def attempt(server: WsServer, scheme: str, **options: object) -> Callable[[], Ba
 
     def dial() -> None:
         try:
-            Dial(f"{scheme}://127.0.0.1:{server.port}", host=Journal(stop), errors="raise", **options)  # type: ignore[arg-type]
+            Dial(f"{scheme}://127.0.0.1:{server.port}", host=StrictJournal(WallClock(stop)), errors="raise", **options)  # type: ignore[arg-type]
         except Exception as error:
             raised.append(error)
 
@@ -117,7 +107,7 @@ def test_ctrl_c_ends_a_tls_handshake(server: WsServer) -> None:
     thread = threading.Thread(target=press)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        Dial(f"wss://127.0.0.1:{server.port}", host=Journal(), timeout_ms=300_000)
+        Dial(f"wss://127.0.0.1:{server.port}", host=StrictJournal(), timeout_ms=300_000)
     thread.join(HANG_S)
     assert peers[0].at_end()
 

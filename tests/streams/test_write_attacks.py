@@ -13,25 +13,13 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.clock import WallClock
 from fmzthreads.errors import FmzError, InputError
 from fmzthreads.streams import Connection, Dial
+from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
 HUGE = b"0123456789abcdef" * (20 << 16)  # 20 MiB: more than any pair of socket buffers takes
-
-
-class Journal:
-    def __init__(self) -> None:
-        self.clock = WallClock()
-        self.errors: list[str] = []
-
-    def error(self, text: str, *, source: str) -> None:
-        self.errors.append(text)
-
-    def warning(self, text: str, *, source: str) -> None:
-        raise AssertionError(text)
 
 
 @pytest.fixture
@@ -49,7 +37,7 @@ def dial(server: WsServer) -> Iterator[Callable[..., Opened]]:
     peers: list[Peer] = []
 
     def connect(**options: object) -> Opened:
-        options.setdefault("host", Journal())
+        options.setdefault("host", StrictJournal())
         client = Dial(server.url, errors="raise", **options)  # type: ignore[arg-type]
         assert isinstance(client, Connection)
         clients.append(client)
