@@ -25,9 +25,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmzthreads.clock import WallClock
-from fmzthreads.streams.book import OrderBook
-from fmzthreads.streams.book_rules import BookRule, BookUpdate, RangeRule, RangeWithPreviousRule
-from fmzthreads.venues.binance_stream import read_book_event, read_book_snapshot
+from fmzthreads.streams.book.book import OrderBook
+from fmzthreads.streams.book.rules import BookRule, BookUpdate, RangeRule, RangeWithPreviousRule
+from fmzthreads.venues.binance.streams import read_book_event, read_book_snapshot
 
 CAPTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "hftbacktest" / "usdm" / "btcusdt_20240808.gz"
 TOP = 20

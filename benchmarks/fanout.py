@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import requests
 
 from fmzthreads.clock import WallClock
-from fmzthreads.http.session import HttpClient, HttpRequest, Reply
+from fmzthreads.http.client import HttpClient, HttpRequest, Reply
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.tasks.pool import CallPool
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from fmzthreads.server.simulator.matching import Order, OrderBook
+from fmzthreads.simulator.engine.book import Order, OrderBook
 
 Command = tuple[int, bool, int, int]
 """Order number, whether it buys, price in ticks, lots; lots of 0 cancel the order with that number."""

@@ -10,23 +10,26 @@ from . import constants, errors, structures
 from ._version import __version__
 from .constants import *  # noqa: F403 (FMZ's constants, by FMZ's names)
 from .errors import FmzError, StopRequested
-from .strategy import face, globals  # noqa: A004 (the room's name)
-from .strategy.face import *  # noqa: F403
+from .strategy import (
+    exports,
+    globals,  # noqa: A004 (the room's name)
+)
+from .strategy.exports import *  # noqa: F403
 from .strategy.globals import *  # noqa: F403
 from .strategy.runtime import Runtime
 from .structures import *  # noqa: F403
-from .tasks.bind import G
-from .tasks.context import SharedContext
+from .tasks.binding import G
 from .tasks.events import merge, select
+from .tasks.gather import Snapshot, snapshot
 from .tasks.handle import Handle
 from .tasks.queue import TaskQueue
 from .tasks.report import Report
-from .tasks.snapshot import Snapshot, snapshot
+from .tasks.shared_context import SharedContext
 from .tasks.task import Task
 
 __all__ = [  # noqa: PLE0604 (each is a list of names)
     *constants.__all__,
-    *face.__all__,
+    *exports.__all__,
     *globals.__all__,
     *structures.__all__,
     "FmzError",

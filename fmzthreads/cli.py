@@ -10,7 +10,7 @@ from ._version import __version__
 from .demo import command as demo_command
 from .demo import sandbox as sandbox_command
 from .errors import FmzError
-from .server.simulator import command as simulate_command
+from .simulator import command as simulate_command
 
 __all__ = ["main"]
 

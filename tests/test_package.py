@@ -9,7 +9,10 @@ import sys
 
 import fmzthreads
 from fmzthreads import constants, structures
-from fmzthreads.strategy import face, globals  # noqa: A004
+from fmzthreads.strategy import (
+    exports,
+    globals,  # noqa: A004
+)
 from tests.helpers.shared_data import ROOT
 
 EXTRAS = ["ccxt", "httptools", "jinja2", "numpy", "orjson", "pandas", "rich", "starlette", "talib", "uvicorn"]
@@ -17,7 +20,7 @@ EXTRAS = ["ccxt", "httptools", "jinja2", "numpy", "orjson", "pandas", "rich", "s
 
 def test_the_root_exports_exactly_what_its_rooms_do_and_names_each_once() -> None:
     assert len(fmzthreads.__all__) == len(set(fmzthreads.__all__))
-    for room in (constants, structures, face, globals):
+    for room in (constants, structures, exports, globals):
         for name in room.__all__:
             assert getattr(fmzthreads, name) is getattr(room, name)
     for name in fmzthreads.__all__:

@@ -11,10 +11,10 @@ from typing import Any
 
 from ..clock import Clock, WallClock
 from ..errors import InputError, UnknownName, nearest
-from ..server.simulator.bars import load_bars
-from ..server.simulator.faults import parse_fault
-from ..server.simulator.process import SimulatorProcess
-from ..strategy.face import Exchange
+from ..simulator.faults import parse_fault
+from ..simulator.market.bars import load_bars
+from ..simulator.process import SimulatorProcess
+from ..strategy.exports import Exchange
 from ..strategy.runtime import Runtime, use
 from .audit import audit
 from .display import open_display

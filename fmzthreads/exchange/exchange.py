@@ -23,13 +23,13 @@ from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .calls import CALLS, LIMITED, TAKES
-from .core import Core, Settings, split_symbol, whole_number
 from .credentials import load_credentials, variable
 from .host import Host, QuietHost
-from .intents import IntentRecord, LookupPlan
 from .live_face import LiveFace
 from .operations import Operations
+from .order_log import IntentRecord, LookupPlan
 from .settings import SettingsFace
+from .state import Core, Settings, split_symbol, whole_number
 from .venue import Venue
 
 __all__ = ["Exchange"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
-from .limits import Kind
+from .call_limits import Kind
 
 if TYPE_CHECKING:
     from .operations import Operations

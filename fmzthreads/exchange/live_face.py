@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from .core import Core
+from .state import Core
 
 __all__ = ["LiveFace"]
 

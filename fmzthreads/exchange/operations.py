@@ -24,11 +24,11 @@ from ..structures import (
     Trade,
 )
 from ..tasks.gate import ungated
-from .core import Core, Settings, split_symbol, whole_number
-from .intents import IntentRecord, place_once
-from .live import DEFAULT_MAX_AGE_MS, check_channel
-from .market import MarketRules, decimal_of
-from .orders import OrderRequest, prepare
+from .live_books import DEFAULT_MAX_AGE_MS, check_channel
+from .market_rules import MarketRules, decimal_of
+from .order_log import IntentRecord, place_once
+from .order_request import OrderRequest, prepare
+from .state import Core, Settings, split_symbol, whole_number
 from .venue import OrderIntent
 
 __all__ = ["Operations"]

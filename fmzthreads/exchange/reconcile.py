@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import FmzError, OrderNotFound, StopRequested
-from .core import Core
-from .intents import Fate, IntentRecord
+from .order_log import Fate, IntentRecord
+from .state import Core
 
 __all__ = ["ask_again"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import FmzError, StopRequested
-from .core import Core
+from .state import Core
 
 __all__ = ["SettingsFace"]
 

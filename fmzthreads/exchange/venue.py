@@ -17,7 +17,7 @@ from ..errors import NotSupported
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 
 if TYPE_CHECKING:
-    from ..streams.book_feed import BookSource
+    from ..streams.book.feed import BookSource
 
 __all__ = ["BaseVenue", "OrderIntent", "Side", "Venue"]
 

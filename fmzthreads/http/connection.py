@@ -17,8 +17,8 @@ from typing import Final, NoReturn
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
-from .connect import Connector, reason, shut_down
-from .wire import Limits, RawReply, ReplyReader
+from ..net.dial import Connector, reason, shut_down
+from .reply_reader import Limits, RawReply, ReplyReader
 
 __all__ = ["Connection"]
 

@@ -13,13 +13,13 @@ import attrs
 
 from ..clock import Clock
 from ..errors import InputError, NotSupported, OperationFailed, StopRequested, UnknownName, nearest
+from ..net.proxy import parse_proxy, split_url
 from ..structures import Structure
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
-from .proxy import parse_proxy, split_url
+from .client import HttpClient, HttpOptions
 from .reply import Reply, redact
 from .request import HttpRequest
-from .session import HttpClient, HttpOptions
 
 __all__ = ["HttpAnswer", "HttpQuerier", "QueryHost", "QueryOptions"]
 

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from ..errors import InputError
-from .body import ACCEPTED_ENCODINGS
+from ..net.inflate import ACCEPTED_ENCODINGS
 from .reply import redact
 
 __all__ = ["HeadWriter", "HttpRequest"]

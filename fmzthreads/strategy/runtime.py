@@ -24,7 +24,7 @@ from ..tasks.events import EventHub
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .journal import Journal, Kind
-from .place import database_path, script_name
+from .paths import database_path, script_name
 from .sinks import ConsoleSink, DatabaseSink
 from .store import Store
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .book import BookStatistics, BookView, OrderBook
-from .book_feed import BookFeed, BookSource, OtherUnread, ResyncPlan, SourceReady, SourceRefused
-from .book_rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
+from .book.book import BookStatistics, BookView, OrderBook
+from .book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan, SourceReady, SourceRefused
+from .book.rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
 from .connection import Connection
 from .dial import Dial, PlainHost
 from .host import Host

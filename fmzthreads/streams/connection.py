@@ -11,10 +11,10 @@ from typing import Any
 
 from ..errors import InputError, NotSupported
 from .address import Address
-from .buffer import Message
+from .buffer.buffer import Message
 from .host import Host
 from .options import DialOptions, check_ms
-from .session import Session
+from .reader import Session
 from .stats import BufferCounts, StreamStats
 
 __all__ = ["Connection", "Host"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 import attrs
 
 from ..errors import InputError, UnknownName, nearest
-from .buffer import Message
+from .buffer.buffer import Message
 
 __all__ = ["Heartbeats", "heartbeats"]
 

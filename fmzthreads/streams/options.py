@@ -17,8 +17,8 @@ from tenacity.wait import wait_base
 
 from ..errors import InputError, UnknownName, nearest
 from .address import Address, parse_address, parse_pairs, split_address
-from .codec import COMPRESSIONS
 from .heartbeat import Heartbeats, heartbeats
+from .websocket.compression import COMPRESSIONS
 
 __all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "pause_s", "read_messages", "read_options"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from .ledger import Message
+from .buffer.byte_count import Message
 
 __all__ = ["BufferCounts", "StreamStats", "find_number"]
 

@@ -16,10 +16,10 @@ import attrs
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import ConnectFailed, InputError, NetworkError, TimedOut
+from ..net.sockets import LOOK_UP_S, PlainStream, Stream, TlsStream, shut_down, wait_writable
+from ..net.tunnel import Proxy, ask, read_proxy
 from .address import DATAGRAM, Address
 from .options import DialOptions
-from .proxies import Proxy, ask, read_proxy
-from .wire import LOOK_UP_S, PlainStream, Stream, TlsStream, shut_down, wait_writable
 
 __all__ = ["Opening", "PlainStream", "Stream", "TlsStream", "open_stream", "tls_context"]
 

@@ -17,8 +17,8 @@ from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, U
 from .events import clock_of
 from .handle import seconds_of
 from .report import Report
+from .run import Entry, Turn
 from .task import Task
-from .turn import Entry, Turn
 
 __all__ = ["QueueStats", "TaskQueue"]
 

@@ -14,8 +14,8 @@ from ..exchange.venue import Venue
 __all__ = ["VENUES", "VenueFactory", "create_venue", "venue_factory"]
 
 VENUES = {
-    "Binance": "fmzthreads.venues.binance:Binance",
-    "OKX": "fmzthreads.venues.okx:OKX",
+    "Binance": "fmzthreads.venues.binance.venue:Binance",
+    "OKX": "fmzthreads.venues.okx.venue:OKX",
 }
 """FMZ's id of each venue, and where its adapter lives."""
 

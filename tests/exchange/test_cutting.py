@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError
-from fmzthreads.exchange.market import MarketRules, cut, decimal_of, plain_text, to_precision
+from fmzthreads.exchange.market_rules import MarketRules, cut, decimal_of, plain_text, to_precision
 
 STEPS = st.sampled_from(
     [

@@ -11,13 +11,13 @@ import pytest
 
 from fmzthreads.clock import Clock, ManualClock, Signal, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, StopRequested, TimedOut
-from fmzthreads.exchange import live as live_module
+from fmzthreads.exchange import live_books as live_module
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.streams.book import OrderBook
-from fmzthreads.streams.book_feed import BookSource, FeedStatistics
-from fmzthreads.streams.book_rules import AbsoluteRule, BookRule, BookUpdate
-from fmzthreads.streams.buffer import Message
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.streams.book.book import OrderBook
+from fmzthreads.streams.book.feed import BookSource, FeedStatistics
+from fmzthreads.streams.book.rules import AbsoluteRule, BookRule, BookUpdate
+from fmzthreads.streams.buffer.buffer import Message
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.testing import FakeVenue
 from tests.helpers.book_feeds import PATIENCE_S, no_threads_left

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from fmzthreads.clock import Clock, WallClock
-from fmzthreads.streams.book_feed import BookFeed, BookSource, OtherUnread, ResyncPlan
-from fmzthreads.streams.book_rules import BookUpdate
+from fmzthreads.streams.book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan
+from fmzthreads.streams.book.rules import BookUpdate
 from fmzthreads.structures import Ticker
-from fmzthreads.venues.binance_stream import BinanceBook
-from fmzthreads.venues.okx_stream import OKXBook
+from fmzthreads.venues.binance.streams import BinanceBook
+from fmzthreads.venues.okx.streams import OKXBook
 from tests.helpers.books import Chain
 from tests.helpers.ws_server import Peer
 

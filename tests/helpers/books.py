@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from fmzthreads.streams.book_rules import (
+from fmzthreads.streams.book.rules import (
     BookRule,
     BookUpdate,
     PreviousIdRule,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from fmzthreads.streams.book_rules import BookUpdate
-from fmzthreads.venues.binance_stream import read_book_event, read_book_snapshot
-from fmzthreads.venues.okx_stream import read_book_push
+from fmzthreads.streams.book.rules import BookUpdate
+from fmzthreads.venues.binance.streams import read_book_event, read_book_snapshot
+from fmzthreads.venues.okx.streams import read_book_push
 from tests.helpers.shared_data import shared_data
 
 __all__ = ["binance_capture", "cryptofeed_binance", "cryptofeed_okx", "nautilus_futures"]

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 from fmzthreads.clock import ManualClock
 from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.venue import OrderIntent
+from fmzthreads.http.client import HttpRequest
 from fmzthreads.http.reply import Headers, Reply, redact
-from fmzthreads.http.session import HttpRequest
-from fmzthreads.venues.binance import Binance
-from fmzthreads.venues.okx import OKX
+from fmzthreads.venues.binance.venue import Binance
+from fmzthreads.venues.okx.venue import OKX
 
 __all__ = [
     "BINANCE_INFO",

@@ -25,7 +25,7 @@ from fmzthreads.errors import (
     ReplyTooLarge,
     TimedOut,
 )
-from fmzthreads.http.session import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
+from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
 
 from ..helpers.http_faults import FaultServer, Peer, Script, answering
 

@@ -9,7 +9,7 @@ import pytest
 
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, ConnectionLost, FmzError, StopRequested
-from fmzthreads.http.session import HttpClient, HttpOptions, HttpRequest, Reply
+from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply
 
 from ..helpers.http_faults import FaultServer, answering
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError
-from fmzthreads.server.simulator.accounts import Account, fee_units
-from fmzthreads.server.simulator.instruments import UNIT, Instrument, binance_spot, from_units, okx_spot, to_units
-from fmzthreads.server.simulator.reasons import Reason, Rejected
+from fmzthreads.simulator.engine.accounts import Account, fee_units
+from fmzthreads.simulator.engine.instruments import UNIT, Instrument, binance_spot, from_units, okx_spot, to_units
+from fmzthreads.simulator.engine.reasons import Reason, Rejected
 
 
 def test_freeze_and_release_move_money_and_make_none() -> None:

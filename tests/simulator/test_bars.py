@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.errors import InputError
-from fmzthreads.server.simulator.bars import Gap, load_bars
+from fmzthreads.simulator.market.bars import Gap, load_bars
 from tests.helpers.shared_data import shared_data
 
 T0 = 1_700_000_040_000

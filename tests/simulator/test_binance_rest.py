@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.server.simulator.binance_params import check_signature, signed_payload
-from fmzthreads.server.simulator.orders import NewOrder
-from fmzthreads.server.simulator.rest import Request
-from fmzthreads.server.simulator.server import SimulatorServer
+from fmzthreads.simulator.dialects.base import Request
+from fmzthreads.simulator.dialects.binance.parameters import check_signature, signed_payload
+from fmzthreads.simulator.engine.orders import NewOrder
+from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.server.simulator.ws_settings import StreamSettings
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
 from tests.helpers.ws_clients import Socket, buy, open_socket, sign_ws, wait_until
 

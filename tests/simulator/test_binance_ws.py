@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.server.simulator.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.server.simulator.ws_settings import StreamSettings
+from fmzthreads.simulator.engine.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import BinanceCaller, free_session, no_new_threads, simulator
 from tests.helpers.ws_clients import (

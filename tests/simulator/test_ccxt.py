@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.server.simulator.server import SimulatorServer
+from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import simulator
 
 with warnings.catch_warnings():
@@ -318,7 +318,7 @@ def test_a_post_only_order_that_rests_and_is_hit_pays_the_maker_fee(client: Any,
     taker = server.exchange.create_account(f"taker-{made['id']}", balances={"USDT": 1000})
     from decimal import Decimal
 
-    from fmzthreads.server.simulator.orders import NewOrder, TimeInForce
+    from fmzthreads.simulator.engine.orders import NewOrder, TimeInForce
 
     server.exchange.place(
         taker,

@@ -17,14 +17,14 @@ import pytest
 import requests
 
 from fmzthreads.errors import FmzError, InputError
-from fmzthreads.server.simulator.command import add_parser, run
-from fmzthreads.server.simulator.process import SimulatorProcess
+from fmzthreads.simulator.command import add_parser, run
+from fmzthreads.simulator.process import SimulatorProcess
 from tests.helpers.shared_data import ROOT
 from tests.helpers.simulators import free_session, no_new_threads
 
 pytest.importorskip("uvicorn", reason="a simulator that is to run needs the extra 'server'")
 
-MODULE = [sys.executable, "-m", "fmzthreads.server.simulator"]
+MODULE = [sys.executable, "-m", "fmzthreads.simulator"]
 
 
 def simulate(*options: str, **kwargs: Any) -> subprocess.Popen[str]:
@@ -107,7 +107,7 @@ def test_a_given_port_and_faults_from_the_command_line() -> None:
     ],
 )
 def test_what_a_bad_option_gets(options: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from fmzthreads.server.simulator.command import main
+    from fmzthreads.simulator.command import main
 
     try:
         code = main(options)
@@ -121,7 +121,7 @@ def test_what_a_bad_option_gets(options: tuple[str, ...], text: str, capsys: pyt
 def test_a_missing_extra_is_named_with_its_install_line() -> None:
     script = (
         "import sys; sys.modules['uvicorn'] = None\n"
-        "from fmzthreads.server.simulator.command import main\n"
+        "from fmzthreads.simulator.command import main\n"
         "sys.exit(main(['--venue', 'okx']))"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError
-from fmzthreads.server.simulator.accounts import Account
-from fmzthreads.server.simulator.core import SimulatedExchange
-from fmzthreads.server.simulator.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
-from fmzthreads.server.simulator.instruments import Instrument, binance_spot
-from fmzthreads.server.simulator.matching import SelfTrade
-from fmzthreads.server.simulator.orders import Finish, NewOrder, State, TimeInForce
-from fmzthreads.server.simulator.reasons import Reason, Rejected
+from fmzthreads.simulator.engine.accounts import Account
+from fmzthreads.simulator.engine.book import SelfTrade
+from fmzthreads.simulator.engine.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
+from fmzthreads.simulator.engine.exchange import SimulatedExchange
+from fmzthreads.simulator.engine.instruments import Instrument, binance_spot
+from fmzthreads.simulator.engine.orders import Finish, NewOrder, State, TimeInForce
+from fmzthreads.simulator.engine.reasons import Reason, Rejected
 
 PAIR = "BTC_USDT"
 FUNDS = {"BTC": D(10), "USDT": D(100_000)}

@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.server.simulator.binance import BinanceDialect
-from fmzthreads.server.simulator.core import SimulatedExchange
-from fmzthreads.server.simulator.faults import Faults
-from fmzthreads.server.simulator.instruments import binance_spot, okx_spot
-from fmzthreads.server.simulator.market import Market
-from fmzthreads.server.simulator.okx import OkxDialect
-from fmzthreads.server.simulator.prices import PriceWalk
-from fmzthreads.server.simulator.rest import Reply, Request
+from fmzthreads.simulator.dialects.base import Reply, Request
+from fmzthreads.simulator.dialects.binance.rest import BinanceDialect
+from fmzthreads.simulator.dialects.okx.rest import OkxDialect
+from fmzthreads.simulator.engine.exchange import SimulatedExchange
+from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
+from fmzthreads.simulator.faults import Faults
+from fmzthreads.simulator.market.maker import Market
+from fmzthreads.simulator.market.prices import PriceWalk
 
 KEY, SECRET, PASSPHRASE = "k" * 64, "s" * 64, "phrase"
 NOW = 1_800_000_000

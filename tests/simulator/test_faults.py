@@ -7,7 +7,7 @@ import pytest
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError, UnknownName
-from fmzthreads.server.simulator.faults import FaultPlan, Faults, parse_fault
+from fmzthreads.simulator.faults import FaultPlan, Faults, parse_fault
 
 
 def test_nothing_is_wrong_at_first() -> None:

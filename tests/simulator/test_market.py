@@ -10,14 +10,14 @@ import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import ConcurrentUse, InputError
-from fmzthreads.server.simulator.bars import PriceBar, load_bars
-from fmzthreads.server.simulator.core import SimulatedExchange
-from fmzthreads.server.simulator.events import BookEvent
-from fmzthreads.server.simulator.history import MadeUpHistory
-from fmzthreads.server.simulator.instruments import binance_spot, okx_spot
-from fmzthreads.server.simulator.market import Market, MarketDriver, MarketSettings
-from fmzthreads.server.simulator.orders import NewOrder
-from fmzthreads.server.simulator.prices import BarReplay, PriceWalk
+from fmzthreads.simulator.engine.events import BookEvent
+from fmzthreads.simulator.engine.exchange import SimulatedExchange
+from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
+from fmzthreads.simulator.engine.orders import NewOrder
+from fmzthreads.simulator.market.bars import PriceBar, load_bars
+from fmzthreads.simulator.market.history import MadeUpHistory
+from fmzthreads.simulator.market.maker import Market, MarketDriver, MarketSettings
+from fmzthreads.simulator.market.prices import BarReplay, PriceWalk
 from tests.helpers.shared_data import shared_data
 
 PAIR = "BTC_USDT"

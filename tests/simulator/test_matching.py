@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmzthreads.server.simulator.matching import Order, OrderBook, SelfTrade
+from fmzthreads.simulator.engine.book import Order, OrderBook, SelfTrade
 
 
 def put(book: OrderBook, number: int, is_buy: bool, ticks: int, lots: int, owner: object = None) -> Order:

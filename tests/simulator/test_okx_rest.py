@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.server.simulator.okx_params import ApiError, check_signature, parse_timestamp_ms
-from fmzthreads.server.simulator.rest import Request
-from fmzthreads.server.simulator.server import SimulatorServer
+from fmzthreads.simulator.dialects.base import Request
+from fmzthreads.simulator.dialects.okx.parameters import ApiError, check_signature, parse_timestamp_ms
+from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import OkxCaller, free_session, simulator
 
 

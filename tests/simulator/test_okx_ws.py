@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.server.simulator.events import BookEvent
-from fmzthreads.server.simulator.okx_channels import checksum
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.server.simulator.ws_settings import StreamSettings
+from fmzthreads.simulator.dialects.okx.channels import checksum
+from fmzthreads.simulator.engine.events import BookEvent
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import OkxCaller, free_session, simulator
 from tests.helpers.ws_clients import (

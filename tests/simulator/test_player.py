@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from fmzthreads.errors import InputError
-from fmzthreads.server.simulator.player import StreamPlayer
-from fmzthreads.server.simulator.recordings import read_answers, read_frames
+from fmzthreads.simulator.replay.player import StreamPlayer
+from fmzthreads.simulator.replay.recordings import read_answers, read_frames
 from fmzthreads.streams import Dial
 from tests.helpers.shared_data import shared_data
 from tests.helpers.simulators import no_new_threads

@@ -16,8 +16,8 @@ import requests
 
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, InputError, UnknownName
-from fmzthreads.server.simulator.faults import Faults
-from fmzthreads.server.simulator.server import SimulatorServer
+from fmzthreads.simulator.faults import Faults
+from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import BinanceCaller, OkxCaller, free_session, no_new_threads, simulator
 
 

@@ -12,12 +12,12 @@ import pytest
 import requests
 
 from fmzthreads.errors import InputError
-from fmzthreads.server.simulator.faults import Faults
-from fmzthreads.server.simulator.okx_channels import Level, checksum
-from fmzthreads.server.simulator.rest import plain_decimal
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.server.simulator.ws_breaking import HUGE_BYTES
-from fmzthreads.server.simulator.ws_settings import StreamSettings
+from fmzthreads.simulator.dialects.base import plain_decimal
+from fmzthreads.simulator.dialects.okx.channels import Level, checksum
+from fmzthreads.simulator.faults import Faults
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator.transport.message_faults import HUGE_BYTES
+from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Connection, Dial
 from tests.helpers.simulators import free_session, simulator
 from tests.helpers.ws_clients import (

@@ -43,7 +43,7 @@ from fmzthreads.strategy.globals import (
     Version,
     _CDelay,
 )
-from fmzthreads.strategy.place import database_path, script_name
+from fmzthreads.strategy.paths import database_path, script_name
 from fmzthreads.strategy.runtime import Runtime, bound, current, use
 from fmzthreads.strategy.store import Store
 from tests.helpers.strategy import quiet_runtime, side_by_side

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.clock import WallClock
-from fmzthreads.streams import Dial, handshake
+from fmzthreads.streams import Dial
 from fmzthreads.streams.connection import Connection
+from fmzthreads.streams.websocket import handshake
 
 WSTEST = os.environ.get("AUTOBAHN_WSTEST") or shutil.which("wstest")
 

@@ -16,8 +16,8 @@ import pytest
 
 from fmzthreads.errors import ConnectFailed, ReplyTooLarge
 from fmzthreads.streams import Connection, Dial
-from fmzthreads.streams.codec import COMPRESSIONS, compressor, decompressor, negotiate_deflate
-from fmzthreads.streams.frames import FrameReader, ProtocolError
+from fmzthreads.streams.websocket.compression import COMPRESSIONS, compressor, decompressor, negotiate_deflate
+from fmzthreads.streams.websocket.frames import FrameReader, ProtocolError
 from tests.helpers.journal import Journal
 from tests.helpers.ws_server import Peer, WsServer, frame
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import BrokenBook, OperationFailed
-from fmzthreads.streams.book import OrderBook
-from fmzthreads.streams.book_rules import (
+from fmzthreads.streams.book.book import OrderBook
+from fmzthreads.streams.book.rules import (
     AbsoluteRule,
     BookRule,
     BookUpdate,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import BrokenBook
-from fmzthreads.streams.book import OrderBook
-from fmzthreads.streams.book_age import Transit, clock_lead, seconds_since
-from fmzthreads.streams.book_rules import (
+from fmzthreads.streams.book.age import Transit, clock_lead, seconds_since
+from fmzthreads.streams.book.book import OrderBook
+from fmzthreads.streams.book.rules import (
     AbsoluteRule,
     BookRule,
     BookUpdate,

@@ -11,10 +11,10 @@ import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BrokenBook, InputError, VenueUnavailable
-from fmzthreads.streams.book_feed import BookSource, ResyncPlan
-from fmzthreads.streams.book_rules import BookUpdate
-from fmzthreads.streams.buffer import Message
-from fmzthreads.venues.binance_stream import BinanceBook
+from fmzthreads.streams.book.feed import BookSource, ResyncPlan
+from fmzthreads.streams.book.rules import BookUpdate
+from fmzthreads.streams.buffer.buffer import Message
+from fmzthreads.venues.binance.streams import BinanceBook
 from tests.helpers.book_feeds import (
     PATIENCE_S,
     QUICK,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.streams.book import OrderBook
-from fmzthreads.streams.book_rules import BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
+from fmzthreads.streams.book.book import OrderBook
+from fmzthreads.streams.book.rules import BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
 from tests.helpers.books import rows
 from tests.helpers.recordings import (
     Best,

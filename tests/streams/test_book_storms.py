@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from fmzthreads.errors import Banned, FmzError, RateLimited, VenueUnavailable
-from fmzthreads.streams import book_feed
-from fmzthreads.streams.book_feed import BookFeed, ResyncPlan, SourceReady
-from fmzthreads.streams.book_rules import BookRule, BookUpdate, PreviousIdRule, RangeRule
-from fmzthreads.streams.buffer import Message
+from fmzthreads.streams.book import feed as book_feed
+from fmzthreads.streams.book.feed import BookFeed, ResyncPlan, SourceReady
+from fmzthreads.streams.book.rules import BookRule, BookUpdate, PreviousIdRule, RangeRule
+from fmzthreads.streams.buffer.buffer import Message
 from tests.helpers.book_feeds import LineHost
 from tests.helpers.exchange_room import JumpClock
 

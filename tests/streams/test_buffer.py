@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from fmzthreads.clock import ManualClock, Stop, WallClock
 from fmzthreads.errors import StopRequested
-from fmzthreads.streams.buffer import BufferFull, MessageBuffer
+from fmzthreads.streams.buffer.buffer import BufferFull, MessageBuffer
 
 HANG_S = 20.0
 

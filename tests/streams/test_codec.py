@@ -6,7 +6,13 @@ import zlib
 import pytest
 
 from fmzthreads.errors import BadReply, ReplyTooLarge
-from fmzthreads.streams.codec import COMPRESSIONS, compressor, decompressor, negotiate_deflate, text_or_bytes
+from fmzthreads.streams.websocket.compression import (
+    COMPRESSIONS,
+    compressor,
+    decompressor,
+    negotiate_deflate,
+    text_or_bytes,
+)
 
 TEXT = '{"ch":"market.btcusdt.depth","é":1}'.encode() * 50
 

@@ -16,10 +16,10 @@ from fmzthreads.clock import Clock, Stop, WallClock
 from fmzthreads.deadline import Deadline
 from fmzthreads.errors import StopRequested
 from fmzthreads.streams import Connection, Dial
-from fmzthreads.streams.buffer import MessageBuffer
-from fmzthreads.streams.codec import negotiate_deflate
-from fmzthreads.streams.frames import FrameReader
-from fmzthreads.streams.links import RawLink, WebSocketLink
+from fmzthreads.streams.buffer.buffer import MessageBuffer
+from fmzthreads.streams.websocket.compression import negotiate_deflate
+from fmzthreads.streams.websocket.frames import FrameReader
+from fmzthreads.streams.websocket.link import RawLink, WebSocketLink
 from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 

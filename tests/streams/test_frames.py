@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from fmzthreads.streams.codec import negotiate_deflate
-from fmzthreads.streams.frames import FrameReader, ProtocolError, build_frame
+from fmzthreads.streams.websocket.compression import negotiate_deflate
+from fmzthreads.streams.websocket.frames import FrameReader, ProtocolError, build_frame
 from tests.helpers.ws_server import frame
 
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10

@@ -8,10 +8,10 @@ import socket
 import pytest
 
 from fmzthreads.clock import Clock, WallClock
-from fmzthreads.streams.buffer import Message
-from fmzthreads.streams.frames import FrameReader, ProtocolError
-from fmzthreads.streams.links import RawLink, WebSocketLink
-from fmzthreads.streams.wire import PlainStream
+from fmzthreads.net.sockets import PlainStream
+from fmzthreads.streams.buffer.buffer import Message
+from fmzthreads.streams.websocket.frames import FrameReader, ProtocolError
+from fmzthreads.streams.websocket.link import RawLink, WebSocketLink
 
 SIZE = 8192  # of the frame reader's buffer
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.tasks.context import SharedContext
 from fmzthreads.tasks.queue import TaskQueue
+from fmzthreads.tasks.shared_context import SharedContext
 
 from ..helpers.tasks import FAIL, FakeExchange, no_new_threads
 

@@ -12,10 +12,10 @@ import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName
-from fmzthreads.tasks.context import SharedContext
+from fmzthreads.tasks.gather import snapshot
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.queue import TaskQueue
-from fmzthreads.tasks.snapshot import snapshot
+from fmzthreads.tasks.shared_context import SharedContext
 from fmzthreads.tasks.task import Task
 
 from ..helpers.tasks import FAIL, FakeExchange, no_new_threads, race

@@ -19,17 +19,17 @@ from fmzthreads.constants import (
     ORDER_TYPE_SELL,
 )
 from fmzthreads.exchange.credentials import Credentials
-from fmzthreads.exchange.intents import new_client_order_id
-from fmzthreads.exchange.market import MarketRules
+from fmzthreads.exchange.market_rules import MarketRules
+from fmzthreads.exchange.order_log import new_client_order_id
 from fmzthreads.exchange.venue import OrderIntent
-from fmzthreads.http.session import HttpOptions, RetryPolicy
-from fmzthreads.venues.binance import Binance
-from fmzthreads.venues.okx import OKX
+from fmzthreads.http.client import HttpOptions, RetryPolicy
+from fmzthreads.venues.binance.venue import Binance
+from fmzthreads.venues.okx.venue import OKX
 
 pytest.importorskip("starlette", reason="the simulator needs the extra 'server'")
 pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
 
-from fmzthreads.server.simulator.server import SimulatorServer
+from fmzthreads.simulator.server import SimulatorServer
 
 NAMES = ("binance", "okx")
 USUAL = HttpOptions(timeout_ms=5000, connect_timeout_ms=2000)

@@ -11,9 +11,9 @@ import pytest
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BadReply, RateLimited
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.streams.book_feed import BookFeed, ResyncPlan
-from fmzthreads.venues.binance import Binance
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.streams.book.feed import BookFeed, ResyncPlan
+from fmzthreads.venues.binance.venue import Binance
 from tests.helpers.book_feeds import PATIENCE_S, no_threads_left
 from tests.helpers.exchange_room import MemoryHost
 

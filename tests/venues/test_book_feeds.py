@@ -15,16 +15,17 @@ import pytest
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import BadReply, InputError, NotSupported, UnknownName
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.http.session import HttpOptions
-from fmzthreads.server.simulator.events import BookEvent
-from fmzthreads.server.simulator.server import SimulatorServer
-from fmzthreads.server.simulator.ws_settings import StreamSettings
-from fmzthreads.streams.book_feed import ResyncPlan, SourceReady, SourceRefused
-from fmzthreads.streams.book_rules import BookUpdate, PreviousIdRule, RangeRule
+from fmzthreads.http.client import HttpOptions
+from fmzthreads.simulator.engine.events import BookEvent
+from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator.transport.stream_settings import StreamSettings
+from fmzthreads.streams.book.feed import ResyncPlan, SourceReady, SourceRefused
+from fmzthreads.streams.book.rules import BookUpdate, PreviousIdRule, RangeRule
 from fmzthreads.structures import Ticker
-from fmzthreads.venues import binance_stream, okx_stream
-from fmzthreads.venues.binance import Binance
-from fmzthreads.venues.okx import OKX
+from fmzthreads.venues.binance import streams as binance_stream
+from fmzthreads.venues.binance.venue import Binance
+from fmzthreads.venues.okx import streams as okx_stream
+from fmzthreads.venues.okx.venue import OKX
 from fmzthreads.venues.registry import create_venue
 from tests.helpers.book_feeds import PATIENCE_S, binance_source, no_threads_left, okx_source
 from tests.helpers.exchange_room import MemoryHost

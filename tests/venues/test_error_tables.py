@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fmzthreads import errors
-from fmzthreads.venues import binance_errors, okx_errors
+from fmzthreads.venues.binance import refusals as binance_errors
+from fmzthreads.venues.okx import refusals as okx_errors
 from tests.helpers.venue_replies import NOW_S, reply_of
 
 E = errors

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fmzthreads import errors
 from fmzthreads.exchange.venue import Venue
-from fmzthreads.venues import parsing
+from fmzthreads.venues.rest import parsing
 from tests.helpers.venue_replies import (
     BINANCE_INFO,
     OKX_INSTRUMENTS,

@@ -13,9 +13,9 @@ import responses
 from fmzthreads import errors
 from fmzthreads.clock import WallClock
 from fmzthreads.exchange.signing import hmac_base64, hmac_hex
-from fmzthreads.http.session import HttpOptions, RetryPolicy
-from fmzthreads.venues.binance import Binance
-from fmzthreads.venues.okx import OKX
+from fmzthreads.http.client import HttpOptions, RetryPolicy
+from fmzthreads.venues.binance.venue import Binance
+from fmzthreads.venues.okx.venue import OKX
 from tests.helpers.venue_replies import BINANCE_INFO, KEYS, OKX_INSTRUMENTS, OKX_PLACED, intent
 from tests.venues.test_okx import ORDER as OKX_ORDER
 

@@ -12,7 +12,7 @@ import pytest
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.tasks.gate import Gate, gated, pass_gate
-from fmzthreads.venues.server_time import ServerTime, TimeSample
+from fmzthreads.venues.rest.server_time import ServerTime, TimeSample
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, OKX_INSTRUMENTS, Once, make_binance, make_okx, reply_of
 
 THREADS = 32

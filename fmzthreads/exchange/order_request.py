@@ -1,0 +1,213 @@
+"""From what a strategy says (``"buy;timeInForce=IOC"``, -1, 0.1) to an order intent that can be sent as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+import attrs
+
+from ..errors import InputError, UnknownName, nearest
+from .market_rules import MarketRules, cut, decimal_of, plain_text, to_precision
+from .order_log import new_client_order_id
+from .signing import parse_params
+from .venue import OrderIntent, Side
+
+__all__ = ["OrderRequest", "parse_side", "prepare"]
+
+SIDES = ("buy", "sell", "closebuy", "closesell")
+SPOT_SIDES = SIDES[:2]
+TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
+TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTX")
+
+# Under which names the venues take a client order id; when a strategy gives its own, the lookup must use that one.
+_CLIENT_ID_OPTIONS = ("newClientOrderId", "clOrdId", "clientOrderId", "client_order_id")
+
+# No price and no amount has ever been near it; beyond it sums would need more digits than they are exact in.
+_MOST = Decimal("1e30")
+
+# What a spot market buy is worth is in quote currency, for which a market has no step; eight digits are what venues take.
+_QUOTE_STEP = Decimal("1e-8")
+
+
+@attrs.frozen(kw_only=True)
+class OrderRequest:
+    """An order as a strategy asked for it, under the settings of that moment.
+
+    Attributes:
+        symbol: FMZ's symbol.
+        side: Such as ``buy``, or ``buy;{JSON}`` or ``buy;key=value&key2=value2``.
+        price: The price in the strategy's currency; -1 for a market order.
+        amount: The amount.
+        price_digits: ``SetPrecision``'s digits of prices; None for no cut of its own.
+        amount_digits: ``SetPrecision``'s digits of amounts; None for no cut of its own.
+        rate: ``SetRate``'s factor between the venue's prices and the strategy's.
+    """
+
+    symbol: str
+    side: str
+    price: Any
+    amount: Any
+    price_digits: int | None = None
+    amount_digits: int | None = None
+    rate: Decimal = Decimal(1)
+
+
+def parse_side(text: Any, *, spot: bool = True) -> tuple[Side, dict[str, str]]:
+    """Splits a side and its options.
+
+    Args:
+        text: ``buy``, ``sell`` (contracts also ``closebuy``, ``closesell``), alone or followed by ``;`` and a JSON object or URL-encoded
+            pairs.
+        spot: Whether only ``buy`` and ``sell`` are right.
+
+    Returns:
+        The side, and the options as text: numbers as they were written, true and false as such, nested values as JSON.
+
+    Raises:
+        InputError: It is not text, or the options are in neither form.
+        UnknownName: There is no such side.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"side must be text such as 'buy' or 'sell', got {text!r}")
+    side, semicolon, rest = text.partition(";")
+    side = side.strip()
+    valid = SPOT_SIDES if spot else SIDES
+    if side not in valid:
+        raise UnknownName(f"no side {side!r}{'' if spot else ' of a contract order'}{nearest(side, valid)}")
+    rest = rest.strip()
+    if not semicolon or not rest:
+        return cast(Side, side), {}
+    return cast(Side, side), _json_options(rest) if rest.startswith("{") else _pairs(rest)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    if any("=" not in part for part in text.split("&") if part):
+        raise InputError(f"the options of a side must be JSON or key=value pairs, got {text!r}")
+    return dict(parse_params(text))
+
+
+def _json_options(text: str) -> dict[str, str]:
+    try:
+        # Numbers stay the text that they were, so that no float comes near a price.
+        options = json.loads(text, parse_float=_Literal, parse_int=_Literal)
+    except ValueError as error:
+        raise InputError(f"the options of a side are not valid JSON ({error}): {text!r}") from None
+    return {name: _option(value) for name, value in options.items()}
+
+
+class _Literal(str):
+    """A number in JSON, as it was written."""
+
+    __slots__ = ()
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (dict, list)):
+        # Nested numbers become JSON numbers again; Decimal keeps every digit of what was written.
+        return _dump(value)
+    return json.dumps(value)
+
+
+def _dump(value: Any) -> str:
+    if isinstance(value, _Literal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{_dump(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_dump, value)) + "]"
+    return json.dumps(value)
+
+
+def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]) -> tuple[OrderIntent, bool]:
+    """Cuts an order to what the market takes, or refuses it.
+
+    Prices and amounts are cut toward zero: first to ``SetPrecision``'s digits, then to the market's tick and step (FMZ: digits beyond are
+    dropped; an amount is never more than was asked for). An order below the least or above the largest that the market takes is refused,
+    never changed. The amount of a spot market buy is in quote currency, to which the market's step and least amount do not apply.
+
+    Args:
+        request: What was asked for.
+        rules_of: Gives the rules of a symbol, or None where none can be had; asked only when everything else was found right.
+
+    Returns:
+        The intent, and whether its client order id was made here (not given by the strategy).
+
+    Raises:
+        InputError: A number is not one, is negative (a price other than -1), or becomes 0 when it is cut; or a limit of the market.
+        UnknownName: There is no such side.
+    """
+    spot = "." not in request.symbol
+    side, options = parse_side(request.side, spot=spot)
+    price = _price(request)
+    amount = _positive("amount", decimal_of("amount", request.amount, most=_MOST))
+    rules = rules_of(request.symbol) or MarketRules(symbol=request.symbol)
+    in_quote = spot and price is None and side == "buy"
+    if price is not None:
+        digits_cut = to_precision(price, request.price_digits, forgive_noise=True)
+        price = _nonzero("price", request.price, rules.cut_price(digits_cut), rules.tick)
+    amount = to_precision(amount, request.amount_digits)
+    amount = cut(amount, _QUOTE_STEP) if in_quote else rules.cut_amount(amount)
+    _nonzero("amount", request.amount, amount, _QUOTE_STEP if in_quote else rules.step)
+    if not options:  # options may replace price and amount, so that only the venue can judge
+        _check(rules, price, amount, in_quote=in_quote, spot=spot)
+    client_order_id, own = _client_order_id(options)
+    intent = OrderIntent(
+        symbol=request.symbol,
+        side=side,
+        price=price,
+        amount=amount,
+        client_order_id=client_order_id,
+        time_in_force=_time_in_force(options),
+        options=MappingProxyType(options),
+    )
+    return intent, own
+
+
+def _price(request: OrderRequest) -> Decimal | None:
+    price = decimal_of("price", request.price, most=_MOST)
+    if price == -1:
+        return None
+    return _positive("price", price) / request.rate
+
+
+def _positive(name: str, number: Decimal) -> Decimal:
+    if number <= 0:
+        hint = " (or -1 for a market order)" if name == "price" else ""
+        raise InputError(f"{name} must be more than 0{hint}, got {plain_text(number)}; nothing was sent")
+    return number
+
+
+def _nonzero(name: str, given: Any, number: Decimal, step: Decimal | None) -> Decimal:
+    if number <= 0:
+        unit = "" if step is None else f" (the market's step is {plain_text(step)})"
+        raise InputError(f"{name} {given!r} is 0 when it is cut to what the market takes{unit}; nothing was sent")
+    return number
+
+
+def _check(rules: MarketRules, price: Decimal | None, amount: Decimal, *, in_quote: bool, spot: bool) -> None:
+    if in_quote:
+        rules.check_notional(amount)
+        return
+    rules.check_amount(amount)
+    if price is not None and spot:
+        rules.check_notional(price * amount)
+
+
+def _time_in_force(options: dict[str, str]) -> TimeInForce:
+    if options.get("timeInForce") in TIMES_IN_FORCE:
+        return cast(TimeInForce, options.pop("timeInForce"))
+    return "GTC"
+
+
+def _client_order_id(options: dict[str, str]) -> tuple[str, bool]:
+    for name in _CLIENT_ID_OPTIONS:
+        given = options.pop(name, "")
+        if given:
+            return given, False
+    return new_client_order_id(), True

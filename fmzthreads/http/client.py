@@ -1,0 +1,264 @@
+"""The client that venue adapters speak HTTP with: pooled, one connection a thread and origin, and safe for orders."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+import requests
+
+from .._version import __version__
+from ..clock import Clock, WallClock
+from ..deadline import Deadline
+from ..errors import BadReply, FmzError, InputError, NetworkError
+from ..net.proxy import Environment, check_base, parse_proxy, split_url
+from ..net.tls import Shared
+from .reply import Headers, Reply, redact
+from .reply_reader import Limits
+from .request import HttpRequest
+from .retry import RetryPolicy, repeat
+from .thread_client import Owner, Worker
+
+__all__ = ["Headers", "HttpClient", "HttpOptions", "HttpRequest", "Reply", "RetryPolicy", "redact"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("fmzthreads.http")
+
+
+def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value <= 0:
+        raise InputError(f"{attribute.name} must be a number above 0, got {value!r}")
+
+
+def _timeout(timeout_ms: float) -> float:
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)) or not timeout_ms > 0:
+        raise InputError(f"a time-out must be a number of milliseconds above 0, got {timeout_ms!r}")
+    return float(timeout_ms)
+
+
+@attrs.frozen(kw_only=True)
+class HttpOptions:
+    """How a client behaves.
+
+    Attributes:
+        timeout_ms: The total time-out of a call, all its attempts and pauses included.
+        connect_timeout_ms: The longest that making one connection may take: name, TCP, proxy and TLS together.
+        read_timeout_ms: The longest silence of the peer within a reply.
+        max_reply_bytes: Replies longer than this, as sent or decompressed, are refused while they are read.
+        max_idle_s: A kept connection that was idle for longer is not used again.
+        stop_grace_ms: How long a call that must not be repeated still waits for its reply after a stop, once its request is written.
+        verify: True to verify certificates by the usual authorities (or by the bundle that the environment names), a path to a bundle
+            of your own, or False to verify nothing, which is logged as a warning.
+        trust_env: Whether the proxies and the CA bundle that the environment names are honoured; it is read once, when the client is
+            made.
+        user_agent: The User-Agent of requests that name none.
+        retry: When and how often idempotent calls are repeated.
+    """
+
+    timeout_ms: float = attrs.field(default=10_000.0, validator=_positive)
+    connect_timeout_ms: float = attrs.field(default=5_000.0, validator=_positive)
+    read_timeout_ms: float = attrs.field(default=10_000.0, validator=_positive)
+    max_reply_bytes: int = attrs.field(default=32 * 1024 * 1024, validator=_positive)
+    max_idle_s: float = attrs.field(default=30.0, validator=_positive)
+    stop_grace_ms: float = attrs.field(default=800.0, validator=_positive)
+    verify: bool | str = attrs.field(default=True, validator=attrs.validators.instance_of((bool, str)))
+    trust_env: bool = True
+    user_agent: str = f"fmzthreads/{__version__}"
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy))
+
+
+class HttpClient:
+    """Speaks HTTP for one venue. Every method may be called from many threads at once.
+
+    Each thread has its own ``requests`` session with its own connections, which end with the thread.
+
+    Args:
+        base: The base URL; kept for the adapter that builds the URLs.
+        clock: Measures time-outs, sleeps between attempts, and brings the stop; the wall clock when None.
+        options: How it behaves.
+
+    Raises:
+        InputError: The base URL is wrong.
+    """
+
+    def __init__(self, base: str = "", *, clock: Clock | None = None, options: HttpOptions | None = None) -> None:
+        self._clock: Clock = clock if clock is not None else WallClock()
+        self.options = options if options is not None else HttpOptions()
+        self._base = check_base(base)
+        self._timeout_ms = self.options.timeout_ms
+        self._shared = _share(self._clock, self.options)
+        self._lock = threading.Lock()  # guards _workers and the growth of _epoch
+        self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+        self._here = threading.local()
+        # Grows with every close() and set_proxy(): connections made before are dropped, calls begun before are not repeated.
+        self._epoch = 0
+        if self.options.verify is False:
+            _log.warning(
+                "TLS certificates are not verified (verify=False): anyone on the way can read and change requests"
+            )
+
+    def __repr__(self) -> str:
+        return f"<HttpClient {self._base or 'without base'}>"
+
+    # ---- settings
+
+    @property
+    def base(self) -> str:
+        """The base URL, without a trailing slash."""
+        return self._base
+
+    def set_base(self, url: str) -> None:
+        """Sets another base URL for further requests.
+
+        Raises:
+            InputError: It is not an http or https URL, or has a user, query string or fragment.
+        """
+        self._base = check_base(url)
+
+    def set_timeout(self, timeout_ms: float) -> None:
+        """Sets the total time-out of further calls, in milliseconds.
+
+        Raises:
+            InputError: It is not a number above 0.
+        """
+        self._timeout_ms = _timeout(timeout_ms)
+
+    def set_proxy(self, text: str) -> None:
+        """Sets the way of further calls: ``socks5://[user:password@]host:port``, ``http://host:port``, ``ip://local-address``.
+
+        Calls under way end on the old way. An empty text means directly, whatever the environment
+        says; until this is called, the environment's proxies hold.
+
+        Raises:
+            InputError: It is none of these.
+        """
+        proxy = parse_proxy(text)
+        with self._lock:
+            self._shared.way = (proxy, True)
+            self._epoch += 1
+
+    # ---- calls
+
+    def call(
+        self,
+        build: Callable[[], HttpRequest],
+        parse: Callable[[Reply], T],
+        *,
+        idempotent: bool,
+        timeout_ms: float | None = None,
+    ) -> T:
+        """Sends a request and gives what ``parse`` makes of its reply.
+
+        An idempotent call is repeated after network errors, ``VenueUnavailable`` and ``RateLimited`` (never ``Banned``), as the retry
+        policy says and as long as the deadline allows. Any other call is sent at most once. If it fails with ``ConnectFailed``,
+        nothing was sent; after any other ``NetworkError`` or a ``BadReply`` the venue may have received and executed it.
+
+        Args:
+            build: Makes the request; called anew before each attempt, so that time stamp and signature are fresh.
+            parse: Called with every complete reply, whatever its status; returns the result or raises from the error tree.
+            idempotent: Whether the request may be sent again without harm.
+            timeout_ms: The total time-out of this call, in milliseconds; None for the client's.
+
+        Raises:
+            ConnectFailed: No connection; nothing was sent.
+            TimedOut: The deadline passed after (a part of) the request was written.
+            ConnectionLost: The connection ended after (a part of) the request was written; also when ``close`` ended it.
+            BadReply: The reply is not HTTP.
+            ReplyTooLarge: The reply is over a limit.
+            StopRequested: A stop was requested. A call that is not idempotent raises this only if nothing was sent.
+            InputError: The request cannot be sent as it is.
+            FmzError: What ``parse`` raises.
+        """
+        limit = self._timeout_ms if timeout_ms is None else _timeout(timeout_ms)
+        deadline = Deadline(self._clock, limit / 1000)
+        self._clock.stop.check()
+        worker = self._worker()
+        if not idempotent:
+            return self._parsed(worker, parse, worker.send(build(), deadline, patient=True))
+        epoch = self._epoch
+
+        def _attempt() -> T:
+            self._clock.stop.check()
+            return self._parsed(worker, parse, worker.send(build(), deadline, patient=False))
+
+        try:
+            return _attempt()
+        except FmzError as error:
+            first_error = error
+        return repeat(
+            _attempt,
+            first_error,
+            policy=self.options.retry,
+            clock=self._clock,
+            deadline=deadline,
+            may_go_on=lambda: self._epoch == epoch,
+            was_stale=lambda error: isinstance(error, NetworkError) and worker.was_stale,
+        )
+
+    @staticmethod
+    def _parsed(worker: Worker, parse: Callable[[Reply], T], reply: Reply) -> T:
+        try:
+            return parse(reply)
+        except BadReply:
+            worker.discard()
+            raise
+
+    def warm(self, url: str = "") -> None:
+        """Opens this thread's connection (TCP and TLS) without sending a request.
+
+        Args:
+            url: Where to; empty for the base URL.
+
+        Raises:
+            InputError: There is neither URL nor base.
+            ConnectFailed: It could not be opened.
+        """
+        origin, _, _ = split_url(url or self._base)
+        self._clock.stop.check()
+        self._worker().warm(origin, Deadline(self._clock, self._timeout_ms / 1000))
+
+    def last_text(self) -> str:
+        """The text of the last reply that this thread got, of whatever status; empty before the first."""
+        reply = self._worker().last
+        return "" if reply is None else reply.text
+
+    def session(self) -> requests.Session:
+        """This thread's requests session, over the same connections; for what ``call`` has no form for."""
+        return self._worker().session
+
+    def close(self) -> None:
+        """Ends calls under way (they fail as lost connections) and closes all connections; later calls open new ones."""
+        with self._lock:
+            self._epoch += 1
+            workers = list(self._workers)
+        for worker in workers:
+            worker.abort("the client was closed")
+
+    def _worker(self) -> Worker:
+        owner: Owner | None = getattr(self._here, "owner", None)
+        if owner is None:
+            owner = Owner(Worker(self._shared))
+            with self._lock:
+                self._workers.add(owner.worker)
+            self._here.owner = owner
+        owner.worker.follow(self._epoch)
+        return owner.worker
+
+
+def _share(clock: Clock, options: HttpOptions) -> Shared:
+    return Shared(
+        clock=clock,
+        limits=Limits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
+        connect_timeout_s=options.connect_timeout_ms / 1000,
+        max_idle_s=options.max_idle_s,
+        stop_grace_s=options.stop_grace_ms / 1000,
+        user_agent=options.user_agent,
+        verify=options.verify,
+        environment=Environment() if options.trust_env else Environment({}),
+    )

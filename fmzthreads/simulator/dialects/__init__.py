@@ -1,0 +1,1 @@
+"""What each exchange's wire looks like over the engine."""

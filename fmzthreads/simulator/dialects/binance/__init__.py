@@ -1,0 +1,1 @@
+"""Binance spot: REST, market streams, user data and the WebSocket API."""

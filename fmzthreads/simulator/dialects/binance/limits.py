@@ -1,0 +1,171 @@
+"""Binance spot's limits: request weight and raw requests by address, unfilled orders by account, and bans (fact sheet 1.4, 1.6)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ...engine.events import Event, OrderEvent
+from ...engine.exchange import SimulatedExchange
+from ...engine.orders import State
+from ...faults import Faults
+from ..windows import AlignedWindows
+from .parameters import ApiError
+
+__all__ = ["Limits", "banned"]
+
+_MINUTE, _FIVE_MINUTES, _TEN_SECONDS, _DAY = 60, 300, 10, 86_400
+_WEIGHT, _RAW, _ORDERS_10S, _ORDERS_DAY = 6000, 300_000, 100, 200_000
+# What the first fill of an order gives back to the count: one for an order that took, more for one that made (the documents' example).
+_GIVEN_BACK_TAKER, _GIVEN_BACK_MAKER = 1, 5
+# A client that goes on after so many 429 within a minute is shut out; the venue does not publish its own figure.
+_REFUSALS_BEFORE_BAN = 20
+_FIRST_BAN_S = 120
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Limits:
+    """Counts, refuses and bans. Safe for any number of threads, because orders may be filled by any.
+
+    Args:
+        exchange: Whose orders are counted.
+        faults: Where the offset of the venue's clock comes from.
+        scale: All limits are multiplied by it; 0 switches them off.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, faults: Faults, scale: float) -> None:
+        self._exchange = exchange
+        self._faults = faults
+        self._lock = threading.Lock()  # guards all counts below
+        self._weights = AlignedWindows(_scaled(_WEIGHT, scale), _MINUTE)
+        self._raw = AlignedWindows(_scaled(_RAW, scale), _FIVE_MINUTES)
+        self._refusals = AlignedWindows(_REFUSALS_BEFORE_BAN if scale else None, _MINUTE)
+        self._orders_10s = AlignedWindows(_scaled(_ORDERS_10S, scale), _TEN_SECONDS)
+        self._orders_day = AlignedWindows(_scaled(_ORDERS_DAY, scale), _DAY)
+        self._banned: dict[str, tuple[int, int]] = {}  # client -> until (ms), length (s)
+        exchange.subscribe(self._take, (OrderEvent,))
+
+    def now_ms(self) -> int:
+        """The venue's time, with the offset that is being played."""
+        return self._exchange.server_time_ms() + self._faults.clock_offset_ms()
+
+    # --- requests ---
+
+    def check_ban(self, client: str, now_ms: int) -> None:
+        """Refuses everything from an address that is shut out.
+
+        Raises:
+            ApiError: -1003 with HTTP 418.
+        """
+        until_ms, _ = self._banned.get(client, (0, 0))
+        if now_ms < until_ms:
+            raise banned(until_ms, now_ms)
+
+    def check_request(self, client: str, now_ms: int, weight: int) -> None:
+        """Refuses a request that goes over a limit; who goes on all the same is shut out, each time for twice as long.
+
+        Raises:
+            ApiError: -1003 with HTTP 429, or 418.
+        """
+        with self._lock:
+            self._raw.add(client, now_ms)
+            for windows, what in ((self._weights, "request weight per 1 MINUTE"), (self._raw, "requests per 5 MINUTE")):
+                if windows.would_exceed(client, now_ms, weight if windows is self._weights else 0):
+                    raise self._too_much(client, now_ms, windows, what)
+
+    def _too_much(self, client: str, now_ms: int, windows: AlignedWindows, what: str) -> ApiError:
+        if self._refusals.limit is not None and self._refusals.add(client, now_ms) > self._refusals.limit:
+            length_s = self._banned.get(client, (0, _FIRST_BAN_S // 2))[1] * 2
+            until_ms = now_ms + length_s * 1000
+            self._banned[client] = (until_ms, length_s)
+            return banned(until_ms, now_ms)
+        return ApiError(
+            -1003,
+            f"Too much request weight used; current limit is {windows.limit} {what}. "
+            "Please use WebSocket Streams for live updates to avoid polling the API.",
+            429,
+            headers=(("Retry-After", str(windows.retry_after_s(now_ms))),),
+        )
+
+    def add_weight(self, client: str, now_ms: int, weight: int) -> None:
+        """Counts what a request has weighed."""
+        with self._lock:
+            self._weights.add(client, now_ms, weight)
+
+    def used(self, client: str, now_ms: int) -> Headers:
+        """The headers that every reply carries."""
+        used = str(self._weights.count(client, now_ms))
+        return ("X-MBX-USED-WEIGHT", used), ("X-MBX-USED-WEIGHT-1M", used)
+
+    # --- orders ---
+
+    def _take(self, event: Event) -> None:
+        """Counts an order when it is accepted, and gives back with its first fill."""
+        if not isinstance(event, OrderEvent):
+            return
+        if event.fill is None:
+            amount = 1 if event.order.state is State.NEW else 0
+        elif event.order.filled == event.fill.quantity:  # nothing was filled before it
+            amount = -(_GIVEN_BACK_MAKER if event.fill.is_maker else _GIVEN_BACK_TAKER)
+        else:
+            amount = 0
+        if amount:
+            now_ms = self.now_ms()
+            with self._lock:
+                self._orders_10s.add(event.account, now_ms, amount)
+                self._orders_day.add(event.account, now_ms, amount)
+
+    def check_order(self, account: str, now_ms: int) -> None:
+        """Refuses an order that goes over the limit.
+
+        Raises:
+            ApiError: -1015 with HTTP 429.
+        """
+        for windows, period in ((self._orders_10s, "10 SECOND"), (self._orders_day, "1 DAY")):
+            if windows.would_exceed(account, now_ms):
+                raise ApiError(
+                    -1015,
+                    f"Too many new orders; current limit is {windows.limit} orders per {period}.",
+                    429,
+                    headers=(("Retry-After", str(windows.retry_after_s(now_ms))),),
+                )
+
+    def order_counts(self, account: str, now_ms: int) -> tuple[int, int]:
+        """How many unfilled orders an account has placed in these ten seconds, and today."""
+        return self._orders_10s.count(account, now_ms), self._orders_day.count(account, now_ms)
+
+    def order_headers(self, account: str, now_ms: int) -> Headers:
+        """The headers of a reply to an order that was taken."""
+        ten_seconds, day = self.order_counts(account, now_ms)
+        return ("X-MBX-ORDER-COUNT-10S", str(ten_seconds)), ("X-MBX-ORDER-COUNT-1D", str(day))
+
+    # --- what they are ---
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The limits as ``exchangeInfo`` shows them; one that is switched off shows the venue's own."""
+        return [
+            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit or _WEIGHT),
+            _rate_limit("ORDERS", "SECOND", 10, self._orders_10s.limit or _ORDERS_10S),
+            _rate_limit("ORDERS", "DAY", 1, self._orders_day.limit or _ORDERS_DAY),
+            _rate_limit("RAW_REQUESTS", "MINUTE", 5, self._raw.limit or _RAW),
+        ]
+
+
+def banned(until_ms: int, now_ms: int) -> ApiError:
+    """What an address hears that is shut out."""
+    return ApiError(
+        -1003,
+        f"Way too much request weight used; IP banned until {until_ms}. "
+        "Please use WebSocket Streams for live updates to avoid bans.",
+        418,
+        headers=(("Retry-After", str(max(1, -(-(until_ms - now_ms) // 1000)))),),
+    )
+
+
+def _scaled(limit: int, scale: float) -> int | None:
+    return max(1, round(limit * scale)) if scale else None
+
+
+def _rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}

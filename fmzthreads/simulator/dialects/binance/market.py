@@ -1,0 +1,324 @@
+"""Binance spot's public endpoints (fact sheet 2.1)."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from ...engine.candles import MONTH_S, DayStats
+from ...engine.events import TradeView
+from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
+from .parameters import ApiError, Call, Params
+from .symbols import AVERAGE_MINUTES, Symbols, fixed
+
+__all__ = ["INTERVALS", "Market", "day_changes"]
+
+INTERVALS = {
+    "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14400, "6h": 21600,
+    "8h": 28800, "12h": 43200, "1d": 86400, "3d": 259200, "1w": 604800, "1M": MONTH_S,
+}  # fmt: skip
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+_TIME_ZONE = re.compile(r"([+-]?)(\d{1,2})(?::(\d\d))?", re.ASCII)
+_STATUSES = ("TRADING", "HALT", "BREAK")
+_ZERO = Decimal(0)
+
+
+class Market:
+    """The handlers of the public endpoints; each takes a ``Call`` and returns what becomes JSON.
+
+    Args:
+        exchange: Where the data come from.
+        symbols: The exchange's instruments under Binance's names.
+        rate_limits: What ``exchangeInfo`` says about limits.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, symbols: Symbols, rate_limits: list[dict[str, Any]]) -> None:
+        self._exchange = exchange
+        self._symbols = symbols
+        self._rate_limits = rate_limits
+
+    # --- general ---
+
+    def ping(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/ping."""
+        call.params.finish()
+        return {}
+
+    def server_time(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/time."""
+        call.params.finish()
+        return {"serverTime": call.time(call.now_ms)}
+
+    def exchange_info(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/exchangeInfo."""
+        params = call.params
+        chosen = sum(name in params for name in ("symbol", "symbols", "permissions"))
+        if chosen > 1 or ("symbolStatus" in params and ("symbol" in params or "symbols" in params)):
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+        instruments = self._named(params) or self._symbols.all()
+        permissions = params.optional("permissions")
+        if permissions is not None and "SPOT" not in re.findall(r"[A-Z_0-9]+", permissions):
+            instruments = []
+        if not self._trading(params):
+            instruments = []
+        sets = params.flag("showPermissionSets", True)
+        params.finish()
+        return {
+            "timezone": "UTC",
+            "serverTime": call.time(call.now_ms),
+            "rateLimits": self._rate_limits,
+            "exchangeFilters": [],
+            "symbols": [self._symbols.describe(instrument, permission_sets=sets) for instrument in instruments],
+        }
+
+    def _named(self, params: Params) -> list[Instrument]:
+        """The instruments that ``symbol`` or ``symbols`` names; empty when neither was sent."""
+        if "symbol" in params:
+            return [self._symbols.instrument(params.symbol())]
+        params.allow("symbol")
+        return [self._symbols.instrument(symbol) for symbol in params.symbols() or ()]
+
+    @staticmethod
+    def _trading(params: Params) -> bool:
+        """Whether a filter by status, if there is one, lets trading symbols through; here all symbols trade."""
+        status = params.choice("symbolStatus", _STATUSES, ApiError(-1122, "Invalid symbolStatus."))
+        return status in {None, "TRADING"}
+
+    def _one(self, params: Params) -> Instrument:
+        """The instrument of an endpoint that needs one, with its ``symbolStatus``."""
+        instrument = self._symbols.instrument(params.symbol())
+        if not self._trading(params):
+            raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+        return instrument
+
+    # --- book and trades ---
+
+    def depth(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/depth."""
+        instrument = self._one(call.params)
+        limit = call.params.limit(100, 5000)
+        call.params.finish()
+        call.weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
+        book = self._exchange.depth(instrument.id, limit)
+        return {
+            "lastUpdateId": book.version,
+            "bids": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.bids],
+            "asks": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.asks],
+        }
+
+    def trades(self, call: Call) -> list[dict[str, Any]]:
+        """GET /api/v3/trades and /api/v3/historicalTrades."""
+        instrument = self._symbols.instrument(call.params.symbol())
+        from_id = call.params.integer("fromId")
+        limit = call.params.limit(500, 1000)
+        call.params.finish()
+        return [
+            {
+                "id": trade.trade_id,
+                "price": fixed(trade.price),
+                "qty": fixed(trade.quantity),
+                "quoteQty": fixed(trade.quote_quantity),
+                "time": call.time(trade.time_ms),
+                "isBuyerMaker": trade.buyer_is_maker,
+                "isBestMatch": True,
+            }
+            for trade in self._exchange.trades(instrument.id, limit, from_id)
+        ]
+
+    def agg_trades(self, call: Call) -> list[dict[str, Any]]:
+        """GET /api/v3/aggTrades; every trade here is an aggregate of its own, so both ids are the same."""
+        instrument = self._symbols.instrument(call.params.symbol())
+        from_id, start, end = (
+            call.params.integer("fromId"),
+            call.params.time_ms("startTime"),
+            call.params.time_ms("endTime"),
+        )
+        limit = call.params.limit(500, 1000)
+        call.params.finish()
+        if from_id is not None and (start is not None or end is not None):
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+        return [self._agg_trade(call, t) for t in self._exchange.trades(instrument.id, limit, from_id, start, end)]
+
+    @staticmethod
+    def _agg_trade(call: Call, trade: TradeView) -> dict[str, Any]:
+        return {
+            "a": trade.trade_id,
+            "p": fixed(trade.price),
+            "q": fixed(trade.quantity),
+            "f": trade.trade_id,
+            "l": trade.trade_id,
+            "T": call.time(trade.time_ms),
+            "m": trade.buyer_is_maker,
+            "M": True,
+        }
+
+    # --- bars ---
+
+    def klines(self, call: Call) -> list[list[Any]]:
+        """GET /api/v3/klines and /api/v3/uiKlines."""
+        params = call.params
+        instrument = self._symbols.instrument(params.symbol())
+        interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."), required=True)
+        start, end = params.time_ms("startTime"), params.time_ms("endTime")
+        offset_s = _offset_s(params.optional("timeZone"))
+        limit = params.limit(500, 1000)
+        params.finish()
+        assert interval is not None
+        bars = self._exchange.bars(instrument.id, INTERVALS[interval], limit, start, end, offset_s=offset_s)
+        return [
+            [
+                call.time(bar.open_ms),
+                fixed(bar.open),
+                fixed(bar.high),
+                fixed(bar.low),
+                fixed(bar.close),
+                fixed(bar.volume),
+                call.time(bar.close_ms + 1) - 1,
+                fixed(bar.quote_volume),
+                bar.trades,
+                fixed(bar.taker_buy_volume),
+                fixed(bar.taker_buy_quote_volume),
+                "0",
+            ]
+            for bar in bars
+        ]
+
+    # --- tickers ---
+
+    def average(self, instrument: Instrument) -> Decimal | None:
+        """The average price of the last minutes; the last price when nothing was traded in them; None when nothing ever was."""
+        bars = self._exchange.bars(instrument.id, 60, AVERAGE_MINUTES)
+        volume = sum((bar.volume for bar in bars), _ZERO)
+        if volume:
+            return sum((bar.quote_volume for bar in bars), _ZERO) / volume
+        last = self._exchange.trades(instrument.id, 1)
+        return last[-1].price if last else None
+
+    def avg_price(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/avgPrice."""
+        instrument = self._symbols.instrument(call.params.symbol())
+        call.params.finish()
+        last = self._exchange.trades(instrument.id, 1)
+        return {
+            "mins": AVERAGE_MINUTES,
+            "price": fixed(self.average(instrument) or _ZERO),
+            "closeTime": call.time(last[-1].time_ms if last else call.now_ms),
+        }
+
+    def _tickers(self, call: Call, one: int, many: int) -> tuple[list[Instrument], bool]:
+        """Which instruments a ticker endpoint is asked for, and whether for a single one; counts the weight.
+
+        Raises:
+            ApiError: -1128 when both ``symbol`` and ``symbols`` were sent.
+        """
+        params = call.params
+        if "symbol" in params and "symbols" in params:
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+        single = "symbol" in params
+        instruments = self._named(params)
+        call.weight = one if single else many
+        if not self._trading(params):
+            if single:
+                raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+            return [], False
+        return instruments or self._symbols.all(), single
+
+    def ticker_24h(self, call: Call) -> Any:
+        """GET /api/v3/ticker/24hr."""
+        # By the number of symbols asked for; all of them costs the most.
+        instruments, single = self._tickers(call, 2, 2 if "symbols" in call.params else 80)
+        shape = call.params.choice(
+            "type", ("FULL", "MINI"), ApiError(-1130, "Data sent for parameter 'type' is not valid.")
+        )
+        call.params.finish()
+        rows = [self._day(call, instrument, shape != "MINI") for instrument in instruments]
+        return rows[0] if single else rows
+
+    def _day(self, call: Call, instrument: Instrument, full: bool) -> dict[str, Any]:
+        day = self._exchange.stats_24h(instrument.id)
+        row: dict[str, Any] = {"symbol": self._symbols.name(instrument.id)}
+        if full:
+            row.update(day_changes(day))
+        row.update(
+            openPrice=fixed(day.open),
+            highPrice=fixed(day.high),
+            lowPrice=fixed(day.low),
+            lastPrice=fixed(day.last),
+            volume=fixed(day.volume),
+            quoteVolume=fixed(day.quote_volume),
+            openTime=call.time(day.open_ms),
+            closeTime=call.time(day.close_ms),
+            firstId=day.first_id,
+            lastId=day.last_id,
+            count=day.trades,
+        )
+        return row
+
+    def ticker_price(self, call: Call) -> Any:
+        """GET /api/v3/ticker/price."""
+        instruments, single = self._tickers(call, 2, 4)
+        call.params.finish()
+        rows = [
+            {
+                "symbol": self._symbols.name(instrument.id),
+                "price": fixed(self._exchange.stats_24h(instrument.id).last),
+            }
+            for instrument in instruments
+        ]
+        return rows[0] if single else rows
+
+    def ticker_book(self, call: Call) -> Any:
+        """GET /api/v3/ticker/bookTicker."""
+        instruments, single = self._tickers(call, 2, 4)
+        call.params.finish()
+        rows = []
+        for instrument in instruments:
+            book = self._exchange.depth(instrument.id, 1)
+            bid, ask = (side[0] if side else (_ZERO, _ZERO, 0) for side in (book.bids, book.asks))
+            rows.append(
+                {
+                    "symbol": self._symbols.name(instrument.id),
+                    "bidPrice": fixed(bid[0]),
+                    "bidQty": fixed(bid[1]),
+                    "askPrice": fixed(ask[0]),
+                    "askQty": fixed(ask[1]),
+                }
+            )
+        return rows[0] if single else rows
+
+
+def day_changes(day: DayStats) -> dict[str, str]:
+    """What a FULL ticker has beyond a MINI one."""
+    change = day.last - day.open
+    percent = change / day.open * 100 if day.open else _ZERO
+    weighted = day.quote_volume / day.volume if day.volume else day.last
+    return {
+        "priceChange": fixed(change),
+        "priceChangePercent": f"{percent.quantize(Decimal('0.001'), ROUND_HALF_UP):f}",
+        "weightedAvgPrice": fixed(weighted),
+        "prevClosePrice": fixed(day.open),
+        "lastQty": fixed(day.last_quantity),
+        "bidPrice": fixed(day.bid),
+        "bidQty": fixed(day.bid_quantity),
+        "askPrice": fixed(day.ask),
+        "askQty": fixed(day.ask_quantity),
+    }
+
+
+def _offset_s(zone: str | None) -> int:
+    """Seconds that a time zone such as ``-1:00``, ``05:45`` or ``8`` is ahead of UTC.
+
+    Raises:
+        ApiError: -1130 when it is none, or outside -12:00 to +14:00.
+    """
+    if zone is None:
+        return 0
+    match = _TIME_ZONE.fullmatch(zone)
+    if match is not None:
+        sign, hours, minutes = match.groups()
+        offset_s = (int(hours) * 60 + int(minutes or 0)) * 60 * (-1 if sign == "-" else 1)
+        if int(minutes or 0) < 60 and -12 * 3600 <= offset_s <= 14 * 3600:
+            return offset_s
+    raise ApiError(-1130, "Data sent for parameter 'timeZone' is not valid.")

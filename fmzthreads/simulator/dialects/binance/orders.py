@@ -1,0 +1,413 @@
+"""Binance spot's signed endpoints: orders, account and history (fact sheet 2.2 to 2.4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
+from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
+from ...engine.reasons import Reason, Rejected
+from .account import commission_rates, no_discount
+from .new_order import OrderReader
+from .parameters import ApiError, Call, Params
+from .symbols import Symbols, fixed
+
+__all__ = ["EXPIRY_REASON", "Orders", "order_force", "order_status", "order_type"]
+
+_DAY_MS = 86_400_000
+_UNKNOWN_ORDER = (-2011, "Unknown order sent.")
+_NO_ORDER = (-2013, "Order does not exist.")
+_REFUSALS: dict[Reason, tuple[int, str]] = {
+    Reason.UNKNOWN_INSTRUMENT: (-1121, "Invalid symbol."),
+    Reason.UNKNOWN_ORDER: _UNKNOWN_ORDER,
+    Reason.ORDER_CLOSED: _UNKNOWN_ORDER,
+    Reason.BAD_PRICE: (-1013, "Filter failure: PRICE_FILTER"),
+    Reason.PRICE_TICK: (-1013, "Filter failure: PRICE_FILTER"),
+    Reason.PRICE_RANGE: (-1013, "Filter failure: PRICE_FILTER"),
+    Reason.BAD_QUANTITY: (-1013, "Filter failure: LOT_SIZE"),
+    Reason.QUANTITY_STEP: (-1013, "Filter failure: LOT_SIZE"),
+    Reason.QUANTITY_TOO_SMALL: (-1013, "Filter failure: LOT_SIZE"),
+    Reason.QUANTITY_TOO_LARGE: (-1013, "Filter failure: LOT_SIZE"),
+    Reason.NOTIONAL_TOO_SMALL: (-1013, "Filter failure: NOTIONAL"),
+    Reason.INSUFFICIENT_FUNDS: (-2010, "Account has insufficient balance for requested action."),
+    Reason.TOO_MANY_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    Reason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    Reason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    Reason.BAD_COMBINATION: (-1014, "Unsupported order combination."),
+}
+_STATUS = {
+    State.NEW: "NEW",
+    State.PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    State.FILLED: "FILLED",
+    State.CANCELED: "CANCELED",
+    State.EXPIRED: "EXPIRED",
+}
+EXPIRY_REASON = {
+    Finish.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
+    Finish.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
+    Finish.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
+    Finish.SYSTEM: "EXCHANGE_CANCELED",
+}
+
+
+def _refusal(error: Rejected, order: NewOrder) -> ApiError:
+    """The exchange's refusal in Binance's words."""
+    if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
+        return ApiError(-1013, "Filter failure: MARKET_LOT_SIZE")
+    return ApiError(*_REFUSALS[error.reason])
+
+
+class Orders:
+    """The handlers of the signed endpoints; each takes a ``Call`` and returns what becomes JSON.
+
+    Args:
+        exchange: Where the orders go.
+        symbols: The exchange's instruments under Binance's names.
+        average_price: The average that price filters refer to, by instrument id; None when nothing has traded.
+    """
+
+    def __init__(
+        self, exchange: SimulatedExchange, symbols: Symbols, average_price: Callable[[Instrument], Decimal | None]
+    ) -> None:
+        self._exchange = exchange
+        self._symbols = symbols
+        self._reader = OrderReader(symbols, average_price)
+
+    # --- placing ---
+
+    def place(self, call: Call) -> dict[str, Any]:
+        """POST /api/v3/order."""
+        order, shape = self._reader.read(call.params)
+        call.params.finish()
+        answer = self._placed(call, self._take(call, order), shape)
+        call.weight = 0  # what succeeds weighs nothing
+        return answer
+
+    def test(self, call: Call) -> dict[str, Any]:
+        """POST /api/v3/order/test: everything is checked, nothing is placed."""
+        order, _ = self._reader.read(call.params)
+        rates = call.params.flag("computeCommissionRates", False)
+        call.params.finish()
+        try:
+            self._exchange.check(call.owner, order)
+        except Rejected as error:
+            raise _refusal(error, order) from error
+        if not rates:
+            return {}
+        commission = commission_rates(call, self._exchange.instrument(order.instrument))
+        return {
+            "standardCommissionForOrder": {side: commission[side] for side in ("maker", "taker")},
+            "specialCommissionForOrder": {"maker": fixed(Decimal(0)), "taker": fixed(Decimal(0))},
+            "taxCommissionForOrder": {"maker": fixed(Decimal(0)), "taker": fixed(Decimal(0))},
+            "discount": no_discount(),
+        }
+
+    def _take(self, call: Call, order: NewOrder) -> OrderView:
+        """Gives an order to the exchange."""
+        try:
+            placed = self._exchange.place(call.owner, order)
+        except Rejected as error:
+            raise _refusal(error, order) from error
+        call.accepted = True
+        return placed
+
+    def _placed(self, call: Call, order: OrderView, shape: str) -> dict[str, Any]:
+        """The answer to a new order."""
+        answer: dict[str, Any] = {
+            "symbol": self._symbols.name(order.instrument),
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": order.client_id,
+            "transactTime": call.time(order.updated_ms),
+        }
+        if shape == "ACK":
+            return answer
+        answer.update(self._amounts_of(order), workingTime=call.time(order.created_ms))
+        answer["selfTradePreventionMode"] = order.self_trade.name
+        answer.update(_conditional(order))
+        if shape == "FULL":
+            answer["fills"] = [
+                {
+                    "price": fixed(fill.price),
+                    "qty": fixed(fill.quantity),
+                    "commission": fixed(fill.fee),
+                    "commissionAsset": fill.fee_asset,
+                    "tradeId": fill.trade_id,
+                }
+                for fill in order.fills
+            ]
+        return answer
+
+    def _amounts_of(self, order: OrderView) -> dict[str, Any]:
+        """The fields that all answers about an order share."""
+        return {
+            "price": fixed(order.price or Decimal(0)),
+            "origQty": fixed(order.filled if order.quantity is None else order.quantity),
+            "executedQty": fixed(order.filled),
+            "origQuoteOrderQty": fixed(order.quote_quantity or Decimal(0)),
+            "cummulativeQuoteQty": fixed(order.filled_quote),
+            "status": order_status(order),
+            "timeInForce": order_force(order),
+            "type": order_type(order),
+            "side": order.side.upper(),
+        }
+
+    # --- asking ---
+
+    def query(self, call: Call) -> dict[str, Any]:
+        """GET /api/v3/order."""
+        order = self._find(call, "orderId", "origClientOrderId", _NO_ORDER)
+        call.params.finish()
+        return self._queried(call, order)
+
+    def _find(self, call: Call, id_name: str, client_name: str, missing: tuple[int, str]) -> OrderView:
+        """The order that a call names by symbol and one of two ids.
+
+        Raises:
+            ApiError: ``missing`` when there is none; -1102 when neither id was sent; -2039 when both were and do not belong together.
+        """
+        params = call.params
+        instrument = self._symbols.instrument(params.symbol())
+        order_id, client_id = params.integer(id_name), params.optional(client_name)
+        if order_id is None and client_id is None:
+            raise ApiError(-1102, f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!")
+        try:
+            if order_id is not None:
+                order = self._exchange.order(call.owner, instrument.id, order_id)
+            else:
+                order = self._exchange.order(call.owner, instrument.id, client_id=client_id)
+        except Rejected:
+            raise ApiError(*missing) from None
+        if client_id is not None and order.client_id != client_id:
+            raise ApiError(-2039, "Client order ID is not correct for this order ID.")
+        return order
+
+    def _queried(self, call: Call, order: OrderView) -> dict[str, Any]:
+        """An order as queries show it."""
+        return {
+            "symbol": self._symbols.name(order.instrument),
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": order.client_id,
+            **self._amounts_of(order),
+            "stopPrice": fixed(Decimal(0)),
+            "icebergQty": fixed(Decimal(0)),
+            "time": call.time(order.created_ms),
+            "updateTime": call.time(order.updated_ms),
+            "isWorking": True,
+            "workingTime": call.time(order.created_ms),
+            "selfTradePreventionMode": order.self_trade.name,
+            **_conditional(order),
+        }
+
+    def open_orders(self, call: Call) -> list[dict[str, Any]]:
+        """GET /api/v3/openOrders."""
+        instrument = self._symbols.instrument(call.params.symbol()) if "symbol" in call.params else None
+        call.weight = 6 if instrument is not None else 80
+        call.params.allow("symbol")
+        call.params.finish()
+        orders = self._exchange.open_orders(call.owner, instrument.id if instrument is not None else None)
+        return [self._queried(call, order) for order in orders]
+
+    def all_orders(self, call: Call) -> list[dict[str, Any]]:
+        """GET /api/v3/allOrders: open and closed, oldest first."""
+        params = call.params
+        instrument = self._symbols.instrument(params.symbol())
+        from_id = params.integer("orderId")
+        start, end = _window(params)
+        limit = params.limit(500, 1000)
+        params.finish()
+        orders = self._exchange.order_history(
+            call.owner, instrument.id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
+        )
+        return [self._queried(call, order) for order in orders]
+
+    def my_trades(self, call: Call) -> list[dict[str, Any]]:
+        """GET /api/v3/myTrades, oldest first."""
+        params = call.params
+        instrument = self._symbols.instrument(params.symbol())
+        order_id, from_id = params.integer("orderId"), params.integer("fromId")
+        start, end = _window(params)
+        limit = params.limit(500, 1000)
+        params.finish()
+        call.weight = 20 if order_id is None else 5
+        timed = start is not None or end is not None
+        if timed and (order_id is not None or from_id is not None):  # the combinations that the documents allow
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+        fills = self._exchange.fills(
+            call.owner, instrument.id, order_id=order_id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
+        )
+        return [self._trade(call, fill) for fill in fills]
+
+    def _trade(self, call: Call, fill: FillView) -> dict[str, Any]:
+        return {
+            "symbol": self._symbols.name(fill.instrument),
+            "id": fill.trade_id,
+            "orderId": fill.order_id,
+            "orderListId": -1,
+            "price": fixed(fill.price),
+            "qty": fixed(fill.quantity),
+            "quoteQty": fixed(fill.quote_quantity),
+            "commission": fixed(fill.fee),
+            "commissionAsset": fill.fee_asset,
+            "time": call.time(fill.time_ms),
+            "isBuyer": fill.side == "buy",
+            "isMaker": fill.is_maker,
+            "isBestMatch": True,
+        }
+
+    # --- cancelling ---
+
+    def cancel(self, call: Call) -> dict[str, Any]:
+        """DELETE /api/v3/order."""
+        cancel_id = call.params.client_id("newClientOrderId")
+        restriction = _restriction(call.params)
+        order = self._find(call, "orderId", "origClientOrderId", _UNKNOWN_ORDER)
+        call.params.finish()
+        answer = self._cancelled(call, self._cancel(call, order, restriction), cancel_id)
+        call.weight = 0
+        return answer
+
+    def cancel_open(self, call: Call) -> list[dict[str, Any]]:
+        """DELETE /api/v3/openOrders: all open orders of one symbol."""
+        instrument = self._symbols.instrument(call.params.symbol())
+        call.params.finish()
+        cancelled = self._exchange.cancel_all(call.owner, instrument.id)
+        if not cancelled:
+            raise ApiError(*_UNKNOWN_ORDER)
+        call.weight = 0
+        return [self._cancelled(call, order, None) for order in cancelled]
+
+    def _cancel(self, call: Call, order: OrderView, restriction: str | None) -> OrderView:
+        """Cancels one order."""
+        unwanted = {"ONLY_NEW": State.PARTIALLY_FILLED, "ONLY_PARTIALLY_FILLED": State.NEW}
+        exchange = self._exchange
+        with exchange.lock:  # nothing may fill it between the look at its state and the cancel
+            try:
+                if restriction is not None:
+                    order = exchange.order(call.owner, order.instrument, order.order_id)
+                    if order.state is unwanted[restriction]:
+                        raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+                return exchange.cancel(call.owner, order.instrument, order.order_id)
+            except Rejected as error:
+                raise ApiError(*_UNKNOWN_ORDER) from error
+
+    def _cancelled(self, call: Call, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
+        return {
+            "symbol": self._symbols.name(order.instrument),
+            "origClientOrderId": order.client_id,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": cancel_id or uuid.uuid4().hex[:22],
+            "transactTime": call.time(order.updated_ms),
+            **self._amounts_of(order),
+            "selfTradePreventionMode": order.self_trade.name,
+            **_conditional(order),
+        }
+
+    def cancel_replace(self, call: Call) -> dict[str, Any]:
+        """POST /api/v3/order/cancelReplace: cancels one order, then places another.
+
+        Raises:
+            ApiError: -2021 (HTTP 409) when exactly one of the two failed, -2022 when both did or nothing was tried after the first.
+        """
+        params = call.params
+        mode = params.choice(
+            "cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"),
+            ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid."), required=True,
+        )  # fmt: skip
+        cancel_id, restriction = params.client_id("cancelNewClientOrderId"), _restriction(params)
+        params.allow("orderRateLimitExceededMode", "cancelOrderId", "cancelOrigClientOrderId")
+        if "cancelOrderId" not in params and "cancelOrigClientOrderId" not in params:
+            raise ApiError(
+                -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
+            )
+        order, shape = self._reader.read(params)
+        params.finish()
+        cancelled: dict[str, Any] | ApiError
+        placed: dict[str, Any] | ApiError | None = None
+        try:
+            found = self._find(call, "cancelOrderId", "cancelOrigClientOrderId", _UNKNOWN_ORDER)
+            cancelled = self._cancelled(call, self._cancel(call, found, restriction), cancel_id)
+        except ApiError as error:
+            cancelled = error
+        if mode == "ALLOW_FAILURE" or not isinstance(cancelled, ApiError):
+            try:
+                placed = self._placed(call, self._take(call, order), shape)
+            except ApiError as error:
+                placed = error
+        answer = _both(cancelled, placed)
+        call.weight = 0
+        return answer
+
+
+def _both(cancelled: dict[str, Any] | ApiError, placed: dict[str, Any] | ApiError | None) -> dict[str, Any]:
+    """The answer of cancelReplace."""
+    results = {
+        "cancelResult": "FAILURE" if isinstance(cancelled, ApiError) else "SUCCESS",
+        "newOrderResult": "NOT_ATTEMPTED"
+        if placed is None
+        else "FAILURE"
+        if isinstance(placed, ApiError)
+        else "SUCCESS",
+        "cancelResponse": cancelled.body() if isinstance(cancelled, ApiError) else cancelled,
+        "newOrderResponse": placed.body() if isinstance(placed, ApiError) else placed,
+    }
+    failures = isinstance(cancelled, ApiError) + isinstance(placed, ApiError)
+    if not failures:
+        return results
+    if failures == 2 or placed is None:
+        raise ApiError(-2022, "Order cancel-replace failed.", 400, results)
+    raise ApiError(-2021, "Order cancel-replace partially failed.", 409, results)
+
+
+def _restriction(params: Params) -> str | None:
+    return params.choice(
+        "cancelRestrictions", ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"),
+        ApiError(-1145, "cancelRestrictions must be ONLY_NEW or ONLY_PARTIALLY_FILLED"),
+    )  # fmt: skip
+
+
+def _window(params: Params) -> tuple[int | None, int | None]:
+    """The parameters startTime and endTime.
+
+    Raises:
+        ApiError: -1127 when they lie more than a day apart.
+    """
+    start, end = params.time_ms("startTime"), params.time_ms("endTime")
+    if start is not None and end is not None and end - start > _DAY_MS:
+        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+    return start, end
+
+
+def order_status(order: OrderView) -> str:
+    """Binance's word for where an order stands."""
+    if order.finish is Finish.SELF_TRADE:
+        return "EXPIRED_IN_MATCH"
+    if order.finish in EXPIRY_REASON:
+        return "EXPIRED"
+    return _STATUS[order.state]
+
+
+def order_type(order: OrderView) -> str:
+    """Binance's word for the kind of an order."""
+    if order.time_in_force is TimeInForce.POST_ONLY:
+        return "LIMIT_MAKER"
+    return order.type.upper()
+
+
+def order_force(order: OrderView) -> str:
+    """Binance's time in force of an order."""
+    return "GTC" if order.time_in_force is TimeInForce.POST_ONLY else order.time_in_force.value
+
+
+def _conditional(order: OrderView) -> dict[str, Any]:
+    """The fields that only some orders have."""
+    found: dict[str, Any] = {name: int(value) for name, value in order.extra.items()}
+    if order.finish in EXPIRY_REASON:
+        found["expiryReason"] = EXPIRY_REASON[order.finish]
+    return found

@@ -1,0 +1,131 @@
+"""The exchange's instruments as Binance spot names and describes them (fact sheet 2.1)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
+from .parameters import ApiError
+
+__all__ = ["AVERAGE_MINUTES", "MAX_NOTIONAL", "SELF_TRADE_DEFAULT", "SELF_TRADE_MODES", "Symbols", "fixed"]
+
+SELF_TRADE_DEFAULT = "EXPIRE_MAKER"
+SELF_TRADE_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
+
+# PERCENT_PRICE_BY_SIDE as live symbols carry it: (down, up) for buys and for sells, against the average of five minutes.
+_BUY_BOUNDS = (Decimal("0.5"), Decimal("1.2"))
+_SELL_BOUNDS = (Decimal("0.8"), Decimal(2))
+AVERAGE_MINUTES = 5
+MAX_NOTIONAL = Decimal(9_000_000)
+
+
+def fixed(value: Decimal) -> str:
+    """A number as Binance spot writes it: eight decimal places."""
+    return f"{value:.8f}"
+
+
+class Symbols:
+    """Names both ways, and ``exchangeInfo``'s description of each symbol."""
+
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self._by_name = {instrument.base + instrument.quote: instrument for instrument in exchange.instruments()}
+        self._names = {instrument.id: name for name, instrument in self._by_name.items()}
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The instrument behind a symbol.
+
+        Raises:
+            ApiError: -1121 when there is none.
+        """
+        found = self._by_name.get(symbol)
+        if found is None:
+            raise ApiError(-1121, "Invalid symbol.")
+        return found
+
+    def name(self, instrument_id: str) -> str:
+        """An instrument's symbol."""
+        return self._names[instrument_id]
+
+    def all(self) -> list[Instrument]:
+        """Every instrument."""
+        return list(self._by_name.values())
+
+    @staticmethod
+    def price_bounds(buys: bool) -> tuple[Decimal, Decimal]:
+        """The least and the greatest price of an order, as multiples of the average."""
+        return _BUY_BOUNDS if buys else _SELL_BOUNDS
+
+    def describe(self, instrument: Instrument, *, permission_sets: bool = True) -> dict[str, Any]:
+        """One entry of ``exchangeInfo.symbols``."""
+        return {
+            "symbol": self.name(instrument.id),
+            "status": "TRADING",
+            "baseAsset": instrument.base,
+            "baseAssetPrecision": 8,
+            "quoteAsset": instrument.quote,
+            "quotePrecision": 8,
+            "quoteAssetPrecision": 8,
+            "baseCommissionPrecision": 8,
+            "quoteCommissionPrecision": 8,
+            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+            "icebergAllowed": False,
+            "ocoAllowed": False,
+            "otoAllowed": False,
+            "opoAllowed": False,
+            "quoteOrderQtyMarketAllowed": True,
+            "allowTrailingStop": False,
+            "cancelReplaceAllowed": True,
+            "amendAllowed": False,
+            "pegInstructionsAllowed": False,
+            "isSpotTradingAllowed": True,
+            "isMarginTradingAllowed": False,
+            "filters": _filters(instrument),
+            "permissions": [],
+            "permissionSets": [["SPOT"]] if permission_sets else [],
+            "defaultSelfTradePreventionMode": SELF_TRADE_DEFAULT,
+            "allowedSelfTradePreventionModes": list(SELF_TRADE_MODES),
+        }
+
+
+def _filters(instrument: Instrument) -> list[dict[str, Any]]:
+    """The filters that orders are checked against, and no others."""
+    (bid_down, bid_up), (ask_down, ask_up) = _BUY_BOUNDS, _SELL_BOUNDS
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": fixed(instrument.min_price),
+            "maxPrice": fixed(instrument.max_price),
+            "tickSize": fixed(instrument.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": fixed(instrument.min_quantity),
+            "maxQty": fixed(instrument.max_quantity),
+            "stepSize": fixed(instrument.step),
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": fixed(Decimal(0)),
+            "maxQty": fixed(instrument.max_market_quantity),
+            "stepSize": fixed(Decimal(0)),
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": f"{bid_up:f}",
+            "bidMultiplierDown": f"{bid_down:f}",
+            "askMultiplierUp": f"{ask_up:f}",
+            "askMultiplierDown": f"{ask_down:f}",
+            "avgPriceMins": AVERAGE_MINUTES,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": fixed(instrument.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": fixed(MAX_NOTIONAL),
+            "applyMaxToMarket": False,
+            "avgPriceMins": AVERAGE_MINUTES,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": instrument.max_open_orders},
+    ]

@@ -1,0 +1,254 @@
+"""Binance spot's user data: the events of one account, and the former listenKey (fact sheet 2.5 and 3.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import string
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from ...engine.accounts import Account
+from ...engine.events import AccountEvent, OrderEvent
+from ...engine.exchange import SimulatedExchange
+from ...engine.orders import FillView, Finish, OrderView, State
+from ...transport.topics import Feed, Topic
+from ...transport.websocket import Push
+from ..base import Dialect, Reply, Request, json_reply
+from .orders import EXPIRY_REASON, order_force, order_status, order_type
+from .parameters import ApiError, Params, malformed
+from .symbols import Symbols, fixed
+
+__all__ = ["ListenKeys", "UserTopic", "WithListenKeys"]
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_LETTERS = string.ascii_letters + string.digits
+_PATH = "/api/v3/userDataStream"
+_ZERO = Decimal(0)
+
+
+class UserTopic(Topic):
+    """The events of one account: executionReport, outboundAccountPosition and balanceUpdate, as they happen.
+
+    Args:
+        feed: Where they come from.
+        exchange: The exchange.
+        account: Whose.
+        symbols: The exchange's instruments under Binance's names.
+        now_ms: The venue's time.
+    """
+
+    def __init__(
+        self, feed: Feed, exchange: SimulatedExchange, account: Account, symbols: Symbols, now_ms: Callable[[], int]
+    ) -> None:
+        super().__init__(feed)
+        self._exchange = exchange
+        self._account = account
+        self._symbols = symbols
+        self._now_ms = now_ms
+        self._totals: dict[str, Decimal] = {}  # what trading alone explains of each asset
+        self._execution = 0
+
+    def start(self) -> None:
+        """Begins to listen; from here on balances are followed, so that a deposit can be told from a trade."""
+        with self._exchange.lock:
+            self.feed.watch(OrderEvent, self._account.name, self._order_changed)
+            self.feed.watch(AccountEvent, self._account.name, self._balances_changed)
+            balances = self._exchange.balances(self._account)
+        self._totals = {asset: balance.total for asset, balance in balances.items()}
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.feed.unwatch(OrderEvent, self._account.name, self._order_changed)
+        self.feed.unwatch(AccountEvent, self._account.name, self._balances_changed)
+
+    def _say(self, row: dict[str, Any]) -> None:
+        self.publish(Push(_ENCODER.encode(row).encode()))
+
+    # --- balances ---
+
+    def _add(self, asset: str, amount: Decimal) -> None:
+        self._totals[asset] = self._totals.get(asset, _ZERO) + amount
+
+    def _balances_changed(self, event: AccountEvent) -> None:
+        rows = [
+            {"a": asset, "f": fixed(balance.free), "l": fixed(balance.frozen)}
+            for asset, balance in event.balances.items()
+        ]
+        for asset, balance in event.balances.items():
+            moved = balance.total - self._totals.get(asset, _ZERO)
+            self._totals[asset] = balance.total
+            if moved:
+                row = {"e": "balanceUpdate", "E": self._now_ms(), "a": asset, "d": fixed(moved), "T": event.time_ms}
+                self._say(row)
+        self._say({"e": "outboundAccountPosition", "E": self._now_ms(), "u": event.time_ms, "B": rows})
+
+    # --- orders ---
+
+    def _order_changed(self, event: OrderEvent) -> None:
+        fill = event.fill
+        if fill is not None:
+            sign = 1 if fill.side == "buy" else -1
+            instrument = self._exchange.instrument(fill.instrument)
+            self._add(instrument.base, fill.quantity * sign)
+            self._add(instrument.quote, -fill.quote_quantity * sign)
+            self._add(fill.fee_asset, -fill.fee)
+        self._execution += 1
+        self._say(self._report(event.order, fill))
+
+    def _report(self, order: OrderView, fill: FillView | None) -> dict[str, Any]:
+        cancelled = order.state is State.CANCELED
+        status = order_status(order)
+        kind = "TRADE_PREVENTION" if order.finish is Finish.SELF_TRADE else status
+        row: dict[str, Any] = {
+            "e": "executionReport", "E": self._now_ms(), "s": self._symbols.name(order.instrument),
+            # A cancel has an id of its own; the order's then stands under C.
+            "c": uuid.uuid4().hex[:22] if cancelled else order.client_id,
+            "S": order.side.upper(), "o": order_type(order), "f": order_force(order),
+            "q": fixed(order.filled if order.quantity is None else order.quantity), "p": fixed(order.price or _ZERO),
+            "P": fixed(_ZERO), "F": fixed(_ZERO), "g": -1, "C": order.client_id if cancelled else "",
+            "x": kind if fill is None else "TRADE", "X": status, "r": "NONE", "i": order.order_id,
+            "l": fixed(fill.quantity if fill else _ZERO), "z": fixed(order.filled), "L": fixed(fill.price if fill else _ZERO),
+            "n": fixed(fill.fee) if fill else "0", "N": fill.fee_asset if fill else None, "T": order.updated_ms,
+            "t": fill.trade_id if fill else -1, "I": self._execution, "w": not order.state.final, "m": fill.is_maker if fill else False,
+            "M": fill is not None, "O": order.created_ms, "Z": fixed(order.filled_quote),
+            "Y": fixed(fill.quote_quantity if fill else _ZERO), "Q": fixed(order.quote_quantity or _ZERO),
+        }  # fmt: skip
+        row.update(W=order.created_ms, V=order.self_trade.name)
+        reason = EXPIRY_REASON.get(order.finish)
+        if reason is not None:
+            row["eR"] = reason
+        return row
+
+
+class ListenKeys:
+    """The keys of the former user data stream: one for each account, alive for an hour after it was last asked for.
+
+    Args:
+        life_s: How long a key lives, in seconds.
+        now_ms: The venue's time.
+    """
+
+    def __init__(self, life_s: float, now_ms: Callable[[], int]) -> None:
+        self._life_s = life_s
+        self._now_ms = now_ms
+        self._accounts: dict[str, Account] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._listeners: dict[str, list[Callable[[Push | None], None]]] = {}
+
+    def account(self, key: str) -> Account | None:
+        """Whose a key is; None when there is no such key, or no longer."""
+        return self._accounts.get(key)
+
+    def create(self, account: Account) -> str:
+        """The account's key, kept alive, or a new one."""
+        for key, owner in self._accounts.items():
+            if owner is account:
+                self.keep(key)
+                return key
+        key = "".join(secrets.choice(_LETTERS) for _ in range(60))
+        self._accounts[key] = account
+        self.keep(key)
+        return key
+
+    def keep(self, key: str) -> bool:
+        """Has a key live on from now; False when there is no such key."""
+        if key not in self._accounts:
+            return False
+        self._cancel(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(self._life_s, self._expire, key)
+        return True
+
+    def end(self, key: str) -> bool:
+        """Ends a key, and the streams that it stands for; False when there is no such key."""
+        return self._finish(key, None)
+
+    def _finish(self, key: str, last: Push | None) -> bool:
+        self._cancel(key)
+        known = self._accounts.pop(key, None) is not None
+        for listener in self._listeners.pop(key, ()):
+            listener(last)
+        return known
+
+    def _cancel(self, key: str) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _expire(self, key: str) -> None:
+        row = {"e": "listenKeyExpired", "E": self._now_ms(), "listenKey": key}
+        self._finish(key, Push(_ENCODER.encode(row).encode()))
+
+    def on_end(self, key: str, listener: Callable[[Push | None], None]) -> None:
+        """Has ``listener`` told that a key has ended: with the event of its expiry, or with None when it was closed."""
+        self._listeners.setdefault(key, []).append(listener)
+
+    def forget(self, key: str, listener: Callable[[Push | None], None]) -> None:
+        """Ends what ``on_end`` began."""
+        listeners = self._listeners.get(key, [])
+        if listener in listeners:
+            listeners.remove(listener)
+        if not listeners:
+            self._listeners.pop(key, None)
+
+    def stop(self) -> None:
+        """Ends all timers."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+
+class WithListenKeys:
+    """Binance's REST dialect with ``/api/v3/userDataStream``, which the venue removed on 2026-02-20 and older scripts still call.
+
+    Args:
+        dialect: What answers everything else.
+        exchange: Where the accounts are.
+        keys: The keys.
+    """
+
+    def __init__(self, dialect: Dialect, exchange: SimulatedExchange, keys: ListenKeys) -> None:
+        self._dialect = dialect
+        self._exchange = exchange
+        self._keys = keys
+        self.name = dialect.name
+
+    def handle(self, request: Request) -> Reply:
+        """Answers a request."""
+        if request.path != _PATH:
+            return self._dialect.handle(request)
+        try:
+            return json_reply(200, self._answer(request))
+        except ApiError as error:
+            return json_reply(error.status, error.body())
+
+    def _answer(self, request: Request) -> dict[str, Any]:
+        """The three calls; they carry a key and no signature."""
+        account = self._exchange.account_by_key(request.headers.get("x-mbx-apikey", ""))
+        if account is None:
+            raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        if request.method == "POST":
+            return {"listenKey": self._keys.create(account)}
+        if request.method not in {"PUT", "DELETE"}:
+            raise ApiError(-1020, "This operation is not supported.", 405)
+        key = Params(request).optional("listenKey")
+        if key is None:
+            raise malformed("listenKey")
+        if self._keys.account(key) is not account:
+            raise ApiError(-1125, "This listenKey does not exist.")
+        if request.method == "PUT":
+            self._keys.keep(key)
+        else:
+            self._keys.end(key)
+        return {}
+
+    def places_order(self, request: Request) -> bool:
+        """Whether the request places an order."""
+        return self._dialect.places_order(request)
+
+    def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
+        """A refusal that is being played."""
+        return self._dialect.refuse(request, status, retry_after_s)

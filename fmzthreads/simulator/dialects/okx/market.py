@@ -1,0 +1,319 @@
+"""OKX v5's public endpoints for spot (fact sheet 2.2)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ...engine.candles import MONTH_S, Candle
+from ...engine.events import TradeView
+from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
+from ..base import plain_decimal
+from .parameters import ApiError, Query
+
+__all__ = ["BARS", "Instruments", "Market", "instrument_code"]
+
+_HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
+_UTC8_S = 28_800
+# Bars of six hours and more begin by the clock of UTC+8, unless their name ends in utc.
+_LONG = {
+    "6H": 6 * _HOUR, "12H": 12 * _HOUR, "1D": _DAY, "2D": 2 * _DAY, "3D": 3 * _DAY, "1W": _WEEK, "1M": MONTH_S, "3M": 3 * MONTH_S,
+}  # fmt: skip
+BARS: dict[str, tuple[int, int]] = {
+    **{name: (seconds, 0) for name, seconds in {
+        "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1H": _HOUR, "2H": 2 * _HOUR, "4H": 4 * _HOUR,
+    }.items()},
+    **{name: (seconds, _UTC8_S) for name, seconds in _LONG.items()},
+    **{f"{name}utc": (seconds, 0) for name, seconds in _LONG.items()},
+}  # fmt: skip
+"""Seconds, and how far the bars are shifted against UTC, by name."""
+
+_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
+_RECENT_BARS = 1440
+_NO_INSTRUMENT = "Instrument ID, Instrument ID code or Spread ID doesn't exist."
+# The band around the last price that orders must lie in, both ways.
+_PRICE_BAND = Decimal("0.05")
+# Codes as the venue had them on 2026-04-26 for the pairs that are simulated by default.
+_CODES = {"BTC-USDT": 3, "ETH-USDT": 4}
+
+
+def instrument_code(inst_id: str) -> int:
+    """The numeric code of an instrument: the venue's own where it is known, a made-up one that stays the same elsewhere."""
+    known = _CODES.get(inst_id)
+    return known if known is not None else 1_000_000 + sum(ord(c) * 131**i for i, c in enumerate(inst_id)) % 900_000_007
+
+
+class Instruments:
+    """The exchange's instruments under OKX's names."""
+
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self._by_name = {f"{instrument.base}-{instrument.quote}": instrument for instrument in exchange.instruments()}
+        self._names = {instrument.id: name for name, instrument in self._by_name.items()}
+        self._by_code = {instrument_code(name): instrument for name, instrument in self._by_name.items()}
+
+    def find(self, inst_id: str) -> Instrument | None:
+        """The instrument of an ``instId``; None when there is none."""
+        return self._by_name.get(inst_id)
+
+    def by_code(self, code: int) -> Instrument | None:
+        """The instrument of an ``instIdCode``; None when there is none."""
+        return self._by_code.get(code)
+
+    def instrument(self, inst_id: str) -> Instrument:
+        """The instrument of an ``instId``.
+
+        Raises:
+            ApiError: 51001 when there is none.
+        """
+        found = self._by_name.get(inst_id)
+        if found is None:
+            raise ApiError("51001", _NO_INSTRUMENT)
+        return found
+
+    def name(self, instrument_id: str) -> str:
+        """An instrument's ``instId``."""
+        return self._names[instrument_id]
+
+    def all(self) -> list[Instrument]:
+        """Every instrument."""
+        return list(self._by_name.values())
+
+    def describe(self, instrument: Instrument) -> dict[str, Any]:
+        """One row of ``public/instruments``."""
+        name = self.name(instrument.id)
+        size = f"{instrument.max_quantity:.16f}"
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_FIELDS, "")
+        row.update(
+            instType="SPOT",
+            instId=name,
+            instIdCode=instrument_code(name),
+            baseCcy=instrument.base,
+            quoteCcy=instrument.quote,
+            tickSz=plain_decimal(instrument.tick),
+            lotSz=plain_decimal(instrument.step),
+            minSz=plain_decimal(instrument.min_quantity),
+            state="live",
+            lever="10",
+            listTime="1548133413000",
+            category="1",
+            groupId="12",
+            instCategory="1",
+            ruleType="normal",
+            futureSettlement=False,
+            tradeQuoteCcyList=[instrument.quote],
+            upcChg=[],
+            maxLmtSz=plain_decimal(instrument.max_quantity),
+            maxMktSz="1000000",
+            maxLmtAmt="20000000",
+            maxMktAmt="1000000",
+            maxTwapSz=size,
+            maxIcebergSz=size,
+            maxTriggerSz=size,
+            maxStopSz="1000000",
+        )
+        return row
+
+
+# Everything that a spot row carries without a value.
+_EMPTY_FIELDS = (
+    "alias", "auctionEndTime", "category", "contTdSwTime", "ctMult", "ctType", "ctVal", "ctValCcy", "expTime", "floatPxLmtPct",
+    "freq", "initPxLmtPct", "instFamily", "longPosRemainingQuota", "maxPlatOILmt", "maxPxLmtPct", "method", "openType", "optType",
+    "posLmtAmt", "posLmtPct", "preMktSwTime", "rpiMinLevel", "rpiMinPxBand", "seriesId", "settleCcy", "shortPosRemainingQuota",
+    "stk", "uly",
+)  # fmt: skip
+
+
+class Market:
+    """The handlers of the public endpoints; each takes the query and the time, and returns the rows of ``data``."""
+
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
+        self._exchange = exchange
+        self._instruments = instruments
+
+    def server_time(self, query: Query, now_ms: int) -> list[Any]:
+        """GET public/time."""
+        return [{"ts": str(now_ms)}]
+
+    def instruments(self, query: Query, now_ms: int) -> list[Any]:
+        """GET public/instruments and account/instruments; other types than SPOT have none."""
+        kind = query.choice("instType", _TYPES, required=True)
+        inst_id = query.optional("instId")
+        if kind != "SPOT":
+            return []
+        chosen = self._instruments.all() if inst_id is None else [self._instruments.instrument(inst_id)]
+        return [self._instruments.describe(instrument) for instrument in chosen]
+
+    def ticker(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/ticker."""
+        return [self.describe_ticker(self._instruments.instrument(query.required("instId")), now_ms)]
+
+    def tickers(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/tickers."""
+        if query.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True) != "SPOT":
+            return []
+        return [self.describe_ticker(instrument, now_ms) for instrument in self._instruments.all()]
+
+    def describe_ticker(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
+        """One ticker."""
+        day = self._exchange.stats_24h(instrument.id)
+        return {
+            "instType": "SPOT",
+            "instId": self._instruments.name(instrument.id),
+            "last": plain_decimal(day.last),
+            "lastSz": plain_decimal(day.last_quantity),
+            "askPx": plain_decimal(day.ask) if day.ask else "",
+            "askSz": plain_decimal(day.ask_quantity) if day.ask else "",
+            "bidPx": plain_decimal(day.bid) if day.bid else "",
+            "bidSz": plain_decimal(day.bid_quantity) if day.bid else "",
+            "open24h": plain_decimal(day.open),
+            "high24h": plain_decimal(day.high),
+            "low24h": plain_decimal(day.low),
+            "volCcy24h": plain_decimal(day.quote_volume),
+            "vol24h": plain_decimal(day.volume),
+            "sodUtc0": plain_decimal(self._day_open(instrument, 0) or day.open),
+            "sodUtc8": plain_decimal(self._day_open(instrument, _UTC8_S) or day.open),
+            "ts": str(now_ms),
+        }
+
+    def _day_open(self, instrument: Instrument, offset_s: int) -> Decimal | None:
+        """The price at which the current day began."""
+        bars = self._exchange.bars(instrument.id, _DAY, 1, offset_s=offset_s)
+        return bars[-1].open if bars else None
+
+    def books(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/books."""
+        return [self.book(self._instruments.instrument(query.required("instId")), query.limit(1, 400, "sz"))]
+
+    def book(self, instrument: Instrument, size: int) -> dict[str, Any]:
+        """A snapshot of a book, in the shape of market/books."""
+        depth = self._exchange.depth(instrument.id, size)
+        return {
+            "asks": [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in depth.asks],
+            "bids": [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in depth.bids],
+            "ts": str(depth.time_ms),
+            "seqId": depth.version,
+        }
+
+    def books_full(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/books-full: three items a level, and no sequence number."""
+        instrument = self._instruments.instrument(query.required("instId"))
+        depth = self._exchange.depth(instrument.id, query.limit(1, 5000, "sz"))
+        return [
+            {
+                "asks": [[plain_decimal(price), plain_decimal(left), str(count)] for price, left, count in depth.asks],
+                "bids": [[plain_decimal(price), plain_decimal(left), str(count)] for price, left, count in depth.bids],
+                "ts": str(depth.time_ms),
+            }
+        ]
+
+    def trades(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/trades: newest first."""
+        instrument = self._instruments.instrument(query.required("instId"))
+        rows = self._exchange.trades(instrument.id, query.limit(100, 500))
+        return [self.trade(instrument, trade) for trade in reversed(rows)]
+
+    def history_trades(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/history-trades: pages by trade id (type 1) or by time (type 2), newest first."""
+        instrument = self._instruments.instrument(query.required("instId"))
+        by_time = query.choice("type", ("1", "2")) == "2"
+        after, before = query.integer("after"), query.integer("before")
+        limit = query.limit(100, 100)
+        rows: list[TradeView] = self._exchange.trades(instrument.id, 1 << 30)
+        found = [
+            trade
+            for trade in rows
+            if (after is None or (trade.time_ms if by_time else trade.trade_id) < after)
+            and (before is None or (trade.time_ms if by_time else trade.trade_id) > before)
+        ]
+        return [self.trade(instrument, trade) for trade in reversed(found[-limit:])]
+
+    def trade(self, instrument: Instrument, trade: TradeView) -> dict[str, str]:
+        """One public trade."""
+        return {
+            "instId": self._instruments.name(instrument.id),
+            "tradeId": str(trade.trade_id),
+            "px": plain_decimal(trade.price),
+            "sz": plain_decimal(trade.quantity),
+            "side": "sell" if trade.buyer_is_maker else "buy",
+            "source": "0",
+            "ts": str(trade.time_ms),
+        }
+
+    def candles(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/candles: newest first, among the last 1440 bars."""
+        return self._candles(query, now_ms, recent=True)
+
+    def history_candles(self, query: Query, now_ms: int) -> list[Any]:
+        """GET market/history-candles: newest first."""
+        return self._candles(query, now_ms, recent=False)
+
+    def _candles(self, query: Query, now_ms: int, *, recent: bool) -> list[Any]:
+        instrument = self._instruments.instrument(query.required("instId"))
+        name = query.optional("bar") or "1m"
+        if name not in BARS or (recent and name == "1s"):
+            raise ApiError.wrong("bar")
+        period_s, offset_s = BARS[name]
+        after, before = query.integer("after"), query.integer("before")
+        limit = query.limit(100, 300)
+        end_ms = after - 1 if after is not None else None
+        bars = self._exchange.bars(instrument.id, period_s, limit, None, end_ms, offset_s=offset_s)
+        oldest_ms = now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
+        return [
+            self.describe_candle(bar)
+            for bar in reversed(bars)
+            if (before is None or bar.open_ms > before) and bar.open_ms > oldest_ms
+        ]
+
+    @staticmethod
+    def describe_candle(bar: Candle) -> list[str]:
+        """One bar."""
+        return [
+            str(bar.open_ms),
+            plain_decimal(bar.open),
+            plain_decimal(bar.high),
+            plain_decimal(bar.low),
+            plain_decimal(bar.close),
+            plain_decimal(bar.volume),
+            plain_decimal(bar.quote_volume),
+            plain_decimal(bar.quote_volume),
+            "1" if bar.closed else "0",
+        ]
+
+    def price_limit(self, query: Query, now_ms: int) -> list[Any]:
+        """GET public/price-limit."""
+        instrument = self._instruments.instrument(query.required("instId"))
+        band = self.price_band(instrument)
+        return [
+            {
+                "instType": "SPOT",
+                "instId": self._instruments.name(instrument.id),
+                "buyLmt": plain_decimal(band[1]) if band else "",
+                "sellLmt": plain_decimal(band[0]) if band else "",
+                "ts": str(now_ms),
+                "enabled": band is not None,
+            }
+        ]
+
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest price for sells and the highest for buys; None while nothing was traded."""
+        last = self._exchange.trades(instrument.id, 1)
+        if not last:
+            return None
+        tick = instrument.tick
+        low, high = last[-1].price * (1 - _PRICE_BAND), last[-1].price * (1 + _PRICE_BAND)
+        return low - low % tick, high - high % tick
+
+    def status(self, query: Query, now_ms: int) -> list[Any]:
+        """GET system/status: nothing is planned."""
+        return []
+
+    def mark_price(self, query: Query, now_ms: int) -> list[Any]:
+        """GET public/mark-price: there are no margin instruments here."""
+        query.choice("instType", ("MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
+        return []
+
+    def last(self, instrument: Instrument) -> Decimal:
+        """The last price; 0 while nothing was traded."""
+        rows = self._exchange.trades(instrument.id, 1)
+        return rows[-1].price if rows else Decimal(0)

@@ -1,0 +1,453 @@
+"""OKX v5's trade endpoints for spot (fact sheet 2.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Literal
+
+from ...engine.accounts import Account
+from ...engine.book import SelfTrade
+from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
+from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
+from ...engine.reasons import Reason, Rejected
+from ..base import plain_decimal
+from .market import Instruments, Market
+from .parameters import ApiError, Item, ItemError, Query, client_id
+
+__all__ = ["Orders"]
+
+_NO_INSTRUMENT = ("51001", "Instrument ID, Instrument ID code or Spread ID doesn't exist.")
+_CANCEL_FAILED = ("51400", "Order cancellation failed as the order has been filled, canceled or does not exist.")
+_TOO_SMALL = ("51020", "Your order should meet or exceed the minimum order amount.")
+_REFUSALS: dict[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_INSTRUMENT: _NO_INSTRUMENT,
+    Reason.UNKNOWN_ORDER: _CANCEL_FAILED,
+    Reason.ORDER_CLOSED: _CANCEL_FAILED,
+    Reason.BAD_PRICE: ("51000", "Parameter px error"),
+    Reason.PRICE_TICK: ("51150", "The precision of the number of trades or the price exceeds the limit."),
+    Reason.PRICE_RANGE: ("51000", "Parameter px error"),
+    Reason.BAD_QUANTITY: ("51000", "Parameter sz error"),
+    Reason.QUANTITY_STEP: ("51121", "Order quantity must be a multiple of the lot size."),
+    Reason.QUANTITY_TOO_SMALL: _TOO_SMALL,
+    Reason.QUANTITY_TOO_LARGE: ("51005", "Your order amount exceeds the max order amount."),
+    Reason.NOTIONAL_TOO_SMALL: _TOO_SMALL,
+    Reason.TOO_MANY_ORDERS: ("51025", "Order count exceeds the limit."),
+    Reason.DUPLICATE_CLIENT_ID: ("51016", "Client order ID already exists."),
+    Reason.BAD_COMBINATION: ("51000", "Parameter ordType error"),
+}
+_TYPES: dict[str, tuple[Literal["limit", "market"], TimeInForce]] = {
+    "market": ("market", TimeInForce.GTC),
+    "limit": ("limit", TimeInForce.GTC),
+    "post_only": ("limit", TimeInForce.POST_ONLY),
+    "fok": ("limit", TimeInForce.FOK),
+    "ioc": ("limit", TimeInForce.IOC),
+}
+_SELF_TRADE = {
+    "cancel_maker": SelfTrade.EXPIRE_MAKER,
+    "cancel_taker": SelfTrade.EXPIRE_TAKER,
+    "cancel_both": SelfTrade.EXPIRE_BOTH,
+}
+_STP_MODES = {mode: name for name, mode in _SELF_TRADE.items()}
+_STATES = {
+    State.NEW: "live",
+    State.PARTIALLY_FILLED: "partially_filled",
+    State.FILLED: "filled",
+    State.CANCELED: "canceled",
+    State.EXPIRED: "canceled",
+}
+_CANCEL_SOURCE = {
+    Finish.USER: "1",
+    Finish.FOK: "13",
+    Finish.IOC: "14",
+    Finish.POST_ONLY: "31",
+    Finish.SELF_TRADE: "32",
+    Finish.SYSTEM: "0",
+    Finish.NO_LIQUIDITY: "0",
+}
+_TAG = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
+_INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
+_FORGET_UNFILLED_MS = 2 * 3_600_000
+
+
+class Orders:
+    """The handlers of the trade endpoints.
+
+    Those of POST take an account, one ``Item`` and the time, and return the item of the answer; those of GET take an account, the
+    query and the time, and return the rows of ``data``.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: Market) -> None:
+        self._exchange = exchange
+        self._instruments = instruments
+        self._market = market
+
+    def instrument_of(self, item: Item) -> Instrument:
+        """The instrument that an item names, by ``instId`` or, where that is absent, by ``instIdCode``.
+
+        Raises:
+            ItemError: 50014 when neither is there, 51001 when it names none.
+        """
+        name = item.text("instId")
+        if name is None:
+            code = item.text("instIdCode")
+            if code is None:
+                raise ItemError("50014", "Parameter instId can not be empty.")
+            found = self._instruments.by_code(int(code)) if code.isascii() and code.isdigit() else None
+        else:
+            found = self._instruments.find(name)
+        if found is None:
+            raise ItemError(*_NO_INSTRUMENT)
+        return found
+
+    # --- placing ---
+
+    def place(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+        """One order of trade/order or trade/batch-orders.
+
+        Raises:
+            ItemError: It is refused.
+        """
+        instrument = self.instrument_of(item)
+        order = self._read_order(instrument, item)
+        try:
+            placed = self._exchange.place(account, order)
+        except Rejected as error:
+            raise _refusal(error, instrument, order) from error
+        return {
+            "ordId": str(placed.order_id),
+            "clOrdId": placed.client_id,
+            "tag": placed.extra["tag"],
+            "ts": str(placed.created_ms),
+            "sCode": "0",
+            "sMsg": "",
+            "subCode": "",
+        }
+
+    def _read_order(self, instrument: Instrument, item: Item) -> NewOrder:
+        mode = item.choice("tdMode", ("cash", "cross", "isolated", "spot_isolated"), required=True)
+        side = item.choice("side", ("buy", "sell"), required=True)
+        kind, force = _TYPES[item.choice("ordType", _TYPES, required=True) or ""]
+        item.required("sz")
+        size = item.decimal("sz")
+        price = item.decimal("px") if kind == "limit" else None
+        if mode != "cash":
+            raise ItemError("51010", "Request unsupported under current account mode")
+        if item.text("posSide") not in {None, "net"}:
+            raise ItemError("51000", "Parameter posSide error")
+        if item.present("attachAlgoOrds"):
+            raise ItemError("51000", "Parameter attachAlgoOrds error")  # there are no stop orders here
+        if size is None or size <= 0:
+            raise ItemError("51000", "Parameter sz error")
+        target = item.choice("tgtCcy", ("base_ccy", "quote_ccy"))
+        in_quote = kind == "market" and (target or ("quote_ccy" if side == "buy" else "base_ccy")) == "quote_ccy"
+        return NewOrder(
+            instrument=instrument.id,
+            side="buy" if side == "buy" else "sell",
+            type=kind,
+            price=self._price(instrument, item, price, buys=side == "buy") if kind == "limit" else None,
+            quantity=None if in_quote else size,
+            quote_quantity=size if in_quote else None,
+            time_in_force=force,
+            post_only_cancels=True,
+            client_id=client_id(item) or "",
+            self_trade=_stp_mode(item, force),
+            extra={"tag": _tag(item), "reduceOnly": "true" if item.flag("reduceOnly") else "false"},
+        )
+
+    def _price(self, instrument: Instrument, item: Item, price: Decimal | None, *, buys: bool) -> Decimal:
+        """The limit price, within the band; cut to it when ``pxAmendType`` asks for that.
+
+        Raises:
+            ItemError: 51204 when there is none, 51000 when it is not above 0, 51137 or 51138 when it lies outside the band.
+        """
+        if price is None:
+            raise ItemError("51204", "The price for the limit order cannot be empty.")
+        if price <= 0:
+            raise ItemError("51000", "Parameter px error")
+        clip = item.choice("pxAmendType", ("0", "1")) == "1"
+        band = self._market.price_band(instrument)
+        if band is None:
+            return price
+        low, high = band
+        if buys and price > high:
+            if clip:
+                return high
+            raise ItemError("51137", f"The highest price limit for buy orders is {plain_decimal(high)}.")
+        if not buys and price < low:
+            if clip:
+                return low
+            raise ItemError("51138", f"The lowest price limit for sell orders is {plain_decimal(low)}.")
+        return price
+
+    # --- cancelling and changing ---
+
+    def cancel(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+        """One order of trade/cancel-order or trade/cancel-batch-orders.
+
+        Raises:
+            ItemError: It is refused.
+        """
+        instrument = self.instrument_of(item)
+        order_id, own_id = self._ids(item)
+        try:
+            order = self._exchange.cancel(account, instrument.id, order_id, None if order_id is not None else own_id)
+        except Rejected as error:
+            raise ItemError(*_CANCEL_FAILED) from error
+        return {
+            "ordId": str(order.order_id),
+            "clOrdId": order.client_id,
+            "ts": str(now_ms),
+            "sCode": "0",
+            "sMsg": "",
+        }
+
+    def amend(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+        """One order of trade/amend-order: the simulated exchange changes no resting orders, and says so.
+
+        Raises:
+            ItemError: Always: 51503 when the order is not open, 51506 otherwise.
+        """
+        instrument = self.instrument_of(item)
+        order_id, own_id = self._ids(item)
+        if item.text("newSz") is None and item.text("newPx") is None:
+            raise ItemError("51500", "You must enter a price, quantity, or TP/SL")
+        try:
+            order = self._exchange.order(account, instrument.id, order_id, None if order_id is not None else own_id)
+        except Rejected as error:
+            raise ItemError("51503", "Your order has already been filled or canceled.") from error
+        if order.state.final:
+            raise ItemError("51503", "Your order has already been filled or canceled.")
+        raise ItemError("51506", "Order modification unavailable for the order type.")
+
+    @staticmethod
+    def _ids(item: Item) -> tuple[int | None, str | None]:
+        """Order id and client id of an item; the order id wins.
+
+        Raises:
+            ItemError: 51407 when neither is there, 51000 when the order id is no number.
+        """
+        order_id, own_id = item.text("ordId"), item.text("clOrdId")
+        if order_id is None and own_id is None:
+            raise ItemError("51407", "Either order ID or client order ID is required.")
+        if order_id is not None and not re.fullmatch(r"[0-9]{1,19}", order_id, re.ASCII):
+            raise ItemError("51000", "Parameter ordId error")
+        return (int(order_id) if order_id is not None else None), own_id
+
+    # --- asking ---
+
+    def query(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/order."""
+        instrument = self._instruments.instrument(query.required("instId"))
+        order_id, own_id = query.integer("ordId"), query.optional("clOrdId")
+        if order_id is None and own_id is None:
+            raise ApiError("50015", "Either parameter ordId or clOrdId is required", 400)
+        try:
+            order = self._exchange.order(account, instrument.id, order_id, None if order_id is not None else own_id)
+        except Rejected as error:
+            raise ApiError("51603", "Order does not exist.") from error
+        return [self.describe(order)]
+
+    def pending(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/orders-pending: newest first."""
+        wanted = self._filter(query, ("live", "partially_filled"), required=False)
+        orders = self._exchange.open_orders(account)
+        return self._page(query, orders, wanted)
+
+    def history(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/orders-history: closed orders, newest first; those without a fill are forgotten after two hours."""
+        wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
+        recent = [
+            order
+            for order in self._exchange.order_history(account, include_open=False)
+            if order.filled or now_ms - order.updated_ms <= _FORGET_UNFILLED_MS
+        ]
+        return self._page(query, recent, wanted)
+
+    def archive(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/orders-history-archive: closed orders, newest first."""
+        wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
+        return self._page(query, self._exchange.order_history(account, include_open=False), wanted)
+
+    def _filter(self, query: Query, states: tuple[str, ...], *, required: bool) -> Callable[[OrderView], bool]:
+        """What the parameters let through, apart from paging."""
+        kind = query.choice("instType", _INST_TYPES, required=required)
+        name = query.optional("instId")
+        instrument = self._instruments.instrument(name).id if name is not None else None
+        state = query.choice("state", states)
+        types = set((query.optional("ordType") or "").split(",")) - {""}
+        begin, end = query.integer("begin"), query.integer("end")
+
+        def _wanted(order: OrderView) -> bool:
+            return (
+                kind in {None, "SPOT"}
+                and (instrument is None or order.instrument == instrument)
+                and (state is None or _STATES[order.state] == state)
+                and (not types or _order_type(order) in types)
+                and (begin is None or order.created_ms >= begin)
+                and (end is None or order.created_ms <= end)
+            )
+
+        return _wanted
+
+    def _page(
+        self, query: Query, orders: Iterable[OrderView], wanted: Callable[[OrderView], bool]
+    ) -> list[dict[str, Any]]:
+        """One page by order id, newest first."""
+        after, before, limit = query.integer("after"), query.integer("before"), query.limit(100, 100)
+        found = [
+            order
+            for order in orders
+            if wanted(order)
+            and (after is None or order.order_id < after)
+            and (before is None or order.order_id > before)
+        ]
+        found.sort(key=lambda order: -order.order_id)
+        return [self.describe(order) for order in found[:limit]]
+
+    def describe(self, order: OrderView) -> dict[str, Any]:
+        """A full order, as queries and lists show it."""
+        last = order.fills[-1] if order.fills else None
+        in_quote = order.quantity is None
+        market = order.type == "market"
+        size = order.quote_quantity if order.quantity is None else order.quantity
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_FIELDS, "")
+        row.update(
+            instType="SPOT",
+            instId=self._instruments.name(order.instrument),
+            tgtCcy=("quote_ccy" if in_quote else "base_ccy") if market else "",
+            ordId=str(order.order_id),
+            clOrdId=order.client_id,
+            tag=order.extra.get("tag", ""),
+            px=plain_decimal(order.price) if order.price is not None else "",
+            sz=plain_decimal(size),
+            pnl="0",
+            ordType=_order_type(order),
+            side=order.side,
+            posSide="net",
+            tdMode="cash",
+            accFillSz=plain_decimal(order.filled),
+            fillPx=plain_decimal(last.price) if last else "",
+            tradeId=str(last.trade_id) if last else "",
+            fillSz=plain_decimal(last.quantity) if last else "0",
+            fillTime=str(last.time_ms) if last else "",
+            avgPx=plain_decimal(order.average_price) if order.average_price is not None else "",
+            state=_STATES[order.state],
+            stpMode=_STP_MODES.get(order.self_trade, "cancel_maker"),
+            feeCcy=order.fee_asset,
+            fee=plain_decimal(-order.fee),
+            rebateCcy=self._other_asset(order),
+            rebate="0",
+            category="normal",
+            reduceOnly=order.extra.get("reduceOnly", "false"),
+            isTpLimit="false",
+            cancelSource=_CANCEL_SOURCE.get(order.finish, ""),
+            attachAlgoOrds=[],
+            linkedAlgoOrd={"algoId": ""},
+            uTime=str(order.updated_ms),
+            cTime=str(order.created_ms),
+            tradeQuoteCcy=self._exchange.instrument(order.instrument).quote,
+        )
+        return row
+
+    def _other_asset(self, order: OrderView) -> str:
+        instrument = self._exchange.instrument(order.instrument)
+        return instrument.quote if order.fee_asset == instrument.base else instrument.base
+
+    def fills(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/fills and trade/fills-history: newest first, pages by billId."""
+        return self._fills(account, query, required=False)
+
+    def fills_history(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+        """GET trade/fills-history."""
+        return self._fills(account, query, required=True)
+
+    def _fills(self, account: Account, query: Query, *, required: bool) -> list[Any]:
+        kind = query.choice("instType", _INST_TYPES, required=required)
+        name = query.optional("instId")
+        instrument = self._instruments.instrument(name).id if name is not None else None
+        order_id = query.integer("ordId")
+        sub_type = query.optional("subType")
+        begin, end = query.integer("begin"), query.integer("end")
+        after, before, limit = query.integer("after"), query.integer("before"), query.limit(100, 100)
+        if kind not in {None, "SPOT"}:
+            return []
+        found = [
+            fill
+            for fill in self._exchange.fills(account, instrument, order_id=order_id, start_ms=begin, end_ms=end)
+            if (after is None or fill.fill_id < after)
+            and (before is None or fill.fill_id > before)
+            and (sub_type is None or sub_type == _sub_type(fill))
+        ]
+        return [self._describe_fill(fill) for fill in reversed(found[-limit:])]
+
+    def _describe_fill(self, fill: FillView) -> dict[str, Any]:
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_FILL_FIELDS, "")
+        row.update(
+            instType="SPOT",
+            instId=self._instruments.name(fill.instrument),
+            tradeId=str(fill.trade_id),
+            ordId=str(fill.order_id),
+            clOrdId=fill.client_id,
+            billId=str(fill.fill_id),
+            subType=_sub_type(fill),
+            fillPx=plain_decimal(fill.price),
+            fillSz=plain_decimal(fill.quantity),
+            fillPnl="0",
+            side=fill.side,
+            posSide="net",
+            execType="M" if fill.is_maker else "T",
+            feeCcy=fill.fee_asset,
+            fee=plain_decimal(-fill.fee),
+            feeRate=plain_decimal(-fill.fee_rate),
+            ts=str(fill.time_ms),
+            fillTime=str(fill.time_ms),
+            tradeQuoteCcy=self._exchange.instrument(fill.instrument).quote,
+        )
+        return row
+
+
+# Everything that a spot order or fill carries without a value.
+_EMPTY_FIELDS = (
+    "algoClOrdId", "algoId", "attachAlgoClOrdId", "cancelSourceReason", "ccy", "lever", "pxType", "pxUsd", "pxVol", "quickMgnType",
+    "slOrdPx", "slTriggerPx", "slTriggerPxType", "source", "stpId", "tpOrdPx", "tpTriggerPx", "tpTriggerPxType",
+)  # fmt: skip
+_EMPTY_FILL_FIELDS = (
+    "fillFwdPx", "fillIdxPx", "fillMarkPx", "fillMarkVol", "fillPxUsd", "fillPxVol", "tag",
+)  # fmt: skip
+
+
+def _refusal(error: Rejected, instrument: Instrument, order: NewOrder) -> ItemError:
+    """The exchange's refusal in OKX's words."""
+    if error.reason is Reason.INSUFFICIENT_FUNDS:
+        asset = instrument.quote if order.side == "buy" else instrument.base
+        return ItemError("51008", f"Order failed. Insufficient {asset} balance in account", "1000")
+    if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
+        return ItemError("51202", "Market order amount exceeds the maximum amount.")
+    return ItemError(*_REFUSALS[error.reason])
+
+
+def _stp_mode(item: Item, force: TimeInForce) -> SelfTrade:
+    mode = item.choice("stpMode", _SELF_TRADE) or "cancel_maker"
+    if mode == "cancel_both" and force is TimeInForce.FOK:
+        raise ItemError("50016", "Parameter stpMode does not match parameter ordType")
+    return _SELF_TRADE[mode]
+
+
+def _tag(item: Item) -> str:
+    tag = item.text("tag") or ""
+    if tag and not _TAG.fullmatch(tag):
+        raise ItemError("51000", "Parameter tag error")
+    return tag
+
+
+def _order_type(order: OrderView) -> str:
+    if order.type == "market":
+        return "market"
+    return "limit" if order.time_in_force is TimeInForce.GTC else order.time_in_force.value.lower()
+
+
+def _sub_type(fill: FillView) -> str:
+    return "1" if fill.side == "buy" else "2"

@@ -1,0 +1,277 @@
+"""OKX v5's private channels (fact sheet 3.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from ...engine.accounts import Account
+from ...engine.events import AccountEvent, OrderEvent
+from ...engine.exchange import SimulatedExchange
+from ...engine.orders import FillView, Finish, State, TimeInForce
+from ...transport.topics import Feed, Listener, Topic
+from ...transport.websocket import Push
+from ..base import plain_decimal
+from .account import Accounts
+from .market import Instruments
+from .orders import Orders
+
+__all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic", "PrivateTopic"]
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+# A post-only order is announced after it has entered the book, or not at all.
+_BOOK_ENTRY_S = 0.002
+_GATHER_S = 0.05
+_REGULAR_S = 5.0
+_EMPTY_FIELDS = (
+    "fillPxVol",
+    "fillPxUsd",
+    "fillMarkVol",
+    "fillFwdPx",
+    "fillMarkPx",
+    "fillIdxPx",
+    "amendSource",
+    "amendResult",
+    "reqId",
+    "msg",
+)
+
+
+class PrivateTopic(Topic):
+    """A channel of one account; what it publishes lacks the ``arg``, which every subscription has its own of.
+
+    Args:
+        feed: Where events come from.
+        account: Whose.
+    """
+
+    def __init__(self, feed: Feed, account: Account) -> None:
+        super().__init__(feed)
+        self.account = account
+
+    def say(self, rows: list[Any], to: Listener | None = None, **more: Any) -> None:
+        """Sends rows to one listener, or to all."""
+        body = _ENCODER.encode({**more, "data": rows})
+        push = Push(f",{body[1:]}".encode())
+        if to is not None:
+            to.push(push)
+        else:
+            self.publish(push)
+
+
+class OrdersTopic(PrivateTopic):
+    """The channel ``orders``: one message for each change.
+
+    Args:
+        feed: Where events come from.
+        account: Whose.
+        orders: What describes an order.
+        exchange: The exchange.
+        instrument: Only this one's; None for all.
+    """
+
+    def __init__(
+        self, feed: Feed, account: Account, orders: Orders, exchange: SimulatedExchange, instrument: str | None
+    ) -> None:
+        super().__init__(feed, account)
+        self._orders = orders
+        self._exchange = exchange
+        self._instrument = instrument
+        self._held: dict[int, tuple[OrderEvent, asyncio.TimerHandle]] = {}
+
+    def start(self) -> None:
+        """Begins to listen."""
+        self.feed.watch(OrderEvent, self.account.name, self._changed)
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.feed.unwatch(OrderEvent, self.account.name, self._changed)
+        for _, timer in self._held.values():
+            timer.cancel()
+        self._held.clear()
+
+    def _changed(self, event: OrderEvent) -> None:
+        order = event.order
+        if self._instrument is not None and order.instrument != self._instrument:
+            return
+        if order.time_in_force is TimeInForce.POST_ONLY and order.state is State.NEW:
+            timer = asyncio.get_running_loop().call_later(_BOOK_ENTRY_S, self._let_go, order.order_id)
+            self._held[order.order_id] = (event, timer)
+            return
+        if order.finish is Finish.POST_ONLY and order.order_id in self._held:
+            self._held.pop(order.order_id)[1].cancel()
+        self._let_go(order.order_id)
+        self.say([self._row(event)])
+
+    def _let_go(self, order_id: int) -> None:
+        held = self._held.pop(order_id, None)
+        if held is not None:
+            held[1].cancel()
+            self.say([self._row(held[0])])
+
+    def _row(self, event: OrderEvent) -> dict[str, Any]:
+        order, fill = event.order, event.fill
+        row = self._orders.describe(order)
+        row.pop("cancelSourceReason", None)
+        row.update(dict.fromkeys(_EMPTY_FIELDS, ""))
+        price = order.price if order.price is not None else order.average_price
+        size = order.quantity if order.quantity is not None else order.filled
+        row.update(
+            avgPx=plain_decimal(order.average_price) if order.average_price is not None else "0",
+            notionalUsd=plain_decimal(price * size) if price is not None else "",
+            fillNotionalUsd=plain_decimal(order.filled_quote) if order.filled else "",
+            fillPnl="0",
+            lastPx=plain_decimal(fill.price) if fill is not None else "",
+            code="0",
+            **_fill_fields(fill),
+        )
+        return row
+
+
+def _fill_fields(fill: FillView | None) -> dict[str, str]:
+    """What this one change filled."""
+    if fill is None:
+        return {
+            "fillPx": "", "fillSz": "0", "fillTime": "", "tradeId": "", "fillFee": "0", "fillFeeCcy": "", "execType": "",
+        }  # fmt: skip
+    return {
+        "fillPx": plain_decimal(fill.price),
+        "fillSz": plain_decimal(fill.quantity),
+        "fillTime": str(fill.time_ms),
+        "tradeId": str(fill.trade_id),
+        "fillFee": plain_decimal(-fill.fee),
+        "fillFeeCcy": fill.fee_asset,
+        "execType": "M" if fill.is_maker else "T",
+    }
+
+
+class AccountTopic(PrivateTopic):
+    """The channel ``account``: a snapshot, what changed gathered for a moment, and snapshots at intervals.
+
+    Args:
+        feed: Where events come from.
+        account: Whose.
+        accounts: What describes balances.
+        now_ms: The venue's time.
+        currency: Only this one; None for all.
+        regular: Whether snapshots come at intervals too.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        account: Account,
+        accounts: Accounts,
+        now_ms: Callable[[], int],
+        currency: str | None,
+        *,
+        regular: bool,
+    ) -> None:
+        super().__init__(feed, account)
+        self._accounts = accounts
+        self._now_ms = now_ms
+        self._currency = currency
+        self._regular = regular
+        self._changed: set[str] = set()
+        self._due: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begins to listen."""
+        self.feed.watch(AccountEvent, self.account.name, self._gather)
+        if self._regular:
+            self.feed.every(_REGULAR_S, self._snapshot)
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.feed.unwatch(AccountEvent, self.account.name, self._gather)
+        self.feed.never(_REGULAR_S, self._snapshot)
+        if self._due is not None:
+            self._due.cancel()
+
+    def join(self, listener: Listener) -> None:
+        """A snapshot for the new one."""
+        self._snapshot(listener)
+
+    def _snapshot(self, to: Listener | None = None) -> None:
+        only = [self._currency] if self._currency is not None else None
+        row = self._accounts.describe(self.account, only, self._now_ms())
+        self.say([row], to, eventType="snapshot", curPage=1, lastPage=True)
+
+    def _gather(self, event: AccountEvent) -> None:
+        self._changed.update(asset for asset in event.balances if self._currency in {None, asset})
+        if self._changed and self._due is None:
+            self._due = asyncio.get_running_loop().call_later(_GATHER_S, self._flush)
+
+    def _flush(self) -> None:
+        self._due = None
+        changed, self._changed = sorted(self._changed), set()
+        row = self._accounts.describe(self.account, changed, self._now_ms(), zeros=True)
+        self.say([row], eventType="event_update")
+
+
+class BalanceAndPositionTopic(PrivateTopic):
+    """The channel ``balance_and_position``: a snapshot, then the cash balances that changed, and the trades that did it.
+
+    Args:
+        feed: Where events come from.
+        account: Whose.
+        exchange: The exchange.
+        instruments: Its instruments under OKX's names.
+        now_ms: The venue's time.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        account: Account,
+        exchange: SimulatedExchange,
+        instruments: Instruments,
+        now_ms: Callable[[], int],
+    ) -> None:
+        super().__init__(feed, account)
+        self._exchange = exchange
+        self._instruments = instruments
+        self._now_ms = now_ms
+        self._totals: dict[str, Decimal] = {}
+        self._trades: list[dict[str, str]] = []
+
+    def start(self) -> None:
+        """Begins to listen."""
+        with self._exchange.lock:
+            self.feed.watch(OrderEvent, self.account.name, self._filled)
+            self.feed.watch(AccountEvent, self.account.name, self._changed)
+            self._totals = {asset: balance.total for asset, balance in self._exchange.balances(self.account).items()}
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.feed.unwatch(OrderEvent, self.account.name, self._filled)
+        self.feed.unwatch(AccountEvent, self.account.name, self._changed)
+
+    def join(self, listener: Listener) -> None:
+        """A snapshot for the new one."""
+        self._send("snapshot", {asset: total for asset, total in self._totals.items() if total}, [], listener)
+
+    def _filled(self, event: OrderEvent) -> None:
+        if event.fill is not None:
+            name = self._instruments.name(event.fill.instrument)
+            self._trades.append({"instId": name, "tradeId": str(event.fill.trade_id)})
+
+    def _changed(self, event: AccountEvent) -> None:
+        moved = {
+            asset: balance.total
+            for asset, balance in event.balances.items()
+            if balance.total != self._totals.get(asset)
+        }
+        if not moved:
+            return  # only what is frozen of it
+        self._totals.update(moved)
+        trades, self._trades = self._trades, []
+        self._send("filled" if trades else "delivered", moved, trades, None)
+
+    def _send(self, kind: str, totals: dict[str, Decimal], trades: list[dict[str, str]], to: Listener | None) -> None:
+        now = str(self._now_ms())
+        cash = [{"ccy": asset, "cashBal": plain_decimal(total), "uTime": now} for asset, total in totals.items()]
+        self.say([{"pTime": now, "eventType": kind, "balData": cash, "posData": [], "trades": trades}], to)

@@ -1,0 +1,1 @@
+"""The simulated exchange itself: books, orders, accounts, trades and bars; it knows neither venues nor products."""

@@ -1,0 +1,379 @@
+"""Bars of any period, from the trades since the start and a made-up history before it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol
+
+import attrs
+
+from ...errors import InputError
+from .book import OrderBook
+from .instruments import Instrument
+from .trades import Tape
+
+__all__ = ["BASES_S", "MONTH_S", "Candle", "CandleStore", "DayStats", "History", "Row"]
+
+BASES_S = (1, 60, 300, 3600, 86400)
+"""The periods that are kept; all others are put together from the largest of these that divides them."""
+
+MONTH_S = 2_592_000
+"""Stands for one calendar month; a multiple of it for so many."""
+
+_WIDEST_FIRST = tuple(reversed(BASES_S))
+_WEEK_S = 604_800
+_MONDAY_S = 4 * 86_400  # 1970-01-05: weeks begin on Monday at both venues, the epoch was a Thursday
+_KEEP = 20_000  # rows kept a base period: five hours of seconds, two weeks of minutes
+_DAY_MS = 86_400_000
+
+
+class Row:
+    """One bar in integers: prices in ticks, quantities in lots, values in ticks times lots."""
+
+    __slots__ = ("close", "count", "high", "lots", "low", "open", "taker_lots", "taker_value", "value")
+
+    def __init__(
+        self,
+        open: int,
+        high: int,
+        low: int,
+        close: int,
+        lots: int = 0,
+        value: int = 0,
+        count: int = 0,
+        taker_lots: int = 0,
+        taker_value: int = 0,
+    ) -> None:
+        self.open = open
+        self.high = high
+        self.low = low
+        self.close = close
+        self.lots = lots
+        self.value = value
+        self.count = count
+        self.taker_lots = taker_lots
+        self.taker_value = taker_value
+
+    def add(self, other: Row) -> None:
+        """Puts a later bar to this one."""
+        if other.high > self.high:  # noqa: PLR1730 - max() and min() cost twice as much, and thousands are added up
+            self.high = other.high
+        if other.low < self.low:  # noqa: PLR1730
+            self.low = other.low
+        self.close = other.close
+        self.lots += other.lots
+        self.value += other.value
+        self.count += other.count
+        self.taker_lots += other.taker_lots
+        self.taker_value += other.taker_value
+
+    def copy(self) -> Row:
+        """Another one, alike."""
+        return Row(
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.lots,
+            self.value,
+            self.count,
+            self.taker_lots,
+            self.taker_value,
+        )
+
+
+class History(Protocol):
+    """What happened before the exchange opened."""
+
+    def row(self, base_s: int, index: int) -> Row | None:
+        """The bar of one base period that begins at ``index * base_s``; None outside the history."""
+
+    def oldest_s(self) -> int:
+        """Where it begins, in seconds since the epoch."""
+
+    def close_before(self, start_s: int) -> int | None:
+        """The last price of the history when it ended at or before ``start_s``; None otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class Candle:
+    """A bar.
+
+    Attributes:
+        open_ms: When it begins.
+        close_ms: Its last millisecond.
+        open: The first price.
+        high: The highest price.
+        low: The lowest price.
+        close: The last price.
+        volume: In base.
+        quote_volume: In quote.
+        trades: How many.
+        taker_buy_volume: What takers bought, in base.
+        taker_buy_quote_volume: Likewise in quote.
+        closed: Whether its time is over.
+    """
+
+    open_ms: int
+    close_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    taker_buy_volume: Decimal
+    taker_buy_quote_volume: Decimal
+    closed: bool
+
+
+@attrs.frozen(kw_only=True)
+class DayStats:
+    """The last 24 hours, to the minute, and the top of the book; a price of 0 means that there is none.
+
+    Attributes:
+        open: The price 24 hours ago.
+        high: The highest since.
+        low: The lowest since.
+        last: The last price.
+        last_quantity: Of the last trade, in base.
+        volume: In base.
+        quote_volume: In quote.
+        trades: How many.
+        bid: The best bid.
+        bid_quantity: What rests there.
+        ask: The best ask.
+        ask_quantity: What rests there.
+        open_ms: When the 24 hours began.
+        close_ms: Now.
+        first_id: The first trade that is still known of them; -1 when there was none.
+        last_id: The last trade; -1 when there was none.
+    """
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    last: Decimal
+    last_quantity: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+    open_ms: int
+    close_ms: int
+    first_id: int
+    last_id: int
+
+
+class CandleStore:
+    """The bars of one instrument. The exchange's lock guards it."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self._live: dict[int, dict[int, Row]] = {base: {} for base in BASES_S}
+        self._day_cache: tuple[int, Row | None] = (-1, None)
+        self.history: History | None = None
+
+    def add(self, time_ms: int, ticks: int, lots: int, taker_buys: bool) -> None:
+        """Takes in one trade."""
+        second, value = time_ms // 1000, ticks * lots
+        for base, rows in self._live.items():
+            index = second // base
+            row = rows.get(index)
+            if row is None:
+                row = rows[index] = Row(ticks, ticks, ticks, ticks)
+                if len(rows) > 2 * _KEEP:
+                    for old in list(rows)[:_KEEP]:
+                        del rows[old]
+            elif ticks > row.high:
+                row.high = ticks
+            elif ticks < row.low:
+                row.low = ticks
+            row.close = ticks
+            row.lots += lots
+            row.value += value
+            row.count += 1
+            if taker_buys:
+                row.taker_lots += lots
+                row.taker_value += value
+
+    def _row(self, base_s: int, index: int) -> Row | None:
+        """One base bar: history, then the trades since; None when neither knows it."""
+        live = self._live[base_s].get(index)
+        past = self.history.row(base_s, index) if self.history is not None else None
+        if live is None or past is None:
+            return live if past is None else past
+        both = past.copy()
+        both.add(live)
+        return both
+
+    def _sum(self, start_s: int, end_s: int) -> Row | None:
+        """The bars of ``[start_s, end_s)`` as one, from as few base bars as possible; None when there is none."""
+        total: Row | None = None
+        while start_s < end_s:
+            base = next((base for base in _WIDEST_FIRST if start_s % base == 0 and start_s + base <= end_s), 1)
+            row = self._row(base, start_s // base)
+            start_s += base
+            if row is None:
+                continue
+            if total is None:
+                total = row.copy()
+            else:
+                total.add(row)
+        return total
+
+    def bars(
+        self, period_s: int, limit: int, start_ms: int | None, end_ms: int | None, offset_s: int, now_ms: int
+    ) -> list[tuple[int, int, Row]]:
+        """Bars of one period, oldest first (see ``SimulatedExchange.bars``): beginning and end in seconds, and the bar."""
+        if period_s != 1 and (period_s <= 0 or period_s % 60):
+            raise InputError(f"a period must be 1 s or a multiple of 60 s, not {period_s!r}")
+        newest_ms = now_ms if end_ms is None else min(end_ms, now_ms)
+        if limit <= 0 or newest_ms < 0 or (start_ms is not None and start_ms > newest_ms):
+            return []
+        calendar = _Calendar(period_s, offset_s)
+        if start_ms is not None:
+            start_ms = max(start_ms, calendar.floor(self._oldest_s(period_s)) * 1000)
+        starts = calendar.starts(limit, start_ms, newest_ms)
+        found: list[tuple[int, int, Row]] = []
+        close: int | None = None
+        for begin in starts:
+            end = calendar.next(begin)
+            row = self._sum(begin, end)
+            if row is None:
+                if close is None:
+                    close = self._close_before(begin)
+                if close is None:
+                    continue  # before all history
+                row = Row(close, close, close, close)  # nobody traded: the last price stands
+            close = row.close
+            found.append((begin, end, row))
+        return found
+
+    def _oldest_s(self, period_s: int) -> int:
+        """Where the bars begin: who asks for more gets the oldest there are, not a page of nothing."""
+        if self.history is not None:
+            return self.history.oldest_s()
+        base = next(base for base in _WIDEST_FIRST if base <= period_s)
+        return next(iter(self._live[base]), 0) * base
+
+    def _close_before(self, start_s: int) -> int | None:
+        """The last price before a time in which nobody traded; None when there is none."""
+        for base in BASES_S:  # the finest that reaches back far enough
+            newest = max((index for index in self._live[base] if (index + 1) * base <= start_s), default=None)
+            if newest is not None:
+                return self._live[base][newest].close
+        return self.history.close_before(start_s) if self.history is not None else None
+
+    def view(self, begin_s: int, end_s: int, row: Row, now_ms: int) -> Candle:
+        """A bar in decimals; needs no lock."""
+        instrument, next_ms = self._instrument, end_s * 1000
+        return Candle(
+            open_ms=begin_s * 1000,
+            close_ms=next_ms - 1,
+            open=instrument.price(row.open),
+            high=instrument.price(row.high),
+            low=instrument.price(row.low),
+            close=instrument.price(row.close),
+            volume=instrument.quantity(row.lots),
+            quote_volume=instrument.notional(row.value),
+            trades=row.count,
+            taker_buy_volume=instrument.quantity(row.taker_lots),
+            taker_buy_quote_volume=instrument.notional(row.taker_value),
+            closed=now_ms >= next_ms,
+        )
+
+    def day(self, book: OrderBook, tape: Tape, now_ms: int) -> DayStats:
+        """The last 24 hours and the top of the book."""
+        minute = now_ms // 60_000
+        if self._day_cache[0] != minute:
+            # Whole minutes before the running one change no more: summed once a minute, not once a request.
+            self._day_cache = (minute, self._sum((minute - 1439) * 60, minute * 60))
+        total, running = self._day_cache[1], self._row(60, minute)
+        row = total.copy() if total is not None else None
+        if running is not None:
+            if row is None:
+                row = running.copy()
+            else:
+                row.add(running)
+        if row is None:
+            row = Row(0, 0, 0, 0)
+        last, bid, ask = tape.last, book.best_bid(), book.best_ask()
+        instrument = self._instrument
+        first_id = tape.first_id_since(now_ms - _DAY_MS)
+        return DayStats(
+            open=instrument.price(row.open),
+            high=instrument.price(row.high),
+            low=instrument.price(row.low),
+            last=instrument.price(last.ticks if last is not None else row.close),
+            last_quantity=instrument.quantity(last.lots if last is not None else 0),
+            volume=instrument.quantity(row.lots),
+            quote_volume=instrument.notional(row.value),
+            trades=row.count,
+            bid=instrument.price(bid),
+            bid_quantity=instrument.quantity(book.lots_at(True, bid)),
+            ask=instrument.price(ask),
+            ask_quantity=instrument.quantity(book.lots_at(False, ask)),
+            open_ms=now_ms - _DAY_MS,
+            close_ms=now_ms,
+            first_id=first_id,
+            last_id=last.trade_id if last is not None and first_id >= 0 else -1,
+        )
+
+
+class _Calendar:
+    """Where bars of one period begin, in seconds since the epoch."""
+
+    def __init__(self, period_s: int, offset_s: int) -> None:
+        self._period = period_s
+        self._months = period_s // MONTH_S if period_s % MONTH_S == 0 else 0
+        self._shift = offset_s - (_MONDAY_S if period_s == _WEEK_S else 0)
+
+    def floor(self, second: int) -> int:
+        """The beginning of the bar that holds ``second``."""
+        if not self._months:
+            return (second + self._shift) // self._period * self._period - self._shift
+        day = datetime.datetime.fromtimestamp(second + self._shift, datetime.timezone.utc)
+        month = (day.year * 12 + day.month - 1) // self._months * self._months
+        return self._month(month)
+
+    def _month(self, month: int) -> int:
+        first = datetime.datetime(month // 12, month % 12 + 1, 1, tzinfo=datetime.timezone.utc)
+        return int(first.timestamp()) - self._shift
+
+    def next(self, begin: int) -> int:
+        """The beginning of the bar after the one that begins at ``begin``."""
+        if not self._months:
+            return begin + self._period
+        day = datetime.datetime.fromtimestamp(begin + self._shift, datetime.timezone.utc)
+        return self._month(day.year * 12 + day.month - 1 + self._months)
+
+    def _back(self, second: int) -> Iterator[int]:
+        begin = self.floor(second)
+        while begin >= 0:
+            yield begin
+            begin = self.floor(begin - 1)
+
+    def starts(self, limit: int, start_ms: int | None, newest_ms: int) -> list[int]:
+        """The beginnings of the bars asked for, rising."""
+        newest = newest_ms // 1000
+        starts: list[int] = []
+        if start_ms is None:
+            for begin in self._back(newest):
+                starts.append(begin)
+                if len(starts) == limit:
+                    break
+            return starts[::-1]
+        begin = self.floor(-(-max(start_ms, 0) // 1000))
+        if begin * 1000 < start_ms:
+            begin = self.next(begin)
+        while begin <= newest and len(starts) < limit:
+            starts.append(begin)
+            begin = self.next(begin)
+        return starts

@@ -1,0 +1,1 @@
+"""Who makes the market, and where the price comes from."""

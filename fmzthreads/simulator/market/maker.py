@@ -1,0 +1,345 @@
+"""Who makes the market: participants that quote around a price, others that take, and the thread that drives them.
+
+Each ``Market`` moves one instrument. In every step it asks its price source where the fair price is, puts this venue's own lag and
+deviation on it, has the quoting participants follow, and lets a crowd take. Everything is drawn from the seed, so that steps driven by
+hand repeat exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+import attrs
+
+from ...clock import Signal
+from ...errors import ConcurrentUse, InputError, StopRequested
+from ..engine.accounts import Account
+from ..engine.exchange import SimulatedExchange
+from ..engine.instruments import Instrument, from_units
+from ..engine.orders import OrderRecord
+from .history import MadeUpHistory
+from .prices import PriceSource
+
+__all__ = ["Market", "MarketDriver", "MarketSettings"]
+
+_log = logging.getLogger(__name__)
+
+_ENDOWMENT_UNITS = 10**16 * 10**13
+"""What each participant may spend of each asset: ten trillion coins, so that no length of run empties it."""
+
+
+@attrs.frozen(kw_only=True)
+class MarketSettings:
+    """How one market behaves. Relative numbers are parts of the price: 0.0001 is one basis point.
+
+    Attributes:
+        levels: Price levels a side that each quoting participant keeps.
+        makers: How many participants quote, each with a grid of its own.
+        spacing: The distance between a participant's levels.
+        half_spread: The distance of the best quotes from this venue's price.
+        level_value: The mean worth of a level, in quote.
+        resize: The part of the levels that get a new size in each step.
+        lag_steps: How many prices of the source (one a step, more where a fast replay passes several) this venue is behind.
+        deviation: The standard deviation of this venue's own deviation from the fair price. Two venues with 0.0008 each are
+            more than 20 basis points apart in about one step of thirteen.
+        deviation_reversion: The part of its deviation that a venue loses in each step.
+        take_chance: The probability that the crowd trades in a step.
+        take_value: The mean worth of such a trade, in quote.
+        daily_value: What an ordinary day before the opening traded, in quote.
+        history_volatility: The standard deviation of a day's return before the opening.
+    """
+
+    levels: int = attrs.field(default=40, validator=attrs.validators.in_(range(1, 1001)))
+    makers: int = attrs.field(default=2, validator=attrs.validators.in_(range(1, 11)))
+    spacing: float = 0.0001
+    half_spread: float = 0.0001
+    level_value: float = 15_000.0
+    resize: float = 0.02
+    lag_steps: int = attrs.field(default=0, validator=attrs.validators.in_(range(1001)))
+    deviation: float = 0.0008
+    deviation_reversion: float = 0.02
+    take_chance: float = 0.3
+    take_value: float = 2_000.0
+    daily_value: float = 2e9
+    history_volatility: float = 0.03
+
+    def __attrs_post_init__(self) -> None:
+        for name, highest in (
+            ("spacing", 0.01), ("half_spread", 0.01), ("deviation", 0.1), ("resize", 1.0), ("deviation_reversion", 1.0),
+            ("take_chance", 1.0), ("history_volatility", 0.5), ("level_value", 1e12), ("take_value", 1e12), ("daily_value", 1e15),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not 0 <= value <= highest:
+                raise InputError(f"{name} must be from 0 to {highest:g}, not {value!r}")
+
+
+class _Maker:
+    """One quoting participant: a grid of prices, and the orders that stand on it."""
+
+    def __init__(
+        self, account: Account, number: int, settings: MarketSettings, instrument: Instrument, ticks: float
+    ) -> None:
+        self.account = account
+        self.grid = max(1, round(ticks * settings.spacing * (1 + 0.31 * number)))
+        self.phase = number * self.grid // 3
+        self.orders: dict[tuple[bool, int], OrderRecord] = {}  # (buys, place on the grid) -> order
+
+
+class Market:
+    """The market in one instrument of one venue. Only one thread may step it at a time.
+
+    Args:
+        exchange: Where it quotes.
+        instrument: The instrument's id.
+        prices: The fair price; give two venues equal sources to have them follow one price.
+        venue: The venue's name; its own deviation depends on it.
+        seed: What makes it repeat.
+        settings: How it behaves.
+        history: Whether the instrument gets a made-up past.
+
+    Raises:
+        InputError: The price is below one tick.
+        Rejected: UNKNOWN_INSTRUMENT.
+    """
+
+    def __init__(
+        self,
+        exchange: SimulatedExchange,
+        instrument: str,
+        prices: PriceSource,
+        *,
+        venue: str = "",
+        seed: int = 0,
+        settings: MarketSettings | None = None,
+        history: bool = True,
+    ) -> None:
+        self.exchange = exchange
+        self.instrument = exchange.instrument(instrument)
+        self.settings = settings if settings is not None else MarketSettings()
+        self.prices = prices
+        self.steps = 0
+        self.fair = prices.start
+        """The fair price after the last step."""
+        self._dice = random.Random(f"market:{seed}:{venue}:{instrument}")
+        self._tick = float(self.instrument.tick)
+        self._step = float(self.instrument.step)
+        self._behind: deque[float] = deque([prices.start] * self.settings.lag_steps)
+        self._apart = 0.0  # this venue's own deviation, as a part of the price
+        ticks = prices.start / self._tick
+        if ticks < 1:
+            raise InputError(f"{instrument}: a price of {prices.start:g} is below the tick of {self.instrument.tick}")
+        self._makers = [
+            _Maker(self._participant(f"maker-{number + 1}"), number, self.settings, self.instrument, ticks)
+            for number in range(self.settings.makers)
+        ]
+        self._crowd = self._participant("crowd")
+        if history:
+            self._remember(seed, ticks)
+
+    def _participant(self, name: str) -> Account:
+        endowment = from_units(_ENDOWMENT_UNITS)
+        return self.exchange.create_account(
+            f"{name}:{self.instrument.id}",
+            balances={self.instrument.base: endowment, self.instrument.quote: endowment},
+            house=True,
+        )
+
+    def _remember(self, seed: int, ticks: float) -> None:
+        """Gives the instrument its past; it ends at the fair price, so two venues with one seed share it but for their ticks."""
+        settings = self.settings
+        self.exchange.set_history(
+            self.instrument.id,
+            MadeUpHistory(
+                f"{seed}:{self.instrument.id}",
+                self.exchange.server_time_ms(),
+                round(ticks),
+                volatility=settings.history_volatility,
+                daily_lots=round(settings.daily_value / self.prices.start / self._step),
+                trade_lots=max(1, round(settings.take_value / self.prices.start / self._step)),
+            ),
+        )
+
+    def step(self) -> None:
+        """Moves on by one step: every price that the source passes is quoted and may be traded at, in order."""
+        self.steps += 1
+        for fair in self.prices.step():
+            self.fair = fair
+            self._behind.append(fair)
+            self._quote_around(self._own_price(self._behind.popleft()))
+            self._take()
+
+    def _own_price(self, fair: float) -> float:
+        """What this venue makes of the fair price."""
+        settings = self.settings
+        keep = 1.0 - settings.deviation_reversion
+        # The noise is scaled so that the deviation's long-run standard deviation is the one that was asked for.
+        noise = settings.deviation * math.sqrt(1.0 - keep * keep)
+        self._apart = keep * self._apart + self._dice.gauss(0, noise)
+        return fair * math.exp(self._apart)
+
+    def _quote_around(self, price: float) -> None:
+        """Has every participant follow the price: only levels that left or entered its grid, were eaten or are resized change."""
+        centre = max(2.0, price / self._tick)
+        cancels: list[OrderRecord] = []
+        wanted: list[tuple[_Maker, tuple[bool, int], tuple[Account, bool, int, int]]] = []
+        for maker in self._makers:
+            self._plan(maker, centre, cancels, wanted)
+        placed = self.exchange.requote(self.instrument.id, cancels, [quote for _, _, quote in wanted])
+        for (maker, place, _), order in zip(wanted, placed, strict=True):
+            if order is not None:
+                maker.orders[place] = order
+
+    def _plan(
+        self,
+        maker: _Maker,
+        centre: float,
+        cancels: list[OrderRecord],
+        wanted: list[tuple[_Maker, tuple[bool, int], tuple[Account, bool, int, int]]],
+    ) -> None:
+        """What one participant takes out and what it puts in."""
+        away = max(0.5, centre * self.settings.half_spread)
+        bid = math.floor((centre - away - maker.phase) / maker.grid)
+        ask = math.ceil((centre + away - maker.phase) / maker.grid)
+        levels, orders, dice = self.settings.levels, maker.orders, self._dice
+        for place, order in list(orders.items()):
+            is_buy, number = place
+            inside = bid - levels < number <= bid if is_buy else ask <= number < ask + levels
+            if order.state.final:
+                del orders[place]
+            elif not inside or dice.random() < self.settings.resize:
+                cancels.append(order)
+                del orders[place]
+        for is_buy, numbers in ((True, range(bid, bid - levels, -1)), (False, range(ask, ask + levels))):
+            for number in numbers:
+                ticks = number * maker.grid + maker.phase
+                if (is_buy, number) not in orders and ticks >= 1:
+                    lots = self._lots(self.settings.level_value, ticks)
+                    wanted.append((maker, (is_buy, number), (maker.account, is_buy, ticks, lots)))
+
+    def _lots(self, value: float, ticks: int) -> int:
+        """A random size around a worth in quote, from a fifth of it to a few times as much."""
+        worth = value * (0.2 + self._dice.expovariate(1.25))
+        return max(1, round(worth / (ticks * self._tick) / self._step))
+
+    def _take(self) -> None:
+        """Lets the crowd trade now and then."""
+        if self._dice.random() >= self.settings.take_chance:
+            return
+        is_buy = self._dice.random() < 0.5
+        lots = self._lots(self.settings.take_value, max(1, round(self.fair / self._tick)))
+        self.exchange.sweep(self.instrument.id, self._crowd, is_buy, lots)
+
+
+class MarketDriver:
+    """Steps markets at a fixed pace, in its own thread or by hand.
+
+    A step that comes late is made up for, so that the number of steps follows the clock and two venues that started together stay
+    together; after a pause of more than ``catch_up`` steps (a suspended machine) the pace begins anew.
+
+    Args:
+        exchange: Whose clock is followed.
+        markets: What to step, in this order.
+        step_s: Seconds between steps.
+        catch_up: How many steps may be made up for.
+
+    Raises:
+        InputError: ``step_s`` is not above 0.
+    """
+
+    def __init__(
+        self, exchange: SimulatedExchange, markets: Iterable[Market], *, step_s: float = 0.1, catch_up: int = 50
+    ) -> None:
+        if not 0 < step_s <= 3600:
+            raise InputError(f"step_s must be above 0 and at most 3600, not {step_s!r}")
+        self.markets = tuple(markets)
+        self.step_s = step_s
+        self.error: BaseException | None = None
+        """What ended the thread, if anything did."""
+        self._clock = exchange.clock
+        self._catch_up = max(1, catch_up)
+        self._lock = threading.Lock()  # guards _thread and _stop, and lets only one start or stop at a time
+        self._stepping = threading.Lock()  # held during a step, so that two threads cannot step at once
+        self._thread: threading.Thread | None = None
+        self._stop = Signal()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def step(self, count: int = 1) -> None:
+        """Makes steps now, in this thread.
+
+        Raises:
+            ConcurrentUse: Another thread is stepping.
+        """
+        if not self._stepping.acquire(blocking=False):
+            other = self._thread.name if self._thread is not None else "another thread"
+            raise ConcurrentUse(f"{threading.current_thread().name} wants to step a market that {other} is stepping")
+        try:
+            for _ in range(count):
+                for market in self.markets:
+                    market.step()
+        finally:
+            self._stepping.release()
+
+    def start(self) -> MarketDriver:
+        """Starts the thread, after one step that fills the books; gives itself.
+
+        Raises:
+            ConcurrentUse: It runs already.
+        """
+        with self._lock:
+            if self.running:
+                raise ConcurrentUse("the market is running already")
+            self.step()
+            self._stop = Signal()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="fmzthreads-market", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Ends the thread and waits for it; without one it does nothing.
+
+        Returns:
+            Whether it has ended within ``timeout_s`` real seconds.
+        """
+        with self._lock:
+            thread = self._thread
+            self._stop.set()
+            if thread is None:
+                return True
+            thread.join(timeout_s)
+            if thread.is_alive():
+                return False
+            self._thread = None
+            return True
+
+    def __enter__(self) -> MarketDriver:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _run(self, stop: Signal) -> None:
+        try:
+            due = self._clock.monotonic() + self.step_s
+            while not self._clock.wait((stop,), due - self._clock.monotonic()):
+                with self._stepping:
+                    for market in self.markets:
+                        market.step()
+                due += self.step_s
+                late = self._clock.monotonic() - due
+                if late > self._catch_up * self.step_s:
+                    due += late
+        except StopRequested:
+            pass  # the clock's owner stops everything that waits on it; that is an ordinary end
+        except Exception as error:  # the thread would die unseen, and the market would silently stand still
+            self.error = error
+            _log.exception("the simulated market stopped")

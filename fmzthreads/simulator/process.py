@@ -1,0 +1,239 @@
+"""A simulated exchange in a process of its own, so that it does not share the interpreter's lock with the client."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import FmzError, InputError, excerpt
+
+__all__ = ["SimulatorProcess"]
+
+_START_S = 60.0
+_STOP_S = 5.0
+_CALL_S = 10.0
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the place that this package was imported from."""
+    here = str(Path(__file__).resolve().parents[3])
+    there = os.environ.get("PYTHONPATH", "")
+    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{there}" if there else here}
+
+
+class SimulatorProcess:
+    """One venue in its own process; a context manager.
+
+    The process ends with this one, also when this one is killed.
+
+    Args:
+        venue: ``binance`` or ``okx``.
+        seed: What makes the market repeat.
+        data: A file of bars that the first symbol's price follows.
+        speed: Bars of ``data`` a second; None for 1.
+        data_origin_ms: The time that the replay begins at; None for the first bar's.
+        symbols: What is traded; None for BTC_USDT and ETH_USDT.
+        balances: What the account starts with; None for the server's default.
+        faults: Faults to begin with, by name, as for ``Faults.set``.
+        rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
+        port: The port; 0 for one that is free.
+        checksums: Whether OKX's books carry real checksums.
+
+    Attributes:
+        venue: As given.
+        base_url: What stands in place of the venue's own address; empty before the start.
+        key: The API key.
+        secret: The API secret.
+        passphrase: What OKX asks for besides; empty for Binance.
+        symbols: What is traded.
+        pid: The process's id; 0 before the start.
+    """
+
+    def __init__(
+        self,
+        venue: str = "binance",
+        *,
+        seed: int = 0,
+        data: str | Path | None = None,
+        speed: float | None = None,
+        data_origin_ms: int | None = None,
+        symbols: Iterable[str] | None = None,
+        balances: Mapping[str, Decimal] | None = None,
+        faults: Mapping[str, bool | int | float] | None = None,
+        rate_scale: float = 1.0,
+        port: int = 0,
+        checksums: bool = False,
+    ) -> None:
+        self.venue = venue
+        self.base_url = self.key = self.secret = self.passphrase = ""
+        self.symbols: tuple[str, ...] = ()
+        self.pid = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._drain: threading.Thread | None = None
+        self._command = [
+            sys.executable, "-m", "fmzthreads.simulator", "--until-stdin-closes", "--venue", venue, "--seed", str(seed),
+            "--port", str(port), "--rate-scale", repr(rate_scale),
+        ]  # fmt: skip
+        if data is not None:
+            self._command += ["--data", str(data)]
+        if speed is not None:
+            self._command += ["--speed", repr(speed)]
+        if data_origin_ms is not None:
+            self._command += ["--data-origin-ms", str(data_origin_ms)]
+        if checksums:
+            self._command.append("--checksums")
+        for symbol in symbols or ():
+            self._command += ["--symbol", symbol]
+        for asset, amount in (balances or {}).items():
+            self._command += ["--balance", f"{asset}={amount}"]
+        for name, value in (faults or {}).items():
+            self._command += ["--fault", f"{name}={str(value).lower()}"]
+
+    def __repr__(self) -> str:
+        return f"SimulatorProcess({self.venue!r}, {self.base_url!r}, pid={self.pid})"
+
+    @property
+    def stream_url(self) -> str:
+        """What stands in place of the venue's own websocket address; empty before the start."""
+        return "ws" + self.base_url.removeprefix("http") if self.base_url else ""
+
+    # --- life ---
+
+    def start(self) -> SimulatorProcess:
+        """Starts the process and returns once it listens; gives itself.
+
+        Raises:
+            FmzError: It ended, or said nothing in a minute; the message has what it wrote.
+        """
+        if self._process is not None:
+            raise FmzError(f"{self!r} is running already")
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,  # Ctrl-C is for the program that uses it, which may still want to cancel its orders
+        )  # fmt: skip
+        self._process = process
+        watchdog = threading.Timer(_START_S, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                self._fail(process)
+            self._read(json.loads(line))
+        except BaseException:  # whatever ends the start, Ctrl-C too, must not leave the process behind
+            self.stop()
+            raise
+        finally:
+            watchdog.cancel()
+            watchdog.join()
+        # A full pipe would make the process wait.
+        self._drain = threading.Thread(
+            target=_forward, args=(process.stderr or (),), name=f"{self.venue}-stderr", daemon=True
+        )
+        self._drain.start()
+        return self
+
+    def _fail(self, process: subprocess.Popen[str]) -> None:
+        process.wait()
+        assert process.stderr is not None
+        said = process.stderr.read().strip().splitlines()
+        error = InputError if process.returncode == 2 else FmzError
+        raise error(f"the simulator of {self.venue} did not start: {excerpt(said[-1]) if said else process.returncode}")
+
+    def _read(self, said: dict[str, Any]) -> None:
+        self.base_url, self.key = said["base_url"], said["key"]
+        self.secret, self.passphrase = said["secret"], said["passphrase"]
+        self.symbols, self.pid = tuple(said["symbols"]), said["pid"]
+
+    def stop(self) -> None:
+        """Ends the process and waits for it; again has no effect."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._drain is not None:
+            self._drain.join()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def __enter__(self) -> SimulatorProcess:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- its own interface ---
+
+    def state(self) -> dict[str, Any]:
+        """Balances, open orders and the sums of fills and fees, to reconcile with.
+
+        Raises:
+            FmzError: The process does not answer.
+        """
+        return self._call("GET", "/_simulator/state")
+
+    def set_faults(self, path: str = "*", **faults: bool | int | float) -> dict[str, Any]:
+        """Switches faults on or off, as ``Faults.set``; gives what is on afterwards.
+
+        Raises:
+            InputError: There is no such fault, or the value does not fit.
+            FmzError: The process does not answer.
+        """
+        return self._call("POST", "/_simulator/faults", {"path": path, **faults})
+
+    def clear_faults(self) -> dict[str, Any]:
+        """Switches all faults off and lets go what hangs.
+
+        Raises:
+            FmzError: The process does not answer.
+        """
+        return self._call("DELETE", "/_simulator/faults")
+
+    def refuse_connections(self, seconds: float) -> None:
+        """Closes the port for so long; connecting is refused meanwhile.
+
+        Raises:
+            InputError: The number does not fit.
+            FmzError: The process does not answer.
+        """
+        self._call("POST", "/_simulator/refuse", {"seconds": seconds})
+
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        address = urllib.parse.urlsplit(self.base_url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_CALL_S)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            reply = connection.getresponse()
+            data: dict[str, Any] = json.loads(reply.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise FmzError(f"{self!r} does not answer: {error}", request=f"{method} {self.base_url}{path}") from error
+        finally:
+            connection.close()
+        if reply.status != 200:
+            raise InputError(str(data.get("error", data)))
+        return data
+
+
+def _forward(pipe: Iterable[str]) -> None:
+    """Writes on what the process writes to its standard error, until it ends."""
+    for line in pipe:
+        sys.stderr.write(line)

@@ -1,0 +1,1 @@
+"""Recordings of websockets, played back."""

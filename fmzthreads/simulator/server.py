@@ -1,0 +1,279 @@
+"""A simulated exchange that listens: one venue's dialect, an account with funds, and a market that moves."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import string
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import attrs
+
+from ..clock import Clock, WallClock
+from ..errors import InputError, UnknownName, nearest, require
+from .audit import Ledger
+from .control import control_routes
+from .dialects.base import Dialect
+from .dialects.binance.connections import BinanceSite
+from .dialects.binance.rest import BinanceDialect
+from .dialects.binance.user_data import WithListenKeys
+from .dialects.okx.connections import OkxSite
+from .dialects.okx.rest import OkxDialect
+from .engine.exchange import SimulatedExchange
+from .engine.instruments import Instrument, binance_spot, okx_spot
+from .faults import Faults
+from .market.bars import BarFile, load_bars
+from .market.maker import Market, MarketDriver, MarketSettings
+from .market.prices import BarReplay, PriceSource, PriceWalk
+from .transport.http import RestApp
+from .transport.listener import ServingThread
+from .transport.stream_settings import StreamSettings
+from .transport.websocket import WsConnection
+
+__all__ = ["DEFAULT_BALANCES", "VENUES", "SimulatorServer"]
+
+VENUES = ("binance", "okx")
+DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)}
+"""What the account starts with."""
+
+_INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
+_START_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0}
+# Steps before the port opens, so that books are full and there have been trades; a replay begins at its beginning.
+_WARM_UP_STEPS = 20
+_LETTERS = string.ascii_letters + string.digits
+
+
+@attrs.frozen(kw_only=True)
+class _Credentials:
+    """A key as each venue makes them."""
+
+    key: str
+    secret: str = attrs.field(repr=False)
+    passphrase: str = attrs.field(repr=False)
+
+    @classmethod
+    def fresh(cls, venue: str) -> _Credentials:
+        """A new key of the form that the venue gives out."""
+        if venue == "okx":
+            passphrase = "".join(secrets.choice(_LETTERS) for _ in range(16))
+            return cls(key=str(uuid.uuid4()), secret=secrets.token_hex(16).upper(), passphrase=passphrase)
+        key, secret = ("".join(secrets.choice(_LETTERS) for _ in range(64)) for _ in range(2))
+        return cls(key=key, secret=secret, passphrase="")
+
+
+class SimulatorServer:
+    """One venue on the loopback, in its own thread, with real sockets; a context manager.
+
+    ::
+
+        with SimulatorServer("binance", seed=7) as venue:
+            Exchange("Binance", "BTC_USDT", base=venue.base_url, access_key=venue.key, secret_key=venue.secret)
+
+    Two servers with one seed follow one price, each with its own noise.
+
+    Args:
+        venue: ``binance`` or ``okx``.
+        port: The port; 0 for one that is free.
+        host: The address to listen on.
+        seed: What makes the market and the faults repeat.
+        data: A file of bars (or bars already loaded) that the first symbol's price follows instead of a random walk.
+        speed: Bars of ``data`` a second; 1/60 replays minutes in real time.
+        data_origin_ms: The time that the replay begins at; None for the file's first bar. Two servers that replay files of different
+            length stay side by side when they are given the same.
+        symbols: What is traded, of BTC_USDT and ETH_USDT.
+        balances: What the account starts with.
+        faults: What goes wrong; nothing when None. It can be changed at any time.
+        rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
+        settings: How the market behaves.
+        step_s: Seconds between the market's steps.
+        moving: Whether the market moves by itself; otherwise ``driver.step()`` moves it, after first steps that fill the books.
+        clock: The exchange's clock; a wall clock when None.
+        tls: What to serve TLS with; None for plain HTTP.
+        streams: How the websockets behave; as the venue's when None.
+
+    Raises:
+        UnknownName: There is no such venue or symbol.
+        InputError: Another argument does not fit, or the file cannot be read.
+        MissingExtra: starlette or uvicorn is not installed.
+        ConnectFailed: The port cannot be had.
+
+    Attributes:
+        venue: As given.
+        exchange: The exchange itself.
+        account: The account behind the key.
+        faults: What goes wrong.
+        driver: What moves the market.
+        dialect: What answers.
+        site: What speaks websocket.
+        key: The API key.
+        secret: The API secret.
+        passphrase: What OKX asks for besides; empty for Binance.
+    """
+
+    def __init__(
+        self,
+        venue: str = "binance",
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        seed: int = 0,
+        data: str | Path | BarFile | None = None,
+        speed: float = 1.0,
+        data_origin_ms: int | None = None,
+        symbols: Iterable[str] = ("BTC_USDT", "ETH_USDT"),
+        balances: Mapping[str, Decimal] | None = None,
+        faults: Faults | None = None,
+        rate_scale: float = 1.0,
+        settings: MarketSettings | None = None,
+        step_s: float = 0.1,
+        moving: bool = True,
+        clock: Clock | None = None,
+        tls: ssl.SSLContext | None = None,
+        streams: StreamSettings | None = None,
+    ) -> None:
+        if venue not in VENUES:
+            raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
+        if not 0 <= rate_scale <= 1e6:
+            raise InputError(f"rate_scale must be from 0 to 1e6, not {rate_scale!r}")
+        self.venue = venue
+        self.exchange = SimulatedExchange(
+            _instruments(venue, symbols), clock=clock if clock is not None else WallClock()
+        )
+        self.faults = faults if faults is not None else Faults(seed, self.exchange.clock)
+        credentials = _Credentials.fresh(venue)
+        self.key, self.secret, self.passphrase = credentials.key, credentials.secret, credentials.passphrase
+        self.account = self.exchange.create_account(
+            "user", self.key, self.secret, self.passphrase, DEFAULT_BALANCES if balances is None else balances
+        )
+        self._ledger = Ledger(self.exchange, self.account)
+        bars = load_bars(data) if isinstance(data, (str, Path)) else data
+        markets = []
+        for number, instrument in enumerate(self.exchange.instruments()):
+            prices: PriceSource = PriceWalk(f"{seed}:{instrument.id}", _START_PRICES.get(instrument.base, 100.0))
+            if bars is not None and not number:
+                prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
+            markets.append(Market(self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings))
+        self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
+        self._moving = moving
+        self._first_steps = 1 if bars is not None else _WARM_UP_STEPS
+        self.dialect, self.site = self._speak(rate_scale, streams if streams is not None else StreamSettings())
+        self._wire = ServingThread(
+            self._app(),
+            host=host,
+            port=port,
+            name=f"fmzthreads-{venue}",
+            tls=tls,
+            sockets=partial(WsConnection, site=self.site),
+        )
+
+    def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect, BinanceSite | OkxSite]:
+        """The venue's REST interface and its websockets."""
+        if self.venue == "okx":
+            okx = OkxDialect(self.exchange, self.faults, rate_scale=rate_scale)
+            return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
+        binance = BinanceDialect(self.exchange, self.faults, rate_scale=rate_scale)
+        site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
+        return WithListenKeys(binance, self.exchange, site.keys), site
+
+    def _app(self) -> Any:
+        """The ASGI application: the simulator's own paths, and everything else to the dialect (Any: starlette is an extra)."""
+        rest = RestApp(self.dialect, self.faults)
+        routes = control_routes(self.faults, self.state)
+        return require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
+
+    def __repr__(self) -> str:
+        return f"SimulatorServer({self.venue!r}, {self.base_url!r})"
+
+    # --- where it is ---
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._wire.port
+
+    @property
+    def base_url(self) -> str:
+        """What stands in place of the venue's own address, without a slash at its end."""
+        return self._wire.base_url
+
+    @property
+    def stream_url(self) -> str:
+        """What stands in place of the venue's own websocket address, without a slash at its end."""
+        return "ws" + self.base_url.removeprefix("http")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What is traded, as ``BTC_USDT``."""
+        return tuple(instrument.id for instrument in self.exchange.instruments())
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._wire.connections
+
+    def state(self) -> dict[str, Any]:
+        """The account to reconcile with, as ``GET /_simulator/state`` answers it."""
+        head = {"venue": self.venue, "symbols": list(self.symbols), "time_ms": self.exchange.server_time_ms()}
+        return {**head, **self._ledger.state()}
+
+    # --- life ---
+
+    def start(self) -> SimulatorServer:
+        """Fills the books, starts the market and serves; gives itself.
+
+        Raises:
+            FmzError: It could not start.
+        """
+        self.driver.step(self._first_steps)
+        if self._moving:
+            self.driver.start()
+        try:
+            self._wire.start()
+        except BaseException:  # whatever ends the start, Ctrl-C too, must not leave the market's thread behind
+            self.driver.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Closes the port and every connection, also those with requests that hang, and ends all threads; again has no effect."""
+        self._wire.stop()
+        self.site.stop()
+        self.driver.stop()
+        self._ledger.close()
+
+    def refuse_connections(self, refuse: bool = True) -> None:
+        """Closes the port so that connecting is refused, and drops all connections; or opens it again.
+
+        Raises:
+            ConnectFailed: The port was taken by another process meanwhile.
+        """
+        self._wire.refuse_connections(refuse)
+
+    def __enter__(self) -> SimulatorServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _instruments(venue: str, symbols: Iterable[str]) -> list[Instrument]:
+    """The instruments behind symbols, in the order given.
+
+    Raises:
+        UnknownName: There is no such symbol.
+        InputError: There is none at all, or one is named twice.
+    """
+    known = {instrument.id: instrument for instrument in _INSTRUMENTS[venue]()}
+    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
+    for symbol in wanted:
+        if symbol not in known:
+            raise UnknownName(f"no symbol {symbol!r} to simulate{nearest(symbol, known)}")
+    return [known[symbol] for symbol in wanted]

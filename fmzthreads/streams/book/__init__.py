@@ -1,0 +1,1 @@
+"""Local order books, kept in step with a stream."""

@@ -1,0 +1,483 @@
+"""Keeps an order book in step with a stream: connects, subscribes, reads, and makes the book anew whenever it is broken.
+
+One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect), hands the book its updates, and when the book cannot
+be read asks for a new snapshot: by another way where the source has one (Binance: REST), else by subscribing anew (OKX). Attempts that
+follow one another pause for twice as long each time (less a part by chance, so that many books that broke together do not come back
+together); after a round of them the connection itself is made anew. A venue that says when to come back is not asked before.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from ...clock import Clock, Signal
+from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
+from ..buffer.buffer import Message
+from ..connection import Connection, Host
+from ..options import read_options
+from .age import Transit, clock_lead, seconds_since
+from .book import BookStatistics, OrderBook
+from .rules import BookRule, BookUpdate
+
+__all__ = ["BookFeed", "BookSource", "FeedStatistics", "OtherUnread", "ResyncPlan", "SourceReady", "SourceRefused"]
+
+# A venue may shut its door for days. Asking it again once a minute costs nothing (the adapter itself refuses while the door is shut), and
+# finds a door that was opened early.
+_LONGEST_WAIT_S = 60.0
+
+# The time of day does not run ahead of the monotonic clock by so much unless the machine slept, or its clock was set.
+_SLEPT_S = 5.0
+
+
+@attrs.frozen
+class SourceReady:
+    """The venue has confirmed the subscription: from here on no update of the book is missing on this connection."""
+
+
+@attrs.frozen
+class SourceRefused:
+    """The venue has refused the subscription.
+
+    Attributes:
+        why: Its words.
+    """
+
+    why: str
+
+
+@attrs.frozen
+class OtherUnread:
+    """A message that does not concern the book could not be read; it goes to ``on_other`` as the others do.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    why: str
+
+
+class BookSource(Protocol):
+    """Where the updates of one book come from; a venue's adapter makes it. Only the feed's thread calls its methods."""
+
+    name: str
+    """What it is called in the journal, such as ``Binance BTC_USDT``."""
+
+    rule: BookRule
+    """How the updates follow one another."""
+
+    address: str
+    """Where ``Dial`` connects to."""
+
+    options: Mapping[str, object]
+    """``Dial``'s options; the payload subscribes."""
+
+    def read(self, message: Message) -> Iterable[object]:
+        """What a message means: any number of ``BookUpdate``, ``SourceReady``, ``SourceRefused``; anything else goes to ``on_other``.
+
+        Raises BadReply when it cannot be read and may have been an update of the book; ``OtherUnread`` stands for any other.
+        """
+
+    def snapshot(self) -> BookUpdate | None:
+        """Fetches a snapshot by another way than the stream; None where the stream brings it.
+
+        Raises from the error tree.
+        """
+
+    def renew(self) -> tuple[str, ...]:
+        """Messages that have the stream send a new snapshot; empty where ``snapshot`` fetches it."""
+
+
+@attrs.frozen(kw_only=True)
+class ResyncPlan:
+    """How a feed goes about it when its book cannot be read.
+
+    Attributes:
+        attempts: So many attempts on one connection; after them it is made anew.
+        pause_s: The pause after the first attempt; it doubles with each.
+        longest_pause_s: What it grows to at the most.
+        answer_s: How long the stream's own snapshot (or its confirmation of the subscription) may take to come.
+        calm_s: A book that was live for so long begins with the first pause again; one that breaks sooner goes on doubling, so that a
+            stream that is faulty for good does not use up the venue's limits.
+        quiet_s: A book that nothing has confirmed for so long, while the connection brings other messages, is connected anew: its part
+            of the stream may have ended unseen.
+        jitter: Gives a number from 0 to 1; each pause is between a half and the whole of its length.
+    """
+
+    attempts: int = attrs.field(default=5, validator=attrs.validators.ge(1))
+    pause_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
+    longest_pause_s: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
+    answer_s: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
+    calm_s: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
+    quiet_s: float = attrs.field(default=300.0, validator=attrs.validators.gt(0))
+    jitter: Callable[[], float] = random.random
+
+    def pause(self, attempt: int) -> float:
+        """The pause after attempt number ``attempt`` (from 1), in seconds, at the longest."""
+        return min(self.pause_s * 2.0 ** min(attempt - 1, 60), self.longest_pause_s)
+
+
+@attrs.frozen(kw_only=True)
+class FeedStatistics:
+    """What a feed has done so far.
+
+    Attributes:
+        book: The book's own statistics.
+        connected: Whether there is a connection now.
+        connections: Connections that were made by the feed (those that ``Dial`` made anew by itself are ``reconnects``).
+        reconnects: Connections that ``Dial`` made anew.
+        messages: Messages that were read.
+        unread: Messages that could not be understood.
+        snapshots_asked: How often a snapshot was asked for.
+        snapshots_failed: How often it could not be fetched.
+    """
+
+    book: BookStatistics
+    connected: bool
+    connections: int
+    reconnects: int
+    messages: int
+    unread: int
+    snapshots_asked: int
+    snapshots_failed: int
+
+
+class BookFeed:
+    """A book that is kept in step by a thread of its own, from ``start`` to ``close``.
+
+    Args:
+        source: Where the updates come from.
+        host: The clock, and where lines go: one for each outage, not one for each attempt.
+        plan: How it goes about a broken book.
+        on_other: Takes what the source reads besides the book, in the feed's thread; it must not raise.
+        on_loss: Called whenever a connection is lost, so that what ``on_other`` has kept can be forgotten; it must not raise.
+
+    Attributes:
+        book: The book.
+        ended: Set when the feed has ended for good.
+
+    Raises:
+        InputError: The source's address or an option of it is not valid.
+    """
+
+    def __init__(
+        self,
+        source: BookSource,
+        host: Host,
+        *,
+        plan: ResyncPlan | None = None,
+        on_other: Callable[[Any], None] | None = None,
+        on_loss: Callable[[], None] | None = None,
+    ) -> None:
+        self.book = OrderBook(source.rule, host.clock, name=f"the book of {source.name}")
+        self.ended = Signal()
+        self._source = source
+        self._host = host
+        self._clock: Clock = host.clock
+        self._plan = plan if plan is not None else ResyncPlan()
+        self._on_other = on_other
+        self._on_loss = on_loss
+        self._lock = threading.Lock()  # guards _closing and _connection, so that close() misses no connection
+        self._closing = False
+        self._connection: Connection | None = None
+        self._closed = Signal()
+        self._where = read_options(source.address, None, dict(source.options))
+        self._thread = threading.Thread(target=self._run, name=f"book of {source.name}", daemon=True)
+        # All below belong to the feed's thread; others read the counts, and see an older or a newer value, both true.
+        self._ready = False  # whether the venue has confirmed the subscription on this connection
+        self._round = 0  # attempts on this connection
+        self._in_a_row = 0  # attempts since the book was calm, which the pauses grow with
+        self._paused = False  # whether a pause was made before this connection
+        self._due = 0.0  # when the next attempt may be made
+        self._live_since: float | None = None
+        self._caught_up = 0.0  # when the latest message was taken behind which none waited
+        self._transit = Transit()
+        self._lead = clock_lead(self._clock)
+        self._told = False  # whether this outage has its line already
+        self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Ends the feed, its connection and its thread; again has no effect. The book is broken from then on.
+
+        Args:
+            timeout_s: The longest to wait for the thread, in seconds; it may have to wait for a reply that is under way.
+        """
+        with self._lock:
+            self._closing = True
+            connection = self._connection
+        self._closed.set()
+        self.book.lose("the subscription has ended")
+        if connection is not None:
+            connection.close()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    @property
+    def statistics(self) -> FeedStatistics:
+        """What has happened so far."""
+        connection = self._connection
+        return FeedStatistics(
+            book=self.book.statistics,
+            connected=connection is not None and connection.state == "open",
+            connections=self._connections,
+            reconnects=self._reconnects + (connection.stats.reconnects if connection is not None else 0),
+            messages=self._messages,
+            unread=self._unread,
+            snapshots_asked=self._asked,
+            snapshots_failed=self._failed,
+        )
+
+    # -- the thread ---------------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                connection = self._new_connection()
+                if connection is None:
+                    return
+                try:
+                    connection.open()
+                    self._connections += 1
+                    self._begin()
+                    self._serve(connection)
+                except OperationFailed as error:
+                    self._tell(f"could not be connected: {error}")
+                except StopRequested:
+                    raise
+                except Exception as error:
+                    # A bug in a source or here: it is told, and tried again, because nobody else would.
+                    self._tell(f"the feed failed: {error!r}")
+                finally:
+                    self._drop(connection)
+                self._in_a_row += 1
+                if self._clock.wait((self._closed,), self._pause()):
+                    return
+                self._paused = True
+        except StopRequested:
+            pass  # the strategy ends, and its books with it
+        except Exception as error:  # a bug here or in a source: the thread must not die unseen
+            self._host.error(f"the feed failed: {error!r}", source=self._source.name)
+        finally:
+            self.book.lose("the feed has ended")
+            self.ended.set()
+
+    def _new_connection(self) -> Connection | None:
+        connection = Connection(*self._where, self._host)
+        with self._lock:
+            if self._closing:
+                return None
+            self._connection = connection
+        return connection
+
+    def _drop(self, connection: Connection) -> None:
+        connection.close()
+        with self._lock:
+            self._connection = None
+        self._reconnects += connection.stats.reconnects
+        self._lose("the connection was lost")
+
+    def _begin(self) -> None:
+        """A connection has been made: the subscription is on its way, and nothing is known yet."""
+        self._ready = False
+        self._round = 0
+        self._caught_up = self._clock.monotonic()
+        self._due = self._caught_up + self._plan.answer_s
+        self._transit.forget()
+        self._lead = clock_lead(self._clock)
+
+    def _lose(self, why: str) -> None:
+        self.book.lose(why)
+        self._end_of_life(self._clock.monotonic())
+        if self._on_loss is not None:
+            self._on_loss()
+
+    def _serve(self, connection: Connection) -> None:
+        """Reads until the connection has ended for good, or a round of attempts was in vain."""
+        while True:
+            message = connection.read(self._patience_ms())
+            if self._has_slept():
+                return
+            if message is not None and message != "":
+                self._take(connection, message)
+                if self._is_forgotten():
+                    return
+            elif message == "":
+                if self._closing or connection.ended:
+                    return
+                calm = self._is_calm(self._clock.monotonic())
+                self._lose("the connection was lost")
+                if not calm:
+                    # Dial comes back a second after each loss; a venue that cuts every connection at once is given longer pauses.
+                    return
+                self._begin()
+            if not self._mend(connection):
+                return
+
+    def _patience_ms(self) -> float | None:
+        if self.book.is_live and not self.book.is_shallow:
+            return None
+        return max(1.0, (self._due - self._clock.monotonic()) * 1000)
+
+    def _take(self, connection: Connection, message: Message) -> None:
+        self._messages += 1
+        if not connection.is_ready():
+            # Nothing waits behind this message: with it the book is as new as can be seen from here.
+            self._caught_up = self._clock.monotonic()
+        try:
+            for event in self._source.read(message):
+                self._handle(event)
+        except BadReply as error:
+            self._unread += 1
+            self.book.lose(f"a message could not be read: {error}")
+            self._tell(f"a message could not be read: {error}")
+
+    def _handle(self, event: object) -> None:
+        if isinstance(event, BookUpdate):
+            was_live = self.book.is_live
+            if not event.bids and not event.asks:
+                # A confirmation that nothing has changed: its time may be that of the last change, and is not looked at.
+                live = self.book.apply(event, self._caught_up)
+            else:
+                self._transit.heard(event.time_ms, self._clock.monotonic())
+                live = self.book.apply(event, self.current_at(event.time_ms))
+            if was_live and not live:
+                self._tell(self.book.statistics.why)
+            elif not live and not event.snapshot and not self._ready and self._source.rule.buffers:
+                self._subscribed()  # the first update says so as well as a confirmation does
+        elif isinstance(event, SourceReady):
+            self._subscribed()
+        elif isinstance(event, SourceRefused) and self.book.is_live:
+            self._host.warning(
+                f"the venue refuses something, but the book goes on: {event.why}", source=self._source.name
+            )
+        elif isinstance(event, SourceRefused):
+            self._tell(f"the subscription was refused: {event.why}")
+            self._ready = False
+            self._round = self._plan.attempts  # asking again on this connection would not help
+            self._due = self._clock.monotonic()
+        else:
+            self._unread += isinstance(event, OtherUnread)
+            if self._on_other is not None:
+                self._on_other(event)
+
+    def current_at(self, time_ms: int) -> float:
+        """The moment at which what a message says was current, by ``clock.monotonic()``; for ``on_other``, while it is called.
+
+        Args:
+            time_ms: The venue's time in the message; 0 where it has none.
+        """
+        now = self._clock.monotonic()
+        return min(self._caught_up, now - self._transit.late_s(time_ms, now))
+
+    def _subscribed(self) -> None:
+        if not self._ready:
+            self._ready = True
+            if self._source.rule.buffers:
+                self._due = self._clock.monotonic() + (0.0 if self._paused else self._pause())
+                self._paused = False
+
+    # -- making the book anew -----------------------------------------------------------------------------------------------------
+
+    def _mend(self, connection: Connection) -> bool:
+        """Asks for a snapshot if one is needed and the time has come; False when the connection should be made anew."""
+        now = self._clock.monotonic()
+        live = self.book.is_live
+        if live and not self.book.is_shallow:
+            self._live_on(now)
+            return True
+        if self._live_since is not None:
+            # It has just broken (or run shallow): the first attempt is made at once, unless it broke a moment ago too.
+            self._end_of_life(now)
+            self._due = now + self._pause()
+        if now < self._due:
+            return True
+        # A book that only wants a refresh goes on serving what it knows, so that its connection is left alone.
+        if not live and (not self._ready or self._round >= self._plan.attempts):
+            self._tell(self.book.statistics.why or "no snapshot came")
+            return False
+        self._ask(connection)
+        return True
+
+    def _has_slept(self) -> bool:
+        """Whether the machine has slept since the last look, so that what waits to be read may be of long ago."""
+        lead = clock_lead(self._clock)
+        slept_s, self._lead = lead - self._lead, lead
+        if slept_s > _SLEPT_S:
+            self._doubt(f"the machine slept for {slept_s:.0f} s, or its clock was set")
+            return True
+        return False
+
+    def _is_forgotten(self) -> bool:
+        """Whether the connection goes on, but has said nothing of the book for long."""
+        try:
+            if self.book.age_s <= self._plan.quiet_s:
+                return False
+        except BrokenBook:
+            return False  # it is being made anew already
+        self._doubt(f"nothing has confirmed it for {self._plan.quiet_s:g} s")
+        return True
+
+    def _doubt(self, why: str) -> None:
+        self.book.lose(why)
+        self._tell(why)
+
+    def _is_calm(self, now: float) -> bool:
+        return self._live_since is not None and now - self._live_since >= self._plan.calm_s
+
+    def _live_on(self, now: float) -> None:
+        if self._live_since is None:
+            self._live_since = now
+            self._round = 0
+            self._told = False
+        elif self._in_a_row and self._is_calm(now):
+            self._in_a_row = 0
+
+    def _end_of_life(self, now: float) -> None:
+        if self._is_calm(now):
+            self._in_a_row = 0
+        self._live_since = None
+
+    def _pause(self) -> float:
+        if not self._in_a_row:
+            return 0.0
+        return self._plan.pause(self._in_a_row) * (0.5 + self._plan.jitter() / 2)
+
+    def _ask(self, connection: Connection) -> None:
+        self._asked += 1
+        self._round += 1
+        self._in_a_row += 1
+        asked_at, lead = self._clock.monotonic(), clock_lead(self._clock)
+        pause_s = self._pause()
+        try:
+            snapshot = self._source.snapshot()
+            if snapshot is None:
+                for message in self._source.renew():
+                    connection.write(message)
+                pause_s = max(pause_s, self._plan.answer_s)
+            elif self.book.apply(snapshot, self._clock.monotonic() - seconds_since(self._clock, asked_at, lead)):
+                self._live_on(self._clock.monotonic())
+        except StopRequested:
+            raise
+        except RateLimited as error:
+            # Neither the connection nor this feed is at fault: another connection would change nothing.
+            self._failed += 1
+            self._round -= 1
+            pause_s = max(pause_s, min(error.retry_after_s or 0.0, _LONGEST_WAIT_S))
+            self._tell(f"no snapshot: {error}")
+        except FmzError as error:
+            self._failed += 1
+            self._tell(f"no snapshot: {error}")
+        self._due = self._clock.monotonic() + pause_s
+
+    def _tell(self, why: str) -> None:
+        if not self._told and not self._closing:
+            self._told = True
+            self._host.error(f"the live book is out of order and is being made anew: {why}", source=self._source.name)

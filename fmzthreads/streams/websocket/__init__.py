@@ -1,0 +1,1 @@
+"""Websockets: handshake, frames, compression, and the link that carries messages."""

@@ -1,0 +1,186 @@
+"""Binance's order book streams, spot and USDⓈ-M futures, after its public documents ("Diff. Depth Stream", "Individual Symbol Ticker")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ...errors import BadReply, excerpt
+from ...streams.book.feed import OtherUnread, SourceReady, SourceRefused
+from ...streams.book.rules import BookRule, BookUpdate, RangeRule
+from ...streams.buffer.buffer import Message
+from ...structures import Ticker, info
+from ..rest.parsing import Malformed, integer, mapping, number, rows
+
+__all__ = [
+    "SNAPSHOT_LEVELS",
+    "SNAPSHOT_WEIGHT",
+    "STREAM_BASES",
+    "BinanceBook",
+    "read_book_event",
+    "read_book_snapshot",
+    "read_ticker_event",
+]
+
+STREAM_BASES: Mapping[str, str] = {
+    **{
+        f"{name}.binance.com": "wss://stream.binance.com:9443"
+        for name in ("api", "api-gcp", "api1", "api2", "api3", "api4")
+    },
+    "data-api.binance.vision": "wss://data-stream.binance.vision",
+    "demo-api.binance.com": "wss://demo-stream.binance.com",
+    "testnet.binance.vision": "wss://stream.testnet.binance.vision",
+}
+"""The venue's own REST hosts, and the bases of their streams."""
+
+SNAPSHOT_LEVELS = 1000  # 5000 levels would weigh 250
+SNAPSHOT_WEIGHT = 50  # of 6000 a minute
+
+# Control pings find a connection that is half open within half a minute; silence finds one on which only heartbeats arrive. A book that
+# really stands still for a minute is connected anew, which costs one snapshot.
+_WATCH: Mapping[str, object] = {"pingInterval": 10_000, "silence_ms": 60_000}
+
+_SUBSCRIPTION = 1
+
+
+def read_book_event(event: Mapping[str, Any]) -> BookUpdate:
+    """A ``depthUpdate`` event; futures add ``pu``.
+
+    Raises:
+        Malformed: A field is missing or of the wrong type.
+    """
+    row = mapping(event, "the event")
+    return BookUpdate(
+        snapshot=False,
+        bids=rows(row.get("b"), "the field 'b'"),
+        asks=rows(row.get("a"), "the field 'a'"),
+        first=integer(row, "U"),
+        last=integer(row, "u"),
+        previous=integer(row, "pu") if "pu" in row else None,
+        time_ms=integer(row, "E"),
+    )
+
+
+def read_book_snapshot(payload: Any, asked: int) -> BookUpdate:
+    """``GET /api/v3/depth`` or ``/fapi/v1/depth`` (which alone has a time).
+
+    Args:
+        payload: The reply.
+        asked: The limit that was asked for.
+
+    Raises:
+        Malformed: A field is missing or of the wrong type.
+    """
+    row = mapping(payload, "the reply")
+    return BookUpdate(
+        snapshot=True,
+        bids=rows(row.get("bids"), "the field 'bids'"),
+        asks=rows(row.get("asks"), "the field 'asks'"),
+        last=integer(row, "lastUpdateId"),
+        time_ms=integer(row, "E") if "E" in row else 0,
+        asked=asked,
+    )
+
+
+def read_ticker_event(event: Mapping[str, Any], symbol: str) -> Ticker:
+    """A ``24hrTicker`` event.
+
+    Raises:
+        Malformed: A field is missing or of the wrong type.
+    """
+    row = mapping(event, "the event")
+    return Ticker(
+        Info=info(dict(row)),
+        Symbol=symbol,
+        High=number(row, "h"),
+        Low=number(row, "l"),
+        Sell=number(row, "a"),
+        Buy=number(row, "b"),
+        Last=number(row, "c"),
+        Open=number(row, "o"),
+        Volume=number(row, "v"),
+        Time=integer(row, "E"),
+        OpenInterest=0.0,
+    )
+
+
+class BinanceBook:
+    """Where one spot book of Binance comes from: a ``BookSource``.
+
+    Args:
+        symbol: FMZ's symbol.
+        venue_symbol: Binance's name for it.
+        base: The base of the streams.
+        options: Further options of ``Dial``.
+        fetch: Fetches a snapshot of so many levels a side by REST; raises from the error tree.
+    """
+
+    def __init__(
+        self,
+        *,
+        symbol: str,
+        venue_symbol: str,
+        base: str,
+        options: Mapping[str, object],
+        fetch: Callable[[int], BookUpdate],
+    ) -> None:
+        self.name = f"Binance {symbol}"
+        self.rule: BookRule = RangeRule()
+        self.address = f"{base}/ws"
+        lowered = venue_symbol.lower()
+        subscribe = {
+            "method": "SUBSCRIBE",
+            "params": [f"{lowered}@depth@100ms", f"{lowered}@ticker"],
+            "id": _SUBSCRIPTION,
+        }
+        self.options: Mapping[str, object] = {**_WATCH, **options, "payload": json.dumps(subscribe)}
+        self._symbol = symbol
+        self._venue_symbol = venue_symbol
+        self._fetch = fetch
+
+    def read(self, message: Message) -> Iterable[object]:
+        """What a message means.
+
+        Raises:
+            BadReply: It cannot be read.
+        """
+        try:
+            row = mapping(json.loads(message), "the message")
+            event = mapping(row.get("data"), "the field 'data'") if "stream" in row else row
+            kind = event.get("e")
+            if kind == "depthUpdate":
+                return (read_book_event(event),) if event.get("s") == self._venue_symbol else ()
+            if kind == "24hrTicker":
+                return (self._ticker(event),) if event.get("s") == self._venue_symbol else ()
+        except (ValueError, RecursionError, Malformed) as error:
+            raise BadReply(f"{error}: {excerpt(message)}") from None
+        return _answer(row)
+
+    def _ticker(self, event: Mapping[str, Any]) -> object:
+        try:
+            return read_ticker_event(event, self._symbol)
+        except Malformed as error:
+            return OtherUnread(str(error))
+
+    def snapshot(self) -> BookUpdate:
+        """Fetches the book by REST.
+
+        Raises:
+            OperationFailed: It could not be fetched or read.
+            VenueRejected: It was refused.
+        """
+        return self._fetch(SNAPSHOT_LEVELS)
+
+    def renew(self) -> tuple[str, ...]:
+        """Nothing: snapshots come by REST."""
+        return ()
+
+
+def _answer(row: Mapping[str, Any]) -> tuple[object, ...]:
+    error = row.get("error", row if "code" in row else None)
+    if isinstance(error, dict):
+        return (SourceRefused(f"{error.get('code')} {error.get('msg')}"),)
+    if row.get("id") == _SUBSCRIPTION and "result" in row and row["result"] is None:
+        return (SourceReady(),)
+    return ()

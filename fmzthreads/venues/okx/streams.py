@@ -1,0 +1,125 @@
+"""OKX's order book channel, after its v5 API reference ("Order book channel", "Tickers channel")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...errors import BadReply, excerpt
+from ...streams.book.feed import OtherUnread, SourceReady, SourceRefused
+from ...streams.book.rules import BookRule, BookUpdate, PreviousIdRule
+from ...streams.buffer.buffer import Message
+from ..rest.parsing import Malformed, integer, mapping, rows, to_integer
+from .replies import read_ticker
+
+__all__ = ["DEMO_STREAM_BASES", "STREAM_BASES", "OKXBook", "read_book_push"]
+
+STREAM_BASES: Mapping[str, str] = {
+    "openapi.okx.com": "wss://ws.okx.com",
+    "www.okx.com": "wss://ws.okx.com",
+    "us.okx.com": "wss://wsus.okx.com",
+    "app.okx.com": "wss://wsus.okx.com",
+    "eea.okx.com": "wss://wseea.okx.com",
+    "my.okx.com": "wss://wseea.okx.com",
+}
+"""The venue's own REST hosts, and the bases of their streams (port 443: 8443 was closed on 2026-10-31)."""
+
+DEMO_STREAM_BASES: Mapping[str, str] = {
+    host: base.replace(".okx.com", "pap.okx.com") for host, base in STREAM_BASES.items()
+}
+"""The same of demo trading."""
+
+_CHANNEL = "books"
+
+# A book that stands still is confirmed about once a minute, so that longer silence of it (whatever the tickers say) is a fault; the text
+# ping keeps the venue from closing.
+_WATCH: Mapping[str, object] = {"on_ping": "okx", "silence_ms": 75_000, "silence_data": f'"channel" ?: ?"{_CHANNEL}"'}
+
+
+def read_book_push(action: object, payload: Any) -> BookUpdate:
+    """One item of the ``data`` of a ``books`` push.
+
+    Args:
+        action: The push's ``action``: ``snapshot`` or ``update``.
+        payload: The item. Captures from before there were sequence ids have a checksum only.
+
+    Raises:
+        Malformed: A field is missing or of the wrong type.
+    """
+    if action not in {"snapshot", "update"}:
+        raise Malformed(f"the field 'action' is neither snapshot nor update but {action!r:.40}")
+    row = mapping(payload, "the field 'data'")
+    sequenced = "seqId" in row
+    return BookUpdate(
+        snapshot=action == "snapshot",
+        bids=rows(row.get("bids"), "the field 'bids'"),
+        asks=rows(row.get("asks"), "the field 'asks'"),
+        last=integer(row, "seqId") if sequenced else None,
+        previous=integer(row, "prevSeqId") if sequenced else None,
+        checksum=to_integer(row["checksum"], "the field 'checksum'") if row.get("checksum") is not None else None,
+        time_ms=integer(row, "ts"),
+    )
+
+
+class OKXBook:
+    """Where one book of OKX comes from: a ``BookSource``.
+
+    Args:
+        symbol: FMZ's symbol.
+        venue_symbol: OKX's name for it.
+        base: The base of the streams.
+        options: Further options of ``Dial``.
+    """
+
+    def __init__(self, *, symbol: str, venue_symbol: str, base: str, options: Mapping[str, object]) -> None:
+        self.name = f"OKX {symbol}"
+        self.rule: BookRule = PreviousIdRule()
+        self.address = f"{base}/ws/v5/public"
+        self._book = {"channel": _CHANNEL, "instId": venue_symbol}
+        ticker = {"channel": "tickers", "instId": venue_symbol}
+        subscribe = {"op": "subscribe", "args": [self._book, ticker]}
+        self.options: Mapping[str, object] = {**_WATCH, **options, "payload": json.dumps(subscribe)}
+        self._symbol = symbol
+        self._venue_symbol = venue_symbol
+
+    def read(self, message: Message) -> Iterable[object]:
+        """What a message means.
+
+        Raises:
+            BadReply: It cannot be read.
+        """
+        try:
+            row = mapping(json.loads(message), "the message")
+            if "event" in row:
+                return self._answer(row)
+            arg = mapping(row.get("arg"), "the field 'arg'")
+            if arg.get("instId") != self._venue_symbol:
+                return ()
+            data = rows(row.get("data"), "the field 'data'")
+            if arg.get("channel") == _CHANNEL:
+                return [read_book_push(row.get("action"), item) for item in data]
+            return [self._ticker(item) for item in data] if arg.get("channel") == "tickers" else ()
+        except (ValueError, RecursionError, Malformed) as error:
+            raise BadReply(f"{error}: {excerpt(message)}") from None
+
+    def _ticker(self, item: Any) -> object:
+        try:
+            return read_ticker(item, self._symbol)
+        except Malformed as error:
+            return OtherUnread(str(error))
+
+    def _answer(self, row: Mapping[str, Any]) -> tuple[object, ...]:
+        if row["event"] == "error":
+            return (SourceRefused(f"{row.get('code')} {row.get('msg')}"),)
+        arg = row.get("arg")
+        if row["event"] == "subscribe" and isinstance(arg, dict) and arg.get("channel") == _CHANNEL:
+            return (SourceReady(),)
+        return ()
+
+    def snapshot(self) -> None:
+        """Nothing: the stream begins with a snapshot."""
+
+    def renew(self) -> tuple[str, ...]:
+        """Unsubscribes and subscribes, which makes the stream begin anew."""
+        return tuple(json.dumps({"op": op, "args": [self._book]}) for op in ("unsubscribe", "subscribe"))

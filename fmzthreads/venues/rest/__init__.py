@@ -1,0 +1,1 @@
+"""What the adapters of venues that speak REST have in common."""

@@ -1,0 +1,233 @@
+"""Reading a venue's reply field by field, so that a missing or odd field is named instead of ending in a KeyError.
+
+The readers raise ``Malformed``; ``reading`` turns that into a ``BadReply`` that holds the first 200 characters of the reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from math import isfinite
+from typing import Any, TypeVar
+
+from ...errors import BadReply, excerpt
+from ...http.reply import Reply
+from ...structures import MarketOrder
+
+__all__ = [
+    "Malformed",
+    "bad_reply",
+    "first",
+    "integer",
+    "levels",
+    "mapping",
+    "number",
+    "number_at",
+    "number_or",
+    "reading",
+    "retry_after_s",
+    "rows",
+    "text",
+    "to_integer",
+    "to_number",
+]
+
+T = TypeVar("T")
+
+_NUMERIC = frozenset({str, int, float})
+_MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of Python's own knows no limit
+
+
+class Malformed(Exception):
+    """A field of a reply is missing or not what it should be; never leaves this room."""
+
+
+def reading(reply: Reply, read: Callable[[Any], T], payload: Any) -> T:
+    """Converts a reply, naming what is wrong with it.
+
+    Args:
+        reply: The reply, for the error.
+        read: Converts the payload with the readers of this module.
+        payload: What the reply's JSON held.
+
+    Raises:
+        BadReply: A field is missing or of the wrong type.
+    """
+    try:
+        return read(payload)
+    except Malformed as error:
+        raise bad_reply(reply, str(error)) from None
+
+
+def bad_reply(reply: Reply, what: str) -> BadReply:
+    """An error that says what is wrong with a reply, with its first 200 characters."""
+    return BadReply(f"{what}: {excerpt(reply.text)}", request=reply.request, status=reply.status)
+
+
+def retry_after_s(reply: Reply) -> float | None:
+    """The reply's ``Retry-After``, in seconds; None where it has none, or not one in whole seconds."""
+    header = reply.headers.get("Retry-After", "").strip()
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
+
+
+def to_number(value: Any, name: str) -> float:
+    """A number from a JSON string or number.
+
+    Args:
+        value: The value.
+        name: What it is, for the message.
+
+    Raises:
+        Malformed: It is something else, or NaN or infinite.
+    """
+    if type(value) in _NUMERIC:
+        try:
+            result = float(value)
+        except (ValueError, OverflowError):
+            result = float("nan")
+        # float() also reads "1_000", which no venue means.
+        if isfinite(result) and not (type(value) is str and "_" in value):
+            return result
+    raise Malformed(f"{name} is not a number but {_shown(value)}")
+
+
+def to_integer(value: Any, name: str) -> int:
+    """A whole number of at most 64 bits from a JSON number, or from a string of digits.
+
+    Raises:
+        Malformed: It is something else.
+    """
+    number = value
+    if (
+        type(value) is str
+        and len(value) <= 32
+        and value.removeprefix("-").isascii()
+        and value.removeprefix("-").isdigit()
+    ):
+        number = int(value)
+    if type(number) is int and -_MOST <= number <= _MOST:
+        return number
+    raise Malformed(f"{name} is not a whole number but {_shown(value)}")
+
+
+def mapping(value: Any, name: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        Malformed: It is something else.
+    """
+    if isinstance(value, dict):
+        return value
+    raise Malformed(f"{name} is not an object but {_shown(value)}")
+
+
+def rows(value: Any, name: str) -> list[Any]:
+    """A JSON array.
+
+    Raises:
+        Malformed: It is something else.
+    """
+    if isinstance(value, list):
+        return value
+    raise Malformed(f"{name} is not a list but {_shown(value)}")
+
+
+def first(value: Any, name: str) -> dict[str, Any]:
+    """The first object of a JSON array.
+
+    Raises:
+        Malformed: There is none.
+    """
+    found = rows(value, name)
+    if not found:
+        raise Malformed(f"{name} is an empty list")
+    return mapping(found[0], f"{name}[0]")
+
+
+def _need(row: dict[str, Any], name: str) -> Any:
+    try:
+        return row[name]
+    except KeyError:
+        raise Malformed(f"the field {name!r} is missing") from None
+
+
+def number(row: dict[str, Any], name: str) -> float:
+    """A field that is a number.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    return to_number(_need(row, name), f"the field {name!r}")
+
+
+def number_or(row: dict[str, Any], name: str, default: float) -> float:
+    """A field that is a number, or ``default`` where it is absent, null or an empty string (how venues say "not applicable").
+
+    Raises:
+        Malformed: It is there and is not a number.
+    """
+    value = row.get(name)
+    return default if value is None or value == "" else to_number(value, f"the field {name!r}")
+
+
+def integer(row: dict[str, Any], name: str) -> int:
+    """A field that is a whole number.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    return to_integer(_need(row, name), f"the field {name!r}")
+
+
+def text(row: dict[str, Any], name: str) -> str:
+    """A field that is a string and not empty.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    value = _need(row, name)
+    if type(value) is str and value:
+        return value
+    raise Malformed(f"the field {name!r} is not a text but {_shown(value)}")
+
+
+def number_at(row: list[Any], index: int, name: str) -> float:
+    """An element of an array row that is a number.
+
+    Raises:
+        Malformed: The row is too short, or the element is something else.
+    """
+    if index >= len(row):
+        raise Malformed(f"{name} has no element {index}")
+    return to_number(row[index], f"element {index} of {name}")
+
+
+def levels(row: dict[str, Any], name: str) -> list[MarketOrder]:
+    """One side of an order book: arrays whose first two elements are price and amount.
+
+    The common case is checked in bulk, because a book may have thousands of levels.
+
+    Raises:
+        Malformed: It is missing, or a level is not a pair of numbers.
+    """
+    raw = rows(_need(row, name), f"the field {name!r}")
+    try:
+        if set(map(type, chain.from_iterable(raw))) <= _NUMERIC and set(map(type, raw)) <= {list}:
+            prices = [float(level[0]) for level in raw]
+            amounts = [float(level[1]) for level in raw]
+            # A sum is finite only if every part is, so that one look does for all.
+            if isfinite(sum(prices) + sum(amounts)):
+                return [MarketOrder(Price=price, Amount=amount) for price, amount in zip(prices, amounts, strict=True)]
+    except (TypeError, ValueError, IndexError, OverflowError):
+        pass  # the slow way below finds the level and names it
+    return [_level(level, f"level {index} of {name!r}") for index, level in enumerate(raw)]
+
+
+def _level(raw: Any, name: str) -> MarketOrder:
+    level = rows(raw, name)
+    return MarketOrder(Price=number_at(level, 0, name), Amount=number_at(level, 1, name))

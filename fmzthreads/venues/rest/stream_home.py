@@ -1,0 +1,132 @@
+"""Where the streams of a venue are, given where its REST calls go: never the live market's stream beside another place's orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ...clock import Clock
+from ...errors import InputError, NotSupported, RateLimited
+from ...exchange.credentials import Credentials
+from ...http.client import HttpOptions
+from .channel import RestVenue
+from .rate_limits import RecentCalls
+
+__all__ = ["StreamHome", "check_stream_base"]
+
+
+def check_stream_base(url: str) -> str:
+    """A stream base as it is used: without a slash at its end.
+
+    Raises:
+        InputError: It is not a ws or wss URL.
+    """
+    parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
+        raise InputError(f"a stream base must be like 'wss://stream.example.com', got {url!r}")
+    return url.rstrip("/")
+
+
+_MINUTE_S = 60.0
+# The part of a venue's limit that is for snapshots: books that all broke at once must leave room for what the strategy itself asks.
+_SNAPSHOT_SHARE = 0.5
+
+
+class StreamHome(RestVenue):
+    """What an adapter inherits whose venue has streams.
+
+    Args:
+        stream_base: The base of its streams, such as ``wss://demo-stream.binance.com``; empty to derive it from the REST base, which
+            works for the venue's own hosts and for any ``http://`` base (the same host and port are taken).
+        credentials: See ``RestVenue``.
+        base: See ``RestVenue``.
+        clock: See ``RestVenue``.
+        options: See ``RestVenue``.
+
+    Raises:
+        InputError: ``stream_base`` is not a ws or wss URL.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Credentials | None = None,
+        base: str = "",
+        clock: Clock | None = None,
+        options: HttpOptions | None = None,
+        stream_base: str = "",
+    ) -> None:
+        given = check_stream_base(stream_base) if stream_base else ""
+        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
+        # A stream base that was given belongs to the REST base beside it, and not to one that is set later.
+        self._given_stream = (self.base(), given)
+        self._stream_proxy = ""
+        self._snapshots = RecentCalls(self._clock, _MINUTE_S)
+
+    def set_base(self, url: str) -> None:
+        """Sends all further requests to another base URL; see ``RestVenue.set_base``."""
+        super().set_base(url)
+        self._snapshots.forget()
+
+    def set_proxy(self, proxy: str) -> None:
+        """Sets the proxy of further calls and of streams that are opened from now on; see ``RestVenue.set_proxy``."""
+        super().set_proxy(proxy)
+        self._stream_proxy = proxy
+
+    def _stream_base(self, known: Mapping[str, str]) -> str:
+        """The base of the streams that belong to the REST base in use.
+
+        Args:
+            known: The venue's own hosts of REST calls, and the bases of their streams.
+
+        Raises:
+            NotSupported: The REST base is another one, and no stream base was given for it.
+        """
+        base = self.base()
+        with_base, given = self._given_stream
+        if given and with_base == base:
+            return given
+        parts = urlsplit(base)
+        host = parts.hostname or ""
+        if host in known and parts.scheme == "https":
+            return known[host]
+        if parts.scheme == "http" or host in {"127.0.0.1", "localhost", "::1"}:
+            scheme = "ws" if parts.scheme == "http" else "wss"
+            return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        raise NotSupported(
+            f"{self.name} at {host} has no known streams; name them with stream_base='wss://...' "
+            f"or the variable FMZ_{self.name.upper()}_STREAM_BASE"
+        )
+
+    def _snapshot_turn(self, weight: int, limit: int) -> None:
+        """Takes a turn to fetch a snapshot of a book; all books of this adapter together use up half of the venue's limit at the most.
+
+        Args:
+            weight: What one costs.
+            limit: What the venue allows in a minute.
+
+        Raises:
+            RateLimited: It is not this one's turn; the message says when to come back.
+        """
+        most = max(1, int(limit * _SNAPSHOT_SHARE) // weight)
+        wait_s = self._snapshots.turn(f"books, {most} a minute", most, 0.0)  # another limit is counted anew
+        if wait_s > 0:
+            raise RateLimited(
+                f"{most} snapshots of books were asked of {self.name} within a minute; nothing was sent, there is room in {wait_s:.1f} s",
+                retry_after_s=wait_s,
+            )
+
+    def _stream_options(self) -> dict[str, object]:
+        """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""
+        options: dict[str, object] = {"reconnect": True, "timeout_ms": self._http.options.connect_timeout_ms}
+        verify = self._http.options.verify
+        if verify is False:
+            options["insecureSkipVerify"] = True
+        elif isinstance(verify, str):
+            options["ca_file"] = verify
+        proxy = self._stream_proxy
+        if proxy.startswith("ip://"):
+            options["local_ip"] = proxy.removeprefix("ip://")
+        elif proxy:
+            options["proxy"] = proxy
+        return options

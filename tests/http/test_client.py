@@ -1,0 +1,575 @@
+"""The client: keep-alive, per-thread state, retries, stops, and what it refuses."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+import responses
+
+from fmzthreads.clock import ManualClock, WallClock
+from fmzthreads.errors import (
+    AuthenticationFailed,
+    BadReply,
+    Banned,
+    ConnectFailed,
+    ConnectionLost,
+    FmzError,
+    InputError,
+    RateLimited,
+    StopRequested,
+    TimedOut,
+    VenueUnavailable,
+)
+from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
+from fmzthreads.tasks.gate import Gate, gated
+
+from ..helpers.http_faults import FaultServer, Peer, answering
+
+QUICK = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=3, first_delay_s=0.001))
+ONCE = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=0))
+
+
+def get(client: HttpClient, path: str = "/x", **options: Any) -> Reply:
+    return client.call(lambda: HttpRequest("GET", client.base + path), lambda r: r, idempotent=True, **options)
+
+
+def post(client: HttpClient, path: str = "/order", **options: Any) -> Reply:
+    build = lambda: HttpRequest("POST", client.base + path, {}, b"a=1")  # noqa: E731
+    return client.call(build, lambda r: r, idempotent=False, **options)
+
+
+def test_keeps_one_connection_for_many_calls() -> None:
+    with FaultServer(answering(b"[1]", b"[2]")) as server:
+        client = HttpClient(server.base)
+        assert [get(client).json() for _ in range(3)] == [[1], [2], [2]]
+        assert post(client).json() == [2]
+        client.close()
+        assert server.connections == 1
+        assert server.seen[3].body == b"a=1"
+        assert server.seen[3].headers["content-length"] == "3"
+        assert server.seen[0].headers["host"] == f"127.0.0.1:{server.port}"
+
+
+def test_warm_opens_the_connection_and_sends_nothing() -> None:
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base)
+        client.warm()
+        assert server.seen == []
+        get(client)
+        client.close()
+        assert server.connections == 1
+
+
+def test_a_reply_in_small_pieces_with_an_interim_one() -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        for piece in (
+            b"HTTP/1.1 100 Continue\r\n\r",
+            b"\nHTTP/1.",
+            b"1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nTransfer-Enc",
+            b"oding: chunked\r\n\r\n",
+        ):
+            peer.send(piece)
+        for piece in (b"4;ext=1\r\n[1, \r", b"\n2\r\n2]\r\n0\r\nTrailer: x\r\n", b"\r\n"):
+            peer.send(piece)
+        peer.hang()
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        reply = get(client)
+        assert reply.json() == [1, 2]
+        assert reply.headers["X-a"] == "1, 2"
+        assert reply.headers.get_all("x-A") == ["1", "2"]
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "head", ["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"]
+)
+def test_replies_without_a_body(head: str) -> None:
+    def script(peer: Peer) -> None:
+        while peer.request() is not None:
+            peer.send(head.encode())
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        assert get(client).body == get(client).body == b""
+        client.close()
+        assert server.connections == 1
+
+
+def test_a_body_that_ends_with_the_connection() -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.0 200 OK\r\n\r\nto the end")
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        assert get(client).body == get(client).body == b"to the end"
+        client.close()
+        assert server.connections == 2
+
+
+def test_responses_intercepts_the_hot_path() -> None:
+    client = HttpClient("https://api.example.com")
+    with responses.RequestsMock() as mock:
+        mock.get("https://api.example.com/x", json={"a": 1}, headers={"X-Weight": "3"})
+        mock.post("https://api.example.com/order", status=400, body="no")
+        reply = get(client, "/x?signature=abc")
+        assert (reply.status, reply.json(), reply.headers["x-weight"]) == (200, {"a": 1}, "3")
+        assert reply.request == "GET https://api.example.com/x"
+        assert post(client).text == "no"
+        assert mock.calls[1].request.body == b"a=1"
+    assert client.last_text() == "no"
+
+
+def test_errors_that_responses_raises_become_ours() -> None:
+    import requests
+
+    client = HttpClient("https://api.example.com", options=ONCE)
+    pairs = [
+        (requests.ConnectionError("x"), ConnectionLost),
+        (requests.ConnectTimeout("x"), ConnectFailed),
+        (requests.ReadTimeout("x"), TimedOut),
+    ]
+    for raised, expected in pairs:
+        with responses.RequestsMock() as mock:
+            mock.get("https://api.example.com/x", body=raised)
+            with pytest.raises(expected):
+                get(client)
+
+
+def test_the_requests_session_shares_the_connections() -> None:
+    with FaultServer(answering(b'{"a": 1}')) as server:
+        client = HttpClient(server.base)
+        get(client)
+        assert client.session().post(server.base + "/y", data={"k": "v"}, timeout=5).json() == {"a": 1}
+        client.close()
+        assert server.connections == 1
+        assert server.seen[1].body == b"k=v"
+
+
+def test_last_text_is_kept_for_each_thread() -> None:
+    def script(peer: Peer) -> None:
+        while (seen := peer.request()) is not None:
+            peer.reply(seen.target.encode(), status="404 Not Found")
+
+    texts: dict[int, list[str]] = {}
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        assert client.last_text() == ""
+        both = threading.Barrier(4)
+
+        def work(number: int) -> None:
+            texts[number] = [client.last_text()]
+            for turn in range(20):
+                both.wait(10)
+                get(client, f"/{number}/{turn}")
+                both.wait(10)
+                texts[number].append(client.last_text())
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert client.last_text() == ""
+        client.close()
+    assert texts == {n: ["", *(f"/{n}/{t}" for t in range(20))] for n in range(4)}
+
+
+def test_connections_go_with_their_threads() -> None:
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base)
+        gc.disable()  # it must not take the garbage collector
+        try:
+            for turn in range(5):
+                thread = threading.Thread(target=get, args=(client,))
+                thread.start()
+                thread.join(10)
+                assert server.ended.acquire(timeout=10), f"the connection of thread {turn} stays open"
+        finally:
+            gc.enable()
+        assert server.connections == 5
+        client.close()
+
+
+def test_connections_go_with_their_client() -> None:
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base)
+        get(client)
+        gc.disable()
+        try:
+            del client
+            assert server.ended.acquire(timeout=10)
+        finally:
+            gc.enable()
+
+
+# ---- retries
+
+
+def failing(times: int, then: bytes = b"{}") -> Any:
+    """Closes without a reply for the first requests, then answers."""
+    lock, left = threading.Lock(), [times]
+
+    def script(peer: Peer) -> None:
+        while peer.request() is not None:
+            with lock:
+                left[0] -= 1
+                bad = left[0] >= 0
+            if bad:
+                return
+            peer.reply(then)
+
+    return script
+
+
+def test_a_read_is_repeated_and_built_anew() -> None:
+    built: list[int] = []
+
+    def build() -> HttpRequest:
+        built.append(len(built))
+        return HttpRequest("GET", f"{server.base}/x?timestamp={len(built)}")
+
+    with FaultServer(failing(2, b"[7]")) as server:
+        client = HttpClient(server.base, options=QUICK)
+        assert client.call(build, lambda r: r.json(), idempotent=True) == [7]
+        client.close()
+        assert [seen.target for seen in server.seen] == ["/x?timestamp=1", "/x?timestamp=2", "/x?timestamp=3"]
+
+
+def test_the_pauses_double_and_sleep_on_the_clock() -> None:
+    clock = ManualClock()
+    policy = RetryPolicy(retries=3, first_delay_s=1.0, longest_delay_s=3.0, jitter=lambda: 1.0)
+    with FaultServer(failing(99)) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=100_000, retry=policy))
+        caught: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                get(client)
+            except FmzError as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        for count, pause in ((1, 1.0), (2, 2.0), (3, 3.0)):
+            assert clock.wait_for_sleepers()
+            assert len(server.seen) == count
+            clock.advance(pause - 0.01)
+            assert clock.wait_for_sleepers()
+            assert len(server.seen) == count
+            clock.advance(0.01)
+        thread.join(10)
+        client.close()
+        assert isinstance(caught[0], ConnectionLost)
+        assert len(server.seen) == 4
+
+
+def test_a_pause_that_does_not_fit_the_deadline_is_not_begun() -> None:
+    clock = ManualClock()  # never advanced: a sleep would hang the test
+    policy = RetryPolicy(retries=5, first_delay_s=2.0, jitter=lambda: 1.0)
+    with FaultServer(failing(99)) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=2_000, retry=policy))
+        with pytest.raises(ConnectionLost):
+            get(client)
+        client.close()
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (VenueUnavailable("down"), 4),
+        (RateLimited("slow down", retry_after_s=0.001), 4),
+        (RateLimited("slow down", retry_after_s=60), 1),
+        (Banned("go away", retry_after_s=0.001), 1),
+        (AuthenticationFailed("no"), 1),
+        (BadReply("what"), 1),
+    ],
+)
+def test_what_is_repeated(error: FmzError, sent: int) -> None:
+    def parse(_: Reply) -> None:
+        raise error
+
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base, options=QUICK)
+        with pytest.raises(type(error)) as caught:
+            client.call(lambda: HttpRequest("GET", server.base), parse, idempotent=True)
+        assert caught.value is error
+        client.close()
+        assert len(server.seen) == sent
+
+
+def test_a_rate_limit_is_waited_for() -> None:
+    clock = ManualClock()
+    replies: list[int] = []
+
+    def parse(reply: Reply) -> str:
+        replies.append(reply.status)
+        if len(replies) == 1:
+            raise RateLimited("slow down", retry_after_s=7.0)
+        return "ok"
+
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base, clock=clock)
+        results: list[str] = []
+        thread = threading.Thread(
+            target=lambda: results.append(client.call(lambda: HttpRequest("GET", server.base), parse, idempotent=True))
+        )
+        thread.start()
+        assert clock.wait_for_sleepers()
+        clock.advance(6.9)
+        assert len(server.seen) == 1
+        clock.advance(0.2)
+        thread.join(10)
+        client.close()
+        assert results == ["ok"]
+
+
+def test_a_reply_that_is_not_understood_ends_its_connection() -> None:
+    with FaultServer(answering(b"<html>Oops" + b"x" * 500)) as server:
+        client = HttpClient(server.base, options=QUICK)
+        for _ in range(2):
+            with pytest.raises(BadReply) as caught:
+                client.call(lambda: HttpRequest("GET", server.base + "/a"), lambda r: r.json(), idempotent=True)
+        text = str(caught.value)
+        assert "<html>Oops" in text
+        assert "HTML" in text
+        assert "x" * 200 not in text
+        client.close()
+        assert server.connections == 2
+
+
+# ---- stops and closing
+
+
+def in_thread(work: Any) -> tuple[threading.Thread, list[BaseException]]:
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except FmzError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, caught
+
+
+def silent(peer: Peer) -> None:
+    peer.request()
+    peer.hang()
+
+
+def test_a_stop_ends_a_read_at_once() -> None:
+    clock = WallClock()
+    with FaultServer(silent) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000))
+        thread, caught = in_thread(lambda: get(client))
+        assert server.arrived.wait(10)
+        clock.stop.request("the user pressed stop")
+        thread.join(10)
+        assert not thread.is_alive()
+        assert isinstance(caught[0], StopRequested)
+        assert "the user pressed stop" in str(caught[0])
+        with pytest.raises(StopRequested):
+            get(client)
+        assert len(server.seen) == 1
+        client.close()
+
+
+def test_a_stop_gives_an_order_its_grace_and_never_hides_that_it_was_sent() -> None:
+    clock = WallClock()
+    with FaultServer(silent) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=50))
+        thread, caught = in_thread(lambda: post(client))
+        assert server.arrived.wait(10)
+        clock.stop.request()
+        thread.join(10)
+        assert type(caught[0]) is ConnectionLost
+        client.close()
+
+
+def test_an_order_whose_reply_comes_within_the_grace_is_done() -> None:
+    clock = WallClock()
+    go = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        go.wait(10)
+        peer.reply(b'"placed"')
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=30_000))
+        texts: list[str] = []
+        thread, caught = in_thread(lambda: texts.append(post(client).text))
+        assert server.arrived.wait(10)
+        clock.stop.request()
+        go.set()
+        thread.join(10)
+        assert (texts, caught) == (['"placed"'], [])
+        assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+        client.close()
+
+
+def test_close_ends_a_call_and_later_calls_work() -> None:
+    turns = [0]
+
+    def script(peer: Peer) -> None:
+        turns[0] += 1
+        if turns[0] == 1:
+            silent(peer)
+        else:
+            answering(b"[]")(peer)
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base, options=HttpOptions(timeout_ms=60_000))
+        thread, caught = in_thread(lambda: get(client))
+        assert server.arrived.wait(10)
+        client.close()
+        thread.join(10)
+        assert type(caught[0]) is ConnectionLost
+        assert len(server.seen) == 1  # not repeated
+        assert get(client).json() == []
+        client.close()
+
+
+def test_close_from_another_thread_while_calls_run() -> None:
+    with FaultServer(answering(b"[]")) as server:
+        client = HttpClient(server.base, options=ONCE)
+        failures: list[BaseException] = []
+        done = threading.Event()
+
+        def work() -> None:
+            for _ in range(100):
+                try:
+                    assert get(client).json() == []
+                except (ConnectionLost, ConnectFailed):
+                    pass
+                except BaseException as error:
+                    failures.append(error)
+            done.set()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not done.is_set():
+            client.close()
+        thread.join(10)
+        client.close()
+        assert failures == []
+
+
+# ---- gates
+
+
+def test_gated_calls_are_all_connected_before_the_first_is_written() -> None:
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base)
+        gate = Gate(4, 10)
+        threads = []
+
+        def work() -> None:
+            with gated(gate):
+                get(client)
+
+        for _ in range(3):
+            threads.append(threading.Thread(target=work))
+            threads[-1].start()
+        deadline = threading.Event()
+        while server.connections < 3 and not deadline.wait(0.005):
+            pass
+        assert server.seen == []
+        gate.leave()
+        for thread in threads:
+            thread.join(10)
+        assert len(server.seen) == 3
+        client.close()
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "ftp://a/b",
+        "http://",
+        "http:///x",
+        "http://a:0/",
+        "http://a:99999/",
+        "http://a/b c",
+        "http://a/\r\nX: y",
+        "http://a b/",
+        "http://ü\x00/",
+    ],
+)
+def test_urls_that_cannot_be(url: str) -> None:
+    client = HttpClient()
+    with pytest.raises(InputError):
+        client.call(lambda: HttpRequest("GET", url), lambda r: r, idempotent=True)
+
+
+@pytest.mark.parametrize("base", ["example.com", "http://u:p@example.com", "http://a/?q=1", "http://a/#f", "ws://a"])
+def test_bases_that_cannot_be(base: str) -> None:
+    with pytest.raises(InputError) as caught:
+        HttpClient(base)
+    assert "u:p" not in str(caught.value)
+    client = HttpClient("https://ok.example/api/")
+    assert client.base == "https://ok.example/api"
+    with pytest.raises(InputError):
+        client.set_base(base)
+    assert client.base == "https://ok.example/api"
+
+
+def test_header_injection_is_refused_before_anything_is_sent() -> None:
+    with FaultServer(answering()) as server:
+        client = HttpClient(server.base)
+        for headers in (
+            {"X": "a\r\nY: b"},
+            {"X": "a\nb"},
+            {"X": "a\rb"},
+            {"X\r\nY": "b"},
+            {"X Y": "b"},
+            {"": "b"},
+            {"X": "\u20ac"},
+        ):
+            with pytest.raises(InputError):
+                client.call(lambda h=headers: HttpRequest("GET", server.base, h), lambda r: r, idempotent=False)  # type: ignore[misc]
+        client.close()
+        assert server.seen == []
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "5", True, None])
+def test_time_outs_that_cannot_be(value: Any) -> None:
+    with pytest.raises(InputError):
+        HttpClient().set_timeout(value)
+    with pytest.raises(InputError):
+        HttpOptions(timeout_ms=value)
+
+
+def test_unverified_tls_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        HttpClient("https://a.example", options=HttpOptions(verify=False))
+    assert "not verified" in caplog.text
+
+
+def test_json_forms() -> None:
+    reply = Reply(
+        200,
+        __import__("fmzthreads.http.reply", fromlist=["Headers"]).Headers(),
+        json.dumps({"a": [1, 2.5, "ü"]}).encode(),
+    )
+    assert reply.json() == {"a": [1, 2.5, "ü"]}
+    for body in (b"", b"   ", b"<!doctype html>", b"{", b"NaN", b"\xff", b"[" * 100_000):
+        with pytest.raises(BadReply):
+            Reply(200, reply.headers, body).json()
