@@ -17,12 +17,12 @@ from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import BadReply, FmzError, InputError, NetworkError
 from ..net.proxy import Environment, check_base, parse_proxy, split_url
-from ..net.tls import Shared
+from ..net.tls import ClientSettings
 from .reply import Headers, Reply, redact
-from .reply_reader import Limits
+from .reply_reader import ReplyLimits
 from .request import HttpRequest
 from .retry import RetryPolicy, repeat
-from .thread_client import Owner, Worker
+from .thread_client import ThreadClient, ThreadClientOwner
 
 __all__ = ["Headers", "HttpClient", "HttpOptions", "HttpRequest", "Reply", "RetryPolicy", "redact"]
 
@@ -94,7 +94,7 @@ class HttpClient:
         self._timeout_ms = self.options.timeout_ms
         self._shared = _share(self._clock, self.options)
         self._lock = threading.Lock()  # guards _workers and the growth of _epoch
-        self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+        self._workers: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
         self._here = threading.local()
         # Grows with every close() and set_proxy(): connections made before are dropped, calls begun before are not repeated.
         self._epoch = 0
@@ -202,7 +202,7 @@ class HttpClient:
         )
 
     @staticmethod
-    def _parsed(worker: Worker, parse: Callable[[Reply], T], reply: Reply) -> T:
+    def _parsed(worker: ThreadClient, parse: Callable[[Reply], T], reply: Reply) -> T:
         try:
             return parse(reply)
         except BadReply:
@@ -240,10 +240,10 @@ class HttpClient:
         for worker in workers:
             worker.abort("the client was closed")
 
-    def _worker(self) -> Worker:
-        owner: Owner | None = getattr(self._here, "owner", None)
+    def _worker(self) -> ThreadClient:
+        owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
         if owner is None:
-            owner = Owner(Worker(self._shared))
+            owner = ThreadClientOwner(ThreadClient(self._shared))
             with self._lock:
                 self._workers.add(owner.worker)
             self._here.owner = owner
@@ -251,10 +251,10 @@ class HttpClient:
         return owner.worker
 
 
-def _share(clock: Clock, options: HttpOptions) -> Shared:
-    return Shared(
+def _share(clock: Clock, options: HttpOptions) -> ClientSettings:
+    return ClientSettings(
         clock=clock,
-        limits=Limits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
+        limits=ReplyLimits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
         connect_timeout_s=options.connect_timeout_ms / 1000,
         max_idle_s=options.max_idle_s,
         stop_grace_s=options.stop_grace_ms / 1000,

@@ -18,15 +18,15 @@ from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
 from ..net.dial import Connector, reason, shut_down
-from .reply_reader import Limits, RawReply, ReplyReader
+from .reply_reader import RawReply, ReplyLimits, ReplyReader
 
-__all__ = ["Connection"]
+__all__ = ["HttpConnection"]
 
 _BUFFER: Final = 65_536
 _HAS_POLL: Final = hasattr(select, "poll")  # not on Windows
 
 
-class Connection:
+class HttpConnection:
     """A connection of one thread to one origin, opened when it is needed.
 
     Only its owner thread opens, writes, reads and closes; any thread may ``abort``.
@@ -40,7 +40,7 @@ class Connection:
     """
 
     def __init__(
-        self, connector: Connector, clock: Clock, limits: Limits, max_idle_s: float, stop_grace_s: float
+        self, connector: Connector, clock: Clock, limits: ReplyLimits, max_idle_s: float, stop_grace_s: float
     ) -> None:
         self._connector = connector
         self._clock = clock

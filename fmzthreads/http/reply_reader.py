@@ -11,7 +11,7 @@ import attrs
 from ..errors import BadReply, ConnectionLost, ReplyTooLarge, excerpt
 from .reply import Headers
 
-__all__ = ["Limits", "RawReply", "ReplyReader"]
+__all__ = ["RawReply", "ReplyLimits", "ReplyReader"]
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -21,7 +21,7 @@ _CHUNK_LINE: Final = 4096
 
 
 @attrs.frozen
-class Limits:
+class ReplyLimits:
     """What a reply may be.
 
     Attributes:
@@ -65,7 +65,7 @@ class ReplyReader:
         request: The request, for errors.
     """
 
-    def __init__(self, receive: Callable[[], bytes], limits: Limits, request: str) -> None:
+    def __init__(self, receive: Callable[[], bytes], limits: ReplyLimits, request: str) -> None:
         self._receive = receive
         self._limits = limits
         self._request = request

@@ -18,13 +18,13 @@ from requests.adapters import HTTPAdapter
 from ..errors import ConnectFailed, ConnectionLost, FmzError, TimedOut
 from .reply_reader import RawReply
 
-__all__ = ["Exchange", "PooledAdapter", "from_requests"]
+__all__ = ["PooledAdapter", "SendRequest", "from_requests"]
 
 
 _UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
-class Exchange(Protocol):
+class SendRequest(Protocol):
     """Writes a request and reads its reply."""
 
     def __call__(
@@ -33,10 +33,10 @@ class Exchange(Protocol):
         """``timeout_s`` is the requests session's; a call of our own has its deadline elsewhere."""
 
 
-class _Lane:
+class _Pool:
     """What ``HTTPAdapter.send`` takes for a connection pool."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: SendRequest) -> None:
         self._exchange = exchange
 
     def urlopen(
@@ -55,14 +55,14 @@ class PooledAdapter(HTTPAdapter):
         raw: Whether ``send`` hands on the raw reply. Set around a call of our own; False for those that the session makes.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: SendRequest) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._lane: Any = _Lane(exchange)
+        self._pool_like: Any = _Pool(exchange)
         self.raw = False
 
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> Any:
         """Our own connections instead of urllib3's pool; certificates and proxies are theirs to see to."""
-        return self._lane
+        return self._pool_like
 
     def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing: the connection verifies, by the client's options."""

@@ -15,15 +15,15 @@ from ..errors import FmzError
 from ..net.dial import Connector, basic
 from ..net.inflate import inflate
 from ..net.proxy import Origin, Proxy, split_url
-from ..net.tls import Shared
+from ..net.tls import ClientSettings
 from ..tasks.gate import is_gated, pass_gate
-from .connection import Connection
+from .connection import HttpConnection
 from .reply import Headers, Reply, redact
 from .reply_reader import RawReply
 from .request import HeadWriter, HttpRequest
 from .requests_adapter import PooledAdapter, from_requests
 
-__all__ = ["Owner", "Worker"]
+__all__ = ["ThreadClient", "ThreadClientOwner"]
 
 _MOST_CONNECTIONS = 8  # a thread; the oldest is closed for the next
 _HELD_LONG_S = 0.25  # at the gate: after this the connection is looked at again
@@ -45,7 +45,7 @@ class _Line:
 
     __slots__ = ("connection", "extra", "host", "prefix")
 
-    def __init__(self, connection: Connection, origin: Origin, proxy: Proxy | None) -> None:
+    def __init__(self, connection: HttpConnection, origin: Origin, proxy: Proxy | None) -> None:
         self.connection = connection
         self.host = origin.header
         # An HTTP proxy that is asked in the clear gets the complete URL, and its password with each request.
@@ -56,27 +56,27 @@ class _Line:
             self.extra = f"Proxy-Authorization: {basic(proxy.username, proxy.password)}\r\n"
 
 
-class Worker:
+class ThreadClient:
     """One thread's part of a client. All but ``abort`` is for that thread alone.
 
     Args:
         shared: What it has in common with the client's other threads.
     """
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: ClientSettings) -> None:
         self._shared = shared
         self._clock = shared.clock
         self._writer = HeadWriter(shared.user_agent)
         self._lock = threading.Lock()  # guards _lines and _busy against abort(), which runs in another thread
         self._lines: dict[Origin, _Line] = {}
-        self._busy: Connection | None = None
+        self._busy: HttpConnection | None = None
         self._epoch = 0
         self._sending: _Sending | None = None
         self._session: requests.Session | None = None
         self._adapter = PooledAdapter(self._exchange)
         self.last: Reply | None = None
         self.was_stale = False
-        self._used: Connection | None = None
+        self._used: HttpConnection | None = None
 
     @property
     def session(self) -> requests.Session:
@@ -96,7 +96,7 @@ class Worker:
         Args:
             request: What to send.
             deadline: The call's.
-            patient: Whether the reply must not be lost lightly (see ``Connection.begin``).
+            patient: Whether the reply must not be lost lightly (see ``HttpConnection.begin``).
         """
         name = redact(request.method, request.url)
         prepared = requests.PreparedRequest()
@@ -165,7 +165,7 @@ class Worker:
         if self._used is not None:
             self._used.close()
 
-    def _once(self, connection: Connection, method: str, data: bytes, sending: _Sending) -> RawReply:
+    def _once(self, connection: HttpConnection, method: str, data: bytes, sending: _Sending) -> RawReply:
         connection.ready(sending.deadline, sending.request)
         if is_gated():
             arrived = self._clock.monotonic()
@@ -204,7 +204,7 @@ class Worker:
         shared = self._shared
         proxy = shared.proxy_for(origin)
         connector = Connector(origin, proxy, shared.tls, self._clock, shared.connect_timeout_s)
-        connection = Connection(connector, self._clock, shared.limits, shared.max_idle_s, shared.stop_grace_s)
+        connection = HttpConnection(connector, self._clock, shared.limits, shared.max_idle_s, shared.stop_grace_s)
         line = _Line(connection, origin, proxy)
         with self._lock:
             while len(self._lines) >= _MOST_CONNECTIONS:
@@ -212,13 +212,13 @@ class Worker:
             self._lines[origin] = line
         return line
 
-    def _begin(self, connection: Connection, sending: _Sending) -> int:
+    def _begin(self, connection: HttpConnection, sending: _Sending) -> int:
         connection.begin(patient=sending.patient)
         with self._lock:
             self._busy = connection
         return self._clock.stop.add(connection.on_stop)
 
-    def _end(self, connection: Connection, token: int) -> None:
+    def _end(self, connection: HttpConnection, token: int) -> None:
         self._clock.stop.remove(token)
         connection.end()
         with self._lock:
@@ -249,7 +249,7 @@ class Worker:
                     line.connection.close()
 
 
-class Owner:
+class ThreadClientOwner:
     """What a thread holds its worker by. It goes with the thread, or with the client, and takes the connections along.
 
     The worker itself would stay until the cyclic garbage collector comes: its adapter knows it.
@@ -257,7 +257,7 @@ class Owner:
 
     __slots__ = ("worker",)
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: ThreadClient) -> None:
         self.worker = worker
 
     def __del__(self) -> None:

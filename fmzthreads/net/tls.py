@@ -9,13 +9,13 @@ import certifi
 
 from ..clock import Clock
 from ..errors import InputError
-from ..http.reply_reader import Limits
+from ..http.reply_reader import ReplyLimits
 from .proxy import Environment, Origin, Proxy
 
-__all__ = ["Shared"]
+__all__ = ["ClientSettings"]
 
 
-class Shared:
+class ClientSettings:
     """Made by a client, read by its threads; it knows neither, so that both can go when nobody needs them.
 
     Args:
@@ -33,7 +33,7 @@ class Shared:
         self,
         *,
         clock: Clock,
-        limits: Limits,
+        limits: ReplyLimits,
         connect_timeout_s: float,
         max_idle_s: float,
         stop_grace_s: float,

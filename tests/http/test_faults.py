@@ -349,7 +349,8 @@ def test_nothing_was_sent_when_the_first_write_fails(monkeypatch: pytest.MonkeyP
         client = HttpClient(server.base, options=SHORT)
         client.warm()
         monkeypatch.setattr(
-            "fmzthreads.http.connection.Connection.is_alive", lambda self: self._sock.shutdown(socket.SHUT_WR) or True
+            "fmzthreads.http.connection.HttpConnection.is_alive",
+            lambda self: self._sock.shutdown(socket.SHUT_WR) or True,
         )
         assert type(failure(lambda: order(client))) is ConnectFailed
         client.close()
