@@ -1,7 +1,7 @@
 """One venue hangs: are the other's calls any slower?
 
 Two simulated exchanges, each in a process of its own. In turns, both answer, or OKX takes requests and never replies; each turn asks both for
-their books at once through ``snapshot``, with a gate and a time-out, as the hedging bot does. The peer is the same pair with both answering,
+their books at once through ``gather``, with a gate and a time-out, as the hedging bot does. The peer is the same pair with both answering,
 measured in the same run.
 
     python benchmarks/hanging.py [--rounds 10] [--turns 30]
@@ -14,7 +14,7 @@ import contextlib
 import platform
 import statistics
 
-from fmzthreads import Exchange, Runtime, snapshot
+from fmzthreads import Exchange, Runtime, gather
 from fmzthreads.clock import WallClock
 from fmzthreads.demo.simulators import VENUES
 from fmzthreads.simulator.process import SimulatorProcess
@@ -47,9 +47,9 @@ def measure(rounds: int, turns: int) -> dict[str, list[float]]:
                 processes["OKX"].set_faults(hang=True)
             else:
                 processes["OKX"].clear_faults()
-            snapshot(exchanges, "GetDepth", timeout_ms=TIMEOUT_MS)
+            gather(exchanges, "GetDepth", timeout_ms=TIMEOUT_MS)
             for _ in range(turns):
-                pair = snapshot(exchanges, "GetDepth", timeout_ms=TIMEOUT_MS)
+                pair = gather(exchanges, "GetDepth", timeout_ms=TIMEOUT_MS)
                 row = pair.report.rows[0]
                 if not row.ok or pair.report.rows[1].ok != (state == "answers"):
                     continue

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fmzthreads import Exchange, Log, LogProfit, LogStatus, Sleep, TaskQueue, UnixNano, snapshot
+from fmzthreads import Exchange, Log, LogProfit, LogStatus, Sleep, TaskQueue, UnixNano, gather
 
 PAIR = "BTC_USDT"
 AMOUNT = 0.02  # the most to hedge at once, in coins
@@ -104,7 +104,7 @@ class HedgeBot:
 
     def both(self, method: str, *args: Any) -> list[Any]:
         """The same call on both exchanges, side by side; None where one failed or took too long."""
-        pair = snapshot(self.exchanges, method, *args, timeout_ms=self.timeout_ms)
+        pair = gather(self.exchanges, method, *args, timeout_ms=self.timeout_ms)
         live = [value is not None and is_live(value) for value in pair]
         self.calls += live.count(False)
         for name, times, row, was_live in zip(self.names, self.leg_ms, pair.report.rows, live, strict=True):

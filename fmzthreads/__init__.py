@@ -1,7 +1,7 @@
 """Runs plain synchronous FMZ strategy scripts anywhere.
 
 ``from fmzthreads import *`` gives a script what FMZ's platform gives it: exchange objects, ``Go``'s handles, the log family, ``_G`` and the
-rest, with FMZ's names; and what fmzthreads adds: the task queue, snapshots, shared contexts and waiting for several things at once.
+rest, with FMZ's names; and what fmzthreads adds: the task queue, ``gather``, shared contexts and waiting for several things at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .strategy.runtime import Runtime
 from .structures import *  # noqa: F403
 from .tasks.binding import G
 from .tasks.events import merge, select
-from .tasks.gather import Snapshot, snapshot
+from .tasks.gather import Gathered, gather
 from .tasks.handle import Handle
 from .tasks.queue import TaskQueue
 from .tasks.report import Report
@@ -38,7 +38,7 @@ __all__ = [  # noqa: PLE0604 (each is a list of names)
     "Report",
     "Runtime",
     "SharedContext",
-    "Snapshot",
+    "Gathered",
     "StopRequested",
     "Task",
     "TaskQueue",
@@ -46,5 +46,5 @@ __all__ = [  # noqa: PLE0604 (each is a list of names)
     "errors",
     "merge",
     "select",
-    "snapshot",
+    "gather",
 ]

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 import attrs
 
-__all__ = ["Account", "Audit", "Fill", "audit", "fills_of"]
+__all__ = ["Audit", "AuditedAccount", "Fill", "audit", "fills_of"]
 
 _BINANCE_PAGE = 1000
 _OKX_PAGE = 100
 
 
-class Account(Protocol):
+class AuditedAccount(Protocol):
     """What the audit needs of an exchange object."""
 
     def GetName(self) -> str:
@@ -56,7 +56,7 @@ class Audit:
     fills: int
 
 
-def fills_of(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
+def fills_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
     """Every fill of the account in one pair, oldest or newest first, by the venue's own signed interface.
 
     Raises:
@@ -71,7 +71,7 @@ def fills_of(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
         raise LookupError(f"the audit reads Binance and OKX, not {name}")
 
 
-def _binance_fills(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
+def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
     start = 0
     while True:
         params = f"symbol={base}{quote}&limit={_BINANCE_PAGE}&fromId={start}"
@@ -88,7 +88,7 @@ def _binance_fills(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
         start = int(rows[-1]["id"]) + 1
 
 
-def _okx_fills(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
+def _okx_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
     after = ""
     while True:
         params = f"instType=SPOT&instId={base}-{quote}&limit={_OKX_PAGE}" + (f"&after={after}" if after else "")
@@ -107,7 +107,9 @@ def _okx_fills(exchange: Account, base: str, quote: str) -> Iterator[Fill]:
         after = str(rows[-1]["billId"])
 
 
-def audit(exchange: Account, base: str, quote: str, begin: Mapping[str, Decimal], end: Mapping[str, Decimal]) -> Audit:
+def audit(
+    exchange: AuditedAccount, base: str, quote: str, begin: Mapping[str, Decimal], end: Mapping[str, Decimal]
+) -> Audit:
     """Adds every fill to what the account began with and compares it with what the simulator holds.
 
     Args:

@@ -374,7 +374,7 @@ class Exchange(SettingsFace, LiveFace):
             name=method,
             gate=gate,
             failure_value=call.failure,
-            raise_errors=self._raises,
+            errors="raise" if self._raises else "log",
             # In the thread that waited, so that GetRawJSON() there gives this call's reply.
             on_take=lambda _: core.keep_raw(raw[-1]) if raw else None,
             on_misuse=lambda text: core.report("wait", InputError(text)),

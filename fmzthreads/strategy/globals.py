@@ -369,7 +369,7 @@ def Mail(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, tit
     runtime = current()
     args = (runtime, smtpServer, smtpUsername, smtpPassword, mailTo, title, body)
     # In a worker, because no stop and no Ctrl-C can end a read of smtplib's; they can end the wait for it.
-    return bool(runtime.pool.start(_mail, *args, name="Mail", raise_errors=True).wait().value)
+    return bool(runtime.pool.start(_mail, *args, name="Mail", errors="raise").wait().value)
 
 
 def Mail_Go(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, title: str, body: str) -> Handle[bool]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock, Stop, WallClock
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ..errors import InputError
-from ..tasks.events import EventHub
+from ..tasks.events import EventQueue
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .journal import Journal, Kind
@@ -77,7 +77,7 @@ class Runtime:
         self.name = name if name is not None else script_name()
         self.virtual = virtual
         self.run_id = run_id
-        self.hub = EventHub(self.clock)
+        self.hub = EventQueue(self.clock)
         """What ``EventLoop`` waits on."""
         self.retry_pause_ms = 3000.0
         """How long ``_C`` waits between two attempts, in milliseconds."""

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..structures import Structure
 from .handle import Handle, seconds_of
 
-__all__ = ["Event", "EventHub", "Selectable", "Stream", "clock_of", "merge", "select"]
+__all__ = ["Event", "EventQueue", "MessageSource", "Selectable", "clock_of", "merge", "select"]
 
 # FMZ keeps so many events; when they are not fetched, further ones are lost (API reference, "EventLoop").
 _MOST_EVENTS = 500
@@ -60,7 +60,7 @@ class _Counts(Protocol):
 
 
 @runtime_checkable
-class Stream(Selectable, Protocol):
+class MessageSource(Selectable, Protocol):
     """A source of messages in order, for ``merge``."""
 
     def read(self, timeout_ms: float | None = None) -> Any:
@@ -75,7 +75,7 @@ class Stream(Selectable, Protocol):
 
 
 S = TypeVar("S", bound=Selectable)
-M = TypeVar("M", bound=Stream)
+M = TypeVar("M", bound=MessageSource)
 
 
 class Event(Structure):
@@ -172,7 +172,7 @@ def merge(*streams: M, clock: Clock | None = None) -> Iterator[tuple[M, Any]]:
     if not streams:
         raise InputError("merge was given no stream")
     for stream in streams:
-        if not isinstance(stream, Stream):
+        if not isinstance(stream, MessageSource):
             raise InputError(f"merge was given a {type(stream).__name__}, expected connections made by Dial")
     if len({id(stream) for stream in streams}) < len(streams):
         raise InputError("merge was given the same stream twice")
@@ -273,7 +273,7 @@ class _Source:
         self.seen = activity() if callable(activity) else activity
 
 
-class EventHub:
+class EventQueue:
     """What ``EventLoop`` waits on: ends of background calls, readable connections, commands.
 
     It listens from the first ``wait`` on; what happened before is not remembered. It is a wake-up only: results and messages stay where

@@ -72,11 +72,11 @@ class Gate:
             waker.wake()
 
 
-class _Here(threading.local):
+class _CurrentGate(threading.local):
     gate: Gate | None = None
 
 
-_here = _Here()
+_here = _CurrentGate()
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from ..clock import Clock
 from .queue import TaskQueue
 from .report import Report
 
-__all__ = ["Snapshot", "snapshot"]
+__all__ = ["Gathered", "gather"]
 
 
-class Snapshot(Sequence[Any]):
+class Gathered(Sequence[Any]):
     """The results of one call to several exchanges, side by side: a sequence of values, None where a call was not ok.
 
     Attributes:
@@ -61,20 +61,20 @@ class Snapshot(Sequence[Any]):
 
     def __repr__(self) -> str:
         """The values, and their skew."""
-        return f"<Snapshot {self._values!r}, start skew {self.start_skew_ms:.2f} ms>"
+        return f"<Gathered {self._values!r}, start skew {self.start_skew_ms:.2f} ms>"
 
 
-def snapshot(
+def gather(
     exchanges: Sequence[Any],
     method: str,
     *args: Any,
     timeout_ms: float | None = None,
     gate: bool = True,
     clock: Clock | None = None,
-) -> Snapshot:
+) -> Gathered:
     """Asks several exchanges the same at the same time.
 
-    ``a, b = snapshot([exchange_a, exchange_b], "GetDepth")``
+    ``a, b = gather([exchange_a, exchange_b], "GetDepth")``
 
     Args:
         exchanges: Whom to ask.
@@ -95,4 +95,4 @@ def snapshot(
     queue = TaskQueue(given, {}, clock=clock)
     for index in range(len(given)):
         queue.push(exchange=index, param=[method, *args], gate=gate)
-    return Snapshot(queue.run(timeout_ms))
+    return Gathered(queue.run(timeout_ms))

@@ -10,15 +10,18 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ..clock import Clock, Signal
 from ..errors import InputError, StopRequested
 from .gate import Gate, gated
 
-__all__ = ["Handle", "WaitResult", "seconds_of"]
+__all__ = ["Errors", "Handle", "WaitResult", "seconds_of"]
 
 T = TypeVar("T")
+
+Errors = Literal["log", "raise"]
+"""What becomes of a call's error: a line and a failure value, or an exception."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ class Handle(Generic[T]):
         name: What the call is named in messages, such as ``"GetDepth"``.
         gate: Held with others at this gate before its request is written; see ``tasks/gate.py``.
         failure_value: What ``wait`` gives as the value of a call that raised.
-        raise_errors: ``wait`` raises the call's error instead.
+        errors: ``"raise"`` has ``wait`` raise the call's error instead.
         on_take: Called with the handle in the thread that takes the result, before ``wait`` returns (also when the call failed).
         on_misuse: Called with one line of text when the result is asked for a second time.
         on_done: Called with the handle when it is done or cancelled, in the thread that ended it, after the waiters were woken.
@@ -98,7 +101,7 @@ class Handle(Generic[T]):
         "_on_misuse",
         "_on_settle",
         "_on_take",
-        "_raise_errors",
+        "_raises",
         "_signal",
         "_state",
         "_taken",
@@ -117,7 +120,7 @@ class Handle(Generic[T]):
         name: str = "",
         gate: Gate | None = None,
         failure_value: Any = None,
-        raise_errors: bool = False,
+        errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
         on_misuse: Callable[[str], None] | None = None,
         on_done: Callable[[Handle[T]], None] | None = None,
@@ -133,7 +136,7 @@ class Handle(Generic[T]):
         self._args = args
         self._gate = gate
         self._failure_value = failure_value
-        self._raise_errors = raise_errors
+        self._raises = errors == "raise"
         self._on_take = on_take
         self._on_misuse = on_misuse
         self._on_done = on_done
@@ -207,7 +210,7 @@ class Handle(Generic[T]):
         Raises:
             StopRequested: The strategy is being stopped and the call has not ended, or the stop is what ended the call.
             InputError: ``timeout_ms`` is not a number.
-            FmzError: Only with ``raise_errors``: what the call raised, of whatever class.
+            FmzError: Only with ``errors="raise"``: what the call raised, of whatever class.
         """
         timeout_s = seconds_of(timeout_ms)
         if self._state < _DONE:
@@ -235,7 +238,7 @@ class Handle(Generic[T]):
         error = self._error
         if error is None:
             return WaitResult(value, True)
-        if not self._raise_errors and not isinstance(error, StopRequested):
+        if not self._raises and not isinstance(error, StopRequested):
             return WaitResult(self._failure_value, True)
         try:
             raise error

@@ -19,7 +19,7 @@ from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles
 from .gate import Gate, ungated
-from .handle import Handle
+from .handle import Errors, Handle
 
 __all__ = ["CallPool"]
 
@@ -29,11 +29,11 @@ T = TypeVar("T")
 _EXIT_GRACE_S = 10.0
 
 
-class _Here(threading.local):
+class _WorkerMark(threading.local):
     is_worker = False
 
 
-_here = _Here()
+_here = _WorkerMark()
 
 
 class _Executor(ThreadPoolExecutor):
@@ -147,7 +147,7 @@ class CallPool:
         name: str = "",
         gate: Gate | None = None,
         failure_value: Any = None,
-        raise_errors: bool = False,
+        errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
         on_misuse: Callable[[str], None] | None = None,
         on_done: Callable[[Handle[T]], None] | None = None,
@@ -164,7 +164,7 @@ class CallPool:
             gate: The call is held at this gate right before it writes its request. The gate counts it out when it ends without
                 arriving, or is cancelled.
             failure_value: What ``wait`` gives for a call that raised.
-            raise_errors: ``wait`` raises the call's error instead.
+            errors: ``"raise"`` has ``wait`` raise the call's error instead.
             on_take: Called with the handle, in the thread that takes the result, before ``wait`` returns.
             on_misuse: Called with one line of text when a result is asked for twice.
             on_done: Called with the handle when the call has ended or was cancelled, in the thread that ended it.
@@ -180,7 +180,7 @@ class CallPool:
             name=name,
             gate=gate,
             failure_value=failure_value,
-            raise_errors=raise_errors,
+            errors=errors,
             on_take=on_take,
             on_misuse=on_misuse,
             on_done=on_done,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from .handle import Handle
     from .task import Task
 
-__all__ = ["Report", "Row", "Status"]
+__all__ = ["Report", "ReportRow", "Status"]
 
 Status = Literal["waiting", "ok", "failed", "timed out", "cancelled", "not started"]
 
 
 @attrs.define(kw_only=True, eq=False)
-class Row:
+class ReportRow:
     """What came of one task.
 
     Attributes:
@@ -64,7 +64,7 @@ class Row:
         return (self.finished_at - self.started_at) * 1000
 
 
-class Report(Sequence[Row]):
+class Report(Sequence[ReportRow]):
     """The rows of one run, in the order in which the tasks were pushed.
 
     Attributes:
@@ -73,16 +73,16 @@ class Report(Sequence[Row]):
         ended_at: When it ended.
     """
 
-    def __init__(self, rows: Sequence[Row], began_at: float) -> None:
+    def __init__(self, rows: Sequence[ReportRow], began_at: float) -> None:
         self.rows = list(rows)
         self.began_at = began_at
         self.ended_at: float | None = None
 
     @overload
-    def __getitem__(self, index: int) -> Row: ...
+    def __getitem__(self, index: int) -> ReportRow: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+    def __getitem__(self, index: slice) -> Sequence[ReportRow]: ...
+    def __getitem__(self, index: int | slice) -> ReportRow | Sequence[ReportRow]:
         """A row by its place."""
         return self.rows[index]
 
@@ -90,7 +90,7 @@ class Report(Sequence[Row]):
         """How many tasks there were."""
         return len(self.rows)
 
-    def of(self, task: Task) -> Row:
+    def of(self, task: Task) -> ReportRow:
         """The row of a task.
 
         Raises:
@@ -112,7 +112,7 @@ class Report(Sequence[Row]):
         return sum(row.late for row in self.rows)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def stats(self) -> dict[str, int]:
         """How many tasks have each status; only those that occur."""
         found: dict[str, int] = {}
         for row in self.rows:
@@ -142,7 +142,7 @@ class Report(Sequence[Row]):
         table = [["#", "exchange", "task", "status", "start ms", "end ms", "skew ms", "error"]]
         table += [self._cells(number, row) for number, row in enumerate(self.rows)]
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "no task"
+        counts = ", ".join(f"{count} {status}" for status, count in self.stats.items()) or "no task"
         took = "" if self.duration_ms is None else f" in {self.duration_ms:.1f} ms"
         late = f", {self.late} late" if self.late else ""
         lines = [f"{counts}{late}{took}, start skew {self.start_skew_ms:.2f} ms"]
@@ -152,10 +152,10 @@ class Report(Sequence[Row]):
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        """The counts."""
-        return f"<Report: {self.counts}>"
+        """The numbers of tasks by status."""
+        return f"<Report: {self.stats}>"
 
-    def _cells(self, number: int, row: Row) -> list[str]:
+    def _cells(self, number: int, row: ReportRow) -> list[str]:
         def _since_began(at: float | None) -> str:
             return "" if at is None else f"{(at - self.began_at) * 1000:.2f}"
 

@@ -18,7 +18,7 @@ from ..errors import InputError, OperationFailed
 from .binding import container, put
 from .gate import Gate
 from .handle import Handle, seconds_of
-from .report import Report, Row, Status
+from .report import Report, ReportRow, Status
 from .task import Task
 
 __all__ = ["Callee", "Entry", "Turn"]
@@ -87,7 +87,7 @@ class Entry:
     def __init__(self, task: Task, callee: Any, label: str) -> None:
         self.task = task
         self.callee = callee
-        self.row = Row(task=task, exchange=label)
+        self.row = ReportRow(task=task, exchange=label)
         self.handle: Handle[Any] | None = None
         self.turnstile: _Turnstile | None = None
         self.due = math.inf  # -inf for a task that is not waited for

@@ -20,7 +20,7 @@ from tenacity import wait_fixed
 from fmzthreads.clock import Clock, ManualClock, Stop, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, NotSupported, StopRequested, TimedOut
 from fmzthreads.streams import Connection, Dial
-from fmzthreads.tasks.events import EventHub, merge, select
+from fmzthreads.tasks.events import EventQueue, merge, select
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
@@ -149,7 +149,7 @@ def _by_select(client: Connection) -> Iterator[object]:
 
 
 def _by_the_event_loop(client: Connection) -> Iterator[object]:
-    hub = EventHub()
+    hub = EventQueue()
     hub.add_source(client, "Dial")
     while hub.wait(HANG_S * 1000) is not None:
         yield client.read(-1)
@@ -498,7 +498,7 @@ def test_streams_can_be_selected_and_merged(dial) -> None:
 
 def test_a_stream_wakes_the_event_loop(dial) -> None:
     client, peer = dial()
-    hub = EventHub()
+    hub = EventQueue()
     hub.add_source(client, "websocket")
     assert hub.wait(-1) is None
     peer.text("x")

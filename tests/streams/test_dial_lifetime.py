@@ -16,7 +16,7 @@ import pytest
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.streams.options import pause_s, read_options
-from fmzthreads.tasks.events import EventHub
+from fmzthreads.tasks.events import EventQueue
 from tests.helpers.journal import Journal
 from tests.helpers.ws_server import WsServer
 
@@ -72,7 +72,7 @@ def test_one_that_is_replaced_is_closed_also_while_it_reconnects(server: WsServe
 
 
 def test_a_hub_does_not_keep_it(server: WsServer) -> None:
-    hub = EventHub(WallClock())
+    hub = EventQueue(WallClock())
     client = connect(server)
     hub.add_source(client, "Dial")
     server.peer().text("news")

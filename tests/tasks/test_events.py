@@ -13,7 +13,7 @@ import pytest
 
 from fmzthreads.clock import ManualClock, Signal, WallClock
 from fmzthreads.errors import InputError, StopRequested
-from fmzthreads.tasks.events import EventHub, Selectable, Stream, merge, select
+from fmzthreads.tasks.events import EventQueue, MessageSource, Selectable, merge, select
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.pool import CallPool
 
@@ -21,7 +21,7 @@ from ..helpers.tasks import FAIL, Held, race
 
 
 class FakeStream:
-    """A stream that the test feeds: the contract of ``Stream``, in a few lines."""
+    """A stream that the test feeds: the contract of ``MessageSource``, in a few lines."""
 
     def __init__(self, name: str = "", *, counts: bool = False) -> None:
         self.name = name
@@ -94,7 +94,7 @@ def pool() -> Iterator[CallPool]:
 
 
 def test_the_contracts_are_kept() -> None:
-    assert isinstance(FakeStream(), Stream)
+    assert isinstance(FakeStream(), MessageSource)
     assert isinstance(Handle(int, clock=WallClock()), Selectable)
 
 
@@ -230,12 +230,12 @@ def test_merge_refuses_what_is_no_stream() -> None:
         next(merge(stream, clock=clock))
 
 
-# EventHub
+# EventQueue
 
 
 def test_the_hub_listens_from_the_first_wait_on() -> None:
     clock = ManualClock(5)
-    hub = EventHub(clock)
+    hub = EventQueue(clock)
     assert not hub.post("lost")
     assert hub.wait(-1) is None
     assert hub.post("Exchange_GetTicker", index=3)
@@ -247,7 +247,7 @@ def test_the_hub_listens_from_the_first_wait_on() -> None:
 
 
 def test_the_hub_keeps_500_and_loses_the_newer() -> None:
-    hub = EventHub()
+    hub = EventQueue()
     hub.wait(-1)
     assert [hub.post(str(n)) for n in range(503)] == [True] * 500 + [False] * 3
     assert (len(hub), hub.lost) == (500, 3)
@@ -256,7 +256,7 @@ def test_the_hub_keeps_500_and_loses_the_newer() -> None:
 
 
 def test_a_result_taken_before_gives_no_event(pool: CallPool) -> None:
-    hub = EventHub()
+    hub = EventQueue()
     hub.wait(-1)
     posted = threading.Semaphore(0)
 
@@ -277,7 +277,7 @@ def test_a_result_taken_before_gives_no_event(pool: CallPool) -> None:
 
 
 def test_taken_results_make_room(pool: CallPool) -> None:
-    hub = EventHub(most=2)
+    hub = EventQueue(most=2)
     hub.wait(-1)
     handles = [pool.start(int) for _ in range(2)]
     select(handles)
@@ -291,14 +291,14 @@ def test_taken_results_make_room(pool: CallPool) -> None:
 
 def test_the_hub_misses_nothing_and_gives_each_event_to_one() -> None:
     for _ in range(300):
-        hub = EventHub()
+        hub = EventQueue()
         hub.wait(-1)
 
-        def post(hub: EventHub = hub) -> None:
+        def post(hub: EventQueue = hub) -> None:
             for number in range(4):
                 assert hub.post(str(number))
 
-        def fetch(hub: EventHub = hub) -> list[str]:
+        def fetch(hub: EventQueue = hub) -> list[str]:
             events = [hub.wait(FAIL * 1000) for _ in range(2)]
             return [event.Event for event in events if event]
 
@@ -308,7 +308,7 @@ def test_the_hub_misses_nothing_and_gives_each_event_to_one() -> None:
 
 def test_a_stop_and_a_time_out_end_a_wait() -> None:
     clock = ManualClock()
-    hub = EventHub(clock)
+    hub = EventQueue(clock)
 
     def turn() -> None:
         assert clock.wait_for_sleepers(1, FAIL)
@@ -326,7 +326,7 @@ def test_a_stop_and_a_time_out_end_a_wait() -> None:
 
 
 def test_sources_wake_the_hub_and_lying_data_does_not_spin_it() -> None:
-    hub = EventHub()
+    hub = EventQueue()
     stream = FakeStream(counts=True)
     hub.add_source(stream, "Dial", index=2)
     assert hub.wait(-1) is None
@@ -346,7 +346,7 @@ def test_sources_wake_the_hub_and_lying_data_does_not_spin_it() -> None:
 
 def test_an_idle_wait_sleeps_even_beside_data_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = WallClock()
-    hub = EventHub(clock)
+    hub = EventQueue(clock)
     stream = FakeStream(counts=True)
     hub.add_source(stream, "Dial")
     stream.feed(1)
@@ -372,7 +372,7 @@ def test_an_idle_wait_sleeps_even_beside_data_that_lies(monkeypatch: pytest.Monk
 
 
 def test_sources_take_turns_and_forgotten_ones_vanish() -> None:
-    hub = EventHub()
+    hub = EventQueue()
     a, b = FakeStream(), FakeStream()
     hub.add_source(a, "a")
     hub.add_source(b, "b")
@@ -388,7 +388,7 @@ def test_sources_take_turns_and_forgotten_ones_vanish() -> None:
 
 def test_a_source_added_during_a_wait_counts() -> None:
     for _ in range(200):
-        hub = EventHub()
+        hub = EventQueue()
         stream = FakeStream()
         stream.feed(1)
         event, _ = race(lambda hub=hub: hub.wait(FAIL * 1000), lambda hub=hub, s=stream: hub.add_source(s, "new"))

@@ -94,9 +94,9 @@ def test_a_failed_request_is_ok_with_its_failure_value(pool: CallPool, failure_v
     assert handle.wait() == (None, False)
 
 
-def test_raise_errors_raises_the_calls_own_error(pool: CallPool) -> None:
+def test_errors_raise_raises_the_calls_own_error(pool: CallPool) -> None:
     error = OSError("down")
-    handle = pool.start(Held_raise(error), raise_errors=True)
+    handle = pool.start(Held_raise(error), errors="raise")
     with pytest.raises(OSError, match="down") as caught:
         handle.wait()
     assert caught.value is error is handle.error
@@ -254,7 +254,7 @@ def test_a_failed_handle_is_reclaimed_without_the_collector(pool: CallPool) -> N
         def fail(thing: Big) -> None:
             raise OSError("x")
 
-        handle = pool.start(fail, big, raise_errors=True)
+        handle = pool.start(fail, big, errors="raise")
         del big
         with pytest.raises(OSError, match="x"):
             handle.wait()

@@ -12,7 +12,7 @@ import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName
-from fmzthreads.tasks.gather import snapshot
+from fmzthreads.tasks.gather import gather
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.queue import TaskQueue
 from fmzthreads.tasks.shared_context import SharedContext
@@ -59,8 +59,8 @@ def test_results_are_bound_side_by_side(exchanges: list[FakeExchange], context: 
     assert report.ok
     assert [row.status for row in report] == ["ok"] * 3
     assert all(row.bound and row.finished_at >= row.started_at for row in report)
-    assert report.counts == {"ok": 3}
-    assert queue.run().counts == {}
+    assert report.stats == {"ok": 3}
+    assert queue.run().stats == {}
 
 
 def test_a_list_as_inner_container_and_a_function_as_place(exchanges: list[FakeExchange]) -> None:
@@ -348,7 +348,7 @@ def test_two_runs_at_once_are_refused_naming_both(exchanges: list[FakeExchange])
 
     report, _ = race(queue.run, second)
     assert report.ok
-    assert queue.run().counts == {}
+    assert queue.run().stats == {}
 
 
 def test_a_run_from_within_a_binding_is_refused(exchanges: list[FakeExchange]) -> None:
@@ -369,7 +369,7 @@ def test_a_gate_releases_prepared_calls_together(exchanges: list[FakeExchange]) 
         report = queue.run(5000)
         assert all(prepared == 4 for _, prepared in exchange.passed), "one passed before all were prepared"
         assert len(exchange.passed) == (3 if turn % 3 == 1 else 4)
-        assert report.counts["ok"] == len(exchange.passed) + 1
+        assert report.stats["ok"] == len(exchange.passed) + 1
         assert report.start_skew_ms < 5000
 
 
@@ -607,9 +607,9 @@ def test_exchanges_by_name(exchanges: list[FakeExchange]) -> None:
 
 def test_snapshot(exchanges: list[FakeExchange]) -> None:
     for _ in range(20):
-        left, right = snapshot(exchanges, "Gated", 1, timeout_ms=FAIL * 1000)
+        left, right = gather(exchanges, "Gated", 1, timeout_ms=FAIL * 1000)
         assert (left, right) == (("a", 1), ("b", 1))
-    shot = snapshot([*exchanges, SimpleNamespace(Go=lambda method: None)], "GetDepth")
+    shot = gather([*exchanges, SimpleNamespace(Go=lambda method: None)], "GetDepth")
     assert list(shot) == [("a", 0), ("b", 0), None]
     assert not shot.ok
     assert shot[1] == ("b", 0)
