@@ -77,7 +77,7 @@ def with_order_book(rule: BookRule, updates: Sequence[BookUpdate], *, read: bool
         book.apply(update)
         if read:
             book.depth(TOP)
-    assert book.statistics.gaps == 0
+    assert book.stats.gaps == 0
     return [level[:2] for level in book.depth(TOP).bids]
 
 

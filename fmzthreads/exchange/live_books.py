@@ -218,7 +218,7 @@ class LiveBooks:
         while current is not None and not current.feed.book.is_live:
             left_s = end - self._clock.monotonic()
             if left_s <= 0 or (current.feed.ended.is_set() and self._books.get(symbol) is current):
-                why = current.feed.book.statistics.why or "no snapshot has come"
+                why = current.feed.book.stats.why or "no snapshot has come"
                 raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
             self._clock.wait((current.feed.book.live, current.feed.ended), left_s)
             current = self._books.get(symbol)
@@ -352,7 +352,7 @@ class LiveBooks:
         """One row for each live book: its symbol, state, age and what has happened to it."""
         rows = []
         for symbol, live in list(self._books.items()):
-            book = live.feed.statistics.book
+            book = live.feed.stats.book
             try:
                 age_ms: float | None = live.feed.book.age_s * 1000
             except BrokenBook:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .book.book import BookStatistics, BookView, OrderBook
+from .book.book import BookStats, BookView, OrderBook
 from .book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan, SourceReady, SourceRefused
 from .book.rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
 from .connection import Connection
 from .dial import Dial, PlainHost
-from .host import Host
+from .host import StreamHost
 from .sqlite import SqliteConnection
 from .stats import StreamStats
 
@@ -16,12 +16,11 @@ __all__ = [
     "BookFeed",
     "BookRule",
     "BookSource",
-    "BookStatistics",
+    "BookStats",
     "BookUpdate",
     "BookView",
     "Connection",
     "Dial",
-    "Host",
     "OrderBook",
     "OtherUnread",
     "PlainHost",
@@ -32,5 +31,6 @@ __all__ = [
     "SourceReady",
     "SourceRefused",
     "SqliteConnection",
+    "StreamHost",
     "StreamStats",
 ]

@@ -1,4 +1,4 @@
-"""The connection that ``Dial`` returns: the script's side of it; ``session.py`` has the other."""
+"""The connection that ``Dial`` returns: the script's side of it; ``reader.py`` has the other."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from ..errors import InputError, NotSupported
 from .address import Address
 from .buffer.buffer import Message
-from .host import Host
+from .host import StreamHost
 from .options import DialOptions, check_ms
-from .reader import Session
-from .stats import BufferCounts, StreamStats
+from .reader import StreamReader
+from .stats import BufferStats, StreamStats
 
-__all__ = ["Connection", "Host"]
+__all__ = ["Connection", "StreamHost"]
 
 
 class Connection:
@@ -36,11 +36,11 @@ class Connection:
         clock: What its waits are measured with.
     """
 
-    def __init__(self, address: Address, options: DialOptions, host: Host) -> None:
+    def __init__(self, address: Address, options: DialOptions, host: StreamHost) -> None:
         self.clock = host.clock
-        self._session = session = Session(address, options, host, weakref.ref(self))
-        self._buffer = session.buffer
-        self._forget = weakref.finalize(self, _close_soon, session)
+        self._reader = reader = StreamReader(address, options, host, weakref.ref(self))
+        self._buffer = reader.buffer
+        self._forget = weakref.finalize(self, _close_soon, reader)
         self._forget.atexit = False  # when the process ends, its threads and sockets do too
 
     # -- for scripts --------------------------------------------------------------------------------------------------------------
@@ -91,12 +91,12 @@ class Connection:
             raise InputError(f"write() takes str or bytes, got {type(data).__name__}; dicts go through json.dumps")
         if timeout_ms is not None:
             check_ms("write", timeout_ms)
-        return self._session.write(data if isinstance(data, str) else bytes(data), timeout_ms)
+        return self._reader.write(data if isinstance(data, str) else bytes(data), timeout_ms)
 
     def close(self) -> None:
         """Ends the connection and wakes every reader; again has no effect. Messages that wait can still be read."""
         self._forget.detach()
-        self._session.close()
+        self._reader.close()
 
     def exec(self, sql: str, *binds: object) -> dict[str, Any] | None:
         """For databases only (``sqlite3://``).
@@ -104,31 +104,31 @@ class Connection:
         Raises:
             NotSupported: Always.
         """
-        raise NotSupported(f"exec() is for sqlite3:// connections, this one is {self._session.address.scheme}://")
+        raise NotSupported(f"exec() is for sqlite3:// connections, this one is {self._reader.address.scheme}://")
 
     @property
     def state(self) -> str:
         """``connecting``, ``open``, ``reconnecting`` or ``closed``."""
-        return self._session.state
+        return self._reader.state
 
     @property
     def last_error(self) -> str:
         """Why the connection was last lost, or the last attempt failed; empty before."""
-        return self._session.last_error
+        return self._reader.last_error
 
     @property
     def close_code(self) -> int:
         """The close code of the last loss: the peer's, or the one sent to it; 0 when there was none."""
-        return self._session.close_code
+        return self._reader.close_code
 
     @property
     def stats(self) -> StreamStats:
         """A snapshot of what has happened so far."""
-        return self._session.stats()
+        return self._reader.stats()
 
-    def counts(self) -> BufferCounts:
+    def buffer_stats(self) -> BufferStats:
         """What happened to the messages so far: the numbers of ``stats`` that ``read`` moves, at a fraction of its cost."""
-        return self._buffer.counts()
+        return self._buffer.stats()
 
     @property
     def ended(self) -> bool:
@@ -171,7 +171,7 @@ class Connection:
             Exception: Whatever ``on_connect`` raised.
         """
         try:
-            self._session.open()
+            self._reader.open()
         except BaseException:  # it was never open, so there is nothing to close
             self._forget.detach()
             raise
@@ -187,7 +187,7 @@ class Connection:
     def __repr__(self) -> str:
         stats = self.stats
         parts = [
-            f"<Dial {self._session.address.shown} {stats.state}: received {stats.received}, delivered {stats.delivered}"
+            f"<Dial {self._reader.address.shown} {stats.state}: received {stats.received}, delivered {stats.delivered}"
         ]
         parts.append(
             f"discarded {stats.discarded}, dropped {stats.dropped}, waiting {stats.waiting} ({stats.waiting_bytes} bytes)"
@@ -200,9 +200,9 @@ class Connection:
         return ", ".join(parts) + ">"
 
 
-def _close_soon(session: Session) -> None:
+def _close_soon(reader: StreamReader) -> None:
     """Closes in a thread of its own: this runs wherever the last reference went away, perhaps under a lock that closing needs."""
-    if not session.reader.is_alive():
+    if not reader.thread.is_alive():
         return
     with suppress(RuntimeError):  # the interpreter is ending: no thread can start, and none is needed
-        threading.Thread(target=session.close, name="forgotten Dial", daemon=True).start()
+        threading.Thread(target=reader.close, name="forgotten Dial", daemon=True).start()

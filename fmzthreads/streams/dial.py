@@ -7,7 +7,7 @@ import logging
 from ..clock import Clock, WallClock
 from ..errors import FmzError, InputError, NotSupported, OperationFailed
 from .connection import Connection
-from .host import Host
+from .host import StreamHost
 from .options import read_options
 from .sqlite import SqliteConnection
 
@@ -35,7 +35,7 @@ def Dial(
     address: str,
     timeout_or_options: object = None,
     *,
-    host: Host | None = None,
+    host: StreamHost | None = None,
     errors: str = "none",
     **options: object,
 ) -> Connection | SqliteConnection | None:
@@ -62,7 +62,7 @@ def Dial(
     """
     if errors not in {"none", "raise"}:
         raise InputError(f"errors must be 'none' or 'raise', got {errors!r}")
-    place: Host = host if host is not None else PlainHost()
+    place: StreamHost = host if host is not None else PlainHost()
     target, wanted = read_options(address, timeout_or_options, options)
     try:
         if target.scheme == "sqlite3":

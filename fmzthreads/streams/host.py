@@ -6,10 +6,10 @@ from typing import Protocol
 
 from ..clock import Clock
 
-__all__ = ["Host"]
+__all__ = ["StreamHost"]
 
 
-class Host(Protocol):
+class StreamHost(Protocol):
     """What a stream needs of the place where its script runs; the package root wires it."""
 
     clock: Clock

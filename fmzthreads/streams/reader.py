@@ -17,7 +17,7 @@ from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, OperationFailed, StopRequested
 from .address import DATAGRAM, Address
 from .buffer.buffer import BufferFull, Message, MessageBuffer
-from .host import Host
+from .host import StreamHost
 from .keepalive import Pulse, Watch
 from .options import DialOptions, pause_s, read_messages
 from .stats import StreamStats, find_number
@@ -26,16 +26,16 @@ from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
 from .websocket.link import Link, RawLink, WriterBusy
 
-__all__ = ["Session"]
+__all__ = ["StreamReader"]
 
 _WRITE_S = 30.0  # the longest that write() waits for the peer unless it is told otherwise
 _LINGER_S = 0.5  # the longest that close() waits for the peer's answer, or for an on_connect that does not return
 _JOIN_S = 10.0  # the longest that it waits for the threads' last steps, which on a busy machine take their time
 
-_LIVING: weakref.WeakSet[Session] = weakref.WeakSet()
+_LIVING: weakref.WeakSet[StreamReader] = weakref.WeakSet()
 
 
-class Session:
+class StreamReader:
     """What a ``Connection`` does.
 
     Args:
@@ -50,7 +50,9 @@ class Session:
         close_code: The close code of the last loss: the peer's, or the one sent to it; 0 when there was none.
     """
 
-    def __init__(self, address: Address, options: DialOptions, host: Host, face: Callable[[], object | None]) -> None:
+    def __init__(
+        self, address: Address, options: DialOptions, host: StreamHost, face: Callable[[], object | None]
+    ) -> None:
         self.address = address
         self._options = options
         self._host = host
@@ -80,7 +82,7 @@ class Session:
         self._newest: tuple[Message, float] | None = None
         self.last_error = ""
         self.close_code = 0
-        self.reader = threading.Thread(target=self._run, name=f"Dial {address.shown}", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=f"Dial {address.shown}", daemon=True)
         self._watcher: threading.Thread | None = None
         if options.ping_interval_s or options.silence_s:
             watch = Watch(options, self._pulse, self._ended, self)
@@ -122,10 +124,10 @@ class Session:
                 linger = link is not None and link.begin_close(NORMAL)
                 if opening is not None:
                     opening.cancel()
-        for thread in (self.reader, self._watcher):
+        for thread in (self.thread, self._watcher):
             if thread is None or thread is threading.current_thread() or not thread.ident:
                 continue
-            if linger and thread is self.reader:
+            if linger and thread is self.thread:
                 thread.join(_LINGER_S)
             if thread.is_alive() and link is not None:
                 link.abort()
@@ -134,7 +136,7 @@ class Session:
 
     def stats(self) -> StreamStats:
         """A snapshot of what has happened so far."""
-        counts = self.buffer.counts()
+        counts = self.buffer.stats()
         link = self._link
         heard = self._pulse.heard_at
         return StreamStats(
@@ -196,7 +198,7 @@ class Session:
             self.buffer.close()
             raise
         try:
-            self.reader.start()
+            self.thread.start()
             if self._watcher is not None:
                 self._watcher.start()
         except BaseException:  # there are no more threads, or a Ctrl-C came: nobody will ever hold it
@@ -206,7 +208,7 @@ class Session:
     def _abandon(self) -> None:
         link = self._link
         self.close()
-        if link is not None and not self.reader.is_alive():
+        if link is not None and not self.thread.is_alive():
             link.close()
         self.state = "closed"
 
@@ -437,8 +439,8 @@ class Session:
 
 
 def _after_fork() -> None:
-    for session in list(_LIVING):
-        session._left_behind()
+    for reader in list(_LIVING):
+        reader._left_behind()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import ConnectFailed, InputError, NotSupported
-from .host import Host
+from .host import StreamHost
 
 __all__ = ["SqliteConnection"]
 
@@ -26,7 +26,7 @@ class SqliteConnection:
         ConnectFailed: The database cannot be opened.
     """
 
-    def __init__(self, target: str, host: Host) -> None:
+    def __init__(self, target: str, host: StreamHost) -> None:
         self._name = target.partition("?")[0]
         self._host = host
         self._lock = threading.Lock()  # guards the connection: SQLite's own threads check is switched off for it

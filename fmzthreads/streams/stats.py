@@ -10,10 +10,10 @@ import attrs
 
 from .buffer.byte_count import Message
 
-__all__ = ["BufferCounts", "StreamStats", "find_number"]
+__all__ = ["BufferStats", "StreamStats", "find_number"]
 
 
-class BufferCounts(NamedTuple):
+class BufferStats(NamedTuple):
     """A snapshot: received = delivered + discarded + dropped + waiting."""
 
     received: int

@@ -66,7 +66,7 @@ class MessageSource(Selectable, Protocol):
     def read(self, timeout_ms: float | None = None) -> Any:
         """The oldest message; with -1 None when there is none; ``""`` when the peer is gone."""
 
-    def counts(self) -> _Counts:
+    def buffer_stats(self) -> _Counts:
         """At least ``received``, the messages that ever arrived, and ``waiting``, those not yet read; both of one moment."""
 
     @property
@@ -213,12 +213,12 @@ class _Merger(Generic[M]):
         return lambda: self._announce(stream)
 
     def _announce(self, stream: M) -> None:
-        self._announced.append((stream, stream.counts().received))
+        self._announced.append((stream, stream.buffer_stats().received))
         self._signal.set()
 
     def _batch(self, stream: M, up_to: int, open_streams: set[int]) -> Iterator[tuple[M, Any]]:
         """Reads what a stream had received when it announced itself; then its loss, if one is next in line."""
-        counts = stream.counts()
+        counts = stream.buffer_stats()
         waiting = counts.waiting
         left = up_to - (counts.received - waiting)
         while left > 0:
@@ -227,7 +227,7 @@ class _Merger(Generic[M]):
                 break  # another reader was quicker, or they were dropped
             # An empty text and a loss look the same, but a loss does not count as received. (An arrival just between the two looks
             # makes an empty text pass for a loss: then one message of this stream may come a batch early.)
-            if message != "" or stream.counts().waiting < waiting:
+            if message != "" or stream.buffer_stats().waiting < waiting:
                 left -= 1
                 waiting -= 1
             yield stream, message
@@ -235,7 +235,7 @@ class _Merger(Generic[M]):
         told, self._read_up_to[id(stream)] = self._read_up_to.get(id(stream), 0), up_to
         # Asked in any case: a stream that waits for room (overflow "block") goes on when somebody looks.
         ready = stream.is_ready()
-        if ready and up_to == told and id(stream) in open_streams and not stream.counts().waiting:
+        if ready and up_to == told and id(stream) in open_streams and not stream.buffer_stats().waiting:
             ended = stream.ended  # asked before the read: what arrives between the two is announced by itself
             message = stream.read(-1)
             if message is not None:

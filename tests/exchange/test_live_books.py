@@ -78,7 +78,7 @@ class Room:
 
         book.apply = applied
         peer.push(update, inst=symbol.replace("_", "-"))
-        assert done.wait(PATIENCE_S), book.statistics
+        assert done.wait(PATIENCE_S), book.stats
         book.apply = apply
 
 

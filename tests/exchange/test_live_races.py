@@ -15,7 +15,7 @@ from fmzthreads.exchange import live_books as live_module
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator.server import SimulatorServer
 from fmzthreads.streams.book.book import OrderBook
-from fmzthreads.streams.book.feed import BookSource, FeedStatistics
+from fmzthreads.streams.book.feed import BookSource, FeedStats
 from fmzthreads.streams.book.rules import AbsoluteRule, BookRule, BookUpdate
 from fmzthreads.streams.buffer.buffer import Message
 from fmzthreads.tasks.gate import Gate
@@ -86,11 +86,11 @@ class Feed:
         self.ended.set()
 
     @property
-    def statistics(self) -> FeedStatistics:
+    def stats(self) -> FeedStats:
         counts = dict.fromkeys(
             ("connections", "reconnects", "messages", "unread", "snapshots_asked", "snapshots_failed"), 0
         )
-        return FeedStatistics(book=self.book.statistics, connected=True, **counts)
+        return FeedStats(book=self.book.stats, connected=True, **counts)
 
     def current_at(self, time_ms: int) -> float:
         return 0.0

@@ -147,7 +147,7 @@ class Running:
             pass
 
     def wait_live(self) -> None:
-        assert self.host.clock.wait((self.book.live,), PATIENCE_S), self.book.statistics
+        assert self.host.clock.wait((self.book.live,), PATIENCE_S), self.book.stats
 
     def wait_loss(self) -> None:
         self.losses.get(timeout=PATIENCE_S)

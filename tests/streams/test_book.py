@@ -36,16 +36,16 @@ def delta(first: int | None, last: int | None, previous: int | None = None, **fi
     return BookUpdate(**given)  # type: ignore[arg-type]
 
 
-def make(rule: BookRule) -> tuple[OrderBook, ManualClock, list[str]]:
-    clock, breaks = ManualClock(), list[str]()
-    return OrderBook(rule, clock, on_break=breaks.append, name="the book of X"), clock, breaks
+def make(rule: BookRule) -> tuple[OrderBook, ManualClock]:
+    clock = ManualClock()
+    return OrderBook(rule, clock, name="the book of X"), clock
 
 
 # -- the plain cases ---------------------------------------------------------------------------------------------------------------
 
 
 def test_levels_are_set_replaced_and_taken_away() -> None:
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     assert book.apply(snapshot(time_ms=5))
     assert book.apply(
         delta(101, 105, bids=[["99", "0.00"], ["98.5", "4"], ["90", "0"]], asks=[["101", "7"]], time_ms=6)
@@ -57,58 +57,58 @@ def test_levels_are_set_replaced_and_taken_away() -> None:
     assert view.whole_bids
     assert view.whole_asks
     assert book.depth(2).asks == view.asks[:2]
-    assert breaks == []
-    assert (book.statistics.updates, book.statistics.snapshots, book.statistics.state) == (1, 1, "live")
+    assert book.stats.gaps == 0
+    assert (book.stats.updates, book.stats.snapshots, book.stats.state) == (1, 1, "live")
 
 
 def test_without_a_snapshot_nothing_is_shown() -> None:
-    book, _, _ = make(RangeRule())
+    book, _ = make(RangeRule())
     with pytest.raises(BrokenBook, match="the book of X has no snapshot yet"):
         book.depth()
     with pytest.raises(OperationFailed):
         _ = book.age_s
     assert not book.is_live
     assert not book.live.is_set()
-    assert book.statistics.state == "waiting"
+    assert book.stats.state == "waiting"
 
 
 def test_deltas_wait_for_the_snapshot() -> None:
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     for first, last, size in ((95, 99, "5"), (100, 102, "6"), (103, 103, "7")):
         assert not book.apply(delta(first, last, bids=[["98", size]]))
-    assert book.statistics.kept == 3
+    assert book.stats.kept == 3
     assert book.apply(snapshot(100))
     assert book.depth(2).bids[1] == (98.0, 7.0, "98", "7")
-    stats = book.statistics
+    stats = book.stats
     assert (stats.ignored, stats.updates, stats.kept) == (1, 2, 0)
-    assert breaks == []
+    assert book.stats.gaps == 0
 
 
 @pytest.mark.parametrize("rule", [RangeRule(), RangeWithPreviousRule()], ids=["spot", "futures"])
 def test_a_snapshot_older_than_what_was_kept_waits_for_a_newer_one(rule: BookRule) -> None:
-    book, _, breaks = make(rule)
+    book, _ = make(rule)
     book.apply(delta(200, 210, 199, bids=[["98", "8"]]))
     book.apply(delta(211, 220, 210, bids=[["98", "9"]]))
     assert not book.apply(snapshot(100))
-    assert len(breaks) == 1
+    assert book.stats.gaps == 1
     assert book.apply(snapshot(205))
     assert book.depth().bids[1] == (98.0, 9.0, "98", "9")
     assert book.depth().sequence == 220
 
 
 def test_a_gap_among_the_kept_deltas_asks_for_a_snapshot_behind_it() -> None:
-    book, _, _ = make(RangeRule())
+    book, _ = make(RangeRule())
     book.apply(delta(101, 102))
     book.apply(delta(105, 106, bids=[["98", "4"]]))  # 103 and 104 are missing
     assert not book.apply(snapshot(100))
-    assert "103 to 104" in book.statistics.why
-    assert book.statistics.kept == 1
+    assert "103 to 104" in book.stats.why
+    assert book.stats.kept == 1
     assert book.apply(snapshot(105))
     assert book.depth().bids[1][1] == 4.0
 
 
 def test_age_is_counted_from_the_last_confirmation() -> None:
-    book, clock, _ = make(PreviousIdRule())
+    book, clock = make(PreviousIdRule())
     book.apply(snapshot(5))
     clock.advance(3)
     assert book.age_s == 3
@@ -165,20 +165,20 @@ CASES = [
 @pytest.mark.parametrize(("rule", "after", "update", "fate"), CASES)
 def test_what_follows_what(rule: BookRule, after: BookUpdate, update: BookUpdate, fate: bool | None) -> None:
     """``fate``: True applied, False known already, None breaks the book."""
-    book, _, breaks = make(rule)
+    book, _ = make(rule)
     book.apply(snapshot(after.last if after.snapshot else after.previous if after.previous is not None else 100))
     if not after.snapshot:
         base = {"last": 100} if isinstance(rule, RangeRule) else {}
         book.apply(snapshot(**base) if base else snapshot(after.previous))
         if isinstance(rule, RangeWithPreviousRule):
             book.apply(snapshot(100))
-        assert book.apply(after), book.statistics.why
+        assert book.apply(after), book.stats.why
     else:
         assert book.apply(after)
     before = book.version
     live = book.apply(update._replace(bids=[["50", "1"]]))
     assert live is (fate is not None)
-    assert len(breaks) == (fate is None)
+    assert book.stats.gaps == (fate is None)
     if fate is None:
         with pytest.raises(BrokenBook, match="is broken and waits for a new snapshot"):
             book.depth()
@@ -201,11 +201,11 @@ def test_what_follows_what(rule: BookRule, after: BookUpdate, update: BookUpdate
 @pytest.mark.parametrize("side", ["bids", "asks"])
 @pytest.mark.parametrize("whole", [False, True], ids=["delta", "snapshot"])
 def test_a_level_that_cannot_be_read_breaks_the_book(levels: list[object], side: str, whole: bool) -> None:
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     assert book.apply(snapshot(100))
     bad = snapshot(101, **{side: levels}) if whole else delta(101, 101, **{side: levels})
     assert not book.apply(bad)
-    assert len(breaks) == 1
+    assert book.stats.gaps == 1
     with pytest.raises(BrokenBook):
         book.depth()
     if not whole:
@@ -215,29 +215,29 @@ def test_a_level_that_cannot_be_read_breaks_the_book(levels: list[object], side:
 
 @pytest.mark.parametrize("change", [{"bids": [["101", "1"]]}, {"bids": [["500", "1"]]}, {"asks": [["99", "1"]]}])
 def test_a_crossed_book_is_broken(change: dict[str, object]) -> None:
-    book, _, breaks = make(AbsoluteRule())
+    book, _ = make(AbsoluteRule())
     book.apply(snapshot(None))
     assert not book.apply(delta(None, None, **change))
-    assert "is not below the best ask" in breaks[0]
+    assert "is not below the best ask" in book.stats.why
     assert book.apply(snapshot(None))
-    assert book.statistics.resyncs == 1
+    assert book.stats.resyncs == 1
 
 
 def test_losing_the_stream_breaks_the_book_and_drops_what_was_kept() -> None:
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     book.apply(delta(101, 102))
     book.lose("cut")
-    assert breaks == [], "there was no book to break"
-    assert book.statistics.kept == 0
+    assert book.stats.gaps == 0, "there was no book to break"
+    assert book.stats.kept == 0
     book.apply(snapshot(102))
     book.lose("cut")
-    assert breaks == ["cut"]
+    assert (book.stats.gaps, book.stats.why) == (1, "cut")
     with pytest.raises(BrokenBook, match="cut"):
         book.depth()
 
 
 def test_an_older_refresh_leaves_a_live_book_alone() -> None:
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     book.apply(snapshot(100))
     book.apply(delta(101, 110, bids=[["98", "9"]]))
     assert book.apply(snapshot(105))
@@ -246,14 +246,14 @@ def test_an_older_refresh_leaves_a_live_book_alone() -> None:
     assert book.apply(snapshot(120))
     assert book.depth().sequence == 120
     assert book.apply(delta(115, 120)), "known already"
-    assert breaks == []
+    assert book.stats.gaps == 0
 
 
 # -- how far a snapshot was seen ---------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_shown_beyond_what_the_snapshot_showed() -> None:
-    book, _, _ = make(RangeRule())
+    book, _ = make(RangeRule())
     book.apply(snapshot(100, asked=3))
     book.apply(delta(101, 101, bids=[["90", "5"], ["98.5", "1"]]))
     view = book.depth()
@@ -265,7 +265,7 @@ def test_nothing_is_shown_beyond_what_the_snapshot_showed() -> None:
 
 def test_a_book_that_has_used_up_its_snapshot_asks_for_another_and_then_refuses() -> None:
     bids = [[str(price), "1"] for price in range(100, 90, -1)]
-    book, _, breaks = make(RangeRule())
+    book, _ = make(RangeRule())
     book.apply(snapshot(100, bids=bids, asks=[["101", "1"]], asked=10))
     at = 101
     for price in range(100, 93, -1):
@@ -279,13 +279,13 @@ def test_a_book_that_has_used_up_its_snapshot_asks_for_another_and_then_refuses(
     assert book.is_shallow
     assert len(book.depth().bids) == 1
     assert not book.apply(delta(at + 1, at + 1, bids=[["91", "0"]]))
-    assert "beyond what the snapshot showed" in breaks[0]
+    assert "beyond what the snapshot showed" in book.stats.why
     assert book.apply(snapshot(at + 1, bids=bids, asked=10))
     assert not book.is_shallow
 
 
 def test_a_window_of_levels_is_not_the_whole_book() -> None:
-    book, _, _ = make(PreviousIdRule())
+    book, _ = make(PreviousIdRule())
     book.apply(snapshot(1, bids=[[str(price), "1"] for price in range(1000, 600, -1)], asks=[["1001", "1"]]))
     assert book.depth(400).whole_bids
     assert not book.depth(401).whole_bids
@@ -305,11 +305,11 @@ def test_checksum_by_the_venue_sheet() -> None:
 
 
 def test_a_checksum_of_zero_is_not_looked_at() -> None:
-    book, _, _ = make(PreviousIdRule())
+    book, _ = make(PreviousIdRule())
     assert book.apply(snapshot(1, checksum=0))
     assert book.apply(delta(None, 2, 1, checksum=0))
     assert not book.apply(delta(None, 3, 2, checksum=12345))
-    assert "checksum" in book.statistics.why
+    assert "checksum" in book.stats.why
 
 
 # -- never silently wrong ----------------------------------------------------------------------------------------------------------
@@ -320,10 +320,10 @@ def test_a_whole_chain_gives_the_true_book_after_each_message(dialect: str) -> N
     chain = make_chain(dialect, 1, 200, reset_at=100)
     book = OrderBook(chain.rule, ManualClock())
     for update, truth in zip(chain.updates, chain.truths, strict=True):
-        assert book.apply(update), book.statistics.why
+        assert book.apply(update), book.stats.why
         view = book.depth()
         assert (rows(view.bids), rows(view.asks)) == truth
-    assert book.statistics.gaps == 0
+    assert book.stats.gaps == 0
 
 
 @settings(max_examples=300, deadline=None)
@@ -360,9 +360,9 @@ def test_a_message_dropped_doubled_or_out_of_order_never_makes_a_wrong_book(
         assert rows(view.bids) == truth[0][:seen]
         assert rows(view.asks) == truth[1][:seen]
     if damage == "twice" and dialect != "okx-checksum":
-        assert book.statistics.gaps == 0, "an exact repeat does no harm"
+        assert book.stats.gaps == 0, "an exact repeat does no harm"
     elif not seen:
-        assert book.statistics.gaps == 1 or (damage == "drop" and place == len(chain.updates) - 1)
+        assert book.stats.gaps == 1 or (damage == "drop" and place == len(chain.updates) - 1)
 
 
 @settings(max_examples=300, deadline=None)

@@ -97,13 +97,13 @@ def test_levels_that_are_not_there_can_be_taken_away() -> None:
     assert (view.bids, view.asks) == ((), ())
     assert book.apply(delta(102, 102, asks=[["200", "1"]]))
     assert len(book.depth().asks) == 1
-    assert book.statistics.gaps == 0
+    assert book.stats.gaps == 0
 
 
 def test_a_checksum_over_levels_that_are_numbers_breaks_the_book() -> None:
     book, _ = make(PreviousIdRule())
     assert not book.apply(snapshot(1, bids=[[99.0, 1.0]], asks=[[101.0, 1.0]], checksum=17))
-    assert "not texts" in book.statistics.why
+    assert "not texts" in book.stats.why
     assert book.apply(snapshot(2))
 
 
@@ -129,7 +129,7 @@ def test_an_update_whose_ids_are_nonsense_spoils_no_snapshot_to_come(rule: BookR
     assert not book.apply(delta(*ids))
     assert not book.apply(delta(*ids))
     assert book.apply(delta(110, 120, 109)) is False
-    assert book.apply(snapshot(115)), book.statistics.why
+    assert book.apply(snapshot(115)), book.stats.why
     assert book.depth().sequence == 120
 
 
@@ -173,11 +173,11 @@ def test_okx_counts_anew_after_maintenance_with_keep_alives_between() -> None:
     for previous, last in steps:
         clock.advance(60)
         changed = [["98", str(last)]] if last != previous else []
-        assert book.apply(delta(None, last, previous, bids=changed)), book.statistics.why
+        assert book.apply(delta(None, last, previous, bids=changed)), book.stats.why
         assert book.age_s == 0
     assert book.depth().bids[1][1] == 9.0
     assert not book.apply(delta(None, 20, -1, bids=[["98", "1"]])), "only a snapshot follows nothing"
-    assert book.statistics.gaps == 1
+    assert book.stats.gaps == 1
 
 
 # -- age ---------------------------------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_updates_older_than_the_snapshot_do_not_make_it_young(rule: BookRule) ->
         clock.advance(1)
         assert book.apply(delta(number, number, number - 1, bids=[["98", "7"]]))
     assert book.age_s == 7
-    assert book.statistics.ignored == 7
+    assert book.stats.ignored == 7
 
 
 def test_a_repeated_update_does_not_make_the_book_young() -> None:

@@ -87,7 +87,7 @@ def test_binance_from_the_subscription_to_a_live_book() -> None:
         run.wait_mark(1)
         assert is_true(run, chain, 30)
         assert run.book.depth().age_s < PATIENCE_S
-        stats = run.feed.statistics
+        stats = run.feed.stats
         assert (stats.book.updates, stats.book.gaps, stats.snapshots_asked, stats.connections) == (30, 0, 1, 1)
     assert "the subscription has ended" in refused(run) or "the feed has ended" in refused(run)
 
@@ -131,7 +131,7 @@ def test_a_gap_refuses_reads_at_once_and_is_healed_by_a_new_snapshot() -> None:
         peer.mark(2)
         run.wait_mark(2)
         assert is_true(run, chain, 7)
-        book = run.feed.statistics.book
+        book = run.feed.stats.book
         assert (book.gaps, book.resyncs) == (1, 1)
 
 
@@ -152,8 +152,8 @@ def test_a_lost_connection_breaks_the_book_until_the_next_one_has_its_own_snapsh
             else:
                 peer.peer.close()
             run.wait_loss()
-            assert not run.book.is_live or run.feed.statistics.book.snapshots > round_ + 1
-        assert run.feed.statistics.snapshots_asked >= 3
+            assert not run.book.is_live or run.feed.stats.book.snapshots > round_ + 1
+        assert run.feed.stats.snapshots_asked >= 3
 
 
 def test_a_snapshot_that_cannot_be_had_is_asked_for_again_and_told_once() -> None:
@@ -166,7 +166,7 @@ def test_a_snapshot_that_cannot_be_had_is_asked_for_again_and_told_once() -> Non
         run.wait_live()
         peer.mark(1)
         run.wait_mark(1)
-        stats = run.feed.statistics
+        stats = run.feed.stats
         assert (stats.snapshots_asked, stats.snapshots_failed, stats.connections) == (3, 2, 1)
         assert run.host.lines.empty(), "one line for one outage"
 
@@ -182,7 +182,7 @@ def test_after_a_round_of_attempts_the_connection_is_made_anew() -> None:
         assert first.peer.at_end()
         second.mark(1)
         run.wait_mark(1)
-        assert run.feed.statistics.connections == 2
+        assert run.feed.stats.connections == 2
 
 
 def test_a_subscription_that_is_never_confirmed_is_made_anew() -> None:
@@ -225,7 +225,7 @@ def test_a_message_that_cannot_be_read_breaks_the_book(bad: str) -> None:
         peer.mark(1)
         run.wait_mark(1)
         assert is_true(run, chain, 1)
-        assert run.feed.statistics.unread == 1
+        assert run.feed.stats.unread == 1
 
 
 def test_other_messages_are_passed_over() -> None:
@@ -268,7 +268,7 @@ def test_a_book_that_runs_shallow_is_refreshed_while_it_goes_on_serving() -> Non
         peer.mark(3)
         run.wait_mark(3)
         assert len(run.book.depth().bids) == 300
-        book = run.feed.statistics.book
+        book = run.feed.stats.book
         assert (book.gaps, book.snapshots) == (0, 2)
 
 
@@ -315,8 +315,8 @@ def test_okx_from_the_subscription_through_a_reset_and_a_keep_alive() -> None:
         peer.mark(1)
         run.wait_mark(1)
         assert is_true(run, chain, 30)
-        assert run.feed.statistics.book.gaps == 0
-        assert run.feed.statistics.snapshots_asked == 0
+        assert run.feed.stats.book.gaps == 0
+        assert run.feed.stats.snapshots_asked == 0
 
 
 @pytest.mark.parametrize("fault", ["gap", "checksum"])
@@ -344,7 +344,7 @@ def test_okx_is_subscribed_anew_when_its_book_breaks(fault: str) -> None:
         peer.mark(1)
         run.wait_mark(1)
         assert is_true(run, chain, 10)
-        book = run.feed.statistics.book
+        book = run.feed.stats.book
         assert (book.gaps, book.resyncs) == (1, 1)
 
 
@@ -421,7 +421,7 @@ def test_a_ticker_that_cannot_be_read_leaves_the_book_alone() -> None:
         peer.mark(1)
         run.wait_mark(1)
         assert is_true(run, spot, 1)
-        assert (run.feed.statistics.book.gaps, run.feed.statistics.unread, run.unread.qsize()) == (0, 1, 0)
+        assert (run.feed.stats.book.gaps, run.feed.stats.unread, run.unread.qsize()) == (0, 1, 0)
     with WsServer() as server, running(okx_source(server.port)) as run:
         other = OkxPeer(server.peer())
         other.push(okx.updates[0])
@@ -429,7 +429,7 @@ def test_a_ticker_that_cannot_be_read_leaves_the_book_alone() -> None:
         other.mark(1)
         run.wait_mark(1)
         assert is_true(run, okx, 0)
-        assert (run.feed.statistics.book.gaps, run.feed.statistics.unread) == (0, 2)
+        assert (run.feed.stats.book.gaps, run.feed.stats.unread) == (0, 2)
 
 
 def test_a_refusal_beside_a_live_book_hides_no_outage_to_come() -> None:
@@ -468,7 +468,7 @@ def test_a_bug_in_a_source_is_told_once_and_does_not_end_the_feed() -> None:
             run.wait_live()
             assert "TypeError('a bug')" in run.host.wait_for("the feed failed")
             assert run.host.lines.empty()
-            assert run.feed.statistics.connections == 3
+            assert run.feed.stats.connections == 3
 
 
 # -- how old it is -----------------------------------------------------------------------------------------------------------------

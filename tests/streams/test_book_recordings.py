@@ -59,7 +59,7 @@ def test_a_whole_chain_agrees_with_the_best_prices_beside_it(
         _, bid, bid_size, ask, ask_size = best[bisect_right(ids, update.last) - 1]
         assert (view.bids[0][:2], view.asks[0][:2]) == ((bid, bid_size), (ask, ask_size))
         equal += 1
-    stats = book.statistics
+    stats = book.stats
     assert (stats.updates, stats.ignored, stats.gaps) == (count, covered, 0)
     assert equal == compared
 
@@ -71,12 +71,12 @@ def test_a_market_that_leaves_its_snapshot_behind_is_noticed(name: str, refused_
     book = OrderBook(rule, ManualClock())
     shallow_at = 0
     for update in updates_of(binance_capture(name)):
-        if not book.apply(update) and book.statistics.snapshots:
+        if not book.apply(update) and book.stats.snapshots:
             break
         if book.is_shallow and not shallow_at:
-            shallow_at = book.statistics.updates
-    assert book.statistics.updates == refused_after
-    assert "beyond what the snapshot showed" in book.statistics.why
+            shallow_at = book.stats.updates
+    assert book.stats.updates == refused_after
+    assert "beyond what the snapshot showed" in book.stats.why
     assert 0 < shallow_at < refused_after - 400
 
 
@@ -85,7 +85,7 @@ def test_captured_chains_apply_without_a_gap(name: str, rule: BookRule) -> None:
     books = cryptofeed_binance(name)
     assert len(books) == 4
     for symbol, updates in books.items():
-        stats = made(rule, updates).statistics
+        stats = made(rule, updates).stats
         assert (stats.state, stats.gaps, stats.snapshots) == ("live", 0, 1), symbol
         assert stats.updates + stats.ignored == len(updates) - 1
 
@@ -96,7 +96,7 @@ def test_all_checksums_of_okx_are_right() -> None:
         book = OrderBook(PreviousIdRule(), ManualClock())
         for update in updates:
             assert update.checksum
-            assert book.apply(update), book.statistics.why
+            assert book.apply(update), book.stats.why
             checked += 1
     assert checked == 290
 
@@ -129,7 +129,7 @@ def test_a_snapshot_that_does_not_meet_its_updates_is_refused() -> None:
     assert not book.apply(updates[0])
     for update in updates[1:]:
         assert not book.apply(update)
-    assert book.statistics.gaps == 1
+    assert book.stats.gaps == 1
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------------------
@@ -158,9 +158,9 @@ def test_a_damaged_chain_is_noticed_at_once(name: str) -> None:
         assert not dropped.is_live
         swapped = [*updates[:place], updates[place + 1], updates[place], *updates[place + 2 :]]
         assert not made(rule, swapped).is_live
-        assert made(rule, swapped[: place + 1]).statistics.gaps == 1
+        assert made(rule, swapped[: place + 1]).stats.gaps == 1
         doubled = made(rule, [*updates[: place + 1], *updates[place:]])
-        assert doubled.statistics.gaps == 0, "a repeat does no harm"
+        assert doubled.stats.gaps == 0, "a repeat does no harm"
         assert (doubled.depth().bids, doubled.depth().asks) == (true.depth().bids, true.depth().asks)
         crossing = updates[place]._replace(bids=[("999999.00", "1.000")])
         assert not made(rule, [*updates[:place], crossing]).is_live

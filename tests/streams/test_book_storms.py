@@ -153,7 +153,7 @@ def test_a_snapshot_that_is_always_older_than_the_stream_is_not_asked_for_in_a_s
     spot.run()
     assert 60 <= len(spot.snapshots) <= HOUR_S / 30 + 15
     assert not spot.feed.book.is_live
-    assert spot.feed.statistics.book.updates == 0
+    assert spot.feed.stats.book.updates == 0
     assert spot.host.lines.qsize() <= len(spot.connects), "one outage, one line"
 
 
@@ -183,7 +183,7 @@ def test_a_venue_that_says_when_to_come_back_is_not_asked_before_and_keeps_its_c
     assert min(pauses(spot.snapshots)) >= min(told_s, 60) - 0.2
     assert len(spot.connects) == 1
     assert spot.host.lines.qsize() == 1
-    assert spot.feed.book.statistics.kept <= 1000, "what waits for a snapshot is bounded"
+    assert spot.feed.book.stats.kept <= 1000, "what waits for a snapshot is bounded"
 
 
 def test_a_refusal_that_says_nothing_is_paused_for_all_the_same(spot: Venue) -> None:
@@ -213,7 +213,7 @@ def test_the_first_snapshot_after_a_refusal_makes_the_book_live(spot: Venue) -> 
     spot.run()
     assert spot.snapshots[:4] == pytest.approx([0.1, 30.1, 60.1, 90.1], abs=0.5)
     assert len(spot.snapshots) == 4
-    assert spot.feed.statistics.book.gaps == 1, "the end of the feed"
+    assert spot.feed.stats.book.gaps == 1, "the end of the feed"
 
 
 def test_okx_with_a_gap_after_every_snapshot_stays_below_480_requests_an_hour(okx: Venue) -> None:
@@ -281,7 +281,7 @@ def test_a_book_that_is_confirmed_is_left_alone_however_quiet(okx: Venue) -> Non
     okx.on_subscribe = lambda: [okx.shot(previous=-1)]
     okx.step = step
     okx.run()
-    assert (len(okx.connects), len(okx.requests), okx.feed.statistics.book.gaps) == (1, 0, 1)
+    assert (len(okx.connects), len(okx.requests), okx.feed.stats.book.gaps) == (1, 0, 1)
     assert okx.host.lines.empty()
 
 

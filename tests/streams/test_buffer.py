@@ -18,7 +18,7 @@ HANG_S = 20.0
 
 
 def adds_up(buffer: MessageBuffer) -> None:
-    counts = buffer.counts()
+    counts = buffer.stats()
     assert counts.received == counts.delivered + counts.discarded + counts.dropped + counts.waiting
     assert min(counts.delivered, counts.discarded, counts.dropped, counts.waiting, counts.waiting_bytes) >= 0
 
@@ -39,7 +39,7 @@ def test_minus_two_takes_the_newest_and_discards_the_rest(timeout_ms: float) -> 
     buffer = MessageBuffer(WallClock())
     buffer.push(["a", "b", "c"])
     assert buffer.read(timeout_ms) == "c"
-    counts = buffer.counts()
+    counts = buffer.stats()
     assert (counts.delivered, counts.discarded, counts.dropped, counts.waiting) == (1, 2, 0, 0)
     assert counts.waiting_bytes == 0
 
@@ -56,7 +56,7 @@ def test_the_end_is_an_empty_text_each_time(timeout_ms: float | None) -> None:
     buffer.finish()
     assert buffer.read(timeout_ms) == "last"
     assert [buffer.read(timeout_ms) for _ in range(3)] == ["", "", ""]
-    assert buffer.counts().losses == 0
+    assert buffer.stats().losses == 0
 
 
 @pytest.mark.parametrize("timeout_ms", [5, -1, -2])
@@ -66,7 +66,7 @@ def test_a_loss_is_told_once_behind_what_came_before(timeout_ms: float) -> None:
     buffer.lose()
     buffer.push(["after"])
     assert [buffer.read(timeout_ms) for _ in range(4)] == ["before", "", "after", None]
-    assert buffer.counts().losses == 1
+    assert buffer.stats().losses == 1
     adds_up(buffer)
 
 
@@ -177,7 +177,7 @@ def test_the_oldest_is_dropped_and_told_once_a_burst() -> None:
     for number in range(10):
         buffer.push([str(number)])
     assert len(told) == 1
-    counts = buffer.counts()
+    counts = buffer.stats()
     assert (counts.received, counts.dropped, counts.waiting) == (10, 6, 4)
     assert [buffer.read(-1) for _ in range(5)] == ["6", "7", "8", "9", None]
     buffer.push(["a"])  # the burst is over
@@ -192,7 +192,7 @@ def test_a_batch_larger_than_the_buffer_leaves_its_newest() -> None:
     buffer.push(["old"])
     buffer.push([str(number) for number in range(10)])
     assert [buffer.read(-1) for _ in range(4)] == ["7", "8", "9", None]
-    assert buffer.counts().dropped == 8
+    assert buffer.stats().dropped == 8
 
 
 def test_bytes_are_limited_too() -> None:
@@ -200,7 +200,7 @@ def test_bytes_are_limited_too() -> None:
     buffer = MessageBuffer(WallClock(), qbytes=3 * size)
     for number in range(10):
         buffer.push([str(number) * 1000])
-        assert buffer.counts().waiting_bytes <= 3 * size
+        assert buffer.stats().waiting_bytes <= 3 * size
     assert [message[0] for message in iter(lambda: buffer.read(-1), None)] == ["7", "8", "9"]
     adds_up(buffer)
 
@@ -209,7 +209,7 @@ def test_one_message_is_kept_however_large() -> None:
     buffer = MessageBuffer(WallClock(), qbytes=1000)
     buffer.push(["small"])
     buffer.push(["x" * 5000])
-    assert buffer.counts().waiting == 1
+    assert buffer.stats().waiting == 1
     assert buffer.read(-1) == "x" * 5000
 
 
@@ -218,7 +218,7 @@ def test_error_keeps_what_fits_and_raises() -> None:
     with pytest.raises(BufferFull, match="full"):
         buffer.push(["1", "2", "3", "4", "5"])
     assert [buffer.read(-1) for _ in range(4)] == ["1", "2", "3", None]
-    assert buffer.counts().dropped == 2
+    assert buffer.stats().dropped == 2
     adds_up(buffer)
 
 
@@ -241,10 +241,10 @@ def test_block_loses_nothing_and_waits() -> None:
     got = []
     for _ in range(1000):
         got.append(buffer.read())
-        assert buffer.counts().waiting <= 5
+        assert buffer.stats().waiting <= 5
     thread.join(HANG_S)
     assert got == [str(number) for number in range(1000)]
-    assert buffer.counts().dropped == 0
+    assert buffer.stats().dropped == 0
 
 
 def test_close_lets_a_blocked_producer_go() -> None:
@@ -294,7 +294,7 @@ def test_counts_hold_and_order_is_kept_under_contention(overflow: str, mode: obj
         thread.join(HANG_S)
     done.set()
     checker.join(HANG_S)
-    counts = buffer.counts()
+    counts = buffer.stats()
     assert counts.received == total
     assert counts.delivered == sum(map(len, got))  # what is derived is what the readers counted by themselves
     assert counts.waiting == 0
@@ -384,7 +384,7 @@ class BufferModel(RuleBasedStateMachine):
         )  # later it may carry a cached UTF-8 copy
         self.buffer.push(batch)
         self.model.extend(batch)
-        excess = self._messages() - self.buffer.counts().waiting
+        excess = self._messages() - self.buffer.stats().waiting
         kept: deque[object] = deque()
         for item in self.model:  # whatever was dropped must have been the oldest
             if item is not None and excess > 0:
@@ -428,7 +428,7 @@ class BufferModel(RuleBasedStateMachine):
 
     @invariant()
     def counts(self) -> None:
-        counts = self.buffer.counts()
+        counts = self.buffer.stats()
         assert counts.received == self.number
         assert counts.received == counts.delivered + counts.discarded + counts.dropped + counts.waiting
         assert counts.delivered == self.read_back

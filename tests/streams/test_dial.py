@@ -70,7 +70,7 @@ def dial(server: WsServer, journal: Journal) -> Iterator[Callable[..., tuple[Con
     for client in clients:
         client.close()
         adds_up(client)
-        assert not client._session.reader.is_alive()
+        assert not client._reader.thread.is_alive()
 
 
 def adds_up(client: Connection) -> None:
@@ -215,7 +215,7 @@ def test_what_came_before_a_loss_is_delivered_before_it(dial, journal: Journal) 
     assert [client.read() for _ in range(4)] == ["1", "2", "", ""]
     assert (client.state, client.close_code, client.ended) == ("closed", 4001, True)
     assert journal.errors == [
-        f"ws://127.0.0.1:{client._session.address.port}/stream: the peer closed the connection with code 4001 (Login Failed)"
+        f"ws://127.0.0.1:{client._reader.address.port}/stream: the peer closed the connection with code 4001 (Login Failed)"
     ]
     assert client.write("x") == 0
 
@@ -372,7 +372,7 @@ def test_close_does_not_wait_for_a_peer_that_says_nothing(dial) -> None:
     client, _ = dial()
     client.close()
     assert client.state == "closed"
-    assert not client._session.reader.is_alive()
+    assert not client._reader.thread.is_alive()
 
 
 def test_waiting_messages_can_be_read_after_close(dial) -> None:
@@ -405,7 +405,7 @@ def test_close_during_a_handshake(server: WsServer, journal: Journal) -> None:
     server.peer().close()
     server.peer()  # connected again, and waiting for the answer to its handshake
     client.close()
-    assert not client._session.reader.is_alive()
+    assert not client._reader.thread.is_alive()
 
 
 def test_a_callback_may_close(dial) -> None:
@@ -447,8 +447,8 @@ def test_a_stop_ends_a_blocked_read_and_a_pause(server: WsServer) -> None:
     thread.join(HANG_S)
     assert results == ["stopped"]
     peer.close()
-    client._session.reader.join(HANG_S)
-    assert not client._session.reader.is_alive()
+    client._reader.thread.join(HANG_S)
+    assert not client._reader.thread.is_alive()
     client.close()
     with pytest.raises(StopRequested):
         Dial(server.url, host=journal)
@@ -649,7 +649,7 @@ def test_heartbeats_without_data_are_silence(server: WsServer, is_data: object) 
         assert clock.wait_for_sleepers()
         clock.advance(2)
         assert client.read() == ""
-        assert journal.errors == [f"{client._session.address.shown}: no data for 5000 ms"]
+        assert journal.errors == [f"{client._reader.address.shown}: no data for 5000 ms"]
 
 
 # -- compression ------------------------------------------------------------------------------------------------------------------------------

@@ -48,25 +48,25 @@ def wait_for_end(thread: threading.Thread) -> None:
 def test_one_that_nobody_holds_is_closed(server: WsServer, options: dict[str, object]) -> None:
     client = connect(server, **options)
     peer = server.peer()
-    session = client._session
+    reader = client._reader
     peer.text("never read")
     del client
     assert peer.read_close() == 1000
     peer.close()
-    wait_for_end(session.reader)
-    if session._watcher is not None:
-        wait_for_end(session._watcher)
-    assert session.state == "closed"
+    wait_for_end(reader.thread)
+    if reader._watcher is not None:
+        wait_for_end(reader._watcher)
+    assert reader.state == "closed"
 
 
 def test_one_that_is_replaced_is_closed_also_while_it_reconnects(server: WsServer) -> None:
     client = connect(server, reconnect=True, interval=3_600_000)
-    session = client._session
+    reader = client._reader
     server.peer().close()
     assert client.read() == ""
     client = connect(server)
     server.peer()
-    wait_for_end(session.reader)
+    wait_for_end(reader.thread)
     assert client.state == "open"
     client.close()
 
@@ -79,9 +79,9 @@ def test_a_hub_does_not_keep_it(server: WsServer) -> None:
     event = hub.wait(HANG_S * 1000)
     assert event is not None
     assert event.Event == "Dial"
-    session = client._session
+    reader = client._reader
     del client
-    wait_for_end(session.reader)
+    wait_for_end(reader.thread)
     assert hub.wait(-1) is None
 
 
@@ -99,15 +99,15 @@ def test_a_loop_over_it_keeps_it(server: WsServer) -> None:
 @pytest.mark.parametrize("take", [lambda client: client.read, lambda client: client.write, lambda client: client.close])
 def test_its_methods_keep_it(server: WsServer, take: Callable[[Connection], Callable[..., object]]) -> None:
     client = connect(server)
-    session = client._session
+    reader = client._reader
     method = take(client)
     reference = weakref.ref(client)
     del client
     gc.collect()
     assert reference() is not None
-    assert session.state == "open"
+    assert reader.state == "open"
     del method
-    wait_for_end(session.reader)
+    wait_for_end(reader.thread)
 
 
 def test_a_thread_that_reads_keeps_it(server: WsServer) -> None:
@@ -142,11 +142,11 @@ def test_hundreds_that_are_dropped_leave_no_thread(server: WsServer) -> None:
     for _ in range(100):
         client = connect(server)
         peer = server.peer()
-        session = client._session
+        reader = client._reader
         del client
         peer.read_close()
         peer.close()
-        wait_for_end(session.reader)
+        wait_for_end(reader.thread)
     for thread in threading.enumerate():
         if thread.name == "forgotten Dial":
             thread.join(HANG_S)
@@ -165,13 +165,13 @@ def test_close_does_not_wait_long_for_an_on_connect_that_blocks(server: WsServer
             leave.wait(HANG_S)
 
     client = connect(server, on_connect=on_connect, reconnect=True, interval=1)
-    session = client._session
+    reader = client._reader
     server.peer().close()
     assert inside.wait(HANG_S)
     client.close()
-    assert session.reader.is_alive()  # close() came back although on_connect has not
+    assert reader.thread.is_alive()  # close() came back although on_connect has not
     leave.set()
-    wait_for_end(session.reader)
+    wait_for_end(reader.thread)
 
 
 # -- forks ---------------------------------------------------------------------------------------------------------------------------

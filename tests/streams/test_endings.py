@@ -73,7 +73,7 @@ def test_a_peer_that_drips_holds_up_neither_a_reconnect_nor_close(server: WsServ
     deadline = Deadline(clock, 5.0)
     client.close()
     assert not deadline.expired
-    assert not client._session.reader.is_alive()
+    assert not client._reader.thread.is_alive()
     done.set()
     for thread in drippers:
         wait_for_end(thread)
@@ -135,7 +135,7 @@ def test_an_on_connect_that_leaves_by_sys_exit_is_told(server: WsServer) -> None
     client = connect(server, journal, on_connect=on_connect, reconnect=True, interval=1)
     server.peer().close()
     assert [client.read(), client.read()] == ["", ""]
-    wait_for_end(client._session.reader)
+    wait_for_end(client._reader.thread)
     assert client.state == "closed"
     assert "SystemExit(3)" in client.last_error
     assert "SystemExit(3)" in journal.errors[-1]
@@ -155,9 +155,9 @@ def test_a_callback_that_raises_at_the_end_leaves_nothing_behind(server: WsServe
     client.add_ready_callback(callback)
     server.stop_listening()
     peer.close()
-    wait_for_end(client._session.reader)
-    wait_for_end(client._session._watcher)
-    assert client._session._link is None
+    wait_for_end(client._reader.thread)
+    wait_for_end(client._reader._watcher)
+    assert client._reader._link is None
     assert "not this" in client.last_error
     assert "not this" in journal.errors[-1]
     assert not journal.clock.stop._callbacks
@@ -175,8 +175,8 @@ def test_a_callback_that_raises_does_not_keep_close_from_closing(server: WsServe
         client.close()
     assert peer.read_close() == 1000
     peer.close()
-    wait_for_end(client._session.reader)
-    wait_for_end(client._session._watcher)
+    wait_for_end(client._reader.thread)
+    wait_for_end(client._reader._watcher)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_every_callback_may_close(server: WsServer, start: Callable[..., dict[st
     peer.text("x")
     assert peer.read_close() == 1000
     peer.close()
-    wait_for_end(client._session.reader)
+    wait_for_end(client._reader.thread)
     assert client.state == "closed"
 
 
@@ -216,9 +216,9 @@ def test_close_does_not_wait_for_a_name_that_is_looked_up(server: WsServer, monk
     deadline = Deadline(WallClock(), 5.0)
     client.close()
     assert not deadline.expired
-    assert client._session.reader.is_alive()
+    assert client._reader.thread.is_alive()
     leave.set()
-    wait_for_end(client._session.reader)
+    wait_for_end(client._reader.thread)
 
 
 def test_a_reader_that_cannot_start_leaves_no_connection(server: WsServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_one_that_the_peer_ended_and_the_script_forgot_is_not_kept_by_the_stop(s
         client = connect(server, journal)
         server.peer().close()
         assert client.read() == ""
-        reader = client._session.reader
+        reader = client._reader.thread
         del client
         wait_for_end(reader)
     assert not journal.clock.stop._callbacks

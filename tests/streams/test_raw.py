@@ -96,7 +96,7 @@ def test_a_datagram_that_is_too_large_is_not_sent_and_breaks_nothing(journal: Jo
             server.sendto(b"answer", where)
             assert client.read() == "answer"
             assert client.state == "open"
-        assert not client._session.reader.is_alive()
+        assert not client._reader.thread.is_alive()
 
 
 # -- proxies --------------------------------------------------------------------------------------------------------------------------------

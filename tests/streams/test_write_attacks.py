@@ -109,7 +109,7 @@ def test_ctrl_c_inside_a_blocked_write(dial: Callable[..., Opened], server: WsSe
     press.result()
     # Half a frame is out, so nothing that followed could be understood: the connection is over, and says so once.
     assert client.read(HANG_S * 1000) == ""
-    assert "write failed: interrupted by KeyboardInterrupt" in client._session._host.errors[0]  # type: ignore[attr-defined]
+    assert "write failed: interrupted by KeyboardInterrupt" in client._reader._host.errors[0]  # type: ignore[attr-defined]
     if reconnect:
         again = server.peer()
         again.text("back")
@@ -191,7 +191,7 @@ def test_the_first_of_two_writers_times_out_halfway(dial: Callable[..., Opened],
     assert [first.result(), second.result()] == [0, 0]
     assert client.read(HANG_S * 1000) == ""
     assert client.last_error.startswith("write failed: timeout: the peer did not take")
-    assert client._session._host.errors == [f"{client._session.address.shown}: {client.last_error}"]  # type: ignore[attr-defined]
+    assert client._reader._host.errors == [f"{client._reader.address.shown}: {client.last_error}"]  # type: ignore[attr-defined]
     everything = b""
     while part := peer.sock.recv(1 << 20):
         everything += part

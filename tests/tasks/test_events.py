@@ -35,7 +35,7 @@ class FakeStream:
         if counts:
             self.activity = lambda: (self.received, self.taken)
 
-    def counts(self) -> Any:
+    def buffer_stats(self) -> Any:
         with self.lock:
             return SimpleNamespace(received=self.received, waiting=sum(item is not LOSS for item in self.items))
 

@@ -100,7 +100,7 @@ def test_books_that_break_all_the_time_leave_half_of_the_weight_to_the_strategy(
             assert market.exchange.GetDepth("ETH_USDT") is not None
         assert not any("429" in line for line in market.host.errors), "the venue never had to refuse"
         for symbol in ("BTC_USDT", "ETH_USDT"):
-            assert market.feed(symbol).statistics.connections == 1
+            assert market.feed(symbol).stats.connections == 1
 
 
 def test_turns_for_snapshots_come_back_after_a_minute_and_at_another_base() -> None:
@@ -133,11 +133,11 @@ def test_a_snapshot_answered_with_429_is_fetched_when_the_venue_says_so() -> Non
         feed = market.feed()
         market.server.faults.set("/api/v3/depth", rate_limit_429=1)
         market.server.faults.set("/ws*", ws_skip=1)
-        while not feed.statistics.book.resyncs:
-            assert applied.acquire(timeout=PATIENCE_S), feed.statistics
+        while not feed.stats.book.resyncs:
+            assert applied.acquire(timeout=PATIENCE_S), feed.stats
         assert market.server.faults.counts()["rate_limit_429"] == 1
-        assert feed.statistics.connections == 1
-        assert feed.statistics.snapshots_asked <= 3
+        assert feed.stats.connections == 1
+        assert feed.stats.snapshots_asked <= 3
         assert is_live(market.exchange)
 
 
@@ -148,7 +148,7 @@ def test_a_ban_is_neither_stormed_nor_answered_from_an_old_book() -> None:
         feed = market.feed()
         market.server.faults.set("/api/v3/depth", ban_418_s=1)
         market.server.faults.set("/ws*", ws_skip=1)
-        while not feed.statistics.book.gaps:
+        while not feed.stats.book.gaps:
             assert applied.acquire(timeout=PATIENCE_S)
         refusals = 0
         while not feed.book.is_live:
@@ -157,7 +157,7 @@ def test_a_ban_is_neither_stormed_nor_answered_from_an_old_book() -> None:
                 assert "Live" not in market.exchange.GetRawJSON()
         assert refusals > 3
         assert market.server.faults.counts()["ban_418_s"] <= 3, "of all the calls, only the first ones went out"
-        assert feed.statistics.connections == 1
+        assert feed.stats.connections == 1
         assert is_live(market.exchange)
 
 
@@ -192,4 +192,4 @@ def test_a_venue_that_goes_down_is_not_noticed_at_the_other_one() -> None:
         assert shaky.exchange.GetDepth() is None, "an error, and not the book of before"
         assert steady.host.errors == []
         for symbol in ("BTC_USDT", "ETH_USDT"):
-            assert steady.feed(symbol).statistics.book.gaps == 0
+            assert steady.feed(symbol).stats.book.gaps == 0

@@ -319,14 +319,14 @@ def test_a_fault_never_shows_a_wrong_book_and_heals(name: str, fault: str, monke
         market.subscribe(300)
         market.follow(3)
         feed = market.exchange._core.live._books["BTC_USDT"].feed
-        before = feed.statistics
+        before = feed.stats
         # One message will do (a connection that went silent stays so), but lost messages must not all be tickers.
         market.server.faults.set("*", **{fault: 12 if fault == "ws_no_data" else 1})
-        while feed.statistics.book.gaps == before.book.gaps:
+        while feed.stats.book.gaps == before.book.gaps:
             market.follow(1)
         market.server.faults.set("*", **{fault: 0})
         market.follow(5)
-        after = feed.statistics
+        after = feed.stats
         assert after.book.resyncs > before.book.resyncs
         assert market.host.errors, "the outage has its line"
 
@@ -338,9 +338,9 @@ def test_a_snapshot_refused_by_rest_is_asked_for_again() -> None:
         market.server.faults.set("/ws*", ws_skip=1)
         market.follow(10)
         feed = market.exchange._core.live._books["BTC_USDT"].feed
-        while feed.statistics.book.resyncs == 0:
+        while feed.stats.book.resyncs == 0:
             market.follow(2)
-        assert feed.statistics.book.gaps >= 1
+        assert feed.stats.book.gaps >= 1
 
 
 @pytest.mark.parametrize("name", VENUES)
@@ -352,9 +352,9 @@ def test_reconnecting_is_waited_for_while_the_venue_refuses(name: str, monkeypat
         market.server.faults.set("*", ws_refuse_s=0.5)
         market.server.faults.set("*", ws_cut=1)
         feed = market.exchange._core.live._books["BTC_USDT"].feed
-        while not feed.statistics.book.gaps:
+        while not feed.stats.book.gaps:
             market.follow(1)
         depth = market.exchange.GetDepth()
         assert depth is not None
         market.follow(5)
-        assert feed.statistics.reconnects >= 1
+        assert feed.stats.reconnects >= 1

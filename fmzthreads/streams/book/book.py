@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 
@@ -23,7 +23,7 @@ from ...errors import BrokenBook
 from .age import clock_lead, seconds_since
 from .rules import BookGap, BookRule, BookUpdate, Level, checksum
 
-__all__ = ["BookStatistics", "BookView", "OrderBook"]
+__all__ = ["BookStats", "BookView", "OrderBook"]
 
 _INFINITE = float("inf")
 # Deltas kept for a snapshot: 100 s at ten a second, about 10 MB. If it is late by more, the oldest are missed, and that is noticed.
@@ -58,7 +58,7 @@ class BookView:
 
 
 @attrs.frozen(kw_only=True)
-class BookStatistics:
+class BookStats:
     """What has happened to a book so far.
 
     Attributes:
@@ -166,8 +166,6 @@ class OrderBook:
     Args:
         rule: How its updates follow one another.
         clock: Measures its age.
-        on_break: Called with the reason each time the book breaks, in the thread whose update broke it, so that a new snapshot can be
-            asked for; it must not raise. ``BookFeed`` does without.
         name: What it is called in errors, such as the symbol.
 
     Attributes:
@@ -179,14 +177,12 @@ class OrderBook:
         rule: BookRule,
         clock: Clock,
         *,
-        on_break: Callable[[str], None] | None = None,
         name: str = "the order book",
     ) -> None:
         self.live = Signal()
         self.name = name
         self._rule = rule
         self._clock = clock
-        self._on_break = on_break
         self._lock = threading.Lock()  # guards everything below
         self._bids, self._asks = _Side(1), _Side(-1)
         self._after: BookUpdate | None = None  # the last update that was applied; None while the book is not live
@@ -211,7 +207,6 @@ class OrderBook:
         Returns:
             Whether the book can be read now.
         """
-        why = ""
         with self._lock:
             before, was_live = self._version, self._after is not None
             try:
@@ -222,8 +217,7 @@ class OrderBook:
                 else:
                     self._keep(update)
             except BookGap as gap:
-                why = str(gap)
-                self._break(why)
+                self._break(str(gap))
                 if not update.snapshot:
                     self._keep(update)
             live = self._after is not None
@@ -233,8 +227,6 @@ class OrderBook:
                 # Never back: a refresh that was asked for some time ago makes the book no older than it is.
                 self._fresh_at = max(self._fresh_at, then) if was_live else then
                 self._lead = clock_lead(self._clock)
-        if why and self._on_break is not None:
-            self._on_break(why)
         return live
 
     def lose(self, why: str) -> None:
@@ -244,11 +236,8 @@ class OrderBook:
         """
         with self._lock:
             self._kept.clear()
-            was_live = self._after is not None
-            if was_live:
+            if self._after is not None:
                 self._break(why)
-        if was_live and self._on_break is not None:
-            self._on_break(why)
 
     def _keep(self, update: BookUpdate) -> None:
         if not self._rule.buffers:
@@ -383,10 +372,10 @@ class OrderBook:
             return self._after is not None and (self._bids.is_shallow() or self._asks.is_shallow())
 
     @property
-    def statistics(self) -> BookStatistics:
+    def stats(self) -> BookStats:
         """What has happened so far."""
         with self._lock:
-            return BookStatistics(
+            return BookStats(
                 state="live" if self._after is not None else "broken" if self._why else "waiting",
                 updates=self._updates,
                 ignored=self._ignored,

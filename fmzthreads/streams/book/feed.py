@@ -18,13 +18,13 @@ import attrs
 from ...clock import Clock, Signal
 from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
 from ..buffer.buffer import Message
-from ..connection import Connection, Host
+from ..connection import Connection, StreamHost
 from ..options import read_options
 from .age import Transit, clock_lead, seconds_since
-from .book import BookStatistics, OrderBook
+from .book import BookStats, OrderBook
 from .rules import BookRule, BookUpdate
 
-__all__ = ["BookFeed", "BookSource", "FeedStatistics", "OtherUnread", "ResyncPlan", "SourceReady", "SourceRefused"]
+__all__ = ["BookFeed", "BookSource", "FeedStats", "OtherUnread", "ResyncPlan", "SourceReady", "SourceRefused"]
 
 # A venue may shut its door for days. Asking it again once a minute costs nothing (the adapter itself refuses while the door is shut), and
 # finds a door that was opened early.
@@ -122,7 +122,7 @@ class ResyncPlan:
 
 
 @attrs.frozen(kw_only=True)
-class FeedStatistics:
+class FeedStats:
     """What a feed has done so far.
 
     Attributes:
@@ -136,7 +136,7 @@ class FeedStatistics:
         snapshots_failed: How often it could not be fetched.
     """
 
-    book: BookStatistics
+    book: BookStats
     connected: bool
     connections: int
     reconnects: int
@@ -167,7 +167,7 @@ class BookFeed:
     def __init__(
         self,
         source: BookSource,
-        host: Host,
+        host: StreamHost,
         *,
         plan: ResyncPlan | None = None,
         on_other: Callable[[Any], None] | None = None,
@@ -221,11 +221,11 @@ class BookFeed:
             self._thread.join(timeout_s)
 
     @property
-    def statistics(self) -> FeedStatistics:
+    def stats(self) -> FeedStats:
         """What has happened so far."""
         connection = self._connection
-        return FeedStatistics(
-            book=self.book.statistics,
+        return FeedStats(
+            book=self.book.stats,
             connected=connection is not None and connection.state == "open",
             connections=self._connections,
             reconnects=self._reconnects + (connection.stats.reconnects if connection is not None else 0),
@@ -349,7 +349,7 @@ class BookFeed:
                 self._transit.heard(event.time_ms, self._clock.monotonic())
                 live = self.book.apply(event, self.current_at(event.time_ms))
             if was_live and not live:
-                self._tell(self.book.statistics.why)
+                self._tell(self.book.stats.why)
             elif not live and not event.snapshot and not self._ready and self._source.rule.buffers:
                 self._subscribed()  # the first update says so as well as a confirmation does
         elif isinstance(event, SourceReady):
@@ -401,7 +401,7 @@ class BookFeed:
             return True
         # A book that only wants a refresh goes on serving what it knows, so that its connection is left alone.
         if not live and (not self._ready or self._round >= self._plan.attempts):
-            self._tell(self.book.statistics.why or "no snapshot came")
+            self._tell(self.book.stats.why or "no snapshot came")
             return False
         self._ask(connection)
         return True

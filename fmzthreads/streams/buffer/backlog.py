@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .byte_count import Ledger, Message, message_bytes
+from .byte_count import ByteCount, Message, message_bytes
 
 __all__ = ["Backlog"]
 
@@ -39,13 +39,13 @@ class Backlog:
         even: Whether ``head`` is all there is: no loss waits to be told.
     """
 
-    __slots__ = ("_ledger", "_longest", "_qbytes", "_qsize", "_segments", "_tail", "even", "head")
+    __slots__ = ("_byte_count", "_longest", "_qbytes", "_qsize", "_segments", "_tail", "even", "head")
 
     def __init__(self, qsize: int, qbytes: int, longest: int) -> None:
         self._qsize = qsize
         self._qbytes = qbytes
         self._longest = longest
-        self._ledger = Ledger(qbytes)
+        self._byte_count = ByteCount(qbytes)
         self._tail = _Segment()
         self._segments: deque[_Segment] = deque([self._tail])
         self.head = self._tail.items
@@ -63,7 +63,7 @@ class Backlog:
             self._segments.append(tail)
             self.even = False
         items.extend(batch)
-        self._ledger.add(batch, size, len(items) if self.even else self.count())
+        self._byte_count.add(batch, size, len(items) if self.even else self.count())
 
     def put_loss(self) -> None:
         """A loss lies behind everything that waits now."""
@@ -133,24 +133,24 @@ class Backlog:
         return sum(segment.losses for segment in self._segments)
 
     def bytes(self) -> int:
-        """The memory of what waits; too high by a part of it at most (see ``Ledger``)."""
-        self._ledger.settle(self.count())
-        return self._ledger.total
+        """The memory of what waits; too high by a part of it at most (see ``ByteCount``)."""
+        self._byte_count.settle(self.count())
+        return self._byte_count.total
 
     def fits(self, count: int, size: int) -> bool:
         """Whether so many messages of so many bytes fit."""
         waiting = self.count()
         if waiting + count > self._qsize:
             return False
-        ledger = self._ledger
-        if ledger.total + size <= self._qbytes:
+        byte_count = self._byte_count
+        if byte_count.total + size <= self._qbytes:
             return True
-        ledger.settle(waiting)
-        return ledger.total + size <= self._qbytes or (not ledger.total and count == 1)
+        byte_count.settle(waiting)
+        return byte_count.total + size <= self._qbytes or (not byte_count.total and count == 1)
 
     def is_half_empty(self) -> bool:
         """Whether no more than half of both bounds is taken."""
-        return self.count() * 2 <= self._qsize and self._ledger.total * 2 <= self._qbytes
+        return self.count() * 2 <= self._qsize and self._byte_count.total * 2 <= self._qbytes
 
     def room_for(self, batch: list[Message]) -> int:
         """How many of the batch fit, from its start; one always fits when nothing waits."""
@@ -180,11 +180,11 @@ class Backlog:
             batch = kept
             size = message_bytes(batch)
         dropped += self.drop(self.count() + len(batch) - self._qsize)
-        ledger = self._ledger
-        ledger.settle(self.count())
-        while ledger.total and ledger.total + size > self._qbytes:
-            dropped += self.drop(ledger.oldest_part(self.count()))
-            ledger.settle(self.count())
+        byte_count = self._byte_count
+        byte_count.settle(self.count())
+        while byte_count.total and byte_count.total + size > self._qbytes:
+            dropped += self.drop(byte_count.oldest_part(self.count()))
+            byte_count.settle(self.count())
         return batch, dropped
 
     def _newest_that_fit(self, batch: list[Message]) -> list[Message]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from ...clock import Clock, Waker, WallClock
 from ...deadline import Deadline
 from ...errors import OperationFailed
-from ..stats import BufferCounts
+from ..stats import BufferStats
 from .backlog import Backlog
 from .byte_count import Message, message_bytes, plain_bytes
 from .waker import ClockWaker
@@ -346,14 +346,14 @@ class MessageBuffer:
         if self.finished:  # close() may have come before the token was known
             self._clock.stop.remove(self._stop_token)
 
-    def counts(self) -> BufferCounts:
+    def stats(self) -> BufferStats:
         """A consistent snapshot."""
         with self._lock:
             self._see_room()
             waiting_bytes = self._backlog.bytes()
             waiting = self._backlog.count()
             delivered = self._received - self._discarded - self._dropped - waiting
-            return BufferCounts(
+            return BufferStats(
                 received=self._received,
                 delivered=delivered,
                 discarded=self._discarded,

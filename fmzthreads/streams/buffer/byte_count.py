@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from sys import getsizeof
 
-__all__ = ["Ledger", "Message", "message_bytes", "plain_bytes"]
+__all__ = ["ByteCount", "Message", "message_bytes", "plain_bytes"]
 
 Message = str | bytes
 
@@ -24,7 +24,7 @@ def plain_bytes(batch: Sequence[Message]) -> int:
     return sum(map(len, batch)) + _PLAIN * len(batch)
 
 
-class Ledger:
+class ByteCount:
     """The bytes of what waits, without a word from the readers who take it out.
 
     It keeps, for each part put in, how many messages were ever put in by then, and its bytes. A part is written off when all of it has left,
