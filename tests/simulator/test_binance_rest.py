@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.simulator.dialects.base import Request
+from fmzthreads.simulator.dialects.base import WireRequest
 from fmzthreads.simulator.dialects.binance.parameters import check_signature, signed_payload
 from fmzthreads.simulator.engine.orders import NewOrder
 from fmzthreads.simulator.server import SimulatorServer
@@ -79,7 +79,7 @@ def test_the_official_vectors(payload: str, signature: str, split: int | None) -
         body += f"&signature={signature.upper()}"
     else:
         query += f"&signature={signature}"
-    request = Request("POST", "/api/v3/order", "/api/v3/order", query, body.encode(), {}, "127.0.0.1")
+    request = WireRequest("POST", "/api/v3/order", "/api/v3/order", query, body.encode(), {}, "127.0.0.1")
     assert signed_payload(request)[1] == payload.encode()
     check_signature(request, secret)
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.simulator.dialects.base import Reply, Request
+from fmzthreads.simulator.dialects.base import WireReply, WireRequest
 from fmzthreads.simulator.dialects.binance.rest import BinanceDialect
 from fmzthreads.simulator.dialects.okx.rest import OkxDialect
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
@@ -96,7 +96,7 @@ def money_is_conserved(dialect: Any) -> None:
         assert balance.frozen >= 0
 
 
-def check(dialect: Any, reply: Reply, supply: dict[str, Decimal]) -> None:
+def check(dialect: Any, reply: WireReply, supply: dict[str, Decimal]) -> None:
     assert 200 <= reply.status < 500
     if reply.content_type.startswith("application/json"):
         json.loads(reply.body)
@@ -117,7 +117,7 @@ def test_signed_binance_calls(place: str, data: st.DataObject) -> None:
     text = urlencode({**data.draw(params("binance", BINANCE_NAMES)), "timestamp": NOW * 1000})
     text += "&signature=" + hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
     query, body = (text, b"") if place == "query" else ("", text.encode())
-    reply = dialect.handle(Request(method, path, path, query, body, {"x-mbx-apikey": KEY}, "127.0.0.1"))
+    reply = dialect.handle(WireRequest(method, path, path, query, body, {"x-mbx-apikey": KEY}, "127.0.0.1"))
     check(dialect, reply, supply)
 
 
@@ -146,7 +146,7 @@ def test_signed_okx_calls(data: st.DataObject) -> None:
         "ok-access-timestamp": STAMP,
         "ok-access-sign": base64.b64encode(digest).decode(),
     }
-    reply = dialect.handle(Request(method, path, path, query, body, headers, "127.0.0.1"))
+    reply = dialect.handle(WireRequest(method, path, path, query, body, headers, "127.0.0.1"))
     check(dialect, reply, supply)
     assert b'"50113"' not in reply.body
 
@@ -170,7 +170,7 @@ def test_anything_at_all(venue: str, data: st.DataObject) -> None:
         "x-mbx-time-unit",
     )
     headers = data.draw(st.dictionaries(st.sampled_from(names), latin | st.sampled_from([KEY, STAMP, PASSPHRASE])))
-    request = Request(
+    request = WireRequest(
         data.draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"])), path, path, data.draw(latin), data.draw(st.binary(max_size=40)),
         headers, "127.0.0.1",
     )  # fmt: skip
@@ -199,7 +199,7 @@ def test_orders_at_binance(data: st.DataObject) -> None:
     text += "&signature=" + hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
     before = len(dialect._exchange.order_history("user"))
     reply = dialect.handle(
-        Request("POST", "/api/v3/order", "/api/v3/order", text, b"", {"x-mbx-apikey": KEY}, "127.0.0.1")
+        WireRequest("POST", "/api/v3/order", "/api/v3/order", text, b"", {"x-mbx-apikey": KEY}, "127.0.0.1")
     )
     check(dialect, reply, supply)
     assert len(dialect._exchange.order_history("user")) - before == (reply.status == 200)
@@ -220,7 +220,7 @@ def test_orders_at_okx(data: st.DataObject) -> None:
     }
     before = len(dialect._exchange.order_history("user"))
     reply = dialect.handle(
-        Request("POST", "/api/v5/trade/order", "/api/v5/trade/order", "", body, headers, "127.0.0.1")
+        WireRequest("POST", "/api/v5/trade/order", "/api/v5/trade/order", "", body, headers, "127.0.0.1")
     )
     check(dialect, reply, supply)
     assert len(dialect._exchange.order_history("user")) - before == (json.loads(reply.body)["code"] == "0")

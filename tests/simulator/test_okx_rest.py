@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.simulator.dialects.base import Request
-from fmzthreads.simulator.dialects.okx.parameters import ApiError, check_signature, parse_timestamp_ms
+from fmzthreads.simulator.dialects.base import WireRequest
+from fmzthreads.simulator.dialects.okx.parameters import OkxRefusal, check_signature, parse_timestamp_ms
 from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import OkxCaller, free_session, simulator
 
@@ -78,9 +78,9 @@ _STAMP = "2020-12-08T09:08:57.715Z"
 )  # fmt: skip
 def test_the_sheets_check_values(method: str, path: str, query: str, body: bytes, signature: str) -> None:
     headers = {"ok-access-timestamp": _STAMP, "ok-access-sign": signature}
-    check_signature(Request(method, path, path, query, body, headers, ""), _SECRET)
-    with pytest.raises(ApiError, match="50113"):
-        check_signature(Request(method, path, path, query, body + b" ", headers, ""), _SECRET)
+    check_signature(WireRequest(method, path, path, query, body, headers, ""), _SECRET)
+    with pytest.raises(OkxRefusal, match="50113"):
+        check_signature(WireRequest(method, path, path, query, body + b" ", headers, ""), _SECRET)
 
 
 @pytest.mark.parametrize(

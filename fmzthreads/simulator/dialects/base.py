@@ -1,6 +1,6 @@
 """Requests and replies as the dialects see them.
 
-A dialect is a plain synchronous object: it is given a ``Request`` and answers with a ``Reply``. It works in memory and takes well under a
+A dialect is a plain synchronous object: it is given a ``WireRequest`` and answers with a ``WireReply``. It works in memory and takes well under a
 millisecond, so it runs in the event loop itself; what waits (latency, hangs) and what breaks (cut and lost replies) is done around it.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Dialect", "Reply", "Request", "json_reply", "plain_decimal"]
+__all__ = ["Dialect", "WireReply", "WireRequest", "json_reply", "plain_decimal"]
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
-class Request:
+class WireRequest:
     """One HTTP request, with everything that a signature is made of kept as it travelled.
 
     Attributes:
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
+class WireReply:
     """One HTTP answer.
 
     Attributes:
@@ -66,19 +66,19 @@ class Dialect(Protocol):
 
     name: str
 
-    def handle(self, request: Request) -> Reply:
-        """Answers a request; every refusal is a Reply too."""
+    def handle(self, request: WireRequest) -> WireReply:
+        """Answers a request; every refusal is a reply too."""
 
-    def places_order(self, request: Request) -> bool:
+    def places_order(self, request: WireRequest) -> bool:
         """Whether the request places an order."""
 
-    def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
+    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
         """This exchange's own words for a refusal that is being played: 503, 429 or 418."""
 
 
-def json_reply(status: int, data: Any, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+def json_reply(status: int, data: Any, headers: tuple[tuple[str, str], ...] = ()) -> WireReply:
     """A reply with a JSON body (Any: whatever JSON can hold)."""
-    return Reply(status, _JSON.encode(data).encode(), headers)
+    return WireReply(status, _JSON.encode(data).encode(), headers)
 
 
 def plain_decimal(value: Any) -> str:

@@ -15,11 +15,12 @@ from urllib.parse import parse_qs
 
 from ...errors import FmzError, InputError, require
 from ..control import control_routes
-from ..dialects.base import Request
+from ..dialects.base import WireRequest
 from ..faults import Faults
 from ..transport.frames import BINARY, TEXT
 from ..transport.listener import Message, Scope, ServingThread
-from ..transport.websocket import Keepalive, Push, Refusal, Session, WsConnection
+from ..transport.push import Push
+from ..transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
 from .recordings import Answer, Frame, read_answers, read_frames
 
 __all__ = ["StreamPlayer"]
@@ -191,11 +192,11 @@ class _PlayerSite:
         """None: the recording has the venue's own heartbeats."""
         return Keepalive()
 
-    def enter(self, request: Request, connection: WsConnection) -> Session | Refusal:
+    def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
         """Plays the recording to whoever comes."""
         return _PlayerSession(self.player, connection)
 
-    def farewell(self, session: Session) -> None:
+    def farewell(self, session: ClientSession) -> None:
         """A recording has no words for it."""
 
 

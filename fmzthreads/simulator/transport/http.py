@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from ..dialects.base import Dialect, Reply, Request
+from ..dialects.base import Dialect, WireReply, WireRequest
 from ..faults import FaultPlan, Faults
 from .listener import Message, Scope, ServingThread
 
@@ -39,7 +39,7 @@ class RestApp:
         if body is None:
             return
         if len(body) > _MAX_BODY:
-            await _send(send, Reply(413, b"Payload Too Large", content_type="text/plain"))
+            await _send(send, WireReply(413, b"Payload Too Large", content_type="text/plain"))
             return
         request = _request(scope, body)
         plan = self._faults.plan(request.path, places_order=self._dialect.places_order(request))
@@ -57,7 +57,7 @@ class RestApp:
             return
         await _until_gone(receive)
 
-    async def _answer(self, request: Request, plan: FaultPlan, wire: ServingThread) -> Reply | None:
+    async def _answer(self, request: WireRequest, plan: FaultPlan, wire: ServingThread) -> WireReply | None:
         """What the dialect says; None when the server is stopped meanwhile."""
         if plan.status:
             return self._dialect.refuse(request, plan.status, plan.retry_after_s)
@@ -70,8 +70,8 @@ class RestApp:
             return self._dialect.refuse(request, 500, 0)
 
 
-def _request(scope: Scope, body: bytes) -> Request:
-    return Request(
+def _request(scope: Scope, body: bytes) -> WireRequest:
+    return WireRequest(
         method=scope["method"],
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
@@ -94,7 +94,7 @@ async def _read_body(receive: Receive) -> bytes | None:
             return body
 
 
-async def _send(send: Send, reply: Reply, *, cut_at: int | None = None) -> None:
+async def _send(send: Send, reply: WireReply, *, cut_at: int | None = None) -> None:
     """Sends a reply, or only so many bytes of its body while its header promises them all."""
     headers = [
         (b"content-type", reply.content_type.encode("latin-1")),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from ..faults import Faults
 from .frames import BINARY, TEXT, build_frame
-
-if TYPE_CHECKING:
-    from .websocket import Push, WsConnection
+from .push import Push
 
 __all__ = ["HUGE_BYTES", "Breaker"]
 
@@ -23,6 +21,33 @@ _PIECE_S = 0.0005  # between two pieces, so that the peer's reads do not put the
 _FLOOD_TICK_S = 0.01
 _CHECKSUM = re.compile(rb'("checksum":)(-?[1-9][0-9]*)')
 _GARBAGE = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + bytes(range(255, 127, -1))
+
+
+class FaultyWire(Protocol):
+    """What the faults need of a connection.
+
+    Attributes:
+        path: The path that it was opened with.
+        transport: asyncio's transport (Any: uvicorn hands it over).
+    """
+
+    path: str
+    transport: Any
+
+    def write_frame(self, data: bytes) -> None:
+        """Writes a frame unless too much waits for the client already."""
+
+    def write_now(self, data: bytes) -> None:
+        """Writes bytes without any check."""
+
+    def overfull(self) -> bool:
+        """Whether too much waits for the client; then it has been disconnected."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Closes with a close frame."""
+
+    def cut(self) -> None:
+        """Ends the connection without a close frame."""
 
 
 class Breaker:
@@ -38,7 +63,7 @@ class Breaker:
         allowance: Bytes that a huge message may add to what waits for a slow client.
     """
 
-    def __init__(self, faults: Faults, connection: WsConnection) -> None:
+    def __init__(self, faults: Faults, connection: FaultyWire) -> None:
         self._faults = faults
         self._connection = connection
         self._pieces: deque[bytes] = deque()
@@ -82,7 +107,7 @@ class Breaker:
         if self._strikes("ws_split"):
             self._split(frame)
         else:
-            connection._write(frame)
+            connection.write_frame(frame)
         self._start_flood(push, frame)
 
     def _strikes(self, name: str) -> bool:
@@ -107,7 +132,7 @@ class Breaker:
     def _send_huge(self) -> None:
         head, tail = b'{"e":"huge","x":"', b'"}'
         self.allowance = HUGE_BYTES + 64
-        self._connection._write(build_frame(TEXT, head + b"x" * (HUGE_BYTES - len(head) - len(tail)) + tail))
+        self._connection.write_frame(build_frame(TEXT, head + b"x" * (HUGE_BYTES - len(head) - len(tail)) + tail))
 
     # --- the wire ---
 
@@ -156,7 +181,7 @@ class Breaker:
         self._owed += rate * _FLOOD_TICK_S
         count, self._owed = int(self._owed), self._owed % 1
         if count:
-            self._connection._write(self._repeated * count)
+            self._connection.write_frame(self._repeated * count)
         self._flood = asyncio.get_running_loop().call_later(_FLOOD_TICK_S, self._repeat)
 
 

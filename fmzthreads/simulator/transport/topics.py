@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..engine.events import AccountEvent, BookEvent, Event, OrderEvent
 from ..engine.exchange import SimulatedExchange
-from .websocket import Push
+from .push import Push
 
 __all__ = ["DeltaTopic", "EventTopic", "Feed", "Listener", "SampledTopic", "Topic", "Topics"]
 

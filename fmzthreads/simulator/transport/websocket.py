@@ -18,57 +18,19 @@ from urllib.parse import unquote
 
 import attrs
 
-from ..dialects.base import Request
+from ..dialects.base import WireRequest
 from ..faults import Faults
 from .frames import CLOSE, PING, PONG, TEXT, ClientFrames, FrameError, build_frame, close_frame
 from .message_faults import Breaker
+from .push import Push
 
-__all__ = ["Keepalive", "Push", "Refusal", "Session", "Site", "WsConnection", "parse_json"]
+__all__ = ["ClientSession", "Keepalive", "Refusal", "Site", "WsConnection", "parse_json"]
 
 _log = logging.getLogger(__name__)
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEAD_MAX = 65536
 # What a client may take to answer a close frame, and to read it, before the connection is cut.
 _CLOSING_S = 1.0
-
-
-class Push:
-    """One message of a stream on its way to any number of connections; its frames are built once.
-
-    Args:
-        text: The message.
-        sequenced: Whether it belongs to a chain that a client checks.
-        before: What the combined form puts in front of it; empty when there is no such form.
-        after: And behind it.
-        opcode: Text or binary.
-    """
-
-    __slots__ = ("_combined", "_plain", "after", "before", "opcode", "sequenced", "text")
-
-    def __init__(
-        self, text: bytes, *, sequenced: bool = False, before: bytes = b"", after: bytes = b"", opcode: int = TEXT
-    ) -> None:
-        self.text = text
-        self.opcode = opcode
-        self.sequenced = sequenced
-        self.before = before
-        self.after = after
-        self._plain = b""
-        self._combined = b""
-
-    @property
-    def plain(self) -> bytes:
-        """The frame of the message by itself."""
-        if not self._plain:
-            self._plain = build_frame(self.opcode, self.text)
-        return self._plain
-
-    @property
-    def combined(self) -> bytes:
-        """The frame of the message in its envelope."""
-        if not self._combined:
-            self._combined = build_frame(self.opcode, self.before + self.text + self.after)
-        return self._combined
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +63,7 @@ class Keepalive:
     life_s: float = 0.0
 
 
-class Session(Protocol):
+class ClientSession(Protocol):
     """What a venue does with one connection. All calls come from the loop."""
 
     def opened(self) -> None:
@@ -132,13 +94,13 @@ class Site(Protocol):
     backlog: int
     slow_code: int
 
-    def enter(self, request: Request, connection: WsConnection) -> Session | Refusal:
+    def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
         """Takes a handshake, or refuses it."""
 
     def keepalive(self, path: str) -> Keepalive:
         """How connections to a path are kept alive."""
 
-    def farewell(self, session: Session) -> None:
+    def farewell(self, session: ClientSession) -> None:
         """The server is being stopped: what the venue tells its clients first."""
 
 
@@ -161,7 +123,7 @@ class WsConnection(asyncio.Protocol):
         self._head: bytearray | None = bytearray()
         self._early = b""  # what came after the handshake before it was answered
         self._frames = ClientFrames(site.message_limit)
-        self._session: Session | None = None
+        self._session: ClientSession | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._keepalive = Keepalive()
         self._pinged = 0  # pings that are not answered yet
@@ -249,7 +211,7 @@ class WsConnection(asyncio.Protocol):
         if early:
             self._read(early)
 
-    async def _hindered(self, request: Request) -> bool:
+    async def _hindered(self, request: WireRequest) -> bool:
         """Plays the faults that strike a handshake; whether it ends there."""
         faults = self._site.faults
         plan = faults.plan(request.path)
@@ -297,10 +259,10 @@ class WsConnection(asyncio.Protocol):
 
     def _handle(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
-            self._write(build_frame(CLOSE, payload[:2]))
+            self.write_frame(build_frame(CLOSE, payload[:2]))
             self._finish()
         elif opcode == PING:
-            self._write(build_frame(PONG, payload))
+            self.write_frame(build_frame(PONG, payload))
         elif opcode == PONG:
             self._pinged = 0
         elif self._session is not None:
@@ -330,15 +292,16 @@ class WsConnection(asyncio.Protocol):
             return
         frame = push.combined if combined else push.plain
         if self.breaker.idle:
-            self._write(frame)
+            self.write_frame(frame)
         else:
             self.breaker.send(push, frame)
 
     def send_text(self, text: str) -> None:
         """Sends an answer or a heartbeat."""
-        self._write(build_frame(TEXT, text.encode()))
+        self.write_frame(build_frame(TEXT, text.encode()))
 
-    def _write(self, data: bytes) -> None:
+    def write_frame(self, data: bytes) -> None:
+        """Writes a frame unless the connection is closing, silent or too slow."""
         if self._closing or self.breaker.silent:
             return
         if not self.overfull():
@@ -408,7 +371,7 @@ class WsConnection(asyncio.Protocol):
         if not self._pinged:
             self._after("pong", self._keepalive.pong_s, self._miss_pong)
         self._pinged += 1
-        self._write(build_frame(PING, str(int(self._loop.time() * 1000)).encode()))
+        self.write_frame(build_frame(PING, str(int(self._loop.time() * 1000)).encode()))
         self._after("ping", self._keepalive.ping_s, self._ping)
 
     def _miss_pong(self) -> None:
@@ -438,7 +401,7 @@ def parse_json(data: bytes, **options: Any) -> Any:
     return message
 
 
-def _read_head(head: bytes, client: str) -> Request | None:
+def _read_head(head: bytes, client: str) -> WireRequest | None:
     """The request of a handshake; None when it is none."""
     first, *rest = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
@@ -449,7 +412,7 @@ def _read_head(head: bytes, client: str) -> Request | None:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     raw_path, _, query = words[1].partition("?")
-    return Request(
+    return WireRequest(
         method=words[0],
         path=unquote(raw_path),
         raw_path=raw_path,
@@ -460,7 +423,7 @@ def _read_head(head: bytes, client: str) -> Request | None:
     )
 
 
-def _accept_key(request: Request | None) -> str | None:
+def _accept_key(request: WireRequest | None) -> str | None:
     """What proves that we speak websocket (RFC 6455, 4.2.2); None when the request is not a valid handshake."""
     if request is None:
         return None

@@ -7,20 +7,20 @@ from typing import Any
 
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from .parameters import Call
+from .parameters import BinanceCall
 from .symbols import Symbols, fixed
 
-__all__ = ["Accounts", "commission_rates", "no_discount"]
+__all__ = ["BinanceAccounts", "commission_rates", "no_discount"]
 
 
-class Accounts:
-    """The handlers of the account endpoints; each takes a ``Call`` and returns what becomes JSON."""
+class BinanceAccounts:
+    """The handlers of the account endpoints; each takes a ``BinanceCall`` and returns what becomes JSON."""
 
     def __init__(self, exchange: SimulatedExchange, symbols: Symbols) -> None:
         self._exchange = exchange
         self._symbols = symbols
 
-    def account(self, call: Call) -> dict[str, Any]:
+    def account(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/account."""
         omit = call.params.flag("omitZeroBalances", False)
         call.params.finish()
@@ -49,7 +49,7 @@ class Accounts:
             "uid": call.owner.uid,
         }
 
-    def commission(self, call: Call) -> dict[str, Any]:
+    def commission(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/account/commission."""
         instrument = self._symbols.instrument(call.params.symbol())
         call.params.finish()
@@ -62,7 +62,7 @@ class Accounts:
             "discount": no_discount(),
         }
 
-    def prevented_matches(self, call: Call) -> list[Any]:
+    def prevented_matches(self, call: BinanceCall) -> list[Any]:
         """GET /api/v3/myPreventedMatches: the simulator keeps no record of them."""
         self._symbols.instrument(call.params.symbol())
         call.params.allow("preventedMatchId", "orderId", "fromPreventedMatchId", "limit")
@@ -70,7 +70,7 @@ class Accounts:
         return []
 
 
-def commission_rates(call: Call, instrument: Instrument) -> dict[str, str]:
+def commission_rates(call: BinanceCall, instrument: Instrument) -> dict[str, str]:
     """What the caller's account pays in an instrument."""
     return {
         "maker": fixed(call.owner.rate(instrument, maker=True)),

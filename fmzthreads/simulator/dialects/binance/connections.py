@@ -12,12 +12,13 @@ from urllib.parse import parse_qs
 from ...engine.accounts import Account
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
+from ...transport.push import Push
 from ...transport.stream_settings import StreamSettings
 from ...transport.topics import Feed, Topics
-from ...transport.websocket import Keepalive, Push, Refusal, Session, WsConnection, parse_json
-from ..base import Request
+from ...transport.websocket import ClientSession, Keepalive, Refusal, WsConnection, parse_json
+from ..base import WireRequest
 from ..windows import AlignedWindows
-from .market import Market
+from .market import BinanceMarket
 from .market_streams import Streams
 from .rest import BinanceDialect
 from .symbols import Symbols
@@ -73,7 +74,7 @@ class BinanceSite:
         self.feed = Feed(exchange)
         self.topics = Topics()
         self.symbols = Symbols(exchange)
-        market = Market(exchange, self.symbols, [])
+        market = BinanceMarket(exchange, self.symbols, [])
         self.streams = Streams(exchange, self.feed, self.symbols, self.now_ms, market.average)
         scaled = max(1, round(_CONNECTS * rate_scale)) if rate_scale else None
         self._connects = AlignedWindows(scaled, _CONNECT_WINDOW_S)
@@ -87,7 +88,7 @@ class BinanceSite:
         """Pings, and an end after a day."""
         return Keepalive(ping_s=self.settings.ping_s, pong_s=self.settings.pong_s, life_s=self.settings.life_s)
 
-    def enter(self, request: Request, connection: WsConnection) -> Session | Refusal:
+    def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
         """Streams or the WebSocket API, by path."""
         now_ms = self.now_ms()
         if self._connects.would_exceed(request.client, now_ms):
@@ -112,7 +113,7 @@ class BinanceSite:
         """What makes the topic of an account's events."""
         return lambda: UserTopic(self.feed, self.exchange, account, self.symbols, self.now_ms)
 
-    def farewell(self, session: Session) -> None:
+    def farewell(self, session: ClientSession) -> None:
         """The event that the venue sends before it shuts a server down."""
         if isinstance(session, (StreamSession, ApiSession)):
             session.shut_down()
@@ -158,7 +159,7 @@ class _ControlError(Exception):
 
 
 class StreamSession:
-    """Market streams, and a listenKey's events, on one connection.
+    """BinanceMarket streams, and a listenKey's events, on one connection.
 
     Args:
         site: The venue.
@@ -185,7 +186,7 @@ class StreamSession:
         self._names = [name for name in names if name]
         self._combined = combined
         self._microseconds = microseconds
-        self._streams: dict[str, _Subscription] = {}
+        self._streams: dict[str, _StreamSubscription] = {}
         self.arrived = guard.arrived
 
     def opened(self) -> None:
@@ -273,11 +274,11 @@ class StreamSession:
             return
         account = self._site.keys.account(name)
         if account is not None:
-            self._streams[name] = user = _UserSubscription(self, name)
+            self._streams[name] = user = _ListenKeySubscription(self, name)
             self._site.keys.on_end(name, user.ended)
             self._site.topics.join(user.key(account), self._site.user_topic(account), user)
         elif self._site.streams.well_formed(name):
-            self._streams[name] = subscription = _Subscription(self, name, (name, self._microseconds))
+            self._streams[name] = subscription = _StreamSubscription(self, name, (name, self._microseconds))
             make = self._site.streams.topic(name, microseconds=self._microseconds)
             if make is not None:
                 self._site.topics.join(subscription.topic_key, make, subscription)
@@ -287,11 +288,11 @@ class StreamSession:
         subscription = self._streams.pop(name, None)
         if subscription is not None:
             self._site.topics.leave(subscription.topic_key, subscription)
-            if isinstance(subscription, _UserSubscription):
+            if isinstance(subscription, _ListenKeySubscription):
                 self._site.keys.forget(name, subscription.ended)
 
 
-class _Subscription:
+class _StreamSubscription:
     """One stream on one connection."""
 
     def __init__(self, session: StreamSession, name: str, topic_key: tuple[str, object]) -> None:
@@ -304,7 +305,7 @@ class _Subscription:
         self.session.send(push)
 
 
-class _UserSubscription(_Subscription):
+class _ListenKeySubscription(_StreamSubscription):
     """A listenKey's events on one connection; their envelope names the key."""
 
     def __init__(self, session: StreamSession, name: str) -> None:

@@ -10,9 +10,9 @@ from ...engine.exchange import SimulatedExchange
 from ...engine.orders import State
 from ...faults import Faults
 from ..windows import AlignedWindows
-from .parameters import ApiError
+from .parameters import BinanceRefusal
 
-__all__ = ["Limits", "banned"]
+__all__ = ["BinanceLimits", "banned"]
 
 _MINUTE, _FIVE_MINUTES, _TEN_SECONDS, _DAY = 60, 300, 10, 86_400
 _WEIGHT, _RAW, _ORDERS_10S, _ORDERS_DAY = 6000, 300_000, 100, 200_000
@@ -25,7 +25,7 @@ _FIRST_BAN_S = 120
 Headers = tuple[tuple[str, str], ...]
 
 
-class Limits:
+class BinanceLimits:
     """Counts, refuses and bans. Safe for any number of threads, because orders may be filled by any.
 
     Args:
@@ -56,7 +56,7 @@ class Limits:
         """Refuses everything from an address that is shut out.
 
         Raises:
-            ApiError: -1003 with HTTP 418.
+            BinanceRefusal: -1003 with HTTP 418.
         """
         until_ms, _ = self._banned.get(client, (0, 0))
         if now_ms < until_ms:
@@ -66,7 +66,7 @@ class Limits:
         """Refuses a request that goes over a limit; who goes on all the same is shut out, each time for twice as long.
 
         Raises:
-            ApiError: -1003 with HTTP 429, or 418.
+            BinanceRefusal: -1003 with HTTP 429, or 418.
         """
         with self._lock:
             self._raw.add(client, now_ms)
@@ -74,13 +74,13 @@ class Limits:
                 if windows.would_exceed(client, now_ms, weight if windows is self._weights else 0):
                     raise self._too_much(client, now_ms, windows, what)
 
-    def _too_much(self, client: str, now_ms: int, windows: AlignedWindows, what: str) -> ApiError:
+    def _too_much(self, client: str, now_ms: int, windows: AlignedWindows, what: str) -> BinanceRefusal:
         if self._refusals.limit is not None and self._refusals.add(client, now_ms) > self._refusals.limit:
             length_s = self._banned.get(client, (0, _FIRST_BAN_S // 2))[1] * 2
             until_ms = now_ms + length_s * 1000
             self._banned[client] = (until_ms, length_s)
             return banned(until_ms, now_ms)
-        return ApiError(
+        return BinanceRefusal(
             -1003,
             f"Too much request weight used; current limit is {windows.limit} {what}. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
@@ -120,11 +120,11 @@ class Limits:
         """Refuses an order that goes over the limit.
 
         Raises:
-            ApiError: -1015 with HTTP 429.
+            BinanceRefusal: -1015 with HTTP 429.
         """
         for windows, period in ((self._orders_10s, "10 SECOND"), (self._orders_day, "1 DAY")):
             if windows.would_exceed(account, now_ms):
-                raise ApiError(
+                raise BinanceRefusal(
                     -1015,
                     f"Too many new orders; current limit is {windows.limit} orders per {period}.",
                     429,
@@ -152,9 +152,9 @@ class Limits:
         ]
 
 
-def banned(until_ms: int, now_ms: int) -> ApiError:
+def banned(until_ms: int, now_ms: int) -> BinanceRefusal:
     """What an address hears that is shut out."""
-    return ApiError(
+    return BinanceRefusal(
         -1003,
         f"Way too much request weight used; IP banned until {until_ms}. "
         "Please use WebSocket Streams for live updates to avoid bans.",

@@ -10,10 +10,10 @@ from ...engine.candles import MONTH_S, DayStats
 from ...engine.events import TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from .parameters import ApiError, Call, Params
+from .parameters import BinanceCall, BinanceRefusal, Params
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
-__all__ = ["INTERVALS", "Market", "day_changes"]
+__all__ = ["INTERVALS", "BinanceMarket", "day_changes"]
 
 INTERVALS = {
     "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14400, "6h": 21600,
@@ -25,8 +25,8 @@ _STATUSES = ("TRADING", "HALT", "BREAK")
 _ZERO = Decimal(0)
 
 
-class Market:
-    """The handlers of the public endpoints; each takes a ``Call`` and returns what becomes JSON.
+class BinanceMarket:
+    """The handlers of the public endpoints; each takes a ``BinanceCall`` and returns what becomes JSON.
 
     Args:
         exchange: Where the data come from.
@@ -41,22 +41,22 @@ class Market:
 
     # --- general ---
 
-    def ping(self, call: Call) -> dict[str, Any]:
+    def ping(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/ping."""
         call.params.finish()
         return {}
 
-    def server_time(self, call: Call) -> dict[str, Any]:
+    def server_time(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/time."""
         call.params.finish()
         return {"serverTime": call.time(call.now_ms)}
 
-    def exchange_info(self, call: Call) -> dict[str, Any]:
+    def exchange_info(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/exchangeInfo."""
         params = call.params
         chosen = sum(name in params for name in ("symbol", "symbols", "permissions"))
         if chosen > 1 or ("symbolStatus" in params and ("symbol" in params or "symbols" in params)):
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
+            raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         instruments = self._named(params) or self._symbols.all()
         permissions = params.optional("permissions")
         if permissions is not None and "SPOT" not in re.findall(r"[A-Z_0-9]+", permissions):
@@ -83,19 +83,19 @@ class Market:
     @staticmethod
     def _trading(params: Params) -> bool:
         """Whether a filter by status, if there is one, lets trading symbols through; here all symbols trade."""
-        status = params.choice("symbolStatus", _STATUSES, ApiError(-1122, "Invalid symbolStatus."))
+        status = params.choice("symbolStatus", _STATUSES, BinanceRefusal(-1122, "Invalid symbolStatus."))
         return status in {None, "TRADING"}
 
     def _one(self, params: Params) -> Instrument:
         """The instrument of an endpoint that needs one, with its ``symbolStatus``."""
         instrument = self._symbols.instrument(params.symbol())
         if not self._trading(params):
-            raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+            raise BinanceRefusal(-1220, "The symbol's status does not match the requested symbolStatus.")
         return instrument
 
     # --- book and trades ---
 
-    def depth(self, call: Call) -> dict[str, Any]:
+    def depth(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/depth."""
         instrument = self._one(call.params)
         limit = call.params.limit(100, 5000)
@@ -108,7 +108,7 @@ class Market:
             "asks": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.asks],
         }
 
-    def trades(self, call: Call) -> list[dict[str, Any]]:
+    def trades(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/trades and /api/v3/historicalTrades."""
         instrument = self._symbols.instrument(call.params.symbol())
         from_id = call.params.integer("fromId")
@@ -127,7 +127,7 @@ class Market:
             for trade in self._exchange.trades(instrument.id, limit, from_id)
         ]
 
-    def agg_trades(self, call: Call) -> list[dict[str, Any]]:
+    def agg_trades(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/aggTrades; every trade here is an aggregate of its own, so both ids are the same."""
         instrument = self._symbols.instrument(call.params.symbol())
         from_id, start, end = (
@@ -138,11 +138,11 @@ class Market:
         limit = call.params.limit(500, 1000)
         call.params.finish()
         if from_id is not None and (start is not None or end is not None):
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
+            raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         return [self._agg_trade(call, t) for t in self._exchange.trades(instrument.id, limit, from_id, start, end)]
 
     @staticmethod
-    def _agg_trade(call: Call, trade: TradeView) -> dict[str, Any]:
+    def _agg_trade(call: BinanceCall, trade: TradeView) -> dict[str, Any]:
         return {
             "a": trade.trade_id,
             "p": fixed(trade.price),
@@ -156,11 +156,11 @@ class Market:
 
     # --- bars ---
 
-    def klines(self, call: Call) -> list[list[Any]]:
+    def klines(self, call: BinanceCall) -> list[list[Any]]:
         """GET /api/v3/klines and /api/v3/uiKlines."""
         params = call.params
         instrument = self._symbols.instrument(params.symbol())
-        interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."), required=True)
+        interval = params.choice("interval", INTERVALS, BinanceRefusal(-1120, "Invalid interval."), required=True)
         start, end = params.time_ms("startTime"), params.time_ms("endTime")
         offset_s = _offset_s(params.optional("timeZone"))
         limit = params.limit(500, 1000)
@@ -196,7 +196,7 @@ class Market:
         last = self._exchange.trades(instrument.id, 1)
         return last[-1].price if last else None
 
-    def avg_price(self, call: Call) -> dict[str, Any]:
+    def avg_price(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/avgPrice."""
         instrument = self._symbols.instrument(call.params.symbol())
         call.params.finish()
@@ -207,36 +207,36 @@ class Market:
             "closeTime": call.time(last[-1].time_ms if last else call.now_ms),
         }
 
-    def _tickers(self, call: Call, one: int, many: int) -> tuple[list[Instrument], bool]:
+    def _tickers(self, call: BinanceCall, one: int, many: int) -> tuple[list[Instrument], bool]:
         """Which instruments a ticker endpoint is asked for, and whether for a single one; counts the weight.
 
         Raises:
-            ApiError: -1128 when both ``symbol`` and ``symbols`` were sent.
+            BinanceRefusal: -1128 when both ``symbol`` and ``symbols`` were sent.
         """
         params = call.params
         if "symbol" in params and "symbols" in params:
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
+            raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         single = "symbol" in params
         instruments = self._named(params)
         call.weight = one if single else many
         if not self._trading(params):
             if single:
-                raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+                raise BinanceRefusal(-1220, "The symbol's status does not match the requested symbolStatus.")
             return [], False
         return instruments or self._symbols.all(), single
 
-    def ticker_24h(self, call: Call) -> Any:
+    def ticker_24h(self, call: BinanceCall) -> Any:
         """GET /api/v3/ticker/24hr."""
         # By the number of symbols asked for; all of them costs the most.
         instruments, single = self._tickers(call, 2, 2 if "symbols" in call.params else 80)
         shape = call.params.choice(
-            "type", ("FULL", "MINI"), ApiError(-1130, "Data sent for parameter 'type' is not valid.")
+            "type", ("FULL", "MINI"), BinanceRefusal(-1130, "Data sent for parameter 'type' is not valid.")
         )
         call.params.finish()
         rows = [self._day(call, instrument, shape != "MINI") for instrument in instruments]
         return rows[0] if single else rows
 
-    def _day(self, call: Call, instrument: Instrument, full: bool) -> dict[str, Any]:
+    def _day(self, call: BinanceCall, instrument: Instrument, full: bool) -> dict[str, Any]:
         day = self._exchange.stats_24h(instrument.id)
         row: dict[str, Any] = {"symbol": self._symbols.name(instrument.id)}
         if full:
@@ -256,7 +256,7 @@ class Market:
         )
         return row
 
-    def ticker_price(self, call: Call) -> Any:
+    def ticker_price(self, call: BinanceCall) -> Any:
         """GET /api/v3/ticker/price."""
         instruments, single = self._tickers(call, 2, 4)
         call.params.finish()
@@ -269,7 +269,7 @@ class Market:
         ]
         return rows[0] if single else rows
 
-    def ticker_book(self, call: Call) -> Any:
+    def ticker_book(self, call: BinanceCall) -> Any:
         """GET /api/v3/ticker/bookTicker."""
         instruments, single = self._tickers(call, 2, 4)
         call.params.finish()
@@ -311,7 +311,7 @@ def _offset_s(zone: str | None) -> int:
     """Seconds that a time zone such as ``-1:00``, ``05:45`` or ``8`` is ahead of UTC.
 
     Raises:
-        ApiError: -1130 when it is none, or outside -12:00 to +14:00.
+        BinanceRefusal: -1130 when it is none, or outside -12:00 to +14:00.
     """
     if zone is None:
         return 0
@@ -321,4 +321,4 @@ def _offset_s(zone: str | None) -> int:
         offset_s = (int(hours) * 60 + int(minutes or 0)) * 60 * (-1 if sign == "-" else 1)
         if int(minutes or 0) < 60 and -12 * 3600 <= offset_s <= 14 * 3600:
             return offset_s
-    raise ApiError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+    raise BinanceRefusal(-1130, "Data sent for parameter 'timeZone' is not valid.")

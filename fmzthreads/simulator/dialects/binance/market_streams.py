@@ -14,8 +14,8 @@ from ...engine.candles import Candle, DayStats
 from ...engine.events import TickerEvent, TradeEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ...transport.push import Push
 from ...transport.topics import DeltaTopic, EventTopic, Feed, SampledTopic, Topic
-from ...transport.websocket import Push
 from .market import INTERVALS, day_changes
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
@@ -30,7 +30,7 @@ Levels = list[tuple[Decimal, Decimal]]
 
 
 @attrs.frozen(kw_only=True)
-class _Maker:
+class _StreamTarget:
     """What the topics of one stream are made with.
 
     Attributes:
@@ -88,8 +88,8 @@ class Streams:
         instrument = self._by_stream.get(head)
         if instrument is None:
             return None
-        maker = _Maker(name=name, symbol=self._symbols.name(instrument.id), instrument=instrument, scale=scale)
-        simple: dict[str, Callable[[_Maker], Callable[[], Topic]]] = {
+        maker = _StreamTarget(name=name, symbol=self._symbols.name(instrument.id), instrument=instrument, scale=scale)
+        simple: dict[str, Callable[[_StreamTarget], Callable[[], Topic]]] = {
             "trade": self._trade,
             "aggTrade": self._agg_trade,
             "bookTicker": self._book_ticker,
@@ -105,7 +105,7 @@ class Streams:
 
     # --- trades and the best prices ---
 
-    def _trade(self, maker: _Maker) -> Callable[[], Topic]:
+    def _trade(self, maker: _StreamTarget) -> Callable[[], Topic]:
         def _make(event: TradeEvent) -> Push:
             trade = event.trade
             return _push(
@@ -118,7 +118,7 @@ class Streams:
 
         return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, _make)
 
-    def _agg_trade(self, maker: _Maker) -> Callable[[], Topic]:
+    def _agg_trade(self, maker: _StreamTarget) -> Callable[[], Topic]:
         """Every trade here is an aggregate of its own, as on REST."""
 
         def _make(event: TradeEvent) -> Push:
@@ -134,7 +134,7 @@ class Streams:
 
         return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, _make)
 
-    def _book_ticker(self, maker: _Maker) -> Callable[[], Topic]:
+    def _book_ticker(self, maker: _StreamTarget) -> Callable[[], Topic]:
         last: list[tuple[Decimal, ...]] = []
 
         def _make(event: TickerEvent) -> Push | None:
@@ -150,7 +150,7 @@ class Streams:
 
     # --- books ---
 
-    def _depth(self, maker: _Maker, kind: str) -> Callable[[], Topic] | None:
+    def _depth(self, maker: _StreamTarget, kind: str) -> Callable[[], Topic] | None:
         kind, _, pace = kind.partition("@")
         period_s = {"": 1.0, "1000ms": 1.0, "100ms": 0.1}.get(pace)
         partial = _PARTIAL.fullmatch(kind)
@@ -160,7 +160,7 @@ class Streams:
             return self._deltas(maker, period_s)
         return self._partial(maker, int(partial[1]), period_s) if partial is not None else None
 
-    def _deltas(self, maker: _Maker, period_s: float) -> Callable[[], Topic]:
+    def _deltas(self, maker: _StreamTarget, period_s: float) -> Callable[[], Topic]:
         def _make(first: int, last: int, bids: Levels, asks: Levels) -> Push:
             row = {
                 "e": "depthUpdate", "E": self._time(maker), "s": maker.symbol, "U": first, "u": last,
@@ -170,7 +170,7 @@ class Streams:
 
         return lambda: DeltaTopic(self._feed, maker.instrument.id, period_s, _make)
 
-    def _partial(self, maker: _Maker, levels: int, period_s: float) -> Callable[[], Topic]:
+    def _partial(self, maker: _StreamTarget, levels: int, period_s: float) -> Callable[[], Topic]:
         sent = [-1]
 
         def _make() -> Iterator[Push]:
@@ -191,7 +191,7 @@ class Streams:
 
     # --- bars ---
 
-    def _kline(self, maker: _Maker, interval: str) -> Callable[[], Topic] | None:
+    def _kline(self, maker: _StreamTarget, interval: str) -> Callable[[], Topic] | None:
         interval, _, zone = interval.partition("@")
         if interval not in INTERVALS or zone not in {"", "+08:00"}:
             return None
@@ -210,7 +210,7 @@ class Streams:
 
         return lambda: SampledTopic(self._feed, 1.0 if interval == "1s" else 2.0, _make)
 
-    def _bar(self, maker: _Maker, interval: str, bar: Candle) -> dict[str, Any]:
+    def _bar(self, maker: _StreamTarget, interval: str, bar: Candle) -> dict[str, Any]:
         first = self._exchange.trades(maker.instrument.id, 1, start_ms=bar.open_ms, end_ms=bar.close_ms)
         last = self._exchange.trades(maker.instrument.id, 1, end_ms=bar.close_ms)
         return {
@@ -240,13 +240,13 @@ class Streams:
 
     # --- days ---
 
-    def _ticker(self, maker: _Maker) -> Callable[[], Topic]:
+    def _ticker(self, maker: _StreamTarget) -> Callable[[], Topic]:
         return self._daily(maker, self._full_day)
 
-    def _mini_ticker(self, maker: _Maker) -> Callable[[], Topic]:
+    def _mini_ticker(self, maker: _StreamTarget) -> Callable[[], Topic]:
         return self._daily(maker, self._mini_day)
 
-    def _daily(self, maker: _Maker, row: Callable[[str, DayStats, int], dict[str, Any]]) -> Callable[[], Topic]:
+    def _daily(self, maker: _StreamTarget, row: Callable[[str, DayStats, int], dict[str, Any]]) -> Callable[[], Topic]:
         sent: list[Any] = []
 
         def _make() -> Iterator[Push]:
@@ -292,7 +292,7 @@ class Streams:
             "h": fixed(day.high), "l": fixed(day.low), "v": fixed(day.volume), "q": fixed(day.quote_volume),
         }  # fmt: skip
 
-    def _avg_price(self, maker: _Maker) -> Callable[[], Topic]:
+    def _avg_price(self, maker: _StreamTarget) -> Callable[[], Topic]:
         sent: list[str] = []
 
         def _make() -> Iterator[Push]:
@@ -311,7 +311,7 @@ class Streams:
 
         return lambda: SampledTopic(self._feed, 1.0, _make)
 
-    def _time(self, maker: _Maker) -> int:
+    def _time(self, maker: _StreamTarget) -> int:
         return self._now_ms() * maker.scale
 
 

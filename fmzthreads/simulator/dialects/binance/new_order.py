@@ -9,7 +9,7 @@ from decimal import Decimal
 from ...engine.book import SelfTrade
 from ...engine.instruments import Instrument
 from ...engine.orders import NewOrder, TimeInForce
-from .parameters import ApiError, Params, malformed
+from .parameters import BinanceRefusal, Params, malformed
 from .symbols import MAX_NOTIONAL, SELF_TRADE_DEFAULT, SELF_TRADE_MODES, Symbols
 
 __all__ = ["OrderReader"]
@@ -38,30 +38,30 @@ class OrderReader:
         """What the parameters ask for, and the shape of the answer (ACK, RESULT or FULL).
 
         Raises:
-            ApiError: A parameter is missing, malformed or does not belong to the type, or a filter of this venue's own refuses it.
+            BinanceRefusal: A parameter is missing, malformed or does not belong to the type, or a filter of this venue's own refuses it.
         """
         instrument = self._symbols.instrument(params.symbol())
-        side = params.choice("side", ("BUY", "SELL"), ApiError(-1117, "Invalid side."), required=True)
+        side = params.choice("side", ("BUY", "SELL"), BinanceRefusal(-1117, "Invalid side."), required=True)
         kind = params.choice(
-            "type", ("LIMIT", "MARKET", "LIMIT_MAKER", *_UNSUPPORTED_TYPES), ApiError(-1116, "Invalid orderType."),
+            "type", ("LIMIT", "MARKET", "LIMIT_MAKER", *_UNSUPPORTED_TYPES), BinanceRefusal(-1116, "Invalid orderType."),
             required=True,
         )  # fmt: skip
         assert kind is not None
         if kind in _UNSUPPORTED_TYPES:
-            raise ApiError(-2010, f"{_UNSUPPORTED_TYPES[kind]} orders are not supported for this symbol.")
+            raise BinanceRefusal(-2010, f"{_UNSUPPORTED_TYPES[kind]} orders are not supported for this symbol.")
         force = _time_in_force(params, kind)
         price, quantity, quote = _amounts(params, kind)
         _check_precision(price=price, quantity=quantity, quoteOrderQty=quote)
         shape = params.choice(
-            "newOrderRespType", ("ACK", "RESULT", "FULL"), ApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid."),
+            "newOrderRespType", ("ACK", "RESULT", "FULL"), BinanceRefusal(-1130, "Data sent for parameter 'newOrderRespType' is not valid."),
         )  # fmt: skip
         mode = params.choice(
             "selfTradePreventionMode", SELF_TRADE_MODES,
-            ApiError(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."),
+            BinanceRefusal(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."),
         )  # fmt: skip
         self._check_percent_price(instrument, side == "BUY", price)
         if price is not None and quantity is not None and price * quantity > MAX_NOTIONAL:
-            raise ApiError(-1013, "Filter failure: NOTIONAL")
+            raise BinanceRefusal(-1013, "Filter failure: NOTIONAL")
         order = NewOrder(
             instrument=instrument.id,
             side="buy" if side == "BUY" else "sell",
@@ -80,27 +80,27 @@ class OrderReader:
         """The filter PERCENT_PRICE_BY_SIDE.
 
         Raises:
-            ApiError: -1013 when the price is too far from the average.
+            BinanceRefusal: -1013 when the price is too far from the average.
         """
         average = self._average_price(instrument) if price is not None else None
         if average is None or price is None:
             return
         down, up = self._symbols.price_bounds(buys)
         if not average * down <= price <= average * up:
-            raise ApiError(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
+            raise BinanceRefusal(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
 
 
 def _time_in_force(params: Params, kind: str) -> TimeInForce:
     """How long the order stands.
 
     Raises:
-        ApiError: -1115 for a word that is none, -1102 when a LIMIT order has none, -1106 when another has one.
+        BinanceRefusal: -1115 for a word that is none, -1102 when a LIMIT order has none, -1106 when another has one.
     """
-    invalid = ApiError(-1115, "Invalid timeInForce.")
+    invalid = BinanceRefusal(-1115, "Invalid timeInForce.")
     if kind == "LIMIT":
         return TimeInForce(params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid, required=True))
     if params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid) is not None:
-        raise ApiError(-1106, "Parameter 'timeInForce' sent when not required.")
+        raise BinanceRefusal(-1106, "Parameter 'timeInForce' sent when not required.")
     return TimeInForce.POST_ONLY if kind == "LIMIT_MAKER" else TimeInForce.GTC
 
 
@@ -108,23 +108,25 @@ def _amounts(params: Params, kind: str) -> tuple[Decimal | None, Decimal | None,
     """Price, quantity and quote quantity.
 
     Raises:
-        ApiError: -1102 for what is missing, -1106 for what does not belong to the type.
+        BinanceRefusal: -1102 for what is missing, -1106 for what does not belong to the type.
     """
     price, quantity, quote = params.decimal("price"), params.decimal("quantity"), params.decimal("quoteOrderQty")
     for name in ("stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
         if params.optional(name) is not None:
             # The simulator has neither iceberg nor pegged orders; the other two belong to types that it refuses.
-            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+            raise BinanceRefusal(-1106, f"Parameter '{name}' sent when not required.")
     if kind == "MARKET":
         if price is not None:
-            raise ApiError(-1106, "Parameter 'price' sent when not required.")
+            raise BinanceRefusal(-1106, "Parameter 'price' sent when not required.")
         if (quantity is None) == (quote is None):
             if quantity is None:
-                raise ApiError(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
-            raise ApiError(-1106, "Parameter 'quoteOrderQty' sent when not required.")
+                raise BinanceRefusal(
+                    -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
+                )
+            raise BinanceRefusal(-1106, "Parameter 'quoteOrderQty' sent when not required.")
         return None, quantity, quote
     if quote is not None:
-        raise ApiError(-1106, "Parameter 'quoteOrderQty' sent when not required.")
+        raise BinanceRefusal(-1106, "Parameter 'quoteOrderQty' sent when not required.")
     if quantity is None:
         raise malformed("quantity")
     if price is None:
@@ -136,12 +138,12 @@ def _check_precision(**values: Decimal | None) -> None:
     """Refuses more decimal places than assets have.
 
     Raises:
-        ApiError: -1111.
+        BinanceRefusal: -1111.
     """
     for name, value in values.items():
         exponent = value.normalize().as_tuple().exponent if value is not None else 0
         if isinstance(exponent, int) and exponent < -8:
-            raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
+            raise BinanceRefusal(-1111, f"Parameter '{name}' has too much precision.")
 
 
 def _strategy(params: Params) -> dict[str, str]:
@@ -152,6 +154,6 @@ def _strategy(params: Params) -> dict[str, str]:
         marks["strategyId"] = str(strategy_id)
     if strategy_type is not None:
         if strategy_type < 1_000_000:
-            raise ApiError(-1134, "`strategyType` was less than 1000000.")
+            raise BinanceRefusal(-1134, "`strategyType` was less than 1000000.")
         marks["strategyType"] = str(strategy_type)
     return marks

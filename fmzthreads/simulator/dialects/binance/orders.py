@@ -13,10 +13,10 @@ from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeI
 from ...engine.reasons import Reason, Rejected
 from .account import commission_rates, no_discount
 from .new_order import OrderReader
-from .parameters import ApiError, Call, Params
+from .parameters import BinanceCall, BinanceRefusal, Params
 from .symbols import Symbols, fixed
 
-__all__ = ["EXPIRY_REASON", "Orders", "order_force", "order_status", "order_type"]
+__all__ = ["EXPIRY_REASON", "BinanceOrders", "order_force", "order_status", "order_type"]
 
 _DAY_MS = 86_400_000
 _UNKNOWN_ORDER = (-2011, "Unknown order sent.")
@@ -54,15 +54,15 @@ EXPIRY_REASON = {
 }
 
 
-def _refusal(error: Rejected, order: NewOrder) -> ApiError:
+def _refusal(error: Rejected, order: NewOrder) -> BinanceRefusal:
     """The exchange's refusal in Binance's words."""
     if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
-        return ApiError(-1013, "Filter failure: MARKET_LOT_SIZE")
-    return ApiError(*_REFUSALS[error.reason])
+        return BinanceRefusal(-1013, "Filter failure: MARKET_LOT_SIZE")
+    return BinanceRefusal(*_REFUSALS[error.reason])
 
 
-class Orders:
-    """The handlers of the signed endpoints; each takes a ``Call`` and returns what becomes JSON.
+class BinanceOrders:
+    """The handlers of the signed endpoints; each takes a ``BinanceCall`` and returns what becomes JSON.
 
     Args:
         exchange: Where the orders go.
@@ -79,7 +79,7 @@ class Orders:
 
     # --- placing ---
 
-    def place(self, call: Call) -> dict[str, Any]:
+    def place(self, call: BinanceCall) -> dict[str, Any]:
         """POST /api/v3/order."""
         order, shape = self._reader.read(call.params)
         call.params.finish()
@@ -87,7 +87,7 @@ class Orders:
         call.weight = 0  # what succeeds weighs nothing
         return answer
 
-    def test(self, call: Call) -> dict[str, Any]:
+    def test(self, call: BinanceCall) -> dict[str, Any]:
         """POST /api/v3/order/test: everything is checked, nothing is placed."""
         order, _ = self._reader.read(call.params)
         rates = call.params.flag("computeCommissionRates", False)
@@ -106,7 +106,7 @@ class Orders:
             "discount": no_discount(),
         }
 
-    def _take(self, call: Call, order: NewOrder) -> OrderView:
+    def _take(self, call: BinanceCall, order: NewOrder) -> OrderView:
         """Gives an order to the exchange."""
         try:
             placed = self._exchange.place(call.owner, order)
@@ -115,7 +115,7 @@ class Orders:
         call.accepted = True
         return placed
 
-    def _placed(self, call: Call, order: OrderView, shape: str) -> dict[str, Any]:
+    def _placed(self, call: BinanceCall, order: OrderView, shape: str) -> dict[str, Any]:
         """The answer to a new order."""
         answer: dict[str, Any] = {
             "symbol": self._symbols.name(order.instrument),
@@ -158,35 +158,35 @@ class Orders:
 
     # --- asking ---
 
-    def query(self, call: Call) -> dict[str, Any]:
+    def query(self, call: BinanceCall) -> dict[str, Any]:
         """GET /api/v3/order."""
         order = self._find(call, "orderId", "origClientOrderId", _NO_ORDER)
         call.params.finish()
         return self._queried(call, order)
 
-    def _find(self, call: Call, id_name: str, client_name: str, missing: tuple[int, str]) -> OrderView:
+    def _find(self, call: BinanceCall, id_name: str, client_name: str, missing: tuple[int, str]) -> OrderView:
         """The order that a call names by symbol and one of two ids.
 
         Raises:
-            ApiError: ``missing`` when there is none; -1102 when neither id was sent; -2039 when both were and do not belong together.
+            BinanceRefusal: ``missing`` when there is none; -1102 when neither id was sent; -2039 when both were and do not belong together.
         """
         params = call.params
         instrument = self._symbols.instrument(params.symbol())
         order_id, client_id = params.integer(id_name), params.optional(client_name)
         if order_id is None and client_id is None:
-            raise ApiError(-1102, f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!")
+            raise BinanceRefusal(-1102, f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!")
         try:
             if order_id is not None:
                 order = self._exchange.order(call.owner, instrument.id, order_id)
             else:
                 order = self._exchange.order(call.owner, instrument.id, client_id=client_id)
         except Rejected:
-            raise ApiError(*missing) from None
+            raise BinanceRefusal(*missing) from None
         if client_id is not None and order.client_id != client_id:
-            raise ApiError(-2039, "Client order ID is not correct for this order ID.")
+            raise BinanceRefusal(-2039, "Client order ID is not correct for this order ID.")
         return order
 
-    def _queried(self, call: Call, order: OrderView) -> dict[str, Any]:
+    def _queried(self, call: BinanceCall, order: OrderView) -> dict[str, Any]:
         """An order as queries show it."""
         return {
             "symbol": self._symbols.name(order.instrument),
@@ -204,7 +204,7 @@ class Orders:
             **_conditional(order),
         }
 
-    def open_orders(self, call: Call) -> list[dict[str, Any]]:
+    def open_orders(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/openOrders."""
         instrument = self._symbols.instrument(call.params.symbol()) if "symbol" in call.params else None
         call.weight = 6 if instrument is not None else 80
@@ -213,7 +213,7 @@ class Orders:
         orders = self._exchange.open_orders(call.owner, instrument.id if instrument is not None else None)
         return [self._queried(call, order) for order in orders]
 
-    def all_orders(self, call: Call) -> list[dict[str, Any]]:
+    def all_orders(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/allOrders: open and closed, oldest first."""
         params = call.params
         instrument = self._symbols.instrument(params.symbol())
@@ -226,7 +226,7 @@ class Orders:
         )
         return [self._queried(call, order) for order in orders]
 
-    def my_trades(self, call: Call) -> list[dict[str, Any]]:
+    def my_trades(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/myTrades, oldest first."""
         params = call.params
         instrument = self._symbols.instrument(params.symbol())
@@ -237,13 +237,13 @@ class Orders:
         call.weight = 20 if order_id is None else 5
         timed = start is not None or end is not None
         if timed and (order_id is not None or from_id is not None):  # the combinations that the documents allow
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
+            raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         fills = self._exchange.fills(
             call.owner, instrument.id, order_id=order_id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
         )
         return [self._trade(call, fill) for fill in fills]
 
-    def _trade(self, call: Call, fill: FillView) -> dict[str, Any]:
+    def _trade(self, call: BinanceCall, fill: FillView) -> dict[str, Any]:
         return {
             "symbol": self._symbols.name(fill.instrument),
             "id": fill.trade_id,
@@ -262,7 +262,7 @@ class Orders:
 
     # --- cancelling ---
 
-    def cancel(self, call: Call) -> dict[str, Any]:
+    def cancel(self, call: BinanceCall) -> dict[str, Any]:
         """DELETE /api/v3/order."""
         cancel_id = call.params.client_id("newClientOrderId")
         restriction = _restriction(call.params)
@@ -272,17 +272,17 @@ class Orders:
         call.weight = 0
         return answer
 
-    def cancel_open(self, call: Call) -> list[dict[str, Any]]:
+    def cancel_open(self, call: BinanceCall) -> list[dict[str, Any]]:
         """DELETE /api/v3/openOrders: all open orders of one symbol."""
         instrument = self._symbols.instrument(call.params.symbol())
         call.params.finish()
         cancelled = self._exchange.cancel_all(call.owner, instrument.id)
         if not cancelled:
-            raise ApiError(*_UNKNOWN_ORDER)
+            raise BinanceRefusal(*_UNKNOWN_ORDER)
         call.weight = 0
         return [self._cancelled(call, order, None) for order in cancelled]
 
-    def _cancel(self, call: Call, order: OrderView, restriction: str | None) -> OrderView:
+    def _cancel(self, call: BinanceCall, order: OrderView, restriction: str | None) -> OrderView:
         """Cancels one order."""
         unwanted = {"ONLY_NEW": State.PARTIALLY_FILLED, "ONLY_PARTIALLY_FILLED": State.NEW}
         exchange = self._exchange
@@ -291,12 +291,12 @@ class Orders:
                 if restriction is not None:
                     order = exchange.order(call.owner, order.instrument, order.order_id)
                     if order.state is unwanted[restriction]:
-                        raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+                        raise BinanceRefusal(-2011, "Order was not canceled due to cancel restrictions.")
                 return exchange.cancel(call.owner, order.instrument, order.order_id)
             except Rejected as error:
-                raise ApiError(*_UNKNOWN_ORDER) from error
+                raise BinanceRefusal(*_UNKNOWN_ORDER) from error
 
-    def _cancelled(self, call: Call, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
+    def _cancelled(self, call: BinanceCall, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
         return {
             "symbol": self._symbols.name(order.instrument),
             "origClientOrderId": order.client_id,
@@ -309,66 +309,66 @@ class Orders:
             **_conditional(order),
         }
 
-    def cancel_replace(self, call: Call) -> dict[str, Any]:
+    def cancel_replace(self, call: BinanceCall) -> dict[str, Any]:
         """POST /api/v3/order/cancelReplace: cancels one order, then places another.
 
         Raises:
-            ApiError: -2021 (HTTP 409) when exactly one of the two failed, -2022 when both did or nothing was tried after the first.
+            BinanceRefusal: -2021 (HTTP 409) when exactly one of the two failed, -2022 when both did or nothing was tried after the first.
         """
         params = call.params
         mode = params.choice(
             "cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"),
-            ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid."), required=True,
+            BinanceRefusal(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid."), required=True,
         )  # fmt: skip
         cancel_id, restriction = params.client_id("cancelNewClientOrderId"), _restriction(params)
         params.allow("orderRateLimitExceededMode", "cancelOrderId", "cancelOrigClientOrderId")
         if "cancelOrderId" not in params and "cancelOrigClientOrderId" not in params:
-            raise ApiError(
+            raise BinanceRefusal(
                 -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
             )
         order, shape = self._reader.read(params)
         params.finish()
-        cancelled: dict[str, Any] | ApiError
-        placed: dict[str, Any] | ApiError | None = None
+        cancelled: dict[str, Any] | BinanceRefusal
+        placed: dict[str, Any] | BinanceRefusal | None = None
         try:
             found = self._find(call, "cancelOrderId", "cancelOrigClientOrderId", _UNKNOWN_ORDER)
             cancelled = self._cancelled(call, self._cancel(call, found, restriction), cancel_id)
-        except ApiError as error:
+        except BinanceRefusal as error:
             cancelled = error
-        if mode == "ALLOW_FAILURE" or not isinstance(cancelled, ApiError):
+        if mode == "ALLOW_FAILURE" or not isinstance(cancelled, BinanceRefusal):
             try:
                 placed = self._placed(call, self._take(call, order), shape)
-            except ApiError as error:
+            except BinanceRefusal as error:
                 placed = error
         answer = _both(cancelled, placed)
         call.weight = 0
         return answer
 
 
-def _both(cancelled: dict[str, Any] | ApiError, placed: dict[str, Any] | ApiError | None) -> dict[str, Any]:
+def _both(cancelled: dict[str, Any] | BinanceRefusal, placed: dict[str, Any] | BinanceRefusal | None) -> dict[str, Any]:
     """The answer of cancelReplace."""
     results = {
-        "cancelResult": "FAILURE" if isinstance(cancelled, ApiError) else "SUCCESS",
+        "cancelResult": "FAILURE" if isinstance(cancelled, BinanceRefusal) else "SUCCESS",
         "newOrderResult": "NOT_ATTEMPTED"
         if placed is None
         else "FAILURE"
-        if isinstance(placed, ApiError)
+        if isinstance(placed, BinanceRefusal)
         else "SUCCESS",
-        "cancelResponse": cancelled.body() if isinstance(cancelled, ApiError) else cancelled,
-        "newOrderResponse": placed.body() if isinstance(placed, ApiError) else placed,
+        "cancelResponse": cancelled.body() if isinstance(cancelled, BinanceRefusal) else cancelled,
+        "newOrderResponse": placed.body() if isinstance(placed, BinanceRefusal) else placed,
     }
-    failures = isinstance(cancelled, ApiError) + isinstance(placed, ApiError)
+    failures = isinstance(cancelled, BinanceRefusal) + isinstance(placed, BinanceRefusal)
     if not failures:
         return results
     if failures == 2 or placed is None:
-        raise ApiError(-2022, "Order cancel-replace failed.", 400, results)
-    raise ApiError(-2021, "Order cancel-replace partially failed.", 409, results)
+        raise BinanceRefusal(-2022, "Order cancel-replace failed.", 400, results)
+    raise BinanceRefusal(-2021, "Order cancel-replace partially failed.", 409, results)
 
 
 def _restriction(params: Params) -> str | None:
     return params.choice(
         "cancelRestrictions", ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"),
-        ApiError(-1145, "cancelRestrictions must be ONLY_NEW or ONLY_PARTIALLY_FILLED"),
+        BinanceRefusal(-1145, "cancelRestrictions must be ONLY_NEW or ONLY_PARTIALLY_FILLED"),
     )  # fmt: skip
 
 
@@ -376,11 +376,11 @@ def _window(params: Params) -> tuple[int | None, int | None]:
     """The parameters startTime and endTime.
 
     Raises:
-        ApiError: -1127 when they lie more than a day apart.
+        BinanceRefusal: -1127 when they lie more than a day apart.
     """
     start, end = params.time_ms("startTime"), params.time_ms("endTime")
     if start is not None and end is not None and end - start > _DAY_MS:
-        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+        raise BinanceRefusal(-1127, "More than 24 hours between startTime and endTime.")
     return start, end
 
 

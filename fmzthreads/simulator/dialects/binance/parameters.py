@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from ..base import Request
+from ..base import WireRequest
 
 if TYPE_CHECKING:
     from ...engine.accounts import Account
 
-__all__ = ["ApiError", "Call", "Params", "check_signature", "malformed", "signed_payload"]
+__all__ = ["BinanceCall", "BinanceRefusal", "Params", "check_signature", "malformed", "signed_payload"]
 
 _NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _INTEGER = r"^[0-9]{1,20}$"
@@ -29,7 +29,7 @@ _LONG_MAX = 2**63 - 1
 _MICROSECONDS_FROM = 100_000_000_000_000
 
 
-class ApiError(Exception):
+class BinanceRefusal(Exception):
     """A refusal, with the exchange's code and text and the HTTP status that it comes with.
 
     Args:
@@ -58,20 +58,20 @@ class ApiError(Exception):
         return body
 
 
-def malformed(name: str) -> ApiError:
+def malformed(name: str) -> BinanceRefusal:
     """-1102 for a parameter."""
-    return ApiError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+    return BinanceRefusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
-def _illegal(name: str, legal: str) -> ApiError:
-    return ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+def _illegal(name: str, legal: str) -> BinanceRefusal:
+    return BinanceRefusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
 def _pairs(text: str) -> dict[str, str]:
     """The names and values of a query string or form body.
 
     Raises:
-        ApiError: -1101 when a name comes twice.
+        BinanceRefusal: -1101 when a name comes twice.
     """
     found: dict[str, str] = {}
     for part in text.split("&"):
@@ -80,7 +80,7 @@ def _pairs(text: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         name = unquote_plus(name)
         if name in found:
-            raise ApiError(-1101, "Duplicate values for a parameter detected.")
+            raise BinanceRefusal(-1101, "Duplicate values for a parameter detected.")
         found[name] = unquote_plus(value)
     return found
 
@@ -91,10 +91,10 @@ class Params:
     What was read is remembered, so that ``finish`` can refuse what nobody asked for, as the exchange does.
 
     Raises:
-        ApiError: -1101 when a name comes twice within the query or the body.
+        BinanceRefusal: -1101 when a name comes twice within the query or the body.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: WireRequest) -> None:
         body = request.body.decode("utf-8", "replace")
         values = _pairs(body) if "=" in body else {}
         values.update(_pairs(request.query))
@@ -108,19 +108,19 @@ class Params:
         """A parameter's text; None when it was not sent.
 
         Raises:
-            ApiError: -1105 when it was sent empty.
+            BinanceRefusal: -1105 when it was sent empty.
         """
         self._read.add(name)
         value = self._values.get(name)
         if value == "":
-            raise ApiError(-1105, f"Parameter '{name}' was empty.")
+            raise BinanceRefusal(-1105, f"Parameter '{name}' was empty.")
         return value
 
     def required(self, name: str) -> str:
         """A parameter's text.
 
         Raises:
-            ApiError: -1102 when it was not sent or is empty.
+            BinanceRefusal: -1102 when it was not sent or is empty.
         """
         self._read.add(name)
         value = self._values.get(name)
@@ -139,7 +139,7 @@ class Params:
         """An exact decimal; None when it was not sent.
 
         Raises:
-            ApiError: -1100 when it is not a plain decimal (signs, exponents and words are not), -1105 when empty.
+            BinanceRefusal: -1100 when it is not a plain decimal (signs, exponents and words are not), -1105 when empty.
         """
         return self._number(name, self.optional(name))
 
@@ -147,7 +147,7 @@ class Params:
         """A whole number from 0 up; ``default`` when it was not sent.
 
         Raises:
-            ApiError: -1100 when it is not one, -1105 when empty, -1108 when it does not fit 64 bits.
+            BinanceRefusal: -1100 when it is not one, -1105 when empty, -1108 when it does not fit 64 bits.
         """
         value = self.optional(name)
         if value is None:
@@ -156,18 +156,18 @@ class Params:
             raise _illegal(name, _INTEGER)
         number = int(value)
         if number > _LONG_MAX:
-            raise ApiError(-1108, f"Parameter '{name}' overflowed.")
+            raise BinanceRefusal(-1108, f"Parameter '{name}' overflowed.")
         return number
 
     def limit(self, default: int, most: int) -> int:
         """The parameter ``limit``: ``default`` when not sent, cut to ``most``.
 
         Raises:
-            ApiError: -1100 when it is not a whole number, -1130 when it is 0.
+            BinanceRefusal: -1100 when it is not a whole number, -1130 when it is 0.
         """
         value = self.integer("limit", default) or 0
         if value < 1:
-            raise ApiError(-1130, "Data sent for parameter 'limit' is not valid.")
+            raise BinanceRefusal(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(value, most)
 
     def time_ms(self, name: str) -> int | None:
@@ -177,11 +177,11 @@ class Params:
             return value
         return value // 1000
 
-    def choice(self, name: str, valid: Iterable[str], error: ApiError, *, required: bool = False) -> str | None:
+    def choice(self, name: str, valid: Iterable[str], error: BinanceRefusal, *, required: bool = False) -> str | None:
         """One of a few words.
 
         Raises:
-            ApiError: ``error`` when it is another word; -1102 when it is missing and ``required``.
+            BinanceRefusal: ``error`` when it is another word; -1102 when it is missing and ``required``.
         """
         value = self.required(name) if required else self.optional(name)
         if value is not None and value not in valid:
@@ -192,20 +192,20 @@ class Params:
         """``true`` or ``false``.
 
         Raises:
-            ApiError: -1130 when it is neither.
+            BinanceRefusal: -1130 when it is neither.
         """
         value = self.optional(name)
         if value is None:
             return default
         if value.lower() not in {"true", "false"}:
-            raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise BinanceRefusal(-1130, f"Data sent for parameter '{name}' is not valid.")
         return value.lower() == "true"
 
     def client_id(self, name: str) -> str | None:
         """A client order id; None when it was not sent.
 
         Raises:
-            ApiError: -1100 when it has characters or a length that are not allowed.
+            BinanceRefusal: -1100 when it has characters or a length that are not allowed.
         """
         value = self.optional(name)
         if value is not None and not re.fullmatch(_CLIENT_ID[1:-1], value, re.ASCII):
@@ -216,7 +216,7 @@ class Params:
         """A symbol that is written as symbols are; whether it exists is the caller's to find out.
 
         Raises:
-            ApiError: -1102 when missing, -1100 when it has characters that no symbol has.
+            BinanceRefusal: -1102 when missing, -1100 when it has characters that no symbol has.
         """
         value = self.required(name)
         if not re.fullmatch(_SYMBOL[1:-1], value, re.ASCII):
@@ -227,7 +227,7 @@ class Params:
         """A JSON array of symbols; None when it was not sent.
 
         Raises:
-            ApiError: -1100 when it is no such array, -1151 when a symbol is in it twice.
+            BinanceRefusal: -1100 when it is no such array, -1151 when a symbol is in it twice.
         """
         text = self.optional(name)
         if text is None:
@@ -240,7 +240,7 @@ class Params:
         if not isinstance(values, list) or not values or not all(isinstance(v, str) and v for v in values):
             raise _illegal(name, legal)
         if len(set(values)) < len(values):
-            raise ApiError(-1151, "Symbol is present multiple times in the list.")
+            raise BinanceRefusal(-1151, "Symbol is present multiple times in the list.")
         return values
 
     def allow(self, *names: str) -> None:
@@ -251,25 +251,27 @@ class Params:
         """Refuses parameters that nobody read.
 
         Raises:
-            ApiError: -1101 when more were sent than the endpoint knows, -1104 otherwise.
+            BinanceRefusal: -1101 when more were sent than the endpoint knows, -1104 otherwise.
         """
         unread = self._values.keys() - self._read
         if not unread:
             return
         sent, known = len(self._values), len(self._read)
         if sent > known:
-            raise ApiError(-1101, f"Too many parameters; expected '{known}' and received '{sent}'.")
+            raise BinanceRefusal(-1101, f"Too many parameters; expected '{known}' and received '{sent}'.")
         read = sent - len(unread)
-        raise ApiError(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
+        raise BinanceRefusal(
+            -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."
+        )
 
 
-def signed_payload(request: Request) -> tuple[str, bytes]:
+def signed_payload(request: WireRequest) -> tuple[str, bytes]:
     """The signature of a request, and the very bytes that it must have been made over.
 
     Query and body follow each other without anything between, as they travelled, with ``signature=...`` cut out.
 
     Raises:
-        ApiError: -1102 when there is no signature.
+        BinanceRefusal: -1102 when there is no signature.
     """
     body = request.body.decode("latin-1")
     parts, signature = [], None
@@ -285,20 +287,20 @@ def signed_payload(request: Request) -> tuple[str, bytes]:
     return signature, "".join(parts).encode("latin-1")
 
 
-def check_signature(request: Request, secret: str) -> None:
+def check_signature(request: WireRequest, secret: str) -> None:
     """Verifies an HMAC-SHA256 signature; the case of its hex digits does not matter.
 
     Raises:
-        ApiError: -1022 when it is wrong, -1102 when there is none.
+        BinanceRefusal: -1022 when it is wrong, -1102 when there is none.
     """
     signature, payload = signed_payload(request)
     expected = hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode("utf-8", "replace")):
-        raise ApiError(-1022, "Signature for this request is not valid.")
+        raise BinanceRefusal(-1022, "Signature for this request is not valid.")
 
 
 @dataclass
-class Call:
+class BinanceCall:
     """One call of an endpoint.
 
     Attributes:

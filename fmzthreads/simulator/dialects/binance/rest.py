@@ -11,12 +11,12 @@ import attrs
 from ...engine.accounts import Account
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
-from ..base import Reply, Request, json_reply
-from .account import Accounts
-from .limits import Limits, banned
-from .market import Market
-from .orders import Orders
-from .parameters import ApiError, Call, Params, check_signature, malformed
+from ..base import WireReply, WireRequest, json_reply
+from .account import BinanceAccounts
+from .limits import BinanceLimits, banned
+from .market import BinanceMarket
+from .orders import BinanceOrders
+from .parameters import BinanceCall, BinanceRefusal, Params, check_signature, malformed
 from .symbols import Symbols
 
 __all__ = ["BinanceDialect"]
@@ -29,10 +29,10 @@ _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 
 
 @attrs.frozen
-class _Endpoint:
+class _BinanceEndpoint:
     """A route: what serves it, what it weighs, whether it must be signed, and whether it places an order."""
 
-    handler: Callable[[Call], Any]
+    handler: Callable[[BinanceCall], Any]
     weight: int = 1
     signed: bool = False
     counts_order: bool = False
@@ -53,19 +53,19 @@ class BinanceDialect:
 
     def __init__(self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0) -> None:
         self._exchange = exchange
-        self._limits = Limits(exchange, faults, rate_scale)
+        self._limits = BinanceLimits(exchange, faults, rate_scale)
         symbols = Symbols(exchange)
-        self._market = Market(exchange, symbols, self._limits.describe())
-        self._orders = Orders(exchange, symbols, self._market.average)
-        self._accounts = Accounts(exchange, symbols)
+        self._market = BinanceMarket(exchange, symbols, self._limits.describe())
+        self._orders = BinanceOrders(exchange, symbols, self._market.average)
+        self._accounts = BinanceAccounts(exchange, symbols)
         self._routes = {**self._public(), **self._signed(), **self._elsewhere()}
         self._paths = {path for _, path in self._routes}
 
     # --- routes ---
 
-    def _public(self) -> dict[tuple[str, str], _Endpoint]:
+    def _public(self) -> dict[tuple[str, str], _BinanceEndpoint]:
         market = self._market
-        table: list[tuple[str, Callable[[Call], Any], int]] = [
+        table: list[tuple[str, Callable[[BinanceCall], Any], int]] = [
             ("ping", market.ping, 1),
             ("time", market.server_time, 1),
             ("exchangeInfo", market.exchange_info, 20),
@@ -80,11 +80,11 @@ class BinanceDialect:
             ("ticker/price", market.ticker_price, 2),
             ("ticker/bookTicker", market.ticker_book, 2),
         ]
-        return {("GET", _PREFIX + path): _Endpoint(handler, weight) for path, handler, weight in table}
+        return {("GET", _PREFIX + path): _BinanceEndpoint(handler, weight) for path, handler, weight in table}
 
-    def _signed(self) -> dict[tuple[str, str], _Endpoint]:
+    def _signed(self) -> dict[tuple[str, str], _BinanceEndpoint]:
         orders, accounts = self._orders, self._accounts
-        table: list[tuple[str, str, Callable[[Call], Any], int]] = [
+        table: list[tuple[str, str, Callable[[BinanceCall], Any], int]] = [
             ("POST", "order", orders.place, 1),
             ("POST", "order/test", orders.test, 1),
             ("POST", "order/cancelReplace", orders.cancel_replace, 1),
@@ -100,17 +100,19 @@ class BinanceDialect:
             ("GET", "myPreventedMatches", accounts.prevented_matches, 20),
         ]
         return {
-            (method, _PREFIX + path): _Endpoint(
+            (method, _PREFIX + path): _BinanceEndpoint(
                 handler, weight, signed=True, counts_order=method == "POST" and path in _ORDER_PATHS
             )
             for method, path, handler, weight in table
         }
 
     @staticmethod
-    def _elsewhere() -> dict[tuple[str, str], _Endpoint]:
+    def _elsewhere() -> dict[tuple[str, str], _BinanceEndpoint]:
         """What other products' paths answer, so that clients which ask everywhere when they start find nothing there."""
-        nothing = _Endpoint(lambda _: [], signed=True)
-        no_symbols = _Endpoint(lambda call: {"timezone": "UTC", "serverTime": call.time(call.now_ms), "symbols": []})
+        nothing = _BinanceEndpoint(lambda _: [], signed=True)
+        no_symbols = _BinanceEndpoint(
+            lambda call: {"timezone": "UTC", "serverTime": call.time(call.now_ms), "symbols": []}
+        )
         return {
             ("GET", "/sapi/v1/capital/config/getall"): nothing,
             ("GET", "/sapi/v1/margin/allPairs"): nothing,
@@ -121,7 +123,7 @@ class BinanceDialect:
 
     # --- answering ---
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: WireRequest) -> WireReply:
         """Answers a request."""
         now_ms = self._limits.now_ms()
         try:
@@ -130,22 +132,22 @@ class BinanceDialect:
             if endpoint is None:
                 return self._no_route(request, now_ms)
             return self._serve(request, endpoint, now_ms)
-        except ApiError as error:
+        except BinanceRefusal as error:
             return json_reply(error.status, error.body(), error.headers + self._limits.used(request.client, now_ms))
 
-    def _serve(self, request: Request, endpoint: _Endpoint, now_ms: int) -> Reply:
+    def _serve(self, request: WireRequest, endpoint: _BinanceEndpoint, now_ms: int) -> WireReply:
         self._limits.check_request(request.client, now_ms, endpoint.weight)
-        call: Call | None = None
+        call: BinanceCall | None = None
         headers: tuple[tuple[str, str], ...] = ()
         try:
             params = Params(request)
-            call = Call(params, None, now_ms, _wants_microseconds(request), endpoint.weight)
+            call = BinanceCall(params, None, now_ms, _wants_microseconds(request), endpoint.weight)
             if endpoint.signed:
                 call.account = self._authenticate(request, params, now_ms)
             if endpoint.counts_order:
                 self._limits.check_order(call.owner.name, now_ms)
             answer = endpoint.handler(call)
-        except ApiError as error:
+        except BinanceRefusal as error:
             if call is not None and call.accepted:
                 error.headers += self._limits.order_headers(call.owner.name, now_ms)
             raise
@@ -155,48 +157,48 @@ class BinanceDialect:
             headers = self._limits.order_headers(call.owner.name, now_ms)
         return json_reply(200, answer, headers + self._limits.used(request.client, now_ms))
 
-    def _no_route(self, request: Request, now_ms: int) -> Reply:
+    def _no_route(self, request: WireRequest, now_ms: int) -> WireReply:
         headers = self._limits.used(request.client, now_ms)
         if request.path in self._paths:
-            return Reply(405, b"Method Not Allowed", headers, "text/plain")
+            return WireReply(405, b"Method Not Allowed", headers, "text/plain")
         page = b"<html><body><h2>404 Not found</h2></body></html>"
-        return Reply(404, page, headers, "text/html;charset=UTF-8")
+        return WireReply(404, page, headers, "text/html;charset=UTF-8")
 
     # --- who asks ---
 
-    def authenticate(self, request: Request) -> Account:
+    def authenticate(self, request: WireRequest) -> Account:
         """The account whose key signed a request that is answered elsewhere.
 
         Raises:
-            ApiError: As the signed calls here.
+            BinanceRefusal: As the signed calls here.
         """
         return self._authenticate(request, Params(request), self._limits.now_ms())
 
-    def _authenticate(self, request: Request, params: Params, now_ms: int) -> Account:
+    def _authenticate(self, request: WireRequest, params: Params, now_ms: int) -> Account:
         """The account whose key signed the request.
 
         Raises:
-            ApiError: -2014 or -2015 (HTTP 401) for the key, -1102 for what is missing, -1021 for the time, -1022 for the signature.
+            BinanceRefusal: -2014 or -2015 (HTTP 401) for the key, -1102 for what is missing, -1021 for the time, -1022 for the signature.
         """
         key = request.headers.get("x-mbx-apikey", "")
         if not _KEY.fullmatch(key):
-            raise ApiError(-2014, "API-key format invalid.", 401)
+            raise BinanceRefusal(-2014, "API-key format invalid.", 401)
         account = self._exchange.account_by_key(key)
         if account is None:
-            raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+            raise BinanceRefusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
         timestamp = params.time_ms("timestamp")
         if timestamp is None:
             raise malformed("timestamp")
         window_ms = _receive_window_ms(params.optional("recvWindow"))
         params.allow("signature")
         if timestamp >= now_ms + 1000:
-            raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+            raise BinanceRefusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
         if now_ms - timestamp > window_ms:
-            raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
+            raise BinanceRefusal(-1021, "Timestamp for this request is outside of the recvWindow.")
         check_signature(request, account.secret)
         return account
 
-    def _order_limits(self, call: Call) -> list[dict[str, Any]]:
+    def _order_limits(self, call: BinanceCall) -> list[dict[str, Any]]:
         """GET /api/v3/rateLimit/order."""
         call.params.finish()
         counts = self._limits.order_counts(call.owner.name, call.now_ms)
@@ -205,12 +207,12 @@ class BinanceDialect:
 
     # --- what is played ---
 
-    def places_order(self, request: Request) -> bool:
+    def places_order(self, request: WireRequest) -> bool:
         """Whether the request places an order."""
         endpoint = self._routes.get((request.method, request.path))
         return endpoint is not None and endpoint.counts_order
 
-    def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
+    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
         """A refusal that is being played."""
         now_ms = self._limits.now_ms()
         headers = self._limits.used(request.client, now_ms)
@@ -219,21 +221,23 @@ class BinanceDialect:
         if status == 418:
             error = banned(now_ms + retry_after_s * 1000, now_ms)
         else:
-            error = ApiError(-1003, "Too many requests queued.", 429, headers=(("Retry-After", str(retry_after_s)),))
+            error = BinanceRefusal(
+                -1003, "Too many requests queued.", 429, headers=(("Retry-After", str(retry_after_s)),)
+            )
         return json_reply(error.status, error.body(), error.headers + headers)
 
 
-def _wants_microseconds(request: Request) -> bool:
+def _wants_microseconds(request: WireRequest) -> bool:
     """Whether ``X-MBX-TIME-UNIT`` asks for microseconds.
 
     Raises:
-        ApiError: -1194 when it asks for something else than one of the two units.
+        BinanceRefusal: -1194 when it asks for something else than one of the two units.
     """
     unit = request.headers.get("x-mbx-time-unit")
     if unit is None:
         return False
     if unit.upper() not in {"MICROSECOND", "MILLISECOND"}:
-        raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+        raise BinanceRefusal(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
     return unit.upper() == "MICROSECOND"
 
 
@@ -241,15 +245,15 @@ def _receive_window_ms(text: str | None) -> float:
     """``recvWindow`` in milliseconds; 5000 when it was not sent.
 
     Raises:
-        ApiError: -1100 when it is no such number, -1130 when it is above 60000.
+        BinanceRefusal: -1100 when it is no such number, -1130 when it is above 60000.
     """
     if text is None:
         return 5000.0
     if not _WINDOW.fullmatch(text):
-        raise ApiError(
+        raise BinanceRefusal(
             -1100, r"Illegal characters found in parameter 'recvWindow'; legal range is '^[0-9]{1,5}(\.[0-9]{1,3})?$'."
         )
     value = float(text)
     if value > 60_000:
-        raise ApiError(-1130, "Data sent for parameter 'recvWindow' is not valid.")
+        raise BinanceRefusal(-1130, "Data sent for parameter 'recvWindow' is not valid.")
     return value

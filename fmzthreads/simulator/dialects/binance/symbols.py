@@ -7,7 +7,7 @@ from typing import Any
 
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from .parameters import ApiError
+from .parameters import BinanceRefusal
 
 __all__ = ["AVERAGE_MINUTES", "MAX_NOTIONAL", "SELF_TRADE_DEFAULT", "SELF_TRADE_MODES", "Symbols", "fixed"]
 
@@ -37,11 +37,11 @@ class Symbols:
         """The instrument behind a symbol.
 
         Raises:
-            ApiError: -1121 when there is none.
+            BinanceRefusal: -1121 when there is none.
         """
         found = self._by_name.get(symbol)
         if found is None:
-            raise ApiError(-1121, "Invalid symbol.")
+            raise BinanceRefusal(-1121, "Invalid symbol.")
         return found
 
     def name(self, instrument_id: str) -> str:

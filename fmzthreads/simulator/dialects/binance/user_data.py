@@ -15,11 +15,11 @@ from ...engine.accounts import Account
 from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, OrderView, State
+from ...transport.push import Push
 from ...transport.topics import Feed, Topic
-from ...transport.websocket import Push
-from ..base import Dialect, Reply, Request, json_reply
+from ..base import Dialect, WireReply, WireRequest, json_reply
 from .orders import EXPIRY_REASON, order_force, order_status, order_type
-from .parameters import ApiError, Params, malformed
+from .parameters import BinanceRefusal, Params, malformed
 from .symbols import Symbols, fixed
 
 __all__ = ["ListenKeys", "UserTopic", "WithListenKeys"]
@@ -216,39 +216,39 @@ class WithListenKeys:
         self._keys = keys
         self.name = dialect.name
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: WireRequest) -> WireReply:
         """Answers a request."""
         if request.path != _PATH:
             return self._dialect.handle(request)
         try:
             return json_reply(200, self._answer(request))
-        except ApiError as error:
+        except BinanceRefusal as error:
             return json_reply(error.status, error.body())
 
-    def _answer(self, request: Request) -> dict[str, Any]:
+    def _answer(self, request: WireRequest) -> dict[str, Any]:
         """The three calls; they carry a key and no signature."""
         account = self._exchange.account_by_key(request.headers.get("x-mbx-apikey", ""))
         if account is None:
-            raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+            raise BinanceRefusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
         if request.method == "POST":
             return {"listenKey": self._keys.create(account)}
         if request.method not in {"PUT", "DELETE"}:
-            raise ApiError(-1020, "This operation is not supported.", 405)
+            raise BinanceRefusal(-1020, "This operation is not supported.", 405)
         key = Params(request).optional("listenKey")
         if key is None:
             raise malformed("listenKey")
         if self._keys.account(key) is not account:
-            raise ApiError(-1125, "This listenKey does not exist.")
+            raise BinanceRefusal(-1125, "This listenKey does not exist.")
         if request.method == "PUT":
             self._keys.keep(key)
         else:
             self._keys.end(key)
         return {}
 
-    def places_order(self, request: Request) -> bool:
+    def places_order(self, request: WireRequest) -> bool:
         """Whether the request places an order."""
         return self._dialect.places_order(request)
 
-    def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
+    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
         """A refusal that is being played."""
         return self._dialect.refuse(request, status, retry_after_s)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ...engine.accounts import Account
-from ...transport.websocket import Push, WsConnection, parse_json
-from ..base import Reply, Request
-from .parameters import ApiError, malformed
+from ...transport.push import Push
+from ...transport.websocket import WsConnection, parse_json
+from ..base import WireReply, WireRequest
+from .parameters import BinanceRefusal, malformed
 
 if TYPE_CHECKING:
     from .connections import BinanceSite
@@ -50,7 +51,7 @@ class ApiSession:
         self._site = site
         self._connection = connection
         self._client = client
-        self._users: dict[int, _UserSubscription] = {}
+        self._users: dict[int, _ApiSubscription] = {}
         self._next_id = 0
         self._since_ms = site.now_ms()
 
@@ -81,11 +82,11 @@ class ApiSession:
             request_id = _checked_id(message.get("id"))
             params = message.get("params") or {}
             if not isinstance(params, dict):
-                raise ApiError(-1135, "Invalid JSON Request")
+                raise BinanceRefusal(-1135, "Invalid JSON Request")
             limits = params.pop("returnRateLimits", True) is not False
             method = str(message.get("method", "")).removeprefix("v3/")
             answer = self._call(method, params)
-        except ApiError as error:
+        except BinanceRefusal as error:
             answer = {"status": error.status, "error": error.body()}
         if not limits:
             answer.pop("rateLimits", None)
@@ -95,7 +96,7 @@ class ApiSession:
         """The answer without the id.
 
         Raises:
-            ApiError: It is refused.
+            BinanceRefusal: It is refused.
         """
         if method in _PUBLIC:
             values = {name: _text(value) for name, value in params.items() if name not in {"apiKey", "signature"}}
@@ -113,13 +114,13 @@ class ApiSession:
             "session.logon": self._logon,
         }.get(method)
         if local is None:
-            raise ApiError(-1130, "Data sent for parameter 'method' is not valid.")
+            raise BinanceRefusal(-1130, "Data sent for parameter 'method' is not valid.")
         return {"status": 200, "result": local(params), "rateLimits": []}
 
-    def _rest(self, verb: str, path: str, query: str, key: str) -> Reply:
+    def _rest(self, verb: str, path: str, query: str, key: str) -> WireReply:
         """The REST call that does the same."""
         target = f"/api/v3/{path}"
-        request = Request(
+        request = WireRequest(
             method=verb,
             path=target,
             raw_path=target,
@@ -130,7 +131,7 @@ class ApiSession:
         )
         return self._site.dialect.handle(request)
 
-    def _answer(self, reply: Reply) -> dict[str, Any]:
+    def _answer(self, reply: WireReply) -> dict[str, Any]:
         body = json.loads(reply.body)
         headers = {name.lower(): value for name, value in reply.headers}
         answer: dict[str, Any] = {"status": reply.status, "result" if reply.status == 200 else "error": body}
@@ -156,7 +157,7 @@ class ApiSession:
 
     # --- signatures ---
 
-    def _signed(self, verb: str, path: str, params: dict[str, Any]) -> Reply:
+    def _signed(self, verb: str, path: str, params: dict[str, Any]) -> WireReply:
         return self._rest(verb, path, self._signed_query(params), str(params.get("apiKey", "")))
 
     def _signed_query(self, params: dict[str, Any]) -> str:
@@ -166,7 +167,7 @@ class ApiSession:
         so that everything that is checked before it is refused in the order in which REST refuses it.
 
         Raises:
-            ApiError: -1102 when there is no signature.
+            BinanceRefusal: -1102 when there is no signature.
         """
         values = {name: _text(value) for name, value in params.items() if name != "signature"}
         given = params.get("signature")
@@ -186,9 +187,9 @@ class ApiSession:
         """Whose key signed a request that has no counterpart on REST.
 
         Raises:
-            ApiError: As REST's signed calls.
+            BinanceRefusal: As REST's signed calls.
         """
-        request = Request(
+        request = WireRequest(
             method="GET", path="/", raw_path="/", query=self._signed_query(params), body=b"",
             headers={"x-mbx-apikey": str(params.get("apiKey", ""))}, client=self._client,
         )  # fmt: skip
@@ -199,10 +200,10 @@ class ApiSession:
     def _logon(self, params: dict[str, Any]) -> Any:
         """Only Ed25519 keys may log on, and the simulator gives out HMAC keys."""
         self._account(params)
-        raise ApiError(-2028, "HMAC-SHA-256 API key is not supported.")
+        raise BinanceRefusal(-2028, "HMAC-SHA-256 API key is not supported.")
 
     def _needs_logon(self, params: dict[str, Any]) -> Any:
-        raise ApiError(-1193, "WebSocket session not authenticated.", 401)
+        raise BinanceRefusal(-1193, "WebSocket session not authenticated.", 401)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -217,11 +218,11 @@ class ApiSession:
     def _subscribe_signed(self, params: dict[str, Any]) -> dict[str, Any]:
         account = self._account(params)
         if any(user.account is account for user in self._users.values()):
-            raise ApiError(-2035, "User Data Stream subscription already active.")
+            raise BinanceRefusal(-2035, "User Data Stream subscription already active.")
         if self._next_id > _MOST_SUBSCRIPTIONS:
-            raise ApiError(-2042, "Maximum subscription ID reached for this connection.")
+            raise BinanceRefusal(-2042, "Maximum subscription ID reached for this connection.")
         number, self._next_id = self._next_id, self._next_id + 1
-        self._users[number] = user = _UserSubscription(self._connection, number, account)
+        self._users[number] = user = _ApiSubscription(self._connection, number, account)
         # Before the answer goes out, so that who has read it misses nothing; events come in later turns of the loop.
         self._site.topics.join(("user", account.name), self._site.user_topic(account), user)
         return {"subscriptionId": number}
@@ -229,7 +230,7 @@ class ApiSession:
     def _unsubscribe_call(self, params: dict[str, Any]) -> dict[str, Any]:
         number = params.get("subscriptionId")
         if number is not None and number not in {str(known) for known in self._users}:
-            raise ApiError(-2036, "User Data Stream subscription not active.")
+            raise BinanceRefusal(-2036, "User Data Stream subscription not active.")
         for known in [int(number)] if number is not None else list(self._users):
             self._users[known].push(
                 Push(_ENCODER.encode({"e": "eventStreamTerminated", "E": self._site.now_ms()}).encode())
@@ -242,7 +243,7 @@ class ApiSession:
         self._site.topics.leave(("user", user.account.name), user)
 
 
-class _UserSubscription:
+class _ApiSubscription:
     """One account's events on one connection."""
 
     def __init__(self, connection: WsConnection, number: int, account: Account) -> None:
@@ -259,14 +260,14 @@ def _parse(data: bytes) -> dict[str, Any]:
     """A request, its numbers kept as they were written, because that is what was signed.
 
     Raises:
-        ApiError: -1135 when it is not a JSON object.
+        BinanceRefusal: -1135 when it is not a JSON object.
     """
     try:
         message = parse_json(data, parse_float=str, parse_int=_Number)
     except (ValueError, RecursionError):
-        raise ApiError(-1135, "Invalid JSON Request") from None
+        raise BinanceRefusal(-1135, "Invalid JSON Request") from None
     if not isinstance(message, dict):
-        raise ApiError(-1135, "Invalid JSON Request")
+        raise BinanceRefusal(-1135, "Invalid JSON Request")
     return message
 
 
@@ -278,13 +279,13 @@ def _checked_id(value: Any) -> Any:
     """A request's id as it is echoed.
 
     Raises:
-        ApiError: -1135 when it is neither a 64-bit integer nor a short text nor null.
+        BinanceRefusal: -1135 when it is neither a 64-bit integer nor a short text nor null.
     """
     if isinstance(value, _Number) and -(2**63) <= int(value) < 2**63:
         return int(value)
     if value is None or (isinstance(value, str) and not isinstance(value, _Number) and _ID_TEXT.fullmatch(value)):
         return value
-    raise ApiError(-1135, "Invalid JSON Request")
+    raise BinanceRefusal(-1135, "Invalid JSON Request")
 
 
 def _text(value: Any) -> str:

@@ -8,19 +8,19 @@ from typing import Any
 from ...engine.accounts import Account
 from ...engine.exchange import SimulatedExchange
 from ..base import plain_decimal
-from .market import Instruments, Market
-from .parameters import ApiError, Query
+from .market import Instruments, OkxMarket
+from .parameters import OkxRefusal, Query
 
-__all__ = ["Accounts"]
+__all__ = ["OkxAccounts"]
 
 _DOLLARS = ("USDT", "USDC", "USD")
 _MOST_CURRENCIES = 20
 
 
-class Accounts:
+class OkxAccounts:
     """The handlers of the account endpoints; each takes an account, the query and the time, and returns the rows of ``data``."""
 
-    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: Market) -> None:
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: OkxMarket) -> None:
         self._exchange = exchange
         self._instruments = instruments
         self._market = market
@@ -29,7 +29,7 @@ class Accounts:
         """GET account/balance, in the shape of the account mode Spot."""
         wanted = (query.optional("ccy") or "").split(",") if query.optional("ccy") else None
         if wanted is not None and len(wanted) > _MOST_CURRENCIES:
-            raise ApiError("50025", f"Parameter ccy count exceeds the limit {_MOST_CURRENCIES}.")
+            raise OkxRefusal("50025", f"Parameter ccy count exceeds the limit {_MOST_CURRENCIES}.")
         return [self.describe(account, wanted, now_ms)]
 
     def describe(

@@ -12,10 +12,10 @@ from typing import Any
 from ...engine.events import DepthView, TradeEvent, TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ...transport.push import Push
 from ...transport.topics import EventTopic, Feed, Listener, SampledTopic, Topic
-from ...transport.websocket import Push
 from ..base import plain_decimal
-from .market import BARS, Instruments, Market
+from .market import BARS, Instruments, OkxMarket
 
 __all__ = ["BooksTopic", "Channels", "TradesTopic", "checksum", "data_push"]
 
@@ -57,7 +57,7 @@ class Channels:
         exchange: SimulatedExchange,
         feed: Feed,
         instruments: Instruments,
-        market: Market,
+        market: OkxMarket,
         now_ms: Callable[[], int],
         *,
         checksums: bool,

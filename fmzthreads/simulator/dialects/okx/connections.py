@@ -15,15 +15,16 @@ from typing import Any
 from ...engine.accounts import Account
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
+from ...transport.push import Push
 from ...transport.stream_settings import StreamSettings
 from ...transport.topics import Feed, Topic, Topics
-from ...transport.websocket import Keepalive, Push, Refusal, Session, WsConnection, parse_json
-from ..base import Request
+from ...transport.websocket import ClientSession, Keepalive, Refusal, WsConnection, parse_json
+from ..base import WireRequest
 from ..windows import AlignedWindows
-from .account import Accounts
+from .account import OkxAccounts
 from .channels import Channels
-from .market import Instruments, Market
-from .orders import Orders
+from .market import Instruments, OkxMarket
+from .orders import OkxOrders
 from .parameters import timestamp_text
 from .private_channels import AccountTopic, BalanceAndPositionTopic, OrdersTopic, PrivateTopic
 from .rest import OkxDialect
@@ -91,9 +92,9 @@ class OkxSite:
         self.feed = Feed(exchange)
         self.topics = Topics()
         self.instruments = Instruments(exchange)
-        market = Market(exchange, self.instruments)
-        self.orders = Orders(exchange, self.instruments, market)
-        self.accounts = Accounts(exchange, self.instruments, market)
+        market = OkxMarket(exchange, self.instruments)
+        self.orders = OkxOrders(exchange, self.instruments, market)
+        self.accounts = OkxAccounts(exchange, self.instruments, market)
         self.channels = Channels(
             exchange, self.feed, self.instruments, market, self.now_ms, checksums=settings.checksums
         )
@@ -109,7 +110,7 @@ class OkxSite:
         """No pings, but an end when nothing passes."""
         return Keepalive(idle_s=self.settings.idle_s, idle_code=4004, idle_reason="No data received in 30s")
 
-    def enter(self, request: Request, connection: WsConnection) -> Session | Refusal:
+    def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
         """A session at one of the three addresses; what stands behind the question mark does not matter."""
         place = _PLACE.fullmatch(request.path)
         if place is None:
@@ -120,7 +121,7 @@ class OkxSite:
         self._connects.add(request.client, now_ms)
         return OkxSession(self, connection, place[1], request.client)
 
-    def farewell(self, session: Session) -> None:
+    def farewell(self, session: ClientSession) -> None:
         """The notice that the venue sends before it takes a server down."""
         if isinstance(session, OkxSession):
             session.notice("64008", "The connection will soon be closed for a service upgrade. Please reconnect.")
@@ -209,7 +210,7 @@ def _wrong_channel(channel: object, inst_id: object) -> _Refused:
     )
 
 
-class _Subscription:
+class _ChannelSubscription:
     """One channel on one connection."""
 
     def __init__(self, session: OkxSession, arg: dict[str, Any], key: tuple[Any, ...], uid: str | None) -> None:
@@ -251,7 +252,7 @@ class OkxSession:
         self._client = client
         self._id = secrets.token_hex(4)
         self._account: Account | None = None
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, _ChannelSubscription] = {}
         self._requests = AlignedWindows(site.most_requests or None, 3600)
 
     def opened(self) -> None:
@@ -376,7 +377,7 @@ class OkxSession:
             make = self._site.channels.topic(self._place, channel, inst_id)
         if make is None:
             raise _wrong_channel(channel, inst_id)
-        subscription = _Subscription(self, arg, (self._place, channel, inst_id), None)
+        subscription = _ChannelSubscription(self, arg, (self._place, channel, inst_id), None)
         self._join(name, subscription, make)
         self._event("subscribe", request_id, arg=arg)
         subscription.begin()
@@ -394,7 +395,7 @@ class OkxSession:
             raise _wrong_channel(channel, arg.get("instId"))
         key, make = self._site.private_topic(account, arg)
         count, too_many = self._site.count(channel, self, account)
-        subscription = _Subscription(self, arg, key, str(account.uid))
+        subscription = _ChannelSubscription(self, arg, key, str(account.uid))
         if not too_many:
             self._join(name, subscription, make)
         self._event("subscribe", request_id, arg=arg)
@@ -402,7 +403,7 @@ class OkxSession:
         self._event(kind, channel=channel, connCount=str(count))
         subscription.begin()
 
-    def _join(self, name: str, subscription: _Subscription, make: Callable[[], Topic]) -> None:
+    def _join(self, name: str, subscription: _ChannelSubscription, make: Callable[[], Topic]) -> None:
         """Before it is acknowledged, so that who has read that misses nothing."""
         before = self._subscriptions.pop(name, None)
         if before is not None:
@@ -456,7 +457,7 @@ class OkxSession:
         }
         if expires:
             headers["exptime"] = str(expires)
-        request = Request(
+        request = WireRequest(
             method="POST",
             path=target,
             raw_path=target,

@@ -10,9 +10,9 @@ from ...engine.events import TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ..base import plain_decimal
-from .parameters import ApiError, Query
+from .parameters import OkxRefusal, Query
 
-__all__ = ["BARS", "Instruments", "Market", "instrument_code"]
+__all__ = ["BARS", "Instruments", "OkxMarket", "instrument_code"]
 
 _HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
 _UTC8_S = 28_800
@@ -64,11 +64,11 @@ class Instruments:
         """The instrument of an ``instId``.
 
         Raises:
-            ApiError: 51001 when there is none.
+            OkxRefusal: 51001 when there is none.
         """
         found = self._by_name.get(inst_id)
         if found is None:
-            raise ApiError("51001", _NO_INSTRUMENT)
+            raise OkxRefusal("51001", _NO_INSTRUMENT)
         return found
 
     def name(self, instrument_id: str) -> str:
@@ -124,7 +124,7 @@ _EMPTY_FIELDS = (
 )  # fmt: skip
 
 
-class Market:
+class OkxMarket:
     """The handlers of the public endpoints; each takes the query and the time, and returns the rows of ``data``."""
 
     def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
@@ -252,7 +252,7 @@ class Market:
         instrument = self._instruments.instrument(query.required("instId"))
         name = query.optional("bar") or "1m"
         if name not in BARS or (recent and name == "1s"):
-            raise ApiError.wrong("bar")
+            raise OkxRefusal.wrong("bar")
         period_s, offset_s = BARS[name]
         after, before = query.integer("after"), query.integer("before")
         limit = query.limit(100, 300)

@@ -14,10 +14,10 @@ from ...engine.instruments import Instrument
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from ...engine.reasons import Reason, Rejected
 from ..base import plain_decimal
-from .market import Instruments, Market
-from .parameters import ApiError, Item, ItemError, Query, client_id
+from .market import Instruments, OkxMarket
+from .parameters import Item, ItemError, OkxRefusal, Query, client_id
 
-__all__ = ["Orders"]
+__all__ = ["OkxOrders"]
 
 _NO_INSTRUMENT = ("51001", "Instrument ID, Instrument ID code or Spread ID doesn't exist.")
 _CANCEL_FAILED = ("51400", "Order cancellation failed as the order has been filled, canceled or does not exist.")
@@ -72,14 +72,14 @@ _INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 _FORGET_UNFILLED_MS = 2 * 3_600_000
 
 
-class Orders:
+class OkxOrders:
     """The handlers of the trade endpoints.
 
     Those of POST take an account, one ``Item`` and the time, and return the item of the answer; those of GET take an account, the
     query and the time, and return the rows of ``data``.
     """
 
-    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: Market) -> None:
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: OkxMarket) -> None:
         self._exchange = exchange
         self._instruments = instruments
         self._market = market
@@ -243,11 +243,11 @@ class Orders:
         instrument = self._instruments.instrument(query.required("instId"))
         order_id, own_id = query.integer("ordId"), query.optional("clOrdId")
         if order_id is None and own_id is None:
-            raise ApiError("50015", "Either parameter ordId or clOrdId is required", 400)
+            raise OkxRefusal("50015", "Either parameter ordId or clOrdId is required", 400)
         try:
             order = self._exchange.order(account, instrument.id, order_id, None if order_id is not None else own_id)
         except Rejected as error:
-            raise ApiError("51603", "Order does not exist.") from error
+            raise OkxRefusal("51603", "Order does not exist.") from error
         return [self.describe(order)]
 
     def pending(self, account: Account, query: Query, now_ms: int) -> list[Any]:

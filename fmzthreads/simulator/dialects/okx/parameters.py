@@ -13,12 +13,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote_plus
 
-from ..base import Reply, Request, json_reply
+from ..base import WireReply, WireRequest, json_reply
 
 __all__ = [
-    "ApiError",
     "Item",
     "ItemError",
+    "OkxRefusal",
     "Query",
     "check_signature",
     "client_id",
@@ -34,7 +34,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class ApiError(Exception):
+class OkxRefusal(Exception):
     """A request refused as a whole.
 
     Args:
@@ -51,19 +51,19 @@ class ApiError(Exception):
         self.status = status
         self.gateway = gateway
 
-    def reply(self) -> Reply:
+    def reply(self) -> WireReply:
         """The refusal as it travels."""
         if self.gateway:
             return json_reply(self.status, {"msg": self.msg, "code": self.code})
         return json_reply(self.status, {"code": self.code, "msg": self.msg, "data": []})
 
     @classmethod
-    def empty(cls, name: str) -> ApiError:
+    def empty(cls, name: str) -> OkxRefusal:
         """50014 for a parameter."""
         return cls("50014", f"Parameter {name} can not be empty.", 400)
 
     @classmethod
-    def wrong(cls, name: str) -> ApiError:
+    def wrong(cls, name: str) -> OkxRefusal:
         """51000 for a parameter."""
         return cls("51000", f"Parameter {name} error", 400)
 
@@ -86,7 +86,7 @@ def envelope(data: list[Any], code: str = "0", msg: str = "") -> dict[str, Any]:
 class Query:
     """The query parameters of a GET; empty ones count as absent."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: WireRequest) -> None:
         self._values: dict[str, str] = {}
         for part in request.query.split("&"):
             name, _, value = part.partition("=")
@@ -101,48 +101,48 @@ class Query:
         """A parameter's text.
 
         Raises:
-            ApiError: 50014 when it is absent or empty.
+            OkxRefusal: 50014 when it is absent or empty.
         """
         value = self._values.get(name)
         if value is None:
-            raise ApiError.empty(name)
+            raise OkxRefusal.empty(name)
         return value
 
     def integer(self, name: str) -> int | None:
         """A whole number from 0 up; None when absent.
 
         Raises:
-            ApiError: 51000 when it is none.
+            OkxRefusal: 51000 when it is none.
         """
         value = self._values.get(name)
         if value is None:
             return None
         if not re.fullmatch(r"[0-9]{1,19}", value, re.ASCII):
-            raise ApiError.wrong(name)
+            raise OkxRefusal.wrong(name)
         return int(value)
 
     def limit(self, default: int, most: int, name: str = "limit") -> int:
         """A count of rows, from 1 up, cut to ``most``.
 
         Raises:
-            ApiError: 51000 when it is not a whole number or 0.
+            OkxRefusal: 51000 when it is not a whole number or 0.
         """
         value = self.integer(name)
         if value is None:
             return default
         if value < 1:
-            raise ApiError.wrong(name)
+            raise OkxRefusal.wrong(name)
         return min(value, most)
 
     def choice(self, name: str, valid: Iterable[str], *, required: bool = False) -> str | None:
         """One of a few words; None when absent.
 
         Raises:
-            ApiError: 51000 when it is another word, 50014 when it is absent and ``required``.
+            OkxRefusal: 51000 when it is another word, 50014 when it is absent and ``required``.
         """
         value = self.required(name) if required else self._values.get(name)
         if value is not None and value not in valid:
-            raise ApiError.wrong(name)
+            raise OkxRefusal.wrong(name)
         return value
 
 
@@ -227,19 +227,19 @@ def client_id(item: Item) -> str | None:
     return value
 
 
-def parse_body(request: Request) -> Any:
+def parse_body(request: WireRequest) -> Any:
     """The JSON of a posted body (Any: an object or an array, as the endpoint has it).
 
     Raises:
-        ApiError: 50000 when it is empty, 50002 when it is not JSON.
+        OkxRefusal: 50000 when it is empty, 50002 when it is not JSON.
     """
     if not request.body.strip():
-        raise ApiError("50000", "Body for POST request cannot be empty.", 400)
+        raise OkxRefusal("50000", "Body for POST request cannot be empty.", 400)
     try:
         # Numbers are kept as they were written, so that 0.1 stays exactly 0.1.
         return json.loads(request.body, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
     except ValueError:
-        raise ApiError("50002", "JSON syntax error", 400) from None
+        raise OkxRefusal("50002", "JSON syntax error", 400) from None
 
 
 def _refuse_constant(word: str) -> None:
@@ -270,15 +270,15 @@ def timestamp_text(time_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
 
 
-def check_signature(request: Request, secret: str) -> None:
+def check_signature(request: WireRequest, secret: str) -> None:
     """Verifies ``OK-ACCESS-SIGN`` over time stamp, method, target and body as they travelled.
 
     Raises:
-        ApiError: 50113 when it is wrong.
+        OkxRefusal: 50113 when it is wrong.
     """
     headers = request.headers
     head = f"{headers.get('ok-access-timestamp', '')}{request.method}{request.target}"
     digest = hmac.new(secret.encode(), head.encode("latin-1", "replace") + request.body, hashlib.sha256).digest()
     given = headers.get("ok-access-sign", "").encode("utf-8", "replace")
     if not hmac.compare_digest(base64.b64encode(digest), given):
-        raise ApiError("50113", "Invalid Sign", 401, gateway=True)
+        raise OkxRefusal("50113", "Invalid Sign", 401, gateway=True)

@@ -12,12 +12,12 @@ from ...engine.accounts import Account
 from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, State, TimeInForce
+from ...transport.push import Push
 from ...transport.topics import Feed, Listener, Topic
-from ...transport.websocket import Push
 from ..base import plain_decimal
-from .account import Accounts
+from .account import OkxAccounts
 from .market import Instruments
-from .orders import Orders
+from .orders import OkxOrders
 
 __all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic", "PrivateTopic"]
 
@@ -74,7 +74,7 @@ class OrdersTopic(PrivateTopic):
     """
 
     def __init__(
-        self, feed: Feed, account: Account, orders: Orders, exchange: SimulatedExchange, instrument: str | None
+        self, feed: Feed, account: Account, orders: OkxOrders, exchange: SimulatedExchange, instrument: str | None
     ) -> None:
         super().__init__(feed, account)
         self._orders = orders
@@ -164,7 +164,7 @@ class AccountTopic(PrivateTopic):
         self,
         feed: Feed,
         account: Account,
-        accounts: Accounts,
+        accounts: OkxAccounts,
         now_ms: Callable[[], int],
         currency: str | None,
         *,

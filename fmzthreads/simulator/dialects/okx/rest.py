@@ -10,12 +10,12 @@ import attrs
 from ...engine.accounts import Account
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
-from ..base import Reply, Request, json_reply
+from ..base import WireReply, WireRequest, json_reply
 from ..windows import AlignedWindows
-from .account import Accounts
-from .market import Instruments, Market
-from .orders import Orders
-from .parameters import ApiError, Item, ItemError, Query, check_signature, envelope, parse_body, parse_timestamp_ms
+from .account import OkxAccounts
+from .market import Instruments, OkxMarket
+from .orders import OkxOrders
+from .parameters import Item, ItemError, OkxRefusal, Query, check_signature, envelope, parse_body, parse_timestamp_ms
 
 __all__ = ["OkxDialect"]
 
@@ -31,7 +31,7 @@ ItemHandler = Callable[[Account, Item, int], dict[str, Any]]
 
 
 @attrs.frozen
-class _Endpoint:
+class _OkxEndpoint:
     """A route.
 
     Attributes:
@@ -71,10 +71,10 @@ class OkxDialect:
         self._rate_scale = rate_scale
         self._buckets: dict[str, AlignedWindows] = {}
         self._instruments = Instruments(exchange)
-        self._market = Market(exchange, self._instruments)
-        self._orders = Orders(exchange, self._instruments, self._market)
-        self._accounts = Accounts(exchange, self._instruments, self._market)
-        self._routes: dict[tuple[str, str], _Endpoint] = {}
+        self._market = OkxMarket(exchange, self._instruments)
+        self._orders = OkxOrders(exchange, self._instruments, self._market)
+        self._accounts = OkxAccounts(exchange, self._instruments, self._market)
+        self._routes: dict[tuple[str, str], _OkxEndpoint] = {}
         self._add_public()
         self._add_private()
         self._add_trading()
@@ -100,7 +100,7 @@ class OkxDialect:
             ("system/status", market.status, 20),
         ]
         for path, handler, limit in table:
-            self._routes["GET", _PREFIX + path] = _Endpoint("public", path, limit, public=handler)
+            self._routes["GET", _PREFIX + path] = _OkxEndpoint("public", path, limit, public=handler)
 
     def _add_private(self) -> None:
         orders, accounts = self._orders, self._accounts
@@ -121,7 +121,7 @@ class OkxDialect:
             ("trade/fills-history", orders.fills_history, 10),
         ]
         for path, handler, limit in table:
-            self._routes["GET", _PREFIX + path] = _Endpoint("private", path, limit, private=handler)
+            self._routes["GET", _PREFIX + path] = _OkxEndpoint("private", path, limit, private=handler)
 
     def _add_trading(self) -> None:
         orders = self._orders
@@ -133,22 +133,22 @@ class OkxDialect:
         for one, many, handler in table:
             places = one in _PLACES
             single = (f"POST {one}", 60)
-            self._routes["POST", _PREFIX + one] = _Endpoint("item", *single, item=handler, places=places)
-            self._routes["POST", _PREFIX + many] = _Endpoint(
+            self._routes["POST", _PREFIX + one] = _OkxEndpoint("item", *single, item=handler, places=places)
+            self._routes["POST", _PREFIX + many] = _OkxEndpoint(
                 "batch", f"POST {many}", 300, item=handler, single=single, places=places
             )
 
     # --- answering ---
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: WireRequest) -> WireReply:
         """Answers a request."""
         now_ms = self.now_ms()
         endpoint = self._routes.get((request.method, request.path))
         try:
             if endpoint is None:
                 if request.path in self._paths:
-                    raise ApiError("50115", "Invalid request method.", 405, gateway=True)
-                raise ApiError("50005", "API endpoint is inactive or unavailable.", 410)
+                    raise OkxRefusal("50115", "Invalid request method.", 405, gateway=True)
+                raise OkxRefusal("50005", "API endpoint is inactive or unavailable.", 410)
             if endpoint.public is not None:
                 self._count(endpoint.bucket, endpoint.limit, request.client, now_ms)
                 return json_reply(200, envelope(endpoint.public(Query(request), now_ms)))
@@ -157,24 +157,24 @@ class OkxDialect:
                 self._count(endpoint.bucket, endpoint.limit, account.name, now_ms)
                 return json_reply(200, envelope(endpoint.private(account, Query(request), now_ms)))
             return self._trade(request, endpoint, account, now_ms)
-        except ApiError as error:
+        except OkxRefusal as error:
             return error.reply()
 
     def now_ms(self) -> int:
         """The venue's time, with the offset that is being played."""
         return self._exchange.server_time_ms() + self._faults.clock_offset_ms()
 
-    def _trade(self, request: Request, endpoint: _Endpoint, account: Account, now_ms: int) -> Reply:
+    def _trade(self, request: WireRequest, endpoint: _OkxEndpoint, account: Account, now_ms: int) -> WireReply:
         """One order or a list of them: each item is answered for itself."""
         received_us = now_ms * 1000
         body = parse_body(request)
         entries: list[dict[str, Any]] = [body] if endpoint.kind == "item" else body
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise ApiError("50002", "JSON syntax error", 400)
+            raise OkxRefusal("50002", "JSON syntax error", 400)
         if not entries:
-            raise ApiError("50000", "Body for POST request cannot be empty.", 400)
+            raise OkxRefusal("50000", "Body for POST request cannot be empty.", 400)
         if len(entries) > _MOST_ORDERS:
-            raise ApiError("51111", f"Maximum {_MOST_ORDERS} orders can be placed in bulk.")
+            raise OkxRefusal("51111", f"Maximum {_MOST_ORDERS} orders can be placed in bulk.")
         self._check_expiry(request, now_ms)
         bucket, limit = (
             endpoint.single if endpoint.kind == "batch" and len(entries) == 1 else (endpoint.bucket, endpoint.limit)
@@ -191,46 +191,46 @@ class OkxDialect:
         return json_reply(200, answer)
 
     @staticmethod
-    def _check_expiry(request: Request, now_ms: int) -> None:
+    def _check_expiry(request: WireRequest, now_ms: int) -> None:
         """The header ``expTime``: placing and changing is refused once it has passed.
 
         Raises:
-            ApiError: 51000 when it is no number, 50036 when it has passed.
+            OkxRefusal: 51000 when it is no number, 50036 when it has passed.
         """
         text = request.headers.get("exptime")
         if not text:
             return
         if not (text.isascii() and text.isdigit()):
-            raise ApiError.wrong("expTime")
+            raise OkxRefusal.wrong("expTime")
         if int(text) < now_ms:
-            raise ApiError(
+            raise OkxRefusal(
                 "50036",
                 "The expTime can't be earlier than the current system time. Please adjust the expTime and try again.",
             )
 
     # --- who asks ---
 
-    def _authenticate(self, request: Request, now_ms: int) -> Account:
+    def _authenticate(self, request: WireRequest, now_ms: int) -> Account:
         """The account whose key signed the request.
 
         Raises:
-            ApiError: HTTP 401: 50103, 50104, 50106 or 50107 for a header that is missing, 50112 for a time that is none, 50102 for one
+            OkxRefusal: HTTP 401: 50103, 50104, 50106 or 50107 for a header that is missing, 50112 for a time that is none, 50102 for one
                 that is off, 50111 for the key, 50105 for the passphrase, 50113 for the signature.
         """
         headers = request.headers
         for code, name in (("50103", "KEY"), ("50104", "PASSPHRASE"), ("50106", "SIGN"), ("50107", "TIMESTAMP")):
             if not headers.get(f"ok-access-{name.lower()}"):
-                raise ApiError(code, f'Request header "OK-ACCESS-{name}" cannot be empty.', 401, gateway=True)
+                raise OkxRefusal(code, f'Request header "OK-ACCESS-{name}" cannot be empty.', 401, gateway=True)
         moment = parse_timestamp_ms(headers["ok-access-timestamp"])
         if moment is None:
-            raise ApiError("50112", "Invalid OK-ACCESS-TIMESTAMP.", 401, gateway=True)
+            raise OkxRefusal("50112", "Invalid OK-ACCESS-TIMESTAMP.", 401, gateway=True)
         if abs(now_ms - moment) > _CLOCK_TOLERANCE_MS:
-            raise ApiError("50102", "Timestamp request expired.", 401, gateway=True)
+            raise OkxRefusal("50102", "Timestamp request expired.", 401, gateway=True)
         account = self._exchange.account_by_key(headers["ok-access-key"])
         if account is None:
-            raise ApiError("50111", "Invalid OK-ACCESS-KEY.", 401, gateway=True)
+            raise OkxRefusal("50111", "Invalid OK-ACCESS-KEY.", 401, gateway=True)
         if not account.may(account.secret, headers["ok-access-passphrase"]):
-            raise ApiError("50105", 'Request header "OK-ACCESS-PASSPHRASE" incorrect.', 401, gateway=True)
+            raise OkxRefusal("50105", 'Request header "OK-ACCESS-PASSPHRASE" incorrect.', 401, gateway=True)
         check_signature(request, account.secret)
         return account
 
@@ -240,7 +240,7 @@ class OkxDialect:
         """Counts calls or orders against a limit of two seconds.
 
         Raises:
-            ApiError: 50011 with HTTP 429.
+            OkxRefusal: 50011 with HTTP 429.
         """
         if not self._rate_scale:
             return
@@ -249,24 +249,24 @@ class OkxDialect:
             scaled = max(1, round(limit * self._rate_scale))
             windows = self._buckets[bucket] = AlignedWindows(scaled, _PERIOD_S)
         if windows.would_exceed(key, now_ms, amount):
-            raise ApiError("50011", "Too Many Requests", 429, gateway=True)
+            raise OkxRefusal("50011", "Too Many Requests", 429, gateway=True)
         windows.add(key, now_ms, amount)
 
     # --- what is played ---
 
-    def places_order(self, request: Request) -> bool:
+    def places_order(self, request: WireRequest) -> bool:
         """Whether the request places an order."""
         endpoint = self._routes.get((request.method, request.path))
         return endpoint is not None and endpoint.places
 
-    def refuse(self, request: Request, status: int, retry_after_s: int) -> Reply:
+    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
         """A refusal that is being played; the venue documents no header with it that says when to come back."""
         if status in {418, 429}:
             # There is no 418 at this venue; who is shut out keeps being told that it asks too often.
-            return ApiError("50011", "Too Many Requests", 429, gateway=True).reply()
+            return OkxRefusal("50011", "Too Many Requests", 429, gateway=True).reply()
         if status == 503:
-            return ApiError("50001", "Service temporarily unavailable. Please try again later.", 503).reply()
-        return ApiError("50026", "System error. Try again later", status).reply()
+            return OkxRefusal("50001", "Service temporarily unavailable. Please try again later.", 503).reply()
+        return OkxRefusal("50026", "System error. Try again later", status).reply()
 
 
 def _one(handler: ItemHandler, account: Account, entry: dict[str, Any], now_ms: int) -> dict[str, Any]:
