@@ -40,10 +40,7 @@ def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> 
             raise InputError(f"IO({command!r}) takes (names, maxCalls, period[, 'delay']), got {len(args)} arguments")
         core.limits.set(cast(Kind, command), *args)
         return True
-    own = getattr(core.venue, "io", None)
-    if own is None:
-        raise core.unknown_command(command)
-    result = own(command, *args)
+    result = core.venue.io(command, *args)
     core.live.renew()  # a venue's own command may move it, such as to its demo trading
     return result
 

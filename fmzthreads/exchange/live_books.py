@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..clock import Clock
-from ..errors import BrokenBook, FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
+from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
 from ..streams.book.age import clock_lead, seconds_since
 from ..streams.book.book import BookView
 from ..streams.book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan
@@ -225,11 +225,7 @@ class LiveBooks:
         return current
 
     def _source(self, symbol: str) -> BookSource:
-        make = getattr(self._venue, "book_source", None)
-        if make is None:
-            raise NotSupported(f"{self._venue.name} does not support live order books")
-        source: BookSource = make(symbol)
-        return source
+        return self._venue.book_source(symbol)
 
     def _put(self, symbol: str, old: LiveBook | None, new: LiveBook, generation: int, moves: int) -> bool:
         """Starts a book in the place of another, in one step, so that nobody who ends the subscription meanwhile is passed by.

@@ -144,15 +144,12 @@ class LookupPlan:
         first_pause_s: Seconds before the second question; the pause doubles each time.
         longest_pause_s: The longest pause between two questions, in seconds.
         timeout_s: Seconds after which no further question is asked.
-        settling_s: Seconds after the loss during which "no such order" is not believed, because the order may still be on its way
-            within the venue. A venue's own ``settling_s`` goes before it.
     """
 
     attempts: int = 8
     first_pause_s: float = 0.1
     longest_pause_s: float = 2.0
     timeout_s: float = 15.0
-    settling_s: float = 2.0
 
 
 def place_once(
@@ -190,7 +187,7 @@ def place_once(
             finally:
                 log.left(key)
         except StopRequested as error:
-            if getattr(venue, "exact_outcomes", False):
+            if venue.exact_outcomes:
                 fate, detail = "refused", f"nothing was sent: {error}"
             raise
         except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply, DuplicateOrder) as error:
@@ -219,7 +216,7 @@ def _leaves_open(venue: Venue, error: FmzError, own_client_id: bool) -> bool:
     if isinstance(error, DuplicateOrder):
         # Nobody else can have used an id that was made for this order: it arrived, and something on the way sent it twice.
         return own_client_id
-    return not getattr(venue, "exact_outcomes", False)
+    return not venue.exact_outcomes
 
 
 class OrderNeverArrived(OperationFailed):
@@ -245,7 +242,7 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
         StopRequested: The strategy is stopped meanwhile.
     """
     key = intent.client_order_id
-    settling_s = float(getattr(venue, "settling_s", plan.settling_s))
+    settling_s = venue.settling_s
     settling = Deadline(clock, settling_s)
     deadline = Deadline(clock, max(plan.timeout_s, settling_s + 0.01))
     pause_s = plan.first_pause_s

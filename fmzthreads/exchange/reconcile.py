@@ -24,9 +24,10 @@ def ask_again(core: Core) -> list[IntentRecord]:
 
 def _ask(core: Core, record: IntentRecord) -> IntentRecord:
     key = record.intent.client_order_id
-    settling_s = float(getattr(core.venue, "settling_s", core.plan.settling_s))
     # An order that was held up before it left (by a connection, say) may be on its way long after it was made.
-    young = core.clock.now() - (record.left_at or record.made_at) < settling_s  # "no such order" cannot be believed yet
+    young = (
+        core.clock.now() - (record.left_at or record.made_at) < core.venue.settling_s
+    )  # "no such order" cannot be believed yet
     fate: Fate = "unknown"
     order_id = ""
     try:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ..clock import Clock
-from ..errors import FmzError, InputError, StopRequested, UnknownName
+from ..errors import FmzError, InputError, StopRequested
 from .bars import BarBook
 from .call_limits import CallLimits
 from .host import Host
@@ -284,9 +284,3 @@ class Core:
     def raw(self) -> str:
         """The raw reply of the last call that this thread made (or whose result it took)."""
         return self._local.raw
-
-    def unknown_command(self, command: Any) -> UnknownName:
-        """The error for an ``IO`` command that neither we nor the venue know."""
-        return UnknownName(
-            f"{self.venue.name} has no IO command {command!r}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
-        )

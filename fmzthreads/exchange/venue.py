@@ -1,20 +1,24 @@
-"""The port that every exchange adapter fills: one typed method for each thing that a venue can do.
+"""The port that every venue adapter fills: one typed method for each thing that the exchange object asks of a venue.
 
-Beneath FMZ's face the words are the field's own: a *symbol* here is always FMZ's form (``BTC_USDT`` for spot, ``BTC_USDT.swap`` for a
-contract); the adapter translates it to the venue's name and back. Prices and amounts that go to a venue are exact decimals; what comes
-from it are structures. A venue raises from the error tree, never logs and never answers failure with None.
+A *symbol* here is always FMZ's form (``BTC_USDT`` for spot, ``BTC_USDT.swap`` for a contract); the adapter translates it to the venue's
+name and back. Prices and amounts that go to a venue are exact decimals; what comes from it are structures.
+
+The docstrings of the port are written once, on ``Venue``. Adapters derive from ``BaseVenue`` and inherit them (``help`` and Sphinx show
+them there too); an adapter documents only what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
-from ..errors import NotSupported
+from ..errors import NotSupported, UnknownName, UnknownSymbol, nearest
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
+from .market_rules import MarketRules
 
 if TYPE_CHECKING:
     from ..streams.book.feed import BookSource
@@ -49,61 +53,86 @@ class OrderIntent:
 
 @runtime_checkable
 class Venue(Protocol):
-    """What an exchange adapter answers. Every method may be called from many threads at once."""
+    """What an exchange adapter answers. Every method may be called from many threads at once.
+
+    A venue returns structures or raises from the error tree: ``OperationFailed`` (it may be repeated), ``VenueRejected`` (the venue
+    said no; ``UnknownSymbol``, ``OrderNotFound`` and ``MissingCredentials`` among them), ``OutcomeUnknown`` (sent, nobody can say), or
+    ``NotSupported``. It never logs and never answers failure with None. In a list, a row that cannot be read is left out and reported
+    once to ``warn_with``'s callable; a reply about one symbol or one order is read strictly.
+    """
 
     name: str
     """FMZ's id of the venue, such as ``Binance``."""
 
-    max_depth_limit: int
-    """The most levels a side that ``depth`` can give in one request."""
+    settling_s: float
+    """Seconds after the loss of an order's reply during which "no such order" proves nothing: the order may still be on its way."""
+
+    exact_outcomes: bool
+    """Whether any other error of ``place`` than OutcomeUnknown says that no order was made. If False, a time-out, a lost connection or
+    a reply that cannot be read is settled by asking, just like OutcomeUnknown."""
+
+    # Market data
 
     def ticker(self, symbol: str) -> Ticker:
-        """The last price, best bid and ask, and 24 h statistics of one symbol."""
+        """The last price, best bid and ask, and 24 h statistics of one symbol.
+
+        A side of the book that is empty gives the last price; a symbol that never traded has None for it. No price is ever 0.
+        """
 
     def tickers(self) -> list[Ticker]:
-        """The same of all symbols."""
+        """The tickers of all listed symbols that have a price."""
 
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
-        """The order book; ``limit`` levels a side, None for the venue's default."""
+        """The order book.
+
+        Args:
+            symbol: FMZ's symbol.
+            limit: Levels a side; more than the venue has is cut to its most; None for 100.
+
+        Raises:
+            InputError: The limit is not a whole number above 0.
+        """
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
-        """The latest public trades, oldest first."""
+        """The latest public trades, oldest first.
+
+        Args:
+            symbol: FMZ's symbol.
+            limit: How many; more than the venue has is cut to its most; None for its own default.
+        """
 
     def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
-        """Bars, oldest first, the last one still forming; ``period_s`` is one of ``periods_s()``."""
+        """Bars aligned to UTC, oldest first, the last one still forming.
+
+        Args:
+            symbol: FMZ's symbol.
+            period_s: One of ``periods_s()``.
+            limit: How many, fetched in several requests where one does not hold them; None for one full request.
+
+        Raises:
+            InputError: The period or the limit is not valid.
+        """
 
     def periods_s(self) -> tuple[int, ...]:
         """The bar lengths, in seconds, that the venue itself serves, ascending."""
 
     def markets(self) -> dict[str, Market]:
-        """The trading rules of all symbols, by FMZ symbol; fetched anew at each call."""
+        """The trading rules of all listed symbols, by FMZ symbol; fetched anew (calls at the same moment share a fetch)."""
+
+    def rules(self, symbol: str) -> MarketRules:
+        """What one symbol accepts, for market and for limit orders; fetched anew, and for this symbol alone where the venue can.
+
+        Raises:
+            UnknownSymbol: The venue does not list it.
+        """
+
+    # Account
 
     def account(self, symbol: str) -> Account:
-        """Free and frozen quote and base currency of the symbol's pair."""
+        """Free and frozen quote and base currency of the symbol's pair; a currency that the venue does not list is 0."""
 
     def assets(self) -> list[Asset]:
         """All holdings that are not zero."""
-
-    def place(self, intent: OrderIntent) -> str:
-        """Sends an order once and returns its id (``"<venue symbol>,<venue id>"``).
-
-        Raises OutcomeUnknown when it was sent and no reply says what became of it; never sends it again.
-        """
-
-    def cancel(self, order_id: str) -> None:
-        """Cancels an order."""
-
-    def order(self, order_id: str) -> Order:
-        """One order by its id."""
-
-    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
-        """One order by the client order id that it was placed with; raises OrderNotFound when the venue has none."""
-
-    def orders(self, symbol: str | None = None) -> list[Order]:
-        """Open orders of one symbol, or of all when None."""
-
-    def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
-        """Orders of one symbol, ended ones included, from ``since_ms`` on, oldest first; 0 for the venue's own default."""
 
     def positions(self, symbol: str | None = None) -> list[Position]:
         """Open positions (contracts only)."""
@@ -111,63 +140,203 @@ class Venue(Protocol):
     def fundings(self, symbol: str | None = None) -> list[Funding]:
         """Funding rates (perpetual contracts only)."""
 
+    # Orders
+
+    def place(self, intent: OrderIntent) -> str:
+        """Sends an order once and returns its id (``"<venue symbol>,<venue id>"``).
+
+        A spot market buy spends ``intent.amount`` of quote currency. ``intent.options`` replace what was derived from the intent.
+
+        Raises:
+            OutcomeUnknown: It was sent and no reply says what became of it. It is never sent again.
+            InputError: The side, an option or the client order id is not valid; nothing was sent.
+            ConnectFailed: Nothing was sent.
+            RateLimited: Refused by the venue, or held back here before anything was sent.
+            ClockSkew: Its time stamp was refused; the clock has been measured since.
+        """
+
+    def cancel(self, order_id: str) -> None:
+        """Cancels an order; a lost reply raises the network's error, since a cancel can be repeated safely."""
+
+    def order(self, order_id: str) -> Order:
+        """One order by its id.
+
+        Raises:
+            InputError: The id is not of the form ``"<venue symbol>,<venue id>"``.
+            OrderNotFound: The venue has no such order.
+        """
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        """One order by the client order id that it was placed with; raises OrderNotFound when the venue has none."""
+
+    def orders(self, symbol: str | None = None) -> list[Order]:
+        """Open orders of one symbol, or of all when None, oldest first."""
+
+    def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        """Orders of one symbol, open and ended ones, oldest first.
+
+        Args:
+            symbol: FMZ's symbol.
+            since_ms: From when on, in ms since the epoch; 0 for the newest orders.
+            limit: The most orders, counted from ``since_ms``; 0 for the venue's own default.
+
+        Raises:
+            InputError: A number is negative.
+        """
+
+    # Streams and raw calls
+
+    def book_source(self, symbol: str) -> BookSource:
+        """Where a live order book of the symbol comes from.
+
+        Raises:
+            NotSupported: The venue has none, or the base URL in use has no known streams.
+        """
+
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
-        """A signed call to any path (or full URL) of the venue; ``params`` is URL-encoded text, ``raw`` a literal body."""
+        """A call to any path of the venue; signed unless the path is a public one.
+
+        Args:
+            http_method: GET, POST, PUT or DELETE.
+            resource: A path, or a full URL, whose host then replaces the base (keys and signature go there too).
+            params: URL-encoded text. Every parameter is sent, repeated ones too, in the order given.
+            raw: A literal body; the parameters then go into the query string.
+
+        Raises:
+            InputError: The method is not one of these, or the parameters cannot be sent as given.
+            OutcomeUnknown: Something other than a GET was sent, and no reply says what became of it.
+        """
+
+    def io(self, command: str, *args: object) -> Any:
+        """A command of ``exchange.IO`` that only this venue has.
+
+        Raises:
+            UnknownName: The venue has no such command.
+            InputError: The arguments are not those of the command.
+        """
 
     def raw_json(self) -> str:
         """The text of the last reply that this thread got from this venue; empty before the first."""
 
+    # Connection
+
     def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL."""
+        """Sends all further requests to another base URL, whose symbols, clock and limits are then learnt anew; empty for production.
+
+        Raises:
+            InputError: It is not an http or https URL.
+        """
 
     def base(self) -> str:
         """The base URL in use."""
 
     def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the total time-out of each further call."""
+        """Sets the total time-out of each further call, in milliseconds."""
 
     def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of further calls: ``http://``, ``socks5://``, ``ip://`` (a local address), or empty for none."""
+        """Sets the proxy of further calls and streams: ``http://``, ``socks5://``, ``ip://`` (a local address), or empty for none."""
+
+    def warn_with(self, warn: Callable[[str], None]) -> None:
+        """Sets what is called with each warning, such as a row of a reply that could not be read."""
 
     def warm(self, connections: int) -> None:
-        """Opens connections for so many calls side by side, before they are needed; run in each worker thread by the caller."""
+        """Opens this thread's connection and, with keys, measures the venue's clock, before the first call needs them.
+
+        Args:
+            connections: How many calls will run side by side; each of their threads calls this.
+        """
 
     def close(self) -> None:
         """Closes all connections; later calls open new ones."""
 
 
-class BaseVenue:
-    """What an adapter inherits so that whatever it cannot do raises NotSupported naming the venue and the call."""
+def _unsupported(call: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def _refuse(self: Venue, *_args: object, **_more: object) -> Any:
+        raise NotSupported(f"{self.name} does not support {call}")
 
-    name: str = ""
-    max_depth_limit: int = 0
+    return _refuse
 
-    settling_s: float = 2.0
-    """Seconds after the loss of an order's reply during which "no such order" proves nothing: it may still be on its way in there."""
 
-    exact_outcomes: bool = False
-    """Whether any other error of ``place`` than OutcomeUnknown says that no order was made. If not, a time-out, a lost connection or a
-    reply that cannot be read is settled by asking, just like OutcomeUnknown."""
+class BaseVenue(Venue):
+    """What an adapter derives from: the port's docstrings, and NotSupported (naming venue and call) for what it does not implement.
+
+    For mypy only the calls that not every venue has are implemented here; an adapter without one of the others is reported.
+    """
+
+    # ruff: noqa: D102 (the docstrings are inherited from the port)
+
+    name = ""
+    settling_s = 2.0
+    exact_outcomes = False
 
     def _no(self, call: str) -> NotSupported:
         return NotSupported(f"{self.name} does not support {call}")
 
     def tickers(self) -> list[Ticker]:
-        """Not supported unless an adapter says otherwise."""
         raise self._no("GetTickers")
 
+    def rules(self, symbol: str) -> MarketRules:
+        markets = self.markets()
+        if symbol not in markets:
+            raise UnknownSymbol(f"{self.name} does not list {symbol!r}{nearest(symbol, markets)}")
+        return MarketRules.of(symbol, markets[symbol])
+
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
-        """Not supported unless an adapter says otherwise."""
         raise self._no("GetHistoryOrders")
 
-    def book_source(self, symbol: str) -> BookSource:
-        """Where a live order book of the symbol comes from; not supported unless an adapter says otherwise."""
-        raise self._no("Subscribe")
-
     def positions(self, symbol: str | None = None) -> list[Position]:
-        """Not supported unless an adapter says otherwise."""
         raise self._no("GetPositions")
 
     def fundings(self, symbol: str | None = None) -> list[Funding]:
-        """Not supported unless an adapter says otherwise."""
         raise self._no("GetFundings")
+
+    def book_source(self, symbol: str) -> BookSource:
+        raise self._no("Subscribe")
+
+    def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        raise self._no("IO('api')")
+
+    def io(self, command: str, *args: object) -> Any:
+        raise UnknownName(
+            f"{self.name} has no IO command {command!r}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
+        )
+
+    def set_base(self, url: str) -> None:
+        raise self._no("SetBase")
+
+    def base(self) -> str:
+        return ""
+
+    def set_timeout(self, timeout_ms: float) -> None:
+        raise self._no("SetTimeout")
+
+    def set_proxy(self, proxy: str) -> None:
+        raise self._no("SetProxy")
+
+    def raw_json(self) -> str:
+        return ""
+
+    def warn_with(self, warn: Callable[[str], None]) -> None:
+        """Takes nothing: a venue that reads no rows has nothing to warn of."""
+
+    def warm(self, connections: int) -> None:
+        """Does nothing: a venue without connections has none to open."""
+
+    def close(self) -> None:
+        """Does nothing: a venue without connections has none to close."""
+
+    if not TYPE_CHECKING:
+        ticker = _unsupported("GetTicker", Venue.ticker)
+        depth = _unsupported("GetDepth", Venue.depth)
+        trades = _unsupported("GetTrades", Venue.trades)
+        records = _unsupported("GetRecords", Venue.records)
+        periods_s = _unsupported("GetRecords", Venue.periods_s)
+        markets = _unsupported("GetMarkets", Venue.markets)
+        account = _unsupported("GetAccount", Venue.account)
+        assets = _unsupported("GetAssets", Venue.assets)
+        place = _unsupported("CreateOrder", Venue.place)
+        cancel = _unsupported("CancelOrder", Venue.cancel)
+        order = _unsupported("GetOrder", Venue.order)
+        order_by_client_id = _unsupported("GetOrder by client order id", Venue.order_by_client_id)
+        orders = _unsupported("GetOrders", Venue.orders)

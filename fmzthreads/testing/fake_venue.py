@@ -48,8 +48,6 @@ class FakeVenue(BaseVenue):
         settling_s: How long after a lost reply "no such order" is not to be believed, in seconds.
     """
 
-    max_depth_limit = 1000
-
     def __init__(
         self,
         name: str = "Fake",

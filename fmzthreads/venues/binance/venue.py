@@ -50,6 +50,7 @@ _PUBLIC = re.compile(
 
 _MOST_BARS = 1000
 _MOST_TRADES = 1000
+_MOST_LEVELS = 5000
 _MOST_ORDERS = 1000
 
 
@@ -68,8 +69,6 @@ class Binance(BinanceRest):
     Raises:
         InputError: ``base`` or ``recv_window_ms`` is not valid.
     """
-
-    max_depth_limit = 5000
 
     # -- market data -----------------------------------------------------------------------------------------------------------------
 
@@ -114,7 +113,7 @@ class Binance(BinanceRest):
             OperationFailed: It could not be fetched or read.
         """
         listing = self._symbols.of(symbol)
-        levels_a_side = checked_limit(limit, 100, self.max_depth_limit)
+        levels_a_side = checked_limit(limit, 100, _MOST_LEVELS)
         weight = next(cost for most, cost in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if levels_a_side <= most)
         params = {"symbol": listing.venue_symbol, "limit": levels_a_side}
         book: Depth = self._get(

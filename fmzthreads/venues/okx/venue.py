@@ -51,6 +51,7 @@ _DEEP = 400  # above this, only market/books-full has enough levels
 _MOST_BARS = 300
 _RECENT_BARS = 1440  # what market/candles holds; market/history-candles goes on from there
 _MOST_TRADES = 500
+_MOST_LEVELS = 5000
 _PAGE = 100
 _WEEK_MS = 7 * 86_400_000
 
@@ -72,8 +73,6 @@ class OKX(OKXRest):
     Raises:
         InputError: An argument is not valid.
     """
-
-    max_depth_limit = 5000
 
     # -- market data -----------------------------------------------------------------------------------------------------------------
 
@@ -123,7 +122,7 @@ class OKX(OKXRest):
             OperationFailed: It could not be fetched or read.
         """
         listing = self._symbols.of(symbol)
-        levels_a_side = checked_limit(limit, 100, self.max_depth_limit)
+        levels_a_side = checked_limit(limit, 100, _MOST_LEVELS)
         params = {"instId": listing.venue_symbol, "sz": levels_a_side}
         deep = levels_a_side > _DEEP
         endpoint, per_window = ("market/books-full", 10) if deep else ("market/books", 40)
