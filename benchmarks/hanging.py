@@ -17,7 +17,7 @@ import statistics
 from fmzthreads import Exchange, Runtime, gather
 from fmzthreads.clock import WallClock
 from fmzthreads.demo.simulators import VENUES
-from fmzthreads.simulator.process import SimulatorProcess
+from fmzthreads.simulator import SimulatorProcess
 from fmzthreads.strategy.runtime import use
 
 TIMEOUT_MS = 100.0

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from fmzthreads.simulator.engine.book import Order, OrderBook
+from fmzthreads.simulator.engine.book import BookOrder, MatchingBook
 
 Command = tuple[int, bool, int, int]
 """Order number, whether it buys, price in ticks, lots; lots of 0 cancel the order with that number."""
@@ -101,9 +101,9 @@ def run_bare(commands: list[Command]) -> int:
 
 def run_book(commands: list[Command]) -> int:
     """The simulator's book."""
-    book = OrderBook()
+    book = MatchingBook()
     take, rest, remove = book.take, book.rest, book.remove
-    known: dict[int, Order] = {}
+    known: dict[int, BookOrder] = {}
     volume = 0
     for number, is_buy, price, lots in commands:
         if not lots:
@@ -111,7 +111,7 @@ def run_book(commands: list[Command]) -> int:
             if order is not None:
                 remove(order)
             continue
-        order = Order(number, None, is_buy, price, lots)
+        order = BookOrder(number, None, is_buy, price, lots)
         for _, _, traded in take(order):
             volume += traded
         if order.left:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..clock import Clock, WallClock
 from ..errors import InputError, UnknownName, nearest
+from ..simulator import SimulatorProcess
 from ..simulator.faults import parse_fault
 from ..simulator.market.bars import load_bars
-from ..simulator.process import SimulatorProcess
 from ..strategy.exports import Exchange
 from ..strategy.runtime import Runtime, use
 from .audit import audit

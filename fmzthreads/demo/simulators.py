@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..errors import InputError
-from ..simulator.process import SimulatorProcess
+from ..simulator import SimulatorProcess
 
 __all__ = ["VENUES", "holdings", "simulators"]
 

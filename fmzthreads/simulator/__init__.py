@@ -1,10 +1,42 @@
-"""The simulated exchange: its core needs no extra; what listens, REST and websockets on one port, needs ``fmzthreads[server]``.
+"""Simulated exchanges on the loopback, and players of recordings.
 
-``core.SimulatedExchange`` is the exchange itself, ``market`` makes prices and depth in it, ``faults`` says how it should misbehave,
-``server.SimulatorServer`` puts it on a port, and ``player.StreamPlayer`` plays recordings of real venues. Nothing is imported here, so
-that the core can be used where starlette is absent.
+``SimulatorServer`` runs one venue in a thread, ``SimulatorProcess`` in a process of its own, ``StreamPlayer`` plays a recording of a real
+websocket, and ``Faults`` says how a venue misbehaves. The names are imported when they are first used, so that the engine
+(``engine.exchange.SimulatedExchange``) works where the extra ``server`` (starlette, uvicorn) is not installed.
 """
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import Faults
+    from .process import SimulatorProcess
+    from .replay.player import StreamPlayer
+    from .server import SimulatorServer
+
+__all__ = ["Faults", "SimulatorProcess", "SimulatorServer", "StreamPlayer"]
+
+_MODULES = {
+    "Faults": "faults",
+    "SimulatorProcess": "process",
+    "SimulatorServer": "server",
+    "StreamPlayer": "replay.player",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports an exported name when it is first asked for."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Imported here, because looking up ``fmzthreads.simulator`` must not cost the modules behind its names.
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

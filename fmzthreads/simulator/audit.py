@@ -8,15 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from .dialects.base import plain_decimal
-from .engine.accounts import Account
+from .engine.accounts import TradingAccount
 from .engine.events import Event, OrderEvent
 from .engine.exchange import SimulatedExchange
 from .engine.orders import FillView
 
-__all__ = ["Ledger"]
+__all__ = ["FillAudit"]
 
 
-class Ledger:
+class FillAudit:
     """Adds up one account's fills from the moment it is made; what it started with plus the sums is what it holds.
 
     Args:
@@ -24,7 +24,7 @@ class Ledger:
         account: Whose fills.
     """
 
-    def __init__(self, exchange: SimulatedExchange, account: Account) -> None:
+    def __init__(self, exchange: SimulatedExchange, account: TradingAccount) -> None:
         self._exchange = exchange
         self._account = account
         self._lock = threading.Lock()  # guards the sums

@@ -17,7 +17,7 @@ import attrs
 
 from ..clock import Clock, WallClock
 from ..errors import InputError, UnknownName, nearest, require
-from .audit import Ledger
+from .audit import FillAudit
 from .control import control_routes
 from .dialects.base import Dialect
 from .dialects.binance.connections import BinanceSite
@@ -29,7 +29,7 @@ from .engine.exchange import SimulatedExchange
 from .engine.instruments import Instrument, binance_spot, okx_spot
 from .faults import Faults
 from .market.bars import BarFile, load_bars
-from .market.maker import Market, MarketDriver, MarketSettings
+from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
 from .transport.http import RestApp
 from .transport.listener import ServingThread
@@ -151,14 +151,14 @@ class SimulatorServer:
         self.account = self.exchange.create_account(
             "user", self.key, self.secret, self.passphrase, DEFAULT_BALANCES if balances is None else balances
         )
-        self._ledger = Ledger(self.exchange, self.account)
+        self._ledger = FillAudit(self.exchange, self.account)
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         markets = []
         for number, instrument in enumerate(self.exchange.instruments()):
             prices: PriceSource = PriceWalk(f"{seed}:{instrument.id}", _START_PRICES.get(instrument.base, 100.0))
             if bars is not None and not number:
                 prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
-            markets.append(Market(self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings))
+            markets.append(MarketMaker(self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings))
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS

@@ -13,7 +13,7 @@ from fmzthreads.clock import Clock, ManualClock, Signal, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, StopRequested, TimedOut
 from fmzthreads.exchange import live_books as live_module
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.streams.book.book import OrderBook
 from fmzthreads.streams.book.feed import BookSource, FeedStats
 from fmzthreads.streams.book.rules import AbsoluteRule, BookRule, BookUpdate

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 
 __all__ = ["BinanceCaller", "OkxCaller", "free_session", "no_new_threads", "simulator"]
 

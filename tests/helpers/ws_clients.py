@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.orders import NewOrder
-from fmzthreads.simulator.server import SimulatorServer
 
 pytest.importorskip("websockets", reason="the tests' client is not installed: pip install 'fmzthreads[test]'")
 

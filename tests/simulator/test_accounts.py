@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError
-from fmzthreads.simulator.engine.accounts import Account, fee_units
+from fmzthreads.simulator.engine.accounts import TradingAccount, fee_units
 from fmzthreads.simulator.engine.instruments import UNIT, Instrument, binance_spot, from_units, okx_spot, to_units
 from fmzthreads.simulator.engine.reasons import Reason, Rejected
 
 
 def test_freeze_and_release_move_money_and_make_none() -> None:
-    account = Account("a")
+    account = TradingAccount("a")
     account.deposit("USDT", 100)
     account.freeze("USDT", 70)
     assert (account.free["USDT"], account.frozen["USDT"]) == (30, 70)
@@ -22,7 +22,7 @@ def test_freeze_and_release_move_money_and_make_none() -> None:
 
 
 def test_more_than_there_is_cannot_be_frozen() -> None:
-    account = Account("a")
+    account = TradingAccount("a")
     account.deposit("USDT", 100)
     with pytest.raises(Rejected, match="needed") as caught:
         account.freeze("USDT", 101)
@@ -33,7 +33,7 @@ def test_more_than_there_is_cannot_be_frozen() -> None:
 
 
 def test_secrets_are_compared_and_never_shown() -> None:
-    account = Account("a", key="k", secret="s3cret", passphrase="p4ss")
+    account = TradingAccount("a", key="k", secret="s3cret", passphrase="p4ss")
     assert account.may("s3cret")
     assert account.may("s3cret", "p4ss")
     assert not account.may("s3cret", "wrong")
@@ -45,12 +45,12 @@ def test_secrets_are_compared_and_never_shown() -> None:
 @pytest.mark.parametrize("bad", [{"maker_fee": D("-0.1")}, {"taker_fee": D(1)}, {"history": 0}])
 def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InputError):
-        Account("a", **bad)  # type: ignore[arg-type]
+        TradingAccount("a", **bad)  # type: ignore[arg-type]
 
 
 def test_a_negative_deposit_is_refused() -> None:
     with pytest.raises(InputError):
-        Account("a").deposit("BTC", -1)
+        TradingAccount("a").deposit("BTC", -1)
 
 
 def test_fees_are_cut_to_their_digits() -> None:

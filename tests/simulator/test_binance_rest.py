@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.dialects.base import WireRequest
 from fmzthreads.simulator.dialects.binance.parameters import check_signature, signed_payload
 from fmzthreads.simulator.engine.orders import NewOrder
-from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
 
 

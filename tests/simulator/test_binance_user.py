@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
 from tests.helpers.ws_clients import Socket, buy, open_socket, sign_ws, wait_until

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
-from fmzthreads.simulator.server import SimulatorServer
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import BinanceCaller, free_session, no_new_threads, simulator
@@ -327,14 +327,14 @@ def test_times_in_microseconds(server: SimulatorServer) -> None:
 
 
 def test_connections_share_a_stream_and_nobody_costs_nothing(server: SimulatorServer) -> None:
-    ledger_only = [kind for kind in EVENTS if server.exchange._engine.hub.wants(kind)]
+    ledger_only = [kind for kind in EVENTS if server.exchange._engine.events.wants(kind)]
     with open_socket(server, "/ws/btcusdt@trade") as one, open_socket(server, "/ws/btcusdt@trade") as two:
         wait_until(lambda: list(server.site.topics.view().values()) == [2])
         buy(server)
         assert one.text() == two.text()
-        assert server.exchange._engine.hub.wants(TradeEvent)
+        assert server.exchange._engine.events.wants(TradeEvent)
     wait_until(lambda: not len(server.site.topics))
-    assert [kind for kind in EVENTS if server.exchange._engine.hub.wants(kind)] == ledger_only
+    assert [kind for kind in EVENTS if server.exchange._engine.events.wants(kind)] == ledger_only
 
 
 # --- limits and keeping alive ---
@@ -500,4 +500,4 @@ def test_hundreds_of_connections_come_and_go(server: SimulatorServer) -> None:
     for thread in threads:
         thread.join(30)
     wait_until(lambda: server.connections == 0 and not len(server.site.topics))
-    assert not server.exchange._engine.hub.wants(BookEvent)
+    assert not server.exchange._engine.events.wants(BookEvent)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 from tests.helpers.simulators import simulator
 
 with warnings.catch_warnings():

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from fmzthreads.errors import FmzError, InputError
+from fmzthreads.simulator import SimulatorProcess
 from fmzthreads.simulator.command import add_parser, run
-from fmzthreads.simulator.process import SimulatorProcess
 from tests.helpers.shared_data import ROOT
 from tests.helpers.simulators import free_session, no_new_threads
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError
-from fmzthreads.simulator.engine.accounts import Account
+from fmzthreads.simulator.engine.accounts import TradingAccount
 from fmzthreads.simulator.engine.book import SelfTrade
 from fmzthreads.simulator.engine.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
@@ -33,12 +33,12 @@ def exchange(clock: ManualClock) -> SimulatedExchange:
 
 
 @pytest.fixture
-def ann(exchange: SimulatedExchange) -> Account:
+def ann(exchange: SimulatedExchange) -> TradingAccount:
     return exchange.create_account("ann", "ann-key", "ann-secret", "ann-pass", FUNDS)
 
 
 @pytest.fixture
-def bob(exchange: SimulatedExchange) -> Account:
+def bob(exchange: SimulatedExchange) -> TradingAccount:
     return exchange.create_account("bob", "bob-key", balances=FUNDS)
 
 
@@ -50,7 +50,7 @@ def market(side: str, **more: Any) -> NewOrder:
     return NewOrder(instrument=PAIR, side=side, type="market", **more)  # type: ignore[arg-type]
 
 
-def refused(exchange: SimulatedExchange, account: Account, order: NewOrder) -> Reason:
+def refused(exchange: SimulatedExchange, account: TradingAccount, order: NewOrder) -> Reason:
     before = dict(exchange.balances(account)), exchange.depth(PAIR), exchange.open_orders(account)
     with pytest.raises(Rejected) as caught:
         exchange.place(account, order)
@@ -58,7 +58,7 @@ def refused(exchange: SimulatedExchange, account: Account, order: NewOrder) -> R
     return caught.value.reason
 
 
-def test_a_resting_order_freezes_and_a_cancel_gives_back(exchange: SimulatedExchange, ann: Account) -> None:
+def test_a_resting_order_freezes_and_a_cancel_gives_back(exchange: SimulatedExchange, ann: TradingAccount) -> None:
     order = exchange.place(ann, limit("buy", "20000", "0.5", client_id="one"))
     assert (order.state, order.finish, order.filled, order.average_price) == (State.NEW, Finish.OPEN, 0, None)
     assert exchange.balances(ann)["USDT"] == ann.balance("USDT")
@@ -74,7 +74,9 @@ def test_a_resting_order_freezes_and_a_cancel_gives_back(exchange: SimulatedExch
     assert exchange.depth(PAIR).bids == ()
 
 
-def test_both_sides_pay_their_fee_in_what_they_receive(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_both_sides_pay_their_fee_in_what_they_receive(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
     exchange.place(ann, limit("sell", "20000", "0.5"))
     taken = exchange.place(bob, limit("buy", "20100", "0.2"))
     assert (taken.state, taken.filled, taken.filled_quote, taken.average_price) == (State.FILLED, D("0.2"), 4000, 20000)
@@ -105,7 +107,7 @@ def test_both_sides_pay_their_fee_in_what_they_receive(exchange: SimulatedExchan
     assert exchange.supply() == {"BTC": 20, "USDT": 200_000}
 
 
-def test_an_account_may_have_rates_of_its_own(exchange: SimulatedExchange, bob: Account) -> None:
+def test_an_account_may_have_rates_of_its_own(exchange: SimulatedExchange, bob: TradingAccount) -> None:
     vip = exchange.create_account("vip", balances=FUNDS, maker_fee=D(0), taker_fee=D("0.0005"))
     exchange.place(bob, limit("sell", "20000", "1"))
     assert exchange.place(vip, market("buy", quantity=D(1))).fills[0].fee == D("0.0005")
@@ -114,7 +116,9 @@ def test_an_account_may_have_rates_of_its_own(exchange: SimulatedExchange, bob: 
     assert exchange.fills(vip)[-1].fee == 0
 
 
-def test_immediate_or_cancel_keeps_what_it_got(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_immediate_or_cancel_keeps_what_it_got(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))
     order = exchange.place(bob, limit("buy", "20000", "0.3", time_in_force=TimeInForce.IOC))
     assert (order.state, order.finish, order.filled) == (State.EXPIRED, Finish.IOC, D("0.1"))
@@ -122,7 +126,7 @@ def test_immediate_or_cancel_keeps_what_it_got(exchange: SimulatedExchange, ann:
     assert exchange.depth(PAIR).bids == ()
 
 
-def test_fill_or_kill_is_all_or_nothing(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_fill_or_kill_is_all_or_nothing(exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))
     exchange.place(ann, limit("sell", "20001", "0.1"))
     killed = exchange.place(bob, limit("buy", "20000", "0.2", time_in_force=TimeInForce.FOK))
@@ -133,7 +137,7 @@ def test_fill_or_kill_is_all_or_nothing(exchange: SimulatedExchange, ann: Accoun
 
 
 def test_post_only_is_refused_or_canceled_and_never_takes(
-    exchange: SimulatedExchange, ann: Account, bob: Account
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
 ) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))
     taking = limit("buy", "20000", "0.1", time_in_force=TimeInForce.POST_ONLY)
@@ -149,7 +153,9 @@ def test_post_only_is_refused_or_canceled_and_never_takes(
     )
 
 
-def test_market_orders_by_base_and_by_quote(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_market_orders_by_base_and_by_quote(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))
     exchange.place(ann, limit("sell", "20010", "1"))
     bought = exchange.place(bob, market("buy", quantity=D("0.2")))
@@ -165,7 +171,7 @@ def test_market_orders_by_base_and_by_quote(exchange: SimulatedExchange, ann: Ac
 
 
 def test_a_market_order_that_empties_the_book_expires_with_what_it_got(
-    exchange: SimulatedExchange, ann: Account, bob: Account
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
 ) -> None:
     nothing = exchange.place(bob, market("buy", quantity=D(1)))
     assert (nothing.state, nothing.finish, nothing.filled) == (State.EXPIRED, Finish.NO_LIQUIDITY, 0)
@@ -187,7 +193,9 @@ def test_a_market_order_that_empties_the_book_expires_with_what_it_got(
         (SelfTrade.NONE, Finish.FILLED, Finish.FILLED),
     ],
 )
-def test_self_trades(exchange: SimulatedExchange, ann: Account, mode: SelfTrade, taker: Finish, maker: Finish) -> None:
+def test_self_trades(
+    exchange: SimulatedExchange, ann: TradingAccount, mode: SelfTrade, taker: Finish, maker: Finish
+) -> None:
     mine = exchange.place(ann, limit("sell", "20000", "0.1"))
     order = exchange.place(ann, limit("buy", "20000", "0.1", self_trade=mode))
     assert (order.finish, exchange.order(ann, PAIR, mine.order_id).finish) == (taker, maker)
@@ -221,13 +229,15 @@ def test_self_trades(exchange: SimulatedExchange, ann: Account, mode: SelfTrade,
     ],
 )
 def test_refusals_change_nothing(
-    exchange: SimulatedExchange, ann: Account, bob: Account, order: NewOrder, reason: Reason
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount, order: NewOrder, reason: Reason
 ) -> None:
     exchange.place(bob, limit("sell", "30000", "5"))
     assert refused(exchange, ann, order) is reason
 
 
-def test_client_ids_are_unique_while_open(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_client_ids_are_unique_while_open(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
     first = exchange.place(ann, limit("buy", "20000", "0.1", client_id="x"))
     assert refused(exchange, ann, limit("buy", "20000", "0.1", client_id="x")) is Reason.DUPLICATE_CLIENT_ID
     exchange.place(bob, limit("buy", "20000", "0.1", client_id="x"))  # another account's ids are its own
@@ -249,7 +259,7 @@ def test_too_many_open_orders(clock: ManualClock) -> None:
 
 
 def test_orders_of_others_and_ended_ones_cannot_be_canceled(
-    exchange: SimulatedExchange, ann: Account, bob: Account
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
 ) -> None:
     order = exchange.place(ann, limit("buy", "20000", "0.1", client_id="mine"))
     for wrong in ({"order_id": order.order_id}, {"client_id": "mine"}, {}):
@@ -301,7 +311,9 @@ def test_history_is_paged_and_bounded(clock: ManualClock) -> None:
     assert [trade.trade_id for trade in exchange.trades(PAIR, end_ms=trades[1].time_ms)] == [3, 4]
 
 
-def test_a_market_order_by_quote_cannot_pass_the_largest_quantity(exchange: SimulatedExchange, ann: Account) -> None:
+def test_a_market_order_by_quote_cannot_pass_the_largest_quantity(
+    exchange: SimulatedExchange, ann: TradingAccount
+) -> None:
     whale = exchange.create_account("whale", balances={"BTC": D(500), "USDT": D(10**8)})
     exchange.place(whale, limit("sell", "20000", "200"))
     exchange.place(whale, limit("buy", "19000", "200"))
@@ -311,7 +323,7 @@ def test_a_market_order_by_quote_cannot_pass_the_largest_quantity(exchange: Simu
 
 
 def test_bars_and_the_day_follow_the_trades(
-    exchange: SimulatedExchange, ann: Account, bob: Account, clock: ManualClock
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount, clock: ManualClock
 ) -> None:
     assert exchange.bars(PAIR, 60) == []
     clock.advance(40)  # 22:14:00
@@ -349,7 +361,7 @@ def test_bars_and_the_day_follow_the_trades(
         exchange.bars(PAIR, 61)
 
 
-def test_weeks_begin_on_monday_and_months_on_the_first(exchange: SimulatedExchange, ann: Account) -> None:
+def test_weeks_begin_on_monday_and_months_on_the_first(exchange: SimulatedExchange, ann: TradingAccount) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))  # Tuesday, 2023-11-14 22:13:20 UTC
     exchange.place(ann, limit("buy", "20000", "0.1"))
     assert exchange.bars(PAIR, 604_800)[0].open_ms == 1_699_833_600_000  # Monday, 2023-11-13
@@ -359,7 +371,9 @@ def test_weeks_begin_on_monday_and_months_on_the_first(exchange: SimulatedExchan
     assert exchange.bars(PAIR, 3 * 2_592_000)[0].open_ms == 1_696_118_400_000  # the quarter from October
 
 
-def test_events_tell_the_whole_story_in_order(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_events_tell_the_whole_story_in_order(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
     events: list[Any] = []
     stop = exchange.subscribe(events.append)
     exchange.place(ann, limit("sell", "20000", "0.1"))
@@ -391,7 +405,7 @@ def test_events_tell_the_whole_story_in_order(exchange: SimulatedExchange, ann: 
 
 
 def test_the_last_fill_of_a_taker_tells_that_it_is_filled(
-    exchange: SimulatedExchange, ann: Account, bob: Account
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
 ) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))
     exchange.place(ann, limit("sell", "20001", "0.1"))
@@ -401,7 +415,7 @@ def test_the_last_fill_of_a_taker_tells_that_it_is_filled(
     assert [e.order.state for e in events if e.account == "bob"] == [State.NEW, State.PARTIALLY_FILLED, State.FILLED]
 
 
-def test_deltas_rebuild_the_book(exchange: SimulatedExchange, ann: Account, bob: Account) -> None:
+def test_deltas_rebuild_the_book(exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount) -> None:
     exchange.place(ann, limit("sell", "20000", "0.1"))  # before anybody listens
     start = exchange.depth(PAIR)
     sides: tuple[dict[D, D], dict[D, D]] = ({p: q for p, q, _ in start.bids}, {p: q for p, q, _ in start.asks})
@@ -421,7 +435,7 @@ def test_deltas_rebuild_the_book(exchange: SimulatedExchange, ann: Account, bob:
 
 
 def test_a_listener_that_raises_is_dropped_and_trading_goes_on(
-    exchange: SimulatedExchange, ann: Account, caplog: Any
+    exchange: SimulatedExchange, ann: TradingAccount, caplog: Any
 ) -> None:
     seen: list[Any] = []
 
@@ -438,7 +452,7 @@ def test_a_listener_that_raises_is_dropped_and_trading_goes_on(
         exchange.subscribe(seen.append, [int])
 
 
-def test_accounts_are_found_by_name_and_key(exchange: SimulatedExchange, ann: Account) -> None:
+def test_accounts_are_found_by_name_and_key(exchange: SimulatedExchange, ann: TradingAccount) -> None:
     assert exchange.account_by_key("ann-key") is ann
     assert exchange.account_by_key("") is None
     assert exchange.account_by_key("nobody") is None
@@ -457,7 +471,7 @@ def test_instruments_need_ids_of_their_own(clock: ManualClock) -> None:
             SimulatedExchange(wrong, clock=clock)
 
 
-def test_a_check_places_nothing(exchange: SimulatedExchange, ann: Account) -> None:
+def test_a_check_places_nothing(exchange: SimulatedExchange, ann: TradingAccount) -> None:
     exchange.check(ann, limit("buy", "20000", "0.1"))
     assert exchange.open_orders(ann) == []
     with pytest.raises(Rejected):
@@ -488,7 +502,9 @@ command = st.one_of(
 )  # fmt: skip
 
 
-def obey(exchange: SimulatedExchange, traders: list[Account], crowd: Account, what: dict[str, Any]) -> None:
+def obey(
+    exchange: SimulatedExchange, traders: list[TradingAccount], crowd: TradingAccount, what: dict[str, Any]
+) -> None:
     if what["do"] == "sweep":
         exchange.sweep(PAIR, crowd, what["side"], what["lots"])
         return
@@ -513,7 +529,7 @@ def obey(exchange: SimulatedExchange, traders: list[Account], crowd: Account, wh
         pass
 
 
-def check_books(exchange: SimulatedExchange, accounts: list[Account], supply: dict[str, D]) -> None:
+def check_books(exchange: SimulatedExchange, accounts: list[TradingAccount], supply: dict[str, D]) -> None:
     assert exchange.supply() == supply
     depth = exchange.depth(PAIR, 1000)
     if depth.bids and depth.asks:
@@ -560,7 +576,7 @@ def test_many_threads_at_once_lose_nothing(repeat: int) -> None:
     traders = [exchange.create_account(f"t{number}", balances={"BTC": D(10), "USDT": D(200)}) for number in range(4)]
     supply, together, failures = exchange.supply(), threading.Barrier(len(traders)), []
 
-    def trade(account: Account, seed: int) -> None:
+    def trade(account: TradingAccount, seed: int) -> None:
         try:
             together.wait(10)
             for number in range(150):

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator import Faults
 from fmzthreads.simulator.dialects.base import WireReply, WireRequest
 from fmzthreads.simulator.dialects.binance.rest import BinanceDialect
 from fmzthreads.simulator.dialects.okx.rest import OkxDialect
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
 from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
-from fmzthreads.simulator.faults import Faults
-from fmzthreads.simulator.market.maker import Market
+from fmzthreads.simulator.market.maker import MarketMaker
 from fmzthreads.simulator.market.prices import PriceWalk
 
 KEY, SECRET, PASSPHRASE = "k" * 64, "s" * 64, "phrase"
@@ -34,7 +34,7 @@ def exchange_of(venue: str) -> SimulatedExchange:
     exchange = SimulatedExchange({"binance": binance_spot, "okx": okx_spot}[venue](), clock=ManualClock(NOW))
     exchange.create_account("user", KEY, SECRET, PASSPHRASE, FUNDS)
     for instrument, price in (("BTC_USDT", 60_000.0), ("ETH_USDT", 3000.0)):
-        market = Market(exchange, instrument, PriceWalk("1", price))
+        market = MarketMaker(exchange, instrument, PriceWalk("1", price))
         for _ in range(20):
             market.step()
     return exchange

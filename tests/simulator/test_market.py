@@ -16,7 +16,7 @@ from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
 from fmzthreads.simulator.engine.orders import NewOrder
 from fmzthreads.simulator.market.bars import PriceBar, load_bars
 from fmzthreads.simulator.market.history import MadeUpHistory
-from fmzthreads.simulator.market.maker import Market, MarketDriver, MarketSettings
+from fmzthreads.simulator.market.maker import MarketDriver, MarketMaker, MarketSettings
 from fmzthreads.simulator.market.prices import BarReplay, PriceWalk
 from tests.helpers.shared_data import shared_data
 
@@ -26,11 +26,11 @@ T0 = 1_700_000_040_000
 
 def venue(
     name: str, seed: int = 7, clock: Any = None, **settings: Any
-) -> tuple[SimulatedExchange, Market, MarketDriver]:
+) -> tuple[SimulatedExchange, MarketMaker, MarketDriver]:
     exchange = SimulatedExchange(
         binance_spot() if name == "one" else okx_spot(), clock=clock or ManualClock(1_700_000_000)
     )
-    market = Market(
+    market = MarketMaker(
         exchange, PAIR, PriceWalk(str(seed), 20_000.0), venue=name, seed=seed, settings=MarketSettings(**settings)
     )
     return exchange, market, MarketDriver(exchange, [market])
@@ -203,7 +203,7 @@ def test_a_real_day_is_covered() -> None:
     replay = BarReplay(held.bars, speed=72, step_s=0.1)
     exchange = SimulatedExchange(binance_spot(), clock=ManualClock(1_700_000_000))
     drive = MarketDriver(
-        exchange, [Market(exchange, PAIR, replay, settings=MarketSettings(levels=10, makers=1, deviation=0.0))]
+        exchange, [MarketMaker(exchange, PAIR, replay, settings=MarketSettings(levels=10, makers=1, deviation=0.0))]
     )
     lowest, highest, steps = 1e9, 0.0, 0
     while not replay.finished:
@@ -320,7 +320,7 @@ def test_a_market_that_breaks_says_so(caplog: pytest.LogCaptureFixture) -> None:
 
     clock = ManualClock(1_700_000_000)
     exchange = SimulatedExchange(binance_spot(), clock=clock)
-    drive = MarketDriver(exchange, [Market(exchange, PAIR, Broken())]).start()
+    drive = MarketDriver(exchange, [MarketMaker(exchange, PAIR, Broken())]).start()
     assert clock.wait_for_sleepers(1)
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "fmzthreads-market")
     clock.advance(0.1)
@@ -343,7 +343,7 @@ def test_two_threads_cannot_step_at_once() -> None:
             return [100.0]
 
     exchange = SimulatedExchange(binance_spot(), clock=ManualClock(1_700_000_000))
-    drive = MarketDriver(exchange, [Market(exchange, PAIR, Slow())])
+    drive = MarketDriver(exchange, [MarketMaker(exchange, PAIR, Slow())])
     thread = threading.Thread(target=drive.step)
     thread.start()
     assert inside.wait(10)

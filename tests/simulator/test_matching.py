@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmzthreads.simulator.engine.book import Order, OrderBook, SelfTrade
+from fmzthreads.simulator.engine.book import BookOrder, MatchingBook, SelfTrade
 
 
-def put(book: OrderBook, number: int, is_buy: bool, ticks: int, lots: int, owner: object = None) -> Order:
-    order = Order(number, owner, is_buy, ticks, lots)
+def put(book: MatchingBook, number: int, is_buy: bool, ticks: int, lots: int, owner: object = None) -> BookOrder:
+    order = BookOrder(number, owner, is_buy, ticks, lots)
     assert book.take(order) == []
     book.rest(order)
     return order
 
 
 def test_best_price_first_then_first_come() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     put(book, 1, False, 102, 5)
     put(book, 2, False, 101, 5)
     put(book, 3, False, 101, 5)
-    taker = Order(4, None, True, 102, 12)
+    taker = BookOrder(4, None, True, 102, 12)
     assert [(maker.order_id, ticks, lots) for maker, ticks, lots in book.take(taker)] == [
         (2, 101, 5),
         (3, 101, 5),
@@ -32,10 +32,10 @@ def test_best_price_first_then_first_come() -> None:
 
 
 def test_a_limit_order_stops_at_its_price_and_rests() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     put(book, 1, False, 101, 5)
     put(book, 2, False, 103, 5)
-    taker = Order(3, None, True, 102, 9)
+    taker = BookOrder(3, None, True, 102, 9)
     book.take(taker)
     book.rest(taker)
     assert taker.left == 4
@@ -45,16 +45,16 @@ def test_a_limit_order_stops_at_its_price_and_rests() -> None:
 
 
 def test_an_order_in_part_filled_keeps_its_place() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     first, second = put(book, 1, True, 100, 5), put(book, 2, True, 100, 5)
-    book.take(Order(3, None, False, 100, 3))
-    fills = book.take(Order(4, None, False, 100, 3))
+    book.take(BookOrder(3, None, False, 100, 3))
+    fills = book.take(BookOrder(4, None, False, 100, 3))
     assert [(maker, lots) for maker, _, lots in fills] == [(first, 2), (second, 1)]
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
 def test_cancel_from_any_place_in_the_queue(victim: int) -> None:
-    book = OrderBook()
+    book = MatchingBook()
     orders = [put(book, number, True, 100, number + 1) for number in range(3)]
     book.remove(orders[victim])
     book.remove(orders[victim])  # again has no effect
@@ -64,7 +64,7 @@ def test_cancel_from_any_place_in_the_queue(victim: int) -> None:
 
 
 def test_the_last_order_of_a_price_takes_the_price_with_it() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     middle = put(book, 1, False, 102, 1)
     put(book, 2, False, 101, 1)
     put(book, 3, False, 103, 1)
@@ -74,10 +74,10 @@ def test_the_last_order_of_a_price_takes_the_price_with_it() -> None:
 
 
 def test_a_budget_buys_whole_lots_and_never_more() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     put(book, 1, False, 10, 3)
     put(book, 2, False, 11, 3)
-    taker = Order(3, None, True, 0, 100)
+    taker = BookOrder(3, None, True, 0, 100)
     expected = (4, 41)
     assert book.preview(taker, any_price=True, budget=51) == expected
     fills = book.take(taker, any_price=True, budget=51)
@@ -96,11 +96,11 @@ def test_a_budget_buys_whole_lots_and_never_more() -> None:
 def test_self_trade_prevention(
     mode: SelfTrade, fills: list[int], prevented: list[int], left_in_book: list[int]
 ) -> None:
-    book = OrderBook()
+    book = MatchingBook()
     me, you = object(), object()
     put(book, 1, False, 100, 5, me)
     put(book, 2, False, 100, 5, you)
-    taker, out = Order(9, me, True, 100, 10), []
+    taker, out = BookOrder(9, me, True, 100, 10), []
     looked = book.preview(taker, self_trade=mode)
     got = book.take(taker, self_trade=mode, prevented=out)
     assert [maker.order_id for maker, _, _ in got] == fills
@@ -110,11 +110,11 @@ def test_self_trade_prevention(
 
 
 def test_changes_are_noted_only_while_somebody_wants_them() -> None:
-    book = OrderBook()
+    book = MatchingBook()
     put(book, 1, False, 100, 5)
     book.changes = set()
     before = book.version
-    book.take(Order(2, None, True, 100, 2))
+    book.take(BookOrder(2, None, True, 100, 2))
     assert book.changes == {(False, 100)}
     assert book.version > before
     book.changes = None
@@ -132,7 +132,7 @@ commands = st.lists(
 )
 
 
-def plain_match(resting: list[Order], taker: Order, any_price: bool) -> list[tuple[int, int, int]]:
+def plain_match(resting: list[BookOrder], taker: BookOrder, any_price: bool) -> list[tuple[int, int, int]]:
     """The rule as one would write it down: sort everything, go through it."""
     sign = 1 if taker.is_buy else -1
     line = sorted(
@@ -153,7 +153,7 @@ def plain_match(resting: list[Order], taker: Order, any_price: bool) -> list[tup
 def test_any_stream_matches_the_plain_rule_and_never_crosses(
     stream: list[tuple[str, bool, int, int, int]], careful: bool
 ) -> None:
-    book, resting = OrderBook(), []
+    book, resting = MatchingBook(), []
     book.changes = set()
     shadow: dict[tuple[bool, int], int] = {}
     for number, (kind, is_buy, ticks, lots, owner) in enumerate(stream):
@@ -161,7 +161,7 @@ def test_any_stream_matches_the_plain_rule_and_never_crosses(
             if resting:
                 book.remove(resting.pop(lots % len(resting)))
         else:
-            taker, any_price = Order(number, owner, is_buy, ticks, lots), kind == "market"
+            taker, any_price = BookOrder(number, owner, is_buy, ticks, lots), kind == "market"
             expected = plain_match(resting, taker, any_price)
             looked = book.preview(taker, any_price=any_price)
             # A budget that is never reached takes the careful way through the same book.
@@ -183,7 +183,7 @@ def test_any_stream_matches_the_plain_rule_and_never_crosses(
             }
 
 
-def check(book: OrderBook, resting: list[Order]) -> None:
+def check(book: MatchingBook, resting: list[BookOrder]) -> None:
     if book.best_bid() and book.best_ask():
         assert book.best_bid() < book.best_ask()
     for is_buy in (True, False):

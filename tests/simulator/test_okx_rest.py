@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.dialects.base import WireRequest
 from fmzthreads.simulator.dialects.okx.parameters import OkxRefusal, check_signature, parse_timestamp_ms
-from fmzthreads.simulator.server import SimulatorServer
 from tests.helpers.simulators import OkxCaller, free_session, simulator
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.dialects.okx.channels import checksum
 from fmzthreads.simulator.engine.events import BookEvent
-from fmzthreads.simulator.server import SimulatorServer
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import OkxCaller, free_session, simulator
@@ -388,7 +388,7 @@ def test_connections_share_one_chain_of_sequence_numbers(server: SimulatorServer
         assert book.levels() == other.levels()
         assert len(server.site.topics) == 1
     wait_until(lambda: not len(server.site.topics))
-    assert not server.exchange._engine.hub.wants(BookEvent)
+    assert not server.exchange._engine.events.wants(BookEvent)
 
 
 def test_a_resubscription_gives_a_new_snapshot(server: SimulatorServer) -> None:

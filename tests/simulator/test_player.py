@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from fmzthreads.errors import InputError
-from fmzthreads.simulator.replay.player import StreamPlayer
+from fmzthreads.simulator import StreamPlayer
 from fmzthreads.simulator.replay.recordings import read_answers, read_frames
 from fmzthreads.streams import Dial
 from tests.helpers.shared_data import shared_data

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 from tests.helpers.simulators import no_new_threads, simulator
 from tests.helpers.ws_clients import top_levels
 

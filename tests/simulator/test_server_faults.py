@@ -16,8 +16,7 @@ import requests
 
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, InputError, UnknownName
-from fmzthreads.simulator.faults import Faults
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import Faults, SimulatorServer
 from tests.helpers.simulators import BinanceCaller, OkxCaller, free_session, no_new_threads, simulator
 
 

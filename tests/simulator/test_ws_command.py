@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.errors import ConnectFailed
+from fmzthreads.simulator import SimulatorProcess
 from fmzthreads.simulator.certificates import self_signed, self_signed_context
 from fmzthreads.simulator.command import main
-from fmzthreads.simulator.process import SimulatorProcess
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import simulator
 from tests.helpers.ws_clients import buy, connect, open_socket

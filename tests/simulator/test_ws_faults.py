@@ -12,10 +12,9 @@ import pytest
 import requests
 
 from fmzthreads.errors import InputError
+from fmzthreads.simulator import Faults, SimulatorServer
 from fmzthreads.simulator.dialects.base import plain_decimal
 from fmzthreads.simulator.dialects.okx.channels import Level, checksum
-from fmzthreads.simulator.faults import Faults
-from fmzthreads.simulator.server import SimulatorServer
 from fmzthreads.simulator.transport.message_faults import HUGE_BYTES
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Connection, Dial

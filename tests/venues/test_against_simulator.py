@@ -29,7 +29,7 @@ from fmzthreads.venues.okx.venue import OKX
 pytest.importorskip("starlette", reason="the simulator needs the extra 'server'")
 pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
 
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 
 NAMES = ("binance", "okx")
 USUAL = HttpOptions(timeout_ms=5000, connect_timeout_ms=2000)

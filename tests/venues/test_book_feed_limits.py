@@ -11,7 +11,7 @@ import pytest
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BadReply, RateLimited
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.simulator.server import SimulatorServer
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.streams.book.feed import BookFeed, ResyncPlan
 from fmzthreads.venues.binance.venue import Binance
 from tests.helpers.book_feeds import PATIENCE_S, no_threads_left

@@ -16,8 +16,8 @@ from fmzthreads.clock import WallClock
 from fmzthreads.errors import BadReply, InputError, NotSupported, UnknownName
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.http.client import HttpOptions
+from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import BookEvent
-from fmzthreads.simulator.server import SimulatorServer
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams.book.feed import ResyncPlan, SourceReady, SourceRefused
 from fmzthreads.streams.book.rules import BookUpdate, PreviousIdRule, RangeRule

@@ -1,7 +1,8 @@
-"""Accounts and their balances, exact to the unit."""
+"""Accounts with their balances, orders and fills, in exact integers."""
 
 from __future__ import annotations
 
+import decimal
 import hmac
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -10,11 +11,15 @@ from decimal import Decimal
 import attrs
 
 from ...errors import InputError
+from .book import BookOrder
 from .instruments import RATE, UNIT, Instrument, from_units, to_units
-from .orders import Execution, OrderRecord
+from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
 
-__all__ = ["Account", "Balance", "fee_units"]
+__all__ = ["Balance", "Execution", "OrderRecord", "TradingAccount", "fee_units"]
+
+
+_SIXTEEN = decimal.Context(prec=16)
 
 
 @attrs.frozen
@@ -35,7 +40,7 @@ class Balance:
         return from_units(to_units(self.free) + to_units(self.frozen))
 
 
-class Account:
+class TradingAccount:
     """One user's money, orders and fills. The exchange's lock guards it; its methods are for the exchange alone.
 
     Attributes:
@@ -89,7 +94,7 @@ class Account:
         self.fills: deque[Execution] = deque(maxlen=history)
 
     def __repr__(self) -> str:
-        return f"Account({self.name!r})"
+        return f"TradingAccount({self.name!r})"
 
     def may(self, secret: str, passphrase: str | None = None) -> bool:
         """Whether these are its secrets, compared in constant time; a passphrase of None is not looked at."""
@@ -167,6 +172,143 @@ class Account:
             _, old = self.closed.popitem(last=False)
             if self.by_client.get(old.client_id) is old:
                 del self.by_client[old.client_id]
+
+
+class Execution:
+    """One side of a trade, as kept: integers until somebody looks."""
+
+    __slots__ = ("fee", "fee_rate", "fill_id", "is_maker", "lots", "order", "ticks", "time_ms", "trade_id")
+
+    def __init__(
+        self,
+        order: OrderRecord,
+        fill_id: int,
+        trade_id: int,
+        ticks: int,
+        lots: int,
+        fee: int,
+        fee_rate: Decimal,
+        is_maker: bool,
+        time_ms: int,
+    ) -> None:
+        self.order = order
+        self.fill_id = fill_id
+        self.trade_id = trade_id
+        self.ticks = ticks
+        self.lots = lots
+        self.fee = fee
+        self.fee_rate = fee_rate
+        self.is_maker = is_maker
+        self.time_ms = time_ms
+
+    def view(self) -> FillView:
+        """It, in decimals."""
+        order, instrument = self.order, self.order.instrument
+        return FillView(
+            fill_id=self.fill_id,
+            trade_id=self.trade_id,
+            order_id=order.order_id,
+            client_id=order.client_id,
+            instrument=instrument.id,
+            side="buy" if order.is_buy else "sell",
+            price=instrument.price(self.ticks),
+            quantity=instrument.quantity(self.lots),
+            quote_quantity=instrument.notional(self.ticks * self.lots),
+            fee=from_units(self.fee),
+            fee_asset=instrument.base if order.is_buy else instrument.quote,
+            fee_rate=self.fee_rate,
+            is_maker=self.is_maker,
+            time_ms=self.time_ms,
+        )
+
+
+class OrderRecord(BookOrder):
+    """An order as the exchange keeps it: the book's order and everything around it."""
+
+    __slots__ = (
+        "account",
+        "client_id",
+        "created_ms",
+        "done_lots",
+        "done_value",
+        "executions",
+        "fee",
+        "finish",
+        "frozen",
+        "instrument",
+        "request",
+        "state",
+        "updated_ms",
+    )
+
+    def __init__(
+        self,
+        order_id: int,
+        account: TradingAccount,
+        instrument: Instrument,
+        request: NewOrder | None,
+        is_buy: bool,
+        ticks: int,
+        lots: int,
+        now_ms: int,
+    ) -> None:
+        super().__init__(order_id, account, is_buy, ticks, lots)
+        self.account = account
+        self.instrument = instrument
+        self.request = request  # None for a quote of the market's own participants, which has no decimals to give back
+        self.client_id = request.client_id if request is not None else ""
+        self.frozen = 0  # units of the paying asset still held back
+        self.done_lots = 0
+        self.done_value = 0  # ticks times lots
+        self.fee = 0  # units of the asset received
+        self.state = State.NEW
+        self.finish = Finish.OPEN
+        self.created_ms = now_ms
+        self.updated_ms = now_ms
+        self.executions: list[Execution] = []
+
+    @property
+    def pays(self) -> str:
+        """The asset that it spends."""
+        return self.instrument.quote if self.is_buy else self.instrument.base
+
+    def view(self, *, with_fills: bool = True) -> OrderView:
+        """It, in decimals; with all its fills, or without."""
+        instrument, request = self.instrument, self.request
+        filled, value = instrument.quantity(self.done_lots), instrument.notional(self.done_value)
+        if request is None:
+            quantity: Decimal | None = instrument.quantity(self.done_lots + self.left)
+            request = NewOrder(instrument=instrument.id, side="buy" if self.is_buy else "sell", quantity=quantity)
+        return OrderView(
+            order_id=self.order_id,
+            client_id=self.client_id,
+            instrument=instrument.id,
+            account=self.account.name,
+            side=request.side,
+            type=request.type,
+            time_in_force=request.time_in_force,
+            price=instrument.price(self.ticks) if request.type == "limit" else None,
+            quantity=request.quantity,
+            quote_quantity=request.quote_quantity,
+            filled=filled,
+            filled_quote=value,
+            average_price=_average(value, filled),
+            fee=from_units(self.fee),
+            fee_asset=instrument.base if self.is_buy else instrument.quote,
+            state=self.state,
+            finish=self.finish,
+            self_trade=request.self_trade,
+            created_ms=self.created_ms,
+            updated_ms=self.updated_ms,
+            fills=tuple(execution.view() for execution in self.executions) if with_fills else (),
+            extra=request.extra,
+        )
+
+
+def _average(value: Decimal, filled: Decimal) -> Decimal | None:
+    if not filled:
+        return None
+    return _SIXTEEN.divide(value, filled)
 
 
 def fee_units(received: int, rate: Decimal, digits: int) -> int:

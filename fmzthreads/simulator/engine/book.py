@@ -11,7 +11,7 @@ import enum
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-__all__ = ["Fill", "Order", "OrderBook", "SelfTrade"]
+__all__ = ["BookOrder", "Fill", "MatchingBook", "SelfTrade"]
 
 
 class SelfTrade(enum.Enum):
@@ -31,11 +31,11 @@ class Level:
     def __init__(self) -> None:
         self.lots = 0
         self.count = 0
-        self.head: Order | None = None
-        self.tail: Order | None = None
+        self.head: BookOrder | None = None
+        self.tail: BookOrder | None = None
 
 
-class Order:
+class BookOrder:
     """An order as the book sees it.
 
     Attributes:
@@ -55,15 +55,15 @@ class Order:
         self.ticks = ticks
         self.left = lots
         self.level: Level | None = None
-        self._before: Order | None = None
-        self._after: Order | None = None
+        self._before: BookOrder | None = None
+        self._after: BookOrder | None = None
 
 
-Fill = tuple[Order, int, int]
+Fill = tuple[BookOrder, int, int]
 """The resting order, the price in ticks, and the lots that it gave."""
 
 
-class _Side:
+class _BookSide:
     """One side of the book. ``keys`` holds the price for bids and its negative for asks, rising, so the best is always the last."""
 
     __slots__ = ("keys", "levels", "sign")
@@ -74,7 +74,7 @@ class _Side:
         self.levels: dict[int, Level] = {}
 
 
-class OrderBook:
+class MatchingBook:
     """Both sides. Not thread-safe: the exchange's lock guards it.
 
     Attributes:
@@ -85,8 +85,8 @@ class OrderBook:
     __slots__ = ("_asks", "_bids", "changes", "version")
 
     def __init__(self) -> None:
-        self._bids = _Side(1)
-        self._asks = _Side(-1)
+        self._bids = _BookSide(1)
+        self._asks = _BookSide(-1)
         self.version = 0
         self.changes: set[tuple[bool, int]] | None = None
 
@@ -115,7 +115,7 @@ class OrderBook:
         level = side.levels.get(ticks * side.sign)
         return level.lots if level is not None else 0
 
-    def orders(self, is_buy: bool) -> Iterator[Order]:
+    def orders(self, is_buy: bool) -> Iterator[BookOrder]:
         """All orders of a side, in the order in which they would be filled."""
         side = self._bids if is_buy else self._asks
         for key in reversed(side.keys):
@@ -126,7 +126,7 @@ class OrderBook:
 
     # --- what changes it ---
 
-    def rest(self, order: Order) -> None:
+    def rest(self, order: BookOrder) -> None:
         """Puts an order at the end of its price's queue. It must not cross the other side: ``take`` comes first."""
         side = self._bids if order.is_buy else self._asks
         key = order.ticks * side.sign
@@ -152,7 +152,7 @@ class OrderBook:
         if self.changes is not None:
             self.changes.add((order.is_buy, order.ticks))
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: BookOrder) -> None:
         """Takes a resting order out; its ``left`` stays as it is. An order that does not rest is left alone."""
         level = order.level
         if level is None:
@@ -188,12 +188,12 @@ class OrderBook:
 
     def take(
         self,
-        order: Order,
+        order: BookOrder,
         *,
         any_price: bool = False,
         budget: int | None = None,
         self_trade: SelfTrade = SelfTrade.NONE,
-        prevented: list[Order] | None = None,
+        prevented: list[BookOrder] | None = None,
     ) -> list[Fill]:
         """Fills an arriving order against the other side, best price first, then first come.
 
@@ -248,7 +248,7 @@ class OrderBook:
         return fills
 
     def _take_with_care(
-        self, order: Order, any_price: bool, budget: int | None, self_trade: SelfTrade, prevented: list[Order]
+        self, order: BookOrder, any_price: bool, budget: int | None, self_trade: SelfTrade, prevented: list[BookOrder]
     ) -> list[Fill]:
         """``take`` with a budget or self-trade prevention, one resting order at a time."""
         side = self._asks if order.is_buy else self._bids
@@ -275,7 +275,7 @@ class OrderBook:
             self._give(maker, lots)
         return fills
 
-    def _give(self, maker: Order, lots: int) -> None:
+    def _give(self, maker: BookOrder, lots: int) -> None:
         """Takes lots from a resting order, which leaves when it has none left."""
         level = maker.level
         assert level is not None
@@ -289,7 +289,7 @@ class OrderBook:
             self.remove(maker)
             maker.left = 0
 
-    def _prevent(self, order: Order, maker: Order, mode: SelfTrade, prevented: list[Order]) -> bool:
+    def _prevent(self, order: BookOrder, maker: BookOrder, mode: SelfTrade, prevented: list[BookOrder]) -> bool:
         """Applies self-trade prevention to one pair; True when the arriving order ends."""
         if mode is not SelfTrade.EXPIRE_TAKER:
             self.remove(maker)
@@ -301,7 +301,7 @@ class OrderBook:
 
     def preview(
         self,
-        order: Order,
+        order: BookOrder,
         *,
         any_price: bool = False,
         budget: int | None = None,

@@ -10,11 +10,11 @@ from typing import Protocol
 import attrs
 
 from ...errors import InputError
-from .book import OrderBook
+from .book import MatchingBook
 from .instruments import Instrument
-from .trades import Tape
+from .trades import TradeLog
 
-__all__ = ["BASES_S", "MONTH_S", "Candle", "CandleStore", "DayStats", "History", "Row"]
+__all__ = ["BASES_S", "MONTH_S", "BarRow", "Candle", "CandleStore", "DayStats", "History"]
 
 BASES_S = (1, 60, 300, 3600, 86400)
 """The periods that are kept; all others are put together from the largest of these that divides them."""
@@ -29,7 +29,7 @@ _KEEP = 20_000  # rows kept a base period: five hours of seconds, two weeks of m
 _DAY_MS = 86_400_000
 
 
-class Row:
+class BarRow:
     """One bar in integers: prices in ticks, quantities in lots, values in ticks times lots."""
 
     __slots__ = ("close", "count", "high", "lots", "low", "open", "taker_lots", "taker_value", "value")
@@ -56,7 +56,7 @@ class Row:
         self.taker_lots = taker_lots
         self.taker_value = taker_value
 
-    def add(self, other: Row) -> None:
+    def add(self, other: BarRow) -> None:
         """Puts a later bar to this one."""
         if other.high > self.high:  # noqa: PLR1730 - max() and min() cost twice as much, and thousands are added up
             self.high = other.high
@@ -69,9 +69,9 @@ class Row:
         self.taker_lots += other.taker_lots
         self.taker_value += other.taker_value
 
-    def copy(self) -> Row:
+    def copy(self) -> BarRow:
         """Another one, alike."""
-        return Row(
+        return BarRow(
             self.open,
             self.high,
             self.low,
@@ -87,7 +87,7 @@ class Row:
 class History(Protocol):
     """What happened before the exchange opened."""
 
-    def row(self, base_s: int, index: int) -> Row | None:
+    def row(self, base_s: int, index: int) -> BarRow | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
 
     def oldest_s(self) -> int:
@@ -176,8 +176,8 @@ class CandleStore:
 
     def __init__(self, instrument: Instrument) -> None:
         self._instrument = instrument
-        self._live: dict[int, dict[int, Row]] = {base: {} for base in BASES_S}
-        self._day_cache: tuple[int, Row | None] = (-1, None)
+        self._live: dict[int, dict[int, BarRow]] = {base: {} for base in BASES_S}
+        self._day_cache: tuple[int, BarRow | None] = (-1, None)
         self.history: History | None = None
 
     def add(self, time_ms: int, ticks: int, lots: int, taker_buys: bool) -> None:
@@ -187,7 +187,7 @@ class CandleStore:
             index = second // base
             row = rows.get(index)
             if row is None:
-                row = rows[index] = Row(ticks, ticks, ticks, ticks)
+                row = rows[index] = BarRow(ticks, ticks, ticks, ticks)
                 if len(rows) > 2 * _KEEP:
                     for old in list(rows)[:_KEEP]:
                         del rows[old]
@@ -203,7 +203,7 @@ class CandleStore:
                 row.taker_lots += lots
                 row.taker_value += value
 
-    def _row(self, base_s: int, index: int) -> Row | None:
+    def _row(self, base_s: int, index: int) -> BarRow | None:
         """One base bar: history, then the trades since; None when neither knows it."""
         live = self._live[base_s].get(index)
         past = self.history.row(base_s, index) if self.history is not None else None
@@ -213,9 +213,9 @@ class CandleStore:
         both.add(live)
         return both
 
-    def _sum(self, start_s: int, end_s: int) -> Row | None:
+    def _sum(self, start_s: int, end_s: int) -> BarRow | None:
         """The bars of ``[start_s, end_s)`` as one, from as few base bars as possible; None when there is none."""
-        total: Row | None = None
+        total: BarRow | None = None
         while start_s < end_s:
             base = next((base for base in _WIDEST_FIRST if start_s % base == 0 and start_s + base <= end_s), 1)
             row = self._row(base, start_s // base)
@@ -230,7 +230,7 @@ class CandleStore:
 
     def bars(
         self, period_s: int, limit: int, start_ms: int | None, end_ms: int | None, offset_s: int, now_ms: int
-    ) -> list[tuple[int, int, Row]]:
+    ) -> list[tuple[int, int, BarRow]]:
         """Bars of one period, oldest first (see ``SimulatedExchange.bars``): beginning and end in seconds, and the bar."""
         if period_s != 1 and (period_s <= 0 or period_s % 60):
             raise InputError(f"a period must be 1 s or a multiple of 60 s, not {period_s!r}")
@@ -241,7 +241,7 @@ class CandleStore:
         if start_ms is not None:
             start_ms = max(start_ms, calendar.floor(self._oldest_s(period_s)) * 1000)
         starts = calendar.starts(limit, start_ms, newest_ms)
-        found: list[tuple[int, int, Row]] = []
+        found: list[tuple[int, int, BarRow]] = []
         close: int | None = None
         for begin in starts:
             end = calendar.next(begin)
@@ -251,7 +251,7 @@ class CandleStore:
                     close = self._close_before(begin)
                 if close is None:
                     continue  # before all history
-                row = Row(close, close, close, close)  # nobody traded: the last price stands
+                row = BarRow(close, close, close, close)  # nobody traded: the last price stands
             close = row.close
             found.append((begin, end, row))
         return found
@@ -271,7 +271,7 @@ class CandleStore:
                 return self._live[base][newest].close
         return self.history.close_before(start_s) if self.history is not None else None
 
-    def view(self, begin_s: int, end_s: int, row: Row, now_ms: int) -> Candle:
+    def view(self, begin_s: int, end_s: int, row: BarRow, now_ms: int) -> Candle:
         """A bar in decimals; needs no lock."""
         instrument, next_ms = self._instrument, end_s * 1000
         return Candle(
@@ -289,7 +289,7 @@ class CandleStore:
             closed=now_ms >= next_ms,
         )
 
-    def day(self, book: OrderBook, tape: Tape, now_ms: int) -> DayStats:
+    def day(self, book: MatchingBook, trades: TradeLog, now_ms: int) -> DayStats:
         """The last 24 hours and the top of the book."""
         minute = now_ms // 60_000
         if self._day_cache[0] != minute:
@@ -303,10 +303,10 @@ class CandleStore:
             else:
                 row.add(running)
         if row is None:
-            row = Row(0, 0, 0, 0)
-        last, bid, ask = tape.last, book.best_bid(), book.best_ask()
+            row = BarRow(0, 0, 0, 0)
+        last, bid, ask = trades.last, book.best_bid(), book.best_ask()
         instrument = self._instrument
-        first_id = tape.first_id_since(now_ms - _DAY_MS)
+        first_id = trades.first_id_since(now_ms - _DAY_MS)
         return DayStats(
             open=instrument.price(row.open),
             high=instrument.price(row.high),

@@ -1,6 +1,6 @@
 """What happens to one request: checks, freezing, matching, settling, and telling.
 
-The engine does the work under the exchange's lock and knows nothing of threads; ``core.SimulatedExchange`` is its face.
+The engine does the work under the exchange's lock and knows nothing of threads; ``SimulatedExchange`` is its face.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import cast
 
 from ...clock import Clock
 from ...errors import InputError, nearest
-from .accounts import Account, fee_units
-from .book import Fill, Order, OrderBook
+from .accounts import Execution, OrderRecord, TradingAccount, fee_units
+from .book import BookOrder, Fill, MatchingBook
 from .candles import CandleStore
-from .events import AccountEvent, BookEvent, EventHub, OrderEvent, TickerEvent, TradeEvent
+from .events import AccountEvent, BookEvent, EngineEvents, OrderEvent, TickerEvent, TradeEvent
 from .instruments import Instrument, from_units, to_units
-from .orders import Execution, Finish, NewOrder, OrderRecord, State, TimeInForce
+from .orders import Finish, NewOrder, State, TimeInForce
 from .reasons import Reason, Rejected
-from .trades import Tape, TradeRow
+from .trades import TradeLog, TradeRow
 
-__all__ = ["Engine", "Pit"]
+__all__ = ["Engine", "InstrumentMarket"]
 
 
-class Pit:
+class InstrumentMarket:
     """Everything that belongs to one instrument."""
 
-    __slots__ = ("book", "candles", "instrument", "sent_version", "tape", "top")
+    __slots__ = ("book", "candles", "instrument", "sent_version", "top", "trades")
 
     def __init__(self, instrument: Instrument, trades: int) -> None:
         self.instrument = instrument
-        self.book = OrderBook()
-        self.tape = Tape(trades)
+        self.book = MatchingBook()
+        self.trades = TradeLog(trades)
         self.candles = CandleStore(instrument)
         self.sent_version = 0
         self.top: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
@@ -53,14 +53,14 @@ class Engine:
         instruments: Iterable[Instrument],
         *,
         clock: Clock,
-        house: Account,
+        house: TradingAccount,
         first_order_id: int,
         trade_history: int,
     ) -> None:
         self.clock = clock
         self.house = house
-        self.hub = EventHub()
-        self.pits = {instrument.id: Pit(instrument, trade_history) for instrument in instruments}
+        self.events = EngineEvents()
+        self.markets = {instrument.id: InstrumentMarket(instrument, trade_history) for instrument in instruments}
         self._next_order = first_order_id
         self._next_fill = 1
 
@@ -68,30 +68,32 @@ class Engine:
         """The exchange's time of day, in milliseconds since the epoch."""
         return self.clock.now_ns() // 1_000_000
 
-    def pit(self, instrument: str) -> Pit:
+    def market(self, instrument: str) -> InstrumentMarket:
         """Everything that belongs to one instrument.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT.
         """
-        pit = self.pits.get(instrument)
-        if pit is None:
-            raise Rejected(Reason.UNKNOWN_INSTRUMENT, f"no instrument {instrument!r}{nearest(instrument, self.pits)}")
-        return pit
+        market = self.markets.get(instrument)
+        if market is None:
+            raise Rejected(
+                Reason.UNKNOWN_INSTRUMENT, f"no instrument {instrument!r}{nearest(instrument, self.markets)}"
+            )
+        return market
 
     # --- one request ---
 
-    def accept(self, account: Account, order: NewOrder) -> OrderRecord:
+    def accept(self, account: TradingAccount, order: NewOrder) -> OrderRecord:
         """Checks the form, the filters and the client id; takes no money and no order id.
 
         Raises:
             Rejected: Anything but INSUFFICIENT_FUNDS.
         """
-        pit = self.pit(order.instrument)
-        instrument = pit.instrument
+        market = self.market(order.instrument)
+        instrument = market.instrument
         if order.side not in {"buy", "sell"} or order.type not in {"limit", "market"}:
             raise Rejected(Reason.BAD_COMBINATION, f"no such side or type: {order.side!r}, {order.type!r}")
-        ticks, lots = self._measure(pit, order)
+        ticks, lots = self._measure(market, order)
         if order.client_id:
             known = account.by_client.get(order.client_id)
             if known is not None and not known.state.final:
@@ -102,14 +104,14 @@ class Engine:
         if (
             order.time_in_force is TimeInForce.POST_ONLY
             and not order.post_only_cancels
-            and self._would_take(pit, record)
+            and self._would_take(market, record)
         ):
             raise Rejected(Reason.WOULD_TAKE, "a post-only order would have traded at once")
         return record
 
-    def _measure(self, pit: Pit, order: NewOrder) -> tuple[int, int]:
+    def _measure(self, market: InstrumentMarket, order: NewOrder) -> tuple[int, int]:
         """Price and quantity of an order in ticks and lots, after all filters."""
-        instrument = pit.instrument
+        instrument = market.instrument
         if order.type == "limit":
             if order.price is None or order.quantity is None or order.quote_quantity is not None:
                 raise Rejected(Reason.BAD_COMBINATION, "a limit order needs a price and a quantity in base")
@@ -124,7 +126,9 @@ class Engine:
             raise Rejected(Reason.BAD_COMBINATION, "a market order cannot be post-only")
         if order.quantity is not None:
             lots = instrument.lots(order.quantity, market=True)
-            reference = pit.tape.last_ticks or (pit.book.best_ask() if order.side == "buy" else pit.book.best_bid())
+            reference = market.trades.last_ticks or (
+                market.book.best_ask() if order.side == "buy" else market.book.best_bid()
+            )
             if reference:
                 self._check_notional(instrument, reference * lots * instrument.lot_value)
             return 0, lots
@@ -139,24 +143,24 @@ class Engine:
                 f"{from_units(units):f} {instrument.quote} is below {instrument.min_notional:f}",
             )
 
-    def _would_take(self, pit: Pit, record: OrderRecord) -> bool:
+    def _would_take(self, market: InstrumentMarket, record: OrderRecord) -> bool:
         if record.is_buy:
-            ask = pit.book.best_ask()
+            ask = market.book.best_ask()
             return bool(ask) and record.ticks >= ask
-        return pit.book.best_bid() >= record.ticks
+        return market.book.best_bid() >= record.ticks
 
-    def run(self, pit: Pit, record: OrderRecord, order: NewOrder) -> None:
+    def run(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder) -> None:
         """Freezes, matches, settles, rests or ends one accepted order, and tells everybody.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS, or QUANTITY_TOO_SMALL or _LARGE for an amount of quote that trades next to nothing or too much;
                 nothing has changed.
         """
-        instrument, account = pit.instrument, record.account
+        instrument, account = market.instrument, record.account
         budget = _budget(instrument, order) if order.quote_quantity is not None else None
         lots, value = record.left, record.left * record.ticks
         if order.type == "market" or order.time_in_force is TimeInForce.FOK:
-            lots, value = pit.book.preview(
+            lots, value = market.book.preview(
                 record, any_price=order.type == "market", budget=budget, self_trade=order.self_trade
             )
         if budget is not None and lots == record.left:
@@ -171,14 +175,14 @@ class Engine:
             )
         self._open(record, self._need(record, order, budget, lots, value))
         self.tell_order(record, None)
-        if order.time_in_force is TimeInForce.POST_ONLY and self._would_take(pit, record):
+        if order.time_in_force is TimeInForce.POST_ONLY and self._would_take(market, record):
             self.finish(record, State.CANCELED, Finish.POST_ONLY)
         elif order.time_in_force is TimeInForce.FOK and order.type == "limit" and lots < record.left:
             self.finish(record, State.EXPIRED, Finish.FOK)
         else:
-            self._match(pit, record, order, budget)
+            self._match(market, record, order, budget)
         self.tell_account(account, (instrument.base, instrument.quote))
-        self.tell_book(pit)
+        self.tell_book(market)
 
     def _need(self, record: OrderRecord, order: NewOrder, budget: int | None, lots: int, value: int) -> int:
         """The most that an order may spend, in units of what it pays with.
@@ -201,50 +205,50 @@ class Engine:
         self._next_order += 1
         record.account.add(record)
 
-    def _match(self, pit: Pit, record: OrderRecord, order: NewOrder, budget: int | None) -> None:
-        prevented: list[Order] = []
-        market = order.type == "market"
-        fills = pit.book.take(
-            record, any_price=market, budget=budget, self_trade=order.self_trade, prevented=prevented
+    def _match(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder, budget: int | None) -> None:
+        prevented: list[BookOrder] = []
+        at_market = order.type == "market"
+        fills = market.book.take(
+            record, any_price=at_market, budget=budget, self_trade=order.self_trade, prevented=prevented
         )  # fmt: skip
-        complete = not record.left if budget is None else self._spent(pit, record, fills, budget)
-        self._settle_all(pit, record, fills, complete)
+        complete = not record.left if budget is None else self._spent(market, record, fills, budget)
+        self._settle_all(market, record, fills, complete)
         for other in prevented:
             self.finish(cast(OrderRecord, other), State.EXPIRED, Finish.SELF_TRADE)
         if record.state.final:
             return
-        if market:
+        if at_market:
             self.finish(record, State.EXPIRED, Finish.NO_LIQUIDITY)
         elif order.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}:
             self.finish(record, State.EXPIRED, Finish(order.time_in_force.value.lower()))
         else:
-            pit.book.rest(record)
+            market.book.rest(record)
 
-    def _spent(self, pit: Pit, record: OrderRecord, fills: list[Fill], budget: int) -> bool:
+    def _spent(self, market: InstrumentMarket, record: OrderRecord, fills: list[Fill], budget: int) -> bool:
         """Whether a market order by quote amount got all that it could: what is left of the amount pays for no further lot."""
         if not fills:
             return False
         left = budget - sum(ticks * lots for _, ticks, lots in fills)
-        next_ticks = pit.book.best_ask() if record.is_buy else pit.book.best_bid()
+        next_ticks = market.book.best_ask() if record.is_buy else market.book.best_bid()
         return not record.left or left < (next_ticks or fills[-1][1])
 
-    def _settle_all(self, pit: Pit, taker: OrderRecord, fills: list[Fill], complete: bool) -> None:
+    def _settle_all(self, market: InstrumentMarket, taker: OrderRecord, fills: list[Fill], complete: bool) -> None:
         """Settles the fills of one arriving order; the last one ends it when it is complete."""
         last = len(fills) - 1
         for number, fill in enumerate(fills):
-            self._settle(pit, taker, fill, complete and number == last)
+            self._settle(market, taker, fill, complete and number == last)
 
-    def _settle(self, pit: Pit, taker: OrderRecord, fill: Fill, ends_taker: bool) -> None:
+    def _settle(self, market: InstrumentMarket, taker: OrderRecord, fill: Fill, ends_taker: bool) -> None:
         """Moves the money of one fill, with the fees, and records it on both sides."""
-        instrument, now = pit.instrument, self.now_ms()
+        instrument, now = market.instrument, self.now_ms()
         ticks, lots = fill[1], fill[2]
         maker = cast(OrderRecord, fill[0])
         base, quote = lots * instrument.step_units, ticks * lots * instrument.lot_value
         buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-        trade = pit.tape.add(ticks, lots, not taker.is_buy, now, buyer.order_id, seller.order_id)
-        pit.candles.add(now, ticks, lots, taker.is_buy)
-        if self.hub.wants(TradeEvent):
-            self.hub.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
+        trade = market.trades.add(ticks, lots, not taker.is_buy, now, buyer.order_id, seller.order_id)
+        market.candles.add(now, ticks, lots, taker.is_buy)
+        if self.events.wants(TradeEvent):
+            self.events.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
         # A limit buy froze its own price; what the fill was cheaper goes back.
         spared = (buyer.ticks - ticks) * lots * instrument.lot_value if buyer.ticks > ticks else 0
         # Both sides get and pay before anybody is told of either, so that no listener sees money that is nowhere.
@@ -293,20 +297,24 @@ class Engine:
 
     # --- the market's own participants: whole ticks and lots, no filters ---
 
-    def quote(self, pit: Pit, account: Account, is_buy: bool, ticks: int, lots: int) -> OrderRecord:
+    def quote(
+        self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, ticks: int, lots: int
+    ) -> OrderRecord:
         """Places a limit order of a participant; it takes what it crosses and rests with what is left.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS.
         """
-        record = OrderRecord(0, account, pit.instrument, None, is_buy, ticks, lots, self.now_ms())
-        self._open(record, ticks * lots * pit.instrument.lot_value if is_buy else lots * pit.instrument.step_units)
-        self._settle_all(pit, record, pit.book.take(record), not record.left)
+        record = OrderRecord(0, account, market.instrument, None, is_buy, ticks, lots, self.now_ms())
+        self._open(
+            record, ticks * lots * market.instrument.lot_value if is_buy else lots * market.instrument.step_units
+        )
+        self._settle_all(market, record, market.book.take(record), not record.left)
         if record.left:
-            pit.book.rest(record)
+            market.book.rest(record)
         return record
 
-    def sweep(self, pit: Pit, account: Account, is_buy: bool, lots: int) -> int:
+    def sweep(self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, lots: int) -> int:
         """Takes up to so many lots at any price for a participant.
 
         Returns:
@@ -315,10 +323,10 @@ class Engine:
         Raises:
             Rejected: INSUFFICIENT_FUNDS.
         """
-        record = OrderRecord(0, account, pit.instrument, None, is_buy, 0, lots, self.now_ms())
-        there, value = pit.book.preview(record, any_price=True)
-        self._open(record, value * pit.instrument.lot_value if is_buy else there * pit.instrument.step_units)
-        self._settle_all(pit, record, pit.book.take(record, any_price=True), not record.left)
+        record = OrderRecord(0, account, market.instrument, None, is_buy, 0, lots, self.now_ms())
+        there, value = market.book.preview(record, any_price=True)
+        self._open(record, value * market.instrument.lot_value if is_buy else there * market.instrument.step_units)
+        self._settle_all(market, record, market.book.take(record, any_price=True), not record.left)
         if not record.state.final:
             self.finish(record, State.EXPIRED, Finish.NO_LIQUIDITY)
         return record.done_lots
@@ -326,7 +334,7 @@ class Engine:
     def finish(self, order: OrderRecord, state: State, finish: Finish, *, tell: bool = True) -> None:
         """Ends an order: takes it out of the book, gives back what is frozen, remembers it as closed."""
         account = order.account
-        self.pits[order.instrument.id].book.remove(order)
+        self.markets[order.instrument.id].book.remove(order)
         if order.frozen:
             account.release(order.pays, order.frozen)
             order.frozen = 0
@@ -338,30 +346,30 @@ class Engine:
 
     def watch_books(self) -> None:
         """Has the books note their changes only while somebody wants them."""
-        wanted = self.hub.wants(BookEvent)
-        for pit in self.pits.values():
-            if wanted and pit.book.changes is None:
-                pit.book.changes, pit.sent_version = set(), pit.book.version
+        wanted = self.events.wants(BookEvent)
+        for market in self.markets.values():
+            if wanted and market.book.changes is None:
+                market.book.changes, market.sent_version = set(), market.book.version
             elif not wanted:
-                pit.book.changes = None
+                market.book.changes = None
 
     # --- telling ---
 
     def tell_order(self, record: OrderRecord, execution: Execution | None) -> None:
         """An order changed; ``execution`` is the fill that did it, if one did."""
-        if not record.account.house and self.hub.wants(OrderEvent):
+        if not record.account.house and self.events.wants(OrderEvent):
             fill = execution.view() if execution is not None else None
-            self.hub.emit(OrderEvent(account=record.account.name, order=record.view(with_fills=False), fill=fill))
+            self.events.emit(OrderEvent(account=record.account.name, order=record.view(with_fills=False), fill=fill))
 
-    def tell_account(self, account: Account, assets: Iterable[str]) -> None:
+    def tell_account(self, account: TradingAccount, assets: Iterable[str]) -> None:
         """Balances of an account changed."""
-        if not account.house and self.hub.wants(AccountEvent):
+        if not account.house and self.events.wants(AccountEvent):
             balances = {asset: account.balance(asset) for asset in assets}
-            self.hub.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.now_ms()))
+            self.events.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.now_ms()))
 
-    def tell_book(self, pit: Pit) -> None:
+    def tell_book(self, market: InstrumentMarket) -> None:
         """One delta for everything that a request has changed in a book, and its new top."""
-        book, instrument = pit.book, pit.instrument
+        book, instrument = market.book, market.instrument
         if book.changes:
             bids: list[tuple[Decimal, Decimal]] = []
             asks: list[tuple[Decimal, Decimal]] = []
@@ -369,24 +377,24 @@ class Engine:
                 level = (instrument.price(ticks), instrument.quantity(book.lots_at(is_buy, ticks)))
                 (bids if is_buy else asks).append(level)
             book.changes.clear()
-            first, pit.sent_version = pit.sent_version + 1, book.version
-            self.hub.emit(
+            first, market.sent_version = market.sent_version + 1, book.version
+            self.events.emit(
                 BookEvent(
                     instrument=instrument.id, first_version=first, last_version=book.version,
                     bids=tuple(bids), asks=tuple(asks), time_ms=self.now_ms(),
                 )
             )  # fmt: skip
-        if self.hub.wants(TickerEvent):
-            self._tell_top(pit)
+        if self.events.wants(TickerEvent):
+            self._tell_top(market)
 
-    def _tell_top(self, pit: Pit) -> None:
-        book, instrument = pit.book, pit.instrument
+    def _tell_top(self, market: InstrumentMarket) -> None:
+        book, instrument = market.book, market.instrument
         bid, ask = book.best_bid(), book.best_ask()
-        top = (bid, book.lots_at(True, bid), ask, book.lots_at(False, ask), pit.tape.last_ticks)
-        if top == pit.top:
+        top = (bid, book.lots_at(True, bid), ask, book.lots_at(False, ask), market.trades.last_ticks)
+        if top == market.top:
             return
-        pit.top = top
-        self.hub.emit(
+        market.top = top
+        self.events.emit(
             TickerEvent(
                 instrument=instrument.id, version=book.version, bid=instrument.price(top[0]), bid_quantity=instrument.quantity(top[1]),
                 ask=instrument.price(top[2]), ask_quantity=instrument.quantity(top[3]), last=instrument.price(top[4]),

@@ -18,8 +18,8 @@ __all__ = [
     "AccountEvent",
     "BookEvent",
     "DepthView",
+    "EngineEvents",
     "Event",
-    "EventHub",
     "OrderEvent",
     "TickerEvent",
     "TradeEvent",
@@ -136,7 +136,7 @@ Event = TradeEvent | BookEvent | TickerEvent | OrderEvent | AccountEvent
 Listener = Callable[[Event], None]
 
 
-class EventHub:
+class EngineEvents:
     """Who listens to what. The exchange's lock guards it.
 
     A listener is called with the exchange's lock held, so that events arrive in the order in which they happened: it must hand the

@@ -4,7 +4,7 @@ What the dialects build on::
 
     exchange = SimulatedExchange(instruments, clock=WallClock())
     account = exchange.create_account("user", key, secret, passphrase, {"USDT": Decimal(10000)})
-    exchange.account_by_key(key)                                     # Account or None; account.may(secret, passphrase)
+    exchange.account_by_key(key)                                     # TradingAccount or None; account.may(secret, passphrase)
     exchange.instruments(), exchange.instrument(id)
     exchange.depth(id, limit)                                        # DepthView(version, time_ms, bids, asks), levels (price, quantity, orders)
     exchange.trades(id, limit, from_id=None, start_ms=None, end_ms=None)
@@ -33,12 +33,12 @@ from typing import TypeVar
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
-from .accounts import Account, Balance
+from .accounts import Balance, OrderRecord, TradingAccount
 from .candles import Candle, DayStats, History
 from .engine import Engine
 from .events import AccountEvent, BookEvent, DepthView, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
 from .instruments import Instrument, binance_spot, from_units, to_units
-from .orders import FillView, Finish, NewOrder, OrderRecord, OrderView, State
+from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
 
 __all__ = ["DepthView", "SimulatedExchange"]
@@ -77,8 +77,8 @@ class SimulatedExchange:
         # Guards everything below: books, accounts, trades, bars, ids and listeners. A request holds it from its checks to its last
         # event, so requests are served one after another, as a real matching engine does. Re-entrant, so that a listener may look.
         self.lock = threading.RLock()
-        self._accounts: dict[str, Account] = {}
-        self._by_key: dict[str, Account] = {}
+        self._accounts: dict[str, TradingAccount] = {}
+        self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history
         self.house = self.create_account("house", house=True)
         self._engine = Engine(
@@ -98,7 +98,7 @@ class SimulatedExchange:
         house: bool = False,
         maker_fee: Decimal | None = None,
         taker_fee: Decimal | None = None,
-    ) -> Account:
+    ) -> TradingAccount:
         """Opens an account.
 
         Args:
@@ -119,7 +119,7 @@ class SimulatedExchange:
                 raise InputError(f"there is already an account {name!r}")
             if key and key in self._by_key:
                 raise InputError("there is already an account with this key")
-            account = Account(
+            account = TradingAccount(
                 name, key=key, secret=secret, passphrase=passphrase, uid=10_000_000 + len(self._accounts), house=house,
                 maker_fee=maker_fee, taker_fee=taker_fee, history=self._order_history,
             )  # fmt: skip
@@ -131,7 +131,7 @@ class SimulatedExchange:
                 self._by_key[key] = account
             return account
 
-    def account(self, name: str) -> Account:
+    def account(self, name: str) -> TradingAccount:
         """An account by its name.
 
         Raises:
@@ -142,11 +142,11 @@ class SimulatedExchange:
             raise InputError(f"no account {name!r}{nearest(name, self._accounts)}")
         return account
 
-    def account_by_key(self, key: str) -> Account | None:
+    def account_by_key(self, key: str) -> TradingAccount | None:
         """The account that uses an API key; None when there is none."""
         return self._by_key.get(key) if key else None
 
-    def deposit(self, account: Account | str, asset: str, amount: Decimal) -> None:
+    def deposit(self, account: TradingAccount | str, asset: str, amount: Decimal) -> None:
         """Adds free money to an account from outside.
 
         Raises:
@@ -157,7 +157,7 @@ class SimulatedExchange:
             holder.deposit(asset, to_units(amount))
             self._engine.tell_account(holder, (asset,))
 
-    def balances(self, account: Account | str) -> Mapping[str, Balance]:
+    def balances(self, account: TradingAccount | str) -> Mapping[str, Balance]:
         """What an account holds, by asset."""
         with self.lock:
             return self._account(account).balances()
@@ -171,8 +171,8 @@ class SimulatedExchange:
                     total[asset] = total.get(asset, 0) + free + account.frozen[asset]
             return {asset: from_units(units) for asset, units in total.items()}
 
-    def _account(self, account: Account | str) -> Account:
-        return account if isinstance(account, Account) else self.account(account)
+    def _account(self, account: TradingAccount | str) -> TradingAccount:
+        return account if isinstance(account, TradingAccount) else self.account(account)
 
     # --- what anybody may see ---
 
@@ -182,7 +182,7 @@ class SimulatedExchange:
 
     def instruments(self) -> tuple[Instrument, ...]:
         """Everything that is traded."""
-        return tuple(pit.instrument for pit in self._engine.pits.values())
+        return tuple(market.instrument for market in self._engine.markets.values())
 
     def instrument(self, instrument: str) -> Instrument:
         """One instrument.
@@ -190,15 +190,15 @@ class SimulatedExchange:
         Raises:
             Rejected: UNKNOWN_INSTRUMENT.
         """
-        return self._engine.pit(instrument).instrument
+        return self._engine.market(instrument).instrument
 
     def depth(self, instrument: str, limit: int = 100) -> DepthView:
         """A snapshot of the best ``limit`` levels of each side."""
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
-            bids, asks = pit.book.levels(True, limit), pit.book.levels(False, limit)
-            version, now = pit.book.version, self.server_time_ms()
-        price, quantity = pit.instrument.price, pit.instrument.quantity
+            bids, asks = market.book.levels(True, limit), market.book.levels(False, limit)
+            version, now = market.book.version, self.server_time_ms()
+        price, quantity = market.instrument.price, market.instrument.quantity
         return DepthView(
             version=version,
             time_ms=now,
@@ -223,10 +223,10 @@ class SimulatedExchange:
             start_ms: The earliest time; None for any.
             end_ms: The latest time, inclusive; None for any.
         """
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
-            rows = pit.tape.find(limit, from_id, start_ms, end_ms)
-        return [row.view(pit.instrument) for row in rows]
+            rows = market.trades.find(limit, from_id, start_ms, end_ms)
+        return [row.view(market.instrument) for row in rows]
 
     def bars(
         self,
@@ -251,21 +251,21 @@ class SimulatedExchange:
         Raises:
             InputError: The period is neither 1 nor a multiple of 60.
         """
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         now = self.server_time_ms()
         with self.lock:
-            found = pit.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
-        return [pit.candles.view(begin, end, row, now) for begin, end, row in found]
+            found = market.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
+        return [market.candles.view(begin, end, row, now) for begin, end, row in found]
 
     def stats_24h(self, instrument: str) -> DayStats:
         """The last price, the best prices and what happened in the last 24 hours."""
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
-            return pit.candles.day(pit.book, pit.tape, self.server_time_ms())
+            return market.candles.day(market.book, market.trades, self.server_time_ms())
 
     # --- orders ---
 
-    def check(self, account: Account | str, order: NewOrder) -> None:
+    def check(self, account: TradingAccount | str, order: NewOrder) -> None:
         """Checks an order against everything but the money, and places nothing.
 
         Raises:
@@ -274,7 +274,7 @@ class SimulatedExchange:
         with self.lock:
             self._engine.accept(self._account(account), order)
 
-    def place(self, account: Account | str, order: NewOrder) -> OrderView:
+    def place(self, account: TradingAccount | str, order: NewOrder) -> OrderView:
         """Places an order and matches it at once.
 
         Returns:
@@ -286,28 +286,28 @@ class SimulatedExchange:
         with self.lock:
             holder = self._account(account)
             record = self._engine.accept(holder, order)
-            self._engine.run(self._engine.pits[order.instrument], record, order)
+            self._engine.run(self._engine.markets[order.instrument], record, order)
             return record.view()
 
     def cancel(
-        self, account: Account | str, instrument: str, order_id: int | None = None, client_id: str | None = None
+        self, account: TradingAccount | str, instrument: str, order_id: int | None = None, client_id: str | None = None
     ) -> OrderView:
         """Cancels an open order, found by its id, or else by its client id.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED when it has ended already.
         """
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
             record = self._find(self._account(account), instrument, order_id, client_id)
             if record.state.final:
                 raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
             self._engine.finish(record, State.CANCELED, Finish.USER)
             self._engine.tell_account(record.account, (record.pays,))
-            self._engine.tell_book(pit)
+            self._engine.tell_book(market)
             return record.view()
 
-    def cancel_all(self, account: Account | str, instrument: str | None = None) -> list[OrderView]:
+    def cancel_all(self, account: TradingAccount | str, instrument: str | None = None) -> list[OrderView]:
         """Cancels all open orders of an account, in one instrument or in all."""
         with self.lock:
             holder = self._account(account)
@@ -317,7 +317,9 @@ class SimulatedExchange:
                 if instrument is None or record.instrument.id == instrument
             ]
 
-    def _find(self, account: Account, instrument: str, order_id: int | None, client_id: str | None) -> OrderRecord:
+    def _find(
+        self, account: TradingAccount, instrument: str, order_id: int | None, client_id: str | None
+    ) -> OrderRecord:
         record: OrderRecord | None = None
         if order_id is not None:
             record = account.open.get(order_id) or account.closed.get(order_id)
@@ -332,18 +334,18 @@ class SimulatedExchange:
         return record
 
     def order(
-        self, account: Account | str, instrument: str, order_id: int | None = None, client_id: str | None = None
+        self, account: TradingAccount | str, instrument: str, order_id: int | None = None, client_id: str | None = None
     ) -> OrderView:
         """One order, open or closed, by its id or else by its client id (the latest that used it).
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT or UNKNOWN_ORDER.
         """
-        self._engine.pit(instrument)
+        self._engine.market(instrument)
         with self.lock:
             return self._find(self._account(account), instrument, order_id, client_id).view()
 
-    def open_orders(self, account: Account | str, instrument: str | None = None) -> list[OrderView]:
+    def open_orders(self, account: TradingAccount | str, instrument: str | None = None) -> list[OrderView]:
         """The open orders of an account, in one instrument or in all."""
         with self.lock:
             records = self._account(account).open.values()
@@ -351,7 +353,7 @@ class SimulatedExchange:
 
     def order_history(
         self,
-        account: Account | str,
+        account: TradingAccount | str,
         instrument: str | None = None,
         *,
         from_id: int | None = None,
@@ -387,7 +389,7 @@ class SimulatedExchange:
 
     def fills(
         self,
-        account: Account | str,
+        account: TradingAccount | str,
         instrument: str | None = None,
         *,
         order_id: int | None = None,
@@ -415,7 +417,7 @@ class SimulatedExchange:
         self,
         instrument: str,
         cancels: Iterable[OrderRecord],
-        quotes: Iterable[tuple[Account, bool, int, int]],
+        quotes: Iterable[tuple[TradingAccount, bool, int, int]],
     ) -> list[OrderRecord | None]:
         """Takes quotes of participants out and puts new ones in, as one step with one book event; in whole ticks and lots.
 
@@ -427,7 +429,7 @@ class SimulatedExchange:
         Returns:
             One order for each quote; None where the account could not pay for it.
         """
-        engine, pit = self._engine, self._engine.pit(instrument)
+        engine, market = self._engine, self._engine.market(instrument)
         placed: list[OrderRecord | None] = []
         with self.lock:
             for record in cancels:
@@ -435,28 +437,28 @@ class SimulatedExchange:
                     engine.finish(record, State.CANCELED, Finish.USER, tell=False)
             for account, is_buy, ticks, lots in quotes:
                 try:
-                    placed.append(engine.quote(pit, account, is_buy, ticks, lots))
+                    placed.append(engine.quote(market, account, is_buy, ticks, lots))
                 except Rejected:
                     placed.append(None)
-            engine.tell_book(pit)
+            engine.tell_book(market)
         return placed
 
-    def sweep(self, instrument: str, account: Account, is_buy: bool, lots: int) -> int:
+    def sweep(self, instrument: str, account: TradingAccount, is_buy: bool, lots: int) -> int:
         """Has a participant take up to so many lots at any price; gives the lots it got, 0 when it could not pay."""
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
             try:
-                return self._engine.sweep(pit, account, is_buy, lots)
+                return self._engine.sweep(market, account, is_buy, lots)
             except Rejected:
                 return 0
             finally:
-                self._engine.tell_book(pit)
+                self._engine.tell_book(market)
 
     def set_history(self, instrument: str, history: History) -> None:
         """Gives an instrument a past: bars from before the exchange opened."""
-        pit = self._engine.pit(instrument)
+        market = self._engine.market(instrument)
         with self.lock:
-            pit.candles.history = history
+            market.candles.history = history
 
     # --- events ---
 
@@ -477,12 +479,12 @@ class SimulatedExchange:
                 f"no such event: {unknown[0]!r}; valid: {', '.join(kind.__name__ for kind in _ALL_EVENTS)}"
             )
         with self.lock:
-            self._engine.hub.add(callback, kinds)
+            self._engine.events.add(callback, kinds)
             self._engine.watch_books()
 
         def _unsubscribe() -> None:
             with self.lock:
-                self._engine.hub.remove(callback)
+                self._engine.events.remove(callback)
                 self._engine.watch_books()
 
         return _unsubscribe

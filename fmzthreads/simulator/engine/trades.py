@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from .events import TradeView
 from .instruments import Instrument
 
-__all__ = ["Tape", "TradeRow"]
+__all__ = ["TradeLog", "TradeRow"]
 
 
 class TradeRow:
@@ -47,7 +47,7 @@ class TradeRow:
         )
 
 
-class Tape:
+class TradeLog:
     """The trades of one instrument. The exchange's lock guards it.
 
     Args:

@@ -13,7 +13,7 @@ import random
 from collections import OrderedDict
 
 from ...errors import InputError
-from ..engine.candles import BASES_S, Row
+from ..engine.candles import BASES_S, BarRow
 
 __all__ = ["MadeUpHistory", "split"]
 
@@ -59,8 +59,8 @@ class MadeUpHistory:
         self._daily_lots = daily_lots
         self._trade_lots = trade_lots
         self._oldest = self._end_s // _DAY_S - days
-        self._days: list[Row] = []  # from the day of the opening backwards
-        self._children: OrderedDict[tuple[int, int], list[Row]] = OrderedDict()
+        self._days: list[BarRow] = []  # from the day of the opening backwards
+        self._children: OrderedDict[tuple[int, int], list[BarRow]] = OrderedDict()
 
     def oldest_s(self) -> int:
         """Where it begins, in seconds since the epoch."""
@@ -70,7 +70,7 @@ class MadeUpHistory:
         """The opening price when the history had ended by ``start_s``; None otherwise."""
         return self._end_ticks if start_s >= self._end_s else None
 
-    def row(self, base_s: int, index: int) -> Row | None:
+    def row(self, base_s: int, index: int) -> BarRow | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
         begin = index * base_s
         if begin >= self._end_s or begin // _DAY_S < self._oldest:
@@ -81,7 +81,7 @@ class MadeUpHistory:
         parent = begin // parent_s
         return self._cut(parent_s, parent, base_s)[index - parent * parent_s // base_s]
 
-    def _day(self, index: int) -> Row:
+    def _day(self, index: int) -> BarRow:
         today = self._end_s // _DAY_S
         while len(self._days) <= today - index:
             back = len(self._days)
@@ -90,19 +90,19 @@ class MadeUpHistory:
             self._days.append(self._make_day(random.Random(f"{self._seed}:day:{back}"), close, part))
         return self._days[today - index]
 
-    def _make_day(self, dice: random.Random, close: int, part: float) -> Row:
+    def _make_day(self, dice: random.Random, close: int, part: float) -> BarRow:
         """One day, or the part of it before the opening, that ends at ``close``."""
         deviation = self._volatility * math.sqrt(part)
         open_ = max(1, round(close * math.exp(-dice.gauss(0, deviation))))
         high = round(max(open_, close) * math.exp(abs(dice.gauss(0, deviation / 2))))
         low = max(1, round(min(open_, close) * math.exp(-abs(dice.gauss(0, deviation / 2)))))
         lots = round(self._daily_lots * part * dice.uniform(0.5, 1.5))
-        row = Row(open_, max(high, open_, close), min(low, open_, close), close, lots, 0, lots // self._trade_lots)
+        row = BarRow(open_, max(high, open_, close), min(low, open_, close), close, lots, 0, lots // self._trade_lots)
         row.taker_lots = round(lots * dice.uniform(0.4, 0.6))
         _estimate_value(row)
         return row
 
-    def _cut(self, parent_s: int, parent: int, base_s: int) -> list[Row]:
+    def _cut(self, parent_s: int, parent: int, base_s: int) -> list[BarRow]:
         """The children of one parent bar; fewer when the exchange opened within it."""
         key = (parent_s, parent)
         children = self._children.get(key)
@@ -120,7 +120,7 @@ class MadeUpHistory:
         return children
 
 
-def split(row: Row, count: int, dice: random.Random) -> list[Row]:
+def split(row: BarRow, count: int, dice: random.Random) -> list[BarRow]:
     """Cuts a bar into ``count`` bars in a row, which together make it again (but for the value)."""
     span = row.high - row.low
     wander = 0.6 * span / math.sqrt(count)
@@ -137,7 +137,7 @@ def split(row: Row, count: int, dice: random.Random) -> list[Row]:
         first, last = points[i], points[i + 1]
         high = min(row.high, max(first, last) + int(dice.random() * wander))
         low = max(row.low, min(first, last) - int(dice.random() * wander))
-        children.append(Row(first, high, low, last, shares[0][i], 0, shares[1][i]))
+        children.append(BarRow(first, high, low, last, shares[0][i], 0, shares[1][i]))
     children[dice.randrange(count)].high = row.high
     children[dice.randrange(count)].low = row.low
     _share_taker(row, children)
@@ -156,7 +156,7 @@ def _share(total: int, weights: list[float]) -> list[int]:
     return shares
 
 
-def _share_taker(row: Row, children: list[Row]) -> None:
+def _share_taker(row: BarRow, children: list[BarRow]) -> None:
     """Gives the children their part of what takers bought, never more than their volume, and their values."""
     left, volume = row.taker_lots, row.lots
     for child in children:
@@ -168,6 +168,6 @@ def _share_taker(row: Row, children: list[Row]) -> None:
         _estimate_value(child)
 
 
-def _estimate_value(row: Row) -> None:
+def _estimate_value(row: BarRow) -> None:
     typical = (row.open + row.high + row.low + row.close) // 4
     row.value, row.taker_value = row.lots * typical, row.taker_lots * typical

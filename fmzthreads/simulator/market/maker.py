@@ -1,6 +1,6 @@
 """Who makes the market: participants that quote around a price, others that take, and the thread that drives them.
 
-Each ``Market`` moves one instrument. In every step it asks its price source where the fair price is, puts this venue's own lag and
+Each ``MarketMaker`` moves one instrument. In every step it asks its price source where the fair price is, puts this venue's own lag and
 deviation on it, has the quoting participants follow, and lets a crowd take. Everything is drawn from the seed, so that steps driven by
 hand repeat exactly.
 """
@@ -18,14 +18,13 @@ import attrs
 
 from ...clock import Signal
 from ...errors import ConcurrentUse, InputError, StopRequested
-from ..engine.accounts import Account
+from ..engine.accounts import OrderRecord, TradingAccount
 from ..engine.exchange import SimulatedExchange
 from ..engine.instruments import Instrument, from_units
-from ..engine.orders import OrderRecord
 from .history import MadeUpHistory
 from .prices import PriceSource
 
-__all__ = ["Market", "MarketDriver", "MarketSettings"]
+__all__ = ["MarketDriver", "MarketMaker", "MarketSettings"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,11 +77,11 @@ class MarketSettings:
                 raise InputError(f"{name} must be from 0 to {highest:g}, not {value!r}")
 
 
-class _Maker:
+class _Quoter:
     """One quoting participant: a grid of prices, and the orders that stand on it."""
 
     def __init__(
-        self, account: Account, number: int, settings: MarketSettings, instrument: Instrument, ticks: float
+        self, account: TradingAccount, number: int, settings: MarketSettings, instrument: Instrument, ticks: float
     ) -> None:
         self.account = account
         self.grid = max(1, round(ticks * settings.spacing * (1 + 0.31 * number)))
@@ -90,7 +89,7 @@ class _Maker:
         self.orders: dict[tuple[bool, int], OrderRecord] = {}  # (buys, place on the grid) -> order
 
 
-class Market:
+class MarketMaker:
     """The market in one instrument of one venue. Only one thread may step it at a time.
 
     Args:
@@ -134,14 +133,14 @@ class Market:
         if ticks < 1:
             raise InputError(f"{instrument}: a price of {prices.start:g} is below the tick of {self.instrument.tick}")
         self._makers = [
-            _Maker(self._participant(f"maker-{number + 1}"), number, self.settings, self.instrument, ticks)
+            _Quoter(self._participant(f"maker-{number + 1}"), number, self.settings, self.instrument, ticks)
             for number in range(self.settings.makers)
         ]
         self._crowd = self._participant("crowd")
         if history:
             self._remember(seed, ticks)
 
-    def _participant(self, name: str) -> Account:
+    def _participant(self, name: str) -> TradingAccount:
         endowment = from_units(_ENDOWMENT_UNITS)
         return self.exchange.create_account(
             f"{name}:{self.instrument.id}",
@@ -186,7 +185,7 @@ class Market:
         """Has every participant follow the price: only levels that left or entered its grid, were eaten or are resized change."""
         centre = max(2.0, price / self._tick)
         cancels: list[OrderRecord] = []
-        wanted: list[tuple[_Maker, tuple[bool, int], tuple[Account, bool, int, int]]] = []
+        wanted: list[tuple[_Quoter, tuple[bool, int], tuple[TradingAccount, bool, int, int]]] = []
         for maker in self._makers:
             self._plan(maker, centre, cancels, wanted)
         placed = self.exchange.requote(self.instrument.id, cancels, [quote for _, _, quote in wanted])
@@ -196,10 +195,10 @@ class Market:
 
     def _plan(
         self,
-        maker: _Maker,
+        maker: _Quoter,
         centre: float,
         cancels: list[OrderRecord],
-        wanted: list[tuple[_Maker, tuple[bool, int], tuple[Account, bool, int, int]]],
+        wanted: list[tuple[_Quoter, tuple[bool, int], tuple[TradingAccount, bool, int, int]]],
     ) -> None:
         """What one participant takes out and what it puts in."""
         away = max(0.5, centre * self.settings.half_spread)
@@ -252,7 +251,7 @@ class MarketDriver:
     """
 
     def __init__(
-        self, exchange: SimulatedExchange, markets: Iterable[Market], *, step_s: float = 0.1, catch_up: int = 50
+        self, exchange: SimulatedExchange, markets: Iterable[MarketMaker], *, step_s: float = 0.1, catch_up: int = 50
     ) -> None:
         if not 0 < step_s <= 3600:
             raise InputError(f"step_s must be above 0 and at most 3600, not {step_s!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
 from ...transport.push import Push
@@ -109,7 +109,7 @@ class BinanceSite:
             return StreamSession(self, connection, guard, names, combined=True, microseconds=micro)
         return Refusal(status=404, body=b"Not Found")
 
-    def user_topic(self, account: Account) -> Callable[[], UserTopic]:
+    def user_topic(self, account: TradingAccount) -> Callable[[], UserTopic]:
         """What makes the topic of an account's events."""
         return lambda: UserTopic(self.feed, self.exchange, account, self.symbols, self.now_ms)
 
@@ -311,7 +311,7 @@ class _ListenKeySubscription(_StreamSubscription):
     def __init__(self, session: StreamSession, name: str) -> None:
         super().__init__(session, name, ("user", name))
 
-    def key(self, account: Account) -> tuple[str, object]:
+    def key(self, account: TradingAccount) -> tuple[str, object]:
         """The key of the account's topic, remembered for the end."""
         self.topic_key = ("user", account.name)
         return self.topic_key

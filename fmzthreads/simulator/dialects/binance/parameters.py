@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from ..base import WireRequest
 
 if TYPE_CHECKING:
-    from ...engine.accounts import Account
+    from ...engine.accounts import TradingAccount
 
 __all__ = ["BinanceCall", "BinanceRefusal", "Params", "check_signature", "malformed", "signed_payload"]
 
@@ -313,7 +313,7 @@ class BinanceCall:
     """
 
     params: Params
-    account: Account | None
+    account: TradingAccount | None
     now_ms: int
     microseconds: bool = False
     weight: int = 1
@@ -324,7 +324,7 @@ class BinanceCall:
         return time_ms * 1000 if self.microseconds else time_ms
 
     @property
-    def owner(self) -> Account:
+    def owner(self) -> TradingAccount:
         """The account of a signed call."""
         if self.account is None:
             raise malformed("signature")

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
 from ..base import WireReply, WireRequest, json_reply
@@ -166,7 +166,7 @@ class BinanceDialect:
 
     # --- who asks ---
 
-    def authenticate(self, request: WireRequest) -> Account:
+    def authenticate(self, request: WireRequest) -> TradingAccount:
         """The account whose key signed a request that is answered elsewhere.
 
         Raises:
@@ -174,7 +174,7 @@ class BinanceDialect:
         """
         return self._authenticate(request, Params(request), self._limits.now_ms())
 
-    def _authenticate(self, request: WireRequest, params: Params, now_ms: int) -> Account:
+    def _authenticate(self, request: WireRequest, params: Params, now_ms: int) -> TradingAccount:
         """The account whose key signed the request.
 
         Raises:

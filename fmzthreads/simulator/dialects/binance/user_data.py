@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, OrderView, State
@@ -42,7 +42,12 @@ class UserTopic(Topic):
     """
 
     def __init__(
-        self, feed: Feed, exchange: SimulatedExchange, account: Account, symbols: Symbols, now_ms: Callable[[], int]
+        self,
+        feed: Feed,
+        exchange: SimulatedExchange,
+        account: TradingAccount,
+        symbols: Symbols,
+        now_ms: Callable[[], int],
     ) -> None:
         super().__init__(feed)
         self._exchange = exchange
@@ -135,15 +140,15 @@ class ListenKeys:
     def __init__(self, life_s: float, now_ms: Callable[[], int]) -> None:
         self._life_s = life_s
         self._now_ms = now_ms
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, TradingAccount] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._listeners: dict[str, list[Callable[[Push | None], None]]] = {}
 
-    def account(self, key: str) -> Account | None:
+    def account(self, key: str) -> TradingAccount | None:
         """Whose a key is; None when there is no such key, or no longer."""
         return self._accounts.get(key)
 
-    def create(self, account: Account) -> str:
+    def create(self, account: TradingAccount) -> str:
         """The account's key, kept alive, or a new one."""
         for key, owner in self._accounts.items():
             if owner is account:

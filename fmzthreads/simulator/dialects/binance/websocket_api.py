@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...transport.push import Push
 from ...transport.websocket import WsConnection, parse_json
 from ..base import WireReply, WireRequest
@@ -183,7 +183,7 @@ class ApiSession:
         signature = hmac.new(secret, query.encode(), hashlib.sha256).hexdigest() if right else "0" * 64
         return f"{query}&signature={signature}" if query else f"signature={signature}"
 
-    def _account(self, params: dict[str, Any]) -> Account:
+    def _account(self, params: dict[str, Any]) -> TradingAccount:
         """Whose key signed a request that has no counterpart on REST.
 
         Raises:
@@ -246,7 +246,7 @@ class ApiSession:
 class _ApiSubscription:
     """One account's events on one connection."""
 
-    def __init__(self, connection: WsConnection, number: int, account: Account) -> None:
+    def __init__(self, connection: WsConnection, number: int, account: TradingAccount) -> None:
         self._connection = connection
         self._number = number
         self.account = account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ..base import plain_decimal
 from .market import Instruments, OkxMarket
@@ -25,7 +25,7 @@ class OkxAccounts:
         self._instruments = instruments
         self._market = market
 
-    def balance(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def balance(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET account/balance, in the shape of the account mode Spot."""
         wanted = (query.optional("ccy") or "").split(",") if query.optional("ccy") else None
         if wanted is not None and len(wanted) > _MOST_CURRENCIES:
@@ -33,7 +33,7 @@ class OkxAccounts:
         return [self.describe(account, wanted, now_ms)]
 
     def describe(
-        self, account: Account, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
+        self, account: TradingAccount, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
     ) -> dict[str, Any]:
         """The balance object, also for pushes; ``currencies`` None is all; what is zero is left out unless ``zeros``."""
         total = Decimal(0)
@@ -75,7 +75,7 @@ class OkxAccounts:
                 return self._market.last(instrument)
         return Decimal(0)
 
-    def config(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def config(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET account/config: a spot account with permission to read and trade."""
         row: dict[str, Any] = dict.fromkeys(_EMPTY_CONFIG_FIELDS, "")
         row.update(
@@ -105,11 +105,11 @@ class OkxAccounts:
         )
         return [row]
 
-    def positions(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def positions(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET account/positions: a spot account has none."""
         return []
 
-    def trade_fee(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def trade_fee(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET account/trade-fee: a rate below 0 is charged."""
         kind = query.choice("instType", ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
         name = query.optional("instId")
@@ -132,7 +132,7 @@ class OkxAccounts:
         )
         return [row]
 
-    def nothing(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def nothing(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """What clients ask when they start and a spot simulator has none of: currencies to withdraw, funding balances."""
         return []
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
 from ...transport.push import Push
@@ -132,7 +132,7 @@ class OkxSite:
 
     # --- private channels ---
 
-    def count(self, channel: str, session: OkxSession, account: Account) -> tuple[int, bool]:
+    def count(self, channel: str, session: OkxSession, account: TradingAccount) -> tuple[int, bool]:
         """Counts a connection for a channel; how many there are, and whether this is one too many."""
         sessions = self._private_connections.setdefault((channel, account.name), set())
         if session not in sessions and len(sessions) >= _MOST_OF_A_CHANNEL:
@@ -146,7 +146,9 @@ class OkxSite:
             if channel in {None, name}:
                 sessions.discard(session)
 
-    def private_topic(self, account: Account, arg: dict[str, Any]) -> tuple[tuple[Any, ...], Callable[[], Topic]]:
+    def private_topic(
+        self, account: TradingAccount, arg: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], Callable[[], Topic]]:
         """The key of a private channel's topic, and what makes it.
 
         Raises:
@@ -251,7 +253,7 @@ class OkxSession:
         self._place = place
         self._client = client
         self._id = secrets.token_hex(4)
-        self._account: Account | None = None
+        self._account: TradingAccount | None = None
         self._subscriptions: dict[str, _ChannelSubscription] = {}
         self._requests = AlignedWindows(site.most_requests or None, 3600)
 
@@ -333,7 +335,7 @@ class OkxSession:
             return
         self._event("login", request_id, code="0", msg="")
 
-    def _authenticated(self, arg: dict[str, Any]) -> Account:
+    def _authenticated(self, arg: dict[str, Any]) -> TradingAccount:
         values = {}
         for name in ("apiKey", "passphrase", "timestamp", "sign"):
             value = arg.get(name)
@@ -382,7 +384,7 @@ class OkxSession:
         self._event("subscribe", request_id, arg=arg)
         subscription.begin()
 
-    def _logged_in(self) -> Account:
+    def _logged_in(self) -> TradingAccount:
         if self._account is None:
             raise _Refused("60011", "Please log in")
         return self._account
@@ -445,7 +447,7 @@ class OkxSession:
         row = {**head, "op": op, "code": answer["code"], "msg": answer.get("msg", ""), "data": answer["data"], **times}
         self.connection.send_text(_ENCODER.encode(row))
 
-    def _rest(self, account: Account, path: str, body: Any, expires: Any) -> dict[str, Any]:
+    def _rest(self, account: TradingAccount, path: str, body: Any, expires: Any) -> dict[str, Any]:
         target, text = f"/api/v5/{path}", _ENCODER.encode(body)
         stamp = timestamp_text(self._site.now_ms())
         digest = hmac.new(account.secret.encode(), f"{stamp}POST{target}{text}".encode(), hashlib.sha256).digest()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.book import SelfTrade
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
@@ -104,7 +104,7 @@ class OkxOrders:
 
     # --- placing ---
 
-    def place(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+    def place(self, account: TradingAccount, item: Item, now_ms: int) -> dict[str, Any]:
         """One order of trade/order or trade/batch-orders.
 
         Raises:
@@ -184,7 +184,7 @@ class OkxOrders:
 
     # --- cancelling and changing ---
 
-    def cancel(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+    def cancel(self, account: TradingAccount, item: Item, now_ms: int) -> dict[str, Any]:
         """One order of trade/cancel-order or trade/cancel-batch-orders.
 
         Raises:
@@ -204,7 +204,7 @@ class OkxOrders:
             "sMsg": "",
         }
 
-    def amend(self, account: Account, item: Item, now_ms: int) -> dict[str, Any]:
+    def amend(self, account: TradingAccount, item: Item, now_ms: int) -> dict[str, Any]:
         """One order of trade/amend-order: the simulated exchange changes no resting orders, and says so.
 
         Raises:
@@ -238,7 +238,7 @@ class OkxOrders:
 
     # --- asking ---
 
-    def query(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def query(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/order."""
         instrument = self._instruments.instrument(query.required("instId"))
         order_id, own_id = query.integer("ordId"), query.optional("clOrdId")
@@ -250,13 +250,13 @@ class OkxOrders:
             raise OkxRefusal("51603", "Order does not exist.") from error
         return [self.describe(order)]
 
-    def pending(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def pending(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/orders-pending: newest first."""
         wanted = self._filter(query, ("live", "partially_filled"), required=False)
         orders = self._exchange.open_orders(account)
         return self._page(query, orders, wanted)
 
-    def history(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def history(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/orders-history: closed orders, newest first; those without a fill are forgotten after two hours."""
         wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
         recent = [
@@ -266,7 +266,7 @@ class OkxOrders:
         ]
         return self._page(query, recent, wanted)
 
-    def archive(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def archive(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/orders-history-archive: closed orders, newest first."""
         wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
         return self._page(query, self._exchange.order_history(account, include_open=False), wanted)
@@ -356,15 +356,15 @@ class OkxOrders:
         instrument = self._exchange.instrument(order.instrument)
         return instrument.quote if order.fee_asset == instrument.base else instrument.base
 
-    def fills(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def fills(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/fills and trade/fills-history: newest first, pages by billId."""
         return self._fills(account, query, required=False)
 
-    def fills_history(self, account: Account, query: Query, now_ms: int) -> list[Any]:
+    def fills_history(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
         """GET trade/fills-history."""
         return self._fills(account, query, required=True)
 
-    def _fills(self, account: Account, query: Query, *, required: bool) -> list[Any]:
+    def _fills(self, account: TradingAccount, query: Query, *, required: bool) -> list[Any]:
         kind = query.choice("instType", _INST_TYPES, required=required)
         name = query.optional("instId")
         instrument = self._instruments.instrument(name).id if name is not None else None

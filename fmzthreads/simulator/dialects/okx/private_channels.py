@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, State, TimeInForce
@@ -48,7 +48,7 @@ class PrivateTopic(Topic):
         account: Whose.
     """
 
-    def __init__(self, feed: Feed, account: Account) -> None:
+    def __init__(self, feed: Feed, account: TradingAccount) -> None:
         super().__init__(feed)
         self.account = account
 
@@ -74,7 +74,12 @@ class OrdersTopic(PrivateTopic):
     """
 
     def __init__(
-        self, feed: Feed, account: Account, orders: OkxOrders, exchange: SimulatedExchange, instrument: str | None
+        self,
+        feed: Feed,
+        account: TradingAccount,
+        orders: OkxOrders,
+        exchange: SimulatedExchange,
+        instrument: str | None,
     ) -> None:
         super().__init__(feed, account)
         self._orders = orders
@@ -163,7 +168,7 @@ class AccountTopic(PrivateTopic):
     def __init__(
         self,
         feed: Feed,
-        account: Account,
+        account: TradingAccount,
         accounts: OkxAccounts,
         now_ms: Callable[[], int],
         currency: str | None,
@@ -226,7 +231,7 @@ class BalanceAndPositionTopic(PrivateTopic):
     def __init__(
         self,
         feed: Feed,
-        account: Account,
+        account: TradingAccount,
         exchange: SimulatedExchange,
         instruments: Instruments,
         now_ms: Callable[[], int],

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ...engine.accounts import Account
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...faults import Faults
 from ..base import WireReply, WireRequest, json_reply
@@ -26,8 +26,8 @@ _MOST_ORDERS = 20
 _PLACES = ("trade/order", "trade/batch-orders")
 
 PublicHandler = Callable[[Query, int], list[Any]]
-PrivateHandler = Callable[[Account, Query, int], list[Any]]
-ItemHandler = Callable[[Account, Item, int], dict[str, Any]]
+PrivateHandler = Callable[[TradingAccount, Query, int], list[Any]]
+ItemHandler = Callable[[TradingAccount, Item, int], dict[str, Any]]
 
 
 @attrs.frozen
@@ -164,7 +164,7 @@ class OkxDialect:
         """The venue's time, with the offset that is being played."""
         return self._exchange.server_time_ms() + self._faults.clock_offset_ms()
 
-    def _trade(self, request: WireRequest, endpoint: _OkxEndpoint, account: Account, now_ms: int) -> WireReply:
+    def _trade(self, request: WireRequest, endpoint: _OkxEndpoint, account: TradingAccount, now_ms: int) -> WireReply:
         """One order or a list of them: each item is answered for itself."""
         received_us = now_ms * 1000
         body = parse_body(request)
@@ -210,7 +210,7 @@ class OkxDialect:
 
     # --- who asks ---
 
-    def _authenticate(self, request: WireRequest, now_ms: int) -> Account:
+    def _authenticate(self, request: WireRequest, now_ms: int) -> TradingAccount:
         """The account whose key signed the request.
 
         Raises:
@@ -269,7 +269,7 @@ class OkxDialect:
         return OkxRefusal("50026", "System error. Try again later", status).reply()
 
 
-def _one(handler: ItemHandler, account: Account, entry: dict[str, Any], now_ms: int) -> dict[str, Any]:
+def _one(handler: ItemHandler, account: TradingAccount, entry: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """One item's answer, also when it is refused."""
     try:
         return handler(account, Item(entry), now_ms)
