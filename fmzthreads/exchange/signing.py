@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus
 
 __all__ = [
@@ -72,7 +72,7 @@ def _text(value: object) -> str:
 def iso_timestamp(time_s: float) -> str:
     """A moment as ``2020-12-08T09:08:57.715Z`` (what OKX signs), from seconds since the epoch."""
     milliseconds = round(time_s * 1000)
-    whole = datetime.fromtimestamp(milliseconds // 1000, tz=timezone.utc)
+    whole = datetime.fromtimestamp(milliseconds // 1000, tz=UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
 

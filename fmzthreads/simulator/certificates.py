@@ -14,7 +14,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..clock import Clock, WallClock
@@ -143,7 +143,7 @@ def self_signed(
     key = secrets.randbelow(_N - 1) + 1
     x, y = _times(key, _G)
     public = b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
-    now = datetime.fromtimestamp((clock if clock is not None else WallClock()).now(), timezone.utc)
+    now = datetime.fromtimestamp((clock if clock is not None else WallClock()).now(), UTC)
     name = _sequence(_tagged(0x31, _sequence(_identifier(_COMMON_NAME), _tagged(0x0C, b"fmzthreads simulator"))))
     algorithm = _sequence(_identifier(_ECDSA_SHA256))
     names = _tagged(0x04, _sequence(*(_alternative(host) for host in hosts)))

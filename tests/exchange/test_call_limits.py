@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from fmzthreads.exchange.call_limits import CallLimits, parse_period
 from tests.helpers.exchange_room import JumpClock, run_threads
 
 KNOWN = ("GetTicker", "GetDepth", "GetAccount", "GetAssets", "CreateOrder", "Buy", "Sell", "GetOrders")
-NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc).timestamp()
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
 def limits(clock=None):

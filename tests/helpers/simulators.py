@@ -113,7 +113,7 @@ class OkxCaller:
         query = urlencode(params)
         target = f"/api/v5/{path}" + (f"?{query}" if query else "")
         text = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
-        moment = datetime.datetime.fromtimestamp(self.server.exchange.server_time_ms() / 1000, datetime.timezone.utc)
+        moment = datetime.datetime.fromtimestamp(self.server.exchange.server_time_ms() / 1000, datetime.UTC)
         stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
         if headers and headers.get("OK-ACCESS-TIMESTAMP"):
             stamp = str(headers["OK-ACCESS-TIMESTAMP"])

@@ -339,19 +339,19 @@ class _Calendar:
         """The beginning of the bar that holds ``second``."""
         if not self._months:
             return (second + self._shift) // self._period * self._period - self._shift
-        day = datetime.datetime.fromtimestamp(second + self._shift, datetime.timezone.utc)
+        day = datetime.datetime.fromtimestamp(second + self._shift, datetime.UTC)
         month = (day.year * 12 + day.month - 1) // self._months * self._months
         return self._month(month)
 
     def _month(self, month: int) -> int:
-        first = datetime.datetime(month // 12, month % 12 + 1, 1, tzinfo=datetime.timezone.utc)
+        first = datetime.datetime(month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
         return int(first.timestamp()) - self._shift
 
     def next(self, begin: int) -> int:
         """The beginning of the bar after the one that begins at ``begin``."""
         if not self._months:
             return begin + self._period
-        day = datetime.datetime.fromtimestamp(begin + self._shift, datetime.timezone.utc)
+        day = datetime.datetime.fromtimestamp(begin + self._shift, datetime.UTC)
         return self._month(day.year * 12 + day.month - 1 + self._months)
 
     def _back(self, second: int) -> Iterator[int]:

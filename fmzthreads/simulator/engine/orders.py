@@ -14,7 +14,7 @@ from .book import SelfTrade
 __all__ = ["FillView", "Finish", "NewOrder", "OrderView", "State", "TimeInForce"]
 
 
-class TimeInForce(str, enum.Enum):
+class TimeInForce(enum.StrEnum):
     """How long an order stands."""
 
     GTC = "GTC"
@@ -23,7 +23,7 @@ class TimeInForce(str, enum.Enum):
     POST_ONLY = "POST_ONLY"
 
 
-class State(str, enum.Enum):
+class State(enum.StrEnum):
     """Where an order is in its life. The last three are final."""
 
     NEW = "new"
@@ -38,7 +38,7 @@ class State(str, enum.Enum):
         return self not in {State.NEW, State.PARTIALLY_FILLED}
 
 
-class Finish(str, enum.Enum):
+class Finish(enum.StrEnum):
     """Why an order ended; OPEN while it has not."""
 
     OPEN = "open"

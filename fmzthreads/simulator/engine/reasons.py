@@ -9,7 +9,7 @@ from ...errors import FmzError
 __all__ = ["Reason", "Rejected"]
 
 
-class Reason(str, enum.Enum):
+class Reason(enum.StrEnum):
     """One word for each way in which a request is refused."""
 
     UNKNOWN_INSTRUMENT = "unknown_instrument"

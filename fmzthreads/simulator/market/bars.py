@@ -147,7 +147,7 @@ def _day_in(name: str) -> int | None:
     if match is None:
         return None
     try:
-        day = datetime.datetime(*(int(part) for part in match.groups()), tzinfo=datetime.timezone.utc)  # type: ignore[misc,arg-type]
+        day = datetime.datetime(*(int(part) for part in match.groups()), tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]
     except ValueError:
         return None
     return int(day.timestamp()) * 1000
@@ -244,7 +244,7 @@ def _time(where: str, text: str, midnight_ms: int | None) -> int:
     """A time in milliseconds since the epoch."""
     if re.fullmatch(r"\d{8} \d{2}:\d{2}", text):
         try:
-            moment = datetime.datetime.strptime(text, "%Y%m%d %H:%M").replace(tzinfo=datetime.timezone.utc)
+            moment = datetime.datetime.strptime(text, "%Y%m%d %H:%M").replace(tzinfo=datetime.UTC)
         except ValueError as error:
             raise InputError(f"{where}, column time: {text!r}: {error}") from None
         return int(moment.timestamp()) * 1000

@@ -240,7 +240,7 @@ class ServingThread:
         assert self.closing is not None
         try:
             await asyncio.wait_for(self.closing.wait(), seconds)
-        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+        except TimeoutError:
             return True
         return False
 

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import attrs
 
@@ -75,7 +75,7 @@ class Doors:
         if shut:
             block = max(shut, key=lambda one: one.until)
             left_s = block.until - now
-            end = datetime.fromtimestamp(self._clock.now() + left_s, tz=timezone.utc)
+            end = datetime.fromtimestamp(self._clock.now() + left_s, tz=UTC)
             kind = Banned if block.banned else RateLimited
             raise kind(
                 f"{self._venue} takes no request of this kind until {end:%H:%M:%S} UTC (for {left_s:.1f} s more), nothing was sent; "

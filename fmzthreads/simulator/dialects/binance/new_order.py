@@ -98,7 +98,7 @@ def _time_in_force(params: Params, kind: str) -> TimeInForce:
     """
     invalid = BinanceRefusal(-1115, "Invalid timeInForce.")
     if kind == "LIMIT":
-        return TimeInForce(params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid, required=True))
+        return TimeInForce(params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid, required=True) or "")
     if params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid) is not None:
         raise BinanceRefusal(-1106, "Parameter 'timeInForce' sent when not required.")
     return TimeInForce.POST_ONLY if kind == "LIMIT_MAKER" else TimeInForce.GTC

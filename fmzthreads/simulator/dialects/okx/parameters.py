@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote_plus
@@ -31,7 +31,7 @@ __all__ = [
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OkxRefusal(Exception):
@@ -251,17 +251,11 @@ def parse_timestamp_ms(text: str) -> int | None:
     if not _TIMESTAMP.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(_with_microseconds(text) + "+00:00")
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     passed = moment - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000
-
-
-def _with_microseconds(text: str) -> str:
-    """Python 3.10 reads fractions of three or six digits only."""
-    seconds, _, fraction = text[:-1].partition(".")
-    return f"{seconds}.{fraction:0<6}" if fraction else seconds
 
 
 def timestamp_text(time_ms: int) -> str:
