@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVar, cast, overload
 
 from ..arguments import whole_number
 from ..clock import Clock
@@ -26,9 +26,6 @@ from .host import Host, QuietHost
 from .order_log import IntentRecord, LookupPlan
 from .state import Core, Failure_co, ReplySlot, Settings, SettingsFace, split_symbol
 from .venue import Venue
-
-if TYPE_CHECKING:
-    from typing_extensions import Never
 
 P = ParamSpec("P")
 T = TypeVar("T")
