@@ -1,5 +1,7 @@
 """Several calls at once: ``Go`` starts each in the background, ``wait`` takes its result."""
 
+from typing import Any
+
 from fmzthreads import *
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     Log("failed:", value, ok, GetLastError())
 
     # G waits and hands the result on: to a function, or straight into a place.
-    info: dict = {}
+    info: dict[str, Any] = {}
     G(exchange.Go("GetDepth"), info, "depth").run(1000)
     G(exchange.Go("GetTrades"), info, lambda trades, info: info.update(last_trade=trades[-1].Price)).run(1000)
     Log("best ask", info["depth"].Asks[0].Price, "last trade", info["last_trade"])

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fmzthreads import Exchange, Log, LogProfit, LogStatus, Sleep, TaskQueue, UnixNano, gather
+from fmzthreads import Exchange, Log, LogProfit, LogStatus, Report, Sleep, TaskQueue, UnixNano, gather
 
 PAIR = "BTC_USDT"
 AMOUNT = 0.02  # the most to hedge at once, in coins
@@ -111,9 +111,9 @@ class HedgeBot:
             if not row.ok:
                 self.say(f"{name} did not answer {method} ({row.status}: {row.error}); no new hedge until it does")
             elif not was_live:
-                times.append(row.duration_ms)
+                times.append(row.duration_ms or 0.0)
         if pair.ok and not any(live):
-            self.ratios.append(pair.report.duration_ms / max(row.duration_ms for row in pair.report.rows))
+            self.ratios.append(over_slower(pair.report))
             self.skews_ms.append(pair.start_skew_ms)
         return list(pair)
 
@@ -218,7 +218,7 @@ class HedgeBot:
         rows = report.rows
         self.calls += len(legs)
         if gate and report.ok:
-            self.ratios.append(report.duration_ms / max(row.duration_ms for row in rows))
+            self.ratios.append(over_slower(report))
             self.skews_ms.append(report.start_skew_ms)
         for (index, side, price, amount), row in zip(legs, rows, strict=True):
             if row.ok:
@@ -314,6 +314,11 @@ class HedgeBot:
             if on_turn:
                 on_turn(self)
             Sleep(LIVE_PAUSE_MS if all(map(is_live, self.books)) else PAUSE_MS)
+
+
+def over_slower(report: Report) -> float:
+    """The wall time of calls that were made at once over the time of the slowest of them."""
+    return (report.duration_ms or 0.0) / max(row.duration_ms or 0.0 for row in report.rows)
 
 
 def is_live(value: Any) -> bool:

@@ -1,11 +1,13 @@
 """The producer/worker loop: producers push calls, workers run them side by side, results land in a shared Info list."""
 
+from typing import Any
+
 from fmzthreads import *
 
 TURNS = 5
 
 exchanges = [Exchange("Binance", "BTC_USDT"), Exchange("OKX", "BTC_USDT")]
-Info = [{}, {}]  # one place for each exchange; any dict, list or object will do
+Info: list[dict[str, Any]] = [{}, {}]  # one place for each exchange; any dict, list or object will do
 queue = TaskQueue(exchanges, Info)
 
 
@@ -22,7 +24,7 @@ def work() -> bool:
     report = queue.run(timeout_ms=2000)
     for row in report.rows:
         if not row.ok:
-            Log(row.name, "on", exchanges[row.exchange].GetName(), row.status, row.error)
+            Log(row.exchange, row.task.method, row.status, row.error or "no reply in time")
     return report.ok
 
 
@@ -30,13 +32,14 @@ def main() -> None:
     """Produces and works for a few turns, and decides on what both exchanges say."""
     for turn in range(TURNS):
         produce()
-        if not work():
-            continue
-        bids = [info["depth"].Bids[0].Price for info in Info]
-        asks = [info["depth"].Asks[0].Price for info in Info]
-        cash = sum(info["account"].Balance for info in Info)
-        spread = max(bids[0] - asks[1], bids[1] - asks[0])
-        Log("turn", turn, "best spread", round(spread, 2), "cash on both", round(cash, 2))
+        if work():
+            bids = [info["depth"].Bids[0].Price for info in Info]
+            asks = [info["depth"].Asks[0].Price for info in Info]
+            cash = sum(info["account"].Balance for info in Info)
+            spread = max(bids[0] - asks[1], bids[1] - asks[0])
+            Log("turn", turn, "best spread", round(spread, 2), "cash on both", round(cash, 2))
+        else:
+            Log("turn", turn, "skipped: a call failed")
         Sleep(100)
 
 

@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from fmzthreads import *
 
@@ -34,12 +36,12 @@ def okx_login() -> str:
     return json.dumps({"op": "login", "args": [account]})
 
 
-def next_message(client, wanted) -> dict:
+def next_message(client: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The next message that ``wanted`` accepts, within ten seconds; subscribes again after a new login."""
     end = UnixNano() + 10e9
     while UnixNano() < end:
         message = client.read(1000)
-        data = json.loads(message) if message else {}
+        data: dict[str, Any] = json.loads(message) if message else {}
         if data.get("event") == "login" and data.get("code") == "0":
             client.write(json.dumps({"op": "subscribe", "args": [{"channel": "orders", "instType": "SPOT"}]}))
         if wanted(data):
@@ -47,13 +49,21 @@ def next_message(client, wanted) -> dict:
     raise TimeoutError("the message that was waited for did not come")
 
 
+def place(exchange: Exchange, digits: int) -> str:
+    """Places an order far below the market; ends the script when the exchange refuses it."""
+    order_id = exchange.Buy(_N(_C(exchange.GetTicker).Buy * 0.98, digits), 0.001)
+    if order_id is None:
+        raise SystemExit(f"no order: {GetLastError()}")
+    return order_id
+
+
 def okx() -> None:
     """Logs in, subscribes to the account's orders, places one and sees it."""
     exchange = Exchange("OKX", "BTC_USDT")
     url = stream_base(exchange, "wss://ws.okx.com:8443") + "/ws/v5/private"
-    client = Dial(url, reconnect=True, on_ping="okx", on_connect=lambda client: okx_login())
+    client = Dial(url, reconnect=True, on_ping="okx", on_connect=lambda client: okx_login(), errors="raise")
     next_message(client, lambda data: data.get("event") == "subscribe")
-    order_id = exchange.Buy(_N(exchange.GetTicker().Buy * 0.98, 1), 0.001)
+    order_id = place(exchange, 1)
     seen = next_message(client, lambda data: bool(data.get("data")))["data"][0]
     Log("OKX order", seen["ordId"], "is", seen["state"], "and it is ours:", order_id.endswith("," + seen["ordId"]))
     exchange.CancelOrder(order_id)
@@ -68,9 +78,13 @@ def binance() -> None:
     if not key:
         Log("this venue has no listenKey any more:", GetLastError())  # the venue itself, since February 2026
         return
-    client = Dial(stream_base(exchange, "wss://stream.binance.com:9443") + "/ws/" + key["listenKey"], reconnect=True)
+    client = Dial(
+        stream_base(exchange, "wss://stream.binance.com:9443") + "/ws/" + key["listenKey"],
+        reconnect=True,
+        errors="raise",
+    )
     kept_at = UnixNano()
-    order_id = exchange.Buy(_N(exchange.GetTicker().Buy * 0.98, 2), 0.001)
+    order_id = place(exchange, 2)
     while True:
         data = next_message(client, lambda data: data.get("e") == "executionReport")
         Log("Binance order", data["i"], "is", data["X"], "and it is ours:", order_id.endswith("," + str(data["i"])))

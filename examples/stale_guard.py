@@ -18,7 +18,8 @@ class GuardedPrice:
         base = exchange.GetBase()
         simulated = base.startswith("http://")  # a simulator has its streams where its REST is
         home = base.replace("http://", "ws://") if simulated else "wss://stream.binance.com:9443"
-        self.client = Dial(home + "/ws/btcusdt@bookTicker", reconnect=True, silence_ms=SILENCE_MS, silence_data='"b":')
+        stream = home + "/ws/btcusdt@bookTicker"
+        self.client = Dial(stream, reconnect=True, silence_ms=SILENCE_MS, silence_data='"b":', errors="raise")
         self.middle: float | None = None
         self.checked_at = 0
         self.confirmed = self.refused = 0

@@ -1,6 +1,7 @@
 """Two exchanges' streams in one synchronous script: the polling loop and the event loop, side by side."""
 
 import json
+from typing import Any
 
 from fmzthreads import *
 
@@ -21,13 +22,13 @@ def addresses() -> dict[str, str]:
     return found
 
 
-def connect() -> dict:
+def connect() -> dict[str, Any]:
     """One connection to each, which comes back by itself and subscribes again at each connect."""
     urls = addresses()
     subscribe = {"op": "subscribe", "args": [{"channel": "bbo-tbt", "instId": "BTC-USDT"}]}
     return {
-        "Binance": Dial(urls["Binance"], reconnect=True),
-        "OKX": Dial(urls["OKX"], reconnect=True, payload=subscribe, on_ping="okx"),
+        "Binance": Dial(urls["Binance"], reconnect=True, errors="raise"),
+        "OKX": Dial(urls["OKX"], reconnect=True, payload=subscribe, on_ping="okx", errors="raise"),
     }
 
 
@@ -39,7 +40,7 @@ def best_bid(name: str, message: str) -> float | None:
     return float(data["data"][0]["bids"][0][0]) if data.get("data") else None
 
 
-def drain(clients: dict, bids: dict) -> int:
+def drain(clients: dict[str, Any], bids: dict[str, float | None]) -> int:
     """Takes what is there, of both, without waiting; how many messages there were."""
     count = 0
     for name, client in clients.items():
@@ -49,9 +50,9 @@ def drain(clients: dict, bids: dict) -> int:
     return count
 
 
-def polling(clients: dict) -> None:
+def polling(clients: dict[str, Any]) -> None:
     """Looks at both streams again and again, with a pause."""
-    bids: dict = {}
+    bids: dict[str, float | None] = {}
     count, end = 0, UnixNano() + SECONDS * 1e9
     while UnixNano() < end:
         count += drain(clients, bids)
@@ -59,9 +60,9 @@ def polling(clients: dict) -> None:
     Log("polling saw", count, "messages, bids", bids)
 
 
-def eventful(clients: dict) -> None:
+def eventful(clients: dict[str, Any]) -> None:
     """Sleeps until one of them has something; no pause, and nothing to do while nothing happens."""
-    bids: dict = {}
+    bids: dict[str, float | None] = {}
     count, end = 0, UnixNano() + SECONDS * 1e9
     while UnixNano() < end:
         if EventLoop(100):

@@ -1,50 +1,266 @@
 """Runs plain synchronous FMZ strategy scripts anywhere.
 
-``from fmzthreads import *`` gives a script what FMZ's platform gives it: exchange objects, ``Go``'s handles, the log family, ``_G`` and the
-rest, with FMZ's names; and what fmzthreads adds: the task queue, ``gather``, shared contexts and waiting for several things at once.
+``from fmzthreads import *`` gives a script what FMZ's platform gives it, by FMZ's names: exchange objects, the log family, ``_G``, the
+constants and the rest; and what fmzthreads adds: ``TaskQueue``, ``gather``, ``SharedContext``, ``select``, ``merge`` and their results.
+What FMZ has and fmzthreads does not yet raises NotSupported when it is used.
 """
 
 from __future__ import annotations
 
-from . import constants, errors, structures
 from ._version import __version__
-from .constants import *  # noqa: F403 (FMZ's constants, by FMZ's names)
-from .errors import FmzError, StopRequested
-from .strategy import (
-    exports,
-    globals,  # noqa: A004 (the room's name)
+from .constants import (
+    LOG_TYPE_BUY,
+    LOG_TYPE_CANCEL,
+    LOG_TYPE_ERROR,
+    LOG_TYPE_LOG,
+    LOG_TYPE_PROFIT,
+    LOG_TYPE_RESTART,
+    LOG_TYPE_SELL,
+    ORDER_CONDITION_TYPE_GENERIC,
+    ORDER_CONDITION_TYPE_OCO,
+    ORDER_CONDITION_TYPE_SL,
+    ORDER_CONDITION_TYPE_TP,
+    ORDER_OFFSET_CLOSE,
+    ORDER_OFFSET_OPEN,
+    ORDER_STATE_CANCELED,
+    ORDER_STATE_CLOSED,
+    ORDER_STATE_PENDING,
+    ORDER_STATE_UNKNOWN,
+    ORDER_TYPE_BUY,
+    ORDER_TYPE_SELL,
+    PD_LONG,
+    PD_LONG_YD,
+    PD_SHORT,
+    PD_SHORT_YD,
+    PERIOD_D1,
+    PERIOD_D3,
+    PERIOD_H1,
+    PERIOD_H2,
+    PERIOD_H4,
+    PERIOD_H6,
+    PERIOD_H12,
+    PERIOD_M1,
+    PERIOD_M3,
+    PERIOD_M5,
+    PERIOD_M15,
+    PERIOD_M30,
+    PERIOD_W1,
 )
-from .strategy.exports import *  # noqa: F403
-from .strategy.globals import *  # noqa: F403
-from .strategy.runtime import Runtime
-from .structures import *  # noqa: F403
-from .tasks.binding import G
-from .tasks.events import merge, select
-from .tasks.gather import Gathered, gather
-from .tasks.handle import Handle
-from .tasks.queue import TaskQueue
-from .tasks.report import Report
-from .tasks.shared_context import SharedContext
-from .tasks.task import Task
+from .errors import (
+    FmzError,
+    StopRequested,
+)
+from .strategy.exports import (
+    Dial,
+    EventLoop,
+    Exchange,
+    HttpQuery,
+    HttpQuery_Go,
+)
+from .strategy.globals import (
+    _C,
+    _D,
+    _G,
+    _N,
+    _T,
+    MD5,
+    UUID,
+    EnableLog,
+    GetCommand,
+    GetLastError,
+    GetOS,
+    GetPid,
+    IsVirtual,
+    JSONParse,
+    Log,
+    LogProfit,
+    LogProfitReset,
+    LogReset,
+    LogStatus,
+    LogVacuum,
+    Mail,
+    Mail_Go,
+    SetErrorFilter,
+    Sleep,
+    Unix,
+    UnixNano,
+    Version,
+    _CDelay,
+    _Cross,
+)
+from .strategy.not_built import (
+    TA,
+    Chart,
+    DBExec,
+    EnableLogLocal,
+    Encode,
+    GetChannelData,
+    GetMeta,
+    KLineChart,
+    LogError,
+    Panic,
+    SetChannelData,
+    StrDecode,
+    SysInfo,
+    VCtx,
+    talib,
+)
+from .strategy.runtime import (
+    Runtime,
+)
+from .structures import (
+    Account,
+    Asset,
+    Condition,
+    Depth,
+    Funding,
+    Market,
+    MarketOrder,
+    Order,
+    Position,
+    Record,
+    Records,
+    Ticker,
+    Trade,
+)
+from .tasks.binding import (
+    G,
+)
+from .tasks.events import (
+    merge,
+    select,
+)
+from .tasks.gather import (
+    Gathered,
+    gather,
+)
+from .tasks.handle import (
+    Handle,
+)
+from .tasks.queue import (
+    TaskQueue,
+)
+from .tasks.report import (
+    Report,
+)
+from .tasks.shared_context import (
+    SharedContext,
+)
+from .tasks.task import (
+    Task,
+)
 
-__all__ = [  # noqa: PLE0604 (each is a list of names)
-    *constants.__all__,
-    *exports.__all__,
-    *globals.__all__,
-    *structures.__all__,
+__all__ = [
+    "LOG_TYPE_BUY",
+    "LOG_TYPE_CANCEL",
+    "LOG_TYPE_ERROR",
+    "LOG_TYPE_LOG",
+    "LOG_TYPE_PROFIT",
+    "LOG_TYPE_RESTART",
+    "LOG_TYPE_SELL",
+    "MD5",
+    "ORDER_CONDITION_TYPE_GENERIC",
+    "ORDER_CONDITION_TYPE_OCO",
+    "ORDER_CONDITION_TYPE_SL",
+    "ORDER_CONDITION_TYPE_TP",
+    "ORDER_OFFSET_CLOSE",
+    "ORDER_OFFSET_OPEN",
+    "ORDER_STATE_CANCELED",
+    "ORDER_STATE_CLOSED",
+    "ORDER_STATE_PENDING",
+    "ORDER_STATE_UNKNOWN",
+    "ORDER_TYPE_BUY",
+    "ORDER_TYPE_SELL",
+    "PD_LONG",
+    "PD_LONG_YD",
+    "PD_SHORT",
+    "PD_SHORT_YD",
+    "PERIOD_D1",
+    "PERIOD_D3",
+    "PERIOD_H1",
+    "PERIOD_H2",
+    "PERIOD_H4",
+    "PERIOD_H6",
+    "PERIOD_H12",
+    "PERIOD_M1",
+    "PERIOD_M3",
+    "PERIOD_M5",
+    "PERIOD_M15",
+    "PERIOD_M30",
+    "PERIOD_W1",
+    "TA",
+    "UUID",
+    "_C",
+    "_D",
+    "_G",
+    "_N",
+    "_T",
+    "Account",
+    "Asset",
+    "Chart",
+    "Condition",
+    "DBExec",
+    "Depth",
+    "Dial",
+    "EnableLog",
+    "EnableLogLocal",
+    "Encode",
+    "EventLoop",
+    "Exchange",
     "FmzError",
+    "Funding",
     "G",
+    "Gathered",
+    "GetChannelData",
+    "GetCommand",
+    "GetLastError",
+    "GetMeta",
+    "GetOS",
+    "GetPid",
     "Handle",
+    "HttpQuery",
+    "HttpQuery_Go",
+    "IsVirtual",
+    "JSONParse",
+    "KLineChart",
+    "Log",
+    "LogError",
+    "LogProfit",
+    "LogProfitReset",
+    "LogReset",
+    "LogStatus",
+    "LogVacuum",
+    "Mail",
+    "Mail_Go",
+    "Market",
+    "MarketOrder",
+    "Order",
+    "Panic",
+    "Position",
+    "Record",
+    "Records",
     "Report",
     "Runtime",
+    "SetChannelData",
+    "SetErrorFilter",
     "SharedContext",
-    "Gathered",
+    "Sleep",
     "StopRequested",
+    "StrDecode",
+    "SysInfo",
     "Task",
     "TaskQueue",
+    "Ticker",
+    "Trade",
+    "Unix",
+    "UnixNano",
+    "VCtx",
+    "Version",
+    "_CDelay",
+    "_Cross",
     "__version__",
-    "errors",
+    "gather",
     "merge",
     "select",
-    "gather",
+    "talib",
 ]

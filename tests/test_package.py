@@ -1,30 +1,76 @@
 """The package as a whole: what it exports, what importing it costs, what it leaves alone."""
 
 from __future__ import annotations
+import __future__
 
+import ast
 import configparser
+import inspect
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
 
 import fmzthreads
 from fmzthreads import constants, structures
+from fmzthreads.errors import NotSupported
 from fmzthreads.strategy import (
     exports,
     globals,  # noqa: A004
+    not_built,
 )
 from tests.helpers.shared_data import ROOT
 
 EXTRAS = ["ccxt", "httptools", "jinja2", "numpy", "orjson", "pandas", "rich", "starlette", "talib", "uvicorn"]
 
 
-def test_the_root_exports_exactly_what_its_rooms_do_and_names_each_once() -> None:
-    assert len(fmzthreads.__all__) == len(set(fmzthreads.__all__))
-    for room in (constants, structures, exports, globals):
-        for name in room.__all__:
+def isort_key(name: str) -> tuple[int, list[Any]]:
+    """The order of ruff's RUF022: constants, then classes, then the rest, numbers within names by value."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def test_all_is_what_the_root_imports_sorted_and_literal() -> None:
+    imported = {
+        name
+        for name, value in vars(fmzthreads).items()
+        if not name.startswith("__") and not inspect.ismodule(value) and not isinstance(value, __future__._Feature)
+    }
+    assert imported | {"__version__"} == set(fmzthreads.__all__)
+    assert fmzthreads.__all__ == sorted(set(fmzthreads.__all__), key=isort_key)
+    assert not {"Info", "info", "errors"} & set(fmzthreads.__all__), "a script has names of its own for these"
+
+
+def test_the_root_exports_all_of_fmzs_names() -> None:
+    own = {structures: {"Info", "Structure", "info"}, not_built: {"NotBuilt"}}
+    for room in (constants, structures, exports, globals, not_built):
+        for name in set(room.__all__) - own.get(room, set()):
             assert getattr(fmzthreads, name) is getattr(room, name)
-    for name in fmzthreads.__all__:
-        assert hasattr(fmzthreads, name), name
+            assert name in fmzthreads.__all__
+
+
+def literal_all(path: Path) -> list[str] | None:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            found: list[str] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            return found
+    return None
+
+
+def test_every_module_has_a_literal_sorted_all() -> None:
+    for path in (ROOT / "fmzthreads").rglob("*.py"):
+        names = literal_all(path)
+        has_code = len(ast.parse(path.read_text(encoding="utf-8")).body) > 1
+        if names is None:
+            assert path.name in {"__main__.py", "_version.py"} or not has_code, f"{path} has no __all__"
+        else:
+            assert names == sorted(set(names), key=isort_key), path
 
 
 def test_a_star_import_hides_no_builtin() -> None:
@@ -53,3 +99,27 @@ def test_every_package_is_installed() -> None:
         if "__pycache__" not in path.parts
     }
     assert listed == {*found, "fmzthreads.examples"}
+
+
+@pytest.mark.parametrize("name", not_built.__all__)
+def test_what_fmz_has_and_we_do_not_says_so_when_it_is_used(name: str) -> None:
+    place = getattr(not_built, name)
+    if name in {"NotBuilt", "talib"}:
+        return
+    for use in (place, lambda: place.MA, lambda: place[0]):
+        with pytest.raises(NotSupported, match=f"{name}.*FMZ has it; fmzthreads does not yet"):
+            use()
+    assert not place, "a script may ask whether it is there"
+    assert "does not yet" in repr(place)
+
+
+def test_talib_is_the_real_one_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "talib", None)
+    with pytest.raises(NotSupported, match=r"talib.SMA: TA-Lib is not installed.*pip install TA-Lib"):
+        not_built.talib.SMA([1.0])
+    real = ModuleType("talib")
+    real.SMA = lambda values: values  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "talib", real)
+    assert not_built.talib.SMA([1.0]) == [1.0]
+    with pytest.raises(AttributeError):
+        not_built.talib.NO_SUCH  # noqa: B018

@@ -23,7 +23,7 @@ from .market_rules import MarketRules
 if TYPE_CHECKING:
     from ..streams.book.feed import BookSource
 
-__all__ = ["BaseVenue", "LastReply", "OrderIntent", "Side", "Venue"]
+__all__ = ["BaseVenue", "OrderIntent", "Side", "Venue"]
 
 Side = Literal["buy", "sell", "closebuy", "closesell"]
 
@@ -49,14 +49,6 @@ class OrderIntent:
     client_order_id: str
     time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] = "GTC"
     options: Mapping[str, str] = attrs.field(factory=dict)
-
-
-class LastReply(Protocol):
-    """A reply whose text is decoded when it is asked for."""
-
-    @property
-    def text(self) -> str:
-        """The text as the venue sent it."""
 
 
 @runtime_checkable
@@ -223,8 +215,8 @@ class Venue(Protocol):
             InputError: The arguments are not those of the command.
         """
 
-    def last_reply(self) -> LastReply | None:
-        """The last reply that this thread got from this venue; None before the first. A new reply is another object."""
+    def raw_json(self) -> str:
+        """The text of the last reply that this thread got from this venue; empty before the first."""
 
     # Connection
 
@@ -322,8 +314,8 @@ class BaseVenue(Venue):
     def set_proxy(self, proxy: str) -> None:
         raise self._no("SetProxy")
 
-    def last_reply(self) -> LastReply | None:
-        return None
+    def raw_json(self) -> str:
+        return ""
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Takes nothing: a venue that reads no rows has nothing to warn of."""

@@ -13,7 +13,7 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from .. import _version
 from ..errors import InputError, excerpt
@@ -52,6 +52,10 @@ __all__ = [
     "_CDelay",
     "_Cross",
 ]
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Missing:
@@ -239,7 +243,7 @@ def UUID() -> str:
 # Trying again
 
 
-def _C(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _C(func: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T:
     """Calls a function until its result is neither None nor False nor zero, and gives that result.
 
     Empty text, lists and dicts are results. There is no limit of attempts; what the function raises passes through. Between two
@@ -254,7 +258,7 @@ def _C(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     runtime = current()
     while True:
         result = func(*args, **kwargs)
-        if not numbers.is_refused(result):
+        if result is not None and not numbers.is_refused(result):
             return result
         runtime.clock.sleep(runtime.retry_pause_ms / 1000)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from fmzthreads.clock import Clock, WallClock
@@ -14,45 +13,10 @@ from fmzthreads.tasks.gate import Gate, pass_gate
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.pool import CallPool
 
+from .threads import PATIENCE_S as FAIL
+from .threads import no_new_threads, race
+
 __all__ = ["FAIL", "FakeExchange", "Held", "no_new_threads", "race"]
-
-# Long enough for any machine; reached only when something hangs.
-FAIL = 20.0
-
-
-@contextmanager
-def no_new_threads() -> Iterator[None]:
-    """Fails when the block leaves a thread behind."""
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
-    for thread in left:
-        thread.join(5)
-    assert [thread.name for thread in left if thread.is_alive()] == []
-
-
-def race(*sides: Callable[[], Any]) -> list[Any]:
-    """Runs functions in threads that begin together; their results in order, raising what one of them raised."""
-    barrier = threading.Barrier(len(sides))
-    results: list[Any] = [None] * len(sides)
-    errors: list[BaseException] = []
-
-    def side(index: int) -> None:
-        try:
-            barrier.wait(FAIL)
-            results[index] = sides[index]()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=side, args=(index,), name=f"side-{index}") for index in range(len(sides))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(FAIL)
-        assert not thread.is_alive(), "a side of the race hangs"
-    if errors:
-        raise errors[0]
-    return results
 
 
 class Held:

@@ -1,0 +1,114 @@
+"""Globals that FMZ gives a script and fmzthreads does not have yet: each raises NotSupported that names it when it is used.
+
+Without them a script would end with a NameError that suggests a different name. Source of the names: FMZ's syntax guide, and FMZ's Python
+backtest package for the last few. One of them, ``talib``, works where the user has installed TA-Lib, as on FMZ.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from ..errors import NotSupported
+
+__all__ = [
+    "TA",
+    "Chart",
+    "DBExec",
+    "EnableLogLocal",
+    "Encode",
+    "GetChannelData",
+    "GetMeta",
+    "KLineChart",
+    "LogError",
+    "NotBuilt",
+    "Panic",
+    "SetChannelData",
+    "StrDecode",
+    "SysInfo",
+    "VCtx",
+    "talib",
+]
+
+
+class NotBuilt:
+    """The place of one of FMZ's globals that is missing; calling it, or reading an attribute or item, raises NotSupported.
+
+    Args:
+        name: FMZ's name of it.
+        instead: What a script can use until then; empty where there is nothing.
+    """
+
+    def __init__(self, name: str, instead: str = "") -> None:
+        self._name = name
+        self._instead = instead
+
+    def _error(self, used: str) -> NotSupported:
+        text = f"{used}: FMZ has it; fmzthreads does not yet"
+        return NotSupported(f"{text}; {self._instead}" if self._instead else text)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotSupported."""
+        raise self._error(f"{self._name}()")
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises NotSupported; AttributeError for the names that Python itself asks for."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self._error(f"{self._name}.{name}")
+
+    def __getitem__(self, key: Any) -> Any:
+        """Raises NotSupported."""
+        raise self._error(f"{self._name}[{key!r}]")
+
+    def __bool__(self) -> bool:
+        """False, so that ``if TA:`` takes the other branch."""
+        return False
+
+    def __repr__(self) -> str:
+        """Its name, and that it is missing."""
+        return f"<{self._name}: FMZ has it; fmzthreads does not yet>"
+
+
+class _Talib(NotBuilt):
+    """The module ``talib`` where it is installed, imported at its first use."""
+
+    def __getattr__(self, name: str) -> Any:
+        """The module's attribute.
+
+        Raises:
+            NotSupported: TA-Lib is not installed.
+            AttributeError: TA-Lib has no such function.
+        """
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            module = importlib.import_module("talib")
+        except ImportError as error:
+            raise NotSupported(
+                f"talib.{name}: TA-Lib is not installed; install it with: python -m pip install TA-Lib"
+            ) from error
+        return getattr(module, name)
+
+    def __bool__(self) -> bool:
+        """Whether TA-Lib is installed."""
+        return "talib" in sys.modules or importlib.util.find_spec("talib") is not None
+
+
+Chart: Any = NotBuilt("Chart")
+DBExec: Any = NotBuilt("DBExec", 'Dial("sqlite3://...") opens a database')
+EnableLogLocal: Any = NotBuilt("EnableLogLocal")
+Encode: Any = NotBuilt("Encode", "MD5(text) and Python's hashlib, hmac and base64 are there")
+GetChannelData: Any = NotBuilt("GetChannelData")
+GetMeta: Any = NotBuilt("GetMeta")
+KLineChart: Any = NotBuilt("KLineChart")
+LogError: Any = NotBuilt("LogError", "Log(...) writes a line")
+Panic: Any = NotBuilt("Panic", "raise an exception to end the script")
+SetChannelData: Any = NotBuilt("SetChannelData")
+StrDecode: Any = NotBuilt("StrDecode", 'use data.decode("gbk")')
+SysInfo: Any = NotBuilt("SysInfo", "GetOS() and GetPid() are there")
+TA: Any = NotBuilt("TA")
+VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
+talib: Any = _Talib("talib")
