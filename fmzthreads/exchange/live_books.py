@@ -16,8 +16,10 @@ from ..clock import Clock
 from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
 from ..streams.book.age import clock_lead, seconds_since
 from ..streams.book.book import BookView
-from ..streams.book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan
+from ..streams.book.feed import BookFeed
+from ..streams.book.resync import ResyncPlan
 from ..streams.book.rules import Level
+from ..streams.book.source import BookSource, OtherUnread
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import is_gated, pass_gate
 

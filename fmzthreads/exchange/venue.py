@@ -21,7 +21,7 @@ from ..structures import Account, Asset, Depth, Funding, Market, Order, Position
 from .market_rules import MarketRules
 
 if TYPE_CHECKING:
-    from ..streams.book.feed import BookSource
+    from ..streams.book.source import BookSource
 
 __all__ = ["BaseVenue", "OrderIntent", "Side", "Venue"]
 

@@ -90,7 +90,7 @@ def Dial(
     address: str, timeout_or_options: object = None, *, errors: Literal["log", "none"] = ..., **options: object
 ) -> Connection | Any | None: ...
 def Dial(
-    address: str, timeout_or_options: object = None, *, errors: str = "none", **options: object
+    address: str, timeout_or_options: object = None, *, errors: streams.ErrorMode = "log", **options: object
 ) -> Connection | SqliteConnection | None:
     """Opens a stream that a background thread reads: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .book.book import BookStats, BookView, OrderBook
-from .book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan, SourceReady, SourceRefused
+from .book.feed import BookFeed
+from .book.resync import ResyncPlan
 from .book.rules import AbsoluteRule, BookRule, BookUpdate, PreviousIdRule, RangeRule, RangeWithPreviousRule
+from .book.source import BookSource, OtherUnread, SourceReady, SourceRefused
 from .connection import Connection
 from .dial import Dial, PlainHost
 from .host import StreamHost

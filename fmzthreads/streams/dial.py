@@ -1,23 +1,27 @@
-"""``Dial``: FMZ's way to open a stream (spec sheet of the globals, 1.6)."""
+"""``Dial``: FMZ's way to open a stream (FMZ's API reference, "Dial")."""
 
 from __future__ import annotations
 
 import logging
+from typing import Literal, overload
 
 from ..clock import Clock, WallClock
-from ..errors import FmzError, InputError, NotSupported, OperationFailed
+from ..errors import OperationFailed, UnknownName, nearest
 from .connection import Connection
 from .host import StreamHost
 from .options import read_options
 from .sqlite import SqliteConnection
 
-__all__ = ["Dial", "PlainHost"]
+__all__ = ["Dial", "ErrorMode", "PlainHost"]
+
+ErrorMode = Literal["log", "raise", "none"]
+"""``"log"`` returns None and logs, ``"raise"`` raises; ``"none"`` is the older name of ``"log"``."""
 
 _log = logging.getLogger("fmzthreads.streams")
 
 
 class PlainHost:
-    """The host of a stream that no runtime owns: wall time, and ``logging`` for the journal."""
+    """The host of a stream outside a runtime: wall time, and ``logging`` as its journal."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock if clock is not None else WallClock()
@@ -31,53 +35,74 @@ class PlainHost:
         _log.warning("%s: %s", source, text)
 
 
+@overload
 def Dial(
     address: str,
     timeout_or_options: object = None,
     *,
+    errors: Literal["raise"],
     host: StreamHost | None = None,
-    errors: str = "none",
+    **options: object,
+) -> Connection | SqliteConnection: ...
+
+
+@overload
+def Dial(
+    address: str,
+    timeout_or_options: object = None,
+    *,
+    errors: ErrorMode = "log",
+    host: StreamHost | None = None,
+    **options: object,
+) -> Connection | SqliteConnection | None: ...
+
+
+def Dial(
+    address: str,
+    timeout_or_options: object = None,
+    *,
+    errors: ErrorMode = "log",
+    host: StreamHost | None = None,
     **options: object,
 ) -> Connection | SqliteConnection | None:
     """Opens a stream that a background thread reads.
 
     Args:
-        address: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``, with options behind a bar if wanted:
+        address: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``, optionally with options after a bar:
             ``"wss://host/path|reconnect=true&payload={...}"`` (``||`` where the address itself holds a bar).
-        timeout_or_options: A number is the connect time-out: up to 300 seconds, above milliseconds (30 s when nothing is given). A dict,
-            or its JSON text, holds options.
-        host: Where the script runs; None for wall time and ``logging``.
-        errors: ``"none"``: a connection that cannot be made gives None, one error line and ``GetLastError()``, as at FMZ; ``"raise"``
-            raises it.
-        **options: Options as keywords. The address wins over keywords, and keywords win over the dict.
+        timeout_or_options: A number is the connect time-out: up to 300 in seconds, above that in milliseconds (default 30 s). A dict, or its
+            JSON text, holds options.
+        errors: ``"log"``: a connection that cannot be opened gives None, one error line and ``GetLastError()``, as on FMZ; ``"raise"``
+            raises the error. ``"none"`` is the older name of ``"log"``.
+        host: The clock and the journal; None for wall time and ``logging``.
+        **options: Options as keywords. The address takes precedence over keywords, and keywords over the dict.
 
     Returns:
-        The connection, or None when it could not be made.
+        The connection, or None when it could not be opened.
 
     Raises:
-        InputError: The address or an option is not valid; refused before anything was sent, whatever ``errors`` says.
-        NotSupported: The scheme is another than those; the error names it.
-        OperationFailed: The connection could not be made, with ``errors="raise"``.
-        StopRequested: The strategy is to stop.
+        InputError: The address or an option is not valid; raised before anything is sent, whatever ``errors`` says.
+        UnknownName: ``errors`` is none of these values, or there is no such option.
+        NotSupported: The scheme is not one of those above; the error names it.
+        OperationFailed: The connection could not be opened, with ``errors="raise"``.
+        StopRequested: The strategy is being stopped.
     """
-    if errors not in {"none", "raise"}:
-        raise InputError(f"errors must be 'none' or 'raise', got {errors!r}")
+    if errors not in {"log", "raise", "none"}:
+        raise UnknownName(f"errors must be 'log' or 'raise', got {errors!r}{nearest(str(errors), ('log', 'raise'))}")
     place: StreamHost = host if host is not None else PlainHost()
     target, wanted = read_options(address, timeout_or_options, options)
     try:
         if target.scheme == "sqlite3":
             return SqliteConnection(target.target, place)
         if wanted.insecure and target.scheme in {"wss", "tls"}:
-            place.warning(f"{target.shown}: insecureSkipVerify is on: certificates are not checked", source="Dial")
+            place.warning(
+                f"{target.shown}: insecureSkipVerify is on: the server's certificate is not verified", source="Dial"
+            )
         connection = Connection(target, wanted, place)
         connection.open()
         return connection
-    except (InputError, NotSupported):
-        raise
     except (OperationFailed, OSError) as error:
         if errors == "raise":
             raise
         place.error(str(error), source="Dial")
         return None
-    except FmzError:
-        raise

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from ..clock import Clock, Signal
 from ..errors import StopRequested
+from .link import Link
 from .options import DialOptions
-from .websocket.link import Link
 
 __all__ = ["Pulse", "Watch", "Watched"]
 

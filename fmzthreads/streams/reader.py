@@ -19,12 +19,14 @@ from .address import DATAGRAM, Address
 from .buffer.buffer import BufferFull, Message, MessageBuffer
 from .host import StreamHost
 from .keepalive import Pulse, Watch
+from .link import Link
 from .options import DialOptions, pause_s, read_messages
+from .raw_link import RawLink
 from .stats import StreamStats, find_number
 from .transport import Opening, open_stream, tls_context
 from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
-from .websocket.link import Link, RawLink, WriterBusy
+from .writer import WriterBusy
 
 __all__ = ["StreamReader"]
 

@@ -11,8 +11,8 @@ import pytest
 from fmzthreads.clock import Clock, ManualClock, WallClock
 from fmzthreads.errors import InputError, NotSupported, StopRequested, TimedOut, UnknownName
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.streams.book.feed import BookSource
 from fmzthreads.streams.book.rules import BookUpdate
+from fmzthreads.streams.book.source import BookSource
 from fmzthreads.structures import Depth
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.testing import FakeVenue

@@ -15,8 +15,9 @@ from fmzthreads.exchange import live_books as live_module
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.streams.book.book import OrderBook
-from fmzthreads.streams.book.feed import BookSource, FeedStats
+from fmzthreads.streams.book.feed import FeedStats
 from fmzthreads.streams.book.rules import AbsoluteRule, BookRule, BookUpdate
+from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.buffer.buffer import Message
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.testing import FakeVenue

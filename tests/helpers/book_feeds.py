@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from fmzthreads.clock import Clock, WallClock
-from fmzthreads.streams.book.feed import BookFeed, BookSource, OtherUnread, ResyncPlan
+from fmzthreads.errors import VenueUnavailable
+from fmzthreads.streams.book.feed import BookFeed
+from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.streams.book.rules import BookUpdate
+from fmzthreads.streams.book.source import BookSource, OtherUnread
 from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance.streams import BinanceBook
 from fmzthreads.venues.okx.streams import OKXBook
@@ -19,7 +22,7 @@ from tests.helpers.books import Chain
 from tests.helpers.ws_server import Peer
 
 __all__ = [
-    "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "binance_source", "no_threads_left", "okx_source", "running", "truth_of",
+    "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "Snapshots", "binance_source", "no_threads_left", "okx_source", "running", "truth_of",
 ]  # fmt: skip
 
 PATIENCE_S = 20.0
@@ -107,6 +110,25 @@ class OkxPeer:
     def mark(self, number: int) -> None:
         row = {"last": "1", "vol24h": "1", "ts": str(number)}
         self.send({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]})
+
+
+class Snapshots:
+    """What REST answers: the book after the message that the test has named."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.place = 0
+        self.asked: queue.Queue[int] = queue.Queue()
+        self.errors: list[VenueUnavailable] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, levels: int) -> BookUpdate:
+        self.asked.put(levels)
+        assert self.gate.wait(PATIENCE_S)
+        if self.errors:
+            raise self.errors.pop(0)
+        return truth_of(self.chain, self.place)
 
 
 def binance_source(port: int, fetch: Callable[[int], BookUpdate], **options: object) -> BinanceBook:

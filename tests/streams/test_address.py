@@ -24,7 +24,7 @@ def test_every_other_scheme_is_not_supported_and_named(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
 def test_http_is_for_another_function(scheme: str) -> None:
     with pytest.raises(NotSupported, match="HttpQuery"):
-        Dial(f"{scheme}://api.example.com/time|reconnect=true", errors="none")
+        Dial(f"{scheme}://api.example.com/time|reconnect=true", errors="log")
 
 
 @pytest.mark.parametrize("scheme", ["foo", "ftp", "kafka"])

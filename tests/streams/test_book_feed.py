@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,8 +10,9 @@ import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BrokenBook, InputError, VenueUnavailable
-from fmzthreads.streams.book.feed import BookSource, ResyncPlan
+from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.streams.book.rules import BookUpdate
+from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.buffer.buffer import Message
 from fmzthreads.venues.binance.streams import BinanceBook
 from tests.helpers.book_feeds import (
@@ -22,6 +22,7 @@ from tests.helpers.book_feeds import (
     LineHost,
     OkxPeer,
     Running,
+    Snapshots,
     binance_source,
     no_threads_left,
     okx_source,
@@ -36,25 +37,6 @@ from tests.helpers.ws_server import WsServer
 def _nothing_is_left() -> Iterator[None]:
     with no_threads_left():
         yield
-
-
-class Snapshots:
-    """What REST answers: the book after the message that the test has named."""
-
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
-        self.place = 0
-        self.asked: queue.Queue[int] = queue.Queue()
-        self.errors: list[VenueUnavailable] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def __call__(self, levels: int) -> BookUpdate:
-        self.asked.put(levels)
-        assert self.gate.wait(PATIENCE_S)
-        if self.errors:
-            raise self.errors.pop(0)
-        return truth_of(self.chain, self.place)
 
 
 def is_true(run: Running, chain: Chain, place: int) -> bool:

@@ -11,8 +11,10 @@ import pytest
 
 from fmzthreads.errors import Banned, FmzError, RateLimited, VenueUnavailable
 from fmzthreads.streams.book import feed as book_feed
-from fmzthreads.streams.book.feed import BookFeed, ResyncPlan, SourceReady
+from fmzthreads.streams.book.feed import BookFeed
+from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.streams.book.rules import BookRule, BookUpdate, PreviousIdRule, RangeRule
+from fmzthreads.streams.book.source import SourceReady
 from fmzthreads.streams.buffer.buffer import Message
 from tests.helpers.book_feeds import LineHost
 from tests.helpers.exchange_room import JumpClock

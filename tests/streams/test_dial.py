@@ -18,7 +18,7 @@ import trustme
 from tenacity import wait_fixed
 
 from fmzthreads.clock import Clock, ManualClock, Stop, WallClock
-from fmzthreads.errors import ConnectFailed, InputError, NotSupported, StopRequested, TimedOut
+from fmzthreads.errors import ConnectFailed, InputError, NotSupported, StopRequested, TimedOut, UnknownName
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.tasks.events import EventQueue, merge, select
 from tests.helpers.ws_server import Peer, WsServer, frame
@@ -800,8 +800,13 @@ def test_nobody_listens(journal: Journal) -> None:
         port = gone.getsockname()[1]
     assert Dial(f"ws://127.0.0.1:{port}/", host=journal) is None
     assert "refused" in journal.errors[0]
+    assert Dial(f"ws://127.0.0.1:{port}/", host=journal, errors="log") is None
+    assert Dial(f"ws://127.0.0.1:{port}/", host=journal, errors="none") is None  # the older word
+    assert len(journal.errors) == 3
     with pytest.raises(ConnectFailed):
         Dial(f"ws://127.0.0.1:{port}/", host=journal, errors="raise")
+    with pytest.raises(UnknownName, match=r"errors must be 'log' or 'raise', got 'rise'; did you mean 'raise'"):
+        Dial(f"ws://127.0.0.1:{port}/", host=journal, errors="rise")  # type: ignore[call-overload]
 
 
 def test_a_server_that_drips_is_not_waited_for(journal: Journal) -> None:
@@ -910,7 +915,7 @@ def test_skipping_verification_warns(tls_server: WsServer, journal: Journal) -> 
     client = Dial(tls_server.url + "|insecureSkipVerify=true", host=journal, errors="raise")
     assert isinstance(client, Connection)
     client.close()
-    assert "certificates are not checked" in journal.warnings[0]
+    assert "certificate is not verified" in journal.warnings[0]
 
 
 # -- what is shown ------------------------------------------------------------------------------------------------------------------------------

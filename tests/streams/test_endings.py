@@ -17,9 +17,10 @@ from fmzthreads.deadline import Deadline
 from fmzthreads.errors import StopRequested
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.streams.buffer.buffer import MessageBuffer
+from fmzthreads.streams.raw_link import RawLink
 from fmzthreads.streams.websocket.compression import negotiate_deflate
 from fmzthreads.streams.websocket.frames import FrameReader
-from fmzthreads.streams.websocket.link import RawLink, WebSocketLink
+from fmzthreads.streams.websocket.link import WebSocketLink
 from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 

@@ -10,8 +10,9 @@ import pytest
 from fmzthreads.clock import Clock, WallClock
 from fmzthreads.net.sockets import PlainStream
 from fmzthreads.streams.buffer.buffer import Message
+from fmzthreads.streams.raw_link import RawLink
 from fmzthreads.streams.websocket.frames import FrameReader, ProtocolError
-from fmzthreads.streams.websocket.link import RawLink, WebSocketLink
+from fmzthreads.streams.websocket.link import WebSocketLink
 
 SIZE = 8192  # of the frame reader's buffer
 

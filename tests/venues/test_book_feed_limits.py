@@ -12,7 +12,8 @@ from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import BadReply, RateLimited
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.streams.book.feed import BookFeed, ResyncPlan
+from fmzthreads.streams.book.feed import BookFeed
+from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.venues.binance.venue import Binance
 from tests.helpers.book_feeds import PATIENCE_S, no_threads_left
 from tests.helpers.exchange_room import MemoryHost

@@ -19,8 +19,9 @@ from fmzthreads.http.client import HttpOptions
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import BookEvent
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
-from fmzthreads.streams.book.feed import ResyncPlan, SourceReady, SourceRefused
+from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.streams.book.rules import BookUpdate, PreviousIdRule, RangeRule
+from fmzthreads.streams.book.source import SourceReady, SourceRefused
 from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance import streams as binance_stream
 from fmzthreads.venues.binance.venue import Binance

@@ -361,6 +361,11 @@ class OrderBook:
         return self._version
 
     @property
+    def activity(self) -> int:
+        """A number that changes when the book changes and when it breaks."""
+        return self._version + self._gaps
+
+    @property
     def is_live(self) -> bool:
         """Whether it can be read now."""
         return self.live.is_set()

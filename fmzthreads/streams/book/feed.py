@@ -1,30 +1,43 @@
-"""Keeps an order book in step with a stream: connects, subscribes, reads, and makes the book anew whenever it is broken.
+"""Keeps an order book in step with a stream: connects, subscribes, reads, and restores the book when it is broken.
 
-One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect), hands the book its updates, and when the book cannot
-be read asks for a new snapshot: by another way where the source has one (Binance: REST), else by subscribing anew (OKX). Attempts that
-follow one another pause for twice as long each time (less a part by chance, so that many books that broke together do not come back
-together); after a round of them the connection itself is made anew. A venue that says when to come back is not asked before.
+One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect), applies the updates to the book, and asks for a new
+snapshot when the book is broken: over REST where the source has one (Binance), else by subscribing again (OKX). The pause between attempts
+doubles, less a random part, so that many books that broke together do not come back together; after a number of attempts the feed
+reconnects. A venue that says when to come back is not asked earlier.
+
+Waiting for changes. A ``BookFeed`` is a ``Selectable`` (``tasks/events.py``): ``select``, ``EventLoop``'s hub or a thread of one's own can
+wait for it together with calls and connections.
+
+- ``feed.is_ready()``: whether the book can be read.
+- ``feed.activity``: a number that changes when the book changes or breaks, and when something went to ``on_other`` (a ticker).
+- ``feed.add_ready_callback(callback)``: has ``callback`` called in the feed's thread after each message that changed ``activity``, after
+  the book was updated; at once when the book can be read already. Returns a token for ``feed.remove_ready_callback(token)``.
+
+Without callbacks a message costs one look at an empty tuple more. With them, several updates in one message cause one call.
 """
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 
-from ...clock import Clock, Signal
+from ...clock import Signal
 from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
 from ..buffer.buffer import Message
-from ..connection import Connection, StreamHost
+from ..callbacks import ReadyCallbacks
+from ..connection import Connection
+from ..host import StreamHost
 from ..options import read_options
 from .age import Transit, clock_lead, seconds_since
 from .book import BookStats, OrderBook
-from .rules import BookRule, BookUpdate
+from .resync import ResyncPlan
+from .rules import BookUpdate
+from .source import BookSource, OtherUnread, SourceReady, SourceRefused
 
-__all__ = ["BookFeed", "BookSource", "FeedStats", "OtherUnread", "ResyncPlan", "SourceReady", "SourceRefused"]
+__all__ = ["BookFeed", "FeedStats"]
 
 # A venue may shut its door for days. Asking it again once a minute costs nothing (the adapter itself refuses while the door is shut), and
 # finds a door that was opened early.
@@ -32,93 +45,6 @@ _LONGEST_WAIT_S = 60.0
 
 # The time of day does not run ahead of the monotonic clock by so much unless the machine slept, or its clock was set.
 _SLEPT_S = 5.0
-
-
-@attrs.frozen
-class SourceReady:
-    """The venue has confirmed the subscription: from here on no update of the book is missing on this connection."""
-
-
-@attrs.frozen
-class SourceRefused:
-    """The venue has refused the subscription.
-
-    Attributes:
-        why: Its words.
-    """
-
-    why: str
-
-
-@attrs.frozen
-class OtherUnread:
-    """A message that does not concern the book could not be read; it goes to ``on_other`` as the others do.
-
-    Attributes:
-        why: What is wrong with it.
-    """
-
-    why: str
-
-
-class BookSource(Protocol):
-    """Where the updates of one book come from; a venue's adapter makes it. Only the feed's thread calls its methods."""
-
-    name: str
-    """What it is called in the journal, such as ``Binance BTC_USDT``."""
-
-    rule: BookRule
-    """How the updates follow one another."""
-
-    address: str
-    """Where ``Dial`` connects to."""
-
-    options: Mapping[str, object]
-    """``Dial``'s options; the payload subscribes."""
-
-    def read(self, message: Message) -> Iterable[object]:
-        """What a message means: any number of ``BookUpdate``, ``SourceReady``, ``SourceRefused``; anything else goes to ``on_other``.
-
-        Raises BadReply when it cannot be read and may have been an update of the book; ``OtherUnread`` stands for any other.
-        """
-
-    def snapshot(self) -> BookUpdate | None:
-        """Fetches a snapshot by another way than the stream; None where the stream brings it.
-
-        Raises from the error tree.
-        """
-
-    def renew(self) -> tuple[str, ...]:
-        """Messages that have the stream send a new snapshot; empty where ``snapshot`` fetches it."""
-
-
-@attrs.frozen(kw_only=True)
-class ResyncPlan:
-    """How a feed goes about it when its book cannot be read.
-
-    Attributes:
-        attempts: So many attempts on one connection; after them it is made anew.
-        pause_s: The pause after the first attempt; it doubles with each.
-        longest_pause_s: What it grows to at the most.
-        answer_s: How long the stream's own snapshot (or its confirmation of the subscription) may take to come.
-        calm_s: A book that was live for so long begins with the first pause again; one that breaks sooner goes on doubling, so that a
-            stream that is faulty for good does not use up the venue's limits.
-        quiet_s: A book that nothing has confirmed for so long, while the connection brings other messages, is connected anew: its part
-            of the stream may have ended unseen.
-        jitter: Gives a number from 0 to 1; each pause is between a half and the whole of its length.
-    """
-
-    attempts: int = attrs.field(default=5, validator=attrs.validators.ge(1))
-    pause_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
-    longest_pause_s: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
-    answer_s: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
-    calm_s: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
-    quiet_s: float = attrs.field(default=300.0, validator=attrs.validators.gt(0))
-    jitter: Callable[[], float] = random.random
-
-    def pause(self, attempt: int) -> float:
-        """The pause after attempt number ``attempt`` (from 1), in seconds, at the longest."""
-        return min(self.pause_s * 2.0 ** min(attempt - 1, 60), self.longest_pause_s)
 
 
 @attrs.frozen(kw_only=True)
@@ -158,6 +84,7 @@ class BookFeed:
 
     Attributes:
         book: The book.
+        clock: What its waits are measured with.
         ended: Set when the feed has ended for good.
 
     Raises:
@@ -177,7 +104,7 @@ class BookFeed:
         self.ended = Signal()
         self._source = source
         self._host = host
-        self._clock: Clock = host.clock
+        self.clock = self._clock = host.clock
         self._plan = plan if plan is not None else ResyncPlan()
         self._on_other = on_other
         self._on_loss = on_loss
@@ -197,6 +124,9 @@ class BookFeed:
         self._caught_up = 0.0  # when the latest message was taken behind which none waited
         self._transit = Transit()
         self._lead = clock_lead(self._clock)
+        self._callbacks = ReadyCallbacks()
+        self._announced = 0  # what activity was at the last announcement
+        self._others = 0  # what went to on_other
         self._told = False  # whether this outage has its line already
         self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
 
@@ -215,6 +145,7 @@ class BookFeed:
             connection = self._connection
         self._closed.set()
         self.book.lose("the subscription has ended")
+        self._announce()
         if connection is not None:
             connection.close()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
@@ -234,6 +165,42 @@ class BookFeed:
             snapshots_asked=self._asked,
             snapshots_failed=self._failed,
         )
+
+    # -- waiting for changes ------------------------------------------------------------------------------------------------------
+
+    @property
+    def activity(self) -> int:
+        """A number that changes when the book changes or breaks, and when something went to ``on_other``."""
+        return self.book.activity + self._others
+
+    def is_ready(self) -> bool:
+        """Whether the book can be read."""
+        return self.book.is_live
+
+    def add_ready_callback(self, callback: Callable[[], None]) -> int:
+        """Has ``callback`` called after each change of ``activity``; at once when the book can be read already.
+
+        Args:
+            callback: Short, and must not raise; it runs in the feed's thread.
+
+        Returns:
+            A token for ``remove_ready_callback``.
+        """
+        token = self._callbacks.add(callback)
+        if self.is_ready():
+            callback()
+        return token
+
+    def remove_ready_callback(self, token: int) -> None:
+        """Removes a callback; an unknown token is ignored."""
+        self._callbacks.remove(token)
+
+    def _announce(self) -> None:
+        if self._callbacks.active:
+            activity = self.activity
+            if activity != self._announced:
+                self._announced = activity
+                self._callbacks.call()
 
     # -- the thread ---------------------------------------------------------------------------------------------------------------
 
@@ -298,6 +265,7 @@ class BookFeed:
         self._end_of_life(self._clock.monotonic())
         if self._on_loss is not None:
             self._on_loss()
+        self._announce()
 
     def _serve(self, connection: Connection) -> None:
         """Reads until the connection has ended for good, or a round of attempts was in vain."""
@@ -338,6 +306,7 @@ class BookFeed:
             self._unread += 1
             self.book.lose(f"a message could not be read: {error}")
             self._tell(f"a message could not be read: {error}")
+        self._announce()
 
     def _handle(self, event: object) -> None:
         if isinstance(event, BookUpdate):
@@ -367,6 +336,7 @@ class BookFeed:
             self._unread += isinstance(event, OtherUnread)
             if self._on_other is not None:
                 self._on_other(event)
+                self._others += 1
 
     def current_at(self, time_ms: int) -> float:
         """The moment at which what a message says was current, by ``clock.monotonic()``; for ``on_other``, while it is called.
@@ -427,6 +397,7 @@ class BookFeed:
 
     def _doubt(self, why: str) -> None:
         self.book.lose(why)
+        self._announce()
         self._tell(why)
 
     def _is_calm(self, now: float) -> bool:
@@ -464,6 +435,7 @@ class BookFeed:
                 pause_s = max(pause_s, self._plan.answer_s)
             elif self.book.apply(snapshot, self._clock.monotonic() - seconds_since(self._clock, asked_at, lead)):
                 self._live_on(self._clock.monotonic())
+                self._announce()
         except StopRequested:
             raise
         except RateLimited as error:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from ...clock import Clock, Waker, WallClock
 from ...deadline import Deadline
 from ...errors import OperationFailed
+from ..callbacks import ReadyCallbacks
 from ..stats import BufferStats
 from .backlog import Backlog
 from .byte_count import Message, message_bytes, plain_bytes
@@ -77,8 +78,7 @@ class MessageBuffer:
         self._stopped = False
         self._in_burst = False
         self._waiters: list[Waker | ClockWaker] = []
-        self._callbacks: dict[int, Callable[[], None]] = {}
-        self._token = 0
+        self._callbacks = ReadyCallbacks()
         # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, where it comes at the end of each
         # segment at the latest, when no more than so many wait.
         self._room: Waker | None = None
@@ -206,8 +206,8 @@ class MessageBuffer:
             wakers = self._those_to_wake(len(batch)) if self._waiters else ()
         for waker in wakers:
             waker.wake()
-        if self._callbacks:
-            self._call_back()
+        if self._callbacks.active:
+            self._callbacks.call()
         if begins and self._on_drop is not None:
             self._on_drop(
                 f"the receive buffer is full ({self._qsize} messages, {self._qbytes} bytes): dropping the oldest"
@@ -259,8 +259,8 @@ class MessageBuffer:
                     self._resume_at = self._backlog.count() // 2
             for waker in wakers:
                 waker.wake()
-            if part and self._callbacks:
-                self._call_back()
+            if part and self._callbacks.active:
+                self._callbacks.call()
             if room is None:
                 return
             room.sleep()
@@ -297,7 +297,7 @@ class MessageBuffer:
         """In the child of a fork: what has arrived can still be read, and nothing will follow. Whoever waited is not here."""
         self._lock = threading.Lock()  # a thread that is not here may hold it for ever
         self._waiters = []
-        self._callbacks = {}
+        self._callbacks = ReadyCallbacks()
         self._room = None
         self._finished = True
         self._backlog.mend()
@@ -408,30 +408,16 @@ class MessageBuffer:
         Returns:
             A token for ``remove_ready_callback``.
         """
-        with self._lock:
-            self._token += 1
-            token = self._token
-            self._callbacks[token] = callback
+        token = self._callbacks.add(callback)
         if self.is_ready():
             callback()
         return token
 
     def remove_ready_callback(self, token: int) -> None:
         """Forgets a callback; one that is not known is ignored."""
-        with self._lock:
-            self._callbacks.pop(token, None)
+        self._callbacks.remove(token)
 
     def _announce(self, wakers: list[Waker | ClockWaker]) -> None:
         for waker in wakers:
             waker.wake()
-        self._call_back()
-
-    def _call_back(self) -> None:
-        with self._lock:
-            callbacks = list(self._callbacks.items())
-        for token, callback in callbacks:
-            try:
-                callback()
-            except BaseException:  # it ends the stream, whose end must not call it again
-                self.remove_ready_callback(token)
-                raise
+        self._callbacks.call()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...errors import BadReply, excerpt
-from ...streams.book.feed import OtherUnread, SourceReady, SourceRefused
 from ...streams.book.rules import BookRule, BookUpdate, RangeRule
+from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
 from ...structures import Ticker, info
 from ..rest.parsing import Malformed, integer, mapping, number, rows

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...errors import BadReply, excerpt
-from ...streams.book.feed import OtherUnread, SourceReady, SourceRefused
 from ...streams.book.rules import BookRule, BookUpdate, PreviousIdRule
+from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
 from ..rest.parsing import Malformed, integer, mapping, rows, to_integer
 from .replies import read_ticker
