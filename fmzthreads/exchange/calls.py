@@ -1,15 +1,334 @@
-"""FMZ's calls of an exchange, by name: what does each, what it answers when it fails, how many arguments it takes."""
+"""FMZ's calls of an exchange: what each does, under the settings of the moment when it was made, and a table of them by name.
+
+They raise; ``Exchange`` turns that into FMZ's None or False.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from .operations import Operations
+import attrs
 
-__all__ = ["CALLS", "LIMITED", "TAKES", "Call"]
+from ..arguments import exact_decimal, real_number, whole_number
+from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
+from ..errors import InputError, NotSupported, OutcomeUnknown, StopRequested, UnknownName
+from ..structures import (
+    Account,
+    Asset,
+    Depth,
+    Funding,
+    Market,
+    Order,
+    Position,
+    Records,
+    Structure,
+    Ticker,
+    Trade,
+)
+from ..tasks.gate import ungated
+from .io import run_command
+from .live_books import DEFAULT_MAX_AGE_MS, check_channel
+from .market_rules import MarketRules
+from .order_log import IntentRecord, ask_again, place_once
+from .order_request import OrderRequest, prepare
+from .state import Core, Settings, split_symbol
+from .venue import OrderIntent
+
+__all__ = ["CALLS", "LIMITED", "TAKES", "Call", "Operations"]
+
+S = TypeVar("S", bound=Structure)
+
+_TICKER_PRICES = ("High", "Low", "Sell", "Buy", "Last", "Open")
+_BAR_PRICES = ("Open", "High", "Low", "Close")
+_ORDER_PRICES = ("Price", "AvgPrice")
+
+
+@attrs.frozen
+class Operations:
+    """The calls of one exchange object under one snapshot of its settings.
+
+    Attributes:
+        core: What all calls share.
+        settings: The snapshot.
+    """
+
+    core: Core
+    settings: Settings
+
+    # Market
+
+    def ticker(self, symbol: Any = "") -> Ticker:
+        """One ticker, from the live book where there is one that may answer."""
+        self._count("GetTicker")
+        name = self.settings.symbol_of(symbol)
+        return self._scaled(self.core.live.ticker(name) or self.core.venue.ticker(name), _TICKER_PRICES)
+
+    def tickers(self) -> list[Ticker]:
+        """All tickers."""
+        self._count("GetTickers")
+        return [self._scaled(ticker, _TICKER_PRICES) for ticker in self.core.venue.tickers()]
+
+    def depth(self, symbol: Any = "", limit: Any = None) -> Depth:
+        """The order book, from the live one where there is one that may answer."""
+        name = self.settings.symbol_of(symbol)
+        levels = None if limit is None else whole_number("limit", limit, least=1)
+        self._count("GetDepth")
+        depth = self.core.live.depth(name, levels) or self.core.venue.depth(name, levels)
+        if self.settings.rate != 1:
+            for level in (*depth.Asks, *depth.Bids):
+                self._scaled(level, ("Price",))
+        return depth
+
+    def subscribe(self, channel: Any, symbol: Any = "", max_age_ms: Any = None, wait_ms: Any = None) -> bool:
+        """Starts a live book."""
+        check_channel(channel)
+        name = self.settings.symbol_of(symbol)
+        age_ms = DEFAULT_MAX_AGE_MS if max_age_ms is None else float(exact_decimal("max_age_ms", max_age_ms))
+        wait = 0.0 if wait_ms is None else float(exact_decimal("wait_ms", wait_ms))
+        if age_ms <= 0 or wait < 0:
+            raise InputError(f"max_age_ms must be above 0 and wait_ms 0 or more, got {max_age_ms!r} and {wait_ms!r}")
+        self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
+        return True
+
+    def unsubscribe(self, channel: Any, symbol: Any = "") -> bool:
+        """Ends a live book."""
+        check_channel(channel)
+        return self.core.live.unsubscribe(self.settings.symbol_of(symbol))
+
+    def trades(self, symbol: Any = "") -> list[Trade]:
+        """The latest public trades."""
+        name = self.settings.symbol_of(symbol)
+        self._count("GetTrades")
+        return [self._scaled(trade, ("Price",)) for trade in self.core.venue.trades(name)]
+
+    def records(self, *args: Any) -> Records:
+        """Bars; the forms of ``GetRecords``."""
+        if len(args) > 3:
+            raise InputError(f"GetRecords takes at most (symbol, period, limit), got {len(args)} arguments")
+        symbol = ""
+        rest = list(args)
+        if rest and (rest[0] is None or isinstance(rest[0], str)):
+            symbol = rest.pop(0)
+        elif len(rest) == 3:
+            raise InputError(f"the first of three arguments of GetRecords is the symbol, got {rest[0]!r}")
+        name = self.settings.symbol_of(symbol)
+        period = rest[0] if rest and rest[0] is not None else self.settings.period_s
+        period_s = whole_number("period", period, least=1)
+        limit = whole_number("limit", rest[1]) if len(rest) > 1 and rest[1] is not None else 0
+        self._count("GetRecords")
+        settings = self.settings
+        bars = self.core.bars.get(name, period_s, limit or None, settings.bar_cap, settings.first_bars)
+        for bar in bars if settings.rate != 1 else ():
+            self._scaled(bar, _BAR_PRICES)
+        return bars
+
+    def markets(self) -> dict[str, Market]:
+        """All markets, fetched anew."""
+        self._count("GetMarkets")
+        markets = self.core.venue.markets()
+        self.core.markets.put(markets)
+        return markets
+
+    # Account
+
+    def account(self) -> Account:
+        """Free and frozen currency of the current pair."""
+        self._count("GetAccount")
+        return self.core.venue.account(self.settings.symbol)
+
+    def assets(self) -> list[Asset]:
+        """All holdings."""
+        self._count("GetAssets")
+        return self.core.venue.assets()
+
+    def positions(self, symbol: Any = "") -> list[Position]:
+        """Open positions; contracts only."""
+        scope = self._scope(symbol)
+        self._count("GetPositions")
+        return [self._scaled(position, ("Price",)) for position in self.core.venue.positions(scope)]
+
+    def fundings(self, symbol: Any = "") -> list[Funding]:
+        """Funding rates; perpetual contracts only."""
+        scope = self._scope(symbol)
+        self._count("GetFundings")
+        return self.core.venue.fundings(scope)
+
+    # Orders
+
+    def buy(self, price: Any, amount: Any, *tail: Any) -> str:
+        """A buy of the current symbol."""
+        return self._order("Buy", "", "buy", price, amount, tail)
+
+    def sell(self, price: Any, amount: Any, *tail: Any) -> str:
+        """A sale of the current symbol."""
+        return self._order("Sell", "", "sell", price, amount, tail)
+
+    def create_order(self, symbol: Any, side: Any, price: Any, amount: Any, *tail: Any) -> str:
+        """An order of any symbol and side."""
+        return self._order("CreateOrder", symbol, side, price, amount, tail)
+
+    def _order(self, method: str, symbol: Any, side: Any, price: Any, amount: Any, tail: tuple[Any, ...]) -> str:
+        core, settings = self.core, self.settings
+        request = OrderRequest(
+            symbol=settings.symbol_of(symbol),
+            side=side,
+            price=price,
+            amount=amount,
+            price_digits=settings.price_digits,
+            amount_digits=settings.amount_digits,
+            rate=settings.rate,
+        )
+        intent, own_id = prepare(request, self._rules)
+        self._count(method)
+        try:
+            order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
+        except (StopRequested, KeyboardInterrupt, SystemExit) as error:
+            self._tell_interrupted(method, intent, error)
+            raise
+        self._write_order(intent, order_id, tail)
+        return order_id
+
+    def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
+        """The line of an order that was left without an answer; a stop and Ctrl-C write none of their own."""
+        key = intent.client_order_id
+        record = self.core.intents.get(key)
+        if record is not None and record.fate == "unknown":
+            words = f"an order was sent, perhaps, and its outcome is unknown: interrupted ({type(error).__name__}); Reconcile() asks by its client order id {key}"
+            self.core.report(method, OutcomeUnknown(words, client_order_id=key))
+
+    def _rules(self, symbol: str) -> MarketRules | None:
+        try:
+            with ungated():  # fetching rules must not use up the gate that the order itself is to pass
+                return self.core.markets.rules(symbol)
+        except NotSupported:
+            return None
+
+    def _write_order(self, intent: OrderIntent, order_id: str, tail: tuple[Any, ...]) -> None:
+        # closebuy sells what was bought, closesell buys back what was sold
+        buys = intent.side in {"buy", "closesell"}
+        self.core.host.order_line(
+            LOG_TYPE_BUY if buys else LOG_TYPE_SELL,
+            source=self.core.label,
+            symbol=intent.symbol,
+            price=-1.0 if intent.price is None else float(intent.price * self.settings.rate),
+            amount=float(intent.amount),
+            order_id=order_id,
+            tail=tail,
+        )
+
+    def cancel_order(self, order_id: Any, *tail: Any) -> bool:
+        """Cancels an order."""
+        _check_id(order_id)
+        self._count("CancelOrder")
+        self.core.venue.cancel(order_id)
+        self.core.host.order_line(
+            LOG_TYPE_CANCEL, source=self.core.label, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail
+        )
+        return True
+
+    def order(self, order_id: Any) -> Order:
+        """One order."""
+        _check_id(order_id)
+        self._count("GetOrder")
+        return self._scaled(self.core.venue.order(order_id), _ORDER_PRICES)
+
+    def orders(self, symbol: Any = "") -> list[Order]:
+        """Open orders."""
+        scope = self._scope(symbol)
+        self._count("GetOrders")
+        return [self._scaled(order, _ORDER_PRICES) for order in self.core.venue.orders(scope)]
+
+    def history_orders(self, *args: Any) -> list[Order]:
+        """Orders of the past; the forms of ``GetHistoryOrders``."""
+        if len(args) > 3:
+            raise InputError(f"GetHistoryOrders takes at most (symbol, since, limit), got {len(args)} arguments")
+        symbol = ""
+        rest = list(args)
+        if rest and (rest[0] is None or isinstance(rest[0], str)):
+            symbol = rest.pop(0)
+        elif len(rest) == 3:
+            raise InputError(f"the first of three arguments of GetHistoryOrders is the symbol, got {rest[0]!r}")
+        name = self.settings.symbol_of(symbol)
+        since_ms, limit = (
+            whole_number(word, value or 0)
+            for word, value in zip(("since", "limit"), [*rest, None, None][:2], strict=True)
+        )
+        self._count("GetHistoryOrders")
+        found = self.core.venue.history_orders(name, since_ms, limit)
+        return [self._scaled(order, _ORDER_PRICES) for order in found]
+
+    def reconcile(self) -> list[IntentRecord]:
+        """Asks again after every order whose outcome is unknown."""
+        core = self.core
+        return ask_again(core.venue, core.intents, core.clock)
+
+    # The rest
+
+    def io(self, command: Any, *args: Any) -> Any:
+        """A command of ``IO``."""
+        return run_command(self.core, command, args)
+
+    def min_amount(self) -> float:
+        """The least amount of an order of the current symbol."""
+        return _known("least amount", self._rules(self.settings.symbol), lambda rules: rules.min_amount)
+
+    def min_price(self) -> float:
+        """The step of prices of the current symbol."""
+        return _known("price step", self._rules(self.settings.symbol), lambda rules: rules.tick)
+
+    def log(self, kind: Any, price: Any, amount: Any = 0, *tail: Any) -> None:
+        """Writes an order line without an order."""
+        if kind not in {LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL} or isinstance(kind, bool):
+            raise UnknownName(f"no order type {kind!r}; valid: LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL")
+        cancel = kind == LOG_TYPE_CANCEL
+        numbers = (0.0, 0.0) if cancel else (real_number("price", price), real_number("amount", amount))
+        self.core.host.order_line(
+            kind,
+            source=self.core.label,
+            symbol="" if cancel else self.settings.symbol,
+            price=numbers[0],
+            amount=numbers[1],
+            order_id=str(price) if cancel else "",
+            tail=tail,
+        )
+
+    def _count(self, method: str) -> None:
+        self.core.limits.acquire(method)
+
+    def _scope(self, symbol: Any) -> str | None:
+        """What a list call asks for: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
+        if symbol is None or symbol == "":
+            return self.settings.symbol if self.settings.contract else None
+        if isinstance(symbol, str) and "." in symbol and "_" not in symbol.partition(".")[0]:
+            return symbol
+        pair, code = split_symbol(symbol)
+        return f"{pair}.{code}" if code else pair
+
+    def _scaled(self, structure: S, fields: Iterable[str]) -> S:
+        rate = self.settings.rate
+        if rate == 1:
+            return structure
+        for field in fields:
+            value = structure.get(field)
+            if value and value > 0:  # 0 is "unknown" and -1 "at market": both are no prices
+                structure[field] = float(Decimal(repr(float(value))) * rate)
+        return structure
+
+
+def _check_id(order_id: Any) -> None:
+    if not isinstance(order_id, str) or not order_id:
+        raise InputError(f"an order id must be text such as 'BTCUSDT,12345', got {order_id!r}")
+
+
+def _known(what: str, rules: MarketRules | None, pick: Callable[[MarketRules], Decimal | None]) -> float:
+    found = pick(rules) if rules is not None else None
+    if found is None:
+        raise NotSupported(f"the venue does not say the {what} of this market")
+    return float(found)
 
 
 class Call(NamedTuple):
@@ -68,4 +387,4 @@ TAKES: Mapping[str, tuple[int, int]] = MappingProxyType({name: _takes(call.work)
 
 _UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
 LIMITED = frozenset(CALLS) - _UNLIMITED
-"""Those that a call limit may be set for; see ``limits.py``."""
+"""Those that a call limit may be set for; see ``call_limits.py``."""

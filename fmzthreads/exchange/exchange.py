@@ -1,78 +1,93 @@
-"""FMZ's exchange object over any venue: its method names, argument forms, and way of failing.
+"""FMZ's exchange object over any venue: FMZ's method names, argument forms and failure convention.
 
-A call that fails gives None (a cancel False), leaves exactly one error line in the journal, and its text in ``GetLastError()``; "there is
-nothing" is an empty list. With ``errors="raise"`` it raises instead. An unknown method raises at once, and a stop always raises.
+A call that fails returns None (``CancelOrder`` False), writes one error line to the journal, and leaves its text for ``GetLastError()``;
+an empty result is an empty list. With ``errors="raise"`` it raises instead. An unknown method always raises, and so does a stop.
 
-Every method may be called from many threads at once. What a call works on (pair, precision, rate) is what was set when the call was made:
-a ``SetCurrency`` never changes a call that is already on its way, nor one that ``Go`` has in its line.
+Every method may be called from several threads at once. A call works on the settings (pair, precision, rate) of the moment when it was
+made: ``SetCurrency`` changes neither a call that is running nor one that waits in ``Go``'s queue.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVar, cast, overload
 
+from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, UnknownName, nearest
+from ..errors import FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
-from ..tasks.pool import CallPool
-from .calls import CALLS, LIMITED, TAKES
-from .credentials import load_credentials, variable
+from .calls import CALLS, LIMITED, TAKES, Operations
+from .credentials import Credentials, load_credentials, variable
 from .host import Host, QuietHost
-from .live_face import LiveFace
-from .operations import Operations
 from .order_log import IntentRecord, LookupPlan
-from .settings import SettingsFace
-from .state import Core, Settings, split_symbol, whole_number
+from .state import Core, Failure_co, ReplySlot, Settings, SettingsFace, split_symbol
 from .venue import Venue
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = ["Exchange"]
 
 
-def _registered_venue(name: str, **options: Any) -> Venue:
-    # By name, as a plug-in is found: the adapters stand below this room, and most programs need one or two of them.
-    registry = importlib.import_module("fmzthreads.venues.registry")
-    venue: Venue = registry.create_venue(name, **options)
-    return venue
+def _no_venues(name: str, **_: Any) -> Venue:
+    raise NotSupported(
+        f"cannot make the venue {name!r}: no Exchange.venue_factory is set; import fmzthreads, or pass venue="
+    )
 
 
-class Exchange(SettingsFace, LiveFace):
+class Exchange(SettingsFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
+
+    To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
+    ``errors="raise"``.
 
     Args:
         name: FMZ's id of the venue, such as ``Binance`` or ``OKX``.
         currency: The pair to begin with, such as ``BTC_USDT``.
-        access_key: The public part of the key; see ``exchange/credentials.py`` for where keys come from when this is empty.
+        access_key: The public part of the key. Without any key argument, keys are read from ``key_file``, then from the environment
+            (``FMZ_<NAME>_ACCESS_KEY``, ``FMZ_<NAME>_SECRET_KEY``, ``FMZ_<NAME>_PASSPHRASE``).
         secret_key: The secret.
-        passphrase: The third part, where the venue wants one.
-        key_file: A file with mode 0600 that holds the keys; None for none.
-        base: The base URL; empty for ``FMZ_<NAME>_BASE`` of the environment, and without that the venue's own.
-        label: What the exchange is called in the journal; empty for its name.
-        period: The default length of a bar, in seconds.
-        errors: ``"log"`` for FMZ's way (None, a line in the journal), ``"raise"`` for exceptions.
-        host: The journal and clock; None for the class's ``host_factory``.
-        venue: An adapter, instead of the one of that name; keys, base and options must then not be given.
-        max_workers: How many calls of ``Go`` run side by side.
-        lookup: How an order's unknown outcome is settled.
-        options: The adapter's further options.
+        passphrase: The third part of the key, for venues that have one (OKX).
+        key_file: A file with mode 0600 that holds the keys.
+        base: The base URL; empty for ``FMZ_<NAME>_BASE`` of the environment, else the venue's own.
+        label: The exchange's name in the journal; empty for ``name``.
+        period: The default bar length, in seconds.
+        errors: ``"log"`` for FMZ's convention (None and an error line), ``"raise"`` for exceptions.
+        host: The journal and clock; None for the current runtime.
+        venue: An adapter to use instead of the one called ``name``. Keys, base and options must then be absent.
+        max_workers: How many calls of ``Go`` run at once.
+        lookup: How the outcome of an order without a reply is looked up.
+        options: Further options of the adapter.
 
     Raises:
-        UnknownName: No venue has that name, or ``errors`` is neither.
-        InputError: An argument is not of its form.
+        UnknownName: There is no such venue, option, or value of ``errors``.
+        InputError: An argument is not valid.
     """
 
     host_factory: ClassVar[Callable[[], Host]] = QuietHost
-    """Makes the host of an exchange that was given none; a package that has a strategy's runtime puts it here in a subclass."""
+    """Makes the host of an exchange that is given none; ``strategy`` sets it to the current runtime."""
 
-    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(_registered_venue)
-    """Makes the venue of a name; called with the name and ``credentials``, ``base``, ``clock`` and the further options."""
+    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(_no_venues)
+    """Makes a venue from its name, ``credentials``, ``base``, ``clock`` and options; ``strategy`` sets it to the registry."""
 
+    # fmt: off
+    @overload
+    def __init__(
+        self: Exchange[None], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
+        key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["log"] = "log",
+        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None, **options: Any,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Exchange[Never], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
+        key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["raise"],
+        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None, **options: Any,
+    ) -> None: ...
+    # fmt: on
     def __init__(
         self,
         name: str,
@@ -96,45 +111,58 @@ class Exchange(SettingsFace, LiveFace):
             raise UnknownName(f"errors is {errors!r}{nearest(str(errors), ('log', 'raise'))}")
         pair, contract = split_symbol(currency)
         period_s = whole_number("period", period, least=1)
-        host = host if host is not None else type(self).host_factory()
+        if host is None:
+            host = type(self).host_factory()
         if venue is None:
             credentials = load_credentials(
                 name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
             )
-            for secret in credentials.secrets() if credentials is not None else ():
-                host.register_secret(secret)
-            base = base or os.environ.get(variable(name, "base"), "")
-            streams = os.environ.get(variable(name, "stream_base"), "")
-            if streams:
-                options.setdefault("stream_base", streams)
-            venue = type(self).venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
+            venue = self._make_venue(name, credentials, base, host, options)
         elif access_key or secret_key or passphrase or key_file or base or options:
-            raise InputError("keys, base and options belong to the venue; give them to it, or leave out venue=")
+            raise InputError("keys, base and options are the venue's: pass them to the venue, or leave out venue=")
         self._name = name
         self._raises = errors == "raise"
-        self._max_workers = whole_number("max_workers", max_workers, least=1)
         settings = Settings(pair=pair, contract=contract, period_s=period_s)
-        self._core = Core(venue, host, label or name, settings, LIMITED, lookup if lookup is not None else LookupPlan())
-        self._pool_lock = threading.Lock()  # guards that one pool is made
-        self._pool: CallPool | None = None
+        self._core = Core(
+            venue,
+            host,
+            label or name,
+            settings,
+            LIMITED,
+            lookup or LookupPlan(),
+            whole_number("max_workers", max_workers, least=1),
+        )
+        self._index = host.add_exchange(self)
+
+    @classmethod
+    def _make_venue(
+        cls, name: str, credentials: Credentials | None, base: str, host: Host, options: dict[str, Any]
+    ) -> Venue:
+        for secret in credentials.secrets() if credentials is not None else ():
+            host.register_secret(secret)
+        streams = os.environ.get(variable(name, "stream_base"), "")
+        if streams:
+            options.setdefault("stream_base", streams)
+        base = base or os.environ.get(variable(name, "base"), "")
+        return cls.venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
 
     def __repr__(self) -> str:
         """Name, label and pair; no keys."""
         return f"<Exchange {self._core.label} ({self._name}): {self._core.settings.symbol}>"
 
     def __getattr__(self, name: str) -> Any:
-        """Answers a method that does not exist.
+        """Raises for a method that does not exist.
 
         Raises:
-            UnknownName: Always; it names the nearest methods.
+            UnknownName: Always; names the most similar methods.
         """
         if name.startswith("_"):
             raise AttributeError(name)
         public = [word for word in dir(type(self)) if not word.startswith("_")]
         raise UnknownName(f"an exchange has no method {name!r}{nearest(name, public)}")
 
-    def __enter__(self) -> Exchange:
-        """Itself; closed at the end of the block."""
+    def __enter__(self) -> Exchange[Failure_co]:
+        """Returns itself; the end of the block closes it."""
         return self
 
     def __exit__(
@@ -147,57 +175,49 @@ class Exchange(SettingsFace, LiveFace):
         """Ends the live books, the background calls and the connections.
 
         Args:
-            timeout_s: The longest to wait for calls that are running, in seconds.
+            timeout_s: The longest to wait for running calls, in seconds.
         """
-        self._core.live.close(timeout_s)
-        with self._pool_lock:
-            pool = self._pool
-        if pool is not None:
-            pool.shutdown(timeout_s, cancel_waiting=True)
-        self._core.venue.close()
+        self._core.close(timeout_s)
 
     # How a call is made
 
-    def _call(self, method: str, *args: Any) -> Any:
-        operations = Operations(self._core, self._core.settings)
-        work, failure = CALLS[method]
+    def _call(
+        self, name: str, work: Callable[Concatenate[Operations, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | Failure_co:
+        core = self._core
         try:
-            return self._core.run(method, lambda: work(operations, *args))
+            return core.run(name, core.here, work, Operations(core, core.settings), *args, **kwargs)
         except StopRequested:
             raise
         except FmzError:
             if self._raises:
                 raise
-            return failure
+            return cast(Failure_co, None)
 
     # Market
 
-    def GetTicker(self, symbol: str = "") -> Ticker | None:
+    def GetTicker(self, symbol: str = "") -> Ticker | Failure_co:
         """The ticker of a symbol; empty for the current one."""
-        found: Ticker | None = self._call("GetTicker", symbol)
-        return found
+        return self._call("GetTicker", Operations.ticker, symbol)
 
-    def GetTickers(self) -> list[Ticker] | None:
+    def GetTickers(self) -> list[Ticker] | Failure_co:
         """The tickers of all symbols."""
-        found: list[Ticker] | None = self._call("GetTickers")
-        return found
+        return self._call("GetTickers", Operations.tickers)
 
-    def GetDepth(self, symbol: str = "", limit: int | None = None) -> Depth | None:
+    def GetDepth(self, symbol: str = "", limit: int | None = None) -> Depth | Failure_co:
         """The order book of a symbol.
 
         Args:
             symbol: Empty for the current one.
             limit: Levels a side; None for the venue's default (an addition to FMZ's form).
         """
-        found: Depth | None = self._call("GetDepth", symbol, limit)
-        return found
+        return self._call("GetDepth", Operations.depth, symbol, limit)
 
-    def GetTrades(self, symbol: str = "") -> list[Trade] | None:
+    def GetTrades(self, symbol: str = "") -> list[Trade] | Failure_co:
         """The latest public trades, oldest first."""
-        found: list[Trade] | None = self._call("GetTrades", symbol)
-        return found
+        return self._call("GetTrades", Operations.trades, symbol)
 
-    def GetRecords(self, *args: Any) -> Records | None:
+    def GetRecords(self, *args: Any) -> Records | Failure_co:
         """Bars, oldest first, the last one still forming.
 
         Args:
@@ -208,54 +228,77 @@ class Exchange(SettingsFace, LiveFace):
             A copy that belongs to the caller. A period that the venue does not serve is built from shorter bars, one that is not whole
             minutes from public trades (and so grows from the first call on).
         """
-        found: Records | None = self._call("GetRecords", *args)
-        return found
+        return self._call("GetRecords", Operations.records, *args)
 
-    def GetMarkets(self) -> dict[str, Market] | None:
+    def GetMarkets(self) -> dict[str, Market] | Failure_co:
         """The trading rules of all symbols, by FMZ symbol."""
-        found: dict[str, Market] | None = self._call("GetMarkets")
-        return found
+        return self._call("GetMarkets", Operations.markets)
 
-    def GetMinStock(self) -> float | None:
+    def GetMinStock(self) -> float | Failure_co:
         """The least amount of an order of the current symbol."""
-        found: float | None = self._call("GetMinStock")
-        return found
+        return self._call("GetMinStock", Operations.min_amount)
 
-    def GetMinPrice(self) -> float | None:
+    def GetMinPrice(self) -> float | Failure_co:
         """The step of prices of the current symbol."""
-        found: float | None = self._call("GetMinPrice")
-        return found
+        return self._call("GetMinPrice", Operations.min_price)
+
+    # Live books (an addition of ours)
+
+    def Subscribe(
+        self, channel: str, symbol: str = "", max_age_ms: float | None = None, wait_ms: float | None = None
+    ) -> bool | Failure_co:
+        """Has ``GetDepth`` and ``GetTicker`` of a symbol answer from a live order book (an addition to FMZ's form).
+
+        A thread in the background keeps the book. While it is right and young enough, the two calls (``Go`` too) answer from it without
+        asking the venue: ``Info`` is then ``{"Live": True, "AgeMs": ..., "Version": ..., "Sequence": ...}``. While it is broken, being
+        made anew, too old, or has fewer levels than were asked for, they ask the venue as without a subscription.
+
+        Args:
+            channel: ``"depth"``.
+            symbol: Empty for the current one, as it is at this moment; a later ``SetCurrency`` leaves the subscription where it is.
+            max_age_ms: How long ago the book may have been confirmed and still answer; None for 5000. A book that simply stands still
+                counts as old after that. A symbol that is subscribed to already takes the new age and stays one subscription.
+            wait_ms: How long to wait for the book to be live; None or 0 returns at once.
+
+        Returns:
+            True. None when it failed, and when the book is not live in time (the subscription then stays) or was unsubscribed from
+            while it was waited for.
+        """
+        return self._call("Subscribe", Operations.subscribe, channel, symbol, max_age_ms, wait_ms)
+
+    def Unsubscribe(self, channel: str, symbol: str = "") -> bool | Failure_co:
+        """Ends what ``Subscribe`` began, however often; False when there is no such subscription. No answer comes from its book after."""
+        return self._call("Unsubscribe", Operations.unsubscribe, channel, symbol)
+
+    def Subscriptions(self) -> list[dict[str, Any]]:
+        """One row for each live book, for a status line: symbol, state, age, gaps, resyncs, answers and fallbacks; asks nothing."""
+        return self._core.live.stats()
 
     # Account
 
-    def GetAccount(self) -> Account | None:
+    def GetAccount(self) -> Account | Failure_co:
         """Free and frozen currency of the current pair, in the venue's own units (``SetRate`` does not touch them)."""
-        found: Account | None = self._call("GetAccount")
-        return found
+        return self._call("GetAccount", Operations.account)
 
-    def GetAssets(self) -> list[Asset] | None:
+    def GetAssets(self) -> list[Asset] | Failure_co:
         """All holdings that are not zero."""
-        found: list[Asset] | None = self._call("GetAssets")
-        return found
+        return self._call("GetAssets", Operations.assets)
 
-    def GetPositions(self, symbol: str = "") -> list[Position] | None:
+    def GetPositions(self, symbol: str = "") -> list[Position] | Failure_co:
         """Open positions; contracts only."""
-        found: list[Position] | None = self._call("GetPositions", symbol)
-        return found
+        return self._call("GetPositions", Operations.positions, symbol)
 
-    def GetPosition(self, symbol: str = "") -> list[Position] | None:
+    def GetPosition(self, symbol: str = "") -> list[Position] | Failure_co:
         """The older spelling of ``GetPositions``."""
-        found: list[Position] | None = self._call("GetPosition", symbol)
-        return found
+        return self._call("GetPosition", Operations.positions, symbol)
 
-    def GetFundings(self, symbol: str = "") -> list[Funding] | None:
+    def GetFundings(self, symbol: str = "") -> list[Funding] | Failure_co:
         """Funding rates; perpetual contracts only."""
-        found: list[Funding] | None = self._call("GetFundings", symbol)
-        return found
+        return self._call("GetFundings", Operations.fundings, symbol)
 
     # Orders
 
-    def Buy(self, price: float, amount: float, *args: Any) -> str | None:
+    def Buy(self, price: float, amount: float, *args: Any) -> str | Failure_co:
         """Buys the current symbol.
 
         Args:
@@ -266,15 +309,13 @@ class Exchange(SettingsFace, LiveFace):
         Returns:
             The order's id. None when it failed, and also when its outcome is unknown: see ``UnknownOrders``.
         """
-        found: str | None = self._call("Buy", price, amount, *args)
-        return found
+        return self._call("Buy", Operations.buy, price, amount, *args)
 
-    def Sell(self, price: float, amount: float, *args: Any) -> str | None:
+    def Sell(self, price: float, amount: float, *args: Any) -> str | Failure_co:
         """Sells the current symbol; see ``Buy``. The amount is always in base currency."""
-        found: str | None = self._call("Sell", price, amount, *args)
-        return found
+        return self._call("Sell", Operations.sell, price, amount, *args)
 
-    def CreateOrder(self, symbol: str, side: str, price: float, amount: float, *args: Any) -> str | None:
+    def CreateOrder(self, symbol: str, side: str, price: float, amount: float, *args: Any) -> str | Failure_co:
         """Orders any symbol.
 
         Args:
@@ -285,46 +326,40 @@ class Exchange(SettingsFace, LiveFace):
             amount: See ``Buy``.
             args: More for the order's line in the journal.
         """
-        found: str | None = self._call("CreateOrder", symbol, side, price, amount, *args)
-        return found
+        return self._call("CreateOrder", Operations.create_order, symbol, side, price, amount, *args)
 
     def CancelOrder(self, orderId: str, *args: Any) -> bool:
         """Cancels an order; True says that the venue took the request, not that nothing was filled."""
-        done: bool = self._call("CancelOrder", orderId, *args)
-        return done
+        return bool(self._call("CancelOrder", Operations.cancel_order, orderId, *args))
 
-    def GetOrder(self, orderId: str) -> Order | None:
+    def GetOrder(self, orderId: str) -> Order | Failure_co:
         """One order."""
-        found: Order | None = self._call("GetOrder", orderId)
-        return found
+        return self._call("GetOrder", Operations.order, orderId)
 
-    def GetOrders(self, symbol: str = "") -> list[Order] | None:
+    def GetOrders(self, symbol: str = "") -> list[Order] | Failure_co:
         """Open orders: of a symbol, or without one of all spot pairs."""
-        found: list[Order] | None = self._call("GetOrders", symbol)
-        return found
+        return self._call("GetOrders", Operations.orders, symbol)
 
-    def GetHistoryOrders(self, *args: Any) -> list[Order] | None:
+    def GetHistoryOrders(self, *args: Any) -> list[Order] | Failure_co:
         """Orders of the past.
 
         Args:
             args: ``()``, ``(symbol)``, ``(symbol, since)``, ``(symbol, since, limit)``, ``(since)`` or ``(since, limit)``; since in ms,
                 0 for the venue's own default.
         """
-        found: list[Order] | None = self._call("GetHistoryOrders", *args)
-        return found
+        return self._call("GetHistoryOrders", Operations.history_orders, *args)
 
     def UnknownOrders(self) -> list[IntentRecord]:
         """Orders that were sent and whose outcome nobody could say, oldest first; asks nothing."""
         return self._core.intents.unknown()
 
-    def Reconcile(self) -> list[IntentRecord] | None:
+    def Reconcile(self) -> list[IntentRecord] | Failure_co:
         """Asks the venue once more after every order of ``UnknownOrders``.
 
         Returns:
             Each of them as it stands now; ``fate`` is ``placed`` (with ``order_id``), ``absent``, or still ``unknown``.
         """
-        found: list[IntentRecord] | None = self._call("Reconcile")
-        return found
+        return self._call("Reconcile", Operations.reconcile)
 
     def Log(self, orderType: int, price: Any, amount: float = 0, *args: Any) -> None:
         """Writes an order's line without an order.
@@ -335,7 +370,7 @@ class Exchange(SettingsFace, LiveFace):
             amount: The amount.
             args: More for the line.
         """
-        self._call("Log", orderType, price, amount, *args)
+        self._call("Log", Operations.log, orderType, price, amount, *args)
 
     # Background calls
 
@@ -367,18 +402,24 @@ class Exchange(SettingsFace, LiveFace):
             expected = f"{least} to {most}" if most < 2**31 else f"{least} or more"
             raise TypeError(f"{method} takes {expected} arguments, got {len(args)}")
         core = self._core
-        operations = Operations(core, core.settings)
-        raw: list[str] = []
-        return self._workers().start(
-            lambda: core.run(method, lambda: call.work(operations, *args), raw),
+        slot = ReplySlot()
+        handle: Handle[Any] = core.pool.start(
+            core.run,
+            method,
+            slot,
+            call.work,
+            Operations(core, core.settings),
+            *args,
             name=method,
             gate=gate,
             failure_value=call.failure,
             errors="raise" if self._raises else "log",
             # In the thread that waited, so that GetRawJSON() there gives this call's reply.
-            on_take=lambda _: core.keep_raw(raw[-1]) if raw else None,
+            on_take=lambda _: core.keep_reply(slot),
             on_misuse=lambda text: core.report("wait", InputError(text)),
         )
+        core.host.announce(handle, f"Exchange_{method}", self._index)
+        return handle
 
     @property
     def clock(self) -> Clock:
@@ -388,17 +429,7 @@ class Exchange(SettingsFace, LiveFace):
     @property
     def max_concurrency(self) -> int:
         """How many background calls would start at once if made now; fewer than the workers while some of them hang."""
-        pool = self._pool
-        return self._max_workers if pool is None else pool.free_workers
-
-    def _workers(self) -> CallPool:
-        pool = self._pool
-        if pool is None:
-            with self._pool_lock:
-                if self._pool is None:
-                    self._pool = CallPool(self._core.label, max_workers=self._max_workers, clock=self._core.clock)
-                pool = self._pool
-        return pool
+        return self._core.free_workers
 
     def warm(self, connections: int | None = None) -> bool:
         """Starts workers, opens their connections and fetches the trading rules, before the first burst needs them.
@@ -409,48 +440,31 @@ class Exchange(SettingsFace, LiveFace):
         Returns:
             Whether all of it worked; what did not is in the journal.
         """
-        return bool(self._set("warm", lambda: self._warm(connections)))
-
-    def _warm(self, connections: int | None) -> bool:
-        core = self._core
-        count = self._max_workers if connections is None else whole_number("connections", connections, least=1)
-        for handle in self._workers().warm(min(count, self._max_workers), lambda: core.venue.warm(count)):
-            if handle.error is not None:
-                raise handle.error
-            if not handle.done:
-                raise TimedOut(f"timeout while the connections of {core.label} were opened")
-        try:
-            core.markets.rules(core.settings.symbol)
-        except NotSupported:
-            pass  # a venue without rules takes orders as they are
-        return True
+        return bool(self._run("warm", self._core.warm, connections))
 
     def IO(self, command: str, *args: Any) -> Any:
         """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None when it fails."""
-        return self._call("IO", command, *args)
+        return self._call("IO", Operations.io, command, *args)
 
     def GetRawJSON(self) -> str:
         """The text of the last reply that a call of this thread got (or a ``Go`` call whose result this thread took)."""
-        return self._core.raw
+        return self._core.raw()
 
     def GetLastError(self) -> str:
         """The text of this exchange's last error, once; empty when there was none since."""
         return self._core.take_last_error()
 
-    def statistics(self) -> dict[str, int]:
-        """Counts for a status line: intents kept, orders unknown, background calls that have not ended."""
-        pool = self._pool
+    @property
+    def stats(self) -> dict[str, int]:
+        """Counts for a status line: intents kept, unknown orders, background calls that have not ended."""
+        core = self._core
         return {
-            "intents": len(self._core.intents.all()),
-            "unknown_orders": len(self._core.intents.unknown()),
-            "unfinished_calls": pool.unfinished if pool is not None else 0,
+            "intents": len(core.intents.all()),
+            "unknown_orders": len(core.intents.unknown()),
+            "unfinished_calls": core.unfinished_calls,
         }
 
     @property
     def venue(self) -> Venue:
         """The adapter beneath."""
         return self._core.venue
-
-    def attach(self, host: Host) -> None:
-        """Gives the exchange to a strategy's host: its lines go there from now on. Its clock stays what it was made with."""
-        self._core.host = host

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..clock import Clock, WallClock
+from ..tasks.handle import Handle
 
 __all__ = ["Host", "QuietHost"]
 
@@ -50,6 +51,18 @@ class Host(Protocol):
     def register_secret(self, secret: str) -> object:
         """Takes a key that must be cut out of every line from now on."""
 
+    def add_exchange(self, exchange: Any) -> int:
+        """Registers a new exchange object; returns its index, from 0."""
+
+    def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
+        """Makes the end of a background call an event for ``EventLoop``.
+
+        Args:
+            handle: The call.
+            event: The event's name, such as ``Exchange_GetDepth``.
+            index: The index of its exchange.
+        """
+
 
 class QuietHost:
     """A host that keeps nothing: a wall clock, and no journal.
@@ -83,4 +96,11 @@ class QuietHost:
         """Drops the line."""
 
     def register_secret(self, secret: str) -> None:
-        """Nothing to do: nothing is written."""
+        """Does nothing: no line is written."""
+
+    def add_exchange(self, exchange: Any) -> int:
+        """Registers nothing; 0."""
+        return 0
+
+    def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
+        """Does nothing: there is no ``EventLoop``."""

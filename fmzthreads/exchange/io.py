@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ..errors import InputError
 from .call_limits import Kind
-
-if TYPE_CHECKING:
-    from .operations import Operations
+from .state import Core
 
 __all__ = ["run_command"]
 
 
-def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> Any:
+def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
     """Runs one command.
 
     Args:
-        operations: The exchange object's calls, under the settings of this call.
+        core: What the calls of the exchange object share.
         command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own.
         args: Its arguments.
 
@@ -26,9 +24,8 @@ def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> 
         InputError: The arguments are not those of the command.
         FmzError: What the venue raised.
     """
-    core = operations.core
     if command == "api":
-        return _api(operations, args)
+        return _api(core, args)
     if command == "currency":
         (pair,) = _exactly(command, args, ("pair",))
         return core.set_currency(pair)
@@ -45,7 +42,7 @@ def run_command(operations: Operations, command: Any, args: tuple[Any, ...]) -> 
     return result
 
 
-def _api(operations: Operations, args: tuple[Any, ...]) -> Any:
+def _api(core: Core, args: tuple[Any, ...]) -> Any:
     if not 2 <= len(args) <= 4:
         raise InputError(f"IO('api') takes (httpMethod, resource[, params[, raw]]), got {len(args)} arguments")
     names = ("httpMethod", "resource", "params", "raw")
@@ -56,8 +53,8 @@ def _api(operations: Operations, args: tuple[Any, ...]) -> Any:
     if not method.isalpha() or not resource:
         shown = resource.partition("?")[0].rpartition("@")[2]
         raise InputError(f"IO('api') needs an HTTP method and a resource, got {method!r} and {shown!r}")
-    operations.count_api()
-    return operations.core.venue.request(method.upper(), resource, params, raw)
+    core.limits.acquire("IO/api")
+    return core.venue.request(method.upper(), resource, params, raw)
 
 
 def _exactly(command: str, args: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Any, ...]:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..clock import Clock
 from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
 from ..streams.book.age import clock_lead, seconds_since
 from ..streams.book.book import BookView
@@ -51,16 +50,16 @@ def check_channel(channel: Any) -> None:
 
 
 class _Lines:
-    """The host of the streams: their lines go where the exchange's own go now."""
+    """The host of the streams: passes their lines to the exchange's host."""
 
-    def __init__(self, clock: Clock, host: Callable[[], Host], label: str) -> None:
-        self.clock = clock
+    def __init__(self, host: Host, label: str) -> None:
+        self.clock = host.clock
         self._host = host
         self._label = label
 
     def error(self, text: str, *, source: str) -> None:
         """One error line."""
-        self._host().error(f"{source}: {text}", source=self._label)
+        self._host.error(f"{source}: {text}", source=self._label)
 
     def warning(self, text: str, *, source: str) -> None:
         """The journal of an exchange takes errors only."""
@@ -162,19 +161,18 @@ class LiveBooks:
 
     Args:
         venue: The adapter, which says where a symbol's book comes from.
-        clock: Measures ages.
-        host: Gives the journal as it is now.
+        host: The journal, and the clock that measures ages.
         label: The exchange's label.
 
     Attributes:
         plan: How books are made anew from now on; None for the usual pauses.
     """
 
-    def __init__(self, venue: Venue, clock: Clock, host: Callable[[], Host], label: str) -> None:
+    def __init__(self, venue: Venue, host: Host, label: str) -> None:
         self.plan: ResyncPlan | None = None
         self._venue = venue
-        self._clock = clock
-        self._lines = _Lines(clock, host, label)
+        self._clock = host.clock
+        self._lines = _Lines(host, label)
         self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
         self._books: dict[str, LiveBook] = {}  # looked up without the lock
         self._generation = 0  # grows with close(), so that a subscription that is being made does not outlive it
@@ -346,7 +344,7 @@ class LiveBooks:
         live.fallbacks += found is None
         return found
 
-    def statistics(self) -> list[dict[str, Any]]:
+    def stats(self) -> list[dict[str, Any]]:
         """One row for each live book: its symbol, state, age and what has happened to it."""
         rows = []
         for symbol, live in list(self._books.items()):

@@ -31,7 +31,16 @@ from ..errors import (
 )
 from .venue import OrderIntent, Venue
 
-__all__ = ["Fate", "IntentLog", "IntentRecord", "LookupPlan", "new_client_order_id", "place_once", "settle"]
+__all__ = [
+    "Fate",
+    "IntentLog",
+    "IntentRecord",
+    "LookupPlan",
+    "ask_again",
+    "new_client_order_id",
+    "place_once",
+    "settle",
+]
 
 Fate = Literal["sending", "placed", "refused", "absent", "unknown"]
 """``sending``: under way. ``placed``: the venue has it. ``refused``: an error said that it was not taken. ``absent``: nothing was heard,
@@ -279,3 +288,42 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
         code=cause.code,
         status=cause.status,
     ) from cause
+
+
+def ask_again(venue: Venue, log: IntentLog, clock: Clock) -> list[IntentRecord]:
+    """Asks the venue once about each order whose outcome is unknown, and records the answer.
+
+    Args:
+        venue: Where the orders were sent.
+        log: Where they and their fate are recorded.
+        clock: Measures their age.
+
+    Returns:
+        Those that were unknown, as they stand now: ``placed`` with their order id, ``absent``, or ``unknown`` still, with the reason in
+        ``detail``.
+
+    Raises:
+        StopRequested: The strategy is stopped meanwhile.
+    """
+    return [_ask(venue, log, clock, record) for record in log.unknown()]
+
+
+def _ask(venue: Venue, log: IntentLog, clock: Clock, record: IntentRecord) -> IntentRecord:
+    key = record.intent.client_order_id
+    # An order that was held up before it left (by a connection, say) may be on its way long after it was made.
+    young = (
+        clock.now() - (record.left_at or record.made_at) < venue.settling_s
+    )  # "no such order" cannot be believed yet
+    fate: Fate = "unknown"
+    order_id = ""
+    try:
+        order_id = venue.order_by_client_id(record.intent.symbol, key).Id
+        fate, detail = "placed", record.detail
+    except StopRequested:
+        raise
+    except OrderNotFound as error:
+        fate, detail = "unknown" if young else "absent", str(error)
+    except FmzError as error:
+        detail = str(error)
+    # None: another thread settled it meanwhile, and its word stands.
+    return log.end(key, fate, order_id=order_id, detail=detail) or log.get(key) or record

@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast
 
 import attrs
 
+from ..arguments import exact_decimal, whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, StopRequested
+from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut
+from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
 from .host import Host
 from .live_books import LiveBooks
-from .market_rules import MarketBook, decimal_of
+from .market_rules import MarketBook
 from .order_log import IntentLog, LookupPlan
-from .venue import Venue
+from .venue import LastReply, Venue
 
-__all__ = ["Core", "Settings", "split_symbol", "whole_number"]
+__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_symbol"]
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # What a call that fails returns: None, or nothing at all because it raises.
+    Failure_co = TypeVar("Failure_co", covariant=True, default=None)
+else:
+    from typing import TypeVar
+
+    Failure_co = TypeVar("Failure_co", covariant=True)
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_DIGITS = 30  # behind the point; no market has more than 18
 DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
-
-
-def whole_number(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
-    """An argument that must be a whole number.
-
-    Args:
-        name: What it is, for the message.
-        value: An int, or a float without a fraction.
-        least: The least value.
-        most: The largest value; None for any.
-
-    Raises:
-        InputError: It is not a whole number, less than ``least``, or more than ``most``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} must be a whole number, got {value!r}")
-    if value != int(value) or value < least:
-        raise InputError(f"{name} must be a whole number of {least} or more, got {value!r}")
-    if most is not None and value > most:
-        raise InputError(f"{name} must be a whole number of {most} or less, got {value!r}")
-    return int(value)
 
 
 def split_symbol(text: Any) -> tuple[str, str]:
@@ -108,8 +99,14 @@ class Settings:
         return f"{pair}.{code}" if code else pair
 
 
-class _Local(threading.local):
-    raw = ""
+class ReplySlot:
+    """Keeps the last reply of a call, or of a thread; its text is decoded only when it is asked for."""
+
+    reply: LastReply | None = None
+
+
+class _LocalSlot(ReplySlot, threading.local):
+    """One slot for each thread."""
 
 
 class Core:
@@ -122,10 +119,18 @@ class Core:
         settings: The first settings.
         limited: The names of the functions that call limits may be set for.
         plan: How an order's unknown outcome is settled.
+        max_workers: How many background calls run at once.
     """
 
     def __init__(
-        self, venue: Venue, host: Host, label: str, settings: Settings, limited: frozenset[str], plan: LookupPlan
+        self,
+        venue: Venue,
+        host: Host,
+        label: str,
+        settings: Settings,
+        limited: frozenset[str],
+        plan: LookupPlan,
+        max_workers: int,
     ) -> None:
         self.venue = venue
         self.host = host
@@ -136,11 +141,14 @@ class Core:
         self.bars = BarBook(venue, self.clock)
         self.intents = IntentLog(self.clock)
         self.limits = CallLimits(self.clock, limited)
-        self.live = LiveBooks(venue, self.clock, lambda: self.host, label)
+        self.live = LiveBooks(venue, host, label)
+        self.here: ReplySlot = _LocalSlot()  # of the calling thread
         self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
         self._settings = settings
         self._last_error = ""
-        self._local = _Local()
+        self._max_workers = max_workers
+        self._pool_lock = threading.Lock()  # guards that one pool is made
+        self._pool: CallPool | None = None
 
     @property
     def settings(self) -> Settings:
@@ -152,6 +160,65 @@ class Core:
         with self._lock:
             self._settings = attrs.evolve(self._settings, **changes)
             return self._settings
+
+    @property
+    def pool(self) -> CallPool:
+        """The workers of background calls; made at the first use."""
+        pool = self._pool
+        if pool is None:
+            with self._pool_lock:
+                if self._pool is None:
+                    self._pool = CallPool(self.label, max_workers=self._max_workers, clock=self.clock)
+                pool = self._pool
+        return pool
+
+    @property
+    def free_workers(self) -> int:
+        """How many background calls would start at once if made now."""
+        pool = self._pool
+        return self._max_workers if pool is None else pool.free_workers
+
+    @property
+    def unfinished_calls(self) -> int:
+        """How many background calls have not ended."""
+        pool = self._pool
+        return 0 if pool is None else pool.unfinished
+
+    def warm(self, connections: int | None) -> bool:
+        """Starts workers, opens their connections and fetches the trading rules. True.
+
+        Args:
+            connections: For how many calls at once; None for all workers.
+
+        Raises:
+            InputError: ``connections`` is not a whole number of 1 or more.
+            FmzError: A connection or the rules failed.
+        """
+        most = self._max_workers
+        count = most if connections is None else whole_number("connections", connections, least=1)
+        for handle in self.pool.warm(min(count, most), lambda: self.venue.warm(count)):
+            if handle.error is not None:
+                raise handle.error
+            if not handle.done:
+                raise TimedOut(f"timeout while the connections of {self.label} were opened")
+        try:
+            self.markets.rules(self.settings.symbol)
+        except NotSupported:
+            pass  # a venue without rules takes orders as they are
+        return True
+
+    def close(self, timeout_s: float) -> None:
+        """Ends the live books, the background calls and the connections.
+
+        Args:
+            timeout_s: The longest to wait for running calls, in seconds.
+        """
+        self.live.close(timeout_s)
+        with self._pool_lock:
+            pool = self._pool
+        if pool is not None:
+            pool.shutdown(timeout_s, cancel_waiting=True)
+        self.venue.close()
 
     def set_currency(self, text: Any) -> bool:
         """Switches the pair for the calls to come; the contract is forgotten unless the text has one. True.
@@ -181,7 +248,7 @@ class Core:
         Raises:
             InputError: It is not a number above 0.
         """
-        factor = decimal_of("rate", rate)
+        factor = exact_decimal("rate", rate)
         if factor <= 0:
             raise InputError(f"rate must be more than 0, got {rate!r}")
         self.change(rate=factor)
@@ -214,7 +281,7 @@ class Core:
         Raises:
             InputError: It is not a number above 0.
         """
-        value = decimal_of("timeout", timeout_ms)
+        value = exact_decimal("timeout", timeout_ms)
         if value <= 0:
             raise InputError(f"a time-out must be more than 0 ms, got {timeout_ms!r}")
         self.venue.set_timeout(float(value))
@@ -235,33 +302,35 @@ class Core:
         self.live.renew()
         return self.venue.base()
 
-    def run(self, name: str, work: Callable[[], T], raw: list[str] | None = None) -> T:
-        """Runs one call: counts it against the limits, keeps its raw reply, and writes its error line if it fails.
+    def run(self, name: str, slot: ReplySlot, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs one call, keeps its raw reply, and reports its error.
 
         Args:
-            name: The method's name, for limits and the journal.
+            name: The method's name, for the journal.
+            slot: Where the venue's reply is kept.
             work: The call.
-            raw: Where its raw reply goes; None for this thread's own place.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
 
         Raises:
-            Exception: Whatever the call raised, after its line was written (a stop leaves no line).
+            Exception: What the call raised, after its line was written (a stop writes none).
         """
-        before = self.venue.raw_json()
+        before = self.venue.last_reply()
         try:
-            return work()
+            return work(*args, **kwargs)
         except StopRequested:
             raise
         except FmzError as error:
             self.report(name, error)
             raise
-        except Exception as error:  # a fault of ours or of an adapter: written down as such, and raised
+        except Exception as error:  # a defect of ours or of an adapter: reported as such, and raised
             self.report(name, error, fault=True)
             raise
         finally:
-            after = self.venue.raw_json()
-            # Another object means another reply, even if it reads the same; the same one is left from an earlier call of this thread.
+            after = self.venue.last_reply()
+            # The same object was left by an earlier call of this thread.
             if after is not before:
-                self.keep_raw(after) if raw is None else raw.append(after)
+                slot.reply = after
 
     def report(self, name: str, error: BaseException, *, fault: bool = False) -> None:
         """Writes one error line, and keeps its text."""
@@ -276,11 +345,100 @@ class Core:
             text, self._last_error = self._last_error, ""
             return text
 
-    def keep_raw(self, text: str) -> None:
-        """Makes a raw reply this thread's last one."""
-        self._local.raw = text
+    def keep_reply(self, slot: ReplySlot) -> None:
+        """Makes the reply of a background call the last one of this thread."""
+        if slot.reply is not None:
+            self.here.reply = slot.reply
 
-    @property
     def raw(self) -> str:
-        """The raw reply of the last call that this thread made (or whose result it took)."""
-        return self._local.raw
+        """The text of the last reply to a call of this thread (or to one whose result it took); empty before the first."""
+        reply = self.here.reply
+        return "" if reply is None else reply.text
+
+
+class SettingsFace(Generic[Failure_co]):
+    """The part of FMZ's exchange object that sets and reads names, pair, precision, rate, base URL and time-out.
+
+    A setting holds for later calls; a call that was made before keeps what it began with. (Time-out, proxy and base URL belong to the
+    connection: they also hold for a call that still waits in ``Go``'s queue.) A setting that is refused changes nothing.
+    """
+
+    _core: Core
+    _name: str
+    _raises: bool
+
+    def _run(self, name: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure_co:
+        try:
+            return self._core.run(name, self._core.here, work, *args, **kwargs)
+        except StopRequested:
+            raise
+        except FmzError:
+            if self._raises:
+                raise
+            return cast(Failure_co, None)
+
+    def GetName(self) -> str:
+        """FMZ's id of the venue."""
+        return self._name
+
+    def GetLabel(self) -> str:
+        """The label."""
+        return self._core.label
+
+    def GetCurrency(self) -> str:
+        """The current pair."""
+        return self._core.settings.pair
+
+    def GetBaseCurrency(self) -> str:
+        """What is traded: ``BTC`` of ``BTC_USDT``."""
+        return self.GetCurrency().partition("_")[0]
+
+    def GetQuoteCurrency(self) -> str:
+        """What it is paid with: ``USDT`` of ``BTC_USDT``."""
+        return self.GetCurrency().partition("_")[2]
+
+    def SetCurrency(self, currency: str) -> bool | Failure_co:
+        """Switches the pair for the calls to come; True, or None when it is no pair."""
+        return self._run("SetCurrency", self._core.set_currency, currency)
+
+    def GetPeriod(self) -> int:
+        """The default length of a bar, in seconds."""
+        return self._core.settings.period_s
+
+    def SetPrecision(self, pricePrecision: int, amountPrecision: int) -> None:
+        """Has prices and amounts of orders cut to so many digits behind the point, besides the market's own steps."""
+        self._run("SetPrecision", self._core.set_precision, pricePrecision, amountPrecision)
+
+    def SetRate(self, rate: float = 1) -> float | Failure_co:
+        """Multiplies every price that is seen through this object, and divides those of orders; 1 is off.
+
+        Amounts, balances and market rules stay in the venue's units.
+
+        Returns:
+            The rate, or None when it is not a number above 0.
+        """
+        return self._run("SetRate", self._core.set_rate, rate)
+
+    def GetRate(self) -> float:
+        """The rate; 1 when it is off."""
+        return float(self._core.settings.rate)
+
+    def SetMaxBarLen(self, n: int) -> None:
+        """Sets how many bars ``GetRecords`` asks for at first and keeps at the most (5000 unless set)."""
+        self._run("SetMaxBarLen", self._core.set_bar_cap, n)
+
+    def SetBase(self, url: str) -> str | Failure_co:
+        """Sends all further requests to another base URL; the URL now in use."""
+        return self._run("SetBase", self._core.set_base, url)
+
+    def GetBase(self) -> str:
+        """The base URL in use."""
+        return self._core.venue.base()
+
+    def SetProxy(self, proxy: str) -> bool | Failure_co:
+        """Sets the proxy of further requests: ``socks5://``, ``http://``, ``ip://`` (a local address), empty for none."""
+        return self._run("SetProxy", self._core.set_proxy, proxy)
+
+    def SetTimeout(self, timeout: float) -> bool | Failure_co:
+        """Sets the total time-out of each further request, in ms."""
+        return self._run("SetTimeout", self._core.set_timeout, timeout)

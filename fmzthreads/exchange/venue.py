@@ -23,7 +23,7 @@ from .market_rules import MarketRules
 if TYPE_CHECKING:
     from ..streams.book.source import BookSource
 
-__all__ = ["BaseVenue", "OrderIntent", "Side", "Venue"]
+__all__ = ["BaseVenue", "LastReply", "OrderIntent", "Side", "Venue"]
 
 Side = Literal["buy", "sell", "closebuy", "closesell"]
 
@@ -49,6 +49,14 @@ class OrderIntent:
     client_order_id: str
     time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] = "GTC"
     options: Mapping[str, str] = attrs.field(factory=dict)
+
+
+class LastReply(Protocol):
+    """A reply whose text is decoded when it is asked for."""
+
+    @property
+    def text(self) -> str:
+        """The text as the venue sent it."""
 
 
 @runtime_checkable
@@ -215,8 +223,8 @@ class Venue(Protocol):
             InputError: The arguments are not those of the command.
         """
 
-    def raw_json(self) -> str:
-        """The text of the last reply that this thread got from this venue; empty before the first."""
+    def last_reply(self) -> LastReply | None:
+        """The last reply that this thread got from this venue; None before the first. A new reply is another object."""
 
     # Connection
 
@@ -314,8 +322,8 @@ class BaseVenue(Venue):
     def set_proxy(self, proxy: str) -> None:
         raise self._no("SetProxy")
 
-    def raw_json(self) -> str:
-        return ""
+    def last_reply(self) -> LastReply | None:
+        return None
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Takes nothing: a venue that reads no rows has nothing to warn of."""

@@ -223,10 +223,10 @@ class HttpClient:
         self._clock.stop.check()
         self._worker().warm(origin, Deadline(self._clock, self._timeout_ms / 1000))
 
-    def last_text(self) -> str:
-        """The text of the last reply that this thread got, of whatever status; empty before the first."""
-        reply = self._worker().last
-        return "" if reply is None else reply.text
+    def last_reply(self) -> Reply | None:
+        """The last reply that this thread got, of any status; None before the first."""
+        owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
+        return None if owner is None else owner.worker.last
 
     def session(self) -> requests.Session:
         """This thread's requests session, over the same connections; for what ``call`` has no form for."""

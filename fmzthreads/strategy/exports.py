@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, overload
+from collections.abc import Mapping
+from typing import Any, Literal, overload
 
-from ..exchange.exchange import Exchange as _Exchange
-from ..exchange.host import Host
+from ..exchange.exchange import Exchange
 from ..http.query import HttpAnswer, QueryOptions
 from ..streams import dial as streams
 from ..streams.connection import Connection
 from ..streams.sqlite import SqliteConnection
 from ..tasks.events import Event
-from ..tasks.gate import Gate
 from ..tasks.handle import Handle
-from .runtime import Runtime, current
+from ..venues.registry import create_venue
+from .runtime import current
 
 __all__ = ["Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
 
 
-class Exchange(_Exchange):
-    """One account at one venue, as FMZ's strategies know it; see ``exchange.exchange.Exchange`` for the arguments.
-
-    It belongs to the runtime that was current when it was made (or to ``host``, where one is given): its lines and errors go to that
-    journal, in which its keys are never shown, it waits by that clock, and the ends of its background calls wake that ``EventLoop``.
-    """
-
-    host_factory: ClassVar[Callable[[], Host]] = staticmethod(current)
-
-    def __init__(self, name: str, currency: str, *, host: Host | None = None, **options: Any) -> None:
-        if host is None:
-            host = current()
-        self._runtime = host if isinstance(host, Runtime) else current()
-        super().__init__(name, currency, host=host, **options)
-        self._index = self._runtime.add_exchange(self)
-
-    def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
-        """Starts a call in the background; its end is an event of ``EventLoop``, ``Exchange_<method>`` with this exchange's index."""
-        handle = super().submit(method, args, gate=gate)
-        self._runtime.announce(handle, f"Exchange_{method}", self._index)
-        return handle
+# A new exchange object belongs to the runtime that is current then: its lines and errors go to that journal, in which its keys are never
+# shown, it waits by that clock, and the ends of its background calls wake that EventLoop.
+Exchange.host_factory = staticmethod(current)
+Exchange.venue_factory = staticmethod(create_venue)
 
 
 def HttpQuery(

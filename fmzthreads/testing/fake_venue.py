@@ -33,8 +33,15 @@ __all__ = ["FakeVenue"]
 T = TypeVar("T")
 
 
+class _Answer:
+    """The text of an answer, taken before the caller can change its structures."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 class _Local(threading.local):
-    raw = ""
+    reply: _Answer | None = None
 
 
 class FakeVenue(BaseVenue):
@@ -236,7 +243,7 @@ class FakeVenue(BaseVenue):
             raise fault
         with self._lock:
             result = answer()
-            self._local.raw = _raw(result)
+            self._local.reply = _Answer(_raw(result))
         if lost:
             raise loss or OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
         return result
@@ -427,9 +434,9 @@ class FakeVenue(BaseVenue):
 
         return self._serve("request", _answer)
 
-    def raw_json(self) -> str:
-        """The last answer of this thread, as JSON."""
-        return self._local.raw
+    def last_reply(self) -> _Answer | None:
+        """The last answer of this thread, as JSON; None before the first."""
+        return self._local.reply
 
     def set_base(self, url: str) -> None:
         """Takes the URL."""

@@ -385,7 +385,7 @@ class TestUnknownOutcome:
         (record,) = exchange.UnknownOrders()
         assert record.intent == venue.placed[0]
         assert record.intent.client_order_id in host.errors[0]
-        assert exchange.statistics()["unknown_orders"] == 1
+        assert exchange.stats["unknown_orders"] == 1
 
     def test_raised_with_the_id(self):
         exchange, venue, _ = make(errors="raise", clock=JumpClock())
@@ -564,7 +564,7 @@ class TestSettings:
         with pytest.raises(InputError, match="symbol"):
             Exchange("Fake", "BTCUSDT", venue=FakeVenue())
         for options in ({"secret_key": "x"}, {"base": "http://x"}, {"recv_window_ms": 5}):
-            with pytest.raises(InputError, match="belong to the venue"):
+            with pytest.raises(InputError, match="are the venue's"):
                 Exchange("Fake", "BTC_USDT", venue=FakeVenue(), **options)
 
     def test_keys_reach_the_venue_and_the_host_that_hides_them(self, monkeypatch):
@@ -606,18 +606,18 @@ class TestSettings:
         Own("Fake", "BTC_USDT", base=given)
         assert bases == [used]
 
-    def test_a_host_of_its_own_when_none_is_given(self):
-        exchange = Exchange("Fake", "BTC_USDT", venue=FakeVenue())
-        assert isinstance(exchange._core.host, QuietHost)
+    def test_a_quiet_host(self):
+        exchange = Exchange("Fake", "BTC_USDT", venue=FakeVenue(), host=QuietHost())
         assert exchange.CancelOrder("x,1") is False
         assert "no open order" in exchange.GetLastError()
+        assert exchange.Go("GetTicker").wait().ok
 
-    def test_attach(self, parts):
-        exchange, _, old = parts
-        new = MemoryHost()
-        exchange.attach(new)
-        exchange.CancelOrder("x,1")
-        assert (old.errors, len(new.errors)) == ([], 1)
+    def test_the_host_learns_of_the_exchange_and_its_background_calls(self):
+        host = MemoryHost()
+        exchanges = [Exchange("Fake", "BTC_USDT", venue=FakeVenue(), host=host) for _ in range(2)]
+        assert host.exchanges == exchanges
+        exchanges[1].Go("GetTicker").wait()
+        assert host.announced == [("Exchange_GetTicker", 1)]
 
     def test_closing(self):
         exchange, venue, _ = make()

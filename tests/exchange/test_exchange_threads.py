@@ -223,7 +223,7 @@ def test_orders_of_many_threads_are_all_there_once(parts):
     assert {line.order_id for line in host.lines} == set(ids)
     assert venue.calls["markets"] == 1
     assert host.errors == []
-    assert exchange.statistics() == {"intents": 800, "unknown_orders": 0, "unfinished_calls": 0}
+    assert exchange.stats == {"intents": 800, "unknown_orders": 0, "unfinished_calls": 0}
 
 
 def test_one_error_line_a_failed_call(parts):
@@ -272,7 +272,7 @@ def test_one_pool_is_made_however_many_begin_at_once(monkeypatch):
             pass
         return CallPool(*args, **options)
 
-    monkeypatch.setattr("fmzthreads.exchange.exchange.CallPool", slow_pool)
+    monkeypatch.setattr("fmzthreads.exchange.state.CallPool", slow_pool)
     exchange, _, _ = make(clock=WallClock(), max_workers=2)
     run_threads(6, lambda _: exchange.Go("GetTicker").wait())
     assert len(made) == 1

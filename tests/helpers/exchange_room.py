@@ -11,6 +11,7 @@ import attrs
 from fmzthreads.clock import Clock, ManualClock, Signal
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.host import Host
+from fmzthreads.tasks.handle import Handle
 from fmzthreads.testing import FakeVenue
 
 
@@ -34,6 +35,8 @@ class MemoryHost:
         self.errors: list[str] = []
         self.lines: list[Line] = []
         self.secrets: list[str] = []
+        self.exchanges: list[Any] = []
+        self.announced: list[tuple[str, int]] = []
 
     def error(self, text: str, *, source: str) -> None:
         with self.lock:
@@ -46,6 +49,15 @@ class MemoryHost:
 
     def register_secret(self, secret: str) -> None:
         self.secrets.append(secret)
+
+    def add_exchange(self, exchange: Any) -> int:
+        with self.lock:
+            self.exchanges.append(exchange)
+            return len(self.exchanges) - 1
+
+    def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
+        with self.lock:
+            self.announced.append((event, index))
 
 
 _: type[Host] = MemoryHost

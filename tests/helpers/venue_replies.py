@@ -196,11 +196,11 @@ class ScriptedHttp:
             reply = Reply(answer.status, answer.headers, answer.body, request)
         else:
             reply = reply_of(answer, request=request)
-        self._here.text = reply.text
+        self._here.reply = reply
         return parse(reply)
 
-    def last_text(self) -> str:
-        return getattr(self._here, "text", "")
+    def last_reply(self) -> Reply | None:
+        return getattr(self._here, "reply", None)
 
     def set_base(self, url: str) -> None:
         self.base = url

@@ -29,6 +29,7 @@ from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, 
 from fmzthreads.tasks.gate import Gate, gated
 
 from ..helpers.http_faults import FaultServer, Peer, answering
+from ..helpers.last_reply import last_text
 
 QUICK = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=3, first_delay_s=0.001))
 ONCE = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=0))
@@ -125,7 +126,7 @@ def test_responses_intercepts_the_hot_path() -> None:
         assert reply.request == "GET https://api.example.com/x"
         assert post(client).text == "no"
         assert mock.calls[1].request.body == b"a=1"
-    assert client.last_text() == "no"
+    assert last_text(client) == "no"
 
 
 def test_errors_that_responses_raises_become_ours() -> None:
@@ -162,23 +163,23 @@ def test_last_text_is_kept_for_each_thread() -> None:
     texts: dict[int, list[str]] = {}
     with FaultServer(script) as server:
         client = HttpClient(server.base)
-        assert client.last_text() == ""
+        assert client.last_reply() is None
         both = threading.Barrier(4)
 
         def work(number: int) -> None:
-            texts[number] = [client.last_text()]
+            texts[number] = ["" if client.last_reply() is None else "a reply of another thread"]
             for turn in range(20):
                 both.wait(10)
                 get(client, f"/{number}/{turn}")
                 both.wait(10)
-                texts[number].append(client.last_text())
+                texts[number].append(last_text(client))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-        assert client.last_text() == ""
+        assert client.last_reply() is None
         client.close()
     assert texts == {n: ["", *(f"/{n}/{t}" for t in range(20))] for n in range(4)}
 

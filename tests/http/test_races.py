@@ -12,6 +12,7 @@ from fmzthreads.errors import ConnectFailed, ConnectionLost, FmzError, StopReque
 from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply
 
 from ..helpers.http_faults import FaultServer, answering
+from ..helpers.last_reply import last_text
 
 TURNS = 250
 
@@ -98,7 +99,7 @@ def test_many_threads_under_faults_lose_and_mix_up_nothing() -> None:
                         idempotent=False,
                     )
                     outcome = "ok"
-                    if text != target or client.last_text() != target:
+                    if text != target or last_text(client) != target:
                         wrong.append(text)
                 except FmzError as error:
                     outcome = "failed"

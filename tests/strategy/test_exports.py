@@ -16,7 +16,6 @@ from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.host import Host
 from fmzthreads.exchange.venue import BaseVenue
 from fmzthreads.http.query import QueryHost
-from fmzthreads.strategy import exports as face
 from fmzthreads.strategy.exports import EventLoop, Exchange, HttpQuery, HttpQuery_Go
 from fmzthreads.strategy.globals import EnableLog, GetLastError, SetErrorFilter
 from fmzthreads.strategy.runtime import Runtime
@@ -44,9 +43,6 @@ class Venue(BaseVenue):
 
     def markets(self) -> dict[str, Market]:
         raise self._no("GetMarkets")
-
-    def raw_json(self) -> str:
-        return ""
 
     def close(self) -> None:
         pass
@@ -107,7 +103,7 @@ def test_keys_are_cut_out_of_that_runtimes_lines(
     def make(name: str, *, credentials: Credentials, base: str, clock: object) -> Venue:
         return Venue(f"refused {credentials.access_key} {credentials.secret_key} {credentials.passphrase}")
 
-    monkeypatch.setattr(face._Exchange, "venue_factory", staticmethod(make))
+    monkeypatch.setattr(Exchange, "venue_factory", staticmethod(make))
     with quiet_runtime() as other:
         with Exchange("Fake", "BTC_USDT", host=runtime if explicit else None, **KEYS) as exchange:
             exchange.GetTicker()

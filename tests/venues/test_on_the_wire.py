@@ -16,6 +16,7 @@ from fmzthreads.exchange.signing import hmac_base64, hmac_hex
 from fmzthreads.http.client import HttpOptions, RetryPolicy
 from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX
+from tests.helpers.last_reply import last_text
 from tests.helpers.venue_replies import BINANCE_INFO, KEYS, OKX_INSTRUMENTS, OKX_PLACED, intent
 from tests.venues.test_okx import ORDER as OKX_ORDER
 
@@ -65,7 +66,7 @@ def test_a_binance_order_on_the_wire(web: responses.RequestsMock, binance: Binan
     )
     assert sent.headers["X-MBX-APIKEY"] == KEYS.access_key
     assert "?" not in str(sent.url)
-    assert binance.raw_json() == '{"symbol": "BTCUSDT", "orderId": 28}'
+    assert last_text(binance) == '{"symbol": "BTCUSDT", "orderId": 28}'
 
 
 def test_an_okx_order_on_the_wire(web: responses.RequestsMock, okx: OKX) -> None:

@@ -245,9 +245,9 @@ class RestVenue(BaseVenue):
         """
         return {listing.symbol: listing.market for listing in self._symbols.refresh() if listing.listed}
 
-    def raw_json(self) -> str:
-        """The text of the last reply that this thread got from this venue; empty before the first."""
-        return self._http.last_text()
+    def last_reply(self) -> Reply | None:
+        """The last reply that this thread got from this venue; None before the first."""
+        return self._http.last_reply()
 
     def base(self) -> str:
         """The base URL in use."""
