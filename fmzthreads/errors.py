@@ -28,6 +28,7 @@
     │   ├── UnknownName          no such exchange, method, option...; names the nearest valid ones
     │   └── MissingCredentials   names the key and the variable to set
     ├── NotSupported             this venue cannot do that
+    │   └── NotBuiltYet          FMZ has this name; fmzthreads does not yet (also an AttributeError)
     ├── MissingExtra             an optional package is absent (also an ImportError); says how to install it
     ├── TooManyHandles           more unfinished background calls than allowed (also a RuntimeError)
     ├── ConcurrentUse            two threads where only one may be (also a RuntimeError); names both
@@ -62,6 +63,7 @@ __all__ = [
     "MissingExtra",
     "MissingField",
     "NetworkError",
+    "NotBuiltYet",
     "NotSupported",
     "OperationFailed",
     "OrderNotFound",
@@ -78,6 +80,7 @@ __all__ = [
     "WouldTake",
     "excerpt",
     "nearest",
+    "no_such_name",
     "require",
 ]
 
@@ -224,6 +227,10 @@ class NotSupported(FmzError, NotImplementedError):
     """This venue (or build) cannot do that; the message names both."""
 
 
+class NotBuiltYet(NotSupported, AttributeError):
+    """FMZ has an exchange, method or function of this name; fmzthreads does not have it yet."""
+
+
 class MissingExtra(FmzError, ImportError):
     """An optional package is absent; the message holds the line that installs it."""
 
@@ -270,6 +277,30 @@ def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
         shown = ", ".join(repr(n) for n in names[:12])
         return f"; valid: {shown}{', ...' if len(names) > 12 else ''}"
     return ""
+
+
+def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterable[str] = ()) -> FmzError:
+    """Returns the error for a name that is not valid.
+
+    Args:
+        message: What has no such name, such as ``"an exchange has no method"``; the name follows.
+        name: What was given.
+        valid: The valid names.
+        planned: FMZ's names that fmzthreads does not have yet. None of the valid names is suggested for one of these, or for a slip of
+            the pen of one.
+
+    Returns:
+        ``NotBuiltYet`` for a planned name, else ``UnknownName`` with the most similar names.
+    """
+    valid, planned = set(valid), set(planned)
+    if name in planned:
+        return NotBuiltYet(f"FMZ has {name}; fmzthreads does not yet")
+    by_fold = {candidate.casefold(): candidate for candidate in planned | valid}
+    alike = difflib.get_close_matches(str(name).casefold(), list(by_fold), n=1, cutoff=0.6)
+    if alike and by_fold[alike[0]] in planned - valid:
+        meant = by_fold[alike[0]]
+        return NotBuiltYet(f"{message} {name!r}; did you mean {meant!r}? FMZ has it; fmzthreads does not yet")
+    return UnknownName(f"{message} {name!r}{nearest(name, valid)}")
 
 
 def excerpt(text: str | bytes, limit: int = 200) -> str:

@@ -6,7 +6,7 @@ They raise; ``Exchange`` turns that into FMZ's None or False.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +15,7 @@ import attrs
 
 from ..arguments import exact_decimal, real_number, whole_number
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ..errors import InputError, NotSupported, OutcomeUnknown, StopRequested, UnknownName
+from ..errors import InputError, NotSupported, OutcomeUnknown, StopRequested, UnknownName, no_such_name
 from ..structures import (
     Account,
     Asset,
@@ -38,7 +38,7 @@ from .order_request import OrderRequest, prepare
 from .state import Core, Settings, split_symbol
 from .venue import OrderIntent
 
-__all__ = ["CALLS", "LIMITED", "TAKES", "Call", "Operations"]
+__all__ = ["CALLS", "LIMITED", "PLANNED", "TAKES", "Call", "Operations", "check_call"]
 
 S = TypeVar("S", bound=Structure)
 
@@ -374,12 +374,15 @@ CALLS: Mapping[str, Call] = MappingProxyType(
 )
 
 
+_ANY = 2**31  # stands for any number of arguments
+
+
 def _takes(work: Callable[..., Any]) -> tuple[int, int]:
     """How many arguments a call takes at the least and at the most."""
     parameters = list(inspect.signature(work).parameters.values())[1:]
     least = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     open_end = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return least, 2**31 if open_end else len(parameters)
+    return least, _ANY if open_end else len(parameters)
 
 
 TAKES: Mapping[str, tuple[int, int]] = MappingProxyType({name: _takes(call.work) for name, call in CALLS.items()})
@@ -388,3 +391,32 @@ TAKES: Mapping[str, tuple[int, int]] = MappingProxyType({name: _takes(call.work)
 _UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
 LIMITED = frozenset(CALLS) - _UNLIMITED
 """Those that a call limit may be set for; see ``call_limits.py``."""
+
+PLANNED = frozenset({
+    "CancelConditionOrder", "CreateConditionOrder", "GetConditionOrder", "GetConditionOrders", "GetContractType", "GetData",
+    "GetHistoryConditionOrders", "GetUSDCNY", "ModifyConditionOrder", "ModifyOrder", "SetContractType", "SetData", "SetDirection",
+    "SetMarginLevel",
+})  # fmt: skip
+"""Methods of FMZ's exchange object that fmzthreads does not have yet."""
+
+
+def check_call(method: Any, args: Sequence[Any]) -> Call:
+    """Returns the call of a method, if it can be made in the background with so many arguments.
+
+    Args:
+        method: The method's name.
+        args: Its arguments.
+
+    Raises:
+        UnknownName: There is no such method.
+        NotBuiltYet: FMZ has the method, fmzthreads does not yet.
+        TypeError: The number of arguments does not fit the method.
+    """
+    call = CALLS.get(method) if isinstance(method, str) else None
+    if call is None:
+        raise no_such_name("an exchange has no method for background calls named", method, CALLS, PLANNED)
+    least, most = TAKES[method]
+    if not least <= len(args) <= most:
+        expected = f"{least}" if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"
+        raise TypeError(f"{method} takes {expected} argument{'' if expected == '1' else 's'}, got {len(args)}")
+    return call

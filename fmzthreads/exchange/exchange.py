@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVa
 
 from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest
+from ..errors import FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest, no_such_name
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
-from .calls import CALLS, LIMITED, TAKES, Operations
+from .calls import LIMITED, PLANNED, Operations, check_call
 from .credentials import Credentials, load_credentials, variable
 from .host import Host, QuietHost
 from .order_log import IntentRecord, LookupPlan
@@ -154,12 +154,13 @@ class Exchange(SettingsFace[Failure_co]):
         """Raises for a method that does not exist.
 
         Raises:
-            UnknownName: Always; names the most similar methods.
+            UnknownName: There is no such method; names the most similar ones.
+            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
         """
         if name.startswith("_"):
             raise AttributeError(name)
         public = [word for word in dir(type(self)) if not word.startswith("_")]
-        raise UnknownName(f"an exchange has no method {name!r}{nearest(name, public)}")
+        raise no_such_name("an exchange has no method", name, public, PLANNED)
 
     def __enter__(self) -> Exchange[Failure_co]:
         """Returns itself; the end of the block closes it."""
@@ -386,21 +387,25 @@ class Exchange(SettingsFace[Failure_co]):
 
         Raises:
             UnknownName: There is no such method.
-            TypeError: The arguments do not fit the method.
+            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
+            TypeError: The number of arguments does not fit the method.
             TooManyHandles: 2000 calls have not ended.
         """
         return self.submit(method, args)
 
+    def check_call(self, method: str, args: Sequence[Any] = ()) -> None:
+        """Raises what ``Go`` would raise for a method and its arguments; calls nothing.
+
+        Raises:
+            UnknownName: There is no such method.
+            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
+            TypeError: The number of arguments does not fit the method.
+        """
+        check_call(method, args)
+
     def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
         """Starts a call in the background, held at a gate if one is given; see ``Go``. The handle's ``error`` says why it failed."""
-        call = CALLS.get(method)
-        if call is None:
-            raise UnknownName(f"no method {method!r} can be called in the background{nearest(str(method), CALLS)}")
-        args = tuple(args)
-        least, most = TAKES[method]
-        if not least <= len(args) <= most:
-            expected = f"{least} to {most}" if most < 2**31 else f"{least} or more"
-            raise TypeError(f"{method} takes {expected} arguments, got {len(args)}")
+        call = check_call(method, args)
         core = self._core
         slot = ReplySlot()
         handle: Handle[Any] = core.pool.start(

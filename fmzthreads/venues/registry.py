@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from typing import Any, Protocol, cast
 
 from ..clock import Clock
-from ..errors import UnknownName, nearest
+from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name
 from ..exchange.credentials import Credentials
 from ..exchange.venue import Venue
 
@@ -18,6 +19,16 @@ VENUES = {
     "OKX": "fmzthreads.venues.okx.venue:OKX",
 }
 """FMZ's id of each venue, and where its adapter lives."""
+
+
+PLANNED = frozenset({
+    "AscendEx", "Backpack", "Bibox", "BigONE", "BitFlyer", "Bitfinex", "Bitget", "Bithumb", "BitMart", "Bitstamp", "Bybit", "CoinEx",
+    "CoinW", "Coinbase", "Coincheck", "Coinone", "Crypto", "Deepcoin", "DigiFinex", "Exchange", "GateIO", "Gemini", "HitBTC", "Huobi",
+    "Hyperliquid", "Korbit", "Kraken", "KuCoin", "MEXC", "Phemex", "Pionex", "Poloniex", "Uniswap", "Upbit", "WOO", "Web3", "ZB", "Zaif",
+})  # fmt: skip
+"""FMZ's ids of spot exchanges (and of ``Exchange``, the custom protocol) that fmzthreads does not have yet."""
+
+_FUTURES = "Futures_"  # begins FMZ's id of every exchange for contracts
 
 
 class VenueFactory(Protocol):
@@ -39,12 +50,25 @@ def venue_factory(name: str) -> VenueFactory:
 
     Raises:
         UnknownName: No venue has that name.
+        NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
     """
     where = VENUES.get(name)
     if where is None:
-        raise UnknownName(f"no exchange {name!r}{nearest(name, VENUES)}")
+        raise _no_venue(name)
     module, _, attribute = where.partition(":")
     return cast(VenueFactory, getattr(importlib.import_module(module), attribute))
+
+
+def _no_venue(name: object) -> FmzError:
+    text = str(name)
+    # A name that means contracts must never lead to a spot exchange, however it is spelt.
+    if text.startswith(_FUTURES) and len(text) > len(_FUTURES):
+        return NotBuiltYet(f"FMZ has {text}; fmzthreads does not yet")
+    if re.search("futur|swap|perp|contract", text, re.IGNORECASE):
+        return NotBuiltYet(
+            f"no exchange {text!r}; FMZ's exchanges for contracts are called {_FUTURES}..., and fmzthreads has none of them yet"
+        )
+    return no_such_name("no exchange", text, VENUES, PLANNED)
 
 
 def create_venue(name: str, *, credentials: Credentials | None, base: str, clock: Clock, **options: Any) -> Venue:
@@ -59,6 +83,7 @@ def create_venue(name: str, *, credentials: Credentials | None, base: str, clock
 
     Raises:
         UnknownName: No venue has that name, or its adapter knows no such option.
+        NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
     """
     factory = venue_factory(name)
     parameters = inspect.signature(factory).parameters

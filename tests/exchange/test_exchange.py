@@ -196,7 +196,7 @@ class TestUnknownNames:
 
     @pytest.mark.parametrize("name", ["GetTickr", "SetCurrency", "close", "_call", "Go", None])
     def test_a_method_in_the_background(self, parts, name):
-        with pytest.raises(UnknownName, match="in the background"):
+        with pytest.raises(UnknownName, match="for background calls"):
             parts[0].Go(name)
 
     @pytest.mark.parametrize(
