@@ -30,11 +30,6 @@ class Deadline:
         self.timeout_s = timeout_s
         self._at = None if timeout_s is None else clock.monotonic() + timeout_s
 
-    @classmethod
-    def after_ms(cls, clock: Clock, timeout_ms: float | None) -> Deadline:
-        """A deadline from FMZ's milliseconds; None for no limit."""
-        return cls(clock, None if timeout_ms is None else timeout_ms / 1000)
-
     def remaining(self) -> float | None:
         """Seconds left, never below 0; None without a limit."""
         return None if self._at is None else max(0.0, self._at - self._clock.monotonic())
@@ -46,10 +41,12 @@ class Deadline:
 
     def sooner(self, timeout_s: float | None) -> float | None:
         """The smaller of what is left and ``timeout_s``; None when neither limits."""
-        left = self.remaining()
-        if left is None:
+        if self._at is None:
             return timeout_s
-        return left if timeout_s is None else min(left, timeout_s)
+        left = self._at - self._clock.monotonic()
+        if timeout_s is not None and timeout_s < left:
+            return timeout_s
+        return left if left > 0.0 else 0.0
 
     def check(self, doing: str, *, request: str = "") -> None:
         """Raises when the time is up.

@@ -164,7 +164,7 @@ def test_a_signal_wakes_a_sleeper_of_the_manual_clock() -> None:
 
 def test_a_deadline_is_carried_through_steps() -> None:
     clock = ManualClock()
-    deadline = Deadline.after_ms(clock, 1500)
+    deadline = Deadline(clock, 1.5)
     assert deadline.remaining() == 1.5
     assert deadline.sooner(1.0) == 1.0
     assert deadline.sooner(None) == 1.5
@@ -180,7 +180,7 @@ def test_a_deadline_is_carried_through_steps() -> None:
 
 def test_a_deadline_without_a_limit_never_ends_and_nan_is_refused() -> None:
     clock = ManualClock()
-    deadline = Deadline.after_ms(clock, None)
+    deadline = Deadline(clock)
     clock.advance(1e9)
     deadline.check("anything")
     assert deadline.remaining() is None

@@ -1,4 +1,4 @@
-"""The client that venue adapters speak HTTP with: pooled, one connection a thread and origin, and safe for orders."""
+"""The HTTP client of venue adapters: one connection per thread and origin, and safe for orders."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .._version import __version__
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import BadReply, FmzError, InputError, NetworkError
-from ..net.proxy import Environment, check_base, parse_proxy, split_url
-from ..net.tls import ClientSettings
-from .reply import Headers, Reply, redact
+from ..net.proxy import Environment, ProxyChoice, parse_proxy
+from ..net.tls import TlsPolicy
+from .connection import ConnectionLimits
+from .reply import Headers, Reply
 from .reply_reader import ReplyLimits
 from .request import HttpRequest
 from .retry import RetryPolicy, repeat
-from .thread_client import ThreadClient, ThreadClientOwner
+from .thread_client import ClientSettings, ThreadClient, ThreadClientOwner
+from .url import check_base, redact, split_url
 
 __all__ = ["Headers", "HttpClient", "HttpOptions", "HttpRequest", "Reply", "RetryPolicy", "redact"]
 
@@ -33,7 +35,7 @@ _log = logging.getLogger("fmzthreads.http")
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value <= 0:
-        raise InputError(f"{attribute.name} must be a number above 0, got {value!r}")
+        raise InputError(f"HttpOptions.{attribute.name} must be a number above 0, got {value!r}")
 
 
 def _timeout(timeout_ms: float) -> float:
@@ -92,9 +94,9 @@ class HttpClient:
         self.options = options if options is not None else HttpOptions()
         self._base = check_base(base)
         self._timeout_ms = self.options.timeout_ms
-        self._shared = _share(self._clock, self.options)
-        self._lock = threading.Lock()  # guards _workers and the growth of _epoch
-        self._workers: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
+        self._settings = _settings(self._clock, self.options)
+        self._lock = threading.Lock()  # guards _threads and the growth of _epoch
+        self._threads: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
         self._here = threading.local()
         # Grows with every close() and set_proxy(): connections made before are dropped, calls begun before are not repeated.
         self._epoch = 0
@@ -130,18 +132,28 @@ class HttpClient:
         self._timeout_ms = _timeout(timeout_ms)
 
     def set_proxy(self, text: str) -> None:
-        """Sets the way of further calls: ``socks5://[user:password@]host:port``, ``http://host:port``, ``ip://local-address``.
+        """Sets the proxy of further calls: ``socks5://[user:password@]host:port``, ``http://host:port``, ``ip://local-address``.
 
-        Calls under way end on the old way. An empty text means directly, whatever the environment
-        says; until this is called, the environment's proxies hold.
+        Calls under way keep the old one. An empty text means a direct connection, whatever the environment says; until this is called, the
+        environment's proxies are used.
 
         Raises:
-            InputError: It is none of these.
+            InputError: The text has none of these forms.
         """
         proxy = parse_proxy(text)
         with self._lock:
-            self._shared.way = (proxy, True)
+            self._settings.proxies = attrs.evolve(self._settings.proxies, proxy=proxy, is_set=True)
             self._epoch += 1
+
+    @property
+    def proxies(self) -> ProxyChoice:
+        """The way of further calls; ``Dial`` takes it as its option ``proxy``, so that a stream goes the same way."""
+        return self._settings.proxies
+
+    @property
+    def tls(self) -> TlsPolicy:
+        """Which certificates are trusted."""
+        return self._settings.tls
 
     # ---- calls
 
@@ -178,14 +190,14 @@ class HttpClient:
         limit = self._timeout_ms if timeout_ms is None else _timeout(timeout_ms)
         deadline = Deadline(self._clock, limit / 1000)
         self._clock.stop.check()
-        worker = self._worker()
+        client = self._thread_client()
         if not idempotent:
-            return self._parsed(worker, parse, worker.send(build(), deadline, patient=True))
+            return self._parsed(client, parse, client.send(build(), deadline, patient=True))
         epoch = self._epoch
 
         def _attempt() -> T:
             self._clock.stop.check()
-            return self._parsed(worker, parse, worker.send(build(), deadline, patient=False))
+            return self._parsed(client, parse, client.send(build(), deadline, patient=False))
 
         try:
             return _attempt()
@@ -198,15 +210,15 @@ class HttpClient:
             clock=self._clock,
             deadline=deadline,
             may_go_on=lambda: self._epoch == epoch,
-            was_stale=lambda error: isinstance(error, NetworkError) and worker.was_stale,
+            was_stale=lambda error: isinstance(error, NetworkError) and client.was_stale,
         )
 
     @staticmethod
-    def _parsed(worker: ThreadClient, parse: Callable[[Reply], T], reply: Reply) -> T:
+    def _parsed(client: ThreadClient, parse: Callable[[Reply], T], reply: Reply) -> T:
         try:
             return parse(reply)
         except BadReply:
-            worker.discard()
+            client.discard()
             raise
 
     def warm(self, url: str = "") -> None:
@@ -221,44 +233,48 @@ class HttpClient:
         """
         origin, _, _ = split_url(url or self._base)
         self._clock.stop.check()
-        self._worker().warm(origin, Deadline(self._clock, self._timeout_ms / 1000))
+        self._thread_client().warm(origin, Deadline(self._clock, self._timeout_ms / 1000))
 
     def last_reply(self) -> Reply | None:
-        """The last reply that this thread got, of any status; None before the first."""
+        """The last reply that this thread got, of any status; None before the first. Its text is decoded when it is asked for."""
         owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
-        return None if owner is None else owner.worker.last
+        return None if owner is None else owner.client.last
 
     def session(self) -> requests.Session:
         """This thread's requests session, over the same connections; for what ``call`` has no form for."""
-        return self._worker().session
+        return self._thread_client().session
 
     def close(self) -> None:
         """Ends calls under way (they fail as lost connections) and closes all connections; later calls open new ones."""
         with self._lock:
             self._epoch += 1
-            workers = list(self._workers)
-        for worker in workers:
-            worker.abort("the client was closed")
+            clients = list(self._threads)
+        for client in clients:
+            client.abort("the client was closed")
 
-    def _worker(self) -> ThreadClient:
+    def _thread_client(self) -> ThreadClient:
         owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
         if owner is None:
-            owner = ThreadClientOwner(ThreadClient(self._shared))
+            owner = ThreadClientOwner(ThreadClient(self._settings))
             with self._lock:
-                self._workers.add(owner.worker)
+                self._threads.add(owner.client)
             self._here.owner = owner
-        owner.worker.follow(self._epoch)
-        return owner.worker
+        client = owner.client
+        client.follow(self._epoch)
+        return client
 
 
-def _share(clock: Clock, options: HttpOptions) -> ClientSettings:
+def _settings(clock: Clock, options: HttpOptions) -> ClientSettings:
+    variables: dict[str, str] | None = None if options.trust_env else {}
     return ClientSettings(
         clock=clock,
-        limits=ReplyLimits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
-        connect_timeout_s=options.connect_timeout_ms / 1000,
-        max_idle_s=options.max_idle_s,
-        stop_grace_s=options.stop_grace_ms / 1000,
+        limits=ConnectionLimits(
+            reply=ReplyLimits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
+            connect_timeout_s=options.connect_timeout_ms / 1000,
+            max_idle_s=options.max_idle_s,
+            stop_grace_s=options.stop_grace_ms / 1000,
+        ),
         user_agent=options.user_agent,
-        verify=options.verify,
-        environment=Environment() if options.trust_env else Environment({}),
+        tls=TlsPolicy.read(options.verify, variables),
+        proxies=ProxyChoice(Environment(variables)),
     )

@@ -1,29 +1,46 @@
 """One HTTP/1.1 connection: writes a request, reads its reply, and knows whether it may be used again.
 
-This stands where urllib3's connection would. It is our own because a call needs what that one cannot say: whether any byte of the request
-may have left, a time-out over the whole reply however slowly it trickles, limits that hold while reading, and an end that another thread
-can bring about.
+It stands in place of urllib3's connection, which cannot say what a call needs: whether any byte of the request may have left. Also, it has
+a time-out over the whole reply however slowly it comes, limits that hold while reading, and another thread can end it.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import socket
-import ssl
 import threading
 from typing import Final, NoReturn
+
+import attrs
 
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
-from ..net.dial import Connector, reason, shut_down
-from .reply_reader import RawReply, ReplyLimits, ReplyReader
+from ..net.dial import Destination, Opening, open_stream, reason
+from ..net.sockets import IncompleteRecord, Stream
+from ..tasks.gate import is_gated, pass_gate
+from .reply import Reply
+from .reply_reader import ReplyLimits, ReplyReader
 
-__all__ = ["HttpConnection"]
+__all__ = ["ConnectionLimits", "HttpConnection"]
 
 _BUFFER: Final = 65_536
-_HAS_POLL: Final = hasattr(select, "poll")  # not on Windows
+_HELD_LONG_S: Final = 0.25  # at the gate: after this the connection is looked at again
+
+
+@attrs.frozen
+class ConnectionLimits:
+    """How long connections are waited for and kept.
+
+    Attributes:
+        reply: The limits of a reply.
+        connect_timeout_s: The longest that one connection may take to be opened, TLS included.
+        max_idle_s: A connection that was idle for longer is not used again (servers close such ones without warning).
+        stop_grace_s: How long the reply to a request that must not be lost is still waited for after a stop, in seconds.
+    """
+
+    reply: ReplyLimits
+    connect_timeout_s: float
+    max_idle_s: float
+    stop_grace_s: float
 
 
 class HttpConnection:
@@ -32,153 +49,100 @@ class HttpConnection:
     Only its owner thread opens, writes, reads and closes; any thread may ``abort``.
 
     Args:
-        connector: Makes the connection.
-        clock: Tells how long it has been idle, and whether a stop was requested.
-        limits: What a reply may be.
-        max_idle_s: A connection that was idle for longer is not used again (servers close such ones without warning).
-        stop_grace_s: How long the reply to a request that must not be lost is still waited for after a stop, in seconds.
+        destination: The server and the way to it.
+        clock: Measures the time-outs and the idle time; its stop ends a call.
+        limits: How long it is waited for and kept.
+
+    Attributes:
+        was_reused: Whether the last request was written to a connection that an earlier call had opened.
     """
 
-    def __init__(
-        self, connector: Connector, clock: Clock, limits: ReplyLimits, max_idle_s: float, stop_grace_s: float
-    ) -> None:
-        self._connector = connector
+    def __init__(self, destination: Destination, clock: Clock, limits: ConnectionLimits) -> None:
+        self._destination = destination
         self._clock = clock
         self._limits = limits
-        self._max_idle_s = self._keep_s = max_idle_s
-        self._stop_grace_s = stop_grace_s
+        self._keep_s = limits.max_idle_s
         self._idle_since = 0.0
-        self._sock: socket.socket | None = None
-        self._poll: select.poll | None = None
-        # Guards _aborted, _shown, _active and _timer: an abort hits the socket that there is, or the next one.
+        self._view: memoryview | None = None
+        # Guards _aborted, _active, _opening, _timer and the closing of _stream by abort(), which runs in another thread.
         self._lock = threading.Lock()
+        self._stream: Stream | None = None
+        self._opening: Opening | None = None
         self._aborted = ""
-        # What an abort shuts down; also a socket that is still being connected.
-        self._shown: socket.socket | None = None
         self._active = False
         self._timer: threading.Timer | None = None  # runs between a stop and the end of the grace
-        self.patient = False
+        self._patient = False
         # Set before the look at _aborted that comes before the first byte: a stop either is seen there, or sees this.
         self._writing = False
-        self.written = False
-        self.reused = False
+        self._written = False
+        self.was_reused = False
 
     def __del__(self) -> None:
         self.close()  # the thread that owned it ended
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection (which may have died meanwhile)."""
-        return self._sock is not None
+    # ---- calls
 
-    # ---- opening, and ending
-
-    def begin(self, *, patient: bool) -> None:
-        """Begins a call: forgets an abort of an earlier one.
+    def request(self, method: str, data: bytes, deadline: Deadline, name: str, *, patient: bool) -> Reply:
+        """Sends a request and reads its reply. After any error the connection is closed.
 
         Args:
+            method: The request's method, which says whether the reply has a body.
+            data: All of its bytes.
+            deadline: For everything.
+            name: The request, for errors.
             patient: Whether a stop leaves the reply the grace period once the request was written.
+
+        Raises:
+            ConnectFailed: Nothing of it was sent.
+            ConnectionLost, TimedOut: Some of it may have been sent.
+            BadReply: The reply is not HTTP.
+            ReplyTooLarge: The reply is over the limits.
+            StopRequested: A stop was requested before anything was sent (or the call can be repeated later).
         """
+        token = self._begin(patient)
+        try:
+            self._make_ready(deadline, name)
+            if is_gated():
+                self._pass_gate(deadline, name)
+            started = self._clock.monotonic()
+            self._write(data, deadline, name)
+            reply = self._read(method, deadline, name)
+            reply.elapsed_s = self._clock.monotonic() - started
+            return reply
+        except FmzError:
+            raise
+        except BaseException:
+            # Ctrl-C, most likely: the reply is still to come, and must not be taken for that of the next request.
+            self.close()
+            raise
+        finally:
+            self._end(token)
+
+    def open(self, deadline: Deadline, name: str) -> None:
+        """Opens the connection without sending a request; keeps the one there is if it is alive.
+
+        Raises:
+            ConnectFailed: It could not be opened.
+            StopRequested: A stop was requested meanwhile.
+        """
+        token = self._begin(False)
+        try:
+            self._make_ready(deadline, name)
+        finally:
+            self._end(token)
+
+    def _begin(self, patient: bool) -> int:
+        """Begins a call: forgets an abort of an earlier one."""
         with self._lock:
             self._aborted = ""
             self._active = True
-        self.patient = patient
-        self.written = self._writing = False
+        self._patient = patient
+        self._written = self._writing = False
+        return self._clock.stop.add(self._on_stop)
 
-    def ready(self, deadline: Deadline, request: str) -> None:
-        """Makes sure that there is a live connection: keeps the one there is if nothing speaks against it, else opens one.
-
-        Raises:
-            ConnectFailed: It could not be made.
-            StopRequested: A stop was requested meanwhile.
-        """
-        if self._sock is not None:
-            if self.is_alive():
-                self.reused = True
-                return
-            self.close()
-        self.reused = False
-        try:
-            sock = self._connector.open(deadline, self._show, request)
-        except BaseException:  # whatever it was (a stop, too), no half-made connection stays; it is raised again
-            self.close()
-            self._check_abort(request)
-            raise
-        self._sock = sock
-        self._poll = None
-        self._keep_s = self._max_idle_s
-        self._idle_since = self._clock.monotonic()
-        self._check_abort(request)
-
-    def _show(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._shown = sock
-            aborted = self._aborted
-        if aborted:
-            raise ConnectionAbortedError(aborted)
-
-    def is_alive(self) -> bool:
-        """Whether the idle connection can carry a request: not closed by the peer, not idle for too long, not talking unasked.
-
-        The peer may still close it in the instant after this. Nothing can exclude that, so a request that is lost this way counts as
-        possibly received.
-        """
-        sock = self._sock
-        if sock is None or self._clock.monotonic() - self._idle_since > self._keep_s:
-            return False
-        if not self._readable(sock):
-            return True
-        if not isinstance(sock, ssl.SSLSocket):
-            return False  # closed, reset, or sending what nobody asked for
-        # TLS 1.3 sends session tickets after the handshake: readable, and yet alive. Reading takes them in.
-        sock.settimeout(0)
-        try:
-            sock.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except (OSError, ValueError):
-            return False
-        return False  # end of file, or data that nobody asked for
-
-    def _readable(self, sock: socket.socket) -> bool:
-        if not _HAS_POLL:
-            return bool(select.select([sock], [], [], 0)[0])
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(sock.fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
-
-    def close(self) -> None:
-        """Closes the connection, in its owner's thread; a later request opens a new one."""
-        with self._lock:
-            pair = (self._sock, self._shown)
-            self._sock = self._shown = None
-        for sock in pair:
-            if sock is not None:
-                sock.close()
-
-    def abort(self, why: str) -> None:
-        """Ends what is going on, from any thread: the owner's call fails, with ``why`` as its message."""
-        with self._lock:
-            self._aborted = self._aborted or why
-            if self._shown is not None:
-                shut_down(self._shown)
-
-    def on_stop(self) -> None:
-        """Called when a stop is requested during a call: ends it, at once or after the grace period."""
-        why = "stopped before the reply was complete"
-        if not (self.patient and self._writing):
-            self.abort(why)
-            return
-        timer = threading.Timer(self._stop_grace_s, self.abort, (why,))
-        timer.daemon = True
-        with self._lock:
-            if self._active:  # else the reply came meanwhile
-                self._timer = timer
-                timer.start()
-
-    def end(self) -> None:
+    def _end(self, token: int) -> None:
         """Ends a call: the grace period of a stop, if one runs, no longer matters."""
+        self._clock.stop.remove(token)
         with self._lock:
             self._active = False
             timer, self._timer = self._timer, None
@@ -186,123 +150,188 @@ class HttpConnection:
             timer.cancel()
             timer.join()
 
-    def _check_abort(self, request: str) -> None:
+    def _pass_gate(self, deadline: Deadline, name: str) -> None:
+        arrived = self._clock.monotonic()
+        pass_gate()
+        if self._clock.monotonic() - arrived > _HELD_LONG_S:
+            self._make_ready(deadline, name)
+
+    # ---- opening, and ending
+
+    def _make_ready(self, deadline: Deadline, name: str) -> None:
+        """Keeps the connection there is if it can be used, else opens one."""
+        if self._stream is not None:
+            if self.is_alive():
+                self.was_reused = True
+                return
+            self.close()
+        self.was_reused = False
+        opening = Opening()
+        with self._lock:
+            self._opening = opening
+            if self._aborted:
+                opening.cancel()
+        limit = Deadline(self._clock, deadline.sooner(self._limits.connect_timeout_s))
+        try:
+            if limit.expired:
+                raise TimedOut(f"timeout before connecting to {self._destination}")
+            stream = open_stream(self._destination, limit, opening, self._clock)
+        except NetworkError as error:
+            self._check_abort(name)
+            raise ConnectFailed(reason(error), request=name) from None
+        except BaseException:  # a stop or Ctrl-C; it is raised again
+            self._check_abort(name)
+            raise
+        finally:
+            with self._lock:
+                self._opening = None
+        with self._lock:
+            self._stream = stream
+        self._keep_s = self._limits.max_idle_s
+        self._idle_since = self._clock.monotonic()
+        self._check_abort(name)
+
+    def is_alive(self) -> bool:
+        """Whether the idle connection can carry a request: not closed by the peer, not idle for too long, no data unasked.
+
+        The peer may still close it in the instant after this. Nothing can exclude that, so a request that is lost this way counts as
+        possibly received.
+        """
+        stream = self._stream
+        return stream is not None and self._clock.monotonic() - self._idle_since <= self._keep_s and stream.is_quiet()
+
+    def close(self) -> None:
+        """Closes the connection, in its owner's thread; a later request opens a new one."""
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def abort(self, why: str) -> None:
+        """Ends the call under way, which fails with ``why`` as its message; from any thread."""
+        with self._lock:
+            self._aborted = self._aborted or why
+            if self._opening is not None:
+                self._opening.cancel()
+            if self._stream is not None:
+                self._stream.abort()
+
+    def abort_or_close(self, why: str) -> None:
+        """Ends the call under way, or closes the idle connection; from any thread."""
+        with self._lock:
+            active = self._active
+            stream = None
+            if not active:
+                stream, self._stream = self._stream, None
+        if active:
+            self.abort(why)
+        if stream is not None:
+            stream.close()
+
+    def _on_stop(self) -> None:
+        """Ends the call under way, at once or after the grace period."""
+        why = "stopped before the reply was complete"
+        if not (self._patient and self._writing):
+            self.abort(why)
+            return
+        timer = threading.Timer(self._limits.stop_grace_s, self.abort, (why,))
+        timer.daemon = True
+        with self._lock:
+            if self._active:  # else the reply came meanwhile
+                self._timer = timer
+                timer.start()
+
+    def _check_abort(self, name: str) -> None:
         """Turns an abort into its error."""
         why = self._aborted
         if not why:
             return
         self.close()
-        if self._clock.stop.is_set() and not (self.patient and self.written):
-            raise StopRequested(self._clock.stop.reason or why, request=request)
-        raise (ConnectionLost if self.written else ConnectFailed)(why, request=request)
+        if self._clock.stop.is_set() and not (self._patient and self._written):
+            raise StopRequested(self._clock.stop.reason or why, request=name)
+        raise (ConnectionLost if self._written else ConnectFailed)(why, request=name)
 
     # ---- a request and its reply
 
-    def write(self, data: bytes, deadline: Deadline, request: str) -> None:
-        """Writes a request. After any error the connection is closed.
-
-        Raises:
-            ConnectFailed: Not one byte of it was sent.
-            ConnectionLost, TimedOut: Some of it may have been sent.
-            StopRequested: A stop was requested before anything was sent (or the call can be repeated later).
-        """
-        sock = self._sock
-        assert sock is not None, "write before ready"
+    def _write(self, data: bytes, deadline: Deadline, name: str) -> None:
+        stream = self._stream
+        assert stream is not None, "write before ready"
         self._writing = True
-        self._check_abort(request)
-        tls = isinstance(sock, ssl.SSLSocket)
-        self.written = tls  # TLS may have sent a part of what it then reports as an error
+        if self._aborted:
+            self._check_abort(name)
+        before = stream.bytes_sent
         try:
-            if deadline.expired:
-                raise TimeoutError
-            sent = 0 if tls else _write_now(sock, data)
-            self.written = tls or sent > 0
-            while sent < len(data):
-                self._limit(sock, deadline)
-                sent += sock.send(memoryview(data)[sent:])
-                self.written = True
+            stream.send(data, self._limit(deadline), self._clock)
+            self._written = True
         except (OSError, ValueError) as error:
-            self._fail(error, "writing the request", deadline, request)
+            self._written = stream.bytes_sent > before
+            self._fail(error, "writing the request", deadline, name)
 
-    def read(self, method: str, deadline: Deadline, request: str) -> RawReply:
-        """Reads the reply to what was written. After any error the connection is closed.
-
-        Raises:
-            ConnectionLost, TimedOut: The reply did not come, or not completely.
-            BadReply: It is not HTTP.
-            ReplyTooLarge: It is over the limits.
-            StopRequested: A stop was requested meanwhile.
-        """
-        sock = self._sock
-        assert sock is not None, "read before write"
+    def _read(self, method: str, deadline: Deadline, name: str) -> Reply:
+        stream = self._stream
+        assert stream is not None, "read before write"
+        view = self._view
+        if view is None:
+            view = self._view = memoryview(bytearray(_BUFFER))
 
         def _receive() -> bytes:
-            self._limit(sock, deadline)
-            return sock.recv(_BUFFER)
+            while True:
+                left = self._limit(deadline)
+                # Setting it is a system call. One that is at most a fiftieth too long, from the step before, will do: it is looked at
+                # again before each further step.
+                there = stream.timeout_s
+                if left is None or there is None or not left <= there <= left * 1.02:
+                    stream.set_timeout(left)
+                try:
+                    count = stream.receive_into(view)
+                    break
+                except IncompleteRecord:
+                    pass  # the peer is not silent; the deadline decides
+            if not count and stream.was_cut:
+                raise ConnectionLost("the TLS connection was cut", request=name)
+            return view[:count].tobytes()
 
         try:
-            raw = ReplyReader(_receive, self._limits, request).read(method)
+            reply = ReplyReader(_receive, self._limits.reply, name).read(method)
         except FmzError:
             self.close()
-            self._check_abort(request)
+            self._check_abort(name)
             raise
         except (OSError, ValueError) as error:
-            self._fail(error, "reading the reply", deadline, request)
-        if raw.reusable and not self._aborted:
-            self._stay(raw)
+            self._fail(error, "reading the reply", deadline, name)
+        if reply.reusable and not self._aborted:
+            self._stay(reply)
         else:
             self.close()
-        return raw
+        return reply
 
-    def _stay(self, raw: RawReply) -> None:
+    def _stay(self, reply: Reply) -> None:
         """Keeps the connection for the next request, no longer than the server says that it does."""
         self._idle_since = self._clock.monotonic()
-        words = raw.headers.get("keep-alive")
-        if words is not None:
-            for word in words.split(","):
+        if "keep-alive" in reply.headers:
+            for word in reply.headers["keep-alive"].split(","):
                 name, _, value = word.partition("=")
                 if name.strip().lower() == "timeout" and value.strip().isdigit():
-                    self._keep_s = min(self._max_idle_s, int(value[:9]) - 1.0)
+                    self._keep_s = min(self._limits.max_idle_s, int(value[:9]) - 1.0)
 
-    def _limit(self, sock: socket.socket, deadline: Deadline) -> None:
-        """Sets the socket's next time-out: what is left of the deadline, or the longest silence if that is less."""
-        left = deadline.sooner(self._limits.read_timeout_s)
-        if left is None:
-            sock.settimeout(None)
-            return
-        if left <= 0:
+    def _limit(self, deadline: Deadline) -> float | None:
+        """The longest that the next step may take: what is left of the deadline, or the longest silence if that is less."""
+        left = deadline.sooner(self._limits.reply.read_timeout_s)
+        if left is not None and left <= 0:
             raise TimeoutError
-        # Setting it is a system call. One that is at most a fiftieth too long, from the step before, will do: it is looked at again
-        # before each further step.
-        there = sock.gettimeout()
-        if there is None or not left <= there <= left * 1.02:
-            sock.settimeout(left)
+        return left
 
-    def _fail(self, error: Exception, doing: str, deadline: Deadline, request: str) -> NoReturn:
+    def _fail(self, error: Exception, doing: str, deadline: Deadline, name: str) -> NoReturn:
         """Closes, and raises what an error of the socket means for the call."""
-        written = self.written
+        written = self._written
         self.close()
-        self._check_abort(request)
-        if isinstance(error, FmzError):
-            raise error
+        self._check_abort(name)
         kind: type[NetworkError]
         if isinstance(error, TimeoutError):
             kind = TimedOut if written else ConnectFailed
-            limit = deadline.timeout_s if deadline.expired else self._limits.read_timeout_s
-            raise kind(f"timeout after {limit or 0:g} s while {doing}", request=request)
+            limit = deadline.timeout_s if deadline.expired else self._limits.reply.read_timeout_s
+            raise kind(f"timeout after {limit or 0:g} s while {doing}", request=name)
+        if isinstance(error, FmzError):
+            raise error
         kind = ConnectionLost if written else ConnectFailed
-        raise kind(f"the connection broke while {doing}: {reason(error)}", request=request)
-
-
-def _write_now(sock: socket.socket, data: bytes) -> int:
-    """Writes what the socket takes at once, and says how much that was.
-
-    ``send`` would first ask the system whether the socket is ready. That is a second system call, and in it the interpreter passes from
-    thread to thread once more: with many calls at one gate, half of the skew between the first and the last.
-    """
-    if os.name != "posix" or sock.gettimeout() is None:
-        return 0  # not a file descriptor, or one that would block
-    try:
-        return os.write(sock.fileno(), data)
-    except BlockingIOError:
-        return 0
+        raise kind(f"the connection broke while {doing}: {reason(error)}", request=name)

@@ -13,13 +13,14 @@ import attrs
 
 from ..clock import Clock
 from ..errors import InputError, NotSupported, OperationFailed, StopRequested, UnknownName, nearest
-from ..net.proxy import parse_proxy, split_url
+from ..net.proxy import parse_proxy
 from ..structures import Structure
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .client import HttpClient, HttpOptions
-from .reply import Reply, redact
+from .reply import Reply
 from .request import HttpRequest
+from .url import redact, split_url
 
 __all__ = ["HttpAnswer", "HttpQuerier", "QueryHost", "QueryOptions"]
 

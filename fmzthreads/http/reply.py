@@ -1,4 +1,4 @@
-"""A complete HTTP reply, and the words by which a request may be named in public."""
+"""A complete HTTP reply."""
 
 from __future__ import annotations
 
@@ -10,28 +10,18 @@ from typing import Any, NoReturn
 
 from ..errors import BadReply, excerpt
 
-__all__ = ["Headers", "Reply", "redact"]
+__all__ = ["Headers", "Reply", "join_values"]
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
 
 
-def redact(method: str, url: str) -> str:
-    """The name of a request for logs and errors: without user, password, query string and fragment.
-
-    Args:
-        method: The HTTP method.
-        url: The complete URL.
-
-    Returns:
-        Such as ``"GET https://api.example.com/api/v3/depth"``.
-    """
-    bare = url.partition("#")[0].partition("?")[0]
-    scheme, mark, rest = bare.partition("://")
-    if not mark or scheme.lower() not in {"http", "https"}:
-        # No URL that we speak to: whatever stands before an "@" may be a password.
-        return f"{method} {scheme + mark if mark else ''}{(rest if mark else bare).rpartition('@')[2]}"
-    host, slash, path = rest.partition("/")
-    return f"{method} {scheme}://{host.rpartition('@')[2]}{slash}{path}"
+def join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The values of header lines by lower-case name, those of a repeated name joined by ``", "``."""
+    by_name: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        by_name[key] = f"{by_name[key]}, {value}" if key in by_name else value
+    return by_name
 
 
 class Headers(Mapping[str, str]):
@@ -41,17 +31,14 @@ class Headers(Mapping[str, str]):
 
     Args:
         pairs: Names and values in the order in which they came.
+        by_name: What ``join_values`` makes of them, where that is known already.
     """
 
     __slots__ = ("_by_name", "_pairs")
 
-    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]] = (), by_name: dict[str, str] | None = None) -> None:
         self._pairs = tuple(pairs)
-        by_name: dict[str, str] = {}
-        for name, value in self._pairs:
-            key = name.lower()
-            by_name[key] = f"{by_name[key]}, {value}" if key in by_name else value
-        self._by_name = by_name
+        self._by_name = join_values(self._pairs) if by_name is None else by_name
 
     def __getitem__(self, name: str) -> str:
         return self._by_name[name.lower()]
@@ -88,7 +75,7 @@ class Headers(Mapping[str, str]):
 
 
 class Reply:
-    """A complete reply, whatever its status.
+    """A complete reply, whatever its status. Its text is decoded when it is asked for.
 
     Attributes:
         status: The HTTP status code.
@@ -96,16 +83,31 @@ class Reply:
         body: The body, with its chunks joined and its compression undone.
         request: The request that it answers, as ``redact`` names it.
         elapsed_s: Seconds from the moment before the request was written until the reply was complete.
+        reason: The words behind the status code.
+        coding: The compression that ``body`` still has, because it cannot be undone here; empty for none.
+        reusable: Whether the connection may carry another request.
     """
 
-    __slots__ = ("_text", "body", "elapsed_s", "headers", "request", "status")
+    __slots__ = ("_text", "body", "coding", "elapsed_s", "headers", "reason", "request", "reusable", "status")
 
-    def __init__(self, status: int, headers: Headers, body: bytes, request: str = "", elapsed_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        request: str = "",
+        elapsed_s: float = 0.0,
+        reason: str = "",
+        reusable: bool = False,
+    ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.request = request
         self.elapsed_s = elapsed_s
+        self.reason = reason
+        self.coding = ""
+        self.reusable = reusable
         self._text: str | None = None
 
     def __repr__(self) -> str:
@@ -133,27 +135,43 @@ class Reply:
         return found.group(1) if found else ""
 
     def json(self) -> Any:
-        """The body, read as JSON (by orjson where it is installed, which is several times faster).
+        """The body, read as JSON (by orjson where it is installed, which is several times faster). A byte order mark is skipped.
 
         Raises:
             BadReply: It is empty, HTML or otherwise not JSON; the message holds its first 200 characters.
         """
+        body = self.body
         try:
-            return _json_reader()(self.body)
+            if body[:1] not in _JSON_STARTS or body[1:2] == b"\0":
+                body = _as_utf8(body)
+            return _json_reader()(body)
         except (ValueError, RecursionError) as error:
             cause = error
-        bare = self.body.lstrip()
-        if not bare:
+        bare = body.lstrip()
+        if self.coding:
+            what = f"a body compressed as {self.coding!r}, which cannot be decompressed here,"
+        elif not bare:
             what = "an empty reply"
         elif bare.startswith(b"<"):
             what = "HTML or XML"
         else:
-            what = f"what is not JSON ({type(cause).__name__})"
+            what = f"a body that is not JSON ({type(cause).__name__})"
         raise BadReply(
             f"expected JSON, got {what} with HTTP status {self.status}: {excerpt(self.text)}",
             request=self.request,
             status=self.status,
         ) from None  # the parser's error holds the whole document
+
+
+_JSON_STARTS = (b"{", b"[")
+
+
+def _as_utf8(body: bytes) -> bytes:
+    """The same JSON text in UTF-8 without a byte order mark; orjson reads nothing else, and the standard library does."""
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8":
+        return body
+    return body.decode(encoding).encode()
 
 
 def _refuse_constant(name: str) -> NoReturn:

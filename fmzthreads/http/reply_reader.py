@@ -9,9 +9,9 @@ from typing import Final
 import attrs
 
 from ..errors import BadReply, ConnectionLost, ReplyTooLarge, excerpt
-from .reply import Headers
+from .reply import Headers, Reply, join_values
 
-__all__ = ["RawReply", "ReplyLimits", "ReplyReader"]
+__all__ = ["ReplyLimits", "ReplyReader"]
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -22,7 +22,7 @@ _CHUNK_LINE: Final = 4096
 
 @attrs.frozen
 class ReplyLimits:
-    """What a reply may be.
+    """The limits of a reply.
 
     Attributes:
         reply_bytes: The most bytes of a body, as sent and decompressed.
@@ -37,31 +37,12 @@ class ReplyLimits:
     read_timeout_s: float | None = None
 
 
-@attrs.frozen
-class RawReply:
-    """A reply as it came: complete, its chunks joined, not decompressed.
-
-    Attributes:
-        status: The HTTP status code.
-        reason: The words behind it.
-        headers: The header lines.
-        body: The body.
-        reusable: Whether the connection may carry another request.
-    """
-
-    status: int
-    reason: str
-    headers: Headers
-    body: bytes
-    reusable: bool
-
-
 class ReplyReader:
     """Reads one reply.
 
     Args:
         receive: Gives the next bytes, at most a buffer full; empty when the peer has closed.
-        limits: What the reply may be.
+        limits: The limits of the reply.
         request: The request, for errors.
     """
 
@@ -71,8 +52,8 @@ class ReplyReader:
         self._request = request
         self._rest = b""  # received and not yet used
 
-    def read(self, method: str) -> RawReply:
-        """Reads the reply to a request with this method.
+    def read(self, method: str) -> Reply:
+        """Reads the reply to a request with this method. Its chunks are joined; its compression is left.
 
         Raises:
             ConnectionLost: The peer closed before the end.
@@ -80,20 +61,22 @@ class ReplyReader:
             ReplyTooLarge: It is over the limits.
         """
         for _ in range(_MOST_INTERIM):
-            status, reason, minor, headers = self._head()
+            minor, status, reason, pairs = self._head()
             if status >= 200:
                 break
             if status == 101:
                 raise self._bad("the peer switched to another protocol")
         else:
-            raise self._bad("too many interim replies")
-        body, framed = self._body(method, status, headers)
-        return RawReply(status, reason, headers, body, framed and not self._rest and _keeps_alive(minor, headers))
+            raise self._bad(f"more than {_MOST_INTERIM} interim replies")
+        fields = join_values(pairs)
+        body, framed = self._body(method, status, fields)
+        reusable = framed and not self._rest and _keeps_alive(minor, fields.get("connection"))
+        return Reply(status, Headers(pairs, fields), body, self._request, 0.0, reason, reusable)
 
     # ---- head
 
-    def _head(self) -> tuple[int, str, int, Headers]:
-        """Status, reason, minor version and headers; what follows stays in ``_rest``."""
+    def _head(self) -> tuple[int, int, str, list[tuple[str, str]]]:
+        """Minor version, status, reason and header lines; what follows stays in ``_rest``."""
         data = self._rest or self._more("before the reply began")
         end, after = _head_end(data, 0)
         while end < 0:
@@ -109,7 +92,7 @@ class ReplyReader:
         self._rest = data[after:]
         return self._parse_head(data[:end])
 
-    def _parse_head(self, head: bytes) -> tuple[int, str, int, Headers]:
+    def _parse_head(self, head: bytes) -> tuple[int, int, str, list[tuple[str, str]]]:
         lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
         found = _STATUS_LINE.fullmatch(lines[0])
         if found is None:
@@ -120,25 +103,25 @@ class ReplyReader:
         pairs: list[tuple[str, str]] = []
         for line in lines:
             name, colon, value = line.partition(":")
-            # A name with blanks around it is a folded line, or a trick on whoever else reads this.
+            # A name with spaces around it is a folded line, or meant to be read differently by another reader.
             if not colon or not name or name != name.strip():
-                raise self._bad("the reply has a header line that is none")
+                raise self._bad(f"malformed header line in the reply: {excerpt(line, 40)!r}")
             pairs.append((name, value.strip()))
-        return int(found[2]), (found[3] or "").strip(), int(found[1]), Headers(pairs)
+        return int(found[1]), int(found[2]), (found[3] or "").strip(), pairs
 
     # ---- body
 
-    def _body(self, method: str, status: int, headers: Headers) -> tuple[bytes, bool]:
+    def _body(self, method: str, status: int, fields: dict[str, str]) -> tuple[bytes, bool]:
         """The body, and whether its end was marked (rather than by the peer closing)."""
         if method == "HEAD" or status in _NO_BODY:
             return b"", True
-        coding = headers.get("transfer-encoding")
+        coding = fields.get("transfer-encoding")
         if coding is not None:
             if coding.strip().lower() != "chunked":
-                raise self._bad(f"the reply is transferred as {coding[:40]!r}, which was not asked for")
-            # A length beside it is the mark of a confused (or malicious) peer: the connection is not used again.
-            return self._chunked(), "content-length" not in headers
-        length = headers.get("content-length")
+                raise self._bad(f"unsupported Transfer-Encoding of the reply: {coding[:40]!r} (expected 'chunked')")
+            # A length beside it is what a confused (or malicious) peer sends: the connection is not used again.
+            return self._chunked(), "content-length" not in fields
+        length = fields.get("content-length")
         if length is None:
             return self._until_closed(), False
         size = self._length(length)
@@ -150,7 +133,7 @@ class ReplyReader:
         values = {part.strip() for part in text.split(",")}
         value = values.pop()
         if values or not (value.isascii() and value.isdigit()) or len(value) > 15:
-            raise self._bad(f"the reply's Content-Length is wrong: {text[:40]!r}")
+            raise self._bad(f"malformed Content-Length of the reply: {text[:40]!r}")
         return int(value)
 
     def _exactly(self, size: int) -> bytes:
@@ -191,7 +174,7 @@ class ReplyReader:
                 raise self._too_large("body", self._limits.reply_bytes)
             parts.append(self._exactly(size))
             if self._line():
-                raise self._bad("the reply's chunk does not end where it says")
+                raise self._bad("a chunk of the reply is longer than its size says")
         trailers = 0
         while line := self._line():
             trailers += len(line)
@@ -206,7 +189,7 @@ class ReplyReader:
                 raise ValueError
             return int(text, 16)
         except ValueError:
-            raise self._bad(f"the reply's chunk has no size: {excerpt(line, 40)}") from None
+            raise self._bad(f"malformed chunk size in the reply: {excerpt(line, 40)!r}") from None
 
     def _line(self) -> bytes:
         """The next line, without its end."""
@@ -214,7 +197,7 @@ class ReplyReader:
         at = data.find(b"\n")
         while at < 0:
             if len(data) > _CHUNK_LINE:
-                raise self._bad("the reply's chunk has no size")
+                raise self._bad(f"a line of the chunked reply is longer than {_CHUNK_LINE} bytes")
             seen = len(data)
             data += self._more("within a chunked body")
             at = data.find(b"\n", seen)
@@ -245,9 +228,8 @@ def _head_end(data: bytes, start: int) -> tuple[int, int]:
     return (found.start(), found.end()) if found else (-1, -1)
 
 
-def _keeps_alive(minor: int, headers: Headers) -> bool:
-    words = headers.get("connection")
-    if words is None:
+def _keeps_alive(minor: int, connection: str | None) -> bool:
+    if connection is None:
         return minor == 1
-    words = words.lower()
+    words = connection.lower()
     return "close" not in words and (minor == 1 or "keep-alive" in words)

@@ -9,8 +9,8 @@ from typing import Final
 import attrs
 
 from ..errors import InputError
-from ..net.inflate import ACCEPTED_ENCODINGS
-from .reply import redact
+from ..net.inflate import ACCEPTED_CODINGS
+from .url import redact
 
 __all__ = ["HeadWriter", "HttpRequest"]
 
@@ -51,7 +51,7 @@ class HeadWriter:
     """
 
     def __init__(self, user_agent: str) -> None:
-        self._defaults = {"Accept": "*/*", "Accept-Encoding": ACCEPTED_ENCODINGS, "User-Agent": user_agent}
+        self._defaults = {"Accept": "*/*", "Accept-Encoding": ACCEPTED_CODINGS, "User-Agent": user_agent}
         # The names of a request's headers -> (which of them to write, the lines to add, whether Host is among them). A strategy uses a
         # handful of such shapes over and over.
         self._shapes: dict[tuple[str, ...], tuple[tuple[str, ...], str, bool]] = {}
@@ -84,7 +84,7 @@ class HeadWriter:
         text = "\r\n".join(lines)
         # A line break within a value would begin a header (or a request) of its own.
         if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\x00" in text:
-            raise InputError("a header value holds a line break or a zero byte")
+            raise InputError("a header value contains a line break or a zero byte")
         if body is not None:
             length = f"Content-Length: {len(body)}\r\n"
         else:
@@ -92,7 +92,7 @@ class HeadWriter:
         try:
             return f"{text}\r\n{added}{extra}{length}\r\n".encode("latin-1")
         except UnicodeEncodeError:
-            raise InputError("a header value holds a character outside Latin-1") from None
+            raise InputError("a header value contains a character outside Latin-1") from None
 
     def _shape(self, key: tuple[str, ...]) -> tuple[tuple[str, ...], str, bool]:
         for name in key:

@@ -1,8 +1,8 @@
-"""A requests adapter over our own connections.
+"""A requests adapter over our own connections, for ``session()`` and for what stands in for ``HTTPAdapter.send``.
 
-A call hands a request that is prepared already straight to ``HTTPAdapter.send``, which this class inherits unchanged; whatever stands in
-for that method (such as the ``responses`` package) therefore stands in for us too. What ``send`` calls on its way is replaced: the
-connection pool by one connection an origin, and the building of a ``requests.Response`` by handing on the raw reply.
+``OwnAdapter`` inherits ``HTTPAdapter.send`` unchanged; whatever replaces that method (such as the ``responses`` package) therefore
+replaces ours too. What ``send`` calls on its way is replaced: the connection pool by one connection an origin, and for a call of our own
+the building of a ``requests.Response`` by the reply itself.
 """
 
 from __future__ import annotations
@@ -14,55 +14,72 @@ from typing import Any, Protocol
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
+from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, TimedOut
-from .reply_reader import RawReply
+from .reply import Reply
 
-__all__ = ["PooledAdapter", "SendRequest", "from_requests"]
+__all__ = ["CallTimeout", "OwnAdapter", "OwnRequest", "SendRequest", "from_requests"]
 
 
-_UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+class CallTimeout(urllib3.Timeout):
+    """What a call of our own hands through ``HTTPAdapter.send`` in place of a time-out.
+
+    Attributes:
+        deadline: The call's deadline.
+        patient: Whether the reply must not be lost lightly.
+        close: Whether the connection is given up after the reply.
+    """
+
+    def __init__(self, deadline: Deadline, *, patient: bool, close: bool) -> None:
+        super().__init__()
+        self.deadline = deadline
+        self.patient = patient
+        self.close = close
+
+
+class OwnRequest(requests.PreparedRequest):
+    """A call of our own, prepared already; its reply is handed on as it is."""
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
+        super().__init__()
+        self.method = method
+        self.url = url
+        self.headers = CaseInsensitiveDict(headers)
+        self.body = body
 
 
 class SendRequest(Protocol):
     """Writes a request and reads its reply."""
 
-    def __call__(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float | None
-    ) -> RawReply:
-        """``timeout_s`` is the requests session's; a call of our own has its deadline elsewhere."""
+    def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any) -> Reply:
+        """``timeout`` is a ``CallTimeout`` or the session's ``urllib3.Timeout``."""
 
 
 class _Pool:
     """What ``HTTPAdapter.send`` takes for a connection pool."""
 
-    def __init__(self, exchange: SendRequest) -> None:
-        self._exchange = exchange
+    def __init__(self, send: SendRequest) -> None:
+        self._send = send
 
     def urlopen(
         self, *, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: Any = None, **_ignored: Any
-    ) -> RawReply:
+    ) -> Reply:
         """Sends; ``url`` is the complete one, because the adapter's ``request_url`` says so."""
-        return self._exchange(
-            method, url, headers, body if type(body) is bytes else _all_of(body), timeout.read_timeout
-        )
+        return self._send(method, url, headers, _all_of(body), timeout)
 
 
-class PooledAdapter(HTTPAdapter):
-    """The adapter of one thread's session; it belongs to that thread alone.
+class OwnAdapter(HTTPAdapter):
+    """The adapter of one thread's session; it belongs to that thread alone."""
 
-    Attributes:
-        raw: Whether ``send`` hands on the raw reply. Set around a call of our own; False for those that the session makes.
-    """
-
-    def __init__(self, exchange: SendRequest) -> None:
+    def __init__(self, send: SendRequest) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._pool_like: Any = _Pool(exchange)
-        self.raw = False
+        self._pool: Any = _Pool(send)
 
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> Any:
         """Our own connections instead of urllib3's pool; certificates and proxies are theirs to see to."""
-        return self._pool_like
+        return self._pool
 
     def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing: the connection verifies, by the client's options."""
@@ -72,18 +89,21 @@ class PooledAdapter(HTTPAdapter):
         return str(request.url)
 
     def build_response(self, req: Any, resp: Any) -> Any:
-        """The raw reply for a call of our own, else a ``requests.Response``."""
-        if type(resp) is not RawReply:
+        """The reply itself for a call of our own, else a ``requests.Response``."""
+        if type(resp) is not Reply:
             return super().build_response(req, resp)
-        if self.raw:
+        if isinstance(req, OwnRequest):
             return resp
-        # The body is decompressed and joined already; requests must not try again, nor count by the length that it had.
-        pairs = [pair for pair in resp.headers.pairs if pair[0].lower() not in _UNDONE]
-        headers = urllib3.HTTPHeaderDict(pairs)
+        # The body is joined already, and decompressed if it could be; requests must neither try again nor count by the length it had.
+        done = {"content-length", "transfer-encoding"} if resp.coding else _UNDONE
+        headers = urllib3.HTTPHeaderDict([pair for pair in resp.headers.pairs if pair[0].lower() not in done])
         raw = urllib3.HTTPResponse(
             io.BytesIO(resp.body), headers, resp.status, reason=resp.reason, preload_content=False
         )
         return super().build_response(req, raw)
+
+
+_UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 def _all_of(body: Any) -> bytes | None:

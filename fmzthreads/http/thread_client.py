@@ -1,82 +1,91 @@
-"""What one thread sends with: its session, its connections, its last reply."""
+"""The part of a client that one thread sends with: its session, its connections, its last reply."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import requests
-from requests.structures import CaseInsensitiveDict
+from requests.adapters import HTTPAdapter
 
+from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import FmzError
-from ..net.dial import Connector, basic
+from ..net.dial import Destination
 from ..net.inflate import inflate
-from ..net.proxy import Origin, Proxy, split_url
-from ..net.tls import ClientSettings
-from ..tasks.gate import is_gated, pass_gate
-from .connection import HttpConnection
-from .reply import Headers, Reply, redact
-from .reply_reader import RawReply
+from ..net.proxy import Proxy, ProxyChoice
+from ..net.tls import TlsPolicy
+from ..net.tunnel import basic
+from .connection import ConnectionLimits, HttpConnection
+from .reply import Headers, Reply
 from .request import HeadWriter, HttpRequest
-from .requests_adapter import PooledAdapter, from_requests
+from .requests_adapter import CallTimeout, OwnAdapter, OwnRequest, from_requests
+from .url import Origin, redact, split_url
 
-__all__ = ["ThreadClient", "ThreadClientOwner"]
+__all__ = ["ClientSettings", "ThreadClient", "ThreadClientOwner"]
 
 _MOST_CONNECTIONS = 8  # a thread; the oldest is closed for the next
-_HELD_LONG_S = 0.25  # at the gate: after this the connection is looked at again
+# A URL that needs nothing but to be cut in two: no user, no fragment, nothing to escape. Such are all that adapters build.
+_SIMPLE_URL: Final = re.compile(r"(https?://[^/?#@\s]+)(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
+_USUAL_SEND: Final = HTTPAdapter.send
 
 
 @attrs.define
-class _Sending:
-    """The call of our own that is under way in this thread."""
+class ClientSettings:
+    """What the threads of one client have in common.
 
-    request: str
-    deadline: Deadline
-    patient: bool
-    close: bool = False
-    elapsed_s: float = 0.0
+    Attributes:
+        clock: Measures, and brings the stop.
+        limits: How long connections are waited for and kept.
+        user_agent: The User-Agent of requests that name none.
+        tls: Which certificates are trusted.
+        proxies: The way out. Replaced as a whole, so that it is read and set as one.
+    """
+
+    clock: Clock
+    limits: ConnectionLimits
+    user_agent: str
+    tls: TlsPolicy
+    proxies: ProxyChoice
 
 
-class _Line:
-    """A connection with what is fixed about it."""
+class _Route:
+    """A connection, and what is the same in all requests on it."""
 
     __slots__ = ("connection", "extra", "host", "prefix")
 
     def __init__(self, connection: HttpConnection, origin: Origin, proxy: Proxy | None) -> None:
         self.connection = connection
         self.host = origin.header
-        # An HTTP proxy that is asked in the clear gets the complete URL, and its password with each request.
+        # An HTTP proxy that forwards is sent the complete URL, and its account with each request.
         forwarded = proxy is not None and proxy.kind == "http" and not origin.tls
         self.prefix = str(origin) if forwarded else ""
         self.extra = ""
-        if forwarded and proxy is not None and (proxy.username or proxy.password):
-            self.extra = f"Proxy-Authorization: {basic(proxy.username, proxy.password)}\r\n"
+        if forwarded and proxy is not None and proxy.user is not None:
+            self.extra = f"Proxy-Authorization: {basic(proxy.user, proxy.password)}\r\n"
 
 
 class ThreadClient:
     """One thread's part of a client. All but ``abort`` is for that thread alone.
 
     Args:
-        shared: What it has in common with the client's other threads.
+        settings: What it has in common with the client's other threads.
     """
 
-    def __init__(self, shared: ClientSettings) -> None:
-        self._shared = shared
-        self._clock = shared.clock
-        self._writer = HeadWriter(shared.user_agent)
-        self._lock = threading.Lock()  # guards _lines and _busy against abort(), which runs in another thread
-        self._lines: dict[Origin, _Line] = {}
-        self._busy: HttpConnection | None = None
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._clock = settings.clock
+        self._writer = HeadWriter(settings.user_agent)
+        self._lock = threading.Lock()  # guards _routes against abort(), which runs in another thread
+        self._routes: dict[str, _Route] = {}  # by the text of the origin
         self._epoch = 0
-        self._sending: _Sending | None = None
         self._session: requests.Session | None = None
-        self._adapter = PooledAdapter(self._exchange)
-        self.last: Reply | None = None
-        self.was_stale = False
+        self._adapter = OwnAdapter(self._send_for_session)
         self._used: HttpConnection | None = None
+        self.last: Reply | None = None
 
     @property
     def session(self) -> requests.Session:
@@ -88,6 +97,11 @@ class ThreadClient:
             self._session.mount("https://", self._adapter)
         return self._session
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether the last request went out on a connection kept from an earlier call, which the peer may have given up before."""
+        return self._used is not None and self._used.was_reused
+
     # ---- calls
 
     def send(self, request: HttpRequest, deadline: Deadline, *, patient: bool) -> Reply:
@@ -96,169 +110,153 @@ class ThreadClient:
         Args:
             request: What to send.
             deadline: The call's.
-            patient: Whether the reply must not be lost lightly (see ``HttpConnection.begin``).
+            patient: Whether the reply must not be lost lightly (see ``HttpConnection.request``).
         """
+        self._used = None
+        if HTTPAdapter.send is _USUAL_SEND:
+            reply = self._transmit(
+                request.method, request.url, request.headers, request.body, deadline, patient, request.close
+            )
+        else:
+            reply = self._send_by_adapter(request, deadline, patient)
+        self.last = reply
+        return reply
+
+    def _send_by_adapter(self, request: HttpRequest, deadline: Deadline, patient: bool) -> Reply:
+        """Sends by ``HTTPAdapter.send``, because something (such as the ``responses`` package) stands in for that method."""
         name = redact(request.method, request.url)
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
-        prepared.body = request.body
-        self._sending = sending = _Sending(name, deadline, patient, request.close)
-        self._adapter.raw = True
-        self.was_stale = False
         started = self._clock.monotonic()
+        prepared = OwnRequest(request.method, request.url, request.headers, request.body)
+        limit: Any = CallTimeout(deadline, patient=patient, close=request.close)  # which requests hands on as it is
         try:
-            answer: Any = self._adapter.send(prepared, stream=True)
+            answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
         except (requests.RequestException, OSError) as error:
             if isinstance(error, FmzError):
                 raise
             raise from_requests(error, name) from None
-        finally:
-            self._sending = None
-            self._adapter.raw = False
-        if type(answer) is RawReply:
-            reply = Reply(answer.status, answer.headers, answer.body, name, sending.elapsed_s)
-        else:  # something stood in for the adapter
-            headers = Headers(answer.raw.headers.items())
-            reply = Reply(answer.status_code, headers, answer.content, name, self._clock.monotonic() - started)
-        self.last = reply
-        return reply
+        if type(answer) is Reply:
+            return answer
+        headers = Headers(answer.raw.headers.items())
+        return Reply(answer.status_code, headers, answer.content, name, self._clock.monotonic() - started)
 
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float | None
-    ) -> RawReply:
-        """What the adapter calls: writes the request and reads the reply."""
-        sending = self._sending or _Sending(redact(method, url), Deadline(self._clock, timeout_s), patient=True)
-        origin, target, user = split_url(url)
-        line = self._line(origin)
-        extra = line.extra
-        if user and not any(name.lower() == "authorization" for name in headers):
-            name, _, password = user.partition(":")
-            extra += f"Authorization: {basic(name, password)}\r\n"
-        if sending.close:
+    def _send_for_session(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any
+    ) -> Reply:
+        """Sends what the adapter was given: a call of our own, or a request of the session's, whose time-out is requests'."""
+        if isinstance(timeout, CallTimeout):
+            return self._transmit(method, url, headers, body, timeout.deadline, timeout.patient, timeout.close)
+        return self._transmit(method, url, headers, body, Deadline(self._clock, timeout.read_timeout), True, False)
+
+    def _transmit(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+        patient: bool,
+        close: bool,
+    ) -> Reply:
+        """Writes the request and reads the reply."""
+        simple = _SIMPLE_URL.fullmatch(url)
+        route = self._routes.get(simple[1]) if simple is not None else None
+        if simple is not None and route is not None:
+            name = f"{method} {simple[1]}{simple[2]}"
+            target = simple[2] + (simple[3] or "")
+            extra = route.extra
+        else:
+            name = redact(method, url)
+            origin, target, user = split_url(url)
+            route = self._route(origin)
+            extra = route.extra
+            if user and not any(header.lower() == "authorization" for header in headers):
+                extra += f"Authorization: {basic(*user.partition(':')[::2])}\r\n"
+        if close:
             extra += "Connection: close\r\n"
-        data = self._writer.head(method, line.prefix + target, line.host, headers, body, extra)
+        data = self._writer.head(method, route.prefix + target, route.host, headers, body, extra)
         if body:
             data += body
-        connection = line.connection
-        token = self._begin(connection, sending)
-        self._used = connection
-        try:
-            raw = self._once(connection, method, data, sending)
-        finally:
-            self._end(connection, token)
-        encoding = raw.headers.get("content-encoding")
-        if encoding is not None:
-            try:
-                body = inflate(raw.body, encoding, self._shared.limits.reply_bytes, sending.request)
-            except FmzError:
-                connection.close()
-                raise
-            raw = attrs.evolve(raw, body=body)
-        if sending.close:
+        self._used = connection = route.connection
+        reply = connection.request(method, data, deadline, name, patient=patient)
+        if "content-encoding" in reply.headers:
+            self._decompress(reply, connection)
+        if close:
             connection.close()
-        return raw
+        return reply
+
+    def _decompress(self, reply: Reply, connection: HttpConnection) -> None:
+        codings = reply.headers["content-encoding"]
+        try:
+            reply.body, reply.coding = inflate(
+                reply.body, codings, self._settings.limits.reply.reply_bytes, reply.request
+            )
+        except FmzError:
+            connection.close()
+            raise
 
     def discard(self) -> None:
         """Closes the connection of the last request, whose reply made no sense: what comes next on it may make none either."""
         if self._used is not None:
             self._used.close()
 
-    def _once(self, connection: HttpConnection, method: str, data: bytes, sending: _Sending) -> RawReply:
-        connection.ready(sending.deadline, sending.request)
-        if is_gated():
-            arrived = self._clock.monotonic()
-            pass_gate()
-            if self._clock.monotonic() - arrived > _HELD_LONG_S:
-                connection.ready(sending.deadline, sending.request)
-        started = self._clock.monotonic()
-        try:
-            connection.write(data, sending.deadline, sending.request)
-            raw = connection.read(method, sending.deadline, sending.request)
-        except FmzError:
-            self.was_stale = connection.reused
-            raise
-        except BaseException:
-            # Ctrl-C, most likely: the reply is still to come, and must not be taken for that of the next request.
-            connection.close()
-            raise
-        sending.elapsed_s = self._clock.monotonic() - started
-        return raw
-
     def warm(self, origin: Origin, deadline: Deadline) -> None:
         """Opens the connection to an origin."""
-        connection = self._line(origin).connection
-        token = self._begin(connection, _Sending("", deadline, patient=False))
-        try:
-            connection.ready(deadline, f"CONNECT {origin}")
-        finally:
-            self._end(connection, token)
+        self._route(origin).connection.open(deadline, f"CONNECT {origin}")
 
     # ---- connections
 
-    def _line(self, origin: Origin) -> _Line:
-        line = self._lines.get(origin)
-        if line is not None:
-            return line
-        shared = self._shared
-        proxy = shared.proxy_for(origin)
-        connector = Connector(origin, proxy, shared.tls, self._clock, shared.connect_timeout_s)
-        connection = HttpConnection(connector, self._clock, shared.limits, shared.max_idle_s, shared.stop_grace_s)
-        line = _Line(connection, origin, proxy)
+    def _route(self, origin: Origin) -> _Route:
+        route = self._routes.get(str(origin))
+        if route is not None:
+            return route
+        settings = self._settings
+        proxy = settings.proxies.proxy_for(origin.scheme, origin.host, origin.port)
+        destination = Destination(
+            shown=str(origin),
+            host=origin.host,
+            port=origin.port,
+            proxy=proxy,
+            forwards=not origin.tls,
+            tls=settings.tls.context("http/1.1") if origin.tls else None,
+        )
+        route = _Route(HttpConnection(destination, self._clock, settings.limits), origin, proxy)
         with self._lock:
-            while len(self._lines) >= _MOST_CONNECTIONS:
-                self._lines.pop(next(iter(self._lines))).connection.close()
-            self._lines[origin] = line
-        return line
-
-    def _begin(self, connection: HttpConnection, sending: _Sending) -> int:
-        connection.begin(patient=sending.patient)
-        with self._lock:
-            self._busy = connection
-        return self._clock.stop.add(connection.on_stop)
-
-    def _end(self, connection: HttpConnection, token: int) -> None:
-        self._clock.stop.remove(token)
-        connection.end()
-        with self._lock:
-            self._busy = None
+            while len(self._routes) >= _MOST_CONNECTIONS:
+                self._routes.pop(next(iter(self._routes))).connection.close()
+            self._routes[str(origin)] = route
+        return route
 
     def follow(self, epoch: int) -> None:
         """Drops the connections made before the client was closed or given another proxy."""
-        if epoch == self._epoch:
-            return
-        self._epoch = epoch
-        self.close()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.close()
 
     def close(self) -> None:
-        """Closes all connections; the thread ended, or nobody needs the client any more."""
+        """Closes all connections; the thread ended, or the client was garbage-collected."""
         with self._lock:
-            lines, self._lines = self._lines, {}
-        for line in lines.values():
-            line.connection.close()
+            routes, self._routes = self._routes, {}
+        for route in routes.values():
+            route.connection.close()
 
     def abort(self, why: str) -> None:
         """Ends the call under way and closes the idle connections; called from any thread."""
         with self._lock:
-            busy = self._busy
-            for line in self._lines.values():
-                if line.connection is busy:
-                    busy.abort(why)
-                else:
-                    line.connection.close()
+            routes = list(self._routes.values())
+        for route in routes:
+            route.connection.abort_or_close(why)
 
 
 class ThreadClientOwner:
-    """What a thread holds its worker by. It goes with the thread, or with the client, and takes the connections along.
+    """What a thread holds its ``ThreadClient`` by. It ends with the thread, or with the client, and closes the connections.
 
-    The worker itself would stay until the cyclic garbage collector comes: its adapter knows it.
+    The ``ThreadClient`` itself would stay until the cyclic garbage collector comes: its adapter refers to it.
     """
 
-    __slots__ = ("worker",)
+    __slots__ = ("client",)
 
-    def __init__(self, worker: ThreadClient) -> None:
-        self.worker = worker
+    def __init__(self, client: ThreadClient) -> None:
+        self.client = client
 
     def __del__(self) -> None:
-        self.worker.close()
+        self.client.close()

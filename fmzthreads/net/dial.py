@@ -1,226 +1,173 @@
-"""Making a connection: name, TCP, proxy and TLS, all within one deadline and cut short by an abort.
+"""Opening a connection: name, TCP (or UDP, or a Unix socket), proxy and TLS, with one deadline for all steps.
 
-Nothing of a request is sent here, so every failure is a ``ConnectFailed``.
+Waits here look up once a second: for a cancellation that came before there was anything to shut down, and for a Ctrl-C that came just
+before the system fell asleep. Nothing of the caller's is sent here.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
+import errno
+import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 
 from ..clock import Clock, Signal
 from ..deadline import Deadline
-from ..errors import ConnectFailed, FmzError, require
-from .proxy import Origin, Proxy
+from ..errors import ConnectFailed, FmzError, NetworkError, TimedOut
+from .hosts import authority, ip_address
+from .proxy import Proxy
+from .sockets import LOOK_UP_S, PlainStream, TlsStream, shut_down, wait_writable
+from .tunnel import ask_proxy
 
-__all__ = ["Connector"]
+__all__ = ["Destination", "Opening", "open_stream", "reason"]
 
-_MOST_TUNNEL_HEAD = 16_384
-
-# What the caller does with a socket as soon as there is one: it keeps it so that another thread can shut it down.
-OnSocket = Callable[[socket.socket], None]
+_CONNECTING = (errno.EINPROGRESS, errno.EWOULDBLOCK)  # the latter is Windows'
 
 
-@attrs.frozen
-class Connector:
-    """Opens connections to one origin.
+@attrs.frozen(kw_only=True)
+class Destination:
+    """Where a connection leads, and by what way.
 
     Attributes:
-        origin: Where to.
-        proxy: By what way; None for directly.
-        tls: Gives the context for TLS; called only when it is needed.
-        clock: Measures the time-outs; its stop ends the wait for a name.
-        connect_timeout_s: The longest that one connection may take to be made, TLS included.
+        shown: What it is called in errors; without secrets.
+        host: The server's name or IP address.
+        port: The server's port.
+        proxy: The proxy, or the local address to connect from; None for directly.
+        local_ip: The local address to connect from; empty for any, or for that of ``proxy``.
+        forwards: Whether an HTTP proxy is sent requests to forward, instead of being asked for a tunnel.
+        tls: The TLS settings; None for no TLS.
+        datagram: Whether it is UDP.
+        path: A Unix socket's path, instead of host and port.
     """
 
-    origin: Origin
-    proxy: Proxy | None
-    tls: Callable[[], ssl.SSLContext]
-    clock: Clock
-    connect_timeout_s: float
+    shown: str
+    host: str = ""
+    port: int = 0
+    proxy: Proxy | None = None
+    local_ip: str = ""
+    forwards: bool = False
+    tls: ssl.SSLContext | None = None
+    datagram: bool = False
+    path: str = ""
 
-    def open(self, deadline: Deadline, on_socket: OnSocket, request: str) -> socket.socket:
-        """Makes a connection that is ready for a request.
+    def __str__(self) -> str:
+        return self.shown if self.proxy is None else f"{self.shown} by the proxy {self.proxy}"
 
-        Args:
-            deadline: The call's deadline; the connection time-out applies too.
-            on_socket: Told of each socket as soon as it exists (and of the TLS socket that replaces it).
-            request: The request, for errors.
+
+class Opening:
+    """An attempt to connect that another thread, or a signal handler, may cancel.
+
+    It has no lock: ``watch`` writes the socket before it reads ``cancelled`` and ``cancel`` the other way round, so that at least one of two
+    that meet sees what the other wrote.
+
+    Attributes:
+        cancelled: Whether it was cancelled.
+        step: What is being done, for errors.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._name: tuple[Signal, int] | None = None
+        self.cancelled = False
+        self.step = "connecting"
+
+    def watch(self, sock: socket.socket) -> None:
+        """Names the socket that the attempt now waits on; it is connecting already, else it could not be shut down."""
+        self._socket = sock
+        if self.cancelled:
+            shut_down(sock)
+
+    def watch_name(self, found: Signal) -> None:
+        """Names the signal that the attempt now waits on in this thread while it looks up a name."""
+        self._name = (found, threading.get_ident())
+
+    def cancel(self) -> None:
+        """Ends the attempt."""
+        self.cancelled = True
+        sock, name = self._socket, self._name
+        if sock is not None:
+            shut_down(sock)
+        # A signal handler that interrupted the waiting thread must not take the signal's lock, which that thread may hold. The stop that
+        # the handler requests, or the next look-up, ends the wait.
+        if name is not None and name[1] != threading.get_ident():
+            name[0].set()
+
+    def check(self) -> None:
+        """Raises if it was cancelled.
 
         Raises:
-            ConnectFailed: Refused, unresolved, timed out, or failed in the proxy or TLS; nothing of the request was sent.
-            MissingExtra: A SOCKS proxy needs the extra ``socks``.
+            ConnectFailed: It was.
         """
-        return _Steps(self, deadline.sooner(self.connect_timeout_s), on_socket, request).run()
+        if self.cancelled:
+            raise ConnectFailed("closed while connecting")
 
 
-class _Steps:
-    """The steps of one attempt."""
+def open_stream(where: Destination, deadline: Deadline, opening: Opening, clock: Clock) -> PlainStream | TlsStream:
+    """Opens a connection.
 
-    def __init__(self, plan: Connector, limit_s: float | None, on_socket: OnSocket, request: str) -> None:
-        self._plan = plan
-        self._limit = Deadline(plan.clock, limit_s)
-        self._on_socket = on_socket
-        self._request = request
-        self._doing = "connecting"
-        self._sock: socket.socket | None = None
+    Args:
+        where: The server and the way to it.
+        deadline: For all steps together.
+        opening: By which the attempt can be cancelled.
+        clock: Measures the deadline; its stop ends the wait for a name.
 
-    def run(self) -> socket.socket:
-        """Takes them; a step that fails closes the socket.
-
-        Raises:
-            ConnectFailed: One failed; the message says which.
-        """
-        plan = self._plan
-        try:
-            if plan.proxy is not None and plan.proxy.kind == "socks5":
-                sock = self._socks(plan.proxy)
-            else:
-                sock = self._tcp()
-                if plan.proxy is not None and plan.proxy.kind == "http" and plan.origin.tls:
-                    self._doing = f"asking the proxy {plan.proxy} for a tunnel"
-                    self._tunnel(sock, plan.proxy)
-            if plan.origin.tls:
-                self._doing = "shaking hands for TLS"
-                sock = self._wrap(sock)
-            self._sock = None
-            return sock
-        except (OSError, ValueError) as error:
-            if isinstance(error, FmzError):
-                raise
-            raise self._failed(reason(error)) from None
-        finally:
-            if self._sock is not None:
-                self._sock.close()
-
-    def _failed(self, why: str) -> ConnectFailed:
-        way = f" by {self._plan.proxy}" if self._plan.proxy is not None else ""
-        return ConnectFailed(f"{self._doing} to {self._plan.origin}{way} failed: {why}", request=self._request)
-
-    def _left(self) -> float | None:
-        """Seconds left for the next step; the error for none is a time-out."""
-        left = self._limit.remaining()
-        if left is not None and left <= 0:
-            raise TimeoutError
-        return left
-
-    def _keep(self, sock: socket.socket) -> socket.socket:
-        self._sock = sock
-        self._on_socket(sock)
-        return sock
-
-    def _tcp(self) -> socket.socket:
-        """Connects to the first address that answers, of the origin or of its HTTP proxy."""
-        proxy = self._plan.proxy
-        through = proxy is not None and proxy.kind == "http"
-        host, port = (proxy.host, proxy.port) if proxy and through else (self._plan.origin.host, self._plan.origin.port)
-        source = proxy.host if proxy is not None and proxy.kind == "ip" else None
-        self._doing = "resolving the name"
-        addresses = _resolve(host, port, self._plan.clock, self._left())
-        if source is not None:
-            wanted = socket.AF_INET6 if ":" in source else socket.AF_INET
-            addresses = [entry for entry in addresses if entry[0] == wanted]
-        self._doing = "connecting"
-        failure: Exception = OSError("the name has no address of the right kind")
-        for at, (family, place) in enumerate(addresses):
-            left = self._left()
-            # An address that does not answer (IPv6 on a broken network, often) leaves time for those after it.
-            share = None if left is None else left / (len(addresses) - at)
-            try:
-                return self._connect(family, place, source, share)
-            except OSError as error:
-                failure = error
-        raise failure
-
-    def _connect(self, family: int, place: Any, source: str | None, timeout_s: float | None) -> socket.socket:
-        sock = self._keep(socket.socket(family, socket.SOCK_STREAM))
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if source is not None:
-                sock.bind((source, 0))
-            sock.settimeout(timeout_s)
-            sock.connect(place)
-        except BaseException:  # whatever it was, the socket must not stay open; it is raised again
+    Raises:
+        ConnectFailed: It could not be opened; the message says which step failed.
+        TimedOut: The deadline passed.
+        StopRequested: The clock's stop was set while the name was looked up.
+    """
+    sock: socket.socket | None = None
+    try:
+        if where.path:
+            sock = _connected(socket.socket(socket.AF_UNIX), where.path, deadline, opening)
+        else:
+            sock = _dial(where, deadline, opening, clock)
+        plain = PlainStream(sock)
+        if where.proxy is not None and where.proxy.kind != "ip" and not (where.forwards and where.proxy.kind == "http"):
+            opening.step = "asking the proxy"
+            ask_proxy(plain, where.proxy, where.host, where.port, deadline, clock)
+        stream: PlainStream | TlsStream = plain
+        if where.tls is not None:
+            opening.step = "the TLS handshake"
+            stream = TlsStream(plain, where.tls, where.host)
+            stream.handshake(deadline, clock)
+        opening.check()
+        return stream
+    except BaseException as error:  # the socket is closed on Ctrl-C too
+        if sock is not None:
             sock.close()
+        told = _told(error, where, deadline, opening)
+        if told is None:
             raise
-        return sock
+        raise told from error
 
-    def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
-        """Asks an HTTP proxy for a way through (RFC 9110, CONNECT)."""
-        origin = self._plan.origin
-        place = f"[{origin.host}]:{origin.port}" if ":" in origin.host else f"{origin.host}:{origin.port}"
-        lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
-        if proxy.username or proxy.password:
-            lines.append(f"Proxy-Authorization: {basic(proxy.username, proxy.password)}")
-        sock.settimeout(self._left())
-        sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        head = b""
-        while b"\r\n\r\n" not in head:
-            sock.settimeout(self._left())
-            # By single bytes: what follows the head belongs to TLS and must stay in the socket.
-            piece = sock.recv(1)
-            if not piece:
-                raise ConnectionError("the proxy hung up")
-            head += piece
-            if len(head) > _MOST_TUNNEL_HEAD:
-                raise ConnectionError("the proxy's answer is too long")
-        status = head.split(b"\r\n", 1)[0].split(b" ", 2)
-        if len(status) < 2 or not status[0].startswith(b"HTTP/") or not status[1].startswith(b"2"):
-            code = status[1][:3].decode("latin-1") if len(status) > 1 else "no HTTP"
-            raise ConnectionError(f"the proxy answered {code}")
 
-    def _socks(self, proxy: Proxy) -> socket.socket:
-        """Connects through a SOCKS5 proxy, which resolves the name (as FMZ's own runtime has it done)."""
-        socks = require("socks", "socks")
-        self._doing = f"connecting by the SOCKS proxy {proxy}"
-        family = socket.AF_INET6 if ":" in proxy.host else socket.AF_INET
-        sock: socket.socket = self._keep(socks.socksocket(family, socket.SOCK_STREAM))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.set_proxy(socks.SOCKS5, proxy.host, proxy.port, True, proxy.username or None, proxy.password or None)  # type: ignore[attr-defined]
-        left = self._left()
-        sock.settimeout(left)
-        with _watchdog(sock, left):
-            try:
-                sock.connect((self._plan.origin.host, self._plan.origin.port))
-            except socks.ProxyError as error:
-                self._left()
-                raise ConnectionError(reason(error)) from None
-        return sock
-
-    def _wrap(self, sock: socket.socket) -> socket.socket:
-        """Shakes hands for TLS. The socket's time-out bounds the whole handshake, not each of its reads."""
-        context = self._plan.tls()
-        sock.settimeout(self._left())
-        wrapped = context.wrap_socket(
-            sock,
-            server_hostname=self._plan.origin.host,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
+def _told(error: BaseException, where: Destination, deadline: Deadline, opening: Opening) -> NetworkError | None:
+    """The error that a failure is reported by; None for what passes through as it is."""
+    if isinstance(error, TimeoutError):
+        limit = "" if deadline.timeout_s is None else f" within {round(deadline.timeout_s, 3):g} s"
+        return TimedOut(f"timeout: {where} did not answer{limit} ({opening.step})")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        place = authority(where.host, where.port)
+        return ConnectFailed(
+            f"cannot connect to {where}: the certificate of {place} is not trusted ({error.verify_message})"
         )
-        self._keep(wrapped)
-        wrapped.do_handshake()
-        return wrapped
-
-
-def basic(username: str, password: str) -> str:
-    """The value of an Authorization header with user and password (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+    if isinstance(error, OSError | NetworkError):
+        step = f"{opening.step}: " if opening.step and isinstance(error, OSError) else ""
+        return ConnectFailed(f"cannot connect to {where}: {step}{reason(error)}")
+    return None
 
 
 def reason(error: BaseException) -> str:
     """What went wrong, in words that hold no secrets."""
+    if isinstance(error, FmzError):
+        return str(error.args[0]) if error.args else type(error).__name__
     if isinstance(error, TimeoutError):
         return "timeout"  # the word that published scripts give to SetErrorFilter
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not trusted ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or type(error).__name__})"
     if isinstance(error, OSError) and error.strerror:
@@ -228,61 +175,108 @@ def reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-@contextlib.contextmanager
-def _watchdog(sock: socket.socket, seconds: float | None) -> Iterator[None]:
-    """Shuts a socket down when the time is up, for a library whose time-out holds for each read only."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, shut_down, (sock,))
-    timer.daemon = True
-    timer.start()
+def _dial(where: Destination, deadline: Deadline, opening: Opening, clock: Clock) -> socket.socket:
+    """Connects to the first address that answers, of the server or of its proxy.
+
+    Raises:
+        ConnectFailed: It was cancelled, or there is no address.
+        OSError: None of them answered; the error is the last one's.
+    """
+    proxy = where.proxy
+    host, port, source = where.host, where.port, where.local_ip
+    if proxy is not None and proxy.kind == "ip":
+        source = source or proxy.host
+    elif proxy is not None:
+        host, port = proxy.host, proxy.port
+    kind = socket.SOCK_DGRAM if where.datagram else socket.SOCK_STREAM
+    opening.step = f"looking up the name {host}"
+    found = _look_up(host, port, kind, deadline, opening, clock)
+    if source:
+        wanted = socket.AF_INET6 if ":" in source else socket.AF_INET
+        found = [entry for entry in found if entry[0] == wanted]
+    opening.step = "connecting"
+    failure: OSError | None = None
+    for at, (family, type_, protocol, _, place) in enumerate(found):
+        left = deadline.remaining()
+        # An address that does not answer (IPv6 on a broken network, often) leaves time for those after it.
+        share = Deadline(clock, None if left is None else left / (len(found) - at))
+        try:
+            return _connected(_socket(family, type_, protocol, source), place, share, opening)
+        except OSError as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    raise ConnectFailed(f"{host} has no address" + (f" that {source} can connect to" if source else ""))
+
+
+def _socket(family: int, kind: int, protocol: int, source: str) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
     try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if source:
+            sock.bind((source, 0))
+    except BaseException:  # whatever it was: the socket is closed
+        sock.close()
+        raise
+    return sock
 
 
-def shut_down(sock: socket.socket) -> None:
-    """Ends a connection from any thread, so that whoever reads or writes there wakes; the owner still has to close it."""
-    with contextlib.suppress(OSError):  # not connected (any more): nobody waits on it
-        # The plain method: that of a TLS socket would drop its TLS layer while another thread reads through it.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+def _connected(sock: socket.socket, place: object, deadline: Deadline, opening: Opening) -> socket.socket:
+    try:
+        opening.check()
+        sock.setblocking(False)
+        code = sock.connect_ex(place)  # type: ignore[arg-type]
+        opening.watch(sock)
+        if code in _CONNECTING:
+            while not wait_writable(sock, deadline.sooner(LOOK_UP_S)):
+                opening.check()
+                deadline.check("connecting")
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        opening.check()
+        if code:
+            raise OSError(code, os.strerror(code))
+        return sock
+    except BaseException:  # whatever ends the attempt: the socket is closed
+        sock.close()
+        raise
 
 
-def _resolve(host: str, port: int, clock: Clock, timeout_s: float | None) -> list[tuple[int, Any]]:
+def _look_up(
+    host: str, port: int, kind: int, deadline: Deadline, opening: Opening, clock: Clock
+) -> list[tuple[int, int, int, str, Any]]:
     """The addresses of a host, in the order to try.
 
     The system's resolver cannot be given a time-out. A name is therefore looked up in a thread of its own, which is left behind when
     it takes too long (a daemon, ended by the resolver's own time-out).
 
     Raises:
-        TimeoutError: It takes longer than ``timeout_s``.
+        TimedOut: The deadline passed.
+        ConnectFailed: The attempt was cancelled.
         OSError: There is no such name.
         StopRequested: The clock's stop was set meanwhile.
     """
-    if ":" in host or host.replace(".", "").isdigit():
-        return _look_up(host, port)  # an address: nothing to ask for
-    answer: list[list[tuple[int, Any]] | Exception] = []
+    if ip_address(host) is not None:
+        return [*socket.getaddrinfo(host, port, 0, kind)]
+    answer: list[Any] = []
     done = Signal()
 
     def _work() -> None:
         try:
-            answer.append(_look_up(host, port))
+            answer.append(socket.getaddrinfo(host, port, 0, kind))
         except Exception as error:  # carried to the thread that waits for it
             answer.append(error)
         done.set()
 
+    opening.watch_name(done)
+    opening.check()
     threading.Thread(target=_work, name=f"resolve {host}", daemon=True).start()
-    clock.wait((done,), timeout_s)
-    if not answer:
-        raise TimeoutError
+    while not clock.wait((done,), deadline.sooner(LOOK_UP_S)):
+        opening.check()
+        deadline.check("looking up the name")
+    opening.check()
     if isinstance(answer[0], Exception):
         raise answer[0]
-    return answer[0]
-
-
-def _look_up(host: str, port: int) -> list[tuple[int, Any]]:
-    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    return [(int(family), place) for family, _, _, _, place in found]
+    found: list[tuple[int, int, int, str, Any]] = answer[0]
+    return found

@@ -6,43 +6,67 @@ import zlib
 
 from ..errors import BadReply, ReplyTooLarge
 
-__all__ = ["ACCEPTED_ENCODINGS", "inflate"]
+__all__ = ["ACCEPTED_CODINGS", "inflate"]
 
-ACCEPTED_ENCODINGS = "gzip, deflate"
+ACCEPTED_CODINGS = "gzip, deflate"
 
+# Compressions that cannot be undone here: those of IANA's registry of HTTP content codings, and others that servers send.
+_OTHER_CODINGS = frozenset(
+    [
+        "aes128gcm",
+        "br",
+        "brotli",
+        "bzip",
+        "bzip2",
+        "compress",
+        "dcb",
+        "dcz",
+        "exi",
+        "lz4",
+        "lzma",
+        "pack200-gzip",
+        "sdch",
+        "snappy",
+        "x-bzip2",
+        "x-compress",
+        "xz",
+        "zstd",
+    ]
+)
 _EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib reads a gzip or a zlib header, whichever is there
 _NO_HEADER = -zlib.MAX_WBITS
 
 
-def inflate(body: bytes, encoding: str, limit: int, request: str = "") -> bytes:
+def inflate(body: bytes, codings: str, limit: int, request: str = "") -> tuple[bytes, str]:
     """Undoes a ``Content-Encoding``.
 
     Args:
         body: The body as it came.
-        encoding: The header's value; several encodings are undone from the last to the first.
+        codings: The header's value; several codings are undone from the last to the first. A token that names no compression changes
+            nothing: servers send ``utf-8``, ``none`` and ``binary``.
         limit: The most bytes that may come out; at no time are more of them held.
         request: The request, for errors.
 
+    Returns:
+        The body, and the name of the compression that it still has because it cannot be undone here; empty for none.
+
     Raises:
         ReplyTooLarge: More than ``limit`` bytes come out.
-        BadReply: An encoding is unknown, or the data is damaged or cut.
+        BadReply: The data is damaged or cut.
     """
-    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
-        if name in {"", "identity"} or not body:
+    for name in reversed([part.strip().lower() for part in codings.split(",")]):
+        if name in _OTHER_CODINGS and body:
+            return body, name
+        if name not in {"gzip", "x-gzip", "deflate"}:
             continue
-        if name in {"gzip", "x-gzip"}:
-            body = _inflate_all(body, _EITHER_HEADER, limit, request)
-        elif name == "deflate":
-            # Some servers send bare deflate data under this name, others with the zlib header that the standard asks for.
-            zlib_header = len(body) >= 2 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
-            body = _inflate_all(body, _EITHER_HEADER if zlib_header else _NO_HEADER, limit, request)
-        else:
-            raise BadReply(f"the reply is encoded as {name[:40]!r}, which was not asked for", request=request)
-    return body
+        # Some servers send bare deflate data under this name, others with the zlib header that the standard asks for.
+        bare = name == "deflate" and not (len(body) >= 2 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0)
+        body = _inflate_all(body, _NO_HEADER if bare else _EITHER_HEADER, limit, request)
+    return body, ""
 
 
 def _inflate_all(body: bytes, window: int, limit: int, request: str) -> bytes:
-    """Undoes one encoding; a gzip body may consist of several members."""
+    """Undoes one coding; a gzip body may consist of several members."""
     parts: list[bytes] = []
     size = 0
     while body:

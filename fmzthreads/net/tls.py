@@ -1,87 +1,85 @@
-"""What the threads of one client have in common: the way out, and the authorities that they trust."""
+"""Which certificates are trusted: one policy for REST and streams."""
 
 from __future__ import annotations
 
+import functools
+import os
 import ssl
-import threading
+from collections.abc import Mapping
+from pathlib import Path
 
+import attrs
 import certifi
 
-from ..clock import Clock
 from ..errors import InputError
-from ..http.reply_reader import ReplyLimits
-from .proxy import Environment, Origin, Proxy
 
-__all__ = ["ClientSettings"]
+__all__ = ["TlsPolicy"]
+
+# The first that is set counts. requests reads the first two, OpenSSL the others.
+_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-class ClientSettings:
-    """Made by a client, read by its threads; it knows neither, so that both can go when nobody needs them.
+@attrs.frozen
+class TlsPolicy:
+    """How the certificates of servers are checked.
 
-    Args:
-        clock: Measures, and brings the stop.
-        limits: What a reply may be.
-        connect_timeout_s: The longest that making a connection may take.
-        max_idle_s: The longest idle time after which a connection is used again.
-        stop_grace_s: How long a reply that must not be lost is waited for after a stop.
-        user_agent: The User-Agent of requests that name none.
-        verify: Whether, or by which bundle, certificates are verified.
-        environment: The environment's proxies and CA bundle.
+    Attributes:
+        verify: Whether they are checked at all.
+        bundle: The file or folder of the authorities to trust; empty for the system's and certifi's.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        limits: ReplyLimits,
-        connect_timeout_s: float,
-        max_idle_s: float,
-        stop_grace_s: float,
-        user_agent: str,
-        verify: bool | str,
-        environment: Environment,
-    ) -> None:
-        self.clock = clock
-        self.limits = limits
-        self.connect_timeout_s = connect_timeout_s
-        self.max_idle_s = max_idle_s
-        self.stop_grace_s = stop_grace_s
-        self.user_agent = user_agent
-        # The proxy and whether it stands instead of the environment's, in one place, so that they are read and set as one.
-        self.way: tuple[Proxy | None, bool] = (None, False)
-        self._verify = verify
-        self._environment = environment
-        self._lock = threading.Lock()  # guards _context, so that it is made once
-        self._context: ssl.SSLContext | None = None
+    verify: bool = True
+    bundle: str = ""
 
-    def proxy_for(self, origin: Origin) -> Proxy | None:
-        """The way to an origin: what was set for the client (None for directly), else what the environment says."""
-        proxy, chosen = self.way
-        return proxy if chosen else self._environment.proxy_for(origin)
+    @classmethod
+    def read(cls, verify: bool | str, variables: Mapping[str, str] | None = None) -> TlsPolicy:
+        """The policy that an option and the environment give together.
 
-    def tls(self) -> ssl.SSLContext:
-        """The one TLS context; reading the authorities takes longer than a handshake.
+        Args:
+            verify: True for the usual authorities, a path to a file or folder of others, False to check nothing.
+            variables: The environment, whose ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count
+                with True, in this order; the process's own when None. An empty one leaves certifi's authorities alone.
+        """
+        if isinstance(verify, str):
+            return cls(True, verify)
+        if not verify:
+            return cls(False)
+        if variables is not None and not variables:
+            return cls(True, certifi.where())
+        found = os.environ if variables is None else variables
+        return cls(True, next((found[name] for name in _VARIABLES if found.get(name)), ""))
+
+    def context(self, *protocols: str) -> ssl.SSLContext:
+        """The context for connections; shared by all that ask for the same.
+
+        Args:
+            protocols: Offered by ALPN; none for no offer.
 
         Raises:
-            InputError: The CA bundle cannot be read.
+            InputError: The bundle cannot be read.
         """
-        with self._lock:
-            if self._context is None:
-                self._context = _make_tls(self._verify, self._environment.ca_bundle)
-            return self._context
-
-
-def _make_tls(verify: bool | str, from_environment: str) -> ssl.SSLContext:
-    bundle = verify if isinstance(verify, str) else from_environment or certifi.where()
-    try:
-        context = ssl.create_default_context(cafile=bundle)
-    except OSError:
         try:
-            context = ssl.create_default_context(capath=bundle)
-        except OSError:
-            raise InputError(f"the CA bundle cannot be read: {bundle}") from None
-    context.set_alpn_protocols(["http/1.1"])
-    if verify is False:
+            changed = Path(self.bundle).stat().st_mtime_ns if self.bundle and os.pathsep not in self.bundle else 0
+            return _context(self.verify, self.bundle, changed, protocols)
+        except OSError as error:  # ssl.SSLError is one
+            why = error.strerror or getattr(error, "reason", "") or type(error).__name__
+            raise InputError(f"the CA bundle cannot be read: {self.bundle!r}: {why}") from None
+
+
+# Reading the authorities takes longer than a handshake, and many books are opened at once.
+@functools.lru_cache(maxsize=16)
+def _context(verify: bool, bundle: str, _changed: int, protocols: tuple[str, ...]) -> ssl.SSLContext:
+    if not verify:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    elif not bundle:
+        context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
+    elif Path(bundle).is_file():
+        context = ssl.create_default_context(cafile=bundle)
+    else:
+        context = ssl.create_default_context(capath=bundle)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return context

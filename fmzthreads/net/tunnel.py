@@ -1,8 +1,7 @@
-"""Asking a proxy for a way through, on a connection to it: by HTTP's CONNECT or by SOCKS5.
+"""Asking a proxy to connect a stream to a server, by HTTP's CONNECT or by SOCKS5.
 
-SOCKS5 is spoken here rather than by PySocks, which gives each receive the whole time-out, so that a proxy that drips its answer is waited
-for without end; which reaches proxies by IPv4 only, drops an account whose password is empty and garbles one of 128 characters; and whose
-socket would put calls in Python before those of the system for as long as the stream lives.
+SOCKS5 is spoken here rather than by a library: PySocks gives each receive the whole time-out, so that a proxy that sends its answer byte by
+byte is waited for without end; it reaches proxies by IPv4 only, drops an account whose password is empty and garbles one of 128 characters.
 
 Nothing that the proxy says is repeated in an error but its number: it may repeat the account.
 """
@@ -13,20 +12,17 @@ import http
 import re
 import socket
 from base64 import b64encode
-from urllib.parse import unquote, urlsplit
-
-import attrs
 
 from ..clock import Clock
 from ..deadline import Deadline
-from ..errors import ConnectFailed, InputError
-from ..streams.address import Address, ascii_host
+from ..errors import ConnectFailed
+from .hosts import authority
+from .proxy import Proxy
 from .sockets import Stream, receive_by
 
-__all__ = ["Proxy", "ask", "read_proxy"]
+__all__ = ["ask_proxy", "basic"]
 
 _LONGEST_ANSWER = 16384
-_SCHEMES = ("http", "socks5", "socks5h")
 # RFC 1928, section 6.
 _SOCKS_ERRORS = {
     1: "general failure",
@@ -41,77 +37,36 @@ _SOCKS_ERRORS = {
 _NO_ACCOUNT, _ACCOUNT, _NONE_OF_THESE = 0, 2, 0xFF
 
 
-@attrs.frozen
-class Proxy:
-    """A proxy as the user wrote it.
-
-    Attributes:
-        socks: Whether it speaks SOCKS5, else HTTP.
-        host: Its name or IP.
-        port: Its port.
-        user: The account's name; None for no account.
-        password: The account's password; may be empty.
-    """
-
-    socks: bool
-    host: str
-    port: int
-    user: str | None = attrs.field(repr=False)
-    password: str = attrs.field(repr=False)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization header with user and password (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
-def read_proxy(text: str) -> Proxy:
-    """Reads the option ``proxy``.
+def ask_proxy(stream: Stream, proxy: Proxy, host: str, port: int, deadline: Deadline, clock: Clock) -> None:
+    """Asks the proxy to connect the stream to a server.
 
     Args:
-        text: ``http://[user:password@]host:port`` or ``socks5://...``; ``socks5h`` means the same, for the proxy always looks up the name:
-            what the script asks for is not shown to the local network.
-
-    Raises:
-        InputError: It is none; the error does not show it, for it may hold a password.
-    """
-    host, port = "", None
-    try:
-        parts = urlsplit(text)
-        host, port = ascii_host(parts.hostname or ""), parts.port
-    except ValueError:
-        pass  # said below, in words that do not repeat it
-    if not host or not port or parts.scheme not in _SCHEMES or parts.path not in {"", "/"} or parts.query:
-        raise InputError("the Dial option proxy must be http://[user:password@]host:port or socks5://..., and is not")
-    user = None if parts.username is None else unquote(parts.username)
-    proxy = Proxy(parts.scheme != "http", host, port, user, unquote(parts.password or ""))
-    if proxy.socks and user is not None and not (0 < len(user.encode()) < 256 and len(proxy.password.encode()) < 256):
-        raise InputError("the name of a SOCKS5 account has 1 to 255 bytes, and its password at most 255")
-    return proxy
-
-
-def ask(stream: Stream, proxy: Proxy, address: Address, deadline: Deadline, clock: Clock) -> None:
-    """Has the proxy connect the stream to an address.
-
-    Args:
-        stream: A fresh connection to the proxy.
-        proxy: For its kind and account.
-        address: Where the stream is to lead.
+        stream: A new connection to the proxy.
+        proxy: Its kind and account.
+        host: The server; a name is looked up by the proxy.
+        port: The server's port.
         deadline: For all of it.
-        clock: What the deadline is measured with.
+        clock: Measures the deadline.
 
     Raises:
-        ConnectFailed: The proxy refused, hung up, or answered what is no answer.
-        TimedOut: It took too long.
+        ConnectFailed: The proxy refused, closed the connection, or sent an invalid answer.
+        TimedOut: The deadline passed.
         OSError: The connection to the proxy broke.
     """
-    if proxy.socks:
-        _socks(_Talk(stream, proxy, deadline, clock), address)
+    talk = _Talk(stream, proxy, deadline, clock)
+    if proxy.kind == "socks5":
+        _socks(talk, host, port)
     else:
-        _tunnel(_Talk(stream, proxy, deadline, clock), address)
+        _connect(talk, authority(host, port))
 
 
 class _Talk:
-    """What is said to a proxy and what it answers, within the deadline."""
+    """What is sent to a proxy and what it answers, within the deadline."""
 
     def __init__(self, stream: Stream, proxy: Proxy, deadline: Deadline, clock: Clock) -> None:
         self.proxy = proxy
@@ -125,54 +80,59 @@ class _Talk:
         self._stream.send(data, self._deadline.remaining(), self._clock)
 
     def hear(self, count: int) -> bytes:
-        """The next ``count`` bytes and not one more: what follows the answer belongs to the peer behind the proxy."""
+        """The next ``count`` bytes and not one more: what follows the answer belongs to the server behind the proxy."""
         got = 0
         while got < count:
             part = receive_by(self._stream, self._view[got:count], self._deadline, "waiting for the proxy")
             if not part:
-                raise ConnectFailed(f"the proxy {self.proxy} hung up")
+                raise ConnectFailed("the proxy closed the connection before its answer was complete")
             got += part
         return self._view[:count].tobytes()
 
-    def no_answer(self) -> ConnectFailed:
+    def invalid(self) -> ConnectFailed:
         """The error for what is no answer at all."""
-        return ConnectFailed(f"the proxy {self.proxy} gave no valid answer")
+        kind = "HTTP" if self.proxy.kind == "http" else "SOCKS5"
+        return ConnectFailed(f"the proxy sent an invalid answer (expected {kind})")
 
     def refused(self, why: str) -> ConnectFailed:
-        """The error for a no."""
-        return ConnectFailed(f"the proxy {self.proxy} refused: {why}")
+        """The error for a refusal."""
+        return ConnectFailed(f"the proxy refused: {why}")
 
 
-def _socks(talk: _Talk, address: Address) -> None:
+def _socks(talk: _Talk, host: str, port: int) -> None:
     """RFC 1928, with the account of RFC 1929."""
     user, password = talk.proxy.user, talk.proxy.password.encode()
     talk.say(bytes((5, 1, _NO_ACCOUNT)) if user is None else bytes((5, 2, _NO_ACCOUNT, _ACCOUNT)))
     version, method = talk.hear(2)
     if version != 5:
-        raise talk.no_answer()
+        raise talk.invalid()
     if method == _ACCOUNT and user is not None:
         name = user.encode()
         talk.say(bytes((1, len(name))) + name + bytes((len(password),)) + password)
         version, status = talk.hear(2)
         if version != 1:
-            raise talk.no_answer()
+            raise talk.invalid()
         if status:
-            raise talk.refused("it does not take the account")
+            raise talk.refused("wrong user name or password")
     elif method in {_NONE_OF_THESE, _ACCOUNT}:
-        raise talk.refused("it wants an account" if user is None else "it takes neither this account nor none")
+        raise talk.refused(
+            "it requires a user name and password"
+            if user is None
+            else "it accepts neither these credentials nor anonymous access"
+        )
     elif method != _NO_ACCOUNT:
-        raise talk.no_answer()
-    talk.say(b"\x05\x01\x00" + _destination(address.host) + address.port.to_bytes(2, "big"))
+        raise talk.invalid()
+    talk.say(b"\x05\x01\x00" + _destination(host) + port.to_bytes(2, "big"))
     version, status = talk.hear(2)
     if version != 5:
-        raise talk.no_answer()
+        raise talk.invalid()
     if status:
         raise talk.refused(_SOCKS_ERRORS.get(status, "no reason given") + f" (SOCKS error {status})")
     _, kind = talk.hear(2)
     size = {1: 4, 4: 16}.get(kind) or (talk.hear(1)[0] if kind == 3 else 0)
     if not size and kind != 3:
-        raise talk.no_answer()
-    talk.hear(size + 2)  # the address that the proxy connects from, which nobody needs
+        raise talk.invalid()
+    talk.hear(size + 2)  # the address that the proxy connects from, which is not used
 
 
 def _destination(host: str) -> bytes:
@@ -184,21 +144,20 @@ def _destination(host: str) -> bytes:
     return bytes((3, len(host))) + host.encode()
 
 
-def _tunnel(talk: _Talk, address: Address) -> None:
+def _connect(talk: _Talk, place: str) -> None:
     """RFC 9110, section 9.3.6."""
-    lines = [f"CONNECT {address.authority} HTTP/1.1", f"Host: {address.authority}"]
+    lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if talk.proxy.user is not None:
-        account = f"{talk.proxy.user}:{talk.proxy.password}".encode()
-        lines.append("Proxy-Authorization: Basic " + b64encode(account).decode())
+        lines.append(f"Proxy-Authorization: {basic(talk.proxy.user, talk.proxy.password)}")
     talk.say(("\r\n".join(lines) + "\r\n\r\n").encode())
     answer = bytearray()
     while not answer.endswith(b"\r\n\r\n"):
         if len(answer) >= _LONGEST_ANSWER:
-            raise talk.no_answer()
+            raise talk.invalid()
         answer += talk.hear(1)
     status = re.match(rb"HTTP/1\.[01] (\d{3})(?= |\r)", answer)
     if status is None:
-        raise talk.no_answer()
+        raise talk.invalid()
     code = int(status[1])
     if not 200 <= code < 300:
         known = {each.value: each.phrase for each in http.HTTPStatus}

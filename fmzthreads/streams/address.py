@@ -13,13 +13,13 @@ from urllib.parse import SplitResult, quote, urlsplit
 import attrs
 
 from ..errors import InputError, NotSupported, UnknownName, nearest
+from ..net.hosts import ascii_host, authority
 
 __all__ = [
     "DATAGRAM",
     "NOT_SUPPORTED",
     "SCHEMES",
     "Address",
-    "ascii_host",
     "parse_address",
     "parse_pairs",
     "split_address",
@@ -71,8 +71,7 @@ class Address:
     @property
     def authority(self) -> str:
         """``host:port``, with brackets around an IPv6 address."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return authority(self.host, self.port)
 
     @property
     def shown(self) -> str:
@@ -215,20 +214,6 @@ def _network_address(scheme: str, text: str) -> Address:
     if parts.query:
         target += "?" + parts.query
     return Address(scheme, host, port, quote(target, safe=_ASCII))
-
-
-def ascii_host(host: str) -> str:
-    """A host name as it is written on the wire (IDNA where it is not ASCII).
-
-    Raises:
-        ValueError: It is longer than a name may be, or a part of it is empty or longer than 63 bytes.
-    """
-    if ":" in host:
-        return host  # an IPv6 address
-    name = host.encode("idna").decode()
-    if len(name) > 253:
-        raise ValueError("a host name has at most 253 bytes")
-    return name
 
 
 def _port(parts: SplitResult, scheme: str) -> int:

@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wai
 from tenacity.wait import wait_base
 
 from ..errors import InputError, UnknownName, nearest
+from ..net.proxy import ProxyChoice
 from .address import Address, parse_address, parse_pairs, split_address
 from .heartbeat import Heartbeats, heartbeats
 from .websocket.compression import COMPRESSIONS
@@ -47,7 +48,7 @@ class DialOptions:
         retry: The most attempts after one loss; 0 for no limit.
         payload: What is sent after each connect.
         headers: Headers of the handshake.
-        proxy: ``scheme://[user:password@]host:port``; empty for none.
+        proxy: The way to the server: the environment's proxies unless the option says otherwise.
         local_ip: The local address to connect from; empty for any.
         ping_interval_s: The pause between heartbeats; 0 for none.
         ping_message: The heartbeat's body.
@@ -75,7 +76,7 @@ class DialOptions:
     retry: int = 0
     payload: tuple[str | bytes, ...] = attrs.field(default=(), repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    proxy: str = attrs.field(default="", repr=False)
+    proxy: ProxyChoice = attrs.field(factory=ProxyChoice, repr=False)
     local_ip: str = ""
     ping_interval_s: float = 0.0
     ping_message: str = attrs.field(default="", repr=False)
@@ -187,7 +188,7 @@ _READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "retry": ("retry", lambda n, v: _whole(n, v, 0)),
     "payload": ("payload", lambda n, v: read_messages(f"the Dial option {n}", v)),
     "headers": ("headers", _headers),
-    "proxy": ("proxy", _text),
+    "proxy": ("proxy", lambda n, v: v if isinstance(v, ProxyChoice) else ProxyChoice.read(_text(n, v))),
     "local_ip": ("local_ip", _text),
     "pingInterval": ("ping_interval_s", lambda n, v: _number(n, v, 0) / 1000),
     "pingMessage": ("ping_message", _text),
@@ -353,5 +354,6 @@ def _check_together(address: Address, options: DialOptions, given: Mapping[str, 
         raise InputError(f"{address.scheme}:// has no ping frames; use pingType text with a pingMessage")
     if options.ping_text and options.ping_interval_s and not options.ping_message:
         raise InputError("pingType text needs a pingMessage")
-    if options.proxy and address.scheme in {"udp", "unix"}:
+    proxy = options.proxy.proxy
+    if proxy is not None and proxy.kind != "ip" and address.scheme in {"udp", "unix"}:
         raise InputError(f"the Dial option proxy is not for {address.scheme}://")

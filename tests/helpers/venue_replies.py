@@ -14,7 +14,8 @@ from fmzthreads.clock import ManualClock
 from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.http.client import HttpRequest
-from fmzthreads.http.reply import Headers, Reply, redact
+from fmzthreads.http.reply import Headers, Reply
+from fmzthreads.http.url import redact
 from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX
 

@@ -211,7 +211,7 @@ def test_a_proxy_that_repeats_the_account(server: WsServer, journal: Journal) ->
     assert account.decode() not in journal.errors[0]
 
 
-@pytest.mark.parametrize("proxy", ["ftp://h:1", "http://h", "socks5://", "http://h:99999", "nonsense"])
+@pytest.mark.parametrize("proxy", ["ftp://h:1", "http://h/path", "socks5://", "http://h:99999", "nonsense"])
 def test_a_proxy_that_is_none(proxy: str, server: WsServer, journal: Journal) -> None:
     with pytest.raises(InputError, match="proxy"):
         Dial(server.url, host=journal, proxy=proxy)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ssl
-import sys
 from typing import Any
 
 import pytest
 import trustme
 
-from fmzthreads.errors import ConnectFailed, FmzError, InputError, MissingExtra
+from fmzthreads.errors import ConnectFailed, FmzError, InputError
 from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
-from fmzthreads.net.proxy import Environment, parse_proxy, split_url
+from fmzthreads.http.url import split_url
+from fmzthreads.net.proxy import Environment, parse_proxy
 
 from ..helpers.http_faults import FaultServer, Peer, answering, connect_proxy, exactly, socks_proxy
 
@@ -126,14 +126,6 @@ def test_a_socks_proxy_that_trickles_or_hangs() -> None:
                 get(client, "http://nowhere.test/")
 
 
-def test_socks_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "socks", None)
-    client = HttpClient(options=QUICK)
-    client.set_proxy("socks5://127.0.0.1:9")
-    with pytest.raises(MissingExtra, match=r"fmzthreads\[socks\]"):
-        get(client, "http://nowhere.test/")
-
-
 def test_a_local_address() -> None:
     with FaultServer(answering(b"1")) as server:
         client = HttpClient(server.base, options=QUICK)
@@ -164,7 +156,7 @@ def test_proxies_that_cannot_be(text: str) -> None:
 def test_a_proxy_never_shows_its_password() -> None:
     proxy = parse_proxy("socks5://me:hunter2@host")
     assert proxy is not None
-    assert (proxy.kind, proxy.host, proxy.port, proxy.username, proxy.password) == (
+    assert (proxy.kind, proxy.host, proxy.port, proxy.user, proxy.password) == (
         "socks5",
         "host",
         1080,
@@ -211,7 +203,9 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_no_proxy(no_proxy: str, url: str, through: bool) -> None:
     environment = Environment({"http_proxy": "http://p:1", "HTTPS_PROXY": "p:2", "NO_PROXY": no_proxy})
-    assert (environment.proxy_for(split_url(url)[0]) is not None) is through
+    origin, _, _ = split_url(url)
+    for scheme in (origin.scheme, origin.scheme.replace("http", "ws")):
+        assert (environment.proxy_for(scheme, origin.host, origin.port) is not None) is through
 
 
 def test_urls_are_taken_apart() -> None:

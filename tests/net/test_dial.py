@@ -13,9 +13,9 @@ import pytest
 from fmzthreads.clock import Stop, WallClock
 from fmzthreads.deadline import Deadline
 from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
+from fmzthreads.net.dial import Opening
 from fmzthreads.net.sockets import PlainStream, receive_by
 from fmzthreads.streams import Dial
-from fmzthreads.streams.transport import Opening
 from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
