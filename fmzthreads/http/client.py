@@ -145,15 +145,17 @@ class HttpClient:
             self._settings.proxies = attrs.evolve(self._settings.proxies, proxy=proxy, is_set=True)
             self._epoch += 1
 
-    @property
-    def proxies(self) -> ProxyChoice:
-        """The way of further calls; ``Dial`` takes it as its option ``proxy``, so that a stream goes the same way."""
-        return self._settings.proxies
-
-    @property
-    def tls(self) -> TlsPolicy:
-        """Which certificates are trusted."""
-        return self._settings.tls
+    def stream_options(self) -> dict[str, object]:
+        """The options of ``Dial`` with which a stream goes the way of this client's calls: proxy, certificates, connect time-out."""
+        tls = self._settings.tls
+        options: dict[str, object] = {
+            "timeout_ms": self.options.connect_timeout_ms,
+            "proxy": self._settings.proxies,
+            "insecureSkipVerify": not tls.verify,
+        }
+        if tls.bundle:
+            options["ca_file"] = tls.bundle
+        return options
 
     # ---- calls
 

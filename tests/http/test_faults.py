@@ -415,7 +415,7 @@ def test_a_compression_that_cannot_be_undone_is_named(word: str) -> None:
         assert (reply.body, reply.coding) == (b"{packed}", name)
         with pytest.raises(BadReply, match=f"compressed as '{name}', which cannot be decompressed here"):
             reply.json()
-        assert client.session().get(server.base, timeout=5).headers["Content-Encoding"] == word
+        assert client.session().get(server.base, timeout=5, stream=True).headers["Content-Encoding"] == word
         assert server.connections == 1
         client.close()
 

@@ -16,12 +16,14 @@ from fmzthreads.clock import WallClock
 from fmzthreads.errors import BadReply, InputError, NotSupported, UnknownName
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.http.client import HttpOptions
+from fmzthreads.net.proxy import parse_proxy
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import BookEvent
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.streams.book.rules import BookUpdate, PreviousIdRule, RangeRule
 from fmzthreads.streams.book.source import SourceReady, SourceRefused
+from fmzthreads.streams.options import read_options
 from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance import streams as binance_stream
 from fmzthreads.venues.binance.venue import Binance
@@ -107,13 +109,16 @@ def test_the_stream_base_comes_from_the_option_or_the_environment(monkeypatch: p
 
 def test_streams_travel_as_the_rest_calls_do() -> None:
     venue = Binance(options=HttpOptions(verify="/etc/own.pem", connect_timeout_ms=1234))
-    assert venue._stream_options() == {"reconnect": True, "timeout_ms": 1234, "ca_file": "/etc/own.pem"}
-    venue.set_proxy("socks5://127.0.0.1:1080")
-    assert venue._stream_options()["proxy"] == "socks5://127.0.0.1:1080"
-    venue.set_proxy("ip://127.0.0.1")
-    assert venue._stream_options()["local_ip"] == "127.0.0.1"
-    venue.set_proxy("")
-    assert "proxy" not in venue._stream_options()
+
+    def dialled(name: str) -> Any:
+        return getattr(read_options("wss://a.example/ws", venue._stream_options())[1], name)
+
+    assert (dialled("reconnect"), dialled("connect_timeout_s"), dialled("ca_file")) == (True, 1.234, "/etc/own.pem")
+    assert not dialled("insecure")
+    assert dialled("proxy") is venue._http._settings.proxies
+    for text in ("socks5://127.0.0.1:1080", "ip://127.0.0.1", ""):
+        venue.set_proxy(text)
+        assert dialled("proxy").proxy_for("wss", "a.example", 443) == parse_proxy(text)
 
 
 # -- what messages mean ------------------------------------------------------------------------------------------------------------

@@ -60,18 +60,12 @@ class StreamHome(RestVenue):
         super().__init__(credentials=credentials, base=base, clock=clock, options=options)
         # A stream base that was given belongs to the REST base beside it, and not to one that is set later.
         self._given_stream = (self.base(), given)
-        self._stream_proxy = ""
         self._snapshots = RecentCalls(self._clock, _MINUTE_S)
 
     def set_base(self, url: str) -> None:
         """Sends all further requests to another base URL; see ``RestVenue.set_base``."""
         super().set_base(url)
         self._snapshots.forget()
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of further calls and of streams that are opened from now on; see ``RestVenue.set_proxy``."""
-        super().set_proxy(proxy)
-        self._stream_proxy = proxy
 
     def _stream_base(self, known: Mapping[str, str]) -> str:
         """The base of the streams that belong to the REST base in use.
@@ -118,15 +112,4 @@ class StreamHome(RestVenue):
 
     def _stream_options(self) -> dict[str, object]:
         """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""
-        options: dict[str, object] = {"reconnect": True, "timeout_ms": self._http.options.connect_timeout_ms}
-        verify = self._http.options.verify
-        if verify is False:
-            options["insecureSkipVerify"] = True
-        elif isinstance(verify, str):
-            options["ca_file"] = verify
-        proxy = self._stream_proxy
-        if proxy.startswith("ip://"):
-            options["local_ip"] = proxy.removeprefix("ip://")
-        elif proxy:
-            options["proxy"] = proxy
-        return options
+        return {"reconnect": True, **self._http.stream_options()}
