@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from .dialects.base import plain_decimal
+from .dialects.fields import plain_decimal
 from .engine.accounts import TradingAccount
 from .engine.events import Event, OrderEvent
 from .engine.exchange import SimulatedExchange

@@ -22,7 +22,6 @@ from .control import control_routes
 from .dialects.base import Dialect
 from .dialects.binance.connections import BinanceSite
 from .dialects.binance.rest import BinanceDialect
-from .dialects.binance.user_data import WithListenKeys
 from .dialects.okx.connections import OkxSite
 from .dialects.okx.rest import OkxDialect
 from .engine.exchange import SimulatedExchange
@@ -172,14 +171,14 @@ class SimulatorServer:
             sockets=partial(WsConnection, site=self.site),
         )
 
-    def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect, BinanceSite | OkxSite]:
+    def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
         """The venue's REST interface and its websockets."""
         if self.venue == "okx":
             okx = OkxDialect(self.exchange, self.faults, rate_scale=rate_scale)
             return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
         binance = BinanceDialect(self.exchange, self.faults, rate_scale=rate_scale)
         site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
-        return WithListenKeys(binance, self.exchange, site.keys), site
+        return binance, site
 
     def _app(self) -> Any:
         """The ASGI application: the simulator's own paths, and everything else to the dialect (Any: starlette is an extra)."""

@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ import requests
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.simulator.dialects.base import WireRequest
-from fmzthreads.simulator.dialects.binance.parameters import check_signature, signed_payload
+from fmzthreads.simulator.dialects.binance.signatures import check_signature, signed_payload
 from fmzthreads.simulator.engine.orders import NewOrder
+from fmzthreads.simulator.transport.requests import WireRequest
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
 
 
@@ -81,7 +82,7 @@ def test_the_official_vectors(payload: str, signature: str, split: int | None) -
         query += f"&signature={signature}"
     request = WireRequest("POST", "/api/v3/order", "/api/v3/order", query, body.encode(), {}, "127.0.0.1")
     assert signed_payload(request)[1] == payload.encode()
-    check_signature(request, secret)
+    check_signature(signed_payload(request), secret)
 
 
 @pytest.mark.parametrize("place", ["query", "body", "mixed"])
@@ -203,10 +204,23 @@ def test_a_parameter_twice(call: BinanceCaller) -> None:
 
 
 def test_unknown_paths_and_methods(call: BinanceCaller) -> None:
-    page = call.public("nothing/here")
-    assert page.status_code == 404
-    assert "html" in page.headers["Content-Type"]
-    assert call.session.put(f"{call.base}/api/v3/order", timeout=10).status_code == 405
+    for path in ("api/v3/nothing/here", "nothing", "sapi/v1/loan/vip"):
+        reply = call.session.get(f"{call.base}/{path}", timeout=10)
+        assert (reply.status_code, reply.json()["code"]) == (404, -1020)
+        assert reply.headers["Content-Type"].startswith("application/json")
+    reply = call.session.put(f"{call.base}/api/v3/order", timeout=10)
+    assert (reply.status_code, reply.json()["code"]) == (405, -1020)
+
+
+def test_every_reply_says_when(call: BinanceCaller) -> None:
+    venue_s = call.server.exchange.server_time_ms() // 1000
+    for reply in (call.public("ping"), call.public("nothing/here")):
+        assert parsedate_to_datetime(reply.headers["Date"]).timestamp() == pytest.approx(venue_s, abs=10)
+    call.server.faults.set(clock_offset_ms=3_600_000)
+    try:
+        assert parsedate_to_datetime(call.public("ping").headers["Date"]).timestamp() > venue_s + 3_500
+    finally:
+        call.server.faults.clear()
 
 
 def test_trades_and_their_numbers(call: BinanceCaller) -> None:

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.simulator import Faults
-from fmzthreads.simulator.dialects.base import WireReply, WireRequest
 from fmzthreads.simulator.dialects.binance.rest import BinanceDialect
 from fmzthreads.simulator.dialects.okx.rest import OkxDialect
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
 from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
 from fmzthreads.simulator.market.maker import MarketMaker
 from fmzthreads.simulator.market.prices import PriceWalk
+from fmzthreads.simulator.transport.requests import WireReply, WireRequest
 
 KEY, SECRET, PASSPHRASE = "k" * 64, "s" * 64, "phrase"
 NOW = 1_800_000_000
@@ -90,7 +90,7 @@ def params(venue: str, names: tuple[str, ...]) -> st.SearchStrategy[dict[str, st
 
 
 def money_is_conserved(dialect: Any) -> None:
-    exchange: SimulatedExchange = dialect._exchange
+    exchange: SimulatedExchange = dialect.exchange
     for balance in exchange.balances("user").values():
         assert balance.free >= 0
         assert balance.frozen >= 0
@@ -101,7 +101,7 @@ def check(dialect: Any, reply: WireReply, supply: dict[str, Decimal]) -> None:
     if reply.content_type.startswith("application/json"):
         json.loads(reply.body)
     money_is_conserved(dialect)
-    assert dialect._exchange.supply() == supply
+    assert dialect.exchange.supply() == supply
 
 
 COMMON = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -112,7 +112,7 @@ COMMON = settings(max_examples=150, deadline=None, suppress_health_check=[Health
 @pytest.mark.parametrize("place", ["query", "body"])
 def test_signed_binance_calls(place: str, data: st.DataObject) -> None:
     dialect = DIALECTS["binance"]
-    supply = dialect._exchange.supply()
+    supply = dialect.exchange.supply()
     method, path = data.draw(st.sampled_from(sorted(dialect._routes)))
     text = urlencode({**data.draw(params("binance", BINANCE_NAMES)), "timestamp": NOW * 1000})
     text += "&signature=" + hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -125,7 +125,7 @@ def test_signed_binance_calls(place: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_signed_okx_calls(data: st.DataObject) -> None:
     dialect = DIALECTS["okx"]
-    supply = dialect._exchange.supply()
+    supply = dialect.exchange.supply()
     method, path = data.draw(st.sampled_from(sorted(dialect._routes)))
     fields = data.draw(params("okx", OKX_NAMES))
     query, body = urlencode(fields), b""
@@ -156,7 +156,7 @@ def test_signed_okx_calls(data: st.DataObject) -> None:
 @pytest.mark.parametrize("venue", ["binance", "okx"])
 def test_anything_at_all(venue: str, data: st.DataObject) -> None:
     dialect = DIALECTS[venue]
-    supply = dialect._exchange.supply()
+    supply = dialect.exchange.supply()
     known = sorted({path for _, path in dialect._routes})
     path = data.draw(st.sampled_from(known) | st.text(max_size=20).map(lambda text: "/" + text))
     latin = st.text(st.characters(max_codepoint=255), max_size=30)
@@ -189,7 +189,7 @@ def nearly_right(venue: str, names: tuple[str, ...]) -> st.SearchStrategy[dict[s
 @given(data=st.data())
 def test_orders_at_binance(data: st.DataObject) -> None:
     dialect = DIALECTS["binance"]
-    supply = dialect._exchange.supply()
+    supply = dialect.exchange.supply()
     fields = data.draw(nearly_right("binance", BINANCE_NAMES))
     if fields["type"] != "LIMIT":
         fields.pop("timeInForce", None)
@@ -197,19 +197,19 @@ def test_orders_at_binance(data: st.DataObject) -> None:
         fields.pop("price", None)
     text = urlencode({**fields, "timestamp": NOW * 1000})
     text += "&signature=" + hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
-    before = len(dialect._exchange.order_history("user"))
+    before = len(dialect.exchange.order_history("user"))
     reply = dialect.handle(
         WireRequest("POST", "/api/v3/order", "/api/v3/order", text, b"", {"x-mbx-apikey": KEY}, "127.0.0.1")
     )
     check(dialect, reply, supply)
-    assert len(dialect._exchange.order_history("user")) - before == (reply.status == 200)
+    assert len(dialect.exchange.order_history("user")) - before == (reply.status == 200)
 
 
 @COMMON
 @given(data=st.data())
 def test_orders_at_okx(data: st.DataObject) -> None:
     dialect = DIALECTS["okx"]
-    supply = dialect._exchange.supply()
+    supply = dialect.exchange.supply()
     body = json.dumps(data.draw(nearly_right("okx", OKX_NAMES))).encode()
     digest = hmac.new(SECRET.encode(), f"{STAMP}POST/api/v5/trade/order".encode() + body, hashlib.sha256).digest()
     headers = {
@@ -218,9 +218,9 @@ def test_orders_at_okx(data: st.DataObject) -> None:
         "ok-access-timestamp": STAMP,
         "ok-access-sign": base64.b64encode(digest).decode(),
     }
-    before = len(dialect._exchange.order_history("user"))
+    before = len(dialect.exchange.order_history("user"))
     reply = dialect.handle(
         WireRequest("POST", "/api/v5/trade/order", "/api/v5/trade/order", "", body, headers, "127.0.0.1")
     )
     check(dialect, reply, supply)
-    assert len(dialect._exchange.order_history("user")) - before == (json.loads(reply.body)["code"] == "0")
+    assert len(dialect.exchange.order_history("user")) - before == (json.loads(reply.body)["code"] == "0")

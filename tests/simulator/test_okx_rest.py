@@ -11,8 +11,9 @@ import requests
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.simulator.dialects.base import WireRequest
-from fmzthreads.simulator.dialects.okx.parameters import OkxRefusal, check_signature, parse_timestamp_ms
+from fmzthreads.simulator.dialects.okx.parameters import OkxRefusal
+from fmzthreads.simulator.dialects.okx.signatures import check_signature, parse_timestamp_ms
+from fmzthreads.simulator.transport.requests import WireRequest
 from tests.helpers.simulators import OkxCaller, free_session, simulator
 
 

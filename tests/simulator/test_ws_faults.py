@@ -13,7 +13,7 @@ import requests
 
 from fmzthreads.errors import InputError
 from fmzthreads.simulator import Faults, SimulatorServer
-from fmzthreads.simulator.dialects.base import plain_decimal
+from fmzthreads.simulator.dialects.fields import plain_decimal
 from fmzthreads.simulator.dialects.okx.channels import Level, checksum
 from fmzthreads.simulator.transport.message_faults import HUGE_BYTES
 from fmzthreads.simulator.transport.stream_settings import StreamSettings

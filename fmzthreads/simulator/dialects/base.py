@@ -1,89 +1,270 @@
-"""Requests and replies as the dialects see them.
+"""The dialect port: what one exchange's wire looks like over the engine.
 
-A dialect is a plain synchronous object: it is given a ``WireRequest`` and answers with a ``WireReply``. It works in memory and takes well under a
-millisecond, so it runs in the event loop itself; what waits (latency, hangs) and what breaks (cut and lost replies) is done around it.
+A dialect is a table of routes. A handler takes ``(account, params)``, or only ``(params)`` where the call is public, and serves REST and
+websocket alike: both hand a ``Visit`` to ``Dialect.call``, which counts, reads the parameters, finds the account and runs the handler. A
+product (spot, linear or inverse futures) adds rows to the tables of its dialect.
+
+A dialect works in memory and takes well under a millisecond, so it runs in the event loop; latency, hangs and lost replies are added by
+the transport.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-__all__ = ["Dialect", "WireReply", "WireRequest", "json_reply", "plain_decimal"]
+import attrs
 
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+from ..engine.accounts import TradingAccount
+from ..engine.exchange import SimulatedExchange
+from ..engine.instruments import Instrument
+from ..engine.reasons import Reason
+from ..faults import Faults
+from ..transport.requests import WireReply, WireRequest
+from .fields import VenueRefusal
+
+__all__ = ["Dialect", "InstrumentNames", "Outcome", "Route", "Visit"]
+
+ParamsT = TypeVar("ParamsT")
 
 
-@dataclass(frozen=True)
-class WireRequest:
-    """One HTTP request, with everything that a signature is made of kept as it travelled.
+@attrs.frozen(kw_only=True)
+class Route(Generic[ParamsT]):
+    """One call of an exchange, on whichever wire it comes.
 
     Attributes:
-        method: Upper case.
-        path: The path, percent-decoded.
-        raw_path: The path as it stood on the request line.
-        query: The query string as it stood on the request line, without the question mark.
-        body: The body as it travelled.
-        headers: By lower-case name; of a repeated name the last.
-        client: The address that the request came from; what limits per IP are counted by.
+        method: The HTTP method.
+        path: The HTTP path.
+        public: The handler of a call that needs no account.
+        private: The handler of a call that an account makes.
+        weight: What the call counts towards a limit, or how many such calls a window holds: as the exchange defines its limits.
+        places: Whether it places orders.
+        bucket: The name of the limit that it is counted in.
+        single: For a list of orders: the bucket and limit that a list of one is counted in.
     """
 
     method: str
     path: str
-    raw_path: str
-    query: str
-    body: bytes
-    headers: Mapping[str, str]
-    client: str
+    public: Callable[[ParamsT], Any] | None = None
+    private: Callable[[TradingAccount, ParamsT], Any] | None = None
+    weight: int = 1
+    places: bool = False
+    bucket: str = ""
+    single: tuple[str, int] | None = None
+
+
+class Visit(Protocol[ParamsT]):
+    """One call that has arrived: who calls, and how parameters and account are read from the wire that it came on."""
 
     @property
-    def target(self) -> str:
-        """Path and query as on the request line."""
-        return f"{self.raw_path}?{self.query}" if self.query else self.raw_path
+    def client(self) -> str:
+        """The address that limits per IP are counted by."""
+
+    @property
+    def now_ms(self) -> int:
+        """The exchange's time when the call came in."""
+
+    def params(self, route: Route[ParamsT]) -> ParamsT:
+        """Reads the parameters.
+
+        Raises:
+            VenueRefusal: They cannot be read.
+        """
+
+    def account(self, route: Route[ParamsT], params: ParamsT) -> TradingAccount:
+        """Finds the account that makes the call.
+
+        Raises:
+            VenueRefusal: Its key, time or signature is wrong.
+        """
 
 
-@dataclass(frozen=True)
-class WireReply:
-    """One HTTP answer.
+@attrs.frozen(kw_only=True)
+class Outcome(Generic[ParamsT]):
+    """What a handler returned, for the wire to render.
 
     Attributes:
-        status: The HTTP status.
-        body: The bytes of the body.
-        headers: Further headers; Content-Type and Content-Length come by themselves.
-        content_type: Of the body.
+        route: The route of the call.
+        result: What becomes JSON (Any: whatever JSON can hold).
+        account: The account that made the call; None for a public call.
+        params: Its parameters.
     """
 
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = field(default=())
-    content_type: str = "application/json;charset=UTF-8"
+    route: Route[ParamsT]
+    result: Any
+    account: TradingAccount | None
+    params: ParamsT
 
 
-class Dialect(Protocol):
-    """What an exchange's REST interface is to the server."""
+class Dialect(ABC, Generic[ParamsT]):
+    """One exchange's REST interface, and the calls that its websockets share with it.
 
-    name: str
+    Not thread-safe: one event loop calls it.
 
-    def handle(self, request: WireRequest) -> WireReply:
-        """Answers a request; every refusal is a reply too."""
+    Args:
+        exchange: The simulated exchange.
+        faults: Where the offset of the exchange's clock comes from.
+        rate_scale: All limits are multiplied by it; 0 switches them off.
+
+    Attributes:
+        name: The exchange's name.
+        refusals: Code and text of each reason for which the engine refuses.
+    """
+
+    name: ClassVar[str]
+    refusals: ClassVar[Mapping[Reason, tuple[int | str, str]]]
+
+    def __init__(self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0) -> None:
+        self.exchange = exchange
+        self.faults = faults
+        self.rate_scale = rate_scale
+        self._routes: dict[tuple[str, str], Route[ParamsT]] = {}
+        self._paths: set[str] = set()
+
+    def now_ms(self) -> int:
+        """The exchange's time, with the offset that the faults give it."""
+        return self.exchange.server_time_ms() + self.faults.clock_offset_ms()
+
+    # --- routes ---
+
+    def add(self, routes: Iterable[Route[ParamsT]]) -> None:
+        """Adds routes; a later one replaces an earlier one of the same method and path."""
+        for route in routes:
+            self._routes[route.method, route.path] = route
+            self._paths.add(route.path)
+
+    def route(self, method: str, path: str) -> Route[ParamsT]:
+        """The route of a method and path.
+
+        Raises:
+            VenueRefusal: There is none.
+        """
+        found = self._routes.get((method, path))
+        if found is None:
+            raise self.not_served(path_known=path in self._paths)
+        return found
 
     def places_order(self, request: WireRequest) -> bool:
-        """Whether the request places an order."""
+        """Whether a request places an order."""
+        route = self._routes.get((request.method, request.path))
+        return route is not None and route.places
 
+    # --- one call ---
+
+    def handle(self, request: WireRequest) -> WireReply:
+        """Answers a request; a refusal is a reply too."""
+        visit = self.visit(request)
+        try:
+            self.admit(visit)
+            route = self.route(request.method, request.path)
+            return self.reply(self.call(route, visit), visit)
+        except VenueRefusal as error:
+            return self.refusal_reply(error, visit)
+
+    def call(self, route: Route[ParamsT], visit: Visit[ParamsT]) -> Outcome[ParamsT]:
+        """Runs the handler of a route for a call, on whichever wire it came.
+
+        Raises:
+            VenueRefusal: The call is refused.
+        """
+        self.count_call(route, visit)
+        params: ParamsT | None = None
+        account: TradingAccount | None = None
+        try:
+            params = visit.params(route)
+            if route.private is None:
+                assert route.public is not None  # a route has one of the two
+                result = route.public(params)
+            else:
+                account = visit.account(route, params)
+                self.count_account(route, account, params, visit)
+                result = route.private(account, params)
+        except VenueRefusal as error:
+            self.refused_call(error, account, params)
+            raise
+        finally:
+            self.after_call(route, visit, params)
+        return Outcome(route=route, result=result, account=account, params=params)
+
+    # --- what each exchange does in its own way ---
+
+    @abstractmethod
+    def visit(self, request: WireRequest) -> Visit[ParamsT]:
+        """Begins an HTTP call."""
+
+    @abstractmethod
+    def not_served(self, *, path_known: bool) -> VenueRefusal:
+        """The refusal of a path that is not served, or of a method that a path does not take."""
+
+    @abstractmethod
+    def reply(self, outcome: Outcome[ParamsT], visit: Visit[ParamsT]) -> WireReply:
+        """Renders what a handler returned."""
+
+    @abstractmethod
+    def refusal_reply(self, error: VenueRefusal, visit: Visit[ParamsT]) -> WireReply:
+        """Renders a refusal."""
+
+    @abstractmethod
     def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """This exchange's own words for a refusal that is being played: 503, 429 or 418."""
+        """Renders a refusal that the faults ask for: 500, 503, 429 or 418."""
+
+    def admit(self, visit: Visit[ParamsT]) -> None:
+        """Refuses everything from an address that is banned."""
+
+    def count_call(self, route: Route[ParamsT], visit: Visit[ParamsT]) -> None:
+        """Counts a call before its parameters are read, or refuses it."""
+
+    def count_account(
+        self, route: Route[ParamsT], account: TradingAccount, params: ParamsT, visit: Visit[ParamsT]
+    ) -> None:
+        """Counts a call of an account, or refuses it."""
+
+    def refused_call(self, error: VenueRefusal, account: TradingAccount | None, params: ParamsT | None) -> None:
+        """Adds to a refusal what its reply has to say besides."""
+
+    def after_call(self, route: Route[ParamsT], visit: Visit[ParamsT], params: ParamsT | None) -> None:
+        """Counts what is known only afterwards."""
 
 
-def json_reply(status: int, data: Any, headers: tuple[tuple[str, str], ...] = ()) -> WireReply:
-    """A reply with a JSON body (Any: whatever JSON can hold)."""
-    return WireReply(status, _JSON.encode(data).encode(), headers)
+class InstrumentNames:
+    """The exchange's instruments under the names of one dialect.
 
+    Args:
+        exchange: Whose instruments.
+        spell: Makes a name of an instrument.
+        unknown: The refusal of a name that there is not.
+    """
 
-def plain_decimal(value: Any) -> str:
-    """A Decimal as text without exponent and without trailing zeros (``0.10`` is ``"0.1"``, ``1E+2`` is ``"100"``)."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
+    def __init__(
+        self,
+        exchange: SimulatedExchange,
+        spell: Callable[[Instrument], str],
+        unknown: Callable[[], VenueRefusal],
+    ) -> None:
+        self._by_name = {spell(instrument): instrument for instrument in exchange.instruments()}
+        self._names = {instrument.id: name for name, instrument in self._by_name.items()}
+        self._unknown = unknown
+
+    def find(self, name: str) -> Instrument | None:
+        """The instrument of a name; None when there is none."""
+        return self._by_name.get(name)
+
+    def instrument(self, name: str) -> Instrument:
+        """The instrument of a name.
+
+        Raises:
+            VenueRefusal: There is none.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            raise self._unknown()
+        return found
+
+    def name(self, instrument_id: str) -> str:
+        """The name of an instrument."""
+        return self._names[instrument_id]
+
+    def all(self) -> list[Instrument]:
+        """Every instrument."""
+        return list(self._by_name.values())

@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs
 
+from ...clock import WallClock
 from ...errors import FmzError, InputError, require
 from ..control import control_routes
-from ..dialects.base import WireRequest
 from ..faults import Faults
 from ..transport.frames import BINARY, TEXT
 from ..transport.listener import Message, Scope, ServingThread
 from ..transport.push import Push
+from ..transport.requests import WireRequest
 from ..transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
 from .recordings import Answer, Frame, read_answers, read_frames
 
@@ -187,6 +188,10 @@ class _PlayerSite:
     def __init__(self, player: StreamPlayer) -> None:
         self.player = player
         self.faults = player.faults
+
+    def now_ms(self) -> int:
+        """The time of day, for the header Date."""
+        return WallClock().now_ns() // 1_000_000
 
     def keepalive(self, path: str) -> Keepalive:
         """None: the recording has the venue's own heartbeats."""

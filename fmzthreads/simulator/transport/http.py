@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from ..dialects.base import Dialect, WireReply, WireRequest
 from ..faults import FaultPlan, Faults
 from .listener import Message, Scope, ServingThread
+from .requests import WireReply, WireRequest, http_date
 
 __all__ = ["RestApp"]
 
@@ -18,6 +19,22 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+class Answerer(Protocol):
+    """What answers the requests of one exchange."""
+
+    def now_ms(self) -> int:
+        """The exchange's time, in milliseconds since the epoch."""
+
+    def handle(self, request: WireRequest) -> WireReply:
+        """Answers a request; a refusal is a reply too."""
+
+    def places_order(self, request: WireRequest) -> bool:
+        """Whether a request places an order."""
+
+    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
+        """Renders a refusal that the faults ask for: 500, 503, 429 or 418."""
+
+
 class RestApp:
     """The ASGI application of one dialect.
 
@@ -26,9 +43,10 @@ class RestApp:
         faults: What is to go wrong.
     """
 
-    def __init__(self, dialect: Dialect, faults: Faults) -> None:
+    def __init__(self, dialect: Answerer, faults: Faults) -> None:
         self._dialect = dialect
         self._faults = faults
+        self._date = (0, b"")  # the second that the header Date was last written for, and its text
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -39,7 +57,7 @@ class RestApp:
         if body is None:
             return
         if len(body) > _MAX_BODY:
-            await _send(send, WireReply(413, b"Payload Too Large", content_type="text/plain"))
+            await self._send(send, WireReply(413, b"Payload Too Large", content_type="text/plain"))
             return
         request = _request(scope, body)
         plan = self._faults.plan(request.path, places_order=self._dialect.places_order(request))
@@ -50,10 +68,10 @@ class RestApp:
             wire.drop(scope, reset=True)
         elif plan.lose_order_reply or (plan.cut_reply and reply.body):
             if plan.cut_reply:
-                await _send(send, reply, cut_at=len(reply.body) // 2)
+                await self._send(send, reply, cut_at=len(reply.body) // 2)
             wire.drop(scope, reset=False)
         else:
-            await _send(send, reply)
+            await self._send(send, reply)
             return
         await _until_gone(receive)
 
@@ -68,6 +86,26 @@ class RestApp:
         except Exception:  # a mistake in the simulator must reach the client as what it is, a server error, and the log
             _log.exception("the simulator failed on %s %s", request.method, request.path)
             return self._dialect.refuse(request, 500, 0)
+
+    def _date_header(self) -> bytes:
+        second = self._dialect.now_ms() // 1000
+        if second != self._date[0]:
+            self._date = (second, http_date(second * 1000).encode())
+        return self._date[1]
+
+    async def _send(self, send: Send, reply: WireReply, *, cut_at: int | None = None) -> None:
+        """Sends a reply, or only so many bytes of its body while its header promises them all."""
+        headers = [
+            (b"date", self._date_header()),
+            (b"content-type", reply.content_type.encode("latin-1")),
+            (b"content-length", str(len(reply.body)).encode()),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers),
+        ]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if cut_at is None:
+            await send({"type": "http.response.body", "body": reply.body})
+        else:
+            await send({"type": "http.response.body", "body": reply.body[:cut_at], "more_body": True})
 
 
 def _request(scope: Scope, body: bytes) -> WireRequest:
@@ -92,20 +130,6 @@ async def _read_body(receive: Receive) -> bytes | None:
         body += bytes(message.get("body", b""))
         if not message.get("more_body", False) or len(body) > _MAX_BODY:
             return body
-
-
-async def _send(send: Send, reply: WireReply, *, cut_at: int | None = None) -> None:
-    """Sends a reply, or only so many bytes of its body while its header promises them all."""
-    headers = [
-        (b"content-type", reply.content_type.encode("latin-1")),
-        (b"content-length", str(len(reply.body)).encode()),
-        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers),
-    ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    if cut_at is None:
-        await send({"type": "http.response.body", "body": reply.body})
-    else:
-        await send({"type": "http.response.body", "body": reply.body[:cut_at], "more_body": True})
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -18,11 +18,11 @@ from urllib.parse import unquote
 
 import attrs
 
-from ..dialects.base import WireRequest
 from ..faults import Faults
 from .frames import CLOSE, PING, PONG, TEXT, ClientFrames, FrameError, build_frame, close_frame
 from .message_faults import Breaker
 from .push import Push
+from .requests import WireRequest, http_date
 
 __all__ = ["ClientSession", "Keepalive", "Refusal", "Site", "WsConnection", "parse_json"]
 
@@ -96,6 +96,9 @@ class Site(Protocol):
 
     def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
         """Takes a handshake, or refuses it."""
+
+    def now_ms(self) -> int:
+        """The exchange's time, in milliseconds since the epoch."""
 
     def keepalive(self, path: str) -> Keepalive:
         """How connections to a path are kept alive."""
@@ -198,6 +201,7 @@ class WsConnection(asyncio.Protocol):
             return
         lines = (
             "HTTP/1.1 101 Switching Protocols",
+            f"Date: {http_date(self._site.now_ms())}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             f"Sec-WebSocket-Accept: {accept}",
@@ -235,7 +239,8 @@ class WsConnection(asyncio.Protocol):
         reason = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}.get(
             refusal.status, "Refused"
         )
-        head = f"HTTP/1.1 {refusal.status} {reason}\r\nContent-Length: {len(refusal.body)}\r\nConnection: close\r\n{headers}\r\n"
+        date = http_date(self._site.now_ms())
+        head = f"HTTP/1.1 {refusal.status} {reason}\r\nDate: {date}\r\nContent-Length: {len(refusal.body)}\r\nConnection: close\r\n{headers}\r\n"
         self.transport.write(head.encode() + refusal.body)
         self._finish()
 

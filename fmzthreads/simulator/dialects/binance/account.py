@@ -5,27 +5,31 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from .parameters import BinanceCall
+from ..fields import plain_decimal
+from .limits import BinanceLimits
+from .parameters import BinanceParams
 from .symbols import Symbols, fixed
 
 __all__ = ["BinanceAccounts", "commission_rates", "no_discount"]
 
 
 class BinanceAccounts:
-    """The handlers of the account endpoints; each takes a ``BinanceCall`` and returns what becomes JSON."""
+    """The handlers of the account endpoints; each takes ``(account, params)`` and returns what becomes JSON."""
 
-    def __init__(self, exchange: SimulatedExchange, symbols: Symbols) -> None:
+    def __init__(self, exchange: SimulatedExchange, symbols: Symbols, limits: BinanceLimits) -> None:
         self._exchange = exchange
         self._symbols = symbols
+        self._limits = limits
 
-    def account(self, call: BinanceCall) -> dict[str, Any]:
+    def account(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/account."""
-        omit = call.params.flag("omitZeroBalances", False)
-        call.params.finish()
-        rates = commission_rates(call, next(iter(self._exchange.instruments())))
-        balances = self._exchange.balances(call.owner)
+        omit = params.flag("omitZeroBalances", False)
+        params.finish()
+        rates = commission_rates(account, next(iter(self._exchange.instruments())))
+        balances = self._exchange.balances(account)
         return {
             "makerCommission": int(Decimal(rates["maker"]) * 10_000),
             "takerCommission": int(Decimal(rates["taker"]) * 10_000),
@@ -38,7 +42,7 @@ class BinanceAccounts:
             "brokered": False,
             "requireSelfTradePrevention": False,
             "preventSor": False,
-            "updateTime": call.time(call.owner.updated_ms or call.now_ms),
+            "updateTime": params.time(account.updated_ms or params.now_ms),
             "accountType": "SPOT",
             "balances": [
                 {"asset": asset, "free": fixed(balance.free), "locked": fixed(balance.frozen)}
@@ -46,35 +50,62 @@ class BinanceAccounts:
                 if not omit or balance.free or balance.frozen
             ],
             "permissions": ["SPOT"],
-            "uid": call.owner.uid,
+            "uid": account.uid,
         }
 
-    def commission(self, call: BinanceCall) -> dict[str, Any]:
+    def commission(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/account/commission."""
-        instrument = self._symbols.instrument(call.params.symbol())
-        call.params.finish()
+        instrument = self._symbols.instrument(params.symbol())
+        params.finish()
         nothing = dict.fromkeys(("maker", "taker", "buyer", "seller"), fixed(Decimal(0)))
         return {
             "symbol": self._symbols.name(instrument.id),
-            "standardCommission": commission_rates(call, instrument),
+            "standardCommission": commission_rates(account, instrument),
             "specialCommission": nothing,
             "taxCommission": nothing,
             "discount": no_discount(),
         }
 
-    def prevented_matches(self, call: BinanceCall) -> list[Any]:
+    def order_limits(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
+        """GET /api/v3/rateLimit/order."""
+        params.finish()
+        counts = self._limits.order_counts(account.name, params.now_ms)
+        limits = [limit for limit in self._limits.describe() if limit["rateLimitType"] == "ORDERS"]
+        return [{**limit, "count": count} for limit, count in zip(limits, counts, strict=True)]
+
+    def my_filters(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
+        """GET /api/v3/myFilters: the filters that hold for the account; here those of the symbol alone."""
+        described = self._symbols.describe(self._symbols.instrument(params.symbol()))
+        params.finish()
+        return {"exchangeFilters": [], "symbolFilters": described["filters"], "assetFilters": []}
+
+    def trade_fee(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
+        """GET /sapi/v1/asset/tradeFee, of one symbol or of all."""
+        chosen = [self._symbols.instrument(params.symbol())] if "symbol" in params else self._symbols.all()
+        params.allow("symbol")
+        params.finish()
+        return [
+            {
+                "symbol": self._symbols.name(instrument.id),
+                "makerCommission": plain_decimal(account.rate(instrument, maker=True)),
+                "takerCommission": plain_decimal(account.rate(instrument, maker=False)),
+            }
+            for instrument in chosen
+        ]
+
+    def prevented_matches(self, account: TradingAccount, params: BinanceParams) -> list[Any]:
         """GET /api/v3/myPreventedMatches: the simulator keeps no record of them."""
-        self._symbols.instrument(call.params.symbol())
-        call.params.allow("preventedMatchId", "orderId", "fromPreventedMatchId", "limit")
-        call.params.finish()
+        self._symbols.instrument(params.symbol())
+        params.allow("preventedMatchId", "orderId", "fromPreventedMatchId", "limit")
+        params.finish()
         return []
 
 
-def commission_rates(call: BinanceCall, instrument: Instrument) -> dict[str, str]:
+def commission_rates(account: TradingAccount, instrument: Instrument) -> dict[str, str]:
     """What the caller's account pays in an instrument."""
     return {
-        "maker": fixed(call.owner.rate(instrument, maker=True)),
-        "taker": fixed(call.owner.rate(instrument, maker=False)),
+        "maker": fixed(account.rate(instrument, maker=True)),
+        "taker": fixed(account.rate(instrument, maker=False)),
         "buyer": fixed(Decimal(0)),
         "seller": fixed(Decimal(0)),
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ...engine.events import Event, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import State
-from ...faults import Faults
 from ..windows import AlignedWindows
 from .parameters import BinanceRefusal
 
@@ -30,13 +30,12 @@ class BinanceLimits:
 
     Args:
         exchange: Whose orders are counted.
-        faults: Where the offset of the venue's clock comes from.
+        now_ms: The exchange's time.
         scale: All limits are multiplied by it; 0 switches them off.
     """
 
-    def __init__(self, exchange: SimulatedExchange, faults: Faults, scale: float) -> None:
-        self._exchange = exchange
-        self._faults = faults
+    def __init__(self, exchange: SimulatedExchange, now_ms: Callable[[], int], scale: float) -> None:
+        self._now_ms = now_ms
         self._lock = threading.Lock()  # guards all counts below
         self._weights = AlignedWindows(_scaled(_WEIGHT, scale), _MINUTE)
         self._raw = AlignedWindows(_scaled(_RAW, scale), _FIVE_MINUTES)
@@ -45,10 +44,6 @@ class BinanceLimits:
         self._orders_day = AlignedWindows(_scaled(_ORDERS_DAY, scale), _DAY)
         self._banned: dict[str, tuple[int, int]] = {}  # client -> until (ms), length (s)
         exchange.subscribe(self._take, (OrderEvent,))
-
-    def now_ms(self) -> int:
-        """The venue's time, with the offset that is being played."""
-        return self._exchange.server_time_ms() + self._faults.clock_offset_ms()
 
     # --- requests ---
 
@@ -111,7 +106,7 @@ class BinanceLimits:
         else:
             amount = 0
         if amount:
-            now_ms = self.now_ms()
+            now_ms = self._now_ms()
             with self._lock:
                 self._orders_10s.add(event.account, now_ms, amount)
                 self._orders_day.add(event.account, now_ms, amount)
@@ -141,6 +136,15 @@ class BinanceLimits:
         return ("X-MBX-ORDER-COUNT-10S", str(ten_seconds)), ("X-MBX-ORDER-COUNT-1D", str(day))
 
     # --- what they are ---
+
+    def report(self, client: str, now_ms: int, account: str | None) -> list[dict[str, Any]]:
+        """The limits with their counts, as the WebSocket API adds them to answers; those of orders only with an account."""
+        weight, ten_seconds, day, _ = self.describe()
+        rows = [{**weight, "count": self._weights.count(client, now_ms)}]
+        if account is not None:
+            counts = self.order_counts(account, now_ms)
+            rows[:0] = [{**ten_seconds, "count": counts[0]}, {**day, "count": counts[1]}]
+        return rows
 
     def describe(self) -> list[dict[str, Any]]:
         """The limits as ``exchangeInfo`` shows them; one that is switched off shows the venue's own."""

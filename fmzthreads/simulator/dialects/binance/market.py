@@ -10,7 +10,7 @@ from ...engine.candles import MONTH_S, DayStats
 from ...engine.events import TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from .parameters import BinanceCall, BinanceRefusal, Params
+from .parameters import BinanceParams, BinanceRefusal
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
 __all__ = ["INTERVALS", "BinanceMarket", "day_changes"]
@@ -26,7 +26,7 @@ _ZERO = Decimal(0)
 
 
 class BinanceMarket:
-    """The handlers of the public endpoints; each takes a ``BinanceCall`` and returns what becomes JSON.
+    """The handlers of the public endpoints; each takes the parameters and returns what becomes JSON.
 
     Args:
         exchange: Where the data come from.
@@ -41,19 +41,18 @@ class BinanceMarket:
 
     # --- general ---
 
-    def ping(self, call: BinanceCall) -> dict[str, Any]:
+    def ping(self, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/ping."""
-        call.params.finish()
+        params.finish()
         return {}
 
-    def server_time(self, call: BinanceCall) -> dict[str, Any]:
+    def server_time(self, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/time."""
-        call.params.finish()
-        return {"serverTime": call.time(call.now_ms)}
+        params.finish()
+        return {"serverTime": params.time(params.now_ms)}
 
-    def exchange_info(self, call: BinanceCall) -> dict[str, Any]:
+    def exchange_info(self, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/exchangeInfo."""
-        params = call.params
         chosen = sum(name in params for name in ("symbol", "symbols", "permissions"))
         if chosen > 1 or ("symbolStatus" in params and ("symbol" in params or "symbols" in params)):
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
@@ -67,13 +66,13 @@ class BinanceMarket:
         params.finish()
         return {
             "timezone": "UTC",
-            "serverTime": call.time(call.now_ms),
+            "serverTime": params.time(params.now_ms),
             "rateLimits": self._rate_limits,
             "exchangeFilters": [],
             "symbols": [self._symbols.describe(instrument, permission_sets=sets) for instrument in instruments],
         }
 
-    def _named(self, params: Params) -> list[Instrument]:
+    def _named(self, params: BinanceParams) -> list[Instrument]:
         """The instruments that ``symbol`` or ``symbols`` names; empty when neither was sent."""
         if "symbol" in params:
             return [self._symbols.instrument(params.symbol())]
@@ -81,12 +80,12 @@ class BinanceMarket:
         return [self._symbols.instrument(symbol) for symbol in params.symbols() or ()]
 
     @staticmethod
-    def _trading(params: Params) -> bool:
+    def _trading(params: BinanceParams) -> bool:
         """Whether a filter by status, if there is one, lets trading symbols through; here all symbols trade."""
         status = params.choice("symbolStatus", _STATUSES, BinanceRefusal(-1122, "Invalid symbolStatus."))
         return status in {None, "TRADING"}
 
-    def _one(self, params: Params) -> Instrument:
+    def _one(self, params: BinanceParams) -> Instrument:
         """The instrument of an endpoint that needs one, with its ``symbolStatus``."""
         instrument = self._symbols.instrument(params.symbol())
         if not self._trading(params):
@@ -95,12 +94,12 @@ class BinanceMarket:
 
     # --- book and trades ---
 
-    def depth(self, call: BinanceCall) -> dict[str, Any]:
+    def depth(self, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/depth."""
-        instrument = self._one(call.params)
-        limit = call.params.limit(100, 5000)
-        call.params.finish()
-        call.weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
+        instrument = self._one(params)
+        limit = params.limit(100, 5000)
+        params.finish()
+        params.weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
         book = self._exchange.depth(instrument.id, limit)
         return {
             "lastUpdateId": book.version,
@@ -108,57 +107,56 @@ class BinanceMarket:
             "asks": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.asks],
         }
 
-    def trades(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def trades(self, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/trades and /api/v3/historicalTrades."""
-        instrument = self._symbols.instrument(call.params.symbol())
-        from_id = call.params.integer("fromId")
-        limit = call.params.limit(500, 1000)
-        call.params.finish()
+        instrument = self._symbols.instrument(params.symbol())
+        from_id = params.integer("fromId")
+        limit = params.limit(500, 1000)
+        params.finish()
         return [
             {
                 "id": trade.trade_id,
                 "price": fixed(trade.price),
                 "qty": fixed(trade.quantity),
                 "quoteQty": fixed(trade.quote_quantity),
-                "time": call.time(trade.time_ms),
+                "time": params.time(trade.time_ms),
                 "isBuyerMaker": trade.buyer_is_maker,
                 "isBestMatch": True,
             }
             for trade in self._exchange.trades(instrument.id, limit, from_id)
         ]
 
-    def agg_trades(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def agg_trades(self, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/aggTrades; every trade here is an aggregate of its own, so both ids are the same."""
-        instrument = self._symbols.instrument(call.params.symbol())
+        instrument = self._symbols.instrument(params.symbol())
         from_id, start, end = (
-            call.params.integer("fromId"),
-            call.params.time_ms("startTime"),
-            call.params.time_ms("endTime"),
+            params.integer("fromId"),
+            params.time_ms("startTime"),
+            params.time_ms("endTime"),
         )
-        limit = call.params.limit(500, 1000)
-        call.params.finish()
+        limit = params.limit(500, 1000)
+        params.finish()
         if from_id is not None and (start is not None or end is not None):
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
-        return [self._agg_trade(call, t) for t in self._exchange.trades(instrument.id, limit, from_id, start, end)]
+        return [self._agg_trade(params, t) for t in self._exchange.trades(instrument.id, limit, from_id, start, end)]
 
     @staticmethod
-    def _agg_trade(call: BinanceCall, trade: TradeView) -> dict[str, Any]:
+    def _agg_trade(params: BinanceParams, trade: TradeView) -> dict[str, Any]:
         return {
             "a": trade.trade_id,
             "p": fixed(trade.price),
             "q": fixed(trade.quantity),
             "f": trade.trade_id,
             "l": trade.trade_id,
-            "T": call.time(trade.time_ms),
+            "T": params.time(trade.time_ms),
             "m": trade.buyer_is_maker,
             "M": True,
         }
 
     # --- bars ---
 
-    def klines(self, call: BinanceCall) -> list[list[Any]]:
+    def klines(self, params: BinanceParams) -> list[list[Any]]:
         """GET /api/v3/klines and /api/v3/uiKlines."""
-        params = call.params
         instrument = self._symbols.instrument(params.symbol())
         interval = params.choice("interval", INTERVALS, BinanceRefusal(-1120, "Invalid interval."), required=True)
         start, end = params.time_ms("startTime"), params.time_ms("endTime")
@@ -169,13 +167,13 @@ class BinanceMarket:
         bars = self._exchange.bars(instrument.id, INTERVALS[interval], limit, start, end, offset_s=offset_s)
         return [
             [
-                call.time(bar.open_ms),
+                params.time(bar.open_ms),
                 fixed(bar.open),
                 fixed(bar.high),
                 fixed(bar.low),
                 fixed(bar.close),
                 fixed(bar.volume),
-                call.time(bar.close_ms + 1) - 1,
+                params.time(bar.close_ms + 1) - 1,
                 fixed(bar.quote_volume),
                 bar.trades,
                 fixed(bar.taker_buy_volume),
@@ -196,47 +194,46 @@ class BinanceMarket:
         last = self._exchange.trades(instrument.id, 1)
         return last[-1].price if last else None
 
-    def avg_price(self, call: BinanceCall) -> dict[str, Any]:
+    def avg_price(self, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/avgPrice."""
-        instrument = self._symbols.instrument(call.params.symbol())
-        call.params.finish()
+        instrument = self._symbols.instrument(params.symbol())
+        params.finish()
         last = self._exchange.trades(instrument.id, 1)
         return {
             "mins": AVERAGE_MINUTES,
             "price": fixed(self.average(instrument) or _ZERO),
-            "closeTime": call.time(last[-1].time_ms if last else call.now_ms),
+            "closeTime": params.time(last[-1].time_ms if last else params.now_ms),
         }
 
-    def _tickers(self, call: BinanceCall, one: int, many: int) -> tuple[list[Instrument], bool]:
+    def _tickers(self, params: BinanceParams, one: int, many: int) -> tuple[list[Instrument], bool]:
         """Which instruments a ticker endpoint is asked for, and whether for a single one; counts the weight.
 
         Raises:
             BinanceRefusal: -1128 when both ``symbol`` and ``symbols`` were sent.
         """
-        params = call.params
         if "symbol" in params and "symbols" in params:
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         single = "symbol" in params
         instruments = self._named(params)
-        call.weight = one if single else many
+        params.weight = one if single else many
         if not self._trading(params):
             if single:
                 raise BinanceRefusal(-1220, "The symbol's status does not match the requested symbolStatus.")
             return [], False
         return instruments or self._symbols.all(), single
 
-    def ticker_24h(self, call: BinanceCall) -> Any:
+    def ticker_24h(self, params: BinanceParams) -> Any:
         """GET /api/v3/ticker/24hr."""
         # By the number of symbols asked for; all of them costs the most.
-        instruments, single = self._tickers(call, 2, 2 if "symbols" in call.params else 80)
-        shape = call.params.choice(
+        instruments, single = self._tickers(params, 2, 2 if "symbols" in params else 80)
+        shape = params.choice(
             "type", ("FULL", "MINI"), BinanceRefusal(-1130, "Data sent for parameter 'type' is not valid.")
         )
-        call.params.finish()
-        rows = [self._day(call, instrument, shape != "MINI") for instrument in instruments]
+        params.finish()
+        rows = [self._day(params, instrument, shape != "MINI") for instrument in instruments]
         return rows[0] if single else rows
 
-    def _day(self, call: BinanceCall, instrument: Instrument, full: bool) -> dict[str, Any]:
+    def _day(self, params: BinanceParams, instrument: Instrument, full: bool) -> dict[str, Any]:
         day = self._exchange.stats_24h(instrument.id)
         row: dict[str, Any] = {"symbol": self._symbols.name(instrument.id)}
         if full:
@@ -248,18 +245,18 @@ class BinanceMarket:
             lastPrice=fixed(day.last),
             volume=fixed(day.volume),
             quoteVolume=fixed(day.quote_volume),
-            openTime=call.time(day.open_ms),
-            closeTime=call.time(day.close_ms),
+            openTime=params.time(day.open_ms),
+            closeTime=params.time(day.close_ms),
             firstId=day.first_id,
             lastId=day.last_id,
             count=day.trades,
         )
         return row
 
-    def ticker_price(self, call: BinanceCall) -> Any:
+    def ticker_price(self, params: BinanceParams) -> Any:
         """GET /api/v3/ticker/price."""
-        instruments, single = self._tickers(call, 2, 4)
-        call.params.finish()
+        instruments, single = self._tickers(params, 2, 4)
+        params.finish()
         rows = [
             {
                 "symbol": self._symbols.name(instrument.id),
@@ -269,10 +266,10 @@ class BinanceMarket:
         ]
         return rows[0] if single else rows
 
-    def ticker_book(self, call: BinanceCall) -> Any:
+    def ticker_book(self, params: BinanceParams) -> Any:
         """GET /api/v3/ticker/bookTicker."""
-        instruments, single = self._tickers(call, 2, 4)
-        call.params.finish()
+        instruments, single = self._tickers(params, 2, 4)
+        params.finish()
         rows = []
         for instrument in instruments:
             book = self._exchange.depth(instrument.id, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -15,13 +14,13 @@ from ...engine.events import TickerEvent, TradeEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...transport.push import Push
+from ...transport.requests import encode_json
 from ...transport.topics import DeltaTopic, EventTopic, Feed, SampledTopic, Topic
 from .market import INTERVALS, day_changes
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
 __all__ = ["Streams"]
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _NAME = re.compile(r"[^@\s]{1,40}@[A-Za-z0-9_+:@-]{1,40}")
 _ARRAY = re.compile(r"(![A-Za-z0-9_]+@arr)(?:@(1000|3000)ms)?")
 _ZONE_S = 28_800
@@ -318,7 +317,7 @@ class Streams:
 def _push(stream: str, payload: Any, *, sequenced: bool = False) -> Push:
     """A message, and the envelope that it has on a connection with combined streams."""
     return Push(
-        _ENCODER.encode(payload).encode(),
+        encode_json(payload),
         sequenced=sequenced,
         before=f'{{"stream":"{stream}","data":'.encode(),
         after=b"}",

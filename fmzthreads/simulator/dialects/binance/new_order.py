@@ -9,7 +9,7 @@ from decimal import Decimal
 from ...engine.book import SelfTrade
 from ...engine.instruments import Instrument
 from ...engine.orders import NewOrder, TimeInForce
-from .parameters import BinanceRefusal, Params, malformed
+from .parameters import BinanceParams, BinanceRefusal, malformed
 from .symbols import MAX_NOTIONAL, SELF_TRADE_DEFAULT, SELF_TRADE_MODES, Symbols
 
 __all__ = ["OrderReader"]
@@ -34,7 +34,7 @@ class OrderReader:
         self._symbols = symbols
         self._average_price = average_price
 
-    def read(self, params: Params, id_name: str = "newClientOrderId") -> tuple[NewOrder, str]:
+    def read(self, params: BinanceParams, id_name: str = "newClientOrderId") -> tuple[NewOrder, str]:
         """What the parameters ask for, and the shape of the answer (ACK, RESULT or FULL).
 
         Raises:
@@ -90,7 +90,7 @@ class OrderReader:
             raise BinanceRefusal(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
 
 
-def _time_in_force(params: Params, kind: str) -> TimeInForce:
+def _time_in_force(params: BinanceParams, kind: str) -> TimeInForce:
     """How long the order stands.
 
     Raises:
@@ -104,7 +104,7 @@ def _time_in_force(params: Params, kind: str) -> TimeInForce:
     return TimeInForce.POST_ONLY if kind == "LIMIT_MAKER" else TimeInForce.GTC
 
 
-def _amounts(params: Params, kind: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+def _amounts(params: BinanceParams, kind: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
     """Price, quantity and quote quantity.
 
     Raises:
@@ -146,7 +146,7 @@ def _check_precision(**values: Decimal | None) -> None:
             raise BinanceRefusal(-1111, f"Parameter '{name}' has too much precision.")
 
 
-def _strategy(params: Params) -> dict[str, str]:
+def _strategy(params: BinanceParams) -> dict[str, str]:
     """The marks that a client may put on an order and reads back later."""
     marks = {}
     strategy_id, strategy_type = params.integer("strategyId"), params.integer("strategyType")

@@ -7,38 +7,21 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
-from ...engine.reasons import Reason, Rejected
+from ...engine.reasons import Rejected
 from .account import commission_rates, no_discount
 from .new_order import OrderReader
-from .parameters import BinanceCall, BinanceRefusal, Params
+from .parameters import BinanceParams, BinanceRefusal
+from .refusals import UNKNOWN_ORDER, refuse_order
 from .symbols import Symbols, fixed
 
 __all__ = ["EXPIRY_REASON", "BinanceOrders", "order_force", "order_status", "order_type"]
 
 _DAY_MS = 86_400_000
-_UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 _NO_ORDER = (-2013, "Order does not exist.")
-_REFUSALS: dict[Reason, tuple[int, str]] = {
-    Reason.UNKNOWN_INSTRUMENT: (-1121, "Invalid symbol."),
-    Reason.UNKNOWN_ORDER: _UNKNOWN_ORDER,
-    Reason.ORDER_CLOSED: _UNKNOWN_ORDER,
-    Reason.BAD_PRICE: (-1013, "Filter failure: PRICE_FILTER"),
-    Reason.PRICE_TICK: (-1013, "Filter failure: PRICE_FILTER"),
-    Reason.PRICE_RANGE: (-1013, "Filter failure: PRICE_FILTER"),
-    Reason.BAD_QUANTITY: (-1013, "Filter failure: LOT_SIZE"),
-    Reason.QUANTITY_STEP: (-1013, "Filter failure: LOT_SIZE"),
-    Reason.QUANTITY_TOO_SMALL: (-1013, "Filter failure: LOT_SIZE"),
-    Reason.QUANTITY_TOO_LARGE: (-1013, "Filter failure: LOT_SIZE"),
-    Reason.NOTIONAL_TOO_SMALL: (-1013, "Filter failure: NOTIONAL"),
-    Reason.INSUFFICIENT_FUNDS: (-2010, "Account has insufficient balance for requested action."),
-    Reason.TOO_MANY_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
-    Reason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
-    Reason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
-    Reason.BAD_COMBINATION: (-1014, "Unsupported order combination."),
-}
 _STATUS = {
     State.NEW: "NEW",
     State.PARTIALLY_FILLED: "PARTIALLY_FILLED",
@@ -54,15 +37,8 @@ EXPIRY_REASON = {
 }
 
 
-def _refusal(error: Rejected, order: NewOrder) -> BinanceRefusal:
-    """The exchange's refusal in Binance's words."""
-    if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
-        return BinanceRefusal(-1013, "Filter failure: MARKET_LOT_SIZE")
-    return BinanceRefusal(*_REFUSALS[error.reason])
-
-
 class BinanceOrders:
-    """The handlers of the signed endpoints; each takes a ``BinanceCall`` and returns what becomes JSON.
+    """The handlers of the signed endpoints; each takes ``(account, params)`` and returns what becomes JSON.
 
     Args:
         exchange: Where the orders go.
@@ -79,26 +55,26 @@ class BinanceOrders:
 
     # --- placing ---
 
-    def place(self, call: BinanceCall) -> dict[str, Any]:
+    def place(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order."""
-        order, shape = self._reader.read(call.params)
-        call.params.finish()
-        answer = self._placed(call, self._take(call, order), shape)
-        call.weight = 0  # what succeeds weighs nothing
+        order, shape = self._reader.read(params)
+        params.finish()
+        answer = self._placed(params, self._take(account, params, order), shape)
+        params.weight = 0  # what succeeds weighs nothing
         return answer
 
-    def test(self, call: BinanceCall) -> dict[str, Any]:
+    def test(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order/test: everything is checked, nothing is placed."""
-        order, _ = self._reader.read(call.params)
-        rates = call.params.flag("computeCommissionRates", False)
-        call.params.finish()
+        order, _ = self._reader.read(params)
+        rates = params.flag("computeCommissionRates", False)
+        params.finish()
         try:
-            self._exchange.check(call.owner, order)
+            self._exchange.check(account, order)
         except Rejected as error:
-            raise _refusal(error, order) from error
+            raise refuse_order(error, order) from error
         if not rates:
             return {}
-        commission = commission_rates(call, self._exchange.instrument(order.instrument))
+        commission = commission_rates(account, self._exchange.instrument(order.instrument))
         return {
             "standardCommissionForOrder": {side: commission[side] for side in ("maker", "taker")},
             "specialCommissionForOrder": {"maker": fixed(Decimal(0)), "taker": fixed(Decimal(0))},
@@ -106,27 +82,27 @@ class BinanceOrders:
             "discount": no_discount(),
         }
 
-    def _take(self, call: BinanceCall, order: NewOrder) -> OrderView:
+    def _take(self, account: TradingAccount, params: BinanceParams, order: NewOrder) -> OrderView:
         """Gives an order to the exchange."""
         try:
-            placed = self._exchange.place(call.owner, order)
+            placed = self._exchange.place(account, order)
         except Rejected as error:
-            raise _refusal(error, order) from error
-        call.accepted = True
+            raise refuse_order(error, order) from error
+        params.accepted = True
         return placed
 
-    def _placed(self, call: BinanceCall, order: OrderView, shape: str) -> dict[str, Any]:
+    def _placed(self, params: BinanceParams, order: OrderView, shape: str) -> dict[str, Any]:
         """The answer to a new order."""
         answer: dict[str, Any] = {
             "symbol": self._symbols.name(order.instrument),
             "orderId": order.order_id,
             "orderListId": -1,
             "clientOrderId": order.client_id,
-            "transactTime": call.time(order.updated_ms),
+            "transactTime": params.time(order.updated_ms),
         }
         if shape == "ACK":
             return answer
-        answer.update(self._amounts_of(order), workingTime=call.time(order.created_ms))
+        answer.update(self._amounts_of(order), workingTime=params.time(order.created_ms))
         answer["selfTradePreventionMode"] = order.self_trade.name
         answer.update(_conditional(order))
         if shape == "FULL":
@@ -158,35 +134,36 @@ class BinanceOrders:
 
     # --- asking ---
 
-    def query(self, call: BinanceCall) -> dict[str, Any]:
+    def query(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/order."""
-        order = self._find(call, "orderId", "origClientOrderId", _NO_ORDER)
-        call.params.finish()
-        return self._queried(call, order)
+        order = self._find(account, params, "orderId", "origClientOrderId", _NO_ORDER)
+        params.finish()
+        return self._queried(params, order)
 
-    def _find(self, call: BinanceCall, id_name: str, client_name: str, missing: tuple[int, str]) -> OrderView:
+    def _find(
+        self, account: TradingAccount, params: BinanceParams, id_name: str, client_name: str, missing: tuple[int, str]
+    ) -> OrderView:
         """The order that a call names by symbol and one of two ids.
 
         Raises:
             BinanceRefusal: ``missing`` when there is none; -1102 when neither id was sent; -2039 when both were and do not belong together.
         """
-        params = call.params
         instrument = self._symbols.instrument(params.symbol())
         order_id, client_id = params.integer(id_name), params.optional(client_name)
         if order_id is None and client_id is None:
             raise BinanceRefusal(-1102, f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!")
         try:
             if order_id is not None:
-                order = self._exchange.order(call.owner, instrument.id, order_id)
+                order = self._exchange.order(account, instrument.id, order_id)
             else:
-                order = self._exchange.order(call.owner, instrument.id, client_id=client_id)
+                order = self._exchange.order(account, instrument.id, client_id=client_id)
         except Rejected:
             raise BinanceRefusal(*missing) from None
         if client_id is not None and order.client_id != client_id:
             raise BinanceRefusal(-2039, "Client order ID is not correct for this order ID.")
         return order
 
-    def _queried(self, call: BinanceCall, order: OrderView) -> dict[str, Any]:
+    def _queried(self, params: BinanceParams, order: OrderView) -> dict[str, Any]:
         """An order as queries show it."""
         return {
             "symbol": self._symbols.name(order.instrument),
@@ -196,54 +173,52 @@ class BinanceOrders:
             **self._amounts_of(order),
             "stopPrice": fixed(Decimal(0)),
             "icebergQty": fixed(Decimal(0)),
-            "time": call.time(order.created_ms),
-            "updateTime": call.time(order.updated_ms),
+            "time": params.time(order.created_ms),
+            "updateTime": params.time(order.updated_ms),
             "isWorking": True,
-            "workingTime": call.time(order.created_ms),
+            "workingTime": params.time(order.created_ms),
             "selfTradePreventionMode": order.self_trade.name,
             **_conditional(order),
         }
 
-    def open_orders(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def open_orders(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/openOrders."""
-        instrument = self._symbols.instrument(call.params.symbol()) if "symbol" in call.params else None
-        call.weight = 6 if instrument is not None else 80
-        call.params.allow("symbol")
-        call.params.finish()
-        orders = self._exchange.open_orders(call.owner, instrument.id if instrument is not None else None)
-        return [self._queried(call, order) for order in orders]
+        instrument = self._symbols.instrument(params.symbol()) if "symbol" in params else None
+        params.weight = 6 if instrument is not None else 80
+        params.allow("symbol")
+        params.finish()
+        orders = self._exchange.open_orders(account, instrument.id if instrument is not None else None)
+        return [self._queried(params, order) for order in orders]
 
-    def all_orders(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def all_orders(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/allOrders: open and closed, oldest first."""
-        params = call.params
         instrument = self._symbols.instrument(params.symbol())
         from_id = params.integer("orderId")
         start, end = _window(params)
         limit = params.limit(500, 1000)
         params.finish()
         orders = self._exchange.order_history(
-            call.owner, instrument.id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
+            account, instrument.id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
         )
-        return [self._queried(call, order) for order in orders]
+        return [self._queried(params, order) for order in orders]
 
-    def my_trades(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def my_trades(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/myTrades, oldest first."""
-        params = call.params
         instrument = self._symbols.instrument(params.symbol())
         order_id, from_id = params.integer("orderId"), params.integer("fromId")
         start, end = _window(params)
         limit = params.limit(500, 1000)
         params.finish()
-        call.weight = 20 if order_id is None else 5
+        params.weight = 20 if order_id is None else 5
         timed = start is not None or end is not None
         if timed and (order_id is not None or from_id is not None):  # the combinations that the documents allow
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         fills = self._exchange.fills(
-            call.owner, instrument.id, order_id=order_id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
+            account, instrument.id, order_id=order_id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
         )
-        return [self._trade(call, fill) for fill in fills]
+        return [self._trade(params, fill) for fill in fills]
 
-    def _trade(self, call: BinanceCall, fill: FillView) -> dict[str, Any]:
+    def _trade(self, params: BinanceParams, fill: FillView) -> dict[str, Any]:
         return {
             "symbol": self._symbols.name(fill.instrument),
             "id": fill.trade_id,
@@ -254,7 +229,7 @@ class BinanceOrders:
             "quoteQty": fixed(fill.quote_quantity),
             "commission": fixed(fill.fee),
             "commissionAsset": fill.fee_asset,
-            "time": call.time(fill.time_ms),
+            "time": params.time(fill.time_ms),
             "isBuyer": fill.side == "buy",
             "isMaker": fill.is_maker,
             "isBestMatch": True,
@@ -262,60 +237,59 @@ class BinanceOrders:
 
     # --- cancelling ---
 
-    def cancel(self, call: BinanceCall) -> dict[str, Any]:
+    def cancel(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """DELETE /api/v3/order."""
-        cancel_id = call.params.client_id("newClientOrderId")
-        restriction = _restriction(call.params)
-        order = self._find(call, "orderId", "origClientOrderId", _UNKNOWN_ORDER)
-        call.params.finish()
-        answer = self._cancelled(call, self._cancel(call, order, restriction), cancel_id)
-        call.weight = 0
+        cancel_id = params.client_id("newClientOrderId")
+        restriction = _restriction(params)
+        order = self._find(account, params, "orderId", "origClientOrderId", UNKNOWN_ORDER)
+        params.finish()
+        answer = self._cancelled(params, self._cancel(account, order, restriction), cancel_id)
+        params.weight = 0
         return answer
 
-    def cancel_open(self, call: BinanceCall) -> list[dict[str, Any]]:
+    def cancel_open(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """DELETE /api/v3/openOrders: all open orders of one symbol."""
-        instrument = self._symbols.instrument(call.params.symbol())
-        call.params.finish()
-        cancelled = self._exchange.cancel_all(call.owner, instrument.id)
+        instrument = self._symbols.instrument(params.symbol())
+        params.finish()
+        cancelled = self._exchange.cancel_all(account, instrument.id)
         if not cancelled:
-            raise BinanceRefusal(*_UNKNOWN_ORDER)
-        call.weight = 0
-        return [self._cancelled(call, order, None) for order in cancelled]
+            raise BinanceRefusal(*UNKNOWN_ORDER)
+        params.weight = 0
+        return [self._cancelled(params, order, None) for order in cancelled]
 
-    def _cancel(self, call: BinanceCall, order: OrderView, restriction: str | None) -> OrderView:
+    def _cancel(self, account: TradingAccount, order: OrderView, restriction: str | None) -> OrderView:
         """Cancels one order."""
         unwanted = {"ONLY_NEW": State.PARTIALLY_FILLED, "ONLY_PARTIALLY_FILLED": State.NEW}
         exchange = self._exchange
         with exchange.lock:  # nothing may fill it between the look at its state and the cancel
             try:
                 if restriction is not None:
-                    order = exchange.order(call.owner, order.instrument, order.order_id)
+                    order = exchange.order(account, order.instrument, order.order_id)
                     if order.state is unwanted[restriction]:
                         raise BinanceRefusal(-2011, "Order was not canceled due to cancel restrictions.")
-                return exchange.cancel(call.owner, order.instrument, order.order_id)
+                return exchange.cancel(account, order.instrument, order.order_id)
             except Rejected as error:
-                raise BinanceRefusal(*_UNKNOWN_ORDER) from error
+                raise BinanceRefusal(*UNKNOWN_ORDER) from error
 
-    def _cancelled(self, call: BinanceCall, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
+    def _cancelled(self, params: BinanceParams, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
         return {
             "symbol": self._symbols.name(order.instrument),
             "origClientOrderId": order.client_id,
             "orderId": order.order_id,
             "orderListId": -1,
             "clientOrderId": cancel_id or uuid.uuid4().hex[:22],
-            "transactTime": call.time(order.updated_ms),
+            "transactTime": params.time(order.updated_ms),
             **self._amounts_of(order),
             "selfTradePreventionMode": order.self_trade.name,
             **_conditional(order),
         }
 
-    def cancel_replace(self, call: BinanceCall) -> dict[str, Any]:
+    def cancel_replace(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order/cancelReplace: cancels one order, then places another.
 
         Raises:
             BinanceRefusal: -2021 (HTTP 409) when exactly one of the two failed, -2022 when both did or nothing was tried after the first.
         """
-        params = call.params
         mode = params.choice(
             "cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"),
             BinanceRefusal(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid."), required=True,
@@ -331,17 +305,17 @@ class BinanceOrders:
         cancelled: dict[str, Any] | BinanceRefusal
         placed: dict[str, Any] | BinanceRefusal | None = None
         try:
-            found = self._find(call, "cancelOrderId", "cancelOrigClientOrderId", _UNKNOWN_ORDER)
-            cancelled = self._cancelled(call, self._cancel(call, found, restriction), cancel_id)
+            found = self._find(account, params, "cancelOrderId", "cancelOrigClientOrderId", UNKNOWN_ORDER)
+            cancelled = self._cancelled(params, self._cancel(account, found, restriction), cancel_id)
         except BinanceRefusal as error:
             cancelled = error
         if mode == "ALLOW_FAILURE" or not isinstance(cancelled, BinanceRefusal):
             try:
-                placed = self._placed(call, self._take(call, order), shape)
+                placed = self._placed(params, self._take(account, params, order), shape)
             except BinanceRefusal as error:
                 placed = error
         answer = _both(cancelled, placed)
-        call.weight = 0
+        params.weight = 0
         return answer
 
 
@@ -365,14 +339,14 @@ def _both(cancelled: dict[str, Any] | BinanceRefusal, placed: dict[str, Any] | B
     raise BinanceRefusal(-2021, "Order cancel-replace partially failed.", 409, results)
 
 
-def _restriction(params: Params) -> str | None:
+def _restriction(params: BinanceParams) -> str | None:
     return params.choice(
         "cancelRestrictions", ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"),
         BinanceRefusal(-1145, "cancelRestrictions must be ONLY_NEW or ONLY_PARTIALLY_FILLED"),
     )  # fmt: skip
 
 
-def _window(params: Params) -> tuple[int | None, int | None]:
+def _window(params: BinanceParams) -> tuple[int | None, int | None]:
     """The parameters startTime and endTime.
 
     Raises:

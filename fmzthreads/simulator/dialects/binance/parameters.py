@@ -1,39 +1,30 @@
-"""Parameters, refusals and signatures of Binance spot's REST interface (fact sheet 1.2, 1.3, 1.5)."""
+"""Parameters and refusals of Binance's calls ("General API Information" in Binance's spot documentation)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote_plus
 
-from ..base import WireRequest
+from ...transport.requests import HeaderRows, WireRequest
+from ..fields import Fields, VenueRefusal
 
-if TYPE_CHECKING:
-    from ...engine.accounts import TradingAccount
+__all__ = ["BinanceParams", "BinanceRefusal", "malformed", "read_pairs", "wants_microseconds"]
 
-__all__ = ["BinanceCall", "BinanceRefusal", "Params", "check_signature", "malformed", "signed_payload"]
-
-_NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
-_INTEGER = r"^[0-9]{1,20}$"
 _CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
-_SIGNATURE = re.compile(r"(?:^|&)signature=([^&]*)")
 _LONG_MAX = 2**63 - 1
 # Time stamps from here on are microseconds (as milliseconds they would lie beyond the year 5000).
 _MICROSECONDS_FROM = 100_000_000_000_000
 
 
-class BinanceRefusal(Exception):
-    """A refusal, with the exchange's code and text and the HTTP status that it comes with.
+class BinanceRefusal(VenueRefusal):
+    """A refusal with Binance's negative code and its text.
 
     Args:
-        code: The exchange's negative code.
+        code: The code.
         msg: Its text.
         status: The HTTP status.
         data: What ``cancelReplace`` adds; None for nothing.
@@ -41,14 +32,10 @@ class BinanceRefusal(Exception):
     """
 
     def __init__(
-        self, code: int, msg: str, status: int = 400, data: Any = None, headers: tuple[tuple[str, str], ...] = ()
+        self, code: int | str, msg: str, status: int = 400, data: Any = None, headers: HeaderRows = ()
     ) -> None:
-        super().__init__(f"{code} {msg}")
-        self.code = code
-        self.msg = msg
-        self.status = status
+        super().__init__(code, msg, status, headers)
         self.data = data
-        self.headers = headers
 
     def body(self) -> dict[str, Any]:
         """The JSON body."""
@@ -59,15 +46,11 @@ class BinanceRefusal(Exception):
 
 
 def malformed(name: str) -> BinanceRefusal:
-    """-1102 for a parameter."""
+    """The refusal -1102 of a parameter."""
     return BinanceRefusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
-def _illegal(name: str, legal: str) -> BinanceRefusal:
-    return BinanceRefusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
-
-
-def _pairs(text: str) -> dict[str, str]:
+def read_pairs(text: str) -> dict[str, str]:
     """The names and values of a query string or form body.
 
     Raises:
@@ -85,24 +68,68 @@ def _pairs(text: str) -> dict[str, str]:
     return found
 
 
-class Params:
-    """The parameters of one request, from query and body together; on the same name in both the query wins.
+class BinanceParams(Fields):
+    """The parameters of one call, and what is counted and rendered with it.
 
-    What was read is remembered, so that ``finish`` can refuse what nobody asked for, as the exchange does.
+    Parameters that were read are remembered, so that ``finish`` can refuse the others, as the exchange does.
 
-    Raises:
-        BinanceRefusal: -1101 when a name comes twice within the query or the body.
+    Args:
+        values: The parameters.
+        now_ms: The exchange's time when the call came in.
+        microseconds: Whether times in the answer are in microseconds.
+        weight: What the call weighs.
+
+    Attributes:
+        weight: What the call counts towards the limit; handlers set it where it depends on parameters or on success.
+        accepted: Set when an order was accepted, also when the call as a whole is refused afterwards.
     """
 
-    def __init__(self, request: WireRequest) -> None:
-        body = request.body.decode("utf-8", "replace")
-        values = _pairs(body) if "=" in body else {}
-        values.update(_pairs(request.query))
+    number = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+    digits = r"^[0-9]{1,20}$"
+
+    def __init__(self, values: Mapping[str, str], now_ms: int, *, microseconds: bool = False, weight: int = 1) -> None:
         self._values = values
         self._read: set[str] = set()
+        self.now_ms = now_ms
+        self.microseconds = microseconds
+        self.weight = weight
+        self.accepted = False
+
+    @classmethod
+    def of_request(cls, request: WireRequest, now_ms: int, weight: int = 1) -> BinanceParams:
+        """The parameters of an HTTP call, from query and body together; on the same name in both the query wins.
+
+        Raises:
+            BinanceRefusal: -1101 when a name comes twice within the query or the body, -1194 for an unknown time unit.
+        """
+        body = request.body.decode("utf-8", "replace")
+        values = read_pairs(body) if "=" in body else {}
+        values.update(read_pairs(request.query))
+        unit = request.headers.get("x-mbx-time-unit")
+        return cls(values, now_ms, microseconds=wants_microseconds(unit), weight=weight)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    def time(self, time_ms: int) -> int:
+        """A moment in the unit that the caller asked for."""
+        return time_ms * 1000 if self.microseconds else time_ms
+
+    # --- refusals ---
+
+    def absent(self, name: str) -> BinanceRefusal:
+        """-1102."""
+        return malformed(name)
+
+    def malformed(self, name: str, legal: str) -> BinanceRefusal:
+        """-1100."""
+        return BinanceRefusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+    def invalid(self, name: str) -> BinanceRefusal:
+        """-1130."""
+        return BinanceRefusal(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+    # --- values ---
 
     def optional(self, name: str) -> str | None:
         """A parameter's text; None when it was not sent.
@@ -128,47 +155,16 @@ class Params:
             raise malformed(name)
         return value
 
-    def _number(self, name: str, value: str | None) -> Decimal | None:
-        if value is None:
-            return None
-        if not re.fullmatch(_NUMBER[1:-1], value, re.ASCII):
-            raise _illegal(name, _NUMBER)
-        return Decimal(value)
-
-    def decimal(self, name: str) -> Decimal | None:
-        """An exact decimal; None when it was not sent.
-
-        Raises:
-            BinanceRefusal: -1100 when it is not a plain decimal (signs, exponents and words are not), -1105 when empty.
-        """
-        return self._number(name, self.optional(name))
-
     def integer(self, name: str, default: int | None = None) -> int | None:
         """A whole number from 0 up; ``default`` when it was not sent.
 
         Raises:
             BinanceRefusal: -1100 when it is not one, -1105 when empty, -1108 when it does not fit 64 bits.
         """
-        value = self.optional(name)
-        if value is None:
-            return default
-        if not re.fullmatch(_INTEGER[1:-1], value, re.ASCII):
-            raise _illegal(name, _INTEGER)
-        number = int(value)
-        if number > _LONG_MAX:
+        number = super().integer(name, default)
+        if number is not None and number > _LONG_MAX:
             raise BinanceRefusal(-1108, f"Parameter '{name}' overflowed.")
         return number
-
-    def limit(self, default: int, most: int) -> int:
-        """The parameter ``limit``: ``default`` when not sent, cut to ``most``.
-
-        Raises:
-            BinanceRefusal: -1100 when it is not a whole number, -1130 when it is 0.
-        """
-        value = self.integer("limit", default) or 0
-        if value < 1:
-            raise BinanceRefusal(-1130, "Data sent for parameter 'limit' is not valid.")
-        return min(value, most)
 
     def time_ms(self, name: str) -> int | None:
         """A moment in milliseconds, also when it was sent in microseconds; None when it was not sent."""
@@ -177,50 +173,23 @@ class Params:
             return value
         return value // 1000
 
-    def choice(self, name: str, valid: Iterable[str], error: BinanceRefusal, *, required: bool = False) -> str | None:
-        """One of a few words.
-
-        Raises:
-            BinanceRefusal: ``error`` when it is another word; -1102 when it is missing and ``required``.
-        """
-        value = self.required(name) if required else self.optional(name)
-        if value is not None and value not in valid:
-            raise error
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        """``true`` or ``false``.
-
-        Raises:
-            BinanceRefusal: -1130 when it is neither.
-        """
-        value = self.optional(name)
-        if value is None:
-            return default
-        if value.lower() not in {"true", "false"}:
-            raise BinanceRefusal(-1130, f"Data sent for parameter '{name}' is not valid.")
-        return value.lower() == "true"
-
     def client_id(self, name: str) -> str | None:
         """A client order id; None when it was not sent.
 
         Raises:
             BinanceRefusal: -1100 when it has characters or a length that are not allowed.
         """
-        value = self.optional(name)
-        if value is not None and not re.fullmatch(_CLIENT_ID[1:-1], value, re.ASCII):
-            raise _illegal(name, _CLIENT_ID)
-        return value
+        return self.matching(name, _CLIENT_ID)
 
     def symbol(self, name: str = "symbol") -> str:
-        """A symbol that is written as symbols are; whether it exists is the caller's to find out.
+        """A symbol in valid characters; whether it exists is checked by the caller.
 
         Raises:
             BinanceRefusal: -1102 when missing, -1100 when it has characters that no symbol has.
         """
         value = self.required(name)
-        if not re.fullmatch(_SYMBOL[1:-1], value, re.ASCII):
-            raise _illegal(name, _SYMBOL)
+        if not re.fullmatch(_SYMBOL, value, re.ASCII):
+            raise self.malformed(name, _SYMBOL)
         return value
 
     def symbols(self, name: str = "symbols") -> list[str] | None:
@@ -235,20 +204,20 @@ class Params:
         legal = r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\]$'
         try:
             values = json.loads(text)
-        except ValueError:
-            raise _illegal(name, legal) from None
+        except (ValueError, RecursionError):
+            raise self.malformed(name, legal) from None
         if not isinstance(values, list) or not values or not all(isinstance(v, str) and v for v in values):
-            raise _illegal(name, legal)
+            raise self.malformed(name, legal)
         if len(set(values)) < len(values):
             raise BinanceRefusal(-1151, "Symbol is present multiple times in the list.")
         return values
 
     def allow(self, *names: str) -> None:
-        """Counts parameters as read that the simulator accepts and needs nothing of."""
+        """Counts parameters as read that the simulator accepts and does not use."""
         self._read.update(names)
 
     def finish(self) -> None:
-        """Refuses parameters that nobody read.
+        """Refuses parameters that no handler has read.
 
         Raises:
             BinanceRefusal: -1101 when more were sent than the endpoint knows, -1104 otherwise.
@@ -265,67 +234,14 @@ class Params:
         )
 
 
-def signed_payload(request: WireRequest) -> tuple[str, bytes]:
-    """The signature of a request, and the very bytes that it must have been made over.
-
-    Query and body follow each other without anything between, as they travelled, with ``signature=...`` cut out.
+def wants_microseconds(unit: str | None) -> bool:
+    """Whether a time unit (the header X-MBX-TIME-UNIT, or ``timeUnit`` in an address) is microseconds; None is milliseconds.
 
     Raises:
-        BinanceRefusal: -1102 when there is no signature.
+        BinanceRefusal: -1194 when it is neither.
     """
-    body = request.body.decode("latin-1")
-    parts, signature = [], None
-    for text in (request.query, body):
-        match = _SIGNATURE.search(text)
-        if match is None or signature is not None:
-            parts.append(text)
-        else:
-            signature = unquote_plus(match.group(1))
-            parts.append((text[: match.start()] + text[match.end() :]).removeprefix("&"))
-    if not signature:
-        raise malformed("signature")
-    return signature, "".join(parts).encode("latin-1")
-
-
-def check_signature(request: WireRequest, secret: str) -> None:
-    """Verifies an HMAC-SHA256 signature; the case of its hex digits does not matter.
-
-    Raises:
-        BinanceRefusal: -1022 when it is wrong, -1102 when there is none.
-    """
-    signature, payload = signed_payload(request)
-    expected = hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.lower().encode("utf-8", "replace")):
-        raise BinanceRefusal(-1022, "Signature for this request is not valid.")
-
-
-@dataclass
-class BinanceCall:
-    """One call of an endpoint.
-
-    Attributes:
-        params: Its parameters.
-        account: Whose key signed it; None on public endpoints.
-        now_ms: The exchange's time when it came in.
-        microseconds: Whether times in the answer are to be microseconds.
-        weight: What it counts towards the limit; handlers set it where it depends on parameters or on success.
-        accepted: Set when an order was taken, also when the call as a whole is refused afterwards.
-    """
-
-    params: Params
-    account: TradingAccount | None
-    now_ms: int
-    microseconds: bool = False
-    weight: int = 1
-    accepted: bool = False
-
-    def time(self, time_ms: int) -> int:
-        """A moment in the unit that the caller asked for."""
-        return time_ms * 1000 if self.microseconds else time_ms
-
-    @property
-    def owner(self) -> TradingAccount:
-        """The account of a signed call."""
-        if self.account is None:
-            raise malformed("signature")
-        return self.account
+    if unit is None:
+        return False
+    if unit.upper() not in {"MICROSECOND", "MILLISECOND"}:
+        raise BinanceRefusal(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+    return unit.upper() == "MICROSECOND"

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ..base import InstrumentNames
 from .parameters import BinanceRefusal
 
 __all__ = ["AVERAGE_MINUTES", "MAX_NOTIONAL", "SELF_TRADE_DEFAULT", "SELF_TRADE_MODES", "Symbols", "fixed"]
@@ -26,31 +27,15 @@ def fixed(value: Decimal) -> str:
     return f"{value:.8f}"
 
 
-class Symbols:
+def _unknown() -> BinanceRefusal:
+    return BinanceRefusal(-1121, "Invalid symbol.")
+
+
+class Symbols(InstrumentNames):
     """Names both ways, and ``exchangeInfo``'s description of each symbol."""
 
     def __init__(self, exchange: SimulatedExchange) -> None:
-        self._by_name = {instrument.base + instrument.quote: instrument for instrument in exchange.instruments()}
-        self._names = {instrument.id: name for name, instrument in self._by_name.items()}
-
-    def instrument(self, symbol: str) -> Instrument:
-        """The instrument behind a symbol.
-
-        Raises:
-            BinanceRefusal: -1121 when there is none.
-        """
-        found = self._by_name.get(symbol)
-        if found is None:
-            raise BinanceRefusal(-1121, "Invalid symbol.")
-        return found
-
-    def name(self, instrument_id: str) -> str:
-        """An instrument's symbol."""
-        return self._names[instrument_id]
-
-    def all(self) -> list[Instrument]:
-        """Every instrument."""
-        return list(self._by_name.values())
+        super().__init__(exchange, lambda instrument: instrument.base + instrument.quote, _unknown)
 
     @staticmethod
     def price_bounds(buys: bool) -> tuple[Decimal, Decimal]:

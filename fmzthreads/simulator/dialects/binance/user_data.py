@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import string
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -16,15 +15,17 @@ from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, OrderView, State
 from ...transport.push import Push
+from ...transport.requests import encode_json
 from ...transport.topics import Feed, Topic
-from ..base import Dialect, WireReply, WireRequest, json_reply
+from ..streaming import VenueSite
 from .orders import EXPIRY_REASON, order_force, order_status, order_type
-from .parameters import BinanceRefusal, Params, malformed
+from .parameters import BinanceParams, BinanceRefusal, malformed
+from .rest import BinanceDialect
+from .routes import BinanceRoute
 from .symbols import Symbols, fixed
 
-__all__ = ["ListenKeys", "UserTopic", "WithListenKeys"]
+__all__ = ["ListenKeys", "UserTopic", "listen_key_routes", "user_topic"]
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _LETTERS = string.ascii_letters + string.digits
 _PATH = "/api/v3/userDataStream"
 _ZERO = Decimal(0)
@@ -38,7 +39,8 @@ class UserTopic(Topic):
         exchange: The exchange.
         account: Whose.
         symbols: The exchange's instruments under Binance's names.
-        now_ms: The venue's time.
+        now_ms: The exchange's time.
+        microseconds: Whether times are in microseconds.
     """
 
     def __init__(
@@ -48,8 +50,11 @@ class UserTopic(Topic):
         account: TradingAccount,
         symbols: Symbols,
         now_ms: Callable[[], int],
+        *,
+        microseconds: bool = False,
     ) -> None:
         super().__init__(feed)
+        self._scale = 1000 if microseconds else 1
         self._exchange = exchange
         self._account = account
         self._symbols = symbols
@@ -71,7 +76,7 @@ class UserTopic(Topic):
         self.feed.unwatch(AccountEvent, self._account.name, self._balances_changed)
 
     def _say(self, row: dict[str, Any]) -> None:
-        self.publish(Push(_ENCODER.encode(row).encode()))
+        self.publish(Push(encode_json(row)))
 
     # --- balances ---
 
@@ -79,6 +84,7 @@ class UserTopic(Topic):
         self._totals[asset] = self._totals.get(asset, _ZERO) + amount
 
     def _balances_changed(self, event: AccountEvent) -> None:
+        scale = self._scale
         rows = [
             {"a": asset, "f": fixed(balance.free), "l": fixed(balance.frozen)}
             for asset, balance in event.balances.items()
@@ -87,9 +93,18 @@ class UserTopic(Topic):
             moved = balance.total - self._totals.get(asset, _ZERO)
             self._totals[asset] = balance.total
             if moved:
-                row = {"e": "balanceUpdate", "E": self._now_ms(), "a": asset, "d": fixed(moved), "T": event.time_ms}
+                row = {
+                    "e": "balanceUpdate",
+                    "E": self._now(),
+                    "a": asset,
+                    "d": fixed(moved),
+                    "T": event.time_ms * scale,
+                }
                 self._say(row)
-        self._say({"e": "outboundAccountPosition", "E": self._now_ms(), "u": event.time_ms, "B": rows})
+        self._say({"e": "outboundAccountPosition", "E": self._now(), "u": event.time_ms * scale, "B": rows})
+
+    def _now(self) -> int:
+        return self._now_ms() * self._scale
 
     # --- orders ---
 
@@ -109,7 +124,7 @@ class UserTopic(Topic):
         status = order_status(order)
         kind = "TRADE_PREVENTION" if order.finish is Finish.SELF_TRADE else status
         row: dict[str, Any] = {
-            "e": "executionReport", "E": self._now_ms(), "s": self._symbols.name(order.instrument),
+            "e": "executionReport", "E": self._now(), "s": self._symbols.name(order.instrument),
             # A cancel has an id of its own; the order's then stands under C.
             "c": uuid.uuid4().hex[:22] if cancelled else order.client_id,
             "S": order.side.upper(), "o": order_type(order), "f": order_force(order),
@@ -117,16 +132,26 @@ class UserTopic(Topic):
             "P": fixed(_ZERO), "F": fixed(_ZERO), "g": -1, "C": order.client_id if cancelled else "",
             "x": kind if fill is None else "TRADE", "X": status, "r": "NONE", "i": order.order_id,
             "l": fixed(fill.quantity if fill else _ZERO), "z": fixed(order.filled), "L": fixed(fill.price if fill else _ZERO),
-            "n": fixed(fill.fee) if fill else "0", "N": fill.fee_asset if fill else None, "T": order.updated_ms,
+            "n": fixed(fill.fee) if fill else "0", "N": fill.fee_asset if fill else None, "T": order.updated_ms * self._scale,
             "t": fill.trade_id if fill else -1, "I": self._execution, "w": not order.state.final, "m": fill.is_maker if fill else False,
-            "M": fill is not None, "O": order.created_ms, "Z": fixed(order.filled_quote),
+            "M": fill is not None, "O": order.created_ms * self._scale, "Z": fixed(order.filled_quote),
             "Y": fixed(fill.quote_quantity if fill else _ZERO), "Q": fixed(order.quote_quantity or _ZERO),
         }  # fmt: skip
-        row.update(W=order.created_ms, V=order.self_trade.name)
+        row.update(W=order.created_ms * self._scale, V=order.self_trade.name)
         reason = EXPIRY_REASON.get(order.finish)
         if reason is not None:
             row["eR"] = reason
         return row
+
+
+def user_topic(
+    site: VenueSite[BinanceDialect], account: TradingAccount, *, microseconds: bool
+) -> tuple[Hashable, Callable[[], UserTopic]]:
+    """The key of the topic of an account's events, and what makes it."""
+    symbols = site.dialect.symbols
+    return ("user", account.name, microseconds), lambda: UserTopic(
+        site.feed, site.exchange, account, symbols, site.now_ms, microseconds=microseconds
+    )
 
 
 class ListenKeys:
@@ -185,7 +210,7 @@ class ListenKeys:
 
     def _expire(self, key: str) -> None:
         row = {"e": "listenKeyExpired", "E": self._now_ms(), "listenKey": key}
-        self._finish(key, Push(_ENCODER.encode(row).encode()))
+        self._finish(key, Push(encode_json(row)))
 
     def on_end(self, key: str, listener: Callable[[Push | None], None]) -> None:
         """Has ``listener`` told that a key has ended: with the event of its expiry, or with None when it was closed."""
@@ -206,54 +231,27 @@ class ListenKeys:
         self._timers.clear()
 
 
-class WithListenKeys:
-    """Binance's REST dialect with ``/api/v3/userDataStream``, which the venue removed on 2026-02-20 and older scripts still call.
+def listen_key_routes(keys: ListenKeys) -> Iterator[BinanceRoute]:
+    """``/api/v3/userDataStream``, which the exchange removed on 2026-02-20 and older scripts still call."""
 
-    Args:
-        dialect: What answers everything else.
-        exchange: Where the accounts are.
-        keys: The keys.
-    """
+    def _create(account: TradingAccount, params: BinanceParams) -> dict[str, str]:
+        return {"listenKey": keys.create(account)}
 
-    def __init__(self, dialect: Dialect, exchange: SimulatedExchange, keys: ListenKeys) -> None:
-        self._dialect = dialect
-        self._exchange = exchange
-        self._keys = keys
-        self.name = dialect.name
-
-    def handle(self, request: WireRequest) -> WireReply:
-        """Answers a request."""
-        if request.path != _PATH:
-            return self._dialect.handle(request)
-        try:
-            return json_reply(200, self._answer(request))
-        except BinanceRefusal as error:
-            return json_reply(error.status, error.body())
-
-    def _answer(self, request: WireRequest) -> dict[str, Any]:
-        """The three calls; they carry a key and no signature."""
-        account = self._exchange.account_by_key(request.headers.get("x-mbx-apikey", ""))
-        if account is None:
-            raise BinanceRefusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
-        if request.method == "POST":
-            return {"listenKey": self._keys.create(account)}
-        if request.method not in {"PUT", "DELETE"}:
-            raise BinanceRefusal(-1020, "This operation is not supported.", 405)
-        key = Params(request).optional("listenKey")
+    def _named(account: TradingAccount, params: BinanceParams) -> str:
+        key = params.optional("listenKey")
         if key is None:
             raise malformed("listenKey")
-        if self._keys.account(key) is not account:
+        if keys.account(key) is not account:
             raise BinanceRefusal(-1125, "This listenKey does not exist.")
-        if request.method == "PUT":
-            self._keys.keep(key)
-        else:
-            self._keys.end(key)
+        return key
+
+    def _keep(account: TradingAccount, params: BinanceParams) -> dict[str, str]:
+        keys.keep(_named(account, params))
         return {}
 
-    def places_order(self, request: WireRequest) -> bool:
-        """Whether the request places an order."""
-        return self._dialect.places_order(request)
+    def _end(account: TradingAccount, params: BinanceParams) -> dict[str, str]:
+        keys.end(_named(account, params))
+        return {}
 
-    def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """A refusal that is being played."""
-        return self._dialect.refuse(request, status, retry_after_s)
+    for method, handler in (("POST", _create), ("PUT", _keep), ("DELETE", _end)):
+        yield BinanceRoute(method=method, path=_PATH, private=handler, weight=2, key_only=True)

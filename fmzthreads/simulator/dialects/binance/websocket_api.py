@@ -1,278 +1,236 @@
-"""Binance's WebSocket API: REST's calls by name, and the user data stream (fact sheet 2.5, 2.6 and 1.3)."""
+"""Binance's WebSocket API: the calls of REST by name, and the user data stream ("WebSocket API" in Binance's spot documentation)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
 
 from ...engine.accounts import TradingAccount
 from ...transport.push import Push
-from ...transport.websocket import WsConnection, parse_json
-from ..base import WireReply, WireRequest
-from .parameters import BinanceRefusal, malformed
-
-if TYPE_CHECKING:
-    from .connections import BinanceSite
+from ...transport.requests import Rendered, encode_json
+from ...transport.websocket import WsConnection
+from ..base import Outcome, Route
+from ..fields import VenueRefusal
+from ..streaming import StreamSubscription, VenueSession, VenueSite
+from .parameters import BinanceParams, BinanceRefusal
+from .rest import BinanceDialect
+from .signatures import authenticate, signed_values
+from .user_data import user_topic
 
 __all__ = ["ApiSession"]
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _ID_TEXT = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_PUBLIC = {
-    "ping": "ping", "time": "time", "exchangeInfo": "exchangeInfo", "depth": "depth", "trades.recent": "trades",
-    "trades.historical": "historicalTrades", "trades.aggregate": "aggTrades", "klines": "klines", "uiKlines": "uiKlines",
-    "avgPrice": "avgPrice", "ticker.24hr": "ticker/24hr", "ticker.price": "ticker/price", "ticker.book": "ticker/bookTicker",
-}  # fmt: skip
-_SIGNED = {
+_PREFIX = "/api/v3/"
+_METHODS = {
+    "ping": ("GET", "ping"), "time": ("GET", "time"), "exchangeInfo": ("GET", "exchangeInfo"), "depth": ("GET", "depth"),
+    "trades.recent": ("GET", "trades"), "trades.historical": ("GET", "historicalTrades"),
+    "trades.aggregate": ("GET", "aggTrades"), "klines": ("GET", "klines"), "uiKlines": ("GET", "uiKlines"),
+    "avgPrice": ("GET", "avgPrice"), "ticker.24hr": ("GET", "ticker/24hr"), "ticker.price": ("GET", "ticker/price"),
+    "ticker.book": ("GET", "ticker/bookTicker"),
     "order.place": ("POST", "order"), "order.test": ("POST", "order/test"), "order.cancel": ("DELETE", "order"),
     "order.cancelReplace": ("POST", "order/cancelReplace"), "order.status": ("GET", "order"),
     "openOrders.status": ("GET", "openOrders"), "openOrders.cancelAll": ("DELETE", "openOrders"),
     "allOrders": ("GET", "allOrders"), "myTrades": ("GET", "myTrades"), "account.status": ("GET", "account"),
     "account.commission": ("GET", "account/commission"), "account.rateLimits.orders": ("GET", "rateLimit/order"),
-    "myPreventedMatches": ("GET", "myPreventedMatches"),
+    "myPreventedMatches": ("GET", "myPreventedMatches"), "myFilters": ("GET", "myFilters"),
 }  # fmt: skip
+"""The REST call that each method is."""
+_LOCAL = Route[BinanceParams](method="", path="")
 _MOST_SUBSCRIPTIONS = 65_535  # over the life of a connection
+_Site = VenueSite[BinanceDialect]
 
 
-class ApiSession:
+@attrs.define(kw_only=True)
+class _ApiVisit:
+    """A call on the WebSocket API."""
+
+    dialect: BinanceDialect
+    values: Mapping[str, str]
+    client: str
+    now_ms: int
+    microseconds: bool
+
+    def params(self, route: Route[BinanceParams]) -> BinanceParams:
+        """Everything but the credentials."""
+        values = {name: value for name, value in self.values.items() if name not in {"apiKey", "signature"}}
+        params = BinanceParams(values, self.now_ms, microseconds=self.microseconds, weight=route.weight)
+        params.allow("returnRateLimits")
+        return params
+
+    def account(self, route: Route[BinanceParams], params: BinanceParams) -> TradingAccount:
+        """The account whose key signed the call."""
+        payload = signed_values(self.values)
+        return authenticate(self.dialect.exchange, self.values.get("apiKey", ""), params, lambda: payload)
+
+
+class _AccountEvents(StreamSubscription):
+    """One account's events on one connection."""
+
+    def __init__(self, connection: WsConnection, number: int, account: TradingAccount, microseconds: bool) -> None:
+        super().__init__(("user", account.name, microseconds))
+        self._connection = connection
+        self.number = number
+        self.account = account
+
+    def push(self, push: Push) -> None:
+        """Sends an event with the subscription's number."""
+        self._connection.send(Push(b'{"subscriptionId":%d,"event":%b}' % (self.number, push.text)))
+
+
+class ApiSession(VenueSession[_Site, _AccountEvents]):
     """One connection to ``/ws-api/v3``.
 
     Args:
-        site: The venue.
+        site: The exchange.
         connection: The connection.
         client: The address that limits per IP are counted by.
+        microseconds: Whether times are in microseconds.
+        rate_limits: Whether answers carry ``rateLimits`` where the request does not say.
     """
 
-    def __init__(self, site: BinanceSite, connection: WsConnection, client: str) -> None:
-        self._site = site
-        self._connection = connection
+    def __init__(
+        self, site: _Site, connection: WsConnection, client: str, *, microseconds: bool, rate_limits: bool
+    ) -> None:
+        super().__init__(site, connection)
+        self._dialect = site.dialect
         self._client = client
-        self._users: dict[int, _ApiSubscription] = {}
-        self._next_id = 0
+        self._microseconds = microseconds
+        self._rate_limits = rate_limits
+        self._next_number = 0
         self._since_ms = site.now_ms()
 
-    def opened(self) -> None:
-        """Nothing is sent unasked."""
-
-    def arrived(self) -> bool:
-        """Requests are counted by weight, not by frames."""
-        return True
-
-    def closed(self) -> None:
-        """Ends all subscriptions."""
-        for number in list(self._users):
-            self._unsubscribe(number)
-
     def shut_down(self) -> None:
-        """Sends the event that comes before a server is shut down."""
-        self._connection.send_text(_ENCODER.encode({"event": {"e": "serverShutdown", "E": self._site.now_ms()}}))
+        """Sends the event serverShutdown."""
+        self.send_json({"event": {"e": "serverShutdown", "E": self.site.now_ms()}})
 
     # --- requests ---
 
-    def received(self, data: bytes) -> None:
-        """One request."""
-        request_id: Any = None
-        limits = True
-        try:
-            message = _parse(data)
-            request_id = _checked_id(message.get("id"))
-            params = message.get("params") or {}
-            if not isinstance(params, dict):
-                raise BinanceRefusal(-1135, "Invalid JSON Request")
-            limits = params.pop("returnRateLimits", True) is not False
-            method = str(message.get("method", "")).removeprefix("v3/")
-            answer = self._call(method, params)
-        except BinanceRefusal as error:
-            answer = {"status": error.status, "error": error.body()}
-        if not limits:
-            answer.pop("rateLimits", None)
-        self._connection.send_text(_ENCODER.encode({"id": request_id, **answer}))
+    def number_options(self) -> dict[str, Any]:
+        """Numbers stay as they were written, because that is what was signed."""
+        return {"parse_float": str, "parse_int": _Number}
 
-    def _call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The answer without the id.
+    def not_an_object(self, data: bytes) -> BinanceRefusal:
+        """-1135."""
+        return BinanceRefusal(-1135, "Invalid JSON Request")
+
+    def received(self, data: bytes) -> None:
+        """Answers one request."""
+        self._limits_wanted = self._rate_limits
+        super().received(data)
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Carries out one request."""
+        self.request_id = _checked_id(message.get("id"))
+        params = message.get("params") or {}
+        if not isinstance(params, dict):
+            raise BinanceRefusal(-1135, "Invalid JSON Request")
+        values = {name: _text(value) for name, value in params.items()}
+        self._limits_wanted = _flag(values.get("returnRateLimits"), self._rate_limits)
+        now_ms = self.site.now_ms()
+        visit = _ApiVisit(
+            dialect=self._dialect, values=values, client=self._client, now_ms=now_ms, microseconds=self._microseconds
+        )
+        method = str(message.get("method", "")).removeprefix("v3/")
+        rest = _METHODS.get(method)
+        if rest is None:
+            self._send(200, "result", encode_json(self._local(method, visit)), [])
+            return
+        self._dialect.admit(visit)
+        outcome = self._dialect.call(self._dialect.route(rest[0], _PREFIX + rest[1]), visit)
+        self._send(200, "result", encode_json(outcome.result), self._limits(outcome))
+
+    def _limits(self, outcome: Outcome[BinanceParams]) -> list[dict[str, Any]]:
+        owner = outcome.account.name if outcome.account is not None and outcome.params.accepted else None
+        return self._dialect.limits.report(self._client, self.site.now_ms(), owner)
+
+    def refuse(self, error: VenueRefusal) -> None:
+        """Sends a refusal; where the client has to wait, with the time until when."""
+        now_ms = self.site.now_ms()
+        body: dict[str, Any] = (
+            error.body() if isinstance(error, BinanceRefusal) else {"code": error.code, "msg": error.msg}
+        )
+        headers = dict(error.headers)
+        if error.status in {418, 429}:
+            retry_ms = now_ms + int(headers.get("Retry-After", "1")) * 1000
+            body["data"] = {"serverTime": now_ms, "retryAfter": retry_ms}
+        limits = self._dialect.limits.report(self._client, now_ms, None)
+        self._send(error.status, "error", encode_json(body), limits)
+
+    def _send(self, status: int, kind: str, body: bytes, limits: list[dict[str, Any]]) -> None:
+        """Sends an answer; the body has been rendered, so that rows which are kept as text need no second pass."""
+        tail = b',"rateLimits":' + encode_json(limits) if self._limits_wanted else b""
+        row = b'{"id":%b,"status":%d,"%b":%b%b}' % (encode_json(self.request_id), status, kind.encode(), body, tail)
+        self.connection.send_text(row.decode())
+
+    # --- sessions and the user data stream ---
+
+    def _local(self, method: str, visit: _ApiVisit) -> Any:
+        """The answer to a method that belongs to the connection.
 
         Raises:
-            BinanceRefusal: It is refused.
+            BinanceRefusal: It is refused, or there is no such method.
         """
-        if method in _PUBLIC:
-            values = {name: _text(value) for name, value in params.items() if name not in {"apiKey", "signature"}}
-            return self._answer(self._rest("GET", _PUBLIC[method], urlencode(values), ""))
-        if method in _SIGNED:
-            verb, path = _SIGNED[method]
-            return self._answer(self._signed(verb, path, params))
-        local = {
-            "userDataStream.subscribe.signature": self._subscribe_signed,
+        handler = {
+            "userDataStream.subscribe.signature": self._subscribe,
             "userDataStream.subscribe": self._needs_logon,
-            "userDataStream.unsubscribe": self._unsubscribe_call,
-            "session.subscriptions": lambda _: [{"subscriptionId": number} for number in self._users],
+            "userDataStream.unsubscribe": self._unsubscribe,
+            "session.subscriptions": lambda _: [
+                {"subscriptionId": user.number} for user in self.subscriptions.values()
+            ],
             "session.status": lambda _: self._status(),
             "session.logout": lambda _: self._status(),
             "session.logon": self._logon,
         }.get(method)
-        if local is None:
+        if handler is None:
             raise BinanceRefusal(-1130, "Data sent for parameter 'method' is not valid.")
-        return {"status": 200, "result": local(params), "rateLimits": []}
+        return handler(visit)
 
-    def _rest(self, verb: str, path: str, query: str, key: str) -> WireReply:
-        """The REST call that does the same."""
-        target = f"/api/v3/{path}"
-        request = WireRequest(
-            method=verb,
-            path=target,
-            raw_path=target,
-            query=query,
-            body=b"",
-            headers={"x-mbx-apikey": key},
-            client=self._client,
-        )
-        return self._site.dialect.handle(request)
-
-    def _answer(self, reply: WireReply) -> dict[str, Any]:
-        body = json.loads(reply.body)
-        headers = {name.lower(): value for name, value in reply.headers}
-        answer: dict[str, Any] = {"status": reply.status, "result" if reply.status == 200 else "error": body}
-        if reply.status in {418, 429}:
-            now_ms = self._site.now_ms()
-            body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + int(headers.get("retry-after", "1")) * 1000}
-        answer["rateLimits"] = [
-            {
-                "rateLimitType": kind,
-                "interval": interval,
-                "intervalNum": number,
-                "limit": limit,
-                "count": int(headers[header]),
-            }
-            for header, kind, interval, number, limit in (
-                ("x-mbx-order-count-10s", "ORDERS", "SECOND", 10, 100),
-                ("x-mbx-order-count-1d", "ORDERS", "DAY", 1, 200_000),
-                ("x-mbx-used-weight-1m", "REQUEST_WEIGHT", "MINUTE", 1, 6000),
-            )
-            if header in headers
-        ]
-        return answer
-
-    # --- signatures ---
-
-    def _signed(self, verb: str, path: str, params: dict[str, Any]) -> WireReply:
-        return self._rest(verb, path, self._signed_query(params), str(params.get("apiKey", "")))
-
-    def _signed_query(self, params: dict[str, Any]) -> str:
-        """The query string that says the same on REST, signed if this request is.
-
-        Here values are signed sorted by name and not percent-encoded; REST signs what travels. A wrong signature stays a wrong one,
-        so that everything that is checked before it is refused in the order in which REST refuses it.
-
-        Raises:
-            BinanceRefusal: -1102 when there is no signature.
-        """
-        values = {name: _text(value) for name, value in params.items() if name != "signature"}
-        given = params.get("signature")
-        if not isinstance(given, str) or not given:
-            raise malformed("signature")
-        account = self._site.exchange.account_by_key(values.get("apiKey", ""))
-        secret = account.secret.encode() if account is not None else b""
-        payload = "&".join(f"{name}={values[name]}" for name in sorted(values))
-        expected = hmac.new(secret, payload.encode(), hashlib.sha256).hexdigest()
-        right = hmac.compare_digest(expected.encode(), given.lower().encode("utf-8", "replace"))
-        values.pop("apiKey", None)
-        query = urlencode(values)
-        signature = hmac.new(secret, query.encode(), hashlib.sha256).hexdigest() if right else "0" * 64
-        return f"{query}&signature={signature}" if query else f"signature={signature}"
-
-    def _account(self, params: dict[str, Any]) -> TradingAccount:
-        """Whose key signed a request that has no counterpart on REST.
-
-        Raises:
-            BinanceRefusal: As REST's signed calls.
-        """
-        request = WireRequest(
-            method="GET", path="/", raw_path="/", query=self._signed_query(params), body=b"",
-            headers={"x-mbx-apikey": str(params.get("apiKey", ""))}, client=self._client,
-        )  # fmt: skip
-        return self._site.dialect.authenticate(request)
-
-    # --- sessions and the user data stream ---
-
-    def _logon(self, params: dict[str, Any]) -> Any:
-        """Only Ed25519 keys may log on, and the simulator gives out HMAC keys."""
-        self._account(params)
+    def _logon(self, visit: _ApiVisit) -> Any:
+        """Refuses: only Ed25519 keys may log on, and the simulator issues HMAC keys."""
+        visit.account(_LOCAL, visit.params(_LOCAL))
         raise BinanceRefusal(-2028, "HMAC-SHA-256 API key is not supported.")
 
-    def _needs_logon(self, params: dict[str, Any]) -> Any:
+    def _needs_logon(self, visit: _ApiVisit) -> Any:
         raise BinanceRefusal(-1193, "WebSocket session not authenticated.", 401)
 
     def _status(self) -> dict[str, Any]:
+        scale = 1000 if self._microseconds else 1
         return {
             "apiKey": None,
             "authorizedSince": None,
-            "connectedSince": self._since_ms,
-            "returnRateLimits": True,
-            "serverTime": self._site.now_ms(),
-            "userDataStream": bool(self._users),
+            "connectedSince": self._since_ms * scale,
+            "returnRateLimits": self._rate_limits,
+            "serverTime": self.site.now_ms() * scale,
+            "userDataStream": bool(self.subscriptions),
         }
 
-    def _subscribe_signed(self, params: dict[str, Any]) -> dict[str, Any]:
-        account = self._account(params)
-        if any(user.account is account for user in self._users.values()):
+    def _subscribe(self, visit: _ApiVisit) -> dict[str, Any]:
+        account = visit.account(_LOCAL, visit.params(_LOCAL))
+        if any(user.account is account for user in self.subscriptions.values()):
             raise BinanceRefusal(-2035, "User Data Stream subscription already active.")
-        if self._next_id > _MOST_SUBSCRIPTIONS:
+        if self._next_number > _MOST_SUBSCRIPTIONS:
             raise BinanceRefusal(-2042, "Maximum subscription ID reached for this connection.")
-        number, self._next_id = self._next_id, self._next_id + 1
-        self._users[number] = user = _ApiSubscription(self._connection, number, account)
-        # Before the answer goes out, so that who has read it misses nothing; events come in later turns of the loop.
-        self._site.topics.join(("user", account.name), self._site.user_topic(account), user)
+        number, self._next_number = self._next_number, self._next_number + 1
+        _, make = user_topic(self.site, account, microseconds=self._microseconds)
+        self.join(str(number), _AccountEvents(self.connection, number, account, self._microseconds), make)
         return {"subscriptionId": number}
 
-    def _unsubscribe_call(self, params: dict[str, Any]) -> dict[str, Any]:
-        number = params.get("subscriptionId")
-        if number is not None and number not in {str(known) for known in self._users}:
+    def _unsubscribe(self, visit: _ApiVisit) -> dict[str, Any]:
+        number = visit.values.get("subscriptionId")
+        if number is not None and number not in self.subscriptions:
             raise BinanceRefusal(-2036, "User Data Stream subscription not active.")
-        for known in [int(number)] if number is not None else list(self._users):
-            self._users[known].push(
-                Push(_ENCODER.encode({"e": "eventStreamTerminated", "E": self._site.now_ms()}).encode())
-            )
-            self._unsubscribe(known)
+        for known in [number] if number is not None else list(self.subscriptions):
+            end = Rendered(encode_json({"e": "eventStreamTerminated", "E": self.site.now_ms()}))
+            self.subscriptions[known].push(Push(end))
+            self.leave(known)
         return {}
-
-    def _unsubscribe(self, number: int) -> None:
-        user = self._users.pop(number)
-        self._site.topics.leave(("user", user.account.name), user)
-
-
-class _ApiSubscription:
-    """One account's events on one connection."""
-
-    def __init__(self, connection: WsConnection, number: int, account: TradingAccount) -> None:
-        self._connection = connection
-        self._number = number
-        self.account = account
-
-    def push(self, push: Push) -> None:
-        """Passes an event on, with the subscription's number."""
-        self._connection.send(Push(b'{"subscriptionId":%d,"event":%b}' % (self._number, push.text)))
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    """A request, its numbers kept as they were written, because that is what was signed.
-
-    Raises:
-        BinanceRefusal: -1135 when it is not a JSON object.
-    """
-    try:
-        message = parse_json(data, parse_float=str, parse_int=_Number)
-    except (ValueError, RecursionError):
-        raise BinanceRefusal(-1135, "Invalid JSON Request") from None
-    if not isinstance(message, dict):
-        raise BinanceRefusal(-1135, "Invalid JSON Request")
-    return message
 
 
 class _Number(str):
-    """A whole number as it was written; only the id is given back as a number."""
+    """A whole number as it was written; only the id is returned as a number."""
 
 
 def _checked_id(value: Any) -> Any:
@@ -288,10 +246,23 @@ def _checked_id(value: Any) -> Any:
     raise BinanceRefusal(-1135, "Invalid JSON Request")
 
 
+def _flag(text: str | None, default: bool) -> bool:
+    """A boolean that was sent as such or as text; ``default`` when it was not sent.
+
+    Raises:
+        BinanceRefusal: -1130 when it is neither ``true`` nor ``false``.
+    """
+    if text is None:
+        return default
+    if text.lower() not in {"true", "false"}:
+        raise BinanceRefusal(-1130, "Data sent for parameter 'returnRateLimits' is not valid.")
+    return text.lower() == "true"
+
+
 def _text(value: Any) -> str:
     """A parameter as text, the way that it is signed: numbers as written, booleans in lower case, arrays as JSON."""
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    return _ENCODER.encode(value)
+    return encode_json(value).decode()

@@ -7,9 +7,9 @@ from typing import Any
 
 from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
-from ..base import plain_decimal
+from ..fields import plain_decimal
 from .market import Instruments, OkxMarket
-from .parameters import OkxRefusal, Query
+from .parameters import OkxParams, OkxRefusal
 
 __all__ = ["OkxAccounts"]
 
@@ -25,12 +25,12 @@ class OkxAccounts:
         self._instruments = instruments
         self._market = market
 
-    def balance(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def balance(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/balance, in the shape of the account mode Spot."""
-        wanted = (query.optional("ccy") or "").split(",") if query.optional("ccy") else None
+        wanted = (params.optional("ccy") or "").split(",") if params.optional("ccy") else None
         if wanted is not None and len(wanted) > _MOST_CURRENCIES:
             raise OkxRefusal("50025", f"Parameter ccy count exceeds the limit {_MOST_CURRENCIES}.")
-        return [self.describe(account, wanted, now_ms)]
+        return [self.describe(account, wanted, params.now_ms)]
 
     def describe(
         self, account: TradingAccount, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
@@ -75,7 +75,7 @@ class OkxAccounts:
                 return self._market.last(instrument)
         return Decimal(0)
 
-    def config(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def config(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/config: a spot account with permission to read and trade."""
         row: dict[str, Any] = dict.fromkeys(_EMPTY_CONFIG_FIELDS, "")
         row.update(
@@ -105,14 +105,14 @@ class OkxAccounts:
         )
         return [row]
 
-    def positions(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def positions(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/positions: a spot account has none."""
         return []
 
-    def trade_fee(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def trade_fee(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/trade-fee: a rate below 0 is charged."""
-        kind = query.choice("instType", ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
-        name = query.optional("instId")
+        kind = params.choice("instType", ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
+        name = params.optional("instId")
         chosen = self._instruments.instrument(name) if name is not None else self._exchange.instruments()[0]
         maker = plain_decimal(-account.rate(chosen, maker=True))
         taker = plain_decimal(-account.rate(chosen, maker=False))
@@ -122,7 +122,7 @@ class OkxAccounts:
             level="Lv1",
             feeGroup=[group],
             instType=kind,
-            ts=str(now_ms),
+            ts=str(params.now_ms),
             taker=taker,
             maker=maker,
             takerUSDC=taker,
@@ -132,7 +132,7 @@ class OkxAccounts:
         )
         return [row]
 
-    def nothing(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def nothing(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """What clients ask when they start and a spot simulator has none of: currencies to withdraw, funding balances."""
         return []
 

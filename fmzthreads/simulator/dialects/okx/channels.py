@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import zlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -13,13 +12,13 @@ from ...engine.events import DepthView, TradeEvent, TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...transport.push import Push
+from ...transport.requests import encode_json
 from ...transport.topics import EventTopic, Feed, Listener, SampledTopic, Topic
-from ..base import plain_decimal
+from ..fields import plain_decimal
 from .market import BARS, Instruments, OkxMarket
 
 __all__ = ["BooksTopic", "Channels", "TradesTopic", "checksum", "data_push"]
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _LEVELS = 400
 _PACE_S = 0.1
 _BBO_PACE_S = 0.01
@@ -307,7 +306,7 @@ class BooksTopic(Topic):
             "seqId": self._sequence,
         }
         message = {"arg": self._arg, "action": action, "data": [row]}
-        return Push(_ENCODER.encode(message).encode(), sequenced=action == "update" and before != self._sequence)
+        return Push(encode_json(message), sequenced=action == "update" and before != self._sequence)
 
 
 def _written(levels: tuple[tuple[Any, Any, int], ...]) -> dict[str, Level]:
@@ -328,4 +327,4 @@ def _changes(before: dict[str, Level], now: dict[str, Level], *, falling: bool) 
 
 def data_push(arg: dict[str, Any], rows: list[Any]) -> Push:
     """A message of a channel."""
-    return Push(_ENCODER.encode({"arg": arg, "data": rows}).encode())
+    return Push(encode_json({"arg": arg, "data": rows}))

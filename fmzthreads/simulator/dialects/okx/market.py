@@ -9,8 +9,9 @@ from ...engine.candles import MONTH_S, Candle
 from ...engine.events import TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from ..base import plain_decimal
-from .parameters import OkxRefusal, Query
+from ..base import InstrumentNames
+from ..fields import plain_decimal
+from .parameters import OkxParams, OkxRefusal
 
 __all__ = ["BARS", "Instruments", "OkxMarket", "instrument_code"]
 
@@ -44,40 +45,20 @@ def instrument_code(inst_id: str) -> int:
     return known if known is not None else 1_000_000 + sum(ord(c) * 131**i for i, c in enumerate(inst_id)) % 900_000_007
 
 
-class Instruments:
+def _unknown() -> OkxRefusal:
+    return OkxRefusal("51001", _NO_INSTRUMENT)
+
+
+class Instruments(InstrumentNames):
     """The exchange's instruments under OKX's names."""
 
     def __init__(self, exchange: SimulatedExchange) -> None:
-        self._by_name = {f"{instrument.base}-{instrument.quote}": instrument for instrument in exchange.instruments()}
-        self._names = {instrument.id: name for name, instrument in self._by_name.items()}
-        self._by_code = {instrument_code(name): instrument for name, instrument in self._by_name.items()}
-
-    def find(self, inst_id: str) -> Instrument | None:
-        """The instrument of an ``instId``; None when there is none."""
-        return self._by_name.get(inst_id)
+        super().__init__(exchange, lambda instrument: f"{instrument.base}-{instrument.quote}", _unknown)
+        self._by_code = {instrument_code(self.name(instrument.id)): instrument for instrument in self.all()}
 
     def by_code(self, code: int) -> Instrument | None:
         """The instrument of an ``instIdCode``; None when there is none."""
         return self._by_code.get(code)
-
-    def instrument(self, inst_id: str) -> Instrument:
-        """The instrument of an ``instId``.
-
-        Raises:
-            OkxRefusal: 51001 when there is none.
-        """
-        found = self._by_name.get(inst_id)
-        if found is None:
-            raise OkxRefusal("51001", _NO_INSTRUMENT)
-        return found
-
-    def name(self, instrument_id: str) -> str:
-        """An instrument's ``instId``."""
-        return self._names[instrument_id]
-
-    def all(self) -> list[Instrument]:
-        """Every instrument."""
-        return list(self._by_name.values())
 
     def describe(self, instrument: Instrument) -> dict[str, Any]:
         """One row of ``public/instruments``."""
@@ -131,28 +112,28 @@ class OkxMarket:
         self._exchange = exchange
         self._instruments = instruments
 
-    def server_time(self, query: Query, now_ms: int) -> list[Any]:
+    def server_time(self, params: OkxParams) -> list[Any]:
         """GET public/time."""
-        return [{"ts": str(now_ms)}]
+        return [{"ts": str(params.now_ms)}]
 
-    def instruments(self, query: Query, now_ms: int) -> list[Any]:
+    def instruments(self, params: OkxParams) -> list[Any]:
         """GET public/instruments and account/instruments; other types than SPOT have none."""
-        kind = query.choice("instType", _TYPES, required=True)
-        inst_id = query.optional("instId")
+        kind = params.choice("instType", _TYPES, required=True)
+        inst_id = params.optional("instId")
         if kind != "SPOT":
             return []
         chosen = self._instruments.all() if inst_id is None else [self._instruments.instrument(inst_id)]
         return [self._instruments.describe(instrument) for instrument in chosen]
 
-    def ticker(self, query: Query, now_ms: int) -> list[Any]:
+    def ticker(self, params: OkxParams) -> list[Any]:
         """GET market/ticker."""
-        return [self.describe_ticker(self._instruments.instrument(query.required("instId")), now_ms)]
+        return [self.describe_ticker(self._instruments.instrument(params.required("instId")), params.now_ms)]
 
-    def tickers(self, query: Query, now_ms: int) -> list[Any]:
+    def tickers(self, params: OkxParams) -> list[Any]:
         """GET market/tickers."""
-        if query.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True) != "SPOT":
+        if params.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True) != "SPOT":
             return []
-        return [self.describe_ticker(instrument, now_ms) for instrument in self._instruments.all()]
+        return [self.describe_ticker(instrument, params.now_ms) for instrument in self._instruments.all()]
 
     def describe_ticker(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
         """One ticker."""
@@ -181,9 +162,9 @@ class OkxMarket:
         bars = self._exchange.bars(instrument.id, _DAY, 1, offset_s=offset_s)
         return bars[-1].open if bars else None
 
-    def books(self, query: Query, now_ms: int) -> list[Any]:
+    def books(self, params: OkxParams) -> list[Any]:
         """GET market/books."""
-        return [self.book(self._instruments.instrument(query.required("instId")), query.limit(1, 400, "sz"))]
+        return [self.book(self._instruments.instrument(params.required("instId")), params.limit(1, 400, "sz"))]
 
     def book(self, instrument: Instrument, size: int) -> dict[str, Any]:
         """A snapshot of a book, in the shape of market/books."""
@@ -195,10 +176,10 @@ class OkxMarket:
             "seqId": depth.version,
         }
 
-    def books_full(self, query: Query, now_ms: int) -> list[Any]:
+    def books_full(self, params: OkxParams) -> list[Any]:
         """GET market/books-full: three items a level, and no sequence number."""
-        instrument = self._instruments.instrument(query.required("instId"))
-        depth = self._exchange.depth(instrument.id, query.limit(1, 5000, "sz"))
+        instrument = self._instruments.instrument(params.required("instId"))
+        depth = self._exchange.depth(instrument.id, params.limit(1, 5000, "sz"))
         return [
             {
                 "asks": [[plain_decimal(price), plain_decimal(left), str(count)] for price, left, count in depth.asks],
@@ -207,18 +188,18 @@ class OkxMarket:
             }
         ]
 
-    def trades(self, query: Query, now_ms: int) -> list[Any]:
+    def trades(self, params: OkxParams) -> list[Any]:
         """GET market/trades: newest first."""
-        instrument = self._instruments.instrument(query.required("instId"))
-        rows = self._exchange.trades(instrument.id, query.limit(100, 500))
+        instrument = self._instruments.instrument(params.required("instId"))
+        rows = self._exchange.trades(instrument.id, params.limit(100, 500))
         return [self.trade(instrument, trade) for trade in reversed(rows)]
 
-    def history_trades(self, query: Query, now_ms: int) -> list[Any]:
+    def history_trades(self, params: OkxParams) -> list[Any]:
         """GET market/history-trades: pages by trade id (type 1) or by time (type 2), newest first."""
-        instrument = self._instruments.instrument(query.required("instId"))
-        by_time = query.choice("type", ("1", "2")) == "2"
-        after, before = query.integer("after"), query.integer("before")
-        limit = query.limit(100, 100)
+        instrument = self._instruments.instrument(params.required("instId"))
+        by_time = params.choice("type", ("1", "2")) == "2"
+        after, before = params.integer("after"), params.integer("before")
+        limit = params.limit(100, 100)
         rows: list[TradeView] = self._exchange.trades(instrument.id, 1 << 30)
         found = [
             trade
@@ -240,25 +221,25 @@ class OkxMarket:
             "ts": str(trade.time_ms),
         }
 
-    def candles(self, query: Query, now_ms: int) -> list[Any]:
+    def candles(self, params: OkxParams) -> list[Any]:
         """GET market/candles: newest first, among the last 1440 bars."""
-        return self._candles(query, now_ms, recent=True)
+        return self._candles(params, recent=True)
 
-    def history_candles(self, query: Query, now_ms: int) -> list[Any]:
+    def history_candles(self, params: OkxParams) -> list[Any]:
         """GET market/history-candles: newest first."""
-        return self._candles(query, now_ms, recent=False)
+        return self._candles(params, recent=False)
 
-    def _candles(self, query: Query, now_ms: int, *, recent: bool) -> list[Any]:
-        instrument = self._instruments.instrument(query.required("instId"))
-        name = query.optional("bar") or "1m"
+    def _candles(self, params: OkxParams, *, recent: bool) -> list[Any]:
+        instrument = self._instruments.instrument(params.required("instId"))
+        name = params.optional("bar") or "1m"
         if name not in BARS or (recent and name == "1s"):
-            raise OkxRefusal.wrong("bar")
+            raise params.invalid("bar")
         period_s, offset_s = BARS[name]
-        after, before = query.integer("after"), query.integer("before")
-        limit = query.limit(100, 300)
+        after, before = params.integer("after"), params.integer("before")
+        limit = params.limit(100, 300)
         end_ms = after - 1 if after is not None else None
         bars = self._exchange.bars(instrument.id, period_s, limit, None, end_ms, offset_s=offset_s)
-        oldest_ms = now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
+        oldest_ms = params.now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
         return [
             self.describe_candle(bar)
             for bar in reversed(bars)
@@ -280,9 +261,9 @@ class OkxMarket:
             "1" if bar.closed else "0",
         ]
 
-    def price_limit(self, query: Query, now_ms: int) -> list[Any]:
+    def price_limit(self, params: OkxParams) -> list[Any]:
         """GET public/price-limit."""
-        instrument = self._instruments.instrument(query.required("instId"))
+        instrument = self._instruments.instrument(params.required("instId"))
         band = self.price_band(instrument)
         return [
             {
@@ -290,7 +271,7 @@ class OkxMarket:
                 "instId": self._instruments.name(instrument.id),
                 "buyLmt": plain_decimal(band[1]) if band else "",
                 "sellLmt": plain_decimal(band[0]) if band else "",
-                "ts": str(now_ms),
+                "ts": str(params.now_ms),
                 "enabled": band is not None,
             }
         ]
@@ -304,13 +285,13 @@ class OkxMarket:
         low, high = last[-1].price * (1 - _PRICE_BAND), last[-1].price * (1 + _PRICE_BAND)
         return low - low % tick, high - high % tick
 
-    def status(self, query: Query, now_ms: int) -> list[Any]:
+    def status(self, params: OkxParams) -> list[Any]:
         """GET system/status: nothing is planned."""
         return []
 
-    def mark_price(self, query: Query, now_ms: int) -> list[Any]:
+    def mark_price(self, params: OkxParams) -> list[Any]:
         """GET public/mark-price: there are no margin instruments here."""
-        query.choice("instType", ("MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
+        params.choice("instType", ("MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
         return []
 
     def last(self, instrument: Instrument) -> Decimal:

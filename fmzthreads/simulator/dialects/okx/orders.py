@@ -13,9 +13,9 @@ from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from ...engine.reasons import Reason, Rejected
-from ..base import plain_decimal
+from ..fields import plain_decimal
 from .market import Instruments, OkxMarket
-from .parameters import Item, ItemError, OkxRefusal, Query, client_id
+from .parameters import Item, ItemRefusal, OkxParams, OkxRefusal, client_id
 
 __all__ = ["OkxOrders"]
 
@@ -88,18 +88,18 @@ class OkxOrders:
         """The instrument that an item names, by ``instId`` or, where that is absent, by ``instIdCode``.
 
         Raises:
-            ItemError: 50014 when neither is there, 51001 when it names none.
+            ItemRefusal: 50014 when neither is there, 51001 when it names none.
         """
-        name = item.text("instId")
+        name = item.optional("instId")
         if name is None:
-            code = item.text("instIdCode")
+            code = item.optional("instIdCode")
             if code is None:
-                raise ItemError("50014", "Parameter instId can not be empty.")
+                raise ItemRefusal("50014", "Parameter instId can not be empty.")
             found = self._instruments.by_code(int(code)) if code.isascii() and code.isdigit() else None
         else:
             found = self._instruments.find(name)
         if found is None:
-            raise ItemError(*_NO_INSTRUMENT)
+            raise ItemRefusal(*_NO_INSTRUMENT)
         return found
 
     # --- placing ---
@@ -108,7 +108,7 @@ class OkxOrders:
         """One order of trade/order or trade/batch-orders.
 
         Raises:
-            ItemError: It is refused.
+            ItemRefusal: It is refused.
         """
         instrument = self.instrument_of(item)
         order = self._read_order(instrument, item)
@@ -134,13 +134,13 @@ class OkxOrders:
         size = item.decimal("sz")
         price = item.decimal("px") if kind == "limit" else None
         if mode != "cash":
-            raise ItemError("51010", "Request unsupported under current account mode")
-        if item.text("posSide") not in {None, "net"}:
-            raise ItemError("51000", "Parameter posSide error")
+            raise ItemRefusal("51010", "Request unsupported under current account mode")
+        if item.optional("posSide") not in {None, "net"}:
+            raise ItemRefusal("51000", "Parameter posSide error")
         if item.present("attachAlgoOrds"):
-            raise ItemError("51000", "Parameter attachAlgoOrds error")  # there are no stop orders here
+            raise ItemRefusal("51000", "Parameter attachAlgoOrds error")  # there are no stop orders here
         if size is None or size <= 0:
-            raise ItemError("51000", "Parameter sz error")
+            raise ItemRefusal("51000", "Parameter sz error")
         target = item.choice("tgtCcy", ("base_ccy", "quote_ccy"))
         in_quote = kind == "market" and (target or ("quote_ccy" if side == "buy" else "base_ccy")) == "quote_ccy"
         return NewOrder(
@@ -161,12 +161,12 @@ class OkxOrders:
         """The limit price, within the band; cut to it when ``pxAmendType`` asks for that.
 
         Raises:
-            ItemError: 51204 when there is none, 51000 when it is not above 0, 51137 or 51138 when it lies outside the band.
+            ItemRefusal: 51204 when there is none, 51000 when it is not above 0, 51137 or 51138 when it lies outside the band.
         """
         if price is None:
-            raise ItemError("51204", "The price for the limit order cannot be empty.")
+            raise ItemRefusal("51204", "The price for the limit order cannot be empty.")
         if price <= 0:
-            raise ItemError("51000", "Parameter px error")
+            raise ItemRefusal("51000", "Parameter px error")
         clip = item.choice("pxAmendType", ("0", "1")) == "1"
         band = self._market.price_band(instrument)
         if band is None:
@@ -175,11 +175,11 @@ class OkxOrders:
         if buys and price > high:
             if clip:
                 return high
-            raise ItemError("51137", f"The highest price limit for buy orders is {plain_decimal(high)}.")
+            raise ItemRefusal("51137", f"The highest price limit for buy orders is {plain_decimal(high)}.")
         if not buys and price < low:
             if clip:
                 return low
-            raise ItemError("51138", f"The lowest price limit for sell orders is {plain_decimal(low)}.")
+            raise ItemRefusal("51138", f"The lowest price limit for sell orders is {plain_decimal(low)}.")
         return price
 
     # --- cancelling and changing ---
@@ -188,14 +188,14 @@ class OkxOrders:
         """One order of trade/cancel-order or trade/cancel-batch-orders.
 
         Raises:
-            ItemError: It is refused.
+            ItemRefusal: It is refused.
         """
         instrument = self.instrument_of(item)
         order_id, own_id = self._ids(item)
         try:
             order = self._exchange.cancel(account, instrument.id, order_id, None if order_id is not None else own_id)
         except Rejected as error:
-            raise ItemError(*_CANCEL_FAILED) from error
+            raise ItemRefusal(*_CANCEL_FAILED) from error
         return {
             "ordId": str(order.order_id),
             "clOrdId": order.client_id,
@@ -208,40 +208,40 @@ class OkxOrders:
         """One order of trade/amend-order: the simulated exchange changes no resting orders, and says so.
 
         Raises:
-            ItemError: Always: 51503 when the order is not open, 51506 otherwise.
+            ItemRefusal: Always: 51503 when the order is not open, 51506 otherwise.
         """
         instrument = self.instrument_of(item)
         order_id, own_id = self._ids(item)
-        if item.text("newSz") is None and item.text("newPx") is None:
-            raise ItemError("51500", "You must enter a price, quantity, or TP/SL")
+        if item.optional("newSz") is None and item.optional("newPx") is None:
+            raise ItemRefusal("51500", "You must enter a price, quantity, or TP/SL")
         try:
             order = self._exchange.order(account, instrument.id, order_id, None if order_id is not None else own_id)
         except Rejected as error:
-            raise ItemError("51503", "Your order has already been filled or canceled.") from error
+            raise ItemRefusal("51503", "Your order has already been filled or canceled.") from error
         if order.state.final:
-            raise ItemError("51503", "Your order has already been filled or canceled.")
-        raise ItemError("51506", "Order modification unavailable for the order type.")
+            raise ItemRefusal("51503", "Your order has already been filled or canceled.")
+        raise ItemRefusal("51506", "Order modification unavailable for the order type.")
 
     @staticmethod
     def _ids(item: Item) -> tuple[int | None, str | None]:
         """Order id and client id of an item; the order id wins.
 
         Raises:
-            ItemError: 51407 when neither is there, 51000 when the order id is no number.
+            ItemRefusal: 51407 when neither is there, 51000 when the order id is no number.
         """
-        order_id, own_id = item.text("ordId"), item.text("clOrdId")
+        order_id, own_id = item.optional("ordId"), item.optional("clOrdId")
         if order_id is None and own_id is None:
-            raise ItemError("51407", "Either order ID or client order ID is required.")
+            raise ItemRefusal("51407", "Either order ID or client order ID is required.")
         if order_id is not None and not re.fullmatch(r"[0-9]{1,19}", order_id, re.ASCII):
-            raise ItemError("51000", "Parameter ordId error")
+            raise ItemRefusal("51000", "Parameter ordId error")
         return (int(order_id) if order_id is not None else None), own_id
 
     # --- asking ---
 
-    def query(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def query(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/order."""
-        instrument = self._instruments.instrument(query.required("instId"))
-        order_id, own_id = query.integer("ordId"), query.optional("clOrdId")
+        instrument = self._instruments.instrument(params.required("instId"))
+        order_id, own_id = params.integer("ordId"), params.optional("clOrdId")
         if order_id is None and own_id is None:
             raise OkxRefusal("50015", "Either parameter ordId or clOrdId is required", 400)
         try:
@@ -250,35 +250,35 @@ class OkxOrders:
             raise OkxRefusal("51603", "Order does not exist.") from error
         return [self.describe(order)]
 
-    def pending(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def pending(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-pending: newest first."""
-        wanted = self._filter(query, ("live", "partially_filled"), required=False)
+        wanted = self._filter(params, ("live", "partially_filled"), required=False)
         orders = self._exchange.open_orders(account)
-        return self._page(query, orders, wanted)
+        return self._page(params, orders, wanted)
 
-    def history(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def history(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-history: closed orders, newest first; those without a fill are forgotten after two hours."""
-        wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
+        wanted = self._filter(params, ("filled", "canceled", "mmp_canceled"), required=True)
         recent = [
             order
             for order in self._exchange.order_history(account, include_open=False)
-            if order.filled or now_ms - order.updated_ms <= _FORGET_UNFILLED_MS
+            if order.filled or params.now_ms - order.updated_ms <= _FORGET_UNFILLED_MS
         ]
-        return self._page(query, recent, wanted)
+        return self._page(params, recent, wanted)
 
-    def archive(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def archive(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-history-archive: closed orders, newest first."""
-        wanted = self._filter(query, ("filled", "canceled", "mmp_canceled"), required=True)
-        return self._page(query, self._exchange.order_history(account, include_open=False), wanted)
+        wanted = self._filter(params, ("filled", "canceled", "mmp_canceled"), required=True)
+        return self._page(params, self._exchange.order_history(account, include_open=False), wanted)
 
-    def _filter(self, query: Query, states: tuple[str, ...], *, required: bool) -> Callable[[OrderView], bool]:
+    def _filter(self, params: OkxParams, states: tuple[str, ...], *, required: bool) -> Callable[[OrderView], bool]:
         """What the parameters let through, apart from paging."""
-        kind = query.choice("instType", _INST_TYPES, required=required)
-        name = query.optional("instId")
+        kind = params.choice("instType", _INST_TYPES, required=required)
+        name = params.optional("instId")
         instrument = self._instruments.instrument(name).id if name is not None else None
-        state = query.choice("state", states)
-        types = set((query.optional("ordType") or "").split(",")) - {""}
-        begin, end = query.integer("begin"), query.integer("end")
+        state = params.choice("state", states)
+        types = set((params.optional("ordType") or "").split(",")) - {""}
+        begin, end = params.integer("begin"), params.integer("end")
 
         def _wanted(order: OrderView) -> bool:
             return (
@@ -293,10 +293,10 @@ class OkxOrders:
         return _wanted
 
     def _page(
-        self, query: Query, orders: Iterable[OrderView], wanted: Callable[[OrderView], bool]
+        self, params: OkxParams, orders: Iterable[OrderView], wanted: Callable[[OrderView], bool]
     ) -> list[dict[str, Any]]:
         """One page by order id, newest first."""
-        after, before, limit = query.integer("after"), query.integer("before"), query.limit(100, 100)
+        after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
         found = [
             order
             for order in orders
@@ -356,22 +356,22 @@ class OkxOrders:
         instrument = self._exchange.instrument(order.instrument)
         return instrument.quote if order.fee_asset == instrument.base else instrument.base
 
-    def fills(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def fills(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/fills and trade/fills-history: newest first, pages by billId."""
-        return self._fills(account, query, required=False)
+        return self._fills(account, params, required=False)
 
-    def fills_history(self, account: TradingAccount, query: Query, now_ms: int) -> list[Any]:
+    def fills_history(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/fills-history."""
-        return self._fills(account, query, required=True)
+        return self._fills(account, params, required=True)
 
-    def _fills(self, account: TradingAccount, query: Query, *, required: bool) -> list[Any]:
-        kind = query.choice("instType", _INST_TYPES, required=required)
-        name = query.optional("instId")
+    def _fills(self, account: TradingAccount, params: OkxParams, *, required: bool) -> list[Any]:
+        kind = params.choice("instType", _INST_TYPES, required=required)
+        name = params.optional("instId")
         instrument = self._instruments.instrument(name).id if name is not None else None
-        order_id = query.integer("ordId")
-        sub_type = query.optional("subType")
-        begin, end = query.integer("begin"), query.integer("end")
-        after, before, limit = query.integer("after"), query.integer("before"), query.limit(100, 100)
+        order_id = params.integer("ordId")
+        sub_type = params.optional("subType")
+        begin, end = params.integer("begin"), params.integer("end")
+        after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
         if kind not in {None, "SPOT"}:
             return []
         found = [
@@ -419,27 +419,27 @@ _EMPTY_FILL_FIELDS = (
 )  # fmt: skip
 
 
-def _refusal(error: Rejected, instrument: Instrument, order: NewOrder) -> ItemError:
+def _refusal(error: Rejected, instrument: Instrument, order: NewOrder) -> ItemRefusal:
     """The exchange's refusal in OKX's words."""
     if error.reason is Reason.INSUFFICIENT_FUNDS:
         asset = instrument.quote if order.side == "buy" else instrument.base
-        return ItemError("51008", f"Order failed. Insufficient {asset} balance in account", "1000")
+        return ItemRefusal("51008", f"Order failed. Insufficient {asset} balance in account", "1000")
     if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
-        return ItemError("51202", "Market order amount exceeds the maximum amount.")
-    return ItemError(*_REFUSALS[error.reason])
+        return ItemRefusal("51202", "Market order amount exceeds the maximum amount.")
+    return ItemRefusal(*_REFUSALS[error.reason])
 
 
 def _stp_mode(item: Item, force: TimeInForce) -> SelfTrade:
     mode = item.choice("stpMode", _SELF_TRADE) or "cancel_maker"
     if mode == "cancel_both" and force is TimeInForce.FOK:
-        raise ItemError("50016", "Parameter stpMode does not match parameter ordType")
+        raise ItemRefusal("50016", "Parameter stpMode does not match parameter ordType")
     return _SELF_TRADE[mode]
 
 
 def _tag(item: Item) -> str:
-    tag = item.text("tag") or ""
+    tag = item.optional("tag") or ""
     if tag and not _TAG.fullmatch(tag):
-        raise ItemError("51000", "Parameter tag error")
+        raise ItemRefusal("51000", "Parameter tag error")
     return tag
 
 

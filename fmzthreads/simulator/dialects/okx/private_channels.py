@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -13,15 +12,15 @@ from ...engine.events import AccountEvent, OrderEvent
 from ...engine.exchange import SimulatedExchange
 from ...engine.orders import FillView, Finish, State, TimeInForce
 from ...transport.push import Push
+from ...transport.requests import encode_json
 from ...transport.topics import Feed, Listener, Topic
-from ..base import plain_decimal
+from ..fields import plain_decimal
 from .account import OkxAccounts
 from .market import Instruments
 from .orders import OkxOrders
 
-__all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic", "PrivateTopic"]
+__all__ = ["AccountTopic", "BalanceAndPositionTopic", "NoPositionsTopic", "OrdersTopic", "PrivateTopic"]
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 # A post-only order is announced after it has entered the book, or not at all.
 _BOOK_ENTRY_S = 0.002
 _GATHER_S = 0.05
@@ -54,12 +53,20 @@ class PrivateTopic(Topic):
 
     def say(self, rows: list[Any], to: Listener | None = None, **more: Any) -> None:
         """Sends rows to one listener, or to all."""
-        body = _ENCODER.encode({**more, "data": rows})
-        push = Push(f",{body[1:]}".encode())
+        body = encode_json({**more, "data": rows})
+        push = Push(b"," + body[1:])
         if to is not None:
             to.push(push)
         else:
             self.publish(push)
+
+
+class NoPositionsTopic(PrivateTopic):
+    """The channel ``positions`` of a spot account: an empty snapshot."""
+
+    def join(self, listener: Listener) -> None:
+        """Sends a snapshot to a new listener."""
+        self.say([], listener, eventType="snapshot", curPage=1, lastPage=True)
 
 
 class OrdersTopic(PrivateTopic):

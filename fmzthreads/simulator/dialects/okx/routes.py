@@ -1,0 +1,111 @@
+"""The calls of OKX v5 for spot: their paths, limits and handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from ...engine.accounts import TradingAccount
+from ..base import Route
+from .account import OkxAccounts
+from .market import OkxMarket
+from .orders import OkxOrders
+from .parameters import Item, ItemRefusal, OkxParams
+
+__all__ = ["TradeRoute", "spot_routes"]
+
+_PREFIX = "/api/v5/"
+
+ItemHandler = Callable[[TradingAccount, Item, int], dict[str, Any]]
+
+
+@attrs.frozen(kw_only=True)
+class TradeRoute(Route[OkxParams]):
+    """A route that takes orders; each is answered by a row of its own."""
+
+
+def spot_routes(market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts) -> Iterator[Route[OkxParams]]:
+    """All routes for spot."""
+    for path, public, limit in _public(market):
+        yield Route(method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path)
+    for path, private, limit in _private(market, orders, accounts):
+        yield Route(method="GET", path=_PREFIX + path, private=private, weight=limit, bucket=path)
+    for one, many, handler in (
+        ("trade/order", "trade/batch-orders", orders.place),
+        ("trade/cancel-order", "trade/cancel-batch-orders", orders.cancel),
+        ("trade/amend-order", "trade/amend-batch-orders", orders.amend),
+    ):
+        places, each = one == "trade/order", _each(handler)
+        yield TradeRoute(
+            method="POST", path=_PREFIX + one, private=each, weight=60, bucket=f"POST {one}", places=places
+        )
+        yield TradeRoute(
+            method="POST", path=_PREFIX + many, private=each, weight=300, bucket=f"POST {many}", places=places,
+            single=(f"POST {one}", 60),
+        )  # fmt: skip
+
+
+def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], int]]:
+    return [
+        ("public/time", market.server_time, 10),
+        ("public/instruments", market.instruments, 20),
+        ("public/price-limit", market.price_limit, 20),
+        ("public/mark-price", market.mark_price, 10),
+        ("market/ticker", market.ticker, 20),
+        ("market/tickers", market.tickers, 20),
+        ("market/books", market.books, 40),
+        ("market/books-full", market.books_full, 10),
+        ("market/candles", market.candles, 40),
+        ("market/history-candles", market.history_candles, 20),
+        ("market/trades", market.trades, 100),
+        ("market/history-trades", market.history_trades, 20),
+        ("system/status", market.status, 20),
+    ]
+
+
+def _private(
+    market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts
+) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
+    return [
+        ("account/balance", accounts.balance, 10),
+        ("account/config", accounts.config, 5),
+        ("account/positions", accounts.positions, 10),
+        ("account/trade-fee", accounts.trade_fee, 5),
+        ("account/instruments", lambda _, params: market.instruments(params), 20),
+        ("asset/currencies", accounts.nothing, 12),
+        ("asset/balances", accounts.nothing, 12),
+        ("trade/order", orders.query, 60),
+        ("trade/orders-pending", orders.pending, 60),
+        ("trade/orders-history", orders.history, 40),
+        ("trade/orders-history-archive", orders.archive, 20),
+        ("trade/orders-algo-pending", accounts.nothing, 20),
+        ("trade/fills", orders.fills, 60),
+        ("trade/fills-history", orders.fills_history, 10),
+    ]
+
+
+def _each(handler: ItemHandler) -> Callable[[TradingAccount, OkxParams], list[dict[str, Any]]]:
+    """A handler of a list of orders, made of the handler of one."""
+
+    def _rows(account: TradingAccount, params: OkxParams) -> list[dict[str, Any]]:
+        return [_row(handler, account, item, params.now_ms) for item in params.items]
+
+    return _rows
+
+
+def _row(handler: ItemHandler, account: TradingAccount, item: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """The row of one order, also when it is refused."""
+    try:
+        return handler(account, Item(item), now_ms)
+    except ItemRefusal as error:
+        return {
+            "ordId": "",
+            "clOrdId": str(item.get("clOrdId") or ""),
+            "tag": str(item.get("tag") or ""),
+            "ts": str(now_ms),
+            "sCode": error.code,
+            "sMsg": error.msg,
+            "subCode": error.sub_code,
+        }
