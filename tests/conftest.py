@@ -1,4 +1,4 @@
-"""A test that needs an extra which is not installed is skipped, with the line that would install it."""
+"""What holds for all tests: an extra that is not installed skips a test by name, and no example of hypothesis has a deadline."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Generator
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
 
 from fmzthreads.errors import MissingExtra
+
+# The machine may be busy: how long an example takes says nothing about the code.
+settings.register_profile("fmzthreads", deadline=None)
+settings.load_profile("fmzthreads")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,12 +10,7 @@ from fmzthreads.clock import Clock, ManualClock, Signal, Stop, Waker, WallClock
 from fmzthreads.deadline import Deadline
 from fmzthreads.errors import InputError, StopRequested, TimedOut
 from fmzthreads.tasks.gate import Gate, gated, is_gated, pass_gate
-
-
-def in_thread(work: object) -> threading.Thread:
-    thread = threading.Thread(target=work)  # type: ignore[arg-type]
-    thread.start()
-    return thread
+from tests.helpers.threads import run_in_thread
 
 
 def test_both_clocks_fill_the_protocol() -> None:
@@ -64,14 +59,14 @@ def test_no_wake_up_is_lost_between_look_and_sleep() -> None:
     clock = WallClock()
     for _ in range(2000):
         signal = Signal()
-        thread = in_thread(signal.set)
+        thread = run_in_thread(signal.set)
         assert clock.wait([signal], 30)
         thread.join()
 
 
 def test_wait_wakes_on_any_of_several_signals_and_takes_its_callbacks_back() -> None:
     clock, signals = WallClock(), [Signal() for _ in range(3)]
-    thread = in_thread(signals[2].set)
+    thread = run_in_thread(signals[2].set)
     assert clock.wait(signals, 30)
     thread.join()
     assert not signals[0]._callbacks
@@ -100,10 +95,10 @@ def test_a_stop_cuts_a_wait_and_a_sleep_short(make: type[WallClock] | type[Manua
             except StopRequested as error:
                 raised.append(str(error))
 
-        thread = in_thread(work)
+        thread = run_in_thread(work)
         clock.stop.request("enough")
         clock.stop.request("a later reason")
-        thread.join(30)
+        thread.join()
         assert raised == ["enough"]
         with pytest.raises(StopRequested, match="enough"):
             clock.sleep(0)
@@ -127,13 +122,13 @@ def test_the_manual_clock_wakes_exactly_those_whose_time_has_come() -> None:
             clock.sleep(seconds)
             woke.append(seconds)
 
-        threads.append(in_thread(work))
+        threads.append(run_in_thread(work))
     assert clock.wait_for_sleepers(3)
     clock.advance(0.5)
     assert woke == []
     clock.advance(1.6)
     for thread in threads[:2]:
-        thread.join(30)
+        thread.join()
     assert sorted(woke) == [1.0, 2.0]
     clock.advance(1)
     threads[2].join(30)
@@ -154,10 +149,10 @@ def test_the_manual_clock_cannot_go_back_and_has_finite_patience() -> None:
 
 def test_a_signal_wakes_a_sleeper_of_the_manual_clock() -> None:
     clock, signal, got = ManualClock(), Signal(), []
-    thread = in_thread(lambda: got.append(clock.wait([signal], 5)))
+    thread = run_in_thread(lambda: got.append(clock.wait([signal], 5)))
     assert clock.wait_for_sleepers(1)
     signal.set()
-    thread.join(30)
+    thread.join()
     assert got == [True]
     assert clock._sleepers == []
 
@@ -205,9 +200,9 @@ def test_a_gate_releases_all_when_the_last_arrives() -> None:
                 pass_gate()  # a second request of the same call is not held
             assert not is_gated()
 
-        threads = [in_thread(work) for _ in range(4)]
+        threads = [run_in_thread(work) for _ in range(4)]
         for thread in threads:
-            thread.join(30)
+            thread.join()
         assert passed == [1] * 4
         assert gate.is_open
 
@@ -225,9 +220,9 @@ def test_a_call_that_never_reaches_the_gate_is_counted_out() -> None:
                 pass_gate()
                 passed.append(1)
 
-        threads = [in_thread(fails), in_thread(arrives)]
+        threads = [run_in_thread(fails), run_in_thread(arrives)]
         for thread in threads:
-            thread.join(30)
+            thread.join()
         assert passed == [1]
 
 

@@ -7,7 +7,6 @@ import datetime
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ import requests
 
 from fmzthreads.simulator import SimulatorServer
 
-__all__ = ["BinanceCaller", "OkxCaller", "free_session", "no_new_threads", "simulator"]
+__all__ = ["BinanceCaller", "OkxCaller", "free_session", "simulator"]
 
 
 @contextmanager
@@ -27,14 +26,6 @@ def simulator(venue: str, **options: Any) -> Iterator[SimulatorServer]:
     options.setdefault("rate_scale", 0)
     with SimulatorServer(venue, **options) as server:
         yield server
-
-
-@contextmanager
-def no_new_threads() -> Iterator[None]:
-    """Checks that no thread is left over."""
-    before = set(threading.enumerate())
-    yield
-    assert [thread.name for thread in set(threading.enumerate()) - before] == []
 
 
 @contextmanager

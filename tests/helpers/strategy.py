@@ -1,9 +1,8 @@
-"""Helpers of the strategy room's tests: a runtime that shows nothing, and threads that start together."""
+"""Helpers of the strategy room's tests: a runtime that shows nothing."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +10,7 @@ from fmzthreads.clock import Clock
 from fmzthreads.strategy.runtime import Runtime, use
 from fmzthreads.strategy.store import Store
 
-__all__ = ["Collector", "quiet_runtime", "side_by_side"]
+__all__ = ["Collector", "quiet_runtime"]
 
 
 class Collector:
@@ -53,25 +52,3 @@ def quiet_runtime(clock: Clock | None = None, **options: Any) -> Iterator[Runtim
             yield runtime
         finally:
             runtime.close()
-
-
-def side_by_side(count: int, work: Callable[[int], None], timeout_s: float = 60.0) -> None:
-    """Runs ``work(index)`` in so many threads that start at once; raises what the first of them raised."""
-    barrier = threading.Barrier(count)
-    failures: list[BaseException] = []
-
-    def run(index: int) -> None:
-        try:
-            barrier.wait(timeout_s)
-            work(index)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout_s)
-        assert not thread.is_alive(), "a thread hangs"
-    if failures:
-        raise failures[0]

@@ -12,11 +12,9 @@ from fmzthreads.errors import UnknownName
 from fmzthreads.tasks.gate import Gate, pass_gate
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.pool import CallPool
+from tests.helpers.threads import PATIENCE_S
 
-from .threads import PATIENCE_S as FAIL
-from .threads import no_new_threads, race
-
-__all__ = ["FAIL", "FakeExchange", "Held", "no_new_threads", "race"]
+__all__ = ["FakeExchange", "Held"]
 
 
 class Held:
@@ -32,7 +30,7 @@ class Held:
     def __call__(self) -> Any:
         self.runs += 1
         self.begun.set()
-        assert self.go.wait(FAIL), "nobody let the call go"
+        assert self.go.wait(PATIENCE_S), "nobody let the call go"
         if self.error is not None:
             raise self.error
         return self.value
@@ -74,7 +72,7 @@ class FakeExchange:
     def close(self) -> None:
         for held in self.held.values():
             held.go.set()
-        assert self.pool.shutdown(FAIL)
+        assert self.pool.shutdown(PATIENCE_S)
 
     def hold(self, key: Any, value: Any = None, error: BaseException | None = None) -> Held:
         held = self.held[key] = Held(value, error)

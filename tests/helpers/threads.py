@@ -1,4 +1,4 @@
-"""Threads of tests: started together or one by one, joined always, their errors raised in the test."""
+"""Threads of tests: one call in the background, several that start together, and a check that none is left behind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["PATIENCE_S", "InThread", "no_new_threads", "race", "run_in_thread"]
+__all__ = ["PATIENCE_S", "InThread", "no_new_threads", "race", "run_in_thread", "side_by_side"]
 
 # Long enough for any machine; reached only when something hangs.
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class InThread:
@@ -38,18 +38,21 @@ class InThread:
         """Whether the function has not returned."""
         return self.thread.is_alive()
 
-    def result(self, timeout_s: float = PATIENCE_S) -> Any:
-        """Waits for the function; returns what it returned, or raises what it raised."""
+    def join(self, timeout_s: float = PATIENCE_S) -> None:
+        """Waits for the end of the function, however it ends; fails when it hangs."""
         self.thread.join(timeout_s)
         assert not self.thread.is_alive(), f"thread {self.thread.name} hangs"
+
+    def result(self, timeout_s: float = PATIENCE_S) -> Any:
+        """Waits for the function; returns what it returned, or raises what it raised."""
+        self.join(timeout_s)
         if self._error is not None:
             raise self._error
         return self._value
 
     def error(self, timeout_s: float = PATIENCE_S) -> BaseException | None:
         """Waits for the function; returns what it raised."""
-        self.thread.join(timeout_s)
-        assert not self.thread.is_alive(), f"thread {self.thread.name} hangs"
+        self.join(timeout_s)
         return self._error
 
 
@@ -72,16 +75,21 @@ def race(*sides: Callable[[], Any]) -> list[Any]:
 
     threads = [run_in_thread(_side, side, name=f"side-{index}") for index, side in enumerate(sides)]
     for thread in threads:
-        thread.error()
+        thread.join()
     return [thread.result() for thread in threads]
 
 
+def side_by_side(count: int, work: Callable[[int], object]) -> None:
+    """Runs ``work(index)`` in so many threads that begin together; raises what one of them raised."""
+    race(*(lambda index=index: work(index) for index in range(count)))
+
+
 @contextmanager
-def no_new_threads() -> Iterator[None]:
-    """Fails when the block leaves a thread behind."""
+def no_new_threads(grace_s: float = PATIENCE_S) -> Iterator[None]:
+    """Fails when the block leaves a thread behind that does not end within ``grace_s``."""
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
-        thread.join(PATIENCE_S)
+        thread.join(grace_s)
     assert [thread.name for thread in left if thread.is_alive()] == []

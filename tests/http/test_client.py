@@ -30,6 +30,7 @@ from fmzthreads.tasks.gate import Gate, gated
 
 from ..helpers.http_faults import FaultServer, Peer, answering
 from ..helpers.last_reply import last_text
+from ..helpers.threads import run_in_thread
 
 QUICK = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=3, first_delay_s=0.001))
 ONCE = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=0))
@@ -351,20 +352,6 @@ def test_a_reply_that_is_not_understood_ends_its_connection() -> None:
 # ---- stops and closing
 
 
-def in_thread(work: Any) -> tuple[threading.Thread, list[BaseException]]:
-    caught: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except FmzError as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, caught
-
-
 def silent(peer: Peer) -> None:
     peer.request()
     peer.hang()
@@ -374,13 +361,12 @@ def test_a_stop_ends_a_read_at_once() -> None:
     clock = WallClock()
     with FaultServer(silent) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000))
-        thread, caught = in_thread(lambda: get(client))
+        call = run_in_thread(lambda: get(client))
         assert server.arrived.wait(10)
         clock.stop.request("the user pressed stop")
-        thread.join(10)
-        assert not thread.is_alive()
-        assert isinstance(caught[0], StopRequested)
-        assert "the user pressed stop" in str(caught[0])
+        error = call.error()
+        assert isinstance(error, StopRequested)
+        assert "the user pressed stop" in str(error)
         with pytest.raises(StopRequested):
             get(client)
         assert len(server.seen) == 1
@@ -391,11 +377,10 @@ def test_a_stop_gives_an_order_its_grace_and_never_hides_that_it_was_sent() -> N
     clock = WallClock()
     with FaultServer(silent) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=50))
-        thread, caught = in_thread(lambda: post(client))
+        call = run_in_thread(lambda: post(client))
         assert server.arrived.wait(10)
         clock.stop.request()
-        thread.join(10)
-        assert type(caught[0]) is ConnectionLost
+        assert type(call.error()) is ConnectionLost
         client.close()
 
 
@@ -410,13 +395,11 @@ def test_an_order_whose_reply_comes_within_the_grace_is_done() -> None:
 
     with FaultServer(script) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=30_000))
-        texts: list[str] = []
-        thread, caught = in_thread(lambda: texts.append(post(client).text))
+        call = run_in_thread(lambda: post(client).text)
         assert server.arrived.wait(10)
         clock.stop.request()
         go.set()
-        thread.join(10)
-        assert (texts, caught) == (['"placed"'], [])
+        assert call.result() == '"placed"'
         assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
         client.close()
 
@@ -433,11 +416,10 @@ def test_close_ends_a_call_and_later_calls_work() -> None:
 
     with FaultServer(script) as server:
         client = HttpClient(server.base, options=HttpOptions(timeout_ms=60_000))
-        thread, caught = in_thread(lambda: get(client))
+        call = run_in_thread(lambda: get(client))
         assert server.arrived.wait(10)
         client.close()
-        thread.join(10)
-        assert type(caught[0]) is ConnectionLost
+        assert type(call.error()) is ConnectionLost
         assert len(server.seen) == 1  # not repeated
         assert get(client).json() == []
         client.close()

@@ -17,7 +17,8 @@ from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import AccountEvent, BookEvent, OrderEvent, TickerEvent, TradeEvent
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial
-from tests.helpers.simulators import BinanceCaller, free_session, no_new_threads, simulator
+from tests.helpers.simulators import BinanceCaller, free_session, simulator
+from tests.helpers.threads import no_new_threads
 from tests.helpers.ws_clients import (
     PATIENCE_S,
     ConnectionClosed,
@@ -467,7 +468,7 @@ def test_a_client_that_does_not_read_is_cut_and_costs_bounded_memory() -> None:
 
 def test_a_stop_tells_and_ends_everything_within_a_second() -> None:
     with (
-        no_new_threads(),
+        no_new_threads(grace_s=0),
         simulator("binance", moving=True) as server,
         open_socket(server, "/stream") as other,
         open_socket(server, "/ws/btcusdt@depth@100ms") as client,

@@ -20,7 +20,8 @@ from fmzthreads.errors import FmzError, InputError
 from fmzthreads.simulator import SimulatorProcess
 from fmzthreads.simulator.command import add_parser, run
 from tests.helpers.shared_data import ROOT
-from tests.helpers.simulators import free_session, no_new_threads
+from tests.helpers.simulators import free_session
+from tests.helpers.threads import no_new_threads
 
 pytest.importorskip("uvicorn", reason="a simulator that is to run needs the extra 'server'")
 
@@ -152,7 +153,7 @@ def test_it_ends_with_its_standard_input() -> None:
 
 
 def test_a_process_and_its_controls() -> None:
-    with no_new_threads():
+    with no_new_threads(grace_s=0):
         process = SimulatorProcess(
             "binance", seed=9, balances={"USDT": Decimal("12.5")}, faults={"clock_offset_ms": -5000}
         )
@@ -203,7 +204,7 @@ def test_a_process_replays_a_file(tmp_path: Path) -> None:
 
 
 def test_a_process_that_cannot_start_says_why() -> None:
-    with no_new_threads():
+    with no_new_threads(grace_s=0):
         with pytest.raises(InputError, match="no symbol 'NO_PE'"):
             SimulatorProcess("okx", symbols=["NO_PE"]).start()
         process = SimulatorProcess("okx")

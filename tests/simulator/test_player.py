@@ -19,7 +19,7 @@ from fmzthreads.simulator import StreamPlayer
 from fmzthreads.simulator.replay.recordings import read_answers, read_frames
 from fmzthreads.streams import Dial
 from tests.helpers.shared_data import shared_data
-from tests.helpers.simulators import no_new_threads
+from tests.helpers.threads import no_new_threads
 from tests.helpers.ws_clients import (
     PATIENCE_S,
     ConnectionClosed,
@@ -106,7 +106,7 @@ def test_a_file_that_is_absent_is_told(tmp_path: Path) -> None:
 
 def test_every_connection_gets_the_whole_recording_at_any_path(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.gz", *(f'{number} {{"n":{number}}}' for number in range(1, 1001)))
-    with no_new_threads(), StreamPlayer(path, speed=0) as player:
+    with no_new_threads(grace_s=0), StreamPlayer(path, speed=0) as player:
         one, two = frames(player), frames(player, "/ws/v5/public?x=1")
         assert [json.loads(text)["n"] for text in one] == list(range(1, 1001))
         assert one == two
@@ -131,7 +131,7 @@ def test_the_pace_is_the_recordings_times_the_speed(tmp_path: Path) -> None:
 def test_a_stop_does_not_wait_for_the_next_frame(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.gz", "1000000000 a", "9000000000000 b")
     with (
-        no_new_threads(),
+        no_new_threads(grace_s=0),
         StreamPlayer(path) as player,
         connect(player.stream_url, proxy=None, ping_interval=None, compression=None) as client,
     ):

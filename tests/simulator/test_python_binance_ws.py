@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fmzthreads.simulator import SimulatorServer
-from tests.helpers.simulators import no_new_threads, simulator
+from tests.helpers.simulators import simulator
+from tests.helpers.threads import no_new_threads
 from tests.helpers.ws_clients import top_levels
 
 with warnings.catch_warnings():
@@ -144,7 +145,7 @@ def test_calls_of_the_websocket_api(server: SimulatorServer) -> None:
 
 def test_the_threaded_manager(server: SimulatorServer) -> None:
     found: queue.Queue[Any] = queue.Queue()
-    with no_new_threads():
+    with no_new_threads(grace_s=0):
         manager = binance.ThreadedWebsocketManager(api_key=server.key, api_secret=server.secret)
         manager.start()
         try:

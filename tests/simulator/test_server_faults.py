@@ -17,7 +17,8 @@ import requests
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConnectFailed, InputError, UnknownName
 from fmzthreads.simulator import Faults, SimulatorServer
-from tests.helpers.simulators import BinanceCaller, OkxCaller, free_session, no_new_threads, simulator
+from tests.helpers.simulators import BinanceCaller, OkxCaller, free_session, simulator
+from tests.helpers.threads import no_new_threads
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +296,7 @@ def test_many_clients_at_once_lose_and_double_nothing() -> None:
 
 def test_it_stops_with_hanging_requests_and_idle_connections() -> None:
     clock = WallClock()
-    with no_new_threads():
+    with no_new_threads(grace_s=0):
         server = SimulatorServer("binance").start()
         server.faults.set("/api/v3/time", hang=True)
         server.faults.set("/api/v3/ping", latency_ms=60_000)
@@ -325,14 +326,14 @@ def test_it_stops_with_hanging_requests_and_idle_connections() -> None:
 
 
 def test_it_starts_and_stops_many_times() -> None:
-    with no_new_threads(), free_session() as session:
+    with no_new_threads(grace_s=0), free_session() as session:
         for turn in range(10):
             with simulator(("binance", "okx")[turn % 2]) as server:
                 assert session.get(f"{server.base_url}/_simulator/state", timeout=10).json()["reconciled"]
 
 
 def test_one_that_never_started_can_be_stopped() -> None:
-    with no_new_threads():
+    with no_new_threads(grace_s=0):
         server = SimulatorServer("okx")
         server.stop()
         server.stop()

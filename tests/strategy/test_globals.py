@@ -46,24 +46,10 @@ from fmzthreads.strategy.globals import (
 from fmzthreads.strategy.paths import database_path, script_name
 from fmzthreads.strategy.runtime import Runtime, bound, current, use
 from fmzthreads.strategy.store import Store
-from tests.helpers.strategy import quiet_runtime, side_by_side
+from tests.helpers.strategy import quiet_runtime
+from tests.helpers.threads import run_in_thread, side_by_side
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _in_background(work: object) -> tuple[threading.Thread, list[object]]:
-    """Runs a call in a thread; what it returned or raised is in the list."""
-    outcome: list[object] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())  # type: ignore[operator]
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread, outcome
 
 
 # Log family
@@ -125,13 +111,12 @@ def test_an_error_of_another_thread_reaches_the_script_that_waits_and_only_one_r
 def test_sleep_goes_by_the_clock_and_takes_fractions() -> None:
     clock = ManualClock(100)
     with quiet_runtime(clock):
-        thread, outcome = _in_background(lambda: Sleep(1500.5))
+        call = run_in_thread(lambda: Sleep(1500.5))
         assert clock.wait_for_sleepers()
         clock.advance(1.5)
         assert clock.wait_for_sleepers()  # half a millisecond is still to go
         clock.advance(0.0005)
-        thread.join(30)
-        assert outcome == [None]
+        assert call.result() is None
 
 
 @pytest.mark.parametrize("ms", [0, -1, -0.5, 0.0])
@@ -155,11 +140,10 @@ def test_a_stop_ends_a_sleep_and_every_later_one(clock: ManualClock | WallClock)
             entered.set()
             Sleep(3_600_000)
 
-        thread, outcome = _in_background(sleep)
+        call = run_in_thread(sleep)
         assert entered.wait(30)
         runtime.stop.request("enough")
-        thread.join(30)
-        assert isinstance(outcome[0], StopRequested)
+        assert isinstance(call.error(), StopRequested)
         for ms in (0, 1, -1):
             with pytest.raises(StopRequested, match="enough"):
                 Sleep(ms)
@@ -216,14 +200,13 @@ def test_c_tries_again_for_nothing_false_and_zero_only() -> None:
             seen.append((args, kwargs))
             return next(answers)
 
-        thread, outcome = _in_background(lambda: _C(ask, 1, key=2))
+        call = run_in_thread(lambda: _C(ask, 1, key=2))
         for _ in range(4):
             assert clock.wait_for_sleepers()
             clock.advance(2.999)
             assert clock.wait_for_sleepers()
             clock.advance(0.001)
-        thread.join(30)
-        assert outcome == ["done"]
+        assert call.result() == "done"
         assert seen == [((1,), {"key": 2})] * 5
         assert clock.now() == 12.0
 
@@ -236,11 +219,10 @@ def test_cdelay_sets_the_pause_and_ignores_what_is_not_above_nothing() -> None:
         assert runtime.retry_pause_ms == 3000
         _CDelay(10.5)
         answers = iter([None, 1])
-        thread, outcome = _in_background(lambda: _C(lambda: next(answers)))
+        call = run_in_thread(lambda: _C(lambda: next(answers)))
         assert clock.wait_for_sleepers()
         clock.advance(0.0105)
-        thread.join(30)
-        assert outcome == [1]
+        assert call.result() == 1
         with pytest.raises(InputError, match="_CDelay"):
             _CDelay("3")  # type: ignore[arg-type]
 

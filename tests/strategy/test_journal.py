@@ -18,7 +18,8 @@ from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.strategy.secrets import Secrets
 from fmzthreads.strategy.sinks import ConsoleSink, DatabaseSink, plain_line
 from fmzthreads.strategy.store import Store
-from tests.helpers.strategy import Collector, side_by_side
+from tests.helpers.strategy import Collector
+from tests.helpers.threads import side_by_side
 
 START = 1_800_000_000.0
 

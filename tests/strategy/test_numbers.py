@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError
@@ -56,7 +56,6 @@ def test_n_refuses_a_precision_that_makes_no_sense(precision: object) -> None:
         _N(1.5, precision)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.decimals(min_value=0, max_value=100_000, places=4), st.integers(0, 4))
 def test_n_keeps_what_a_decimal_cut_keeps(exact: Decimal, places: int) -> None:
     step = Decimal(1).scaleb(-places)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError, OperationFailed
 from fmzthreads.strategy.store import Store
-from tests.helpers.strategy import side_by_side
+from tests.helpers.threads import side_by_side
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,7 +104,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(value=json_values.filter(lambda value: value is not None))
 def test_any_json_value_comes_back_equal(value: object) -> None:
     kept = Store()

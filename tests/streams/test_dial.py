@@ -21,6 +21,7 @@ from fmzthreads.clock import Clock, ManualClock, Stop, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, NotSupported, StopRequested, TimedOut, UnknownName
 from fmzthreads.streams import Connection, Dial
 from fmzthreads.tasks.events import EventQueue, merge, select
+from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
@@ -78,13 +79,6 @@ def adds_up(client: Connection) -> None:
     assert stats.received == stats.delivered + stats.discarded + stats.dropped + stats.waiting
 
 
-def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(work()))
-    thread.start()
-    return thread, results
-
-
 # -- messages ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -133,7 +127,7 @@ def test_block_pushes_back_on_the_peer_and_loses_nothing(dial) -> None:
             peer.text(*(f"{number:0100d}" for number in range(start, start + 1000)))
         sent.set()
 
-    thread, _ = in_thread(flood)
+    thread = run_in_thread(flood)
     assert int(client.read()) == 0
     assert not sent.is_set()  # 30 MB fit into no socket buffer: the server is held up
     assert client.stats.waiting <= 100
@@ -265,11 +259,10 @@ def test_with_reconnect_a_loss_is_told_once_and_data_goes_on(dial, server: WsSer
 
 def test_a_blocked_read_lives_through_a_loss(dial, server: WsServer) -> None:
     client, peer = dial(reconnect=True, interval=1)
-    thread, results = in_thread(lambda: [client.read(), client.read()])
+    thread = run_in_thread(lambda: [client.read(), client.read()])
     peer.close()
     server.peer().text("again")
-    thread.join(HANG_S)
-    assert results == [["", "again"]]
+    assert thread.result() == ["", "again"]
 
 
 def test_write_gives_zero_while_the_connection_is_down(dial, server: WsServer) -> None:
@@ -356,11 +349,9 @@ def test_on_connect_that_fails_fails_the_dial(server: WsServer, journal: Journal
 
 def test_close_wakes_readers_and_says_goodbye(dial) -> None:
     client, peer = dial()
-    readers = [in_thread(client.read) for _ in range(3)]
-    closer, _ = in_thread(client.close)
-    for thread, _ in readers:
-        thread.join(HANG_S)
-    assert [results for _, results in readers] == [[""]] * 3
+    readers = [run_in_thread(client.read) for _ in range(3)]
+    closer = run_in_thread(client.close)
+    assert [reader.result() for reader in readers] == [""] * 3
     assert peer.read_close() == 1000
     peer.send(frame(8, b"\x03\xe8"))
     closer.join(HANG_S)
@@ -442,10 +433,9 @@ def test_a_stop_ends_a_blocked_read_and_a_pause(server: WsServer) -> None:
         except StopRequested:
             return "stopped"
 
-    thread, results = in_thread(read)
+    thread = run_in_thread(read)
     stop.request()
-    thread.join(HANG_S)
-    assert results == ["stopped"]
+    assert thread.result() == "stopped"
     peer.close()
     client._reader.thread.join(HANG_S)
     assert not client._reader.thread.is_alive()
@@ -465,7 +455,7 @@ def test_ctrl_c_interrupts_a_blocked_read(dial, timeout_ms: float | None) -> Non
             threading.Event().wait(0.001)
         signal.pthread_kill(main, signal.SIGINT)
 
-    thread, _ = in_thread(press)
+    thread = run_in_thread(press)
     with pytest.raises(KeyboardInterrupt):
         client.read(timeout_ms)
     thread.join(HANG_S)
@@ -478,10 +468,9 @@ def test_streams_can_be_selected_and_merged(dial) -> None:
     first, first_peer = dial()
     second, second_peer = dial()
     assert select([first, second], -1) == []
-    thread, results = in_thread(lambda: select([first, second], HANG_S * 1000))
+    thread = run_in_thread(lambda: select([first, second], HANG_S * 1000))
     second_peer.text("b1")
-    thread.join(HANG_S)
-    assert results == [[second]]
+    assert thread.result() == [second]
     merged = merge(first, second)
     assert next(merged) == (second, "b1")
     for number in range(50):
@@ -537,12 +526,12 @@ def test_writes_of_several_threads_stay_whole(dial) -> None:
         threading.Thread(target=lambda n=n: [client.write(f"{n}:" + "x" * (n * 5000)) for _ in range(each)])
         for n in range(writers)
     ]
-    reader, results = in_thread(lambda: [peer.read_frame()[1] for _ in range(each * writers)])
+    reader = run_in_thread(lambda: [peer.read_frame()[1] for _ in range(each * writers)])
     for thread in threads:
         thread.start()
     for thread in [*threads, reader]:
         thread.join(60)
-    [messages] = results
+    messages = reader.result()
     assert sorted(messages) == sorted(f"{n}:".encode() + b"x" * (n * 5000) for n in range(writers) for _ in range(each))  # type: ignore[call-overload]
 
 
@@ -555,13 +544,12 @@ def test_a_write_that_the_peer_does_not_take_breaks_the_connection(dial) -> None
 
 def test_pings_are_answered_even_while_a_write_is_stuck(dial) -> None:
     client, peer = dial()
-    writer, results = in_thread(lambda: client.write(b"x" * 8_000_000))
+    writer = run_in_thread(lambda: client.write(b"x" * 8_000_000))
     peer.send(frame(9, b"are you there") + frame(1, b"data"))
     assert client.read() == "data"  # reading goes on although nothing can be written
     frames = sorted([peer.read_frame(), peer.read_frame()], key=lambda got: len(got[1]))  # whichever came first
     assert frames == [(0x8A, b"are you there"), (0x82, b"x" * 8_000_000)]
-    writer.join(HANG_S)
-    assert results == [8_000_000]
+    assert writer.result() == 8_000_000
 
 
 # -- heartbeats, silence ----------------------------------------------------------------------------------------------------------------------
@@ -821,7 +809,7 @@ def test_a_server_that_drips_is_not_waited_for(journal: Journal) -> None:
             except OSError:
                 pass
 
-        thread, _ = in_thread(drip)
+        thread = run_in_thread(drip)
         with pytest.raises(TimedOut):
             Dial(f"ws://127.0.0.1:{server.port}", host=journal, timeout_ms=300, errors="raise")
         done.set()
@@ -876,13 +864,12 @@ def test_tls_both_ways(tls_server: WsServer, authority: trustme.CA, journal: Jou
     with client:
         peer = tls_server.peer()
         text = "0123456789" * 100_000
-        sender, _ = in_thread(lambda: peer.text("a", text, "b"))
+        sender = run_in_thread(lambda: peer.text("a", text, "b"))
         assert [client.read(), client.read(), client.read()] == ["a", text, "b"]
         sender.join(HANG_S)
-        writer, results = in_thread(lambda: client.write(text))
+        writer = run_in_thread(lambda: client.write(text))
         assert peer.read_frame() == (0x81, text.encode())
-        writer.join(HANG_S)
-        assert results == [1_000_000]
+        assert writer.result() == 1_000_000
         peer.send(frame(9, b"p"))
         assert peer.read_frame() == (0x8A, b"p")
     assert journal.warnings == []
@@ -894,13 +881,13 @@ def test_tls_reading_and_writing_at_once(tls_server: WsServer, journal: Journal)
     with client:
         peer = tls_server.peer()
         count = 2000
-        writer, _ = in_thread(lambda: [client.write(f"{number:0500d}") for number in range(count)])
+        writer = run_in_thread(lambda: [client.write(f"{number:0500d}") for number in range(count)])
 
         def echo() -> None:
             for _ in range(count):
                 peer.text(peer.read_frame()[1].decode())
 
-        echoer, _ = in_thread(echo)
+        echoer = run_in_thread(echo)
         assert [client.read(HANG_S * 1000) for _ in range(count)] == [f"{number:0500d}" for number in range(count)]
         writer.join(HANG_S)
         echoer.join(HANG_S)

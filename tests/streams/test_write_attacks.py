@@ -16,6 +16,7 @@ import pytest
 from fmzthreads.errors import FmzError, InputError
 from fmzthreads.streams import Connection, Dial
 from tests.helpers.journal import StrictJournal
+from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import Peer, WsServer, frame
 
 HANG_S = 20.0
@@ -52,27 +53,6 @@ def dial(server: WsServer) -> Iterator[Callable[..., Opened]]:
     assert not any(thread.name.startswith("Dial ") for thread in threading.enumerate())
 
 
-class Background:
-    """A call in a thread of its own."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._results: list[Any] = []
-        self._call = call
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._results.append(self._call())
-        except BaseException as error:  # handed to the test
-            self._results.append(error)
-
-    def result(self) -> Any:
-        self._thread.join(HANG_S)
-        assert self._results, "it hangs"
-        return self._results[0]
-
-
 def begun(peer: Peer) -> None:
     """Returns when the first bytes of a write have come; none is read."""
     assert peer.sock.recv(1, socket.MSG_PEEK)
@@ -103,7 +83,7 @@ def received(peer: Peer) -> tuple[int, bytes]:
 def test_ctrl_c_inside_a_blocked_write(dial: Callable[..., Opened], server: WsServer, reconnect: bool) -> None:
     client, peer = dial(reconnect=reconnect, interval=1)
     main = threading.get_ident()
-    press = Background(lambda: (begun(peer), signal.pthread_kill(main, signal.SIGINT)))
+    press = run_in_thread(lambda: (begun(peer), signal.pthread_kill(main, signal.SIGINT)))
     with pytest.raises(KeyboardInterrupt):
         client.write(HUGE)
     press.result()
@@ -160,9 +140,9 @@ def test_a_real_sigint_to_a_process_that_writes(server: WsServer) -> None:
 @pytest.mark.parametrize("reconnect", [False, True])
 def test_close_during_a_blocked_write(dial: Callable[..., Opened], reconnect: bool) -> None:
     client, peer = dial(reconnect=reconnect, interval=1)
-    writer = Background(lambda: client.write(HUGE))
+    writer = run_in_thread(lambda: client.write(HUGE))
     begun(peer)
-    waiting = Background(lambda: client.write("second"))
+    waiting = run_in_thread(lambda: client.write("second"))
     client.close()
     assert [writer.result(), waiting.result()] == [0, 0]
     assert client.state == "closed"
@@ -173,7 +153,7 @@ def test_close_during_a_blocked_write(dial: Callable[..., Opened], reconnect: bo
 def test_the_peer_goes_during_a_blocked_write(dial: Callable[..., Opened], goodbye: bytes) -> None:
     # The writer waits for room on a socket that the reader gives back: it must wake then, and not when its own time is up.
     client, peer = dial()
-    writer = Background(lambda: client.write(HUGE, 300_000))
+    writer = run_in_thread(lambda: client.write(HUGE, 300_000))
     begun(peer)
     peer.send(goodbye)
     if not goodbye:
@@ -185,9 +165,9 @@ def test_the_peer_goes_during_a_blocked_write(dial: Callable[..., Opened], goodb
 @pytest.mark.parametrize("second_ms", [None, 60_000])
 def test_the_first_of_two_writers_times_out_halfway(dial: Callable[..., Opened], second_ms: float | None) -> None:
     client, peer = dial()
-    first = Background(lambda: client.write(HUGE, 300))
+    first = run_in_thread(lambda: client.write(HUGE, 300))
     begun(peer)
-    second = Background(lambda: client.write("behind half a frame", second_ms))
+    second = run_in_thread(lambda: client.write("behind half a frame", second_ms))
     assert [first.result(), second.result()] == [0, 0]
     assert client.read(HANG_S * 1000) == ""
     assert client.last_error.startswith("write failed: timeout: the peer did not take")
@@ -200,7 +180,7 @@ def test_the_first_of_two_writers_times_out_halfway(dial: Callable[..., Opened],
 
 def test_a_writer_that_only_waited_breaks_nothing(dial: Callable[..., Opened]) -> None:
     client, peer = dial()
-    first = Background(lambda: client.write(HUGE))
+    first = run_in_thread(lambda: client.write(HUGE))
     begun(peer)
     assert client.write("impatient", 50) == 0
     assert client.state == "open"
@@ -230,7 +210,7 @@ def test_writes_race_with_reconnects(dial: Callable[..., Opened], server: WsServ
             else:
                 done.wait(0.001)  # as a script would; two threads that spin leave the third no time to reconnect
 
-    writers = [Background(lambda who=who: write(who)) for who in (0, 1)]  # type: ignore[misc]
+    writers = [run_in_thread(lambda who=who: write(who)) for who in (0, 1)]  # type: ignore[misc]
     try:
         for _ in range(20):
             for _ in range(10):
@@ -287,7 +267,7 @@ def test_nothing_at_all_is_a_frame_of_its_own(dial: Callable[..., Opened]) -> No
 def test_20_mib_both_ways_of_text_and_bytes(dial: Callable[..., Opened]) -> None:
     client, peer = dial()
     for data, opcode in ((HUGE.decode(), 0x81), (HUGE, 0x82)):
-        writer = Background(lambda data=data: client.write(data))  # type: ignore[misc]
+        writer = run_in_thread(lambda data=data: client.write(data))  # type: ignore[misc]
         assert received(peer) == (opcode, HUGE)
         assert writer.result() == len(HUGE)
 
@@ -299,7 +279,7 @@ def test_what_changes_after_the_call_changes_nothing(dial: Callable[..., Opened]
         data[:] = b"AFTER!"
         assert received(peer) == (0x82, b"before")
     pending = bytearray(HUGE)
-    writer = Background(lambda: client.write(pending))
+    writer = run_in_thread(lambda: client.write(pending))
     begun(peer)
     pending[:] = bytes(len(pending))
     pending.clear()  # a buffer that was still exported would refuse this

@@ -10,7 +10,8 @@ import pytest
 from fmzthreads.tasks.queue import TaskQueue
 from fmzthreads.tasks.shared_context import SharedContext
 
-from ..helpers.tasks import FAIL, FakeExchange, no_new_threads
+from ..helpers.tasks import FakeExchange
+from ..helpers.threads import PATIENCE_S, no_new_threads
 
 PRODUCERS = 4
 
@@ -53,7 +54,7 @@ def produce_and_work(turns: int) -> None:
 
     def produce(me: int) -> None:
         for number in range(turns):
-            assert tokens.acquire(timeout=FAIL)
+            assert tokens.acquire(timeout=PATIENCE_S)
             queue.push(exchange=(number + me) % 2, ret=f"of {me}", param=["Faulty", number])
             pushed.release()
 
@@ -64,7 +65,7 @@ def produce_and_work(turns: int) -> None:
     for _ in range(turns):
         tokens.release(PRODUCERS)
         for _ in range(PRODUCERS):
-            assert pushed.acquire(timeout=FAIL)
+            assert pushed.acquire(timeout=PATIENCE_S)
         guard.running = True
         report = queue.run(timeout_ms=10)
         guard.running = False
@@ -72,7 +73,7 @@ def produce_and_work(turns: int) -> None:
         assert all(row.status != "waiting" for row in report)
         assert all(row.bound == row.ok for row in report)
     for thread in producers:
-        thread.join(FAIL)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
     while len(queue):
         guard.running = True
@@ -124,7 +125,7 @@ def test_background_loop_accounts_for_everything() -> None:
             for thread in producers:
                 thread.start()
             for thread in producers:
-                thread.join(FAIL * 3)
+                thread.join(PATIENCE_S * 3)
             assert not any(thread.is_alive() for thread in producers)
         stats = queue.stats
         for exchange in exchanges:

@@ -14,14 +14,15 @@ from fmzthreads.tasks.binding import G, container, put
 from fmzthreads.tasks.pool import CallPool
 from fmzthreads.tasks.shared_context import SharedContext
 
-from ..helpers.tasks import FAIL, Held
+from ..helpers.tasks import Held
+from ..helpers.threads import PATIENCE_S
 
 
 @pytest.fixture
 def pool() -> Iterator[CallPool]:
     made = CallPool("p", max_workers=2)
     yield made
-    assert made.shutdown(FAIL)
+    assert made.shutdown(PATIENCE_S)
 
 
 def test_g_calls_a_function(pool: CallPool) -> None:
@@ -56,7 +57,7 @@ def test_g_assigns_nothing_on_a_time_out_and_may_be_repeated(pool: CallPool) -> 
     assert not g.run(-1)
     assert info == [{"depth": "old"}]
     call.go.set()
-    assert g.run(timeout_ms=FAIL * 1000)
+    assert g.run(timeout_ms=PATIENCE_S * 1000)
     assert info == [{"depth": "v"}]
     assert not g.run(), "the result was taken"
 

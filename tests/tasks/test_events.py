@@ -17,7 +17,8 @@ from fmzthreads.tasks.events import EventQueue, MessageSource, Selectable, merge
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.pool import CallPool
 
-from ..helpers.tasks import FAIL, Held, race
+from ..helpers.tasks import Held
+from ..helpers.threads import PATIENCE_S, race
 
 
 class FakeStream:
@@ -90,7 +91,7 @@ LOSS = object()
 def pool() -> Iterator[CallPool]:
     made = CallPool("p", max_workers=4)
     yield made
-    assert made.shutdown(FAIL)
+    assert made.shutdown(PATIENCE_S)
 
 
 def test_the_contracts_are_kept() -> None:
@@ -113,7 +114,7 @@ def test_select_gives_what_is_ready_in_the_order_given(pool: CallPool) -> None:
     assert select([], 1) == []
     assert stream.callbacks == {}
     call.go.set()
-    assert select([pending], FAIL * 1000) == [pending]
+    assert select([pending], PATIENCE_S * 1000) == [pending]
 
 
 def test_select_refuses_what_would_hang() -> None:
@@ -128,7 +129,7 @@ def test_select_times_out_by_the_clock_and_obeys_the_stop() -> None:
     stream = FakeStream()
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.5)
 
     assert race(lambda: select([stream], 500, clock=clock), turn)[0] == []
@@ -141,7 +142,9 @@ def test_select_times_out_by_the_clock_and_obeys_the_stop() -> None:
 def test_select_misses_nothing() -> None:
     for number in range(1500):
         stream, other = FakeStream(), FakeStream()
-        ready, _ = race(lambda s=stream, o=other: select([o, s], FAIL * 1000), lambda s=stream, n=number: s.feed(n))
+        ready, _ = race(
+            lambda s=stream, o=other: select([o, s], PATIENCE_S * 1000), lambda s=stream, n=number: s.feed(n)
+        )
         assert ready == [stream]
 
 
@@ -159,7 +162,7 @@ def test_select_waits_on_when_another_was_quicker() -> None:
         thief_done.set()
         stream.feed("real")
 
-    ready, _ = race(lambda: select([stream], FAIL * 1000), thief)
+    ready, _ = race(lambda: select([stream], PATIENCE_S * 1000), thief)
     assert ready == [stream]
     assert thief_done.is_set()
 
@@ -266,10 +269,10 @@ def test_a_result_taken_before_gives_no_event(pool: CallPool) -> None:
 
     first, second = pool.start(int, name="A", on_done=done), pool.start(int, name="B", on_done=done)
     for _ in range(2):
-        assert posted.acquire(timeout=FAIL)
+        assert posted.acquire(timeout=PATIENCE_S)
     first.wait()
     assert len(hub) == 1
-    event = hub.wait(5000)
+    event = hub.wait(PATIENCE_S * 1000)
     assert event is not None
     assert event.Event == "Exchange_B"
     assert hub.wait(-1) is None
@@ -282,7 +285,7 @@ def test_taken_results_make_room(pool: CallPool) -> None:
     handles = [pool.start(int) for _ in range(2)]
     select(handles)
     for handle in handles:
-        assert select([handle], FAIL * 1000)
+        assert select([handle], PATIENCE_S * 1000)
         assert hub.post("x", handle=handle)
     handles[0].wait()
     assert hub.post("y")
@@ -299,7 +302,7 @@ def test_the_hub_misses_nothing_and_gives_each_event_to_one() -> None:
                 assert hub.post(str(number))
 
         def fetch(hub: EventQueue = hub) -> list[str]:
-            events = [hub.wait(FAIL * 1000) for _ in range(2)]
+            events = [hub.wait(PATIENCE_S * 1000) for _ in range(2)]
             return [event.Event for event in events if event]
 
         _, mine, yours = race(post, fetch, fetch)
@@ -311,7 +314,7 @@ def test_a_stop_and_a_time_out_end_a_wait() -> None:
     hub = EventQueue(clock)
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.2)
 
     assert race(lambda: hub.wait(200), turn)[0] is None
@@ -330,7 +333,7 @@ def test_sources_wake_the_hub_and_lying_data_does_not_spin_it() -> None:
     stream = FakeStream(counts=True)
     hub.add_source(stream, "Dial", index=2)
     assert hub.wait(-1) is None
-    event, _ = race(lambda: hub.wait(FAIL * 1000), lambda: stream.feed(1, 2))
+    event, _ = race(lambda: hub.wait(PATIENCE_S * 1000), lambda: stream.feed(1, 2))
     assert (event.Event, event.Index) == ("Dial", 2)
     assert hub.wait(-1) is None, "nothing new since"
     stream.read(-1)
@@ -363,10 +366,10 @@ def test_an_idle_wait_sleeps_even_beside_data_that_lies(monkeypatch: pytest.Monk
     monkeypatch.setattr(clock, "wait", counting)
 
     def post() -> None:
-        assert waited.wait(FAIL)
+        assert waited.wait(PATIENCE_S)
         hub.post("command")
 
-    event, _ = race(lambda: hub.wait(FAIL * 1000), post)
+    event, _ = race(lambda: hub.wait(PATIENCE_S * 1000), post)
     assert event.Event == "command"
     assert len(waits) <= 2
 
@@ -391,7 +394,7 @@ def test_a_source_added_during_a_wait_counts() -> None:
         hub = EventQueue()
         stream = FakeStream()
         stream.feed(1)
-        event, _ = race(lambda hub=hub: hub.wait(FAIL * 1000), lambda hub=hub, s=stream: hub.add_source(s, "new"))
+        event, _ = race(lambda hub=hub: hub.wait(PATIENCE_S * 1000), lambda hub=hub, s=stream: hub.add_source(s, "new"))
         assert event.Event == "new"
 
 

@@ -17,14 +17,15 @@ from fmzthreads.errors import InputError, StopRequested
 from fmzthreads.tasks.handle import Handle, WaitResult
 from fmzthreads.tasks.pool import CallPool
 
-from ..helpers.tasks import FAIL, Held, race
+from ..helpers.tasks import Held
+from ..helpers.threads import PATIENCE_S, race
 
 
 @pytest.fixture
 def pool() -> Iterator[CallPool]:
     made = CallPool("p", max_workers=4)
     yield made
-    assert made.shutdown(FAIL)
+    assert made.shutdown(PATIENCE_S)
 
 
 @pytest.mark.parametrize("timeout_ms", [None, 0, 5000, 1e9, float("inf")])
@@ -46,13 +47,13 @@ def test_wait_gives_the_value_once(pool: CallPool, timeout_ms: float | None) -> 
 def test_wait_polls_and_may_be_repeated_after_a_time_out(pool: CallPool) -> None:
     call = Held("late")
     handle = pool.start(call)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     assert handle.wait(-1) == (None, False)
     assert handle.wait(-2) == (None, False)
     assert handle.wait(1) == (None, False)
     assert (handle.done, handle.running, handle.finished_at) == (False, True, None)
     call.go.set()
-    assert handle.wait(5000) == ("late", True)
+    assert handle.wait(PATIENCE_S * 1000) == ("late", True)
     assert handle.done
     assert handle.taken
 
@@ -62,10 +63,10 @@ def test_the_time_out_is_the_clocks() -> None:
     pool = CallPool("p", clock=clock)
     call = Held(1)
     handle = pool.start(call)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.999)
         assert not handle.done
         clock.advance(0.001)
@@ -75,7 +76,7 @@ def test_the_time_out_is_the_clocks() -> None:
     call.go.set()
     assert handle.wait() == (1, True)
     assert (handle.started_at, handle.finished_at) == (0.0, 1.0)
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 @pytest.mark.parametrize("bad", ["100", float("nan"), [1]])
@@ -112,16 +113,16 @@ def Held_raise(error: BaseException) -> Any:
 
 def test_even_a_system_exit_in_a_call_reaches_the_waiter(pool: CallPool) -> None:
     handle = pool.start(Held_raise(SystemExit(3)))
-    assert handle.wait(5000) == (None, True)
+    assert handle.wait(PATIENCE_S * 1000) == (None, True)
     assert isinstance(handle.error, SystemExit)
-    assert pool.start(lambda: 1).wait(5000) == (1, True)
+    assert pool.start(lambda: 1).wait(PATIENCE_S * 1000) == (1, True)
 
 
 def test_cancel_before_the_start_keeps_the_call_from_running() -> None:
     pool = CallPool("p", max_workers=1)
     first, second = Held(1), Held(2)
     a, b = pool.start(first), pool.start(second)
-    assert first.begun.wait(FAIL)
+    assert first.begun.wait(PATIENCE_S)
     assert pool.unfinished == 2
     assert b.cancel()
     assert not b.cancel()
@@ -133,7 +134,7 @@ def test_cancel_before_the_start_keeps_the_call_from_running() -> None:
     first.go.set()
     assert a.wait() == (1, True)
     assert not a.cancel()
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
     assert second.runs == 0
 
 
@@ -150,7 +151,7 @@ def test_a_stop_cuts_a_wait_but_not_the_result() -> None:
             handle.wait()
 
     def stop() -> None:
-        assert waiting.wait(FAIL)
+        assert waiting.wait(PATIENCE_S)
         clock.stop.request("enough")
 
     race(wait, stop)
@@ -158,20 +159,20 @@ def test_a_stop_cuts_a_wait_but_not_the_result() -> None:
         handle.wait(-1)
     call.go.set()
     pool.start(lambda: None)
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
     assert handle.wait() == (5, True), "a finished call's result is handed out even when stopping"
 
 
 def test_a_call_that_the_stop_ended_raises_it(pool: CallPool) -> None:
     handle = pool.start(Held_raise(StopRequested("over")))
     with pytest.raises(StopRequested, match="over"):
-        handle.wait(5000)
+        handle.wait(PATIENCE_S * 1000)
 
 
 def test_ctrl_c_interrupts_a_wait(pool: CallPool) -> None:
     call = Held()
     handle = pool.start(call)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     main = threading.main_thread()
     assert threading.current_thread() is main
     interrupter = threading.Timer(0.05, lambda: signal.pthread_kill(main.ident or 0, signal.SIGINT))
@@ -212,9 +213,9 @@ def test_callbacks_that_raise_do_not_cost_a_worker(pool: CallPool, caplog: pytes
         good = threading.Event()
         handle.add_ready_callback(good.set)
         call.go.set()
-        assert good.wait(FAIL)
+        assert good.wait(PATIENCE_S)
         assert handle.wait() == (1, True)
-        assert pool.start(lambda: 2).wait(5000) == (2, True)
+        assert pool.start(lambda: 2).wait(PATIENCE_S * 1000) == (2, True)
 
 
 def test_ready_callbacks(pool: CallPool) -> None:
@@ -225,7 +226,7 @@ def test_ready_callbacks(pool: CallPool) -> None:
     handle.remove_ready_callback(handle.add_ready_callback(removed.set))
     assert not handle.is_ready()
     call.go.set()
-    assert kept.wait(FAIL)
+    assert kept.wait(PATIENCE_S)
     assert handle.is_ready()
     assert not removed.is_set()
     at_once = threading.Event()
@@ -281,7 +282,7 @@ def test_two_takers_one_value(pool: CallPool) -> None:
     for number in range(1000):
         lines: list[str] = []
         handle = pool.start(lambda n=number: n, on_misuse=lines.append)
-        results = race(handle.wait, lambda h=handle: h.wait(5000))
+        results = race(handle.wait, lambda h=handle: h.wait(PATIENCE_S * 1000))
         assert sorted(results, key=lambda r: r.ok) == [(None, False), (number, True)]
         assert len(lines) == 1
 
@@ -331,7 +332,7 @@ def test_cancel_against_a_real_worker() -> None:
             cancelled += handle.cancel()
         handles.append(handle)
     for handle in handles:
-        assert handle.wait(5000).ok != handle.cancelled
+        assert handle.wait(PATIENCE_S * 1000).ok != handle.cancelled
     assert len(runs) + cancelled == 3000
     assert pool.unfinished == 0
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)

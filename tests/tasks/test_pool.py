@@ -18,7 +18,8 @@ from fmzthreads.tasks.gate import Gate, is_gated, pass_gate
 from fmzthreads.tasks.pool import CallPool
 
 from ..helpers.shared_data import ROOT
-from ..helpers.tasks import FAIL, Held, no_new_threads, race
+from ..helpers.tasks import Held
+from ..helpers.threads import PATIENCE_S, no_new_threads, race
 
 
 def test_at_most_2000_unfinished() -> None:
@@ -32,17 +33,17 @@ def test_at_most_2000_unfinished() -> None:
     with pytest.raises(TooManyHandles):
         pool.start(call)
     call.go.set()
-    assert all(handle.wait(FAIL * 1000).ok != handle.cancelled for handle in handles)
+    assert all(handle.wait(PATIENCE_S * 1000).ok != handle.cancelled for handle in handles)
     assert pool.start(lambda: 1).wait() == (1, True)
     assert pool.unfinished == 0
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 def test_the_count_is_down_when_a_handle_says_done() -> None:
     pool = CallPool("p", max_workers=2, max_unfinished=1)
     for number in range(2000):
         assert pool.start(lambda n=number: n).wait() == (number, True)
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_it_is_bounded_and_stands_on_a_thread_pool_executor() -> None:
         call.go.set()
         for handle in handles:
             assert handle.wait().ok
-        assert pool.shutdown(FAIL)
+        assert pool.shutdown(PATIENCE_S)
 
 
 def test_calls_start_in_the_order_of_their_starts() -> None:
@@ -78,7 +79,7 @@ def test_calls_start_in_the_order_of_their_starts() -> None:
     for handle in handles:
         handle.wait()
     assert order == list(range(50))
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -90,18 +91,18 @@ def test_nesting_cannot_deadlock(workers: int) -> None:
         if not depth:
             return 0
         inner = [(pool if (depth + i) % 2 else other).start(nest, depth - 1) for i in range(2)]
-        return 1 + max(handle.wait(FAIL * 1000).value for handle in inner)
+        return 1 + max(handle.wait(PATIENCE_S * 1000).value for handle in inner)
 
     for _ in range(20):
         handles = [pool.start(nest, 5) for _ in range(6)]
-        assert [handle.wait(FAIL * 1000) for handle in handles] == [(5, True)] * 6
-    assert pool.shutdown(FAIL)
-    assert other.shutdown(FAIL)
+        assert [handle.wait(PATIENCE_S * 1000) for handle in handles] == [(5, True)] * 6
+    assert pool.shutdown(PATIENCE_S)
+    assert other.shutdown(PATIENCE_S)
 
 
 def test_a_nested_call_in_the_caller_neither_uses_nor_awaits_a_gate() -> None:
     pool = CallPool("p", max_workers=1)
-    outer_gate, inner_gate = Gate(2, FAIL), Gate(2, FAIL)
+    outer_gate, inner_gate = Gate(2, PATIENCE_S), Gate(2, PATIENCE_S)
 
     def outer() -> tuple[bool, bool]:
         def inner() -> bool:
@@ -111,11 +112,11 @@ def test_a_nested_call_in_the_caller_neither_uses_nor_awaits_a_gate() -> None:
         return pool.start(inner, gate=inner_gate).wait().value, is_gated()
 
     handle = pool.start(outer, gate=outer_gate)
-    assert handle.wait(FAIL * 1000) == ((False, True), True)
+    assert handle.wait(PATIENCE_S * 1000) == ((False, True), True)
     assert not outer_gate.is_open, "the outer call was counted out; the other party is still missing"
     inner_gate.leave()
     assert inner_gate.is_open
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 def test_a_gate_releases_all_together_even_when_some_fail_or_are_cancelled() -> None:
@@ -135,11 +136,11 @@ def test_a_gate_releases_all_together_even_when_some_fail_or_are_cancelled() -> 
         last = busy.start(call, 3, gate=gate)
         assert last.cancel(), "the fourth has no worker yet"
         for number, handle in enumerate(handles):
-            assert handle.wait(FAIL * 1000) == ((None, True) if number < failing else (True, True))
+            assert handle.wait(PATIENCE_S * 1000) == ((None, True) if number < failing else (True, True))
         block.go.set()
         assert blocked.wait().ok
-        assert pool.shutdown(FAIL)
-        assert busy.shutdown(FAIL)
+        assert pool.shutdown(PATIENCE_S)
+        assert busy.shutdown(PATIENCE_S)
 
 
 def test_warm_reaches_that_many_different_workers() -> None:
@@ -150,7 +151,7 @@ def test_warm_reaches_that_many_different_workers() -> None:
         handles = pool.warm(8, lambda idents=idents: idents.append(threading.get_ident()))
         assert all(handle.done and handle.error is None for handle in handles)
         assert len(set(idents)) == len(idents) == 8
-        assert pool.shutdown(FAIL)
+        assert pool.shutdown(PATIENCE_S)
 
 
 def test_warm_reports_errors_and_refuses_what_cannot_be() -> None:
@@ -162,7 +163,7 @@ def test_warm_reports_errors_and_refuses_what_cannot_be() -> None:
     handle = pool.start(lambda: pool.warm(1, lambda: None))
     handle.wait()
     assert isinstance(handle.error, ConcurrentUse)
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 def test_shutdown_runs_what_was_started_and_refuses_what_comes_after() -> None:
@@ -171,12 +172,12 @@ def test_shutdown_runs_what_was_started_and_refuses_what_comes_after() -> None:
         done: list[int] = []
         for number in range(100):
             pool.start(done.append, number)  # nobody keeps these handles: the calls run all the same
-        assert pool.shutdown(FAIL)
+        assert pool.shutdown(PATIENCE_S)
         assert sorted(done) == list(range(100))
         assert pool.closed
         with pytest.raises(StopRequested, match="shut down"):
             pool.start(lambda: None)
-        assert pool.shutdown(FAIL)
+        assert pool.shutdown(PATIENCE_S)
 
 
 def test_shutdown_with_a_call_that_hangs() -> None:
@@ -184,27 +185,27 @@ def test_shutdown_with_a_call_that_hangs() -> None:
     call = Held()
     hanging = pool.start(call)
     waiting = pool.start(lambda: None)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     assert not pool.shutdown(0.01)
     assert waiting.cancelled
     assert not hanging.done
     call.go.set()
-    assert hanging.wait(5000) == (None, True)
-    assert pool.shutdown(FAIL)
+    assert hanging.wait(PATIENCE_S * 1000) == (None, True)
+    assert pool.shutdown(PATIENCE_S)
 
 
 def test_shutdown_can_cancel_what_waits() -> None:
     pool = CallPool("p", max_workers=1)
     call = Held()
     pool.start(call)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     waiting = [pool.start(lambda: None) for _ in range(10)]
 
     def let_go() -> None:
-        assert waiting[-1].wait(FAIL * 1000) == (None, False)
+        assert waiting[-1].wait(PATIENCE_S * 1000) == (None, False)
         call.go.set()
 
-    race(lambda: pool.shutdown(FAIL, cancel_waiting=True), let_go)
+    race(lambda: pool.shutdown(PATIENCE_S, cancel_waiting=True), let_go)
     assert all(handle.cancelled for handle in waiting)
 
 
@@ -224,7 +225,7 @@ def test_starts_against_shutdown() -> None:
                     pass
                 return started
 
-            started, other, ended = race(produce, produce, lambda pool=pool: pool.shutdown(FAIL))
+            started, other, ended = race(produce, produce, lambda pool=pool: pool.shutdown(PATIENCE_S))
             assert ended
             assert len(ran) == started + other
 
@@ -246,14 +247,14 @@ def test_a_cancelled_call_leaves_the_line_at_once() -> None:
     pool = CallPool("p", max_workers=1)
     call = Held()
     pool.start(call)
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     for _ in range(5000):
         assert pool.start(lambda: None).cancel()
     assert pool.unfinished == 1
     assert len(pool._line) == 0
     assert pool._executor._work_queue.qsize() <= 1
     call.go.set()
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 def test_without_any_thread_to_be_had_the_caller_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,12 +264,12 @@ def test_without_any_thread_to_be_had_the_caller_runs_it(monkeypatch: pytest.Mon
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(pool._executor, "submit", refuse)
-    assert pool.start(threading.get_ident).wait(5000) == (threading.get_ident(), True)
+    assert pool.start(threading.get_ident).wait(PATIENCE_S * 1000) == (threading.get_ident(), True)
     monkeypatch.undo()
-    other = pool.start(threading.get_ident).wait(5000)
+    other = pool.start(threading.get_ident).wait(PATIENCE_S * 1000)
     assert other.ok
     assert other.value != threading.get_ident()
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
 
 
 EXIT = """
@@ -296,5 +297,5 @@ def test_a_stop_does_not_keep_calls_from_ending() -> None:
     pool.start(lambda: (call(), done.append(1)))
     clock.stop.request()
     call.go.set()
-    assert pool.shutdown(FAIL)
+    assert pool.shutdown(PATIENCE_S)
     assert done == [1]

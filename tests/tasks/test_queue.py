@@ -18,7 +18,8 @@ from fmzthreads.tasks.queue import TaskQueue
 from fmzthreads.tasks.shared_context import SharedContext
 from fmzthreads.tasks.task import Task
 
-from ..helpers.tasks import FAIL, FakeExchange, no_new_threads, race
+from ..helpers.tasks import FakeExchange
+from ..helpers.threads import PATIENCE_S, no_new_threads, race
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_results_are_bound_side_by_side(exchanges: list[FakeExchange], context: 
     queue.push(exchange=0, ret="depth", param=["GetDepth"])
     queue.push({"exchange": 1, "ret": "depth", "param": ["GetDepth", 7]})
     queue.push(Task(exchange=1, ret="again", param="GetDepth"))
-    report = queue.run(timeout_ms=5000)
+    report = queue.run(timeout_ms=60_000)
 
     def read(exchange: int, name: str) -> Any:
         inner = context[exchange]
@@ -115,7 +116,7 @@ def test_late_results_are_counted_and_never_assigned() -> None:
     queue.push(ret="depth", param=["Held", "slow"])
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.1)
 
     report = race(lambda: queue.run(timeout_ms=100), turn)[0]
@@ -140,7 +141,7 @@ def test_a_row_that_is_cut_says_whether_the_call_had_begun() -> None:
     queue.push(ret="other", param=["GetDepth"], after=[first])
 
     def turn() -> None:
-        assert call.begun.wait(FAIL)
+        assert call.begun.wait(PATIENCE_S)
         clock.stop.request("enough")
 
     def run() -> None:
@@ -168,8 +169,8 @@ def test_a_timed_out_call_that_has_no_worker_never_starts() -> None:
     queue.push(ret="depth", param=["GetDepth"])
 
     def turn() -> None:
-        assert slow.begun.wait(FAIL)
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert slow.begun.wait(PATIENCE_S)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.05)
 
     report = race(lambda: queue.run(50), turn)[0]
@@ -241,7 +242,7 @@ def test_a_time_out_in_front_does_not_hold_back_what_was_in_time() -> None:
     queue.push(ret="depth", param=["GetDepth", 2])
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.01)
 
     report = race(queue.run, turn)[0]
@@ -314,7 +315,7 @@ def test_what_comes_after_a_call_that_takes_too_long_is_not_started() -> None:
     queue.push(param=["GetDepth"], after=[slow])
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(1)
 
     report = race(lambda: queue.run(1000), turn)[0]
@@ -339,7 +340,7 @@ def test_two_runs_at_once_are_refused_naming_both(exchanges: list[FakeExchange])
     queue.push(param=["Held", "slow"])
 
     def second() -> None:
-        assert call.begun.wait(FAIL)
+        assert call.begun.wait(PATIENCE_S)
         with pytest.raises(ConcurrentUse, match=r"'side-0'.*'side-1'"):
             queue.run()
         with pytest.raises(ConcurrentUse):
@@ -379,7 +380,7 @@ def test_more_gated_tasks_than_workers_do_not_block() -> None:
     queue.push(param=["GetDepth"])
     for number in range(7):
         queue.push(param=["Gated", number], gate=True)
-    assert queue.run(FAIL * 1000).ok
+    assert queue.run(PATIENCE_S * 1000).ok
     exchange.close()
 
 
@@ -392,7 +393,7 @@ def test_a_gated_call_whose_time_is_up_is_not_sent() -> None:
     queue.push(param=["Held", "slow"], gate=True)
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(1)
 
     report = race(lambda: queue.run(1000), turn)[0]
@@ -410,7 +411,7 @@ def test_a_stop_cuts_a_run_and_is_reported(exchanges: list[FakeExchange]) -> Non
     queue.push(ret="y", param=["GetDepth"], after=[queue.push(ret="z", param=["GetDepth"])])
 
     def stop() -> None:
-        assert call.begun.wait(FAIL)
+        assert call.begun.wait(PATIENCE_S)
         clock.stop.request("enough")
 
     def run() -> None:
@@ -438,7 +439,7 @@ def test_the_background_loop(exchanges: list[FakeExchange]) -> None:
         queue.run()
     for number in range(200):
         queue.push(ret="depth", param=["GetDepth", number])
-    assert queue.join(FAIL * 1000)
+    assert queue.join(PATIENCE_S * 1000)
     assert context[0].depth == ("a", 199)
     assert threads == {"fmzthreads-tasks"}
     queue.stop()
@@ -457,10 +458,10 @@ def test_stop_cut_abandons_the_run_under_way(exchanges: list[FakeExchange]) -> N
     queue = TaskQueue(exchanges, context := {})
     queue.start()
     queue.push(ret="x", param=["Held", "slow"])
-    assert call.begun.wait(FAIL)
+    assert call.begun.wait(PATIENCE_S)
     assert not queue.join(1)
     queue.stop(cut=True)
-    assert queue.join(FAIL * 1000)
+    assert queue.join(PATIENCE_S * 1000)
     assert queue.stats.cancelled == 1
     assert queue.push(param=["GetDepth"])
     assert queue.run(5000).ok, "a cut does not outlive the loop"
@@ -474,7 +475,7 @@ def test_the_strategys_stop_ends_the_loop() -> None:
         queue = TaskQueue([exchange], {})
         queue.start()
         exchange.clock.stop.request()
-        assert queue.join(FAIL * 1000)
+        assert queue.join(PATIENCE_S * 1000)
         exchange.close()
 
 
@@ -490,7 +491,7 @@ def test_run_stop_and_push_race(exchanges: list[FakeExchange], seed: int) -> Non
         def work(queue: TaskQueue = queue) -> None:
             queue.start(5000)
             queue.stop(cut=seed == 1)
-            assert queue.join(FAIL * 1000) in {True, False}
+            assert queue.join(PATIENCE_S * 1000) in {True, False}
             queue.run(5000)
 
         race(produce, work, produce)
@@ -513,7 +514,7 @@ def test_max_pending_blocks_until_a_run_begins(exchanges: list[FakeExchange]) ->
         def work(queue: TaskQueue = queue, pushed: threading.Semaphore = pushed) -> int:
             done = 0
             while done < 12:
-                assert pushed.acquire(timeout=FAIL)
+                assert pushed.acquire(timeout=PATIENCE_S)
                 count = len(queue.run(5000))
                 assert count <= 2
                 done += count
@@ -607,7 +608,7 @@ def test_exchanges_by_name(exchanges: list[FakeExchange]) -> None:
 
 def test_snapshot(exchanges: list[FakeExchange]) -> None:
     for _ in range(20):
-        left, right = gather(exchanges, "Gated", 1, timeout_ms=FAIL * 1000)
+        left, right = gather(exchanges, "Gated", 1, timeout_ms=PATIENCE_S * 1000)
         assert (left, right) == (("a", 1), ("b", 1))
     shot = gather([*exchanges, SimpleNamespace(Go=lambda method: None)], "GetDepth")
     assert list(shot) == [("a", 0), ("b", 0), None]

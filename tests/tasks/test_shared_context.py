@@ -11,7 +11,7 @@ from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError, MissingField, StopRequested
 from fmzthreads.tasks.shared_context import SharedContext
 
-from ..helpers.tasks import FAIL, race
+from ..helpers.threads import PATIENCE_S, race
 
 
 def test_it_is_a_dict_and_an_object() -> None:
@@ -97,7 +97,7 @@ def test_waiting_for_a_change() -> None:
     assert context.wait_for_change("x", version, -1) is None
 
     def turn() -> None:
-        assert clock.wait_for_sleepers(1, FAIL)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
         context["other"] = 1
         clock.advance(1)
 
@@ -126,7 +126,7 @@ def test_no_change_is_missed(key: Any) -> None:
         def follow(context: SharedContext = context) -> list[Any]:
             version, seen = 0, []
             while not seen or seen[-1] != 19:
-                changed = context.wait_for_change(key, version, FAIL * 1000)
+                changed = context.wait_for_change(key, version, PATIENCE_S * 1000)
                 assert changed is not None, "a change was missed"
                 assert changed > version
                 version = changed
