@@ -29,7 +29,7 @@ from fmzthreads.simulator.engine.book import BookOrder, MatchingBook
 Command = tuple[int, bool, int, int]
 """Order number, whether it buys, price in ticks, lots; lots of 0 cancel the order with that number."""
 
-BARE_SHARE = 0.35
+BARE_SHARE = 0.5
 PEER_RATIO = 3.0
 
 
@@ -102,7 +102,7 @@ def run_bare(commands: list[Command]) -> int:
 def run_book(commands: list[Command]) -> int:
     """The simulator's book."""
     book = MatchingBook()
-    take, rest, remove = book.take, book.rest, book.remove
+    submit, remove = book.submit, book.remove
     known: dict[int, BookOrder] = {}
     volume = 0
     for number, is_buy, price, lots in commands:
@@ -112,10 +112,9 @@ def run_book(commands: list[Command]) -> int:
                 remove(order)
             continue
         order = BookOrder(number, None, is_buy, price, lots)
-        for _, _, traded in take(order):
+        for _, _, traded in submit(order):
             volume += traded
         if order.left:
-            rest(order)
             known[number] = order
     return volume
 

@@ -12,7 +12,7 @@ from fmzthreads.simulator.engine.book import BookOrder, MatchingBook, SelfTrade
 def put(book: MatchingBook, number: int, is_buy: bool, ticks: int, lots: int, owner: object = None) -> BookOrder:
     order = BookOrder(number, owner, is_buy, ticks, lots)
     assert book.take(order) == []
-    book.rest(order)
+    book.submit(order)
     return order
 
 
@@ -37,7 +37,7 @@ def test_a_limit_order_stops_at_its_price_and_rests() -> None:
     put(book, 2, False, 103, 5)
     taker = BookOrder(3, None, True, 102, 9)
     book.take(taker)
-    book.rest(taker)
+    book.submit(taker)
     assert taker.left == 4
     assert (book.best_bid(), book.best_ask()) == (102, 103)
     assert book.lots_at(True, 102) == 4
@@ -170,7 +170,7 @@ def test_any_stream_matches_the_plain_rule_and_never_crosses(
             assert looked == (sum(f[2] for f in got), sum(f[1] * f[2] for f in got))
             assert taker.left == lots - looked[0]
             if taker.left and not any_price:
-                book.rest(taker)
+                book.submit(taker)
                 resting.append(taker)
             resting = [order for order in resting if order.left]
         check(book, resting)

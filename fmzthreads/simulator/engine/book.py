@@ -1,15 +1,16 @@
 """A limit order book with price-time priority, in whole ticks and lots.
 
-Each side keeps its prices in one sorted list with the best at the end, and each price a doubly linked queue of orders, so that the best
-price, the next order in line, a cancel and a snapshot of the top levels are all found without a search through orders. The book knows
-nothing of money: the exchange settles what ``take`` returns.
+Each side keeps its prices in one sorted list with the best at the end, and each price a queue of orders, so that the best price, the next
+order in line, a cancel and a snapshot of the top levels are all found without a search through orders. The book knows nothing of money: the
+exchange settles what ``take`` returns.
 """
 
 from __future__ import annotations
 
 import enum
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 __all__ = ["BookOrder", "Fill", "MatchingBook", "SelfTrade"]
 
@@ -23,16 +24,20 @@ class SelfTrade(enum.Enum):
     EXPIRE_BOTH = "expire_both"
 
 
-class Level:
-    """The queue of orders at one price."""
+class Level(deque["BookOrder"]):
+    """The queue of orders at one price.
 
-    __slots__ = ("count", "head", "lots", "tail")
+    An order that leaves before its turn stays in the queue, without a level, until its turn comes or the queue is swept.
 
-    def __init__(self) -> None:
-        self.lots = 0
-        self.count = 0
-        self.head: BookOrder | None = None
-        self.tail: BookOrder | None = None
+    Attributes:
+        lots: What rests here; never 0, since a level at which nothing rests is dropped.
+        dead: How many places of the queue belong to orders that have left.
+    """
+
+    __slots__ = ("dead", "lots")
+
+    lots: int
+    dead: int
 
 
 class BookOrder:
@@ -44,9 +49,10 @@ class BookOrder:
         is_buy: Which side.
         ticks: The limit price; 0 for a market order.
         left: Lots not yet filled.
+        level: Where it rests; None while it does not.
     """
 
-    __slots__ = ("_after", "_before", "is_buy", "left", "level", "order_id", "owner", "ticks")
+    __slots__ = ("is_buy", "left", "level", "order_id", "owner", "ticks")
 
     def __init__(self, order_id: int, owner: object, is_buy: bool, ticks: int, lots: int) -> None:
         self.order_id = order_id
@@ -55,141 +61,158 @@ class BookOrder:
         self.ticks = ticks
         self.left = lots
         self.level: Level | None = None
-        self._before: BookOrder | None = None
-        self._after: BookOrder | None = None
 
 
 Fill = tuple[BookOrder, int, int]
 """The resting order, the price in ticks, and the lots that it gave."""
 
-
-class _BookSide:
-    """One side of the book. ``keys`` holds the price for bids and its negative for asks, rising, so the best is always the last."""
-
-    __slots__ = ("keys", "levels", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.keys: list[int] = []
-        self.levels: dict[int, Level] = {}
+# A queue is swept when so many of its places, and more than half of them, are dead, so that a cancel costs constant time on average.
+_SLACK = 32
+_ANY = -(1 << 100)  # below every key
 
 
 class MatchingBook:
     """Both sides. Not thread-safe: the exchange's lock guards it.
+
+    Each side has a list of keys, rising, so that the best is always the last: the price for bids and its negative for asks.
 
     Attributes:
         version: Counts changes of any level; what depth snapshots and deltas are numbered with.
         changes: None, or (while somebody listens) the set of ``(is_buy, ticks)`` touched since it was last emptied.
     """
 
-    __slots__ = ("_asks", "_bids", "changes", "version")
+    __slots__ = ("_ask_keys", "_ask_levels", "_bid_keys", "_bid_levels", "changes", "version")
 
     def __init__(self) -> None:
-        self._bids = _BookSide(1)
-        self._asks = _BookSide(-1)
+        self._bid_keys: list[int] = []
+        self._ask_keys: list[int] = []
+        self._bid_levels: dict[int, Level] = {}
+        self._ask_levels: dict[int, Level] = {}
         self.version = 0
         self.changes: set[tuple[bool, int]] | None = None
+
+    def _side(self, is_buy: bool) -> tuple[list[int], dict[int, Level], int]:
+        """Keys, levels and sign of a side."""
+        return (self._bid_keys, self._bid_levels, 1) if is_buy else (self._ask_keys, self._ask_levels, -1)
 
     # --- what it shows ---
 
     def best_bid(self) -> int:
         """The highest bid in ticks; 0 when there is none."""
-        keys = self._bids.keys
+        keys = self._bid_keys
         return keys[-1] if keys else 0
 
     def best_ask(self) -> int:
         """The lowest ask in ticks; 0 when there is none."""
-        keys = self._asks.keys
+        keys = self._ask_keys
         return -keys[-1] if keys else 0
 
     def levels(self, is_buy: bool, limit: int) -> list[tuple[int, int, int]]:
         """The best ``limit`` levels of a side, best first: price in ticks, lots, number of orders."""
-        side = self._bids if is_buy else self._asks
-        sign, levels = side.sign, side.levels
-        top = side.keys[: -limit - 1 : -1] if limit > 0 else []
-        return [(key * sign, (level := levels[key]).lots, level.count) for key in top]
+        keys, levels, sign = self._side(is_buy)
+        top = keys[: -limit - 1 : -1] if limit > 0 else []
+        return [(key * sign, (level := levels[key]).lots, len(level) - level.dead) for key in top]
 
     def lots_at(self, is_buy: bool, ticks: int) -> int:
         """The lots that rest at one price; 0 when none."""
-        side = self._bids if is_buy else self._asks
-        level = side.levels.get(ticks * side.sign)
+        level = self._bid_levels.get(ticks) if is_buy else self._ask_levels.get(-ticks)
         return level.lots if level is not None else 0
 
     def orders(self, is_buy: bool) -> Iterator[BookOrder]:
         """All orders of a side, in the order in which they would be filled."""
-        side = self._bids if is_buy else self._asks
-        for key in reversed(side.keys):
-            order = side.levels[key].head
-            while order is not None:
-                yield order
-                order = order._after
+        keys, levels, _ = self._side(is_buy)
+        for key in reversed(keys):
+            level = levels[key]
+            for order in level:
+                if order.level is level:
+                    yield order
 
     # --- what changes it ---
 
-    def rest(self, order: BookOrder) -> None:
-        """Puts an order at the end of its price's queue. It must not cross the other side: ``take`` comes first."""
-        side = self._bids if order.is_buy else self._asks
-        key = order.ticks * side.sign
-        level = side.levels.get(key)
+    def submit(self, order: BookOrder) -> Sequence[Fill]:
+        """Fills an arriving limit order, and rests what is left of it at the end of its price's queue.
+
+        Returns:
+            As ``take``.
+        """
+        ticks = order.ticks
+        if order.is_buy:
+            key, others = ticks, self._ask_keys
+            keys, levels = self._bid_keys, self._bid_levels
+        else:
+            key, others = -ticks, self._bid_keys
+            keys, levels = self._ask_keys, self._ask_levels
+        fills: Sequence[Fill] = ()
+        if others and others[-1] >= -key:
+            fills = self._fill(order, others, self._ask_levels if order.is_buy else self._bid_levels, -key)
+            if not order.left:
+                return fills
+        level = levels.get(key)
         if level is None:
-            level = side.levels[key] = Level()
-            keys = side.keys
+            level = levels[key] = Level((order,))
+            level.lots, level.dead = order.left, 0
             if not keys or key > keys[-1]:
                 keys.append(key)
             else:
                 insort(keys, key)
-        tail = level.tail
-        if tail is None:
-            level.head = order
         else:
-            tail._after = order
-            order._before = tail
-        level.tail = order
-        level.lots += order.left
-        level.count += 1
+            level.append(order)
+            level.lots += order.left
         order.level = level
         self.version += 1
         if self.changes is not None:
-            self.changes.add((order.is_buy, order.ticks))
+            self.changes.add((order.is_buy, ticks))
+        return fills
 
     def remove(self, order: BookOrder) -> None:
         """Takes a resting order out; its ``left`` stays as it is. An order that does not rest is left alone."""
         level = order.level
         if level is None:
             return
-        before, after = order._before, order._after
-        if before is None:
-            level.head = after
+        order.level = None
+        lots = level.lots - order.left
+        if lots:
+            level.lots = lots
+            dead = level.dead = level.dead + 1
+            if dead > _SLACK and 2 * dead > len(level):
+                _sweep(level)
         else:
-            before._after = after
-        if after is None:
-            level.tail = before
-        else:
-            after._before = before
-        order.level = order._before = order._after = None
-        level.count -= 1
-        level.lots -= order.left
-        if not level.count:
             self._drop(order.is_buy, order.ticks)
         self.version += 1
         if self.changes is not None:
             self.changes.add((order.is_buy, order.ticks))
 
+    def withdraw(self, order: BookOrder) -> None:
+        """Takes a resting order out so that it may rest again, at the same price too; costs a search through its queue."""
+        level = order.level
+        if level is not None:
+            self.remove(order)
+            _sweep(level)
+
+    def reduce(self, order: BookOrder, lots: int) -> None:
+        """Cuts a resting order down to so many lots; it keeps its place in the queue."""
+        level = order.level
+        assert level is not None
+        assert 0 < lots <= order.left
+        level.lots -= order.left - lots
+        order.left = lots
+        self.version += 1
+        if self.changes is not None:
+            self.changes.add((order.is_buy, order.ticks))
+
     def _drop(self, is_buy: bool, ticks: int) -> None:
-        """Forgets a price whose queue is empty."""
-        side = self._bids if is_buy else self._asks
-        key = ticks * side.sign
-        keys = side.keys
+        """Forgets a price at which nothing rests any more."""
+        keys, levels, sign = self._side(is_buy)
+        key = ticks * sign
         if keys[-1] == key:
             keys.pop()
         else:
             del keys[bisect_left(keys, key)]
-        del side.levels[key]
+        del levels[key]
 
     def take(
         self,
         order: BookOrder,
-        *,
         any_price: bool = False,
         budget: int | None = None,
         self_trade: SelfTrade = SelfTrade.NONE,
@@ -209,38 +232,41 @@ class MatchingBook:
         """
         if budget is not None or self_trade is not SelfTrade.NONE:
             return self._take_with_care(order, any_price, budget, self_trade, [] if prevented is None else prevented)
-        side = self._asks if order.is_buy else self._bids
-        keys, levels, sign, changes = side.keys, side.levels, side.sign, self.changes
-        worst = order.ticks * sign  # the lowest key that is still good enough
-        left = order.left
+        if order.is_buy:
+            return self._fill(order, self._ask_keys, self._ask_levels, _ANY if any_price else -order.ticks)
+        return self._fill(order, self._bid_keys, self._bid_levels, _ANY if any_price else order.ticks)
+
+    def _fill(self, order: BookOrder, keys: list[int], levels: dict[int, Level], worst: int) -> list[Fill]:
+        """Fills an order against the other side, down to the lowest key that is still good enough."""
+        left, changes = order.left, self.changes
         fills: list[Fill] = []
         while left and keys:
             key = keys[-1]
-            if key < worst and not any_price:
+            if key < worst:
                 break
-            level = levels[key]
-            ticks = key * sign
-            maker = level.head
-            while left and maker is not None:
+            level, ticks = levels[key], key if key > 0 else -key
+            there = level.lots
+            while left and there:
+                maker = level.popleft()
+                if maker.level is None:
+                    level.dead -= 1  # it was cancelled before its turn
+                    continue
                 lots = maker.left
-                if lots > left:  # noqa: PLR1730 - min() costs twice as much, and this is the hot loop
+                if lots > left:
+                    level.appendleft(maker)
+                    maker.left = lots - left
                     lots = left
+                else:
+                    maker.left = 0
+                    maker.level = None
                 left -= lots
+                there -= lots
                 fills.append((maker, ticks, lots))
-                level.lots -= lots
-                if lots < maker.left:
-                    maker.left -= lots
-                    break
-                maker.left = 0
-                after = maker._after
-                maker.level = maker._after = None
-                level.count -= 1
-                level.head = maker = after
-                if after is not None:
-                    after._before = None
             if changes is not None:
                 changes.add((not order.is_buy, ticks))
-            if maker is None:
+            if there:
+                level.lots = there
+            else:
                 keys.pop()
                 del levels[key]
         order.left = left
@@ -251,15 +277,14 @@ class MatchingBook:
         self, order: BookOrder, any_price: bool, budget: int | None, self_trade: SelfTrade, prevented: list[BookOrder]
     ) -> list[Fill]:
         """``take`` with a budget or self-trade prevention, one resting order at a time."""
-        side = self._asks if order.is_buy else self._bids
+        keys, levels, sign = self._side(not order.is_buy)
         fills: list[Fill] = []
-        while order.left and side.keys:
-            key = side.keys[-1]
-            if key < order.ticks * side.sign and not any_price:
+        while order.left and keys:
+            key = keys[-1]
+            if key < order.ticks * sign and not any_price:
                 break
-            ticks = key * side.sign
-            maker = side.levels[key].head
-            assert maker is not None  # a level without orders is dropped at once
+            ticks = key * sign
+            maker = _first(levels[key])
             if maker.owner is order.owner and self_trade is not SelfTrade.NONE:
                 if self._prevent(order, maker, self_trade, prevented):
                     break
@@ -277,14 +302,8 @@ class MatchingBook:
 
     def _give(self, maker: BookOrder, lots: int) -> None:
         """Takes lots from a resting order, which leaves when it has none left."""
-        level = maker.level
-        assert level is not None
         if lots < maker.left:
-            maker.left -= lots
-            level.lots -= lots
-            self.version += 1
-            if self.changes is not None:
-                self.changes.add((maker.is_buy, maker.ticks))
+            self.reduce(maker, maker.left - lots)
         else:
             self.remove(maker)
             maker.left = 0
@@ -308,19 +327,19 @@ class MatchingBook:
         self_trade: SelfTrade = SelfTrade.NONE,
     ) -> tuple[int, int]:
         """What ``take`` would trade, changing nothing: lots, and ticks times lots."""
-        side = self._asks if order.is_buy else self._bids
-        floor = order.ticks * side.sign
+        keys, levels, sign = self._side(not order.is_buy)
+        floor = order.ticks * sign
         left, lots_sum, value = order.left, 0, 0
-        for key in reversed(side.keys):
+        for key in reversed(keys):
             if key < floor and not any_price:
                 break
-            ticks = key * side.sign
-            maker = side.levels[key].head
-            while maker is not None:
+            level, ticks = levels[key], key * sign
+            for maker in level:
+                if maker.level is not level:
+                    continue
                 if maker.owner is order.owner and self_trade is not SelfTrade.NONE:
                     if self_trade is not SelfTrade.EXPIRE_MAKER:
                         return lots_sum, value
-                    maker = maker._after
                     continue
                 lots = min(maker.left, left)
                 if budget is not None:
@@ -330,5 +349,20 @@ class MatchingBook:
                 value += lots * ticks
                 if not left or not lots:
                     return lots_sum, value
-                maker = maker._after
         return lots_sum, value
+
+
+def _sweep(level: Level) -> None:
+    """Takes the places of orders that have left out of a queue."""
+    alive = [order for order in level if order.level is level]
+    level.clear()
+    level.extend(alive)
+    level.dead = 0
+
+
+def _first(level: Level) -> BookOrder:
+    """The order of a level whose turn it is."""
+    while level[0].level is not level:
+        level.popleft()
+        level.dead -= 1
+    return level[0]

@@ -222,7 +222,7 @@ class Engine:
         elif order.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}:
             self.finish(record, State.EXPIRED, Finish(order.time_in_force.value.lower()))
         else:
-            market.book.rest(record)
+            market.book.submit(record)
 
     def _spent(self, market: InstrumentMarket, record: OrderRecord, fills: list[Fill], budget: int) -> bool:
         """Whether a market order by quote amount got all that it could: what is left of the amount pays for no further lot."""
@@ -311,7 +311,7 @@ class Engine:
         )
         self._settle_all(market, record, market.book.take(record), not record.left)
         if record.left:
-            market.book.rest(record)
+            market.book.submit(record)
         return record
 
     def sweep(self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, lots: int) -> int:
