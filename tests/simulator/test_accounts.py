@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.errors import InputError
-from fmzthreads.simulator.engine.accounts import TradingAccount, fee_units
+from fmzthreads.simulator.engine.accounts import TradingAccount
 from fmzthreads.simulator.engine.instruments import UNIT, Instrument, binance_spot, from_units, okx_spot, to_units
 from fmzthreads.simulator.engine.reasons import Reason, Rejected
+from fmzthreads.simulator.engine.settlement import fee_units
 
 
 def test_freeze_and_release_move_money_and_make_none() -> None:
@@ -54,15 +55,15 @@ def test_a_negative_deposit_is_refused() -> None:
 
 
 def test_fees_are_cut_to_their_digits() -> None:
-    assert fee_units(to_units(D("0.12345")), D("0.001"), 8) == to_units(D("0.00012345"))
-    assert fee_units(to_units(D("0.123456789")), D("0.001"), 8) == to_units(D("0.00012345"))
-    assert fee_units(5 * UNIT, D(0), 8) == 0
-    assert fee_units(to_units(D("0.00000001")), D("0.001"), 8) == 0
+    assert fee_units(to_units(D("0.12345")), D("0.001"), UNIT // 10**8) == to_units(D("0.00012345"))
+    assert fee_units(to_units(D("0.123456789")), D("0.001"), UNIT // 10**8) == to_units(D("0.00012345"))
+    assert fee_units(5 * UNIT, D(0), UNIT // 10**8) == 0
+    assert fee_units(to_units(D("0.00000001")), D("0.001"), UNIT // 10**8) == 0
 
 
 @given(st.integers(0, 10**40), st.decimals(0, D("0.9999"), places=6), st.integers(0, 16))
 def test_a_fee_is_never_more_than_the_rate(received: int, rate: D, digits: int) -> None:
-    fee = fee_units(received, rate, digits)
+    fee = fee_units(received, rate, UNIT // 10**digits)
     assert 0 <= fee <= received
     assert fee * 10**6 <= received * int(rate * 10**6)
     assert fee % (UNIT // 10**digits) == 0

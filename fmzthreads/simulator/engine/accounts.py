@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import decimal
 import hmac
+from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-
-import attrs
+from itertools import islice
 
 from ...errors import InputError
+from .balances import Holdings
 from .book import BookOrder
-from .instruments import RATE, UNIT, Instrument, from_units, to_units
+from .instruments import Instrument, from_units
 from .orders import FillView, Finish, NewOrder, OrderView, State
-from .reasons import Reason, Rejected
 
-__all__ = ["Balance", "Execution", "OrderRecord", "TradingAccount", "fee_units"]
-
+__all__ = ["Execution", "OrderRecord", "TradingAccount"]
 
 _SIXTEEN = decimal.Context(prec=16)
 
 
-@attrs.frozen
-class Balance:
-    """What an account holds of one asset.
-
-    Attributes:
-        free: What may be spent.
-        frozen: What open orders hold back.
-    """
-
-    free: Decimal
-    frozen: Decimal
-
-    @property
-    def total(self) -> Decimal:
-        """Free and frozen together."""
-        return from_units(to_units(self.free) + to_units(self.frozen))
-
-
-class TradingAccount:
-    """One user's money, orders and fills. The exchange's lock guards it; its methods are for the exchange alone.
+class TradingAccount(Holdings):
+    """One user's balances, orders and fills. The exchange's lock guards it; its methods are for the exchange alone.
 
     Attributes:
         name: Its name inside the exchange.
@@ -52,9 +33,9 @@ class TradingAccount:
         house: Whether it belongs to the exchange (fees, market participants): no history is kept and no private events are sent.
         maker_fee: Its own rate in place of the instrument's; None for the instrument's.
         taker_fee: Likewise.
-        free: Units of each asset that may be spent.
-        frozen: Units of each asset that open orders hold back.
         open: Its open orders by id, oldest first.
+        closed: The orders that have ended, in the order in which they did; the newest ``history`` of them.
+        fills: The newest ``history`` fills, oldest first.
     """
 
     def __init__(
@@ -70,6 +51,7 @@ class TradingAccount:
         taker_fee: Decimal | None = None,
         history: int = 10_000,
     ) -> None:
+        super().__init__()
         for label, rate in (("maker_fee", maker_fee), ("taker_fee", taker_fee)):
             if rate is not None and not 0 <= rate < 1:
                 raise InputError(f"{label} must be at least 0 and below 1, not {rate!s}")
@@ -85,13 +67,13 @@ class TradingAccount:
         self.taker_fee = taker_fee
         self.history = history
         self.updated_ms = 0
-        self.free: dict[str, int] = {}
-        self.frozen: dict[str, int] = {}
         self.open: dict[int, OrderRecord] = {}
         self.open_count: dict[str, int] = {}
         self.closed: OrderedDict[int, OrderRecord] = OrderedDict()
         self.by_client: dict[str, OrderRecord] = {}
         self.fills: deque[Execution] = deque(maxlen=history)
+        self._ids: list[int] = []  # of the orders that are kept, rising
+        self._ids_of: dict[str, list[int]] = {}  # likewise, by instrument
 
     def __repr__(self) -> str:
         return f"TradingAccount({self.name!r})"
@@ -103,46 +85,6 @@ class TradingAccount:
             good &= hmac.compare_digest(passphrase.encode(), self.passphrase.encode())
         return good
 
-    # --- money ---
-
-    def deposit(self, asset: str, units: int) -> None:
-        """Adds free money from outside.
-
-        Raises:
-            InputError: The amount is negative.
-        """
-        if units < 0:
-            raise InputError(f"a deposit of {asset} must be 0 or more")
-        self.free[asset] = self.free.get(asset, 0) + units
-        self.frozen.setdefault(asset, 0)
-
-    def freeze(self, asset: str, units: int) -> None:
-        """Moves money from free to frozen.
-
-        Raises:
-            Rejected: INSUFFICIENT_FUNDS; nothing has changed.
-        """
-        free = self.free.get(asset, 0)
-        if units > free:
-            raise Rejected(
-                Reason.INSUFFICIENT_FUNDS, f"{from_units(units):f} {asset} needed, {from_units(free):f} {asset} free"
-            )
-        self.free[asset] = free - units
-        self.frozen[asset] = self.frozen.get(asset, 0) + units
-
-    def release(self, asset: str, units: int) -> None:
-        """Moves money from frozen back to free."""
-        self.frozen[asset] -= units
-        self.free[asset] += units
-
-    def balance(self, asset: str) -> Balance:
-        """What it holds of one asset; zeros when it never held any."""
-        return Balance(from_units(self.free.get(asset, 0)), from_units(self.frozen.get(asset, 0)))
-
-    def balances(self) -> Mapping[str, Balance]:
-        """What it holds of every asset that it ever held."""
-        return {asset: self.balance(asset) for asset in self.free}
-
     def rate(self, instrument: Instrument, *, maker: bool) -> Decimal:
         """The fee rate that it pays."""
         own = self.maker_fee if maker else self.taker_fee
@@ -153,11 +95,15 @@ class TradingAccount:
     # --- orders ---
 
     def add(self, order: OrderRecord) -> None:
-        """Remembers a new order as open."""
+        """Remembers a new order as open; ids rise from order to order."""
+        instrument = order.instrument.id
         self.open[order.order_id] = order
-        self.open_count[order.instrument.id] = self.open_count.get(order.instrument.id, 0) + 1
+        self.open_count[instrument] = self.open_count.get(instrument, 0) + 1
         if order.client_id:
             self.by_client[order.client_id] = order
+        if not self.house:
+            self._ids.append(order.order_id)
+            self._ids_of.setdefault(instrument, []).append(order.order_id)
 
     def close(self, order: OrderRecord) -> None:
         """Moves an order from open to closed and forgets the oldest closed ones beyond the limit."""
@@ -172,6 +118,34 @@ class TradingAccount:
             _, old = self.closed.popitem(last=False)
             if self.by_client.get(old.client_id) is old:
                 del self.by_client[old.client_id]
+            for ids in (self._ids, self._ids_of[old.instrument.id]):
+                del ids[bisect_left(ids, old.order_id)]
+
+    def find(self, order_id: int) -> OrderRecord | None:
+        """An order by its id, open or closed; None when it is not known (any more)."""
+        return self.open.get(order_id) or self.closed.get(order_id)
+
+    def orders_page(
+        self, instrument: str | None, limit: int | None, *, newest: bool, from_id: int | None, below_id: int | None,
+        wanted: Callable[[OrderRecord], bool],
+    ) -> list[OrderRecord]:  # fmt: skip
+        """The first or last ``limit`` orders between two ids that are wanted, by rising id; looks at no more than it must."""
+        ids = self._ids if instrument is None else self._ids_of.get(instrument, [])
+        low = 0 if from_id is None else bisect_left(ids, from_id)
+        high = len(ids) if below_id is None else bisect_left(ids, below_id)
+        places = range(high - 1, low - 1, -1) if newest else range(low, high)
+        known = (self.find(ids[place]) for place in places)
+        found = list(islice((record for record in known if record is not None and wanted(record)), limit))
+        return found[::-1] if newest else found
+
+    def fills_page(
+        self, limit: int | None, *, newest: bool, order_id: int | None, wanted: Callable[[Execution], bool]
+    ) -> list[Execution]:
+        """The first or last ``limit`` fills that are wanted, oldest first; looks at no more than it must."""
+        record = self.find(order_id) if order_id is not None else None
+        kept: Sequence[Execution] = self.fills if record is None else record.executions
+        found = list(islice(filter(wanted, reversed(kept) if newest else kept), limit))
+        return found[::-1] if newest else found
 
 
 class Execution:
@@ -202,7 +176,7 @@ class Execution:
         self.time_ms = time_ms
 
     def view(self) -> FillView:
-        """It, in decimals."""
+        """The same in decimals."""
         order, instrument = self.order, self.order.instrument
         return FillView(
             fill_id=self.fill_id,
@@ -215,7 +189,7 @@ class Execution:
             quantity=instrument.quantity(self.lots),
             quote_quantity=instrument.notional(self.ticks * self.lots),
             fee=from_units(self.fee),
-            fee_asset=instrument.base if order.is_buy else instrument.quote,
+            fee_asset=instrument.fee_asset(order.is_buy),
             fee_rate=self.fee_rate,
             is_maker=self.is_maker,
             time_ms=self.time_ms,
@@ -257,23 +231,18 @@ class OrderRecord(BookOrder):
         self.instrument = instrument
         self.request = request  # None for a quote of the market's own participants, which has no decimals to give back
         self.client_id = request.client_id if request is not None else ""
-        self.frozen = 0  # units of the paying asset still held back
+        self.frozen = 0  # units that it still holds back
         self.done_lots = 0
         self.done_value = 0  # ticks times lots
-        self.fee = 0  # units of the asset received
+        self.fee = 0  # units of the asset that fees are taken in
         self.state = State.NEW
         self.finish = Finish.OPEN
         self.created_ms = now_ms
         self.updated_ms = now_ms
         self.executions: list[Execution] = []
 
-    @property
-    def pays(self) -> str:
-        """The asset that it spends."""
-        return self.instrument.quote if self.is_buy else self.instrument.base
-
     def view(self, *, with_fills: bool = True) -> OrderView:
-        """It, in decimals; with all its fills, or without."""
+        """The same in decimals, with all its fills or without."""
         instrument, request = self.instrument, self.request
         filled, value = instrument.quantity(self.done_lots), instrument.notional(self.done_value)
         if request is None:
@@ -294,7 +263,7 @@ class OrderRecord(BookOrder):
             filled_quote=value,
             average_price=_average(value, filled),
             fee=from_units(self.fee),
-            fee_asset=instrument.base if self.is_buy else instrument.quote,
+            fee_asset=instrument.fee_asset(self.is_buy),
             state=self.state,
             finish=self.finish,
             self_trade=request.self_trade,
@@ -309,12 +278,3 @@ def _average(value: Decimal, filled: Decimal) -> Decimal | None:
     if not filled:
         return None
     return _SIXTEEN.divide(value, filled)
-
-
-def fee_units(received: int, rate: Decimal, digits: int) -> int:
-    """The fee on an amount received, in units, cut to ``digits`` decimal places in the payer's favour."""
-    if not rate:
-        return 0
-    raw = received * int(rate * RATE) // RATE
-    step: int = UNIT // 10**digits
-    return raw - raw % step

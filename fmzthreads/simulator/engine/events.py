@@ -12,7 +12,7 @@ import attrs
 from .orders import FillView, OrderView
 
 if TYPE_CHECKING:
-    from .accounts import Balance
+    from .balances import Balance
 
 __all__ = [
     "AccountEvent",
@@ -116,11 +116,19 @@ class TickerEvent:
 
 @attrs.frozen(kw_only=True)
 class OrderEvent:
-    """An order was accepted, filled or ended; ``fill`` is the fill that caused it, None otherwise. The order's own ``fills`` are left out."""
+    """An order was accepted, filled, changed or ended.
+
+    Attributes:
+        account: The account's name.
+        order: The order as it stands now; its own ``fills`` are left out.
+        fill: The fill that caused the event; None otherwise.
+        amended: Whether its price or quantity was changed.
+    """
 
     account: str
     order: OrderView
     fill: FillView | None
+    amended: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ What the dialects build on::
     exchange.stats_24h(id)
     exchange.place(account, NewOrder(...)) -> OrderView              # with its fills; exchange.check(...) only looks
     exchange.cancel(account, instrument, order_id=None, client_id=None) -> OrderView
+    exchange.amend(account, instrument, order_id=None, client_id=None, price=None, quantity=None) -> OrderView
     exchange.cancel_all(account, instrument=None) -> list[OrderView]
     exchange.order(account, instrument, order_id=None, client_id=None) -> OrderView
     exchange.open_orders(account, instrument=None) -> list[OrderView]
@@ -26,28 +27,24 @@ Every refusal is ``Rejected`` with a ``Reason``. Lists are oldest first. Account
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import TypeVar
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
-from .accounts import Balance, OrderRecord, TradingAccount
-from .candles import Candle, DayStats, History
+from .accounts import Execution, OrderRecord, TradingAccount
+from .balances import Balance
 from .engine import Engine
-from .events import AccountEvent, BookEvent, DepthView, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
 from .instruments import Instrument, binance_spot, from_units, to_units
+from .market_data import MarketData
 from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
+from .settlement import SettlementFactory, SpotSettlement
 
-__all__ = ["DepthView", "SimulatedExchange"]
-
-_T = TypeVar("_T")
-_ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent)
+__all__ = ["SimulatedExchange"]
 
 
-class SimulatedExchange:
+class SimulatedExchange(MarketData):
     """An exchange in memory, for any number of threads.
 
     Args:
@@ -56,6 +53,7 @@ class SimulatedExchange:
         first_order_id: The number of the first order.
         trade_history: How many trades an instrument keeps at the least.
         order_history: How many closed orders, and how many fills, an account keeps.
+        settlement: Makes the settlement of each instrument: what orders and fills do to balances.
 
     Raises:
         InputError: Two instruments share an id, or there is none.
@@ -69,21 +67,23 @@ class SimulatedExchange:
         first_order_id: int = 1_000_001,
         trade_history: int = 10_000,
         order_history: int = 10_000,
+        settlement: SettlementFactory = SpotSettlement,
     ) -> None:
         listed = tuple(binance_spot() if instruments is None else instruments)
         if not listed or len({instrument.id for instrument in listed}) != len(listed):
             raise InputError("an exchange needs at least one instrument, each with an id of its own")
-        self.clock = clock if clock is not None else WallClock()
-        # Guards everything below: books, accounts, trades, bars, ids and listeners. A request holds it from its checks to its last
-        # event, so requests are served one after another, as a real matching engine does. Re-entrant, so that a listener may look.
-        self.lock = threading.RLock()
-        self._accounts: dict[str, TradingAccount] = {}
+        clock = clock if clock is not None else WallClock()
+        house = TradingAccount("house", uid=10_000_000, house=True, history=order_history)
+        super().__init__(
+            Engine(
+                listed, clock=clock, house=house, settlement=settlement, first_order_id=first_order_id, trade_history=trade_history
+            ),
+            clock,
+        )  # fmt: skip
+        self.house = house
+        self._accounts = {house.name: house}
         self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history
-        self.house = self.create_account("house", house=True)
-        self._engine = Engine(
-            listed, clock=self.clock, house=self.house, first_order_id=first_order_id, trade_history=trade_history
-        )
 
     # --- accounts ---
 
@@ -174,95 +174,6 @@ class SimulatedExchange:
     def _account(self, account: TradingAccount | str) -> TradingAccount:
         return account if isinstance(account, TradingAccount) else self.account(account)
 
-    # --- what anybody may see ---
-
-    def server_time_ms(self) -> int:
-        """The exchange's time of day, in milliseconds since the epoch."""
-        return self.clock.now_ns() // 1_000_000
-
-    def instruments(self) -> tuple[Instrument, ...]:
-        """Everything that is traded."""
-        return tuple(market.instrument for market in self._engine.markets.values())
-
-    def instrument(self, instrument: str) -> Instrument:
-        """One instrument.
-
-        Raises:
-            Rejected: UNKNOWN_INSTRUMENT.
-        """
-        return self._engine.market(instrument).instrument
-
-    def depth(self, instrument: str, limit: int = 100) -> DepthView:
-        """A snapshot of the best ``limit`` levels of each side."""
-        market = self._engine.market(instrument)
-        with self.lock:
-            bids, asks = market.book.levels(True, limit), market.book.levels(False, limit)
-            version, now = market.book.version, self.server_time_ms()
-        price, quantity = market.instrument.price, market.instrument.quantity
-        return DepthView(
-            version=version,
-            time_ms=now,
-            bids=tuple((price(ticks), quantity(lots), count) for ticks, lots, count in bids),
-            asks=tuple((price(ticks), quantity(lots), count) for ticks, lots, count in asks),
-        )
-
-    def trades(
-        self,
-        instrument: str,
-        limit: int = 500,
-        from_id: int | None = None,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-    ) -> list[TradeView]:
-        """Trades, oldest first.
-
-        Args:
-            instrument: The instrument's id.
-            limit: The most to give; the newest ones, or the oldest ones from ``from_id`` or ``start_ms`` when one is given.
-            from_id: The first trade id; None for any.
-            start_ms: The earliest time; None for any.
-            end_ms: The latest time, inclusive; None for any.
-        """
-        market = self._engine.market(instrument)
-        with self.lock:
-            rows = market.trades.find(limit, from_id, start_ms, end_ms)
-        return [row.view(market.instrument) for row in rows]
-
-    def bars(
-        self,
-        instrument: str,
-        period_s: int,
-        limit: int = 500,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        *,
-        offset_s: int = 0,
-    ) -> list[Candle]:
-        """Bars, oldest first; the last may be unfinished.
-
-        Args:
-            instrument: The instrument's id.
-            period_s: The length of a bar in seconds: 1, or a multiple of 60; 2592000 (30 days) stands for calendar months.
-            limit: The most to give; the newest ones, or the oldest ones from ``start_ms`` when it is given.
-            start_ms: The earliest opening time; None for any.
-            end_ms: The latest opening time, inclusive; None for now.
-            offset_s: How far bars are shifted against UTC: 28800 gives days that begin at midnight in UTC+8.
-
-        Raises:
-            InputError: The period is neither 1 nor a multiple of 60.
-        """
-        market = self._engine.market(instrument)
-        now = self.server_time_ms()
-        with self.lock:
-            found = market.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
-        return [market.candles.view(begin, end, row, now) for begin, end, row in found]
-
-    def stats_24h(self, instrument: str) -> DayStats:
-        """The last price, the best prices and what happened in the last 24 hours."""
-        market = self._engine.market(instrument)
-        with self.lock:
-            return market.candles.day(market.book, market.trades, self.server_time_ms())
-
     # --- orders ---
 
     def check(self, account: TradingAccount | str, order: NewOrder) -> None:
@@ -303,8 +214,41 @@ class SimulatedExchange:
             if record.state.final:
                 raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
             self._engine.finish(record, State.CANCELED, Finish.USER)
-            self._engine.tell_account(record.account, (record.pays,))
+            self._engine.tell_account(record.account, market.settlement.held_assets(record))
             self._engine.tell_book(market)
+            return record.view()
+
+    def amend(
+        self,
+        account: TradingAccount | str,
+        instrument: str,
+        order_id: int | None = None,
+        client_id: str | None = None,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+    ) -> OrderView:
+        """Changes an open limit order, found by its id, or else by its client id.
+
+        Args:
+            account: Whose.
+            instrument: The instrument's id.
+            order_id: The order's id; None to find it by ``client_id``.
+            client_id: The client's own id.
+            price: The new price; None for the same.
+            quantity: The new whole quantity, with what is filled; None for the same.
+
+        Returns:
+            The order as it stands afterwards. With the same price and no more left to fill than before it has kept its place in the queue.
+
+        Raises:
+            Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, ORDER_CLOSED, WOULD_TAKE (a post-only order), a filter, QUANTITY_TOO_SMALL when the
+                quantity is no more than what is filled, or INSUFFICIENT_FUNDS; nothing has changed.
+        """
+        self._engine.market(instrument)
+        with self.lock:
+            record = self._find(self._account(account), instrument, order_id, client_id)
+            self._engine.amend(record, price, quantity)
             return record.view()
 
     def cancel_all(self, account: TradingAccount | str, instrument: str | None = None) -> list[OrderView]:
@@ -322,7 +266,7 @@ class SimulatedExchange:
     ) -> OrderRecord:
         record: OrderRecord | None = None
         if order_id is not None:
-            record = account.open.get(order_id) or account.closed.get(order_id)
+            record = account.find(order_id)
             if record is not None and client_id and record.client_id != client_id:
                 raise Rejected(Reason.UNKNOWN_ORDER, f"order {order_id} has another client id than {client_id!r}")
         elif client_id:
@@ -357,35 +301,44 @@ class SimulatedExchange:
         instrument: str | None = None,
         *,
         from_id: int | None = None,
+        below_id: int | None = None,
         start_ms: int | None = None,
         end_ms: int | None = None,
         limit: int | None = None,
+        newest: bool | None = None,
         include_open: bool = True,
+        where: Callable[[OrderRecord], bool] | None = None,
     ) -> list[OrderView]:
-        """Orders of an account by rising id.
+        """Orders of an account by rising id; costs what the page costs, not what is kept.
 
         Args:
             account: Whose.
             instrument: None for all.
             from_id: The first order id; None for any.
+            below_id: The order id before which the list ends; None for any.
             start_ms: The earliest creation time; None for any.
             end_ms: The latest creation time, inclusive; None for any.
-            limit: The most to give; the newest ones, or the oldest ones from ``from_id`` or ``start_ms`` when one is given.
+            limit: The most to give; None for all.
+            newest: Which end a limit leaves: True the newest orders, False the oldest; None for the newest, unless ``from_id`` or
+                ``start_ms`` is given.
             include_open: Whether open orders belong to it.
+            where: A further condition on the order as the engine keeps it, asked before anything is put into decimals; None for none.
         """
-        with self.lock:
-            holder = self._account(account)
-            records = list(holder.closed.values()) + (list(holder.open.values()) if include_open else [])
-            found = [
-                record
-                for record in records
-                if (instrument is None or record.instrument.id == instrument)
-                and (from_id is None or record.order_id >= from_id)
+        oldest = from_id is not None or start_ms is not None
+
+        def _wanted(record: OrderRecord) -> bool:
+            return (
+                (include_open or record.state.final)
                 and (start_ms is None or record.created_ms >= start_ms)
                 and (end_ms is None or record.created_ms <= end_ms)
-            ]
-            found.sort(key=lambda record: record.order_id)
-            return [record.view() for record in _page(found, limit, from_id is not None or start_ms is not None)]
+                and (where is None or where(record))
+            )
+
+        with self.lock:
+            found = self._account(account).orders_page(
+                instrument, limit, newest=not oldest if newest is None else newest, from_id=from_id, below_id=below_id, wanted=_wanted
+            )  # fmt: skip
+            return [record.view() for record in found]
 
     def fills(
         self,
@@ -394,22 +347,44 @@ class SimulatedExchange:
         *,
         order_id: int | None = None,
         from_id: int | None = None,
+        fill_ids: tuple[int | None, int | None] = (None, None),
         start_ms: int | None = None,
         end_ms: int | None = None,
         limit: int | None = None,
+        newest: bool | None = None,
     ) -> list[FillView]:
-        """Fills of an account, oldest first; ``from_id`` is the first trade id, the rest as in ``order_history``."""
-        with self.lock:
-            found = [
-                fill
-                for fill in self._account(account).fills
-                if (instrument is None or fill.order.instrument.id == instrument)
+        """Fills of an account, oldest first; costs what the page costs, not what is kept.
+
+        Args:
+            account: Whose.
+            instrument: None for all.
+            order_id: Of one order; None for all.
+            from_id: The first trade id; None for any.
+            fill_ids: The fill ids that the list begins with and ends before; None for any.
+            start_ms: The earliest time; None for any.
+            end_ms: The latest time, inclusive; None for any.
+            limit: The most to give; None for all.
+            newest: As for ``order_history``.
+        """
+        oldest = from_id is not None or start_ms is not None
+        low, high = fill_ids
+
+        def _wanted(fill: Execution) -> bool:
+            return (
+                (instrument is None or fill.order.instrument.id == instrument)
                 and (order_id is None or fill.order.order_id == order_id)
                 and (from_id is None or fill.trade_id >= from_id)
+                and (low is None or fill.fill_id >= low)
+                and (high is None or fill.fill_id < high)
                 and (start_ms is None or fill.time_ms >= start_ms)
                 and (end_ms is None or fill.time_ms <= end_ms)
-            ]
-        return [fill.view() for fill in _page(found, limit, from_id is not None or start_ms is not None)]
+            )
+
+        with self.lock:
+            found = self._account(account).fills_page(
+                limit, newest=not oldest if newest is None else newest, order_id=order_id, wanted=_wanted
+            )
+        return [fill.view() for fill in found]
 
     # --- the market's own participants ---
 
@@ -453,47 +428,3 @@ class SimulatedExchange:
                 return 0
             finally:
                 self._engine.tell_book(market)
-
-    def set_history(self, instrument: str, history: History) -> None:
-        """Gives an instrument a past: bars from before the exchange opened."""
-        market = self._engine.market(instrument)
-        with self.lock:
-            market.candles.history = history
-
-    # --- events ---
-
-    def subscribe(self, callback: Callable[[Event], None], kinds: Iterable[type] = _ALL_EVENTS) -> Callable[[], None]:
-        """Calls ``callback`` with every event of these kinds until the returned function is called.
-
-        Args:
-            callback: Called with the exchange's lock held, in the order of events; it must hand the event over and return.
-            kinds: Event classes; nothing is computed for the kinds that nobody listens to.
-
-        Returns:
-            A function that ends the subscription; calling it again has no effect.
-        """
-        kinds = tuple(kinds)
-        unknown = [kind for kind in kinds if kind not in _ALL_EVENTS]
-        if unknown:
-            raise InputError(
-                f"no such event: {unknown[0]!r}; valid: {', '.join(kind.__name__ for kind in _ALL_EVENTS)}"
-            )
-        with self.lock:
-            self._engine.events.add(callback, kinds)
-            self._engine.watch_books()
-
-        def _unsubscribe() -> None:
-            with self.lock:
-                self._engine.events.remove(callback)
-                self._engine.watch_books()
-
-        return _unsubscribe
-
-
-def _page(found: list[_T], limit: int | None, from_start: bool) -> list[_T]:
-    """The newest ``limit`` entries, or the oldest ones when the caller named a start."""
-    if limit is None or len(found) <= limit:
-        return found
-    if limit <= 0:
-        return []
-    return found[:limit] if from_start else found[-limit:]

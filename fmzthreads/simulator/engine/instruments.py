@@ -7,6 +7,7 @@ Inside the exchange a price is a number of ticks, a quantity a number of lots, a
 from __future__ import annotations
 
 import decimal
+import enum
 from decimal import Decimal
 
 import attrs
@@ -14,7 +15,7 @@ import attrs
 from ...errors import InputError
 from .reasons import Reason, Rejected
 
-__all__ = ["DIGITS", "RATE", "UNIT", "Instrument", "binance_spot", "from_units", "okx_spot", "to_units"]
+__all__ = ["DIGITS", "RATE", "UNIT", "Instrument", "Kind", "binance_spot", "from_units", "okx_spot", "to_units"]
 
 DIGITS = 16
 """Decimal places of a unit: enough for price times quantity of any instrument here, so that no product is ever rounded."""
@@ -61,19 +62,31 @@ def _rate(instance: object, attribute: attrs.Attribute[Decimal], value: Decimal)
         )
 
 
+class Kind(enum.StrEnum):
+    """What kind of product an instrument is."""
+
+    SPOT = "spot"
+    LINEAR = "linear"
+    INVERSE = "inverse"
+
+
 @attrs.frozen(kw_only=True)
 class Instrument:
-    """A spot pair.
+    """A spot pair or a contract on one.
 
     Attributes:
         id: Its name inside the exchange, such as ``BTC_USDT``; each dialect has its own.
-        base: The asset that is bought and sold.
-        quote: The asset that it is paid with.
+        kind: Spot, or a contract that is settled in quote (linear) or in base (inverse).
+        base: The asset that is bought and sold, or that the contract is on.
+        quote: The asset that prices are in.
+        contract_value: What one contract is worth: in base for a linear one, in quote for an inverse one; 1 for spot.
+        settle: The asset that profits and fees are settled in: the quote of a linear contract, the base of an inverse one; empty for spot,
+            where fees are taken from what is received.
         tick: The price step.
-        step: The quantity step, in base.
-        min_quantity: The smallest order, in base.
-        max_quantity: The largest limit order, in base.
-        max_market_quantity: The largest market order, in base.
+        step: The quantity step, in base or contracts.
+        min_quantity: The smallest order, in base or contracts.
+        max_quantity: The largest limit order, in base or contracts.
+        max_market_quantity: The largest market order, in base or contracts.
         min_notional: The least price times quantity, in quote.
         min_price: The lowest price allowed.
         max_price: The highest price allowed.
@@ -84,8 +97,11 @@ class Instrument:
     """
 
     id: str
+    kind: Kind = Kind.SPOT
     base: str
     quote: str
+    contract_value: Decimal = attrs.field(default=Decimal(1), validator=_positive)
+    settle: str = attrs.field()
     tick: Decimal = attrs.field(validator=_positive)
     step: Decimal = attrs.field(validator=_positive)
     min_quantity: Decimal = attrs.field(validator=_positive)
@@ -98,27 +114,49 @@ class Instrument:
     maker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
     taker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
     fee_digits: int = attrs.field(default=8, validator=attrs.validators.in_(range(DIGITS + 1)))
+    fee_step: int = attrs.field(init=False)
+    """The smallest part of a fee, in units."""
+    min_notional_units: int = attrs.field(init=False)
+    """``min_notional`` in units of quote."""
     tick_units: int = attrs.field(init=False)
     """The price step in units of quote."""
     step_units: int = attrs.field(init=False)
     """One lot in units of base."""
     lot_value: int = attrs.field(init=False)
-    """What one lot costs at a price of one tick, in units of quote."""
+    """What one lot is worth in units of quote: at a price of one tick, or at any price for an inverse contract."""
+
+    @settle.default
+    def _settled_in(self) -> str:
+        return {Kind.SPOT: "", Kind.LINEAR: self.quote, Kind.INVERSE: self.base}[self.kind]
 
     @min_price.default
     def _lowest(self) -> Decimal:
         return self.tick
 
     def __attrs_post_init__(self) -> None:
+        if self.kind is Kind.SPOT and (self.contract_value != 1 or self.settle):
+            raise InputError(f"{self.id}: spot has neither a contract value nor a settling asset")
         tick, step = to_units(self.tick), to_units(self.step)
-        value, rest = divmod(tick * step, UNIT)
+        one = tick if self.kind is not Kind.INVERSE else UNIT
+        value, rest = divmod(one * step * to_units(self.contract_value), UNIT * UNIT)
         if rest:
             raise InputError(
-                f"{self.id}: tick {self.tick} times step {self.step} needs more than {DIGITS} decimal places"
+                f"{self.id}: tick {self.tick} times step {self.step} times contract value {self.contract_value} needs more than "
+                f"{DIGITS} decimal places"
             )
+        object.__setattr__(self, "fee_step", UNIT // 10**self.fee_digits)
+        object.__setattr__(self, "min_notional_units", to_units(self.min_notional))
         object.__setattr__(self, "tick_units", tick)
         object.__setattr__(self, "step_units", step)
         object.__setattr__(self, "lot_value", value)
+
+    def fee_asset(self, is_buy: bool) -> str:
+        """The asset that an order's fees are taken in: what it receives, or what the contract settles in."""
+        return self.settle or (self.base if is_buy else self.quote)
+
+    def worth(self, ticks: int, lots: int) -> int:
+        """What so many lots are worth at a price, in units of quote."""
+        return lots * self.lot_value * (ticks if self.kind is not Kind.INVERSE else 1)
 
     def ticks(self, price: Decimal) -> int:
         """A price in ticks.
@@ -197,7 +235,7 @@ def binance_spot(maker_fee: str = "0.001", taker_fee: str = "0.001") -> tuple[In
 
 
 def okx_spot(maker_fee: str = "0.0008", taker_fee: str = "0.001") -> tuple[Instrument, ...]:
-    """BTC_USDT and ETH_USDT with the steps of OKX spot (venue-okx sheet, section 2.2)."""
+    """BTC_USDT and ETH_USDT with the steps of OKX spot, as ``GET /api/v5/public/instruments`` gives them."""
     maker, taker = Decimal(maker_fee), Decimal(taker_fee)
     # The venue has no minimum notional; one lot at one tick is the least that can be paid.
     return (

@@ -1,0 +1,150 @@
+"""What orders and fills do to balances: the seam between the engine and the products that it trades.
+
+The engine matches and numbers; it asks a ``Settlement`` whenever something is to be held back, moved or released. Spot moves two balances.
+A product with margin is another class of this protocol, and the engine stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Protocol
+
+from .accounts import OrderRecord, TradingAccount
+from .instruments import RATE, Instrument
+from .orders import NewOrder
+
+__all__ = ["Settlement", "SettlementFactory", "SpotSettlement", "fee_units"]
+
+
+class Settlement(Protocol):
+    """What an order and its fills do to the account's balances. Called with the exchange's lock held."""
+
+    def check(self, account: TradingAccount, instrument: Instrument, order: NewOrder) -> None:
+        """Checks what only this product asks of an order, before anything is held back.
+
+        Raises:
+            Rejected: The order does not fit the product or the account.
+        """
+
+    def hold(self, record: OrderRecord, lots: int, value: int) -> None:
+        """Holds back what an order may need.
+
+        Args:
+            record: The order, which holds nothing yet.
+            lots: The most that it can trade.
+            value: The most that it can trade, in ticks times lots.
+
+        Raises:
+            Rejected: INSUFFICIENT_FUNDS; nothing has changed.
+        """
+
+    def amend(self, record: OrderRecord, ticks: int, lots: int) -> None:
+        """Changes what an open limit order holds to what it needs with another price and other lots left.
+
+        Raises:
+            Rejected: INSUFFICIENT_FUNDS; nothing has changed.
+        """
+
+    def fill(self, record: OrderRecord, ticks: int, lots: int, *, is_maker: bool) -> tuple[int, Decimal]:
+        """Moves one side of a fill: what was held goes, what was bought comes, the fee goes to the exchange.
+
+        Returns:
+            The fee in units of ``instrument.fee_asset``, and the rate that it was charged at.
+        """
+
+    def release(self, record: OrderRecord) -> None:
+        """Gives back everything that an ended order still holds."""
+
+    def held_assets(self, record: OrderRecord) -> tuple[str, ...]:
+        """The assets whose balance changes when an order is placed or ends."""
+
+    def moved_assets(self, record: OrderRecord) -> tuple[str, ...]:
+        """The assets whose balance changes when an order is filled."""
+
+
+SettlementFactory = Callable[[Instrument, TradingAccount], Settlement]
+"""Makes the settlement of one instrument; the account is the exchange's own, which gets the fees."""
+
+
+class SpotSettlement:
+    """Base and quote change hands: a buy holds back and pays quote, a sell base; the fee is taken from what is received.
+
+    Args:
+        instrument: What is traded.
+        house: The account that gets the fees.
+    """
+
+    def __init__(self, instrument: Instrument, house: TradingAccount) -> None:
+        self._house = house
+        self._lot_value, self._step_units = instrument.lot_value, instrument.step_units
+        self._base, self._quote = instrument.base, instrument.quote
+        self._assets = (instrument.base, instrument.quote)
+
+    def check(self, account: TradingAccount, instrument: Instrument, order: NewOrder) -> None:
+        """Nothing: spot asks for no more than the filters."""
+
+    def hold(self, record: OrderRecord, lots: int, value: int) -> None:
+        """Freezes the quote that a buy may cost, or the base that a sell may give."""
+        units = value * self._lot_value if record.is_buy else lots * self._step_units
+        record.account.freeze(self._quote if record.is_buy else self._base, units)
+        record.frozen = units
+
+    def amend(self, record: OrderRecord, ticks: int, lots: int) -> None:
+        """Freezes or releases the difference."""
+        need = ticks * lots * self._lot_value if record.is_buy else lots * self._step_units
+        more, asset = need - record.frozen, self._quote if record.is_buy else self._base
+        if more > 0:
+            record.account.freeze(asset, more)
+        else:
+            record.account.release(asset, -more)
+        record.frozen = need
+
+    def fill(self, record: OrderRecord, ticks: int, lots: int, *, is_maker: bool) -> tuple[int, Decimal]:
+        """Pays one asset out of what is frozen and deposits the other, less its fee."""
+        account, base, quote = record.account, lots * self._step_units, ticks * lots * self._lot_value
+        if record.is_buy:
+            pays, gets, paid_in, got_in = quote, base, self._quote, self._base
+            if record.ticks > ticks:  # it froze its own price; what the fill was cheaper goes back
+                spared = (record.ticks - ticks) * lots * self._lot_value
+                account.release(paid_in, spared)
+                record.frozen -= spared
+        else:
+            pays, gets, paid_in, got_in = base, quote, self._base, self._quote
+        account.frozen[paid_in] -= pays
+        record.frozen -= pays
+        rate = account.rate(record.instrument, maker=is_maker)
+        fee = fee_units(gets, rate, record.instrument.fee_step)
+        account.deposit(got_in, gets - fee)
+        if fee:
+            self._house.deposit(got_in, fee)
+        return fee, rate
+
+    def release(self, record: OrderRecord) -> None:
+        """Gives the rest of what was frozen back."""
+        if record.frozen:
+            record.account.release(self._quote if record.is_buy else self._base, record.frozen)
+            record.frozen = 0
+
+    def held_assets(self, record: OrderRecord) -> tuple[str, ...]:
+        """The asset that the order pays with."""
+        return (self._quote,) if record.is_buy else (self._base,)
+
+    def moved_assets(self, record: OrderRecord) -> tuple[str, ...]:
+        """Base and quote."""
+        return self._assets
+
+
+def fee_units(received: int, rate: Decimal, step: int) -> int:
+    """The fee on an amount received, in units, cut to whole steps in the payer's favour."""
+    if not rate:
+        return 0
+    raw = received * _scaled(rate) // RATE
+    return raw - raw % step
+
+
+@lru_cache(maxsize=256)
+def _scaled(rate: Decimal) -> int:
+    """A rate in units of ``RATE``."""
+    return int(rate * RATE)
