@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from .arguments import real_number
 from .clock import Clock
-from .errors import InputError, TimedOut
+from .errors import TimedOut
 
 __all__ = ["Deadline"]
 
@@ -24,8 +25,8 @@ class Deadline:
     __slots__ = ("_at", "_clock", "timeout_s")
 
     def __init__(self, clock: Clock, timeout_s: float | None = None) -> None:
-        if timeout_s is not None and math.isnan(timeout_s):
-            raise InputError("a time-out must be a number of seconds or None, got nan")
+        if timeout_s is not None and (type(timeout_s) is not float or math.isnan(timeout_s)):
+            timeout_s = real_number("timeout_s", timeout_s, expected="a number of seconds, or None")
         self._clock = clock
         self.timeout_s = timeout_s
         self._at = None if timeout_s is None else clock.monotonic() + timeout_s

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
+from ..arguments import exact_decimal
 from ..clock import Clock
 from ..errors import InputError, RateLimited, UnknownName, nearest
 
@@ -288,13 +289,15 @@ def _counts(kind: Kind, max_calls: Any) -> tuple[Fraction, Fraction]:
     wrong = InputError(
         f"maxCalls must be a number{' or text like 10/5' if kind == 'rate' else ' of whole calls'}, got {max_calls!r}"
     )
-    if isinstance(max_calls, bool) or not isinstance(max_calls, (int, float, str)):
-        raise wrong
+    slash = ""
     try:
-        count_text, slash, burst_text = str(max_calls).partition("/")
-        count = Fraction(count_text)
+        if isinstance(max_calls, str):
+            count_text, slash, burst_text = max_calls.partition("/")
+            count = Fraction(count_text)
+        else:
+            count, burst_text = Fraction(exact_decimal("maxCalls", max_calls)), ""
         burst = Fraction(burst_text) if slash else max(count, Fraction(1))
-    except (ValueError, ZeroDivisionError, OverflowError):
+    except (ValueError, ZeroDivisionError):  # an InputError is a ValueError
         raise wrong from None
     if slash and (kind == "quota" or burst < 1):
         raise wrong

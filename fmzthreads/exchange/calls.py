@@ -38,7 +38,17 @@ from .order_request import OrderRequest, prepare
 from .state import Core, Settings, split_symbol
 from .venue import OrderIntent
 
-__all__ = ["CALLS", "LIMITED", "PLANNED", "TAKES", "Call", "Operations", "check_call"]
+__all__ = [
+    "CALLS",
+    "LIMITED",
+    "PLANNED",
+    "TAKES",
+    "Call",
+    "Operations",
+    "check_call",
+    "history_arguments",
+    "record_arguments",
+]
 
 S = TypeVar("S", bound=Structure)
 
@@ -107,21 +117,11 @@ class Operations:
 
     def records(self, *args: Any) -> Records:
         """Bars; the forms of ``GetRecords``."""
-        if len(args) > 3:
-            raise InputError(f"GetRecords takes at most (symbol, period, limit), got {len(args)} arguments")
-        symbol = ""
-        rest = list(args)
-        if rest and (rest[0] is None or isinstance(rest[0], str)):
-            symbol = rest.pop(0)
-        elif len(rest) == 3:
-            raise InputError(f"the first of three arguments of GetRecords is the symbol, got {rest[0]!r}")
-        name = self.settings.symbol_of(symbol)
-        period = rest[0] if rest and rest[0] is not None else self.settings.period_s
-        period_s = whole_number("period", period, least=1)
-        limit = whole_number("limit", rest[1]) if len(rest) > 1 and rest[1] is not None else 0
+        name, period_s, limit = record_arguments(self.settings, args)
+        self.core.advise_period(period_s)
         self._count("GetRecords")
         settings = self.settings
-        bars = self.core.bars.get(name, period_s, limit or None, settings.bar_cap, settings.first_bars)
+        bars = self.core.bars.get(name, period_s, limit, settings.bar_cap, settings.first_bars)
         for bar in bars if settings.rate != 1 else ():
             self._scaled(bar, _BAR_PRICES)
         return bars
@@ -244,19 +244,7 @@ class Operations:
 
     def history_orders(self, *args: Any) -> list[Order]:
         """Orders of the past; the forms of ``GetHistoryOrders``."""
-        if len(args) > 3:
-            raise InputError(f"GetHistoryOrders takes at most (symbol, since, limit), got {len(args)} arguments")
-        symbol = ""
-        rest = list(args)
-        if rest and (rest[0] is None or isinstance(rest[0], str)):
-            symbol = rest.pop(0)
-        elif len(rest) == 3:
-            raise InputError(f"the first of three arguments of GetHistoryOrders is the symbol, got {rest[0]!r}")
-        name = self.settings.symbol_of(symbol)
-        since_ms, limit = (
-            whole_number(word, value or 0)
-            for word, value in zip(("since", "limit"), [*rest, None, None][:2], strict=True)
-        )
+        name, since_ms, limit = history_arguments(self.settings, args)
         self._count("GetHistoryOrders")
         found = self.core.venue.history_orders(name, since_ms, limit)
         return [self._scaled(order, _ORDER_PRICES) for order in found]
@@ -317,6 +305,52 @@ class Operations:
             if value and value > 0:  # 0 is "unknown" and -1 "at market": both are no prices
                 structure[field] = float(Decimal(repr(float(value))) * rate)
         return structure
+
+
+def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int | None]:
+    """Reads the argument forms of ``GetRecords``: ``([symbol,] [period [, limit]])``.
+
+    Returns:
+        The symbol, the period in seconds, and the limit; None for no limit.
+
+    Raises:
+        InputError: The arguments are in none of these forms.
+    """
+    symbol, period, limit = _symbol_first("GetRecords", ("symbol", "period", "limit"), args)
+    return (
+        settings.symbol_of(symbol),
+        whole_number("period", settings.period_s if period is None else period, least=1),
+        None if limit is None else whole_number("limit", limit) or None,
+    )
+
+
+def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int]:
+    """Reads the argument forms of ``GetHistoryOrders``: ``([symbol,] [since [, limit]])``.
+
+    Returns:
+        The symbol, the time in ms and the limit; 0 where they are absent.
+
+    Raises:
+        InputError: The arguments are in none of these forms.
+    """
+    symbol, since, limit = _symbol_first("GetHistoryOrders", ("symbol", "since", "limit"), args)
+    return (
+        settings.symbol_of(symbol),
+        0 if since is None else whole_number("since", since),
+        0 if limit is None else whole_number("limit", limit),
+    )
+
+
+def _symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """The three arguments of a method whose first one, a symbol, may be left out; None for those that are absent."""
+    if len(args) > 3:
+        raise InputError(f"{method} takes at most ({', '.join(names)}), got {len(args)} arguments")
+    rest = list(args)
+    symbol = rest.pop(0) if rest and (rest[0] is None or isinstance(rest[0], str)) else None
+    if len(rest) == 3:
+        raise InputError(f"the first of three arguments of {method} is the symbol, got {rest[0]!r}")
+    second, third = [*rest, None, None][:2]
+    return symbol, second, third
 
 
 def _check_id(order_id: Any) -> None:

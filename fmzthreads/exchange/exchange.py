@@ -24,7 +24,7 @@ from .calls import LIMITED, PLANNED, Operations, check_call
 from .credentials import Credentials, load_credentials, variable
 from .host import Host, QuietHost
 from .order_log import IntentRecord, LookupPlan
-from .state import Core, Failure_co, ReplySlot, Settings, SettingsFace, split_symbol
+from .state import Core, Failure_co, ReplySlot, Settings, SettingsFace, split_base, split_symbol
 from .venue import Venue
 
 P = ParamSpec("P")
@@ -117,7 +117,7 @@ class Exchange(SettingsFace[Failure_co]):
             credentials = load_credentials(
                 name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
             )
-            venue = self._make_venue(name, credentials, base, host, options)
+            venue = self._make_venue(name, label or name, credentials, base, host, options)
         elif access_key or secret_key or passphrase or key_file or base or options:
             raise InputError("keys, base and options are the venue's: pass them to the venue, or leave out venue=")
         self._name = name
@@ -132,18 +132,20 @@ class Exchange(SettingsFace[Failure_co]):
             lookup or LookupPlan(),
             whole_number("max_workers", max_workers, least=1),
         )
-        self._index = host.add_exchange(self)
+        self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod
     def _make_venue(
-        cls, name: str, credentials: Credentials | None, base: str, host: Host, options: dict[str, Any]
+        cls, name: str, label: str, credentials: Credentials | None, base: str, host: Host, options: dict[str, Any]
     ) -> Venue:
         for secret in credentials.secrets() if credentials is not None else ():
             host.register_secret(secret)
         streams = os.environ.get(variable(name, "stream_base"), "")
         if streams:
             options.setdefault("stream_base", streams)
-        base = base or os.environ.get(variable(name, "base"), "")
+        base, path = split_base(base or os.environ.get(variable(name, "base"), ""))
+        if path:
+            host.warning(f"a base URL has no API path; {path!r} was removed from the one of {name}", source=label)
         return cls.venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ..clock import Clock, WallClock
+from ..tasks.events import Selectable
 from ..tasks.handle import Handle
 
 __all__ = ["Host", "QuietHost"]
@@ -19,6 +20,14 @@ class Host(Protocol):
 
     def error(self, text: str, *, source: str) -> None:
         """Takes one error: one line in the journal, and the text for ``GetLastError()``.
+
+        Args:
+            text: What happened, without secrets.
+            source: The exchange's label.
+        """
+
+    def warning(self, text: str, *, source: str) -> None:
+        """Takes one warning: a line in the journal that is not an error.
 
         Args:
             text: What happened, without secrets.
@@ -63,6 +72,15 @@ class Host(Protocol):
             index: The index of its exchange.
         """
 
+    def watch(self, source: Selectable, event: str, index: int = 0) -> None:
+        """Makes each change of a live book an event for ``EventLoop``, for as long as the book exists.
+
+        Args:
+            source: The book's feed.
+            event: The event's name.
+            index: The index of its exchange.
+        """
+
 
 class QuietHost:
     """A host that keeps nothing: a wall clock, and no journal.
@@ -81,6 +99,9 @@ class QuietHost:
 
     def error(self, text: str, *, source: str) -> None:
         """Drops the line; the exchange object keeps its last error itself."""
+
+    def warning(self, text: str, *, source: str) -> None:
+        """Drops the line."""
 
     def order_line(
         self,
@@ -103,4 +124,7 @@ class QuietHost:
         return 0
 
     def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
+        """Does nothing: there is no ``EventLoop``."""
+
+    def watch(self, source: Selectable, event: str, index: int = 0) -> None:
         """Does nothing: there is no ``EventLoop``."""

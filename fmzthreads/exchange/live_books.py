@@ -35,6 +35,9 @@ _log = logging.getLogger("fmzthreads.exchange")
 DEFAULT_MAX_AGE_MS = 5000.0
 """The venues send a book ten times a second while it changes; one that has been quiet for longer than this is asked for instead."""
 
+EVENT = "Subscribe"
+"""The name of the event that a change of a live book is for ``EventLoop``."""
+
 _DEFAULT_LEVELS = 100  # what GetDepth gives by REST unless a limit is named
 _CHANNELS = ("depth",)
 
@@ -165,13 +168,16 @@ class LiveBooks:
         label: The exchange's label.
 
     Attributes:
-        plan: How books are made anew from now on; None for the usual pauses.
+        plan: How books are resynchronized from now on; None for the default pauses.
+        index: The exchange's index in the events of ``EventLoop``.
     """
 
     def __init__(self, venue: Venue, host: Host, label: str) -> None:
         self.plan: ResyncPlan | None = None
         self._venue = venue
+        self._host = host
         self._clock = host.clock
+        self.index = 0
         self._lines = _Lines(host, label)
         self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
         self._books: dict[str, LiveBook] = {}  # looked up without the lock
@@ -247,7 +253,8 @@ class LiveBooks:
             self._books.pop(symbol, None)
             new.feed.start()  # a thread more cannot always be had: then there is neither
             self._books[symbol] = new
-            return True
+        self._host.watch(new.feed, EVENT, self.index)
+        return True
 
     def _follow(self, symbol: str, retired: list[LiveBook]) -> None:
         """Moves a book to where the venue is, if it is elsewhere and there is one.

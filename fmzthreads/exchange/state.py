@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,7 +22,7 @@ from .market_rules import MarketBook
 from .order_log import IntentLog, LookupPlan
 from .venue import LastReply, Venue
 
-__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_symbol"]
+__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_base", "split_symbol"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -37,7 +38,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_DIGITS = 30  # behind the point; no market has more than 18
+# Periods that a script may have meant in milliseconds: FMZ's constants, from a minute to a week.
+_USUAL_PERIODS_S = frozenset({60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800})
+
+# Each request names its own path, such as /api/v3/depth. A path before that one (of a gateway, say) is kept.
+_API_PATH = re.compile(r"(?<=[^/:])/+[a-z]?api(/v\d+)?/*$")
+
 DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
+
+
+def split_base(url: str) -> tuple[str, str]:
+    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path is empty where there is none."""
+    found = _API_PATH.search(url)
+    return (url[: found.start()], found.group()) if found is not None else (url, "")
 
 
 def split_symbol(text: Any) -> tuple[str, str]:
@@ -146,6 +159,7 @@ class Core:
         self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
         self._settings = settings
         self._last_error = ""
+        self._advised = False  # two threads at once may both warn, which is harmless
         self._max_workers = max_workers
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
@@ -296,11 +310,32 @@ class Core:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             shown = repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
             raise InputError(f"a base address must begin with http:// or https://, got {shown}")
+        url, path = split_base(url)
+        if path:
+            self.warn_base("SetBase", url, path)
         self.venue.set_base(url)
         self.markets.forget()
         self.bars.forget()
         self.live.renew()
         return self.venue.base()
+
+    def warn_base(self, name: str, url: str, path: str) -> None:
+        """Warns that the path of an API was removed from a base URL."""
+        shown = url.rpartition("//")[2].rpartition("@")[2]
+        self.host.warning(
+            f"{name}: a base URL has no API path; {path!r} was removed, and calls go to {shown}", source=self.label
+        )
+
+    def advise_period(self, period_s: int) -> None:
+        """Warns, once, of a period that looks like milliseconds."""
+        if period_s % 1000 or period_s // 1000 not in _USUAL_PERIODS_S or self._advised:
+            return
+        self._advised = True
+        self.host.warning(
+            f"GetRecords: the period is in seconds; {period_s} s are {period_s / 3600:.4g} hours. "
+            f"For bars of {period_s // 1000} s pass {period_s // 1000}",
+            source=self.label,
+        )
 
     def run(self, name: str, slot: ReplySlot, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs one call, keeps its raw reply, and reports its error.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock, Stop, WallClock
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ..errors import InputError
-from ..tasks.events import EventQueue
+from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .journal import Journal, Kind
@@ -162,6 +162,10 @@ class Runtime:
             self.hub.post(event, index=index, handle=handle)
 
         handle.add_ready_callback(_post)
+
+    def watch(self, source: Selectable, event: str, index: int = 0) -> None:
+        """Makes each change of a source (a live book's feed) an event of ``EventLoop``; the source is held weakly."""
+        self.hub.add_source(source, event, index=index)
 
     # What lower rooms ask of their host
 

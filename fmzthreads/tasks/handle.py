@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ..clock import Clock, Signal
-from ..errors import InputError, StopRequested
+from ..errors import InputError, StopRequested, UnknownName
 from .gate import Gate, gated
 
 __all__ = ["Errors", "Handle", "WaitResult", "seconds_of"]
@@ -39,6 +39,18 @@ class WaitResult(NamedTuple):
 
     value: Any  # NamedTuple can be generic only from Python 3.11 on
     ok: bool
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises for a field of the result, which is read from ``value``.
+
+        Raises:
+            UnknownName: Always; says where the result is.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise UnknownName(
+            f"wait() returns (value, ok), which has no {name!r}: write value, ok = handle.wait(), then value.{name}"
+        )
 
 
 _NOTHING = WaitResult(None, False)

@@ -11,6 +11,7 @@ import pytest
 from fmzthreads.clock import Clock, ManualClock, WallClock
 from fmzthreads.errors import InputError, NotSupported, StopRequested, TimedOut, UnknownName
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.strategy.exports import EventLoop
 from fmzthreads.streams.book.rules import BookUpdate
 from fmzthreads.streams.book.source import BookSource
 from fmzthreads.structures import Depth
@@ -20,6 +21,7 @@ from fmzthreads.venues.okx.streams import OKXBook
 from tests.helpers.book_feeds import OPTIONS, PATIENCE_S, QUICK, OkxPeer, no_threads_left, truth_of
 from tests.helpers.books import Chain, make_chain
 from tests.helpers.exchange_room import MemoryHost, run_threads
+from tests.helpers.strategy import quiet_runtime
 from tests.helpers.ws_server import WsServer
 
 
@@ -485,3 +487,29 @@ def test_no_thread_ever_sees_a_book_that_never_was(room: Room, seed: int) -> Non
     run_threads(5, lambda index: drive() if index == 0 else read())
     assert sum(live_answers) > 0
     assert shown(room.exchange.GetDepth()) == truth(chain, 120)
+
+
+def test_a_live_book_is_an_event_source_of_its_host(room: Room) -> None:
+    room.subscribe(CHAIN)
+    room.subscribe(CHAIN, symbol="ETH_USDT")
+    assert [(event, index) for _, event, index in room.host.watched] == [("Subscribe", 0)] * 2
+    assert [source.book for source, _, _ in room.host.watched] == [room.book(), room.book("ETH_USDT")]
+
+
+def test_event_loop_wakes_when_a_live_book_changes() -> None:
+    with WsServer() as server, quiet_runtime() as runtime:
+        venue = StreamingVenue(clock=runtime.clock)
+        venue.set_base(f"http://127.0.0.1:{server.port}")
+        with Exchange("Fake", "BTC_USDT", venue=venue, host=runtime) as exchange:
+            assert EventLoop(-1) is None
+            assert exchange.Subscribe("depth") is True
+            peer = OkxPeer(server.peer(), runtime.clock)
+            for update in (truth_of(CHAIN, 0), CHAIN.updates[1], CHAIN.updates[2]):
+                peer.push(update)
+                event = EventLoop(PATIENCE_S * 1000)
+                assert event is not None
+                assert (event["Event"], event["Index"]) == ("Subscribe", 0)
+                while EventLoop(-1) is not None:  # a change may come as several messages
+                    pass
+            assert exchange.Unsubscribe("depth") is True
+            assert EventLoop(-1) is None

@@ -11,6 +11,7 @@ import attrs
 from fmzthreads.clock import Clock, ManualClock, Signal
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.host import Host
+from fmzthreads.tasks.events import Selectable
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.testing import FakeVenue
 
@@ -33,14 +34,20 @@ class MemoryHost:
         self.clock: Clock = clock if clock is not None else ManualClock(1_600_000_000)
         self.lock = threading.Lock()
         self.errors: list[str] = []
+        self.warnings: list[str] = []
         self.lines: list[Line] = []
         self.secrets: list[str] = []
         self.exchanges: list[Any] = []
         self.announced: list[tuple[str, int]] = []
+        self.watched: list[tuple[Selectable, str, int]] = []
 
     def error(self, text: str, *, source: str) -> None:
         with self.lock:
             self.errors.append(text)
+
+    def warning(self, text: str, *, source: str) -> None:
+        with self.lock:
+            self.warnings.append(text)
 
     def order_line(self, kind: int, **fields: Any) -> None:
         fields.setdefault("tail", ())
@@ -58,6 +65,10 @@ class MemoryHost:
     def announce(self, handle: Handle[Any], event: str, index: int = 0) -> None:
         with self.lock:
             self.announced.append((event, index))
+
+    def watch(self, source: Selectable, event: str, index: int = 0) -> None:
+        with self.lock:
+            self.watched.append((source, event, index))
 
 
 _: type[Host] = MemoryHost
