@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import attrs
 import requests
 
 from .._version import __version__
+from ..arguments import real_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import BadReply, FmzError, InputError, NetworkError
@@ -34,14 +34,15 @@ _log = logging.getLogger("fmzthreads.http")
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value <= 0:
+    if real_number(f"HttpOptions.{attribute.name}", value) <= 0:
         raise InputError(f"HttpOptions.{attribute.name} must be a number above 0, got {value!r}")
 
 
 def _timeout(timeout_ms: float) -> float:
-    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)) or not timeout_ms > 0:
+    number = real_number("a time-out", timeout_ms, expected="a number of milliseconds above 0")
+    if number <= 0:
         raise InputError(f"a time-out must be a number of milliseconds above 0, got {timeout_ms!r}")
-    return float(timeout_ms)
+    return number
 
 
 @attrs.frozen(kw_only=True)
@@ -93,7 +94,7 @@ class HttpClient:
         self._clock: Clock = clock if clock is not None else WallClock()
         self.options = options if options is not None else HttpOptions()
         self._base = check_base(base)
-        self._timeout_ms = self.options.timeout_ms
+        self._timeout_ms = float(self.options.timeout_ms)
         self._settings = _settings(self._clock, self.options)
         self._lock = threading.Lock()  # guards _threads and the growth of _epoch
         self._threads: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
@@ -271,10 +272,12 @@ def _settings(clock: Clock, options: HttpOptions) -> ClientSettings:
     return ClientSettings(
         clock=clock,
         limits=ConnectionLimits(
-            reply=ReplyLimits(reply_bytes=int(options.max_reply_bytes), read_timeout_s=options.read_timeout_ms / 1000),
-            connect_timeout_s=options.connect_timeout_ms / 1000,
-            max_idle_s=options.max_idle_s,
-            stop_grace_s=options.stop_grace_ms / 1000,
+            reply=ReplyLimits(
+                reply_bytes=int(options.max_reply_bytes), read_timeout_s=float(options.read_timeout_ms) / 1000
+            ),
+            connect_timeout_s=float(options.connect_timeout_ms) / 1000,
+            max_idle_s=float(options.max_idle_s),
+            stop_grace_s=float(options.stop_grace_ms) / 1000,
         ),
         user_agent=options.user_agent,
         tls=TlsPolicy.read(options.verify, variables),

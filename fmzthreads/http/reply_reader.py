@@ -14,7 +14,7 @@ from .reply import Headers, Reply, join_values
 __all__ = ["ReplyLimits", "ReplyReader"]
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_HEADER_LINE: Final = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$", re.MULTILINE)
 _NO_BODY: Final = frozenset({204, 304})
 _MOST_INTERIM: Final = 16  # 1xx replies before the real one
 _CHUNK_LINE: Final = 4096
@@ -83,7 +83,7 @@ class ReplyReader:
             if len(data) > self._limits.head_bytes:
                 raise self._too_large("headers", self._limits.head_bytes)
             if not b"HTTP/1.".startswith(data[:7]):
-                raise self._bad(f"the reply is not HTTP: {excerpt(data)}")
+                raise self._bad(f"the reply is not HTTP/1.0 or HTTP/1.1: {excerpt(data, 80)!r}")
             seen = len(data)
             data += self._more("within the headers")
             end, after = _head_end(data, max(0, seen - 3))
@@ -93,21 +93,26 @@ class ReplyReader:
         return self._parse_head(data[:end])
 
     def _parse_head(self, head: bytes) -> tuple[int, int, str, list[tuple[str, str]]]:
-        lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
-        found = _STATUS_LINE.fullmatch(lines[0])
+        text = head.decode("latin-1").replace("\r\n", "\n")
+        status_line, _, rest = text.partition("\n")
+        found = _STATUS_LINE.fullmatch(status_line)
         if found is None:
-            raise self._bad(f"the reply is not HTTP: {excerpt(head)}")
-        if len(lines) - 1 > self._limits.head_lines:
+            raise self._bad(f"the reply is not HTTP/1.0 or HTTP/1.1: {excerpt(status_line, 80)!r}")
+        count = rest.count("\n") + 1 if rest else 0
+        if count > self._limits.head_lines:
             raise self._too_large("header lines", self._limits.head_lines, "")
-        del lines[0]
-        pairs: list[tuple[str, str]] = []
-        for line in lines:
-            name, colon, value = line.partition(":")
-            # A name with spaces around it is a folded line, or meant to be read differently by another reader.
-            if not colon or not name or name != name.strip():
-                raise self._bad(f"malformed header line in the reply: {excerpt(line, 40)!r}")
-            pairs.append((name, value.strip()))
+        lines = _HEADER_LINE.findall(rest)
+        if len(lines) != count or "\r" in text or "\0" in text:
+            raise self._malformed(rest)
+        pairs = [(name, value.strip(" \t")) for name, value in lines]
         return int(found[1]), int(found[2]), (found[3] or "").strip(), pairs
+
+    def _malformed(self, lines: str) -> BadReply:
+        """The error for a head with a line that is not ``Name: value``, such as a folded one."""
+        for line in lines.split("\n"):
+            if not _HEADER_LINE.fullmatch(line) or "\r" in line or "\0" in line:
+                return self._bad(f"malformed header line in the reply: {line[:40]!r}")
+        return self._bad("control character in the reply's status line")
 
     # ---- body
 
@@ -117,7 +122,7 @@ class ReplyReader:
             return b"", True
         coding = fields.get("transfer-encoding")
         if coding is not None:
-            if coding.strip().lower() != "chunked":
+            if coding.lower() != "chunked":
                 raise self._bad(f"unsupported Transfer-Encoding of the reply: {coding[:40]!r} (expected 'chunked')")
             # A length beside it is what a confused (or malicious) peer sends: the connection is not used again.
             return self._chunked(), "content-length" not in fields
@@ -130,7 +135,7 @@ class ReplyReader:
         return self._exactly(size), True
 
     def _length(self, text: str) -> int:
-        values = {part.strip() for part in text.split(",")}
+        values = {part.strip(" \t") for part in text.split(",")}
         value = values.pop()
         if values or not (value.isascii() and value.isdigit()) or len(value) > 15:
             raise self._bad(f"malformed Content-Length of the reply: {text[:40]!r}")
@@ -183,13 +188,13 @@ class ReplyReader:
         return b"".join(parts)
 
     def _chunk_size(self, line: bytes) -> int:
-        text = line.partition(b";")[0].strip()
+        text = line.partition(b";")[0].rstrip(b" \t")
         try:
             if not text or len(text) > 15 or not text.isalnum():
                 raise ValueError
             return int(text, 16)
         except ValueError:
-            raise self._bad(f"malformed chunk size in the reply: {excerpt(line, 40)!r}") from None
+            raise self._bad(f"malformed chunk size in the reply: {line[:40]!r}") from None
 
     def _line(self) -> bytes:
         """The next line, without its end."""
@@ -220,12 +225,16 @@ class ReplyReader:
 
 
 def _head_end(data: bytes, start: int) -> tuple[int, int]:
-    """Where the head ends and what follows begins; -1 for not yet."""
-    at = data.find(b"\r\n\r\n", start)
-    if at >= 0:
-        return at, at + 4
-    found = _HEAD_END.search(data, start) if b"\n\n" in data or b"\n\r\n" in data else None
-    return (found.start(), found.end()) if found else (-1, -1)
+    """Where the head ends and what follows begins; -1 for not yet. A line may end with LF alone (RFC 9112, section 2.2)."""
+    at = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, at + 1 if at >= 0 else len(data))
+    if bare >= 0:
+        at, after = bare, bare + 2
+    elif at >= 0:
+        after = at + 3
+    else:
+        return -1, -1
+    return (at - 1 if data[at - 1 : at] == b"\r" else at), after
 
 
 def _keeps_alive(minor: int, connection: str | None) -> bool:

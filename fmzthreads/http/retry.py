@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import attrs
-import tenacity
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
 
 from ..clock import Clock
 from ..deadline import Deadline
@@ -35,29 +37,63 @@ class RetryPolicy:
     longest_delay_s: float = attrs.field(default=2.0, validator=attrs.validators.ge(0))
     jitter: Callable[[], float] = random.random
 
-    def delay_s(self, error: BaseException, attempt: int, *, stale: bool = False) -> float | None:
+    def repeats(self, error: BaseException) -> bool:
+        """Whether a read that failed so may be sent again: after network errors and while the venue cannot serve, but not when banned."""
+        return isinstance(error, (NetworkError, VenueUnavailable, RateLimited)) and not isinstance(error, Banned)
+
+    def pause_s(self, error: BaseException | None, attempt: int, *, stale: bool = False) -> float:
         """Seconds to wait before the next attempt.
 
         Args:
             error: What the last attempt raised.
             attempt: Its number, from 1.
             stale: Whether it failed on a connection that was kept from an earlier call, which the peer had probably given up.
-
-        Returns:
-            None when it is not to be repeated.
         """
-        if attempt > self.retries or isinstance(error, Banned):
-            return None
-        if not isinstance(error, (NetworkError, VenueUnavailable, RateLimited)):
-            return None
         if stale and attempt == 1:
             return 0.0
-        pause: float = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 30)) * (
-            0.5 + self.jitter() / 2
-        )
+        longest: float = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 30))
+        pause = longest * (0.5 + self.jitter() / 2)
         if isinstance(error, RateLimited) and error.retry_after_s is not None:
             return max(pause, float(error.retry_after_s))
         return pause
+
+
+class _WaitByPolicy(wait_base):
+    """The pause that the policy and the venue ask for."""
+
+    def __init__(self, policy: RetryPolicy, was_stale: Callable[[BaseException], bool]) -> None:
+        self._policy = policy
+        self._was_stale = was_stale
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = _error_of(retry_state)
+        stale = error is not None and self._was_stale(error)
+        return self._policy.pause_s(error, retry_state.attempt_number, stale=stale)
+
+
+class _StopBeforeDeadline(stop_base):
+    """Ends the attempts when the next pause would reach beyond the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        left = self._deadline.remaining()
+        return left is not None and retry_state.upcoming_sleep >= left
+
+
+class _StopWhen(stop_base):
+    """Ends the attempts when a function says so."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._is_over()
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
 
 
 def repeat(
@@ -86,27 +122,19 @@ def repeat(
         StopRequested: A stop was requested meanwhile.
     """
     pending: list[FmzError] = [first_error]
-    pause = 0.0
 
-    def _once() -> T:
-        if pending:
+    def _next() -> T:
+        if pending:  # the first attempt was made without tenacity, which most calls never need
             raise pending.pop()
         return attempt()
 
-    def _again(state: tenacity.RetryCallState) -> bool:
-        # The pause is fixed here rather than in ``wait``, because whether there is a next attempt depends on it.
-        nonlocal pause
-        error = state.outcome.exception() if state.outcome is not None else None
-        if error is None or not may_go_on():
-            return False
-        delay = policy.delay_s(error, state.attempt_number, stale=was_stale(error))
-        left = deadline.remaining()
-        if delay is None or (left is not None and delay >= left):
-            return False
-        pause = delay
-        return True
-
-    machine = tenacity.Retrying(
-        retry=_again, wait=lambda _state: pause, stop=tenacity.stop_never, sleep=clock.sleep, reraise=True
+    retrying = Retrying(
+        retry=retry_if_exception(policy.repeats),
+        wait=_WaitByPolicy(policy, was_stale),
+        stop=stop_after_attempt(policy.retries + 1)
+        | _StopWhen(lambda: not may_go_on())
+        | _StopBeforeDeadline(deadline),
+        sleep=clock.sleep,
+        reraise=True,
     )
-    return machine(_once)
+    return retrying(_next)

@@ -25,7 +25,8 @@ from fmzthreads.errors import (
     TimedOut,
     VenueUnavailable,
 )
-from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
+from fmzthreads.http.client import Headers, HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
+from fmzthreads.http.reply import _plain_json
 from fmzthreads.tasks.gate import Gate, gated
 
 from ..helpers.http_faults import FaultServer, Peer, answering
@@ -544,6 +545,22 @@ def test_unverified_tls_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         HttpClient("https://a.example", options=HttpOptions(verify=False))
     assert "not verified" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("with_orjson", [True, False])
+def test_json_in_every_encoding_reads_the_same_with_and_without_orjson(
+    encoding: str, with_orjson: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if with_orjson:
+        pytest.importorskip("orjson")
+    else:
+        monkeypatch.setattr("fmzthreads.http.reply._json_reader", lambda: _plain_json)
+    for text in ('{"a": "\u00fc"}', '["x"]', "5", '"s"'):
+        assert Reply(200, Headers(), text.encode(encoding)).json() == json.loads(text)
+    for body in (b"\xef\xbb\xbf", b"\xef\xbb\xbf<html>", b"\xff\xfe{", b"\xef\xbb\xbf{"):
+        with pytest.raises(BadReply, match="expected JSON"):
+            Reply(200, Headers(), body).json()
 
 
 def test_json_forms() -> None:

@@ -67,7 +67,7 @@ def test_post_in_both_forms(querier: HttpQuerier) -> None:
         querier.query(server.base, "a=1", "k=v", "X-A: 1\nX-B: two: 2")
         querier.query(server.base, b"{}", "", {"content-type": "application/json"})
         querier.query(server.base, {"method": "put", "body": b"raw"})
-        querier.query(server.base, "", "k=v")
+        querier.query(server.base, None, "k=v")
         first, second, third, fourth, fifth = server.seen
         assert (first.method, first.body, first.headers["cookie"], first.headers["x-a"]) == (
             "POST",
@@ -83,6 +83,75 @@ def test_post_in_both_forms(querier: HttpQuerier) -> None:
             "k=v",
         )
         assert (third.headers["content-type"], fourth.method, fifth.method) == ("application/json", "PUT", "GET")
+
+
+def test_the_older_form_as_fmz_writes_it(querier: HttpQuerier, journal: Journal) -> None:
+    """As FMZ's tutorial on Binance's user data stream asks for a listen key and keeps it alive."""
+    with FaultServer(saying(b"ok")) as server:
+        key = "X-MBX-APIKEY:" + "abc"
+        querier.query(server.base, "", None, key)
+        querier.query(server.base, {"method": "PUT", "data": "listenKey=xyz"}, None, key)
+        querier.query(server.base, {"method": "DELETE", "data": b"listenKey=xyz"}, "k=v", {"X-MBX-APIKEY": "abc"})
+        querier.query(server.base, {"body": ""})
+        querier.query(server.base, {"method": "GET", "body": ""})
+        querier.query(server.base, {"headers": key + "\n"})
+    said = [(seen.method, seen.body, seen.headers.get("x-mbx-apikey")) for seen in server.seen]
+    assert said == [
+        ("POST", b"", "abc"),
+        ("PUT", b"listenKey=xyz", "abc"),
+        ("DELETE", b"listenKey=xyz", "abc"),
+        ("POST", b"", None),
+        ("GET", b"", None),
+        ("GET", b"", "abc"),
+    ]
+    assert server.seen[0].headers["content-length"] == "0"
+    assert server.seen[2].headers["cookie"] == "k=v"
+    assert journal.lines == []
+
+
+@pytest.mark.parametrize(
+    ("line", "cookie"),
+    [
+        ("a=1", {"Name": "a", "Value": "1"}),
+        (
+            "id=x; Secure; Partitioned; Path=/",
+            {"Name": "id", "Value": "x", "Secure": "True", "Partitioned": "True", "Path": "/"},
+        ),
+        ('s={"a":1,"b":[2]}; Max-Age=5', {"Name": "s", "Value": '{"a":1,"b":[2]}', "MaxAge": "5"}),
+        ('q="two \\"words\\" \\054"; HttpOnly', {"Name": "q", "Value": 'two "words" ,', "Httponly": "True"}),
+        (
+            "a[b]=1, 2; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            {"Name": "a[b]", "Value": "1, 2", "Expires": "Wed, 21 Oct 2026 07:28:00 GMT"},
+        ),
+        ("empty=", {"Name": "empty", "Value": ""}),
+        ("=nameless", None),
+        ("; Path=/", None),
+    ],
+)
+def test_cookies_are_read_as_browsers_do(line: str, cookie: dict[str, str] | None, querier: HttpQuerier) -> None:
+    with FaultServer(saying(b"ok", headers=f"Set-Cookie: {line}\r\nSet-Cookie: z=9\r\n")) as server:
+        answer = querier.query(server.base, {"debug": True})
+    assert isinstance(answer, HttpAnswer)
+    assert answer.Cookies == [*([] if cookie is None else [cookie]), {"Name": "z", "Value": "9"}]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_compression_that_cannot_be_undone_gives_bytes_and_a_line(
+    debug: bool, querier: HttpQuerier, journal: Journal
+) -> None:
+    with FaultServer(saying(b"packed", headers="Content-Encoding: br\r\n")) as server:
+        asked = {"headers": {"Accept-Encoding": "br"}, "debug": debug, "charset": "gbk"}
+        answer = querier.query(server.base, asked)
+        assert server.seen[0].headers["accept-encoding"] == "br"
+    assert (answer.Body if isinstance(answer, HttpAnswer) else answer) == b"packed"
+    (line,) = journal.lines
+    assert "compressed as 'br', which cannot be decompressed here" in line
+
+
+def test_a_token_that_names_no_compression_changes_nothing(querier: HttpQuerier, journal: Journal) -> None:
+    with FaultServer(saying(b"plain", headers="Content-Encoding: UTF-8\r\n")) as server:
+        assert querier.query(server.base) == "plain"
+    assert journal.lines == []
 
 
 def test_debug(querier: HttpQuerier) -> None:
@@ -224,6 +293,8 @@ def test_redirects_in_a_circle_or_to_nowhere(querier: HttpQuerier, journal: Jour
         ({"headers": "no colon"}, InputError, "headers"),
         ({"proxy": "nonsense"}, InputError, "proxy"),
         ({"profile": "chrome"}, NotSupported, "profile"),
+        ({"data": {"a": 1}}, InputError, "body"),
+        ({"data": "a", "body": "b"}, InputError, "another name for 'body'"),
         (5, InputError, "options"),
     ],
 )
@@ -231,6 +302,12 @@ def test_what_is_refused(options: Any, kind: type[Exception], words: str, querie
     for call in (querier.query, querier.query_go):
         with pytest.raises(kind, match=words):
             call("http://127.0.0.1:9/", options)
+
+
+def test_cookies_and_headers_are_passed_once(querier: HttpQuerier) -> None:
+    for options in ({"headers": {"A": "1"}}, {"cookie": "k=v"}):
+        with pytest.raises(InputError, match="in the options dict, or as an argument, not both"):
+            querier.query("http://127.0.0.1:9/", options, "k=w", "A: 2")
 
 
 def test_in_the_background(querier: HttpQuerier, journal: Journal) -> None:
