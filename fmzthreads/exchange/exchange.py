@@ -220,6 +220,12 @@ class Exchange(SettingsFace[Failure_co]):
         """The latest public trades, oldest first."""
         return self._call("GetTrades", Operations.trades, symbol)
 
+    # fmt: off
+    @overload
+    def GetRecords(self, symbol: str = ..., period: float = ..., limit: float = ..., /) -> Records | Failure_co: ...
+    @overload
+    def GetRecords(self, period: float, limit: float = ..., /) -> Records | Failure_co: ...
+    # fmt: on
     def GetRecords(self, *args: Any) -> Records | Failure_co:
         """Bars, oldest first, the last one still forming.
 
@@ -343,6 +349,12 @@ class Exchange(SettingsFace[Failure_co]):
         """Open orders: of a symbol, or without one of all spot pairs."""
         return self._call("GetOrders", Operations.orders, symbol)
 
+    # fmt: off
+    @overload
+    def GetHistoryOrders(self, symbol: str = ..., since: float = ..., limit: float = ..., /) -> list[Order] | Failure_co: ...
+    @overload
+    def GetHistoryOrders(self, since: float, limit: float = ..., /) -> list[Order] | Failure_co: ...
+    # fmt: on
     def GetHistoryOrders(self, *args: Any) -> list[Order] | Failure_co:
         """Orders of the past.
 
@@ -449,7 +461,18 @@ class Exchange(SettingsFace[Failure_co]):
         """
         return bool(self._run("warm", self._core.warm, connections))
 
-    def IO(self, command: str, *args: Any) -> Any:
+    # fmt: off
+    @overload
+    def IO(self, command: Literal["base"], url: str, /) -> str | Failure_co: ...
+    @overload
+    def IO(self, command: Literal["currency"], pair: str, /) -> bool | Failure_co: ...
+    @overload
+    def IO(self, command: Literal["rate", "quota"], names: str = "", maxCalls: float | str = 0, period: str = "",
+           behavior: Literal["delay"] | None = None, /) -> bool | Failure_co: ...
+    @overload
+    def IO(self, command: str, /, *args: Any) -> Any: ...
+    # fmt: on
+    def IO(self, command: str, /, *args: Any) -> Any:
         """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None when it fails."""
         return self._call("IO", Operations.io, command, *args)
 
