@@ -40,7 +40,6 @@ never part of it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
@@ -266,6 +265,8 @@ def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
     Returns:
         ``"; did you mean 'a' or 'b'?"``, or ``"; valid: 'a', 'b', ..."`` when nothing looks alike, or ``""`` when nothing is valid.
     """
+    import difflib  # only errors need it
+
     names = sorted(set(valid))
     by_fold: dict[str, str] = {}
     for candidate in names:
@@ -292,6 +293,8 @@ def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterabl
     Returns:
         ``NotBuiltYet`` for a planned name, else ``UnknownName`` with the most similar names.
     """
+    import difflib  # only errors need it
+
     valid, planned = set(valid), set(planned)
     if name in planned:
         return NotBuiltYet(f"FMZ has {name}; fmzthreads does not yet")

@@ -5,7 +5,6 @@ They raise; ``Exchange`` turns that into FMZ's None or False.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -42,7 +41,6 @@ __all__ = [
     "CALLS",
     "LIMITED",
     "PLANNED",
-    "TAKES",
     "Call",
     "Operations",
     "check_call",
@@ -409,18 +407,15 @@ CALLS: Mapping[str, Call] = MappingProxyType(
 
 
 _ANY = 2**31  # stands for any number of arguments
+_VARARGS = 0x04  # the flag of a code object with *args (inspect.CO_VARARGS)
 
 
 def _takes(work: Callable[..., Any]) -> tuple[int, int]:
-    """How many arguments a call takes at the least and at the most."""
-    parameters = list(inspect.signature(work).parameters.values())[1:]
-    least = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
-    open_end = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return least, _ANY if open_end else len(parameters)
+    """How many arguments a call takes, at the least and at the most, besides the object itself."""
+    code, defaults = work.__code__, work.__defaults__ or ()
+    count = code.co_argcount - 1
+    return count - len(defaults), _ANY if code.co_flags & _VARARGS else count
 
-
-TAKES: Mapping[str, tuple[int, int]] = MappingProxyType({name: _takes(call.work) for name, call in CALLS.items()})
-"""How many arguments each takes, at the least and at the most."""
 
 _UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
 LIMITED = frozenset(CALLS) - _UNLIMITED
@@ -449,7 +444,7 @@ def check_call(method: Any, args: Sequence[Any]) -> Call:
     call = CALLS.get(method) if isinstance(method, str) else None
     if call is None:
         raise no_such_name("an exchange has no method for background calls named", method, CALLS, PLANNED)
-    least, most = TAKES[method]
+    least, most = _takes(call.work)
     if not least <= len(args) <= most:
         expected = f"{least}" if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"
         raise TypeError(f"{method} takes {expected} argument{'' if expected == '1' else 's'}, got {len(args)}")

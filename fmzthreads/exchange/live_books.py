@@ -13,16 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
-from ..streams.book.age import clock_lead, seconds_since
-from ..streams.book.book import BookView
-from ..streams.book.feed import BookFeed
-from ..streams.book.resync import ResyncPlan
-from ..streams.book.rules import Level
-from ..streams.book.source import BookSource, OtherUnread
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import is_gated, pass_gate
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the streams room is loaded by the first subscription
+    from ..streams.book.book import BookView
+    from ..streams.book.resync import ResyncPlan
+    from ..streams.book.rules import Level
+    from ..streams.book.source import BookSource
     from .host import Host
     from .venue import Venue
 
@@ -83,6 +81,11 @@ class LiveBook:
         self.max_age_s = max_age_s
         self.source = source
         self._clock = lines.clock
+        from ..streams.book.age import clock_lead, seconds_since
+        from ..streams.book.feed import BookFeed
+        from ..streams.book.source import OtherUnread
+
+        self._lead, self._seconds_since, self._unread_kind = clock_lead, seconds_since, OtherUnread
         self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
         # The latest, when it was current, and the clock's lead then; written by the feed's thread alone, replaced and never changed.
         self._ticker: tuple[Ticker, float, float] | None = None
@@ -91,8 +94,8 @@ class LiveBook:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, Ticker):
-            self._ticker = (event, self.feed.current_at(event["Time"]), clock_lead(self._clock))
-        elif isinstance(event, OtherUnread):
+            self._ticker = (event, self.feed.current_at(event["Time"]), self._lead(self._clock))
+        elif isinstance(event, self._unread_kind):
             self._ticker = None
 
     def _forget(self) -> None:
@@ -125,7 +128,7 @@ class LiveBook:
         if view is None or known is None or not view.bids or not view.asks:
             return None
         latest, current_at, lead = known
-        if seconds_since(self._clock, current_at, lead) > self.max_age_s:
+        if self._seconds_since(self._clock, current_at, lead) > self.max_age_s:
             return None  # a book that goes on says nothing about the last price, whose own stream may have stopped
         ticker = latest.copy()
         ticker.update(

@@ -7,8 +7,8 @@ which is an error of its own.
 
 from __future__ import annotations
 
+import os
 import threading
-import uuid
 from collections import OrderedDict
 from typing import Literal
 
@@ -49,7 +49,7 @@ and the venue then said that it has none. ``unknown``: nobody can say."""
 
 def new_client_order_id() -> str:
     """An id for one intent: 32 letters and digits, which is what every venue known to us takes (OKX is the strictest)."""
-    return "fz" + uuid.uuid4().hex[:30]
+    return "fz" + os.urandom(15).hex()
 
 
 @attrs.frozen(kw_only=True)

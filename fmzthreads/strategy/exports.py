@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..exchange.exchange import Exchange
-from ..http.query import HttpAnswer, QueryOptions
-from ..streams import dial as streams
-from ..streams.connection import Connection
-from ..streams.sqlite import SqliteConnection
 from ..tasks.events import Event
 from ..tasks.handle import Handle
 from ..venues.registry import create_venue
 from .runtime import current
+
+if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
+    from ..http.query import HttpAnswer, QueryOptions
+    from ..streams.connection import Connection
+    from ..streams.dial import ErrorMode
+    from ..streams.sqlite import SqliteConnection
 
 __all__ = ["Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
 
@@ -72,7 +74,7 @@ def Dial(
     address: str, timeout_or_options: object = None, *, errors: Literal["log", "none"] = ..., **options: object
 ) -> Connection | Any | None: ...
 def Dial(
-    address: str, timeout_or_options: object = None, *, errors: streams.ErrorMode = "log", **options: object
+    address: str, timeout_or_options: object = None, *, errors: ErrorMode = "log", **options: object
 ) -> Connection | SqliteConnection | None:
     """Opens a stream that a background thread reads: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``.
 
@@ -88,6 +90,9 @@ def Dial(
         OperationFailed: The connection could not be made, with ``errors="raise"``.
         StopRequested: The strategy is to stop.
     """
+    from ..streams import dial as streams
+    from ..streams.connection import Connection
+
     runtime = current()
     connection = streams.Dial(address, timeout_or_options, host=runtime, errors=errors, **options)
     if isinstance(connection, Connection):
