@@ -27,6 +27,8 @@ __all__ = ["Journal", "Kind", "Line", "ProfitPoint", "Sink"]
 Kind = Literal["log", "error", "profit", "buy", "sell", "cancel"]
 T = TypeVar("T")
 
+_NO_MARKUP = Markup("")
+
 
 @attrs.frozen(kw_only=True)
 class Line:
@@ -197,7 +199,7 @@ class Journal:
         if shown:
             self._write(
                 kind,
-                self._rendered(tail),
+                self._rendered(tail) if tail else _NO_MARKUP,
                 label=self.secrets.cut(str(label)),
                 symbol=str(symbol),
                 price=float(price),
