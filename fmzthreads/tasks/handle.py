@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ..clock import Clock, Signal
 from ..errors import InputError, StopRequested, UnknownName
-from .gate import Gate, gated
+from .gate import SharedGate, gated
 
 __all__ = ["Errors", "Handle", "WaitResult", "seconds_of"]
 
@@ -130,7 +130,7 @@ class Handle(Generic[T]):
         *,
         clock: Clock,
         name: str = "",
-        gate: Gate | None = None,
+        gate: SharedGate | None = None,
         failure_value: Any = None,
         errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,

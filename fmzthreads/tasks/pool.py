@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles
-from .gate import Gate, ungated
+from .gate import Gate, SharedGate, ungated
 from .handle import Errors, Handle
 
 __all__ = ["CallPool"]
@@ -145,7 +145,7 @@ class CallPool:
         fn: Callable[..., T],
         *args: Any,
         name: str = "",
-        gate: Gate | None = None,
+        gate: SharedGate | None = None,
         failure_value: Any = None,
         errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
