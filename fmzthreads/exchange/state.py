@@ -157,7 +157,9 @@ class Core:
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
         self.here: ReplySlot = _LocalSlot()  # of the calling thread
-        self._lock = threading.Lock()  # guards settings against two changes at once, and _last_error
+        # Guards settings against two changes at once, and _last_error. Re-entrant, because a task queue's report that is garbage-collected
+        # under it writes its error lines.
+        self._lock = threading.RLock()
         self.settings = settings
         """The settings now: replaced, never changed, so that a call keeps those that it began with."""
         self._last_error = ""

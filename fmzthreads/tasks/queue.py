@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
@@ -90,12 +91,8 @@ class TaskQueue:
             )
         if overflow not in {"block", "raise"}:
             raise UnknownName(f"overflow is {overflow!r}{nearest(str(overflow), ['block', 'raise'])}")
-        if max_pending is not None and (
-            isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1
-        ):
-            raise InputError(
-                f"max_pending is {max_pending!r}, expected a whole number of 1 or more, or None for any number"
-            )
+        if max_pending is not None:
+            max_pending = whole_number("max_pending", max_pending, least=1)
         gate_timeout_s = seconds_of(gate_timeout_ms)
         if not gate_timeout_s:
             raise InputError(f"gate_timeout_ms is {gate_timeout_ms!r}, expected more than 0 milliseconds")

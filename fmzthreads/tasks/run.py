@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 import threading
+import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -129,24 +130,26 @@ class Turn:
         Raises:
             StopRequested: The strategy is being stopped; what had not ended is cancelled, as ``record`` says.
         """
-        report = Report(self.record)
         reason: BaseException | None = None
         try:
             self._link()
             self._loop()
             if self._open:
                 reason = OperationFailed("the queue was stopped")
+            self._end(reason)
         except BaseException as error:  # a stop or Ctrl-C: noted on the rows, and raised again
-            reason = error
+            self._end(error)
+            self._lines.report_dropped()  # there will be no report to look at
             raise
-        finally:
-            if self._open:
-                self._abandon(reason)
-            self._note_times()
-            del reason
-            if any(not row.ok for row in self.record.rows):
-                weakref.finalize(report, self._lines.report_dropped)
+        report = Report(self.record)
+        if not report.ok:
+            weakref.finalize(report, self._lines.report_dropped)
         return report
+
+    def _end(self, reason: BaseException | None) -> None:
+        if self._open:
+            self._abandon(reason)
+        self._note_times()
 
     def _loop(self) -> None:
         while self._open and not self._cut.is_set():
@@ -236,7 +239,7 @@ class Turn:
             if entry.gate_pass is not None:
                 entry.gate_pass.leave()
             entry.decided = True
-            entry.row.error = error
+            entry.row.error = _detached(error)
             self._resolve(entry, "failed")
             return
         entry.handle = entry.row.handle = handle
@@ -325,7 +328,7 @@ class Turn:
                 put(container(self._context, entry.task.exchange), entry.task.ret, row.value)
                 row.bound = True
             except Exception as error:  # the user's own class or function; its row says so, and the others go on
-                row.error = error
+                row.error = _detached(error)
                 outcome = entry.outcome = "failed"
         row.status = outcome
         self._open -= 1
@@ -364,6 +367,17 @@ class Turn:
                     row.finished_at = handle.finished_at
         self.record.ended_at = self._clock.monotonic()
         self.record.note_skews()
+
+
+def _detached(error: BaseException) -> BaseException:
+    """Turns an error's traceback, which would keep the caller's frames and so the report alive, into a note of the error."""
+    if error.__traceback__ is not None:
+        error.add_note("".join(traceback.format_exception(error)))
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def _english(status: Status) -> str:
