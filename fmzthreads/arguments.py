@@ -1,4 +1,4 @@
-"""Numbers given as arguments: what counts as one, checked and named in the error.
+"""Checks numbers that are given as arguments; errors name the argument.
 
 An int, float, Decimal or Fraction counts, and so does a number of numpy. Text, booleans, NaN and None do not.
 """

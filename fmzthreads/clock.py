@@ -1,12 +1,12 @@
-"""Time, and everything that waits for it.
+"""Clocks, and how threads wait.
 
-A ``Clock`` tells the time and waits. All waiting in fmzthreads rests on three small pieces:
+A ``Clock`` tells the time and waits. All waiting in fmzthreads uses three small classes:
 
-- ``Waker``: a one-shot alarm that one thread sleeps on and any thread may set off.
-- ``Signal``: a flag that wakes the wakers registered with it when it is set (the end of a call, data on a stream, a stop).
-- ``Clock.wait(signals, timeout_s)``: sleeps until one of several signals is set, the time is up, or the clock's stop is set.
+- ``Waker``: a one-shot alarm that one thread sleeps on and any thread may trigger.
+- ``Signal``: a flag that, when it is set, wakes the wakers registered with it (the end of a call, data on a stream, a stop).
+- ``Clock.wait(signals, timeout_s)``: sleeps until one of several signals is set, the time-out passes, or the clock's stop is set.
 
-Nothing polls: an idle wait costs no CPU, and a stop cuts any wait short at once. Seconds are floats throughout.
+Nothing polls: an idle wait uses no CPU time, and a stop ends any wait at once. Seconds are floats.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ __all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
 # threading.Lock.acquire refuses timeouts beyond this (about 292 years on 64-bit systems, 49 days on some others).
 _LONGEST_S = min(threading.TIMEOUT_MAX, 4_000_000.0)
 
-# A signal that arrives in the few instructions before the main thread falls asleep on a lock does not wake it, and on Windows none does:
-# a Ctrl-C would be heeded only when the wait ends. So the main thread, the only one that handles signals, looks up this often.
+# A signal that arrives in the few instructions before the main thread blocks on a lock does not wake it, and on Windows none does: a Ctrl-C
+# would take effect only when the wait ends. So the main thread, the only one that handles signals, wakes this often.
 _LOOK_UP_S = 1.0
 
 
 class Waker:
-    """A one-shot alarm: one thread sleeps on it, any thread may set it off, any number of times, before or after."""
+    """A one-shot alarm: one thread sleeps on it, any thread may trigger it, before or after, more than once too."""
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        # Held while asleep. Releasing it wakes the sleeper; it costs half of what an Event does.
+        # Held while asleep; releasing it wakes the sleeper. It costs half as much as an Event.
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def wake(self) -> None:
-        """Sets the alarm off; again has no effect."""
+        """Triggers the alarm; repeating it has no effect."""
         try:
             self._lock.release()
         except RuntimeError:
-            pass  # already set off; a waker rings once
+            pass  # already triggered
 
     def sleep(self, timeout_s: float | None = None) -> bool:
-        """Sleeps until the alarm is set off.
+        """Sleeps until the alarm is triggered.
 
         Args:
-            timeout_s: The longest to sleep, in seconds; None for ever; 0 or less only looks.
+            timeout_s: The longest to sleep, in seconds; None for no limit; 0 or less does not sleep.
 
         Returns:
-            Whether it was set off.
+            Whether it was triggered.
         """
         if timeout_s is not None and timeout_s <= 0:
             return self._lock.acquire(False)
@@ -72,7 +72,7 @@ class Waker:
 
 
 class Signal:
-    """A flag that, once set, stays set until cleared, and wakes whoever waits for it."""
+    """A flag that stays set until it is cleared, and wakes the threads that wait for it."""
 
     __slots__ = ("_callbacks", "_lock", "_set", "_token")
 
@@ -80,8 +80,8 @@ class Signal:
         self._lock = threading.Lock()  # guards _callbacks, and that no callback is added after set() has taken them
         self._set = False
         self._callbacks: dict[int, Callable[[], None]] = {}
-        # Counted, not id(callback): an id comes back once its callback is freed, and a waiter that was woken and removes its old token
-        # would then remove the callback of another that has come since.
+        # A count, not id(callback): an id is reused once its callback is freed, and a waiter that removes its old token would then remove
+        # the callback of a later waiter.
         self._token = 0
 
     def is_set(self) -> bool:
@@ -89,7 +89,7 @@ class Signal:
         return self._set
 
     def set(self) -> None:
-        """Sets it and calls the callbacks, in this thread; again has no effect."""
+        """Sets it and calls the callbacks in this thread; repeating it has no effect."""
         with self._lock:
             self._set = True
             if not self._callbacks:
@@ -100,14 +100,14 @@ class Signal:
             callback()
 
     def clear(self) -> None:
-        """Makes it unset again."""
+        """Unsets it."""
         self._set = False
 
     def add(self, callback: Callable[[], None]) -> int:
-        """Has ``callback`` called once when the signal is set; at once when it is set already.
+        """Registers a callback that is called once when the signal is set; at once if it is set already.
 
         Args:
-            callback: Called without arguments, from the thread that sets the signal; it must be short and must not raise.
+            callback: Called without arguments in the thread that sets the signal; it must be short and must not raise.
 
         Returns:
             A token for ``remove``; 0 when it was called at once.
@@ -121,13 +121,13 @@ class Signal:
         return 0
 
     def remove(self, token: int) -> None:
-        """Forgets a callback; a token that is not (or no longer) known is ignored."""
+        """Removes a callback; an unknown token is ignored."""
         with self._lock:
             self._callbacks.pop(token, None)
 
 
 class Stop(Signal):
-    """The signal that a strategy is to stop, with the reason."""
+    """The signal that the strategy is being stopped, with the reason."""
 
     __slots__ = ("reason",)
 
@@ -136,13 +136,13 @@ class Stop(Signal):
         self.reason = ""
 
     def request(self, reason: str = "stop requested") -> None:
-        """Sets the stop; the first reason stays."""
+        """Sets the stop; the first reason is kept."""
         if not self.is_set():
             self.reason = reason
         self.set()
 
     def check(self) -> None:
-        """Raises if a stop was requested.
+        """Raises StopRequested if a stop was requested.
 
         Raises:
             StopRequested: A stop was requested.
@@ -153,7 +153,7 @@ class Stop(Signal):
 
 @runtime_checkable
 class Clock(Protocol):
-    """What tells the time and waits. Wall and manual clocks (and a backtest's) answer the same calls."""
+    """Tells the time and waits; wall, manual and virtual clocks have the same methods."""
 
     stop: Stop
 
@@ -164,17 +164,17 @@ class Clock(Protocol):
         """The time of day, in nanoseconds since the epoch (UTC)."""
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start, never going back; what deadlines are measured with."""
+        """Seconds since an arbitrary start, never going back; deadlines use it."""
 
     def sleep(self, seconds: float) -> None:
-        """Sleeps; raises StopRequested when the stop is set meanwhile (or before)."""
+        """Sleeps; raises StopRequested if the stop is or gets set."""
 
     def wait(self, signals: Iterable[Signal], timeout_s: float | None = None) -> bool:
-        """Waits until one of the signals is set; False when the time is up first; raises StopRequested on a stop."""
+        """Waits until a signal is set; False after the time-out; raises StopRequested on a stop."""
 
 
 def _wait(stop: Stop, signals: Iterable[Signal], sleep: Callable[[Waker], bool]) -> bool:
-    """Registers one waker with every signal and with the stop, sleeps on it, and takes it back."""
+    """Registers one waker with every signal and with the stop, sleeps on it, and removes it."""
     signals = tuple(signals)
     stop.check()
     if any(signal.is_set() for signal in signals):
@@ -212,10 +212,10 @@ class WallClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Sleeps for real.
+        """Sleeps in real time.
 
         Args:
-            seconds: How long; 0 or less lets other threads run and returns.
+            seconds: How long; 0 or less lets other threads run, then returns.
 
         Raises:
             StopRequested: The stop is or was set.
@@ -231,7 +231,7 @@ class WallClock:
 
         Args:
             signals: What to wait for; none at all makes it a sleep.
-            timeout_s: The longest to wait, in seconds; None for ever; 0 or less only looks.
+            timeout_s: The longest to wait, in seconds; None for no limit; 0 or less does not wait.
 
         Returns:
             Whether one of the signals is set.
@@ -243,11 +243,11 @@ class WallClock:
 
 
 class ManualClock:
-    """A clock that is turned by hand, for tests: ``sleep`` and ``wait`` end when ``advance`` has gone far enough.
+    """A clock that tests advance by hand; ``sleep`` and ``wait`` end when it was advanced far enough.
 
     Args:
-        start: The time of day to begin with, in seconds since the epoch.
-        stop: The stop that cuts waits short; a new one when None.
+        start: The first time of day, in seconds since the epoch.
+        stop: The stop that ends waits; None for a new one.
     """
 
     def __init__(self, start: float = 0.0, stop: Stop | None = None) -> None:
@@ -267,7 +267,7 @@ class ManualClock:
         return self._now_ns
 
     def monotonic(self) -> float:
-        """Seconds that the clock was advanced since it was made."""
+        """Seconds by which the clock was advanced since it was made."""
         return (self._now_ns - self._start_ns) / 1e9
 
     def sleep(self, seconds: float) -> None:
@@ -308,7 +308,7 @@ class ManualClock:
                     heapq.heapify(self._sleepers)
 
     def advance(self, seconds: float) -> None:
-        """Turns the clock on and wakes every sleeper whose time has come.
+        """Advances the clock and wakes every sleeper whose time has come.
 
         Raises:
             InputError: ``seconds`` is negative.

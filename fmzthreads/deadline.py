@@ -1,4 +1,4 @@
-"""One time-out carried through many steps."""
+"""One time-out for several steps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """A moment by which all of several steps must be done.
+    """The moment by which all of several steps must be done.
 
     Args:
-        clock: The clock that measures it.
+        clock: Measures it.
         timeout_s: Seconds from now; None for no limit.
 
     Raises:
@@ -37,11 +37,11 @@ class Deadline:
 
     @property
     def expired(self) -> bool:
-        """Whether the time is up."""
+        """Whether the deadline has passed."""
         return self._at is not None and self._clock.monotonic() >= self._at
 
     def sooner(self, timeout_s: float | None) -> float | None:
-        """The smaller of what is left and ``timeout_s``; None when neither limits."""
+        """The smaller of the remaining time and ``timeout_s``, in seconds; None where neither limits."""
         if self._at is None:
             return timeout_s
         left = self._at - self._clock.monotonic()
@@ -50,14 +50,14 @@ class Deadline:
         return left if left > 0.0 else 0.0
 
     def check(self, doing: str, *, request: str = "") -> None:
-        """Raises when the time is up.
+        """Raises TimedOut if the deadline has passed.
 
         Args:
-            doing: What was being done, for the message, such as ``"reading the reply"``.
+            doing: The step, for the message, such as ``"reading the reply"``.
             request: The request, for the error.
 
         Raises:
-            TimedOut: The time is up.
+            TimedOut: The deadline has passed.
         """
         if self.expired:
             raise TimedOut(f"timeout after {self.timeout_s:g} s while {doing}", request=request)

@@ -3,19 +3,19 @@
 ::
 
     FmzError
-    ├── OperationFailed          it did not happen (or we cannot read what came back); it may be repeated
-    │   ├── NetworkError         no complete reply came
+    ├── OperationFailed          the operation failed, or its reply is unreadable; it may be repeated
+    │   ├── NetworkError         no complete reply arrived
     │   │   ├── ConnectFailed    refused, unresolved, proxy or TLS failure: nothing was sent
     │   │   ├── TimedOut         the deadline passed
-    │   │   └── ConnectionLost   the peer went away before or within its reply
-    │   ├── BadReply             not JSON, cut, fields missing or of the wrong type
+    │   │   └── ConnectionLost   the peer closed the connection before or within its reply
+    │   ├── BadReply             not JSON, truncated, fields missing or of the wrong type
     │   │   └── ReplyTooLarge    more bytes than the limit
-    │   ├── BrokenBook           a local order book has a gap, or no snapshot yet; a new one is on its way
+    │   ├── BrokenBook           a local order book has a gap, or no snapshot yet; it is being resynchronized
     │   ├── VenueUnavailable     5xx, maintenance, overload
-    │   ├── RateLimited          too many requests; ``retry_after_s`` says when to come back
-    │   │   └── Banned           the venue has shut the door for a while
-    │   └── ClockSkew            our time stamp was outside the venue's window
-    ├── VenueRejected            the venue said no; repeating the same request will not help
+    │   ├── RateLimited          too many requests; ``retry_after_s`` says when to retry
+    │   │   └── Banned           the venue has blocked this address for a while
+    │   └── ClockSkew            the request's time stamp was outside the venue's window
+    ├── VenueRejected            the venue refused; repeating the same request will not help
     │   ├── AuthenticationFailed key, signature, passphrase or permission
     │   ├── InsufficientFunds
     │   ├── InvalidOrder         a filter, price, amount or order type was refused
@@ -23,19 +23,18 @@
     │   ├── DuplicateOrder       the client order id is in use
     │   ├── OrderNotFound
     │   └── UnknownSymbol
-    ├── OutcomeUnknown           it was sent and nobody can say whether it was done
+    ├── OutcomeUnknown           the request was sent, and its outcome could not be determined
     ├── InputError               refused before anything was sent (also a ValueError)
     │   ├── UnknownName          no such exchange, method, option...; names the nearest valid ones
     │   └── MissingCredentials   names the key and the variable to set
-    ├── NotSupported             this venue cannot do that
+    ├── NotSupported             the venue (or this version) does not support the call
     │   └── NotBuiltYet          FMZ has this name; fmzthreads does not yet (also an AttributeError)
     ├── MissingExtra             an optional package is absent (also an ImportError); says how to install it
     ├── TooManyHandles           more unfinished background calls than allowed (also a RuntimeError)
-    ├── ConcurrentUse            two threads where only one may be (also a RuntimeError); names both
+    ├── ConcurrentUse            used by two threads where one is allowed (also a RuntimeError); names both
     └── StopRequested            the strategy is being stopped (also a RuntimeError)
 
-Every error may carry the request that it came from, as ``error.request``: method, URL without its query string, venue. Secrets are
-never part of it.
+``error.request`` names the request that failed, where there was one: method and URL without its query string. It never holds secrets.
 """
 
 from __future__ import annotations
@@ -85,13 +84,13 @@ __all__ = [
 
 
 class FmzError(Exception):
-    """The root of the tree.
+    """The base class of all errors of fmzthreads.
 
     Attributes:
-        request: What was being asked, such as ``"GET https://api.example.com/api/v3/time"``; the query string, headers and body are
-            left out because they may hold keys and signatures. Empty when no request was involved.
-        code: The venue's own error code as text, empty when there is none.
-        status: The HTTP status, 0 when no complete reply came.
+        request: The request that failed, such as ``"GET https://api.example.com/api/v3/time"``. Query string, headers and body are left
+            out because they may hold keys and signatures. Empty where no request was involved.
+        code: The venue's error code as text; empty where there is none.
+        status: The HTTP status; 0 where no complete reply arrived.
     """
 
     def __init__(self, message: str, *, request: str = "", code: str = "", status: int = 0) -> None:
@@ -101,17 +100,17 @@ class FmzError(Exception):
         self.status = status
 
     def __str__(self) -> str:
-        """The message, with the request behind it where there is one."""
+        """The message, followed by the request where there is one."""
         message = str(self.args[0]) if self.args else ""
         return f"{message} [{self.request}]" if self.request else message
 
 
 class OperationFailed(FmzError):
-    """It did not happen, or its reply cannot be read; repeating it may help."""
+    """The operation failed, or its reply cannot be read; it may be repeated."""
 
 
 class NetworkError(OperationFailed):
-    """No complete reply came."""
+    """No complete reply arrived."""
 
 
 class ConnectFailed(NetworkError):
@@ -123,30 +122,30 @@ class TimedOut(NetworkError, TimeoutError):
 
 
 class ConnectionLost(NetworkError):
-    """The peer went away before or within its reply; the request may have been received."""
+    """The peer closed the connection before or within its reply; the request may have been received."""
 
 
 class BadReply(OperationFailed):
-    """A reply came that cannot be understood: not JSON, cut, or with fields missing or of the wrong type."""
+    """The reply cannot be read: not JSON, truncated, or with missing or wrong fields."""
 
 
 class ReplyTooLarge(BadReply):
-    """A reply was longer than the limit and was refused."""
+    """The reply is longer than the limit."""
 
 
 class BrokenBook(OperationFailed):
-    """A local order book cannot be trusted: an update is missing or wrong, or its first snapshot has not come yet."""
+    """The local order book has a gap or a wrong update, or no snapshot yet."""
 
 
 class VenueUnavailable(OperationFailed):
-    """The venue answered that it cannot serve now: 5xx, maintenance, overload."""
+    """The venue replied that it cannot serve now: 5xx, maintenance, overload."""
 
 
 class RateLimited(OperationFailed):
     """Too many requests.
 
     Attributes:
-        retry_after_s: Seconds to wait before the next request; None when the venue did not say.
+        retry_after_s: Seconds to wait before the next request; None where the venue did not say.
     """
 
     def __init__(
@@ -157,15 +156,15 @@ class RateLimited(OperationFailed):
 
 
 class Banned(RateLimited):
-    """The venue refuses everything from this address for a while."""
+    """The venue refuses all requests from this address for a while."""
 
 
 class ClockSkew(OperationFailed):
-    """Our time stamp was outside the venue's window."""
+    """The request's time stamp was outside the venue's window."""
 
 
 class VenueRejected(FmzError):
-    """The venue understood the request and said no."""
+    """The venue understood the request and refused it."""
 
 
 class AuthenticationFailed(VenueRejected):
@@ -173,11 +172,11 @@ class AuthenticationFailed(VenueRejected):
 
 
 class InsufficientFunds(VenueRejected):
-    """The account cannot pay for the order."""
+    """The balance does not cover the order."""
 
 
 class InvalidOrder(VenueRejected):
-    """The venue refused the order's price, amount, type or one of its filters."""
+    """The venue refused the order's price, amount or type, or a filter did."""
 
 
 class WouldTake(InvalidOrder):
@@ -189,7 +188,7 @@ class DuplicateOrder(VenueRejected):
 
 
 class OrderNotFound(VenueRejected):
-    """The venue knows no such order (or no longer)."""
+    """The venue does not know the order, or no longer does."""
 
 
 class UnknownSymbol(VenueRejected):
@@ -197,10 +196,10 @@ class UnknownSymbol(VenueRejected):
 
 
 class OutcomeUnknown(FmzError):
-    """The request was sent, no reply came, and asking the venue did not settle whether it was done.
+    """The request was sent, and neither a reply nor a query told its outcome.
 
     Attributes:
-        client_order_id: The id under which the order may exist at the venue; empty when it was not an order.
+        client_order_id: The id under which the order may exist at the venue; empty for other requests.
     """
 
     def __init__(
@@ -211,19 +210,19 @@ class OutcomeUnknown(FmzError):
 
 
 class InputError(FmzError, ValueError):
-    """An argument was refused before anything was sent; the message names it, its value and what was expected."""
+    """An argument is not valid; nothing was sent."""
 
 
 class UnknownName(InputError, AttributeError):
-    """There is no such exchange, method, option or field; the message names the nearest valid ones."""
+    """There is no exchange, method, option or field of that name."""
 
 
 class MissingCredentials(InputError):
-    """A key is needed and was not given; the message names the variable to set."""
+    """A key is missing; the message names the variable to set."""
 
 
 class NotSupported(FmzError, NotImplementedError):
-    """This venue (or build) cannot do that; the message names both."""
+    """The venue, or this version of fmzthreads, does not support the call."""
 
 
 class NotBuiltYet(NotSupported, AttributeError):
@@ -231,23 +230,23 @@ class NotBuiltYet(NotSupported, AttributeError):
 
 
 class MissingExtra(FmzError, ImportError):
-    """An optional package is absent; the message holds the line that installs it."""
+    """An optional package is not installed; the message says how to install it."""
 
 
 class TooManyHandles(FmzError, RuntimeError):
-    """More unfinished background calls than allowed."""
+    """Too many background calls have not ended."""
 
 
 class ConcurrentUse(FmzError, RuntimeError):
-    """Two threads are where only one may be; the message names both."""
+    """Two threads used what only one may use; the message names both."""
 
 
 class StopRequested(FmzError, RuntimeError):
-    """The strategy is being stopped; let it pass."""
+    """The strategy is being stopped; do not catch it."""
 
 
 class MissingField(KeyError, AttributeError):
-    """A structure has no such field: a KeyError by index, an AttributeError by attribute."""
+    """A structure has no such field; both a KeyError and an AttributeError."""
 
     def __str__(self) -> str:
         """The message without the quotes that KeyError puts around it."""
@@ -255,15 +254,15 @@ class MissingField(KeyError, AttributeError):
 
 
 def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
-    """Words for an error message: the valid names that look like ``name``.
+    """Returns the end of an error message: the valid names most similar to ``name``.
 
     Args:
-        name: What was given.
-        valid: What would have been right.
-        most: How many to name at the most.
+        name: The name that was given.
+        valid: The valid names.
+        most: The most names to suggest.
 
     Returns:
-        ``"; did you mean 'a' or 'b'?"``, or ``"; valid: 'a', 'b', ..."`` when nothing looks alike, or ``""`` when nothing is valid.
+        ``"; did you mean 'a' or 'b'?"``; ``"; valid: 'a', 'b', ..."`` where no name is similar; ``""`` where no name is valid.
     """
     import difflib  # only errors need it
 
@@ -284,11 +283,10 @@ def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterabl
     """Returns the error for a name that is not valid.
 
     Args:
-        message: What has no such name, such as ``"an exchange has no method"``; the name follows.
-        name: What was given.
+        message: The beginning of the message, such as ``"an exchange has no method"``; the name follows.
+        name: The name that was given.
         valid: The valid names.
-        planned: FMZ's names that fmzthreads does not have yet. None of the valid names is suggested for one of these, or for a slip of
-            the pen of one.
+        planned: FMZ's names that fmzthreads does not have yet. For one of these, or a misspelt one, no valid name is suggested.
 
     Returns:
         ``NotBuiltYet`` for a planned name, else ``UnknownName`` with the most similar names.
@@ -307,7 +305,7 @@ def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterabl
 
 
 def excerpt(text: str | bytes, limit: int = 200) -> str:
-    """The first ``limit`` characters of a reply, on one line, for an error message."""
+    """Returns the first ``limit`` characters of a reply on one line, for an error message."""
     if isinstance(text, bytes):
         text = text[: limit * 4].decode("utf-8", "replace")
     return " ".join(text[:limit].split())
@@ -318,10 +316,10 @@ def require(module: str, extra: str) -> ModuleType:
 
     Args:
         module: The module to import, such as ``"starlette.applications"``.
-        extra: The extra of fmzthreads that brings it.
+        extra: The extra of fmzthreads that installs it.
 
     Raises:
-        MissingExtra: It is not installed; the message holds the line that installs it.
+        MissingExtra: It is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(module)

@@ -1,6 +1,6 @@
-"""FMZ's calls of an exchange: what each does, under the settings of the moment when it was made, and a table of them by name.
+"""The calls of FMZ's exchange object, and a table of them by name.
 
-They raise; ``Exchange`` turns that into FMZ's None or False.
+Each works on the settings of the moment when it was made. They raise; ``Exchange`` turns that into FMZ's None or False.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Operations:
     """The calls of one exchange object under one snapshot of its settings.
 
     Attributes:
-        core: What all calls share.
-        settings: The snapshot.
+        core: The state of the exchange object.
+        settings: The settings of this call.
     """
 
     core: Core
@@ -69,7 +69,7 @@ class Operations:
     # Market
 
     def ticker(self, symbol: Any = "") -> Ticker:
-        """One ticker, from the live book where there is one that may answer."""
+        """One ticker, from the live book if it is valid."""
         self._count("GetTicker")
         name = self.settings.symbol_of(symbol)
         return self._scaled(self.core.live.ticker(name) or self.core.venue.ticker(name), _TICKER_PRICES)
@@ -80,7 +80,7 @@ class Operations:
         return [self._scaled(ticker, _TICKER_PRICES) for ticker in self.core.venue.tickers()]
 
     def depth(self, symbol: Any = "", limit: Any = None) -> Depth:
-        """The order book, from the live one where there is one that may answer."""
+        """The order book, from the live one if it is valid."""
         name = self.settings.symbol_of(symbol)
         levels = None if limit is None else whole_number("limit", limit, least=1)
         self._count("GetDepth")
@@ -200,11 +200,11 @@ class Operations:
         return order_id
 
     def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
-        """The line of an order that was left without an answer; a stop and Ctrl-C write none of their own."""
+        """Writes the error line of an interrupted order; a stop and Ctrl-C write none of their own."""
         key = intent.client_order_id
         record = self.core.intents.get(key)
         if record is not None and record.fate == "unknown":
-            words = f"an order was sent, perhaps, and its outcome is unknown: interrupted ({type(error).__name__}); Reconcile() asks by its client order id {key}"
+            words = f"interrupted ({type(error).__name__}); the order may have been sent and its outcome is unknown: Reconcile() asks about its client order id {key}"
             self.core.report(method, OutcomeUnknown(words, client_order_id=key))
 
     def _rules(self, symbol: str) -> MarketRules | None:
@@ -243,7 +243,7 @@ class Operations:
         return [self._scaled(order, _ORDER_PRICES) for order in found]
 
     def reconcile(self) -> list[IntentRecord]:
-        """Asks again after every order whose outcome is unknown."""
+        """Asks again about each order whose outcome is unknown."""
         core = self.core
         return ask_again(core.venue, core.intents, core.clock)
 
@@ -254,11 +254,11 @@ class Operations:
         return run_command(self.core, command, args)
 
     def min_amount(self) -> float:
-        """The least amount of an order of the current symbol."""
-        return _known("least amount", self._rules(self.settings.symbol), lambda rules: rules.min_amount)
+        """The minimum order amount of the current symbol."""
+        return _known("minimum amount", self._rules(self.settings.symbol), lambda rules: rules.min_amount)
 
     def min_price(self) -> float:
-        """The step of prices of the current symbol."""
+        """The price step of the current symbol."""
         return _known("price step", self._rules(self.settings.symbol), lambda rules: rules.tick)
 
     def log(self, kind: Any, price: Any, amount: Any = 0, *tail: Any) -> None:
@@ -281,7 +281,7 @@ class Operations:
         self.core.limits.acquire(method)
 
     def _scope(self, symbol: Any) -> str | None:
-        """What a list call asks for: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
+        """The scope of a list call: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
         if symbol is None or symbol == "":
             return self.settings.symbol if self.settings.contract else None
         if isinstance(symbol, str) and "." in symbol and "_" not in symbol.partition(".")[0]:
@@ -295,7 +295,7 @@ class Operations:
             return structure
         for field in fields:
             value = structure.get(field)
-            if value and value > 0:  # 0 is "unknown" and -1 "at market": both are no prices
+            if value and value > 0:  # neither 0 (unknown) nor -1 (at market) is a price
                 structure[field] = float(Decimal(repr(float(value))) * rate)
         return structure
 
@@ -359,11 +359,11 @@ def _known(what: str, rules: MarketRules | None, pick: Callable[[MarketRules], D
 
 
 class Call(NamedTuple):
-    """What stands behind a method.
+    """The implementation of a method.
 
     Attributes:
-        work: The method of ``Operations`` that does it.
-        failure: What FMZ's form answers when it fails.
+        work: The method of ``Operations``.
+        failure: What FMZ's form returns when it fails.
     """
 
     work: Callable[..., Any]
@@ -414,7 +414,7 @@ def _takes(work: Callable[..., Any]) -> tuple[int, int]:
 
 _UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
 LIMITED = frozenset(CALLS) - _UNLIMITED
-"""Those that a call limit may be set for; see ``call_limits.py``."""
+"""The methods that a call limit may be set for; see ``call_limits.py``."""
 
 PLANNED = frozenset({
     "CancelConditionOrder", "CreateConditionOrder", "GetConditionOrder", "GetConditionOrders", "GetContractType", "GetData",

@@ -7,6 +7,7 @@ Every method may be called from several threads at once. A call works on the set
 made: ``SetCurrency`` changes neither a call that is running nor one that waits in ``Go``'s queue.
 """
 
+# ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
 
 import os
@@ -34,9 +35,7 @@ __all__ = ["Exchange"]
 
 
 def _no_venues(name: str, **_: Any) -> Venue:
-    raise NotSupported(
-        f"cannot make the venue {name!r}: no Exchange.venue_factory is set; import fmzthreads, or pass venue="
-    )
+    raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
 class Exchange(SettingsFace[Failure_co]):
@@ -65,6 +64,7 @@ class Exchange(SettingsFace[Failure_co]):
 
     Raises:
         UnknownName: There is no such venue, option, or value of ``errors``.
+        NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
         InputError: An argument is not valid.
     """
 
@@ -182,8 +182,6 @@ class Exchange(SettingsFace[Failure_co]):
         """
         self._core.close(timeout_s)
 
-    # How a call is made
-
     def _call(
         self, name: str, work: Callable[Concatenate[Operations, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T | Failure_co:
@@ -200,55 +198,55 @@ class Exchange(SettingsFace[Failure_co]):
     # Market
 
     def GetTicker(self, symbol: str = "") -> Ticker | Failure_co:
-        """The ticker of a symbol; empty for the current one."""
+        """Returns the ticker of a symbol; empty for the current one."""
         return self._call("GetTicker", Operations.ticker, symbol)
 
     def GetTickers(self) -> list[Ticker] | Failure_co:
-        """The tickers of all symbols."""
+        """Returns the tickers of all symbols."""
         return self._call("GetTickers", Operations.tickers)
 
     def GetDepth(self, symbol: str = "", limit: int | None = None) -> Depth | Failure_co:
-        """The order book of a symbol.
+        """Returns the order book of a symbol.
 
         Args:
             symbol: Empty for the current one.
-            limit: Levels a side; None for the venue's default (an addition to FMZ's form).
+            limit: Levels a side; None for the venue's default. (FMZ's form has no limit.)
         """
         return self._call("GetDepth", Operations.depth, symbol, limit)
 
     def GetTrades(self, symbol: str = "") -> list[Trade] | Failure_co:
-        """The latest public trades, oldest first."""
+        """Returns the latest public trades, oldest first."""
         return self._call("GetTrades", Operations.trades, symbol)
 
     # fmt: off
     @overload
-    def GetRecords(self, symbol: str = ..., period: float = ..., limit: float = ..., /) -> Records | Failure_co: ...
+    def GetRecords(self, symbol: str = ..., period: float = ..., limit: float = ..., /) -> Records | Failure_co: """With the symbol first."""
     @overload
-    def GetRecords(self, period: float, limit: float = ..., /) -> Records | Failure_co: ...
+    def GetRecords(self, period: float, limit: float = ..., /) -> Records | Failure_co: """Of the current symbol."""
     # fmt: on
     def GetRecords(self, *args: Any) -> Records | Failure_co:
-        """Bars, oldest first, the last one still forming.
+        """Returns bars, oldest first; the last one is still forming.
 
         Args:
             args: ``()``, ``(symbol)``, ``(symbol, period)``, ``(symbol, period, limit)``, ``(period)`` or ``(period, limit)``; the period
-                in seconds, the limit in bars. Without a limit: all that have accumulated, at most ``SetMaxBarLen``.
+                in seconds, the limit in bars. Without a limit: all bars kept so far, at most ``SetMaxBarLen``.
 
         Returns:
-            A copy that belongs to the caller. A period that the venue does not serve is built from shorter bars, one that is not whole
-            minutes from public trades (and so grows from the first call on).
+            A copy of the caller's own. Bars of a period that the venue does not serve are built from shorter ones; those of a period that
+            is not whole minutes are built from public trades, from the first call on.
         """
         return self._call("GetRecords", Operations.records, *args)
 
     def GetMarkets(self) -> dict[str, Market] | Failure_co:
-        """The trading rules of all symbols, by FMZ symbol."""
+        """Returns the trading rules of all symbols, by FMZ symbol."""
         return self._call("GetMarkets", Operations.markets)
 
     def GetMinStock(self) -> float | Failure_co:
-        """The least amount of an order of the current symbol."""
+        """Returns the minimum order amount of the current symbol."""
         return self._call("GetMinStock", Operations.min_amount)
 
     def GetMinPrice(self) -> float | Failure_co:
-        """The step of prices of the current symbol."""
+        """Returns the price step of the current symbol."""
         return self._call("GetMinPrice", Operations.min_price)
 
     # Live books (an addition of ours)
@@ -256,45 +254,46 @@ class Exchange(SettingsFace[Failure_co]):
     def Subscribe(
         self, channel: str, symbol: str = "", max_age_ms: float | None = None, wait_ms: float | None = None
     ) -> bool | Failure_co:
-        """Has ``GetDepth`` and ``GetTicker`` of a symbol answer from a live order book (an addition to FMZ's form).
+        """Serves ``GetDepth`` and ``GetTicker`` of a symbol from a live order book.
 
-        A thread in the background keeps the book. While it is right and young enough, the two calls (``Go`` too) answer from it without
-        asking the venue: ``Info`` is then ``{"Live": True, "AgeMs": ..., "Version": ..., "Sequence": ...}``. While it is broken, being
-        made anew, too old, or has fewer levels than were asked for, they ask the venue as without a subscription.
+        A background thread maintains the book. While it is valid and recent, the two calls (also by ``Go``) return it without a request;
+        ``Info`` is then ``{"Live": True, "AgeMs": ..., "Version": ..., "Sequence": ...}``. While it is broken, resynchronizing, too old, or
+        has fewer levels than requested, they ask the venue as without a subscription. Each change of the book is an event of
+        ``EventLoop``, called ``Subscribe``.
 
         Args:
             channel: ``"depth"``.
-            symbol: Empty for the current one, as it is at this moment; a later ``SetCurrency`` leaves the subscription where it is.
-            max_age_ms: How long ago the book may have been confirmed and still answer; None for 5000. A book that simply stands still
-                counts as old after that. A symbol that is subscribed to already takes the new age and stays one subscription.
-            wait_ms: How long to wait for the book to be live; None or 0 returns at once.
+            symbol: Empty for the one that is current now; a later ``SetCurrency`` does not move the subscription.
+            max_age_ms: The maximum age of the book, since the venue last confirmed it, to be returned; None for 5000. A second
+                subscription to a symbol changes only this age.
+            wait_ms: How long to wait until the book is live; None or 0 returns at once.
 
         Returns:
-            True. None when it failed, and when the book is not live in time (the subscription then stays) or was unsubscribed from
-            while it was waited for.
+            True. None when it failed, when the book is not live in time (the subscription stays), or when the subscription was ended
+            meanwhile.
         """
         return self._call("Subscribe", Operations.subscribe, channel, symbol, max_age_ms, wait_ms)
 
     def Unsubscribe(self, channel: str, symbol: str = "") -> bool | Failure_co:
-        """Ends what ``Subscribe`` began, however often; False when there is no such subscription. No answer comes from its book after."""
+        """Ends a subscription, however often ``Subscribe`` was called; False if there is none."""
         return self._call("Unsubscribe", Operations.unsubscribe, channel, symbol)
 
     def Subscriptions(self) -> list[dict[str, Any]]:
-        """One row for each live book, for a status line: symbol, state, age, gaps, resyncs, answers and fallbacks; asks nothing."""
+        """Returns one row for each live book: symbol, state, age, gaps, resyncs, answers and fallbacks; sends nothing."""
         return self._core.live.stats()
 
     # Account
 
     def GetAccount(self) -> Account | Failure_co:
-        """Free and frozen currency of the current pair, in the venue's own units (``SetRate`` does not touch them)."""
+        """Returns the free and frozen balances of the current pair, in the venue's units (unaffected by ``SetRate``)."""
         return self._call("GetAccount", Operations.account)
 
     def GetAssets(self) -> list[Asset] | Failure_co:
-        """All holdings that are not zero."""
+        """Returns all balances that are not zero."""
         return self._call("GetAssets", Operations.assets)
 
     def GetPositions(self, symbol: str = "") -> list[Position] | Failure_co:
-        """Open positions; contracts only."""
+        """Returns open positions; contracts only."""
         return self._call("GetPositions", Operations.positions, symbol)
 
     def GetPosition(self, symbol: str = "") -> list[Position] | Failure_co:
@@ -302,7 +301,7 @@ class Exchange(SettingsFace[Failure_co]):
         return self._call("GetPosition", Operations.positions, symbol)
 
     def GetFundings(self, symbol: str = "") -> list[Funding] | Failure_co:
-        """Funding rates; perpetual contracts only."""
+        """Returns funding rates; perpetual contracts only."""
         return self._call("GetFundings", Operations.fundings, symbol)
 
     # Orders
@@ -313,10 +312,10 @@ class Exchange(SettingsFace[Failure_co]):
         Args:
             price: The limit price; -1 buys at market.
             amount: In base currency; at market on a spot venue in quote currency.
-            args: More for the order's line in the journal.
+            args: Further text for the order's line in the journal.
 
         Returns:
-            The order's id. None when it failed, and also when its outcome is unknown: see ``UnknownOrders``.
+            The order's id. None when it failed, and when its outcome is unknown (see ``UnknownOrders``).
         """
         return self._call("Buy", Operations.buy, price, amount, *args)
 
@@ -325,38 +324,38 @@ class Exchange(SettingsFace[Failure_co]):
         return self._call("Sell", Operations.sell, price, amount, *args)
 
     def CreateOrder(self, symbol: str, side: str, price: float, amount: float, *args: Any) -> str | Failure_co:
-        """Orders any symbol.
+        """Places an order of any symbol.
 
         Args:
             symbol: Empty for the current one.
-            side: ``buy`` or ``sell`` (contracts also ``closebuy`` and ``closesell``), with the venue's options as ``"buy;{JSON}"`` or
-                ``"buy;key=value&key2=value2"`` where wanted.
+            side: ``buy`` or ``sell`` (contracts also ``closebuy`` and ``closesell``); the venue's options may follow:
+                ``"buy;{JSON}"`` or ``"buy;key=value&key2=value2"``.
             price: See ``Buy``.
             amount: See ``Buy``.
-            args: More for the order's line in the journal.
+            args: Further text for the order's line in the journal.
         """
         return self._call("CreateOrder", Operations.create_order, symbol, side, price, amount, *args)
 
     def CancelOrder(self, orderId: str, *args: Any) -> bool:
-        """Cancels an order; True says that the venue took the request, not that nothing was filled."""
+        """Cancels an order; True means that the venue accepted the request, not that nothing was filled."""
         return bool(self._call("CancelOrder", Operations.cancel_order, orderId, *args))
 
     def GetOrder(self, orderId: str) -> Order | Failure_co:
-        """One order."""
+        """Returns one order."""
         return self._call("GetOrder", Operations.order, orderId)
 
     def GetOrders(self, symbol: str = "") -> list[Order] | Failure_co:
-        """Open orders: of a symbol, or without one of all spot pairs."""
+        """Returns the open orders of a symbol; without one, of all spot pairs."""
         return self._call("GetOrders", Operations.orders, symbol)
 
     # fmt: off
     @overload
-    def GetHistoryOrders(self, symbol: str = ..., since: float = ..., limit: float = ..., /) -> list[Order] | Failure_co: ...
+    def GetHistoryOrders(self, symbol: str = ..., since: float = ..., limit: float = ..., /) -> list[Order] | Failure_co: """With the symbol first."""
     @overload
-    def GetHistoryOrders(self, since: float, limit: float = ..., /) -> list[Order] | Failure_co: ...
+    def GetHistoryOrders(self, since: float, limit: float = ..., /) -> list[Order] | Failure_co: """Of the current symbol."""
     # fmt: on
     def GetHistoryOrders(self, *args: Any) -> list[Order] | Failure_co:
-        """Orders of the past.
+        """Returns past orders.
 
         Args:
             args: ``()``, ``(symbol)``, ``(symbol, since)``, ``(symbol, since, limit)``, ``(since)`` or ``(since, limit)``; since in ms,
@@ -365,25 +364,25 @@ class Exchange(SettingsFace[Failure_co]):
         return self._call("GetHistoryOrders", Operations.history_orders, *args)
 
     def UnknownOrders(self) -> list[IntentRecord]:
-        """Orders that were sent and whose outcome nobody could say, oldest first; asks nothing."""
+        """Returns the orders that were sent and whose outcome is unknown, oldest first; sends nothing."""
         return self._core.intents.unknown()
 
     def Reconcile(self) -> list[IntentRecord] | Failure_co:
-        """Asks the venue once more after every order of ``UnknownOrders``.
+        """Asks the venue again about each order of ``UnknownOrders``.
 
         Returns:
-            Each of them as it stands now; ``fate`` is ``placed`` (with ``order_id``), ``absent``, or still ``unknown``.
+            Each of them with its new ``fate``: ``placed`` (with ``order_id``), ``absent``, or ``unknown``.
         """
         return self._call("Reconcile", Operations.reconcile)
 
     def Log(self, orderType: int, price: Any, amount: float = 0, *args: Any) -> None:
-        """Writes an order's line without an order.
+        """Writes an order line to the journal without placing an order.
 
         Args:
             orderType: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
             price: The price; for a cancel the order's id.
             amount: The amount.
-            args: More for the line.
+            args: Further text for the line.
         """
         self._call("Log", Operations.log, orderType, price, amount, *args)
 
@@ -422,7 +421,7 @@ class Exchange(SettingsFace[Failure_co]):
         self._core.report(call, error)
 
     def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
-        """Starts a call in the background, held at a gate if one is given; see ``Go``. The handle's ``error`` says why it failed."""
+        """Starts a call in the background, held at a gate if one is given; see ``Go``. The handle's ``error`` tells why it failed."""
         call = check_call(method, args)
         core = self._core
         slot = ReplySlot()
@@ -446,51 +445,51 @@ class Exchange(SettingsFace[Failure_co]):
 
     @property
     def clock(self) -> Clock:
-        """The strategy's clock; what waits for this exchange's calls goes by it, and its stop cuts those waits short."""
+        """The strategy's clock; its stop ends the waits for this exchange's calls."""
         return self._core.clock
 
     @property
     def max_concurrency(self) -> int:
-        """How many background calls would start at once if made now; fewer than the workers while some of them hang."""
+        """How many background calls would start at once if made now."""
         return self._core.free_workers
 
     def warm(self, connections: int | None = None) -> bool:
-        """Starts workers, opens their connections and fetches the trading rules, before the first burst needs them.
+        """Starts workers, opens their connections and fetches the trading rules ahead of the first calls.
 
         Args:
-            connections: For how many calls side by side; None for all workers.
+            connections: For how many concurrent calls; None for all workers.
 
         Returns:
-            Whether all of it worked; what did not is in the journal.
+            Whether all of it succeeded; errors are in the journal.
         """
         return bool(self._run("warm", self._core.warm, connections))
 
     # fmt: off
     @overload
-    def IO(self, command: Literal["base"], url: str, /) -> str | Failure_co: ...
+    def IO(self, command: Literal["base"], url: str, /) -> str | Failure_co: """Sets the base URL."""
     @overload
-    def IO(self, command: Literal["currency"], pair: str, /) -> bool | Failure_co: ...
+    def IO(self, command: Literal["currency"], pair: str, /) -> bool | Failure_co: """Sets the pair."""
     @overload
     def IO(self, command: Literal["rate", "quota"], names: str = "", maxCalls: float | str = 0, period: str = "",
-           behavior: Literal["delay"] | None = None, /) -> bool | Failure_co: ...
+           behavior: Literal["delay"] | None = None, /) -> bool | Failure_co: """Sets a call limit."""
     @overload
-    def IO(self, command: str, /, *args: Any) -> Any: ...
+    def IO(self, command: str, /, *args: Any) -> Any: """Any other command."""
     # fmt: on
     def IO(self, command: str, /, *args: Any) -> Any:
-        """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None when it fails."""
+        """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None if it fails."""
         return self._call("IO", Operations.io, command, *args)
 
     def GetRawJSON(self) -> str:
-        """The text of the last reply that a call of this thread got (or a ``Go`` call whose result this thread took)."""
+        """Returns the text of the last reply to this thread's calls (or to a ``Go`` call whose result it took)."""
         return self._core.raw()
 
     def GetLastError(self) -> str:
-        """The text of this exchange's last error, once; empty when there was none since."""
+        """Returns the text of this exchange's last error and clears it; empty if there was none since."""
         return self._core.take_last_error()
 
     @property
     def stats(self) -> dict[str, int]:
-        """Counts for a status line: intents kept, unknown orders, background calls that have not ended."""
+        """Counts: orders kept in the order log, unknown orders, unfinished background calls."""
         core = self._core
         return {
             "intents": len(core.intents.all()),
@@ -500,5 +499,5 @@ class Exchange(SettingsFace[Failure_co]):
 
     @property
     def venue(self) -> Venue:
-        """The adapter beneath."""
+        """The venue's adapter."""
         return self._core.venue

@@ -1,4 +1,4 @@
-"""What an exchange object needs of the strategy around it, as a small protocol that the runtime fills."""
+"""The host of an exchange object: the strategy's journal, clock and event loop, as a protocol."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Host", "QuietHost"]
 
 
 class Host(Protocol):
-    """Where an exchange object leaves its lines, and whose clock it goes by. Every method may be called from many threads at once."""
+    """The journal, clock and event loop of a strategy. Every method may be called from several threads at once."""
 
     @property
     def clock(self) -> Clock:
         """The strategy's clock."""
 
     def error(self, text: str, *, source: str) -> None:
-        """Takes one error: one line in the journal, and the text for ``GetLastError()``.
+        """Writes one error line to the journal, and keeps its text for ``GetLastError()``.
 
         Args:
             text: What happened, without secrets.
@@ -45,20 +45,20 @@ class Host(Protocol):
         order_id: str,
         tail: tuple[object, ...] = (),
     ) -> None:
-        """Takes one order line; what ``EnableLog(False)`` silences.
+        """Writes one order line, unless ``EnableLog(False)`` hides them.
 
         Args:
             kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
             source: The exchange's label.
-            symbol: FMZ's symbol; empty where it is not known (a cancel).
+            symbol: FMZ's symbol; empty where it is unknown (a cancel).
             price: The price; -1 for a market order, 0 for a cancel.
             amount: The amount; 0 for a cancel.
-            order_id: The order's id; empty for a line that ``exchange.Log`` wrote without an order.
-            tail: The further arguments of the call, to be rendered as ``Log`` does.
+            order_id: The order's id; empty for a line of ``exchange.Log``.
+            tail: Further arguments of the call, rendered as by ``Log``.
         """
 
     def register_secret(self, secret: str) -> object:
-        """Takes a key that must be cut out of every line from now on."""
+        """Masks a key in every line from now on."""
 
     def add_exchange(self, exchange: Any) -> int:
         """Registers a new exchange object; returns its index, from 0."""
@@ -83,10 +83,10 @@ class Host(Protocol):
 
 
 class QuietHost:
-    """A host that keeps nothing: a wall clock, and no journal.
+    """A host with a clock and no journal.
 
     Args:
-        clock: The clock; a wall clock when None.
+        clock: The clock; None for a wall clock.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The commands of ``exchange.IO`` that every venue has, and the way to a venue's own."""
+"""The commands of ``exchange.IO``: those of every venue, and the venue's own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
     """Runs one command.
 
     Args:
-        core: What the calls of the exchange object share.
+        core: The shared state of the exchange object.
         command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own.
         args: Its arguments.
 
     Raises:
-        UnknownName: Neither we nor the venue know the command.
-        InputError: The arguments are not those of the command.
+        UnknownName: There is no such command.
+        InputError: The arguments do not fit the command.
         FmzError: What the venue raised.
     """
     if command == "api":
@@ -38,7 +38,7 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
         core.limits.set(cast(Kind, command), *args)
         return True
     result = core.venue.io(command, *args)
-    core.live.renew()  # a venue's own command may move it, such as to its demo trading
+    core.live.renew()  # a venue's command may change its addresses, such as to demo trading
     return result
 
 

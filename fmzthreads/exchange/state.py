@@ -1,4 +1,4 @@
-"""What the calls of one exchange object share: its settings, its caches and limits, its journal, and the last raw reply of each thread."""
+"""The state of an exchange object: settings, caches, limits, workers, and the last reply of each thread."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def split_base(url: str) -> tuple[str, str]:
 
 
 def split_symbol(text: Any) -> tuple[str, str]:
-    """Splits FMZ's symbol into its pair, in upper case, and its contract code (empty for spot).
+    """Splits FMZ's symbol into the pair, in upper case, and the contract code (empty for spot).
 
     Args:
         text: ``BTC_USDT``, or ``BTC_USDT.swap``.
@@ -73,17 +73,17 @@ def split_symbol(text: Any) -> tuple[str, str]:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How an exchange object is set at one moment. A call keeps the settings that it began with.
+    """The settings of an exchange object at one moment; a call keeps those that it began with.
 
     Attributes:
         pair: The current pair, such as ``BTC_USDT``.
         contract: The current contract code; empty for spot.
         period_s: The default length of a bar, in seconds.
-        price_digits: Digits behind the point of prices; None for the market's own.
-        amount_digits: Digits behind the point of amounts; None for the market's own.
-        rate: What prices are multiplied with on their way to the strategy, and divided by on their way to the venue.
+        price_digits: Decimals of prices; None for the market's own.
+        amount_digits: Decimals of amounts; None for the market's own.
+        rate: The factor of prices that the strategy sees; prices of orders are divided by it.
         bar_cap: How many bars are kept of each symbol and period.
-        first_bars: How many bars are asked for at first; None for what the venue gives in one request.
+        first_bars: How many bars the first request asks for; None for one full request.
     """
 
     pair: str
@@ -102,7 +102,7 @@ class Settings:
         return f"{self.pair}.{self.contract}" if self.contract else self.pair
 
     def symbol_of(self, text: Any) -> str:
-        """The symbol that an argument means: empty text is the current one.
+        """Returns the symbol that an argument means; empty text means the current one.
 
         Raises:
             InputError: It is not a symbol.
@@ -124,7 +124,7 @@ class _LocalSlot(ReplySlot, threading.local):
 
 
 class Core:
-    """The shared state of one exchange object; every method may be called from many threads at once.
+    """The shared state of one exchange object; every method may be called from several threads at once.
 
     Args:
         venue: The adapter.
@@ -132,7 +132,7 @@ class Core:
         label: The exchange's label, for the journal.
         settings: The first settings.
         limited: The names of the functions that call limits may be set for.
-        plan: How an order's unknown outcome is settled.
+        plan: How the outcome of an order without a reply is looked up.
         max_workers: How many background calls run at once.
     """
 
@@ -234,17 +234,17 @@ class Core:
         self.venue.close()
 
     def set_currency(self, text: Any) -> bool:
-        """Switches the pair for the calls to come; the contract is forgotten unless the text has one. True.
+        """Sets the pair of later calls, and their contract where the text has one. True.
 
         Raises:
-            InputError: It is not a pair.
+            InputError: It is not a symbol.
         """
         pair, code = split_symbol(text)
         self.change(pair=pair, contract=code)
         return True
 
     def set_precision(self, price: Any, amount: Any) -> None:
-        """Sets the digits that prices and amounts of orders are cut to.
+        """Sets the decimals that prices and amounts of orders are cut to.
 
         Raises:
             InputError: One is not a whole number from 0 to 30.
@@ -256,7 +256,7 @@ class Core:
         self.change(price_digits=digits[0], amount_digits=digits[1])
 
     def set_rate(self, rate: Any) -> float:
-        """Sets the factor of prices, and returns it.
+        """Sets the factor of prices and returns it.
 
         Raises:
             InputError: It is not a number above 0.
@@ -268,7 +268,7 @@ class Core:
         return float(factor)
 
     def set_bar_cap(self, count: Any) -> None:
-        """Sets how many bars are asked for at first and kept.
+        """Sets how many bars the first request asks for, and how many are kept.
 
         Raises:
             InputError: It is not a whole number of 1 or more.
@@ -277,10 +277,10 @@ class Core:
         self.change(bar_cap=cap, first_bars=cap)
 
     def set_proxy(self, proxy: Any) -> bool:
-        """Hands a proxy to the venue. True.
+        """Sets the venue's proxy. True.
 
         Raises:
-            InputError: It is not text, or the venue refuses its form.
+            InputError: It is not text, or not in a form that the venue accepts.
         """
         if not isinstance(proxy, str):
             raise InputError(f"a proxy must be text, got {type(proxy).__name__}")
@@ -289,26 +289,26 @@ class Core:
         return True
 
     def set_timeout(self, timeout_ms: Any) -> bool:
-        """Hands a time-out to the venue. True.
+        """Sets the venue's time-out. True.
 
         Raises:
             InputError: It is not a number above 0.
         """
         value = exact_decimal("timeout", timeout_ms)
         if value <= 0:
-            raise InputError(f"a time-out must be more than 0 ms, got {timeout_ms!r}")
+            raise InputError(f"timeout must be more than 0 ms, got {timeout_ms!r}")
         self.venue.set_timeout(float(value))
         return True
 
     def set_base(self, url: Any) -> str:
-        """Sends the calls to come to another base URL, and forgets what the old one said.
+        """Sets the base URL of later calls, drops what was cached of the old one, and returns it.
 
         Raises:
             InputError: It is not a URL.
         """
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             shown = repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
-            raise InputError(f"a base address must begin with http:// or https://, got {shown}")
+            raise InputError(f"a base URL must begin with http:// or https://, got {shown}")
         url, path = split_base(url)
         if path:
             self.warn_base("SetBase", url, path)
@@ -367,14 +367,14 @@ class Core:
                 slot.reply = after
 
     def report(self, name: str, error: BaseException, *, fault: bool = False) -> None:
-        """Writes one error line, and keeps its text."""
+        """Writes one error line and keeps its text."""
         text = f"{name}: {type(error).__name__}: {error}" if fault else f"{name}: {error}"
         with self._lock:
             self._last_error = text
         self.host.error(text, source=self.label)
 
     def take_last_error(self) -> str:
-        """The text of the last error, once; empty when there was none since."""
+        """Returns the text of the last error and clears it; empty if there was none since."""
         with self._lock:
             text, self._last_error = self._last_error, ""
             return text
@@ -385,7 +385,7 @@ class Core:
             self.here.reply = slot.reply
 
     def raw(self) -> str:
-        """The text of the last reply to a call of this thread (or to one whose result it took); empty before the first."""
+        """Returns the text of the last reply to a call of this thread (or one whose result it took); empty before the first."""
         reply = self.here.reply
         return "" if reply is None else reply.text
 
@@ -424,15 +424,15 @@ class SettingsFace(Generic[Failure_co]):
         return self._core.settings.pair
 
     def GetBaseCurrency(self) -> str:
-        """What is traded: ``BTC`` of ``BTC_USDT``."""
+        """The base currency: ``BTC`` of ``BTC_USDT``."""
         return self.GetCurrency().partition("_")[0]
 
     def GetQuoteCurrency(self) -> str:
-        """What it is paid with: ``USDT`` of ``BTC_USDT``."""
+        """The quote currency: ``USDT`` of ``BTC_USDT``."""
         return self.GetCurrency().partition("_")[2]
 
     def SetCurrency(self, currency: str) -> bool | Failure_co:
-        """Switches the pair for the calls to come; True, or None when it is no pair."""
+        """Sets the pair of later calls; True, or None if it is not a pair."""
         return self._run("SetCurrency", self._core.set_currency, currency)
 
     def GetPeriod(self) -> int:
@@ -440,29 +440,29 @@ class SettingsFace(Generic[Failure_co]):
         return self._core.settings.period_s
 
     def SetPrecision(self, pricePrecision: int, amountPrecision: int) -> None:
-        """Has prices and amounts of orders cut to so many digits behind the point, besides the market's own steps."""
+        """Sets the decimals that prices and amounts of orders are cut to, besides the market's own steps."""
         self._run("SetPrecision", self._core.set_precision, pricePrecision, amountPrecision)
 
     def SetRate(self, rate: float = 1) -> float | Failure_co:
-        """Multiplies every price that is seen through this object, and divides those of orders; 1 is off.
+        """Sets the factor of all prices; prices of orders are divided by it. 1 turns it off.
 
         Amounts, balances and market rules stay in the venue's units.
 
         Returns:
-            The rate, or None when it is not a number above 0.
+            The rate; None if it is not a number above 0.
         """
         return self._run("SetRate", self._core.set_rate, rate)
 
     def GetRate(self) -> float:
-        """The rate; 1 when it is off."""
+        """The factor of prices; 1 if it is off."""
         return float(self._core.settings.rate)
 
     def SetMaxBarLen(self, n: int) -> None:
-        """Sets how many bars ``GetRecords`` asks for at first and keeps at the most (5000 unless set)."""
+        """Sets how many bars ``GetRecords`` first asks for, and keeps at most (default 5000)."""
         self._run("SetMaxBarLen", self._core.set_bar_cap, n)
 
     def SetBase(self, url: str) -> str | Failure_co:
-        """Sends all further requests to another base URL; the URL now in use."""
+        """Sets the base URL of later requests and returns it."""
         return self._run("SetBase", self._core.set_base, url)
 
     def GetBase(self) -> str:
@@ -470,9 +470,9 @@ class SettingsFace(Generic[Failure_co]):
         return self._core.venue.base()
 
     def SetProxy(self, proxy: str) -> bool | Failure_co:
-        """Sets the proxy of further requests: ``socks5://``, ``http://``, ``ip://`` (a local address), empty for none."""
+        """Sets the proxy of later requests: ``socks5://``, ``http://``, ``ip://`` (a local address), empty for none."""
         return self._run("SetProxy", self._core.set_proxy, proxy)
 
     def SetTimeout(self, timeout: float) -> bool | Failure_co:
-        """Sets the total time-out of each further request, in ms."""
+        """Sets the total time-out of each later request, in ms."""
         return self._run("SetTimeout", self._core.set_timeout, timeout)
