@@ -134,7 +134,9 @@ class TestFailure:
             exchange.Buy(100, 1)
         (unknown,) = exchange.UnknownOrders()
         (line,) = host.errors
-        assert line.startswith("Buy: an order was sent, perhaps, and its outcome is unknown")
+        assert line.startswith(
+            f"Buy: interrupted ({type(error).__name__}); the order may have been sent and its outcome is unknown"
+        )
         assert unknown.intent.client_order_id in line
         assert exchange.GetLastError() == line
 
