@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
+
+import pytest
 
 
 @dataclass
@@ -280,3 +283,15 @@ def pump(peer: Peer, host: str, port: int) -> None:
                 if not data:
                     return
                 pair[sock].sendall(data)
+
+
+def no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has every name look-up but the loopback's fail here, so that nothing leaves this machine."""
+    usual = socket.getaddrinfo
+
+    def look_up(host: str, *more: Any) -> Any:
+        if host in {"127.0.0.1", "localhost", "::1"}:
+            return usual(host, *more)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
+import socket
 import threading
 from typing import Any
 
@@ -33,8 +35,8 @@ from ..helpers.http_faults import FaultServer, Peer, answering
 from ..helpers.last_reply import last_text
 from ..helpers.threads import run_in_thread
 
-QUICK = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=3, first_delay_s=0.001))
-ONCE = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=0))
+QUICK = HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=3, first_delay_s=0.001))
+ONCE = HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=0))
 
 
 def get(client: HttpClient, path: str = "/x", **options: Any) -> Reply:
@@ -151,7 +153,7 @@ def test_the_requests_session_shares_the_connections() -> None:
     with FaultServer(answering(b'{"a": 1}')) as server:
         client = HttpClient(server.base)
         get(client)
-        assert client.session().post(server.base + "/y", data={"k": "v"}, timeout=5).json() == {"a": 1}
+        assert client.session().post(server.base + "/y", data={"k": "v"}, timeout=60).json() == {"a": 1}
         client.close()
         assert server.connections == 1
         assert server.seen[1].body == b"k=v"
@@ -423,6 +425,25 @@ def test_close_ends_a_call_and_later_calls_work() -> None:
         assert type(call.error()) is ConnectionLost
         assert len(server.seen) == 1  # not repeated
         assert get(client).json() == []
+        client.close()
+
+
+def test_another_process_opens_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forked child that used the parent's connection would take its replies."""
+    with FaultServer(answering(b"1")) as server:
+        client = HttpClient(server.base, options=ONCE)
+        get(client)
+        stream = next(iter(client._here.owner.client._routes.values())).connection._stream
+        copy = socket.socket(fileno=os.dup(stream._socket.fileno()))  # what the parent has
+        mine = os.getpid()
+        with monkeypatch.context() as child:
+            child.setattr("fmzthreads.net.sockets.os.getpid", lambda: mine + 1)
+            assert get(client).text == "1"
+        assert server.connections == 2
+        copy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        copy.settimeout(60)
+        assert copy.recv(100).startswith(b"HTTP/1.1 200")  # the child has not shut it down
+        copy.close()
         client.close()
 
 

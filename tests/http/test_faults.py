@@ -13,9 +13,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import attrs
 import pytest
 import trustme
 
+from fmzthreads.clock import ManualClock
 from fmzthreads.errors import (
     BadReply,
     ConnectFailed,
@@ -27,11 +29,16 @@ from fmzthreads.errors import (
 )
 from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
 
-from ..helpers.http_faults import FaultServer, Peer, Script, answering
+from ..helpers.http_faults import FaultServer, Peer, Script, answering, no_name_service
+from ..helpers.threads import run_in_thread
 
 SECRET = "s3cr3tsignature"
 HANGS_S = 20.0  # far above what any test takes
+# For calls that must fail; one that must succeed is given PATIENT.
 SHORT = HttpOptions(timeout_ms=300, max_reply_bytes=100_000, retry=RetryPolicy(retries=2, first_delay_s=0.001))
+PATIENT = attrs.evolve(SHORT, timeout_ms=60_000, read_timeout_ms=60_000)
+# With a clock that is turned by hand: of real time only the silence of a peer counts.
+BY_HAND = attrs.evolve(PATIENT, read_timeout_ms=200, retry=RetryPolicy(retries=2, first_delay_s=0))
 
 
 def read(client: HttpClient) -> Reply:
@@ -174,16 +181,29 @@ FAULTS: dict[str, tuple[Script, type[FmzError]]] = {
 }
 
 
+def failing(call: Callable[[HttpClient], Any], client: HttpClient, server: FaultServer, clock: ManualClock) -> FmzError:
+    """The error of a call whose time is up as soon as the server has received the request."""
+    server.arrived.clear()
+    late = run_in_thread(lambda: server.arrived.wait(HANGS_S) and clock.advance(61))
+    error = failure(lambda: call(client))
+    late.result()
+    return error
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_order_is_sent_once_and_a_read_fails_in_time(fault: str) -> None:
     script, expected = FAULTS[fault]
+    clock = ManualClock()
     with FaultServer(script) as server:
-        client = HttpClient(server.base, options=SHORT)
-        error = failure(lambda: order(client))
+        if expected is TimedOut:
+            client = HttpClient(server.base, clock=clock, options=BY_HAND)
+        else:
+            client = HttpClient(server.base, options=PATIENT)
+        error = failing(order, client, server, clock)
         assert type(error) is expected
         assert error.request == f"POST {server.base}/order"
         assert [seen.method for seen in server.seen] == ["POST"]
-        assert type(failure(lambda: read(client))) is expected
+        assert type(failing(read, client, server, clock)) is expected
         # Whatever went wrong, each attempt had a connection of its own: none was used again.
         assert server.connections == len(server.seen)
         client.close()
@@ -198,7 +218,7 @@ def test_an_order_on_a_kept_connection_that_dies_is_sent_once() -> None:
         peer.request()  # received, perhaps executed; no reply
 
     with FaultServer(script) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         read(client)
         assert type(failure(lambda: order(client))) is ConnectionLost
         client.close()
@@ -230,7 +250,7 @@ def test_a_dead_kept_connection_is_found_before_anything_is_written(end: str) ->
 
     with FaultServer(script) as server:
         for turn in range(1, 21):
-            client = HttpClient(server.base, options=SHORT)
+            client = HttpClient(server.base, options=PATIENT)
             assert read(client).text == "1"
             assert ended.acquire(timeout=10)
             assert order(client).text == "2"
@@ -239,8 +259,6 @@ def test_a_dead_kept_connection_is_found_before_anything_is_written(end: str) ->
 
 
 def test_a_connection_idle_for_too_long_is_not_used_again() -> None:
-    from fmzthreads.clock import ManualClock
-
     clock = ManualClock()
     with FaultServer(answering(b"1", headers="Keep-Alive: timeout=5, max=100\r\n")) as server:
         client = HttpClient(server.base, clock=clock)
@@ -256,7 +274,7 @@ def test_a_connection_idle_for_too_long_is_not_used_again() -> None:
 
 def test_bytes_beyond_the_reply_end_the_connection() -> None:
     with FaultServer(after_request(sized(b"1") + sized(b"2"))) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         assert [order(client).text, order(client).text] == ["1", "1"]
         client.close()
         assert server.connections == 2
@@ -265,7 +283,7 @@ def test_bytes_beyond_the_reply_end_the_connection() -> None:
 def test_refused_is_known_to_be_unsent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = HttpClient(f"http://127.0.0.1:{port}", options=SHORT)
+    client = HttpClient(f"http://127.0.0.1:{port}", options=PATIENT)
     assert type(failure(lambda: order(client))) is ConnectFailed
     assert type(failure(lambda: read(client))) is ConnectFailed
 
@@ -325,7 +343,8 @@ def test_a_stop_ends_a_connect_that_hangs() -> None:
         assert type(caught[0]) is StopRequested
 
 
-def test_a_name_that_does_not_exist() -> None:
+def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_name_service(monkeypatch)
     client = HttpClient("http://nowhere.invalid", options=SHORT)
     assert type(failure(lambda: order(client))) is ConnectFailed
 
@@ -345,7 +364,7 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_was_sent_when_the_first_write_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer(answering(b"1")) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         client.warm()
         monkeypatch.setattr(
             "fmzthreads.http.connection.HttpConnection.is_alive",
@@ -361,9 +380,9 @@ def test_a_request_that_the_peer_does_not_take_times_out() -> None:
         peer.server.closing.wait(HANGS_S)
 
     with FaultServer(script) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=BY_HAND)
         build = lambda: HttpRequest("POST", server.base, {}, b"x" * 10_000_000)  # noqa: E731
-        error = failure(lambda: client.call(build, lambda r: r, idempotent=False, timeout_ms=1_000))
+        error = failure(lambda: client.call(build, lambda r: r, idempotent=False))
         assert type(error) is TimedOut
         client.close()
 
@@ -389,9 +408,9 @@ def test_a_silence_longer_than_the_read_time_out() -> None:
 )
 def test_compressed_replies(encoding: str, packed: bytes) -> None:
     with FaultServer(after_request(sized(packed, f"Content-Encoding: {encoding}\r\n".encode()))) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         assert order(client).body == b"hello"
-        assert client.session().get(server.base, timeout=5).content == b"hello"
+        assert client.session().get(server.base, timeout=60).content == b"hello"
         client.close()
         assert server.connections == 1
 
@@ -400,7 +419,7 @@ def test_compressed_replies(encoding: str, packed: bytes) -> None:
 def test_a_coding_that_names_no_compression_changes_nothing(word: str) -> None:
     body = SMALL if "gzip" in word else b"hello"
     with FaultServer(after_request(sized(body, f"Content-Encoding: {word}\r\n".encode()))) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         reply = order(client)
         assert (reply.body, reply.coding) == (b"hello", "")
         client.close()
@@ -409,13 +428,13 @@ def test_a_coding_that_names_no_compression_changes_nothing(word: str) -> None:
 @pytest.mark.parametrize("word", ["br", "ZSTD", "gzip, br"])
 def test_a_compression_that_cannot_be_undone_is_named(word: str) -> None:
     with FaultServer(after_request(sized(b"{packed}", f"Content-Encoding: {word}\r\n".encode()))) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         reply = order(client)
         name = word.rpartition(" ")[2].lower()
         assert (reply.body, reply.coding) == (b"{packed}", name)
         with pytest.raises(BadReply, match=f"compressed as '{name}', which cannot be decompressed here"):
             reply.json()
-        assert client.session().get(server.base, timeout=5, stream=True).headers["Content-Encoding"] == word
+        assert client.session().get(server.base, timeout=60, stream=True).headers["Content-Encoding"] == word
         assert server.connections == 1
         client.close()
 
@@ -424,9 +443,9 @@ def test_the_requests_session_is_bounded_too() -> None:
     import requests
 
     with FaultServer(after_request(sized(BOMB, b"Content-Encoding: gzip\r\n"))) as server:
-        client = HttpClient(server.base, options=SHORT)
+        client = HttpClient(server.base, options=PATIENT)
         with pytest.raises((requests.RequestException, FmzError)):
-            client.session().get(server.base, timeout=5)
+            client.session().get(server.base, timeout=60)
         client.close()
 
 
@@ -475,7 +494,7 @@ def test_the_bundle_of_the_environment(authority: trustme.CA, tmp_path: Any, mon
 
 def test_an_untrusted_certificate_and_a_wrong_name(authority: trustme.CA, tmp_path: Any) -> None:
     with FaultServer(answering(b"1"), tls=server_tls(authority, "localhost")) as server:
-        error = failure(lambda: order(HttpClient(server.base, options=SHORT)))
+        error = failure(lambda: order(HttpClient(server.base, options=PATIENT)))
         assert type(error) is ConnectFailed
         assert "not trusted" in str(error)
         assert server.seen == []
@@ -506,8 +525,12 @@ def test_plain_text_where_tls_should_be() -> None:
 def test_faults_beneath_tls(fault: str, authority: trustme.CA, tmp_path: Any) -> None:
     script, expected = FAULTS[fault]
     with FaultServer(script, tls=server_tls(authority, "localhost")) as server:
-        client = HttpClient(server.base, options=trusting(authority, tmp_path, timeout_ms=400, max_reply_bytes=100_000))
-        assert type(failure(lambda: order(client))) is expected
+        options = attrs.evolve(
+            BY_HAND if expected is TimedOut else PATIENT, verify=trusting(authority, tmp_path).verify
+        )
+        clock = ManualClock()
+        client = HttpClient(server.base, clock=clock if expected is TimedOut else None, options=options)
+        assert type(failing(order, client, server, clock)) is expected
         assert [seen.method for seen in server.seen] == ["POST"]
         client.close()
 
@@ -546,8 +569,6 @@ def test_network_errors_are_one_family() -> None:
 
 
 def test_a_deadline_that_passes_before_the_write_sends_nothing() -> None:
-    from fmzthreads.clock import ManualClock
-
     clock = ManualClock()
 
     def build() -> HttpRequest:
@@ -581,7 +602,7 @@ def test_ctrl_c_within_a_call_leaves_no_reply_behind_for_the_next() -> None:
             with pytest.raises(KeyboardInterrupt):
                 client.call(build, lambda r: r, idempotent=kind)
             ask = lambda: HttpRequest("GET", client.base + "/second")  # noqa: E731
-            assert client.call(ask, lambda r: r, idempotent=True, timeout_ms=5_000).json() == "second"
+            assert client.call(ask, lambda r: r, idempotent=True, timeout_ms=60_000).json() == "second"
             # Both connections are over, or the next call might go out on one that is about to be closed.
             assert server.ended.acquire(timeout=10)
             assert server.ended.acquire(timeout=10)

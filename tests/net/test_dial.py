@@ -1,193 +1,27 @@
-"""Opening a stream: a TLS handshake that drips, hangs or lies; and what a writer finds when its stream is given back."""
+"""Opening a connection: names, addresses that do not answer, and cancelling."""
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from fmzthreads.clock import Stop, WallClock
+from fmzthreads.clock import ManualClock, Stop, WallClock
 from fmzthreads.deadline import Deadline
-from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
-from fmzthreads.net.dial import Opening
-from fmzthreads.net.sockets import PlainStream, receive_by
-from fmzthreads.streams import Dial
+from fmzthreads.errors import ConnectFailed, InputError, StopRequested, TimedOut
+from fmzthreads.net.dial import Destination, Opening, open_stream
+from fmzthreads.streams import Connection, Dial
+from fmzthreads.streams.address import parse_address
 from tests.helpers.journal import StrictJournal
-from tests.helpers.ws_server import Peer, WsServer
+from tests.helpers.threads import run_in_thread
+from tests.helpers.ws_server import WsServer
 
 HANG_S = 20.0
-HANDSHAKE_RECORD = b"\x16\x03\x03\x3f\xff"  # the head of a TLS record of 16 KiB
-
-
-@pytest.fixture
-def server() -> Iterator[WsServer]:
-    with WsServer(handshake=False) as running:
-        yield running
-
-
-def attempt(server: WsServer, scheme: str, **options: object) -> Callable[[], BaseException]:
-    """Dials in a thread; what is returned waits for the error."""
-    stop = options.pop("stop", None)
-    raised: list[BaseException] = []
-
-    def dial() -> None:
-        try:
-            Dial(f"{scheme}://127.0.0.1:{server.port}", host=StrictJournal(WallClock(stop)), errors="raise", **options)  # type: ignore[arg-type]
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=dial)
-    thread.start()
-
-    def error() -> BaseException:
-        thread.join(HANG_S)
-        assert raised, "it hangs, or it connected"
-        return raised[0]
-
-    return error
-
-
-@pytest.mark.parametrize("scheme", ["wss", "tls"])
-def test_tls_that_drips_is_not_waited_for(server: WsServer, scheme: str) -> None:
-    error = attempt(server, scheme, timeout_ms=300)
-    peer = server.peer()
-    drops = 0
-    pause = threading.Event()
-    try:
-        peer.send(HANDSHAKE_RECORD)
-        while drops < 1000:
-            peer.send(b"\0")
-            drops += 1
-            pause.wait(0.02)
-    except ConnectionError:
-        pass
-    assert drops < 1000
-    assert isinstance(error(), TimedOut)
-
-
-@pytest.mark.parametrize(
-    "said", [b"", HANDSHAKE_RECORD + b"cut", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\0\2\2\x28"]
-)
-def test_tls_that_is_none(server: WsServer, said: bytes) -> None:
-    error = attempt(server, "wss")
-    peer = server.peer()
-    peer.read_exactly(5)
-    peer.send(said)
-    peer.sock.shutdown(socket.SHUT_WR)
-    failure = error()
-    assert isinstance(failure, ConnectFailed)
-    assert "cannot connect to wss://127.0.0.1" in str(failure)
-    assert peer.at_end()
-
-
-def test_a_stop_ends_a_tls_handshake_at_once(server: WsServer) -> None:
-    stop = Stop()
-    error = attempt(server, "wss", stop=stop, timeout_ms=300_000)
-    peer = server.peer()
-    peer.read_exactly(5)
-    stop.request()
-    assert isinstance(error(), StopRequested)
-    assert peer.at_end()
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals go to a thread on POSIX only")
-def test_ctrl_c_ends_a_tls_handshake(server: WsServer) -> None:
-    main = threading.get_ident()
-    peers: list[Peer] = []
-
-    def press() -> None:
-        peers.append(server.peer())
-        peers[0].read_exactly(5)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        Dial(f"wss://127.0.0.1:{server.port}", host=StrictJournal(), timeout_ms=300_000)
-    thread.join(HANG_S)
-    assert peers[0].at_end()
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[PlainStream, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    stream = PlainStream(ours)
-    with theirs:
-        yield stream, theirs
-    stream.close()
-
-
-def _write(stream: PlainStream, results: list[object]) -> None:
-    try:
-        stream.send(b"x" * (4 << 20), 300, WallClock())
-        results.append("written")
-    except OSError as error:
-        results.append(error)
-
-
-@pytest.mark.parametrize("end", [PlainStream.close, PlainStream.abort])
-def test_a_writer_wakes_when_its_stream_is_given_back(
-    pair: tuple[PlainStream, socket.socket], end: Callable[[PlainStream], None]
-) -> None:
-    stream, theirs = pair
-    results: list[object] = []
-    writer = threading.Thread(target=_write, args=(stream, results))
-    writer.start()
-    theirs.settimeout(HANG_S)
-    assert theirs.recv(1)  # it is writing, and far from done
-    end(stream)
-    writer.join(HANG_S)
-    assert isinstance(results[0], OSError)
-    with pytest.raises(OSError):  # of any number: closed, or a broken pipe
-        stream.send(b"x", 1, WallClock())
-    stream.close()
-
-
-def test_a_write_that_nobody_takes_ends_when_its_time_is_up(pair: tuple[PlainStream, socket.socket]) -> None:
-    stream, theirs = pair
-    with pytest.raises(TimedOut, match="did not take"):
-        stream.send(b"x" * (4 << 20), 0.05, WallClock())
-    theirs.setblocking(False)
-    assert theirs.recv(10) == b"x" * 10
-
-
-def test_receiving_by_a_deadline(pair: tuple[PlainStream, socket.socket]) -> None:
-    stream, theirs = pair
-    clock, view = WallClock(), memoryview(bytearray(10))
-    with pytest.raises(TimedOut, match="testing"):
-        receive_by(stream, view, Deadline(clock, 0.02), "testing")
-    with pytest.raises(TimedOut):
-        receive_by(stream, view, Deadline(clock, 0), "testing")
-    theirs.send(b"abc")
-    assert receive_by(stream, view, Deadline(clock, None), "testing") == 3
-    late = threading.Timer(1.2, theirs.send, (b"de",))  # later than it looks up for the first time
-    late.start()
-    assert receive_by(stream, view, Deadline(clock, None), "testing") == 2
-    late.join(HANG_S)
-    theirs.close()
-    assert receive_by(stream, view, Deadline(clock, HANG_S), "testing") == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_another_process_can_only_give_its_copy_back(
-    pair: tuple[PlainStream, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream, theirs = pair
-    copy = PlainStream(socket.socket(fileno=os.dup(stream._socket.fileno())))
-    mine = os.getpid()
-    monkeypatch.setattr("fmzthreads.net.sockets.os.getpid", lambda: mine + 1)
-    for send in (lambda: copy.try_send(b"x"), lambda: copy.send(b"x", 1, WallClock())):
-        with pytest.raises(OSError, match="belongs to the process"):
-            send()
-    copy.abort()
-    copy.close()
-    monkeypatch.undo()
-    stream.send(b"still here", 1, WallClock())
-    assert theirs.recv(100) == b"still here"
 
 
 @pytest.mark.parametrize("first", ["watch", "cancel"])
@@ -205,3 +39,157 @@ def test_cancelling_finds_the_socket_whichever_comes_first(first: str) -> None:
         assert theirs.recv(1) == b""
         with pytest.raises(ConnectFailed, match="closed while connecting"):
             opening.check()
+
+
+def _full_listener() -> tuple[socket.socket, list[socket.socket]]:
+    """A listener that answers no further attempt to connect: its queue is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = []
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+        fillers.append(filler)
+    return listener, fillers
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="how a full queue answers differs by system")
+@pytest.mark.parametrize("early", [False, True])
+def test_an_attempt_that_hears_nothing_at_all_can_be_cancelled(early: bool) -> None:
+    listener, fillers = _full_listener()
+    where = Destination(shown="the listener", host="127.0.0.1", port=listener.getsockname()[1])
+    clock = WallClock()
+    opening = Opening()
+    failed: list[Exception] = []
+    watched = threading.Event()
+    watch = opening.watch
+
+    def tell(sock: socket.socket) -> None:
+        watch(sock)
+        watched.set()
+
+    opening.watch = tell  # type: ignore[method-assign]
+
+    def dial() -> None:
+        try:
+            open_stream(where, Deadline(clock, 300), opening, clock)
+        except ConnectFailed as error:
+            failed.append(error)
+
+    if early:
+        opening.cancel()
+    thread = threading.Thread(target=dial)
+    thread.start()
+    if not early:
+        assert watched.wait(HANG_S)
+        opening.cancel()
+    thread.join(HANG_S)
+    for sock in (listener, *fillers):
+        sock.close()
+    assert "closed while connecting" in str(failed[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="how a full queue answers differs by system")
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, fillers = _full_listener()
+    with WsServer() as server:
+        both = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            for port in (listener.getsockname()[1], server.port)
+        ]
+        clock = ManualClock()
+        watch, waits = Opening.watch, threading.Event()
+
+        def note(opening: Opening, sock: socket.socket) -> None:
+            watch(opening, sock)
+            waits.set()
+
+        monkeypatch.setattr(Opening, "watch", note)
+        monkeypatch.setattr("fmzthreads.net.dial.socket.getaddrinfo", lambda *_: both)
+        address = f"ws://two.example:{server.port}/stream"
+        dialling = run_in_thread(lambda: Dial(address, host=StrictJournal(clock), errors="raise", timeout_ms=60_000))
+        assert waits.wait(HANG_S)
+        clock.advance(31)  # the first address has had its half of the time
+        client = dialling.result()
+        monkeypatch.undo()
+        assert isinstance(client, Connection)
+        client.close()
+    for sock in (listener, *fillers):
+        sock.close()
+
+
+def test_a_refused_connection_is_told_in_the_systems_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    journal = StrictJournal()
+    assert Dial("tcp://exchange.example:7", host=journal, proxy=f"socks5://127.0.0.1:{port}") is None
+    (line,) = journal.errors
+    assert line == (
+        f"cannot connect to tcp://exchange.example:7 by the proxy socks5://127.0.0.1:{port}: connecting: "
+        + os.strerror(errno.ECONNREFUSED)
+    )
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "y." * 140 + "z", "ö" * 64])
+def test_a_host_that_cannot_be_one_is_bad_input(host: str) -> None:
+    with pytest.raises(InputError, match="host"):
+        parse_address(f"ws://{host}/")
+
+
+@pytest.fixture
+def hanging_name(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A resolver that does not answer; the event says that it was asked."""
+    asked, go = threading.Event(), threading.Event()
+
+    def look_up(*_: object) -> list[object]:
+        asked.set()
+        go.wait(HANG_S)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield asked
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("resolve "):
+            thread.join(HANG_S)
+
+
+NAMED = Destination(shown="tcp://slow.example:7", host="slow.example", port=7)
+
+
+def test_looking_up_a_name_ends_with_the_deadline(hanging_name: threading.Event) -> None:
+    clock = ManualClock()
+    attempt = run_in_thread(lambda: open_stream(NAMED, Deadline(clock, 30), Opening(), clock))
+    assert hanging_name.wait(HANG_S)
+    while attempt.alive:  # it sleeps a second of this clock at a time
+        clock.wait_for_sleepers(1, 0.1)
+        clock.advance(1)
+    error = attempt.error()
+    assert isinstance(error, TimedOut)
+    assert str(error) == ("timeout: tcp://slow.example:7 did not answer within 30 s (looking up the name slow.example)")
+
+
+def test_looking_up_a_name_ends_when_the_attempt_is_cancelled(hanging_name: threading.Event) -> None:
+    clock, opening = ManualClock(), Opening()
+    attempt = run_in_thread(lambda: open_stream(NAMED, Deadline(clock, 30), opening, clock))
+    assert hanging_name.wait(HANG_S)
+    opening.cancel()  # at once: this clock is not advanced
+    assert "closed while connecting" in str(attempt.error())
+
+
+def test_looking_up_a_name_ends_with_a_stop(hanging_name: threading.Event) -> None:
+    stop = Stop()
+    journal = StrictJournal(WallClock(stop))
+    attempt = run_in_thread(lambda: Dial("ws://slow.example/", host=journal, timeout_ms=300_000))
+    assert hanging_name.wait(HANG_S)
+    stop.request()
+    assert isinstance(attempt.error(), StopRequested)
+
+
+def test_a_local_address_takes_only_addresses_of_its_own_kind() -> None:
+    clock = WallClock()
+    where = Destination(shown="x", host="127.0.0.1", port=9, local_ip="::1")
+    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1 has no address that ::1 can connect to"):
+        open_stream(where, Deadline(clock, 30), Opening(), clock)

@@ -12,10 +12,13 @@ from fmzthreads.errors import ConnectFailed, FmzError, InputError
 from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, Reply, RetryPolicy
 from fmzthreads.http.url import split_url
 from fmzthreads.net.proxy import Environment, parse_proxy
+from fmzthreads.streams import Connection, Dial
+from fmzthreads.streams.options import read_options
 
-from ..helpers.http_faults import FaultServer, Peer, answering, connect_proxy, exactly, socks_proxy
+from ..helpers.http_faults import FaultServer, Peer, answering, connect_proxy, exactly, no_name_service, socks_proxy
+from ..helpers.ws_server import WsServer
 
-QUICK = HttpOptions(timeout_ms=5_000, retry=RetryPolicy(retries=0))
+QUICK = HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=0))
 
 
 def get(client: HttpClient, url: str) -> Reply:
@@ -28,7 +31,7 @@ def tls(tmp_path: Any) -> tuple[ssl.SSLContext, HttpOptions]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return context, HttpOptions(verify=str(tmp_path / "ca.pem"), timeout_ms=5_000)
+    return context, HttpOptions(verify=str(tmp_path / "ca.pem"), timeout_ms=60_000)
 
 
 def test_an_http_proxy_gets_the_whole_url_and_its_password() -> None:
@@ -167,6 +170,7 @@ def test_a_proxy_never_shows_its_password() -> None:
 
 
 def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_name_service(monkeypatch)
     with FaultServer(connect_proxy()) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.delenv(name, raising=False)
@@ -219,3 +223,67 @@ def test_urls_are_taken_apart() -> None:
     )
     assert split_url("https://[::1]/a")[0].header == "[::1]"
     assert split_url("https://b\u00fccher.example/")[0].host == "xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "proxy"),
+    [
+        ("http", "http://plain:1"),
+        ("https", "http://secure:2"),
+        ("ws", "http://plain:1"),
+        ("wss", "socks5://streams:3"),
+        ("tcp", "socks5://all:1080"),
+        ("tls", "socks5://all:1080"),
+        ("udp", None),
+        ("unix", None),
+    ],
+)
+def test_which_variable_counts_for_which_scheme(scheme: str, proxy: str | None) -> None:
+    environment = Environment(
+        {
+            "http_proxy": "plain:1",
+            "HTTPS_PROXY": "http://secure:2/",
+            "wss_proxy": "socks5h://streams:3",
+            "ALL_PROXY": "socks5://all",
+        }
+    )
+    found = environment.proxy_for(scheme, "a.example", 5)
+    assert (None if found is None else str(found)) == proxy
+
+
+def test_a_variable_that_names_no_proxy_is_named_without_its_account() -> None:
+    with pytest.raises(InputError, match="the environment's proxy for wss://") as caught:
+        Environment({"https_proxy": "ftp://me:hunter2@a:1"}).proxy_for("wss", "a.example", 443)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_stream_goes_the_way_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_name_service(monkeypatch)
+    for name in ("http_proxy", "HTTP_PROXY", "ws_proxy", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultServer(connect_proxy(b"HTTP/1.1 503 busy\r\n\r\n")) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{proxy.port}")
+        with pytest.raises(ConnectFailed, match="HTTP 503"):
+            Dial("ws://nowhere.invalid:81/stream", errors="raise")
+        assert [seen.line for seen in proxy.seen] == ["CONNECT nowhere.invalid:81 HTTP/1.1"]
+        with pytest.raises(ConnectFailed, match=r"looking up the name nowhere\.invalid"):
+            Dial("ws://nowhere.invalid:81/stream", errors="raise", proxy="")
+        monkeypatch.setenv("no_proxy", "nowhere.invalid")
+        with pytest.raises(ConnectFailed, match=r"looking up the name nowhere\.invalid"):
+            Dial("ws://nowhere.invalid:81/stream", errors="raise")
+        assert len(proxy.seen) == 1
+
+
+def test_every_form_of_set_proxy_is_a_form_of_the_dial_option() -> None:
+    with WsServer() as server:
+        client = Dial(server.url, proxy="ip://127.0.0.5", errors="raise")
+        assert isinstance(client, Connection)
+        with client:
+            assert server.peer().sock.getpeername()[0] == "127.0.0.5"
+    for text in ("socks5://me:pw@proxy", "http://proxy", "ip://127.0.0.5", ""):
+        http = HttpClient()
+        http.set_proxy(text)
+        _, as_text = read_options("wss://a.example/", {"proxy": text})
+        _, as_value = read_options("wss://a.example/", http.stream_options())
+        assert as_text.proxy.proxy_for("wss", "a.example", 443) == parse_proxy(text)
+        assert as_value.proxy.proxy_for("wss", "a.example", 443) == parse_proxy(text)

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import base64
-import errno
 import gc
 import logging
-import os
 import signal
 import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from fmzthreads.clock import Stop, WallClock
-from fmzthreads.deadline import Deadline
+from fmzthreads.clock import Clock, ManualClock, Stop, WallClock
 from fmzthreads.errors import ConnectFailed, InputError, StopRequested, TimedOut
-from fmzthreads.net.dial import Destination, Opening, open_stream
 from fmzthreads.net.proxy import parse_proxy
 from fmzthreads.streams import Connection, Dial
-from fmzthreads.streams.address import parse_address
 from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
@@ -40,8 +34,10 @@ def proxy() -> Iterator[WsServer]:
 class Attempt:
     """A ``Dial`` in a thread of its own, through a proxy that the test plays."""
 
-    def __init__(self, proxy: WsServer, kind: str, account: str = "", **options: object) -> None:
-        self.journal = StrictJournal()
+    def __init__(
+        self, proxy: WsServer, kind: str, account: str = "", clock: Clock | None = None, **options: object
+    ) -> None:
+        self.journal = StrictJournal(clock)
         self._address = f"{kind}://{account}127.0.0.1:{proxy.port}"
         self._options = options
         self._raised: BaseException | None = None
@@ -198,13 +194,15 @@ def test_a_socks_proxy_that_hangs_up(proxy: WsServer, stage: int) -> None:
 
 @pytest.mark.parametrize("stage", range(len(STAGES)))
 def test_a_socks_proxy_that_falls_silent(proxy: WsServer, stage: int) -> None:
-    attempt = Attempt(proxy, "socks5", ACCOUNT, timeout_ms=150)
+    clock = ManualClock()
+    attempt = Attempt(proxy, "socks5", ACCOUNT, clock, timeout_ms=30_000)
     peer = proxy.peer()
     STAGES[stage](peer)
+    clock.advance(31)
     error = attempt.error()
     assert isinstance(error, TimedOut)
     assert str(error).startswith("timeout: ")
-    assert f"by the proxy socks5://127.0.0.1:{proxy.port} did not answer within 0.15 s (asking the proxy)" in str(error)
+    assert f"by the proxy socks5://127.0.0.1:{proxy.port} did not answer within 30 s (asking the proxy)" in str(error)
     assert peer.at_end()
 
 
@@ -232,7 +230,8 @@ def test_one_deadline_holds_however_slowly_it_drips(
     proxy: WsServer, kind: str, drip: Callable[[], Iterator[bytes]]
 ) -> None:
     # Each drop comes well within the time-out: a time-out for each receive would wait for all of them.
-    attempt = Attempt(proxy, kind, timeout_ms=400)
+    clock = ManualClock()
+    attempt = Attempt(proxy, kind, "", clock, timeout_ms=30_000)
     peer = proxy.peer()
     gone = threading.Event()
     drops = 0
@@ -241,13 +240,14 @@ def test_one_deadline_holds_however_slowly_it_drips(
             peer.send(drop)
             drops += 1
             assert drops < 1000, "it is still listening"
+            clock.advance(1)
             gone.wait(0.02)
     except ConnectionError:
         pass
     error = attempt.error()
     assert isinstance(error, TimedOut)
-    assert "within 0.4 s" in str(error)
-    assert drops > 3
+    assert "within 30 s" in str(error)
+    assert drops >= 30
 
 
 def test_a_long_account_and_an_empty_password(proxy: WsServer) -> None:
@@ -467,85 +467,6 @@ def test_ctrl_c_ends_it_and_leaves_no_socket(proxy: WsServer, wait: int) -> None
     assert peers[0].at_end()
 
 
-def _full_listener() -> tuple[socket.socket, list[socket.socket]]:
-    """A listener that answers no further attempt to connect: its queue is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(listener.getsockname())
-        fillers.append(filler)
-    return listener, fillers
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="how a full queue answers differs by system")
-@pytest.mark.parametrize("early", [False, True])
-def test_an_attempt_that_hears_nothing_at_all_can_be_cancelled(early: bool) -> None:
-    listener, fillers = _full_listener()
-    where = Destination(shown="the listener", host="127.0.0.1", port=listener.getsockname()[1])
-    clock = WallClock()
-    opening = Opening()
-    failed: list[Exception] = []
-    watched = threading.Event()
-    watch = opening.watch
-
-    def tell(sock: socket.socket) -> None:
-        watch(sock)
-        watched.set()
-
-    opening.watch = tell  # type: ignore[method-assign]
-
-    def dial() -> None:
-        try:
-            open_stream(where, Deadline(clock, 300), opening, clock)
-        except ConnectFailed as error:
-            failed.append(error)
-
-    if early:
-        opening.cancel()
-    thread = threading.Thread(target=dial)
-    thread.start()
-    if not early:
-        assert watched.wait(HANG_S)
-        opening.cancel()
-    thread.join(HANG_S)
-    for sock in (listener, *fillers):
-        sock.close()
-    assert "closed while connecting" in str(failed[0])
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="how a full queue answers differs by system")
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    listener, fillers = _full_listener()
-    with WsServer() as server:
-        both = [
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
-            for port in (listener.getsockname()[1], server.port)
-        ]
-        monkeypatch.setattr("fmzthreads.net.dial.socket.getaddrinfo", lambda *_: both)
-        client = Dial(f"ws://two.example:{server.port}/stream", host=StrictJournal(), errors="raise", timeout_ms=1000)
-        monkeypatch.undo()
-        assert isinstance(client, Connection)
-        client.close()
-    for sock in (listener, *fillers):
-        sock.close()
-
-
-def test_a_refused_connection_is_told_in_the_systems_words() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    journal = StrictJournal()
-    assert Dial("tcp://exchange.example:7", host=journal, proxy=f"socks5://127.0.0.1:{port}") is None
-    (line,) = journal.errors
-    assert line == (
-        f"cannot connect to tcp://exchange.example:7 by the proxy socks5://127.0.0.1:{port}: connecting: "
-        + os.strerror(errno.ECONNREFUSED)
-    )
-
-
 def test_no_attempt_leaves_a_socket_behind(proxy: WsServer) -> None:
     # An unclosed socket warns when it is collected, and warnings are errors.
     with warnings.catch_warnings(record=True) as caught:
@@ -557,9 +478,3 @@ def test_no_attempt_leaves_a_socket_behind(proxy: WsServer) -> None:
             del attempt
         gc.collect()
     assert [str(each.message) for each in caught] == []
-
-
-@pytest.mark.parametrize("host", ["a..b", "x" * 64, "y." * 140 + "z", "ö" * 64])
-def test_a_host_that_cannot_be_one_is_bad_input(host: str) -> None:
-    with pytest.raises(InputError, match="host"):
-        parse_address(f"ws://{host}/")
