@@ -14,7 +14,7 @@ import attrs
 
 from ..arguments import exact_decimal, real_number, whole_number
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ..errors import InputError, NotSupported, OutcomeUnknown, StopRequested, UnknownName, no_such_name
+from ..errors import InputError, InvalidOrder, NotSupported, OutcomeUnknown, StopRequested, UnknownName, no_such_name
 from ..structures import (
     Account,
     Asset,
@@ -28,6 +28,7 @@ from ..structures import (
     Ticker,
     Trade,
 )
+from ..tasks.gate import ungated
 from .io import run_command
 from .live_books import DEFAULT_MAX_AGE_MS, check_channel
 from .market_rules import MarketRules
@@ -70,8 +71,8 @@ class Operations:
 
     def ticker(self, symbol: Any = "") -> Ticker:
         """One ticker, from the live book if it is valid."""
-        self._count("GetTicker")
         name = self.settings.symbol_of(symbol)
+        self._begin("GetTicker", name)
         return self._scaled(self.core.live.ticker(name) or self.core.venue.ticker(name), _TICKER_PRICES)
 
     def tickers(self) -> list[Ticker]:
@@ -83,7 +84,7 @@ class Operations:
         """The order book, from the live one if it is valid."""
         name = self.settings.symbol_of(symbol)
         levels = None if limit is None else whole_number("limit", limit, least=1)
-        self._count("GetDepth")
+        self._begin("GetDepth", name)
         depth = self.core.live.depth(name, levels) or self.core.venue.depth(name, levels)
         if self.settings.rate != 1:
             for level in (*depth.Asks, *depth.Bids):
@@ -98,6 +99,7 @@ class Operations:
         wait = 0.0 if wait_ms is None else float(exact_decimal("wait_ms", wait_ms))
         if age_ms <= 0 or wait < 0:
             raise InputError(f"max_age_ms must be above 0 and wait_ms 0 or more, got {max_age_ms!r} and {wait_ms!r}")
+        self.core.markets.prefetch(name)
         self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
         return True
 
@@ -109,14 +111,14 @@ class Operations:
     def trades(self, symbol: Any = "") -> list[Trade]:
         """The latest public trades."""
         name = self.settings.symbol_of(symbol)
-        self._count("GetTrades")
+        self._begin("GetTrades", name)
         return [self._scaled(trade, ("Price",)) for trade in self.core.venue.trades(name)]
 
     def records(self, *args: Any) -> Records:
         """Bars; the forms of ``GetRecords``."""
         name, period_s, limit = record_arguments(self.settings, args)
         self.core.advise_period(period_s)
-        self._count("GetRecords")
+        self._begin("GetRecords", name)
         settings = self.settings
         bars = self.core.bars.get(name, period_s, limit, settings.bar_cap, settings.first_bars)
         for bar in bars if settings.rate != 1 else ():
@@ -127,14 +129,14 @@ class Operations:
         """All markets, fetched anew."""
         self._count("GetMarkets")
         markets = self.core.venue.markets()
-        self.core.markets.put(markets)
+        self.core.markets.compare(markets)
         return markets
 
     # Account
 
     def account(self) -> Account:
         """Free and frozen currency of the current pair."""
-        self._count("GetAccount")
+        self._begin("GetAccount", self.settings.symbol)
         return self.core.venue.account(self.settings.symbol)
 
     def assets(self) -> list[Asset]:
@@ -180,23 +182,16 @@ class Operations:
             rate=settings.rate,
         )
         intent, own_id = prepare(request, self._rules)
-        if core.limits.active:
-            core.limits.acquire(method)
+        self._count(method)
         try:
             order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
             raise
-        # closebuy sells what was bought, closesell buys back what was sold
-        core.host.order_line(
-            LOG_TYPE_BUY if intent.side in {"buy", "closesell"} else LOG_TYPE_SELL,
-            source=core.label,
-            symbol=intent.symbol,
-            price=-1.0 if intent.price is None else float(intent.price * settings.rate),
-            amount=float(intent.amount),
-            order_id=order_id,
-            tail=tail,
-        )
+        except InvalidOrder:
+            core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
+            raise
+        self._write_order(intent, order_id, tail)
         return order_id
 
     def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
@@ -209,9 +204,23 @@ class Operations:
 
     def _rules(self, symbol: str) -> MarketRules | None:
         try:
-            return self.core.markets.rules(symbol)
+            with ungated():  # fetching rules must not use up the gate that the order itself is to pass
+                return self.core.markets.rules(symbol)
         except NotSupported:
             return None
+
+    def _write_order(self, intent: OrderIntent, order_id: str, tail: tuple[Any, ...]) -> None:
+        # closebuy sells what was bought, closesell buys back what was sold
+        buys = intent.side in {"buy", "closesell"}
+        self.core.host.order_line(
+            LOG_TYPE_BUY if buys else LOG_TYPE_SELL,
+            source=self.core.label,
+            symbol=intent.symbol,
+            price=-1.0 if intent.price is None else float(intent.price * self.settings.rate),
+            amount=float(intent.amount),
+            order_id=order_id,
+            tail=tail,
+        )
 
     def cancel_order(self, order_id: Any, *tail: Any) -> bool:
         """Cancels an order."""
@@ -276,6 +285,11 @@ class Operations:
             order_id=str(price) if cancel else "",
             tail=tail,
         )
+
+    def _begin(self, method: str, symbol: str) -> None:
+        """Counts a call about a symbol, whose rules are fetched while its first call runs, so that no order has to wait for them."""
+        self._count(method)
+        self.core.markets.prefetch(symbol)
 
     def _count(self, method: str) -> None:
         self.core.limits.acquire(method)

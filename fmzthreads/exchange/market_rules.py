@@ -6,6 +6,8 @@ up: FMZ drops the digits that a market does not take.
 
 from __future__ import annotations
 
+import copy
+import math
 import numbers
 import threading
 from collections.abc import Callable, Mapping
@@ -15,11 +17,10 @@ from typing import Any
 import attrs
 
 from ..clock import Clock
-from ..errors import FmzError, InputError, UnknownSymbol, nearest
-from ..structures import Market
+from ..errors import FmzError, InputError, UnknownSymbol
 from ..tasks.single_flight import SingleFlight
 
-__all__ = ["MarketBook", "MarketRules", "cut", "decimal_of", "plain_text", "to_precision"]
+__all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "decimal_of", "plain_text", "to_precision"]
 
 # Wide enough that no price or amount of any venue loses a digit: quotients are exact far beyond any tick.
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
@@ -120,12 +121,10 @@ def _step(size: Any, digits: Any) -> Decimal | None:
 
 
 @attrs.frozen(kw_only=True)
-class MarketRules:
-    """What a market accepts, as exact decimals; None where the venue does not say.
+class OrderBounds:
+    """What a market accepts of one kind of orders, as exact decimals; None where there is no such limit.
 
     Attributes:
-        symbol: FMZ's symbol.
-        tick: The step of prices, in quote currency.
         step: The step of amounts, in base currency (in contracts for futures).
         min_amount: The least amount of an order.
         max_amount: The largest amount of an order.
@@ -133,17 +132,30 @@ class MarketRules:
         max_notional: The largest price times amount, in quote currency.
     """
 
-    symbol: str
-    tick: Decimal | None = None
     step: Decimal | None = None
     min_amount: Decimal | None = None
     max_amount: Decimal | None = None
     min_notional: Decimal | None = None
     max_notional: Decimal | None = None
 
+
+@attrs.frozen(kw_only=True)
+class MarketRules(OrderBounds):
+    """What a market accepts. The bounds of the rules themselves hold for limit orders.
+
+    Attributes:
+        symbol: FMZ's symbol.
+        tick: The step of prices, in quote currency.
+        at_market: The bounds of market orders; None where they are the same.
+    """
+
+    symbol: str
+    tick: Decimal | None = None
+    at_market: OrderBounds | None = None
+
     @classmethod
     def of(cls, symbol: str, market: Mapping[str, Any]) -> MarketRules:
-        """The rules in a ``Market`` structure."""
+        """The rules in a ``Market`` structure, which tells no difference between kinds of orders."""
         get = market.get
         return cls(
             symbol=symbol,
@@ -155,88 +167,97 @@ class MarketRules:
             max_notional=_optional(get("MaxNotional")),
         )
 
+    @classmethod
+    def of_bounds(
+        cls, symbol: str, tick: Decimal | None, limit: OrderBounds, at_market: OrderBounds | None
+    ) -> MarketRules:
+        """The rules that consist of the bounds of limit orders and of market orders."""
+        return cls(symbol=symbol, tick=tick, at_market=at_market, **attrs.asdict(limit))
+
+    def agrees_with(self, other: MarketRules) -> bool:
+        """Whether another market's tick and bounds of limit orders are the same."""
+        return attrs.evolve(self, at_market=None) == attrs.evolve(other, at_market=None)
+
+    def bounds(self, *, market: bool) -> OrderBounds:
+        """What holds for market orders, or for limit orders."""
+        return self.at_market if market and self.at_market is not None else self
+
     def cut_price(self, price: Decimal) -> Decimal:
         """Cuts a price down to a tick; float noise around a tick is forgiven."""
         return cut(price, self.tick, forgive_noise=True)
 
-    def cut_amount(self, amount: Decimal) -> Decimal:
+    def cut_amount(self, amount: Decimal, *, market: bool = False) -> Decimal:
         """Cuts an amount down to a step; never up."""
-        return cut(amount, self.step)
+        return cut(amount, self.bounds(market=market).step)
 
-    def check_amount(self, amount: Decimal) -> None:
-        """Refuses an amount in base currency (or contracts) that the market does not take.
-
-        Raises:
-            InputError: It is below the least or above the largest.
-        """
-        if self.min_amount is not None and amount < self.min_amount:
-            raise InputError(
-                f"amount {plain_text(amount)} is below the least of {self.symbol}, {plain_text(self.min_amount)}; nothing was sent"
-            )
-        if self.max_amount is not None and amount > self.max_amount:
-            raise InputError(
-                f"amount {plain_text(amount)} is above the largest of {self.symbol}, {plain_text(self.max_amount)}; nothing was sent"
-            )
-
-    def check_notional(self, notional: Decimal) -> None:
-        """Refuses an order whose worth in quote currency the market does not take.
+    def check_amount(self, amount: Decimal, *, market: bool = False) -> None:
+        """Refuses an amount in base currency (or contracts) that the market does not accept.
 
         Raises:
             InputError: It is below the least or above the largest.
         """
-        if self.min_notional is not None and notional < self.min_notional:
-            raise InputError(
-                f"an order worth {plain_text(notional)} is below the least of {self.symbol}, "
-                f"{plain_text(self.min_notional)} of quote currency; nothing was sent"
-            )
-        if self.max_notional is not None and notional > self.max_notional:
-            raise InputError(
-                f"an order worth {plain_text(notional)} is above the largest of {self.symbol}, "
-                f"{plain_text(self.max_notional)} of quote currency; nothing was sent"
-            )
+        bounds = self.bounds(market=market)
+        self._check("amount", amount, bounds.min_amount, bounds.max_amount, "", market)
+
+    def check_notional(self, notional: Decimal, *, market: bool = False) -> None:
+        """Refuses an order whose worth in quote currency the market does not accept.
+
+        Raises:
+            InputError: It is below the least or above the largest.
+        """
+        bounds = self.bounds(market=market)
+        self._check("order value", notional, bounds.min_notional, bounds.max_notional, " of quote currency", market)
+
+    def _check(
+        self, what: str, value: Decimal, least: Decimal | None, most: Decimal | None, unit: str, market: bool
+    ) -> None:
+        if least is not None and value < least:
+            side, bound = "below the least", least
+        elif most is not None and value > most:
+            side, bound = "above the largest", most
+        else:
+            return
+        kind = " market order" if market else ""
+        raise InputError(
+            f"{what} {plain_text(value)} is {side}{kind} of {self.symbol}, {plain_text(bound)}{unit}; nothing was sent"
+        )
 
 
 class MarketBook:
-    """The rules of all symbols of one venue, fetched once, shared by all threads.
+    """The rules of the symbols that an exchange object works on, each fetched alone and shared by all threads.
 
-    Many threads that ask at the same time cause one fetch; they all get its result, or each a copy of its error. A failed fetch
-    leaves what was known before, and the next call tries again.
+    Many threads that ask for one symbol at the same time cause one fetch; they all get its result, or each a copy of its error. A failed
+    fetch leaves what was known before, and the next call tries again. Rules that have grown old are fetched anew in the background while
+    they serve on; those that the venue's refusal has shown to be wrong are waited for.
 
     Args:
-        fetch: Fetches all markets; may raise from the error tree.
+        fetch: Fetches the rules of one symbol; raises from the error tree.
         clock: Measures age.
-        max_age_s: Rules older than this many seconds are fetched anew; when that fails, the old ones serve on.
-        miss_age_s: A symbol that is not in rules younger than this is unknown without asking again.
+        max_age_s: Rules older than this many seconds are fetched anew, in the background.
+        miss_age_s: A symbol that the venue did not list this many seconds ago is unknown without asking again.
+        retry_s: After a fetch in the background failed, the next one comes no sooner than after this many seconds.
     """
 
     def __init__(
         self,
-        fetch: Callable[[], dict[str, Market]],
+        fetch: Callable[[str], MarketRules],
         clock: Clock,
         *,
         max_age_s: float = 3600.0,
         miss_age_s: float = 60.0,
+        retry_s: float = 30.0,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._max_age_s = max_age_s
         self._miss_age_s = miss_age_s
-        self._flight: SingleFlight[None] = SingleFlight(clock)
-        self._lock = threading.Lock()  # guards that _rules and _fetched_at change together
-        self._rules: dict[str, MarketRules] = {}
-        self._fetched_at: float | None = None
-
-    def put(self, markets: Mapping[str, Mapping[str, Any]]) -> None:
-        """Takes over markets that somebody fetched."""
-        rules = {symbol: MarketRules.of(symbol, market) for symbol, market in markets.items()}
-        with self._lock:
-            self._rules = rules  # replaced, never changed, so that a reader needs no copy
-            self._fetched_at = self._clock.monotonic()
-
-    def forget(self) -> None:
-        """Makes the next call fetch anew (another base URL, say)."""
-        with self._lock:
-            self._fetched_at = None
+        self._retry_s = retry_s
+        self._lock = threading.Lock()  # guards the fields below; _known is looked up without it
+        self._known: dict[str, _Known] = {}
+        self._missing: dict[str, tuple[float, UnknownSymbol]] = {}
+        self._flights: dict[str, SingleFlight[MarketRules]] = {}
+        self._renewals: dict[str, float] = {}  # when a fetch in the background may begin again
+        self._generation = 0
 
     def rules(self, symbol: str) -> MarketRules:
         """The rules of one symbol.
@@ -245,25 +266,96 @@ class MarketBook:
             UnknownSymbol: The venue does not list it.
             FmzError: They could not be fetched and none are known, as the fetch raised it.
         """
-        rules, age = self._known()
-        found = rules.get(symbol)
-        if age is None or age > (self._max_age_s if found is not None else self._miss_age_s):
+        known = self._known.get(symbol)
+        if known is None:
+            missing = self._missing.get(symbol)
+            if missing is not None and self._clock.monotonic() - missing[0] <= self._miss_age_s:
+                raise copy.copy(missing[1])
+            return self._refresh(symbol)
+        if known.refused:
             try:
-                self._refresh()
+                return self._refresh(symbol)
             except FmzError:
-                if found is None:
-                    raise
-                return found  # old rules are better than none: ticks and steps change a few times a year
-            rules, _ = self._known()
-            found = rules.get(symbol)
-        if found is None:
-            raise UnknownSymbol(f"the venue does not list {symbol!r}{nearest(symbol, rules)}")
-        return found
+                return known.rules  # old rules are better than none: ticks and steps change a few times a year
+        if self._clock.monotonic() - known.fetched_at > self._max_age_s:
+            self.prefetch(symbol, renew=True)
+        return known.rules
 
-    def _known(self) -> tuple[dict[str, MarketRules], float | None]:
+    def prefetch(self, symbol: str, *, renew: bool = False) -> None:
+        """Begins to fetch a symbol's rules in the background, unless they are known or a fetch has just failed.
+
+        Args:
+            symbol: FMZ's symbol.
+            renew: Whether to fetch rules that are known too.
+        """
+        if not renew and (symbol in self._known or symbol in self._renewals):
+            return
+        now = self._clock.monotonic()
         with self._lock:
-            age = None if self._fetched_at is None else self._clock.monotonic() - self._fetched_at
-            return self._rules, age
+            if now < self._renewals.get(symbol, -math.inf):
+                return
+            self._renewals[symbol] = now + self._retry_s
+        thread = threading.Thread(target=self._renew, args=(symbol,), name=f"rules of {symbol}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be had: the call that needs the rules fetches them itself
+            pass
 
-    def _refresh(self) -> None:
-        self._flight.run(lambda: self.put(self._fetch()))
+    def _renew(self, symbol: str) -> None:
+        try:
+            self._refresh(symbol)
+        except (
+            Exception
+        ):  # a failure, a stop or a fault of an adapter: the call that needs the rules meets it again, and reports it
+            pass
+
+    def refused(self, symbol: str) -> None:
+        """Takes note that the venue refused an order by its rules: they are fetched at once, and the next order waits for them."""
+        with self._lock:
+            known = self._known.get(symbol)
+            if known is not None:
+                self._known[symbol] = attrs.evolve(known, refused=True)
+            self._renewals.pop(symbol, None)
+        self.prefetch(symbol, renew=True)
+
+    def compare(self, markets: Mapping[str, Mapping[str, Any]]) -> None:
+        """Takes markets that somebody fetched: rules that differ from them are fetched at once, and the next order waits for them."""
+        for symbol, known in list(self._known.items()):
+            if symbol not in markets or not known.rules.agrees_with(MarketRules.of(symbol, markets[symbol])):
+                self.refused(symbol)
+
+    def forget(self) -> None:
+        """Makes the next call fetch anew (another base URL, say)."""
+        with self._lock:
+            self._known, self._missing, self._renewals = {}, {}, {}
+            self._generation += 1
+
+    def _refresh(self, symbol: str) -> MarketRules:
+        with self._lock:
+            flight = self._flights.get(symbol)
+            if flight is None:
+                flight = self._flights[symbol] = SingleFlight(self._clock)
+        return flight.run(lambda: self._load(symbol))
+
+    def _load(self, symbol: str) -> MarketRules:
+        generation = self._generation
+        try:
+            rules = self._fetch(symbol)
+        except UnknownSymbol as error:
+            with self._lock:
+                if generation == self._generation:
+                    self._missing[symbol] = (self._clock.monotonic(), error)
+                    self._known.pop(symbol, None)
+            raise
+        with self._lock:
+            if generation == self._generation:
+                self._known[symbol] = _Known(rules, self._clock.monotonic())
+                self._missing.pop(symbol, None)
+        return rules
+
+
+@attrs.frozen
+class _Known:
+    rules: MarketRules
+    fetched_at: float
+    refused: bool = False

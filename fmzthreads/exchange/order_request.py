@@ -129,7 +129,8 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
 
     Prices and amounts are cut toward zero: first to ``SetPrecision``'s digits, then to the market's tick and step (FMZ: digits beyond are
     dropped; an amount is never more than was asked for). An order below the least or above the largest that the market takes is refused,
-    never changed. The amount of a spot market buy is in quote currency, to which the market's step and least amount do not apply.
+    never changed. A market order is judged only by the limits that hold for market orders. The amount of a spot market buy is in quote
+    currency, to which the market's step and least amount do not apply.
 
     Args:
         request: What was asked for.
@@ -152,8 +153,9 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
         digits_cut = to_precision(price, request.price_digits, forgive_noise=True)
         price = _nonzero("price", request.price, rules.cut_price(digits_cut), rules.tick)
     amount = to_precision(amount, request.amount_digits)
-    amount = cut(amount, _QUOTE_STEP) if in_quote else rules.cut_amount(amount)
-    _nonzero("amount", request.amount, amount, _QUOTE_STEP if in_quote else rules.step)
+    market = price is None
+    amount = cut(amount, _QUOTE_STEP) if in_quote else rules.cut_amount(amount, market=market)
+    _nonzero("amount", request.amount, amount, _QUOTE_STEP if in_quote else rules.bounds(market=market).step)
     if not options:  # options may replace price and amount, so that only the venue can judge
         _check(rules, price, amount, in_quote=in_quote, spot=spot)
     client_order_id, own = _client_order_id(options)
@@ -192,9 +194,9 @@ def _nonzero(name: str, given: Any, number: Decimal, step: Decimal | None) -> De
 
 def _check(rules: MarketRules, price: Decimal | None, amount: Decimal, *, in_quote: bool, spot: bool) -> None:
     if in_quote:
-        rules.check_notional(amount)
+        rules.check_notional(amount, market=True)
         return
-    rules.check_amount(amount)
+    rules.check_amount(amount, market=price is None)
     if price is not None and spot:
         rules.check_notional(price * amount)
 

@@ -20,6 +20,7 @@ __all__ = [
     "parse_typed_params",
 ]
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*\Z").match
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 
 
@@ -60,13 +61,16 @@ def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) ->
         params: The parameters.
     """
     pairs = params.items() if isinstance(params, Mapping) else params
-    return "&".join(f"{quote(str(k), safe='')}={quote(_text(v), safe='')}" for k, v in pairs if v is not None)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    parts = []
+    for name, value in pairs:
+        if value is None:
+            continue
+        text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+        # Most text needs no escaping, and quote() is a dozen times as slow as finding that out.
+        parts.append(
+            f"{name if _PLAIN(name) else quote(name, safe='')}={text if _PLAIN(text) else quote(text, safe='')}"
+        )
+    return "&".join(parts)
 
 
 def iso_timestamp(time_s: float) -> str:
@@ -87,7 +91,7 @@ def parse_params(text: str) -> list[tuple[str, str]]:
     return [(name, value) for name, value, _ in _split(text)]
 
 
-def parse_typed_params(text: str) -> dict[str, object]:
+def parse_typed_params(text: str) -> list[tuple[str, object]]:
     """Splits URL-encoded parameters as ``IO("api")`` takes them, for venues whose body is JSON.
 
     A value in single quotes is text; without them ``true``, ``false``, ``null``, whole numbers and decimals become what they look
@@ -96,7 +100,7 @@ def parse_typed_params(text: str) -> dict[str, object]:
     Args:
         text: Such as ``"instId=BTC-USDT&sz='1'&reduceOnly=true"``; empty for none.
     """
-    return {name: value if quoted else _typed(value) for name, value, quoted in _split(text)}
+    return [(name, value if quoted else _typed(value)) for name, value, quoted in _split(text)]
 
 
 def _split(text: str) -> list[tuple[str, str, bool]]:

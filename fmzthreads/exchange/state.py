@@ -94,11 +94,10 @@ class Settings:
     rate: Decimal = Decimal(1)
     bar_cap: int = DEFAULT_BAR_CAP
     first_bars: int | None = None
-    symbol: str = attrs.field(init=False)
-    """The pair, with the contract where there is one."""
 
-    @symbol.default
-    def _symbol(self) -> str:
+    @property
+    def symbol(self) -> str:
+        """The pair, with the contract where there is one."""
         return f"{self.pair}.{self.contract}" if self.contract else self.pair
 
     def symbol_of(self, text: Any) -> str:
@@ -151,28 +150,31 @@ class Core:
         self.label = label
         self.plan = plan
         self.clock: Clock = host.clock
-        self.markets = MarketBook(venue.markets, self.clock)
+        self.markets = MarketBook(venue.rules, self.clock)
         self.bars = BarBook(venue, self.clock)
         self.intents = IntentLog(self.clock)
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
+        venue.warn_with(lambda text: host.warning(text, source=label))
         self.here: ReplySlot = _LocalSlot()  # of the calling thread
-        # Guards settings against two changes at once, and _last_error. Re-entrant, because a task queue's report that is garbage-collected
-        # under it writes its error lines.
-        self._lock = threading.RLock()
-        self.settings = settings
-        """The settings now: replaced, never changed, so that a call keeps those that it began with."""
+        self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
+        self._settings = settings
         self._last_error = ""
         self._advised = False  # two threads at once may both warn, which is harmless
         self._max_workers = max_workers
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
 
+    @property
+    def settings(self) -> Settings:
+        """The settings now; a snapshot that no later change reaches."""
+        return self._settings
+
     def change(self, **changes: Any) -> Settings:
         """Changes settings for the calls to come."""
         with self._lock:
-            self.settings = attrs.evolve(self.settings, **changes)
-            return self.settings
+            self._settings = attrs.evolve(self._settings, **changes)
+            return self._settings
 
     @property
     def pool(self) -> CallPool:

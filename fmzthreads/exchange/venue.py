@@ -88,7 +88,7 @@ class Venue(Protocol):
         """
 
     def tickers(self) -> list[Ticker]:
-        """The tickers of all listed symbols that have a price."""
+        """The tickers of all listed symbols that have traded."""
 
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
         """The order book.

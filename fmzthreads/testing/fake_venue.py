@@ -22,7 +22,8 @@ from ..constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
 )
-from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, OutcomeUnknown, UnknownSymbol
+from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, OutcomeUnknown, UnknownSymbol, nearest
+from ..exchange.market_rules import MarketRules
 from ..exchange.venue import BaseVenue, OrderIntent
 from ..structures import Account, Asset, Depth, Info, Market, MarketOrder, Order, Record, Records, Ticker, Trade
 from ..tasks.gate import pass_gate
@@ -250,7 +251,8 @@ class FakeVenue(BaseVenue):
 
     def _check(self, symbol: str) -> str:
         if symbol not in self.market_rules:
-            raise UnknownSymbol(f"{self.name} does not list {symbol!r}", request="FAKE")
+            near = nearest(symbol, self.market_rules)
+            raise UnknownSymbol(f"{self.name} does not list {symbol!r}{near}", request="FAKE")
         return symbol
 
     # The port
@@ -320,6 +322,10 @@ class FakeVenue(BaseVenue):
     def markets(self) -> dict[str, Market]:
         """Copies of ``market_rules``."""
         return self._serve("markets", lambda: {symbol: market.copy() for symbol, market in self.market_rules.items()})
+
+    def rules(self, symbol: str) -> MarketRules:
+        """The rules in ``market_rules`` of one symbol."""
+        return self._serve("rules", lambda: MarketRules.of(symbol, self.market_rules[self._check(symbol)]))
 
     def account(self, symbol: str) -> Account:
         """The pair's holdings."""

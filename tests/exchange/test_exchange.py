@@ -148,7 +148,6 @@ class TestFailure:
             raise ZeroDivisionError("a fault")
 
         setattr(venue, call, broken)
-        exchange._core.markets._fetch = broken if call == "markets" else venue.markets
         with pytest.raises(ZeroDivisionError):
             getattr(exchange, method)(*args)
         assert host.errors == [f"{method}: ZeroDivisionError: a fault"]
@@ -331,18 +330,18 @@ class TestOrders:
         exchange, venue, _ = parts
         for _ in range(5):
             exchange.Buy(100, 1)
-        assert venue.calls["markets"] == 1
+        assert venue.calls["rules"] == 1
 
     def test_rules_that_cannot_be_fetched_send_nothing(self, parts):
         exchange, venue, host = parts
-        venue.fail("markets", TimedOut("late"))
+        venue.fail("rules", TimedOut("late"))
         assert exchange.Buy(100, 1) is None
         assert (venue.calls["place"], host.errors) == (0, ["Buy: late"])
         assert exchange.Buy(100, 1)
 
     def test_a_venue_without_rules_takes_the_strategy_s_digits(self, parts):
         exchange, venue, _ = parts
-        venue.fail("markets", NotSupported("none"), always=True)
+        venue.fail("rules", NotSupported("none"), always=True)
         exchange.SetPrecision(1, 3)
         assert exchange.Buy(100.19, 1.23456)
         assert (str(venue.placed[0].price), str(venue.placed[0].amount)) == ("100.1", "1.234")
@@ -547,7 +546,7 @@ class TestSettings:
         exchange.Buy(100, 1)
         exchange.SetBase("http://127.0.0.1:8080")
         exchange.Buy(100, 1)
-        assert venue.calls["markets"] == 2
+        assert venue.calls["rules"] == 2
 
     def test_timeout_and_proxy(self, parts):
         exchange, venue, host = parts
@@ -749,9 +748,9 @@ def test_warm():
     exchange, venue, host = make(clock=WallClock())
     assert exchange.warm(4) is True
     assert venue.warmed == 4
-    assert venue.calls["markets"] == 1
+    assert venue.calls["rules"] == 1
     exchange.Buy(100, 1)
-    assert venue.calls["markets"] == 1
+    assert venue.calls["rules"] == 1
 
     def broken(connections):
         raise ConnectFailed("refused")

@@ -221,7 +221,7 @@ def test_orders_of_many_threads_are_all_there_once(parts):
     assert len(venue.placed) == 800
     assert len({intent.client_order_id for intent in venue.placed}) == 800
     assert {line.order_id for line in host.lines} == set(ids)
-    assert venue.calls["markets"] == 1
+    assert venue.calls["rules"] == 1
     assert host.errors == []
     assert exchange.stats == {"intents": 800, "unknown_orders": 0, "unfinished_calls": 0}
 

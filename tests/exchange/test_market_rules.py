@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 
 import pytest
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import ConnectFailed, RateLimited, StopRequested, UnknownSymbol
-from fmzthreads.exchange.market_rules import MarketBook
+from fmzthreads.exchange.market_rules import MarketBook, MarketRules
 from tests.helpers.exchange_room import run_threads
 
-MARKETS = {"BTC_USDT": {"TickSize": 0.01}, "ETH_USDT": {"TickSize": 0.1}}
+LISTED = ("BTC_USDT", "ETH_USDT")
 
 
 class Source:
@@ -18,9 +19,17 @@ class Source:
         self.error = None
         self.gate = None
         self.entered = threading.Semaphore(0)
+        self.landed = threading.Semaphore(0)
         self.lock = threading.Lock()
+        self.tick = Decimal("0.01")
 
-    def __call__(self):
+    def __call__(self, symbol):
+        try:
+            return self._answer(symbol)
+        finally:
+            self.landed.release()
+
+    def _answer(self, symbol):
         with self.lock:
             self.calls += 1
         self.entered.release()
@@ -28,28 +37,99 @@ class Source:
             self.gate.wait(30)
         if self.error is not None:
             raise self.error
-        return MARKETS
+        if symbol not in LISTED:
+            raise UnknownSymbol(f"the venue does not list {symbol!r}")
+        return MarketRules(symbol=symbol, tick=self.tick)
 
 
-def test_fetched_once_and_again_when_old():
-    clock, source = ManualClock(), Source()
-    book = MarketBook(source, clock, max_age_s=100)
-    assert book.rules("BTC_USDT").symbol == "BTC_USDT"
-    book.rules("ETH_USDT")
-    assert source.calls == 1
-    clock.advance(101)
-    book.rules("ETH_USDT")
+def until(condition):
+    """Waits for a background thread that has been let go; the suite's time-out bounds it."""
+    while not condition():
+        threading.Event().wait(0.001)
+
+
+def test_each_symbol_is_fetched_alone_and_once():
+    source = Source()
+    book = MarketBook(source, ManualClock())
+    for _ in range(3):
+        assert book.rules("BTC_USDT").symbol == "BTC_USDT"
+        assert book.rules("ETH_USDT").symbol == "ETH_USDT"
     assert source.calls == 2
     book.forget()
     book.rules("ETH_USDT")
     assert source.calls == 3
 
 
-def test_an_unknown_symbol_is_named_and_asked_for_rarely():
+def test_old_rules_answer_at_once_and_are_renewed_in_the_background():
+    clock, source = ManualClock(), Source()
+    book = MarketBook(source, clock, max_age_s=100)
+    book.rules("BTC_USDT")
+    clock.advance(101)
+    source.gate, source.tick = threading.Event(), Decimal("0.1")
+    for _ in range(5):
+        assert book.rules("BTC_USDT").tick == Decimal("0.01")  # the fetch is held: nobody waits for it
+    assert source.entered.acquire(timeout=30)
+    assert source.entered.acquire(timeout=30)
+    source.gate.set()
+    until(lambda: book.rules("BTC_USDT").tick == Decimal("0.1"))
+    assert source.calls == 2
+
+
+def test_a_refused_order_makes_the_next_one_wait_for_new_rules():
+    source = Source()
+    book = MarketBook(source, ManualClock())
+    book.rules("BTC_USDT")
+    source.tick = Decimal("0.5")
+    book.refused("BTC_USDT")
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+    source.error = ConnectFailed("gone")
+    book.refused("BTC_USDT")
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")  # old rules are better than none
+
+
+def test_what_is_prefetched_needs_no_further_fetch():
+    source = Source()
+    source.gate = threading.Event()
+    book = MarketBook(source, ManualClock())
+    for _ in range(5):
+        book.prefetch("BTC_USDT")
+    assert source.entered.acquire(timeout=30)
+    source.gate.set()
+    assert book.rules("BTC_USDT").symbol == "BTC_USDT"
+    book.prefetch("BTC_USDT")
+    assert source.calls == 1
+
+
+@pytest.mark.parametrize("error", [ConnectFailed("refused"), StopRequested("stop"), ZeroDivisionError("a fault")])
+def test_a_prefetch_that_fails_is_met_by_whoever_needs_the_rules(error):
+    clock, source = ManualClock(), Source()
+    source.error = error
+    book = MarketBook(source, clock, retry_s=30)
+    book.prefetch("BTC_USDT")
+    assert source.landed.acquire(timeout=30)
+    book.prefetch("BTC_USDT")  # not again at once
+    until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
+    assert source.calls == 1
+    with pytest.raises(type(error)):
+        book.rules("BTC_USDT")
+
+
+def test_markets_that_differ_renew_the_rules():
+    source = Source()
+    book = MarketBook(source, ManualClock())
+    book.rules("BTC_USDT")
+    book.compare({"BTC_USDT": {"TickSize": 0.01}})
+    assert source.calls == 1
+    source.tick = Decimal("0.5")
+    book.compare({"BTC_USDT": {"TickSize": 0.5}})
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+
+
+def test_an_unknown_symbol_is_asked_for_rarely():
     clock, source = ManualClock(), Source()
     book = MarketBook(source, clock, miss_age_s=60)
     for _ in range(3):
-        with pytest.raises(UnknownSymbol, match=r"'BTC_USDX'.*BTC_USDT"):
+        with pytest.raises(UnknownSymbol, match="'BTC_USDX'"):
             book.rules("BTC_USDX")
     assert source.calls == 1
     clock.advance(61)  # it may have been listed since

@@ -64,7 +64,7 @@ def test_params_of_io():
 
 
 def test_typed_params_of_io():
-    assert parse_typed_params("a='1'&b=1&c=1.50&d=true&e=null&f=BTC-USDT&g=007&h='true'&i=-2") == {
+    assert dict(parse_typed_params("a='1'&b=1&c=1.50&d=true&e=null&f=BTC-USDT&g=007&h='true'&i=-2")) == {
         "a": "1",
         "b": 1,
         "c": 1.5,
@@ -75,3 +75,4 @@ def test_typed_params_of_io():
         "h": "true",
         "i": -2,
     }
+    assert parse_typed_params("a=1&b=2&a='3'") == [("a", 1), ("b", 2), ("a", "3")]

@@ -32,6 +32,7 @@ __all__ = [
     "intent",
     "make_binance",
     "make_okx",
+    "narrowed",
     "reply_of",
 ]
 
@@ -225,19 +226,33 @@ class ScriptedHttp:
         return [seen for seen in self.seen if f"{seen.method} {seen.path}" == path][-1]
 
 
+def narrowed(body: dict[str, Any], rows: str, field: str, name: str | None) -> Any:
+    """A list of symbols as it is answered when one of them is asked for."""
+    if name is None:
+        return body
+    found = [row for row in body[rows] if row[field] == name]
+    if found:
+        return {**body, rows: found}
+    if rows == "symbols":
+        return reply_of({"code": -1121, "msg": "Invalid symbol."}, 400)
+    return {"code": "51001", "msg": "Instrument ID, Instrument ID code, or Spread ID doesn't exist.", "data": []}
+
+
 def make_binance(answers: Mapping[str, Answer], **options: Any) -> tuple[Binance, ScriptedHttp, ManualClock]:
     """A Binance adapter over scripted answers; time and symbols are there unless given."""
     clock = options.pop("clock", None) or ManualClock(NOW_S)
     venue = Binance(credentials=options.pop("credentials", KEYS), clock=clock, **options)
     script = Script(
         {
-            "GET /api/v3/exchangeInfo": BINANCE_INFO,
+            "GET /api/v3/exchangeInfo": lambda seen: narrowed(
+                BINANCE_INFO, "symbols", "symbol", seen.query.get("symbol")
+            ),
             "GET /api/v3/time": lambda _seen: {"serverTime": int(clock.now() * 1000)},
             **answers,
         }
     )
     http = ScriptedHttp(script, venue.base())
-    venue._http = http  # type: ignore[assignment]
+    venue.channel.http = http  # type: ignore[assignment]
     return venue, http, clock
 
 
@@ -247,7 +262,9 @@ def make_okx(answers: Mapping[str, Answer], **options: Any) -> tuple[OKX, Script
     venue = OKX(credentials=options.pop("credentials", KEYS), clock=clock, **options)
     script = Script(
         {
-            "GET /api/v5/public/instruments": OKX_INSTRUMENTS,
+            "GET /api/v5/public/instruments": lambda seen: narrowed(
+                OKX_INSTRUMENTS, "data", "instId", seen.query.get("instId")
+            ),
             "GET /api/v5/public/time": lambda _seen: {
                 "code": "0",
                 "msg": "",
@@ -257,5 +274,5 @@ def make_okx(answers: Mapping[str, Answer], **options: Any) -> tuple[OKX, Script
         }
     )
     http = ScriptedHttp(script, venue.base())
-    venue._http = http  # type: ignore[assignment]
+    venue.channel.http = http  # type: ignore[assignment]
     return venue, http, clock

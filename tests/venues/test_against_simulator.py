@@ -359,6 +359,7 @@ def test_a_ban_is_not_knocked_at() -> None:
 
 def test_the_weight_is_held_below_the_venues_limit() -> None:
     with Pair("binance", rate_scale=0.02) as pair:
+        pair.venue.rules("BTC_USDT")  # says the limit too
         served = 0
         with pytest.raises(errors.RateLimited, match="nothing was sent"):
             for _ in range(60):

@@ -399,7 +399,7 @@ def test_depth_limits_and_their_weight(limit: int | None, sent: str, weight: int
     weights: list[int] = []
     venue, http, clock = make_binance({"GET /api/v3/depth": {"lastUpdateId": 1, "bids": [], "asks": []}})
     venue.markets()
-    http.before = lambda _seen: weights.append(venue._weights._under_way)
+    http.before = lambda _seen: weights.append(venue.weights._under_way)
     book = venue.depth("BTC_USDT", limit)
     assert http.last("GET /api/v3/depth").query["limit"] == sent
     assert weights == [weight]
@@ -454,12 +454,14 @@ def test_tickers_leave_out_what_is_not_listed() -> None:
 
 
 def test_unknown_symbols_name_the_nearest() -> None:
-    venue, http, _ = make_binance({})
-    with pytest.raises(errors.UnknownSymbol, match=r"'BTC_USTD'; did you mean 'BTC_USDT'"):
-        venue.ticker("BTC_USTD")
+    path = "GET /api/v3/ticker/24hr"
+    venue, http, _ = make_binance({path: reply_of({"code": -1121, "msg": "Invalid symbol."}, 400)})
+    for _ in range(3):
+        with pytest.raises(errors.UnknownSymbol, match=r"'BTC_USTD'; did you mean 'BTC_USDT'"):
+            venue.ticker("BTC_USTD")
     with pytest.raises(errors.UnknownSymbol, match=r"BTCUSTD"):
         venue.order("BTCUSTD,1")
-    assert http.paths() == ["GET /api/v3/exchangeInfo"]
+    assert http.paths() == [path, "GET /api/v3/exchangeInfo"]  # the list names the nearest, and answers the rest
 
 
 def test_missing_keys_are_named() -> None:

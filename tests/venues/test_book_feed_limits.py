@@ -77,7 +77,8 @@ def test_books_that_break_all_the_time_leave_half_of_the_weight_to_the_strategy(
     with Market("Binance", rate_scale=0.05) as market:
         venue = market.exchange.venue
         assert isinstance(venue, Binance)
-        turns, turn = threading.Semaphore(0), venue._snapshot_turn
+        market.exchange.GetMarkets()  # from here on the limit that the venue names is known
+        turns, turn = threading.Semaphore(0), venue.streams.turns.take
         granted: list[float] = []
 
         def counted(weight: int, limit: int) -> None:
@@ -88,14 +89,14 @@ def test_books_that_break_all_the_time_leave_half_of_the_weight_to_the_strategy(
             finally:
                 turns.release()
 
-        venue._snapshot_turn = counted  # type: ignore[method-assign]
+        venue.streams.turns.take = counted  # type: ignore[method-assign]
         market.server.faults.set("/ws*", ws_skip=0.3)
         for symbol in ("BTC_USDT", "ETH_USDT"):
             assert market.exchange.Subscribe("depth", symbol) is True
         for _ in range(5):  # three that were granted, and one refusal for each book
             assert turns.acquire(timeout=PATIENCE_S)
         assert len(granted) == 3
-        assert venue._weights.used <= 20 + 3 * 50
+        assert venue.weights.used <= 3 * 20 + 3 * 50
         for _ in range(10):
             assert market.exchange.GetTicker() is not None
             assert market.exchange.GetDepth("ETH_USDT") is not None
@@ -108,22 +109,22 @@ def test_turns_for_snapshots_come_back_after_a_minute_and_at_another_base() -> N
     clock = ManualClock(1_600_000_000)
     venue = Binance(clock=clock)
     for _ in range(60):
-        venue._snapshot_turn(50, 6000)
+        venue.streams.turns.take(50, 6000)
     clock.advance(59)
     with pytest.raises(
         RateLimited, match=r"60 snapshots of books .* nothing was sent, there is room in 1\.0 s"
     ) as told:
-        venue._snapshot_turn(50, 6000)
+        venue.streams.turns.take(50, 6000)
     assert told.value.retry_after_s == pytest.approx(1)
     clock.advance(1)
-    venue._snapshot_turn(50, 6000)
+    venue.streams.turns.take(50, 6000)
     for _ in range(3):
-        venue._snapshot_turn(50, 300)
+        venue.streams.turns.take(50, 300)
     with pytest.raises(RateLimited):
-        venue._snapshot_turn(50, 300)
+        venue.streams.turns.take(50, 300)
     venue.set_base("http://127.0.0.1:1")
-    venue._snapshot_turn(50, 300)
-    venue._snapshot_turn(50, 10)  # never none at all
+    venue.streams.turns.take(50, 300)
+    venue.streams.turns.take(50, 10)  # never none at all
     venue.close()
 
 
@@ -171,7 +172,7 @@ def test_a_snapshot_that_comes_from_another_base_is_not_taken() -> None:
         source = venue.book_source("BTC_USDT")
         assert source.snapshot().bids
         venue.set_base(two.base_url)
-        with pytest.raises(BadReply, match="the base URL was changed meanwhile"):
+        with pytest.raises(BadReply, match="the base URL was changed while"):
             source.snapshot()
         assert venue.book_source("BTC_USDT").snapshot().bids
         venue.close()

@@ -65,7 +65,7 @@ def _nothing_is_left() -> Iterator[None]:
 def test_the_streams_belong_to_the_rest_base(make: type[Binance | OKX], base: str, expected: str) -> None:
     venue = make(base=base)
     bases = binance_stream.STREAM_BASES if make is Binance else okx_stream.STREAM_BASES
-    assert venue._stream_base(bases) == expected
+    assert venue.streams.home.base(bases) == expected
     venue.close()
 
 
@@ -81,11 +81,11 @@ def test_demo_trading_of_okx_has_streams_of_its_own() -> None:
 def test_a_base_whose_streams_are_not_known_is_not_guessed(base: str) -> None:
     venue = Binance(base=base)
     with pytest.raises(NotSupported, match=r"stream_base='wss://\.\.\.' or the variable FMZ_BINANCE_STREAM_BASE"):
-        venue._stream_base(binance_stream.STREAM_BASES)
+        venue.streams.home.base(binance_stream.STREAM_BASES)
     given = Binance(base=base, stream_base="wss://streams.example.com/x/")
-    assert given._stream_base(binance_stream.STREAM_BASES) == "wss://streams.example.com/x"
+    assert given.streams.home.base(binance_stream.STREAM_BASES) == "wss://streams.example.com/x"
     given.set_base("https://demo-api.binance.com")
-    assert given._stream_base(binance_stream.STREAM_BASES) == "wss://demo-stream.binance.com"
+    assert given.streams.home.base(binance_stream.STREAM_BASES) == "wss://demo-stream.binance.com"
 
 
 @pytest.mark.parametrize("bad", ["https://x.example", "wss://", "stream.binance.com", "wss://a/?b=1", 5])
@@ -98,7 +98,7 @@ def test_the_stream_base_comes_from_the_option_or_the_environment(monkeypatch: p
     def base_of(exchange: Exchange) -> str:
         with exchange:
             assert isinstance(exchange.venue, OKX)
-            return exchange.venue._stream_base({})
+            return exchange.venue.streams.home.base({})
 
     monkeypatch.setenv("FMZ_OKX_STREAM_BASE", "ws://10.0.0.1:9")
     assert base_of(Exchange("OKX", "BTC_USDT")) == "ws://10.0.0.1:9"
@@ -111,11 +111,11 @@ def test_streams_travel_as_the_rest_calls_do() -> None:
     venue = Binance(options=HttpOptions(verify="/etc/own.pem", connect_timeout_ms=1234))
 
     def dialled(name: str) -> Any:
-        return getattr(read_options("wss://a.example/ws", venue._stream_options())[1], name)
+        return getattr(read_options("wss://a.example/ws", venue.streams.home.options())[1], name)
 
     assert (dialled("reconnect"), dialled("connect_timeout_s"), dialled("ca_file")) == (True, 1.234, "/etc/own.pem")
     assert not dialled("insecure")
-    assert dialled("proxy") is venue._http._settings.proxies
+    assert dialled("proxy") is venue.channel.http._settings.proxies
     for text in ("socks5://127.0.0.1:1080", "ip://127.0.0.1", ""):
         venue.set_proxy(text)
         assert dialled("proxy").proxy_for("wss", "a.example", 443) == parse_proxy(text)

@@ -235,7 +235,7 @@ def test_what_is_not_json(venue_name: str, name: str, body: str) -> None:
 @pytest.mark.parametrize(
     ("venue_name", "name", "path", "by", "words"),
     [
-        ("Binance", "ticker", ("lastPrice",), DROP, "the field 'lastPrice' is missing"),
+        ("Binance", "ticker", ("volume",), DROP, "the field 'volume' is missing"),
         ("Binance", "ticker", ("lastPrice",), [1], r"the field 'lastPrice' is not a number but \[1\]"),
         ("Binance", "ticker", ("closeTime",), "soon", "the field 'closeTime' is not a whole number but 'soon'"),
         ("Binance", "depth", ("bids", 1, 0), "x", "element 0 of level 1 of 'bids' is not a number but 'x'"),
@@ -244,8 +244,8 @@ def test_what_is_not_json(venue_name: str, name: str, body: str) -> None:
         ("Binance", "depth", ("asks", 0), "55", "level 0 of 'asks' is not a list but '55'"),
         ("Binance", "depth", ("asks", 1, 1), "nan", "element 1 of level 1 of 'asks' is not a number but 'nan'"),
         ("Binance", "depth", ("asks",), DROP, "the field 'asks' is missing"),
-        ("Binance", "exchangeInfo", ("symbols", 0, "filters"), {}, "the field 'filters' is not a list"),
-        ("Binance", "exchangeInfo", ("symbols",), DROP, "the field 'symbols' is missing"),
+        ("Binance", "exchangeInfo", ("symbols",), [{"symbol": "A"}], "the field 'baseAsset' is missing"),
+        ("Binance", "exchangeInfo", ("symbols",), DROP, "the field 'symbols' is not a list but None"),
         ("Binance", "trades", (0, "m"), "yes", "the field 'm' is missing or not true or false"),
         ("Binance", "klines", (0,), [1, "2"], "a bar has no element 2"),
         ("Binance", "order", ("side",), "HOLD", "the field 'side' is neither buy nor sell but 'HOLD'"),
@@ -254,7 +254,7 @@ def test_what_is_not_json(venue_name: str, name: str, body: str) -> None:
         ("OKX", "ticker", ("data",), DROP, "the field 'data' is not a list but None"),
         ("OKX", "ticker", ("code",), DROP, "the field 'code' is missing"),
         ("OKX", "depth", ("data", 0, "ts"), "1.5", "the field 'ts' is not a whole number but '1.5'"),
-        ("OKX", "instruments", ("data", 0, "tickSz"), "", "the field 'tickSz' is not a text but ''"),
+        ("OKX", "instruments", ("data",), [{"instId": "A-B", "baseCcy": "A", "quoteCcy": "B", "lotSz": "1", "tickSz": ""}], "the field 'tickSz' is not a"),
         ("OKX", "account", ("data", 0, "details", 0, "availEq"), [], r"the field 'availEq' is not a number but \[\]"),
     ],
 )  # fmt: skip

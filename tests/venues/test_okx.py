@@ -313,7 +313,7 @@ def test_open_orders_of_all_pages() -> None:
     venue, http, _ = make_okx({path: pages_of(everything)})
     found = venue.orders()
     assert [o.Time for o in found] == list(range(5000, 5250))
-    assert [o.Symbol for o in found[:3]] == ["ETH_USDT", "XX-USDT", "BTC_USDT"]
+    assert [o.Symbol for o in found[:3]] == ["ETH_USDT", "XX_USDT", "BTC_USDT"]
     assert http.paths().count(path) == 3
     assert "instId" not in http.last(path).query
     venue.orders("BTC_USDT")
@@ -426,15 +426,19 @@ def test_tickers() -> None:
     venue, _, _ = make_okx({"GET /api/v5/market/tickers": ok(*rows)})
     found = venue.tickers()
     assert [(t.Symbol, t.Sell, t.High, t.Low, t.Open, t.Volume) for t in found] == [
-        ("BTC_USDT", 5.0, 5.0, 4.0, 5.0, 0.0)
+        ("BTC_USDT", 5.0, 5.0, 4.0, 5.0, 0.0),
+        ("XX_YY", 5.0, 5.0, 4.0, 5.0, 0.0),  # listed since the list was fetched, or not fetched at all
     ]
 
 
 def test_unknown_symbols_name_the_nearest() -> None:
     venue, http, _ = make_okx({})
-    with pytest.raises(errors.UnknownSymbol, match=r"'BTC-USDT'; did you mean 'BTC_USDT'"):
+    with pytest.raises(errors.UnknownSymbol, match=r"'BTC-USDT' \(expected a spot pair such as 'BTC_USDT'"):
         venue.ticker("BTC-USDT")
-    assert http.paths() == ["GET /api/v5/public/instruments"]
+    assert http.paths() == []
+    with pytest.raises(errors.UnknownSymbol, match=r"'BTC_USTD'; did you mean 'BTC_USDT'"):
+        venue.place(intent(symbol="BTC_USTD"))
+    assert http.paths() == ["GET /api/v5/public/instruments"] * 2
 
 
 def test_missing_keys_are_named() -> None:

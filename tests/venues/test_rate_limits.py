@@ -56,7 +56,7 @@ def test_the_used_weight_holds_reads_back_until_the_next_minute() -> None:
     )
     venue.depth("BTC_USDT")
     venue.depth("BTC_USDT")
-    assert venue._weights.used == 5695
+    assert venue.weights.used == 5695
     with pytest.raises(errors.RateLimited, match=r"5720 of 6000|5700 of 6000|5705") as caught:
         venue.depth("BTC_USDT", 101)
     assert caught.value.retry_after_s == pytest.approx(54.0)
@@ -65,7 +65,7 @@ def test_the_used_weight_holds_reads_back_until_the_next_minute() -> None:
     venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
     clock.advance(54)
     venue.depth("BTC_USDT", 101)
-    assert venue._weights.used == 5
+    assert venue.weights.used == 5
 
 
 def test_the_limit_is_the_one_that_the_venue_names() -> None:
@@ -75,32 +75,32 @@ def test_the_limit_is_the_one_that_the_venue_names() -> None:
     }
     venue, _, _ = make_binance({"GET /api/v3/exchangeInfo": info})
     venue.markets()
-    assert venue._weights.limit == 100
-    with pytest.raises(errors.RateLimited, match="of 100 in 60 s"), venue._weights.admit(96):
-        pytest.fail("it was let through")
+    assert venue.weights.limit == 100
+    with pytest.raises(errors.RateLimited, match="of 100 in 60 s"):
+        venue.weights.enter(96)
 
 
 def test_what_is_under_way_counts() -> None:
     window = WeightWindow("V", lambda: 30.0, limit=100, share=1.0)
-    with window.admit(50), window.admit(50):
-        with pytest.raises(errors.RateLimited), window.admit(1):
-            pytest.fail("it was let through")
-        with window.admit(1, hold=False):
-            pass
-    with window.admit(100):
-        pass
+    tickets = [window.enter(50), window.enter(50)]
+    with pytest.raises(errors.RateLimited):
+        window.enter(1)
+    tickets.append(window.enter(1, hold=False))
+    for ticket in tickets:
+        window.leave(ticket)
+    window.leave(window.enter(100))
 
 
 def test_a_count_of_an_older_window_or_request_is_not_taken() -> None:
     now = [59.0]
     window = WeightWindow("V", lambda: now[0], limit=100)
-    with window.admit(1) as early:
-        now[0] = 60.5
-        early(95)
+    early = window.enter(1)
+    now[0] = 60.5
+    window.heard(early, 95)
     assert window.used == 0
-    with window.admit(1) as first, window.admit(1) as second:
-        second(20)
-        first(10)
+    first, second = window.enter(1), window.enter(1)
+    window.heard(second, 20)
+    window.heard(first, 10)
     assert window.used == 20
 
 
@@ -212,4 +212,4 @@ def test_another_base_starts_afresh() -> None:
     venue.set_base("http://127.0.0.1:9")
     venue.depth("BTC_USDT")
     assert http.base == "http://127.0.0.1:9"
-    assert http.paths().count("GET /api/v3/exchangeInfo") == 2
+    assert http.paths().count("GET /api/v3/depth") == 2

@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
+from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.tasks.gate import Gate, gated, pass_gate
 from fmzthreads.venues.rest.server_time import ServerTime, TimeSample
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, OKX_INSTRUMENTS, Once, make_binance, make_okx, reply_of
 
 THREADS = 32
 BOOK = {"lastUpdateId": 1, "bids": [["4", "1"]], "asks": [["5", "1"]]}
-OKX_BOOK = {"code": "0", "msg": "", "data": [{"asks": [["5", "1"]], "bids": [["4", "1"]], "ts": "1"}]}
 INFO = "GET /api/v3/exchangeInfo"
 INSTRUMENTS = "GET /api/v5/public/instruments"
 
@@ -38,14 +39,12 @@ def at_once(call: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["Binance", "OKX"])
-def test_threads_that_come_together_share_one_fetch_of_the_symbols(name: str) -> None:
+def test_threads_that_come_together_share_one_fetch_of_a_symbol(name: str) -> None:
     for _ in range(10):
-        if name == "Binance":
-            venue, http, _ = make_binance({"GET /api/v3/depth": BOOK}, clock=WallClock())
-        else:
-            venue, http, _ = make_okx({"GET /api/v5/market/books": OKX_BOOK}, clock=WallClock())
-        results = at_once(lambda v=venue: v.depth("BTC_USDT").Asks[0].Price)  # type: ignore[misc]
-        assert results == [5.0] * THREADS
+        make = make_binance if name == "Binance" else make_okx
+        venue, http, _ = make({}, clock=WallClock())
+        results = at_once(lambda v=venue: v._listing("BTC_USDT").symbol)  # type: ignore[misc]
+        assert results == ["BTC_USDT"] * THREADS
         assert http.paths().count(INFO if name == "Binance" else INSTRUMENTS) == 1
 
 
@@ -59,11 +58,7 @@ def test_threads_that_come_together_share_one_measurement_of_the_clock() -> None
 def test_a_failed_fetch_is_everybodys_failure_and_the_next_one_succeeds() -> None:
     waiting = threading.Semaphore(0)
     release = threading.Event()
-
-    def slow(_seen: Any) -> Any:
-        return errors.ConnectFailed("refused")
-
-    venue, http, _ = make_binance({INFO: slow, "GET /api/v3/depth": BOOK}, clock=WallClock())
+    venue, http, _ = make_binance({INFO: errors.ConnectFailed("refused")}, clock=WallClock(), credentials=Credentials())
 
     def hold(_seen: Any) -> None:
         waiting.release()
@@ -71,54 +66,56 @@ def test_a_failed_fetch_is_everybodys_failure_and_the_next_one_succeeds() -> Non
 
     http.before = hold
     with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(venue.depth, "BTC_USDT") for _ in range(THREADS)]
+        futures = [pool.submit(venue.rules, "BTC_USDT") for _ in range(THREADS)]
         assert waiting.acquire(timeout=30)
         release.set()
         failures = [future.exception(60) for future in futures]
     assert {type(failure) for failure in failures} == {errors.ConnectFailed}
     assert len({id(failure) for failure in failures}) == THREADS
     http.script.answers[INFO] = BINANCE_INFO
-    assert venue.depth("BTC_USDT").Bids[0].Price == 4.0
+    assert venue.rules("BTC_USDT").tick == Decimal("0.01")
 
 
-def test_old_names_serve_on_when_the_list_cannot_be_renewed() -> None:
-    venue, http, clock = make_okx(
-        {INSTRUMENTS: [Once(OKX_INSTRUMENTS), Once(reply_of("busy", 503))], "GET /api/v5/market/books": OKX_BOOK}
+def test_an_old_list_serves_on_when_it_cannot_be_renewed() -> None:
+    ticker = {"lastPrice": "5", "volume": "1", "closeTime": 9}
+    venue, http, clock = make_binance(
+        {
+            INFO: [Once(BINANCE_INFO), Once(reply_of("busy", 503))],
+            "GET /api/v3/ticker/24hr": [{"symbol": "BTCUSDT", **ticker}, {"symbol": "OLDUSDT", **ticker}],
+        }
     )
-    venue.depth("BTC_USDT")
+    assert [one.Symbol for one in venue.tickers()] == ["BTC_USDT"]
     clock.advance(4000)
-    venue.depth("BTC_USDT")
-    assert http.paths().count(INSTRUMENTS) == 2
-    with pytest.raises(errors.VenueUnavailable):
-        venue.depth("NEW_USDT")
+    assert [one.Symbol for one in venue.tickers()] == ["BTC_USDT"]
+    assert http.paths().count(INFO) > 1
 
 
 def test_a_symbol_that_was_listed_meanwhile_is_found_after_a_minute() -> None:
     more = {
         **OKX_INSTRUMENTS,
-        "data": [*OKX_INSTRUMENTS["data"][:1], {**OKX_INSTRUMENTS["data"][1], "instId": "SOL-USDT", "baseCcy": "SOL"}],
+        "data": [{**OKX_INSTRUMENTS["data"][1], "instId": "SOL-USDT", "baseCcy": "SOL"}],
     }
-    venue, http, clock = make_okx(
-        {INSTRUMENTS: [Once(OKX_INSTRUMENTS), Once(more)], "GET /api/v5/market/books": OKX_BOOK}
-    )
+    venue, http, clock = make_okx({INSTRUMENTS: {**OKX_INSTRUMENTS, "data": []}})
     for _ in range(3):
         with pytest.raises(errors.UnknownSymbol):
-            venue.depth("SOL_USDT")
-    assert http.paths().count(INSTRUMENTS) == 1
+            venue._listing("SOL_USDT")
+    asked = http.paths().count(INSTRUMENTS)
+    assert asked == 2  # the symbol, and the list that names the nearest
+    http.script.answers[INSTRUMENTS] = more
     clock.advance(61)
-    venue.depth("SOL_USDT")
-    assert http.paths().count(INSTRUMENTS) == 2
+    assert venue._listing("SOL_USDT").symbol == "SOL_USDT"
+    assert http.paths().count(INSTRUMENTS) == asked + 1
 
 
-def test_a_list_of_another_base_is_not_taken() -> None:
-    venue, http, _ = make_binance({"GET /api/v3/depth": BOOK})
+def test_a_listing_of_another_base_is_not_taken() -> None:
+    venue, http, _ = make_binance({}, credentials=Credentials())
 
     def elsewhere(seen: Any) -> None:
         if seen.path.endswith("exchangeInfo") and http.base == "https://api.binance.com":
             venue.set_base("http://127.0.0.1:9")  # while the reply of the old base is on its way
 
     http.before = elsewhere
-    venue.depth("BTC_USDT")
+    venue._listing("BTC_USDT")
     asked = [seen.parts.netloc for seen in http.seen if seen.path.endswith("exchangeInfo")]
     assert asked == ["api.binance.com", "127.0.0.1:9"]
 
@@ -134,8 +131,8 @@ def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it()
 
     http.before = arrive
     for _ in range(10):
-        venue._time.forget()
-        venue._symbols.forget()
+        venue.channel.time.forget()
+        venue.symbols.forget()
         at_the_gate.clear()
         gate = Gate(THREADS, timeout_s=20)
         opened: list[bool] = []
@@ -147,7 +144,7 @@ def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it()
 
         at_once(call)
         assert opened == [True] * THREADS
-        assert sorted(at_the_gate)[THREADS:] == ["/api/v3/exchangeInfo", "/api/v3/time"]
+        assert sorted(at_the_gate)[THREADS:] == ["/api/v3/time"]
 
 
 def sample(clock: ManualClock, ahead_s: float, rtt_s: float = 0.1) -> TimeSample:
@@ -219,9 +216,9 @@ def test_a_measurement_of_another_base_is_not_taken() -> None:
     assert not time.known
 
 
-def test_warming_learns_symbols_and_clock_and_reads_then_need_nothing_else() -> None:
+def test_warming_measures_the_clock_and_reads_then_need_nothing_else() -> None:
     venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}})
     venue.warm(2)
-    assert http.paths() == [INFO, "GET /api/v3/time"]
+    assert http.paths() == ["GET /api/v3/time"]
     venue.account("BTC_USDT")
-    assert http.paths()[2:] == ["GET /api/v3/account"]
+    assert http.paths()[1:] == ["GET /api/v3/account"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from ...constants import (
-    ORDER_OFFSET_OPEN,
     ORDER_STATE_CANCELED,
     ORDER_STATE_CLOSED,
     ORDER_STATE_PENDING,
@@ -13,18 +13,18 @@ from ...constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
 )
-from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade, info
-from ..rest.convert import average_price, bars_of, step_digits, taker_side
-from ..rest.parsing import Malformed, integer, levels, mapping, number, number_or, rows, text, to_integer
-from ..rest.symbols import Listing
+from ...exchange.market_rules import MarketRules, OrderBounds
+from ...structures import Asset, Depth, Market, Order, Ticker, Trade, info
+from ..rest.convert import asset_of, average_price, order_of, step_digits, ticker_of
+from ..rest.dialect import Listing
+from ..rest.parsing import Malformed, decimal_or, integer, levels, mapping, number, number_or, rows, text, to_integer
 
 __all__ = [
-    "read_bars",
+    "read_asset",
     "read_book",
-    "read_holdings",
-    "read_listings",
+    "read_listing",
     "read_order",
-    "read_server_time",
+    "read_rules",
     "read_ticker",
     "read_trade",
     "read_weight_limit",
@@ -47,11 +47,6 @@ _STATES = {
 _NOT_LISTED = frozenset({"BREAK"})
 
 
-def read_server_time(payload: Any) -> float:
-    """``GET /api/v3/time``, in seconds since the epoch."""
-    return integer(mapping(payload, "the reply"), "serverTime") / 1000
-
-
 def read_weight_limit(payload: dict[str, Any]) -> int:
     """The request weight allowed in a minute, from exchangeInfo; 0 where it does not say."""
     for raw in rows(payload.get("rateLimits", []), "the field 'rateLimits'"):
@@ -62,38 +57,37 @@ def read_weight_limit(payload: dict[str, Any]) -> int:
     return 0
 
 
-def read_listings(payload: Any) -> list[Listing]:
-    """``GET /api/v3/exchangeInfo``."""
-    found = mapping(payload, "the reply")
-    if "symbols" not in found:
-        raise Malformed("the field 'symbols' is missing")
-    return [_listing(mapping(row, "a symbol")) for row in rows(found["symbols"], "the field 'symbols'")]
-
-
-def _listing(row: dict[str, Any]) -> Listing:
-    venue_symbol, base, quote = text(row, "symbol"), text(row, "baseAsset"), text(row, "quoteAsset")
+def read_listing(row: dict[str, Any]) -> Listing:
+    """One symbol of ``GET /api/v3/exchangeInfo``."""
+    name, base, quote = text(row, "symbol"), text(row, "baseAsset"), text(row, "quoteAsset")
     listed = text(row, "status") not in _NOT_LISTED and row.get("isSpotTradingAllowed", True) is not False
-    market = Market(Info=info(row), Symbol=venue_symbol, BaseAsset=base, QuoteAsset=quote)
-    raw_filters = [mapping(one, "a filter") for one in rows(row.get("filters"), "the field 'filters'")]
-    filters = {text(one, "filterType"): one for one in raw_filters}
+    market = Market(Info=info(row), Symbol=name, BaseAsset=base, QuoteAsset=quote)
+    filters = _filters(row)
     market.update(_steps(filters, "PRICE_FILTER", "tickSize", "TickSize", "PricePrecision", row.get("quotePrecision")))
     market.update(
         _steps(filters, "LOT_SIZE", "stepSize", "AmountSize", "AmountPrecision", row.get("baseAssetPrecision"))
     )
-    lot = filters.get("LOT_SIZE", {})
-    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-    for field, source, name in (
+    lot, notional = filters.get("LOT_SIZE", {}), _notional(filters)
+    for field, source, key in (
         ("MinQty", lot, "minQty"),
         ("MaxQty", lot, "maxQty"),
         ("MinNotional", notional, "minNotional"),
         ("MaxNotional", notional, "maxNotional"),
     ):
-        value = number_or(source, name, 0.0)
+        value = number_or(source, key, 0.0)
         if value > 0:
             market[field] = value
-    return Listing(
-        symbol=f"{base}_{quote}", venue_symbol=venue_symbol, base=base, quote=quote, listed=listed, market=market
-    )
+    return Listing(symbol=f"{base}_{quote}", venue_symbol=name, listed=listed, market=market)
+
+
+def _filters(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The filters by type. Whatever is new among them, or has another form, is not one of those that are read here."""
+    found = rows(row.get("filters"), "the field 'filters'")
+    return {str(one.get("filterType")): one for one in found if isinstance(one, dict)}
+
+
+def _notional(filters: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
 
 
 def _steps(
@@ -112,23 +106,58 @@ def _steps(
     return {size_field: float(f"1e-{digits}"), digits_field: digits}
 
 
+def read_rules(listing: Listing) -> MarketRules:
+    """The filters of a symbol, as Binance's page "Filters" says whom they hold for.
+
+    LOT_SIZE holds for all orders and MARKET_LOT_SIZE for market orders as well; NOTIONAL holds for market orders by its two flags,
+    and the older MIN_NOTIONAL by its one.
+    """
+    market = listing.market
+    filters = _filters(market["Info"])
+    lot, market_lot, notional = filters.get("LOT_SIZE", {}), filters.get("MARKET_LOT_SIZE", {}), _notional(filters)
+    step = decimal_or(lot, "stepSize") or _precision(market.get("AmountPrecision"))
+    limit = OrderBounds(
+        step=step,
+        min_amount=decimal_or(lot, "minQty"),
+        max_amount=decimal_or(lot, "maxQty"),
+        min_notional=decimal_or(notional, "minNotional"),
+        max_notional=decimal_or(notional, "maxNotional"),
+    )
+    older = notional.get("filterType") == "MIN_NOTIONAL"
+    least_holds = notional.get("applyToMarket" if older else "applyMinToMarket", True) is not False
+    most_holds = notional.get("applyMaxToMarket", True) is not False
+    at_market = OrderBounds(
+        step=decimal_or(market_lot, "stepSize") or step,
+        min_amount=max((limit.min_amount, decimal_or(market_lot, "minQty")), key=lambda one: one or 0),
+        max_amount=min((limit.max_amount, decimal_or(market_lot, "maxQty")), key=lambda one: one or _ENDLESS),
+        min_notional=limit.min_notional if least_holds else None,
+        max_notional=limit.max_notional if most_holds else None,
+    )
+    tick = decimal_or(filters.get("PRICE_FILTER", {}), "tickSize") or _precision(market.get("PricePrecision"))
+    return MarketRules.of_bounds(listing.symbol, tick, limit, at_market)
+
+
+_ENDLESS = Decimal("Infinity")
+
+
+def _precision(digits: int | None) -> Decimal | None:
+    return None if digits is None else Decimal(1).scaleb(-digits)
+
+
 def read_ticker(payload: Any, symbol: str) -> Ticker:
-    """One row of ``GET /api/v3/ticker/24hr``; where 24 h values are missing, FMZ's rule fills in the current ones."""
+    """One row of ``GET /api/v3/ticker/24hr``."""
     row = mapping(payload, "the reply")
-    last = number(row, "lastPrice")
-    ask, bid = number_or(row, "askPrice", last), number_or(row, "bidPrice", last)
-    return Ticker(
-        Info=info(row),
-        Symbol=symbol,
-        High=number_or(row, "highPrice", ask),
-        Low=number_or(row, "lowPrice", bid),
-        Sell=ask,
-        Buy=bid,
-        Last=last,
-        Open=number_or(row, "openPrice", last),
-        Volume=number(row, "volume"),
-        Time=integer(row, "closeTime"),
-        OpenInterest=0.0,
+    return ticker_of(
+        row,
+        symbol,
+        integer(row, "closeTime"),
+        number(row, "volume"),
+        last="lastPrice",
+        buy="bidPrice",
+        sell="askPrice",
+        open="openPrice",
+        high="highPrice",
+        low="lowPrice",
     )
 
 
@@ -154,48 +183,24 @@ def read_trade(payload: Any) -> Trade:
     )
 
 
-def read_bars(payload: Any) -> list[Record]:
-    """``GET /api/v3/klines``, oldest first."""
-    return bars_of(rows(payload, "the reply"))
+def read_asset(row: dict[str, Any]) -> Asset:
+    """One balance of ``GET /api/v3/account``."""
+    return asset_of(row, text(row, "asset"), number(row, "free"), number(row, "locked"))
 
 
-def read_holdings(payload: Any) -> dict[str, Asset]:
-    """The balances of ``GET /api/v3/account``, by currency."""
-    found = mapping(payload, "the reply")
-    holdings = {}
-    for raw in rows(found.get("balances"), "the field 'balances'"):
-        row = mapping(raw, "a balance")
-        currency = text(row, "asset")
-        holdings[currency] = Asset(
-            Info=info(row), Currency=currency, Amount=number(row, "free"), FrozenAmount=number(row, "locked")
-        )
-    return holdings
-
-
-def read_order(payload: Any, symbol: str = "") -> Order:
-    """An order as the query calls answer it.
-
-    Args:
-        payload: One order.
-        symbol: FMZ's symbol; empty leaves the venue's, to be replaced by the caller.
-    """
+def read_order(payload: Any) -> Order:
+    """An order as the query calls answer it."""
     row = mapping(payload, "an order")
-    venue_symbol, dealt = text(row, "symbol"), number(row, "executedQty")
-    ordered = number(row, "origQty")
-    # A market buy by quote amount has no base amount of its own until it is filled.
-    amount = ordered if ordered > 0 else number_or(row, "origQuoteOrderQty", 0.0)
-    return Order(
-        Info=info(row),
-        Symbol=symbol or venue_symbol,
-        Id=f"{venue_symbol},{integer(row, 'orderId')}",
-        Time=integer(row, "time") if "time" in row else integer(row, "transactTime"),
-        Price=number(row, "price"),
-        Amount=amount,
-        DealAmount=dealt,
-        AvgPrice=average_price(number_or(row, "cummulativeQuoteQty", 0.0), dealt),
-        Status=_STATES.get(text(row, "status"), ORDER_STATE_UNKNOWN),
-        Type=taker_side(text(row, "side")),
-        Offset=ORDER_OFFSET_OPEN,
-        ContractType="",
-        Condition=None,
+    dealt, ordered = number(row, "executedQty"), number(row, "origQty")
+    return order_of(
+        row,
+        name=text(row, "symbol"),
+        number=integer(row, "orderId"),
+        time_ms=integer(row, "time") if "time" in row else integer(row, "transactTime"),
+        price=number(row, "price"),
+        # A market buy by quote amount has no base amount of its own until it is filled.
+        amount=ordered if ordered > 0 else number_or(row, "origQuoteOrderQty", 0.0),
+        dealt=dealt,
+        average=average_price(number_or(row, "cummulativeQuoteQty", 0.0), dealt),
+        status=_STATES.get(text(row, "status"), ORDER_STATE_UNKNOWN),
     )

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ...errors import BadReply, excerpt
 from ...streams.book.rules import BookRule, BookUpdate, RangeRule
 from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
-from ...structures import Ticker, info
+from ...structures import Ticker
+from ..rest.ask import Ask
+from ..rest.channel import Channel
+from ..rest.convert import ticker_of
 from ..rest.parsing import Malformed, integer, mapping, number, rows
+from ..rest.rate_limits import WeightWindow
+from ..rest.stream_home import SnapshotTurns, StreamHome
 
 __all__ = [
     "SNAPSHOT_LEVELS",
     "SNAPSHOT_WEIGHT",
     "STREAM_BASES",
     "BinanceBook",
+    "BinanceStreams",
     "read_book_event",
     "read_book_snapshot",
     "read_ticker_event",
@@ -36,6 +43,7 @@ STREAM_BASES: Mapping[str, str] = {
 
 SNAPSHOT_LEVELS = 1000  # 5000 levels would weigh 250
 SNAPSHOT_WEIGHT = 50  # of 6000 a minute
+_SNAPSHOT_PATH = "/api/v3/depth"
 
 # Control pings find a connection that is half open within half a minute; silence finds one on which only heartbeats arrive. A book that
 # really stands still for a minute is connected anew, which costs one snapshot.
@@ -83,6 +91,47 @@ def read_book_snapshot(payload: Any, asked: int) -> BookUpdate:
     )
 
 
+class BinanceStreams:
+    """The books of Binance: the stream ``@depth@100ms`` on top of a snapshot by REST.
+
+    Args:
+        home: Where the streams are.
+        channel: Fetches snapshots.
+        weights: The request weight used.
+    """
+
+    def __init__(self, home: StreamHome, channel: Channel, weights: WeightWindow) -> None:
+        self.home = home
+        self.turns = SnapshotTurns(channel.name, channel.clock)
+        self._channel = channel
+        self._weights = weights
+
+    def source(self, symbol: str, name: str) -> BinanceBook:
+        """The source of one book."""
+        base = self._channel.http.base
+
+        def _fetch(levels_a_side: int) -> BookUpdate:
+            self.turns.take(SNAPSHOT_WEIGHT, self._weights.limit)
+            ask = Ask(path=_SNAPSHOT_PATH, params=(("symbol", name), ("limit", levels_a_side)), weight=SNAPSHOT_WEIGHT)
+            snapshot = self._channel.call(ask, partial(read_book_snapshot, asked=levels_a_side))
+            if self._channel.http.base != base:
+                raise BadReply("the base URL was changed while the snapshot was fetched; it belongs to another stream")
+            # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
+            return snapshot._replace(time_ms=self._channel.time.now_ms())
+
+        return BinanceBook(
+            symbol=symbol,
+            venue_symbol=name,
+            base=self.home.base(STREAM_BASES),
+            options=self.home.options(),
+            fetch=_fetch,
+        )
+
+    def forget(self) -> None:
+        """Forgets the turns of snapshots."""
+        self.turns.forget()
+
+
 def read_ticker_event(event: Mapping[str, Any], symbol: str) -> Ticker:
     """A ``24hrTicker`` event.
 
@@ -90,19 +139,8 @@ def read_ticker_event(event: Mapping[str, Any], symbol: str) -> Ticker:
         Malformed: A field is missing or of the wrong type.
     """
     row = mapping(event, "the event")
-    return Ticker(
-        Info=info(dict(row)),
-        Symbol=symbol,
-        High=number(row, "h"),
-        Low=number(row, "l"),
-        Sell=number(row, "a"),
-        Buy=number(row, "b"),
-        Last=number(row, "c"),
-        Open=number(row, "o"),
-        Volume=number(row, "v"),
-        Time=integer(row, "E"),
-        OpenInterest=0.0,
-    )
+    names = {"last": "c", "buy": "b", "sell": "a", "open": "o", "high": "h", "low": "l"}
+    return ticker_of(dict(row), symbol, integer(row, "E"), number(row, "v"), **names)
 
 
 class BinanceBook:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...constants import (
-    ORDER_OFFSET_OPEN,
-    ORDER_STATE_CANCELED,
-    ORDER_STATE_CLOSED,
-    ORDER_STATE_PENDING,
-    ORDER_STATE_UNKNOWN,
-)
-from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade, info
-from ..rest.convert import bars_of, step_digits, taker_side
-from ..rest.parsing import first, integer, levels, mapping, number, number_or, rows, text
-from ..rest.symbols import Listing
+from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED, ORDER_STATE_PENDING, ORDER_STATE_UNKNOWN
+from ...exchange.market_rules import MarketRules, OrderBounds
+from ...structures import Asset, Depth, Market, Order, Ticker, Trade, info
+from ..rest.convert import asset_of, order_of, step_digits, taker_side, ticker_of
+from ..rest.dialect import Listing
+from ..rest.parsing import decimal_or, integer, levels, mapping, number, number_or, text
 
 __all__ = [
-    "data_of",
-    "read_bars",
+    "is_listed",
+    "read_asset",
     "read_book",
-    "read_holdings",
-    "read_listings",
+    "read_listing",
     "read_order",
-    "read_server_time",
+    "read_rules",
     "read_ticker",
     "read_trade",
 ]
@@ -39,72 +33,64 @@ _STATES = {
 # Rows in these states may have only a name and a date.
 _NOT_YET = frozenset({"preopen", "test"})
 
-
-def data_of(payload: Any) -> list[Any]:
-    """The ``data`` of an envelope."""
-    return rows(mapping(payload, "the reply").get("data"), "the field 'data'")
+# maxMktSz of spot counts this currency, whatever the pair (OKX's page "Get instruments").
+_MARKET_SIZE_CURRENCY = "USDT"
 
 
-def read_server_time(payload: Any) -> float:
-    """``GET /api/v5/public/time``, in seconds since the epoch."""
-    return integer(first(data_of(payload), "the field 'data'"), "ts") / 1000
+def is_listed(row: Any) -> bool:
+    """Whether an instrument's row is about one that is traded, or at least was."""
+    return not (isinstance(row, dict) and str(row.get("state")) in _NOT_YET)
 
 
-def read_listings(payload: Any) -> list[Listing]:
-    """``GET /api/v5/public/instruments?instType=SPOT``."""
-    found = []
-    for raw in data_of(payload):
-        row = mapping(raw, "an instrument")
-        if text(row, "state") not in _NOT_YET:
-            found.append(_listing(row))
-    return found
-
-
-def _listing(row: dict[str, Any]) -> Listing:
-    venue_symbol, base, quote = text(row, "instId"), text(row, "baseCcy"), text(row, "quoteCcy")
-    tick, lot = text(row, "tickSz"), text(row, "lotSz")
+def read_listing(row: dict[str, Any]) -> Listing:
+    """One instrument of ``public/instruments``."""
+    name, base, quote = text(row, "instId"), text(row, "baseCcy"), text(row, "quoteCcy")
     market = Market(
         Info=info(row),
-        Symbol=venue_symbol,
+        Symbol=name,
         BaseAsset=base,
         QuoteAsset=quote,
         TickSize=number(row, "tickSz"),
         AmountSize=number(row, "lotSz"),
-        PricePrecision=step_digits(tick, "the field 'tickSz'"),
-        AmountPrecision=step_digits(lot, "the field 'lotSz'"),
+        PricePrecision=step_digits(text(row, "tickSz"), "the field 'tickSz'"),
+        AmountPrecision=step_digits(text(row, "lotSz"), "the field 'lotSz'"),
     )
-    for field, name in (("MinQty", "minSz"), ("MaxQty", "maxLmtSz")):
-        value = number_or(row, name, 0.0)
+    for field, key in (("MinQty", "minSz"), ("MaxQty", "maxLmtSz")):
+        value = number_or(row, key, 0.0)
         if value > 0:
             market[field] = value
-    return Listing(
-        symbol=f"{base}_{quote}", venue_symbol=venue_symbol, base=base, quote=quote, listed=True, market=market
-    )
+    return Listing(symbol=f"{base}_{quote}", venue_symbol=name, listed=True, market=market)
+
+
+def read_rules(listing: Listing) -> MarketRules:
+    """The sizes of an instrument: ``maxLmtSz`` holds for limit orders only, ``maxMktSz`` for market orders, and it counts USDT."""
+    row = listing.market["Info"]
+    step, least = decimal_or(row, "lotSz"), decimal_or(row, "minSz")
+    most_spent = decimal_or(row, "maxMktSz") if listing.market["QuoteAsset"] == _MARKET_SIZE_CURRENCY else None
+    limit = OrderBounds(step=step, min_amount=least, max_amount=decimal_or(row, "maxLmtSz"))
+    at_market = OrderBounds(step=step, min_amount=least, max_notional=most_spent)
+    return MarketRules.of_bounds(listing.symbol, decimal_or(row, "tickSz"), limit, at_market)
 
 
 def read_ticker(payload: Any, symbol: str) -> Ticker:
-    """One row of ``market/ticker(s)``; where 24 h values are missing, FMZ's rule fills in the current ones."""
+    """One row of ``market/ticker(s)``, and of the channel ``tickers``."""
     row = mapping(payload, "a ticker")
-    last = number(row, "last")
-    ask, bid = number_or(row, "askPx", last), number_or(row, "bidPx", last)
-    return Ticker(
-        Info=info(row),
-        Symbol=symbol,
-        High=number_or(row, "high24h", ask),
-        Low=number_or(row, "low24h", bid),
-        Sell=ask,
-        Buy=bid,
-        Last=last,
-        Open=number_or(row, "open24h", last),
-        Volume=number_or(row, "vol24h", 0.0),
-        Time=integer(row, "ts"),
-        OpenInterest=0.0,
+    return ticker_of(
+        row,
+        symbol,
+        integer(row, "ts"),
+        number_or(row, "vol24h", 0.0),
+        last="last",
+        buy="bidPx",
+        sell="askPx",
+        open="open24h",
+        high="high24h",
+        low="low24h",
     )
 
 
-def read_book(payload: Any) -> Depth:
+def read_book(row: dict[str, Any]) -> Depth:
     """``market/books`` and ``market/books-full``."""
-    row = first(data_of(payload), "the field 'data'")
     return Depth(Info=info(row), Asks=levels(row, "asks"), Bids=levels(row, "bids"), Time=integer(row, "ts"))
 
 
@@ -121,45 +107,24 @@ def read_trade(payload: Any) -> Trade:
     )
 
 
-def read_bars(payload: Any) -> list[Record]:
-    """``market/candles`` and ``market/history-candles``, oldest first."""
-    return bars_of(data_of(payload))
+def read_asset(row: dict[str, Any]) -> Asset:
+    """One detail of ``account/balance``. Free is ``availBal`` in spot mode (``availEq`` is empty there), else ``availEq``."""
+    free = "availBal" if row.get("availEq") in (None, "") else "availEq"
+    return asset_of(row, text(row, "ccy"), number(row, free), number(row, "frozenBal"))
 
 
-def read_holdings(payload: Any) -> dict[str, Asset]:
-    """The details of ``account/balance``, by currency. Free is ``availBal`` in spot mode (``availEq`` is empty there), else ``availEq``."""
-    found = {}
-    for raw in rows(first(data_of(payload), "the field 'data'").get("details"), "the field 'details'"):
-        row = mapping(raw, "a balance")
-        currency = text(row, "ccy")
-        absent = row.get("availEq") is None or row.get("availEq") == ""
-        free = number(row, "availBal" if absent else "availEq")
-        found[currency] = Asset(Info=info(row), Currency=currency, Amount=free, FrozenAmount=number(row, "frozenBal"))
-    return found
-
-
-def read_order(payload: Any, symbol: str = "") -> Order:
-    """An order as the query calls answer it.
-
-    Args:
-        payload: One order.
-        symbol: FMZ's symbol; empty leaves the venue's, to be replaced by the caller.
-    """
+def read_order(payload: Any) -> Order:
+    """An order as the query calls answer it."""
     row = mapping(payload, "an order")
-    venue_symbol = text(row, "instId")
-    return Order(
-        Info=info(row),
-        Symbol=symbol or venue_symbol,
-        Id=f"{venue_symbol},{text(row, 'ordId')}",
-        Time=integer(row, "cTime"),
-        Price=number_or(row, "px", 0.0),
+    return order_of(
+        row,
+        name=text(row, "instId"),
+        number=text(row, "ordId"),
+        time_ms=integer(row, "cTime"),
+        price=number_or(row, "px", 0.0),
         # What was asked for, in the unit in which it was asked: quote currency for a market buy by value.
-        Amount=number(row, "sz"),
-        DealAmount=number(row, "accFillSz"),
-        AvgPrice=number_or(row, "avgPx", 0.0),
-        Status=_STATES.get(text(row, "state"), ORDER_STATE_UNKNOWN),
-        Type=taker_side(text(row, "side")),
-        Offset=ORDER_OFFSET_OPEN,
-        ContractType="",
-        Condition=None,
+        amount=number(row, "sz"),
+        dealt=number(row, "accFillSz"),
+        average=number_or(row, "avgPx", 0.0),
+        status=_STATES.get(text(row, "state"), ORDER_STATE_UNKNOWN),
     )

@@ -11,9 +11,11 @@ from ...streams.book.rules import BookRule, BookUpdate, PreviousIdRule
 from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
 from ..rest.parsing import Malformed, integer, mapping, rows, to_integer
+from ..rest.stream_home import StreamHome
+from .protocol import OKXProtocol
 from .replies import read_ticker
 
-__all__ = ["DEMO_STREAM_BASES", "STREAM_BASES", "OKXBook", "read_book_push"]
+__all__ = ["DEMO_STREAM_BASES", "STREAM_BASES", "OKXBook", "OKXStreams", "read_book_push"]
 
 STREAM_BASES: Mapping[str, str] = {
     "openapi.okx.com": "wss://ws.okx.com",
@@ -60,6 +62,27 @@ def read_book_push(action: object, payload: Any) -> BookUpdate:
         checksum=to_integer(row["checksum"], "the field 'checksum'") if row.get("checksum") is not None else None,
         time_ms=integer(row, "ts"),
     )
+
+
+class OKXStreams:
+    """The books of OKX: the channel ``books``, 400 levels a side.
+
+    Args:
+        home: Where the streams are.
+        protocol: Knows whether calls go to demo trading, whose streams are elsewhere.
+    """
+
+    def __init__(self, home: StreamHome, protocol: OKXProtocol) -> None:
+        self.home = home
+        self._protocol = protocol
+
+    def source(self, symbol: str, name: str) -> OKXBook:
+        """The source of one book."""
+        base = self.home.base(DEMO_STREAM_BASES if self._protocol.simulated else STREAM_BASES)
+        return OKXBook(symbol=symbol, venue_symbol=name, base=base, options=self.home.options())
+
+    def forget(self) -> None:
+        """Nothing is counted here."""
 
 
 class OKXBook:

@@ -1,13 +1,9 @@
-"""What the adapters of venues that speak REST have in common: one way through the limits, the clock, the signature and the errors."""
+"""The REST channel of one venue: every call's way through the limits, the clock, the signature and the errors."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
-
-import attrs
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from ...clock import Clock, WallClock
 from ...errors import (
@@ -15,199 +11,204 @@ from ...errors import (
     ClockSkew,
     ConnectionLost,
     FmzError,
-    InputError,
     OutcomeUnknown,
     RateLimited,
     TimedOut,
     VenueRejected,
     VenueUnavailable,
-    nearest,
 )
 from ...exchange.credentials import Credentials
-from ...exchange.venue import BaseVenue
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
-from ...structures import Market
+from .ask import Ask, Query
 from .parsing import Malformed, reading
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
-from .symbols import Listing, SymbolBook
 
-__all__ = ["Ask", "RestVenue", "checked_limit", "read_object"]
+__all__ = ["CallBudget", "Channel", "RestProtocol"]
 
 T = TypeVar("T")
 
-_METHODS = ("GET", "POST", "PUT", "DELETE")
-_YEAR_3000_S = 32_503_680_000
+_YEAR_2015_S = 1_420_070_400
+_YEAR_2100_S = 4_102_444_800
 
-# Statuses with which a request is turned away at the door, whoever says it; 408 and 499, for two, are not among them.
-_TURNED_AWAY = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
-
-
-@attrs.frozen(kw_only=True)
-class Ask:
-    """One request, before it is signed.
-
-    Attributes:
-        method: The HTTP method.
-        path: Its path from the root, or a full URL.
-        params: Its parameters; those that are None are left out.
-        raw: A literal body; empty for none.
-        signed: Whether it needs the keys.
-        door: What ``Doors`` may have shut besides everything: ``"orders"`` for orders, or a bucket of the venue.
-        weight: What it costs, in the venue's own unit.
-        limit: How many of its door are allowed in the venue's window; 0 for no such limit.
-        patient: Whether it may be held back before a limit is hit. An order may not: it is sent now, or refused.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, object] = attrs.field(factory=dict)
-    raw: str = ""
-    signed: bool = False
-    door: str = ""
-    weight: int = 1
-    limit: int = 0
-    patient: bool = True
-
-    @property
-    def safe(self) -> bool:
-        """Whether it changes nothing at the venue, so that it may be repeated."""
-        return self.method == "GET"
+# Statuses with which a request is refused before it is looked at, whoever sends them; 408 and 499, for two, are not among them.
+_NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
 
 
-class RestVenue(BaseVenue):
-    """The common part; an adapter adds the dialect.
+class CallBudget(Protocol):
+    """What is left of a venue's rate limits; every method may be called from many threads at once."""
+
+    def enter(self, ask: Ask) -> int:
+        """Counts a request that is about to be sent, and waits for its turn where it may.
+
+        Returns:
+            A number for ``heard`` and ``leave``.
+
+        Raises:
+            RateLimited: It would exceed a limit; nothing was counted.
+        """
+
+    def heard(self, ticket: int, reply: Reply) -> None:
+        """Takes what a reply says of the limits."""
+
+    def leave(self, ticket: int) -> None:
+        """Ends what ``enter`` began, however the request ended."""
+
+    def forget(self) -> None:
+        """Forgets all counts (another base URL, say)."""
+
+
+class RestProtocol(Protocol):
+    """How one venue is spoken to by REST, whatever is asked: signature, envelope, refusals, limits. It keeps no connection."""
+
+    name: str
+    default_base: str
+    needs_passphrase: bool
+    time_ask: Ask
+    """The request for the venue's time of day."""
+
+    def budget(self, clock: Clock, server_now: Callable[[], float]) -> CallBudget:
+        """A new count of the venue's limits; ``server_now`` is the venue's time of day in seconds."""
+
+    def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
+        """The request that travels, with a fresh time stamp and signature."""
+
+    def payload(self, reply: Reply, server_now_s: float) -> Any:
+        """The JSON of a good reply; raises from the error tree for any other."""
+
+    def read_time(self, payload: Any) -> float:
+        """The venue's time of day in the reply to ``time_ask``, in seconds since the epoch."""
+
+    def outcome_unknown(self, error: VenueUnavailable) -> bool:
+        """Whether an error reply leaves open if an order was taken."""
+
+    def shuts(self, ask: Ask, error: RateLimited) -> str:
+        """The door that a refusal shuts; empty for all."""
+
+
+class Channel:
+    """One venue's REST.
 
     Args:
+        protocol: How the venue is spoken to.
         credentials: The keys; None for public calls only.
         base: The base URL; empty for the venue's production.
-        clock: What tells the time and waits; real time when None.
+        clock: Tells the time and waits; real time when None.
         options: The options of the HTTP client; None for its defaults.
     """
 
-    default_base = ""
-    exact_outcomes = True
-    needs_passphrase = False
-    time_ask = Ask(method="GET", path="/")
-
     def __init__(
         self,
+        protocol: RestProtocol,
         *,
         credentials: Credentials | None = None,
         base: str = "",
         clock: Clock | None = None,
         options: HttpOptions | None = None,
     ) -> None:
-        self._clock: Clock = clock if clock is not None else WallClock()
-        self._credentials = credentials if credentials is not None else Credentials()
-        self._http = HttpClient(base or self.default_base, clock=self._clock, options=options)
-        self._time = ServerTime(self._clock, self._ask_time)
-        self._symbols = SymbolBook(self.name, self._fetch_listings, self._clock)
-        self._doors = Doors(self.name, self._clock)
+        self.name = protocol.name
+        self.protocol = protocol
+        self.clock: Clock = clock if clock is not None else WallClock()
+        self.keys = credentials if credentials is not None else Credentials()
+        self.http = HttpClient(base or protocol.default_base, clock=self.clock, options=options)
+        self.time = ServerTime(self.clock, self._ask_time)
+        self.doors = Doors(protocol.name, self.clock)
+        self.budget = protocol.budget(self.clock, self.time.now)
 
-    @abstractmethod
-    def _build(self, ask: Ask) -> HttpRequest:
-        """Makes the request that travels, with a fresh time stamp and signature."""
+    def get(self, query: Query[T]) -> T:
+        """Makes the call of a query."""
+        return self.call(query.ask, query.read)
 
-    @abstractmethod
-    def _payload(self, reply: Reply) -> Any:
-        """The JSON of a good reply; raises from the error tree for any other."""
-
-    @abstractmethod
-    def _admit(self, ask: Ask) -> AbstractContextManager[Callable[[Reply], None]]:
-        """Passes the limits, waiting or refusing; what it yields is told of every reply."""
-
-    @abstractmethod
-    def _read_time(self, payload: Any) -> float:
-        """The venue's time of day in the reply of ``time_ask``, in seconds since the epoch."""
-
-    @abstractmethod
-    def _fetch_listings(self) -> list[Listing]:
-        """Fetches all symbols."""
-
-    @abstractmethod
-    def _outcome_unknown(self, error: VenueUnavailable) -> bool:
-        """Whether an error reply leaves open if an order was taken."""
-
-    def _call(self, ask: Ask, read: Callable[[Any], T]) -> T:
-        """Makes a call.
+    def call(self, ask: Ask, read: Callable[[Any], T]) -> T:
+        """Makes a call and reads its reply.
 
         A read whose time stamp was refused is made once more after the venue's clock was measured; for anything else the clock is
         measured, so that the next one will do, and the refusal is raised.
+
+        Raises:
+            FmzError: It failed, or it was refused.
         """
         if ask.signed:
-            self._credentials.need(self.name, passphrase=self.needs_passphrase)
-            self._time.ready(renew=ask.safe)
+            self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
+            self.time.ready(renew=ask.safe)
         try:
             return self._once(ask, read)
         except ClockSkew:
             if not ask.safe:
                 self._measure_for_the_next()
                 raise
-        self._time.measure()
+        self.time.measure()
         return self._once(ask, read)
 
     def _measure_for_the_next(self) -> None:
         try:
-            self._time.measure()
+            self.time.measure()
         except FmzError:
             # The refusal that led here is what the caller has to know; the next signed call measures by itself.
-            self._time.forget()
+            self.time.forget()
 
     def _once(self, ask: Ask, read: Callable[[Any], T]) -> T:
+        protocol, budget = self.protocol, self.budget
         try:
-            with self._admit(ask) as heard:
-                return self._http.call(
-                    lambda: self._build(ask),
-                    lambda reply: self._understand(ask, reply, read, heard),
-                    idempotent=ask.safe,
+            self.doors.check(ask.door)
+            ticket = budget.enter(ask)
+            try:
+
+                def _parse(reply: Reply) -> T:
+                    budget.heard(ticket, reply)
+                    return self._understand(ask, reply, read)
+
+                url = self._url(ask.path)
+                return self.http.call(
+                    lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=ask.safe
                 )
+            finally:
+                budget.leave(ticket)
         except FmzError as error:
             # What a venue says is shown; a proxy's page or a venue's text may echo what it was sent.
-            error.args = (self._credentials.cut_out(str(error.args[0])), *error.args[1:])
+            error.args = (self.keys.cut_out(str(error.args[0])), *error.args[1:])
             raise
 
-    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T], heard: Callable[[Reply], None]) -> T:
-        heard(reply)
+    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T]) -> T:
         try:
-            payload = self._payload(reply)
+            payload = self.protocol.payload(reply, self.time.now())
         except RateLimited as error:
-            self._shut(ask, error)
+            self.doors.shut(self.protocol.shuts(ask, error), error)
             raise
         return reading(reply, read, payload)
 
-    def _shut(self, ask: Ask, error: RateLimited) -> None:
-        """Remembers that a limit was hit; an adapter narrows what that shuts."""
-        self._doors.shut("", error)
-
-    def _send_once(self, ask: Ask, read: Callable[[Any], T], client_order_id: str = "") -> T:
+    def send_once(self, ask: Ask, read: Callable[[Any], T], client_order_id: str = "") -> T:
         """Makes a call that must not be repeated, and tells "not done" from "nobody can say".
 
         Raises:
             OutcomeUnknown: It was sent, or may have been, and no reply says what became of it.
+            FmzError: It failed before it was sent, or it was refused.
         """
         if ask.signed:
             # Beforehand, so that a time-out of these preparations is not taken for one of the order.
-            self._credentials.need(self.name, passphrase=self.needs_passphrase)
-            self._time.ready(renew=False)
+            self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
+            self.time.ready(renew=False)
         try:
-            return self._call(ask, read)
+            return self._once(ask, read)
+        except ClockSkew:
+            self._measure_for_the_next()
+            raise
         except (TimedOut, ConnectionLost, BadReply) as error:
             raise self._unknown(error, client_order_id) from error
         except VenueUnavailable as error:
-            if self._outcome_unknown(error):
+            if self.protocol.outcome_unknown(error):
                 raise self._unknown(error, client_order_id) from error
             raise
         except VenueRejected as error:
-            # No word of the venue itself: something on the way answered, perhaps after it had passed the request on.
-            if not error.code and error.status not in _TURNED_AWAY:
+            # Not a refusal of the venue itself: something on the way answered, perhaps after it had passed the request on.
+            if not error.code and error.status not in _NOT_ACCEPTED:
                 raise self._unknown(error, client_order_id) from error
             raise
 
     def _unknown(self, error: FmzError, client_order_id: str) -> OutcomeUnknown:
         return OutcomeUnknown(
-            f"it was sent to {self.name} and its outcome is unknown: {error.args[0]}",
+            f"the request was sent to {self.name} and its outcome is unknown: {error.args[0]}",
             client_order_id=client_order_id,
             request=error.request,
             code=error.code,
@@ -215,112 +216,40 @@ class RestVenue(BaseVenue):
         )
 
     def _ask_time(self) -> TimeSample:
-        ask = self.time_ask
+        ask, budget = self.protocol.time_ask, self.budget
+        self.doors.check(ask.door)
+        ticket = budget.enter(ask)
 
         def _parse(reply: Reply) -> TimeSample:
-            received_s = self._clock.now()
-            server_s = self._understand(ask, reply, self._read_moment, heard)
+            received_s = self.clock.now()
+            budget.heard(ticket, reply)
+            server_s = self._understand(ask, reply, self._read_time)
             return TimeSample(server_s=server_s, received_s=received_s, rtt_s=reply.elapsed_s)
 
-        with self._admit(ask) as heard:
-            return self._http.call(lambda: self._build(ask), _parse, idempotent=True)
+        try:
+            url = self._url(ask.path)
+            return self.http.call(lambda: self.protocol.build(ask, url, self.keys, self.time), _parse, idempotent=True)
+        finally:
+            budget.leave(ticket)
 
-    def _read_moment(self, payload: Any) -> float:
-        server_s = self._read_time(payload)
-        if not 0 < server_s < _YEAR_3000_S:
-            raise Malformed(f"the venue's time {server_s:g} s is none of our age")
+    def _read_time(self, payload: Any) -> float:
+        server_s = self.protocol.read_time(payload)
+        if not _YEAR_2015_S <= server_s < _YEAR_2100_S:
+            raise Malformed(f"implausible server time {server_s:g} s (expected 2015 to 2100)")
         return server_s
 
     def _url(self, path: str) -> str:
         if "://" in path:
             return path
-        return f"{self._http.base}{path}" if path.startswith("/") else f"{self._http.base}/{path}"
-
-    def markets(self) -> dict[str, Market]:
-        """The trading rules of all symbols that are listed, by FMZ symbol; fetched anew (callers at the same moment share a fetch).
-
-        Raises:
-            OperationFailed: They could not be fetched.
-            VenueRejected: The venue refused to say.
-        """
-        return {listing.symbol: listing.market for listing in self._symbols.refresh() if listing.listed}
-
-    def last_reply(self) -> Reply | None:
-        """The last reply that this thread got from this venue; None before the first."""
-        return self._http.last_reply()
-
-    def base(self) -> str:
-        """The base URL in use."""
-        return self._http.base
+        return f"{self.http.base}{path}" if path.startswith("/") else f"{self.http.base}/{path}"
 
     def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL; symbols, clock offset and limits are learnt anew there.
-
-        Args:
-            url: Such as ``"http://127.0.0.1:8080"``; empty for the venue's production.
+        """Sends further calls to another base URL; clock offset, refusals and counts are forgotten.
 
         Raises:
             InputError: It is not an http or https URL.
         """
-        self._http.set_base(url or self.default_base)
-        self._time.forget()
-        self._symbols.forget()
-        self._doors.open_all()
-
-    def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the total time-out of each further call, in milliseconds."""
-        self._http.set_timeout(timeout_ms)
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of further calls: ``http://``, ``socks5://``, ``ip://`` (a local address), or empty for none."""
-        self._http.set_proxy(proxy)
-
-    def warm(self, connections: int) -> None:
-        """Opens this thread's connection, and learns the symbols and, with keys, the venue's time, if they are not known yet.
-
-        Args:
-            connections: How many calls will run side by side; each of their threads calls this, so that it opens one itself.
-
-        Raises:
-            OperationFailed: The venue could not be reached.
-        """
-        self._http.warm()
-        self._symbols.by_venue()
-        if self._credentials:
-            self._time.ready(renew=True)
-
-    def close(self) -> None:
-        """Closes all connections; later calls open new ones."""
-        self._http.close()
-
-    @staticmethod
-    def _checked_method(http_method: str) -> str:
-        method = str(http_method).upper()
-        if method not in _METHODS:
-            raise InputError(f"unknown HTTP method {http_method!r}{nearest(method, _METHODS)}")
-        return method
-
-
-def checked_limit(limit: int | None, default: int, most: int) -> int:
-    """How many items to ask for.
-
-    Args:
-        limit: What was asked for; None for the default; more than ``most`` is taken for that.
-        default: What is asked for when nothing was said.
-        most: What the venue gives at the most.
-
-    Raises:
-        InputError: It is not a whole number above 0.
-    """
-    if limit is None:
-        return default
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0:
-        raise InputError(f"limit must be a whole number above 0, got {limit!r}")
-    return min(limit, most)
-
-
-def read_object(payload: Any) -> dict[str, Any]:
-    """A payload that is an object."""
-    if isinstance(payload, dict):
-        return payload
-    raise Malformed("the reply is not an object")
+        self.http.set_base(url or self.protocol.default_base)
+        self.time.forget()
+        self.doors.open_all()
+        self.budget.forget()

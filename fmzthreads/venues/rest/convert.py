@@ -1,28 +1,31 @@
-"""Numbers and words that the adapters share."""
+"""Structures and words that the adapters make alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ...constants import ORDER_TYPE_BUY, ORDER_TYPE_SELL
-from ...errors import InputError, UnknownName, nearest
+from ...constants import ORDER_OFFSET_OPEN, ORDER_TYPE_BUY, ORDER_TYPE_SELL
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest
 from ...exchange.venue import OrderIntent
-from ...structures import Account, Asset, Order, Record, Records
-from .parsing import Malformed, number_at, rows, to_integer
+from ...structures import Asset, Order, Record, Ticker, info
+from .ask import Page
+from .parsing import Malformed, number_at, price_or, rows, text, to_integer
 
 __all__ = [
+    "asset_of",
     "average_price",
     "bars_of",
+    "check_client_id",
     "check_options",
-    "in_order",
-    "newest_bars",
-    "not_empty",
-    "pair_account",
+    "order_of",
+    "spot_name",
     "spot_side",
     "step_digits",
     "taker_side",
+    "ticker_of",
 ]
 
 
@@ -73,6 +76,99 @@ def spot_side(intent: OrderIntent) -> str:
     return intent.side
 
 
+def spot_name(symbol: str, between: str, venue: str) -> str:
+    """A venue's name of a spot pair: base and quote, joined by what the venue puts between them.
+
+    Raises:
+        UnknownSymbol: It is not a spot pair.
+    """
+    base, underscore, quote = symbol.partition("_")
+    if not (base and underscore and quote) or "_" in quote or "." in quote:
+        raise UnknownSymbol(f"{venue} does not list {symbol!r} (expected a spot pair such as 'BTC_USDT')")
+    return f"{base}{between}{quote}"
+
+
+def check_client_id(client_order_id: object, form: re.Pattern[str], expected: str) -> None:
+    """Refuses a client order id that the venue would refuse; None is for none, and ``expected`` begins the error.
+
+    Raises:
+        InputError: It has another form.
+    """
+    if client_order_id is not None and not form.fullmatch(str(client_order_id)):
+        raise InputError(f"{expected}, got {client_order_id!r}")
+
+
+def ticker_of(row: dict[str, Any], symbol: str, time_ms: int, volume: float, **fields: str) -> Ticker:
+    """A ticker from a row whose fields are named differently at each venue.
+
+    A side that is empty gives the last price, a 24 h value that is missing the current one (FMZ's rule); None where there is no price.
+
+    Args:
+        row: The venue's row.
+        symbol: FMZ's symbol.
+        time_ms: When it was current.
+        volume: In base currency over 24 h.
+        fields: The venue's name of ``last``, ``buy``, ``sell``, ``open``, ``high`` and ``low``.
+
+    Raises:
+        Malformed: A field is not a number.
+    """
+    last = price_or(row, fields["last"], None)
+    sell, buy = price_or(row, fields["sell"], last), price_or(row, fields["buy"], last)
+    return Ticker(
+        Info=info(row),
+        Symbol=symbol,
+        High=price_or(row, fields["high"], sell),
+        Low=price_or(row, fields["low"], buy),
+        Sell=sell,
+        Buy=buy,
+        Last=last,
+        Open=price_or(row, fields["open"], last),
+        Volume=volume,
+        Time=time_ms,
+        OpenInterest=0.0,
+    )
+
+
+def order_of(
+    row: dict[str, Any],
+    *,
+    name: str,
+    number: object,
+    time_ms: int,
+    price: float,
+    amount: float,
+    dealt: float,
+    average: float,
+    status: int,
+) -> Order:
+    """An order, whose ``Symbol`` is still the venue's name of it; ``row`` is the venue's own, with its ``side``.
+
+    Raises:
+        Malformed: The side is neither buy nor sell.
+    """
+    return Order(
+        Info=info(row),
+        Symbol=name,
+        Id=f"{name},{number}",
+        Time=time_ms,
+        Price=price,
+        Amount=amount,
+        DealAmount=dealt,
+        AvgPrice=average,
+        Status=status,
+        Type=taker_side(text(row, "side")),
+        Offset=ORDER_OFFSET_OPEN,
+        ContractType="",
+        Condition=None,
+    )
+
+
+def asset_of(row: dict[str, Any], currency: str, free: float, frozen: float) -> Asset:
+    """Holdings in one currency."""
+    return Asset(Info=info(row), Currency=currency, Amount=free, FrozenAmount=frozen)
+
+
 def check_options(options: Mapping[str, str], known: frozenset[str], venue: str) -> None:
     """Refuses an option of an order that the venue does not know: it might be ignored there, and the order be another than was meant.
 
@@ -88,20 +184,13 @@ def check_options(options: Mapping[str, str], known: frozenset[str], venue: str)
             raise UnknownName(f"an order of {venue} has no option {name!r}{nearest(name, known)}; nothing was sent")
 
 
-def in_order(orders: Iterable[Order], since_ms: int = 0) -> list[Order]:
-    """Orders by their time, oldest first, without those before ``since_ms``."""
-    return sorted(
-        (order for order in orders if order["Time"] >= since_ms), key=lambda order: (order["Time"], order["Id"])
-    )
-
-
-def bars_of(found: Iterable[Any]) -> list[Record]:
-    """Bars from rows that begin with time, open, high, low, close and volume, oldest first.
+def bars_of(found: list[Any]) -> Page[Record]:
+    """A page of bars from rows that begin with time, open, high, low, close and volume.
 
     Raises:
         Malformed: A row is something else.
     """
-    return sorted(map(_bar, found), key=lambda bar: bar["Time"])
+    return Page(list(map(_bar, found)), len(found))
 
 
 def _bar(payload: Any) -> Record:
@@ -116,27 +205,4 @@ def _bar(payload: Any) -> Record:
         Close=number_at(row, 4, "a bar"),
         Volume=number_at(row, 5, "a bar"),
         OpenInterest=0.0,
-    )
-
-
-def newest_bars(by_time: Mapping[int, Record], limit: int) -> Records:
-    """The newest bars, oldest first."""
-    return Records(by_time[time] for time in sorted(by_time)[-limit:])
-
-
-def not_empty(holdings: Mapping[str, Asset]) -> list[Asset]:
-    """Those of which something is there, free or frozen."""
-    return [one for one in holdings.values() if one["Amount"] or one["FrozenAmount"]]
-
-
-def pair_account(holdings: dict[str, Asset], base: str, quote: str, info: object) -> Account:
-    """What a pair's account holds; a currency that the venue does not list is 0."""
-    none = Asset(Amount=0.0, FrozenAmount=0.0)
-    base_asset, quote_asset = holdings.get(base, none), holdings.get(quote, none)
-    return Account(
-        Info=info,
-        Balance=quote_asset["Amount"],
-        FrozenBalance=quote_asset["FrozenAmount"],
-        Stocks=base_asset["Amount"],
-        FrozenStocks=base_asset["FrozenAmount"],
     )

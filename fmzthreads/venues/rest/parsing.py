@@ -6,6 +6,7 @@ The readers raise ``Malformed``; ``reading`` turns that into a ``BadReply`` that
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import chain
 from math import isfinite
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from ...structures import MarketOrder
 __all__ = [
     "Malformed",
     "bad_reply",
+    "decimal_or",
     "first",
     "integer",
     "levels",
@@ -24,6 +26,7 @@ __all__ = [
     "number",
     "number_at",
     "number_or",
+    "price_or",
     "reading",
     "retry_after_s",
     "rows",
@@ -34,6 +37,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_LISTS = {list}
 _NUMERIC = frozenset({str, int, float})
 _MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of Python's own knows no limit
 
@@ -175,6 +179,32 @@ def number_or(row: dict[str, Any], name: str, default: float) -> float:
     return default if value is None or value == "" else to_number(value, f"the field {name!r}")
 
 
+def price_or(row: dict[str, Any], name: str, default: float | None) -> float | None:
+    """A field that is a price, or ``default`` where it is absent, null, empty or 0: a venue's 0 says that there is none.
+
+    Raises:
+        Malformed: It is there and is not a number.
+    """
+    value = row.get(name)
+    if value is None or value == "":
+        return default
+    return to_number(value, f"the field {name!r}") or default
+
+
+def decimal_or(row: dict[str, Any], name: str, default: Decimal | None = None) -> Decimal | None:
+    """A field that is an exact number above 0, or ``default`` where it is absent, null, empty or 0 (no such limit).
+
+    Raises:
+        Malformed: It is there and is not a number, or is negative.
+    """
+    value = row.get(name)
+    if value is None or value == "":
+        return default
+    if to_number(value, f"the field {name!r}") < 0:
+        raise Malformed(f"the field {name!r} is negative: {_shown(value)}")
+    return Decimal(str(value)) or default
+
+
 def integer(row: dict[str, Any], name: str) -> int:
     """A field that is a whole number.
 
@@ -210,20 +240,18 @@ def number_at(row: list[Any], index: int, name: str) -> float:
 def levels(row: dict[str, Any], name: str) -> list[MarketOrder]:
     """One side of an order book: arrays whose first two elements are price and amount.
 
-    The common case is checked in bulk, because a book may have thousands of levels.
+    The common case, text everywhere, is checked in bulk, because a book may have thousands of levels.
 
     Raises:
         Malformed: It is missing, or a level is not a pair of numbers.
     """
     raw = rows(_need(row, name), f"the field {name!r}")
     try:
-        if set(map(type, chain.from_iterable(raw))) <= _NUMERIC and set(map(type, raw)) <= {list}:
-            prices = [float(level[0]) for level in raw]
-            amounts = [float(level[1]) for level in raw]
-            # A sum is finite only if every part is, so that one look does for all.
-            if isfinite(sum(prices) + sum(amounts)):
-                return [MarketOrder(Price=price, Amount=amount) for price, amount in zip(prices, amounts, strict=True)]
-    except (TypeError, ValueError, IndexError, OverflowError):
+        flat = "".join(chain.from_iterable(raw)).replace(".", "")  # a TypeError for anything but text
+        # Digits and points alone: float() reads neither "1_000" nor "nan" here. A literal dict is the fastest way to a structure.
+        if flat.isdecimal() and flat.isascii() and set(map(type, raw)) == _LISTS:
+            return [MarketOrder({"Price": float(level[0]), "Amount": float(level[1])}) for level in raw]
+    except (TypeError, ValueError, IndexError):
         pass  # the slow way below finds the level and names it
     return [_level(level, f"level {index} of {name!r}") for index, level in enumerate(raw)]
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import attrs
@@ -68,6 +67,8 @@ class Doors:
         if not self._blocks:
             return
         now = self._clock.monotonic()
+        # A door such as "trade/order:BTC-USDT" is shut with the whole endpoint too.
+        doors = (*doors, *(door.partition(":")[0] for door in doors if ":" in door))
         with self._lock:
             for door in [door for door, block in self._blocks.items() if block.until <= now]:
                 del self._blocks[door]
@@ -118,6 +119,7 @@ class WeightWindow:
         self._under_way = 0
         self._sent = 0
         self._last_heard = 0
+        self._tickets: dict[int, tuple[int, int]] = {}  # window and weight of each request that is under way
 
     @property
     def used(self) -> int:
@@ -125,16 +127,15 @@ class WeightWindow:
         with self._lock:
             return self._used if self._window == self._now_window() else 0
 
-    @contextmanager
-    def admit(self, weight: int, *, hold: bool = True) -> Iterator[Callable[[int], None]]:
+    def enter(self, weight: int, *, hold: bool = True) -> int:
         """Counts a request while it is under way.
 
         Args:
             weight: What it will cost.
             hold: Whether it may be refused.
 
-        Yields:
-            A function to be called with the used weight that the reply reports.
+        Returns:
+            Its ticket for ``heard`` and ``leave``; ``leave`` must be called for each.
 
         Raises:
             RateLimited: The limit would be hit; the message says when the next window begins.
@@ -153,18 +154,22 @@ class WeightWindow:
                 )
             self._under_way += weight
             self._sent += 1
-            ticket = self._sent
-        try:
-            yield lambda used: self._heard(window, ticket, used)
-        finally:
-            with self._lock:
-                self._under_way -= weight
+            self._tickets[self._sent] = (window, weight)
+            return self._sent
 
-    def _heard(self, window: int, ticket: int, used: int) -> None:
+    def heard(self, ticket: int, used: int) -> None:
+        """Takes the used weight that a reply reports."""
         with self._lock:
+            window, _ = self._tickets[ticket]
             # A count that was sent in an older window says nothing about this one, and an older count than the last is out of date.
             if window == self._now_window() == self._window and ticket >= self._last_heard:
                 self._used, self._last_heard = used, ticket
+
+    def leave(self, ticket: int) -> None:
+        """Ends what ``enter`` counted, however the request ended."""
+        with self._lock:
+            _, weight = self._tickets.pop(ticket)
+            self._under_way -= weight
 
     def _now_window(self) -> int:
         return int(self._server_now() // self._window_s)

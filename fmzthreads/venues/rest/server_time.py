@@ -13,7 +13,7 @@ from collections.abc import Callable
 import attrs
 
 from ...clock import Clock
-from ...errors import NetworkError, RateLimited, VenueUnavailable
+from ...errors import FmzError, NetworkError, RateLimited, VenueUnavailable
 from ...tasks.single_flight import SingleFlight
 
 __all__ = ["ServerTime", "TimeSample"]
@@ -98,6 +98,22 @@ class ServerTime:
                 # The old offset is nearly always right still; if it is not, the venue will say so.
                 with self._lock:
                     self._renew_at = self._clock.monotonic() + self._retry_s
+
+    def prefetch(self) -> None:
+        """Begins the first measurement in the background, so that the first order does not wait for it."""
+        if self._offset_s is not None:
+            return
+        thread = threading.Thread(target=self._try_once, name="server time", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be had: the call that needs the time measures it itself
+            pass
+
+    def _try_once(self) -> None:
+        try:
+            self.ready(renew=False)
+        except FmzError:
+            pass  # whoever needs the time meets the error
 
     def measure(self) -> None:
         """Measures now, or waits for a measurement that is under way.

@@ -7,12 +7,10 @@ from urllib.parse import urlsplit
 
 from ...clock import Clock
 from ...errors import InputError, NotSupported, RateLimited
-from ...exchange.credentials import Credentials
-from ...http.client import HttpOptions
-from .channel import RestVenue
+from .channel import Channel
 from .rate_limits import RecentCalls
 
-__all__ = ["StreamHome", "check_stream_base"]
+__all__ = ["SnapshotTurns", "StreamHome", "check_stream_base"]
 
 
 def check_stream_base(url: str) -> str:
@@ -32,42 +30,24 @@ _MINUTE_S = 60.0
 _SNAPSHOT_SHARE = 0.5
 
 
-class StreamHome(RestVenue):
-    """What an adapter inherits whose venue has streams.
+class StreamHome:
+    """Where a venue's streams are, and how they travel.
 
     Args:
+        channel: The venue's REST.
         stream_base: The base of its streams, such as ``wss://demo-stream.binance.com``; empty to derive it from the REST base, which
             works for the venue's own hosts and for any ``http://`` base (the same host and port are taken).
-        credentials: See ``RestVenue``.
-        base: See ``RestVenue``.
-        clock: See ``RestVenue``.
-        options: See ``RestVenue``.
 
     Raises:
         InputError: ``stream_base`` is not a ws or wss URL.
     """
 
-    def __init__(
-        self,
-        *,
-        credentials: Credentials | None = None,
-        base: str = "",
-        clock: Clock | None = None,
-        options: HttpOptions | None = None,
-        stream_base: str = "",
-    ) -> None:
-        given = check_stream_base(stream_base) if stream_base else ""
-        super().__init__(credentials=credentials, base=base, clock=clock, options=options)
+    def __init__(self, channel: Channel, stream_base: str) -> None:
+        self._channel = channel
         # A stream base that was given belongs to the REST base beside it, and not to one that is set later.
-        self._given_stream = (self.base(), given)
-        self._snapshots = RecentCalls(self._clock, _MINUTE_S)
+        self._given = (channel.http.base, check_stream_base(stream_base) if stream_base else "")
 
-    def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL; see ``RestVenue.set_base``."""
-        super().set_base(url)
-        self._snapshots.forget()
-
-    def _stream_base(self, known: Mapping[str, str]) -> str:
+    def base(self, known: Mapping[str, str]) -> str:
         """The base of the streams that belong to the REST base in use.
 
         Args:
@@ -76,8 +56,8 @@ class StreamHome(RestVenue):
         Raises:
             NotSupported: The REST base is another one, and no stream base was given for it.
         """
-        base = self.base()
-        with_base, given = self._given_stream
+        base, name = self._channel.http.base, self._channel.name
+        with_base, given = self._given
         if given and with_base == base:
             return given
         parts = urlsplit(base)
@@ -88,28 +68,45 @@ class StreamHome(RestVenue):
             scheme = "ws" if parts.scheme == "http" else "wss"
             return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         raise NotSupported(
-            f"{self.name} at {host} has no known streams; name them with stream_base='wss://...' "
-            f"or the variable FMZ_{self.name.upper()}_STREAM_BASE"
+            f"{name} at {host} has no known streams; name them with stream_base='wss://...' "
+            f"or the variable FMZ_{name.upper()}_STREAM_BASE"
         )
 
-    def _snapshot_turn(self, weight: int, limit: int) -> None:
-        """Takes a turn to fetch a snapshot of a book; all books of this adapter together use up half of the venue's limit at the most.
+    def options(self) -> dict[str, object]:
+        """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""
+        return {"reconnect": True, **self._channel.http.stream_options()}
+
+
+class SnapshotTurns:
+    """Turns to fetch snapshots of books: all books of a venue together use up half of its limit at the most.
+
+    Args:
+        venue: The venue's name, for messages.
+        clock: Measures.
+    """
+
+    def __init__(self, venue: str, clock: Clock) -> None:
+        self._venue = venue
+        self._recent = RecentCalls(clock, _MINUTE_S)
+
+    def take(self, weight: int, limit: int) -> None:
+        """Takes a turn.
 
         Args:
-            weight: What one costs.
+            weight: What a snapshot costs.
             limit: What the venue allows in a minute.
 
         Raises:
-            RateLimited: It is not this one's turn; the message says when to come back.
+            RateLimited: There is none left in this minute; the message says when to come back.
         """
         most = max(1, int(limit * _SNAPSHOT_SHARE) // weight)
-        wait_s = self._snapshots.turn(f"books, {most} a minute", most, 0.0)  # another limit is counted anew
+        wait_s = self._recent.turn(f"books, {most} a minute", most, 0.0)  # another limit is counted anew
         if wait_s > 0:
             raise RateLimited(
-                f"{most} snapshots of books were asked of {self.name} within a minute; nothing was sent, there is room in {wait_s:.1f} s",
+                f"{most} snapshots of books were asked of {self._venue} within a minute; nothing was sent, there is room in {wait_s:.1f} s",
                 retry_after_s=wait_s,
             )
 
-    def _stream_options(self) -> dict[str, object]:
-        """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""
-        return {"reconnect": True, **self._http.stream_options()}
+    def forget(self) -> None:
+        """Forgets all turns (another base URL, say)."""
+        self._recent.forget()

@@ -1,0 +1,358 @@
+"""Binance's requests, after its spot REST API documents: what each call of the port asks, and with which weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ...errors import UnknownName, UnknownSymbol, nearest
+from ...exchange.market_rules import MarketRules, plain_text
+from ...exchange.signing import parse_params
+from ...exchange.venue import OrderIntent
+from ...structures import Depth, Order, Record, Ticker, Trade, info
+from ..rest.ask import Ask, Page, Pages, Params, Query, checked_limit, public_path
+from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
+from ..rest.dialect import Holdings, Listing, OrderHistory, OrderQuery
+from ..rest.parsing import integer, mapping, rows
+from ..rest.rows import OddRows
+from .replies import (
+    read_asset,
+    read_book,
+    read_listing,
+    read_order,
+    read_rules,
+    read_ticker,
+    read_trade,
+    read_weight_limit,
+)
+
+__all__ = ["SPOT", "BinanceDialect", "BinanceProduct"]
+
+
+@attrs.frozen(kw_only=True)
+class BinanceProduct:
+    """The endpoints of one product of Binance, with their weights; the calls are the same for all.
+
+    Attributes:
+        listings: All symbols, or one.
+        ticker: 24 h statistics of one symbol.
+        tickers: The same of all.
+        depth: An order book.
+        depth_weights: The weight of a book, by the most levels that it holds for.
+        trades: Aggregated public trades.
+        bars: Bars.
+        account: Balances.
+        place: A new order.
+        cancel: A cancellation.
+        order: One order.
+        open_orders: Open orders of one symbol.
+        all_open_orders_weight: What those of all symbols weigh.
+        past_orders: Orders of the past.
+        public: The paths that take no time stamp and no signature.
+    """
+
+    listings: Ask
+    ticker: Ask
+    tickers: Ask
+    depth: Ask
+    depth_weights: tuple[tuple[int, int], ...]
+    trades: Ask
+    bars: Ask
+    account: Ask
+    place: Ask
+    cancel: Ask
+    order: Ask
+    open_orders: Ask
+    all_open_orders_weight: int
+    past_orders: Ask
+    public: re.Pattern[str]
+
+
+SPOT = BinanceProduct(
+    listings=Ask(path="/api/v3/exchangeInfo", weight=20),
+    ticker=Ask(path="/api/v3/ticker/24hr", weight=2),
+    tickers=Ask(path="/api/v3/ticker/24hr", weight=80),
+    depth=Ask(path="/api/v3/depth", weight=5),
+    depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
+    trades=Ask(path="/api/v3/aggTrades", weight=4),
+    bars=Ask(path="/api/v3/klines", weight=2),
+    account=Ask(path="/api/v3/account", weight=20, signed=True),
+    place=Ask(path="/api/v3/order", method="POST", signed=True, door="orders", patient=False),
+    cancel=Ask(path="/api/v3/order", method="DELETE", signed=True, patient=False),
+    order=Ask(path="/api/v3/order", weight=4, signed=True, patient=False),
+    open_orders=Ask(path="/api/v3/openOrders", weight=6, signed=True),
+    all_open_orders_weight=80,
+    past_orders=Ask(path="/api/v3/allOrders", weight=20, signed=True),
+    # Binance refuses a parameter that it does not know, a signature of a public path too.
+    public=re.compile(
+        r"/api/v\d+/(ping|time|exchangeInfo|depth|trades|historicalTrades|historicalBlockTrades|aggTrades|klines|uiKlines|avgPrice"
+        r"|ticker(/.*)?|executionRules|referencePrice(/.*)?)"
+    ),
+)
+"""Binance spot."""
+
+_INTERVALS = {
+    1: "1s", 60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h", 21600: "6h", 28800: "8h",
+    43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w",
+}  # fmt: skip
+
+_CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+
+# The parameters on Binance's page on new orders; it refuses anything else. Neither recvWindow nor timestamp: how long a lost order may
+# still appear is computed from our own.
+_OPTIONS = frozenset({
+    "type", "timeInForce", "quantity", "quoteOrderQty", "price", "newClientOrderId", "strategyId", "strategyType", "stopPrice",
+    "trailingDelta", "icebergQty", "newOrderRespType", "selfTradePreventionMode", "pegPriceType", "pegOffsetType", "pegOffsetValue",
+})  # fmt: skip
+
+_STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
+
+_MOST_LEVELS = 5000
+_MOST_ROWS = 1000  # of bars, trades and orders in one reply
+_USUAL_TRADES = 500
+_USUAL_ORDERS = 500
+
+
+class BinanceDialect:
+    """Binance's requests and replies.
+
+    Args:
+        product: The endpoints.
+        odd: Takes the rows that cannot be read.
+        now_ms: The venue's time of day, for replies that have none.
+        on_weight_limit: Called with the request weight allowed in a minute, whenever a reply says it.
+    """
+
+    periods: Mapping[int, str] = _INTERVALS
+
+    def __init__(
+        self,
+        product: BinanceProduct,
+        odd: OddRows,
+        now_ms: Callable[[], int],
+        on_weight_limit: Callable[[int], None],
+    ) -> None:
+        self.odd = odd
+        self._product = product
+        self._now_ms = now_ms
+        self._on_weight_limit = on_weight_limit
+        self._self_trade_prevention: str | None = None  # None: the symbol's own default
+
+    def prevent_self_trades(self, mode: str) -> None:
+        """Sets what becomes of further orders that would trade with one's own.
+
+        Raises:
+            UnknownName: There is no such mode.
+        """
+        if mode not in _STP_MODES:
+            raise UnknownName(f"unknown selfTradePreventionMode {mode!r}{nearest(mode, _STP_MODES)}")
+        self._self_trade_prevention = mode
+
+    # Symbols
+
+    def name_of(self, symbol: str) -> str:
+        """``BTCUSDT`` of ``BTC_USDT``."""
+        return spot_name(symbol, "", "Binance")
+
+    def symbol_of(self, name: str) -> str | None:
+        """None: where ``BTCUSDT`` is to be split, only the list tells."""
+        return None
+
+    def listings(self) -> Query[list[Listing]]:
+        """``exchangeInfo`` without a symbol."""
+
+        def _read(payload: Any) -> list[Listing]:
+            return self.odd.read(self._symbol_rows(payload), "a symbol", "symbol", read_listing)
+
+        return Query(self._product.listings, _read)
+
+    def listing(self, name: str) -> Query[Listing]:
+        """``exchangeInfo`` of one symbol."""
+
+        def _read(payload: Any) -> Listing:
+            found = [row for row in self._symbol_rows(payload) if isinstance(row, dict) and row.get("symbol") == name]
+            if not found:
+                raise UnknownSymbol(f"Binance has no symbol {name!r}")
+            listing = read_listing(found[0])
+            read_rules(listing)  # strict: the rules of the symbol that was asked for must be readable
+            return listing
+
+        return Query(self._product.listings.of(("symbol", name)), _read)
+
+    def _symbol_rows(self, payload: Any) -> list[Any]:
+        found = mapping(payload, "the reply")
+        limit = read_weight_limit(found)
+        if limit:
+            self._on_weight_limit(limit)
+        return rows(found.get("symbols"), "the field 'symbols'")
+
+    def rules(self, listing: Listing) -> MarketRules:
+        """From the symbol's filters."""
+        return read_rules(listing)
+
+    # Market data
+
+    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+        """``ticker/24hr`` of one symbol."""
+        return Query(self._product.ticker.of(("symbol", name)), lambda payload: read_ticker(payload, symbol))
+
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+        """``ticker/24hr`` of all symbols."""
+
+        def _read(payload: Any) -> list[Ticker]:
+            return self.odd.tickers(rows(payload, "the reply"), "symbol", symbol_of, read_ticker)
+
+        return Query(self._product.tickers, _read)
+
+    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+        """``depth``, at most 5000 levels a side."""
+        levels = checked_limit(limit, 100, _MOST_LEVELS)
+        weight = next(cost for most, cost in self._product.depth_weights if levels <= most)
+        ask = self._product.depth.of(("symbol", name), ("limit", levels), weight=weight)
+        return Query(ask, lambda payload: read_book(payload, self._now_ms()))
+
+    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+        """``aggTrades``: fills of one taker order at one price are one trade."""
+        count = checked_limit(limit, _USUAL_TRADES, _MOST_ROWS)
+
+        def _read(payload: Any) -> list[Trade]:
+            return sorted(map(read_trade, rows(payload, "the reply")), key=lambda trade: trade["Time"])
+
+        return Query(self._product.trades.of(("symbol", name), ("limit", count)), _read)
+
+    def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
+        """``klines``, from the newest back."""
+        wanted = checked_limit(limit, _MOST_ROWS, 10**9)
+        asked = (("symbol", name), ("interval", period))
+
+        def _ask(found: int, *end: tuple[str, object]) -> Ask:
+            return self._product.bars.of(*asked, ("limit", min(wanted - found, _MOST_ROWS)), *end)
+
+        return Pages(
+            first=_ask(0),
+            read=lambda payload: bars_of(rows(payload, "the reply")),
+            key="Time",
+            size=min(wanted, _MOST_ROWS),
+            onward=lambda page, found: _ask(found, ("endTime", min(bar["Time"] for bar in page) - 1)),
+            most=wanted,
+        )
+
+    # Account and orders
+
+    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+        """The balances of ``account``."""
+
+        def _read(payload: Any) -> Holdings:
+            raw = rows(mapping(payload, "the reply").get("balances"), "the field 'balances'")
+            found = self.odd.read(raw, "a balance", "asset", read_asset, strict=currencies)
+            return Holdings({asset["Currency"]: asset for asset in found}, info(payload))
+
+        return Query(self._product.account.of(("omitZeroBalances", True)), _read)
+
+    def place(self, intent: OrderIntent, name: str) -> OrderQuery:
+        """A new order; ``GTX`` becomes LIMIT_MAKER."""
+        params = self._order_params(intent, name)
+        client_order_id = str(params.get("newClientOrderId") or "")
+
+        def _read(payload: Any) -> str:
+            return str(integer(mapping(payload, "the reply"), "orderId"))
+
+        return OrderQuery(self._product.place.of(*params.items()), _read, client_order_id)
+
+    def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
+        side = spot_side(intent)
+        params: dict[str, object] = {"symbol": name, "side": "BUY" if side == "buy" else "SELL"}
+        if intent.price is None:
+            params["type"] = "MARKET"
+            params["quoteOrderQty" if side == "buy" else "quantity"] = plain_text(intent.amount)
+        else:
+            maker = intent.time_in_force == "GTX"
+            params["type"] = "LIMIT_MAKER" if maker else "LIMIT"
+            if not maker:
+                params["timeInForce"] = intent.time_in_force
+            params["quantity"] = plain_text(intent.amount)
+            params["price"] = plain_text(intent.price)
+        if intent.client_order_id:
+            params["newClientOrderId"] = intent.client_order_id
+        params["newOrderRespType"] = "ACK"
+        params["selfTradePreventionMode"] = self._self_trade_prevention
+        if intent.options:
+            check_options(intent.options, _OPTIONS, "Binance")
+            params.update(intent.options)
+            _drop_what_the_type_forbids(params, intent)
+        check_client_id(
+            params.get("newClientOrderId"),
+            _CLIENT_ID,
+            "Binance takes client order ids of 1 to 36 letters, digits, '-' and '_'",
+        )
+        return params
+
+    def cancel(self, name: str, number: str) -> Query[object]:
+        """A cancellation; of an order that belongs to a list (OCO) the list is answered, which has another shape."""
+        ask = self._product.cancel.of(("symbol", name), ("orderId", number))
+        return Query(ask, lambda payload: mapping(payload, "the reply"))
+
+    def order(self, name: str, number: str) -> Query[Order]:
+        """One order by number."""
+        return Query(self._product.order.of(("symbol", name), ("orderId", number)), read_order)
+
+    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+        """One order by ``origClientOrderId``."""
+        return Query(self._product.order.of(("symbol", name), ("origClientOrderId", client_order_id)), read_order)
+
+    def _orders(self, payload: Any) -> Page[Order]:
+        raw = rows(payload, "the reply")
+        return Page(self.odd.read(raw, "an order", "orderId", read_order), len(raw))
+
+    def open_orders(self, name: str | None) -> Pages[Order]:
+        """``openOrders``: all in one page."""
+        endpoint = self._product.open_orders
+        first = (
+            endpoint.of(("symbol", name))
+            if name is not None
+            else endpoint.of(weight=self._product.all_open_orders_weight)
+        )
+        return Pages(first=first, read=self._orders, key="Id", size=0, onward=lambda page, found: None)
+
+    def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
+        """``allOrders``: from ``since_ms`` onward by number, else the newest (no more than 1000 can be had)."""
+        wanted = limit or _USUAL_ORDERS
+        endpoint = self._product.past_orders
+        start = (("startTime", since_ms),) if since_ms else ()
+
+        def _onward(page: list[Order], _found: int) -> Ask | None:
+            last = max(int(order["Id"].rpartition(",")[2]) for order in page)
+            return endpoint.of(("symbol", name), ("orderId", last + 1), ("limit", _MOST_ROWS)) if since_ms else None
+
+        asked = min(wanted, _MOST_ROWS)
+        first_page = endpoint.of(("symbol", name), ("limit", asked), *start)
+        found = Pages(first=first_page, read=self._orders, key="Id", size=_MOST_ROWS, onward=_onward, most=wanted)
+        return OrderHistory(lists=(found,), most=wanted)
+
+    # Any path
+
+    def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
+        """All parameters in order, without a signature of the caller's: ours covers what travels."""
+        given = (*parse_params(query), *parse_params(params))
+        return tuple((name, value) for name, value in given if name != "signature")
+
+    def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
+        """Signed unless it is a public path."""
+        signed = not self._product.public.fullmatch(public_path(path))
+        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, patient=method == "GET")
+        return ask, str(dict(params).get("newClientOrderId", ""))
+
+
+def _drop_what_the_type_forbids(params: dict[str, object], intent: OrderIntent) -> None:
+    """A type given as an option may forbid what was made of the intent; Binance refuses a parameter that the type does not take."""
+    if "type" not in intent.options:
+        return
+    kind = str(params["type"]).upper()
+    takes_price = "LIMIT" in kind
+    forbidden = {"timeInForce": not takes_price or kind == "LIMIT_MAKER", "price": not takes_price}
+    for name, drop in forbidden.items():
+        if drop and name not in intent.options:
+            params.pop(name, None)

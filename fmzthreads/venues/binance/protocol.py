@@ -1,0 +1,126 @@
+"""Binance's REST protocol, after its spot API documents ("General API Information", "Request Security", "Limits")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...clock import Clock
+from ...errors import InputError, RateLimited, VenueUnavailable
+from ...exchange.credentials import Credentials
+from ...exchange.signing import encode_query, hmac_hex
+from ...http.client import HttpRequest
+from ...http.reply import Reply
+from ..rest.ask import Ask
+from ..rest.parsing import integer, mapping
+from ..rest.rate_limits import WeightWindow
+from ..rest.server_time import ServerTime
+from .refusals import OUTCOME_KNOWN, refusal
+
+__all__ = ["BinanceProtocol", "WeightBudget"]
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+class WeightBudget:
+    """The request weight used in this minute, as the replies report it.
+
+    Args:
+        window: Counts it.
+    """
+
+    def __init__(self, window: WeightWindow) -> None:
+        self.window = window
+
+    def enter(self, ask: Ask) -> int:
+        """Counts a request's weight; one that is not patient is never held back."""
+        return self.window.enter(ask.weight, hold=ask.patient)
+
+    def heard(self, ticket: int, reply: Reply) -> None:
+        """Takes the weight that the reply reports."""
+        used = reply.headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if used.isascii() and used.isdigit():
+            self.window.heard(ticket, int(used))
+
+    def leave(self, ticket: int) -> None:
+        """The request has ended."""
+        self.window.leave(ticket)
+
+    def forget(self) -> None:
+        """Forgets what was used."""
+        self.window.forget()
+
+
+class BinanceProtocol:
+    """How Binance is spoken to: HMAC of the query and body, weights a minute, refusals with a negative code.
+
+    Args:
+        recv_window_ms: How old a signed request may be when the matching engine gets it.
+
+    Raises:
+        InputError: ``recv_window_ms`` is not 1 to 60000.
+    """
+
+    name = "Binance"
+    default_base = "https://api.binance.com"
+    needs_passphrase = False
+    time_ask = Ask(path="/api/v3/time")
+
+    def __init__(self, recv_window_ms: int) -> None:
+        if not 1 <= recv_window_ms <= 60_000:
+            raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
+        self._recv_window_ms = recv_window_ms
+
+    def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightBudget:
+        """A count of the weight used; 6000 a minute until the venue says otherwise."""
+        return WeightBudget(WeightWindow(self.name, server_now, limit=6000))
+
+    def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
+        """Signs what travels: the query string of GET and DELETE, the form of POST and PUT, or the query with a literal body."""
+        query = encode_query(ask.params)
+        body = ask.raw.encode()
+        headers = {}
+        if ask.signed:
+            query = self._signed(query, body, ask, keys, time)
+            headers["X-MBX-APIKEY"] = keys.access_key
+        if ask.method in {"POST", "PUT"} and not body:
+            headers["Content-Type"] = _FORM
+            return HttpRequest(method=ask.method, url=url, headers=headers, body=query.encode())
+        if body:
+            headers["Content-Type"] = "application/json" if ask.raw.lstrip()[:1] in {"{", "["} else _FORM
+        return HttpRequest(
+            method=ask.method, url=f"{url}?{query}" if query else url, headers=headers, body=body or None
+        )
+
+    def _signed(self, query: str, body: bytes, ask: Ask, keys: Credentials, time: ServerTime) -> str:
+        given = {name for name, _ in ask.params}
+        stamp = []
+        if "recvWindow" not in given:
+            stamp.append(f"recvWindow={self._recv_window_ms}")
+        if "timestamp" not in given:
+            stamp.append(f"timestamp={time.now_ms()}")
+        query = "&".join([query, *stamp] if query else stamp)
+        return f"{query}&signature={hmac_hex(keys.secret_key, query.encode() + body)}"
+
+    def payload(self, reply: Reply, server_now_s: float) -> Any:
+        """The JSON of a reply with a 2xx status and without a negative code."""
+        if not 200 <= reply.status < 300:
+            raise refusal(reply, server_now_s)
+        payload = reply.json()
+        if isinstance(payload, dict):
+            code = payload.get("code")
+            if type(code) is int and code < 0:
+                raise refusal(reply, server_now_s)
+        return payload
+
+    def read_time(self, payload: Any) -> float:
+        """``serverTime``, in seconds."""
+        return integer(mapping(payload, "the reply"), "serverTime") / 1000
+
+    def outcome_unknown(self, error: VenueUnavailable) -> bool:
+        """True for all but the codes that say that nothing was done."""
+        return error.code not in OUTCOME_KNOWN
+
+    def shuts(self, ask: Ask, error: RateLimited) -> str:
+        """-1015 counts orders of the account; everything else counts requests of the address."""
+        return "orders" if error.code == "-1015" else ""

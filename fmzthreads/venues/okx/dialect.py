@@ -1,0 +1,335 @@
+"""OKX's requests, after its v5 API reference: what each call of the port asks, and how often an endpoint may be called.
+
+OKX limits each endpoint by itself, in two seconds; the orders of each instrument are counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest
+from ...exchange.market_rules import MarketRules, plain_text
+from ...exchange.signing import parse_params, parse_typed_params
+from ...exchange.venue import OrderIntent
+from ...structures import Depth, Order, Record, Ticker, Trade, info
+from ..rest.ask import Ask, Page, Pages, Params, Query, checked_limit, public_path
+from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
+from ..rest.dialect import Holdings, Listing, OrderHistory, OrderQuery
+from ..rest.parsing import first, rows, text
+from ..rest.rows import OddRows
+from .protocol import PLACE_PATH, data_of
+from .replies import is_listed, read_asset, read_book, read_listing, read_order, read_rules, read_ticker, read_trade
+
+__all__ = ["SPOT", "OKXDialect", "OKXProduct"]
+
+
+def _endpoint(name: str, limit: int, **more: Any) -> Ask:
+    return Ask(path=f"/api/v5/{name}", door=name, limit=limit, **more)
+
+
+@attrs.frozen(kw_only=True)
+class OKXProduct:
+    """What differs between the products of OKX, whose endpoints are the same.
+
+    Attributes:
+        instrument_type: ``instType``.
+    """
+
+    instrument_type: str
+
+
+SPOT = OKXProduct(instrument_type="SPOT")
+"""OKX spot."""
+
+_LISTINGS = _endpoint("public/instruments", 20)
+_TICKER = _endpoint("market/ticker", 20)
+_TICKERS = _endpoint("market/tickers", 20)
+_BOOK = _endpoint("market/books", 40)
+_DEEP_BOOK = _endpoint("market/books-full", 10)  # refreshed once a second instead of every 50 ms
+_TRADES = _endpoint("market/trades", 100)
+_RECENT_BARS = _endpoint("market/candles", 40)
+_OLDER_BARS = _endpoint("market/history-candles", 20)
+_BALANCE = _endpoint("account/balance", 10, signed=True)
+_PLACE = Ask(path=PLACE_PATH, method="POST", signed=True, door="trade/order", limit=60, patient=False)
+_CANCEL = _endpoint("trade/cancel-order", 60, method="POST", signed=True)
+_ORDER = Ask(path="/api/v5/trade/order", signed=True, door="GET trade/order", limit=60)
+_OPEN_ORDERS = _endpoint("trade/orders-pending", 60, signed=True)
+_WEEK_ORDERS = _endpoint("trade/orders-history", 40, signed=True)
+_ARCHIVE_ORDERS = _endpoint("trade/orders-history-archive", 20, signed=True)
+
+# From six hours up OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
+_BARS = {
+    60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1H", 7200: "2H", 14400: "4H", 21600: "6Hutc", 43200: "12Hutc",
+    86400: "1Dutc", 172800: "2Dutc", 259200: "3Dutc", 604800: "1Wutc",
+}  # fmt: skip
+
+_ORDER_TYPES = {"GTC": "limit", "IOC": "ioc", "FOK": "fok", "GTX": "post_only"}
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+
+# The parameters on OKX's page on placing an order. It ignores anything else, so that a slip would make another order than was meant.
+_OPTIONS = frozenset({
+    "tdMode", "ccy", "clOrdId", "tag", "posSide", "ordType", "sz", "px", "pxUsd", "pxVol", "reduceOnly", "tgtCcy", "stpMode",
+    "banAmend", "pxAmendType", "slippagePct", "tradeQuoteCcy", "rpiTakerAccess", "rpiPxRound", "isElpTakerAccess", "attachAlgoOrds",
+    "speedBump", "outcome",
+})  # fmt: skip
+
+_TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
+
+_PUBLIC = re.compile(r"/api/v5/(market|public|system|rubik)/.*")
+
+_MOST_LEVELS = 5000
+_DEEP = 400  # above this, only market/books-full has enough levels
+_PAGE_OF_BARS = 300
+_MOST_RECENT_BARS = 1440  # what market/candles holds; market/history-candles goes on from there
+_MOST_TRADES = 500
+_PAGE_OF_ORDERS = 100
+_WEEK_MS = 7 * 86_400_000
+
+
+class OKXDialect:
+    """OKX's requests and replies.
+
+    Args:
+        product: What is traded.
+        odd: Takes the rows that cannot be read.
+        trade_mode: ``tdMode`` of orders.
+
+    Raises:
+        UnknownName: There is no such mode.
+    """
+
+    periods: Mapping[int, str] = _BARS
+
+    def __init__(self, product: OKXProduct, odd: OddRows, trade_mode: str) -> None:
+        self.odd = odd
+        self._type = ("instType", product.instrument_type)
+        self.set_trade_mode(trade_mode)
+
+    def set_trade_mode(self, mode: str) -> None:
+        """Sets ``tdMode`` of further orders.
+
+        Raises:
+            UnknownName: There is no such mode.
+        """
+        if mode not in _TRADE_MODES:
+            raise UnknownName(f"unknown trade_mode {mode!r}{nearest(mode, _TRADE_MODES)}")
+        self._trade_mode = mode
+
+    # Symbols
+
+    def name_of(self, symbol: str) -> str:
+        """``BTC-USDT`` of ``BTC_USDT``."""
+        return spot_name(symbol, "-", "OKX")
+
+    def symbol_of(self, name: str) -> str | None:
+        """``BTC_USDT`` of ``BTC-USDT``."""
+        base, dash, quote = name.partition("-")
+        return f"{base}_{quote}" if base and dash and quote and "-" not in quote else None
+
+    def listings(self) -> Query[list[Listing]]:
+        """``public/instruments`` of the product."""
+
+        def _read(payload: Any) -> list[Listing]:
+            live = [row for row in data_of(payload) if is_listed(row)]
+            return self.odd.read(live, "an instrument", "instId", read_listing)
+
+        return Query(_LISTINGS.of(self._type), _read)
+
+    def listing(self, name: str) -> Query[Listing]:
+        """``public/instruments`` of one instrument."""
+
+        def _read(payload: Any) -> Listing:
+            for row in data_of(payload):
+                if isinstance(row, dict) and row.get("instId") == name and is_listed(row):
+                    listing = read_listing(row)
+                    read_rules(listing)  # strict: the rules of the symbol that was asked for must be readable
+                    return listing
+            raise UnknownSymbol(f"OKX has no instrument {name!r}")
+
+        return Query(_LISTINGS.of(self._type, ("instId", name)), _read)
+
+    def rules(self, listing: Listing) -> MarketRules:
+        """From the instrument's row."""
+        return read_rules(listing)
+
+    # Market data
+
+    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+        """``market/ticker``."""
+        return Query(_TICKER.of(("instId", name)), lambda payload: read_ticker(_single(payload), symbol))
+
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+        """``market/tickers``."""
+
+        def _read(payload: Any) -> list[Ticker]:
+            return self.odd.tickers(data_of(payload), "instId", symbol_of, read_ticker)
+
+        return Query(_TICKERS.of(self._type), _read)
+
+    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+        """``market/books``, above 400 levels a side ``market/books-full``; OKX's own default would be 1."""
+        levels = checked_limit(limit, 100, _MOST_LEVELS)
+        endpoint = _DEEP_BOOK if levels > _DEEP else _BOOK
+        return Query(endpoint.of(("instId", name), ("sz", levels)), lambda payload: read_book(_single(payload)))
+
+    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+        """``market/trades``."""
+        count = checked_limit(limit, 100, _MOST_TRADES)
+
+        def _read(payload: Any) -> list[Trade]:
+            # Newest first; turned round before the (stable) sort, so that trades of one millisecond keep their order.
+            return sorted(map(read_trade, reversed(data_of(payload))), key=lambda trade: trade["Time"])
+
+        return Query(_TRADES.of(("instId", name), ("limit", count)), _read)
+
+    def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
+        """``market/candles``, then ``market/history-candles``; they overlap in places, and a page may be short before the end."""
+        wanted = checked_limit(limit, _PAGE_OF_BARS, 10**9)
+        asked = (("instId", name), ("bar", period))
+
+        def _ask(found: int, *end: tuple[str, object]) -> Ask:
+            endpoint = _RECENT_BARS if found + _PAGE_OF_BARS <= _MOST_RECENT_BARS else _OLDER_BARS
+            return endpoint.of(*asked, *end, ("limit", min(wanted - found, _PAGE_OF_BARS)))
+
+        return Pages(
+            first=_ask(0),
+            read=lambda payload: bars_of(data_of(payload)),
+            key="Time",
+            size=0,
+            onward=lambda page, found: _ask(found, ("after", min(bar["Time"] for bar in page))),
+            most=wanted,
+        )
+
+    # Account and orders
+
+    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+        """The details of ``account/balance``."""
+
+        def _read(payload: Any) -> Holdings:
+            raw = rows(_single(payload).get("details"), "the field 'details'")
+            found = self.odd.read(raw, "a balance", "ccy", read_asset, strict=currencies)
+            return Holdings({asset["Currency"]: asset for asset in found}, info(payload))
+
+        return Query(_BALANCE.of(("ccy", ",".join(currencies) or None)), _read)
+
+    def place(self, intent: OrderIntent, name: str) -> OrderQuery:
+        """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels by itself when it would trade at once."""
+        params = self._order_params(intent, name)
+        client_order_id = str(params.get("clOrdId") or "")
+        ask = _PLACE.of(*params.items(), door=f"trade/order:{name}")
+        return OrderQuery(ask, lambda payload: text(_single(payload), "ordId"), client_order_id)
+
+    def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
+        side = spot_side(intent)
+        params: dict[str, object] = {"instId": name, "tdMode": self._trade_mode, "side": side}
+        if intent.price is None:
+            params["ordType"] = "market"
+            params["tgtCcy"] = "quote_ccy" if side == "buy" else "base_ccy"
+        else:
+            params["ordType"] = _ORDER_TYPES[intent.time_in_force]
+            params["px"] = plain_text(intent.price)
+        params["sz"] = plain_text(intent.amount)
+        if intent.client_order_id:
+            params["clOrdId"] = intent.client_order_id
+        if intent.options:
+            check_options(intent.options, _OPTIONS, "OKX")
+            params.update((option, _option(option, value)) for option, value in intent.options.items())
+        check_client_id(params.get("clOrdId"), _CLIENT_ID, "OKX takes client order ids of 1 to 32 letters and digits")
+        return params
+
+    def cancel(self, name: str, number: str) -> Query[object]:
+        """``trade/cancel-order``: OKX has taken the request; the order shows whether it was carried out."""
+        ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
+        return Query(ask, lambda payload: text(_single(payload), "ordId"))
+
+    def order(self, name: str, number: str) -> Query[Order]:
+        """``trade/order`` by ``ordId``."""
+        return self._one_order(name, ("ordId", number))
+
+    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+        """``trade/order`` by ``clOrdId``."""
+        return self._one_order(name, ("clOrdId", client_order_id))
+
+    def _one_order(self, name: str, by: tuple[str, object]) -> Query[Order]:
+        ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}")
+        return Query(ask, lambda payload: read_order(_single(payload)))
+
+    def _order_pages(self, endpoint: Ask, *asked: tuple[str, object], most: int | None = None) -> Pages[Order]:
+        """Orders page by page, newest first."""
+        size = ("limit", _PAGE_OF_ORDERS)
+
+        def _read(payload: Any) -> Page[Order]:
+            raw = data_of(payload)
+            return Page(self.odd.read(raw, "an order", "ordId", read_order), len(raw))
+
+        def _onward(page: list[Order], _found: int) -> Ask:
+            return endpoint.of(*asked, size, ("after", page[-1]["Id"].rpartition(",")[2]))
+
+        first_page = endpoint.of(*asked, size)
+        return Pages(first=first_page, read=_read, key="Id", size=_PAGE_OF_ORDERS, onward=_onward, most=most)
+
+    def open_orders(self, name: str | None) -> Pages[Order]:
+        """``trade/orders-pending``."""
+        return self._order_pages(_OPEN_ORDERS, self._type, *((("instId", name),) if name is not None else ()))
+
+    def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
+        """Open orders, then ``trade/orders-history`` (a week) or its archive (three months).
+
+        Open ones first: an order that ends between the two questions is in both answers rather than in none, and the later one counts.
+        OKX gives the newest first and FMZ counts from ``since_ms`` on, so that everything back to there has to be fetched. OKX forgets
+        orders that were cancelled without a fill after two hours.
+        """
+        asked = (self._type, ("instId", name))
+        if since_ms:
+            endpoint = _ARCHIVE_ORDERS if since_ms < now_ms - _WEEK_MS else _WEEK_ORDERS
+            ended = self._order_pages(endpoint, *asked, ("begin", since_ms))
+            wanted = limit or None
+        else:
+            wanted = limit or _PAGE_OF_ORDERS
+            ended = self._order_pages(_WEEK_ORDERS, *asked, most=wanted)
+        return OrderHistory(lists=(self.open_orders(name), ended), most=wanted)
+
+    # Any path
+
+    def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
+        """All parameters in order; of a JSON body typed by FMZ's rule (a value in single quotes is text).
+
+        Raises:
+            InputError: A name is repeated in a JSON body, whose objects hold a name once.
+        """
+        if method == "GET" or raw:
+            return (*parse_params(query), *parse_params(params))
+        pairs = (*parse_typed_params(query), *parse_typed_params(params))
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"a JSON body of OKX holds a name once, got {name!r} {names.count(name)} times; nothing was sent"
+                )
+        return pairs
+
+    def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
+        """Signed unless it is a public path."""
+        bare = public_path(path)
+        signed = not _PUBLIC.fullmatch(bare)
+        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, door=bare)
+        return ask, str(dict(params).get("clOrdId", ""))
+
+
+def _single(payload: Any) -> dict[str, Any]:
+    return first(data_of(payload), "the field 'data'")
+
+
+def _option(name: str, value: str) -> object:
+    if value[:1] not in {"[", "{"}:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise InputError(f"the option {name} begins like JSON but cannot be read as JSON: {value[:80]!r}") from None

@@ -1,0 +1,159 @@
+"""OKX's REST protocol, after its v5 API reference ("Making Requests", "Signature", "Rate Limits")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...clock import Clock
+from ...errors import BadReply, InputError, RateLimited, VenueUnavailable
+from ...exchange.credentials import Credentials
+from ...exchange.signing import encode_query, hmac_base64, iso_timestamp
+from ...http.client import HttpRequest
+from ...http.reply import Reply
+from ..rest.ask import Ask
+from ..rest.parsing import bad_reply, first, integer, mapping, rows
+from ..rest.rate_limits import RecentCalls
+from ..rest.server_time import ServerTime
+from .refusals import LIMIT_WINDOW_S, OUTCOME_KNOWN, refusal
+
+__all__ = ["EndpointBudget", "OKXProtocol", "data_of"]
+
+# A little longer than the venue's window, because requests do not arrive as evenly as they are sent.
+_COUNTED_S = LIMIT_WINDOW_S * 1.05
+_LONGEST_WAIT_S = 5.0
+
+PLACE_PATH = "/api/v5/trade/order"
+
+
+def data_of(payload: Any) -> list[Any]:
+    """The ``data`` of an envelope."""
+    return rows(mapping(payload, "the reply").get("data"), "the field 'data'")
+
+
+class EndpointBudget:
+    """The calls of the last two seconds, for each endpoint: replies of OKX do not say how much is used.
+
+    Args:
+        clock: Measures and waits.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._recent = RecentCalls(clock, _COUNTED_S)
+
+    def enter(self, ask: Ask) -> int:
+        """Takes the next turn of an endpoint; an order that would have to wait for it is refused."""
+        if ask.limit:
+            longest_s = _LONGEST_WAIT_S if ask.patient else 0.0
+            wait_s = self._recent.turn(ask.door, ask.limit, longest_s)
+            if wait_s > longest_s:
+                raise RateLimited(
+                    f"more than {ask.limit} calls of {ask.door} in {LIMIT_WINDOW_S:g} s; nothing was sent, "
+                    f"the next may go in {wait_s:.2f} s",
+                    retry_after_s=wait_s,
+                )
+            if wait_s > 0:
+                self._clock.sleep(wait_s)
+        return 0
+
+    def heard(self, ticket: int, reply: Reply) -> None:
+        """Nothing: the replies say nothing of limits."""
+
+    def leave(self, ticket: int) -> None:
+        """Nothing: a call counts for its whole window."""
+
+    def forget(self) -> None:
+        """Forgets all calls."""
+        self._recent.forget()
+
+
+class OKXProtocol:
+    """How OKX is spoken to: HMAC in headers, calls of each endpoint in two seconds, an envelope with a code.
+
+    Args:
+        simulated: Whether calls go to demo trading.
+        order_lifetime_ms: An order that is held up for longer than this is refused by OKX itself.
+
+    Raises:
+        InputError: ``order_lifetime_ms`` is not 1 to 60000.
+    """
+
+    name = "OKX"
+    default_base = "https://openapi.okx.com"
+    needs_passphrase = True
+    time_ask = Ask(path="/api/v5/public/time", door="public/time", limit=10)
+
+    def __init__(self, *, simulated: bool, order_lifetime_ms: int) -> None:
+        if not 1 <= order_lifetime_ms <= 60_000:
+            raise InputError(f"order_lifetime_ms must be 1 to 60000, got {order_lifetime_ms!r}")
+        self.simulated = simulated
+        self._order_lifetime_ms = order_lifetime_ms
+
+    def budget(self, clock: Clock, server_now: Callable[[], float]) -> EndpointBudget:
+        """A count of the calls of each endpoint."""
+        return EndpointBudget(clock)
+
+    def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
+        """Signs time, method, path with query, and body, exactly as they stand on the wire."""
+        body = ask.raw
+        if ask.method == "GET" or body:
+            query = encode_query(ask.params)
+            url = f"{url}?{query}" if query else url
+        else:
+            body = json.dumps(dict(ask.params), separators=(",", ":"))
+        headers = {"Content-Type": "application/json"} if body else {}
+        if self.simulated:
+            headers["x-simulated-trading"] = "1"
+        if ask.signed:
+            target = urlsplit(url)
+            path = f"{target.path}?{target.query}" if target.query else target.path
+            timestamp = iso_timestamp(time.now())
+            headers["OK-ACCESS-KEY"] = keys.access_key
+            headers["OK-ACCESS-SIGN"] = hmac_base64(keys.secret_key, f"{timestamp}{ask.method}{path}{body}")
+            headers["OK-ACCESS-TIMESTAMP"] = timestamp
+            headers["OK-ACCESS-PASSPHRASE"] = keys.passphrase
+            if ask.path == PLACE_PATH and ask.method == "POST":
+                headers["expTime"] = str(time.now_ms() + self._order_lifetime_ms)
+        return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
+
+    def payload(self, reply: Reply, server_now_s: float) -> Any:
+        """The envelope of a reply with a 2xx status and a good code (a batch that went through in part is good)."""
+        good = 200 <= reply.status < 300
+        try:
+            body = reply.json()
+        except BadReply:
+            if good:
+                raise
+            raise refusal(reply, None) from None
+        code = body.get("code") if isinstance(body, dict) else None
+        if good and type(code) not in {str, int}:
+            raise bad_reply(reply, "the field 'code' is missing or not a text")
+        if not good or str(code) not in {"0", "2"} or _single_refused(body):
+            raise refusal(reply, body)
+        return body
+
+    def read_time(self, payload: Any) -> float:
+        """``ts``, in seconds."""
+        return integer(first(data_of(payload), "the field 'data'"), "ts") / 1000
+
+    def outcome_unknown(self, error: VenueUnavailable) -> bool:
+        """True for all but the codes that say that nothing was done."""
+        return error.code not in OUTCOME_KNOWN
+
+    def shuts(self, ask: Ask, error: RateLimited) -> str:
+        """50061 counts the orders of the whole account, 50011 the calls of one endpoint; without a code it is the edge of OKX's network."""
+        if error.code == "50061":
+            return ask.door.partition(":")[0]
+        return ask.door if error.code else ""
+
+
+def _single_refused(body: dict[str, Any]) -> bool:
+    """Whether the only item was refused although the envelope does not say so: an item's own code goes before the envelope's."""
+    items = body.get("data")
+    if not isinstance(items, list) or len(items) != 1 or not isinstance(items[0], dict):
+        return False
+    code = items[0].get("sCode")
+    return code is not None and str(code) not in {"", "0"}

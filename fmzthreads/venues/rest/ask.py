@@ -1,0 +1,162 @@
+"""What an adapter asks of its venue: one request before it is signed, how its reply is read, and lists that come in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+
+from ...errors import InputError
+
+__all__ = ["Ask", "Page", "Pages", "Params", "Query", "checked_limit", "public_path", "walk"]
+
+T = TypeVar("T")
+
+Params = Sequence[tuple[str, object]]
+"""Parameters in the order in which they are sent; a name may be repeated, and one whose value is None is left out."""
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """One request, before it is signed.
+
+    Attributes:
+        path: Its path from the root, or a full URL.
+        method: The HTTP method.
+        params: Its parameters.
+        raw: A literal body; empty for none.
+        signed: Whether it needs the keys.
+        door: What ``Doors`` may have shut besides everything: ``"orders"``, or an endpoint of the venue.
+        weight: What it costs, in the venue's own unit.
+        limit: How many calls of its door are allowed in the venue's window; 0 for no such limit.
+        patient: Whether it may be held back before a limit is hit. An order may not: it is sent now, or refused.
+    """
+
+    path: str
+    method: str = "GET"
+    params: Params = ()
+    raw: str = ""
+    signed: bool = False
+    door: str = ""
+    weight: int = 1
+    limit: int = 0
+    patient: bool = True
+
+    @property
+    def safe(self) -> bool:
+        """Whether it changes nothing at the venue, so that it may be repeated."""
+        return self.method == "GET"
+
+    def of(self, *params: tuple[str, object], door: str = "", weight: int = 0) -> Ask:
+        """The same endpoint with parameters; the product tables hold endpoints without any.
+
+        Args:
+            params: The parameters.
+            door: Another door; empty for its own.
+            weight: Another weight; 0 for its own.
+        """
+        return Ask(
+            path=self.path,
+            method=self.method,
+            params=params,
+            signed=self.signed,
+            door=door or self.door,
+            weight=weight or self.weight,
+            limit=self.limit,
+            patient=self.patient,
+        )
+
+
+@attrs.frozen
+class Query(Generic[T]):
+    """A request and the reader of its reply.
+
+    Attributes:
+        ask: The request.
+        read: Converts the payload; raises ``Malformed``.
+    """
+
+    ask: Ask
+    read: Callable[[Any], T]
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: What could be read of it.
+        count: How many rows the venue sent, unreadable ones included: a page with fewer than were asked for is the last.
+    """
+
+    items: list[T]
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class Pages(Generic[T]):
+    """A list that comes in pages.
+
+    Attributes:
+        first: The request of the first page.
+        read: Reads a page.
+        key: The field by which rows that are sent twice are known.
+        size: The rows of a full page; a shorter one is the last. 0 where the venue sends short pages before the end.
+        onward: The request of the next page, given the last page's rows and how many were found so far; None when there is none.
+        most: How many are wanted; None for all.
+    """
+
+    first: Ask
+    read: Callable[[Any], Page[T]]
+    key: str
+    size: int
+    onward: Callable[[list[T], int], Ask | None]
+    most: int | None = None
+
+
+def walk(call: Callable[[Ask, Callable[[Any], Page[T]]], Page[T]], pages: Pages[T]) -> Iterator[T]:
+    """The rows of all pages, each once, as long as they bring something new.
+
+    Args:
+        call: Makes a request and reads its reply.
+        pages: The list.
+    """
+    seen: set[object] = set()
+    ask: Ask | None = pages.first
+    while ask is not None:
+        page = call(ask, pages.read)
+        fresh: list[T] = []
+        for item in page.items:
+            key = item[pages.key]  # type: ignore[index] # rows are structures
+            if key not in seen:
+                seen.add(key)
+                fresh.append(item)
+        yield from fresh
+        if not fresh or page.count < pages.size or (pages.most is not None and len(seen) >= pages.most):
+            return
+        ask = pages.onward(page.items, len(seen))
+
+
+def checked_limit(limit: int | None, default: int, most: int) -> int:
+    """How many items to ask for.
+
+    Args:
+        limit: What was asked for; None for the default; more than ``most`` is taken for that.
+        default: What is asked for when nothing was said.
+        most: What the venue gives at the most.
+
+    Raises:
+        InputError: It is not a whole number above 0.
+    """
+    if limit is None:
+        return default
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0:
+        raise InputError(f"limit must be a whole number above 0, got {limit!r}")
+    return min(limit, most)
+
+
+def public_path(path: str) -> str:
+    """The path from the root, of a path or a full URL."""
+    return urlsplit(path).path if "://" in path else "/" + path.lstrip("/")

@@ -1,0 +1,166 @@
+"""The dialect of one venue's product: which request each call of the port is, and what its reply means in structures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from ...exchange.market_rules import MarketRules
+from ...exchange.venue import OrderIntent
+from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade
+from .ask import Ask, Pages, Params, Query
+from .rows import OddRows
+
+__all__ = ["Holdings", "IoCommand", "Listing", "OrderHistory", "OrderQuery", "VenueDialect"]
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """One symbol that a venue knows.
+
+    Attributes:
+        symbol: FMZ's symbol, such as ``BTC_USDT``.
+        venue_symbol: The venue's name for it, such as ``BTCUSDT``.
+        listed: Whether it is traded there (perhaps halted for the moment), rather than kept for the record.
+        market: Its trading rules, in FMZ's structure.
+    """
+
+    symbol: str
+    venue_symbol: str
+    listed: bool
+    market: Market
+
+
+@attrs.frozen
+class OrderQuery:
+    """The request of an order, ready to be signed.
+
+    Attributes:
+        ask: The request.
+        read: Reads the venue's number of the order in the reply.
+        client_order_id: The id under which it can be found again.
+    """
+
+    ask: Ask
+    read: Callable[[Any], str]
+    client_order_id: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderHistory:
+    """The requests that give a symbol's orders of the past; an order that several give is taken from the last of them.
+
+    Attributes:
+        lists: The lists to fetch, in this order.
+        most: How many orders are wanted; None for all.
+    """
+
+    lists: tuple[Pages[Order], ...]
+    most: int | None
+
+
+@attrs.frozen
+class Holdings:
+    """The balances of an account.
+
+    Attributes:
+        by_currency: What is held, by currency.
+        info: The venue's own reply.
+    """
+
+    by_currency: dict[str, Asset]
+    info: Any
+
+
+@attrs.frozen
+class IoCommand:
+    """A command of ``exchange.IO`` that only one venue has.
+
+    Attributes:
+        kind: The type of its one argument.
+        run: Carries it out.
+    """
+
+    kind: type
+    run: Callable[[Any], None]
+
+
+class VenueDialect(Protocol):
+    """What differs between venues, and between the products of one venue, beneath the port.
+
+    ``name`` is always the venue's own name of a symbol. Readers raise ``Malformed``. A reader of a list leaves out the rows that it
+    cannot read (see ``OddRows``); a reader of one thing is strict.
+    """
+
+    odd: OddRows
+    """Takes the rows that cannot be read."""
+
+    periods: Mapping[int, str]
+    """The venue's name of each bar length, by seconds, ascending."""
+
+    def name_of(self, symbol: str) -> str:
+        """The venue's name of an FMZ symbol, whether or not it is listed.
+
+        Raises:
+            UnknownSymbol: It is not a symbol of this product.
+        """
+
+    def symbol_of(self, name: str) -> str | None:
+        """FMZ's symbol of a venue's name, where the name alone tells it; None where the venue's list is needed."""
+
+    def listings(self) -> Query[list[Listing]]:
+        """All symbols."""
+
+    def listing(self, name: str) -> Query[Listing]:
+        """One symbol."""
+
+    def rules(self, listing: Listing) -> MarketRules:
+        """The exact rules of a listing; raises ``Malformed``."""
+
+    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+        """One ticker."""
+
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+        """All tickers for which ``symbol_of`` gives a symbol."""
+
+    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+        """An order book."""
+
+    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+        """Public trades, oldest first."""
+
+    def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
+        """Bars, newest pages first."""
+
+    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+        """Balances: those of some currencies, which are read strictly, or with none named all."""
+
+    def place(self, intent: OrderIntent, name: str) -> OrderQuery:
+        """An order.
+
+        Raises:
+            InputError: The intent cannot be expressed at this venue.
+        """
+
+    def cancel(self, name: str, number: str) -> Query[object]:
+        """A cancellation."""
+
+    def order(self, name: str, number: str) -> Query[Order]:
+        """One order by the venue's number."""
+
+    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+        """One order by its client order id."""
+
+    def open_orders(self, name: str | None) -> Pages[Order]:
+        """Open orders of a symbol, or of all; their ``Symbol`` is still the venue's name."""
+
+    def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
+        """Orders of the past; their ``Symbol`` is still the venue's name."""
+
+    def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
+        """A call to any path, and the client order id in it (empty for none)."""
+
+    def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
+        """The parameters of such a call, from URL-encoded text."""

@@ -1,0 +1,311 @@
+"""A venue that speaks REST, composed of a channel, a dialect and streams; the port's docstrings are inherited.
+
+What all such venues do alike is written here once: symbols, paging, accounts, histories, raw calls. Names are turned into the venue's
+own without its list (``BTC_USDT`` is ``BTCUSDT`` or ``BTC-USDT``), so that a first call costs one round trip; what is learnt of a symbol
+later (its rules are fetched beside the first call) verifies the name.
+"""
+
+# ruff: noqa: D102 (the docstrings are inherited from the port, exchange/venue.py)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest
+from ...exchange.market_rules import MarketRules
+from ...exchange.venue import BaseVenue, OrderIntent
+from ...http.reply import Reply
+from ...streams.book.source import BookSource
+from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info
+from .ask import Ask, Page, Pages, Query, walk
+from .channel import Channel
+from .dialect import IoCommand, Listing, VenueDialect
+from .symbols import SymbolBook, split_order_id
+
+__all__ = ["BookStreams", "RestVenue"]
+
+T = TypeVar("T")
+
+_METHODS = ("GET", "POST", "PUT", "DELETE")
+_COMMON_COMMANDS = ("api", "base", "currency", "quota", "rate")
+_FEW_NAMES = 3  # so many unknown names in a list are asked for one by one; for more the whole list is fetched
+
+
+class BookStreams(Protocol):
+    """Where a venue's live order books come from."""
+
+    def source(self, symbol: str, name: str) -> BookSource:
+        """The source of one book.
+
+        Raises:
+            NotSupported: The base in use has no known streams.
+        """
+
+    def forget(self) -> None:
+        """Forgets all counts (another base URL, say)."""
+
+
+class RestVenue(BaseVenue):
+    """A venue over REST.
+
+    Args:
+        channel: Makes the calls.
+        dialect: Knows the requests and reads the replies.
+        streams: Where live books come from.
+        commands: The commands of ``exchange.IO`` that this venue has.
+        settling_s: See ``Venue``.
+    """
+
+    exact_outcomes = True
+
+    def __init__(
+        self,
+        *,
+        channel: Channel,
+        dialect: VenueDialect,
+        streams: BookStreams,
+        commands: Mapping[str, IoCommand],
+        settling_s: float,
+    ) -> None:
+        self.name = channel.name
+        self.settling_s = settling_s
+        self.channel = channel
+        self.dialect = dialect
+        self.streams = streams
+        self.symbols = SymbolBook(self.name, self._fetch_all, self._fetch_one, channel.clock)
+        self._commands = commands
+
+    # Symbols
+
+    def _fetch_all(self) -> list[Listing]:
+        return self.channel.get(self.dialect.listings())
+
+    def _fetch_one(self, name: str) -> Listing:
+        return self.channel.get(self.dialect.listing(name))
+
+    def _name(self, symbol: str) -> str:
+        """The venue's name of a symbol, as far as is known without asking."""
+        name = self.dialect.name_of(symbol)
+        self.symbols.check(symbol, name)
+        return name
+
+    def _listing(self, symbol: str) -> Listing:
+        """What the venue says of a symbol: for calls that move money."""
+        name = self.dialect.name_of(symbol)
+        try:
+            found = self.symbols.one(name)
+        except UnknownSymbol as error:
+            raise self._unknown(symbol, error) from None
+        if found.symbol != symbol:
+            raise self.symbols.unknown(symbol)
+        return found
+
+    def _get(self, symbol: str, query: Query[T]) -> T:
+        """A call about one symbol; the venue's "no such symbol" names FMZ's."""
+        try:
+            return self.channel.call(query.ask, query.read)
+        except UnknownSymbol as error:
+            raise self._unknown(symbol, error) from None
+
+    def _unknown(self, symbol: str, error: UnknownSymbol) -> UnknownSymbol:
+        try:
+            self.symbols.all()  # to name the nearest, and to refuse the next one without asking
+        except FmzError:
+            pass  # the refusal is what the caller has to know
+        own = self.symbols.unknown(symbol)
+        said = f" ({error.args[0]})" if error.code else ""
+        return UnknownSymbol(f"{own.args[0]}{said}", request=error.request, code=error.code, status=error.status)
+
+    def _symbol_of(self, name: str) -> str | None:
+        known = self.symbols.known(name)
+        return known.symbol if known is not None else self.dialect.symbol_of(name)
+
+    def _put_symbols(self, orders: Iterable[Order]) -> list[Order]:
+        """Replaces the venue's names by FMZ's symbols; a name that cannot be looked up stays, rather than its order being left out."""
+        found = list(orders)
+        unknown = {order["Symbol"] for order in found if self._symbol_of(order["Symbol"]) is None}
+        many = len(unknown) > _FEW_NAMES
+        for name in unknown:
+            try:
+                self.symbols.all() if many else self.symbols.one(name)
+            except FmzError:
+                pass  # the orders themselves are known, which is what was asked for
+        for order in found:
+            order["Symbol"] = self._symbol_of(order["Symbol"]) or order["Symbol"]
+        return found
+
+    def markets(self) -> dict[str, Market]:
+        return {listing.symbol: listing.market for listing in self.symbols.refresh() if listing.listed}
+
+    def rules(self, symbol: str) -> MarketRules:
+        if self.channel.keys:
+            self.channel.time.prefetch()  # whoever asks for rules means to order
+        name = self.dialect.name_of(symbol)
+        try:
+            listing = self.symbols.renew(name)
+        except UnknownSymbol as error:
+            raise self._unknown(symbol, error) from None
+        if listing.symbol != symbol or not listing.listed:
+            raise self.symbols.unknown(symbol)
+        return self.dialect.rules(listing)
+
+    # Market data
+
+    def ticker(self, symbol: str) -> Ticker:
+        return self._get(symbol, self.dialect.ticker(self._name(symbol), symbol))
+
+    def tickers(self) -> list[Ticker]:
+        return self.channel.get(self.dialect.tickers(self._listed_symbol))
+
+    def _listed_symbol(self, name: str) -> str | None:
+        plain = self.dialect.symbol_of(name)
+        if plain is not None:
+            return plain
+        listing = self.symbols.all().get(name)
+        return listing.symbol if listing is not None and listing.listed else None
+
+    def depth(self, symbol: str, limit: int | None = None) -> Depth:
+        return self._get(symbol, self.dialect.depth(self._name(symbol), limit))
+
+    def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
+        return self._get(symbol, self.dialect.trades(self._name(symbol), limit))
+
+    def periods_s(self) -> tuple[int, ...]:
+        return tuple(self.dialect.periods)
+
+    def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
+        periods = self.dialect.periods
+        if period_s not in periods:
+            raise InputError(f"{self.name} has no bars of {period_s!r} s; valid: {', '.join(map(str, periods))}")
+        pages = self.dialect.bars(self._name(symbol), periods[period_s], limit)
+        bars = sorted(self._walk(symbol, pages), key=lambda bar: bar["Time"])
+        return Records(bars[-pages.most :] if pages.most is not None else bars)
+
+    def _walk(self, symbol: str, pages: Pages[T]) -> Iterable[T]:
+        def _call(ask: Ask, read: Callable[[Any], Page[T]]) -> Page[T]:
+            return self._get(symbol, Query(ask, read))
+
+        return walk(_call, pages)
+
+    # Account
+
+    def account(self, symbol: str) -> Account:
+        self._name(symbol)
+        base, _, quote = symbol.partition("_")
+        holdings = self.channel.get(self.dialect.holdings((base, quote)))
+        none = Asset(Amount=0.0, FrozenAmount=0.0)
+        stocks, balance = (holdings.by_currency.get(currency, none) for currency in (base, quote))
+        return Account(
+            Info=holdings.info,
+            Balance=balance["Amount"],
+            FrozenBalance=balance["FrozenAmount"],
+            Stocks=stocks["Amount"],
+            FrozenStocks=stocks["FrozenAmount"],
+        )
+
+    def assets(self) -> list[Asset]:
+        held = self.channel.get(self.dialect.holdings(())).by_currency.values()
+        return [asset for asset in held if asset["Amount"] or asset["FrozenAmount"]]
+
+    # Orders
+
+    def place(self, intent: OrderIntent) -> str:
+        name = self._listing(intent.symbol).venue_symbol
+        order = self.dialect.place(intent, name)
+        return f"{name},{self.channel.send_once(order.ask, order.read, order.client_order_id)}"
+
+    def cancel(self, order_id: str) -> None:
+        self.channel.get(self.dialect.cancel(*split_order_id(order_id)))
+
+    def order(self, order_id: str) -> Order:
+        name, number = split_order_id(order_id)
+        # Whatever is not known of the name is asked for before the order, so that the order is as young as can be.
+        symbol = self._symbol_of(name) or self.symbols.one(name).symbol
+        return self._named(self._get(symbol, self.dialect.order(name, number)), symbol)
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        query = self.dialect.order_by_client_id(self._name(symbol), client_order_id)
+        return self._named(self._get(symbol, query), symbol)
+
+    @staticmethod
+    def _named(order: Order, symbol: str) -> Order:
+        order["Symbol"] = symbol
+        return order
+
+    def orders(self, symbol: str | None = None) -> list[Order]:
+        pages = self.dialect.open_orders(None if symbol is None else self._name(symbol))
+        if symbol is None:
+            return _in_order(self._put_symbols(walk(self.channel.call, pages)))
+        return _in_order(self._named(order, symbol) for order in self._walk(symbol, pages))
+
+    def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        if since_ms < 0 or limit < 0:
+            raise InputError(f"since and limit must be 0 or more, got {since_ms!r} and {limit!r}")
+        name = self._name(symbol)
+        plan = self.dialect.past_orders(name, since_ms, limit, self.channel.time.now_ms())
+        found = {order["Id"]: self._named(order, symbol) for pages in plan.lists for order in self._walk(symbol, pages)}
+        oldest_first = [order for order in _in_order(found.values()) if order["Time"] >= since_ms]
+        if plan.most is None:
+            return oldest_first
+        return oldest_first[: plan.most] if since_ms else oldest_first[-plan.most :]
+
+    # Streams and raw calls
+
+    def book_source(self, symbol: str) -> BookSource:
+        return self.streams.source(symbol, self._name(symbol))
+
+    def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        method = str(http_method).upper()
+        if method not in _METHODS:
+            raise InputError(f"unknown HTTP method {http_method!r}{nearest(method, _METHODS)}")
+        path, _, query = str(resource).partition("?")
+        pairs = self.dialect.raw_params(method, query, params, raw)
+        ask, client_order_id = self.dialect.raw(method, path, pairs, raw)
+        if ask.safe:
+            return self.channel.call(ask, info)
+        return self.channel.send_once(ask, info, client_order_id)
+
+    def io(self, command: str, *args: object) -> Any:
+        found = self._commands.get(command)
+        if found is None:
+            valid = (*_COMMON_COMMANDS, *self._commands)
+            raise UnknownName(f"{self.name} has no IO command {command!r}{nearest(str(command), valid)}")
+        if len(args) != 1 or not isinstance(args[0], found.kind):
+            raise InputError(f"IO({command!r}) of {self.name} takes one {found.kind.__name__}, got {args!r}")
+        found.run(args[0])
+        return True
+
+    def last_reply(self) -> Reply | None:
+        return self.channel.http.last_reply()
+
+    # Connection
+
+    def base(self) -> str:
+        return self.channel.http.base
+
+    def set_base(self, url: str) -> None:
+        self.channel.set_base(url)
+        self.symbols.forget()
+        self.streams.forget()
+
+    def set_timeout(self, timeout_ms: float) -> None:
+        self.channel.http.set_timeout(timeout_ms)
+
+    def set_proxy(self, proxy: str) -> None:
+        self.channel.http.set_proxy(proxy)
+
+    def warn_with(self, warn: Callable[[str], None]) -> None:
+        self.dialect.odd.warn = warn
+
+    def warm(self, connections: int) -> None:
+        self.channel.http.warm()
+        if self.channel.keys:
+            self.channel.time.ready(renew=True)
+
+    def close(self) -> None:
+        self.channel.http.close()
+
+
+def _in_order(orders: Iterable[Order]) -> list[Order]:
+    return sorted(orders, key=lambda order: (order["Time"], order["Id"]))
