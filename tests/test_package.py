@@ -18,7 +18,7 @@ import pytest
 
 import fmzthreads
 from fmzthreads import constants, structures
-from fmzthreads.errors import NotSupported
+from fmzthreads.errors import MissingExtra, NotBuiltYet
 from fmzthreads.strategy import (
     exports,
     globals,  # noqa: A004
@@ -107,7 +107,7 @@ def test_what_fmz_has_and_we_do_not_says_so_when_it_is_used(name: str) -> None:
     if name in {"NotBuilt", "talib"}:
         return
     for use in (place, lambda: place.MA, lambda: place[0]):
-        with pytest.raises(NotSupported, match=f"{name}.*FMZ has it; fmzthreads does not yet"):
+        with pytest.raises(NotBuiltYet, match=f"{name}.*FMZ has it; fmzthreads does not yet"):
             use()
     assert not place, "a script may ask whether it is there"
     assert "does not yet" in repr(place)
@@ -115,7 +115,7 @@ def test_what_fmz_has_and_we_do_not_says_so_when_it_is_used(name: str) -> None:
 
 def test_talib_is_the_real_one_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "talib", None)
-    with pytest.raises(NotSupported, match=r"talib.SMA: TA-Lib is not installed.*pip install TA-Lib"):
+    with pytest.raises(MissingExtra, match=r"talib.SMA: TA-Lib is not installed.*pip install TA-Lib"):
         not_built.talib.SMA([1.0])
     real = ModuleType("talib")
     real.SMA = lambda values: values  # type: ignore[attr-defined]

@@ -190,7 +190,8 @@ class CallLimits:
         self._known = {*known, "*", "IO/api"}
         self._lock = threading.Lock()  # guards _rules and the state of every rule in it
         self._rules: dict[tuple[Kind, str], _Rule] = {}
-        self._any = False  # read without the lock: a call that races with the first rule may go uncounted
+        self.active = False
+        """Whether there is any rule. Read without the lock: a call that races with the first rule may go uncounted."""
 
     def set(
         self, kind: Kind, names: str = "", max_calls: Any = 0, period: Any = "", behavior: str | None = None
@@ -215,7 +216,7 @@ class CallLimits:
         if not names.strip():
             with self._lock:
                 self._rules.clear()
-                self._any = False
+                self.active = False
             return
         keys = self._keys(names)
         if behavior not in {None, "", "delay"}:
@@ -228,7 +229,7 @@ class CallLimits:
                     self._rules.pop((kind, key), None)
                 else:
                     self._rules[kind, key] = rule
-            self._any = bool(self._rules)
+            self.active = bool(self._rules)
 
     def _keys(self, names: str) -> list[str]:
         keys = []
@@ -255,7 +256,7 @@ class CallLimits:
             RateLimited: The call is over a limit; nothing was counted.
             StopRequested: The strategy is stopped while it waits; the call is not counted.
         """
-        if not self._any:
+        if not self.active:
             return
         with self._lock:
             rules = self._of(_ALIASES.get(name, name))

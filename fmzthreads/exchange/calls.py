@@ -28,7 +28,6 @@ from ..structures import (
     Ticker,
     Trade,
 )
-from ..tasks.gate import ungated
 from .io import run_command
 from .live_books import DEFAULT_MAX_AGE_MS, check_channel
 from .market_rules import MarketRules
@@ -182,7 +181,8 @@ class Operations:
             rate=settings.rate,
         )
         intent, own_id = prepare(request, self._rules)
-        self._count(method)
+        if core.limits.active:
+            core.limits.acquire(method)
         try:
             order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
@@ -191,7 +191,16 @@ class Operations:
         except InvalidOrder:
             core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
             raise
-        self._write_order(intent, order_id, tail)
+        # closebuy sells what was bought, closesell buys back what was sold
+        core.host.order_line(
+            LOG_TYPE_BUY if intent.side in {"buy", "closesell"} else LOG_TYPE_SELL,
+            source=core.label,
+            symbol=intent.symbol,
+            price=-1.0 if intent.price is None else float(intent.price * settings.rate),
+            amount=float(intent.amount),
+            order_id=order_id,
+            tail=tail,
+        )
         return order_id
 
     def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
@@ -204,23 +213,9 @@ class Operations:
 
     def _rules(self, symbol: str) -> MarketRules | None:
         try:
-            with ungated():  # fetching rules must not use up the gate that the order itself is to pass
-                return self.core.markets.rules(symbol)
+            return self.core.markets.rules(symbol)
         except NotSupported:
             return None
-
-    def _write_order(self, intent: OrderIntent, order_id: str, tail: tuple[Any, ...]) -> None:
-        # closebuy sells what was bought, closesell buys back what was sold
-        buys = intent.side in {"buy", "closesell"}
-        self.core.host.order_line(
-            LOG_TYPE_BUY if buys else LOG_TYPE_SELL,
-            source=self.core.label,
-            symbol=intent.symbol,
-            price=-1.0 if intent.price is None else float(intent.price * self.settings.rate),
-            amount=float(intent.amount),
-            order_id=order_id,
-            tail=tail,
-        )
 
     def cancel_order(self, order_id: Any, *tail: Any) -> bool:
         """Cancels an order."""

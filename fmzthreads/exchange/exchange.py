@@ -416,6 +416,10 @@ class Exchange(SettingsFace[Failure_co]):
         """
         check_call(method, args)
 
+    def report_error(self, call: str, error: BaseException) -> None:
+        """Writes one error line of this exchange, whose text ``GetLastError()`` then gives; the task queue calls it."""
+        self._core.report(call, error)
+
     def submit(self, method: str, args: Sequence[Any] = (), *, gate: Gate | None = None) -> Handle[Any]:
         """Starts a call in the background, held at a gate if one is given; see ``Go``. The handle's ``error`` tells why it failed."""
         call = check_call(method, args)

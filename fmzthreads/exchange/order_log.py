@@ -118,7 +118,10 @@ class IntentLog:
             record = self._open.get(client_order_id)
             if record is None:
                 return None
-            record = attrs.evolve(record, fate=fate, order_id=order_id, detail=detail, settled_at=self._clock.now())
+            now = self._clock.now()
+            record = attrs.evolve(
+                record, fate=fate, order_id=order_id, detail=detail, left_at=record.left_at or now, settled_at=now
+            )
             if fate in {"sending", "unknown"}:
                 self._open[client_order_id] = record
                 return record
@@ -193,8 +196,9 @@ def place_once(
         try:
             try:
                 order_id = venue.place(intent)
-            finally:
-                log.left(key)
+            except BaseException:
+                log.left(key)  # whatever the reason was: if the order left, then before now
+                raise
         except StopRequested as error:
             if venue.exact_outcomes:
                 fate, detail = "refused", f"nothing was sent: {error}"

@@ -94,10 +94,11 @@ class Settings:
     rate: Decimal = Decimal(1)
     bar_cap: int = DEFAULT_BAR_CAP
     first_bars: int | None = None
+    symbol: str = attrs.field(init=False)
+    """The pair, with the contract where there is one."""
 
-    @property
-    def symbol(self) -> str:
-        """The pair, with the contract where there is one."""
+    @symbol.default
+    def _symbol(self) -> str:
         return f"{self.pair}.{self.contract}" if self.contract else self.pair
 
     def symbol_of(self, text: Any) -> str:
@@ -157,24 +158,22 @@ class Core:
         self.live = LiveBooks(venue, host, label)
         venue.warn_with(lambda text: host.warning(text, source=label))
         self.here: ReplySlot = _LocalSlot()  # of the calling thread
-        self._lock = threading.Lock()  # guards _settings against two changes at once, and _last_error
-        self._settings = settings
+        # Guards settings against two changes at once, and _last_error. Re-entrant, because a task queue's report that is garbage-collected
+        # under it writes its error lines.
+        self._lock = threading.RLock()
+        self.settings = settings
+        """The settings now: replaced, never changed, so that a call keeps those that it began with."""
         self._last_error = ""
         self._advised = False  # two threads at once may both warn, which is harmless
         self._max_workers = max_workers
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
 
-    @property
-    def settings(self) -> Settings:
-        """The settings now; a snapshot that no later change reaches."""
-        return self._settings
-
     def change(self, **changes: Any) -> Settings:
         """Changes settings for the calls to come."""
         with self._lock:
-            self._settings = attrs.evolve(self._settings, **changes)
-            return self._settings
+            self.settings = attrs.evolve(self.settings, **changes)
+            return self.settings
 
     @property
     def pool(self) -> CallPool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from .. import _version
+from ..arguments import real_number
 from ..errors import InputError, excerpt
 from ..tasks.handle import Handle
 from . import numbers
@@ -152,7 +153,7 @@ def Sleep(millisecond: float) -> None:
         StopRequested: The strategy is being stopped.
         InputError: It is not a number.
     """
-    current().clock.sleep(numbers.to_float(millisecond, "Sleep(millisecond)", finite=False) / 1000)
+    current().clock.sleep(real_number("Sleep(millisecond)", millisecond) / 1000)
 
 
 def Unix() -> int:
@@ -176,7 +177,7 @@ def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
     Raises:
         InputError: It is not a number, beyond what the system's calendar holds, or ``fmt`` is no format.
     """
-    seconds = current().clock.now() if timestamp is None else numbers.to_float(timestamp, "_D(timestamp)")
+    seconds = current().clock.now() if timestamp is None else numbers.finite_number("_D(timestamp)", timestamp)
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S" if fmt is None else fmt, time.localtime(seconds))
     except (OverflowError, OSError, ValueError, TypeError) as error:
@@ -269,7 +270,7 @@ def _CDelay(ms: float) -> None:
     Raises:
         InputError: It is not a number.
     """
-    pause_ms = numbers.to_float(ms, "_CDelay(ms)")
+    pause_ms = numbers.finite_number("_CDelay(ms)", ms)
     if pause_ms > 0:
         current().retry_pause_ms = pause_ms
 

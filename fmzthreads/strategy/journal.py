@@ -16,9 +16,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 
+from ..arguments import whole_number
 from ..clock import Clock
 from ..errors import InputError
-from .numbers import to_float, to_whole
+from .numbers import finite_number
 from .render import Markup, join, parse_markup
 from .secrets import Secrets
 
@@ -26,6 +27,8 @@ __all__ = ["Journal", "Kind", "Line", "ProfitPoint", "Sink"]
 
 Kind = Literal["log", "error", "profit", "buy", "sell", "cancel"]
 T = TypeVar("T")
+
+_NO_MARKUP = Markup("")
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +163,7 @@ class Journal:
         Raises:
             InputError: The profit is not a finite number.
         """
-        number = to_float(value, "LogProfit(profit)")
+        number = finite_number("LogProfit(profit)", value)
         only_curve = bool(args) and isinstance(args[-1], str) and args[-1] == "&"
         markup = Markup("") if only_curve else self._rendered(args)
         with self._lock:
@@ -197,7 +200,7 @@ class Journal:
         if shown:
             self._write(
                 kind,
-                self._rendered(tail),
+                self._rendered(tail) if tail else _NO_MARKUP,
                 label=self.secrets.cut(str(label)),
                 symbol=str(symbol),
                 price=float(price),
@@ -338,10 +341,7 @@ class Journal:
 
 
 def _remain(value: Any, what: str) -> int:
-    remain = to_whole(value, what)
-    if remain < 0:
-        raise InputError(f"{what}: expected 0 or more, got {value!r}")
-    return min(remain, 2**62)  # what SQLite can hold; no journal has so many lines
+    return min(whole_number(what, value), 2**62)  # what SQLite can hold; no journal has so many lines
 
 
 def _shorten(rows: deque[T], remain: int) -> None:

@@ -1,4 +1,4 @@
-"""Globals that FMZ gives a script and fmzthreads does not have yet: each raises NotSupported that names it when it is used.
+"""Globals that FMZ gives a script and fmzthreads does not have yet: each raises NotBuiltYet that names it when it is used.
 
 Without them a script would end with a NameError that suggests a different name. Source of the names: FMZ's syntax guide, and FMZ's Python
 backtest package for the last few. One of them, ``talib``, works where the user has installed TA-Lib, as on FMZ.
@@ -11,7 +11,7 @@ import importlib.util
 import sys
 from typing import Any
 
-from ..errors import NotSupported
+from ..errors import MissingExtra, NotBuiltYet
 
 __all__ = [
     "TA",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class NotBuilt:
-    """The place of one of FMZ's globals that is missing; calling it, or reading an attribute or item, raises NotSupported.
+    """The place of one of FMZ's globals that is missing; calling it, or reading an attribute or item, raises NotBuiltYet.
 
     Args:
         name: FMZ's name of it.
@@ -45,22 +45,22 @@ class NotBuilt:
         self._name = name
         self._instead = instead
 
-    def _error(self, used: str) -> NotSupported:
+    def _error(self, used: str) -> NotBuiltYet:
         text = f"{used}: FMZ has it; fmzthreads does not yet"
-        return NotSupported(f"{text}; {self._instead}" if self._instead else text)
+        return NotBuiltYet(f"{text}; {self._instead}" if self._instead else text)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Raises NotSupported."""
+        """Raises NotBuiltYet."""
         raise self._error(f"{self._name}()")
 
     def __getattr__(self, name: str) -> Any:
-        """Raises NotSupported; AttributeError for the names that Python itself asks for."""
+        """Raises NotBuiltYet; AttributeError for the names that Python itself asks for."""
         if name.startswith("__"):
             raise AttributeError(name)
         raise self._error(f"{self._name}.{name}")
 
     def __getitem__(self, key: Any) -> Any:
-        """Raises NotSupported."""
+        """Raises NotBuiltYet."""
         raise self._error(f"{self._name}[{key!r}]")
 
     def __bool__(self) -> bool:
@@ -79,7 +79,7 @@ class _Talib(NotBuilt):
         """The module's attribute.
 
         Raises:
-            NotSupported: TA-Lib is not installed.
+            MissingExtra: TA-Lib is not installed.
             AttributeError: TA-Lib has no such function.
         """
         if name.startswith("__"):
@@ -87,7 +87,7 @@ class _Talib(NotBuilt):
         try:
             module = importlib.import_module("talib")
         except ImportError as error:
-            raise NotSupported(
+            raise MissingExtra(
                 f"talib.{name}: TA-Lib is not installed; install it with: python -m pip install TA-Lib"
             ) from error
         return getattr(module, name)

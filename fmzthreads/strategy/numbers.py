@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
+from ..arguments import real_number, whole_number
 from ..errors import InputError
 
-__all__ = ["cross", "cut", "is_refused", "to_float", "to_whole"]
+__all__ = ["cross", "cut", "finite_number", "is_refused"]
 
-_NUMBER_WORDS = "expected a number"
+# No float has digits beyond these.
+_MOST_DIGITS = 308
 
 
-def to_float(value: Any, what: str, *, finite: bool = True) -> float:
-    """Reads a number that a script passed in.
-
-    Args:
-        value: An int, a float, or anything else that is a number (numpy's scalars, Decimal); text is refused.
-        what: What it is, for the message, such as ``"Sleep(millisecond)"``.
-        finite: Whether infinity is refused too; NaN always is.
-
-    Returns:
-        The number as a float.
+def finite_number(name: str, value: Any) -> float:
+    """Converts a finite number to a float.
 
     Raises:
-        InputError: It is not a number, or is NaN or (where ``finite``) infinite.
+        InputError: It is not a number, or not finite.
     """
-    if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
-        raise InputError(f"{what}: {_NUMBER_WORDS}, got {value!r}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{what}: {_NUMBER_WORDS}, got {value!r}") from error
-    if math.isnan(number) or (finite and math.isinf(number)):
-        raise InputError(f"{what}: {_NUMBER_WORDS}, got {value!r}")
+    number = real_number(name, value)
+    if math.isinf(number):
+        raise InputError(f"{name} must be finite, got {value!r}")
     return number
-
-
-def to_whole(value: Any, what: str) -> int:
-    """Reads a whole number; ``2.0`` counts as one.
-
-    Raises:
-        InputError: It is not a whole number.
-    """
-    number = to_float(value, what)
-    if number != int(number):
-        raise InputError(f"{what}: expected a whole number, got {value!r}")
-    return int(number)
 
 
 def cut(num: Any, precision: Any = 4) -> float | int:
@@ -68,12 +46,12 @@ def cut(num: Any, precision: Any = 4) -> float | int:
     Raises:
         InputError: One of them is not a finite number, ``precision`` is not whole, or the result is beyond a float.
     """
-    value = to_float(num, "_N(num)")
-    digits = to_whole(precision, "_N(precision)")
+    value = finite_number("_N(num)", num)
+    digits = whole_number("_N(precision)", precision, least=-_MOST_DIGITS, most=_MOST_DIGITS)
     try:
         if digits < 0:
             step: int = 10**-digits
-            return num - num % step if isinstance(num, int) else value - value % step
+            return int(num) - int(num) % step if isinstance(num, Integral) else value - value % step
         scale: int = 10**digits
         nudge: float = 10.0 ** -max(10, digits + 5)
         return int((value + nudge) * scale) / scale

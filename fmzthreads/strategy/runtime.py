@@ -83,7 +83,8 @@ class Runtime:
         """How long ``_C`` waits between two attempts, in milliseconds."""
         self.journal = journal if journal is not None else self._own_journal(database, console, language)
         self._database = database
-        self._lock = threading.Lock()  # guards the fields below
+        # Guards the fields below. Re-entrant, because a report that is garbage-collected under it writes its error lines.
+        self._lock = threading.RLock()
         self._store = store
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None

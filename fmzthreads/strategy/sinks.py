@@ -22,7 +22,7 @@ def plain_line(line: Line, language: str = "en") -> str:
         language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]``.
     """
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.time_ms // 1000))
-    text = readable(line.text, language)
+    text = readable(line.text, language) if line.text else ""
     if "`" in line.text and "\n" in text:
         text = f"\n{text}"  # a table begins on a line of its own
     words = [stamp]
@@ -44,7 +44,7 @@ def plain_line(line: Line, language: str = "en") -> str:
             f"id {line.order_id}" if line.order_id else "",
             text,
         ]
-    return " ".join(word for word in words if word)
+    return " ".join(filter(None, words))
 
 
 def _print(text: str) -> None:

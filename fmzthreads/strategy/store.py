@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+from numbers import Integral
 from typing import Any
 
+from ..arguments import exact_decimal, real_number
 from ..errors import InputError, OperationFailed
 from .database import Database
 
@@ -16,8 +18,8 @@ _SCHEMA = ("CREATE TABLE IF NOT EXISTS kvdb (k TEXT PRIMARY KEY, v TEXT NOT NULL
 
 
 def _name(key: Any) -> str:
-    if isinstance(key, int):
-        key = str(key)
+    if isinstance(key, Integral):
+        key = str(int(key))
     if not isinstance(key, str):
         raise InputError(f"_G: a key is text, got {key!r}")
     try:
@@ -29,10 +31,20 @@ def _name(key: Any) -> str:
 
 def _encoded(key: str, value: Any) -> str:
     try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+        return json.dumps(value, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:  # an InputError is a ValueError
         shown = repr(value) if not isinstance(error, RecursionError) else type(value).__name__
         raise InputError(f"_G: the value of {key!r} cannot be kept as JSON ({error}): {shown[:200]}") from error
+
+
+def _plain(value: Any) -> Any:
+    """A number (or flag) of numpy, a Decimal or a Fraction as Python's own."""
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "ndim", None) == 0 and isinstance(item(), bool):
+        return item()
+    if isinstance(value, Integral):
+        return int(value)
+    return real_number("a value", exact_decimal("a value", value))
 
 
 class Store:

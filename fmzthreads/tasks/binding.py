@@ -50,10 +50,11 @@ def put(target: Any, place: Any, value: Any) -> None:
 
 
 def _check_index(target: MutableSequence[Any], place: Any) -> None:
-    if isinstance(place, bool) or not isinstance(place, int) or place < -len(target):
+    index = place.__index__() if hasattr(place, "__index__") and not isinstance(place, bool) else None
+    if index is None or index < -len(target):
         raise InputError(f"a place in a list of {len(target)} was to be {place!r}, expected a whole number")
-    if place > len(target) + _MOST_FILLED:
-        raise InputError(f"place {place} is too far beyond the end of a list of {len(target)}")
+    if index > len(target) + _MOST_FILLED:
+        raise InputError(f"place {index} is too far beyond the end of a list of {len(target)}")
 
 
 def _set_attribute(target: Any, place: str, value: Any) -> None:

@@ -8,12 +8,23 @@ earlier, or needs no network) is counted out by ``Gate.leave``, so that it never
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from ..clock import Waker
+from ..clock import Clock, Waker
 
-__all__ = ["Gate", "gated", "is_gated", "pass_gate", "ungated"]
+__all__ = ["Gate", "GatePass", "SharedGate", "gated", "is_gated", "pass_gate", "ungated"]
+
+
+class SharedGate(Protocol):
+    """What a call needs of its gate."""
+
+    def arrive(self) -> bool:
+        """Waits for the others; False when the wait ended by the time-out."""
+
+    def leave(self) -> None:
+        """Counts out a call that will not arrive."""
 
 
 class Gate:
@@ -72,15 +83,49 @@ class Gate:
             waker.wake()
 
 
+class GatePass:
+    """One call's way through a gate that it shares with others.
+
+    Args:
+        gate: The shared gate.
+        clock: Tells when the call passed.
+        check: Called once the gate has opened, before the request is written; it raises to keep the request from being written.
+    """
+
+    __slots__ = ("_check", "_clock", "_gate", "passed_at")
+
+    def __init__(self, gate: Gate, clock: Clock, check: Callable[[], None]) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._check = check
+        self.passed_at: float | None = None
+        """When the call passed, in seconds of ``clock.monotonic()``; None before."""
+
+    def arrive(self) -> bool:
+        """Waits at the shared gate.
+
+        Raises:
+            Exception: What ``check`` raises.
+        """
+        in_time = self._gate.arrive()
+        self._check()
+        self.passed_at = self._clock.monotonic()
+        return in_time
+
+    def leave(self) -> None:
+        """Counts the call out of the shared gate."""
+        self._gate.leave()
+
+
 class _CurrentGate(threading.local):
-    gate: Gate | None = None
+    gate: SharedGate | None = None
 
 
 _here = _CurrentGate()
 
 
 @contextmanager
-def gated(gate: Gate) -> Iterator[None]:
+def gated(gate: SharedGate) -> Iterator[None]:
     """Runs a call under a gate, in this thread; a call that ends without having passed it is counted out."""
     _here.gate = gate
     try:

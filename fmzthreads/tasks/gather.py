@@ -21,7 +21,7 @@ class Gathered(Sequence[Any]):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self._values = [row.value if row.ok else None for row in report.rows]
+        self._values = report.values
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -52,8 +52,7 @@ class Gathered(Sequence[Any]):
     @property
     def end_skew_ms(self) -> float:
         """From the first result to the last, in milliseconds."""
-        ends = [row.finished_at for row in self.report.rows if row.ok and row.finished_at is not None]
-        return (max(ends) - min(ends)) * 1000 if ends else 0.0
+        return self.report.end_skew_ms
 
     def __str__(self) -> str:
         """The table of the run."""

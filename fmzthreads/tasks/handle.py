@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from ..arguments import real_number
 from ..clock import Clock, Signal
-from ..errors import InputError, StopRequested, UnknownName
-from .gate import Gate, gated
+from ..errors import StopRequested, UnknownName
+from .gate import SharedGate, gated
 
 __all__ = ["Errors", "Handle", "WaitResult", "seconds_of"]
 
@@ -54,29 +55,27 @@ class WaitResult(NamedTuple):
 
 
 _NOTHING = WaitResult(None, False)
+_MILLISECONDS = "a number of milliseconds, 0 or None to block, -1 to poll"
 
 
 def seconds_of(timeout_ms: float | None) -> float | None:
-    """Turns FMZ's milliseconds into what a clock takes.
+    """Converts FMZ's milliseconds to a clock's seconds.
 
     Args:
-        timeout_ms: None or 0 (or infinity) for no limit; negative for "only look"; otherwise milliseconds.
+        timeout_ms: None or 0 (or infinity) for no limit; negative to poll; otherwise milliseconds.
 
     Returns:
-        Seconds; None for no limit; 0.0 for "only look".
+        Seconds; None for no limit; 0.0 to poll.
 
     Raises:
         InputError: It is not a number.
     """
     if timeout_ms is None:
         return None
-    if not isinstance(timeout_ms, (int, float)) or math.isnan(timeout_ms):
-        raise InputError(
-            f"timeout_ms is {timeout_ms!r}, expected a number of milliseconds, 0 or None to block, -1 to poll"
-        )
-    if timeout_ms in (0, math.inf):
+    value = real_number("timeout_ms", timeout_ms, expected=_MILLISECONDS)
+    if value in (0, math.inf):
         return None
-    return max(0.0, timeout_ms / 1000)
+    return max(0.0, value / 1000)
 
 
 class Handle(Generic[T]):
@@ -130,7 +129,7 @@ class Handle(Generic[T]):
         *,
         clock: Clock,
         name: str = "",
-        gate: Gate | None = None,
+        gate: SharedGate | None = None,
         failure_value: Any = None,
         errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,

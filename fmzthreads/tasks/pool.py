@@ -15,10 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from ..arguments import whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles
-from .gate import Gate, ungated
+from ..errors import ConcurrentUse, StopRequested, TooManyHandles
+from .gate import Gate, SharedGate, ungated
 from .handle import Errors, Handle
 
 __all__ = ["CallPool"]
@@ -92,14 +93,11 @@ class CallPool:
     def __init__(
         self, name: str, *, max_workers: int = 16, max_unfinished: int = 2000, clock: Clock | None = None
     ) -> None:
-        for limit, value in (("max_workers", max_workers), ("max_unfinished", max_unfinished)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{limit} is {value!r}, expected a whole number of 1 or more")
         self.name = name
-        self.max_workers = max_workers
-        self.max_unfinished = max_unfinished
+        self.max_workers = whole_number("max_workers", max_workers, least=1)
+        self.max_unfinished = whole_number("max_unfinished", max_unfinished, least=1)
         self._clock: Clock = clock if clock is not None else WallClock()
-        self._executor = _Executor(max_workers, thread_name_prefix=name, initializer=_enter_worker)
+        self._executor = _Executor(self.max_workers, thread_name_prefix=name, initializer=_enter_worker)
         # Guards everything below. A condition only for shutdown, which waits for _unfinished to reach 0.
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -145,7 +143,7 @@ class CallPool:
         fn: Callable[..., T],
         *args: Any,
         name: str = "",
-        gate: Gate | None = None,
+        gate: SharedGate | None = None,
         failure_value: Any = None,
         errors: Errors = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
@@ -265,10 +263,7 @@ class CallPool:
             TooManyHandles: More unfinished calls than allowed.
             StopRequested: A stop, or the pool was shut down.
         """
-        if not isinstance(count, int) or not 1 <= count <= self.max_workers:
-            raise InputError(
-                f"count is {count!r}, expected a whole number from 1 to {self.max_workers}, the number of workers"
-            )
+        count = whole_number("count", count, least=1, most=self.max_workers)
         if _here.is_worker:
             worker = threading.current_thread().name
             raise ConcurrentUse(f"warm() of {self.name} was called from its background call in thread {worker!r}")

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import attrs
 
+from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
 from .events import clock_of
 from .handle import seconds_of
-from .report import Report
+from .report import Report, RunRecord
 from .run import Entry, Turn
 from .task import Task
 
@@ -90,12 +91,8 @@ class TaskQueue:
             )
         if overflow not in {"block", "raise"}:
             raise UnknownName(f"overflow is {overflow!r}{nearest(str(overflow), ['block', 'raise'])}")
-        if max_pending is not None and (
-            isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1
-        ):
-            raise InputError(
-                f"max_pending is {max_pending!r}, expected a whole number of 1 or more, or None for any number"
-            )
+        if max_pending is not None:
+            max_pending = whole_number("max_pending", max_pending, least=1)
         gate_timeout_s = seconds_of(gate_timeout_ms)
         if not gate_timeout_s:
             raise InputError(f"gate_timeout_ms is {gate_timeout_ms!r}, expected more than 0 milliseconds")
@@ -118,7 +115,7 @@ class TaskQueue:
         self._loop: threading.Thread | None = None
         self._stopping = False
         self._failure: BaseException | None = None
-        self._last: Report | None = None
+        self._last: RunRecord | None = None
 
     # Producers
 
@@ -134,13 +131,18 @@ class TaskQueue:
 
         Raises:
             InputError: A value is not of the kind expected, or there is no such exchange.
-            UnknownName: A task has no such option, or there is no exchange of that name; the nearest is named.
+            UnknownName: A task has no such option, or there is no exchange or method of that name; the nearest is named.
+            TypeError: The number of arguments does not fit the method.
             TooManyHandles: ``max_pending`` tasks wait, and ``overflow`` is ``raise`` (or it is the running thread itself that pushes,
                 which would wait for itself).
             StopRequested: The strategy is being stopped while ``push`` waits for room.
         """
         made = Task.of(task, options)
-        entry = Entry(made, *self._callee(made.exchange))
+        callee, label = self._callee(made.exchange)
+        check_call = getattr(callee, "check_call", None)
+        if check_call is not None:
+            check_call(made.method, made.args)
+        entry = Entry(made, callee, label)
         while True:
             with self._lock:
                 if self.max_pending is None or len(self._pending) < self.max_pending:
@@ -225,9 +227,9 @@ class TaskQueue:
             return turn.run()
         finally:
             with self._lock:
-                self._last = turn.report
+                self._last = turn.record
                 self._running = 0
-                for row in turn.report.rows:
+                for row in turn.record.rows:
                     self._done[row.status] = self._done.get(row.status, 0) + 1
                     self._outcomes[row.task] = row.ok
                 woken = self._take_wakers()
@@ -381,7 +383,8 @@ class TaskQueue:
     @property
     def last_report(self) -> Report | None:
         """The report of the last run, also of one that a stop has cut."""
-        return self._last
+        record = self._last
+        return None if record is None else Report(record)
 
     @property
     def late(self) -> int:

@@ -1,4 +1,4 @@
-"""What came of the tasks of a run: one row a task, and a table to look at."""
+"""The results of a run's tasks: one row a task, and a table of them."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ if TYPE_CHECKING:
     from .handle import Handle
     from .task import Task
 
-__all__ = ["Report", "ReportRow", "Status"]
+__all__ = ["Report", "ReportRow", "RunRecord", "Status"]
 
 Status = Literal["waiting", "ok", "failed", "timed out", "cancelled", "not started"]
 
 
 @attrs.define(kw_only=True, eq=False)
 class ReportRow:
-    """What came of one task.
+    """The result of one task.
 
     Attributes:
         task: The task.
         exchange: The exchange's label, or its place in the queue's list.
-        status: ``ok``: called, and its result bound. ``failed``: the call raised or gave no value, or binding the result raised.
-            ``timed out``: the time was up first; nothing was or will be assigned. ``cancelled``: somebody cancelled the call before it
-            started, or the run was cut by a stop. ``not started``: a task it comes after was not ok, or the time was up before its turn.
+        status: ``ok``: called, and its result assigned. ``failed``: the call failed, or assigning its result raised. ``timed out``: the
+            call did not end in time; nothing was or will be assigned. ``cancelled``: the call was cancelled before it started, or the
+            run was cut by a stop. ``not started``: a task in ``after`` was not ok, or the run's time was up before.
         error: Why it is not ok; None for a time-out.
-        value: The result of an ok task (and of one whose binding raised).
+        value: The result of an ok task (and of one whose assignment raised).
         bound: Whether the result was assigned.
-        late: Whether the call ended after its task had timed out (set when that happens, which may be after the run).
+        late: Whether the call ended after its task had timed out (set at that moment, which may be after the run).
         started_at: When the call started, in seconds of the clock's ``monotonic``; with a gate, when the gate let it go. None if never.
         finished_at: When the call ended; None if it has not (yet).
         start_skew_ms: How much later it started than the first task of the run.
-        handle: The call; None when it was never started. What a late one brings, such as the id of an order that was placed after all, is
-            had by ``row.handle.wait()``; of an ok row it is taken already.
+        handle: The call; None when it was never started. ``row.handle.wait()`` gives the result of a late one, such as the id of an
+            order that was placed after all; that of an ok row is taken.
+        follows: Whether it was not started because another task of the same run was not ok.
+        looked_at: Whether the caller got this row from the report. A row that is not ok and was not looked at has an error line.
+        line_token: Holds one element until that line is written.
     """
 
     task: Task
@@ -50,6 +53,9 @@ class ReportRow:
     finished_at: float | None = None
     start_skew_ms: float | None = None
     handle: Handle[Any] | None = attrs.field(default=None, repr=False)
+    follows: bool = attrs.field(default=False, repr=False)
+    looked_at: bool = attrs.field(default=False, init=False, repr=False)
+    line_token: list[None] = attrs.field(factory=lambda: [None], init=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -64,71 +70,13 @@ class ReportRow:
         return (self.finished_at - self.started_at) * 1000
 
 
-class Report(Sequence[ReportRow]):
-    """The rows of one run, in the order in which the tasks were pushed.
+@attrs.define(kw_only=True, eq=False)
+class RunRecord:
+    """What a run leaves: its rows, and when it began and ended (None before), in seconds of the clock's ``monotonic``."""
 
-    Attributes:
-        rows: One for each task.
-        began_at: When the run began, in seconds of the clock's ``monotonic``.
-        ended_at: When it ended.
-    """
-
-    def __init__(self, rows: Sequence[ReportRow], began_at: float) -> None:
-        self.rows = list(rows)
-        self.began_at = began_at
-        self.ended_at: float | None = None
-
-    @overload
-    def __getitem__(self, index: int) -> ReportRow: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[ReportRow]: ...
-    def __getitem__(self, index: int | slice) -> ReportRow | Sequence[ReportRow]:
-        """A row by its place."""
-        return self.rows[index]
-
-    def __len__(self) -> int:
-        """How many tasks there were."""
-        return len(self.rows)
-
-    def of(self, task: Task) -> ReportRow:
-        """The row of a task.
-
-        Raises:
-            KeyError: The task was not part of this run.
-        """
-        for row in self.rows:
-            if row.task is task:
-                return row
-        raise KeyError(f"{task!r} was not part of this run")
-
-    @property
-    def ok(self) -> bool:
-        """Whether all tasks are ok (so are those of an empty run)."""
-        return all(row.ok for row in self.rows)
-
-    @property
-    def late(self) -> int:
-        """How many results arrived after their task had timed out; grows after the run, as they come in."""
-        return sum(row.late for row in self.rows)
-
-    @property
-    def stats(self) -> dict[str, int]:
-        """How many tasks have each status; only those that occur."""
-        found: dict[str, int] = {}
-        for row in self.rows:
-            found[row.status] = found.get(row.status, 0) + 1
-        return found
-
-    @property
-    def start_skew_ms(self) -> float:
-        """From the first start of a call to the last, in milliseconds; 0 when fewer than two started."""
-        starts = [row.started_at for row in self.rows if row.started_at is not None]
-        return (max(starts) - min(starts)) * 1000 if starts else 0.0
-
-    @property
-    def duration_ms(self) -> float | None:
-        """How long the run took, in milliseconds; None while it is under way."""
-        return None if self.ended_at is None else (self.ended_at - self.began_at) * 1000
+    rows: list[ReportRow]
+    began_at: float
+    ended_at: float | None = None
 
     def note_skews(self) -> None:
         """Fills in ``start_skew_ms`` of the rows."""
@@ -137,8 +85,108 @@ class Report(Sequence[ReportRow]):
             if row.started_at is not None and first is not None:
                 row.start_skew_ms = (row.started_at - first) * 1000
 
+
+class Report(Sequence[ReportRow]):
+    """The rows of one run, in the order in which the tasks were pushed.
+
+    A row that is not ok leaves one error line when the report is dropped, unless the caller has looked at the row: by ``rows``, by index,
+    by iterating, by ``of``, or by printing the report. ``ok``, ``values`` and ``stats`` do not count.
+
+    Args:
+        record: The run.
+    """
+
+    __slots__ = ("__weakref__", "_record")
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+
+    @property
+    def rows(self) -> list[ReportRow]:
+        """All rows; they count as looked at."""
+        for row in self._record.rows:
+            row.looked_at = True
+        return list(self._record.rows)
+
+    @property
+    def values(self) -> list[Any]:
+        """The result of each task, None where it is not ok."""
+        return [row.value if row.ok else None for row in self._record.rows]
+
+    @property
+    def began_at(self) -> float:
+        """When the run began, in seconds of the clock's ``monotonic``."""
+        return self._record.began_at
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the run ended; None while it is under way."""
+        return self._record.ended_at
+
+    @overload
+    def __getitem__(self, index: int) -> ReportRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ReportRow]: ...
+    def __getitem__(self, index: int | slice) -> ReportRow | Sequence[ReportRow]:
+        """A row by its place; it counts as looked at."""
+        found = self._record.rows[index]
+        for row in found if isinstance(found, list) else [found]:
+            row.looked_at = True
+        return found
+
+    def __len__(self) -> int:
+        """How many tasks there were."""
+        return len(self._record.rows)
+
+    def of(self, task: Task) -> ReportRow:
+        """The row of a task; it counts as looked at.
+
+        Raises:
+            KeyError: The task was not part of this run.
+        """
+        for row in self._record.rows:
+            if row.task is task:
+                row.looked_at = True
+                return row
+        raise KeyError(f"{task!r} was not part of this run")
+
+    @property
+    def ok(self) -> bool:
+        """Whether all tasks are ok (so are those of an empty run)."""
+        return all(row.ok for row in self._record.rows)
+
+    @property
+    def late(self) -> int:
+        """How many results arrived after their task had timed out; grows after the run, as they come in."""
+        return sum(row.late for row in self._record.rows)
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """How many tasks have each status; only those that occur."""
+        found: dict[str, int] = {}
+        for row in self._record.rows:
+            found[row.status] = found.get(row.status, 0) + 1
+        return found
+
+    @property
+    def start_skew_ms(self) -> float:
+        """From the first start of a call to the last, in milliseconds; 0 when fewer than two started."""
+        starts = [row.started_at for row in self._record.rows if row.started_at is not None]
+        return (max(starts) - min(starts)) * 1000 if starts else 0.0
+
+    @property
+    def end_skew_ms(self) -> float:
+        """From the first result of an ok task to the last, in milliseconds; 0 when fewer than two are ok."""
+        ends = [row.finished_at for row in self._record.rows if row.ok and row.finished_at is not None]
+        return (max(ends) - min(ends)) * 1000 if ends else 0.0
+
+    @property
+    def duration_ms(self) -> float | None:
+        """How long the run took, in milliseconds; None while it is under way."""
+        return None if self.ended_at is None else (self.ended_at - self.began_at) * 1000
+
     def __str__(self) -> str:
-        """A table: a head line, and one line a task with times in milliseconds from the beginning of the run."""
+        """A table: a head line, and one line a task with times in milliseconds from the start of the run; all rows count as looked at."""
         table = [["#", "exchange", "task", "status", "start ms", "end ms", "skew ms", "error"]]
         table += [self._cells(number, row) for number, row in enumerate(self.rows)]
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 import math
 import threading
+import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
@@ -16,9 +18,10 @@ from typing import Any, Protocol
 from ..clock import Clock, Signal
 from ..errors import InputError, OperationFailed
 from .binding import container, put
-from .gate import Gate
+from .error_lines import ErrorLines
+from .gate import Gate, GatePass, SharedGate
 from .handle import Handle, seconds_of
-from .report import Report, ReportRow, Status
+from .report import Report, ReportRow, RunRecord, Status
 from .task import Task
 
 __all__ = ["Callee", "Entry", "Turn"]
@@ -27,50 +30,21 @@ __all__ = ["Callee", "Entry", "Turn"]
 class Callee(Protocol):
     """What an exchange is to the queue.
 
-    An object without ``submit`` is called through ``Go(method, *args)`` instead, and cannot be gated. An attribute ``max_concurrency``,
-    where there is one, says how many calls would start at once if made now: no more than that are held at a gate together, and the
-    rest start behind them (a gate that waited for a call without a worker would wait in vain).
+    An object without ``submit`` is called through ``Go(method, *args)`` instead, and cannot be gated. Three more are used where they exist:
+
+    - ``max_concurrency``, how many calls would start at once if made now. No more than that are held at a gate together, and the rest
+      start behind them (a gate that waited for a call without a worker would wait in vain).
+    - ``check_call(method, args)`` raises for a call that ``submit`` would refuse; ``push`` then refuses the task.
+    - ``report_error(call, error)`` writes an error line; an object that has it also writes one for each of its calls that fails.
     """
 
-    def submit(self, method: str, args: Sequence[object], *, gate: Gate | None = None) -> Handle[Any]:
+    def submit(self, method: str, args: Sequence[object], *, gate: SharedGate | None = None) -> Handle[Any]:
         """Starts a call in the background; its handle's ``error`` says why it failed.
 
         Raises:
             UnknownName: There is no such method.
             TooManyHandles: More unfinished calls than allowed.
         """
-
-
-class _Turnstile(Gate):
-    """One call's way through a gate that it shares with others; it notes when the call was let go."""
-
-    def __init__(self, shared: Gate, entry: Entry, clock: Clock) -> None:
-        super().__init__(1)
-        self._shared = shared
-        self._entry = entry
-        self._clock = clock
-        self.passed_at: float | None = None
-
-    def arrive(self) -> bool:
-        """Waits at the shared gate.
-
-        Raises:
-            OperationFailed: The task's time was up, or the turn was cut, meanwhile: a request that nobody waits for any more (an order,
-                perhaps) is not sent.
-        """
-        in_time = self._shared.arrive()
-        if self._entry.decided:
-            raise OperationFailed("its time was up while it was held at the gate; nothing was sent")
-        self.passed_at = self._clock.monotonic()
-        return in_time
-
-    def leave(self) -> None:
-        """Counts the call out of the shared gate."""
-        self._shared.leave()
-
-    def open(self) -> None:
-        """Opens the shared gate."""
-        self._shared.open()
 
 
 class Entry:
@@ -82,19 +56,24 @@ class Entry:
         label: The exchange's label, for the report.
     """
 
-    __slots__ = ("callee", "decided", "dependents", "due", "handle", "outcome", "row", "task", "turnstile", "waits_for")
+    __slots__ = ("callee", "decided", "dependents", "due", "gate_pass", "handle", "outcome", "row", "task", "waits_for")
 
     def __init__(self, task: Task, callee: Any, label: str) -> None:
         self.task = task
         self.callee = callee
         self.row = ReportRow(task=task, exchange=label)
         self.handle: Handle[Any] | None = None
-        self.turnstile: _Turnstile | None = None
+        self.gate_pass: GatePass | None = None
         self.due = math.inf  # -inf for a task that is not waited for
         self.waits_for = 0  # how many entries of this turn have to be ok first
         self.dependents: list[Entry] = []
         self.decided = False  # guarded by the turn's lock: its call's end was accepted, or its time was up
         self.outcome: Status | None = None  # what the running thread made of it; final once row.status says the same
+
+    def check_wanted(self) -> None:
+        """Raises OperationFailed once the task has timed out or the run was cut: a request that nobody waits for is not sent."""
+        if self.decided:
+            raise OperationFailed("its time was up while it was held at the gate; nothing was sent")
 
 
 class Turn:
@@ -141,14 +120,15 @@ class Turn:
         self._dues: list[tuple[float, int, Entry]] = []
         self._chains: dict[Hashable, deque[Entry]] = {}
         began_at = clock.monotonic()
-        self.report = Report([entry.row for entry in entries], began_at)
+        self.record = RunRecord(rows=[entry.row for entry in entries], began_at=began_at)
+        self._lines = ErrorLines([(entry.row, entry.callee) for entry in entries])
         self._due = _due(began_at, timeout_ms)
 
     def run(self) -> Report:
         """Runs it to its end.
 
         Raises:
-            StopRequested: The strategy is being stopped; what had not ended is cancelled, as ``report`` says.
+            StopRequested: The strategy is being stopped; what had not ended is cancelled, as ``record`` says.
         """
         reason: BaseException | None = None
         try:
@@ -156,15 +136,20 @@ class Turn:
             self._loop()
             if self._open:
                 reason = OperationFailed("the queue was stopped")
+            self._end(reason)
         except BaseException as error:  # a stop or Ctrl-C: noted on the rows, and raised again
-            reason = error
+            self._end(error)
+            self._lines.report_dropped()  # there will be no report to look at
             raise
-        finally:
-            if self._open:
-                self._abandon(reason)
-            self._note_times()
-            del reason
-        return self.report
+        report = Report(self.record)
+        if not report.ok:
+            weakref.finalize(report, self._lines.report_dropped)
+        return report
+
+    def _end(self, reason: BaseException | None) -> None:
+        if self._open:
+            self._abandon(reason)
+        self._note_times()
 
     def _loop(self) -> None:
         while self._open and not self._cut.is_set():
@@ -219,9 +204,9 @@ class Turn:
         if len(together) > 1:
             gate = Gate(len(together), self._gate_timeout_s)
             for entry in together:
-                entry.turnstile = _Turnstile(gate, entry, self._clock)
+                entry.gate_pass = GatePass(gate, self._clock, entry.check_wanted)
         # Gated ones first: they must find the free workers, or the gate would wait for those in the line.
-        for entry in sorted(ready, key=lambda entry: entry.turnstile is None):
+        for entry in sorted(ready, key=lambda entry: entry.gate_pass is None):
             self._start(entry)
 
     def _gated_together(self, entries: list[Entry]) -> list[Entry]:
@@ -243,7 +228,7 @@ class Turn:
         entry.due = min(self._due, _due(self._clock.monotonic(), task.timeout_ms))
         try:
             if hasattr(entry.callee, "submit"):
-                handle = entry.callee.submit(task.method, task.args, gate=entry.turnstile)
+                handle = entry.callee.submit(task.method, task.args, gate=entry.gate_pass)
             else:
                 handle = entry.callee.Go(task.method, *task.args)
             if not isinstance(handle, Handle):
@@ -251,10 +236,10 @@ class Turn:
                     f"{task.method} of {entry.row.exchange} gave {type(handle).__name__}, expected a Handle"
                 )
         except Exception as error:  # one call that cannot be started does not disturb the others; its row says why
-            if entry.turnstile is not None:
-                entry.turnstile.leave()
+            if entry.gate_pass is not None:
+                entry.gate_pass.leave()
             entry.decided = True
-            entry.row.error = error
+            entry.row.error = _detached(error)
             self._resolve(entry, "failed")
             return
         entry.handle = entry.row.handle = handle
@@ -277,6 +262,7 @@ class Turn:
                 self._inbox.append(entry)
         if late:
             self._on_late()
+            self._lines.came_late(entry.row, entry.callee)
         self._signal.set()
 
     def _expire(self) -> None:
@@ -316,9 +302,10 @@ class Turn:
 
     # Settling and binding
 
-    def _not_started(self, entry: Entry, why: str) -> None:
+    def _not_started(self, entry: Entry, why: str, *, follows: bool = False) -> None:
         if entry.outcome is None:
             entry.decided = True
+            entry.row.follows = follows
             entry.row.error = OperationFailed(f"not started: {why}")
             self._resolve(entry, "not started")
 
@@ -341,14 +328,15 @@ class Turn:
                 put(container(self._context, entry.task.exchange), entry.task.ret, row.value)
                 row.bound = True
             except Exception as error:  # the user's own class or function; its row says so, and the others go on
-                row.error = error
+                row.error = _detached(error)
                 outcome = entry.outcome = "failed"
         row.status = outcome
         self._open -= 1
         for dependent in entry.dependents:
             dependent.waits_for -= 1
             if outcome != "ok":
-                self._not_started(dependent, f"it comes after {entry.task!r}, which was {_english(outcome)}")
+                why = f"it comes after {entry.task!r}, which was {_english(outcome)}"
+                self._not_started(dependent, why, follows=True)
             elif not dependent.waits_for and dependent.outcome is None:
                 self._ready.append(dependent)
 
@@ -364,8 +352,8 @@ class Turn:
             if entry.handle is not None:
                 if not entry.handle.cancel():
                     words += "; the call had begun, and what it does is not undone"
-            elif entry.turnstile is not None:
-                entry.turnstile.leave()
+            elif entry.gate_pass is not None:
+                entry.gate_pass.leave()
             entry.row.error = OperationFailed(words)
         self._open = 0
 
@@ -373,12 +361,23 @@ class Turn:
         for entry in self._entries:
             row, handle = entry.row, entry.handle
             if handle is not None:
-                passed_at = entry.turnstile.passed_at if entry.turnstile is not None else None
+                passed_at = entry.gate_pass.passed_at if entry.gate_pass is not None else None
                 row.started_at = handle.started_at if passed_at is None else passed_at
                 if row.finished_at is None and handle.started_at is not None:
                     row.finished_at = handle.finished_at
-        self.report.ended_at = self._clock.monotonic()
-        self.report.note_skews()
+        self.record.ended_at = self._clock.monotonic()
+        self.record.note_skews()
+
+
+def _detached(error: BaseException) -> BaseException:
+    """Turns an error's traceback, which would keep the caller's frames and so the report alive, into a note of the error."""
+    if error.__traceback__ is not None:
+        error.add_note("".join(traceback.format_exception(error)))
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def _english(status: Status) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import Any
 
 import attrs
 
+from ..arguments import real_number
 from ..errors import InputError, UnknownName, nearest
 
 __all__ = ["Task"]
+
+
+def _as_place(value: Any) -> Any:
+    """A whole number of numpy as Python's own; anything else as it is."""
+    return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
 def _check_exchange(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -41,10 +47,7 @@ def _check_param(task: Task, attribute: attrs.Attribute[Any], value: tuple[Any, 
 def _check_timeout(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise InputError(
-            f"timeout_ms is {value!r}, expected milliseconds, None or 0 for no limit, or -1 for no waiting"
-        )
+    real_number("timeout_ms", value, expected="milliseconds, None or 0 for no limit, or -1 to poll")
 
 
 def _as_tasks(value: Any) -> tuple[Any, ...]:
@@ -84,8 +87,10 @@ class Task:
         InputError: A value is not of the kind expected; the message names it.
     """
 
-    exchange: int | str = attrs.field(default=0, validator=_check_exchange)
-    ret: str | int | Callable[[Any, Any], Any] | None = attrs.field(default=None, validator=_check_ret)
+    exchange: int | str = attrs.field(default=0, converter=_as_place, validator=_check_exchange)
+    ret: str | int | Callable[[Any, Any], Any] | None = attrs.field(
+        default=None, converter=_as_place, validator=_check_ret
+    )
     param: tuple[Any, ...] = attrs.field(converter=_as_param, validator=_check_param)
     timeout_ms: float | None = attrs.field(default=None, validator=_check_timeout)
     after: tuple[Task, ...] = attrs.field(default=(), converter=_as_tasks, validator=_check_after)

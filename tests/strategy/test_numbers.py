@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from fractions import Fraction
+from numbers import Integral
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmzthreads import (
+    _D,
+    _G,
+    _N,
+    EventLoop,
+    Handle,
+    LogProfit,
+    LogProfitReset,
+    LogReset,
+    SharedContext,
+    Sleep,
+    Task,
+    TaskQueue,
+    _CDelay,
+    _Cross,
+)
+from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError
-from fmzthreads.strategy.globals import _N, _Cross
 from fmzthreads.strategy.numbers import is_refused
+from fmzthreads.tasks.binding import put
+
+from ..helpers.strategy import quiet_runtime
 
 
 @pytest.mark.parametrize(
@@ -105,3 +127,82 @@ def test_helpers_take_numpy() -> None:
     assert _N(numpy.float64(1.23456), 2) == 1.23
     assert is_refused(numpy.float64(0))
     assert not is_refused(numpy.array([0.0, 0.0]))
+
+
+NUMBERS = [Decimal(3), Fraction(6, 2), "int64", "uint8", "float32", "float64"]
+
+
+@pytest.fixture(params=NUMBERS, ids=str)
+def three(request: pytest.FixtureRequest) -> Any:
+    if not isinstance(request.param, str):
+        return request.param
+    return getattr(pytest.importorskip("numpy"), request.param)(3)
+
+
+def test_any_number_counts_wherever_a_number_is_taken(three: Any) -> None:
+    with quiet_runtime() as runtime:
+        began = runtime.clock.monotonic()
+        Sleep(three)
+        assert runtime.clock.monotonic() - began >= 0.0029
+        assert _D(three) == _D(3)
+        assert _N(1.23456, three) == 1.234
+        assert _N(three, 1) == 3.0
+        _CDelay(three)
+        assert runtime.retry_pause_ms == 3
+        LogProfit(three, "&")
+        assert [point.value for point in runtime.journal.profits()] == [3.0]
+        LogReset(three)
+        LogProfitReset(three)
+        assert Handle(lambda: 7, clock=runtime.clock).wait(-1) == (None, False)
+        handle = Handle(lambda: 7, clock=runtime.clock)
+        handle.run()
+        assert handle.wait(three) == (7, True)
+        assert Task(param="GetDepth", timeout_ms=three).timeout_ms == 3
+        queue = TaskQueue([], [], max_pending=three, gate_timeout_ms=three)
+        assert len(queue.run(three)) == 0
+        assert SharedContext().wait_for_change("x", 0, -1) is None
+        _G("level", {"last": three, "all": [three]})
+        assert _G("level") == {"last": 3, "all": [3]}
+        assert isinstance(_G("level")["last"], int) == isinstance(three, Integral)
+
+
+def test_flags_and_shortest_digits_of_numpy_are_kept() -> None:
+    numpy = pytest.importorskip("numpy")
+    with quiet_runtime():
+        _G("x", [numpy.bool_(True), numpy.float32(1.1), Decimal("0.1"), Fraction(1, 4)])
+        assert _G("x") == [True, 1.1, 0.1, 0.25]
+        _G(numpy.int64(5), 1)
+        assert _G("5") == 1
+        with pytest.raises(InputError, match="cannot be kept as JSON"):
+            _G("x", numpy.float32("nan"))
+        with pytest.raises(InputError, match="cannot be kept as JSON"):
+            _G("x", numpy.array([1.0, 2.0]))
+
+
+def test_indexes_of_numpy_are_places() -> None:
+    numpy = pytest.importorskip("numpy")
+    target: list[Any] = [0, 0]
+    put(target, numpy.int64(1), "x")
+    assert target == [0, "x"]
+    task = Task(exchange=numpy.int64(0), ret=numpy.int64(1), param="GetDepth")
+    assert (task.exchange, task.ret) == (0, 1)
+    assert type(task.exchange) is int
+
+
+@pytest.mark.parametrize("text", ["3", b"3", True, None, math.nan])
+def test_text_is_no_number_anywhere(text: Any) -> None:
+    with quiet_runtime(ManualClock()) as runtime:
+        for call in (Sleep, LogProfit, LogReset, LogProfitReset, _CDelay, _N):
+            with pytest.raises(InputError):
+                call(text)
+        if text is not None:
+            with pytest.raises(InputError):
+                _D(text)
+            with pytest.raises(InputError):
+                EventLoop(text)
+            with pytest.raises(InputError):
+                Handle(lambda: 7, clock=runtime.clock).wait(text)
+            with pytest.raises(InputError):
+                Task(param="GetDepth", timeout_ms=text)
+            with pytest.raises(InputError):
+                TaskQueue([], [], max_pending=text)

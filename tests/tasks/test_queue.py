@@ -556,8 +556,8 @@ def test_a_blocked_push_is_cut_by_a_stop(exchanges: list[FakeExchange]) -> None:
         ({"param": [5]}, "param is"),
         ({"param": 5}, "param is 5"),
         ({"param": "GetDepth", "ret": 1.5}, "ret is 1.5"),
-        ({"param": "GetDepth", "timeout_ms": "1"}, "timeout_ms is '1'"),
-        ({"param": "GetDepth", "timeout_ms": float("nan")}, "timeout_ms is nan"),
+        ({"param": "GetDepth", "timeout_ms": "1"}, "got '1' (str)"),
+        ({"param": "GetDepth", "timeout_ms": float("nan")}, "got nan (float)"),
         ({"param": "GetDepth", "after": ["x"]}, "after holds 'x'"),
         ({"param": "GetDepth", "after": "x"}, "after is 'x'"),
         ({"param": "GetDepth", "gate": 1}, "gate is 1"),
@@ -606,15 +606,18 @@ def test_exchanges_by_name(exchanges: list[FakeExchange]) -> None:
         queue.push(exchange="rigth", param=["GetDepth"])
 
 
-def test_snapshot(exchanges: list[FakeExchange]) -> None:
+def test_gather(exchanges: list[FakeExchange]) -> None:
     for _ in range(20):
         left, right = gather(exchanges, "Gated", 1, timeout_ms=PATIENCE_S * 1000)
         assert (left, right) == (("a", 1), ("b", 1))
-    shot = gather([*exchanges, SimpleNamespace(Go=lambda method: None)], "GetDepth")
-    assert list(shot) == [("a", 0), ("b", 0), None]
-    assert not shot.ok
-    assert shot[1] == ("b", 0)
-    assert len(shot) == 3
-    assert shot.report[2].status == "failed"
-    assert shot.start_skew_ms >= 0 <= shot.end_skew_ms
-    assert "GetDepth" in str(shot)
+    made = gather([*exchanges, SimpleNamespace(Go=lambda method: None)], "GetDepth")
+    assert list(made) == [("a", 0), ("b", 0), None]
+    assert not made.ok
+    assert made[1] == ("b", 0)
+    assert len(made) == 3
+    assert made.report[2].status == "failed"
+    starts = [row.started_at for row in made.report.rows[:2]]
+    ends = [row.finished_at for row in made.report.rows[:2]]
+    assert made.start_skew_ms == pytest.approx(1000 * abs(starts[0] - starts[1]))
+    assert made.end_skew_ms == pytest.approx(1000 * abs(ends[0] - ends[1]))
+    assert "GetDepth" in str(made)

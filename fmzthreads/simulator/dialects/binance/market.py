@@ -6,10 +6,12 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from ...engine.candles import MONTH_S, DayStats
-from ...engine.events import TradeView
+from ...engine.candles import MONTH_S, Candle, DayStats
+from ...engine.events import DepthView, TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ...transport.requests import Rendered
+from ..rendered import RenderedBars, RenderedBooks, join_rows
 from .parameters import BinanceParams, BinanceRefusal
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
@@ -38,6 +40,9 @@ class BinanceMarket:
         self._exchange = exchange
         self._symbols = symbols
         self._rate_limits = rate_limits
+        self._bars = RenderedBars(exchange, lambda bar: _render_bar(bar, 1))
+        self._micro_bars = RenderedBars(exchange, lambda bar: _render_bar(bar, 1000))
+        self._books = RenderedBooks(exchange, _render_book)
 
     # --- general ---
 
@@ -94,18 +99,14 @@ class BinanceMarket:
 
     # --- book and trades ---
 
-    def depth(self, params: BinanceParams) -> dict[str, Any]:
+    def depth(self, params: BinanceParams) -> Rendered:
         """GET /api/v3/depth."""
         instrument = self._one(params)
         limit = params.limit(100, 5000)
         params.finish()
         params.weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
-        book = self._exchange.depth(instrument.id, limit)
-        return {
-            "lastUpdateId": book.version,
-            "bids": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.bids],
-            "asks": [[fixed(price), fixed(quantity)] for price, quantity, _ in book.asks],
-        }
+        version, _, levels = self._books.snapshot(instrument.id, limit)
+        return Rendered(b'{"lastUpdateId":%d,%b}' % (version, levels))
 
     def trades(self, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/trades and /api/v3/historicalTrades."""
@@ -155,7 +156,7 @@ class BinanceMarket:
 
     # --- bars ---
 
-    def klines(self, params: BinanceParams) -> list[list[Any]]:
+    def klines(self, params: BinanceParams) -> Rendered:
         """GET /api/v3/klines and /api/v3/uiKlines."""
         instrument = self._symbols.instrument(params.symbol())
         interval = params.choice("interval", INTERVALS, BinanceRefusal(-1120, "Invalid interval."), required=True)
@@ -164,24 +165,9 @@ class BinanceMarket:
         limit = params.limit(500, 1000)
         params.finish()
         assert interval is not None
-        bars = self._exchange.bars(instrument.id, INTERVALS[interval], limit, start, end, offset_s=offset_s)
-        return [
-            [
-                params.time(bar.open_ms),
-                fixed(bar.open),
-                fixed(bar.high),
-                fixed(bar.low),
-                fixed(bar.close),
-                fixed(bar.volume),
-                params.time(bar.close_ms + 1) - 1,
-                fixed(bar.quote_volume),
-                bar.trades,
-                fixed(bar.taker_buy_volume),
-                fixed(bar.taker_buy_quote_volume),
-                "0",
-            ]
-            for bar in bars
-        ]
+        pages = self._micro_bars if params.microseconds else self._bars
+        _, rows = pages.page(instrument.id, INTERVALS[interval], limit, start, end, offset_s)
+        return join_rows(rows)
 
     # --- tickers ---
 
@@ -284,6 +270,23 @@ class BinanceMarket:
                 }
             )
         return rows[0] if single else rows
+
+
+def _render_bar(bar: Candle, scale: int) -> bytes:
+    """One kline; ``scale`` is 1 for milliseconds and 1000 for microseconds."""
+    return (
+        f'[{bar.open_ms * scale},"{bar.open:.8f}","{bar.high:.8f}","{bar.low:.8f}","{bar.close:.8f}","{bar.volume:.8f}",'
+        f'{(bar.close_ms + 1) * scale - 1},"{bar.quote_volume:.8f}",{bar.trades},"{bar.taker_buy_volume:.8f}",'
+        f'"{bar.taker_buy_quote_volume:.8f}","0"]'
+    ).encode()
+
+
+def _render_book(book: DepthView) -> bytes:
+    """Bids and asks of a depth snapshot."""
+    bids, asks = (
+        ",".join(f'["{price:.8f}","{quantity:.8f}"]' for price, quantity, _ in side) for side in (book.bids, book.asks)
+    )
+    return f'"bids":[{bids}],"asks":[{asks}]'.encode()
 
 
 def day_changes(day: DayStats) -> dict[str, str]:

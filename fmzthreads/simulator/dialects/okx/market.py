@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from decimal import Decimal
 from typing import Any
 
 from ...engine.candles import MONTH_S, Candle
-from ...engine.events import TradeView
+from ...engine.events import DepthView, TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ...transport.requests import Rendered, encode_json
 from ..base import InstrumentNames
 from ..fields import plain_decimal
+from ..rendered import RenderedBars, RenderedBooks, join_rows
 from .parameters import OkxParams, OkxRefusal
 
 __all__ = ["BARS", "Instruments", "OkxMarket", "instrument_code"]
@@ -111,6 +114,8 @@ class OkxMarket:
     def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
         self._exchange = exchange
         self._instruments = instruments
+        self._bars = RenderedBars(exchange, lambda bar: encode_json(self.describe_candle(bar)))
+        self._books = RenderedBooks(exchange, lambda depth: encode_json(_levels(depth))[1:-1])
 
     def server_time(self, params: OkxParams) -> list[Any]:
         """GET public/time."""
@@ -162,19 +167,16 @@ class OkxMarket:
         bars = self._exchange.bars(instrument.id, _DAY, 1, offset_s=offset_s)
         return bars[-1].open if bars else None
 
-    def books(self, params: OkxParams) -> list[Any]:
+    def books(self, params: OkxParams) -> Rendered:
         """GET market/books."""
-        return [self.book(self._instruments.instrument(params.required("instId")), params.limit(1, 400, "sz"))]
+        instrument = self._instruments.instrument(params.required("instId"))
+        version, time_ms, levels = self._books.snapshot(instrument.id, params.limit(1, 400, "sz"))
+        return Rendered(b'[{%b,"ts":"%d","seqId":%d}]' % (levels, time_ms, version))
 
     def book(self, instrument: Instrument, size: int) -> dict[str, Any]:
         """A snapshot of a book, in the shape of market/books."""
         depth = self._exchange.depth(instrument.id, size)
-        return {
-            "asks": [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in depth.asks],
-            "bids": [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in depth.bids],
-            "ts": str(depth.time_ms),
-            "seqId": depth.version,
-        }
+        return {**_levels(depth), "ts": str(depth.time_ms), "seqId": depth.version}
 
     def books_full(self, params: OkxParams) -> list[Any]:
         """GET market/books-full: three items a level, and no sequence number."""
@@ -221,15 +223,15 @@ class OkxMarket:
             "ts": str(trade.time_ms),
         }
 
-    def candles(self, params: OkxParams) -> list[Any]:
+    def candles(self, params: OkxParams) -> Rendered:
         """GET market/candles: newest first, among the last 1440 bars."""
         return self._candles(params, recent=True)
 
-    def history_candles(self, params: OkxParams) -> list[Any]:
+    def history_candles(self, params: OkxParams) -> Rendered:
         """GET market/history-candles: newest first."""
         return self._candles(params, recent=False)
 
-    def _candles(self, params: OkxParams, *, recent: bool) -> list[Any]:
+    def _candles(self, params: OkxParams, *, recent: bool) -> Rendered:
         instrument = self._instruments.instrument(params.required("instId"))
         name = params.optional("bar") or "1m"
         if name not in BARS or (recent and name == "1s"):
@@ -238,28 +240,17 @@ class OkxMarket:
         after, before = params.integer("after"), params.integer("before")
         limit = params.limit(100, 300)
         end_ms = after - 1 if after is not None else None
-        bars = self._exchange.bars(instrument.id, period_s, limit, None, end_ms, offset_s=offset_s)
+        opens, rows = self._bars.page(instrument.id, period_s, limit, None, end_ms, offset_s)
         oldest_ms = params.now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
-        return [
-            self.describe_candle(bar)
-            for bar in reversed(bars)
-            if (before is None or bar.open_ms > before) and bar.open_ms > oldest_ms
-        ]
+        newer_ms = max(oldest_ms, before if before is not None else 0)
+        return join_rows(rows[: bisect_right(opens, newer_ms) - 1 - len(rows) : -1] if opens else ())
 
     @staticmethod
     def describe_candle(bar: Candle) -> list[str]:
         """One bar."""
-        return [
-            str(bar.open_ms),
-            plain_decimal(bar.open),
-            plain_decimal(bar.high),
-            plain_decimal(bar.low),
-            plain_decimal(bar.close),
-            plain_decimal(bar.volume),
-            plain_decimal(bar.quote_volume),
-            plain_decimal(bar.quote_volume),
-            "1" if bar.closed else "0",
-        ]
+        quote_volume = plain_decimal(bar.quote_volume)
+        prices = [plain_decimal(price) for price in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
+        return [str(bar.open_ms), *prices, quote_volume, quote_volume, "1" if bar.closed else "0"]
 
     def price_limit(self, params: OkxParams) -> list[Any]:
         """GET public/price-limit."""
@@ -298,3 +289,11 @@ class OkxMarket:
         """The last price; 0 while nothing was traded."""
         rows = self._exchange.trades(instrument.id, 1)
         return rows[-1].price if rows else Decimal(0)
+
+
+def _levels(depth: DepthView) -> dict[str, list[list[str]]]:
+    """Both sides of a book: price, size, a field that is always 0, number of orders."""
+    return {
+        name: [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in side]
+        for name, side in (("asks", depth.asks), ("bids", depth.bids))
+    }
