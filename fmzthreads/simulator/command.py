@@ -84,11 +84,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the venue's request limits times X; 0 switches them off",
     )
     add("--checksums", action="store_true", help="OKX's books carry real checksums, as they did until June 2026")
-    add("--tls", action="store_true", help="serve TLS with a new self-signed certificate")
+    add("--tls", action="store_true", help="serve TLS with a certificate of a new authority")
     add(
         "--certificate",
         metavar="FILE",
-        help="where to write the certificate of --tls, for clients that are to trust it",
+        help="where to write the authority's certificate of --tls, for clients that are to trust it",
     )
     add("--until-stdin-closes", action="store_true", help="also end when the standard input is closed")
     parser.set_defaults(run=run)
@@ -153,16 +153,17 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
     """TLS with a new certificate, where it was asked for.
 
     Raises:
-        InputError: ``--certificate`` stands alone, or cannot be written.
+        InputError: ``--certificate`` is given without ``--tls``, or the file cannot be written.
+        MissingExtra: trustme is not installed.
     """
     if not args.tls:
         if args.certificate is not None:
-            raise InputError("--certificate is where the certificate of --tls goes; without --tls there is none")
+            raise InputError("--certificate requires --tls")
         return None
-    from .certificates import self_signed_context
+    from .certificates import fresh_tls_context
 
     try:
-        return self_signed_context(("localhost", "127.0.0.1", "::1"), trust_file=args.certificate)
+        return fresh_tls_context(trust_file=args.certificate)
     except OSError as error:
         raise InputError(f"{args.certificate}: cannot be written: {error.strerror or error}") from None
 

@@ -9,15 +9,16 @@ import signal
 import socket
 import ssl
 import stat
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fmzthreads.errors import ConnectFailed
+from fmzthreads.errors import ConnectFailed, MissingExtra
 from fmzthreads.simulator import SimulatorProcess
-from fmzthreads.simulator.certificates import self_signed, self_signed_context
+from fmzthreads.simulator.certificates import fresh_tls_context
 from fmzthreads.simulator.command import main
 from fmzthreads.streams import Dial
 from tests.helpers.simulators import simulator
@@ -84,7 +85,7 @@ def test_tls_from_the_command_line_with_a_certificate_to_trust(tmp_path: Path) -
         ((), "--venue says whose dialect"),
         (("--replay", "x", "--venue", "okx"), "goes with neither"),
         (("--replay", "/does/not/exist"), "cannot be read"),
-        (("--venue", "okx", "--certificate", "x"), "without --tls there is none"),
+        (("--venue", "okx", "--certificate", "x"), "--certificate requires --tls"),
         (("--venue", "okx", "--tls", "--certificate", "/does/not/exist/x"), "cannot be written"),
     ],
 )
@@ -98,18 +99,18 @@ def test_what_a_bad_option_gets(options: tuple[str, ...], text: str, capsys: pyt
 
 def test_a_certificate_is_accepted_by_who_trusts_it_and_by_nobody_else(tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    with simulator("binance", tls=self_signed_context(trust_file=trusted)) as server:
+    with simulator("binance", tls=fresh_tls_context(trust_file=trusted)) as server:
         good = ssl.create_default_context(cafile=trusted)
         with open_socket(server, "/ws/btcusdt@trade", ssl=good) as client:
             buy(server)
             assert client.read()["e"] == "trade"
-        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"), open_socket(server, "/ws"):
+        with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"), open_socket(server, "/ws"):
             pass
 
 
 def test_a_certificate_for_another_name_does_not_verify(tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    with simulator("binance", tls=self_signed_context(["exchange.example"], trust_file=trusted)) as server:
+    with simulator("binance", tls=fresh_tls_context(["exchange.example"], trust_file=trusted)) as server:
         good = ssl.create_default_context(cafile=trusted)
         with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"), open_socket(server, "/ws", ssl=good):
             pass
@@ -121,7 +122,7 @@ def test_a_certificate_for_another_name_does_not_verify(tmp_path: Path) -> None:
 
 
 def test_our_own_client_refuses_it_and_takes_it_when_told_to() -> None:
-    with simulator("binance", tls=self_signed_context()) as server:
+    with simulator("binance", tls=fresh_tls_context()) as server:
         address = server.stream_url + "/ws/btcusdt@trade"
         with pytest.raises(ConnectFailed, match="certificate"):
             Dial(address, errors="raise")
@@ -132,21 +133,22 @@ def test_our_own_client_refuses_it_and_takes_it_when_told_to() -> None:
             assert "trade" in str(client.read(10_000))
 
 
-def test_certificates_are_well_formed_every_time_and_never_the_same(tmp_path: Path) -> None:
-    seen = set()
-    for _ in range(20):
-        certificate, key = self_signed()
-        chain = tmp_path / "chain.pem"
-        chain.write_text(certificate + key)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)  # refuses a key that does not belong to the certificate
-        ssl.create_default_context(cadata=certificate)
-        seen.add(certificate)
-    assert len(seen) == 20
+def test_every_call_makes_a_new_authority(tmp_path: Path) -> None:
+    files = [tmp_path / "first.pem", tmp_path / "second.pem"]
+    for path in files:
+        fresh_tls_context(trust_file=path)
+        assert ssl.create_default_context(cafile=path).cert_store_stats()["x509_ca"] == 1
+    assert files[0].read_text() != files[1].read_text()
+
+
+def test_without_trustme_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(MissingExtra, match=r'pip install "fmzthreads\[demo\]"'):
+        fresh_tls_context()
 
 
 def test_a_trusted_copy_holds_no_key(tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    self_signed_context(trust_file=trusted)
+    fresh_tls_context(trust_file=trusted)
     assert "PRIVATE" not in trusted.read_text()
     assert stat.S_ISREG(trusted.stat().st_mode)
