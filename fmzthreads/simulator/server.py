@@ -157,7 +157,11 @@ class SimulatorServer:
             prices: PriceSource = PriceWalk(f"{seed}:{instrument.id}", _START_PRICES.get(instrument.base, 100.0))
             if bars is not None and not number:
                 prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
-            markets.append(MarketMaker(self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings))
+            markets.append(
+                MarketMaker(
+                    self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings, step_s=step_s
+                )
+            )
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS

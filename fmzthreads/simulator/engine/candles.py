@@ -16,7 +16,7 @@ from .trades import TradeLog
 
 __all__ = ["BASES_S", "MONTH_S", "BarRow", "Candle", "CandleStore", "DayStats", "History"]
 
-BASES_S = (1, 60, 300, 3600, 86400)
+BASES_S = (1, 60, 300, 3600, 14400, 43200, 86400)
 """The periods that are kept; all others are put together from the largest of these that divides them."""
 
 MONTH_S = 2_592_000
@@ -90,6 +90,10 @@ class History(Protocol):
     def row(self, base_s: int, index: int) -> BarRow | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
 
+    @property
+    def trades(self) -> int:
+        """How many trades there were; the number that the exchange's own trades go on from."""
+
     def oldest_s(self) -> int:
         """Where it begins, in seconds since the epoch."""
 
@@ -149,8 +153,8 @@ class DayStats:
         ask_quantity: What rests there.
         open_ms: When the 24 hours began.
         close_ms: Now.
-        first_id: The first trade that is still known of them; -1 when there was none.
-        last_id: The last trade; -1 when there was none.
+        first_id: The number of the first of these trades; -1 when there was none.
+        last_id: The number of the last; -1 when there was none.
     """
 
     open: Decimal
@@ -306,7 +310,6 @@ class CandleStore:
             row = BarRow(0, 0, 0, 0)
         last, bid, ask = trades.last, book.best_bid(), book.best_ask()
         instrument = self._instrument
-        first_id = trades.first_id_since(now_ms - _DAY_MS)
         return DayStats(
             open=instrument.price(row.open),
             high=instrument.price(row.high),
@@ -322,8 +325,8 @@ class CandleStore:
             ask_quantity=instrument.quantity(book.lots_at(False, ask)),
             open_ms=now_ms - _DAY_MS,
             close_ms=now_ms,
-            first_id=first_id,
-            last_id=last.trade_id if last is not None and first_id >= 0 else -1,
+            first_id=trades.last_id - row.count + 1 if row.count else -1,
+            last_id=trades.last_id if row.count else -1,
         )
 
 

@@ -123,10 +123,11 @@ class MarketData:
             return market.candles.day(market.book, market.trades, self.server_time_ms())
 
     def set_history(self, instrument: str, history: History) -> None:
-        """Gives an instrument a past: bars from before the exchange opened."""
+        """Gives an instrument a past: bars and trade numbers from before the exchange opened."""
         market = self._engine.market(instrument)
         with self.lock:
             market.candles.history = history
+            market.trades.go_on_from(history.trades)
 
     # --- events ---
 

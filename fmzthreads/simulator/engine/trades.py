@@ -62,6 +62,16 @@ class TradeLog:
         """The last price in ticks; 0 before the first trade."""
 
     @property
+    def last_id(self) -> int:
+        """The number of the newest trade, from before the exchange opened too; 0 before the first."""
+        return self._next_id - 1
+
+    def go_on_from(self, trade_id: int) -> None:
+        """Has the first trade follow this number; without effect once there are trades."""
+        if not self._rows:
+            self._next_id = trade_id + 1
+
+    @property
     def last(self) -> TradeRow | None:
         """The newest trade; None before the first."""
         return self._rows[-1] if self._rows else None
@@ -93,10 +103,3 @@ class TradeLog:
         if from_id is None and start_ms is None:
             low = max(low, high - limit)
         return rows[low : min(high, low + limit)]
-
-    def first_id_since(self, start_ms: int) -> int:
-        """The first trade at or after a time; -1 when there is none."""
-        rows = self._rows
-        if not rows or rows[-1].time_ms < start_ms:
-            return -1
-        return rows[bisect_left(rows, start_ms, key=lambda row: row.time_ms)].trade_id

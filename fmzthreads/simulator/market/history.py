@@ -1,9 +1,9 @@
 """A made-up past for an instrument: bars of any period from before the exchange opened, the same for the same seed.
 
-Days are a random walk backwards from the opening price. A shorter bar is found by cutting its parent (day, hour, five minutes, minute,
-second) into children that begin at the parent's open, end at its close, stay between its low and high and reach both, and whose volumes
-sum to the parent's. So any bar can be computed alone, and bars of different periods agree with each other. Only the quote volume, which
-is estimated from each bar's own prices, may differ a little between periods.
+Days go backwards from the opening price. A shorter bar is found by cutting its parent into children that begin at the parent's open, end at
+its close, stay between its low and high and reach both, and whose trades and volumes sum to the parent's. So any bar can be computed alone,
+and bars of different periods agree with each other. How much is traded and how far the price moves comes from the same ``MarketShape`` that
+the live market follows. Only the quote volume, which is estimated from each bar's own prices, may differ a little between periods.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 import random
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from ...errors import InputError
 from ..engine.candles import BASES_S, BarRow
+from .shape import MarketShape
 
 __all__ = ["MadeUpHistory", "split"]
 
@@ -28,39 +30,31 @@ class MadeUpHistory:
         seed: What makes it repeat; any text.
         end_ms: When it ends and the exchange opens, in milliseconds since the epoch.
         end_ticks: The price then.
-        volatility: The standard deviation of a day's logarithmic return.
-        daily_lots: The volume of an ordinary day.
-        trade_lots: The size of an ordinary trade; it only decides the number of trades.
+        shape: How the market trades and moves.
         days: How far it goes back.
 
     Raises:
         InputError: A number is out of range.
     """
 
-    def __init__(
-        self,
-        seed: str,
-        end_ms: int,
-        end_ticks: int,
-        *,
-        volatility: float = 0.03,
-        daily_lots: int = 100_000_000,
-        trade_lots: int = 2_000,
-        days: int = 1_100,
-    ) -> None:
-        if end_ticks < 1 or not 0 <= volatility < 1 or daily_lots < 0 or trade_lots < 1 or days < 0:
+    def __init__(self, seed: str, end_ms: int, end_ticks: int, shape: MarketShape, *, days: int = 1_100) -> None:
+        if end_ticks < 1 or days < 0:
             raise InputError(
-                "a history needs a price of at least one tick, a volatility from 0 to below 1 and no negative numbers"
+                f"a history needs a price of at least one tick and days from 0, not {end_ticks} and {days}"
             )
         self._seed = seed
         self._end_s = end_ms // 1000
         self._end_ticks = end_ticks
-        self._volatility = volatility
-        self._daily_lots = daily_lots
-        self._trade_lots = trade_lots
-        self._oldest = self._end_s // _DAY_S - days
+        self._shape = shape
+        self._today = self._end_s // _DAY_S
+        self._oldest = self._today - days
         self._days: list[BarRow] = []  # from the day of the opening backwards
         self._children: OrderedDict[tuple[int, int], list[BarRow]] = OrderedDict()
+
+    @property
+    def trades(self) -> int:
+        """About how many trades there were before the opening; the number that live trade ids go on from."""
+        return round(self._shape.trades * (self._end_s - self._oldest * _DAY_S))
 
     def oldest_s(self) -> int:
         """Where it begins, in seconds since the epoch."""
@@ -82,23 +76,30 @@ class MadeUpHistory:
         return self._cut(parent_s, parent, base_s)[index - parent * parent_s // base_s]
 
     def _day(self, index: int) -> BarRow:
-        today = self._end_s // _DAY_S
-        while len(self._days) <= today - index:
+        while len(self._days) <= self._today - index:
             back = len(self._days)
-            part = 1.0 if back else (self._end_s % _DAY_S or 1) / _DAY_S
+            seconds = _DAY_S if back else self._end_s % _DAY_S or 1
             close = self._days[-1].open if back else self._end_ticks
-            self._days.append(self._make_day(random.Random(f"{self._seed}:day:{back}"), close, part))
-        return self._days[today - index]
+            self._days.append(self._make_day(random.Random(f"{self._seed}:day:{back}"), close, seconds))
+        return self._days[self._today - index]
 
-    def _make_day(self, dice: random.Random, close: int, part: float) -> BarRow:
+    def _make_day(self, rng: random.Random, close: int, seconds: int) -> BarRow:
         """One day, or the part of it before the opening, that ends at ``close``."""
-        deviation = self._volatility * math.sqrt(part)
-        open_ = max(1, round(close * math.exp(-dice.gauss(0, deviation))))
-        high = round(max(open_, close) * math.exp(abs(dice.gauss(0, deviation / 2))))
-        low = max(1, round(min(open_, close) * math.exp(-abs(dice.gauss(0, deviation / 2)))))
-        lots = round(self._daily_lots * part * dice.uniform(0.5, 1.5))
-        row = BarRow(open_, max(high, open_, close), min(low, open_, close), close, lots, 0, lots // self._trade_lots)
-        row.taker_lots = round(lots * dice.uniform(0.4, 0.6))
+        shape = self._shape
+        open_ = max(1, round(close * math.exp(-rng.gauss(0, shape.change(seconds)))))
+        span = max(abs(open_ - close), round(close * shape.span(seconds) * rng.uniform(0.75, 1.25)))
+        above = round((span - abs(open_ - close)) * rng.random())
+        high = max(open_, close) + above
+        low = max(1, high - span)
+        mean = shape.trades * seconds
+        count = max(0, round(rng.gauss(mean, math.sqrt(mean))))
+        lots = (
+            round(shape.trade_lots * max(count, rng.gauss(count, shape.trade_spread * math.sqrt(count))))
+            if count
+            else 0
+        )
+        row = BarRow(open_, high, low, close, max(lots, count), 0, count)
+        row.taker_lots = round(row.lots * min(max(rng.gauss(0.5, 0.5 / math.sqrt(count + 1)), 0), 1))
         _estimate_value(row)
         return row
 
@@ -107,52 +108,131 @@ class MadeUpHistory:
         key = (parent_s, parent)
         children = self._children.get(key)
         if children is not None:
-            self._children.move_to_end(key)
             return children
         row = self.row(parent_s, parent)
         assert row is not None  # the parent begins no later than its child, which lies in the history
         end = min((parent + 1) * parent_s, self._end_s)
-        count = -(-(end - parent * parent_s) // base_s)
-        children = split(row, count, random.Random(f"{self._seed}:{parent_s}:{parent}"))
+        seconds = end - parent * parent_s
+        count = -(-seconds // base_s)
+        shape = self._shape
+        children = split(
+            row, count, random.Random(f"{self._seed}:{parent_s}:{parent}"),
+            change=row.close * shape.change(base_s), span=row.close * shape.span(base_s), trade_spread=shape.trade_spread,
+            last=(seconds - (count - 1) * base_s) / base_s,
+        )  # fmt: skip
         self._children[key] = children
         if len(self._children) > _CACHED:
             self._children.popitem(last=False)
         return children
 
 
-def split(row: BarRow, count: int, dice: random.Random) -> list[BarRow]:
-    """Cuts a bar into ``count`` bars in a row, which together make it again (but for the value)."""
-    span = row.high - row.low
-    wander = 0.6 * span / math.sqrt(count)
-    place, points = float(row.open), [row.open]
-    for left in range(count, 1, -1):
-        place += (row.close - place) / left + dice.gauss(0, wander)
-        place = min(max(place, row.low), row.high)
-        points.append(round(place))
-    points.append(row.close)
-    weights = [0.2 + dice.random() for _ in range(count)]
-    shares = [_share(total, weights) for total in (row.lots, row.count)]
+def split(
+    row: BarRow,
+    count: int,
+    rng: random.Random,
+    *,
+    change: float,
+    span: float,
+    trade_spread: float = 0.8,
+    last: float = 1.0,
+) -> list[BarRow]:
+    """Cuts a bar into ``count`` bars in a row, which together make it again (but for the value).
+
+    Args:
+        row: The bar.
+        count: How many children it gets.
+        rng: Where chance comes from.
+        change: The standard deviation of a child's change, in ticks.
+        span: The expected range of a child, in ticks.
+        trade_spread: The standard deviation of a trade's size, as a part of the mean.
+        last: How long the last child is, as a part of the others' length; below 1 when the exchange opened within it.
+    """
+    counts = _share_count(row.count, count, rng, last)
+    lots = _share_lots(row.lots, counts, rng, trade_spread)
+    points = _path(row, counts, rng, change)
+    low, high = row.low, row.high
+    uniform = rng.random
     children = []
     for i in range(count):
         first, last = points[i], points[i + 1]
-        high = min(row.high, max(first, last) + int(dice.random() * wander))
-        low = max(row.low, min(first, last) - int(dice.random() * wander))
-        children.append(BarRow(first, high, low, last, shares[0][i], 0, shares[1][i]))
-    children[dice.randrange(count)].high = row.high
-    children[dice.randrange(count)].low = row.low
+        top, bottom = (first, last) if first > last else (last, first)
+        # Few trades see but a part of the way between the extremes.
+        traded = counts[i]
+        more = int(span * (0.75 + 0.5 * uniform()) * (traded - 1) / (traded + 1)) - (top - bottom) if traded else 0
+        if more > 0:
+            top += int(more * uniform())
+            bottom = top - abs(first - last) - more
+            if top > high:
+                top, bottom = high, bottom - (top - high)
+            if bottom < low:
+                top, bottom = min(high, top + low - bottom), low
+        children.append(BarRow(first, top, bottom, last, lots[i], 0, counts[i]))
+    moved = [child for child in children if child.count] or children[:1]
+    max(moved, key=_high).high = high
+    min(moved, key=_low).low = low
     _share_taker(row, children)
     return children
 
 
-def _share(total: int, weights: list[float]) -> list[int]:
-    """Whole shares of ``total`` in proportion to the weights, which sum to it exactly."""
-    scale, reached, given, shares = total / sum(weights), 0.0, 0, []
-    for weight in weights[:-1]:
-        reached += weight * scale
-        share = min(int(reached), total) - given
-        given += share
+def _high(row: BarRow) -> int:
+    return row.high
+
+
+def _low(row: BarRow) -> int:
+    return row.low
+
+
+def _path(row: BarRow, counts: Sequence[int], rng: random.Random, change: float) -> list[int]:
+    """The prices between the children, first and last included; the price stands while nothing is traded."""
+    low, high, close = row.low, row.high, row.close
+    moves = [i for i, traded in enumerate(counts) if traded]
+    ends = moves[-1] if moves else len(counts) - 1
+    gauss, left = rng.gauss, len(moves)
+    place, points = float(row.open), [row.open]
+    for i, traded in enumerate(counts):
+        if i == ends:
+            place = close
+        elif traded:
+            place += (close - place) / left + gauss(0, change)
+            if place > high:
+                place = high
+            elif place < low:
+                place = low
+            left -= 1
+        points.append(round(place))
+    return points
+
+
+def _share_count(total: int, parts: int, rng: random.Random, last: float) -> list[int]:
+    """Splits a number of trades at random, each trade as likely in one part as in another of the same length."""
+    shares, gauss = [], rng.gauss
+    for later in range(parts - 1, 0, -1):
+        part = 1 / (later + last)
+        mean = total * part
+        share = round(gauss(mean, math.sqrt(mean * (1 - part)))) if total else 0
+        share = 0 if share < 0 else total if share > total else share
         shares.append(share)
-    shares.append(total - given)
+        total -= share
+    shares.append(total)
+    return shares
+
+
+def _share_lots(total: int, counts: Sequence[int], rng: random.Random, trade_spread: float) -> list[int]:
+    """Splits a volume by numbers of trades, at least one lot a trade, with the spread that trades of random sizes have."""
+    shares, gauss, trades = [], rng.gauss, sum(counts)
+    for count in counts:
+        rest = trades - count  # later trades, which need a lot each
+        if not rest:
+            share = total if count else 0
+        elif not count:
+            share = 0
+        else:
+            mean = total * count / trades
+            share = round(mean + gauss(0, trade_spread * mean / math.sqrt(count) * math.sqrt(rest / trades)))
+            share = count if share < count else total - rest if share > total - rest else share
+        shares.append(share)
+        total -= share
+        trades -= count
     return shares
 
 

@@ -23,10 +23,14 @@ from ..engine.exchange import SimulatedExchange
 from ..engine.instruments import Instrument, from_units
 from .history import MadeUpHistory
 from .prices import PriceSource
+from .shape import MarketShape, Reverting
 
 __all__ = ["MarketDriver", "MarketMaker", "MarketSettings"]
 
 _log = logging.getLogger(__name__)
+
+_SIZE_SPREAD = 0.8
+"""The standard deviation of sizes, as a part of their mean: a fifth of it is certain, the rest is exponential."""
 
 _ENDOWMENT_UNITS = 10**16 * 10**13
 """What each participant may spend of each asset: ten trillion coins, so that no length of run empties it."""
@@ -49,8 +53,6 @@ class MarketSettings:
         deviation_reversion: The part of its deviation that a venue loses in each step.
         take_chance: The probability that the crowd trades in a step.
         take_value: The mean worth of such a trade, in quote.
-        daily_value: What an ordinary day before the opening traded, in quote.
-        history_volatility: The standard deviation of a day's return before the opening.
     """
 
     levels: int = attrs.field(default=40, validator=attrs.validators.in_(range(1, 1001)))
@@ -64,13 +66,11 @@ class MarketSettings:
     deviation_reversion: float = 0.02
     take_chance: float = 0.3
     take_value: float = 2_000.0
-    daily_value: float = 2e9
-    history_volatility: float = 0.03
 
     def __attrs_post_init__(self) -> None:
         for name, highest in (
             ("spacing", 0.01), ("half_spread", 0.01), ("deviation", 0.1), ("resize", 1.0), ("deviation_reversion", 1.0),
-            ("take_chance", 1.0), ("history_volatility", 0.5), ("level_value", 1e12), ("take_value", 1e12), ("daily_value", 1e15),
+            ("take_chance", 1.0), ("level_value", 1e12), ("take_value", 1e12),
         ):  # fmt: skip
             value = getattr(self, name)
             if not 0 <= value <= highest:
@@ -100,6 +100,7 @@ class MarketMaker:
         seed: What makes it repeat.
         settings: How it behaves.
         history: Whether the instrument gets a made-up past.
+        step_s: Seconds between the steps that it will be driven with; the past is made for this pace.
 
     Raises:
         InputError: The price is below one tick.
@@ -116,6 +117,7 @@ class MarketMaker:
         seed: int = 0,
         settings: MarketSettings | None = None,
         history: bool = True,
+        step_s: float = 0.1,
     ) -> None:
         self.exchange = exchange
         self.instrument = exchange.instrument(instrument)
@@ -124,7 +126,7 @@ class MarketMaker:
         self.steps = 0
         self.fair = prices.start
         """The fair price after the last step."""
-        self._dice = random.Random(f"market:{seed}:{venue}:{instrument}")
+        self._rng = random.Random(f"market:{seed}:{venue}:{instrument}")
         self._tick = float(self.instrument.tick)
         self._step = float(self.instrument.step)
         self._behind: deque[float] = deque([prices.start] * self.settings.lag_steps)
@@ -137,6 +139,8 @@ class MarketMaker:
             for number in range(self.settings.makers)
         ]
         self._crowd = self._participant("crowd")
+        self.shape = self._make_shape(step_s)
+        """How the market trades and moves, before and after the exchange opened."""
         if history:
             self._remember(seed, ticks)
 
@@ -148,20 +152,26 @@ class MarketMaker:
             house=True,
         )
 
+    def _make_shape(self, step_s: float) -> MarketShape:
+        """The statistics of everything that this market does."""
+        settings, prices = self.settings, self.prices
+        own = Reverting(settings.deviation, settings.deviation_reversion)
+        return MarketShape(
+            price=attrs.evolve(
+                prices.shape, parts=(*prices.shape.parts, own), bounce=2 * settings.half_spread + settings.spacing
+            ),
+            step_s=step_s,
+            trades=settings.take_chance * prices.per_step / step_s,
+            trade_lots=max(1.0, settings.take_value / prices.start / self._step),
+            trade_spread=_SIZE_SPREAD,
+        )
+
     def _remember(self, seed: int, ticks: float) -> None:
         """Gives the instrument its past; it ends at the fair price, so two venues with one seed share it but for their ticks."""
-        settings = self.settings
-        self.exchange.set_history(
-            self.instrument.id,
-            MadeUpHistory(
-                f"{seed}:{self.instrument.id}",
-                self.exchange.server_time_ms(),
-                round(ticks),
-                volatility=settings.history_volatility,
-                daily_lots=round(settings.daily_value / self.prices.start / self._step),
-                trade_lots=max(1, round(settings.take_value / self.prices.start / self._step)),
-            ),
+        history = MadeUpHistory(
+            f"{seed}:{self.instrument.id}", self.exchange.server_time_ms(), round(ticks), self.shape
         )
+        self.exchange.set_history(self.instrument.id, history)
 
     def step(self) -> None:
         """Moves on by one step: every price that the source passes is quoted and may be traded at, in order."""
@@ -178,7 +188,7 @@ class MarketMaker:
         keep = 1.0 - settings.deviation_reversion
         # The noise is scaled so that the deviation's long-run standard deviation is the one that was asked for.
         noise = settings.deviation * math.sqrt(1.0 - keep * keep)
-        self._apart = keep * self._apart + self._dice.gauss(0, noise)
+        self._apart = keep * self._apart + self._rng.gauss(0, noise)
         return fair * math.exp(self._apart)
 
     def _quote_around(self, price: float) -> None:
@@ -204,13 +214,13 @@ class MarketMaker:
         away = max(0.5, centre * self.settings.half_spread)
         bid = math.floor((centre - away - maker.phase) / maker.grid)
         ask = math.ceil((centre + away - maker.phase) / maker.grid)
-        levels, orders, dice = self.settings.levels, maker.orders, self._dice
+        levels, orders, rng = self.settings.levels, maker.orders, self._rng
         for place, order in list(orders.items()):
             is_buy, number = place
             inside = bid - levels < number <= bid if is_buy else ask <= number < ask + levels
             if order.state.final:
                 del orders[place]
-            elif not inside or dice.random() < self.settings.resize:
+            elif not inside or rng.random() < self.settings.resize:
                 cancels.append(order)
                 del orders[place]
         for is_buy, numbers in ((True, range(bid, bid - levels, -1)), (False, range(ask, ask + levels))):
@@ -222,14 +232,14 @@ class MarketMaker:
 
     def _lots(self, value: float, ticks: int) -> int:
         """A random size around a worth in quote, from a fifth of it to a few times as much."""
-        worth = value * (0.2 + self._dice.expovariate(1.25))
+        worth = value * (1 - _SIZE_SPREAD + self._rng.expovariate(1 / _SIZE_SPREAD))
         return max(1, round(worth / (ticks * self._tick) / self._step))
 
     def _take(self) -> None:
         """Lets the crowd trade now and then."""
-        if self._dice.random() >= self.settings.take_chance:
+        if self._rng.random() >= self.settings.take_chance:
             return
-        is_buy = self._dice.random() < 0.5
+        is_buy = self._rng.random() < 0.5
         lots = self._lots(self.settings.take_value, max(1, round(self.fair / self._tick)))
         self.exchange.sweep(self.instrument.id, self._crowd, is_buy, lots)
 

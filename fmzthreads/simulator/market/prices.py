@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ...errors import InputError
 from .bars import PriceBar
+from .shape import PriceShape, Reverting
 
 __all__ = ["BarReplay", "PriceSource", "PriceWalk"]
 
@@ -24,13 +25,17 @@ class PriceSource(Protocol):
 
     start: float
     """The price before the first step."""
+    shape: PriceShape
+    """How the price moves, by the step."""
+    per_step: float
+    """How many prices a step passes on average."""
 
     def step(self) -> list[float]:
         """The prices that are passed in the next step, in order; the last is where it ends. Never empty."""
 
 
 class PriceWalk:
-    """A mean-reverting walk of the logarithm of the price, with jumps now and then.
+    """A walk of the logarithm of the price around a level that itself moves slowly, with jumps now and then.
 
     Two walks with one seed are the same, number for number, whatever is done with them.
 
@@ -41,6 +46,7 @@ class PriceWalk:
         reversion: The part of the way back to ``start`` that each step goes.
         jump_chance: The probability of a jump in a step.
         jump_size: The standard deviation of a jump's logarithmic return.
+        wander: The standard deviation by which ``start`` itself moves in a step; the default is about 3 % a day at ten steps a second.
 
     Raises:
         InputError: A number is out of range.
@@ -55,6 +61,7 @@ class PriceWalk:
         reversion: float = 0.0005,
         jump_chance: float = 0.002,
         jump_size: float = 0.0015,
+        wander: float = 0.000032,
     ) -> None:
         if not 0 < start < 1e12:
             raise InputError(f"a price must be above 0, not {start!r}")
@@ -63,23 +70,33 @@ class PriceWalk:
             ("reversion", reversion),
             ("jump_chance", jump_chance),
             ("jump_size", jump_size),
+            ("wander", wander),
         ):
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must be from 0 to 1, not {value!r}")
         self.start = start
-        self._dice = random.Random(f"walk:{seed}")
+        fast = math.sqrt(volatility**2 + jump_chance * jump_size**2)
+        self.shape = PriceShape(
+            walk=wander if reversion else math.hypot(wander, fast), parts=(Reverting.of_steps(fast, reversion),)
+        )
+        self.per_step = 1.0
+        self._rng = random.Random(f"walk:{seed}")
+        self._slow_rng = random.Random(f"wander:{seed}")
         self._volatility = volatility
         self._reversion = reversion
         self._jump_chance = jump_chance
         self._jump_size = jump_size
-        self._away = 0.0  # logarithm of the price over its start
+        self._wander = wander
+        self._away = 0.0  # logarithm of the price over what it comes back to
+        self._moved = 0.0  # logarithm of what it comes back to over its start
 
     def step(self) -> list[float]:
         """The price after the next step."""
-        dice = self._dice
-        move, jump, chance = dice.gauss(0, self._volatility), dice.gauss(0, self._jump_size), dice.random()
+        rng = self._rng
+        move, jump, chance = rng.gauss(0, self._volatility), rng.gauss(0, self._jump_size), rng.random()
         self._away += move - self._reversion * self._away + (jump if chance < self._jump_chance else 0.0)
-        return [self.start * math.exp(self._away)]
+        self._moved += self._slow_rng.gauss(0, self._wander)
+        return [self.start * math.exp(self._moved + self._away)]
 
 
 class BarReplay:
@@ -122,6 +139,8 @@ class BarReplay:
         self.start = self._points[0][1]
         self.bars = len(self._points) // 4
         self._stride = speed * step_s
+        self.shape = PriceShape(walk=_deviation(bars) * math.sqrt(self._stride))
+        self.per_step = 1.0 + 4 * self._stride
         self._steps = 0
         self._next = 0  # the first point that has not been passed
 
@@ -154,6 +173,12 @@ class BarReplay:
         if self._next % 4 == 0 or later <= then:
             return price
         return price + (target - price) * (now - then) / (later - then)
+
+
+def _deviation(bars: Sequence[PriceBar]) -> float:
+    """The standard deviation of the logarithmic return from one close to the next; 0 for a single bar."""
+    returns = [math.log(later.close / bar.close) for bar, later in itertools.pairwise(bars)]
+    return math.sqrt(sum(value * value for value in returns) / len(returns)) if returns else 0.0
 
 
 def _points(bars: Sequence[PriceBar], origin_ms: int, period: int) -> list[tuple[float, float]]:

@@ -18,9 +18,13 @@ from fmzthreads.simulator.market.bars import PriceBar, load_bars
 from fmzthreads.simulator.market.history import MadeUpHistory
 from fmzthreads.simulator.market.maker import MarketDriver, MarketMaker, MarketSettings
 from fmzthreads.simulator.market.prices import BarReplay, PriceWalk
+from fmzthreads.simulator.market.shape import MarketShape, PriceShape, Reverting
 from tests.helpers.shared_data import shared_data
 
 PAIR = "BTC_USDT"
+SHAPE = MarketShape(
+    price=PriceShape(walk=0.00003, parts=(Reverting(0.004, 0.0005),)), step_s=0.1, trades=3.0, trade_lots=10_000.0
+)
 T0 = 1_700_000_040_000
 
 
@@ -250,7 +254,7 @@ def test_history_joins_the_present_and_periods_agree() -> None:
 
 def test_history_is_the_same_whatever_is_asked_first() -> None:
     def history() -> MadeUpHistory:
-        return MadeUpHistory("1:BTC_USDT", T0 + 12_345, 2_000_000)
+        return MadeUpHistory("1:BTC_USDT", T0 + 12_345, 2_000_000, SHAPE)
 
     second, day = T0 // 1000 - 100_000, T0 // 86_400_000
     forwards, backwards = history(), history()
@@ -309,7 +313,7 @@ def test_stopping_the_clock_stops_the_market() -> None:
 
 def test_a_market_that_breaks_says_so(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
-        start = 100.0
+        start, shape, per_step = 100.0, PriceShape(walk=0.0001), 1.0
         steps = 0
 
         def step(self) -> list[float]:
@@ -335,7 +339,7 @@ def test_two_threads_cannot_step_at_once() -> None:
     inside, leave = threading.Event(), threading.Event()
 
     class Slow:
-        start = 100.0
+        start, shape, per_step = 100.0, PriceShape(walk=0.0001), 1.0
 
         def step(self) -> list[float]:
             inside.set()
