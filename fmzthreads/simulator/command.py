@@ -59,7 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="the time that the replay begins at; the first bar's by default",
     )
-    add("--symbol", action="append", metavar="SYMBOL", help="what is traded, such as BTC_USDT; may be repeated")
+    add(
+        "--symbol",
+        action="append",
+        metavar="SYMBOL[=PRICE]",
+        help="a pair to trade and the price that it starts at, such as SOL_USDT=150 (default BTC_USDT and ETH_USDT, which need no price); "
+        "may be repeated",
+    )
     add(
         "--balance",
         action="append",

@@ -42,7 +42,7 @@ class SimulatorProcess:
         data: A file of bars that the first symbol's price follows.
         speed: Bars of ``data`` a second; None for 1.
         data_origin_ms: The time that the replay begins at; None for the first bar's.
-        symbols: What is traded; None for BTC_USDT and ETH_USDT.
+        symbols: What is traded, such as ``SOL_USDT=150`` (see ``SimulatorServer``); None for BTC_USDT and ETH_USDT.
         balances: What the account starts with; None for the server's default.
         faults: Faults to begin with, by name, as for ``Faults.set``.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.

@@ -6,7 +6,7 @@ import secrets
 import ssl
 import string
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from ..clock import Clock, WallClock
+from ..clock import Clock
 from ..errors import InputError, UnknownName, nearest, require
 from .audit import FillAudit
 from .control import control_routes
@@ -25,11 +25,11 @@ from .dialects.binance.rest import BinanceDialect
 from .dialects.okx.connections import OkxSite
 from .dialects.okx.rest import OkxDialect
 from .engine.exchange import SimulatedExchange
-from .engine.instruments import Instrument, binance_spot, okx_spot
 from .faults import Faults
 from .market.bars import BarFile, load_bars
 from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
+from .pairs import DEFAULT_PAIRS, read_pairs
 from .transport.http import RestApp
 from .transport.listener import ServingThread
 from .transport.stream_settings import StreamSettings
@@ -41,8 +41,6 @@ VENUES = ("binance", "okx")
 DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)}
 """What the account starts with."""
 
-_INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
-_START_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0}
 # Steps before the port opens, so that books are full and there have been trades; a replay begins at its beginning.
 _WARM_UP_STEPS = 20
 _LETTERS = string.ascii_letters + string.digits
@@ -85,8 +83,9 @@ class SimulatorServer:
         speed: Bars of ``data`` a second; 1/60 replays minutes in real time.
         data_origin_ms: The time that the replay begins at; None for the file's first bar. Two servers that replay files of different
             length stay side by side when they are given the same.
-        symbols: What is traded, of BTC_USDT and ETH_USDT.
-        balances: What the account starts with.
+        symbols: What is traded: any pair with the price that it starts at, such as ``SOL_USDT=150``; BTC_USDT and ETH_USDT need no price,
+            and neither does the first pair when ``data`` is given.
+        balances: What the account starts with; by default ``DEFAULT_BALANCES``, and some of the base of each further pair.
         faults: What goes wrong; nothing when None. It can be changed at any time.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
         settings: How the market behaves.
@@ -97,7 +96,7 @@ class SimulatorServer:
         streams: How the websockets behave; as the venue's when None.
 
     Raises:
-        UnknownName: There is no such venue or symbol.
+        UnknownName: There is no such venue, or a symbol has no starting price.
         InputError: Another argument does not fit, or the file cannot be read.
         MissingExtra: starlette or uvicorn is not installed.
         ConnectFailed: The port cannot be had.
@@ -125,7 +124,7 @@ class SimulatorServer:
         data: str | Path | BarFile | None = None,
         speed: float = 1.0,
         data_origin_ms: int | None = None,
-        symbols: Iterable[str] = ("BTC_USDT", "ETH_USDT"),
+        symbols: Iterable[str] = DEFAULT_PAIRS,
         balances: Mapping[str, Decimal] | None = None,
         faults: Faults | None = None,
         rate_scale: float = 1.0,
@@ -141,26 +140,24 @@ class SimulatorServer:
         if not 0 <= rate_scale <= 1e6:
             raise InputError(f"rate_scale must be from 0 to 1e6, not {rate_scale!r}")
         self.venue = venue
-        self.exchange = SimulatedExchange(
-            _instruments(venue, symbols), clock=clock if clock is not None else WallClock()
-        )
+        bars = load_bars(data) if isinstance(data, (str, Path)) else data
+        pairs = read_pairs(venue, symbols, priced=bars is not None)
+        self.exchange = SimulatedExchange([pair.instrument for pair in pairs], clock=clock)
         self.faults = faults if faults is not None else Faults(seed, self.exchange.clock)
         credentials = _Credentials.fresh(venue)
         self.key, self.secret, self.passphrase = credentials.key, credentials.secret, credentials.passphrase
-        self.account = self.exchange.create_account(
-            "user", self.key, self.secret, self.passphrase, DEFAULT_BALANCES if balances is None else balances
-        )
+        if balances is None:
+            balances = {**{pair.instrument.base: pair.endowment for pair in pairs}, **DEFAULT_BALANCES}
+        self.account = self.exchange.create_account("user", self.key, self.secret, self.passphrase, balances)
         self._ledger = FillAudit(self.exchange, self.account)
-        bars = load_bars(data) if isinstance(data, (str, Path)) else data
         markets = []
-        for number, instrument in enumerate(self.exchange.instruments()):
-            prices: PriceSource = PriceWalk(f"{seed}:{instrument.id}", _START_PRICES.get(instrument.base, 100.0))
+        for number, pair in enumerate(pairs):
+            name = pair.instrument.id
+            prices: PriceSource = PriceWalk(f"{seed}:{name}", float(pair.price))
             if bars is not None and not number:
                 prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
             markets.append(
-                MarketMaker(
-                    self.exchange, instrument.id, prices, venue=venue, seed=seed, settings=settings, step_s=step_s
-                )
+                MarketMaker(self.exchange, name, prices, venue=venue, seed=seed, settings=settings, step_s=step_s)
             )
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
@@ -265,18 +262,3 @@ class SimulatorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _instruments(venue: str, symbols: Iterable[str]) -> list[Instrument]:
-    """The instruments behind symbols, in the order given.
-
-    Raises:
-        UnknownName: There is no such symbol.
-        InputError: There is none at all, or one is named twice.
-    """
-    known = {instrument.id: instrument for instrument in _INSTRUMENTS[venue]()}
-    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
-    for symbol in wanted:
-        if symbol not in known:
-            raise UnknownName(f"no symbol {symbol!r} to simulate{nearest(symbol, known)}")
-    return [known[symbol] for symbol in wanted]

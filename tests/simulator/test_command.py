@@ -205,7 +205,7 @@ def test_a_process_replays_a_file(tmp_path: Path) -> None:
 
 def test_a_process_that_cannot_start_says_why() -> None:
     with no_new_threads(grace_s=0):
-        with pytest.raises(InputError, match="no symbol 'NO_PE'"):
+        with pytest.raises(InputError, match="no starting price for 'NO_PE'"):
             SimulatorProcess("okx", symbols=["NO_PE"]).start()
         process = SimulatorProcess("okx")
         with pytest.raises(FmzError, match="does not answer"):

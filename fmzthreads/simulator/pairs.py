@@ -1,0 +1,103 @@
+"""The pairs that a simulated venue trades, from text such as ``BTC_USDT`` or ``SOL_USDT=150``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+
+import attrs
+
+from ..errors import InputError, UnknownName, nearest
+from .engine.instruments import Instrument, binance_spot, okx_spot
+
+__all__ = ["DEFAULT_PAIRS", "TradedPair", "read_pairs"]
+
+DEFAULT_PAIRS = ("BTC_USDT", "ETH_USDT")
+_INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
+_START_PRICES = {"BTC_USDT": Decimal(60_000), "ETH_USDT": Decimal(3_000)}
+_FORM = re.compile(r"([A-Z0-9]{1,20})_([A-Z0-9]{1,20})", re.ASCII)
+_LOWEST, _HIGHEST = Decimal("1e-6"), Decimal(10) ** 7
+_DOLLARS = ("USDT", "USDC", "USD", "FDUSD", "DAI")
+# What the default account holds of the base of a pair that was named with its price, in quote.
+_ENDOWMENT = 600_000
+
+
+@attrs.frozen
+class TradedPair:
+    """One pair of a simulated venue.
+
+    Attributes:
+        instrument: Its steps and limits.
+        price: The price that it starts at.
+    """
+
+    instrument: Instrument
+    price: Decimal
+
+    @property
+    def endowment(self) -> Decimal:
+        """What an account gets of the base by default, rounded to two digits."""
+        amount = _ENDOWMENT / self.price
+        return amount.quantize(Decimal(1).scaleb(amount.adjusted() - 1))
+
+
+def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> list[TradedPair]:
+    """The pairs behind symbols, in the order given.
+
+    Args:
+        venue: Whose steps they get.
+        symbols: ``BASE_QUOTE``, or ``BASE_QUOTE=PRICE`` with the price that it starts at; BTC_USDT and ETH_USDT need none.
+        priced: Whether the first pair's price comes from elsewhere (recorded bars), so that it needs none either.
+
+    Raises:
+        UnknownName: A pair without a price is not one of those that need none.
+        InputError: The form or the price is wrong, a pair is named twice, or there is none.
+    """
+    known = {instrument.id: instrument for instrument in _INSTRUMENTS[venue]()}
+    pairs: dict[str, TradedPair] = {}
+    for text in [symbols] if isinstance(symbols, str) else symbols:
+        symbol, equals, price_text = text.partition("=")
+        match = _FORM.fullmatch(symbol)
+        if match is None or match[1] == match[2]:
+            raise InputError(
+                f"malformed symbol {text!r}; expected BASE_QUOTE or BASE_QUOTE=PRICE, such as SOL_USDT=150"
+            )
+        if symbol in pairs:
+            raise InputError(f"symbol {symbol!r} is named twice")
+        price = _price(text, price_text) if equals else _START_PRICES.get(symbol)
+        if price is None and priced and not pairs:
+            price = Decimal(1)  # the bars have the real one; only the steps of a pair without a price depend on it
+        if price is None:
+            raise UnknownName(f"no starting price for {symbol!r} (expected {symbol}=PRICE){nearest(symbol, known)}")
+        instrument = known.get(symbol)
+        if instrument is None:
+            instrument = _instrument(venue, match[1], match[2], price)
+        pairs[symbol] = TradedPair(instrument, price)
+    if not pairs:
+        raise InputError("no symbols to trade; expected at least one, such as BTC_USDT")
+    return list(pairs.values())
+
+
+def _price(text: str, price: str) -> Decimal:
+    try:
+        value = Decimal(price)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or not _LOWEST <= value <= _HIGHEST:
+        raise InputError(f"malformed starting price in {text!r}; expected a number from {_LOWEST:f} to {_HIGHEST:f}")
+    return value
+
+
+def _instrument(venue: str, base: str, quote: str, price: Decimal) -> Instrument:
+    """Steps and limits by the size of the price: five digits of price, and lots worth about a cent to ten cents."""
+    digits = price.adjusted()
+    tick = Decimal(1).scaleb(max(digits - 4, -8))
+    step = Decimal(1).scaleb(max(-digits - 2 if quote in _DOLLARS else -digits - 6, -8))
+    most = Decimal(1).scaleb(7 - digits)
+    rates = {name: getattr(_INSTRUMENTS[venue]()[0], name) for name in ("maker_fee", "taker_fee")}
+    return Instrument(
+        id=f"{base}_{quote}", base=base, quote=quote, tick=tick, step=step, min_quantity=step, max_quantity=most,
+        max_market_quantity=most, min_notional=Decimal(5) if quote in _DOLLARS else tick * step,
+        max_price=max(Decimal(1_000_000), price * 1000), **rates,
+    )  # fmt: skip
