@@ -23,7 +23,10 @@ PAGES = {
 
 
 # Names of ours on FMZ's objects; README and docs explain them, the table is of FMZ's.
-ADDED = {f"exchange.{name}" for name in ("GetLastError", "Reconcile", "Subscribe", "Subscriptions", "UnknownOrders", "Unsubscribe")}
+ADDED = {
+    f"exchange.{name}"
+    for name in ("GetLastError", "Reconcile", "Subscribe", "Subscriptions", "UnknownOrders", "Unsubscribe")
+}
 # They are there, and spot venues answer that they have none.
 SPOT_ONLY = {f"exchange.{name}" for name in ("GetFundings", "GetPosition", "GetPositions")}
 
@@ -57,7 +60,8 @@ def test_block(page: str, number: int, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip(), f"block {number} of {page} said nothing"
-    assert "error" not in done.stdout.lower(), done.stdout
+    if "except " not in script.read_text(encoding="utf-8"):  # such a block shows what goes wrong
+        assert "error" not in done.stdout.lower(), done.stdout
 
 
 def test_the_readme_links_the_documentation_and_each_page_is_in_its_contents() -> None:
@@ -82,7 +86,7 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
 def test_the_table_names_every_function_of_fmz_that_is_built_and_no_other() -> None:
     rows = re.findall(r"^\| (`.+?`) \|", README, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([\w.]+?)`", row)}
-    built = {name for name in globals_room.__all__} | {name for name in exports.__all__ if name != "Exchange"}
+    built = set(globals_room.__all__) | {name for name in exports.__all__ if name != "Exchange"}
     built |= {f"exchange.{name}" for name in dir(Exchange) if name[0].isupper()}
     assert named == built - ADDED - SPOT_ONLY
 
