@@ -1,4 +1,4 @@
-"""Driven by the market: each change of the live book is looked at, a trade made at most every 2 s, the account read at most every 5 s."""
+"""Driven by events: waits for a change of the live book or a command, trades at most every 2 s, reads the account at most every 5 s."""
 
 import sys
 
@@ -6,17 +6,18 @@ from fmzthreads import *
 
 TRADE_EVERY_S = 2.0
 ACCOUNT_EVERY_S = 5.0
+LONGEST_WAIT_MS = 1000  # so that the account is read even when nothing happens
 AMOUNT = 0.002
 
 
 class Every:
-    """Says yes at most once in so many seconds."""
+    """A timer: ``due`` is True at most once in so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.next = seconds, 0.0
 
     def due(self) -> bool:
-        """Whether it is time; from then on it is not, until the time has passed again."""
+        """Whether the time has passed since it last said yes."""
         now = UnixNano() / 1e9
         if now < self.next:
             return False
@@ -31,10 +32,10 @@ class Script:
         self.exchange = exchange
         self.trade, self.account = Every(TRADE_EVERY_S), Every(ACCOUNT_EVERY_S)
         self.version = -1
-        self.looks = self.trades = self.held = 0
+        self.looks = self.trades = self.held = self.waits = 0
 
     def on_book(self, depth: Depth) -> None:
-        """Called for each change of the book."""
+        """Trades on one state of the book."""
         self.looks += 1
         bids = sum(level.Amount for level in depth.Bids[:5])
         asks = sum(level.Amount for level in depth.Asks[:5])
@@ -46,11 +47,15 @@ class Script:
                 self.trades += 1
 
     def run(self, seconds: float) -> None:
-        """Looks, trades and reads the account, each at its own pace."""
+        """Runs for so many seconds."""
         if not self.exchange.Subscribe("depth", wait_ms=10_000):
             raise SystemExit(f"no live book: {GetLastError()}")
         end = UnixNano() + seconds * 1e9
-        while UnixNano() < end:
+        while (left_ms := (end - UnixNano()) / 1e6) > 0:
+            event = EventLoop(min(left_ms, LONGEST_WAIT_MS))  # returns at once when the book changes or a command comes
+            self.waits += event is None
+            while command := GetCommand():
+                Log("command:", command)
             depth = self.exchange.GetDepth()
             if depth and depth.Info.get("Version") != self.version:
                 self.version = depth.Info.get("Version")
@@ -58,8 +63,7 @@ class Script:
             if self.account.due():
                 account = self.exchange.GetAccount()
                 LogStatus("balance", account and account.Balance, "looks", self.looks, "trades", self.trades)
-            Sleep(5)
-        Log("looks", self.looks, "trades", self.trades)
+        Log("looks", self.looks, "trades", self.trades, "waits without an event", self.waits)
 
 
 if __name__ == "__main__":

@@ -101,10 +101,11 @@ def Dial(
 
 
 def EventLoop(timeout: float | None = None) -> Event | None:
-    """Waits for the next event: the end of a background call, or data on a connection that the hub watches.
+    """Waits for the next event: the end of a background call, data on a connection, a change of a live book, or a command.
 
-    It is a wake-up only: results stay in their handles and messages in their connections. It listens from the first call on, so begin
-    with one ``EventLoop(-1)``; a result that was taken before has no event any more.
+    It is a wake-up only: results stay in their handles, messages in their connections, books and commands where they are read. It listens
+    from the first call on, so start with ``EventLoop(-1)``; a result that was taken before has no event any more. The events are named
+    ``Exchange_<method>``, ``HttpQuery``, ``Mail``, ``Dial``, ``Subscribe`` (a live book) and ``Command``.
 
     Args:
         timeout: None or 0 waits for ever; more than 0 waits so many milliseconds at the most; negative only looks.

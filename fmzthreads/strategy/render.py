@@ -11,15 +11,27 @@ import io
 import json
 import re
 from typing import Any
+from unicodedata import east_asian_width
 
 import attrs
 
-__all__ = ["Markup", "blocks", "in_language", "join", "parse_markup", "readable"]
+__all__ = [
+    "Markup",
+    "blocks",
+    "columns",
+    "in_language",
+    "join",
+    "painted",
+    "parse_markup",
+    "readable",
+    "without_colors",
+]
 
 _PLAIN = (str, int, float, bool, type(None))
 _TAIL = re.compile(r"(?:(?P<color>#[0-9a-fA-F]{6})|(?P<flag>[@&]))\s*\Z")
 _LINE_COLOR = re.compile(r"[ \t]*#[0-9a-fA-F]{6}[ \t]*$", re.MULTILINE)
 _TRANS = re.compile(r"\[trans\](.*?)\[/trans\]", re.DOTALL)
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DECODER = json.JSONDecoder()
 # More columns or rows than this are not for reading in a terminal; it keeps a wrong span from filling the memory.
 _WIDEST_SPAN = 100
@@ -128,34 +140,70 @@ def _block(text: str, start: int) -> tuple[Any, int]:
     return ("[image]" if piece.startswith("`data:image/") else piece), (end + 1 if end >= 0 else -1)
 
 
-def readable(text: str, language: str = "en") -> str:
-    """A status or log text for a terminal: tables as text, pictures as ``[image]``, colours at line ends taken off."""
-    text = in_language(text, language)
+def painted(text: str, color: str) -> str:
+    """The text in a colour ``#rrggbb``, as a terminal draws it; as it is where the colour is empty."""
+    if not color:
+        return text
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return f"\x1b[38;2;{red};{green};{blue}m{text}\x1b[0m"
+
+
+def without_colors(text: str) -> str:
+    """The text without the sequences that draw colours."""
+    return _ANSI.sub("", text)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: none for colours, two for wide characters."""
+    plain = without_colors(text)
+    return len(plain) if plain.isascii() else sum(1 + (east_asian_width(each) in {"W", "F"}) for each in plain)
+
+
+def readable(text: str, language: str = "en", *, color: bool = False) -> str:
+    """A status or log text for a terminal: tables as text, pictures as ``[image]``.
+
+    Args:
+        text: The text; escape characters in it are made visible.
+        language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]``.
+        color: Draws the colours at line ends; otherwise they are removed.
+    """
+    text = in_language(text.replace("\x1b", "\\x1b"), language)
     if "`" not in text:
-        return _LINE_COLOR.sub("", text) if "#" in text else text
-    return "\n".join(part for part in (_show(block).strip("\n") for block in blocks(text)) if part)
+        return _colored(text, color) if "#" in text else text
+    return "\n".join(part for part in (_show(block, color).strip("\n") for block in blocks(text)) if part)
 
 
-def _show(block: Any) -> str:
+def _colored(text: str, color: bool) -> str:
+    """Removes the colours at line ends, or draws each line in its own."""
+    if not color:
+        return _LINE_COLOR.sub("", text)
+    lines = []
+    for line in text.split("\n"):
+        found = _LINE_COLOR.search(line)
+        lines.append(line if found is None else painted(line[: found.start()], found[0].strip()))
+    return "\n".join(lines)
+
+
+def _show(block: Any, color: bool) -> str:
     if isinstance(block, str):
-        return _LINE_COLOR.sub("", block)
+        return _colored(block, color)
     if isinstance(block, list):
-        return "\n\n".join(_show(each) for each in block)
+        return "\n\n".join(_show(each, color) for each in block)
     if isinstance(block, dict) and block.get("type") == "table":
-        return _table(block)
-    return _cell(block)
+        return _table(block, color)
+    return _cell(block, color)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, color: bool) -> str:
     if isinstance(value, dict):
         if value.get("type") == "button":
             return f"[{value.get('name', value.get('cmd', ''))}]"
         if "body" in value:
-            return _cell(value["body"])
+            return _cell(value["body"], color)
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
-        return " ".join(map(_cell, value))
-    text = " ".join(_LINE_COLOR.sub("", str(value)).split("\n"))
+        return " ".join(_cell(each, color) for each in value)
+    text = " ".join(_colored(str(value), color).split("\n"))
     return "[image]" if "data:image/" in text else text
 
 
@@ -168,28 +216,31 @@ def _span(value: Any, kind: str) -> int:
     return min(max(span, 1), _WIDEST_SPAN) if isinstance(span, int) else 1
 
 
-def _spread(row: Any) -> list[str]:
+def _spread(row: Any, color: bool) -> list[str]:
     """The cells of a row; a merged cell is followed by empty ones for the columns that it covers."""
     cells: list[str] = []
     for value in _as_list(row):
-        cells.append(_cell(value))
+        cells.append(_cell(value, color))
         cells.extend([""] * (_span(value, "colspan") - 1))
     return cells
 
 
-def _table(table: dict[str, Any]) -> str:
-    rows = [_spread(table.get("cols") or [])]
-    rows += _open_rowspans(_as_list(table.get("rows") or []))
+def _table(table: dict[str, Any], color: bool) -> str:
+    rows = [_spread(table.get("cols") or [], color)]
+    rows += _open_rowspans(_as_list(table.get("rows") or []), color)
     width = max(map(len, rows))
     rows = [row + [""] * (width - len(row)) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(width)]
-    lines = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(columns(row[column]) for row in rows) for column in range(width)]
+    lines = [
+        "  ".join(cell + " " * (size - columns(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     lines.insert(1, "  ".join("-" * size for size in widths))
     title = str(table.get("title") or "")
     return "\n".join([title, *lines] if title else lines)
 
 
-def _open_rowspans(rows: list[Any]) -> list[list[str]]:
+def _open_rowspans(rows: list[Any], color: bool) -> list[list[str]]:
     """Rows with an empty cell put back where a cell above covers it (such rows leave the covered cell out)."""
     covered: dict[int, int] = {}  # column -> how many further rows it is covered for
     opened: list[list[str]] = []
@@ -200,7 +251,7 @@ def _open_rowspans(rows: list[Any]) -> list[list[str]]:
             while covered.get(len(cells), 0) > 0:
                 cells.append("")
             starts[len(cells)] = _span(value, "rowspan")
-            cells += _spread([value])
+            cells += _spread([value], color)
         while covered.get(len(cells), 0) > 0:
             cells.append("")
         covered = {column: left - 1 for column, left in covered.items() if left > 1}

@@ -11,7 +11,6 @@ import atexit
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +22,7 @@ from ..errors import InputError
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
+from .commands import CommandQueue
 from .journal import Journal, Kind
 from .paths import database_path, script_name
 from .sinks import ConsoleSink, DatabaseSink
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Runtime", "bound", "current", "use"]
 
 _ORDER_KINDS: dict[int, Kind] = {LOG_TYPE_BUY: "buy", LOG_TYPE_SELL: "sell", LOG_TYPE_CANCEL: "cancel"}
-
-# FMZ does not say how many commands wait; a page that sends more than these to a strategy that never asks is told so.
-_MOST_COMMANDS = 1_000
 
 
 class Runtime:
@@ -90,7 +87,8 @@ class Runtime:
         self._querier: HttpQuerier | None = None
         self._exchanges: list[weakref.ref[Any]] = []
         self._last_error: str | None = None
-        self._commands: deque[str] = deque()
+        self._commands = CommandQueue()
+        self.hub.add_source(self._commands, "Command")
 
     def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:
         journal = Journal(self.clock)
@@ -240,21 +238,16 @@ class Runtime:
         return text
 
     def send_command(self, text: str) -> bool:
-        """Queues a command for the strategy, such as ``"name"`` or ``"name:value"``; from any thread.
+        """Queues a command for the strategy, such as ``"name"`` or ``"name:value"``, from any thread; it wakes ``EventLoop`` (event ``Command``).
 
         Returns:
-            False when it was not taken, because a thousand are waiting.
+            False when it was refused, because a thousand are waiting.
         """
-        with self._lock:
-            if len(self._commands) >= _MOST_COMMANDS:
-                return False
-            self._commands.append(str(text))
-            return True
+        return self._commands.send(text)
 
     def take_command(self) -> str | None:
         """The oldest command that was queued, None when there is none."""
-        with self._lock:
-            return self._commands.popleft() if self._commands else None
+        return self._commands.take()
 
     def close(self) -> None:
         """Ends the background calls, and closes the files; what is used later opens them again."""

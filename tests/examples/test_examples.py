@@ -29,7 +29,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
         [],
         [r"polling saw [1-9]\d* messages", r"the event loop saw [1-9]\d* messages", r"OKX \d+ received, 0 dropped"],
     ),
-    "event_driven": (["5"], [r"looks [1-9]\d* trades \d+\n"]),
+    "event_driven": (["5"], [r"looks [1-9]\d* trades \d+ waits without an event \d+\n"]),
     "signed_stream": (
         [],
         ["OKX order .* is live and it is ours: True", "Binance order .* is CANCELED and it is ours: True"],

@@ -1,4 +1,4 @@
-"""FMZ's globals, through the current runtime, against the verdicts of the API sheet."""
+"""FMZ's globals, through the current runtime, as FMZ's syntax guide describes them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.errors import InputError, OperationFailed, StopRequested
 from fmzthreads.strategy import globals as fmz
+from fmzthreads.strategy.exports import EventLoop
 from fmzthreads.strategy.globals import (
     _C,
     _D,
@@ -516,3 +517,23 @@ def test_without_a_home_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPat
         with pytest.raises(OperationFailed, match="FMZTHREADS_HOME"):
             _G("a", 1)
     assert issubclass(OperationFailed, errors.FmzError)
+
+
+def test_a_command_wakes_event_loop() -> None:
+    with quiet_runtime() as runtime:
+        assert EventLoop(-1) is None
+        waiting = run_in_thread(EventLoop)
+        runtime.send_command("one")
+        event = waiting.result()
+        assert event.Event == "Command"
+        assert EventLoop(-1) is None, "a command that is left lying gives no second event"
+        runtime.send_command("two")
+        assert EventLoop(-1).Event == "Command"
+        assert (GetCommand(), GetCommand(), GetCommand()) == ("one", "two", None)
+        assert EventLoop(-1) is None
+
+
+def test_a_command_sent_before_the_first_event_loop_is_an_event() -> None:
+    with quiet_runtime() as runtime:
+        runtime.send_command("early")
+        assert EventLoop(-1).Event == "Command"
