@@ -47,19 +47,18 @@ def _timeout(timeout_ms: float) -> float:
 
 @attrs.frozen(kw_only=True)
 class HttpOptions:
-    """How a client behaves.
+    """Options of a client.
 
     Attributes:
         timeout_ms: The total time-out of a call, all its attempts and pauses included.
         connect_timeout_ms: The longest that making one connection may take: name, TCP, proxy and TLS together.
-        read_timeout_ms: The longest silence of the peer within a reply.
+        read_timeout_ms: The longest wait for further bytes of a reply.
         max_reply_bytes: Replies longer than this, as sent or decompressed, are refused while they are read.
         max_idle_s: A kept connection that was idle for longer is not used again.
         stop_grace_ms: How long a call that must not be repeated still waits for its reply after a stop, once its request is written.
-        verify: True to verify certificates by the usual authorities (or by the bundle that the environment names), a path to a bundle
-            of your own, or False to verify nothing, which is logged as a warning.
-        trust_env: Whether the proxies and the CA bundle that the environment names are honoured; it is read once, when the client is
-            made.
+        verify: True to verify certificates by the system's and certifi's authorities (or by the bundle that the environment names), a path
+            to another bundle, or False to verify nothing, which is logged as a warning.
+        trust_env: Whether the proxies and the CA bundle that the environment names are used; it is read once, when the client is made.
         user_agent: The User-Agent of requests that name none.
         retry: When and how often idempotent calls are repeated.
     """
@@ -77,7 +76,7 @@ class HttpOptions:
 
 
 class HttpClient:
-    """Speaks HTTP for one venue. Every method may be called from many threads at once.
+    """An HTTP client for one venue; its methods may be called from many threads.
 
     Each thread has its own ``requests`` session with its own connections, which end with the thread.
 
@@ -103,7 +102,7 @@ class HttpClient:
         self._epoch = 0
         if self.options.verify is False:
             _log.warning(
-                "TLS certificates are not verified (verify=False): anyone on the way can read and change requests"
+                "TLS certificates are not verified (verify=False): anyone on the network path can read and change requests"
             )
 
     def __repr__(self) -> str:
@@ -168,7 +167,7 @@ class HttpClient:
         idempotent: bool,
         timeout_ms: float | None = None,
     ) -> T:
-        """Sends a request and gives what ``parse`` makes of its reply.
+        """Sends a request and returns what ``parse`` makes of its reply.
 
         An idempotent call is repeated after network errors, ``VenueUnavailable`` and ``RateLimited`` (never ``Banned``), as the retry
         policy says and as long as the deadline allows. Any other call is sent at most once. If it fails with ``ConnectFailed``,
@@ -244,7 +243,7 @@ class HttpClient:
         return None if owner is None else owner.client.last
 
     def session(self) -> requests.Session:
-        """This thread's requests session, over the same connections; for what ``call`` has no form for."""
+        """This thread's requests session, over the same connections; for requests that ``call`` has no form for."""
         return self._thread_client().session
 
     def close(self) -> None:

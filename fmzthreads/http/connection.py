@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection: writes a request, reads its reply, and knows whether it may be used again.
+"""One HTTP/1.1 connection: writes a request, reads its reply, and is reused if possible.
 
-It stands in place of urllib3's connection, which cannot say what a call needs: whether any byte of the request may have left. Also, it has
-a time-out over the whole reply however slowly it comes, limits that hold while reading, and another thread can end it.
+It replaces urllib3's connection, which cannot tell whether any byte of the request may have been sent. It also has one time-out for the
+whole reply, however slowly that comes, enforces limits while reading, and can be aborted by another thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HELD_LONG_S: Final = 0.25  # at the gate: after this the connection is looked a
 
 @attrs.frozen
 class ConnectionLimits:
-    """How long connections are waited for and kept.
+    """Time limits of connections, and the limits of replies.
 
     Attributes:
         reply: The limits of a reply.
@@ -51,7 +51,7 @@ class HttpConnection:
     Args:
         destination: The server and the way to it.
         clock: Measures the time-outs and the idle time; its stop ends a call.
-        limits: How long it is waited for and kept.
+        limits: Its time limits, and the limits of replies.
 
     Attributes:
         was_reused: Whether the last request was written to a connection that an earlier call had opened.
@@ -72,7 +72,7 @@ class HttpConnection:
         self._active = False
         self._timer: threading.Timer | None = None  # runs between a stop and the end of the grace
         self._patient = False
-        # Set before the look at _aborted that comes before the first byte: a stop either is seen there, or sees this.
+        # Set before _aborted is checked and the first byte is sent: either that check sees a stop, or the stop sees this.
         self._writing = False
         self._written = False
         self.was_reused = False
@@ -112,7 +112,7 @@ class HttpConnection:
         except FmzError:
             raise
         except BaseException:
-            # Ctrl-C, most likely: the reply is still to come, and must not be taken for that of the next request.
+            # Most likely Ctrl-C: the reply may still arrive, and must not be read as that of the next request.
             self.close()
             raise
         finally:
@@ -192,10 +192,9 @@ class HttpConnection:
         self._check_abort(name)
 
     def is_alive(self) -> bool:
-        """Whether the idle connection can carry a request: not closed by the peer, not idle for too long, no data unasked.
+        """Whether the idle connection can be used: open, not idle for too long, no unexpected data.
 
-        The peer may still close it in the instant after this. Nothing can exclude that, so a request that is lost this way counts as
-        possibly received.
+        The peer may still close it right after this check, so a request that is lost this way counts as possibly received.
         """
         stream = self._stream
         return stream is not None and self._clock.monotonic() - self._idle_since <= self._keep_s and stream.is_quiet()
@@ -242,7 +241,7 @@ class HttpConnection:
                 timer.start()
 
     def _check_abort(self, name: str) -> None:
-        """Turns an abort into its error."""
+        """Raises the error of an abort, if there was one."""
         why = self._aborted
         if not why:
             return

@@ -26,25 +26,25 @@ _MOST_REDIRECTS = 10
 _MOST_PROXIES = 8  # clients kept, one for each proxy in use
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-# To another server than the one it was meant for, a request takes along only what cannot be a credential.
+# The headers that a redirect to another server keeps: those that cannot be a credential.
 _HARMLESS = frozenset({"accept", "accept-language", "accept-encoding", "user-agent", "content-type"})
-# Like a browser's, as FMZ's is, because some sites turn others away.
+# Like a browser's, as FMZ's is, because some sites refuse others.
 _USER_AGENT = "Mozilla/5.0 (compatible; fmzthreads)"
 
 
 class QueryHost(Protocol):
-    """What HttpQuery needs of the strategy around it."""
+    """The part of the runtime that HttpQuery uses."""
 
     @property
     def clock(self) -> Clock:
         """The strategy's clock."""
 
     def error(self, text: str, *, source: str) -> None:
-        """Takes one error line, without secrets."""
+        """Writes an error line; the text contains no secrets."""
 
 
 class HttpAnswer(Structure):
-    """What ``HttpQuery`` gives with ``debug``.
+    """The result of ``HttpQuery`` with ``debug``.
 
     ``StatusCode`` (0 without a reply), ``Header`` (name -> list of values), ``Cookies`` (a list of dicts with ``Name``, ``Value`` and the
     attributes that were set), ``Trace`` (``{"Elapsed": milliseconds, "Redirects": number}``), ``Length`` (bytes of the body), ``Body``;
@@ -61,7 +61,7 @@ class HttpAnswer(Structure):
 
 
 class HttpQuerier:
-    """Makes the queries of one strategy. Every method may be called from many threads at once.
+    """``HttpQuery`` of one strategy; its methods may be called from many threads.
 
     Args:
         host: Gives the clock and takes the error lines.
@@ -98,7 +98,7 @@ class HttpQuerier:
     ) -> str | bytes | HttpAnswer:
         """Sends a request to any URL.
 
-        Redirects are followed (at most 10); to another server neither the caller's headers nor cookies nor a body are taken along.
+        Redirects are followed (at most 10); headers, cookies and body are not sent to another server.
         GET, HEAD and OPTIONS are retried after network errors; anything else is sent once.
 
         Args:
@@ -131,7 +131,7 @@ class HttpQuerier:
         cookies: str = "",
         headers: str | Mapping[str, str] | None = None,
     ) -> Handle[str | bytes | HttpAnswer]:
-        """The same in the background: gives a handle at once.
+        """Sends the request in the background and returns a handle at once.
 
         Raises:
             UnknownName, InputError, NotSupported: As ``query`` does, at once.
@@ -231,7 +231,7 @@ class HttpQuerier:
                 if proxy:
                     client.set_proxy(proxy)
                 if len(self._clients) >= _MOST_PROXIES:
-                    # Its connections end when the last query through it does.
+                    # Its connections are closed when the last query through it ends.
                     self._clients.pop(next(iter(self._clients)))
                 self._clients[proxy] = client
         return client

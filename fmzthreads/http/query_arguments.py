@@ -42,7 +42,7 @@ _NAMES = frozenset(QueryOptions.__annotations__)
 
 @attrs.frozen(kw_only=True, repr=False)
 class Query:
-    """A query, its options checked."""
+    """A checked query."""
 
     url: str
     method: str
@@ -63,7 +63,7 @@ class Query:
 
 
 def read_query(url: Any, options: Any, cookies: Any, headers: Any) -> Query:
-    """Checks all forms of the arguments and brings them into one."""
+    """Checks the arguments, in any of their forms."""
     if not isinstance(url, str):
         raise InputError(f"HttpQuery: the URL must be text, got {type(url).__name__}")
     given = _as_dict(options, cookies, headers)
@@ -160,7 +160,7 @@ def _timeout(value: Any) -> float:
 
 
 def _headers(value: Any, cookie: str, has_body: bool) -> dict[str, str]:
-    """The headers to send; a body without a type is a form, as FMZ sends it."""
+    """The headers to send; a body without a type is sent as a form, as FMZ does."""
     pairs: dict[str, str] = {}
     if isinstance(value, Mapping):
         pairs.update((str(name), str(part)) for name, part in value.items())
@@ -182,7 +182,7 @@ def _headers(value: Any, cookie: str, has_body: bool) -> dict[str, str]:
 
 
 def _take_proxy(url: str) -> tuple[str, str]:
-    """Takes ``socks5://host:port/`` off the front of the real URL."""
+    """Splits ``socks5://host:port/`` from the URL behind it."""
     for mark in ("/http://", "/https://"):
         at = url.lower().find(mark)
         head = url[:at] if at > 0 else ""
@@ -199,7 +199,7 @@ def _take_proxy(url: str) -> tuple[str, str]:
 
 
 def escape(url: str) -> str:
-    """Percent-encodes what a URL may not hold as it is; what is encoded already stays."""
+    """Percent-encodes the characters that a URL must not contain; encoded ones stay."""
     bare = url.partition("#")[0]
     scheme, mark, rest = bare.partition("://")
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))

@@ -167,7 +167,7 @@ _JSON_STARTS = (b"{", b"[")
 
 
 def _as_utf8(body: bytes) -> bytes:
-    """The same JSON text in UTF-8 without a byte order mark; orjson reads nothing else, and the standard library does."""
+    """The JSON text in UTF-8 without a byte order mark, the only form that orjson reads."""
     encoding = json.detect_encoding(body)
     if encoding == "utf-8":
         return body
@@ -184,7 +184,7 @@ def _plain_json(body: bytes) -> Any:
 
 @functools.cache
 def _json_reader() -> Callable[[bytes], Any]:
-    """The fastest JSON reader there is; looked for once, at the first use, so that importing this package imports no extra."""
+    """Orjson's reader if it is installed, otherwise the standard library's; imported at the first use."""
     try:
         import orjson
     except ImportError:

@@ -1,4 +1,4 @@
-"""The grammar of an HTTP/1.1 reply (RFC 9112), read within limits."""
+"""Reads HTTP/1.1 replies (RFC 9112) within limits."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _HEADER_LINE: Final = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$", re.MUL
 _NO_BODY: Final = frozenset({204, 304})
 _MOST_INTERIM: Final = 16  # 1xx replies before the real one
 _CHUNK_LINE: Final = 4096
+_DIGITS: Final = re.compile(r"[0-9]{1,15}")
 
 
 @attrs.frozen
@@ -41,7 +42,7 @@ class ReplyReader:
     """Reads one reply.
 
     Args:
-        receive: Gives the next bytes, at most a buffer full; empty when the peer has closed.
+        receive: Returns the next bytes, at most a buffer full; empty when the peer has closed.
         limits: The limits of the reply.
         request: The request, for errors.
     """
@@ -70,14 +71,15 @@ class ReplyReader:
             raise self._bad(f"more than {_MOST_INTERIM} interim replies")
         fields = join_values(pairs)
         body, framed = self._body(method, status, fields)
-        reusable = framed and not self._rest and _keeps_alive(minor, fields.get("connection"))
+        connection = fields.get("connection")
+        reusable = framed and not self._rest and (minor == 1 if connection is None else _keeps_alive(minor, connection))
         return Reply(status, Headers(pairs, fields), body, self._request, 0.0, reason, reusable)
 
     # ---- head
 
     def _head(self) -> tuple[int, int, str, list[tuple[str, str]]]:
         """Minor version, status, reason and header lines; what follows stays in ``_rest``."""
-        data = self._rest or self._more("before the reply began")
+        data = self._rest or self._receive() or self._more("before the reply began")
         end, after = _head_end(data, 0)
         while end < 0:
             if len(data) > self._limits.head_bytes:
@@ -117,7 +119,7 @@ class ReplyReader:
     # ---- body
 
     def _body(self, method: str, status: int, fields: dict[str, str]) -> tuple[bytes, bool]:
-        """The body, and whether its end was marked (rather than by the peer closing)."""
+        """The body, and whether its length was known (rather than ended by the peer closing)."""
         if method == "HEAD" or status in _NO_BODY:
             return b"", True
         coding = fields.get("transfer-encoding")
@@ -129,12 +131,16 @@ class ReplyReader:
         length = fields.get("content-length")
         if length is None:
             return self._until_closed(), False
-        size = self._length(length)
+        size = int(length) if _DIGITS.fullmatch(length) else self._length(length)
         if size > self._limits.reply_bytes:
             raise self._too_large("body", self._limits.reply_bytes)
+        if size == len(self._rest):  # all of it came with the head, as most replies do
+            body, self._rest = self._rest, b""
+            return body, True
         return self._exactly(size), True
 
     def _length(self, text: str) -> int:
+        """The length that several equal ones give, as some proxies send it."""
         values = {part.strip(" \t") for part in text.split(",")}
         value = values.pop()
         if values or not (value.isascii() and value.isdigit()) or len(value) > 15:
@@ -237,8 +243,6 @@ def _head_end(data: bytes, start: int) -> tuple[int, int]:
     return (at - 1 if data[at - 1 : at] == b"\r" else at), after
 
 
-def _keeps_alive(minor: int, connection: str | None) -> bool:
-    if connection is None:
-        return minor == 1
+def _keeps_alive(minor: int, connection: str) -> bool:
     words = connection.lower()
     return "close" not in words and (minor == 1 or "keep-alive" in words)

@@ -30,7 +30,7 @@ class HttpRequest:
         headers: The header lines. Host, Accept, Accept-Encoding and User-Agent are added where they are missing; Content-Length,
             Transfer-Encoding and Connection are always made by the connection.
         body: The body; None for none.
-        close: Whether the connection is given up after the reply, and the server told so.
+        close: Whether the connection is closed after the reply, which the server is told by ``Connection: close``.
     """
 
     method: str
@@ -44,7 +44,7 @@ class HttpRequest:
 
 
 class HeadWriter:
-    """Writes the head of requests. One a thread.
+    """Builds the head of requests; each thread has its own.
 
     Args:
         user_agent: The User-Agent of requests that name none.
@@ -52,8 +52,8 @@ class HeadWriter:
 
     def __init__(self, user_agent: str) -> None:
         self._defaults = {"Accept": "*/*", "Accept-Encoding": ACCEPTED_CODINGS, "User-Agent": user_agent}
-        # The names of a request's headers -> (which of them to write, the lines to add, whether Host is among them). A strategy uses a
-        # handful of such shapes over and over.
+        # Header names of a request -> (those to write, the lines to add, whether Host is among them). A strategy uses a handful of such
+        # combinations over and over.
         self._shapes: dict[tuple[str, ...], tuple[tuple[str, ...], str, bool]] = {}
 
     def head(
@@ -82,7 +82,7 @@ class HeadWriter:
             lines.append(f"Host: {host}")
         lines.extend([f"{name}: {headers[name]}" for name in names])
         text = "\r\n".join(lines)
-        # A line break within a value would begin a header (or a request) of its own.
+        # A line break within a value would start another header (or request).
         if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\x00" in text:
             raise InputError("a header value contains a line break or a zero byte")
         if body is not None:

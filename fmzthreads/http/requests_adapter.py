@@ -1,4 +1,4 @@
-"""A requests adapter over our own connections, for ``session()`` and for what stands in for ``HTTPAdapter.send``.
+"""A requests adapter over our own connections, for sessions and for test doubles.
 
 ``OwnAdapter`` inherits ``HTTPAdapter.send`` unchanged; whatever replaces that method (such as the ``responses`` package) therefore
 replaces ours too. What ``send`` calls on its way is replaced: the connection pool by one connection an origin, and for a call of our own
@@ -24,11 +24,11 @@ __all__ = ["CallTimeout", "OwnAdapter", "OwnRequest", "SendRequest", "from_reque
 
 
 class CallTimeout(urllib3.Timeout):
-    """What a call of our own hands through ``HTTPAdapter.send`` in place of a time-out.
+    """The deadline and flags of a call, passed through ``HTTPAdapter.send`` as its time-out.
 
     Attributes:
         deadline: The call's deadline.
-        patient: Whether the reply must not be lost lightly.
+        patient: Whether a stop still waits for the reply.
         close: Whether the connection is given up after the reply.
     """
 
@@ -40,7 +40,7 @@ class CallTimeout(urllib3.Timeout):
 
 
 class OwnRequest(requests.PreparedRequest):
-    """A call of our own, prepared already; its reply is handed on as it is."""
+    """A request of ``HttpClient.call``; its reply is not converted to a ``requests.Response``."""
 
     def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class SendRequest(Protocol):
 
 
 class _Pool:
-    """What ``HTTPAdapter.send`` takes for a connection pool."""
+    """The connection pool that ``HTTPAdapter.send`` uses."""
 
     def __init__(self, send: SendRequest) -> None:
         self._send = send
@@ -78,18 +78,18 @@ class OwnAdapter(HTTPAdapter):
         self._pool: Any = _Pool(send)
 
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> Any:
-        """Our own connections instead of urllib3's pool; certificates and proxies are theirs to see to."""
+        """Our own connections instead of urllib3's pool; they handle certificates and proxies."""
         return self._pool
 
     def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: the connection verifies, by the client's options."""
+        """Does nothing: the connection verifies, by the client's options."""
 
     def request_url(self, request: Any, _proxies: Any) -> str:
         """The complete URL, from which the connection is chosen."""
         return str(request.url)
 
     def build_response(self, req: Any, resp: Any) -> Any:
-        """The reply itself for a call of our own, else a ``requests.Response``."""
+        """The reply itself for an ``OwnRequest``, otherwise a ``requests.Response``."""
         if type(resp) is not Reply:
             return super().build_response(req, resp)
         if isinstance(req, OwnRequest):
@@ -107,7 +107,7 @@ _UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 def _all_of(body: Any) -> bytes | None:
-    """The bytes of whatever the requests session takes for a body."""
+    """Reads any kind of body that requests accepts."""
     if body is None or isinstance(body, bytes):
         return body
     if isinstance(body, str):
@@ -121,9 +121,9 @@ def _all_of(body: Any) -> bytes | None:
 
 
 def from_requests(error: Exception, request: str) -> FmzError:
-    """The error of the tree for one that requests (or what stands in for it) raised.
+    """Converts an error that requests raised to one of ours.
 
-    Our own errors that are also an OSError were wrapped by ``HTTPAdapter.send`` on their way; they are taken out again.
+    Our own errors that are also an OSError are wrapped by ``HTTPAdapter.send``; they are unwrapped.
     """
     inner = error.args[0] if error.args else None
     if isinstance(inner, FmzError):

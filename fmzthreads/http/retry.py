@@ -1,4 +1,4 @@
-"""Repeating a read that failed, within one deadline."""
+"""Retries of reads that failed, within one deadline."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When and how often an idempotent call is repeated.
+    """When and how often an idempotent call is retried.
 
     Attributes:
         retries: The most repetitions; 0 for none.
         first_delay_s: The longest pause before the first of them; it doubles with each.
         longest_delay_s: Where the doubling ends.
         jitter: Gives a number from 0 to 1; each pause is between a half and the whole of its length, so that many threads that failed
-            together do not come back together.
+            together do not retry together.
     """
 
     retries: int = attrs.field(default=3, validator=attrs.validators.ge(0))
@@ -38,7 +38,7 @@ class RetryPolicy:
     jitter: Callable[[], float] = random.random
 
     def repeats(self, error: BaseException) -> bool:
-        """Whether a read that failed so may be sent again: after network errors and while the venue cannot serve, but not when banned."""
+        """Whether a read that failed with this error is retried: after network errors and overload, but not when banned."""
         return isinstance(error, (NetworkError, VenueUnavailable, RateLimited)) and not isinstance(error, Banned)
 
     def pause_s(self, error: BaseException | None, attempt: int, *, stale: bool = False) -> float:
@@ -47,7 +47,7 @@ class RetryPolicy:
         Args:
             error: What the last attempt raised.
             attempt: Its number, from 1.
-            stale: Whether it failed on a connection that was kept from an earlier call, which the peer had probably given up.
+            stale: Whether it failed on a connection kept from an earlier call, which the peer had probably closed.
         """
         if stale and attempt == 1:
             return 0.0
@@ -59,7 +59,7 @@ class RetryPolicy:
 
 
 class _WaitByPolicy(wait_base):
-    """The pause that the policy and the venue ask for."""
+    """Waits as the policy and the venue's Retry-After say."""
 
     def __init__(self, policy: RetryPolicy, was_stale: Callable[[BaseException], bool]) -> None:
         self._policy = policy
@@ -72,7 +72,7 @@ class _WaitByPolicy(wait_base):
 
 
 class _StopBeforeDeadline(stop_base):
-    """Ends the attempts when the next pause would reach beyond the deadline."""
+    """Stops when the next pause would reach beyond the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -83,7 +83,7 @@ class _StopBeforeDeadline(stop_base):
 
 
 class _StopWhen(stop_base):
-    """Ends the attempts when a function says so."""
+    """Stops when a function returns True."""
 
     def __init__(self, is_over: Callable[[], bool]) -> None:
         self._is_over = is_over
@@ -106,16 +106,16 @@ def repeat(
     may_go_on: Callable[[], bool],
     was_stale: Callable[[BaseException], bool],
 ) -> T:
-    """Goes on after a first attempt that failed.
+    """Retries after a first attempt that failed.
 
     Args:
         attempt: Does it once.
-        first_error: What the first attempt raised; it is raised again if that is not to be repeated.
+        first_error: What the first attempt raised; it is raised again if it is not to be retried.
         policy: When, and how often.
         clock: Sleeps between the attempts; its stop cuts that short.
         deadline: A pause that would reach beyond it is not begun.
         may_go_on: Asked before each repetition; False ends it (the client was closed).
-        was_stale: Whether an error came from a connection that the peer had probably given up before.
+        was_stale: Whether an error came from a kept connection that the peer had probably closed.
 
     Raises:
         FmzError: What the last attempt raised.

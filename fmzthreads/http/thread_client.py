@@ -1,4 +1,4 @@
-"""The part of a client that one thread sends with: its session, its connections, its last reply."""
+"""One thread's part of a client: its session, connections and last reply."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from .url import Origin, redact, split_url
 __all__ = ["ClientSettings", "ThreadClient", "ThreadClientOwner"]
 
 _MOST_CONNECTIONS = 8  # a thread; the oldest is closed for the next
-# A URL that needs nothing but to be cut in two: no user, no fragment, nothing to escape. Such are all that adapters build.
+# A URL without user, fragment or characters to escape, as venue adapters build them.
 _SIMPLE_URL: Final = re.compile(r"(https?://[^/?#@\s]+)(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
 _USUAL_SEND: Final = HTTPAdapter.send
 
 
 @attrs.define
 class ClientSettings:
-    """What the threads of one client have in common.
+    """The settings that all threads of a client share.
 
     Attributes:
-        clock: Measures, and brings the stop.
-        limits: How long connections are waited for and kept.
+        clock: Measures time-outs; its stop ends calls.
+        limits: Of connections and replies.
         user_agent: The User-Agent of requests that name none.
         tls: Which certificates are trusted.
         proxies: The way out. Replaced as a whole, so that it is read and set as one.
@@ -53,7 +53,7 @@ class ClientSettings:
 
 
 class _Route:
-    """A connection, and what is the same in all requests on it."""
+    """A connection, and the parts that all requests on it share."""
 
     __slots__ = ("connection", "extra", "host", "prefix")
 
@@ -72,7 +72,7 @@ class ThreadClient:
     """One thread's part of a client. All but ``abort`` is for that thread alone.
 
     Args:
-        settings: What it has in common with the client's other threads.
+        settings: Shared with the client's other threads.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -110,7 +110,7 @@ class ThreadClient:
         Args:
             request: What to send.
             deadline: The call's.
-            patient: Whether the reply must not be lost lightly (see ``HttpConnection.request``).
+            patient: Whether a stop still waits for the reply (see ``HttpConnection.request``).
         """
         self._used = None
         if HTTPAdapter.send is _USUAL_SEND:
@@ -195,7 +195,7 @@ class ThreadClient:
             raise
 
     def discard(self) -> None:
-        """Closes the connection of the last request, whose reply made no sense: what comes next on it may make none either."""
+        """Closes the connection of the last request, whose reply could not be read; further data on it may be wrong too."""
         if self._used is not None:
             self._used.close()
 
@@ -248,9 +248,9 @@ class ThreadClient:
 
 
 class ThreadClientOwner:
-    """What a thread holds its ``ThreadClient`` by. It ends with the thread, or with the client, and closes the connections.
+    """Closes a ``ThreadClient`` when its thread ends or the client is garbage-collected.
 
-    The ``ThreadClient`` itself would stay until the cyclic garbage collector comes: its adapter refers to it.
+    The thread refers to this object only. The ``ThreadClient`` itself is in a reference cycle with its adapter.
     """
 
     __slots__ = ("client",)

@@ -1,4 +1,4 @@
-"""URLs taken apart for the wire, and the public name of a request."""
+"""Splits URLs for requests, and names requests for logs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def redact(method: str, url: str) -> str:
 
 
 def split_url(url: str) -> tuple[Origin, str, str]:
-    """Takes a URL apart.
+    """Splits a URL.
 
     Args:
         url: ``http://`` or ``https://``, with everything that must be escaped escaped already.
@@ -98,7 +98,7 @@ def split_url(url: str) -> tuple[Origin, str, str]:
 
 @functools.lru_cache(maxsize=256)
 def _origin(scheme: str, place: str) -> Origin:
-    """Read once for each server: it would cost more than all else that is done to a URL."""
+    """The origin of a URL, cached: parsing it costs more than the rest of ``split_url``."""
     try:
         parts = urlsplit(f"//{place}")
         host, port = parts.hostname or "", parts.port

@@ -1,1 +1,1 @@
-"""How any connection is opened: proxy, name look-up, TCP, TLS, and the inflating of what comes back."""
+"""How connections are opened: proxy, name look-up, TCP and TLS; and decompression."""

@@ -30,7 +30,7 @@ _CONNECTING = (errno.EINPROGRESS, errno.EWOULDBLOCK)  # the latter is Windows'
 
 @attrs.frozen(kw_only=True)
 class Destination:
-    """Where a connection leads, and by what way.
+    """The server that a connection leads to, and the way there.
 
     Attributes:
         shown: What it is called in errors; without secrets.
@@ -76,13 +76,13 @@ class Opening:
         self.step = "connecting"
 
     def watch(self, sock: socket.socket) -> None:
-        """Names the socket that the attempt now waits on; it is connecting already, else it could not be shut down."""
+        """Sets the socket that the attempt waits on; it must be connecting, or it could not be shut down."""
         self._socket = sock
         if self.cancelled:
             shut_down(sock)
 
     def watch_name(self, found: Signal) -> None:
-        """Names the signal that the attempt now waits on in this thread while it looks up a name."""
+        """Sets the signal that the attempt waits on, in this thread, while it looks up a name."""
         self._name = (found, threading.get_ident())
 
     def cancel(self) -> None:
@@ -140,14 +140,16 @@ def open_stream(where: Destination, deadline: Deadline, opening: Opening, clock:
     except BaseException as error:  # the socket is closed on Ctrl-C too
         if sock is not None:
             sock.close()
-        told = _told(error, where, deadline, opening)
-        if told is None:
+        converted = _as_network_error(error, where, deadline, opening)
+        if converted is None:
             raise
-        raise told from error
+        raise converted from error
 
 
-def _told(error: BaseException, where: Destination, deadline: Deadline, opening: Opening) -> NetworkError | None:
-    """The error that a failure is reported by; None for what passes through as it is."""
+def _as_network_error(
+    error: BaseException, where: Destination, deadline: Deadline, opening: Opening
+) -> NetworkError | None:
+    """Converts a failure to the error to raise; None to raise it unchanged."""
     if isinstance(error, TimeoutError):
         limit = "" if deadline.timeout_s is None else f" within {round(deadline.timeout_s, 3):g} s"
         return TimedOut(f"timeout: {where} did not answer{limit} ({opening.step})")
@@ -163,7 +165,7 @@ def _told(error: BaseException, where: Destination, deadline: Deadline, opening:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in words that hold no secrets."""
+    """The cause of an error in words, without secrets."""
     if isinstance(error, FmzError):
         return str(error.args[0]) if error.args else type(error).__name__
     if isinstance(error, TimeoutError):
@@ -198,7 +200,7 @@ def _dial(where: Destination, deadline: Deadline, opening: Opening, clock: Clock
     failure: OSError | None = None
     for at, (family, type_, protocol, _, place) in enumerate(found):
         left = deadline.remaining()
-        # An address that does not answer (IPv6 on a broken network, often) leaves time for those after it.
+        # An address that does not answer (often IPv6 on a broken network) leaves time for the next ones.
         share = Deadline(clock, None if left is None else left / (len(found) - at))
         try:
             return _connected(_socket(family, type_, protocol, source), place, share, opening)
@@ -246,10 +248,10 @@ def _connected(sock: socket.socket, place: object, deadline: Deadline, opening: 
 def _look_up(
     host: str, port: int, kind: int, deadline: Deadline, opening: Opening, clock: Clock
 ) -> list[tuple[int, int, int, str, Any]]:
-    """The addresses of a host, in the order to try.
+    """Looks up the addresses of a host, in the order to try.
 
-    The system's resolver cannot be given a time-out. A name is therefore looked up in a thread of its own, which is left behind when
-    it takes too long (a daemon, ended by the resolver's own time-out).
+    The system's resolver cannot be given a time-out. So a name is looked up in a daemon thread; when the deadline passes first, that
+    thread goes on until the resolver's own time-out.
 
     Raises:
         TimedOut: The deadline passed.

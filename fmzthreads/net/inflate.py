@@ -1,4 +1,4 @@
-"""Undoing the compression of a reply, within a limit."""
+"""Decompresses replies, within a size limit."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _NO_HEADER = -zlib.MAX_WBITS
 
 
 def inflate(body: bytes, codings: str, limit: int, request: str = "") -> tuple[bytes, str]:
-    """Undoes a ``Content-Encoding``.
+    """Decompresses a body by its ``Content-Encoding``.
 
     Args:
         body: The body as it came.
-        codings: The header's value; several codings are undone from the last to the first. A token that names no compression changes
+        codings: The header's value; several codings are undone, the last one first. A token that names no compression changes
             nothing: servers send ``utf-8``, ``none`` and ``binary``.
         limit: The most bytes that may come out; at no time are more of them held.
         request: The request, for errors.
@@ -59,14 +59,14 @@ def inflate(body: bytes, codings: str, limit: int, request: str = "") -> tuple[b
             return body, name
         if name not in {"gzip", "x-gzip", "deflate"}:
             continue
-        # Some servers send bare deflate data under this name, others with the zlib header that the standard asks for.
+        # Some servers send raw deflate data under this name, others with the zlib header that the standard requires.
         bare = name == "deflate" and not (len(body) >= 2 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0)
         body = _inflate_all(body, _NO_HEADER if bare else _EITHER_HEADER, limit, request)
     return body, ""
 
 
 def _inflate_all(body: bytes, window: int, limit: int, request: str) -> bytes:
-    """Undoes one coding; a gzip body may consist of several members."""
+    """Decompresses one coding; a gzip body may consist of several members."""
     parts: list[bytes] = []
     size = 0
     while body:
@@ -74,12 +74,12 @@ def _inflate_all(body: bytes, window: int, limit: int, request: str) -> bytes:
         try:
             part = machine.decompress(body, limit - size + 1)
         except zlib.error:
-            raise BadReply("the compressed reply is damaged", request=request) from None
+            raise BadReply("the compressed body of the reply is corrupt", request=request) from None
         size += len(part)
         if size > limit:
             raise ReplyTooLarge(f"the reply decompresses to more than {limit} bytes", request=request)
         if not machine.eof:
-            raise BadReply("the compressed reply is cut", request=request)
+            raise BadReply("the compressed body of the reply is incomplete", request=request)
         parts.append(part)
         body = machine.unused_data if window == _EITHER_HEADER and machine.unused_data[:2] == b"\x1f\x8b" else b""
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,4 +1,4 @@
-"""Proxies: how they are written, what the environment says about them, and which one leads to a server."""
+"""Proxies: their text form, the environment's settings, and the choice for a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
 _EXPECTED = (
     "socks5://[user:password@]host:port, http://[user:password@]host:port, ip://local-address, or empty for none"
 )
-# The variables that a URL's scheme is looked up in, before ALL_PROXY. A datagram or a Unix socket passes no proxy.
+# Scheme -> the variables that are looked at, in order, before ALL_PROXY. UDP and Unix sockets have no proxy.
 _VARIABLES = {
     "http": ("http",),
     "https": ("https",),
@@ -33,7 +33,7 @@ _VARIABLES = {
 
 @attrs.frozen
 class Proxy:
-    """The server that connections pass on their way, or the local address that they start from.
+    """A proxy server, or the local address that connections start from.
 
     Attributes:
         kind: ``http``, ``socks5``, or ``ip`` for a local address to connect from.
@@ -121,7 +121,7 @@ class Environment:
         self._no_proxy = [part.strip().lower() for part in self._proxies.get("no", "").split(",") if part.strip()]
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """The proxy to a server. This machine itself is never asked for through one.
+        """The proxy to a server. Never one for this machine itself.
 
         Args:
             scheme: ``http``, ``https``, ``ws``, ``wss``, ``tcp`` or ``tls``; others have no proxy.
@@ -162,7 +162,7 @@ def _exempts(rule: str, host: str, port: int) -> bool:
 
 @attrs.frozen
 class ProxyChoice:
-    """Which proxy leads to a server: the one that was set, otherwise the environment's.
+    """The proxy that was set, or the environment's.
 
     Attributes:
         environment: What the environment says.

@@ -1,4 +1,4 @@
-"""Streams of bytes over a socket that is connected, plain or with TLS.
+"""Byte streams over a connected socket, plain or with TLS.
 
 The socket is left in blocking mode: one thread waits in ``recv_into`` at one system call a batch, and ``abort`` from any thread ends that
 wait. Writers never block inside ``send`` (``MSG_DONTWAIT``); they wait for room by ``poll`` with their own time-out.
@@ -35,8 +35,8 @@ __all__ = [
     "wait_writable",
 ]
 
-# A signal that comes in the few instructions before a thread falls asleep in the system does not wake it. So no wait of a thread that
-# may be the main one, which handles Ctrl-C, is longer than this.
+# A signal that arrives just before a thread enters a blocking system call does not interrupt that call. So a thread that may be the main
+# one, which handles Ctrl-C, never waits longer than this.
 LOOK_UP_S = 1.0
 
 _IS_POSIX = os.name == "posix"  # elsewhere a socket is not a file descriptor that os.write takes
@@ -92,12 +92,12 @@ class Stream(Protocol):
 
 def shut_down(sock: socket.socket) -> None:
     """Ends every wait on a socket, from any thread; the owner still has to close it."""
-    with suppress(OSError):  # not connected (any more): nobody waits on it then
+    with suppress(OSError):  # not connected (any more), so no thread waits on it
         sock.shutdown(socket.SHUT_RDWR)
 
 
 def wait_writable(sock: socket.socket, timeout_s: float | None) -> bool:
-    """Waits until a socket takes more, or its connecting or itself has ended; False when the time is up first.
+    """Waits until a socket is writable or broken; False if the time-out passes first.
 
     Raises:
         OSError: It was closed meanwhile.
@@ -109,7 +109,7 @@ def wait_writable(sock: socket.socket, timeout_s: float | None) -> bool:
         poll = select.poll()
         poll.register(number, select.POLLOUT)
         return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
-    # Windows tells of a failed attempt to connect by the third list.
+    # Windows reports a failed attempt to connect in the third list.
     return any(select.select([], [number], [number], timeout_s))
 
 
@@ -245,10 +245,10 @@ class TlsStream:
         self._view = memoryview(self._buffer)
         self._unsent: bytes = b""  # encrypted already, so it must go out before anything else
         self._ended = False  # whether the peer has sent TLS's closing message
-        self._timed = False  # whether receive_into is not to wait for ever
+        self._timed = False  # whether receive_into has a time-out
 
     def handshake(self, deadline: Deadline, clock: Clock) -> None:
-        """Agrees on keys and verifies the certificate.
+        """Performs the TLS handshake and verifies the certificate.
 
         Raises:
             OSError: TLS or the connection failed (``ssl.SSLError`` is one).
@@ -273,7 +273,7 @@ class TlsStream:
             self._incoming.write(self._view[:count])
 
     def receive_into(self, view: memoryview) -> int:
-        """Waits for bytes and decrypts as many as fit; 0 at the end.
+        """Waits for bytes and decrypts what fits into ``view``; 0 at the end.
 
         Raises:
             TimeoutError: A time-out is set, and nothing came.

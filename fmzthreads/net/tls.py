@@ -1,4 +1,4 @@
-"""Which certificates are trusted: one policy for REST and streams."""
+"""The TLS policy of REST and streams: which certificates are trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT
 
 @attrs.frozen
 class TlsPolicy:
-    """How the certificates of servers are checked.
+    """Which certificate authorities are trusted.
 
     Attributes:
         verify: Whether they are checked at all.
@@ -33,7 +33,7 @@ class TlsPolicy:
 
     @classmethod
     def read(cls, verify: bool | str, variables: Mapping[str, str] | None = None) -> TlsPolicy:
-        """The policy that an option and the environment give together.
+        """Makes the policy from an option and the environment.
 
         Args:
             verify: True for the usual authorities, a path to a file or folder of others, False to check nothing.
@@ -50,7 +50,7 @@ class TlsPolicy:
         return cls(True, next((found[name] for name in _VARIABLES if found.get(name)), ""))
 
     def context(self, *protocols: str) -> ssl.SSLContext:
-        """The context for connections; shared by all that ask for the same.
+        """The TLS context; equal policies share one.
 
         Args:
             protocols: Offered by ALPN; none for no offer.

@@ -1,9 +1,9 @@
 """Asking a proxy to connect a stream to a server, by HTTP's CONNECT or by SOCKS5.
 
-SOCKS5 is spoken here rather than by a library: PySocks gives each receive the whole time-out, so that a proxy that sends its answer byte by
-byte is waited for without end; it reaches proxies by IPv4 only, drops an account whose password is empty and garbles one of 128 characters.
+SOCKS5 is implemented here because PySocks gives each receive the whole time-out (a proxy that sends its answer byte by byte blocks without
+end), reaches proxies by IPv4 only, drops an account whose password is empty and garbles one of 128 characters.
 
-Nothing that the proxy says is repeated in an error but its number: it may repeat the account.
+Errors contain the proxy's status code but never its text, which may repeat the account.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def ask_proxy(stream: Stream, proxy: Proxy, host: str, port: int, deadline: Dead
 
 
 class _Talk:
-    """What is sent to a proxy and what it answers, within the deadline."""
+    """The conversation with a proxy, within the deadline."""
 
     def __init__(self, stream: Stream, proxy: Proxy, deadline: Deadline, clock: Clock) -> None:
         self.proxy = proxy
@@ -90,7 +90,7 @@ class _Talk:
         return self._view[:count].tobytes()
 
     def invalid(self) -> ConnectFailed:
-        """The error for what is no answer at all."""
+        """The error for an answer that is not of the protocol."""
         kind = "HTTP" if self.proxy.kind == "http" else "SOCKS5"
         return ConnectFailed(f"the proxy sent an invalid answer (expected {kind})")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,12 +17,23 @@ from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wai
 from tenacity.wait import wait_base
 
 from ..errors import InputError, UnknownName, nearest
+from ..net.dial import Destination
 from ..net.proxy import ProxyChoice
-from .address import Address, parse_address, parse_pairs, split_address
+from ..net.tls import TlsPolicy
+from .address import DATAGRAM, Address, parse_address, parse_pairs, split_address
 from .heartbeat import Heartbeats, heartbeats
 from .websocket.compression import COMPRESSIONS
 
-__all__ = ["OPTION_NAMES", "DialOptions", "connect_timeout_s", "pause_s", "read_messages", "read_options"]
+__all__ = [
+    "OPTION_NAMES",
+    "DialOptions",
+    "connect_timeout_s",
+    "destination",
+    "pause_s",
+    "read_messages",
+    "read_options",
+    "tls_context",
+]
 
 OVERFLOWS = ("drop_oldest", "block", "error")
 MODES = ("recv", "send", "dual")
@@ -208,6 +220,39 @@ _READERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "ca_file": ("ca_file", _text),
 }
 OPTION_NAMES = tuple(_READERS)
+
+
+def tls_context(options: DialOptions) -> ssl.SSLContext:
+    """The TLS settings of a stream: certificates and names are verified unless the user wrote that they are not to be.
+
+    Raises:
+        InputError: The file of the option ca_file, or the one that the environment names, cannot be read.
+    """
+    try:
+        return TlsPolicy.read(False if options.insecure else options.ca_file or True).context()
+    except InputError as error:
+        if not options.ca_file:
+            raise
+        raise InputError(f"the Dial option ca_file: {error}") from None
+
+
+def destination(address: Address, options: DialOptions, tls: ssl.SSLContext | None) -> Destination:
+    """Where the connection beneath a stream leads, and by what way.
+
+    Raises:
+        InputError: The environment names a proxy that cannot be used.
+    """
+    if address.scheme == "unix":
+        return Destination(shown=address.shown, path=address.target)
+    return Destination(
+        shown=address.shown,
+        host=address.host,
+        port=address.port,
+        proxy=options.proxy.proxy_for(address.scheme, address.host, address.port),
+        local_ip=options.local_ip,
+        tls=tls,
+        datagram=address.scheme in DATAGRAM,
+    )
 
 
 def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:

@@ -15,15 +15,15 @@ from collections.abc import Callable
 from ..clock import Signal
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, OperationFailed, StopRequested
+from ..net.dial import Opening, open_stream
 from .address import DATAGRAM, Address
 from .buffer.buffer import BufferFull, Message, MessageBuffer
 from .host import StreamHost
 from .keepalive import Pulse, Watch
 from .link import Link
-from .options import DialOptions, pause_s, read_messages
+from .options import DialOptions, destination, pause_s, read_messages, tls_context
 from .raw_link import RawLink
 from .stats import StreamStats, find_number
-from .transport import Opening, open_stream, tls_context
 from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
 from .writer import WriterBusy
@@ -247,7 +247,7 @@ class StreamReader:
     def _make_link(self, opening: Opening) -> Link:
         address, options, clock = self.address, self._options, self._clock
         deadline = Deadline(clock, options.connect_timeout_s)
-        stream = open_stream(address, options, self._context, deadline, opening, clock)
+        stream = open_stream(destination(address, options, self._context), deadline, opening, clock)
         if address.scheme not in {"ws", "wss"}:
             return RawLink(stream, clock, datagrams=address.scheme in DATAGRAM)
         try:

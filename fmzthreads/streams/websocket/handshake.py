@@ -1,8 +1,8 @@
-"""The websocket handshake, made by websocket-client over a stream of ours.
+"""The websocket handshake, by websocket-client over our own stream.
 
-websocket-client writes the request, reads the answer and checks it. It is given the stream as its socket, so that our side decides how
-the connection is opened (local address, proxy, TLS, one deadline for everything), how much an answer may hold, and what becomes of the
-bytes behind it; it reads its answer one byte at a time, here from memory.
+websocket-client writes the request, reads the answer and checks it. The stream is passed to it as its socket, so that the connection is
+opened here (local address, proxy, TLS, one deadline for everything), the size of the answer is limited, and the bytes that follow the answer
+are kept. It reads the answer one byte at a time, here from memory.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from .link import WebSocketLink
 __all__ = ["upgrade"]
 
 _LONGEST_ANSWER = 65536
-_LAST_WORDS_S = 1.0  # how long a refusal without a length is given to say why
+_REFUSAL_BODY_S = 1.0  # the longest wait for the body of a refusal without Content-Length
 _SHORTEST_SECRET = 6
-_GATHER = 128  # so many messages are gathered into one batch in a flood; more bring nothing and leave the cache
+_GATHER = 128  # the most messages in one batch during a flood; larger batches are not faster
 _GATHER_FROM = 16 << 20  # the least qbytes with which batches of up to 1 MiB are gathered
 
 
 class _HandshakeSocket:
-    """What websocket-client takes for its socket during the handshake."""
+    """The socket that websocket-client uses during the handshake."""
 
     def __init__(self, stream: Stream, deadline: Deadline, clock: Clock) -> None:
         self._stream = stream
@@ -42,7 +42,7 @@ class _HandshakeSocket:
         self._left = _LONGEST_ANSWER
         self._view = memoryview(bytearray(8192))
         self._start = self._end = 0
-        self._seen = bytearray()  # all that came, for an error that websocket-client does not find in it
+        self._seen = bytearray()  # everything received, for errors that websocket-client does not report
 
     def send(self, data: bytes) -> int:
         """Sends all of it before the deadline."""
@@ -50,7 +50,7 @@ class _HandshakeSocket:
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """What has come, up to ``size`` bytes; empty at the end."""
+        """Receives up to ``size`` bytes; empty at the end."""
         if self._start == self._end:
             self._start = self._end = 0
             self._end = receive_by(self._stream, self._view, self._deadline, "waiting for the handshake")
@@ -64,7 +64,7 @@ class _HandshakeSocket:
         return data
 
     def early(self) -> bytes:
-        """What came behind the answer."""
+        """The bytes that followed the answer."""
         return self._view[self._start : self._end].tobytes()
 
     def header(self, name: str) -> str:
@@ -73,7 +73,7 @@ class _HandshakeSocket:
         return ", ".join(re.findall(rf"(?im)^{name}:[ \t]*(.*?)[ \t\r]*$", head))
 
     def refusal(self) -> tuple[int, bytes]:
-        """The HTTP status of an answer that refuses, and what of its body has come; 0 where the answer is none."""
+        """The HTTP status of a refusal and the start of its body; 0 when the answer is not a refusal."""
         head, end, body = bytes(self._seen).partition(b"\r\n\r\n")
         status = re.match(rb"HTTP/1\.[01] (\d{3})\b", head)
         code = int(status[1]) if status is not None else 0
@@ -81,31 +81,31 @@ class _HandshakeSocket:
             return 0, b""
         body += self.early()
         if not body and not re.search(rb"(?i)\r\ncontent-length:\s*0\s*(\r|$)", head):
-            body = self._last_words()
+            body = self._refusal_body()
         return code, body
 
-    def _last_words(self) -> bytes:
-        """A body that comes in a packet of its own; websocket-client reads none that has no length."""
+    def _refusal_body(self) -> bytes:
+        """A body that arrives in a later packet; websocket-client does not read one without a length."""
         try:
-            self._stream.set_timeout(self._deadline.sooner(_LAST_WORDS_S))
+            self._stream.set_timeout(self._deadline.sooner(_REFUSAL_BODY_S))
             return self._view[: self._stream.receive_into(self._view)].tobytes()
         except OSError:
-            return b""  # it says nothing more, and the status is told anyway
+            return b""  # nothing more came; the status is reported anyway
 
     def gettimeout(self) -> float:
-        """What websocket-client asks a socket for."""
-        return 1.0  # not 0, which websocket-client takes for a socket that does not wait; the deadline decides
+        """The time-out that websocket-client asks for."""
+        return 1.0  # not 0, which would mean a non-blocking socket; the deadline decides
 
     def close(self) -> None:
-        """The stream is given back by whoever opened it."""
+        """Does nothing: the caller closes the stream."""
 
 
 def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: Deadline, clock: Clock) -> WebSocketLink:
-    """Makes the handshake.
+    """Performs the handshake.
 
     Args:
-        stream: A fresh connection to the server.
-        address: Whose host and target the request names.
+        stream: A new connection to the server.
+        address: The host and target of the request.
         options: For headers and compression.
         deadline: For all of it.
         clock: For time-outs of later writes.
@@ -114,7 +114,7 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
         The link; the stream belongs to it now.
 
     Raises:
-        ConnectFailed: The server refused; the error has its HTTP status and the start of what it said.
+        ConnectFailed: The server refused; the error contains the HTTP status and the start of the body.
         TimedOut: It did not answer in time.
     """
     sock = _HandshakeSocket(stream, deadline, clock)
@@ -151,7 +151,7 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
         said = _excerpt(str(error), address, options)
         raise ConnectFailed(f"the websocket handshake with {address.shown} failed: {said}") from error
     stream.set_timeout(None)
-    # What is in hand, beside what the buffer counts, must stay small against qbytes.
+    # Data that was received but is not in the buffer yet must stay small compared with qbytes.
     reader = FrameReader(options.max_message, most=options.qbytes // 32, on_binary=_on_binary(options), deflate=deflate)
     sends = options.compress and options.mode in {"send", "dual"}
     compress = compressor(options.compress) if sends else None
@@ -161,7 +161,9 @@ def upgrade(stream: Stream, address: Address, options: DialOptions, deadline: De
 
 
 def _check_subprotocol(offered: str, chosen: str) -> None:
-    """As browsers do (RFC 6455, 4.1); websocket-client would log what was offered, and some venues take a token there.
+    """Checks the subprotocol as browsers do (RFC 6455, section 4.1).
+
+    websocket-client would log the offered ones, and some venues take a token there.
 
     Raises:
         BadReply: The server chose another, or none although some were offered.
@@ -180,7 +182,7 @@ def _on_binary(options: DialOptions) -> Callable[[memoryview | bytearray | bytes
 
 
 def _excerpt(said: str | bytes, address: Address, options: DialOptions) -> str:
-    """The start of what the server said, without what it may have repeated of the request: header values, query, listen key."""
+    """The start of the server's text, without header values, query or listen key that it may have repeated."""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     path, _, query = address.target.partition("?")
     parts = [*options.headers.values(), query, *re.findall(r"=([^&]*)", query), *path.split("/")[2:]]
