@@ -105,6 +105,15 @@ class TradingAccount(Holdings):
             self._ids.append(order.order_id)
             self._ids_of.setdefault(instrument, []).append(order.order_id)
 
+    def rename(self, order: OrderRecord, client_id: str) -> None:
+        """Gives an open order another client id."""
+        if order.client_id == client_id:
+            return
+        if self.by_client.get(order.client_id) is order:
+            del self.by_client[order.client_id]
+        order.client_id = client_id
+        self.by_client[client_id] = order
+
     def close(self, order: OrderRecord) -> None:
         """Moves an order from open to closed and forgets the oldest closed ones beyond the limit."""
         if self.open.pop(order.order_id, None) is None:

@@ -101,10 +101,7 @@ class Engine:
         market = self.market(order.instrument)
         instrument = market.instrument
         ticks, lots = measure(instrument, market.book, market.trades, order)
-        if order.client_id:
-            known = account.by_client.get(order.client_id)
-            if known is not None and not known.state.final:
-                raise Rejected(Reason.DUPLICATE_CLIENT_ID, f"client id {order.client_id!r} is in use by an open order")
+        self._check_client_id(account, order.client_id)
         if order.type == "limit" and account.open_count.get(instrument.id, 0) >= instrument.max_open_orders:
             raise Rejected(Reason.TOO_MANY_ORDERS, f"{instrument.max_open_orders} orders are open already")
         market.settlement.check(account, instrument, order)
@@ -116,6 +113,12 @@ class Engine:
         ):
             raise Rejected(Reason.WOULD_TAKE, "a post-only order would have traded at once")
         return record
+
+    @staticmethod
+    def _check_client_id(account: TradingAccount, client_id: str) -> None:
+        known = account.by_client.get(client_id) if client_id else None
+        if known is not None and not known.state.final:
+            raise Rejected(Reason.DUPLICATE_CLIENT_ID, f"client id {client_id!r} is in use by an open order")
 
     def run(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder) -> None:
         """Freezes, matches, settles, rests or ends one accepted order, and tells everybody.
@@ -239,19 +242,28 @@ class Engine:
 
     # --- changing an open order ---
 
-    def amend(self, record: OrderRecord, price: Decimal | None, quantity: Decimal | None) -> None:
-        """Changes price or whole quantity of an open limit order, and tells everybody.
+    def amend(
+        self, record: OrderRecord, price: Decimal | None, quantity: Decimal | None, new_client_id: str = ""
+    ) -> None:
+        """Changes price, whole quantity or client id of an open limit order, and tells everybody.
 
         With the same price and no more lots than are left it keeps its place in the queue; otherwise it arrives anew, and may trade.
 
         Raises:
-            Rejected: The order has ended; the price or the quantity does not pass the filters, or the quantity is no more than what is
+            Rejected: The order has ended; the new client id is in use; the price or the quantity does not pass the filters, or the quantity is no more than what is
                 filled; a post-only order would trade; or the account cannot pay. Nothing has changed.
         """
         market, request = self.markets[record.instrument.id], record.request
         if record.state.final or request is None:
             raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
-        changed = attrs.evolve(request, price=price or request.price, quantity=quantity or request.quantity)
+        changed = attrs.evolve(
+            request,
+            price=request.price if price is None else price,
+            quantity=request.quantity if quantity is None else quantity,
+        )
+        if new_client_id and new_client_id != record.client_id:
+            self._check_client_id(record.account, new_client_id)
+            changed = attrs.evolve(changed, client_id=new_client_id)
         ticks, whole = measure(market.instrument, market.book, market.trades, changed)
         left = whole - record.done_lots
         if left <= 0:
@@ -263,6 +275,7 @@ class Engine:
             raise Rejected(Reason.WOULD_TAKE, "the post-only order would trade at once at its new price")
         market.settlement.amend(record, ticks, left)
         record.request, record.updated_ms = changed, self.now_ms()
+        record.account.rename(record, changed.client_id)
         if ticks == record.ticks and left <= record.left:
             market.book.reduce(record, left)
             self.tell_order(record, None, amended=True)

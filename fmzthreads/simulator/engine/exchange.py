@@ -201,9 +201,15 @@ class SimulatedExchange(MarketData):
             return record.view()
 
     def cancel(
-        self, account: TradingAccount | str, instrument: str, order_id: int | None = None, client_id: str | None = None
+        self,
+        account: TradingAccount | str,
+        instrument: str,
+        order_id: int | None = None,
+        client_id: str | None = None,
+        *,
+        finish: Finish = Finish.USER,
     ) -> OrderView:
-        """Cancels an open order, found by its id, or else by its client id.
+        """Cancels an open order, found by its id, or else by its client id; ``finish`` says who cancels.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED when it has ended already.
@@ -213,7 +219,7 @@ class SimulatedExchange(MarketData):
             record = self._find(self._account(account), instrument, order_id, client_id)
             if record.state.final:
                 raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
-            self._engine.finish(record, State.CANCELED, Finish.USER)
+            self._engine.finish(record, State.CANCELED, finish)
             self._engine.tell_account(record.account, market.settlement.held_assets(record))
             self._engine.tell_book(market)
             return record.view()
@@ -227,6 +233,7 @@ class SimulatedExchange(MarketData):
         *,
         price: Decimal | None = None,
         quantity: Decimal | None = None,
+        new_client_id: str = "",
     ) -> OrderView:
         """Changes an open limit order, found by its id, or else by its client id.
 
@@ -237,6 +244,7 @@ class SimulatedExchange(MarketData):
             client_id: The client's own id.
             price: The new price; None for the same.
             quantity: The new whole quantity, with what is filled; None for the same.
+            new_client_id: The client's own id from now on; empty for the same.
 
         Returns:
             The order as it stands afterwards. With the same price and no more left to fill than before it has kept its place in the queue.
@@ -248,7 +256,7 @@ class SimulatedExchange(MarketData):
         self._engine.market(instrument)
         with self.lock:
             record = self._find(self._account(account), instrument, order_id, client_id)
-            self._engine.amend(record, price, quantity)
+            self._engine.amend(record, price, quantity, new_client_id)
             return record.view()
 
     def cancel_all(self, account: TradingAccount | str, instrument: str | None = None) -> list[OrderView]:

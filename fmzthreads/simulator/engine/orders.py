@@ -50,6 +50,7 @@ class Finish(enum.StrEnum):
     POST_ONLY = "post_only"
     SELF_TRADE = "self_trade"
     SYSTEM = "system"
+    TIMER = "timer"
 
 
 @attrs.frozen(kw_only=True)

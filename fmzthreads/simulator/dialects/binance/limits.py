@@ -99,7 +99,9 @@ class BinanceLimits:
         """Counts an order when it is accepted, and gives back with its first fill."""
         if not isinstance(event, OrderEvent):
             return
-        if event.fill is None:
+        if event.amended:
+            amount = 0
+        elif event.fill is None:
             amount = 1 if event.order.state is State.NEW else 0
         elif event.order.filled == event.fill.quantity:  # nothing was filled before it
             amount = -(_GIVEN_BACK_MAKER if event.fill.is_maker else _GIVEN_BACK_TAKER)

@@ -74,6 +74,10 @@ class BinanceMarket:
             "serverTime": params.time(params.now_ms),
             "rateLimits": self._rate_limits,
             "exchangeFilters": [],
+            "sors": [
+                {"baseAsset": instrument.base, "symbols": [self._symbols.name(instrument.id)]}
+                for instrument in instruments
+            ],
             "symbols": [self._symbols.describe(instrument, permission_sets=sets) for instrument in instruments],
         }
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import attrs
+
 from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
@@ -18,9 +20,11 @@ from .parameters import BinanceParams, BinanceRefusal
 from .refusals import UNKNOWN_ORDER, refuse_order
 from .symbols import Symbols, fixed
 
-__all__ = ["EXPIRY_REASON", "BinanceOrders", "order_force", "order_status", "order_type"]
+__all__ = ["EXPIRY_REASON", "SMART_ROUTED", "BinanceOrders", "order_force", "order_status", "order_type"]
 
 _DAY_MS = 86_400_000
+SMART_ROUTED = "sor"
+"""Marks an order that was sent to the smart order routing."""
 _NO_ORDER = (-2013, "Order does not exist.")
 _STATUS = {
     State.NEW: "NEW",
@@ -63,9 +67,33 @@ class BinanceOrders:
         params.weight = 0  # what succeeds weighs nothing
         return answer
 
+    def place_routed(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
+        """POST /api/v3/sor/order: smart order routing; the order book of the symbol is the only one it can be routed to."""
+        order, shape = self._read_routed(params)
+        params.finish()
+        answer = self._placed(params, self._take(account, params, order), shape)
+        for fill in answer.get("fills", ()):
+            fill.update(matchType="ONE_PARTY_TRADE_REPORT", allocId=fill["tradeId"])
+        params.weight = 0
+        return answer
+
+    def test_routed(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
+        """POST /api/v3/sor/order/test."""
+        order, _ = self._read_routed(params)
+        return self._tested(account, params, order)
+
+    def _read_routed(self, params: BinanceParams) -> tuple[NewOrder, str]:
+        order, shape = self._reader.read(params)
+        if order.quote_quantity is not None or order.time_in_force is TimeInForce.POST_ONLY:
+            raise BinanceRefusal(-1116, "Invalid orderType.")
+        return attrs.evolve(order, extra={**order.extra, SMART_ROUTED: "1"}), shape
+
     def test(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order/test: everything is checked, nothing is placed."""
         order, _ = self._reader.read(params)
+        return self._tested(account, params, order)
+
+    def _tested(self, account: TradingAccount, params: BinanceParams, order: NewOrder) -> dict[str, Any]:
         rates = params.flag("computeCommissionRates", False)
         params.finish()
         try:
@@ -102,7 +130,7 @@ class BinanceOrders:
         }
         if shape == "ACK":
             return answer
-        answer.update(self._amounts_of(order), workingTime=params.time(order.created_ms))
+        answer.update(self.amounts_of(order), workingTime=params.time(order.created_ms))
         answer["selfTradePreventionMode"] = order.self_trade.name
         answer.update(_conditional(order))
         if shape == "FULL":
@@ -118,7 +146,7 @@ class BinanceOrders:
             ]
         return answer
 
-    def _amounts_of(self, order: OrderView) -> dict[str, Any]:
+    def amounts_of(self, order: OrderView) -> dict[str, Any]:
         """The fields that all answers about an order share."""
         return {
             "price": fixed(order.price or Decimal(0)),
@@ -136,11 +164,11 @@ class BinanceOrders:
 
     def query(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/order."""
-        order = self._find(account, params, "orderId", "origClientOrderId", _NO_ORDER)
+        order = self.find(account, params, "orderId", "origClientOrderId", _NO_ORDER)
         params.finish()
         return self._queried(params, order)
 
-    def _find(
+    def find(
         self, account: TradingAccount, params: BinanceParams, id_name: str, client_name: str, missing: tuple[int, str]
     ) -> OrderView:
         """The order that a call names by symbol and one of two ids.
@@ -170,7 +198,7 @@ class BinanceOrders:
             "orderId": order.order_id,
             "orderListId": -1,
             "clientOrderId": order.client_id,
-            **self._amounts_of(order),
+            **self.amounts_of(order),
             "stopPrice": fixed(Decimal(0)),
             "icebergQty": fixed(Decimal(0)),
             "time": params.time(order.created_ms),
@@ -241,7 +269,7 @@ class BinanceOrders:
         """DELETE /api/v3/order."""
         cancel_id = params.client_id("newClientOrderId")
         restriction = _restriction(params)
-        order = self._find(account, params, "orderId", "origClientOrderId", UNKNOWN_ORDER)
+        order = self.find(account, params, "orderId", "origClientOrderId", UNKNOWN_ORDER)
         params.finish()
         answer = self._cancelled(params, self._cancel(account, order, restriction), cancel_id)
         params.weight = 0
@@ -279,7 +307,7 @@ class BinanceOrders:
             "orderListId": -1,
             "clientOrderId": cancel_id or uuid.uuid4().hex[:22],
             "transactTime": params.time(order.updated_ms),
-            **self._amounts_of(order),
+            **self.amounts_of(order),
             "selfTradePreventionMode": order.self_trade.name,
             **_conditional(order),
         }
@@ -305,7 +333,7 @@ class BinanceOrders:
         cancelled: dict[str, Any] | BinanceRefusal
         placed: dict[str, Any] | BinanceRefusal | None = None
         try:
-            found = self._find(account, params, "cancelOrderId", "cancelOrigClientOrderId", UNKNOWN_ORDER)
+            found = self.find(account, params, "cancelOrderId", "cancelOrigClientOrderId", UNKNOWN_ORDER)
             cancelled = self._cancelled(params, self._cancel(account, found, restriction), cancel_id)
         except BinanceRefusal as error:
             cancelled = error
@@ -381,7 +409,9 @@ def order_force(order: OrderView) -> str:
 
 def _conditional(order: OrderView) -> dict[str, Any]:
     """The fields that only some orders have."""
-    found: dict[str, Any] = {name: int(value) for name, value in order.extra.items()}
+    found: dict[str, Any] = {name: int(value) for name, value in order.extra.items() if name != SMART_ROUTED}
+    if SMART_ROUTED in order.extra:
+        found.update(workingFloor="SOR", usedSor=True)
     if order.finish in EXPIRY_REASON:
         found["expiryReason"] = EXPIRY_REASON[order.finish]
     return found

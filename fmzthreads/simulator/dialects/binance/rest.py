@@ -13,6 +13,7 @@ from ...transport.requests import HeaderRows, WireReply, WireRequest, json_reply
 from ..base import Dialect, Outcome, Route, Visit
 from ..fields import VenueRefusal
 from .account import BinanceAccounts
+from .amendments import Amendments
 from .limits import BinanceLimits, banned
 from .market import BinanceMarket
 from .orders import BinanceOrders
@@ -78,7 +79,8 @@ class BinanceDialect(Dialect[BinanceParams]):
         self.market = BinanceMarket(exchange, self.symbols, self.limits.describe())
         self.orders = BinanceOrders(exchange, self.symbols, self.market.average)
         accounts = BinanceAccounts(exchange, self.symbols, self.limits)
-        self.add(spot_routes(self.market, self.orders, accounts))
+        amendments = Amendments(exchange, self.symbols, self.orders)
+        self.add(spot_routes(self.market, self.orders, amendments, accounts))
 
     # --- counting ---
 

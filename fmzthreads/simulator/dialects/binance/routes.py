@@ -10,6 +10,7 @@ import attrs
 from ...engine.accounts import TradingAccount
 from ..base import Route
 from .account import BinanceAccounts
+from .amendments import Amendments
 from .market import BinanceMarket
 from .orders import BinanceOrders
 from .parameters import BinanceParams
@@ -33,12 +34,12 @@ class BinanceRoute(Route[BinanceParams]):
 
 
 def spot_routes(
-    market: BinanceMarket, orders: BinanceOrders, accounts: BinanceAccounts
+    market: BinanceMarket, orders: BinanceOrders, amendments: Amendments, accounts: BinanceAccounts
 ) -> Iterator[Route[BinanceParams]]:
     """All routes of Binance spot."""
     for path, public, weight in _public(market):
         yield BinanceRoute(method="GET", path=_PREFIX + path, public=public, weight=weight)
-    for method, path, private, weight in _private(orders, accounts):
+    for method, path, private, weight in _private(orders, amendments, accounts):
         places = method == "POST" and path in {"order", "order/cancelReplace", "sor/order"}
         yield BinanceRoute(
             method=method, path=_PREFIX + path, private=private, weight=weight, places=places, counts_order=places
@@ -65,12 +66,16 @@ def _public(market: BinanceMarket) -> list[tuple[str, Callable[[BinanceParams], 
 
 
 def _private(
-    orders: BinanceOrders, accounts: BinanceAccounts
+    orders: BinanceOrders, amendments: Amendments, accounts: BinanceAccounts
 ) -> list[tuple[str, str, Callable[[TradingAccount, BinanceParams], Any], int]]:
     return [
         ("POST", "order", orders.place, 1),
         ("POST", "order/test", orders.test, 1),
         ("POST", "order/cancelReplace", orders.cancel_replace, 1),
+        ("POST", "sor/order", orders.place_routed, 1),
+        ("POST", "sor/order/test", orders.test_routed, 1),
+        ("PUT", "order/amend/keepPriority", amendments.amend, 4),
+        ("GET", "order/amendments", amendments.made, 4),
         ("GET", "order", orders.query, 4),
         ("DELETE", "order", orders.cancel, 1),
         ("GET", "openOrders", orders.open_orders, 6),

@@ -18,7 +18,7 @@ from ...transport.push import Push
 from ...transport.requests import encode_json
 from ...transport.topics import Feed, Topic
 from ..streaming import VenueSite
-from .orders import EXPIRY_REASON, order_force, order_status, order_type
+from .orders import EXPIRY_REASON, SMART_ROUTED, order_force, order_status, order_type
 from .parameters import BinanceParams, BinanceRefusal, malformed
 from .rest import BinanceDialect
 from .routes import BinanceRoute
@@ -117,12 +117,12 @@ class UserTopic(Topic):
             self._add(instrument.quote, -fill.quote_quantity * sign)
             self._add(fill.fee_asset, -fill.fee)
         self._execution += 1
-        self._say(self._report(event.order, fill))
+        self._say(self._report(event.order, fill, amended=event.amended))
 
-    def _report(self, order: OrderView, fill: FillView | None) -> dict[str, Any]:
+    def _report(self, order: OrderView, fill: FillView | None, *, amended: bool) -> dict[str, Any]:
         cancelled = order.state is State.CANCELED
         status = order_status(order)
-        kind = "TRADE_PREVENTION" if order.finish is Finish.SELF_TRADE else status
+        kind = "TRADE_PREVENTION" if order.finish is Finish.SELF_TRADE else "REPLACED" if amended else status
         row: dict[str, Any] = {
             "e": "executionReport", "E": self._now(), "s": self._symbols.name(order.instrument),
             # A cancel has an id of its own; the order's then stands under C.
@@ -138,6 +138,8 @@ class UserTopic(Topic):
             "Y": fixed(fill.quote_quantity if fill else _ZERO), "Q": fixed(order.quote_quantity or _ZERO),
         }  # fmt: skip
         row.update(W=order.created_ms * self._scale, V=order.self_trade.name)
+        if SMART_ROUTED in order.extra:
+            row.update(k="SOR", uS=True)
         reason = EXPIRY_REASON.get(order.finish)
         if reason is not None:
             row["eR"] = reason

@@ -31,6 +31,8 @@ _METHODS = {
     "avgPrice": ("GET", "avgPrice"), "ticker.24hr": ("GET", "ticker/24hr"), "ticker.price": ("GET", "ticker/price"),
     "ticker.book": ("GET", "ticker/bookTicker"),
     "order.place": ("POST", "order"), "order.test": ("POST", "order/test"), "order.cancel": ("DELETE", "order"),
+    "sor.order.place": ("POST", "sor/order"), "sor.order.test": ("POST", "sor/order/test"),
+    "order.amend.keepPriority": ("PUT", "order/amend/keepPriority"), "order.amendments": ("GET", "order/amendments"),
     "order.cancelReplace": ("POST", "order/cancelReplace"), "order.status": ("GET", "order"),
     "openOrders.status": ("GET", "openOrders"), "openOrders.cancelAll": ("DELETE", "openOrders"),
     "allOrders": ("GET", "allOrders"), "myTrades": ("GET", "myTrades"), "account.status": ("GET", "account"),

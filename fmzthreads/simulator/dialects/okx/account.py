@@ -7,6 +7,7 @@ from typing import Any
 
 from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
+from ...engine.instruments import Instrument
 from ..fields import plain_decimal
 from .market import Instruments, OkxMarket
 from .parameters import OkxParams, OkxRefusal
@@ -15,6 +16,7 @@ __all__ = ["OkxAccounts"]
 
 _DOLLARS = ("USDT", "USDC", "USD")
 _MOST_CURRENCIES = 20
+_MOST_INSTRUMENTS = 5
 
 
 class OkxAccounts:
@@ -131,6 +133,62 @@ class OkxAccounts:
             fiat=[],
         )
         return [row]
+
+    def _holdings(self, account: TradingAccount, instrument: Instrument) -> tuple[Decimal, Decimal]:
+        """What is free of the quote asset and of the base asset."""
+        held = self._exchange.balances(account)
+        free = [held[asset].free if asset in held else Decimal(0) for asset in (instrument.quote, instrument.base)]
+        return free[0], free[1]
+
+    def _chosen(self, params: OkxParams) -> list[tuple[str, Instrument]]:
+        """The instruments of a list of up to five names, in a trade mode that a spot account has."""
+        if params.choice("tdMode", ("cash", "cross", "isolated", "spot_isolated"), required=True) != "cash":
+            raise OkxRefusal("51010", "Request unsupported under current account mode")
+        names = params.required("instId").split(",")
+        if len(names) > _MOST_INSTRUMENTS:
+            raise params.invalid("instId")
+        return [(name, self._instruments.instrument(name)) for name in names]
+
+    def max_size(self, account: TradingAccount, params: OkxParams) -> list[Any]:
+        """GET account/max-size: the most base that can be bought and sold."""
+        chosen, price = self._chosen(params), params.decimal("px")
+        rows = []
+        for name, instrument in chosen:
+            quote, base = self._holdings(account, instrument)
+            at = price if price is not None and price > 0 else self._market.last(instrument)
+            most = quote / at if at else Decimal(0)
+            rows.append(
+                {
+                    "ccy": instrument.base,
+                    "instId": name,
+                    "maxBuy": plain_decimal(most - most % instrument.step),
+                    "maxSell": plain_decimal(base - base % instrument.step),
+                }
+            )
+        return rows
+
+    def max_avail_size(self, account: TradingAccount, params: OkxParams) -> list[Any]:
+        """GET account/max-avail-size: quote to buy with, and base to sell."""
+        rows = []
+        for name, instrument in self._chosen(params):
+            quote, base = self._holdings(account, instrument)
+            rows.append({"instId": name, "availBuy": plain_decimal(quote), "availSell": plain_decimal(base)})
+        return rows
+
+    def max_withdrawal(self, account: TradingAccount, params: OkxParams) -> list[Any]:
+        """GET account/max-withdrawal: everything that is free."""
+        wanted = (params.optional("ccy") or "").split(",") if params.optional("ccy") else None
+        empty = dict.fromkeys(("spotOffsetMaxWd", "spotOffsetMaxWdEx"), "")
+        return [
+            {"ccy": asset, "maxWd": plain_decimal(held.free), "maxWdEx": plain_decimal(held.free), **empty}
+            for asset, held in self._exchange.balances(account).items()
+            if wanted is None or asset in wanted
+        ]
+
+    def rate_limit(self, account: TradingAccount, params: OkxParams) -> list[Any]:
+        """GET trade/account-rate-limit: the limit of a sub-account without a fill ratio yet."""
+        row = {"accRateLimit": "1000", "fillRatio": "", "mainFillRatio": "", "nextAccRateLimit": "1000"}
+        return [{**row, "ts": str(params.now_ms)}]
 
     def nothing(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """What clients ask when they start and a spot simulator has none of: currencies to withdraw, funding balances."""

@@ -202,14 +202,19 @@ class OkxMarket:
         by_time = params.choice("type", ("1", "2")) == "2"
         after, before = params.integer("after"), params.integer("before")
         limit = params.limit(100, 100)
-        rows: list[TradeView] = self._exchange.trades(instrument.id, 1 << 30)
+        if after is None:
+            rows = self._exchange.trades(instrument.id, limit)
+        elif by_time:
+            rows = self._exchange.trades(instrument.id, limit, end_ms=after - 1)
+        else:
+            rows = self._exchange.trades(instrument.id, limit, from_id=max(1, after - limit))
         found = [
             trade
             for trade in rows
             if (after is None or (trade.time_ms if by_time else trade.trade_id) < after)
             and (before is None or (trade.time_ms if by_time else trade.trade_id) > before)
         ]
-        return [self.trade(instrument, trade) for trade in reversed(found[-limit:])]
+        return [self.trade(instrument, trade) for trade in reversed(found)]
 
     def trade(self, instrument: Instrument, trade: TradeView) -> dict[str, str]:
         """One public trade."""

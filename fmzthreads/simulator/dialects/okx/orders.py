@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
-from ...engine.accounts import TradingAccount
+from ...engine.accounts import OrderRecord, TradingAccount
 from ...engine.book import SelfTrade
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
-from ...engine.reasons import Reason, Rejected
+from ...engine.reasons import Rejected
 from ..fields import plain_decimal
 from .market import Instruments, OkxMarket
 from .parameters import Item, ItemRefusal, OkxParams, OkxRefusal, client_id
+from .refusals import CANCEL_FAILED, NO_INSTRUMENT, NOT_OPEN, refuse_amendment, refuse_order
 
 __all__ = ["OkxOrders"]
 
-_NO_INSTRUMENT = ("51001", "Instrument ID, Instrument ID code or Spread ID doesn't exist.")
-_CANCEL_FAILED = ("51400", "Order cancellation failed as the order has been filled, canceled or does not exist.")
-_TOO_SMALL = ("51020", "Your order should meet or exceed the minimum order amount.")
-_REFUSALS: dict[Reason, tuple[str, str]] = {
-    Reason.UNKNOWN_INSTRUMENT: _NO_INSTRUMENT,
-    Reason.UNKNOWN_ORDER: _CANCEL_FAILED,
-    Reason.ORDER_CLOSED: _CANCEL_FAILED,
-    Reason.BAD_PRICE: ("51000", "Parameter px error"),
-    Reason.PRICE_TICK: ("51150", "The precision of the number of trades or the price exceeds the limit."),
-    Reason.PRICE_RANGE: ("51000", "Parameter px error"),
-    Reason.BAD_QUANTITY: ("51000", "Parameter sz error"),
-    Reason.QUANTITY_STEP: ("51121", "Order quantity must be a multiple of the lot size."),
-    Reason.QUANTITY_TOO_SMALL: _TOO_SMALL,
-    Reason.QUANTITY_TOO_LARGE: ("51005", "Your order amount exceeds the max order amount."),
-    Reason.NOTIONAL_TOO_SMALL: _TOO_SMALL,
-    Reason.TOO_MANY_ORDERS: ("51025", "Order count exceeds the limit."),
-    Reason.DUPLICATE_CLIENT_ID: ("51016", "Client order ID already exists."),
-    Reason.BAD_COMBINATION: ("51000", "Parameter ordType error"),
-}
+_CLOSED = ("filled", "canceled", "mmp_canceled")
+_KEPT_REQUEST_IDS = 1000
 _TYPES: dict[str, tuple[Literal["limit", "market"], TimeInForce]] = {
     "market": ("market", TimeInForce.GTC),
     "limit": ("limit", TimeInForce.GTC),
@@ -65,6 +49,7 @@ _CANCEL_SOURCE = {
     Finish.POST_ONLY: "31",
     Finish.SELF_TRADE: "32",
     Finish.SYSTEM: "0",
+    Finish.TIMER: "20",
     Finish.NO_LIQUIDITY: "0",
 }
 _TAG = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
@@ -83,6 +68,7 @@ class OkxOrders:
         self._exchange = exchange
         self._instruments = instruments
         self._market = market
+        self.request_ids: dict[int, str] = {}  # of amendments, by order id, for the channel "orders"
 
     def instrument_of(self, item: Item) -> Instrument:
         """The instrument that an item names, by ``instId`` or, where that is absent, by ``instIdCode``.
@@ -99,7 +85,7 @@ class OkxOrders:
         else:
             found = self._instruments.find(name)
         if found is None:
-            raise ItemRefusal(*_NO_INSTRUMENT)
+            raise ItemRefusal(*NO_INSTRUMENT)
         return found
 
     # --- placing ---
@@ -115,7 +101,7 @@ class OkxOrders:
         try:
             placed = self._exchange.place(account, order)
         except Rejected as error:
-            raise _refusal(error, instrument, order) from error
+            raise refuse_order(error, instrument, order) from error
         return {
             "ordId": str(placed.order_id),
             "clOrdId": placed.client_id,
@@ -195,7 +181,7 @@ class OkxOrders:
         try:
             order = self._exchange.cancel(account, instrument.id, order_id, None if order_id is not None else own_id)
         except Rejected as error:
-            raise ItemRefusal(*_CANCEL_FAILED) from error
+            raise ItemRefusal(*CANCEL_FAILED) from error
         return {
             "ordId": str(order.order_id),
             "clOrdId": order.client_id,
@@ -205,22 +191,69 @@ class OkxOrders:
         }
 
     def amend(self, account: TradingAccount, item: Item, now_ms: int) -> dict[str, Any]:
-        """One order of trade/amend-order: the simulated exchange changes no resting orders, and says so.
+        """One order of trade/amend-order or trade/amend-batch-orders; ``newSz`` is the whole size, with what is filled.
 
         Raises:
-            ItemRefusal: Always: 51503 when the order is not open, 51506 otherwise.
+            ItemRefusal: It is refused; with ``cxlOnFail`` the order has been cancelled.
         """
         instrument = self.instrument_of(item)
         order_id, own_id = self._ids(item)
-        if item.optional("newSz") is None and item.optional("newPx") is None:
+        own_id = None if order_id is not None else own_id
+        size, price = item.decimal("newSz"), item.decimal("newPx")
+        if size is None and price is None:
             raise ItemRefusal("51500", "You must enter a price, quantity, or TP/SL")
+        cancels, request_id = item.flag("cxlOnFail"), item.optional("reqId") or ""
         try:
-            order = self._exchange.order(account, instrument.id, order_id, None if order_id is not None else own_id)
+            with self._exchange.lock:
+                order = self._exchange.order(account, instrument.id, order_id, own_id)
+                if price is not None:
+                    price = self._price(instrument, item, price, buys=order.side == "buy")
+                self.request_ids[order.order_id] = request_id
+                order = self._exchange.amend(account, instrument.id, order.order_id, price=price, quantity=size)
         except Rejected as error:
-            raise ItemRefusal("51503", "Your order has already been filled or canceled.") from error
-        if order.state.final:
-            raise ItemRefusal("51503", "Your order has already been filled or canceled.")
-        raise ItemRefusal("51506", "Order modification unavailable for the order type.")
+            if cancels and error.reason not in NOT_OPEN:
+                self._exchange.cancel(account, instrument.id, order_id, own_id)
+            raise refuse_amendment(error) from error
+        finally:
+            if len(self.request_ids) > _KEPT_REQUEST_IDS:
+                self.request_ids.pop(next(iter(self.request_ids)))
+        return {
+            "ordId": str(order.order_id),
+            "clOrdId": order.client_id,
+            "ts": str(now_ms),
+            "reqId": request_id,
+            "sCode": "0",
+            "sMsg": "",
+            "subCode": "",
+        }
+
+    def precheck(self, account: TradingAccount, params: OkxParams) -> list[Any]:
+        """POST trade/order-precheck: what an order would do to the balance; nothing is placed.
+
+        Raises:
+            OkxRefusal: The order would be refused.
+        """
+        item = Item(params.items[0])
+        try:
+            instrument = self.instrument_of(item)
+            order = self._read_order(instrument, item)
+            self._exchange.check(account, order)
+        except Rejected as error:
+            refused = refuse_order(error, instrument, order)
+            raise OkxRefusal(refused.code, refused.msg) from error
+        except ItemRefusal as error:
+            raise OkxRefusal(error.code, error.msg) from error
+        asset = instrument.quote if order.side == "buy" else instrument.base
+        price = order.price if order.price is not None else self._market.last(instrument)
+        cost = order.quantity if order.quantity is not None else order.quote_quantity
+        if cost is not None and order.side == "buy" and order.quantity is not None:
+            cost *= price
+        held = self._exchange.balances(account).get(asset)
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_PRECHECK_FIELDS, "")
+        row.update(
+            availBal=plain_decimal(held.free if held is not None else 0), availBalChg=plain_decimal(-(cost or 0))
+        )
+        return [row]
 
     @staticmethod
     def _ids(item: Item) -> tuple[int | None, str | None]:
@@ -252,60 +285,53 @@ class OkxOrders:
 
     def pending(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-pending: newest first."""
-        wanted = self._filter(params, ("live", "partially_filled"), required=False)
-        orders = self._exchange.open_orders(account)
-        return self._page(params, orders, wanted)
+        return self._page(
+            account, params, ("live", "partially_filled"), lambda record: not record.state.final, required=False
+        )
 
     def history(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-history: closed orders, newest first; those without a fill are forgotten after two hours."""
-        wanted = self._filter(params, ("filled", "canceled", "mmp_canceled"), required=True)
-        recent = [
-            order
-            for order in self._exchange.order_history(account, include_open=False)
-            if order.filled or params.now_ms - order.updated_ms <= _FORGET_UNFILLED_MS
-        ]
-        return self._page(params, recent, wanted)
+        oldest_ms = params.now_ms - _FORGET_UNFILLED_MS
+        return self._page(
+            account, params, _CLOSED, lambda o: o.state.final and (o.done_lots > 0 or o.updated_ms >= oldest_ms)
+        )
 
     def archive(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET trade/orders-history-archive: closed orders, newest first."""
-        wanted = self._filter(params, ("filled", "canceled", "mmp_canceled"), required=True)
-        return self._page(params, self._exchange.order_history(account, include_open=False), wanted)
+        return self._page(account, params, _CLOSED, lambda record: record.state.final)
 
-    def _filter(self, params: OkxParams, states: tuple[str, ...], *, required: bool) -> Callable[[OrderView], bool]:
-        """What the parameters let through, apart from paging."""
+    def _page(
+        self,
+        account: TradingAccount,
+        params: OkxParams,
+        states: tuple[str, ...],
+        listed: Callable[[OrderRecord], bool],
+        *,
+        required: bool = True,
+    ) -> list[dict[str, Any]]:
+        """One page by order id, newest first; only the orders of the page are rendered."""
         kind = params.choice("instType", _INST_TYPES, required=required)
         name = params.optional("instId")
         instrument = self._instruments.instrument(name).id if name is not None else None
         state = params.choice("state", states)
         types = set((params.optional("ordType") or "").split(",")) - {""}
         begin, end = params.integer("begin"), params.integer("end")
+        after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
+        if kind not in {None, "SPOT"}:
+            return []
 
-        def _wanted(order: OrderView) -> bool:
+        def _wanted(record: OrderRecord) -> bool:
             return (
-                kind in {None, "SPOT"}
-                and (instrument is None or order.instrument == instrument)
-                and (state is None or _STATES[order.state] == state)
-                and (not types or _order_type(order) in types)
-                and (begin is None or order.created_ms >= begin)
-                and (end is None or order.created_ms <= end)
+                listed(record)
+                and (state is None or _STATES[record.state] == state)
+                and (not types or (record.request is not None and _order_type(record.request) in types))
             )
 
-        return _wanted
-
-    def _page(
-        self, params: OkxParams, orders: Iterable[OrderView], wanted: Callable[[OrderView], bool]
-    ) -> list[dict[str, Any]]:
-        """One page by order id, newest first."""
-        after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
-        found = [
-            order
-            for order in orders
-            if wanted(order)
-            and (after is None or order.order_id < after)
-            and (before is None or order.order_id > before)
-        ]
-        found.sort(key=lambda order: -order.order_id)
-        return [self.describe(order) for order in found[:limit]]
+        found = self._exchange.order_history(
+            account, instrument, from_id=before + 1 if before is not None else None, below_id=after, start_ms=begin, end_ms=end,
+            limit=limit, newest=True, where=_wanted,
+        )  # fmt: skip
+        return [self.describe(order) for order in reversed(found)]
 
     def describe(self, order: OrderView) -> dict[str, Any]:
         """A full order, as queries and lists show it."""
@@ -374,14 +400,13 @@ class OkxOrders:
         after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
         if kind not in {None, "SPOT"}:
             return []
-        found = [
-            fill
-            for fill in self._exchange.fills(account, instrument, order_id=order_id, start_ms=begin, end_ms=end)
-            if (after is None or fill.fill_id < after)
-            and (before is None or fill.fill_id > before)
-            and (sub_type is None or sub_type == _sub_type(fill))
-        ]
-        return [self._describe_fill(fill) for fill in reversed(found[-limit:])]
+        found = self._exchange.fills(
+            account, instrument, order_id=order_id, fill_ids=(before + 1 if before is not None else None, after), start_ms=begin,
+            end_ms=end, limit=None if sub_type is not None else limit, newest=True,
+        )  # fmt: skip
+        if sub_type is not None:
+            found = [fill for fill in found if sub_type == _sub_type(fill)][-limit:]
+        return [self._describe_fill(fill) for fill in reversed(found)]
 
     def _describe_fill(self, fill: FillView) -> dict[str, Any]:
         row: dict[str, Any] = dict.fromkeys(_EMPTY_FILL_FIELDS, "")
@@ -419,14 +444,10 @@ _EMPTY_FILL_FIELDS = (
 )  # fmt: skip
 
 
-def _refusal(error: Rejected, instrument: Instrument, order: NewOrder) -> ItemRefusal:
-    """The exchange's refusal in OKX's words."""
-    if error.reason is Reason.INSUFFICIENT_FUNDS:
-        asset = instrument.quote if order.side == "buy" else instrument.base
-        return ItemRefusal("51008", f"Order failed. Insufficient {asset} balance in account", "1000")
-    if error.reason is Reason.QUANTITY_TOO_LARGE and order.type == "market":
-        return ItemRefusal("51202", "Market order amount exceeds the maximum amount.")
-    return ItemRefusal(*_REFUSALS[error.reason])
+_EMPTY_PRECHECK_FIELDS = (
+    "adjEq", "adjEqChg", "availBal", "availBalChg", "imr", "imrChg", "liab", "liabChg", "liabChgCcy", "liqPx", "liqPxDiff",
+    "liqPxDiffRatio", "mgnRatio", "mgnRatioChg", "mmr", "mmrChg", "posBal", "posBalChg", "type",
+)  # fmt: skip
 
 
 def _stp_mode(item: Item, force: TimeInForce) -> SelfTrade:
@@ -443,7 +464,7 @@ def _tag(item: Item) -> str:
     return tag
 
 
-def _order_type(order: OrderView) -> str:
+def _order_type(order: OrderView | NewOrder) -> str:
     if order.type == "market":
         return "market"
     return "limit" if order.time_in_force is TimeInForce.GTC else order.time_in_force.value.lower()

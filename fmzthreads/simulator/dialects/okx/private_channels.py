@@ -129,6 +129,8 @@ class OrdersTopic(PrivateTopic):
         row = self._orders.describe(order)
         row.pop("cancelSourceReason", None)
         row.update(dict.fromkeys(_EMPTY_FIELDS, ""))
+        if event.amended:
+            row.update(amendSource="1", amendResult="0", reqId=self._orders.request_ids.get(order.order_id, ""))
         price = order.price if order.price is not None else order.average_price
         size = order.quantity if order.quantity is not None else order.filled
         row.update(

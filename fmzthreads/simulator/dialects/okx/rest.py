@@ -15,9 +15,11 @@ from ..base import Dialect, Outcome, Route, Visit
 from ..fields import VenueRefusal
 from ..windows import AlignedWindows
 from .account import OkxAccounts
+from .dead_man import CancelAllAfter
 from .market import Instruments, OkxMarket
 from .orders import OkxOrders
 from .parameters import OkxParams, OkxRefusal, parse_body
+from .refusals import REFUSALS
 from .routes import TradeRoute, spot_routes
 from .signatures import authenticate
 
@@ -94,9 +96,11 @@ class OkxDialect(Dialect[OkxParams]):
         market: The handlers of public calls.
         orders: The handlers of orders.
         accounts: The handlers of account calls.
+        dead_man: What cancels everything when a client falls silent.
     """
 
     name: ClassVar[str] = "okx"
+    refusals = REFUSALS
 
     def __init__(self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0) -> None:
         super().__init__(exchange, faults, rate_scale=rate_scale)
@@ -105,7 +109,8 @@ class OkxDialect(Dialect[OkxParams]):
         self.market = OkxMarket(exchange, self.instruments)
         self.orders = OkxOrders(exchange, self.instruments, self.market)
         self.accounts = OkxAccounts(exchange, self.instruments, self.market)
-        self.add(spot_routes(self.market, self.orders, self.accounts))
+        self.dead_man = CancelAllAfter(exchange)
+        self.add(spot_routes(self.market, self.orders, self.accounts, self.dead_man))
 
     # --- counting ---
 

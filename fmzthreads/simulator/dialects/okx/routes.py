@@ -10,6 +10,7 @@ import attrs
 from ...engine.accounts import TradingAccount
 from ..base import Route
 from .account import OkxAccounts
+from .dead_man import CancelAllAfter
 from .market import OkxMarket
 from .orders import OkxOrders
 from .parameters import Item, ItemRefusal, OkxParams
@@ -26,12 +27,16 @@ class TradeRoute(Route[OkxParams]):
     """A route that takes orders; each is answered by a row of its own."""
 
 
-def spot_routes(market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts) -> Iterator[Route[OkxParams]]:
+def spot_routes(
+    market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts, dead_man: CancelAllAfter
+) -> Iterator[Route[OkxParams]]:
     """All routes for spot."""
     for path, public, limit in _public(market):
         yield Route(method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path)
     for path, private, limit in _private(market, orders, accounts):
         yield Route(method="GET", path=_PREFIX + path, private=private, weight=limit, bucket=path)
+    for path, private, limit in _posted(orders, dead_man):
+        yield Route(method="POST", path=_PREFIX + path, private=private, weight=limit, bucket=path)
     for one, many, handler in (
         ("trade/order", "trade/batch-orders", orders.place),
         ("trade/cancel-order", "trade/cancel-batch-orders", orders.cancel),
@@ -45,6 +50,12 @@ def spot_routes(market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts) -> 
             method="POST", path=_PREFIX + many, private=each, weight=300, bucket=f"POST {many}", places=places,
             single=(f"POST {one}", 60),
         )  # fmt: skip
+
+
+def _posted(
+    orders: OkxOrders, dead_man: CancelAllAfter
+) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
+    return [("trade/cancel-all-after", dead_man.arm, 2), ("trade/order-precheck", orders.precheck, 5)]
 
 
 def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], int]]:
@@ -74,6 +85,10 @@ def _private(
         ("account/positions", accounts.positions, 10),
         ("account/trade-fee", accounts.trade_fee, 5),
         ("account/instruments", lambda _, params: market.instruments(params), 20),
+        ("account/max-size", accounts.max_size, 20),
+        ("account/max-avail-size", accounts.max_avail_size, 20),
+        ("account/max-withdrawal", accounts.max_withdrawal, 20),
+        ("trade/account-rate-limit", accounts.rate_limit, 1),
         ("asset/currencies", accounts.nothing, 12),
         ("asset/balances", accounts.nothing, 12),
         ("trade/order", orders.query, 60),

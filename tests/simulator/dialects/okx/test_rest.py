@@ -392,16 +392,6 @@ def test_batches(call: OkxCaller) -> None:
     refused(call.signed("POST", "trade/order", '{"sz": NaN}'), "50002", 400)
 
 
-def test_amending_is_refused_in_the_venues_words(call: OkxCaller) -> None:
-    bid, _ = top(call)
-    (row,) = data(call.order(sz="0.01", px=f"{bid - 800:f}"))
-    change = {"instId": "BTC-USDT", "ordId": row["ordId"], "newSz": "0.02"}
-    assert call.signed("POST", "trade/amend-order", change).json()["data"][0]["sCode"] == "51506"
-    assert call.signed("POST", "trade/amend-order", {**change, "newSz": ""}).json()["data"][0]["sCode"] == "51500"
-    data(call.signed("POST", "trade/cancel-order", {"instId": "BTC-USDT", "ordId": row["ordId"]}))
-    assert call.signed("POST", "trade/amend-order", change).json()["data"][0]["sCode"] == "51503"
-
-
 def test_an_order_that_expired_on_its_way(call: OkxCaller) -> None:
     bid, _ = top(call)
     body = {
