@@ -1,8 +1,8 @@
-"""Bars: the growing history behind ``GetRecords``, and bars of lengths that a venue does not serve.
+"""The bars behind ``GetRecords``: a growing history, and periods that the venue does not serve.
 
-FMZ keeps what it has seen of a symbol and period and adds to it at each call: the same time replaces the last bar, a newer one is
-appended, the oldest go when there are more than ``SetMaxBarLen``. Here many threads may ask at once, each gets its own copy, and a reply
-that was asked for earlier never overwrites what a later one brought.
+FMZ keeps the bars of a symbol and period and extends them with each call: a bar of the same time replaces the last one, a newer one is
+appended, the oldest are dropped beyond ``SetMaxBarLen``. Several threads may ask at once; each gets its own copy, and the reply to an
+earlier request never overwrites that to a later one.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _WEEK_S = 7 * _DAY_S
 _MONDAY_MS = 4 * _DAY_S * 1000  # the epoch was a Thursday; weeks begin on Monday, as the venues' own do
 # Bars fetched beyond those known to be missing: for a clock that is a little off, and for the bar still forming.
 _SPARE = 3
-_SEEN_TRADES = 20_000  # public trades remembered for each symbol and period, so that none is counted twice
+_SEEN_TRADES = 20_000  # public trades remembered for each symbol and period, so that each counts once
 
 
 def bucket_ms(time_ms: int, period_s: int) -> int:
-    """The start of the bar that a moment falls into, in ms since the epoch (UTC); weeks begin on Monday."""
+    """Returns the start of the bar of a moment, in ms since the epoch (UTC); weeks begin on Monday."""
     offset = _MONDAY_MS if period_s % _WEEK_S == 0 else 0
     length = period_s * 1000
     return (time_ms - offset) // length * length + offset
 
 
 def source_period(period_s: int, native_s: Iterable[int]) -> int | None:
-    """The venue's bar length that bars of ``period_s`` are made from.
+    """Returns the venue's bar length that bars of ``period_s`` are built from.
 
     Args:
-        period_s: The length wanted, in seconds.
+        period_s: The requested length, in seconds.
         native_s: The lengths that the venue serves, in seconds.
 
     Returns:
-        ``period_s`` itself if the venue serves it; else the largest length that divides both it and a day (longer ones begin where the
-        venue likes); None when bars must be made from trades (FMZ: lengths that are not whole minutes are).
+        ``period_s`` if the venue serves it; else the largest length that divides both it and a day (the start of longer bars differs by
+        venue); None if bars must be built from trades (FMZ: if the length is not whole minutes).
     """
     native = set(native_s)
     if period_s in native:
@@ -56,11 +56,11 @@ def source_period(period_s: int, native_s: Iterable[int]) -> int | None:
 
 
 def bars_from_bars(bars: Sequence[Record], period_s: int) -> list[Record]:
-    """Joins shorter bars into longer ones; a first bar whose beginning is missing is left out.
+    """Joins shorter bars into longer ones; a first bar without its beginning is left out.
 
     Args:
         bars: The shorter bars, oldest first.
-        period_s: The length wanted, in seconds.
+        period_s: The requested length, in seconds.
     """
     joined: list[Record] = []
     for bar in bars:
@@ -80,10 +80,10 @@ def bars_from_bars(bars: Sequence[Record], period_s: int) -> list[Record]:
 
 
 def bars_from_trades(trades: Iterable[Trade], period_s: int, before: Sequence[Record] = ()) -> list[Record]:
-    """Adds trades, oldest first, to bars; a time without trades gives a flat bar without volume.
+    """Adds trades, oldest first, to bars; a period without trades gives a flat bar without volume.
 
     Args:
-        trades: Trades that are not in ``before`` yet; a trade older than the last bar counts into its bar's volume and range.
+        trades: Trades that are not in ``before`` yet; one older than the last bar is added to its own bar's volume and range.
         period_s: The length of a bar, in seconds.
         before: The bars so far, oldest first; they are not changed.
     """
@@ -124,7 +124,7 @@ def _time_of(bar: Record) -> int:
 
 
 class _History:
-    """What is known of one symbol and period; used under the lock of its book."""
+    """The bars of one symbol and period; used under the lock of its book."""
 
     def __init__(self) -> None:
         self.bars: list[Record] = []  # replaced as a whole; a bar in it is never changed
@@ -132,17 +132,17 @@ class _History:
         self.seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
     def merge(self, fetched: list[Record], ticket: int) -> list[Record]:
-        """Takes over fetched bars and returns all that is known, before it is cut to its cap."""
+        """Merges fetched bars and returns all bars, before they are cut to the cap."""
         if not fetched:
             return self.bars
         newer = ticket > self.newest_ticket
         self.newest_ticket = max(ticket, self.newest_ticket)
         known = self.bars
         if known and fetched[0].Time > known[-1].Time:
-            known = []  # a hole in between: the old bars are worth nothing to an indicator
+            known = []  # a gap in between: indicators cannot use the old bars
         elif known and fetched[-1].Time < known[0].Time:
-            return known  # a late reply about what has been forgotten since
-        # Only what the reply touches is looked at: mostly the last few of thousands.
+            return known  # a late reply about bars that were dropped since
+        # Only bars within the reply's range are compared: mostly the last few of thousands.
         untouched = bisect_left(known, fetched[0].Time, key=_time_of)
         merged = {bar.Time: bar for bar in known[untouched:]}
         for bar in fetched:
@@ -151,10 +151,10 @@ class _History:
         return known[:untouched] + [merged[time] for time in sorted(merged)]
 
     def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
-        """The trades that were not given before, oldest first."""
+        """Returns the trades that are new, oldest first."""
         fresh = []
         for trade in trades:
-            # More than the id, because a venue without ids has its time stamps there.
+            # More than the id, because venues without ids put time stamps there.
             key = (trade.Id, trade.Time, trade.Price, trade.Amount, trade.Type)
             if key not in self.seen:
                 self.seen[key] = None
@@ -168,7 +168,7 @@ class BarBook:
     """The bars of one exchange object, of any symbol and period.
 
     Args:
-        venue: Where bars and trades come from.
+        venue: The source of bars and trades.
         clock: Tells how many bars may be missing since the last call.
     """
 
@@ -180,25 +180,25 @@ class BarBook:
         self._tickets = 0
 
     def forget(self) -> None:
-        """Drops all that is known (another base URL, say)."""
+        """Drops all bars, such as after a change of the base URL."""
         with self._lock:
             self._histories.clear()
 
     def get(self, symbol: str, period_s: int, limit: int | None, cap: int, first: int | None) -> Records:
-        """The bars of one symbol and period, oldest first, the last one still forming.
+        """Returns the bars of a symbol and period, oldest first; the last one is still forming.
 
         Args:
             symbol: FMZ's symbol.
             period_s: The length of a bar, in seconds.
-            limit: How many to return; None for all that have accumulated.
+            limit: How many to return; None for all that are kept.
             cap: How many to keep.
-            first: How many to ask for at the first call; None for what the venue gives in one request.
+            first: How many the first request asks for; None for one full request.
 
         Returns:
-            A copy that belongs to the caller.
+            A copy of the caller's own.
 
         Raises:
-            FmzError: The venue could not give them.
+            FmzError: The venue's reply, or its absence.
         """
         source = source_period(period_s, self._venue.periods_s())
         with self._lock:
@@ -229,7 +229,7 @@ class BarBook:
         missing = self._missing(known, period_s) if len(known) >= (wanted or 1) else None
         fetched = self._fetch(symbol, period_s, source_s, missing or wanted)
         if missing and known and (not fetched or fetched[0].Time > known[-1].Time):
-            # Our clock misled us: everything anew, rather than a hole.
+            # The clock was wrong: fetch everything again, rather than leave a gap.
             fetched = self._fetch(symbol, period_s, source_s, wanted)
         with self._lock:
             bars = history.merge(fetched, ticket)
@@ -247,7 +247,7 @@ class BarBook:
         bars = list(self._venue.records(symbol, source_s, ask))
         times = [bar.Time for bar in bars]
         if any(a >= b for a, b in pairwise(times)):
-            raise BadReply(f"the bars of {symbol} are not in the order of time")
+            raise BadReply(f"the bars of {symbol} in the venue's reply are not sorted by time")
         return bars_from_bars(bars, period_s) if ratio > 1 else bars
 
     def _from_trades(self, symbol: str, period_s: int, history: _History, cap: int) -> list[Record]:

@@ -1,11 +1,11 @@
-"""Call limits that a strategy sets on an exchange object: ``IO("rate", ...)`` and ``IO("quota", ...)``.
+"""Call limits of an exchange object: ``IO("rate", ...)`` and ``IO("quota", ...)``.
 
 A *rate* is a token bucket: it starts full, holds ``burst`` calls, and refills at ``count`` a period. A *quota* counts calls in windows that
-are aligned to the clock (``1m`` begins at second 0, ``1d`` at 00:00 UTC, ``@0800`` at eight in the morning in Beijing). Over the limit a
-call fails, or with ``"delay"`` waits for its turn. (FMZ API reference, ``exchange.IO``.)
+are aligned to the clock (``1m`` begins at second 0, ``1d`` at 00:00 UTC, ``@0800`` at 08:00 in Beijing). Beyond the limit a call fails,
+or with ``"delay"`` waits for its turn. (FMZ API reference, ``exchange.IO``.)
 
-All arithmetic is on whole numbers of nanoseconds, so that ten calls a second are ten, not nine because of float noise. A call that waits
-has taken its place in the queue: the order of the waiting is the order of the calls, and each sleeps once.
+All arithmetic uses whole nanoseconds, so that ten calls a second are ten, not nine because of float rounding. A waiting call has its place
+in the queue: calls proceed in their order, and each sleeps once.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _ALIASES = {"Buy": "CreateOrder", "Sell": "CreateOrder", "GetAssets": "GetAccoun
 
 @attrs.frozen
 class Period:
-    """The time that a limit counts over.
+    """The period of a limit.
 
     Attributes:
-        text: As it was given.
+        text: The period as given.
         length_ns: Its length, in nanoseconds.
         offset_ns: Where windows begin, in nanoseconds after a multiple of the length since the epoch (UTC).
         daily: Whether it is a reset at a time of day.
@@ -65,7 +65,7 @@ def parse_period(text: Any) -> Period:
     """Reads a period: ``500ms``, ``1s``, ``1h30m``, ``1d``, or a daily reset ``@HHMM`` or ``@HHMMSS`` in Beijing time.
 
     Raises:
-        InputError: It is none of these, or not longer than 0.
+        InputError: It is in none of these forms, or not longer than 0.
     """
     wrong = InputError(f"a period must be like '500ms', '1s', '1h30m', '1d' or '@HHMM' (Beijing time), got {text!r}")
     if not isinstance(text, str):
@@ -89,28 +89,28 @@ def parse_period(text: Any) -> Period:
 
 
 class _Rule(Protocol):
-    """What both kinds of limit answer; always called under the lock of their ``CallLimits``."""
+    """A limit of either kind; its methods are called under the lock of ``CallLimits``."""
 
     text: str
     delays: bool
 
     def wait_ns(self, clock: Clock) -> int:
-        """How long a call made now would have to wait; 0 when it may go at once."""
+        """Returns how long a call made now has to wait; 0 if it may proceed."""
 
     def take(self) -> None:
-        """Counts one call, after ``wait_ns`` has brought the rule up to date."""
+        """Counts one call; ``wait_ns`` must have been called before."""
 
     def give_back(self) -> None:
-        """Takes back one call that was counted and never made."""
+        """Uncounts one call that was not made."""
 
 
 class _Bucket:
-    """A token bucket; below zero are the calls that wait."""
+    """A token bucket; calls that wait make it negative."""
 
     def __init__(self, count: Fraction, burst: Fraction, period: Period, text: str, delays: bool, clock: Clock) -> None:
         self.text = text
         self.delays = delays
-        # One nanosecond adds `gain` units and one call costs `cost`: whole numbers, nothing is ever rounded.
+        # One nanosecond adds `gain` units and one call costs `cost`: whole numbers, so that nothing is rounded.
         self._gain = count.numerator * burst.denominator
         self._cost = period.length_ns * count.denominator * burst.denominator
         self._full = burst.numerator * period.length_ns * count.denominator
@@ -118,7 +118,7 @@ class _Bucket:
         self._at = _monotonic_ns(clock)
 
     def wait_ns(self, clock: Clock) -> int:
-        """Refills, then says how long until there is a call's worth of units."""
+        """Refills, then returns the time until there are enough units for a call."""
         now = _monotonic_ns(clock)
         self._units = min(self._full, self._units + max(0, now - self._at) * self._gain)
         self._at = max(self._at, now)
@@ -126,16 +126,16 @@ class _Bucket:
         return max(0, -(-lacking // self._gain))
 
     def take(self) -> None:
-        """One call's worth of units, below zero for a call that waits."""
+        """Takes the units of one call; the bucket may become negative."""
         self._units -= self._cost
 
     def give_back(self) -> None:
-        """The units of one call, never above the burst."""
+        """Returns the units of one call, at most up to the burst."""
         self._units = min(self._full, self._units + self._cost)
 
 
 class _Window:
-    """A count in aligned windows; calls that wait are counted ahead, into the windows to come."""
+    """A count in aligned windows; waiting calls count in later windows."""
 
     def __init__(self, count: int, period: Period, text: str, delays: bool, clock: Clock) -> None:
         self.text = text
@@ -149,7 +149,7 @@ class _Window:
         return (now_ns - self._period.offset_ns) // self._period.length_ns
 
     def wait_ns(self, clock: Clock) -> int:
-        """Moves to the window of now, then says how long until the one that has room."""
+        """Moves to the current window, then returns the time until the first one with room."""
         now = clock.now_ns()
         index = self._window(now)
         passed = index - self._index
@@ -157,7 +157,7 @@ class _Window:
             self._used = max(0, self._used - passed * self._count)
             self._index = index
         elif passed < -1:
-            # The clock was set back for real; a correction by moments across a boundary gives no second quota.
+            # The clock was set back by more than a window; a small correction across a boundary gives no second quota.
             self._used, self._index = 0, index
         ahead = self._used // self._count
         if ahead == 0:
@@ -165,11 +165,11 @@ class _Window:
         return (self._index + ahead) * self._period.length_ns + self._period.offset_ns - now
 
     def take(self) -> None:
-        """One call in the first window that has room."""
+        """Counts one call in the first window with room."""
         self._used += 1
 
     def give_back(self) -> None:
-        """One call less."""
+        """Uncounts one call."""
         self._used = max(0, self._used - 1)
 
 
@@ -200,16 +200,16 @@ class CallLimits:
 
         Args:
             kind: ``rate`` or ``quota``.
-            names: Function names, comma-separated, that share the rule; ``*`` for all functions that have none of their own (they share
-                it too); ``IO/api`` for ``IO("api", ...)``; empty clears all rules of both kinds.
+            names: Comma-separated function names that share the rule; ``*`` for all functions without a rule (they share it too);
+                ``IO/api`` for ``IO("api", ...)``; empty deletes all rules of both kinds.
             max_calls: The number of calls a period; 0 or less deletes the rule of this kind for these names. For a rate also
                 ``"count/burst"``.
             period: See ``parse_period``. A rate with a daily reset counts like a quota.
-            behavior: None to fail over the limit, ``"delay"`` to wait.
+            behavior: None to fail beyond the limit, ``"delay"`` to wait.
 
         Raises:
-            InputError: A value is not of its form.
-            UnknownName: No such function or behavior.
+            InputError: A value is not valid.
+            UnknownName: There is no such function or behavior.
         """
         if not isinstance(names, str):
             raise InputError(f"names must be text such as 'GetTicker,GetDepth', got {names!r}")
@@ -220,7 +220,7 @@ class CallLimits:
             return
         keys = self._keys(names)
         if behavior not in {None, "", "delay"}:
-            raise UnknownName(f"no behavior {behavior!r}; valid: 'delay', or none to fail over the limit")
+            raise UnknownName(f"no behavior {behavior!r}; valid: 'delay' to wait, or nothing to fail beyond the limit")
         count, burst = _counts(kind, max_calls)
         rule = self._make(kind, count, burst, max_calls, period, behavior == "delay") if count > 0 else None
         with self._lock:
@@ -247,14 +247,14 @@ class CallLimits:
         return _Bucket(count, burst, span, text, delays, self._clock)
 
     def acquire(self, name: str) -> None:
-        """Counts one call, and waits for its turn where the rule says so.
+        """Counts one call, and waits for its turn where the rule delays.
 
         Args:
             name: The function's name, or ``IO/api``.
 
         Raises:
-            RateLimited: The call is over a limit; nothing was counted.
-            StopRequested: The strategy is stopped while it waits; the call is not counted.
+            RateLimited: The call is beyond a limit; it was not counted.
+            StopRequested: The strategy is being stopped; the call is not counted.
         """
         if not self.active:
             return
@@ -271,7 +271,7 @@ class CallLimits:
             return
         try:
             self._clock.sleep(longest / 1e9)
-        except BaseException:  # a stop or Ctrl-C: whatever it is, the place in the queue goes back before it passes on
+        except BaseException:  # a stop, Ctrl-C or anything else: the place in the queue is given back first
             self._give_back(rules)
             raise
 

@@ -1,7 +1,7 @@
-"""The keys of an account: where they come from, and that they go nowhere else.
+"""The keys of an account, and where they are read from.
 
-Keys have no ``repr``, cannot be pickled, and never stand in an error. They come from arguments, from the environment, or from a file that
-only its owner can read; a key that is missing is named together with the variable that would give it.
+Keys have no ``repr``, cannot be pickled, and are never part of an error. They are read from arguments, from the environment, or from a
+file that only its owner can read; the error for a missing key names the variable to set.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ __all__ = ["Credentials", "load_credentials", "variable"]
 
 _FIELDS = ("access_key", "secret_key", "passphrase")
 
-# A shorter one would be found inside ordinary words and numbers.
+# Shorter keys occur in ordinary words and numbers.
 _SHORTEST = 4
 
 
 def _clean(value: Any) -> str:
-    # The value itself never stands in the message: it is a secret, or was meant to be one.
+    # The message does not show the value: it is a secret, or was meant to be one.
     if not isinstance(value, str):
         raise InputError(f"a key must be text, got {type(value).__name__}")
     text = value.strip()
     if not text.isprintable():
-        raise InputError("a key must be printable text on one line; it holds a line break or a control character")
+        raise InputError("a key must be printable text on one line; it contains a line break or a control character")
     return text
 
 
 @attrs.frozen(kw_only=True)
 class Credentials:
-    """The keys of one account; what a venue signs with.
+    """The keys of one account, with which a venue's requests are signed.
 
     Attributes:
         access_key: The public part; empty for none.
         secret_key: The secret that signs; empty for none.
-        passphrase: The third part that some venues want (OKX); empty for none.
+        passphrase: The third part, for venues that have one (OKX); empty for none.
 
     Raises:
-        InputError: A key is not text, or holds a line break.
+        InputError: A key is not text, or contains a line break.
     """
 
     access_key: str = attrs.field(default="", repr=False, converter=_clean)
@@ -54,29 +54,26 @@ class Credentials:
     passphrase: str = attrs.field(default="", repr=False, converter=_clean)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuses to be pickled or copied, so that keys do not end in a file or in another process by accident.
+        """Refuses pickling and copying, so that keys do not get into files or other processes by accident.
 
         Raises:
             TypeError: Always.
         """
-        raise TypeError("credentials are not pickled or copied; load them where they are used")
+        raise TypeError("credentials cannot be pickled or copied; load them where they are used")
 
     def __bool__(self) -> bool:
-        """Whether any key is there."""
+        """Whether there is any key."""
         return bool(self.access_key or self.secret_key or self.passphrase)
 
     def need(self, venue: str, *, passphrase: bool = False) -> Credentials:
-        """Checks that everything is there that a signed call needs.
+        """Raises MissingCredentials unless all keys for a signed call are there; returns itself.
 
         Args:
             venue: The venue's name, for the message.
-            passphrase: Whether the venue wants one too.
-
-        Returns:
-            Itself.
+            passphrase: Whether the venue needs a passphrase.
 
         Raises:
-            MissingCredentials: Something is missing; the message names it and the variable to set.
+            MissingCredentials: A key is missing; the message names it and the variable to set.
         """
         for field in _FIELDS if passphrase else _FIELDS[:2]:
             if not getattr(self, field):
@@ -87,11 +84,11 @@ class Credentials:
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """The keys that are there, for whoever cuts them out of what is written."""
+        """Returns the keys that are set, so that they can be masked in logs."""
         return tuple(key for key in (self.access_key, self.secret_key, self.passphrase) if key)
 
     def cut_out(self, text: str) -> str:
-        """The text with ``***`` in place of each key, for what somebody on the way echoed."""
+        """Returns a text with ``***`` in place of each key; replies may echo them."""
         for key in sorted(self.secrets(), key=len, reverse=True):
             if len(key) >= _SHORTEST:
                 text = text.replace(key, "***")
@@ -99,11 +96,11 @@ class Credentials:
 
     @classmethod
     def from_environment(cls, venue: str, environ: Mapping[str, str] | None = None) -> Credentials:
-        """Reads ``FMZ_<VENUE>_ACCESS_KEY``, ``..._SECRET_KEY`` and ``..._PASSPHRASE``; what is not set stays empty.
+        """Reads ``FMZ_<VENUE>_ACCESS_KEY``, ``..._SECRET_KEY`` and ``..._PASSPHRASE``; unset ones are empty.
 
         Args:
-            venue: The venue's name; upper-cased, and everything but letters and digits becomes ``_``.
-            environ: Where to look; None for the environment of the process.
+            venue: The venue's name; it is upper-cased, and all but letters and digits becomes ``_``.
+            environ: The variables; None for the environment of the process.
         """
         found = os.environ if environ is None else environ
         return cls(**{field: found.get(variable(venue, field), "") for field in _FIELDS})
@@ -114,31 +111,30 @@ class Credentials:
 
         Args:
             path: A JSON object, or lines of ``name = value`` (``#`` begins a comment line), with the names ``access_key``,
-                ``secret_key`` and ``passphrase``. Its mode must be 0600 (or 0400); modes mean nothing on Windows and are not looked
-                at there.
+                ``secret_key`` and ``passphrase``. Its mode must be 0600 (or 0400); on Windows the mode is not checked.
 
         Raises:
-            InputError: The file cannot be read, others may read it, or it is not in one of these forms.
-            UnknownName: It holds another name.
+            InputError: The file cannot be read, others may read it, or it is in neither form.
+            UnknownName: It contains another name.
         """
         values = _parse(_read_private(Path(path)), str(path))
         for number, name in enumerate(values, 1):
             if name not in _FIELDS:
-                # Only what looks like one of the names is shown: a bare key that ends with "=" would stand there as a name too.
+                # Only a name similar to a valid one is shown: a bare key that ends with "=" would appear as a name too.
                 likely = nearest(name, _FIELDS)
                 shown = repr(name) if likely.startswith("; did you mean") else f"(entry {number}, not shown)"
-                raise UnknownName(f"the key file {str(path)!r} holds an unknown name {shown}{likely}")
+                raise UnknownName(f"the key file {str(path)!r} contains an unknown name {shown}{likely}")
         return cls(**values)
 
 
 def variable(venue: str, field: str) -> str:
-    """The environment variable of one key, such as ``FMZ_BINANCE_SECRET_KEY``."""
+    """Returns the environment variable of a key, such as ``FMZ_BINANCE_SECRET_KEY``."""
     return f"FMZ_{re.sub(r'[^A-Z0-9]', '_', venue.upper())}_{field.upper()}"
 
 
 def _read_private(path: Path) -> str:
     try:
-        # The mode is read from the open file, so that it belongs to the bytes that are read, whatever happens to the name meanwhile.
+        # The mode is that of the open file, so that it belongs to the bytes that are read even if the path is replaced meanwhile.
         with path.open(encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if os.name == "posix" and mode & 0o077:
@@ -155,7 +151,7 @@ def _parse(text: str, path: str) -> dict[str, str]:
         try:
             values = json.loads(text)
         except ValueError:
-            # "from None", because the decoder's own error carries the text of the file.
+            # "from None", because the decoder's error contains the file's text.
             raise InputError(f"the key file {path!r} is not valid JSON") from None
         return dict(values)
     values = {}
@@ -178,10 +174,10 @@ def load_credentials(
     key_file: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Credentials | None:
-    """The keys of an account from the first place that has any: the arguments, the key file, the environment.
+    """Returns the keys of an account from the first of: the arguments, the key file, the environment.
 
-    The places are not mixed, so that the public part of one account never meets the secret of another; only the passphrase alone may
-    come from the environment when the other two were given as arguments.
+    These are not mixed, so that the public part of one account is never combined with the secret of another. Only the passphrase may come
+    from the environment while the other two are arguments.
 
     Args:
         venue: The venue's name, for the names of the variables.
@@ -189,14 +185,14 @@ def load_credentials(
         secret_key: The secret.
         passphrase: The third part.
         key_file: The path of a file with mode 0600.
-        environ: Where to look for variables; None for the environment of the process.
+        environ: The variables; None for the environment of the process.
 
     Returns:
-        The keys, or None when there are none anywhere (public calls need none).
+        The keys; None if there are none (public calls need none).
 
     Raises:
         InputError: A key is not text, or the key file cannot be used.
-        UnknownName: The key file holds an unknown name.
+        UnknownName: The key file contains an unknown name.
     """
     surroundings = Credentials.from_environment(venue, environ)
     given = Credentials(access_key=access_key, secret_key=secret_key, passphrase=passphrase)

@@ -1,13 +1,12 @@
-"""Live order books behind an exchange object: what ``Subscribe("depth")`` starts, and ``GetDepth`` and ``GetTicker`` answer from.
+"""The live order books of an exchange object: ``Subscribe("depth")`` starts one, ``GetDepth`` and ``GetTicker`` read it.
 
-A live book answers only while it is known to be right and young enough. While it is broken, being made anew, older than the subscription
-allows, or shows fewer levels than were asked for, the call goes to the venue as if there were no subscription. Each symbol has a book, a
-connection and a thread of its own, so that one that is in trouble holds up no other.
+A live book is read only while it is valid and recent. While it is broken, resynchronizing, older than the subscription allows, or has fewer
+levels than requested, the call goes to the venue as without a subscription. Each symbol has its own book, connection and thread, so that
+a failing one delays no other.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,20 +27,18 @@ T = TypeVar("T")
 
 __all__ = ["DEFAULT_MAX_AGE_MS", "LiveBook", "LiveBooks", "check_channel"]
 
-_log = logging.getLogger("fmzthreads.exchange")
-
 DEFAULT_MAX_AGE_MS = 5000.0
-"""The venues send a book ten times a second while it changes; one that has been quiet for longer than this is asked for instead."""
+"""The venues send a changing book ten times a second; one without a message for this long is not read."""
 
 EVENT = "Subscribe"
-"""The name of the event that a change of a live book is for ``EventLoop``."""
+"""The event of ``EventLoop`` for a change of a live book."""
 
-_DEFAULT_LEVELS = 100  # what GetDepth gives by REST unless a limit is named
+_DEFAULT_LEVELS = 100  # as GetDepth by REST without a limit
 _CHANNELS = ("depth",)
 
 
 def check_channel(channel: Any) -> None:
-    """Refuses a channel that there is not.
+    """Raises UnknownName for a channel that does not exist.
 
     Raises:
         UnknownName: It is not ``depth``.
@@ -59,22 +56,22 @@ class _Lines:
         self._label = label
 
     def error(self, text: str, *, source: str) -> None:
-        """One error line."""
+        """Writes an error line."""
         self._host.error(f"{source}: {text}", source=self._label)
 
     def warning(self, text: str, *, source: str) -> None:
-        """The journal of an exchange takes errors only."""
-        _log.warning("%s: %s: %s", self._label, source, text)
+        """Writes a warning."""
+        self._host.warning(f"{source}: {text}", source=self._label)
 
 
 class LiveBook:
-    """One symbol's live book, in FMZ's structures.
+    """The live book of one symbol, in FMZ's structures.
 
     Args:
-        source: Where it comes from.
-        lines: The clock, and where its lines go.
-        max_age_s: How old it may be and still answer, in seconds.
-        plan: How it is made anew when it breaks.
+        source: The venue's stream and snapshot.
+        lines: The clock, and the journal.
+        max_age_s: The maximum age at which it is read, in seconds.
+        plan: How it is resynchronized.
     """
 
     def __init__(self, source: BookSource, lines: _Lines, max_age_s: float, plan: ResyncPlan | None) -> None:
@@ -87,9 +84,9 @@ class LiveBook:
 
         self._lead, self._seconds_since, self._unread_kind = clock_lead, seconds_since, OtherUnread
         self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
-        # The latest, when it was current, and the clock's lead then; written by the feed's thread alone, replaced and never changed.
+        # The latest, when it was current, and the clock's lead then. Only the feed's thread writes it; it is replaced, never changed.
         self._ticker: tuple[Ticker, float, float] | None = None
-        # Counted without a lock: two threads at the same moment may be counted as one, which only a status line shows.
+        # Counted without a lock: two threads at once may count as one, which only a status line shows.
         self.answers = self.fallbacks = 0
 
     def _take(self, event: Any) -> None:
@@ -102,10 +99,10 @@ class LiveBook:
         self._ticker = None
 
     def view(self, limit: int | None) -> BookView | None:
-        """The book, if it may answer.
+        """Returns the book if it is valid and recent; else None.
 
         Args:
-            limit: Levels a side that there must be (unless the side has no more); None for up to 100.
+            limit: The levels a side that it must have (unless the side is complete); None for up to 100.
         """
         try:
             view = self.feed.book.depth(_DEFAULT_LEVELS if limit is None else limit)
@@ -116,20 +113,20 @@ class LiveBook:
         return view
 
     def depth(self, limit: int | None) -> Depth | None:
-        """What ``GetDepth`` answers; None when the venue is to be asked."""
+        """Returns the book for ``GetDepth``; None if the venue must be asked."""
         view = self.view(limit)
         if view is None:
             return None
         return Depth(Info=_facts(view), Asks=_levels(view.asks), Bids=_levels(view.bids), Time=view.time_ms)
 
     def ticker(self) -> Ticker | None:
-        """What ``GetTicker`` answers: the 24 h statistics as last sent, with the book's best bid and ask. None: ask the venue."""
+        """Returns the last 24 h statistics with the book's best bid and ask; None if the venue must be asked."""
         view, known = self.view(1), self._ticker
         if view is None or known is None or not view.bids or not view.asks:
             return None
         latest, current_at, lead = known
         if self._seconds_since(self._clock, current_at, lead) > self.max_age_s:
-            return None  # a book that goes on says nothing about the last price, whose own stream may have stopped
+            return None  # the stream of the last price may have stopped while the book's goes on
         ticker = latest.copy()
         ticker.update(
             Info=_facts(view), Buy=view.bids[0][0], Sell=view.asks[0][0], Time=max(latest["Time"], view.time_ms)
@@ -138,13 +135,13 @@ class LiveBook:
 
 
 def _end(books: Sequence[LiveBook], timeout_s: float = 5.0) -> None:
-    """Ends books side by side, because each may have a reply to wait for."""
+    """Ends books concurrently, because each may wait for a reply."""
     helpers = []
     for live in books[1:]:
         helper = threading.Thread(target=live.feed.close, args=(timeout_s,), name=f"end of {live.source.name}")
         try:
             helper.start()
-        except RuntimeError:  # no thread can be had, such as at the interpreter's end: one after the other, then
+        except RuntimeError:  # no thread can be started, such as at the interpreter's end: one after the other
             live.feed.close(timeout_s)
         else:
             helpers.append(helper)
@@ -166,7 +163,7 @@ class LiveBooks:
     """The live books of one exchange object; every method may be called from any thread.
 
     Args:
-        venue: The adapter, which says where a symbol's book comes from.
+        venue: The adapter, which has the source of each book.
         host: The journal, and the clock that measures ages.
         label: The exchange's label.
 
@@ -183,27 +180,27 @@ class LiveBooks:
         self.index = 0
         self._lines = _Lines(host, label)
         self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
-        self._books: dict[str, LiveBook] = {}  # looked up without the lock
-        self._generation = 0  # grows with close(), so that a subscription that is being made does not outlive it
-        self._moves = 0  # grows with renew(), so that one that is being made is not of the place before
+        self._books: dict[str, LiveBook] = {}  # read without the lock
+        self._generation = 0  # grows with close(): a subscription being made then is discarded
+        self._moves = 0  # grows with renew(): a subscription being made then is made again
 
     # -- subscribing --------------------------------------------------------------------------------------------------------------
 
     def subscribe(self, symbol: str, max_age_s: float, wait_s: float = 0.0) -> None:
-        """Starts a symbol's live book; one that there is already only takes the new age.
+        """Starts a symbol's live book; of an existing one it changes the maximum age.
 
         Args:
             symbol: FMZ's symbol.
-            max_age_s: How old the book may be and still answer, in seconds.
-            wait_s: How long to wait for the book to be live, in seconds; 0 not to wait.
+            max_age_s: The maximum age at which the book is read, in seconds.
+            wait_s: How long to wait until the book is live, in seconds; 0 does not wait.
 
         Raises:
             NotSupported: The venue has no live books.
             UnknownSymbol: The venue does not list the symbol.
             TimedOut: It is not live in time; the subscription stays.
-            InputError: The exchange was closed meanwhile, or the subscription ended while it was waited for.
+            InputError: The exchange was closed or the subscription ended meanwhile.
             FmzError: The symbols could not be fetched.
-            StopRequested: The strategy is to stop.
+            StopRequested: The strategy is being stopped.
         """
         generation = self._generation
         while True:
@@ -211,23 +208,23 @@ class LiveBooks:
             if live is not None and not live.feed.ended.is_set():
                 break
             fresh = LiveBook(self._source(symbol), self._lines, max_age_s, self.plan)
-            if self._put(symbol, live, fresh, generation, moves):  # what was there has ended already
+            if self._put(symbol, live, fresh, generation, moves):  # the old one has ended already
                 live = fresh
                 break
             if generation != self._generation:
-                raise InputError("the exchange was closed while the subscription was made")
+                raise InputError(f"the exchange was closed while {symbol} was being subscribed to")
         live.max_age_s = max_age_s
         if wait_s > 0 and self._wait(symbol, live, wait_s) is None:
-            raise InputError(f"the subscription to {symbol} was ended while its book was waited for")
+            raise InputError(f"the subscription to {symbol} was ended before its book was live")
 
     def _wait(self, symbol: str, live: LiveBook, wait_s: float) -> LiveBook | None:
-        """Waits until a symbol's book is live, wherever it moves meanwhile; None when the subscription has ended."""
+        """Waits until a symbol's book is live, also one that replaces it; None if the subscription ended."""
         end = self._clock.monotonic() + wait_s
         current: LiveBook | None = live
         while current is not None and not current.feed.book.is_live:
             left_s = end - self._clock.monotonic()
             if left_s <= 0 or (current.feed.ended.is_set() and self._books.get(symbol) is current):
-                why = current.feed.book.stats.why or "no snapshot has come"
+                why = current.feed.book.stats.why or "no snapshot has arrived"
                 raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
             self._clock.wait((current.feed.book.live, current.feed.ended), left_s)
             current = self._books.get(symbol)
@@ -237,37 +234,37 @@ class LiveBooks:
         return self._venue.book_source(symbol)
 
     def _put(self, symbol: str, old: LiveBook | None, new: LiveBook, generation: int, moves: int) -> bool:
-        """Starts a book in the place of another, in one step, so that nobody who ends the subscription meanwhile is passed by.
+        """Replaces a book in one step, so that an ``Unsubscribe`` meanwhile is not missed, and starts the new one.
 
         Args:
             symbol: FMZ's symbol.
-            old: What is there, as far as the caller knows. It answers no more; the caller is to end it, whatever becomes of ``new``.
-            new: What is to be there.
-            generation: What ``_generation`` was when the caller began.
-            moves: What ``_moves`` was before the source of ``new`` was made.
+            old: The book that the caller found. It is no longer read; the caller ends it in any case.
+            new: The book to start.
+            generation: The value of ``_generation`` when the caller began.
+            moves: The value of ``_moves`` before the source of ``new`` was made.
 
         Returns:
-            False when something else is there by now, the exchange was closed, or the venue may have been moved since the source was
-            made; ``new`` was not started then.
+            False if ``old`` is no longer there, the exchange was closed, or the venue may have been moved since the source was made; then
+            ``new`` was not started.
         """
         with self._lock:
             if generation != self._generation or moves != self._moves or self._books.get(symbol) is not old:
                 return False
             self._books.pop(symbol, None)
-            new.feed.start()  # a thread more cannot always be had: then there is neither
+            new.feed.start()  # if no thread can be started, there is neither
             self._books[symbol] = new
         self._host.watch(new.feed, EVENT, self.index)
         return True
 
     def _follow(self, symbol: str, retired: list[LiveBook]) -> None:
-        """Moves a book to where the venue is, if it is elsewhere and there is one.
+        """Replaces a symbol's book if the venue's source of it has changed.
 
         Args:
             symbol: FMZ's symbol.
-            retired: Takes the books that are to be ended.
+            retired: Receives the books to be ended.
 
         Raises:
-            FmzError: Its source cannot be made; the subscription has ended.
+            FmzError: The new source cannot be made; the subscription has ended.
         """
         while True:
             generation, moves, live = self._generation, self._moves, self._books.get(symbol)
@@ -281,7 +278,7 @@ class LiveBooks:
                 if self._put(symbol, live, moved, generation, moves):
                     retired.append(live)
                     return
-            except BaseException:  # whatever it is: a book of where the venue is no longer must not go on answering
+            except BaseException:  # of any kind: a book of the former source must not be read any more
                 with self._lock:
                     if self._books.get(symbol) is live:
                         del self._books[symbol]
@@ -289,7 +286,7 @@ class LiveBooks:
                 raise
 
     def unsubscribe(self, symbol: str) -> bool:
-        """Ends a symbol's live book, its connection and its thread; False when there was none."""
+        """Ends a symbol's live book, its connection and its thread; False if there is none."""
         with self._lock:
             live = self._books.pop(symbol, None)
         if live is None:
@@ -298,13 +295,13 @@ class LiveBooks:
         return True
 
     def renew(self) -> None:
-        """Moves the books whose source is another now (another base URL, another proxy); one that has none any more ends with a line.
+        """Replaces the books whose source has changed (base URL, proxy); one without a source ends, with an error line.
 
         Raises:
-            StopRequested: The strategy is to stop. No book of another place is left.
+            StopRequested: The strategy is being stopped. No book of a former source is left.
         """
         with self._lock:
-            self._moves += 1  # what is made from sources of before is not put in any more, and what is in is seen below
+            self._moves += 1  # books being made from former sources are discarded, existing ones are replaced below
         failed: BaseException | None = None
         retired: list[LiveBook] = []
         for symbol, live in list(self._books.items()):
@@ -314,14 +311,14 @@ class LiveBooks:
                 failed = error
             except FmzError as error:
                 self._lines.error(f"the subscription has ended: {error}", source=live.source.name)
-            except BaseException as error:  # a bug of an adapter, or Ctrl-C: raised when no other book stays behind
+            except BaseException as error:  # a defect of an adapter, or Ctrl-C: raised after all books were replaced
                 failed = error
         _end(retired)
         if failed is not None:
             raise failed
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Ends all of them.
+        """Ends all books.
 
         Args:
             timeout_s: The longest to wait for their threads, in seconds.
@@ -334,11 +331,11 @@ class LiveBooks:
     # -- answering ----------------------------------------------------------------------------------------------------------------
 
     def depth(self, symbol: str, limit: int | None) -> Depth | None:
-        """The live book of a symbol, at most 100 levels a side unless a limit is named; None when the venue is to be asked."""
+        """Returns a symbol's live book, up to 100 levels a side without a limit; None if the venue must be asked."""
         return self._answer(symbol, lambda live: live.depth(limit))
 
     def ticker(self, symbol: str) -> Ticker | None:
-        """The live ticker of a symbol; None when the venue is to be asked."""
+        """Returns a symbol's live ticker; None if the venue must be asked."""
         return self._answer(symbol, lambda live: live.ticker())
 
     def _answer(self, symbol: str, read: Callable[[LiveBook], T | None]) -> T | None:
@@ -347,7 +344,7 @@ class LiveBooks:
             return None
         found = read(live)
         if found is not None and is_gated():
-            # Answered when the gate opens, with the book as it is then; if it broke meanwhile, by the venue (the gate is passed once).
+            # Read when the gate opens; if the book broke meanwhile, the venue is asked, without passing the gate again.
             pass_gate()
             found = read(live)
         live.answers += found is not None
@@ -355,7 +352,7 @@ class LiveBooks:
         return found
 
     def stats(self) -> list[dict[str, Any]]:
-        """One row for each live book: its symbol, state, age and what has happened to it."""
+        """Returns one row for each live book: symbol, state, age and counts."""
         rows = []
         for symbol, live in list(self._books.items()):
             book = live.feed.stats.book

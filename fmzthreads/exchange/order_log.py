@@ -1,8 +1,8 @@
-"""Orders that are never repeated blindly: what was meant, what became of it, and how an unknown outcome is settled.
+"""The order log: every intent, its fate, and how an unknown outcome is looked up.
 
-An order is sent once, under a client order id made for that one intent. When no reply says what became of it, the venue is asked by that
-id, a bounded number of times: the order is found, or the venue says after its settling time that it has none, or it stays unknown,
-which is an error of its own.
+An order is sent once, with a client order id that is made for this intent. If no reply tells its outcome, the venue is queried by that id, a
+bounded number of times: the order is found; or the venue, after its settling time, has no such order; or the outcome stays unknown, which
+is an error of its own.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ __all__ = [
 ]
 
 Fate = Literal["sending", "placed", "refused", "absent", "unknown"]
-"""``sending``: under way. ``placed``: the venue has it. ``refused``: an error said that it was not taken. ``absent``: nothing was heard,
-and the venue then said that it has none. ``unknown``: nobody can say."""
+"""``sending``: in flight. ``placed``: the venue has the order. ``refused``: it was refused, or never sent. ``absent``: no reply arrived, and
+the venue then had no such order. ``unknown``: the outcome could not be determined."""
 
 
 def new_client_order_id() -> str:
-    """An id for one intent: 32 letters and digits, which is what every venue known to us takes (OKX is the strictest)."""
+    """Returns an id for one intent: 32 letters and digits, which all venues accept (OKX is the strictest)."""
     return "fz" + os.urandom(15).hex()
 
 
 @attrs.frozen(kw_only=True)
 class IntentRecord:
-    """One intent and what became of it.
+    """One intent and its fate.
 
     Attributes:
-        intent: What was meant.
-        fate: What became of it.
-        order_id: The venue's id once it is known; else empty.
-        detail: The error's text, if there was one.
-        made_at: When it was made, in seconds since the epoch.
-        left_at: When the attempt to send it ended, in seconds since the epoch: it left before that, if it did; 0 before.
-        settled_at: When its fate was last written, in seconds since the epoch; 0 before.
+        intent: The order as it was to be sent.
+        fate: Its state or outcome.
+        order_id: The venue's id; empty while it is unknown.
+        detail: The text of the error, if there was one.
+        made_at: When the intent was made, in seconds since the epoch.
+        left_at: When the attempt to send it ended, in seconds since the epoch (it was sent earlier, if at all); 0 before.
+        settled_at: When its fate was last recorded, in seconds since the epoch; 0 before.
     """
 
     intent: OrderIntent
@@ -76,11 +76,11 @@ class IntentRecord:
 
 
 class IntentLog:
-    """Keeps intents and their fate; thread-safe.
+    """Records intents and their fate; thread-safe.
 
     Args:
         clock: Tells the time.
-        keep: How many settled intents are kept; those under way and those unknown are always kept.
+        keep: How many settled intents are kept; those in flight or unknown are always kept.
     """
 
     def __init__(self, clock: Clock, keep: int = 1000) -> None:
@@ -91,29 +91,29 @@ class IntentLog:
         self._settled: OrderedDict[str, IntentRecord] = OrderedDict()
 
     def begin(self, intent: OrderIntent) -> IntentRecord:
-        """Writes down an intent that is about to be sent.
+        """Records an intent that is about to be sent.
 
         Raises:
-            DuplicateOrder: An intent with this client order id is under way or unknown.
+            DuplicateOrder: An intent with this client order id is in flight or unknown.
         """
         record = IntentRecord(intent=intent, made_at=self._clock.now())
         key = intent.client_order_id
         with self._lock:
             if key in self._open:
-                raise DuplicateOrder(f"an order with client order id {key!r} is under way or its outcome is unknown")
+                raise DuplicateOrder(f"an order with client order id {key!r} is in flight or its outcome is unknown")
             self._settled.pop(key, None)
             self._open[key] = record
         return record
 
     def left(self, client_order_id: str) -> None:
-        """Writes down that the attempt to send an intent has ended, however it did."""
+        """Records that the attempt to send an intent has ended."""
         with self._lock:
             record = self._open.get(client_order_id)
             if record is not None:
                 self._open[client_order_id] = attrs.evolve(record, left_at=self._clock.now())
 
     def end(self, client_order_id: str, fate: Fate, *, order_id: str = "", detail: str = "") -> IntentRecord | None:
-        """Writes down what became of an intent; None when there is no such intent under way or unknown."""
+        """Records the fate of an intent; None if there is none of that id in flight or unknown."""
         with self._lock:
             record = self._open.get(client_order_id)
             if record is None:
@@ -132,30 +132,30 @@ class IntentLog:
             return record
 
     def get(self, client_order_id: str) -> IntentRecord | None:
-        """One intent, or None when it is not (or no longer) kept."""
+        """Returns one intent; None if it is not, or no longer, kept."""
         with self._lock:
             return self._open.get(client_order_id) or self._settled.get(client_order_id)
 
     def unknown(self) -> list[IntentRecord]:
-        """The intents whose outcome is unknown, oldest first."""
+        """Returns the intents whose outcome is unknown, oldest first."""
         with self._lock:
             return [record for record in self._open.values() if record.fate == "unknown"]
 
     def all(self) -> list[IntentRecord]:
-        """All intents that are kept: the settled ones, oldest first, then those under way or unknown."""
+        """Returns all kept intents: the settled ones, oldest first, then those in flight or unknown."""
         with self._lock:
             return [*self._settled.values(), *self._open.values()]
 
 
 @attrs.frozen(kw_only=True)
 class LookupPlan:
-    """How an unknown outcome is settled.
+    """How an unknown outcome is looked up.
 
     Attributes:
-        attempts: How often the venue is asked at the most.
-        first_pause_s: Seconds before the second question; the pause doubles each time.
-        longest_pause_s: The longest pause between two questions, in seconds.
-        timeout_s: Seconds after which no further question is asked.
+        attempts: The most queries.
+        first_pause_s: Seconds before the second query; the pause doubles each time.
+        longest_pause_s: The longest pause between two queries, in seconds.
+        timeout_s: Seconds after which no further query is sent.
     """
 
     attempts: int = 8
@@ -167,29 +167,29 @@ class LookupPlan:
 def place_once(
     venue: Venue, intent: OrderIntent, log: IntentLog, clock: Clock, plan: LookupPlan, *, own_client_id: bool = True
 ) -> str:
-    """Sends an order once and finds out what became of it.
+    """Sends an order once and determines its outcome.
 
     Args:
-        venue: Where.
-        intent: What; its client order id must not have been used before.
-        log: Where the intent and its fate are written.
+        venue: The venue.
+        intent: The order; its client order id must not have been used before.
+        log: Records the intent and its fate.
         clock: Waits and measures.
-        plan: How an unknown outcome is settled.
+        plan: How an unknown outcome is looked up.
         own_client_id: Whether the client order id was made for this intent, so that "duplicate" can only mean that it arrived. False
-            when the user chose it.
+            for an id that the user chose.
 
     Returns:
         The order's id.
 
     Raises:
-        OperationFailed: The venue does not have it: it may be sent again, as a new intent.
+        OperationFailed: The venue does not have the order; it may be sent again as a new intent.
         VenueRejected: The venue refused it.
-        OutcomeUnknown: Nobody can say; it stays in the log as unknown.
-        StopRequested: The strategy is stopped meanwhile; the log says unknown, unless the venue tells that nothing was sent.
+        OutcomeUnknown: The outcome could not be determined; the log keeps the order as unknown.
+        StopRequested: The strategy is being stopped; the log says unknown, unless the adapter knows that nothing was sent.
     """
     log.begin(intent)
     key = intent.client_order_id
-    fate: Fate = "unknown"  # also what stays when anything unforeseen ends the call after the order may have left
+    fate: Fate = "unknown"  # also if anything unforeseen ends the call after the order may have been sent
     detail = "the call was interrupted"
     order_id = ""
     try:
@@ -197,7 +197,7 @@ def place_once(
             try:
                 order_id = venue.place(intent)
             except BaseException:
-                log.left(key)  # whatever the reason was: if the order left, then before now
+                log.left(key)  # for any reason: if the order was sent, then before now
                 raise
         except StopRequested as error:
             if venue.exact_outcomes:
@@ -223,36 +223,36 @@ def place_once(
 
 
 def _leaves_open(venue: Venue, error: FmzError, own_client_id: bool) -> bool:
-    """Whether an order may have been made although placing it raised."""
+    """Whether an order may exist although placing it raised."""
     if isinstance(error, OutcomeUnknown):
         return True
     if isinstance(error, DuplicateOrder):
-        # Nobody else can have used an id that was made for this order: it arrived, and something on the way sent it twice.
+        # An id that was made for this order cannot have been used by another: it arrived, and something in between sent it twice.
         return own_client_id
     return not venue.exact_outcomes
 
 
 class OrderNeverArrived(OperationFailed):
-    """No reply came, and the venue then said that it has no such order."""
+    """No reply arrived, and the venue then had no such order."""
 
 
 def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, cause: FmzError) -> str:
-    """Asks a venue what became of an order whose reply is missing.
+    """Looks up the outcome of an order whose reply is missing.
 
     Args:
-        venue: Where it was sent.
-        intent: What was sent.
+        venue: The venue that it was sent to.
+        intent: The order.
         clock: Waits and measures.
-        plan: How often and how long to ask.
-        cause: Why the outcome is not known.
+        plan: How often and how long to query.
+        cause: Why the outcome is unknown.
 
     Returns:
-        The order's id: it arrived.
+        The id of the order, which arrived.
 
     Raises:
-        OperationFailed: It did not arrive.
-        OutcomeUnknown: No answer within the plan.
-        StopRequested: The strategy is stopped meanwhile.
+        OperationFailed: The order did not arrive.
+        OutcomeUnknown: The queries did not tell.
+        StopRequested: The strategy is being stopped.
     """
     key = intent.client_order_id
     settling_s = venue.settling_s
@@ -262,7 +262,7 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
     last: FmzError = cause
     attempt = 0
     while attempt < plan.attempts:
-        settled = settling.expired  # before the question: an answer that was formed earlier proves nothing
+        settled = settling.expired  # before the query: a reply formed earlier proves nothing
         attempt += 1
         try:
             return venue.order_by_client_id(intent.symbol, key).Id
@@ -272,7 +272,7 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
             last = error
             if settled:
                 raise OrderNeverArrived(
-                    f"the order did not arrive: {cause}; asked after {settling_s:g} s, the venue has no order {key}"
+                    f"the order did not arrive: {cause}; queried after {settling_s:g} s, the venue has no order {key}"
                 ) from cause
         except (NotSupported, AuthenticationFailed) as error:
             last = error
@@ -281,12 +281,12 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
             last = error
         if deadline.expired or attempt == plan.attempts:
             break
-        # The last question waits until the venue has settled (and a moment more), or its answer could not be believed.
+        # The last query waits until the settling time has passed (and a little more); an earlier one could not be believed.
         wait_s = pause_s if attempt < plan.attempts - 1 else max(pause_s, (settling.remaining() or 0.0) + 0.001)
         clock.sleep(deadline.sooner(wait_s) or 0.0)
         pause_s = min(pause_s * 2, plan.longest_pause_s)
     raise OutcomeUnknown(
-        f"an order was sent and its outcome is unknown: {cause}; asked {attempt} times by its client order id {key}, last: {last}",
+        f"an order was sent and its outcome is unknown: {cause}; queried {attempt} times by client order id {key}, last reply: {last}",
         client_order_id=key,
         request=cause.request,
         code=cause.code,
@@ -303,18 +303,18 @@ def ask_again(venue: Venue, log: IntentLog, clock: Clock) -> list[IntentRecord]:
         clock: Measures their age.
 
     Returns:
-        Those that were unknown, as they stand now: ``placed`` with their order id, ``absent``, or ``unknown`` still, with the reason in
+        Those that were unknown, with their new fate: ``placed`` with their order id, ``absent``, or ``unknown`` with the reason in
         ``detail``.
 
     Raises:
-        StopRequested: The strategy is stopped meanwhile.
+        StopRequested: The strategy is being stopped.
     """
     return [_ask(venue, log, clock, record) for record in log.unknown()]
 
 
 def _ask(venue: Venue, log: IntentLog, clock: Clock, record: IntentRecord) -> IntentRecord:
     key = record.intent.client_order_id
-    # An order that was held up before it left (by a connection, say) may be on its way long after it was made.
+    # An order that was delayed before it was sent (by a connection, say) may be in transit long after it was made.
     young = (
         clock.now() - (record.left_at or record.made_at) < venue.settling_s
     )  # "no such order" cannot be believed yet
@@ -329,5 +329,5 @@ def _ask(venue: Venue, log: IntentLog, clock: Clock, record: IntentRecord) -> In
         fate, detail = "unknown" if young else "absent", str(error)
     except FmzError as error:
         detail = str(error)
-    # None: another thread settled it meanwhile, and its word stands.
+    # None: another thread settled it meanwhile, and that result holds.
     return log.end(key, fate, order_id=order_id, detail=detail) or log.get(key) or record

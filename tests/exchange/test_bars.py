@@ -258,7 +258,7 @@ class TestGetRecords:
         exchange, venue, host = parts
         venue.bars["BTC_USDT", 60] = minutes(10)[::-1]
         assert exchange.GetRecords() is None
-        assert "order of time" in host.errors[0]
+        assert "not sorted by time" in host.errors[0]
         raising, venue, _ = make(errors="raise")
         venue.bars["BTC_USDT", 60] = minutes(10)[::-1]
         with pytest.raises(BadReply):

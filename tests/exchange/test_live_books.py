@@ -371,7 +371,7 @@ def test_a_venue_without_streams_says_so() -> None:
 
 def test_waiting_for_the_book(room: Room) -> None:
     assert room.exchange.Subscribe("depth", "", None, 30) is None
-    assert "is not live after 0.03 s: no snapshot has come; the subscription stays" in room.exchange.GetLastError()
+    assert "is not live after 0.03 s: no snapshot has arrived; the subscription stays" in room.exchange.GetLastError()
     handle = room.exchange.Go("Subscribe", "depth", "", None, PATIENCE_S * 1000)
     OkxPeer(room.server.peer()).push(truth_of(CHAIN, 0))
     assert handle.wait() == (True, True)
@@ -421,7 +421,7 @@ def test_subscribing_and_closing_at_once_leaves_nothing(room: Room) -> None:
 def test_a_subscription_that_is_being_made_does_not_outlive_the_exchange(room: Room) -> None:
     room.venue.before_source = room.exchange.close
     assert room.exchange.Subscribe("depth") is None
-    assert "was closed while the subscription was made" in room.exchange.GetLastError()
+    assert "was closed while BTC_USDT was being subscribed to" in room.exchange.GetLastError()
     assert room.exchange.Subscriptions() == []
 
 

@@ -103,7 +103,7 @@ def test_when_nobody_answers_it_is_unknown_and_bounded(desk):
     desk.venue.lose_reply()
     desk.venue.fail("order_by_client_id", TimedOut("late"), always=True)
     began = desk.clock.monotonic()
-    with pytest.raises(OutcomeUnknown, match=r"outcome is unknown: .*asked 8 times.*last: late") as caught:
+    with pytest.raises(OutcomeUnknown, match=r"outcome is unknown: .*queried 8 times.*last reply: late") as caught:
         desk.place()
     assert caught.value.client_order_id == desk.intent.client_order_id
     assert desk.venue.calls["order_by_client_id"] == desk.plan.attempts
@@ -196,7 +196,7 @@ def test_an_id_that_is_under_way_is_not_sent_again(desk):
     thread = threading.Thread(target=desk.place)
     thread.start()
     assert hold.wait_for_call()
-    with pytest.raises(DuplicateOrder, match="under way"):
+    with pytest.raises(DuplicateOrder, match="in flight"):
         desk.place()
     hold.release()
     thread.join(30)
