@@ -188,7 +188,7 @@ class MarketRules(OrderBounds):
 
     def cut_amount(self, amount: Decimal, *, market: bool = False) -> Decimal:
         """Cuts an amount down to a step; never up."""
-        return cut(amount, self.bounds(market=market).step)
+        return cut(amount, ((market and self.at_market) or self).step)
 
     def check_amount(self, amount: Decimal, *, market: bool = False) -> None:
         """Refuses an amount in base currency (or contracts) that the market does not accept.
@@ -196,7 +196,7 @@ class MarketRules(OrderBounds):
         Raises:
             InputError: It is below the least or above the largest.
         """
-        bounds = self.bounds(market=market)
+        bounds = (market and self.at_market) or self
         self._check("amount", amount, bounds.min_amount, bounds.max_amount, "", market)
 
     def check_notional(self, notional: Decimal, *, market: bool = False) -> None:
@@ -205,7 +205,7 @@ class MarketRules(OrderBounds):
         Raises:
             InputError: It is below the least or above the largest.
         """
-        bounds = self.bounds(market=market)
+        bounds = (market and self.at_market) or self
         self._check("order value", notional, bounds.min_notional, bounds.max_notional, " of quote currency", market)
 
     def _check(

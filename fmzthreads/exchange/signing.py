@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import re
@@ -24,11 +23,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*\Z").match
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 
 
-def _digest(secret: str, payload: str | bytes, algorithm: str) -> hmac.HMAC:
-    data = payload.encode() if isinstance(payload, str) else payload
-    return hmac.new(secret.encode(), data, getattr(hashlib, algorithm))
-
-
 def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
     """The keyed digest of a payload, in lower-case hex (Binance and many others).
 
@@ -37,7 +31,8 @@ def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> st
         payload: Exactly the bytes that travel; text is taken as UTF-8.
         algorithm: A digest of hashlib, such as ``"sha256"`` or ``"sha512"``.
     """
-    return _digest(secret, payload, algorithm).hexdigest()
+    data = payload.encode() if isinstance(payload, str) else payload
+    return hmac.digest(secret.encode(), data, algorithm).hex()
 
 
 def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
@@ -48,7 +43,8 @@ def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") ->
         payload: Exactly the bytes that travel; text is taken as UTF-8.
         algorithm: A digest of hashlib, such as ``"sha256"`` or ``"sha512"``.
     """
-    return base64.b64encode(_digest(secret, payload, algorithm).digest()).decode("ascii")
+    data = payload.encode() if isinstance(payload, str) else payload
+    return base64.b64encode(hmac.digest(secret.encode(), data, algorithm)).decode("ascii")
 
 
 def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock
+from fmzthreads.http.reply import Reply
+from fmzthreads.venues.rest.ask import Ask
 from fmzthreads.venues.rest.rate_limits import Doors, RecentCalls, WeightWindow
 from tests.helpers.venue_replies import OKX_PLACED as PLACED
 from tests.helpers.venue_replies import Once, intent, make_binance, make_okx, reply_of
@@ -77,30 +79,38 @@ def test_the_limit_is_the_one_that_the_venue_names() -> None:
     venue.markets()
     assert venue.weights.limit == 100
     with pytest.raises(errors.RateLimited, match="of 100 in 60 s"):
-        venue.weights.enter(96)
+        venue.weights.enter(weighing(96))
+
+
+def weighing(weight: int, *, patient: bool = True) -> Ask:
+    return Ask(path="/", weight=weight, patient=patient)
+
+
+def using(weight: int) -> Reply:
+    return reply_of({}, headers={"used": str(weight)})
 
 
 def test_what_is_under_way_counts() -> None:
-    window = WeightWindow("V", lambda: 30.0, limit=100, share=1.0)
-    tickets = [window.enter(50), window.enter(50)]
+    window = WeightWindow("V", lambda: 30.0, header="used", limit=100, share=1.0)
+    tickets = [window.enter(weighing(50)), window.enter(weighing(50))]
     with pytest.raises(errors.RateLimited):
-        window.enter(1)
-    tickets.append(window.enter(1, hold=False))
+        window.enter(weighing(1))
+    tickets.append(window.enter(weighing(1, patient=False)))
     for ticket in tickets:
         window.leave(ticket)
-    window.leave(window.enter(100))
+    window.leave(window.enter(weighing(100)))
 
 
 def test_a_count_of_an_older_window_or_request_is_not_taken() -> None:
     now = [59.0]
-    window = WeightWindow("V", lambda: now[0], limit=100)
-    early = window.enter(1)
+    window = WeightWindow("V", lambda: now[0], header="used", limit=100)
+    early = window.enter(weighing(1))
     now[0] = 60.5
-    window.heard(early, 95)
+    window.heard(early, using(95))
     assert window.used == 0
-    first, second = window.enter(1), window.enter(1)
-    window.heard(second, 20)
-    window.heard(first, 10)
+    first, second = window.enter(weighing(1)), window.enter(weighing(1))
+    window.heard(second, using(20))
+    window.heard(first, using(10))
     assert window.used == 20
 
 

@@ -257,10 +257,7 @@ class BinanceDialect:
         params = self._order_params(intent, name)
         client_order_id = str(params.get("newClientOrderId") or "")
 
-        def _read(payload: Any) -> str:
-            return str(integer(mapping(payload, "the reply"), "orderId"))
-
-        return OrderQuery(self._product.place.of(*params.items()), _read, client_order_id)
+        return OrderQuery(self._product.place.of(*params.items()), _order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = spot_side(intent)
@@ -344,6 +341,11 @@ class BinanceDialect:
         signed = not self._product.public.fullmatch(public_path(path))
         ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, patient=method == "GET")
         return ask, str(dict(params).get("newClientOrderId", ""))
+
+
+def _order_number(payload: Any) -> str:
+    number = payload.get("orderId") if type(payload) is dict else None
+    return str(number if type(number) is int else integer(mapping(payload, "the reply"), "orderId"))
 
 
 def _drop_what_the_type_forbids(params: dict[str, object], intent: OrderIntent) -> None:

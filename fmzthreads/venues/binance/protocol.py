@@ -17,38 +17,9 @@ from ..rest.rate_limits import WeightWindow
 from ..rest.server_time import ServerTime
 from .refusals import OUTCOME_KNOWN, refusal
 
-__all__ = ["BinanceProtocol", "WeightBudget"]
+__all__ = ["BinanceProtocol"]
 
 _FORM = "application/x-www-form-urlencoded"
-
-
-class WeightBudget:
-    """The request weight used in this minute, as the replies report it.
-
-    Args:
-        window: Counts it.
-    """
-
-    def __init__(self, window: WeightWindow) -> None:
-        self.window = window
-
-    def enter(self, ask: Ask) -> int:
-        """Counts a request's weight; one that is not patient is never held back."""
-        return self.window.enter(ask.weight, hold=ask.patient)
-
-    def heard(self, ticket: int, reply: Reply) -> None:
-        """Takes the weight that the reply reports."""
-        used = reply.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if used.isascii() and used.isdigit():
-            self.window.heard(ticket, int(used))
-
-    def leave(self, ticket: int) -> None:
-        """The request has ended."""
-        self.window.leave(ticket)
-
-    def forget(self) -> None:
-        """Forgets what was used."""
-        self.window.forget()
 
 
 class BinanceProtocol:
@@ -71,9 +42,9 @@ class BinanceProtocol:
             raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
         self._recv_window_ms = recv_window_ms
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightBudget:
+    def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightWindow:
         """A count of the weight used; 6000 a minute until the venue says otherwise."""
-        return WeightBudget(WeightWindow(self.name, server_now, limit=6000))
+        return WeightWindow(self.name, server_now, header="X-MBX-USED-WEIGHT-1M", limit=6000)
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """Signs what travels: the query string of GET and DELETE, the form of POST and PUT, or the query with a literal body."""
@@ -102,15 +73,15 @@ class BinanceProtocol:
         query = "&".join([query, *stamp] if query else stamp)
         return f"{query}&signature={hmac_hex(keys.secret_key, query.encode() + body)}"
 
-    def payload(self, reply: Reply, server_now_s: float) -> Any:
+    def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
         """The JSON of a reply with a 2xx status and without a negative code."""
         if not 200 <= reply.status < 300:
-            raise refusal(reply, server_now_s)
+            raise refusal(reply, server_now())
         payload = reply.json()
         if isinstance(payload, dict):
             code = payload.get("code")
             if type(code) is int and code < 0:
-                raise refusal(reply, server_now_s)
+                raise refusal(reply, server_now())
         return payload
 
     def read_time(self, payload: Any) -> float:

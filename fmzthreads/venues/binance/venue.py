@@ -7,11 +7,12 @@ from ...exchange.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
+from ..rest.rate_limits import WeightWindow
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
 from .dialect import SPOT, BinanceDialect
-from .protocol import BinanceProtocol, WeightBudget
+from .protocol import BinanceProtocol
 from .streams import BinanceStreams
 
 __all__ = ["Binance"]
@@ -46,8 +47,8 @@ class Binance(RestVenue):
         channel = Channel(
             BinanceProtocol(recv_window_ms), credentials=credentials, base=base, clock=clock, options=options
         )
-        assert isinstance(channel.budget, WeightBudget)
-        self.weights = channel.budget.window
+        assert isinstance(channel.budget, WeightWindow)
+        self.weights = channel.budget
         dialect = BinanceDialect(SPOT, OddRows(channel.name), channel.time.now_ms, self._set_weight_limit)
         super().__init__(
             channel=channel,

@@ -119,7 +119,7 @@ class OKXProtocol:
                 headers["expTime"] = str(time.now_ms() + self._order_lifetime_ms)
         return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
 
-    def payload(self, reply: Reply, server_now_s: float) -> Any:
+    def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
         """The envelope of a reply with a 2xx status and a good code (a batch that went through in part is good)."""
         good = 200 <= reply.status < 300
         try:

@@ -74,8 +74,8 @@ class RestProtocol(Protocol):
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """The request that travels, with a fresh time stamp and signature."""
 
-    def payload(self, reply: Reply, server_now_s: float) -> Any:
-        """The JSON of a good reply; raises from the error tree for any other."""
+    def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
+        """The JSON of a good reply; raises from the error tree for any other. ``server_now`` is the venue's time of day."""
 
     def read_time(self, payload: Any) -> float:
         """The venue's time of day in the reply to ``time_ask``, in seconds since the epoch."""
@@ -172,7 +172,7 @@ class Channel:
 
     def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T]) -> T:
         try:
-            payload = self.protocol.payload(reply, self.time.now())
+            payload = self.protocol.payload(reply, self.time.now)
         except RateLimited as error:
             self.doors.shut(self.protocol.shuts(ask, error), error)
             raise

@@ -14,6 +14,8 @@ import attrs
 
 from ...clock import Clock
 from ...errors import Banned, RateLimited
+from ...http.reply import Reply
+from .ask import Ask
 
 __all__ = ["Doors", "RecentCalls", "WeightWindow"]
 
@@ -100,14 +102,23 @@ class WeightWindow:
     Args:
         venue: The venue's name, for messages.
         server_now: The venue's time of day, in seconds since the epoch.
+        header: The header of replies that says how much is used.
         limit: The weight allowed in a window.
         window_s: Its length in seconds.
         share: The part of the limit that may be used.
     """
 
     def __init__(
-        self, venue: str, server_now: Callable[[], float], *, limit: int, window_s: float = 60.0, share: float = 0.95
+        self,
+        venue: str,
+        server_now: Callable[[], float],
+        *,
+        header: str,
+        limit: int,
+        window_s: float = 60.0,
+        share: float = 0.95,
     ) -> None:
+        self._header = header
         self._venue = venue
         self._server_now = server_now
         self._window_s = window_s
@@ -127,12 +138,11 @@ class WeightWindow:
         with self._lock:
             return self._used if self._window == self._now_window() else 0
 
-    def enter(self, weight: int, *, hold: bool = True) -> int:
-        """Counts a request while it is under way.
+    def enter(self, ask: Ask) -> int:
+        """Counts a request while it is under way; one that is not patient is never held back.
 
         Args:
-            weight: What it will cost.
-            hold: Whether it may be refused.
+            ask: The request.
 
         Returns:
             Its ticket for ``heard`` and ``leave``; ``leave`` must be called for each.
@@ -140,12 +150,13 @@ class WeightWindow:
         Raises:
             RateLimited: The limit would be hit; the message says when the next window begins.
         """
+        weight = ask.weight
         with self._lock:
             window = self._now_window()
             if window != self._window:
                 self._window, self._used = window, 0
             expected = self._used + self._under_way + weight
-            if hold and expected > self.limit * self._share:
+            if ask.patient and expected > self.limit * self._share:
                 left_s = (window + 1) * self._window_s - self._server_now()
                 raise RateLimited(
                     f"this request would bring the weight used at {self._venue} to {expected} of {self.limit} in {self._window_s:g} s; "
@@ -157,13 +168,16 @@ class WeightWindow:
             self._tickets[self._sent] = (window, weight)
             return self._sent
 
-    def heard(self, ticket: int, used: int) -> None:
+    def heard(self, ticket: int, reply: Reply) -> None:
         """Takes the used weight that a reply reports."""
+        text = reply.headers.get(self._header, "")
+        if not (text.isascii() and text.isdigit()):
+            return
         with self._lock:
             window, _ = self._tickets[ticket]
             # A count that was sent in an older window says nothing about this one, and an older count than the last is out of date.
-            if window == self._now_window() == self._window and ticket >= self._last_heard:
-                self._used, self._last_heard = used, ticket
+            if window == self._window and ticket >= self._last_heard:
+                self._used, self._last_heard = int(text), ticket
 
     def leave(self, ticket: int) -> None:
         """Ends what ``enter`` counted, however the request ended."""

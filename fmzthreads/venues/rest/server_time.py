@@ -77,7 +77,7 @@ class ServerTime:
 
     def now(self) -> float:
         """The venue's time of day, in seconds since the epoch."""
-        return self._clock.now() + self.offset_s
+        return self._clock.now() + (self._offset_s or 0.0)
 
     def now_ms(self) -> int:
         """The venue's time of day, in milliseconds since the epoch."""

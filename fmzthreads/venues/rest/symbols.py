@@ -44,6 +44,8 @@ class SymbolBook:
         # Guards the fields below, which change together; _known is looked up without it.
         self._lock = threading.Lock()
         self._known: dict[str, Listing] = {}  # by the venue's name; grows, and is replaced by a whole list
+        self.by_symbol: dict[str, Listing] = {}
+        """What is known so far, by FMZ's symbol; to be read only."""
         self._missing: dict[str, float] = {}  # when the venue last said that it has no such symbol
         self._listed_at: float | None = None
         self._generation = 0
@@ -114,11 +116,13 @@ class SymbolBook:
                 with self._lock:
                     if generation == self._generation:
                         self._missing[name] = self._clock.monotonic()
-                        self._known.pop(name, None)
+                        gone = self._known.pop(name, None)
+                        if gone is not None:
+                            self.by_symbol.pop(gone.symbol, None)
                 raise
             with self._lock:
                 if generation == self._generation:
-                    self._known[name] = listing
+                    self._known[name] = self.by_symbol[listing.symbol] = listing
                     self._missing.pop(name, None)
                     break
         return listing
@@ -156,6 +160,7 @@ class SymbolBook:
         with self._lock:
             if generation == self._generation:
                 self._known, self._missing = known, {}
+                self.by_symbol = {listing.symbol: listing for listing in listings}
                 self._listed_at = self._clock.monotonic()
         return listings
 
@@ -163,6 +168,7 @@ class SymbolBook:
         """Drops everything (another base URL may know other symbols)."""
         with self._lock:
             self._known, self._missing, self._listed_at = {}, {}, None
+            self.by_symbol = {}
             self._generation += 1
 
     def _is_missing(self, name: str) -> bool:

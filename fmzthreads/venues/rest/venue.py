@@ -92,6 +92,9 @@ class RestVenue(BaseVenue):
 
     def _listing(self, symbol: str) -> Listing:
         """What the venue says of a symbol: for calls that move money."""
+        known = self.symbols.by_symbol.get(symbol)
+        if known is not None:
+            return known
         name = self.dialect.name_of(symbol)
         try:
             found = self.symbols.one(name)
