@@ -1,7 +1,7 @@
-"""What may be written before and behind the bar of ``Dial("wss://host/path|key=value&key=value")``.
+"""Parses ``Dial``'s address: ``"wss://host/path|key=value&key=value"``.
 
-The parts: an address with a scheme, and options. Option values may hold ``=``, ``&`` and JSON: a value ends only where a known option
-name follows behind ``&``, and JSON text ends where the JSON ends.
+Before the bar stands an address with a scheme, after it options. Option values may hold ``=``, ``&`` and JSON: a value ends only where a known option
+name follows ``&``, and JSON text ends where the JSON ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 SCHEMES = ("ws", "wss", "tcp", "tls", "udp", "unix", "sqlite3")
 DATAGRAM = ("udp",)
-# FMZ documents these for other runtimes or other drivers (spec sheet of the globals, 1.6).
+# FMZ documents these for other runtimes or other drivers (API reference, "Dial").
 NOT_SUPPORTED = (
     "mqtt",
     "nats",
@@ -42,20 +42,20 @@ NOT_SUPPORTED = (
 )
 _HTTP = ("http", "https")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1, in lower case
-_ASCII = "".join(map(chr, range(0x21, 0x7F)))  # goes out as it was written, what is percent-encoded included
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))  # sent as written, percent-encoded parts included
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _LONG_VALUES = ("payload", "pingMessage")
 
 
 @attrs.frozen
 class Address:
-    """Where a stream leads.
+    """The parsed address of a stream.
 
     Attributes:
         scheme: One of ``SCHEMES``.
         host: The host name or IP; empty for ``unix`` and ``sqlite3``.
         port: The port; 0 for ``unix`` and ``sqlite3``.
-        target: The path with its query (websocket), or the file (``unix``, ``sqlite3``). It may hold keys: never shown.
+        target: The path with its query (websocket), or the file (``unix``, ``sqlite3``). It may contain keys and is never shown.
     """
 
     scheme: str
@@ -65,7 +65,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The whole address, for the handshake only."""
+        """The complete address; only for the handshake."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
@@ -82,7 +82,7 @@ class Address:
 
 
 def _public_path(target: str) -> str:
-    """The path without its query, with long segments (listen keys are 60 characters) cut."""
+    """The path without its query; long segments (listen keys) are shortened."""
     path = target.partition("?")[0].partition("#")[0]
     return "/".join(part if len(part) <= 32 else part[:4] + "..." for part in path.split("/"))
 
@@ -92,10 +92,10 @@ def split_address(text: str, keys: tuple[str, ...]) -> tuple[str, str]:
 
     Args:
         text: ``address``, ``address|options`` or ``address||options``.
-        keys: The valid option names: the bar (or double bar) that counts is the first that one of them follows.
+        keys: The valid option names: the first bar (or double bar) that one of them follows separates.
 
     Returns:
-        The address, and the options as text (empty without).
+        The address, and the options as text (empty if there are none).
     """
     follows = "|".join(map(re.escape, keys))
     match = re.search(rf"\|\|?(?=(?:{follows})=)", text)
@@ -110,15 +110,15 @@ def parse_pairs(text: str, keys: tuple[str, ...]) -> dict[str, str]:
     """Reads ``key=value&key=value``.
 
     Args:
-        text: The options behind the bar.
+        text: The options after the bar.
         keys: The valid names.
 
     Returns:
-        Name and value as text; the values are taken literally (nothing is percent-decoded, as at FMZ).
+        Name and value as text. Values are taken literally: nothing is percent-decoded, as on FMZ.
 
     Raises:
-        UnknownName: A name is not valid; the error names the nearest.
-        InputError: A part has no ``=``, or a name comes twice.
+        UnknownName: A name is not valid; the error names the closest one.
+        InputError: A part has no ``=``, or a name occurs twice.
     """
     found: dict[str, str] = {}
     rest = text
@@ -135,7 +135,7 @@ def parse_pairs(text: str, keys: tuple[str, ...]) -> dict[str, str]:
 
 
 def _cut_value(key: str, text: str, keys: tuple[str, ...]) -> tuple[str, str]:
-    """The value at the start of ``text``, and what follows behind its ``&``."""
+    """The value at the start of ``text``, and the text after its ``&``."""
     if text[:1] in {"{", "["}:
         try:
             _, end = json.JSONDecoder().raw_decode(text)
@@ -152,14 +152,14 @@ def _cut_value(key: str, text: str, keys: tuple[str, ...]) -> tuple[str, str]:
 
 
 def parse_address(text: str) -> Address:
-    """Reads the address itself.
+    """Parses the address itself.
 
     Args:
         text: Such as ``"wss://stream.example.com:9443/ws/btcusdt@trade"``, without options.
 
     Raises:
-        InputError: There is no scheme, none that could be one, no host, or a bad port; the error shows the part.
-        NotSupported: The scheme is none of ``SCHEMES``; the error names it and those.
+        InputError: The scheme or the host is missing, or a part is malformed; the error shows it.
+        NotSupported: The scheme is not in ``SCHEMES``; the error names it and those.
     """
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
@@ -171,20 +171,20 @@ def parse_address(text: str) -> Address:
         raise NotSupported(_not_spoken(scheme))
     if scheme in {"unix", "sqlite3"}:
         if not rest or "\0" in rest:
-            raise InputError(f"a {scheme}:// address needs a path" + (" without a zero byte" if rest else ""))
+            raise InputError(f"a {scheme}:// address needs a path" + (" without a NUL byte" if rest else ""))
         return Address(scheme, "", 0, rest)
     return _network_address(scheme, text)
 
 
 def _not_spoken(scheme: str) -> str:
-    """Names a scheme that Dial does not speak, and what to use instead."""
+    """The error text for an unsupported scheme, with the alternative."""
     spoken = ", ".join(f"{name}://" for name in SCHEMES)
-    text = f"Dial does not support {scheme[:30]}://; it speaks {spoken}"
+    text = f"Dial does not support {scheme[:30]}://; it supports {spoken}"
     if scheme in _HTTP:
         return f"{text} ({scheme}:// is for HttpQuery)"
     if scheme in NOT_SUPPORTED:
         others = ", ".join(f"{name}://" for name in NOT_SUPPORTED)
-        return f"{text}, and none of FMZ's others ({others})"
+        return f"{text}, and not FMZ's other schemes ({others})"
     alike = nearest(scheme, SCHEMES)
     return text + alike if "did you mean" in alike else text
 
@@ -193,20 +193,20 @@ def _network_address(scheme: str, text: str) -> Address:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        why = "" if "@" in text else f": {error}"  # it may repeat a password
-        raise InputError(f"the Dial address {scheme}://... cannot be read{why}") from None
+        why = "" if "@" in text else f": {error}"  # the error may repeat a password
+        raise InputError(f"malformed Dial address {scheme}://...{why}") from None
     if not parts.hostname:
         raise InputError(f"a {scheme}:// address needs a host, got {parts.netloc.rpartition('@')[2]!r}")
     if re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
         raise InputError(
-            f"the Dial address of {parts.hostname!r} holds a blank, a control character or half a character"
+            f"the Dial address of {parts.hostname!r} contains a blank, a control character or an unpaired surrogate"
         )
     if parts.username is not None:
-        raise InputError(f"a {scheme}:// address takes no user name; give it by the option headers")
+        raise InputError(f"a {scheme}:// address takes no user name; pass credentials in the option headers")
     try:
         host = ascii_host(parts.hostname)
     except ValueError:
-        raise InputError(f"the host of a Dial address is not valid: {parts.hostname[:60]!r}") from None
+        raise InputError(f"invalid host in the Dial address: {parts.hostname[:60]!r}") from None
     port = _port(parts, scheme)
     target = parts.path or ("/" if scheme in {"ws", "wss"} else "")
     if scheme not in {"ws", "wss"} and (target not in {"", "/"} or parts.query):

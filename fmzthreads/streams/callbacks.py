@@ -1,4 +1,4 @@
-"""Callbacks for whoever waits on several sources at once (``select``, ``EventLoop``, ``merge``)."""
+"""Callbacks of a source that ``select``, ``EventLoop`` and ``merge`` wait for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["ReadyCallbacks"]
 
 
 class ReadyCallbacks:
-    """The callbacks that a source calls when it has something new; every method may be called from any thread.
+    """The callbacks that a source calls on news; thread-safe.
 
     Attributes:
-        active: The callbacks with their tokens, as a tuple that is replaced and never changed: a source that finds it empty spends
-            nothing else.
+        active: The callbacks with their tokens, as a tuple that is replaced and never changed: looking at it is all that a source without
+            callbacks spends.
     """
 
     __slots__ = ("_lock", "_token", "active")

@@ -1,4 +1,4 @@
-"""The connection that ``Dial`` returns: the script's side of it; ``reader.py`` has the other."""
+"""The connection that ``Dial`` returns; ``reader.py`` has the thread behind it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["Connection", "StreamHost"]
 
 
 class Connection:
-    """A stream of messages; made by ``Dial``.
+    """A stream of messages; ``Dial`` makes it.
 
-    It is a context manager (leaving it closes it) and an iterator: ``for message in client`` ends when the connection is closed for good;
-    with reconnect, it yields ``""`` once for each loss. One that nobody holds any more is closed as well, a moment later. After a fork
-    the child's copy is closed: it gives what had arrived, and the parent's goes on.
+    It is a context manager (leaving it closes the connection) and an iterator: ``for message in client`` ends when the connection is closed
+    for good; with reconnect, it yields ``""`` once for each loss. When the object is garbage-collected, its connection is closed shortly
+    after. After a fork the child's copy is closed: it still returns what had arrived, and the parent's connection goes on.
 
     Args:
-        address: Where it leads.
-        options: What it was asked to be.
-        host: Where its script runs.
+        address: The parsed address.
+        options: The options.
+        host: The clock and the journal.
 
     Attributes:
-        clock: What its waits are measured with.
+        clock: Measures its time-outs.
     """
 
     def __init__(self, address: Address, options: DialOptions, host: StreamHost) -> None:
@@ -46,23 +46,23 @@ class Connection:
     # -- for scripts --------------------------------------------------------------------------------------------------------------
 
     def read(self, timeout_ms: float | None = None) -> Message | None:
-        """Takes a message.
+        """Returns the next message.
 
         Args:
-            timeout_ms: None or 0 blocks until there is one; above 0 waits so many milliseconds at the longest; -1 only looks; -2 and
-                below takes the newest and discards the rest (but does not pass over a loss).
+            timeout_ms: None or 0 blocks until there is one; above 0 waits at most so many milliseconds; -1 does not wait; -2 and below
+                returns the newest and discards the others (but does not skip a loss).
 
         Returns:
-            A str where the frame is text or its bytes are valid UTF-8, else bytes; None when there is nothing yet; ``""`` when the peer is
-            gone: once for each loss with reconnect, each time without.
+            A str if the frame is text or its bytes are valid UTF-8, else bytes; None when there is no message yet; ``""`` when the connection
+            is lost: once for each loss with reconnect, on every call without.
 
         Raises:
-            StopRequested: The strategy is to stop, and the call is not one of those that only look.
+            StopRequested: The strategy is being stopped, and ``timeout_ms`` is not negative.
             InputError: ``timeout_ms`` is not a number.
         """
         if timeout_ms is None:
             try:
-                # As the buffer's read() begins as well: one call less for each message of a flood.
+                # The same as the start of the buffer's read(): saves one call for each message of a flood.
                 return self._buffer.fast.popleft()
             except IndexError:
                 pass
@@ -77,29 +77,32 @@ class Connection:
         """Sends one message, from any thread.
 
         Args:
-            data: A str is sent as a text frame, bytes as a binary one; on raw streams both are just bytes.
-            timeout_ms: The longest to wait for the peer to take it, in milliseconds; None for 30 seconds.
+            data: A str is sent as a text frame, bytes as a binary frame; on raw streams both are sent as bytes.
+            timeout_ms: The time-out, in milliseconds; None for 30 seconds.
 
         Returns:
-            The bytes sent; 0 while the connection is broken, or when other threads were writing all the time. A write that times out
-            half-way breaks the connection.
+            The number of bytes sent; 0 while the connection is broken, or when other threads were writing until the time-out. A write
+            that times out half-way breaks the connection.
 
         Raises:
-            InputError: ``data`` is neither str nor bytes, or not Unicode; ``timeout_ms`` is not a number.
+            InputError: ``data`` is neither str nor bytes, or not valid Unicode; ``timeout_ms`` is not a number.
         """
         if not isinstance(data, str | bytes | bytearray | memoryview):
-            raise InputError(f"write() takes str or bytes, got {type(data).__name__}; dicts go through json.dumps")
+            raise InputError(f"write() takes str or bytes, got {type(data).__name__}; convert dicts with json.dumps")
         if timeout_ms is not None:
             check_ms("write", timeout_ms)
         return self._reader.write(data if isinstance(data, str) else bytes(data), timeout_ms)
 
     def close(self) -> None:
-        """Ends the connection and wakes every reader; again has no effect. Messages that wait can still be read."""
+        """Closes the connection and wakes every reader; a second call has no effect.
+
+        Messages that wait can still be read.
+        """
         self._forget.detach()
         self._reader.close()
 
     def exec(self, sql: str, *binds: object) -> dict[str, Any] | None:
-        """For databases only (``sqlite3://``).
+        """Only for databases (``sqlite3://``).
 
         Raises:
             NotSupported: Always.
@@ -113,42 +116,44 @@ class Connection:
 
     @property
     def last_error(self) -> str:
-        """Why the connection was last lost, or the last attempt failed; empty before."""
+        """The reason of the last loss or failed attempt; empty if there was none."""
         return self._reader.last_error
 
     @property
     def close_code(self) -> int:
-        """The close code of the last loss: the peer's, or the one sent to it; 0 when there was none."""
+        """The close code of the last loss, received or sent; 0 if there was none."""
         return self._reader.close_code
 
     @property
     def stats(self) -> StreamStats:
-        """A snapshot of what has happened so far."""
+        """The counters of this moment."""
         return self._reader.stats()
 
     def buffer_stats(self) -> BufferStats:
-        """What happened to the messages so far: the numbers of ``stats`` that ``read`` moves, at a fraction of its cost."""
+        """The counters of the buffer alone: a cheap part of ``stats``."""
         return self._buffer.stats()
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will ever arrive any more; what has arrived may still wait to be read."""
+        """Whether no further message will arrive; some may still wait to be read."""
         return self._buffer.finished
 
     @property
     def activity(self) -> int:
-        """A number that changes whenever something came in or was taken out, for ``EventLoop``."""
+        """A number that changes with each arrival and each read, for ``EventLoop``."""
         return self._buffer.activity()
 
     def is_ready(self) -> bool:
-        """Whether ``read()`` would return at once: a message, a loss or the end is waiting."""
+        """Whether ``read()`` would return at once."""
         return self._buffer.is_ready()
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
-        """Has ``callback`` called after each arrival, each loss and the end; at once when something is waiting.
+        """Registers a callback for each arrival, each loss and the end.
+
+        It is called at once when something waits already.
 
         Args:
-            callback: Short, and must not raise; it runs in the reading thread.
+            callback: Runs in the reading thread; it must be short and must not raise.
 
         Returns:
             A token for ``remove_ready_callback``.
@@ -156,23 +161,23 @@ class Connection:
         return self._buffer.add_ready_callback(callback)
 
     def remove_ready_callback(self, token: int) -> None:
-        """Forgets a callback; one that is not known is ignored."""
+        """Removes a callback; an unknown token is ignored."""
         self._buffer.remove_ready_callback(token)
 
     def __iter__(self) -> Iterator[Message]:
         yield from self._buffer.messages()  # a generator, so that ``for message in Dial(...)`` keeps what it reads from
 
     def open(self) -> None:
-        """Makes the first connection, in the caller's thread, and starts the reader; ``Dial`` calls it.
+        """Connects, in the caller's thread, and starts the reader; ``Dial`` calls it.
 
         Raises:
-            ConnectFailed: It could not be made, or the payload could not be sent.
+            ConnectFailed: It could not be opened, or the payload could not be sent.
             TimedOut: It took longer than the connect time-out.
             Exception: Whatever ``on_connect`` raised.
         """
         try:
             self._reader.open()
-        except BaseException:  # it was never open, so there is nothing to close
+        except BaseException:  # it was never open: nothing to close
             self._forget.detach()
             raise
 
@@ -201,8 +206,11 @@ class Connection:
 
 
 def _close_soon(reader: StreamReader) -> None:
-    """Closes in a thread of its own: this runs wherever the last reference went away, perhaps under a lock that closing needs."""
+    """Closes in a thread of its own.
+
+    A finalizer runs wherever the last reference went away, possibly under a lock that closing needs.
+    """
     if not reader.thread.is_alive():
         return
-    with suppress(RuntimeError):  # the interpreter is ending: no thread can start, and none is needed
+    with suppress(RuntimeError):  # the interpreter is shutting down: no thread can start, and none is needed
         threading.Thread(target=reader.close, name="forgotten Dial", daemon=True).start()

@@ -82,7 +82,7 @@ def Dial(
 
     Raises:
         InputError: The address or an option is not valid; raised before anything is sent, whatever ``errors`` says.
-        UnknownName: ``errors`` is none of these values, or there is no such option.
+        UnknownName: ``errors`` has another value, or there is no such option.
         NotSupported: The scheme is not one of those above; the error names it.
         OperationFailed: The connection could not be opened, with ``errors="raise"``.
         StopRequested: The strategy is being stopped.

@@ -1,7 +1,7 @@
-r"""Application heartbeats: messages that are answered or hidden before a script sees them.
+r"""Application heartbeats: messages that are answered or hidden from the script.
 
 A table is a list of pairs (pattern, answer). The pattern is a regular expression that the whole of a short text message must match; the
-answer is a text (``\1`` and ``\g<name>`` stand for the pattern's groups), a function from the match to a text, or None to hide the message
+answer is a text (``\1`` and ``\g<name>`` stand for groups of the pattern), a function from the match to a text, or None to hide the message
 without an answer.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["Heartbeats", "heartbeats"]
 
 Answer = str | Callable[[re.Match[str]], str] | None
 
-# A heartbeat is short; longer messages are not even looked at.
+# Heartbeats are short; longer messages are passed on unexamined.
 _LONGEST = 256
 
 
@@ -29,8 +29,8 @@ class Heartbeats:
 
     Attributes:
         rules: The patterns and their answers, tried in order.
-        ping: A text that we are to send by ourselves; empty for none.
-        ping_interval_s: How often.
+        ping: A text to send periodically; empty for none.
+        ping_interval_s: The period, in seconds.
     """
 
     rules: tuple[tuple[re.Pattern[str], Answer], ...]
@@ -38,10 +38,10 @@ class Heartbeats:
     ping_interval_s: float = 0.0
 
     def sift(self, batch: list[Message]) -> tuple[list[Message], list[str]]:
-        """Takes the heartbeats out of what arrived.
+        """Separates the heartbeats from the other messages.
 
         Returns:
-            What is left, and the answers to be sent.
+            The other messages, and the answers to send.
         """
         answers: list[str] = []
         left = [message for message in batch if not self._is_heartbeat(message, answers)]
@@ -63,7 +63,8 @@ def _rule(pattern: str, answer: Answer) -> tuple[re.Pattern[str], Answer]:
     return re.compile(pattern), answer
 
 
-# Huobi: {"ping": 1492420473027} wants {"pong": 1492420473027}. OKX: we send ping within 30 s of silence, it answers pong (venue sheet).
+# Huobi: {"ping": 1492420473027} must be answered by {"pong": 1492420473027} (Huobi's API reference, "Heartbeat"). OKX: the client sends
+# ping within 30 s of silence, and the server answers pong (OKX's API guide, "WebSocket", "Connect").
 _TABLES = {
     "huobi": Heartbeats((_rule(r'\s*\{\s*"ping"\s*:\s*(\d+)\s*\}\s*', r'{"pong": \1}'),)),
     "okx": Heartbeats((_rule("ping", "pong"), _rule("pong", None)), ping="ping", ping_interval_s=20.0),
@@ -77,8 +78,8 @@ def heartbeats(given: object) -> Heartbeats:
         given: The name of a table (``huobi``, ``okx``), a dict of pattern to answer, or a list of such pairs.
 
     Raises:
-        InputError: It is none of these, or a pattern is not a regular expression.
-        UnknownName: There is no such table.
+        InputError: ``given`` is of another form, or a pattern is not a regular expression.
+        UnknownName: There is no table of that name.
     """
     if isinstance(given, str):
         table = _TABLES.get(given.lower())

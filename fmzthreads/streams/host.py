@@ -1,4 +1,4 @@
-"""What a stream needs of the place where its script runs."""
+"""What a stream needs from its surroundings: a clock and a journal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["StreamHost"]
 
 
 class StreamHost(Protocol):
-    """What a stream needs of the place where its script runs; the package root wires it."""
+    """The clock and the journal of a stream; a strategy's runtime is one."""
 
     clock: Clock
 
@@ -18,4 +18,4 @@ class StreamHost(Protocol):
         """Writes an error line to the journal and remembers it for ``GetLastError``."""
 
     def warning(self, text: str, *, source: str) -> None:
-        """Writes a line that warns, without it being an error."""
+        """Writes a warning line, which ``GetLastError`` does not return."""

@@ -1,4 +1,4 @@
-"""The watch over a connection: sends heartbeats, and ends a link that has gone silent."""
+"""Sends heartbeats, and ends a link that has gone silent."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ __all__ = ["Pulse", "Watch", "Watched"]
 
 
 class Pulse:
-    """When something was last heard of the peer. The reader writes it, the watch reads it; a value a moment old does no harm.
+    """When the peer last sent something.
+
+    The reader writes it and the watch reads it without a lock: a slightly old value is harmless.
 
     Args:
-        clock: What the times are measured with.
+        clock: Measures the times.
 
     Attributes:
-        heard_at: When anything came, by the clock's monotonic seconds; None before.
-        data_at: When data came, or the link was made.
-        unanswered: Pings sent since anything came.
+        heard_at: When anything last arrived, in ``clock.monotonic()`` seconds; None before.
+        data_at: When data last arrived, or the link was opened.
+        unanswered: Pings sent since anything last arrived.
     """
 
     __slots__ = ("_now", "data_at", "heard_at", "unanswered")
@@ -33,37 +35,37 @@ class Pulse:
         self.unanswered = 0
 
     def start(self) -> None:
-        """A new link was made."""
+        """Starts counting for a new link."""
         self.data_at = self._now()
         self.unanswered = 0
 
     def hear(self) -> None:
-        """Something came, be it only a pong."""
+        """Notes that something arrived, even if only a pong."""
         self.heard_at = self._now()
         self.unanswered = 0
 
 
 class Watched(Protocol):
-    """What the watch needs of the connection."""
+    """What the watch needs from the connection."""
 
     def open_link(self) -> Link | None:
         """The link, while the connection is open."""
 
     def is_blocked(self) -> bool:
-        """Whether it is the script that does not read."""
+        """Whether reading is paused because the script does not read."""
 
     def end_link(self, link: Link, why: str) -> None:
-        """Ends a link that is alive in name only."""
+        """Ends a link whose peer no longer responds."""
 
 
 class Watch:
-    """Runs in a thread of its own.
+    """The thread that pings and detects silence.
 
     Args:
-        options: For the heartbeats and the silence.
-        pulse: What the reader heard.
-        ended: Set when the connection is over.
-        connection: Whose links are watched.
+        options: Their heartbeat and silence settings are used.
+        pulse: When the peer last sent something.
+        ended: Set when the connection has ended.
+        connection: The connection whose links are watched.
     """
 
     def __init__(self, options: DialOptions, pulse: Pulse, ended: Signal, connection: Watched) -> None:
@@ -73,7 +75,7 @@ class Watch:
         self._connection = connection
 
     def run(self, clock: Clock) -> None:
-        """Watches until the connection is over or the strategy stops."""
+        """Watches until the connection ends or the strategy stops."""
         interval, silence = self._options.ping_interval_s, self._options.silence_s
         now = clock.monotonic
         next_ping = now() + interval if interval else float("inf")
@@ -101,7 +103,7 @@ class Watch:
         if options.ping_text:
             link.write_soon(options.ping_message)
         elif self._pulse.unanswered >= 2 and not self._connection.is_blocked():
-            self._connection.end_link(link, f"nothing came back to 2 pings in {2 * options.ping_interval_s:g} s")
+            self._connection.end_link(link, f"no response to 2 pings within {2 * options.ping_interval_s:g} s")
         else:
             self._pulse.unanswered += 1
             link.ping(options.ping_message.encode())
@@ -109,6 +111,6 @@ class Watch:
     def _check_silence(self, link: Link, now: float) -> None:
         silence = self._options.silence_s
         if self._connection.is_blocked():
-            self._pulse.data_at = now  # nothing is read, so nothing can be said
+            self._pulse.data_at = now  # nothing is being read, so silence proves nothing
         elif self._pulse.data_at is not None and now - self._pulse.data_at >= silence:
             self._connection.end_link(link, f"no data for {silence * 1000:g} ms")

@@ -1,12 +1,11 @@
 """The options of ``Dial``: names, defaults, checks.
 
-The names are FMZ's where FMZ has the option (spec sheet of the globals, 1.6), and ours otherwise. Unknown names are refused.
+The names are FMZ's where FMZ has the option (API reference, "Dial"), and ours otherwise. Unknown names are refused.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ import attrs
 from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wait_random
 from tenacity.wait import wait_base
 
+from ..arguments import real_number
 from ..errors import InputError, UnknownName, nearest
 from ..net.dial import Destination
 from ..net.proxy import ProxyChoice
@@ -40,7 +40,7 @@ MODES = ("recv", "send", "dual")
 _HANDSHAKE_HEADERS = ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SECONDS_UP_TO = 300
 _DEFAULT_CONNECT_S = 30.0
-_AT_ONCE = 3  # so many attempts in a row may follow as quickly as the option interval says (0: at once)
+_AT_ONCE = 3  # the number of attempts in a row that the option interval alone paces (0: no pause)
 _SHORTEST_PAUSE_S = 0.1
 
 IsData = Callable[[Any], object]
@@ -48,34 +48,34 @@ IsData = Callable[[Any], object]
 
 @attrs.frozen(kw_only=True)
 class DialOptions:
-    """What a stream was asked to be; see ``docs/streams.md`` for each option.
+    """The options of one stream; see ``docs/streams.md`` for each.
 
     Attributes:
-        connect_timeout_s: The longest that one attempt to connect may take, handshake included.
+        connect_timeout_s: The time-out of one attempt to connect, handshake included.
         compress: The application's compression, ``""`` for none.
         mode: Which direction ``compress`` is for.
         deflate: Whether permessage-deflate is offered.
-        reconnect: Whether a lost connection is made anew.
+        reconnect: Whether to reconnect after a loss.
         interval_s: The pause between attempts.
-        retry: The most attempts after one loss; 0 for no limit.
-        payload: What is sent after each connect.
+        retry: The maximum number of attempts after one loss; 0 for no limit.
+        payload: The messages sent after each connect.
         headers: Headers of the handshake.
         proxy: The way to the server: the environment's proxies unless the option says otherwise.
         local_ip: The local address to connect from; empty for any.
         ping_interval_s: The pause between heartbeats; 0 for none.
-        ping_message: The heartbeat's body.
+        ping_message: The body of the heartbeat.
         ping_text: Whether the heartbeat is a text message instead of a ping frame.
-        insecure: Whether certificates are not checked.
+        insecure: Whether verification of certificates is off.
         ca_file: A file of certificates to trust instead of the system's.
-        qsize: The most messages that wait.
-        qbytes: The most bytes that waiting messages take.
+        qsize: The maximum number of messages that wait.
+        qbytes: The maximum memory of waiting messages, in bytes.
         overflow: What happens beyond ``qsize`` and ``qbytes``.
-        silence_s: Without data for so long, the connection counts as lost; 0 for never.
+        silence_s: Seconds without data after which the connection counts as lost; 0 for never.
         is_data: What counts as data for ``silence_s``; None for every message.
-        heartbeats: The application heartbeats that are answered or hidden.
-        on_connect: Called after each connect with the client; what it returns is sent.
+        heartbeats: The application heartbeats to answer or hide.
+        on_connect: Called with the client after each connect; its return value is sent.
         backoff: The pause before attempt n, as a tenacity wait.
-        max_message: The most bytes of one message, inflated.
+        max_message: The maximum size of one message after inflating, in bytes.
         time_field: The JSON field of a message that holds its time in milliseconds, for the lag.
     """
 
@@ -119,12 +119,13 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _number(name: str, value: object, lowest: float, highest: float = 1e12) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InputError(f"the Dial option {name} must be a number, got {value!r}")
-    try:
-        number = float(value)
-    except ValueError:
-        raise InputError(f"the Dial option {name} must be a number, got {value!r}") from None
+    given: object = value
+    if isinstance(value, str):  # the options of an address are text
+        try:
+            given = float(value)
+        except ValueError:
+            raise InputError(f"the Dial option {name} must be a number, got {value!r}") from None
+    number = real_number(f"the Dial option {name}", given)
     if not lowest <= number <= highest:
         raise InputError(f"the Dial option {name} must be a number from {lowest:g} to {highest:g}, got {value!r}")
     return number
@@ -156,11 +157,11 @@ def _headers(name: str, value: object) -> dict[str, str]:
         )
     for key, content in value.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", str(key)):
-            raise InputError(f"the Dial option {name} holds a header name that is not valid: {key!r}")
+            raise InputError(f"the Dial option {name} has an invalid header name: {key!r}")
         if str(key).lower() in _HANDSHAKE_HEADERS:
-            raise InputError(f"the header {key!r} belongs to the handshake itself and cannot be given")
+            raise InputError(f"the header {key!r} is set by the handshake itself and cannot be given in {name}")
         if re.search(r"[\r\n\x00]", str(content)):
-            raise InputError(f"the value of the header {key!r} holds a line break")
+            raise InputError(f"the value of the header {key!r} contains a line break")
     return {str(key): str(content) for key, content in value.items()}
 
 
@@ -256,14 +257,14 @@ def destination(address: Address, options: DialOptions, tls: ssl.SSLContext | No
 
 
 def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
-    """Reads what is to be sent: one message, several, or none.
+    """Reads messages to be sent: one, several, or none.
 
     Args:
-        name: What it is called in an error.
+        name: The name used in errors.
         value: Text, bytes, a dict (sent as JSON), a list of them, or None; empty text is no message.
 
     Raises:
-        InputError: It is none of these.
+        InputError: ``value`` is of another type.
     """
     if value is None:
         return ()
@@ -273,33 +274,34 @@ def read_messages(name: str, value: object) -> tuple[str | bytes, ...]:
                 value.encode()
             return (value,) if value else ()
         except UnicodeEncodeError as error:
-            raise InputError(f"{name} is not Unicode: {error.reason} at character {error.start}") from None
+            raise InputError(f"{name} is not valid Unicode: {error.reason} at character {error.start}") from None
     if isinstance(value, Mapping):
         try:
             return (json.dumps(value),)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{name} cannot be written as JSON: {error}") from None
+            raise InputError(f"{name} cannot be encoded as JSON: {error}") from None
     if isinstance(value, Sequence):
         return tuple(part for item in value for part in read_messages(name, item))
-    raise InputError(f"{name} must be text, bytes, a dict, a list of them or nothing, got {type(value).__name__}")
+    raise InputError(f"{name} must be text, bytes, a dict, a list of these, or None, got {type(value).__name__}")
 
 
 def check_ms(method: str, timeout_ms: object) -> None:
-    """Refuses a time-out that is not a number of milliseconds.
+    """Checks that a time-out is a number.
 
     Raises:
         InputError: It is not.
     """
-    if not isinstance(timeout_ms, int | float) or math.isnan(timeout_ms):
-        raise InputError(f"{method}() takes its time-out in milliseconds, got {timeout_ms!r}")
+    real_number(f"the time-out of {method}()", timeout_ms, expected="a number of milliseconds")
 
 
 def pause_s(options: DialOptions, attempt: int) -> float:
-    """The pause before an attempt to reconnect, in seconds: by the option backoff, but no peer is stormed.
+    """The pause before an attempt to reconnect, in seconds.
+
+    The option backoff decides; after three attempts in a row the pause is at least 0.1 s.
 
     Args:
-        options: With the backoff.
-        attempt: Which attempt it is since data last came, from 1.
+        options: Their ``backoff`` is used.
+        attempt: The number of the attempt since data last arrived, from 1.
     """
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = attempt
@@ -310,17 +312,17 @@ def pause_s(options: DialOptions, attempt: int) -> float:
 def connect_timeout_s(number: float) -> float:
     """Reads a number given as the second argument of ``Dial``.
 
-    FMZ's documents disagree on its unit (spec sheet, contradiction 5); scripts write 60 and 30000 and mean a minute and half a minute.
+    FMZ's API reference and its examples disagree on the unit: scripts write 60 and 30000, and mean a minute and half a minute.
 
     Args:
         number: Up to 300, seconds; above, milliseconds.
 
     Raises:
-        InputError: It is not above 0.
+        InputError: It is not a number above 0.
     """
     if not 0 < number < 1e9:
         raise InputError(
-            f"the time-out of Dial must be above 0 (up to 300 is seconds, above is milliseconds), got {number!r}"
+            f"the time-out of Dial must be above 0 (in seconds up to 300, in milliseconds above), got {number!r}"
         )
     return number if number <= _SECONDS_UP_TO else number / 1000
 
@@ -328,17 +330,17 @@ def connect_timeout_s(number: float) -> float:
 def read_options(
     address: str, timeout_or_options: object = None, keywords: Mapping[str, object] | None = None
 ) -> tuple[Address, DialOptions]:
-    """Reads everything that a call of ``Dial`` says.
+    """Reads all arguments of a call of ``Dial``.
 
     Args:
         address: The address, with or without options behind a bar.
         timeout_or_options: None, a number (see ``connect_timeout_s``), a dict of options, or such a dict as JSON text.
-        keywords: Options given as keywords. The address wins over them, and they win over the dict.
+        keywords: Options given as keywords. The address takes precedence over them, and they over the dict.
 
     Raises:
         UnknownName: There is no such option; the error names the nearest.
-        InputError: A part of it is not valid; the error shows the part.
-        NotSupported: The address's scheme is not one that this library speaks.
+        InputError: A part is not valid; the error shows it.
+        NotSupported: ``Dial`` does not support the scheme of the address.
     """
     if not isinstance(address, str):
         raise InputError(f"the address of Dial must be text, got {type(address).__name__}")
@@ -375,16 +377,13 @@ def _second_argument(value: object) -> dict[str, object]:
         try:
             value = json.loads(value)
         except ValueError:
-            raise InputError("the options of Dial must be a dict or its JSON text; this text is not JSON") from None
+            raise InputError("the options of Dial must be a dict or its JSON text, got text that is not JSON") from None
     if value is None:
         return {}
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"timeout_ms": connect_timeout_s(value) * 1000}
-    raise InputError(
-        f"the second argument of Dial must be a number, a dict or its JSON text, got {type(value).__name__}"
-    )
+    number = real_number("the second argument of Dial", value, expected="a number, a dict or its JSON text")
+    return {"timeout_ms": connect_timeout_s(number) * 1000}
 
 
 _WEBSOCKET_ONLY = ("enableCompression", "headers", "compress")
@@ -396,9 +395,9 @@ def _check_together(address: Address, options: DialOptions, given: Mapping[str, 
         if not websocket and given.get(name) not in (None, False, "", "false"):
             raise InputError(f"the Dial option {name} is for ws:// and wss:// only, not for {address.scheme}://")
     if options.ping_interval_s and not websocket and not options.ping_text:
-        raise InputError(f"{address.scheme}:// has no ping frames; use pingType text with a pingMessage")
+        raise InputError(f"{address.scheme}:// has no ping frames; set pingType to text and give a pingMessage")
     if options.ping_text and options.ping_interval_s and not options.ping_message:
-        raise InputError("pingType text needs a pingMessage")
+        raise InputError("the Dial option pingType is text, which needs a pingMessage")
     proxy = options.proxy.proxy
     if proxy is not None and proxy.kind != "ip" and address.scheme in {"udp", "unix"}:
-        raise InputError(f"the Dial option proxy is not for {address.scheme}://")
+        raise InputError(f"the Dial option proxy does not apply to {address.scheme}://")

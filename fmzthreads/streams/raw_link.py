@@ -5,19 +5,19 @@ from __future__ import annotations
 from ..clock import Clock
 from ..net.sockets import Stream
 from .buffer.buffer import Message
+from .link import FrameWriter, encoded, made
 from .websocket.compression import text_or_bytes
-from .writer import FrameWriter, encoded, made
 
 __all__ = ["RawLink"]
 
 
 class RawLink:
-    """A raw stream: a message is what one receive brings (for UDP: one datagram).
+    """A raw stream: each receive gives one message (for UDP: one datagram).
 
     Args:
         stream: The stream.
-        clock: For time-outs of writes.
-        datagrams: Whether an empty receive is an empty datagram rather than the end.
+        clock: Measures time-outs of writes.
+        datagrams: Whether an empty receive is an empty datagram instead of the end.
     """
 
     def __init__(self, stream: Stream, clock: Clock, *, datagrams: bool = False) -> None:
@@ -43,42 +43,42 @@ class RawLink:
         return True
 
     def write(self, data: str | bytes, timeout_s: float | None) -> int:
-        """Sends the bytes; text as UTF-8. Returns how many they are."""
+        """Sends bytes, or text as UTF-8; returns the number of bytes."""
         payload = encoded(data) if isinstance(data, str) else bytes(data)
         self._writer.send(made(payload), timeout_s)
         return len(payload)
 
     def write_soon(self, data: str | bytes) -> None:
-        """Sends the bytes without ever waiting for the peer."""
+        """Sends bytes without waiting for the peer."""
         self._writer.send_soon(made(encoded(data) if isinstance(data, str) else bytes(data)))
 
     def ping(self, payload: bytes) -> None:
-        """A raw stream has no pings; the options refuse them."""
+        """No effect: raw streams have no pings, and the options refuse them."""
 
     def begin_close(self, code: int) -> bool:
-        """Ends the stream at once: there is nothing to say."""
+        """Ends the stream at once: raw streams have no closing handshake."""
         self.abort()
         return False
 
     def farewell(self, code: int) -> None:
-        """Gives the socket back."""
+        """Closes the socket."""
         self._stream.close()
 
     def abort(self) -> None:
-        """Ends every wait on the link."""
+        """Wakes every thread that waits on the link."""
         self._aborted = True
         self._stream.abort()
 
     def close(self) -> None:
-        """Gives the socket back."""
+        """Closes the socket."""
         self._stream.close()
 
     @property
     def broken_by(self) -> str:
-        """Why a write broke it; empty when none did."""
+        """The error of the write that broke the link; empty if there was none."""
         return self._writer.why
 
     @property
     def ending(self) -> tuple[int, str]:
-        """A raw stream gives no reason."""
+        """Always (0, ""): raw streams have no close frame."""
         return (0, "")

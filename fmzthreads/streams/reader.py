@@ -1,6 +1,6 @@
-"""The life of a ``Dial`` behind its face: the thread that reads, reconnects and reports.
+"""The thread behind a ``Dial`` connection: it reads, reconnects and reports.
 
-Threads. One, the reader, owns the link: it waits on the socket, fills the buffer, and makes the link anew. A second, the watch, exists
+One thread, the reader, owns the link: it waits on the socket, fills the buffer, and reconnects. A second, the watch, exists
 only where there are heartbeats to send or silence to notice. Neither holds the ``Connection`` that the script has, so that one which the
 script has dropped can be noticed and closed.
 """
@@ -20,36 +20,35 @@ from .address import DATAGRAM, Address
 from .buffer.buffer import BufferFull, Message, MessageBuffer
 from .host import StreamHost
 from .keepalive import Pulse, Watch
-from .link import Link
+from .link import Link, WriterBusy
 from .options import DialOptions, destination, pause_s, read_messages, tls_context
 from .raw_link import RawLink
 from .stats import StreamStats, find_number
 from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
-from .writer import WriterBusy
 
 __all__ = ["StreamReader"]
 
-_WRITE_S = 30.0  # the longest that write() waits for the peer unless it is told otherwise
-_LINGER_S = 0.5  # the longest that close() waits for the peer's answer, or for an on_connect that does not return
-_JOIN_S = 10.0  # the longest that it waits for the threads' last steps, which on a busy machine take their time
+_WRITE_S = 30.0  # the default time-out of write()
+_LINGER_S = 0.5  # how long close() waits for the peer's close frame, or for an on_connect that does not return
+_JOIN_S = 10.0  # how long close() waits for the threads to end, which takes longer on a busy machine
 
 _LIVING: weakref.WeakSet[StreamReader] = weakref.WeakSet()
 
 
 class StreamReader:
-    """What a ``Connection`` does.
+    """Runs one ``Connection``: opening, reading, reconnecting, closing.
 
     Args:
-        address: Where it leads.
-        options: What it was asked to be.
-        host: Where its script runs.
-        face: What ``on_connect`` is called with; None once the script has dropped it.
+        address: The parsed address.
+        options: The options.
+        host: The clock and the journal.
+        face: Returns the connection object that ``on_connect`` is called with; None after its garbage collection.
 
     Attributes:
         state: ``connecting``, ``open``, ``reconnecting`` or ``closed``.
-        last_error: Why the connection was last lost, or the last attempt failed; empty before.
-        close_code: The close code of the last loss: the peer's, or the one sent to it; 0 when there was none.
+        last_error: The reason of the last loss or failed attempt; empty if there was none.
+        close_code: The close code of the last loss, received or sent; 0 if there was none.
     """
 
     def __init__(
@@ -71,15 +70,13 @@ class StreamReader:
         self._lock = threading.Lock()  # guards _closing, _opening and the first two fields below
         self._closing = False
         self._opening: Opening | None = None
-        self._ended = Signal()  # cuts the pauses of the reader and the watch short when the connection is closed
-        # Written by the reader only (by the caller's thread before the reader starts); others see an older or a newer value, both true.
+        self._ended = Signal()  # ends the pauses of the reader and the watch when the connection is closed
+        # Written only by the reader (before it starts, by the caller's thread); other threads may see a slightly old value, which is harmless.
         self._link: Link | None = None
         self.state = "connecting"
-        self._greeter = 0  # the thread that sends the payload, which alone may write before the state is "open"
+        self._greeter = 0  # the thread that sends the payload; only it may write before the state is "open"
         self._bytes = self._reconnects = self._heartbeats = self._errors = 0
-        self._fruitless = (
-            0  # connections in a row that brought no data, so that a peer that closes at once is not stormed
-        )
+        self._fruitless = 0  # connections in a row without data; the pause grows with them, also when a peer accepts and closes at once
         self._pulse = Pulse(host.clock)
         self._newest: tuple[Message, float] | None = None
         self.last_error = ""
@@ -93,7 +90,7 @@ class StreamReader:
             )
         _LIVING.add(self)
 
-    # -- for the face ---------------------------------------------------------------------------------------------------------------
+    # -- for Connection ---------------------------------------------------------------------------------------------------------------
 
     def write(self, data: str | bytes, timeout_ms: float | None) -> int:
         """See ``Connection.write``."""
@@ -120,9 +117,9 @@ class StreamReader:
         if first:
             try:
                 self.buffer.close()
-            finally:  # whatever a callback that is told of the end raises
+            finally:  # also when a callback raises
                 self._ended.set()
-                # Before the next lines, which shut the socket of an opening down.
+                # Before the next lines, which shut down the socket of an attempt.
                 linger = link is not None and link.begin_close(NORMAL)
                 if opening is not None:
                     opening.cancel()
@@ -133,7 +130,7 @@ class StreamReader:
                 thread.join(_LINGER_S)
             if thread.is_alive() and link is not None:
                 link.abort()
-            # on_connect is the script's, and may take its time; so does looking up a name, which nothing cuts short.
+            # on_connect is user code and may be slow; looking up a name cannot be interrupted.
             thread.join(_LINGER_S if self._greeter or self._opening is not None else _JOIN_S)
 
     def stats(self) -> StreamStats:
@@ -159,10 +156,13 @@ class StreamReader:
         )
 
     def _left_behind(self) -> None:
-        """In the child of a fork: ends this copy without a word to the peer, whose connection is the parent's. Its threads are not here."""
+        """In the child of a fork: ends this copy and sends nothing, because the connection is the parent's.
+
+        The threads do not exist in the child.
+        """
         self._closing = True
         self.state = "closed"
-        self._lock = threading.Lock()  # a thread that is not here may hold it for ever
+        self._lock = threading.Lock()  # a thread that does not exist here may hold it for ever
         self.buffer.left_behind()
         link, self._link = self._link, None
         if link is not None:
@@ -171,7 +171,7 @@ class StreamReader:
     def _script_face(self) -> object:
         face = self._face()
         if face is None:
-            raise ConnectionLost("nobody holds the connection any more")
+            raise ConnectionLost("the connection object was garbage-collected")
         return face
 
     # -- for the watch ------------------------------------------------------------------------------------------------------------
@@ -181,11 +181,11 @@ class StreamReader:
         return self._link if self.state == "open" else None
 
     def is_blocked(self) -> bool:
-        """Whether it is the script that does not read, so that nothing can be said about the peer."""
+        """Whether reading is paused because the script does not read."""
         return self.buffer.is_blocked()
 
     def end_link(self, link: Link, why: str) -> None:
-        """Ends a link that is alive in name only; the reader reports the loss."""
+        """Ends a link whose peer no longer responds; the reader reports the loss."""
         self.last_error = why
         link.abort()
 
@@ -195,7 +195,7 @@ class StreamReader:
         """See ``Connection.open``."""
         try:
             self._connect()
-        except BaseException:  # nothing may be left behind, Ctrl-C included
+        except BaseException:  # release the socket, also on Ctrl-C
             self.state = "closed"
             self.buffer.close()
             raise
@@ -203,7 +203,7 @@ class StreamReader:
             self.thread.start()
             if self._watcher is not None:
                 self._watcher.start()
-        except BaseException:  # there are no more threads, or a Ctrl-C came: nobody will ever hold it
+        except BaseException:  # no thread can be started, or Ctrl-C: the caller gets no connection
             self._abandon()
             raise
 
@@ -215,7 +215,7 @@ class StreamReader:
         self.state = "closed"
 
     def _connect(self) -> None:
-        """Makes a link and sends what is to be sent first."""
+        """Opens a link and sends the first messages."""
         opening = Opening()
         with self._lock:
             if self._closing:
@@ -227,7 +227,7 @@ class StreamReader:
             link = self._make_link(opening)
             self._greet(link)
             self._clock.stop.check()
-        except BaseException:  # the socket is given back whatever happened
+        except BaseException:  # whatever happened, the socket is closed
             self._link = None
             if link is not None:
                 link.close()
@@ -241,7 +241,7 @@ class StreamReader:
         self.state = "open"
         with self._lock:
             closing: bool = self._closing
-        if closing:  # close() came too early to see this link
+        if closing:  # close() was called before this link existed
             link.begin_close(NORMAL)
 
     def _make_link(self, opening: Opening) -> Link:
@@ -252,12 +252,12 @@ class StreamReader:
             return RawLink(stream, clock, datagrams=address.scheme in DATAGRAM)
         try:
             return upgrade(stream, address, options, deadline, clock)
-        except BaseException:  # the socket is given back whatever happened
+        except BaseException:  # whatever happened, the socket is closed
             stream.close()
             raise
 
     def _greet(self, link: Link) -> None:
-        """Sends the payload and what ``on_connect`` returns; nobody else can write before them."""
+        """Sends the payload and the result of ``on_connect``, before any other write."""
         self._link = link
         self._greeter = threading.get_ident()
         try:
@@ -267,7 +267,9 @@ class StreamReader:
                 for message in read_messages("the result of on_connect", self._options.on_connect(self._script_face())):
                     link.write(message, self._options.connect_timeout_s)
         except OSError as error:
-            raise ConnectFailed(f"{self.address.shown} did not take what is sent after a connect: {error}") from error
+            raise ConnectFailed(
+                f"{self.address.shown} did not accept the messages sent after the connect: {error}"
+            ) from error
         finally:
             self._greeter = 0
 
@@ -288,8 +290,8 @@ class StreamReader:
                 if not self._reconnect():
                     return
         except StopRequested:
-            pass  # the strategy ends: so does its stream, and every reader is told by the stop itself
-        except BaseException as error:  # a bug here or in a callback, which may also call sys.exit: no end is unseen
+            pass  # the strategy is being stopped; the stop itself wakes every reader
+        except BaseException as error:  # a bug here or in a callback, which may also call sys.exit: report every end
             self._fail(error)
         finally:
             self.state = "closed"
@@ -299,7 +301,7 @@ class StreamReader:
                 link.close()
             try:
                 self.buffer.close()
-            except BaseException as error:  # a callback's, which is told of the end: as above
+            except BaseException as error:  # raised by a callback: as above
                 self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -307,7 +309,7 @@ class StreamReader:
         self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
 
     def _serve(self, link: Link) -> None:
-        """Reads until the link ends, and gives it back."""
+        """Reads until the link ends, and closes it."""
         code = 0
         try:
             code = self._pump(link)
@@ -328,13 +330,17 @@ class StreamReader:
                 self.close_code = link.ending[0] or code
                 self.last_error = why
                 if not self._options.reconnect:
-                    self.buffer.finish()  # before the farewell, which may take a moment
+                    self.buffer.finish()  # before farewell(), which may take a moment
                 self._host.error(f"{self.address.shown}: {why}", source="Dial")
-        finally:  # whatever a callback that is told of the end raises
+        finally:  # also when a callback raises
             link.farewell(code)
 
     def _pump(self, link: Link) -> int:
-        """The loop in which the reader lives. Returns the close code to answer with, 0 when the peer is just gone."""
+        """The reading loop.
+
+        Returns:
+            The close code to answer with; 0 when the peer ended the connection without one.
+        """
         batch: list[Message] = []
         receive = link.receive
         simple = self._options.heartbeats is None and self._options.is_data is None and not self._options.time_field
@@ -347,7 +353,7 @@ class StreamReader:
             try:
                 alive = receive(batch)
             finally:
-                # Also when the peer broke the protocol: what came before that is delivered.
+                # Also after a protocol error: deliver the messages before it.
                 if alive or batch:
                     pulse.hear()
                 if batch:
@@ -378,7 +384,7 @@ class StreamReader:
         self.buffer.push(left)
 
     def _own_doing(self, link: Link) -> str:
-        """Why this side ended the link: the watch did (silence, unanswered pings), or a write broke it; empty when it did not."""
+        """Why this side ended the link (silence, unanswered pings, a failed write); empty if it did not."""
         return self.last_error or (link.broken_by and f"write failed: {link.broken_by}")
 
     def _why_closed(self, link: Link) -> str:
@@ -393,7 +399,7 @@ class StreamReader:
         return f"the peer closed the connection with code {code}" + (f" ({reason[:100]})" if reason else "")
 
     def _reconnect(self) -> bool:
-        """Makes the link anew; False when that is given up, or the connection was closed."""
+        """Reconnects; False when it gave up, or the connection was closed."""
         attempt = 0
         reported = False
         while not self._options.retry or attempt < self._options.retry:
@@ -408,7 +414,7 @@ class StreamReader:
                     raise
                 self._note_failure(attempt, error, reported)
             except Exception as error:
-                # on_connect is the script's: whatever it raises is a failed attempt, not the end of the thread.
+                # Raised by on_connect, which is user code: a failed attempt, not the end of the thread.
                 self._note_failure(attempt, error, reported)
             else:
                 self._reconnects += 1
@@ -423,10 +429,10 @@ class StreamReader:
         self.last_error = f"attempt {attempt} to reconnect failed: {error}"
         if (
             not reported and not self._closing
-        ):  # once an outage: a venue that is down for an hour would fill the journal
+        ):  # one line an outage: a venue that is down for an hour would fill the journal
             self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
 
-    # -- small things -------------------------------------------------------------------------------------------------------------
+    # -- helpers -------------------------------------------------------------------------------------------------------------
 
     def _warn(self, text: str) -> None:
         self._host.warning(f"{self.address.shown}: {text}", source="Dial")

@@ -20,7 +20,7 @@ class SqliteConnection:
     Args:
         target: A file, ``:memory:``, or a ``file:`` URI such as ``file:test.db?cache=shared&mode=memory``; a path after three slashes is
             absolute.
-        host: Where its script runs.
+        host: The clock and the journal.
 
     Raises:
         ConnectFailed: The database cannot be opened.
@@ -29,7 +29,7 @@ class SqliteConnection:
     def __init__(self, target: str, host: StreamHost) -> None:
         self._name = target.partition("?")[0]
         self._host = host
-        self._lock = threading.Lock()  # guards the connection: SQLite's own threads check is switched off for it
+        self._lock = threading.Lock()  # guards the connection, whose own check of threads is switched off
         self._closed = False  # from the first call of close() on
         try:
             self._database = sqlite3.connect(
@@ -42,7 +42,7 @@ class SqliteConnection:
         """Runs one statement.
 
         Args:
-            sql: With ``?`` placeholders.
+            sql: The statement, with ``?`` placeholders.
             *binds: Their values: int, float, str, bool, None or bytes.
 
         Returns:
@@ -60,26 +60,26 @@ class SqliteConnection:
                 columns = [column[0] for column in cursor.description or ()]
             return {"columns": columns, "values": values}
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
-            # Beside its own errors, sqlite3 warns of several statements, and refuses zero bytes, lone surrogates and integers beyond 64
-            # bits in the words of Python.
+            # Besides its own errors, sqlite3 raises a warning for several statements, and ValueError or OverflowError for NUL bytes, lone
+            # surrogates and integers beyond 64 bits.
             self._host.error(f"sqlite3://{self._name}: {error}", source="Dial")
             return None
 
     def read(self, timeout_ms: float | None = None) -> None:
-        """A database has no stream.
+        """Not available for a database.
 
         Raises:
             NotSupported: Always.
         """
-        raise NotSupported("read() is for streams; a sqlite3:// connection has exec(sql, *binds)")
+        raise NotSupported("read() is for streams; use exec(sql, *binds) on a sqlite3:// connection")
 
     def write(self, data: str | bytes, timeout_ms: float | None = None) -> int:
-        """A database has no stream.
+        """Not available for a database.
 
         Raises:
             NotSupported: Always.
         """
-        raise NotSupported("write() is for streams; a sqlite3:// connection has exec(sql, *binds)")
+        raise NotSupported("write() is for streams; use exec(sql, *binds) on a sqlite3:// connection")
 
     @property
     def state(self) -> str:
@@ -87,9 +87,9 @@ class SqliteConnection:
         return "closed" if self._closed else "open"
 
     def close(self) -> None:
-        """Closes the database, and breaks off a statement that another thread is in; again has no effect."""
+        """Closes the database and interrupts a running statement; a second call has no effect."""
         self._closed = True
-        with suppress(sqlite3.ProgrammingError):  # somebody else has closed it already
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
             self._database.interrupt()
         with self._lock:
             self._database.close()

@@ -1,4 +1,4 @@
-"""What a stream tells about itself."""
+"""The counters of a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["BufferStats", "StreamStats", "find_number"]
 
 
 class BufferStats(NamedTuple):
-    """A snapshot: received = delivered + discarded + dropped + waiting."""
+    """Counters of one moment: received = delivered + discarded + dropped + waiting."""
 
     received: int
     delivered: int
@@ -27,23 +27,23 @@ class BufferStats(NamedTuple):
 
 @attrs.frozen
 class StreamStats:
-    """What a connection has done so far; received = delivered + discarded + dropped + waiting.
+    """The counters of a connection; received = delivered + discarded + dropped + waiting.
 
     Attributes:
         state: ``connecting``, ``open``, ``reconnecting`` or ``closed``.
         received: Messages that arrived, heartbeats excluded.
         delivered: Messages that ``read`` returned.
-        discarded: Messages that ``read(-2)`` passed over.
+        discarded: Messages that ``read(-2)`` skipped.
         dropped: Messages that did not fit into the buffer.
-        waiting: Messages that wait to be read.
-        waiting_bytes: The memory that they take.
-        bytes: Bytes that came from the network (inside TLS).
+        waiting: Messages not read yet.
+        waiting_bytes: Their memory, in bytes.
+        bytes: Bytes received (inside TLS).
         losses: How often ``""`` was delivered for a loss that was followed by a reconnect.
-        reconnects: How often the connection was made anew.
+        reconnects: Successful reconnects.
         heartbeats: Application heartbeats that were answered or hidden.
         errors: Losses that were the peer's or the network's fault: protocol errors, damage, silence, resets.
         last_data_age_s: Seconds since anything arrived; None before.
-        lag_ms: Arrival minus the time field of the newest message, in milliseconds; None where no time field is named or found.
+        lag_ms: Arrival minus the time field of the newest message, in milliseconds; None without such a field.
     """
 
     state: str
@@ -63,7 +63,7 @@ class StreamStats:
 
 
 def find_number(message: Message, path: str) -> float | None:
-    """The number at ``path`` (``E``, ``data.E``, ``data.0.ts``) of a JSON message; None when there is none."""
+    """The number at ``path`` (``E``, ``data.E``, ``data.0.ts``) of a JSON message, or None."""
     try:
         value: Any = json.loads(message)
         for key in path.split("."):

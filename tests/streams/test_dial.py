@@ -85,7 +85,7 @@ def adds_up(client: Connection) -> None:
 def test_messages_in_order_and_of_the_right_type(dial) -> None:
     client, peer = dial()
     peer.send(frame(1, "é".encode()) + frame(2, b"plain") + frame(2, b"\xff") + frame(1, b""))
-    assert [client.read(5000) for _ in range(4)] == ["é", "plain", b"\xff", ""]
+    assert [client.read(20_000) for _ in range(4)] == ["é", "plain", b"\xff", ""]
     assert client.state == "open"  # the empty text is not a loss
     assert client.stats.losses == 0
     assert client.read(-1) is None
@@ -95,7 +95,7 @@ def test_a_frame_split_over_many_packets(dial) -> None:
     client, peer = dial()
     for byte in frame(1, b"x" * 300):
         peer.send(bytes([byte]))
-    assert client.read(5000) == "x" * 300
+    assert client.read(20_000) == "x" * 300
 
 
 def test_a_message_of_16_mib(dial) -> None:
@@ -218,9 +218,9 @@ def test_what_came_before_a_loss_is_delivered_before_it(dial, journal: Journal) 
 def test_a_cut_without_a_close_frame(dial, journal: Journal, cut: Callable[[Peer], None]) -> None:
     client, peer = dial()
     peer.text("1")
-    assert client.read(5000) == "1"
+    assert client.read(20_000) == "1"
     cut(peer)
-    assert client.read(5000) == ""
+    assert client.read(20_000) == ""
     assert client.stats.errors == 1
     assert client.close_code == 0
     assert len(journal.errors) == 1
@@ -580,7 +580,7 @@ def test_a_half_open_connection_is_found_by_pings(server: WsServer) -> None:
             assert clock.wait_for_sleepers()
             clock.advance(10)
         assert client.read() == ""
-    assert "nothing came back" in journal.errors[0]
+    assert "no response to 2 pings" in journal.errors[0]
 
 
 def test_okx_text_heartbeats(server: WsServer) -> None:

@@ -49,7 +49,7 @@ def drip(peer: Peer, first: bytes, done: threading.Event) -> threading.Thread:
     def run() -> None:
         try:
             peer.send(first)
-            while not done.wait(0.2):
+            while not done.wait(0.4):
                 peer.send(b"x")
         except OSError:
             pass
@@ -71,7 +71,7 @@ def test_a_peer_that_drips_holds_up_neither_a_reconnect_nor_close(server: WsServ
     clock = WallClock()
     while client.state == "open":
         clock.sleep(0.001)
-    deadline = Deadline(clock, 5.0)
+    deadline = Deadline(clock, 15.0)
     client.close()
     assert not deadline.expired
     assert not client._reader.thread.is_alive()

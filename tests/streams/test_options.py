@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from tenacity import wait_fixed
@@ -167,3 +169,23 @@ def test_no_secret_is_shown() -> None:
     assert "SECRET" not in shown
     assert listen_key not in shown
     assert listen_key in address.url
+
+
+@pytest.mark.parametrize("number", [Decimal(7), Fraction(7), 7.0, "7"])
+def test_numbers_of_every_kind_count(number: object) -> None:
+    _, options = read_options("wss://x.example", {"pingInterval": number, "qsize": number})
+    assert (options.ping_interval_s, options.qsize) == (0.007, 7)
+
+
+@pytest.mark.parametrize("value", [True, None, [1], float("nan"), "seven"])
+def test_what_is_no_number_is_refused_by_name(value: object) -> None:
+    if value is None:  # as if it were not given
+        assert read_options("wss://x.example", {"qsize": value})[1].qsize == 4096
+        return
+    with pytest.raises(InputError, match="the Dial option qsize"):
+        read_options("wss://x.example", {"qsize": value})
+
+
+@pytest.mark.parametrize("number", [Decimal(60), Fraction(60, 1), 60000])
+def test_the_time_out_may_be_any_number(number: object) -> None:
+    assert read_options("wss://x.example", number)[1].connect_timeout_s == 60

@@ -1,4 +1,4 @@
-"""How old a book is: ages that count a machine's sleep, and how long a message was under way beyond the usual."""
+"""The age of a book: counts a machine's sleep, and the delay of messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ...clock import Clock
 
 __all__ = ["Transit", "clock_lead", "seconds_since"]
 
-# The two clocks of a machine drift apart by less than this within minutes; what is more, is a sleep or a clock that was set.
+# The two clocks of a machine drift apart by less than this within minutes; more means a sleep, or a clock that was set.
 _JUMP_S = 0.1
 
 _INFINITE = float("inf")
@@ -14,20 +14,20 @@ _FINEST_S = 0.001  # venues tell the time in whole milliseconds
 
 
 def clock_lead(clock: Clock) -> float:
-    """How far the time of day is ahead of the monotonic clock, in seconds; to be noted beside a moment for ``seconds_since``."""
+    """The time of day minus the monotonic clock, in seconds; recorded with a moment for ``seconds_since``."""
     return clock.now() - clock.monotonic()
 
 
 def seconds_since(clock: Clock, moment: float, lead: float) -> float:
-    """How long ago a moment was, in seconds; never less than it was.
+    """Seconds since a moment; never too few.
 
-    A monotonic clock may stand still while the machine sleeps (Linux's does), so that a book would be young after a night. The time of
-    day goes on: if it has run ahead, the larger answer is given. If it was only set forward, that makes old what is young, until the
-    next update; if it was set back, it says nothing.
+    A monotonic clock may stop while the machine sleeps (Linux's does), so that a book would be young after a night. The time of day goes
+    on: if it has run ahead, the larger value is returned. A clock that was only set forward makes a book look old until its next update;
+    a clock that was set back has no effect.
 
     Args:
         clock: The clock.
-        moment: By ``clock.monotonic()``.
+        moment: The moment, in ``clock.monotonic()`` seconds.
         lead: ``clock_lead`` at about that moment.
     """
     jump = clock_lead(clock) - lead
@@ -36,11 +36,11 @@ def seconds_since(clock: Clock, moment: float, lead: float) -> float:
 
 
 class Transit:
-    """Finds out how late a message is by the venue's own time in it, without knowing the venue's clock.
+    """Estimates the delay of a message from the venue's time in it.
 
-    Messages that wait where nobody can see them (in the socket, on the way) arrive as if they were new. But the quickest message so far
-    shows how far the venue's clock is from ours at the most; whatever one takes longer than that, it is late by. The quickest is
-    forgotten after one to two stretches, so that clocks that drift apart make nothing old. Not thread-safe.
+    Messages delayed in a socket or on the network look new when they arrive. The quickest message so far gives the largest possible
+    difference between the venue's clock and ours; a message that takes longer is late by the difference. The quickest one is forgotten
+    after one to two stretches, so that clock drift does not make messages look late. Not thread-safe.
 
     Args:
         stretch_s: The length of a stretch, in seconds.
@@ -51,18 +51,18 @@ class Transit:
         self.forget()
 
     def forget(self) -> None:
-        """Another connection, and perhaps another server with another clock."""
+        """Starts over for another connection, whose server may have another clock."""
         self._quickest = self._before = (
             _INFINITE  # arrival minus the venue's time, in this stretch and in the one before
         )
         self._until = -_INFINITE
 
     def heard(self, time_ms: int, now: float) -> None:
-        """Takes note of a message.
+        """Records the times of a message.
 
         Args:
-            time_ms: The venue's time in it, in ms since the epoch; 0 or less where it has none.
-            now: The moment at which it was taken, by ``clock.monotonic()``.
+            time_ms: The venue's time in it, in ms since the epoch; 0 or less if it has none.
+            now: When it was read, in ``clock.monotonic()`` seconds.
         """
         if time_ms <= 0:
             return
@@ -72,7 +72,7 @@ class Transit:
         self._quickest = min(self._quickest, now - time_ms / 1000)
 
     def late_s(self, time_ms: int, now: float) -> float:
-        """How many seconds later than the quickest a message came; 0 where nothing is known."""
+        """The delay of a message relative to the quickest, in seconds; 0 if unknown."""
         quickest = min(self._quickest, self._before)
         if time_ms <= 0 or quickest == _INFINITE:
             return 0.0

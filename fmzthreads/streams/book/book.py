@@ -1,12 +1,12 @@
-"""A local order book, kept from a snapshot and the deltas that follow it, that would rather say nothing than something wrong.
+"""A local order book from a snapshot and the deltas after it; refuses to be read when in doubt.
 
-Every delta is checked against the one before it (``book_rules.py``), by its checksum where it has one, and by the one thing that holds
-for every book: the best bid is below the best ask. Whatever does not fit breaks the book at once: it refuses to be read until the next
-snapshot. Deltas that come while a snapshot is on its way are kept and applied on top of it.
+Each delta is checked against the one before it (``rules.py``), by its checksum if it has one, and by the invariant of every book: the best
+bid is below the best ask. A delta that fails a check breaks the book: it cannot be read until the next snapshot. Deltas that arrive while a
+snapshot is being fetched are kept and applied to it.
 
-A snapshot of limited depth is not the whole book: what lies beyond its last level is known only where it has changed since. So each side
-remembers how far it was seen, shows nothing beyond that, and says (``is_shallow``) when so much of it is used up that a new snapshot
-should be fetched; until then it goes on serving.
+A snapshot of limited depth is not the whole book: beyond its last level only later changes are known. Each side therefore records its
+last known level, shows nothing beyond it, and reports (``is_shallow``) when most of the known levels are gone and a new snapshot should be
+fetched; until then it can still be read.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from .rules import BookGap, BookRule, BookUpdate, Level, checksum
 __all__ = ["BookStats", "BookView", "OrderBook"]
 
 _INFINITE = float("inf")
-# Deltas kept for a snapshot: 100 s at ten a second, about 10 MB. If it is late by more, the oldest are missed, and that is noticed.
+# Deltas kept for a snapshot: 100 s at ten a second, about 10 MB. If the snapshot is later, the gap is detected.
 _KEPT = 1000
-# A side is shallow when less than a third of what a snapshot shows is left of it: one update of a falling market took a quarter.
+# A side is shallow when less than a third of the snapshot's levels is left: one update of a falling market took a quarter.
 _SHALLOW_PART = 3
 
 
 @attrs.frozen(kw_only=True)
 class BookView:
-    """A book at one moment; a copy that nothing changes any more.
+    """An immutable copy of a book at one moment.
 
     Attributes:
-        bids: From the best (highest) down; price and size, as numbers and as texts.
-        asks: From the best (lowest) up.
+        bids: The best (highest) first; price and size, as numbers and as texts.
+        asks: The best (lowest) first.
         version: Grows by one with each change of the book.
-        sequence: The venue's id of the last update; None where it has none.
-        time_ms: The venue's time of the last update, in ms since the epoch; 0 where unknown.
+        sequence: The venue's id of the last update; None if it has none.
+        time_ms: The venue's time of the last update, in ms since the epoch; 0 if unknown.
         age_s: Seconds since the book was last known to be current.
-        whole_bids: Whether ``bids`` shows as many levels as were asked for, or the side has no more.
+        whole_bids: Whether ``bids`` has as many levels as requested, or the side has no more.
         whole_asks: The same of ``asks``.
     """
 
@@ -59,17 +59,17 @@ class BookView:
 
 @attrs.frozen(kw_only=True)
 class BookStats:
-    """What has happened to a book so far.
+    """The counters of a book.
 
     Attributes:
         state: ``waiting`` for its first snapshot, ``live`` or ``broken``.
         updates: Deltas that were applied.
-        ignored: Deltas that it knew already.
-        snapshots: Snapshots that were taken.
-        gaps: How often a delta did not fit: a missing id, a wrong checksum, a crossed book, an unreadable level.
-        resyncs: How often it became live again after it was broken.
+        ignored: Deltas that were applied already.
+        snapshots: Snapshots that were applied.
+        gaps: How often the book broke: a missing id, a wrong checksum, a crossed book, an unreadable level, a lost stream.
+        resyncs: How often it became live again afterwards.
         kept: Deltas that wait for a snapshot.
-        why: Why it broke last; empty when it never did.
+        why: The reason of the last break; empty if it never broke.
     """
 
     state: str
@@ -83,7 +83,7 @@ class BookStats:
 
 
 class _Side:
-    """One side of a book. Keys are sorted so that the best is the last, where the most changes happen: a list is cheap at its end."""
+    """One side of a book. The best key is the last, since most changes happen there and a list is cheap at its end."""
 
     __slots__ = ("asked", "edge", "keys", "rows", "sign")
 
@@ -92,10 +92,10 @@ class _Side:
         self.clear()
 
     def clear(self) -> None:
-        """Takes everything away."""
+        """Removes all levels."""
         self.keys: list[float] = []
         self.rows: dict[float, Level] = {}
-        self.edge = -_INFINITE  # the worst key that was seen; what lies below is known only in part
+        self.edge = -_INFINITE  # the worst key of the snapshot; levels below are known only in part
         self.asked = 0
 
     def load(self, levels: Sequence[Sequence[str]], asked: int) -> None:
@@ -107,35 +107,35 @@ class _Side:
             self.asked = asked
 
     def change(self, levels: Sequence[Sequence[str]]) -> None:
-        """Sets absolute sizes; 0 takes the level away (taking away one that is not there is normal).
+        """Sets absolute sizes; 0 removes the level (removing an unknown level is normal).
 
         Raises:
-            BookGap: A level is not a pair of numbers that can be a price and a size.
+            BookGap: A level is not a valid price and size.
         """
         sign, keys, rows = self.sign, self.keys, self.rows
         try:
             for level in levels:
-                if level.__class__ is str:  # two letters of it would do for a price and a size
-                    raise BookGap(f"a level that is the text {level!r:.40}")
+                if level.__class__ is str:  # its first two characters would pass for a price and a size
+                    raise BookGap(f"malformed level {level!r:.40}, expected [price, size]")
                 price_text, size_text = level[0], level[1]
                 price, size = float(price_text), float(size_text)
                 key = sign * price
                 if 0.0 < size < _INFINITE:
                     if key not in rows:
                         if not 0.0 < price < _INFINITE:
-                            raise BookGap(f"a level with the price {price_text!r:.40}")
+                            raise BookGap(f"invalid price {price_text!r:.40} in a level")
                         insort(keys, key)
                     rows[key] = (price, size, price_text, size_text)
                 elif size == 0.0:
                     if rows.pop(key, None) is not None:
                         del keys[bisect_left(keys, key)]
                 else:
-                    raise BookGap(f"a level with the size {size_text!r:.40}")
+                    raise BookGap(f"invalid size {size_text!r:.40} in a level")
         except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
-            raise BookGap(f"a level that cannot be read ({error})") from None
+            raise BookGap(f"malformed level: {error}") from None
 
     def top(self, limit: int | None) -> tuple[Level, ...]:
-        """The best levels that are known for certain, the best first."""
+        """The known levels, the best first."""
         keys, rows = self.keys, self.rows
         start = bisect_left(keys, self.edge) if self.asked else 0
         if limit is not None:
@@ -143,16 +143,16 @@ class _Side:
         return tuple([rows[key] for key in reversed(keys[start:])])
 
     def check_range(self, word: str) -> None:
-        """Refuses a side that has moved beyond all that the snapshot showed: its best level may be one that nobody has seen.
+        """Checks that the best level is within the known range.
 
         Raises:
-            BookGap: It has.
+            BookGap: The side has moved beyond all levels of the snapshot, so that its best level may be unknown.
         """
         if self.asked and not (self.keys and self.keys[-1] >= self.edge):
-            raise BookGap(f"the best {word} lies beyond what the snapshot showed")
+            raise BookGap(f"the best {word} is beyond the levels of the snapshot")
 
     def is_shallow(self) -> bool:
-        """Whether most of what the snapshot showed is gone."""
+        """Whether most levels of the snapshot are gone."""
         if not self.asked:
             return False
         place = self.asked // _SHALLOW_PART
@@ -164,9 +164,9 @@ class OrderBook:
     """A local order book; every method may be called from any thread.
 
     Args:
-        rule: How its updates follow one another.
+        rule: The order in which updates follow one another.
         clock: Measures its age.
-        name: What it is called in errors, such as the symbol.
+        name: The name used in errors.
 
     Attributes:
         live: Set while the book can be read; for ``Clock.wait``.
@@ -195,14 +195,14 @@ class OrderBook:
     # -- writing ------------------------------------------------------------------------------------------------------------------
 
     def apply(self, update: BookUpdate, fresh_at: float | None = None) -> bool:
-        """Takes a snapshot or a delta.
+        """Applies a snapshot or a delta.
 
-        A delta that comes while the book is not live is kept for the snapshot (or dropped, where snapshots come in order with the
-        deltas). A snapshot that is older than the deltas kept leaves the book as it is: a newer one is needed.
+        A delta that arrives while the book is not live is kept for the snapshot (or dropped, if snapshots arrive in order with the deltas).
+        A snapshot that is older than the kept deltas changes nothing: a newer one is needed.
 
         Args:
-            update: What came.
-            fresh_at: The moment of ``clock.monotonic()`` at which this was the newest there was; None for now.
+            update: The snapshot or delta.
+            fresh_at: When this was the newest update, in ``clock.monotonic()`` seconds; None for now.
 
         Returns:
             Whether the book can be read now.
@@ -221,18 +221,18 @@ class OrderBook:
                 if not update.snapshot:
                     self._keep(update)
             live = self._after is not None
-            if live and self._version != before:  # what the book knew already says nothing about now
+            if live and self._version != before:  # a repeated update does not confirm the book
                 now = self._clock.monotonic()
                 then = now if fresh_at is None else min(fresh_at, now)
-                # Never back: a refresh that was asked for some time ago makes the book no older than it is.
+                # Never back: a refresh that was requested some time ago does not make the book older.
                 self._fresh_at = max(self._fresh_at, then) if was_live else then
                 self._lead = clock_lead(self._clock)
         return live
 
     def lose(self, why: str) -> None:
-        """Breaks the book for a reason that it cannot see: the stream was lost, or a message could not be read.
+        """Breaks the book for an outside reason: a lost stream, an unreadable message.
 
-        Deltas that were kept are dropped, because nothing says that the next ones follow them.
+        Kept deltas are dropped, because the next ones need not follow them.
         """
         with self._lock:
             self._kept.clear()
@@ -243,15 +243,15 @@ class OrderBook:
         if not self._rule.buffers:
             return
         first, last = update.first, update.last
-        # Ids that are nonsense fit onto no snapshot: every one to come would break on them. What is missing without it is noticed.
+        # Invalid ids would break every later snapshot; the gap that dropping the delta leaves is detected.
         if last is not None and (first is None or first <= last):
             self._kept.append(update)
 
     def _begin(self, snapshot: BookUpdate) -> None:
-        """Makes the book anew from a snapshot and the deltas that were kept."""
+        """Rebuilds the book from a snapshot and the kept deltas."""
         last = self._after
         if last is not None and self._rule.buffers and (snapshot.last or 0) < (last.last or 0):
-            return  # a refresh that is older than the book: nothing is wrong with the book
+            return  # a refresh that is older than the book: the book stays as it is
         kept = list(self._kept)
         self._after = snapshot
         self._snapshots += 1
@@ -263,7 +263,7 @@ class OrderBook:
             try:
                 self._follow(self._after, update)
             except BookGap:
-                # The snapshot is too old (or something is missing among what was kept): what comes from here on waits for the next.
+                # The snapshot is too old, or kept deltas have a gap: later deltas wait for the next snapshot.
                 for _ in range(place):
                     self._kept.popleft()
                 raise
@@ -295,9 +295,9 @@ class OrderBook:
             try:
                 found = checksum(self._bids.top(25), self._asks.top(25))
             except TypeError:
-                raise BookGap("the levels are not texts, of which a checksum could be made") from None
+                raise BookGap("no checksum can be computed: the levels are not texts") from None
             if found != update.checksum:
-                raise BookGap(f"the checksum is {found}, the venue says {update.checksum}")
+                raise BookGap(f"wrong checksum {found}, the venue sent {update.checksum}")
 
     def _break(self, why: str) -> None:
         self._gaps += 1
@@ -311,7 +311,7 @@ class OrderBook:
         """The best levels, as one consistent copy.
 
         Args:
-            limit: Levels a side; None for all that are known for certain.
+            limit: Levels a side; None for all known levels.
 
         Raises:
             BrokenBook: The book is broken, or has no snapshot yet.

@@ -39,27 +39,27 @@ from .source import BookSource, OtherUnread, SourceReady, SourceRefused
 
 __all__ = ["BookFeed", "FeedStats"]
 
-# A venue may shut its door for days. Asking it again once a minute costs nothing (the adapter itself refuses while the door is shut), and
-# finds a door that was opened early.
+# A venue may ban for days. Trying once a minute costs nothing (the adapter refuses by itself during a ban), and notices a ban that is
+# lifted early.
 _LONGEST_WAIT_S = 60.0
 
-# The time of day does not run ahead of the monotonic clock by so much unless the machine slept, or its clock was set.
+# The time of day runs ahead of the monotonic clock by this much only if the machine slept, or its clock was set.
 _SLEPT_S = 5.0
 
 
 @attrs.frozen(kw_only=True)
 class FeedStats:
-    """What a feed has done so far.
+    """The counters of a feed.
 
     Attributes:
-        book: The book's own statistics.
-        connected: Whether there is a connection now.
-        connections: Connections that were made by the feed (those that ``Dial`` made anew by itself are ``reconnects``).
-        reconnects: Connections that ``Dial`` made anew.
+        book: The counters of the book.
+        connected: Whether the connection is open.
+        connections: Connections opened by the feed (``Dial``'s own reconnects are counted as ``reconnects``).
+        reconnects: Reconnects by ``Dial``.
         messages: Messages that were read.
-        unread: Messages that could not be understood.
-        snapshots_asked: How often a snapshot was asked for.
-        snapshots_failed: How often it could not be fetched.
+        unread: Messages that could not be parsed.
+        snapshots_asked: Requests for a snapshot.
+        snapshots_failed: Requests that failed.
     """
 
     book: BookStats
@@ -73,18 +73,18 @@ class FeedStats:
 
 
 class BookFeed:
-    """A book that is kept in step by a thread of its own, from ``start`` to ``close``.
+    """Keeps a book up to date in a thread of its own, from ``start`` to ``close``.
 
     Args:
-        source: Where the updates come from.
-        host: The clock, and where lines go: one for each outage, not one for each attempt.
-        plan: How it goes about a broken book.
-        on_other: Takes what the source reads besides the book, in the feed's thread; it must not raise.
-        on_loss: Called whenever a connection is lost, so that what ``on_other`` has kept can be forgotten; it must not raise.
+        source: The source of the updates.
+        host: The clock and the journal, which gets one line for each outage, not for each attempt.
+        plan: How to restore a broken book.
+        on_other: Called with other events of the source (tickers), in the feed's thread; it must not raise.
+        on_loss: Called on each loss of the connection, to discard what ``on_other`` has kept; it must not raise.
 
     Attributes:
         book: The book.
-        clock: What its waits are measured with.
+        clock: Measures its waits.
         ended: Set when the feed has ended for good.
 
     Raises:
@@ -114,20 +114,20 @@ class BookFeed:
         self._closed = Signal()
         self._where = read_options(source.address, None, dict(source.options))
         self._thread = threading.Thread(target=self._run, name=f"book of {source.name}", daemon=True)
-        # All below belong to the feed's thread; others read the counts, and see an older or a newer value, both true.
+        # All below belong to the feed's thread; other threads may read a slightly old counter, which is harmless.
         self._ready = False  # whether the venue has confirmed the subscription on this connection
         self._round = 0  # attempts on this connection
-        self._in_a_row = 0  # attempts since the book was calm, which the pauses grow with
+        self._in_a_row = 0  # attempts since the book was calm; the pauses grow with them
         self._paused = False  # whether a pause was made before this connection
         self._due = 0.0  # when the next attempt may be made
         self._live_since: float | None = None
-        self._caught_up = 0.0  # when the latest message was taken behind which none waited
+        self._caught_up = 0.0  # when the last message was read that had no other waiting behind it
         self._transit = Transit()
         self._lead = clock_lead(self._clock)
         self._callbacks = ReadyCallbacks()
         self._announced = 0  # what activity was at the last announcement
         self._others = 0  # what went to on_other
-        self._told = False  # whether this outage has its line already
+        self._told = False  # whether this outage was reported already
         self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
 
     def start(self) -> None:
@@ -135,10 +135,10 @@ class BookFeed:
         self._thread.start()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Ends the feed, its connection and its thread; again has no effect. The book is broken from then on.
+        """Ends the feed, its connection and its thread; the book is broken afterwards.
 
         Args:
-            timeout_s: The longest to wait for the thread, in seconds; it may have to wait for a reply that is under way.
+            timeout_s: How long to wait for the thread, in seconds; it may be waiting for a REST reply.
         """
         with self._lock:
             self._closing = True
@@ -153,7 +153,7 @@ class BookFeed:
 
     @property
     def stats(self) -> FeedStats:
-        """What has happened so far."""
+        """The counters of this moment."""
         connection = self._connection
         return FeedStats(
             book=self.book.stats,
@@ -220,7 +220,7 @@ class BookFeed:
                 except StopRequested:
                     raise
                 except Exception as error:
-                    # A bug in a source or here: it is told, and tried again, because nobody else would.
+                    # A bug in a source or here: report it and try again, so that the book does not stay broken.
                     self._tell(f"the feed failed: {error!r}")
                 finally:
                     self._drop(connection)
@@ -229,8 +229,8 @@ class BookFeed:
                     return
                 self._paused = True
         except StopRequested:
-            pass  # the strategy ends, and its books with it
-        except Exception as error:  # a bug here or in a source: the thread must not die unseen
+            pass  # the strategy is being stopped
+        except Exception as error:  # a bug here or in a source: the thread must not end unreported
             self._host.error(f"the feed failed: {error!r}", source=self._source.name)
         finally:
             self.book.lose("the feed has ended")
@@ -252,7 +252,7 @@ class BookFeed:
         self._lose("the connection was lost")
 
     def _begin(self) -> None:
-        """A connection has been made: the subscription is on its way, and nothing is known yet."""
+        """Starts over after a connect: the subscription was sent, but not confirmed."""
         self._ready = False
         self._round = 0
         self._caught_up = self._clock.monotonic()
@@ -268,7 +268,7 @@ class BookFeed:
         self._announce()
 
     def _serve(self, connection: Connection) -> None:
-        """Reads until the connection has ended for good, or a round of attempts was in vain."""
+        """Reads until the connection has ended for good, or a round of attempts failed."""
         while True:
             message = connection.read(self._patience_ms())
             if self._has_slept():
@@ -283,7 +283,7 @@ class BookFeed:
                 calm = self._is_calm(self._clock.monotonic())
                 self._lose("the connection was lost")
                 if not calm:
-                    # Dial comes back a second after each loss; a venue that cuts every connection at once is given longer pauses.
+                    # Dial reconnects a second after each loss; a venue that cuts every connection at once needs longer pauses.
                     return
                 self._begin()
             if not self._mend(connection):
@@ -297,7 +297,7 @@ class BookFeed:
     def _take(self, connection: Connection, message: Message) -> None:
         self._messages += 1
         if not connection.is_ready():
-            # Nothing waits behind this message: with it the book is as new as can be seen from here.
+            # No other message waits, so with this one the book is as current as can be known here.
             self._caught_up = self._clock.monotonic()
         try:
             for event in self._source.read(message):
@@ -312,7 +312,7 @@ class BookFeed:
         if isinstance(event, BookUpdate):
             was_live = self.book.is_live
             if not event.bids and not event.asks:
-                # A confirmation that nothing has changed: its time may be that of the last change, and is not looked at.
+                # A confirmation that nothing has changed: its time may be that of the last change, and is ignored.
                 live = self.book.apply(event, self._caught_up)
             else:
                 self._transit.heard(event.time_ms, self._clock.monotonic())
@@ -320,17 +320,17 @@ class BookFeed:
             if was_live and not live:
                 self._tell(self.book.stats.why)
             elif not live and not event.snapshot and not self._ready and self._source.rule.buffers:
-                self._subscribed()  # the first update says so as well as a confirmation does
+                self._subscribed()  # the first update confirms the subscription too
         elif isinstance(event, SourceReady):
             self._subscribed()
         elif isinstance(event, SourceRefused) and self.book.is_live:
             self._host.warning(
-                f"the venue refuses something, but the book goes on: {event.why}", source=self._source.name
+                f"the venue refused a request, but the book goes on: {event.why}", source=self._source.name
             )
         elif isinstance(event, SourceRefused):
             self._tell(f"the subscription was refused: {event.why}")
             self._ready = False
-            self._round = self._plan.attempts  # asking again on this connection would not help
+            self._round = self._plan.attempts  # another attempt on this connection would not help
             self._due = self._clock.monotonic()
         else:
             self._unread += isinstance(event, OtherUnread)
@@ -339,10 +339,10 @@ class BookFeed:
                 self._others += 1
 
     def current_at(self, time_ms: int) -> float:
-        """The moment at which what a message says was current, by ``clock.monotonic()``; for ``on_other``, while it is called.
+        """When a message was current, in ``clock.monotonic()`` seconds; for use within ``on_other``.
 
         Args:
-            time_ms: The venue's time in the message; 0 where it has none.
+            time_ms: The venue's time in the message; 0 if it has none.
         """
         now = self._clock.monotonic()
         return min(self._caught_up, now - self._transit.late_s(time_ms, now))
@@ -354,22 +354,22 @@ class BookFeed:
                 self._due = self._clock.monotonic() + (0.0 if self._paused else self._pause())
                 self._paused = False
 
-    # -- making the book anew -----------------------------------------------------------------------------------------------------
+    # -- restoring the book -----------------------------------------------------------------------------------------------------
 
     def _mend(self, connection: Connection) -> bool:
-        """Asks for a snapshot if one is needed and the time has come; False when the connection should be made anew."""
+        """Requests a snapshot if one is needed and due; False when the feed should reconnect."""
         now = self._clock.monotonic()
         live = self.book.is_live
         if live and not self.book.is_shallow:
             self._live_on(now)
             return True
         if self._live_since is not None:
-            # It has just broken (or run shallow): the first attempt is made at once, unless it broke a moment ago too.
+            # It has just broken (or become shallow): the first attempt is made at once, unless it broke a moment ago too.
             self._end_of_life(now)
             self._due = now + self._pause()
         if now < self._due:
             return True
-        # A book that only wants a refresh goes on serving what it knows, so that its connection is left alone.
+        # A shallow book can still be read while it waits for a refresh, so its connection is kept.
         if not live and (not self._ready or self._round >= self._plan.attempts):
             self._tell(self.book.stats.why or "no snapshot came")
             return False
@@ -377,7 +377,7 @@ class BookFeed:
         return True
 
     def _has_slept(self) -> bool:
-        """Whether the machine has slept since the last look, so that what waits to be read may be of long ago."""
+        """Whether the machine has slept since the last check, so that waiting messages may be old."""
         lead = clock_lead(self._clock)
         slept_s, self._lead = lead - self._lead, lead
         if slept_s > _SLEPT_S:
@@ -386,13 +386,13 @@ class BookFeed:
         return False
 
     def _is_forgotten(self) -> bool:
-        """Whether the connection goes on, but has said nothing of the book for long."""
+        """Whether the connection is alive but has not confirmed the book for too long."""
         try:
             if self.book.age_s <= self._plan.quiet_s:
                 return False
         except BrokenBook:
-            return False  # it is being made anew already
-        self._doubt(f"nothing has confirmed it for {self._plan.quiet_s:g} s")
+            return False  # it is being restored already
+        self._doubt(f"no update confirmed it for {self._plan.quiet_s:g} s")
         return True
 
     def _doubt(self, why: str) -> None:
@@ -439,7 +439,7 @@ class BookFeed:
         except StopRequested:
             raise
         except RateLimited as error:
-            # Neither the connection nor this feed is at fault: another connection would change nothing.
+            # The rate limit is not the connection's fault: another connection would not help.
             self._failed += 1
             self._round -= 1
             pause_s = max(pause_s, min(error.retry_after_s or 0.0, _LONGEST_WAIT_S))
@@ -452,4 +452,4 @@ class BookFeed:
     def _tell(self, why: str) -> None:
         if not self._told and not self._closing:
             self._told = True
-            self._host.error(f"the live book is out of order and is being made anew: {why}", source=self._source.name)
+            self._host.error(f"the live book is broken and is being rebuilt: {why}", source=self._source.name)

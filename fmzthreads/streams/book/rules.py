@@ -1,7 +1,7 @@
-"""How the updates of an order book follow one another, dialect by dialect, and the checksum that OKX used to send.
+"""How updates of an order book follow one another, for each dialect; and OKX's checksum.
 
-A rule knows no exchange and keeps no state: it is shown the last update that was applied and the next one, and says whether that one is
-to be applied, is known already, or does not fit. The dialects are written down in the venues' documents (Binance: "How to manage a local
+A rule knows no exchange and keeps no state: given the last applied update and the next one, it decides whether to apply the next one,
+ignore it as known, or report a gap. Sources: the venues' documents (Binance: "How to manage a local
 order book correctly", spot text of 2025-11-12 and the futures variant; OKX: "Order book channel", sequence ids and checksum).
 """
 
@@ -24,25 +24,25 @@ __all__ = [
 ]
 
 Level = tuple[float, float, str, str]
-"""Price and size as numbers, then both as the venue wrote them (a checksum is made of the texts)."""
+"""Price and size as numbers, then both as the venue wrote them (the checksum is computed from the texts)."""
 
 _CHECKSUM_LEVELS = 25
 
 
 class BookUpdate(NamedTuple):
-    """One message about a book: a snapshot that replaces it, or a delta of absolute sizes, where size 0 takes a level away.
+    """A snapshot that replaces a book, or a delta of absolute sizes (0 removes a level).
 
     Attributes:
         snapshot: Whether it replaces the book.
-        bids: Levels as ``(price text, size text, ...)``; what follows the first two is not looked at.
+        bids: Levels as ``(price text, size text, ...)``; further items are ignored.
         asks: The same.
-        first: The first sequence id that it covers; None where the dialect has none.
-        last: The last one; a snapshot is the book at this id. None where there are no sequence ids.
-        previous: The id that the update before it ended with; None where the dialect does not say.
-        checksum: What ``checksum`` of the book must give after it, as a signed 32-bit number; None or 0 is not checked.
-        time_ms: The venue's time of it, in ms since the epoch; 0 where unknown.
-        asked: How many levels a side a snapshot was asked for: a side that is as long as this has more behind it that nobody has seen.
-            0 when the snapshot is the whole book (or all that the stream keeps).
+        first: The first sequence id that it covers; None if the dialect has none.
+        last: The last sequence id; a snapshot is the book at this id. None if the dialect has none.
+        previous: The last id of the update before it; None if the dialect has none.
+        checksum: The expected result of ``checksum`` after the update, as a signed 32-bit number; None or 0 is not checked.
+        time_ms: The venue's time, in ms since the epoch; 0 if unknown.
+        asked: The requested levels a side of a snapshot: a side of this length may have more levels, which are unknown. 0 when the
+            snapshot is the whole book (or all that the stream keeps).
     """
 
     snapshot: bool
@@ -57,37 +57,37 @@ class BookUpdate(NamedTuple):
 
 
 class BookGap(Exception):
-    """An update does not fit onto the book; never leaves this room."""
+    """An update does not follow the book; not raised outside ``streams``."""
 
 
 class BookRule(Protocol):
-    """What a dialect says about the order of updates."""
+    """The order of updates in one dialect."""
 
     buffers: bool
-    """Whether deltas are to be kept while a snapshot is awaited, because it comes by another way than they do."""
+    """Whether deltas are kept while a snapshot is fetched, because it does not come through the stream."""
 
     window: int
-    """The most levels a side that the stream keeps; 0 for all."""
+    """The levels a side that the stream keeps; 0 for all."""
 
     def follows(self, after: BookUpdate, update: BookUpdate) -> bool:
         """Whether a delta is to be applied.
 
         Args:
-            after: The last update that was applied; a snapshot when no delta has been since.
+            after: The last applied update; a snapshot if no delta followed it.
             update: The next delta.
 
         Returns:
-            True to apply it, False when the book knows it already.
+            True to apply it, False if it was applied already.
 
         Raises:
-            BookGap: Something is missing between the two, or the ids make no sense.
+            BookGap: An update between the two is missing, or the ids are invalid.
         """
 
 
 def _ids(update: BookUpdate) -> tuple[int, int]:
     first, last = update.first, update.last
     if first is None or last is None or first > last:
-        raise BookGap(f"an update with the ids {first} to {last}")
+        raise BookGap(f"an update has the invalid ids {first} to {last}")
     return first, last
 
 
@@ -104,9 +104,9 @@ def _is_repeat(after: BookUpdate, update: BookUpdate) -> bool:
 class RangeRule:
     """Binance spot: each update covers the ids ``first`` (U) to ``last`` (u), and the next begins with the following id.
 
-    After a snapshot at id L, updates that end at or before L are known, and the first other one must begin at L + 1 or before. Later
-    ones must not leave an id out; one that overlaps is applied, because sizes are absolute; an exact repeat of the last one is known.
-    Ids that go back otherwise mean that the venue counts anew, and the book must be made anew as well.
+    After a snapshot at id L, updates that end at or before L are known, and the first other one must begin at L + 1 or before. Later ones
+    must not skip an id; an overlapping one is applied, because sizes are absolute; an exact repeat of the last one is ignored. Ids that go
+    back otherwise mean that the venue restarted its count, and the book must be rebuilt.
     """
 
     buffers = True
@@ -128,7 +128,7 @@ class RangeRule:
 
 
 class RangeWithPreviousRule:
-    """Binance USDⓈ-M futures: ids have holes, and each update names the id that the one before it ended with (``pu``).
+    """Binance USDⓈ-M futures: ids have gaps, and each update names the last id of the one before it (``pu``).
 
     After a snapshot at id L, updates that end before L are known, and the first other one must reach from L or before to L or after (or
     name L as its predecessor). Later ones must name the last id.
@@ -157,10 +157,10 @@ class RangeWithPreviousRule:
 class PreviousIdRule:
     """OKX ``books``: each update names the id of the one before it (``prevSeqId``).
 
-    The stream keeps the best 400 levels a side: one that leaves them is taken away, one that comes among them is sent.
+    The stream keeps the best 400 levels a side: a level that leaves them is removed, a level that enters them is sent.
 
-    A keep-alive repeats the id; a reset has an id below the one that it follows, and the next update follows that. Captures from before
-    there were ids have none: then only the checksum guards the book.
+    A keep-alive repeats the id; a reset has an id below the one it follows, and the next update follows that. Captures from before OKX
+    introduced ids have none: then only the checksum protects the book.
     """
 
     buffers = False
@@ -178,7 +178,7 @@ class PreviousIdRule:
 
 
 class AbsoluteRule:
-    """Plain absolute levels: every delta is applied as it comes. Where there are ids, they must grow; a repeat is known."""
+    """Plain absolute levels: every delta is applied. Ids, if any, must grow; a repeat is ignored."""
 
     buffers = False
     window = 0
@@ -193,7 +193,7 @@ class AbsoluteRule:
 
 
 def checksum(bids: Sequence[Level], asks: Sequence[Level]) -> int:
-    """OKX's checksum: CRC32 over the texts of the best 25 levels a side, bid and ask by turns, as a signed 32-bit number.
+    """OKX's checksum: CRC32 over the texts of the best 25 levels, bid and ask alternating.
 
     Args:
         bids: The best first.

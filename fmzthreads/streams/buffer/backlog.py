@@ -1,4 +1,4 @@
-"""What waits in a message buffer, and where the losses lie between it: the structure alone, without threads."""
+"""The waiting messages of a buffer, and the losses between them; not thread-safe by itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Backlog"]
 
 
 class _Segment:
-    """A part of what waits, and how many losses are to be reported behind it.
+    """A run of messages, and the number of losses to report after it.
 
-    A new one begins behind a loss; and under the policy ``block`` also after every quarter of qsize, so that readers pass by the lock often
-    enough to wake a producer that waits.
+    A new segment begins after a loss; under the policy ``block`` also after each quarter of qsize, so that readers take the lock often
+    enough to wake a waiting producer.
     """
 
     __slots__ = ("items", "losses")
@@ -24,19 +24,19 @@ class _Segment:
 
 
 class Backlog:
-    """A FIFO of messages and losses with two bounds.
+    """A FIFO of messages and losses with limits on number and memory.
 
-    The owner's lock guards every call. Only ``popleft`` of ``head`` also happens without it; that can make a length found under the lock too
-    high, never too low, which is harmless: room is underestimated, and a reader that finds nothing looks again.
+    The owner's lock guards every call. Only ``popleft`` of ``head`` also happens without it. A length read under the lock can therefore be
+    too high, never too low, which is harmless: room is underestimated, and a reader that finds nothing tries again.
 
     Args:
-        qsize: The most messages.
-        qbytes: The most bytes of memory that they take. One message is always kept, however large.
-        longest: The most messages of a segment.
+        qsize: The maximum number of messages.
+        qbytes: The maximum memory of the messages, in bytes. One message is always kept, however large.
+        longest: The maximum number of messages of a segment.
 
     Attributes:
         head: The oldest messages, up to the first loss.
-        even: Whether ``head`` is all there is: no loss waits to be told.
+        even: Whether ``head`` is the only segment and no loss waits to be reported.
     """
 
     __slots__ = ("_byte_count", "_longest", "_qbytes", "_qsize", "_segments", "_tail", "even", "head")
@@ -66,14 +66,14 @@ class Backlog:
         self._byte_count.add(batch, size, len(items) if self.even else self.count())
 
     def put_loss(self) -> None:
-        """A loss lies behind everything that waits now."""
+        """Adds a loss after everything that waits now."""
         self.even = False
         self._tail.losses += 1
 
     # -- taking out ------------------------------------------------------------------------------------------------------------
 
     def take(self) -> tuple[bool, Message | None]:
-        """The oldest message that no loss lies before, and whether there is one."""
+        """Takes the oldest message unless a loss comes first; and whether there was one."""
         while True:
             try:
                 return True, self.head.popleft()
@@ -83,7 +83,7 @@ class Backlog:
                 self._next()
 
     def take_loss(self) -> bool:
-        """Takes the loss that comes next; whether there was one. Only when ``take`` found nothing."""
+        """Takes the next loss; whether there was one. Only after ``take`` found no message."""
         head = self._segments[0]
         if not head.losses:
             return False
@@ -93,18 +93,18 @@ class Backlog:
         return True
 
     def _next(self) -> None:
-        """Leaves an emptied segment behind, when another follows."""
+        """Drops an emptied segment if another follows."""
         if len(self._segments) > 1:
             self._segments.popleft()
         self.mend()
 
     def mend(self) -> None:
-        """Says what the segments are; also where a change of them was broken off, as by a fork in another thread."""
+        """Recomputes ``head`` and ``even``; also after a change that a fork interrupted in another thread."""
         self.head = self._segments[0].items
         self.even = len(self._segments) == 1 and not self._tail.losses
 
     def drop(self, count: int) -> int:
-        """Drops the oldest messages; how many there were. A loss between them is still told."""
+        """Drops the oldest messages and returns their number. Losses between them are still reported."""
         left = count
         for segment in self._segments:
             while left > 0:
@@ -116,7 +116,7 @@ class Backlog:
             if left <= 0:
                 break
         while len(self._segments) > 1 and not self._segments[0].items and not self._segments[1].items:
-            # Two emptied segments become one, so that a script that never reads does not collect them.
+            # Merge two emptied segments, so that they do not pile up when the script never reads.
             first = self._segments.popleft()
             self._segments[0].losses += first.losses
         self.mend()
@@ -125,20 +125,20 @@ class Backlog:
     # -- room --------------------------------------------------------------------------------------------------------------------
 
     def count(self) -> int:
-        """How many messages wait."""
+        """The number of waiting messages."""
         return len(self.head) if self.even else sum(len(segment.items) for segment in self._segments)
 
     def losses(self) -> int:
-        """How many losses wait to be told."""
+        """The number of losses not reported yet."""
         return sum(segment.losses for segment in self._segments)
 
     def bytes(self) -> int:
-        """The memory of what waits; too high by a part of it at most (see ``ByteCount``)."""
+        """The memory of the waiting messages; slightly too high at most (see ``ByteCount``)."""
         self._byte_count.settle(self.count())
         return self._byte_count.total
 
     def fits(self, count: int, size: int) -> bool:
-        """Whether so many messages of so many bytes fit."""
+        """Whether this many messages and bytes fit."""
         waiting = self.count()
         if waiting + count > self._qsize:
             return False
@@ -149,11 +149,11 @@ class Backlog:
         return byte_count.total + size <= self._qbytes or (not byte_count.total and count == 1)
 
     def is_half_empty(self) -> bool:
-        """Whether no more than half of both bounds is taken."""
+        """Whether at most half of both limits is used."""
         return self.count() * 2 <= self._qsize and self._byte_count.total * 2 <= self._qbytes
 
     def room_for(self, batch: list[Message]) -> int:
-        """How many of the batch fit, from its start; one always fits when nothing waits."""
+        """How many messages of the batch fit; at least one if no message waits."""
         waiting = self.count()
         most = min(len(batch), self._qsize - waiting)
         left = self._qbytes - self.bytes()
@@ -166,16 +166,16 @@ class Backlog:
         return max(most, 0)
 
     def make_room(self, batch: list[Message], size: int) -> tuple[list[Message], int]:
-        """Drops the oldest until the batch fits, or the newest of it when it is too large for an empty buffer.
+        """Drops the oldest messages until the batch fits, or the newest part of a batch that is too large.
 
         Returns:
-            What of the batch is to be put in, and how many messages were dropped, those of the batch included.
+            The part of the batch to put in, and the number of dropped messages, those of the batch included.
         """
         dropped = 0
         if len(batch) > self._qsize or size > self._qbytes:
             kept = self._newest_that_fit(batch)
             if len(kept) < len(batch):
-                dropped += self.drop(self.count())  # all of these are older than the part of the batch that goes
+                dropped += self.drop(self.count())  # all of these are older than the dropped part of the batch
             dropped += len(batch) - len(kept)
             batch = kept
             size = message_bytes(batch)

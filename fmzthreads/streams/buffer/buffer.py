@@ -1,16 +1,15 @@
 """The message buffer between the thread that reads the socket and the threads that call ``read()``.
 
-What it promises, at any moment and from any thread:
+Guarantees, at any moment and from any thread:
 
 - received = delivered + discarded + dropped + waiting;
-- each message goes to one reader, in the order of arrival;
-- what arrived before a loss is delivered before the ``""`` that reports the loss, and each loss is reported once.
+- each message goes to exactly one reader, in the order of arrival;
+- messages that arrived before a loss are delivered before the ``""`` that reports it, and each loss is reported once.
 
-How it is fast: a reader with something waiting takes it with one ``deque.popleft`` and no lock (the deque's own operations are atomic), and
-one that only looks and finds nothing needs no lock either.
-Everything else is under one lock, which the producer takes once for a whole batch. ``delivered`` is not counted at all: it is what is
-neither waiting, nor discarded, nor dropped. A reader that finds nothing leaves a waker behind, so that a batch that nobody waits for wakes
-nobody.
+Performance: a reader takes a waiting message with one ``deque.popleft`` and no lock (operations of a deque are atomic), and a poll that
+finds nothing needs no lock either.
+Everything else happens under one lock, which the producer takes once for a whole batch. ``delivered`` is not counted: it is received minus
+waiting, discarded and dropped. A blocking reader registers a waker, so that a batch without blocked readers wakes no thread.
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ from .waker import ClockWaker
 __all__ = ["BufferFull", "Message", "MessageBuffer"]
 
 _END = str(b"end", "ascii")  # an object of its own, compared by identity
-_NOTHING: deque[Message] = deque(
-    maxlen=0
-)  # stays empty for ever: the fast path finds nothing here and takes the slow one
+_NOTHING: deque[Message] = deque(maxlen=0)  # always empty: the fast path finds nothing here and takes the slow one
 
 
 class BufferFull(OperationFailed):
@@ -44,15 +41,14 @@ class MessageBuffer:
     """A bounded FIFO of messages with FMZ's read modes.
 
     Args:
-        clock: What time-outs are measured with, and whose stop ends blocking reads.
-        qsize: The most messages that wait.
-        qbytes: The most bytes of memory that waiting messages take (text and bytes objects with their headers). One message is always
-            kept, however large.
-        overflow: What happens when a message does not fit: ``drop_oldest``, ``block`` (``push`` waits) or ``error`` (``push`` raises).
-        on_drop: Called with a text when a burst of drops begins; a burst ends when the buffer is half empty again.
+        clock: Measures time-outs; its stop ends blocking reads.
+        qsize: The maximum number of waiting messages.
+        qbytes: The maximum memory of waiting messages, in bytes (objects with their headers). One message is always kept, however large.
+        overflow: The policy when a message does not fit: ``drop_oldest``, ``block`` (``push`` waits) or ``error`` (``push`` raises).
+        on_drop: Called with a text when a burst of drops begins; the burst ends when the buffer is half empty again.
 
     Attributes:
-        fast: What may be taken by ``popleft``, without a lock; when it is empty, ``read`` is to be asked. Another object each time.
+        fast: The messages that may be taken by ``popleft`` without a lock; call ``read`` when it is empty. The object is replaced at times.
     """
 
     def __init__(
@@ -72,15 +68,15 @@ class MessageBuffer:
         self._on_drop = on_drop
         self._lock = threading.Lock()  # guards everything below
         self._backlog = Backlog(qsize, qbytes, max(qsize // 4, 1) if self._blocks else qsize + 1)
-        self.fast = self._backlog.head  # where read() looks first, without the lock
+        self.fast = self._backlog.head  # read() looks here first, without the lock
         self._received = self._dropped = self._discarded = self._losses = 0
         self._finished = False
         self._stopped = False
         self._in_burst = False
         self._waiters: list[Waker | ClockWaker] = []
         self._callbacks = ReadyCallbacks()
-        # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, where it comes at the end of each
-        # segment at the latest, when no more than so many wait.
+        # Set while a producer waits for room (overflow "block"). A reader wakes it on the slow path, at the latest at the end of each segment,
+        # when at most _resume_at messages wait.
         self._room: Waker | None = None
         self._resume_at = 0
         self._wall = isinstance(clock, WallClock)
@@ -89,25 +85,25 @@ class MessageBuffer:
     # -- reading ---------------------------------------------------------------------------------------------------------------
 
     def read(self, timeout_ms: float | None = None) -> Message | None:
-        """Takes a message; the modes are FMZ's (spec sheet of the globals, 1.6).
+        """Takes a message; the modes are FMZ's (API reference, "Dial").
 
         Args:
-            timeout_ms: None or 0 blocks until there is a message; above 0 waits so many milliseconds at the longest; -1 only looks;
-                -2 and below takes the newest and discards the rest.
+            timeout_ms: None or 0 blocks until there is a message; above 0 waits at most so many milliseconds; -1 does not wait; -2 and
+                below takes the newest and discards the others.
 
         Returns:
-            The message; None when there is none yet; ``""`` for a loss.
+            The message; None when no message waits; ``""`` for a loss.
 
         Raises:
-            StopRequested: The strategy is to stop, and the call is one that may block.
+            StopRequested: The strategy is being stopped, and ``timeout_ms`` is not negative.
         """
         fast = self.fast
         if timeout_ms is None or timeout_ms > -2:
             try:
                 return fast.popleft()
             except IndexError:
-                # A poll that finds nothing, the commonest of all, needs no lock either: nothing but the head was there when it was empty.
-                # ``even`` is read before ``head``, because whoever takes the last loss sets them in the other order.
+                # A poll that finds nothing, the most frequent call, needs no lock either: there was only the head, and it was empty.
+                # ``even`` is read before ``head``, because the reader that takes the last loss sets them in the other order.
                 backlog = self._backlog
                 quiet = backlog.even and fast is backlog.head and not self._finished and self._room is None
                 if quiet and timeout_ms == -1:
@@ -115,7 +111,7 @@ class MessageBuffer:
         return self._read_slowly(timeout_ms)
 
     def _read_slowly(self, timeout_ms: float | None, end: Message = "") -> Message | None:
-        # ``end`` is what the end is told with, so that messages() can tell it from an empty message.
+        # ``end`` is returned at the end; messages() passes its own object, to distinguish it from an empty message.
         polls = timeout_ms is not None and timeout_ms < 0
         newest = timeout_ms is not None and timeout_ms <= -2
         deadline: Deadline | None = None
@@ -123,7 +119,7 @@ class MessageBuffer:
             if self._stopped:
                 self._heed_stops_again()
             with self._lock:
-                if (self._stopped or self._finished) and not polls:  # a buffer that is finished is told of no stop
+                if (self._stopped or self._finished) and not polls:  # a finished buffer is not notified of a stop
                     self._clock.stop.check()
                 found, message = self._take(newest, end)
                 if found or polls:
@@ -134,17 +130,17 @@ class MessageBuffer:
                 if timeout_ms and deadline is None:
                     deadline = Deadline(self._clock, timeout_ms / 1000)
                 woken = waker.sleep(None if deadline is None else deadline.remaining())
-            except BaseException:  # Ctrl-C or a stop: a wake-up that was meant for this reader must not be lost
+            except BaseException:  # Ctrl-C or a stop: a wake-up for this reader must not be lost
                 self._leave(waker, pass_on=True)
                 raise
-            if woken:  # whoever wakes a waker has taken it off the list
+            if woken:  # the thread that woke it has removed it from the list
                 try:
                     return self.fast.popleft()
                 except IndexError:
                     continue
             self._leave(waker)
             if deadline is not None and deadline.expired:
-                polls = True  # one last look, so that a message that came just now is not left behind a None
+                polls = True  # one last look for a message that arrived just now
 
     def _leave(self, waker: Waker | ClockWaker, *, pass_on: bool = False) -> None:
         with self._lock:
@@ -154,7 +150,7 @@ class MessageBuffer:
                 self._waiters.pop(0).wake()
 
     def _take(self, newest: bool, end: Message) -> tuple[bool, Message | None]:
-        """The next thing to return, and whether there is one; the lock is held."""
+        """The next message or loss, and whether there is one; the lock is held."""
         backlog = self._backlog
         found, message = backlog.take()
         if found:
@@ -176,14 +172,14 @@ class MessageBuffer:
     # -- writing ---------------------------------------------------------------------------------------------------------------
 
     def push(self, batch: list[Message], plain: bool = False) -> None:
-        """Puts in what arrived; only the thread that reads the socket calls it.
+        """Puts in messages that arrived; called only by the thread that reads the socket.
 
         Args:
-            batch: The messages; the list stays the caller's.
-            plain: Whether all are ASCII texts, whose memory need not be asked for one by one.
+            batch: The messages; the caller keeps the list.
+            plain: Whether all are ASCII texts, whose memory follows from their lengths.
 
         Raises:
-            BufferFull: The policy is ``error`` and not all of it fits; what fits was put in.
+            BufferFull: The policy is ``error`` and the batch does not fit; the part that fits was put in.
         """
         size = plain_bytes(batch) if plain else message_bytes(batch)
         if self._blocks:
@@ -216,10 +212,10 @@ class MessageBuffer:
             raise BufferFull(f"the receive buffer is full ({self._qsize} messages, {self._qbytes} bytes)")
 
     def _overflow_with(self, batch: list[Message], size: int) -> tuple[list[Message], int, bool]:
-        """Does what the policy says with a batch that does not fit; the lock is held.
+        """Applies the policy to a batch that does not fit; the lock is held.
 
         Returns:
-            What of it is to be put in, how many were refused, and whether a burst of drops begins with it.
+            The part to put in, the number of refused messages, and whether a burst of drops begins.
         """
         if self._overflow == "error":
             room = self._backlog.room_for(batch)
@@ -234,12 +230,12 @@ class MessageBuffer:
         return batch, 0, begins
 
     def _those_to_wake(self, count: int) -> list[Waker | ClockWaker]:
-        """Takes off the list the readers that find one of so many new messages each; the lock is held."""
+        """Removes from the list as many waiting readers as there are new messages; the lock is held."""
         wakers, self._waiters = self._waiters[:count], self._waiters[count:]
         return wakers
 
     def _push_patiently(self, batch: list[Message], size: int) -> None:
-        """``push`` under the policy ``block``: puts in what fits and waits until readers have made room for the rest."""
+        """``push`` under the policy ``block``: waits until readers have made room."""
         while batch:
             room: Waker | None = None
             with self._lock:
@@ -267,7 +263,7 @@ class MessageBuffer:
             batch, size = rest, message_bytes(rest)
 
     def lose(self) -> None:
-        """The connection was lost and another will be tried: ``""`` is delivered behind what has arrived."""
+        """Notes a loss that is followed by a reconnect: ``""`` is delivered after the waiting messages."""
         with self._lock:
             if self._finished:
                 return
@@ -277,7 +273,7 @@ class MessageBuffer:
         self._announce(wakers)
 
     def finish(self) -> None:
-        """Nothing will follow any more: ``""`` is delivered behind what has arrived, each time."""
+        """Ends the buffer: after the waiting messages every read returns ``""``."""
         with self._lock:
             if self._finished:
                 return
@@ -287,15 +283,18 @@ class MessageBuffer:
         self._announce(wakers)
 
     def close(self) -> None:
-        """``finish``, and lets go of the clock."""
+        """``finish``, and removes the callback from the clock's stop."""
         try:
             self.finish()
-        finally:  # whatever a callback raises
+        finally:  # also when a callback raises
             self._clock.stop.remove(self._stop_token)
 
     def left_behind(self) -> None:
-        """In the child of a fork: what has arrived can still be read, and nothing will follow. Whoever waited is not here."""
-        self._lock = threading.Lock()  # a thread that is not here may hold it for ever
+        """In the child of a fork: ends the buffer; waiting messages can still be read.
+
+        The threads that waited do not exist in the child.
+        """
+        self._lock = threading.Lock()  # a thread that does not exist here may hold it for ever
         self._waiters = []
         self._callbacks = ReadyCallbacks()
         self._room = None
@@ -307,20 +306,20 @@ class MessageBuffer:
     def _see_room(self) -> None:
         """Wakes the producer if there is room; the lock is held.
 
-        Readers that look before they read (``select``, ``EventLoop``, ``merge``) never find the buffer empty by a read, so whoever looks
-        must see to this too, or both sides would wait for each other.
+        ``select``, ``EventLoop`` and ``merge`` look before they read and so never find the buffer empty by a read. Looking must therefore
+        wake the producer too, or both sides would wait for each other.
         """
         if self._room is not None and self._backlog.count() <= self._resume_at:
             self._let_producer_go()
 
     def _let_producer_go(self) -> None:
-        """Wakes the producer that waits for room; the lock is held."""
+        """Wakes the waiting producer; the lock is held."""
         if self._room is not None:
             self._room.wake()
             self._room = None
 
     def _aim(self) -> None:
-        """Points the fast path at the oldest messages, or at nothing when each read must look for the stop; the lock is held."""
+        """Points the fast path at the oldest messages, or at nothing while stopped; the lock is held."""
         self.fast = _NOTHING if self._stopped else self._backlog.head
 
     # -- looking -----------------------------------------------------------------------------------------------------------------
@@ -335,19 +334,19 @@ class MessageBuffer:
             waker.wake()
 
     def _heed_stops_again(self) -> None:
-        """Registers anew where a stop was lifted (as it is for ``onexit``): a signal calls back once only."""
+        """Registers again after a stop was cleared (for ``onexit``): a signal calls back only once."""
         with self._lock:
             if not self._stopped or self._finished or self._clock.stop.is_set():
                 return
             self._stopped = False
             self._aim()
-        # Without the lock: a stop that was set again by now calls back at once, and the callback takes it.
+        # Without the lock: a stop that is set again by now calls back at once, and the callback acquires it.
         self._stop_token = self._clock.stop.add(self._on_stop)
-        if self.finished:  # close() may have come before the token was known
+        if self.finished:  # close() may have run before the token was known
             self._clock.stop.remove(self._stop_token)
 
     def stats(self) -> BufferStats:
-        """A consistent snapshot."""
+        """The counters of one moment."""
         with self._lock:
             self._see_room()
             waiting_bytes = self._backlog.bytes()
@@ -365,22 +364,22 @@ class MessageBuffer:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will be put in any more."""
+        """Whether no further message will be put in."""
         return self._finished
 
     def activity(self) -> int:
-        """A number that grows with everything that is put in or taken out."""
+        """A number that grows with every arrival, loss and read."""
         with self._lock:
             pending = self._backlog.losses()
             gone = self._received - self._backlog.count()
             return self._received + gone + 2 * self._losses + pending + self._finished
 
     def is_blocked(self) -> bool:
-        """Whether ``push`` waits for readers to make room."""
+        """Whether ``push`` is waiting for room."""
         return self._room is not None
 
     def messages(self) -> Iterator[Message]:
-        """Yields messages as ``read()`` returns them, ``""`` for each loss included, until nothing will follow any more."""
+        """Yields messages as ``read()`` returns them, ``""`` for each loss, until the end."""
         while True:
             try:
                 while True:
@@ -400,10 +399,10 @@ class MessageBuffer:
             return self._finished or bool(self._backlog.count() or self._backlog.losses())
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
-        """Has ``callback`` called, from the reading thread, after each arrival of messages, each loss and the end.
+        """Registers a callback for each arrival, each loss and the end.
 
         Args:
-            callback: Short, and must not raise. It is called at once when something is waiting already.
+            callback: Runs in the reading thread, at once when something waits already; it must be short and must not raise.
 
         Returns:
             A token for ``remove_ready_callback``.
@@ -414,7 +413,7 @@ class MessageBuffer:
         return token
 
     def remove_ready_callback(self, token: int) -> None:
-        """Forgets a callback; one that is not known is ignored."""
+        """Removes a callback; an unknown token is ignored."""
         self._callbacks.remove(token)
 
     def _announce(self, wakers: list[Waker | ClockWaker]) -> None:

@@ -1,4 +1,4 @@
-"""How much memory the messages of a buffer take."""
+"""Measures the memory of a buffer's messages."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ __all__ = ["ByteCount", "Message", "message_bytes", "plain_bytes"]
 
 Message = str | bytes
 
-_SLOT = 8  # what a place in a deque costs, in bytes, beside the message itself
-_PLAIN = getsizeof("") + _SLOT  # what an ASCII text costs beside its characters
+_SLOT = 8  # the bytes of a place in a deque, besides the message itself
+_PLAIN = getsizeof("") + _SLOT  # the bytes of an ASCII text besides its characters
 
 
 def message_bytes(batch: Sequence[Message]) -> int:
-    """The memory of messages with their headers and their places in the buffer."""
+    """The memory of messages, their object headers and places in the buffer included."""
     return sum(map(getsizeof, batch)) + _SLOT * len(batch)
 
 
 def plain_bytes(batch: Sequence[Message]) -> int:
-    """The same for ASCII texts, from their lengths alone, which is several times faster."""
+    """``message_bytes`` for ASCII texts, from their lengths: several times faster."""
     return sum(map(len, batch)) + _PLAIN * len(batch)
 
 
 class ByteCount:
-    """The bytes of what waits, without a word from the readers who take it out.
+    """Counts the bytes of waiting messages; readers need not report what they take.
 
-    It keeps, for each part put in, how many messages were ever put in by then, and its bytes. A part is written off when all of it has left,
-    so the sum is never too low, and too high by at most one part, which is kept near a 32nd of the limit. The owner's lock guards it.
+    For each part put in it keeps the number of messages ever put in, and the bytes of the part. A part is subtracted when all of it has
+    been read, so the sum is never too low, and too high by at most one part, about a 32nd of the limit. The owner's lock guards it.
 
     Args:
-        limit: The most bytes that are to wait.
+        limit: The maximum number of waiting bytes.
     """
 
     __slots__ = ("_part", "_parts", "_put", "total")
@@ -43,12 +43,12 @@ class ByteCount:
         self.total = 0
 
     def add(self, batch: Sequence[Message], size: int, waiting: int) -> None:
-        """Notes messages that were put in.
+        """Adds messages that were put in.
 
         Args:
             batch: The messages.
             size: Their bytes.
-            waiting: How many messages wait now, these included.
+            waiting: The number of messages waiting now, these included.
         """
         count = len(batch)
         if size <= self._part or count == 1:
@@ -65,12 +65,12 @@ class ByteCount:
             self.settle(waiting)
 
     def settle(self, waiting: int) -> None:
-        """Writes off what has left, now that so many messages wait."""
+        """Subtracts the parts that were read, given the number of messages waiting now."""
         gone = self._put - waiting
         parts = self._parts
         while parts and parts[0][0] <= gone:
             self.total -= parts.popleft()[1]
 
     def oldest_part(self, waiting: int) -> int:
-        """How many messages of the oldest part still wait; 0 when nothing does."""
+        """The number of messages of the oldest part that still wait."""
         return self._parts[0][0] - (self._put - waiting) if self._parts else 0

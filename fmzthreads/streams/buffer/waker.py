@@ -1,4 +1,4 @@
-"""Waiting by a clock that is not the wall clock (a test's, a backtest's)."""
+"""A waker for clocks other than the wall clock (tests, backtests)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ClockWaker:
         self._signal = Signal()
 
     def wake(self) -> None:
-        """Wakes the sleeper; again has no effect."""
+        """Wakes the sleeper; a second call has no effect."""
         self._signal.set()
 
     def sleep(self, timeout_s: float | None = None) -> bool:
-        """Sleeps until woken; False when the clock says that the time is up first."""
+        """Sleeps until woken; False when the time-out passes first."""
         return self._clock.wait((self._signal,), timeout_s)

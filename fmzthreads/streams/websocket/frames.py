@@ -1,12 +1,11 @@
 """Websocket frames, read in bulk (RFC 6455, section 5).
 
-``FrameReader`` owns one large buffer that the socket is read into. ``parse`` walks over all the frames in it in one pass: whole, small,
-unfragmented text frames, which are nearly all that an exchange sends, in the first lines of the loop; everything else behind it.
+``FrameReader`` owns one large buffer that the socket is read into. ``parse`` handles all frames in it in one pass: whole, small,
+unfragmented text frames, nearly all that an exchange sends, take the fast path; all others the general one.
 
-Small texts are cut out of one string: the bytes in the buffer are decoded once as Latin-1 (a plain copy), so that a message is a slice
-of it. A slice of nothing but ASCII is the message itself; another is turned back into bytes and decoded as UTF-8, which also
-validates it. That is a third cheaper than decoding each message on its own (above 1 KiB, where a second copy costs more than it saves, it
-is not done).
+Small texts are slices of one string: the bytes in the buffer are decoded once as Latin-1 (a plain copy). An ASCII slice is the message
+itself; any other is converted back to bytes and decoded as UTF-8, which also validates it. That is a third cheaper than decoding each
+message on its own. Above 1 KiB, where the second copy costs more than it saves, each message is decoded on its own.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _HEADER = struct.Struct(">HH").unpack_from
 
 
 class ProtocolError(ConnectionLost):
-    """The peer broke RFC 6455; the connection is to be closed with ``close_code``."""
+    """The peer violated RFC 6455; the connection is closed with ``close_code``."""
 
     def __init__(self, message: str, close_code: int) -> None:
         super().__init__(message)
@@ -41,20 +40,20 @@ class ProtocolError(ConnectionLost):
 
 
 class FrameReader:
-    """Splits what a server sends into messages and control frames.
+    """Splits a server's bytes into messages and control frames.
 
     Args:
-        limit: The most bytes of one message, over all of its fragments.
-        size: The size of the buffer at first, in bytes.
-        most: What it may grow to when the server fills it, because a system call for much costs less than several for little; never more
-            than 512 KiB. With small messages it grows to 128 KiB only: they are cut out of a second copy, which had better stay in the cache.
-        on_binary: What turns the payload of a binary message into what is delivered; it may raise ``BadReply`` or ``ReplyTooLarge``.
+        limit: The maximum size of one message over all of its fragments, in bytes.
+        size: The initial size of the buffer, in bytes.
+        most: The size that it may grow to when the server fills it, since one large system call costs less than several small ones; at
+            most 512 KiB. With small messages it grows to 128 KiB only, because their second copy should stay in the cache.
+        on_binary: Converts the payload of a binary message to the message delivered; it may raise ``BadReply`` or ``ReplyTooLarge``.
         deflate: The negotiated permessage-deflate, or None.
 
     Attributes:
-        control: Pings and pongs that the last ``parse`` found, as (opcode, payload); the caller empties it.
-        plain: Whether all messages of the last ``parse`` are ASCII texts, so that their memory follows from their lengths.
-        closed: What the server's close frame said, as (code, reason); None before one came.
+        control: Pings and pongs of the last ``parse``, as (opcode, payload); the caller clears it.
+        plain: Whether all messages of the last ``parse`` are ASCII texts (their memory follows from their lengths).
+        closed: Code and reason of the server's close frame; None before it arrived.
     """
 
     def __init__(
@@ -67,29 +66,29 @@ class FrameReader:
         deflate: Deflate | None = None,
     ) -> None:
         self._limit = limit
-        self._quick = limit >= 65536  # else the fast path, which looks at no limit, is left out
+        self._quick = limit >= 65536  # the fast path checks no limit, so a small limit disables it
         self._buffer = bytearray(size)
         self._view = memoryview(self._buffer)
         self._size = size
         self._most = max(size, min(most, _MOST))
         self._most_small = min(self._most, _MOST_SMALL)
-        self._bulky = False  # whether the last parse met no small text
+        self._bulky = False  # whether the last parse found no small text
         self._start = self._end = 0
         self._on_binary = on_binary
         self._deflate = deflate
         self.control: list[tuple[int, bytes]] = []
         self.closed: tuple[int, str] | None = None
         self.plain = True
-        # A fragmented message, or a frame larger than the buffer, is collected here.
-        self._opcode = 0  # of the message that is being collected; 0 when there is none
+        # Collects a fragmented message, or a frame larger than the buffer.
+        self._opcode = 0  # the opcode of the message being collected; 0 for no message
         self._compressed = False
         self._parts = bytearray()
         self._validate = codecs.getincrementaldecoder("utf-8")()
-        self._missing = 0  # bytes of the current oversized frame that are still to come
+        self._missing = 0  # the missing bytes of the current oversized frame
         self._final = False  # whether that frame ends its message
 
     def space(self) -> memoryview:
-        """Where the next bytes are to be received; never empty."""
+        """The part of the buffer for the next receive; never empty."""
         start, end = self._start, self._end
         if end == self._size and end < (self._most if self._bulky else self._most_small):
             self._grow()
@@ -112,14 +111,14 @@ class FrameReader:
         self._buffer[: len(left)] = left
 
     def parse(self, received: int, batch: list[Message]) -> None:
-        """Takes in the bytes that were just received.
+        """Parses the bytes that were just received.
 
         Args:
             received: How many there are.
             batch: Where the messages go that are complete; also when this raises.
 
         Raises:
-            ProtocolError: The server broke the protocol.
+            ProtocolError: The server violated the protocol.
         """
         self._end += received
         self.plain = True
@@ -134,7 +133,7 @@ class FrameReader:
                 break
 
     def _parse_small(self, batch: list[Message]) -> None:
-        """Cuts out unfragmented text frames below 64 KiB, up to the first frame that is something else or not all there."""
+        """The fast path: unfragmented text frames below 64 KiB, up to the first frame that is different or incomplete."""
         position, end = self._start, self._end
         buffer, view, append, unpack = self._buffer, self._view, batch.append, _HEADER
         last = end - 4
@@ -154,7 +153,7 @@ class FrameReader:
                 stop = start + size
                 if stop > end:
                     break
-                if size > 1024 or (stop == end and not text):  # the latter: it came alone
+                if size > 1024 or (stop == end and not text):  # the latter: a single message
                     message = str(view[start:stop], "utf-8")
                     if not message.isascii():
                         self.plain = False
@@ -172,7 +171,7 @@ class FrameReader:
             self._bulky = not text
 
     def _parse_other(self, batch: list[Message]) -> bool:
-        """Handles one frame of any kind; False when it is not all there."""
+        """Handles one frame of any kind; False when it is incomplete."""
         buffer, position, end = self._buffer, self._start, self._end
         if end - position < 2:
             return False
@@ -186,7 +185,7 @@ class FrameReader:
             shortest = 126 if size == 126 else 65536
             size = int.from_bytes(self._view[position + 2 : start], "big")
             if size < shortest or size >> 63:
-                raise ProtocolError("a frame's length is not written in its shortest form", PROTOCOL_ERROR)
+                raise ProtocolError("the length of a frame is not in its shortest form", PROTOCOL_ERROR)
         opcode = first & 0x0F
         if opcode >= CLOSE:
             if start + size > end:
@@ -214,7 +213,7 @@ class FrameReader:
         return True
 
     def _collect_oversized(self, batch: list[Message]) -> None:
-        """Takes what has come of a frame that is larger than the buffer."""
+        """Collects the next bytes of a frame that is larger than the buffer."""
         take = min(self._missing, self._end - self._start)
         part = self._view[self._start : self._start + take]
         self._start += take
@@ -222,7 +221,7 @@ class FrameReader:
         self._collect(part, self._final and not self._missing, batch)
 
     def _collect(self, part: memoryview, final: bool, batch: list[Message]) -> None:
-        """Adds a part of a message; text is validated at once, so that damage closes the connection without waiting for the rest."""
+        """Adds a part of a message; text is validated at once, not only when the message is complete."""
         self._parts += part
         if self._opcode == TEXT and not self._compressed:
             try:
@@ -258,7 +257,7 @@ class FrameReader:
             return
         code = int.from_bytes(payload[:2], "big")
         if len(payload) < 2 or not (code in _VALID_CLOSE or 3000 <= code <= 4999):
-            raise ProtocolError(f"a close frame has no valid code ({payload[:2].hex()})", PROTOCOL_ERROR)
+            raise ProtocolError(f"a close frame has an invalid code (bytes {payload[:2].hex()})", PROTOCOL_ERROR)
         try:
             self.closed = (code, payload[2:].decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -266,7 +265,7 @@ class FrameReader:
 
 
 def _check_header(first: int, second: int, collecting: int, deflate: bool) -> None:
-    """Checks what the first two bytes of a frame say (RFC 6455, 5.2, 5.4 and 5.5; RFC 7692, 6)."""
+    """Checks the first two bytes of a frame (RFC 6455, 5.2, 5.4 and 5.5; RFC 7692, 6)."""
     opcode = first & 0x0F
     if first & 0x70:
         compressed = first & 0x70 == 0x40 and opcode in {TEXT, BINARY} and deflate
@@ -286,7 +285,7 @@ def _check_header(first: int, second: int, collecting: int, deflate: bool) -> No
     elif opcode and collecting:
         raise ProtocolError("a new message starts inside a fragmented one", PROTOCOL_ERROR)
     elif not opcode and not collecting:
-        raise ProtocolError("a continuation has nothing to continue", PROTOCOL_ERROR)
+        raise ProtocolError("a continuation frame without a message to continue", PROTOCOL_ERROR)
 
 
 def _bad_text(error: UnicodeDecodeError) -> ProtocolError:
@@ -294,15 +293,15 @@ def _bad_text(error: UnicodeDecodeError) -> ProtocolError:
 
 
 def build_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    """A whole, masked frame from client to server.
+    """Builds a whole, masked frame from client to server.
 
     Args:
-        opcode: Of the message or control frame.
-        payload: Its bytes, unmasked.
-        compressed: Sets the bit of permessage-deflate.
+        opcode: The opcode of the message or control frame.
+        payload: The unmasked payload.
+        compressed: Whether to set the bit of permessage-deflate.
 
     Returns:
-        The bytes for the wire.
+        The bytes to send.
     """
     first = 0x80 | opcode | (0x40 if compressed else 0)
     size = len(payload)

@@ -10,15 +10,15 @@ from ...deadline import Deadline
 from ...errors import ConnectionLost
 from ...net.sockets import Stream
 from ..buffer.buffer import Message
-from ..writer import FrameWriter, encoded, made
+from ..link import FrameWriter, encoded, made
 from .compression import Deflate
 from .frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameReader, build_frame
 
 __all__ = ["WebSocketLink"]
 
-_FAREWELL_S = 0.5  # how long the peer is given to close its side, so that our close frame is not lost to a reset
-_FAREWELL_RECEIVES = 64  # so many receives of what nobody wants any more
-_MOST_GATHERED = 1 << 20  # a batch that has so many bytes is not added to
+_FAREWELL_S = 0.5  # the time the peer has to close its side, so that our close frame is not lost by a reset
+_FAREWELL_RECEIVES = 64  # the maximum number of receives while waiting for that; the data is dropped
+_MOST_GATHERED = 1 << 20  # a batch of this many bytes is not extended further
 
 
 class WebSocketLink:
@@ -27,12 +27,12 @@ class WebSocketLink:
     Args:
         stream: The stream below.
         reader: The parser of its frames.
-        clock: For time-outs of writes.
-        early: Bytes that came behind the handshake.
+        clock: Measures time-outs of writes.
+        early: Bytes that followed the handshake in the same receive.
         deflate: The negotiated permessage-deflate, or None.
         compress: The application's compression of what is sent, or None.
-        gather: The most messages up to which one ``receive`` goes on taking in what has come already, when the peer sends faster than
-            we read; 0 for one system call each.
+        gather: In a flood, one ``receive`` goes on reading what has already arrived until the batch has this many messages; 0 for one
+            system call each.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class WebSocketLink:
         self._compress = compress
         self._writer = FrameWriter(stream, clock, self.abort)
         self._said_goodbye = False
-        self._goodbye = threading.Lock()  # taken for good by whoever says goodbye, so that only one does
+        self._goodbye = threading.Lock()  # acquired for good by the first thread that sends a close frame
 
     def receive(self, batch: list[Message]) -> bool:
-        """Waits for data and appends the messages that are complete with it.
+        """Waits for data and appends the messages that it completes.
 
         Returns:
             False when the peer closed the connection, with or without a close frame.
 
         Raises:
-            ProtocolError: The peer broke the protocol.
+            ProtocolError: The peer violated the protocol.
             OSError: The connection is broken.
         """
         reader = self._reader
@@ -86,7 +86,7 @@ class WebSocketLink:
         return reader.closed is None
 
     def _gather_more(self, batch: list[Message]) -> bool:
-        """In a flood, takes what has come meanwhile into the same batch: each batch that is handed over may wake a reading script."""
+        """In a flood, adds what has arrived meanwhile to the same batch, since each batch may wake a script."""
         reader = self._reader
         most = self.bytes_received + _MOST_GATHERED
         while reader.closed is None and len(batch) < self._gather and self.bytes_received < most:
@@ -109,7 +109,7 @@ class WebSocketLink:
 
     @property
     def plain(self) -> bool:
-        """Whether all that the last ``receive`` brought are ASCII texts, also when it raised."""
+        """Whether all messages of the last ``receive`` are ASCII texts, also when it raised."""
         return self._plain and self._reader.plain
 
     def _answer(self) -> None:
@@ -137,8 +137,8 @@ class WebSocketLink:
             The length of the message in bytes, before compression.
 
         Raises:
-            ConnectionLost: We have said goodbye already.
-            TimedOut: The peer did not take it in time.
+            ConnectionLost: A close frame was sent already.
+            TimedOut: The peer did not accept it in time.
             OSError: The connection is broken.
         """
         if self._said_goodbye:
@@ -147,7 +147,7 @@ class WebSocketLink:
         return len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)
 
     def write_soon(self, data: str | bytes) -> None:
-        """Sends one message without ever waiting for the peer."""
+        """Sends one message without waiting for the peer."""
         if not self._said_goodbye:
             self._writer.send_soon(self._frame(data))
 
@@ -157,7 +157,7 @@ class WebSocketLink:
             self._writer.send_soon(made(build_frame(PING, payload[:125])))
 
     def begin_close(self, code: int) -> bool:
-        """Sends a close frame, once; True because the peer's answer is worth waiting for."""
+        """Sends a close frame, once; True: the peer's close frame follows."""
         if self._goodbye.acquire(blocking=False):
             self._said_goodbye = True
             payload = b"" if code == NO_STATUS else code.to_bytes(2, "big")
@@ -168,12 +168,12 @@ class WebSocketLink:
         """Ends the connection from the reading thread.
 
         Args:
-            code: The close code to send unless one was sent; 0 when the peer is gone and nothing can be sent.
+            code: The close code to send if none was sent yet; 0 when the peer is gone.
         """
         try:
             if code:
                 self.begin_close(code)
-                deadline = Deadline(WallClock(), _FAREWELL_S)  # real seconds, also under a clock that stands still
+                deadline = Deadline(WallClock(), _FAREWELL_S)  # real time, also under a manual clock
                 waste = memoryview(bytearray(65536))
                 for _ in range(_FAREWELL_RECEIVES):
                     self._stream.set_timeout(max(deadline.remaining() or 0.0, 0.001))
@@ -181,28 +181,28 @@ class WebSocketLink:
                         if not self._stream.receive_into(waste):
                             break
                     except TimeoutError:
-                        pass  # with TLS, also a part of a record
+                        pass  # with TLS also after part of a record
                     if deadline.expired:
                         break
         except OSError:
-            pass  # the peer is gone (or slow): that is what we waited for
+            pass  # the peer is gone or too slow; the socket is closed below
         finally:
             self._stream.close()
 
     def abort(self) -> None:
-        """Ends every wait on the link."""
+        """Wakes every thread that waits on the link."""
         self._stream.abort()
 
     def close(self) -> None:
-        """Gives the socket back."""
+        """Closes the socket."""
         self._stream.close()
 
     @property
     def broken_by(self) -> str:
-        """Why a write broke it; empty when none did."""
+        """The error of the write that broke the link; empty if there was none."""
         return self._writer.why
 
     @property
     def ending(self) -> tuple[int, str]:
-        """The peer's close code and reason; (0, "") when it sent no close frame."""
+        """The peer's close code and reason; (0, "") without a close frame."""
         return self._reader.closed or (0, "")

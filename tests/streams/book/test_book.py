@@ -279,7 +279,7 @@ def test_a_book_that_has_used_up_its_snapshot_asks_for_another_and_then_refuses(
     assert book.is_shallow
     assert len(book.depth().bids) == 1
     assert not book.apply(delta(at + 1, at + 1, bids=[["91", "0"]]))
-    assert "beyond what the snapshot showed" in book.stats.why
+    assert "beyond the levels of the snapshot" in book.stats.why
     assert book.apply(snapshot(at + 1, bids=bids, asked=10))
     assert not book.is_shallow
 

@@ -76,7 +76,7 @@ def test_a_market_that_leaves_its_snapshot_behind_is_noticed(name: str, refused_
         if book.is_shallow and not shallow_at:
             shallow_at = book.stats.updates
     assert book.stats.updates == refused_after
-    assert "beyond what the snapshot showed" in book.stats.why
+    assert "beyond the levels of the snapshot" in book.stats.why
     assert 0 < shallow_at < refused_after - 400
 
 
