@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import logging
 import os
@@ -594,3 +595,41 @@ def test_json_forms() -> None:
     for body in (b"", b"   ", b"<!doctype html>", b"{", b"NaN", b"\xff", b"[" * 100_000):
         with pytest.raises(BadReply):
             Reply(200, reply.headers, body).json()
+
+
+@pytest.mark.parametrize(
+    "body", ["t\u00fc", b"b", bytearray(b"ba"), io.BytesIO(b"file"), io.StringIO("text"), iter([b"p", "q"]), None]
+)
+def test_the_requests_session_sends_every_kind_of_body(body: Any) -> None:
+    with FaultServer(answering(b"1")) as server:
+        client = HttpClient(server.base)
+        assert client.session().put(server.base, data=body, timeout=60).text == "1"
+        client.close()
+        wanted = {str: "t\u00fc".encode(), bytes: b"b", bytearray: b"ba", io.BytesIO: b"file", io.StringIO: b"text"}
+        assert server.seen[0].body == wanted.get(type(body), b"" if body is None else b"pq")
+
+
+def test_a_connection_that_dies_while_a_call_is_held_at_the_gate_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.number == 1:
+            peer.request()
+            peer.reply(b"1")
+            dead.wait(60)
+        else:
+            answering(b"2")(peer)
+
+    with FaultServer(script) as server:
+        client = HttpClient(server.base)
+        get(client)
+
+        def hold() -> None:  # so long that the connection is looked at again
+            dead.set()
+            assert server.ended.acquire(timeout=60)
+
+        monkeypatch.setattr("fmzthreads.http.connection.is_gated", lambda: True)
+        monkeypatch.setattr("fmzthreads.http.connection.pass_gate", hold)
+        monkeypatch.setattr("fmzthreads.http.connection._HELD_LONG_S", -1)
+        assert post(client).text == "2"
+        client.close()
