@@ -101,6 +101,33 @@ def test_every_package_is_installed() -> None:
     assert listed == {*found, "fmzthreads.examples"}
 
 
+def test_the_lowest_versions_that_are_tested_are_those_that_are_promised() -> None:
+    setup, tox = configparser.ConfigParser(), configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    tox.read(ROOT / "tox.ini")
+    promised = dict(re.findall(r"([\w-]+)>=([\d.]+)", setup["options"]["install_requires"]))
+    tested = dict(re.findall(r"([\w-]+)==([\d.]+)", tox["testenv:lowest"]["deps"]))
+    assert {name: f"{version}.0.0".split(".")[:3] for name, version in promised.items()} == {
+        name: f"{version}.0.0".split(".")[:3] for name, version in tested.items()
+    }
+
+
+def test_an_installed_copy_is_whole_outside_the_checkout(tmp_path: Path) -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    code = (
+        "import importlib.util, json, pathlib, sys, fmzthreads\n"
+        "folder = pathlib.Path(fmzthreads.__file__).parent\n"
+        "missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]\n"
+        "print(json.dumps([missing, (folder / 'py.typed').is_file(), (folder.parent / 'setup.cfg').is_file()]))\n"
+    )
+    command = [sys.executable, "-c", code, *config["options"]["packages"].split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    missing, typed, editable = json.loads(done.stdout)
+    assert typed
+    assert missing in ([], ["fmzthreads.examples"] if editable else [])  # an editable copy has them beside the package
+
+
 @pytest.mark.parametrize("name", not_built.__all__)
 def test_what_fmz_has_and_we_do_not_says_so_when_it_is_used(name: str) -> None:
     place = getattr(not_built, name)
