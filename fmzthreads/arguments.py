@@ -79,20 +79,18 @@ def exact_decimal(name: str, value: Any, *, most: Decimal | None = None) -> Deci
     Raises:
         InputError: It is not a finite number, or beyond ``most``.
     """
-    number = _decimal(name, value)
+    # float.__repr__, because the repr of numpy's float64 (a float) is not a number.
+    number = Decimal(float.__repr__(value)) if isinstance(value, float) else _decimal(name, value)
     if not number.is_finite():
         raise InputError(f"{name} must be finite, got {value!r}")
     if most is not None and number.copy_abs() > most:
-        raise InputError(f"{name} must be at most {most:g}, got about 1e{number.adjusted()}")
+        raise InputError(f"{name} must be at most {most:g}, got about 1e{number.adjusted()}; nothing was sent")
     return number
 
 
 def _decimal(name: str, value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, float):
-        # float.__repr__, because the repr of numpy's float64 (a float) is not a number.
-        return Decimal(float.__repr__(value))
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return Decimal(_index(name, value, "a number"))
     if isinstance(value, numbers.Rational):

@@ -249,8 +249,6 @@ class Exchange(SettingsFace[Failure_co]):
         """Returns the price step of the current symbol."""
         return self._call("GetMinPrice", Operations.min_price)
 
-    # Live books (an addition of ours)
-
     def Subscribe(
         self, channel: str, symbol: str = "", max_age_ms: float | None = None, wait_ms: float | None = None
     ) -> bool | Failure_co:
@@ -282,7 +280,7 @@ class Exchange(SettingsFace[Failure_co]):
         """Returns one row for each live book: symbol, state, age, gaps, resyncs, answers and fallbacks; sends nothing."""
         return self._core.live.stats()
 
-    # Account
+    # Account and orders
 
     def GetAccount(self) -> Account | Failure_co:
         """Returns the free and frozen balances of the current pair, in the venue's units (unaffected by ``SetRate``)."""
@@ -303,8 +301,6 @@ class Exchange(SettingsFace[Failure_co]):
     def GetFundings(self, symbol: str = "") -> list[Funding] | Failure_co:
         """Returns funding rates; perpetual contracts only."""
         return self._call("GetFundings", Operations.fundings, symbol)
-
-    # Orders
 
     def Buy(self, price: float, amount: float, *args: Any) -> str | Failure_co:
         """Buys the current symbol.

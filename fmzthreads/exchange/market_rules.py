@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import numbers
 import threading
 from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
@@ -20,7 +19,7 @@ from ..clock import Clock
 from ..errors import FmzError, InputError, UnknownSymbol
 from ..tasks.single_flight import SingleFlight
 
-__all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "decimal_of", "plain_text", "to_precision"]
+__all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "plain_text", "to_precision"]
 
 # Wide enough that no price or amount of any venue loses a digit: quotients are exact far beyond any tick.
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
@@ -28,38 +27,6 @@ _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 # How far, in steps, a price may lie from a multiple because of float noise. A double carries 15 to 17 digits, so that a price of
 # up to 10^9 ticks is wrong by less than 10^-6 of a tick; nobody means a price by a millionth of a tick.
 _NOISE = Decimal("1e-6")
-
-
-def decimal_of(name: str, value: Any, *, most: Decimal | None = None) -> Decimal:
-    """An exact decimal from a number, by its shortest text.
-
-    Args:
-        name: What it is, for the message.
-        value: An int, float or Decimal, or a number of numpy. Text and booleans are refused: both are mistakes where money is meant.
-        most: The largest magnitude; None for any.
-
-    Raises:
-        InputError: It is not a number, it is NaN or infinite, or it is beyond ``most``.
-    """
-    if isinstance(value, Decimal):
-        number = value
-    elif isinstance(value, float):
-        # float.__repr__, because numpy's own float64 is a float whose repr is not a number.
-        number = Decimal(float.__repr__(value))
-    elif isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    elif isinstance(value, numbers.Integral):
-        number = Decimal(int(value))
-    else:
-        try:
-            number = Decimal(str(value))  # numpy's float32 and the like
-        except InvalidOperation:
-            raise InputError(f"{name} must be a number, got {value!r} ({type(value).__name__})") from None
-    if not number.is_finite():
-        raise InputError(f"{name} must be finite, got {value!r}")
-    if most is not None and number.copy_abs() > most:
-        raise InputError(f"{name} must be at most {most:g}, got about 1e{number.adjusted()}; nothing was sent")
-    return number
 
 
 def plain_text(number: Decimal) -> str:
@@ -137,6 +104,18 @@ class OrderBounds:
     max_amount: Decimal | None = None
     min_notional: Decimal | None = None
     max_notional: Decimal | None = None
+
+    def admit(self, amount: Decimal | None, notional: Decimal | None) -> bool:
+        """Returns whether an amount and a value in quote currency are within the bounds; None is not compared."""
+        if amount is not None and (
+            (self.min_amount is not None and amount < self.min_amount)
+            or (self.max_amount is not None and amount > self.max_amount)
+        ):
+            return False
+        return notional is None or not (
+            (self.min_notional is not None and notional < self.min_notional)
+            or (self.max_notional is not None and notional > self.max_notional)
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -10,8 +10,9 @@ from typing import Any, Literal, cast
 
 import attrs
 
+from ..arguments import exact_decimal
 from ..errors import InputError, UnknownName, nearest
-from .market_rules import MarketRules, cut, decimal_of, plain_text, to_precision
+from .market_rules import MarketRules, cut, plain_text, to_precision
 from .order_log import new_client_order_id
 from .signing import parse_params
 from .venue import OrderIntent, Side
@@ -145,51 +146,56 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
     """
     spot = "." not in request.symbol
     side, options = parse_side(request.side, spot=spot)
-    price = _price(request)
-    amount = _positive("amount", decimal_of("amount", request.amount, most=_MOST))
+    asked = exact_decimal("price", request.price, most=_MOST)
+    amount = exact_decimal("amount", request.amount, most=_MOST)
+    market = asked == -1
+    if asked <= 0 and not market:
+        raise InputError(
+            f"price must be more than 0 (or -1 for a market order), got {plain_text(asked)}; nothing was sent"
+        )
+    if amount <= 0:
+        raise InputError(f"amount must be more than 0, got {plain_text(amount)}; nothing was sent")
     rules = rules_of(request.symbol) or MarketRules(symbol=request.symbol)
-    in_quote = spot and price is None and side == "buy"
-    if price is not None:
-        digits_cut = to_precision(price, request.price_digits, forgive_noise=True)
-        price = _nonzero("price", request.price, rules.cut_price(digits_cut), rules.tick)
-    amount = to_precision(amount, request.amount_digits)
-    market = price is None
-    amount = cut(amount, _QUOTE_STEP) if in_quote else rules.cut_amount(amount, market=market)
-    _nonzero("amount", request.amount, amount, _QUOTE_STEP if in_quote else rules.bounds(market=market).step)
-    if not options:  # options may replace price and amount, so that only the venue can judge
+    bounds = rules.bounds(market=market)
+    in_quote = spot and market and side == "buy"
+    price: Decimal | None = None
+    if not market:
+        price = asked / request.rate
+        if request.price_digits is not None:
+            price = to_precision(price, request.price_digits, forgive_noise=True)
+        price = cut(price, rules.tick, forgive_noise=True)
+        if price <= 0:
+            raise _vanished("price", request.price, rules.tick)
+    if request.amount_digits is not None:
+        amount = to_precision(amount, request.amount_digits)
+    step = _QUOTE_STEP if in_quote else bounds.step
+    amount = cut(amount, step)
+    if amount <= 0:
+        raise _vanished("amount", request.amount, step)
+    client_order_id, own = "", True
+    in_force: TimeInForce = "GTC"
+    if options:  # they may replace price and amount, so that only the venue can judge
+        in_force = _time_in_force(options)
+        client_order_id, own = _client_order_id(options)
+    elif not bounds.admit(
+        None if in_quote else amount, amount if in_quote else price * amount if price and spot else None
+    ):
         _check(rules, price, amount, in_quote=in_quote, spot=spot)
-    client_order_id, own = _client_order_id(options)
     intent = OrderIntent(
         symbol=request.symbol,
         side=side,
         price=price,
         amount=amount,
-        client_order_id=client_order_id,
-        time_in_force=_time_in_force(options),
+        client_order_id=client_order_id or new_client_order_id(),
+        time_in_force=in_force,
         options=MappingProxyType(options),
     )
     return intent, own
 
 
-def _price(request: OrderRequest) -> Decimal | None:
-    price = decimal_of("price", request.price, most=_MOST)
-    if price == -1:
-        return None
-    return _positive("price", price) / request.rate
-
-
-def _positive(name: str, number: Decimal) -> Decimal:
-    if number <= 0:
-        hint = " (or -1 for a market order)" if name == "price" else ""
-        raise InputError(f"{name} must be more than 0{hint}, got {plain_text(number)}; nothing was sent")
-    return number
-
-
-def _nonzero(name: str, given: Any, number: Decimal, step: Decimal | None) -> Decimal:
-    if number <= 0:
-        unit = "" if step is None else f" (the market's step is {plain_text(step)})"
-        raise InputError(f"{name} {given!r} is 0 when it is cut to what the market takes{unit}; nothing was sent")
-    return number
+def _vanished(name: str, given: Any, step: Decimal | None) -> InputError:
+    unit = "" if step is None else f" (the market's step is {plain_text(step)})"
+    return InputError(f"{name} {given!r} is 0 when it is cut to the market's step{unit}; nothing was sent")
 
 
 def _check(rules: MarketRules, price: Decimal | None, amount: Decimal, *, in_quote: bool, spot: bool) -> None:
@@ -212,4 +218,4 @@ def _client_order_id(options: dict[str, str]) -> tuple[str, bool]:
         given = options.pop(name, "")
         if given:
             return given, False
-    return new_client_order_id(), True
+    return "", True

@@ -24,7 +24,7 @@ def plain_line(line: Line, language: str = "en", *, color: bool = False) -> str:
         color: Draws the line's colour for a terminal; otherwise it is left out.
     """
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.time_ms // 1000))
-    text = readable(line.text, language, color=color)
+    text = readable(line.text, language, color=color) if line.text else ""
     if "`" in line.text and "\n" in text:
         text = f"\n{text}"  # a table begins on a line of its own
     words = [stamp]
@@ -46,7 +46,7 @@ def plain_line(line: Line, language: str = "en", *, color: bool = False) -> str:
             f"id {line.order_id}" if line.order_id else "",
             text,
         ]
-    whole = " ".join(word for word in words if word)
+    whole = " ".join(filter(None, words))
     return painted(whole, line.color) if color else whole
 
 
