@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import attrs
 
@@ -27,6 +27,7 @@ _WEEK_S = 604_800
 _MONDAY_S = 4 * 86_400  # 1970-01-05: weeks begin on Monday at both venues, the epoch was a Thursday
 _KEEP = 20_000  # rows kept a base period: five hours of seconds, two weeks of minutes
 _DAY_MS = 86_400_000
+_MOST_SUMMED = 60  # base bars of one bar; beyond it wider ones are summed where they fit
 
 
 class BarRow:
@@ -90,6 +91,9 @@ class History(Protocol):
     def row(self, base_s: int, index: int) -> BarRow | None:
         """The bar of one base period that begins at ``index * base_s``; None outside the history."""
 
+    def rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
+        """``row`` for each index from ``first`` to before ``end``."""
+
     @property
     def trades(self) -> int:
         """How many trades there were; the number that the exchange's own trades go on from."""
@@ -101,8 +105,7 @@ class History(Protocol):
         """The last price of the history when it ended at or before ``start_s``; None otherwise."""
 
 
-@attrs.frozen(kw_only=True)
-class Candle:
+class Candle(NamedTuple):
     """A bar.
 
     Attributes:
@@ -210,6 +213,8 @@ class CandleStore:
     def _row(self, base_s: int, index: int) -> BarRow | None:
         """One base bar: history, then the trades since; None when neither knows it."""
         live = self._live[base_s].get(index)
+        if live is not None:
+            live = live.copy()  # trades go on changing it
         past = self.history.row(base_s, index) if self.history is not None else None
         if live is None or past is None:
             return live if past is None else past
@@ -245,11 +250,11 @@ class CandleStore:
         if start_ms is not None:
             start_ms = max(start_ms, calendar.floor(self._oldest_s(period_s)) * 1000)
         starts = calendar.starts(limit, start_ms, newest_ms)
+        ends = [*starts[1:], calendar.next(starts[-1])] if starts else []
         found: list[tuple[int, int, BarRow]] = []
         close: int | None = None
-        for begin in starts:
-            end = calendar.next(begin)
-            row = self._sum(begin, end)
+        for begin, end, known in zip(starts, ends, self._rows(starts, ends), strict=True):
+            row = known
             if row is None:
                 if close is None:
                     close = self._close_before(begin)
@@ -259,6 +264,34 @@ class CandleStore:
             close = row.close
             found.append((begin, end, row))
         return found
+
+    def _rows(self, starts: list[int], ends: list[int]) -> Iterator[BarRow | None]:
+        """The bars from each start to its end, of which one follows the other; not to be kept unless they are over."""
+        if not starts:
+            return iter(())
+        length = ends[0] - starts[0]
+        base = next(base for base in _WIDEST_FIRST if starts[0] % base == 0 and length % base == 0)
+        many = length // base
+        if len(starts) * length != ends[-1] - starts[0] or many > _MOST_SUMMED:  # months differ in length
+            return map(self._sum, starts, ends)
+        rows = self._base_rows(base, starts[0] // base, ends[-1] // base)
+        if many == 1:
+            return iter(rows)
+        return (_total(rows[at : at + many]) for at in range(0, len(rows), many))
+
+    def _base_rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
+        """Base bars in a row: history, and the trades since where there are any."""
+        live, history = self._live[base_s], self.history
+        rows: list[BarRow | None] = [None] * (end - first)
+        if history is not None:
+            rows = history.rows(base_s, first, end)
+        if len(live) < end - first:
+            indices = [index for index in live if first <= index < end]
+        else:
+            indices = [index for index in range(first, end) if index in live]
+        for index in indices:
+            rows[index - first] = self._row(base_s, index)
+        return rows
 
     def _oldest_s(self, period_s: int) -> int:
         """Where the bars begin: who asks for more gets the oldest there are, not a page of nothing."""
@@ -275,23 +308,17 @@ class CandleStore:
                 return self._live[base][newest].close
         return self.history.close_before(start_s) if self.history is not None else None
 
-    def view(self, begin_s: int, end_s: int, row: BarRow, now_ms: int) -> Candle:
-        """A bar in decimals; needs no lock."""
-        instrument, next_ms = self._instrument, end_s * 1000
-        return Candle(
-            open_ms=begin_s * 1000,
-            close_ms=next_ms - 1,
-            open=instrument.price(row.open),
-            high=instrument.price(row.high),
-            low=instrument.price(row.low),
-            close=instrument.price(row.close),
-            volume=instrument.quantity(row.lots),
-            quote_volume=instrument.notional(row.value),
-            trades=row.count,
-            taker_buy_volume=instrument.quantity(row.taker_lots),
-            taker_buy_quote_volume=instrument.notional(row.taker_value),
-            closed=now_ms >= next_ms,
-        )
+    def views(self, rows: Iterable[tuple[int, int, BarRow]], now_ms: int) -> list[Candle]:
+        """Bars in decimals; needs no lock."""
+        instrument = self._instrument
+        price, quantity, value = instrument.price, instrument.quantity, instrument.value
+        return [
+            Candle(
+                begin_s * 1000, end_s * 1000 - 1, price(row.open), price(row.high), price(row.low), price(row.close),
+                quantity(row.lots), value(row.value), row.count, quantity(row.taker_lots), value(row.taker_value), now_ms >= end_s * 1000,
+            )
+            for begin_s, end_s, row in rows
+        ]  # fmt: skip
 
     def day(self, book: MatchingBook, trades: TradeLog, now_ms: int) -> DayStats:
         """The last 24 hours and the top of the book."""
@@ -328,6 +355,17 @@ class CandleStore:
             first_id=trades.last_id - row.count + 1 if row.count else -1,
             last_id=trades.last_id if row.count else -1,
         )
+
+
+def _total(rows: list[BarRow | None]) -> BarRow | None:
+    """Bars in a row as one; None when there is none."""
+    known = [row for row in rows if row is not None]
+    if not known:
+        return None
+    total = known[0].copy()
+    for row in known[1:]:
+        total.add(row)
+    return total
 
 
 class _Calendar:

@@ -125,6 +125,9 @@ class Instrument:
     lot_value: int = attrs.field(init=False)
     """What one lot is worth in units of quote: at a price of one tick, or at any price for an inverse contract."""
 
+    lot_price: Decimal = attrs.field(init=False)
+    """``lot_value`` as an amount of quote."""
+
     @settle.default
     def _settled_in(self) -> str:
         return {Kind.SPOT: "", Kind.LINEAR: self.quote, Kind.INVERSE: self.base}[self.kind]
@@ -149,6 +152,7 @@ class Instrument:
         object.__setattr__(self, "tick_units", tick)
         object.__setattr__(self, "step_units", step)
         object.__setattr__(self, "lot_value", value)
+        object.__setattr__(self, "lot_price", from_units(value))
 
     def fee_asset(self, is_buy: bool) -> str:
         """The asset that an order's fees are taken in: what it receives, or what the contract settles in."""
@@ -204,6 +208,10 @@ class Instrument:
     def quantity(self, lots: int) -> Decimal:
         """So many lots as a quantity of base, with the step's decimal places."""
         return _EXACT.multiply(Decimal(lots), self.step)
+
+    def value(self, ticks_times_lots: int) -> Decimal:
+        """A sum of ticks times lots as an amount of quote, with the decimal places of tick and step together."""
+        return _EXACT.multiply(Decimal(ticks_times_lots), self.lot_price)
 
     def notional(self, ticks_times_lots: int) -> Decimal:
         """A sum of ticks times lots as an amount of quote."""

@@ -114,7 +114,7 @@ class MarketData:
         now = self.server_time_ms()
         with self.lock:
             found = market.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
-        return [market.candles.view(begin, end, row, now) for begin, end, row in found]
+        return market.candles.views(found, now)
 
     def stats_24h(self, instrument: str) -> DayStats:
         """The last price, the best prices and what happened in the last 24 hours."""

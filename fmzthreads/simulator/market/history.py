@@ -8,10 +8,11 @@ the live market follows. Only the quote volume, which is estimated from each bar
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...errors import InputError
 from ..engine.candles import BASES_S, BarRow
@@ -20,6 +21,7 @@ from .shape import MarketShape
 __all__ = ["MadeUpHistory", "split"]
 
 _DAY_S = 86_400
+_SIX = math.sqrt(6)
 _CACHED = 4_000  # parents whose children are remembered; one takes about 10 kB at the most
 
 
@@ -42,7 +44,11 @@ class MadeUpHistory:
             raise InputError(
                 f"a history needs a price of at least one tick and days from 0, not {end_ticks} and {days}"
             )
-        self._seed = seed
+        self._day_rng = random.Random(f"{seed}:days")  # days are made in one order only, from the opening backwards
+        self._rng = (
+            random.Random()
+        )  # seeded anew for each parent, so that a bar does not depend on what was asked before
+        self._base = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
         self._end_s = end_ms // 1000
         self._end_ticks = end_ticks
         self._shape = shape
@@ -75,12 +81,32 @@ class MadeUpHistory:
         parent = begin // parent_s
         return self._cut(parent_s, parent, base_s)[index - parent * parent_s // base_s]
 
+    def rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
+        """The bars of one base period from one index to before another; None for those outside the history."""
+        if base_s == _DAY_S:
+            return [self.row(base_s, index) for index in range(first, end)]
+        parent_s = BASES_S[BASES_S.index(base_s) + 1]
+        many = parent_s // base_s
+        found: list[BarRow | None] = []
+        while first < end:
+            parent = first // many
+            begin = parent * many
+            stop = min(end, begin + many)
+            if begin * base_s >= self._end_s or parent * parent_s // _DAY_S < self._oldest:
+                found += [None] * (stop - first)
+            else:
+                children = self._cut(parent_s, parent, base_s)
+                found += children[first - begin : stop - begin]
+                found += [None] * (stop - max(first, begin + len(children)))
+            first = stop
+        return found
+
     def _day(self, index: int) -> BarRow:
         while len(self._days) <= self._today - index:
             back = len(self._days)
             seconds = _DAY_S if back else self._end_s % _DAY_S or 1
             close = self._days[-1].open if back else self._end_ticks
-            self._days.append(self._make_day(random.Random(f"{self._seed}:day:{back}"), close, seconds))
+            self._days.append(self._make_day(self._day_rng, close, seconds))
         return self._days[self._today - index]
 
     def _make_day(self, rng: random.Random, close: int, seconds: int) -> BarRow:
@@ -115,8 +141,9 @@ class MadeUpHistory:
         seconds = end - parent * parent_s
         count = -(-seconds // base_s)
         shape = self._shape
+        self._rng.seed(self._base ^ parent_s << 64 ^ parent << 96)
         children = split(
-            row, count, random.Random(f"{self._seed}:{parent_s}:{parent}"),
+            row, count, self._rng,
             change=row.close * shape.change(base_s), span=row.close * shape.span(base_s), trade_spread=shape.trade_spread,
             last=(seconds - (count - 1) * base_s) / base_s,
         )  # fmt: skip
@@ -147,30 +174,36 @@ def split(
         trade_spread: The standard deviation of a trade's size, as a part of the mean.
         last: How long the last child is, as a part of the others' length; below 1 when the exchange opened within it.
     """
-    counts = _share_count(row.count, count, rng, last)
-    lots = _share_lots(row.lots, counts, rng, trade_spread)
-    points = _path(row, counts, rng, change)
-    low, high = row.low, row.high
-    uniform = rng.random
+    counts = _share_count(row.count, count, rng.random, last)
+    lots = _share_lots(row.lots, counts, rng.random, trade_spread)
+    points = _path(row, counts, rng.random, change)
+    low, high, uniform = row.low, row.high, rng.random
+    taker_left, lots_left = row.taker_lots, row.lots
     children = []
     for i in range(count):
-        first, last = points[i], points[i + 1]
-        top, bottom = (first, last) if first > last else (last, first)
+        first, last_price, traded, share = points[i], points[i + 1], counts[i], lots[i]
+        top, bottom = (first, last_price) if first > last_price else (last_price, first)
         # Few trades see but a part of the way between the extremes.
-        traded = counts[i]
         more = int(span * (0.75 + 0.5 * uniform()) * (traded - 1) / (traded + 1)) - (top - bottom) if traded else 0
         if more > 0:
-            top += int(more * uniform())
-            bottom = top - abs(first - last) - more
+            bottom -= more
+            up = int(more * uniform())
+            top, bottom = top + up, bottom + up
             if top > high:
                 top, bottom = high, bottom - (top - high)
             if bottom < low:
                 top, bottom = min(high, top + low - bottom), low
-        children.append(BarRow(first, top, bottom, last, lots[i], 0, counts[i]))
+        lots_left -= share
+        taker = taker_left * share // (lots_left + share) if share else 0
+        taker = max(taker, taker_left - lots_left)  # what must still fit into the later children
+        taker_left -= taker
+        typical = (first + top + bottom + last_price) // 4
+        children.append(BarRow(first, top, bottom, last_price, share, share * typical, traded, taker, taker * typical))
     moved = [child for child in children if child.count] or children[:1]
-    max(moved, key=_high).high = high
-    min(moved, key=_low).low = low
-    _share_taker(row, children)
+    highest, lowest = max(moved, key=_high), min(moved, key=_low)
+    highest.high, lowest.low = high, low
+    _estimate_value(highest)
+    _estimate_value(lowest)
     return children
 
 
@@ -182,34 +215,34 @@ def _low(row: BarRow) -> int:
     return row.low
 
 
-def _path(row: BarRow, counts: Sequence[int], rng: random.Random, change: float) -> list[int]:
+def _path(row: BarRow, counts: Sequence[int], uniform: Callable[[], float], change: float) -> list[int]:
     """The prices between the children, first and last included; the price stands while nothing is traded."""
     low, high, close = row.low, row.high, row.close
-    moves = [i for i, traded in enumerate(counts) if traded]
-    ends = moves[-1] if moves else len(counts) - 1
-    gauss, left = rng.gauss, len(moves)
+    left = len(counts) - counts.count(0)
+    scale = change * _SIX  # the sum of two uniform numbers has a variance of a sixth
     place, points = float(row.open), [row.open]
-    for i, traded in enumerate(counts):
-        if i == ends:
-            place = close
-        elif traded:
-            place += (close - place) / left + gauss(0, change)
-            if place > high:
+    for traded in counts:
+        if traded:
+            place += (close - place) / left + (uniform() + uniform() - 1) * scale
+            left -= 1
+            if not left:
+                place = close
+            elif place > high:
                 place = high
             elif place < low:
                 place = low
-            left -= 1
         points.append(round(place))
+    points[-1] = close  # without a trade in it, too
     return points
 
 
-def _share_count(total: int, parts: int, rng: random.Random, last: float) -> list[int]:
+def _share_count(total: int, parts: int, uniform: Callable[[], float], last: float) -> list[int]:
     """Splits a number of trades at random, each trade as likely in one part as in another of the same length."""
-    shares, gauss = [], rng.gauss
+    shares = []
     for later in range(parts - 1, 0, -1):
         part = 1 / (later + last)
         mean = total * part
-        share = round(gauss(mean, math.sqrt(mean * (1 - part)))) if total else 0
+        share = round(mean + (uniform() - 0.5) * math.sqrt(12 * mean * (1 - part)))
         share = 0 if share < 0 else total if share > total else share
         shares.append(share)
         total -= share
@@ -217,9 +250,9 @@ def _share_count(total: int, parts: int, rng: random.Random, last: float) -> lis
     return shares
 
 
-def _share_lots(total: int, counts: Sequence[int], rng: random.Random, trade_spread: float) -> list[int]:
+def _share_lots(total: int, counts: Sequence[int], uniform: Callable[[], float], trade_spread: float) -> list[int]:
     """Splits a volume by numbers of trades, at least one lot a trade, with the spread that trades of random sizes have."""
-    shares, gauss, trades = [], rng.gauss, sum(counts)
+    shares, trades, scale = [], sum(counts), trade_spread * math.sqrt(12)
     for count in counts:
         rest = trades - count  # later trades, which need a lot each
         if not rest:
@@ -228,24 +261,12 @@ def _share_lots(total: int, counts: Sequence[int], rng: random.Random, trade_spr
             share = 0
         else:
             mean = total * count / trades
-            share = round(mean + gauss(0, trade_spread * mean / math.sqrt(count) * math.sqrt(rest / trades)))
+            share = round(mean + (uniform() - 0.5) * scale * mean * math.sqrt(rest / trades / count))
             share = count if share < count else total - rest if share > total - rest else share
         shares.append(share)
         total -= share
-        trades -= count
+        trades = rest
     return shares
-
-
-def _share_taker(row: BarRow, children: list[BarRow]) -> None:
-    """Gives the children their part of what takers bought, never more than their volume, and their values."""
-    left, volume = row.taker_lots, row.lots
-    for child in children:
-        # What must still fit into the later children bounds it from below, this one's volume from above.
-        want = left * child.lots // volume if volume else 0
-        child.taker_lots = min(child.lots, max(want, left - (volume - child.lots)))
-        left -= child.taker_lots
-        volume -= child.lots
-        _estimate_value(child)
 
 
 def _estimate_value(row: BarRow) -> None:
