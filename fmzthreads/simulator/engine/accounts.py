@@ -219,6 +219,7 @@ class OrderRecord(BookOrder):
         "finish",
         "frozen",
         "instrument",
+        "last_view",
         "request",
         "state",
         "updated_ms",
@@ -249,15 +250,18 @@ class OrderRecord(BookOrder):
         self.created_ms = now_ms
         self.updated_ms = now_ms
         self.executions: list[Execution] = []
+        self.last_view: OrderView | None = None  # of an order that has ended, which changes no more
 
     def view(self, *, with_fills: bool = True) -> OrderView:
         """The same in decimals, with all its fills or without."""
+        if self.last_view is not None and with_fills:
+            return self.last_view
         instrument, request = self.instrument, self.request
         filled, value = instrument.quantity(self.done_lots), instrument.notional(self.done_value)
         if request is None:
             quantity: Decimal | None = instrument.quantity(self.done_lots + self.left)
             request = NewOrder(instrument=instrument.id, side="buy" if self.is_buy else "sell", quantity=quantity)
-        return OrderView(
+        view = OrderView(
             order_id=self.order_id,
             client_id=self.client_id,
             instrument=instrument.id,
@@ -281,6 +285,9 @@ class OrderRecord(BookOrder):
             fills=tuple(execution.view() for execution in self.executions) if with_fills else (),
             extra=request.extra,
         )
+        if with_fills and self.state.final:
+            self.last_view = view
+        return view
 
 
 def _average(value: Decimal, filled: Decimal) -> Decimal | None:
