@@ -1,4 +1,6 @@
-"""The simulator's order book against a bare loop of heapq and deque, and against lightmatchingengine from PyPI.
+"""Compares the simulator's order book with a bare loop and with lightmatchingengine.
+
+The bare loop is heapq and deque alone; lightmatchingengine is a package of PyPI.
 
 All three get one seeded stream of limit orders and cancels, made beforehand. Rounds are interleaved, so that a machine that is slow for
 a while is slow for all of them; the medians are compared. Each engine must report the same volume, or the comparison is refused.
@@ -34,7 +36,10 @@ PEER_RATIO = 3.0
 
 
 def stream(seed: int, count: int) -> list[Command]:
-    """Orders around a wandering price; two of five commands cancel an earlier order, which may have been filled by then."""
+    """Orders around a wandering price.
+
+    Two of five commands cancel an earlier order, which may have been filled by then.
+    """
     dice = random.Random(seed)
     commands: list[Command] = []
     placed: list[Command] = []
@@ -55,7 +60,10 @@ def stream(seed: int, count: int) -> list[Command]:
 
 
 def run_bare(commands: list[Command]) -> int:
-    """The least that price-time priority can cost: two heaps of prices, a deque at each price, cancels by marking."""
+    """The least that price-time priority can cost.
+
+    Two heaps of prices, a deque at each price, cancels by marking.
+    """
     heappush, heappop = heapq.heappush, heapq.heappop
     asks: list[int] = []
     bids: list[int] = []  # negative prices
@@ -151,7 +159,7 @@ def load_peer() -> ModuleType | None:
 
 
 def measure(count: int, rounds: int, seed: int) -> dict[str, object]:
-    """Commands a second of each engine, as medians over interleaved rounds, and the ratios."""
+    """Commands a second of each engine, and the ratios."""
     commands = stream(seed, count)
     runs: dict[str, Callable[[], int]] = {"bare": lambda: run_bare(commands), "book": lambda: run_book(commands)}
     peer = load_peer()

@@ -1,4 +1,6 @@
-"""How many calls a second a simulated Binance answers: books, bars and order histories, each as a ratio to a depth of 100.
+"""How many calls a second a simulated Binance answers.
+
+Books, bars and order histories, each as a ratio to a depth of 100.
 
 The venue serves in a process of its own with a standing history of orders; one client sends prepared requests over one kept connection
 with a bare socket, so that the client costs as little as it can. The kinds of call are interleaved, and their medians are compared. The
@@ -89,7 +91,7 @@ def fill_history(caller: Caller, orders: int) -> None:
 
 
 def measure(orders: int, seconds: float) -> dict[str, dict[str, float]]:
-    """First call in milliseconds, longest later call in milliseconds, and calls a second, by kind."""
+    """First call and 99th percentile in milliseconds, calls a second."""
     with SimulatorProcess("binance", rate_scale=0) as venue:
         caller = Caller(venue)
         fill_history(caller, orders)

@@ -1,4 +1,6 @@
-"""The trip of one order: calls, functions and files of fmzthreads that one ``Buy`` passes, in the client and in the simulator.
+"""The trip of one order.
+
+Calls, functions and files of fmzthreads that one ``Buy`` passes, in the client and in the simulator.
 
 A simulated exchange serves in this process on the loopback, with a market that stands still. After a first ``Buy`` that fetches the
 market's rules and opens the connection, the next one is counted with ``sys.setprofile``: in the calling thread (the client's side, from
@@ -82,7 +84,9 @@ def listing(calls: Counter[CodeType]) -> list[str]:
 
 
 def measure(venue: str) -> tuple[Counter[CodeType], Counter[CodeType]]:
-    """The calls of one ``Buy``: the client's and the simulator's, each the median of a few.
+    """The calls of one ``Buy``.
+
+    The client's and the simulator's, each the median of a few.
 
     The reply reaches the client before the server's thread has done the last of it, so single counts differ by a few calls.
     """
@@ -110,7 +114,10 @@ def measure(venue: str) -> tuple[Counter[CodeType], Counter[CodeType]]:
 
 
 def main() -> int:
-    """Prints the figures; 1 when the client's trip is longer than its goal."""
+    """Prints the figures.
+
+    1 when the client's trip is longer than its goal.
+    """
     parser = argparse.ArgumentParser(description="The calls, functions and files of fmzthreads that one Buy passes.")
     parser.add_argument("--venue", choices=("binance", "okx"), default="binance", help="the dialect (default binance)")
     parser.add_argument("--list", action="store_true", help="list files and functions")

@@ -1,4 +1,7 @@
-"""What an account's fills add up to, kept for as long as the simulator runs (the exchange keeps only the newest ones)."""
+"""Sums of an account's fills over the whole run of the simulator.
+
+The exchange itself keeps only the newest fills.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ __all__ = ["FillAudit"]
 
 
 class FillAudit:
-    """Adds up one account's fills from the moment it is made; what it started with plus the sums is what it holds.
+    """Adds up one account's fills from the moment it is made.
+
+    What it started with plus the sums is what it holds.
 
     Args:
         exchange: The exchange.

@@ -1,4 +1,7 @@
-"""TLS for simulated venues: a certificate authority of their own, made anew each time."""
+"""TLS for simulated venues.
+
+Each call creates a new certificate authority.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fmzthreads simulate``: one simulated venue, or a recording of one, in the foreground."""
+"""The command ``fmzthreads simulate``: one simulated venue or one recording."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ __all__ = ["add_parser", "configure", "main", "run"]
 
 
 def add_parser(subparsers: Any) -> None:
-    """Adds ``simulate`` to a command line (Any: argparse has no public name for what ``add_subparsers`` returns)."""
+    """Adds ``simulate`` to a command line.
+
+    The argument is Any because argparse has no public name for what ``add_subparsers`` returns.
+    """
     configure(
         subparsers.add_parser(
             "simulate",
@@ -38,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Gives a parser the options of ``simulate``, and ``run`` as what they are for."""
+    """Adds the options of ``simulate`` and its ``run`` to a parser."""
     add = parser.add_argument
     add("--venue", choices=("binance", "okx"), help="whose dialect it speaks")
     add("--replay", metavar="FILE", help="play a recording of a websocket instead of simulating a venue")
@@ -175,7 +178,10 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def _announcement(server: SimulatorServer | StreamPlayer) -> str:
-    """The one line that says where it is and how to sign (the key is good for this process only)."""
+    """The one line that says where it is and how to sign.
+
+    The key is good for this process only.
+    """
     from .replay.player import StreamPlayer
 
     where = {
@@ -231,7 +237,10 @@ def _balances(texts: Sequence[str]) -> dict[str, Decimal]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the handlers before are put back."""
+    """An event that SIGINT and SIGTERM set.
+
+    The handlers before are put back.
+    """
     ended = threading.Event()
 
     def _end(_number: int, _frame: FrameType | None) -> None:
@@ -246,7 +255,7 @@ def _ended_by_signals() -> Iterator[threading.Event]:
 
 
 def _watch_stdin(ended: threading.Event) -> None:
-    """Ends the program with whoever holds the other end of its standard input, even when that was killed."""
+    """Ends the program when its standard input is closed."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     ended.set()

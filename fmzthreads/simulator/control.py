@@ -1,4 +1,6 @@
-"""The simulator's own interface, beside the exchange's: faults, the state of the account, and closing the port.
+"""The simulator's own interface, beside the exchange's.
+
+Faults, the state of the account, and closing the port.
 
 ======================================  ==================================================================================
 ``GET /_simulator/faults``              what is on, and how often each fault was injected

@@ -6,7 +6,7 @@ does it. Each fault may be limited to paths by a pattern, and the object counts 
 =====================  ====================================================================================================
 ``latency_ms``         every reply waits so long
 ``jitter_ms``          and up to so much longer, at random
-``refuse``             connections are closed without a word: true, a probability below 1, or the next n requests
+``refuse``             connections are closed without a reply: true, a probability below 1, or the next n requests
 ``error_5xx``          503 instead of an answer; the request is not carried out
 ``rate_limit_429``     429 with Retry-After; the request is not carried out
 ``ban_418_s``          418 for so many seconds from now on
@@ -163,7 +163,9 @@ class Faults:
             self._let_go()
 
     def release(self) -> int:
-        """Lets every hanging request go on; later ones still hang while the fault is on.
+        """Lets every hanging request go on.
+
+        Later ones still hang while the fault is on.
 
         Returns:
             How many were hanging.
@@ -219,11 +221,16 @@ class Faults:
 
     @property
     def active(self) -> bool:
-        """Whether anything at all is on; read without the lock, so a fault set this instant may miss a message."""
+        """Whether anything at all is on.
+
+        Read without the lock, so a fault set this instant may miss a message.
+        """
         return bool(self._rules)
 
     def strikes(self, name: str, path: str) -> bool:
-        """Whether a fault of a message strikes now; uses up one of the next n, and counts it.
+        """Whether a fault of a message strikes now.
+
+        Uses up one of the next n, and counts it.
 
         Args:
             name: One of the faults with a rate.
@@ -235,7 +242,10 @@ class Faults:
             return self._strikes(name, path)
 
     def number(self, name: str, path: str) -> float:
-        """What a fault with a number is set to for a path; 0 when it is off."""
+        """What a fault with a number is set to for a path.
+
+        0 when it is off.
+        """
         if not self._rules:  # as in plan()
             return 0.0
         with self._lock:
@@ -263,7 +273,10 @@ class Faults:
         return _OFF
 
     def _strikes(self, name: str, path: str) -> bool:
-        """Whether a fault with a rate strikes now; uses up one of the next n."""
+        """Whether a fault with a rate strikes now.
+
+        Uses up one of the next n.
+        """
         for (rule, pattern), value in list(self._rules.items()):
             if rule != name or not fnmatch.fnmatchcase(path, pattern):
                 continue
@@ -283,7 +296,7 @@ class Faults:
         return False
 
     def _still_s(self, name: str, path: str) -> int:
-        """The seconds that a fault with an end still holds for a path, at least 1; 0 when it does not."""
+        """The seconds that a timed fault still lasts; otherwise 0."""
         now = self._clock.monotonic()
         for (rule, pattern), until in list(self._until.items()):
             if until <= now:
@@ -299,7 +312,10 @@ class Faults:
     # --- looking ---
 
     def counts(self) -> dict[str, int]:
-        """How often each fault was injected since the start; faults that never were are left out."""
+        """How often each fault was injected since the start.
+
+        Faults that never were are left out.
+        """
         with self._lock:
             return dict(self._counts)
 
@@ -320,7 +336,9 @@ class Faults:
         return json.dumps({"faults": self.settings(), "injected": self.counts()})
 
     def apply_json(self, text: str | bytes) -> None:
-        """Switches faults on or off from JSON: one object ``{"path": "*", "latency_ms": 50}`` (path is optional) or a list of them.
+        """Switches faults on or off from JSON.
+
+        The body is one object such as ``{"path": "*", "latency_ms": 50}`` (path is optional) or a list of them.
 
         Raises:
             InputError: It is not JSON, not of this shape, or a value does not fit; nothing has changed.

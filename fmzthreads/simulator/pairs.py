@@ -1,4 +1,4 @@
-"""The pairs that a simulated venue trades, from text such as ``BTC_USDT`` or ``SOL_USDT=150``."""
+"""Trading pairs from text such as ``BTC_USDT`` or ``SOL_USDT=150``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TradedPair:
 
     @property
     def endowment(self) -> Decimal:
-        """What an account gets of the base by default, rounded to two digits."""
+        """The default balance of the base asset, rounded to two digits."""
         amount = _ENDOWMENT / self.price
         return amount.quantize(Decimal(1).scaleb(amount.adjusted() - 1))
 
@@ -52,7 +52,7 @@ def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> l
 
     Raises:
         UnknownName: A pair without a price is not one of those that need none.
-        InputError: The form or the price is wrong, a pair is named twice, or there is none.
+        InputError: The form or the price is wrong, a pair is named twice, or the list is empty.
     """
     known = {instrument.id: instrument for instrument in _INSTRUMENTS[venue]()}
     pairs: dict[str, TradedPair] = {}
@@ -90,7 +90,10 @@ def _price(text: str, price: str) -> Decimal:
 
 
 def _instrument(venue: str, base: str, quote: str, price: Decimal) -> Instrument:
-    """Steps and limits by the size of the price: five digits of price, and lots worth about a cent to ten cents."""
+    """Steps and limits by the size of the price.
+
+    Five digits of price, and lots worth about a cent to ten cents.
+    """
     digits = price.adjusted()
     tick = Decimal(1).scaleb(max(digits - 4, -8))
     step = Decimal(1).scaleb(max(-digits - 2 if quote in _DOLLARS else -digits - 6, -8))

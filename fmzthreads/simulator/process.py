@@ -1,4 +1,7 @@
-"""A simulated exchange in a process of its own, so that it does not share the interpreter's lock with the client."""
+"""A simulated exchange in its own process.
+
+It does not share the interpreter lock with the client.
+"""
 
 from __future__ import annotations
 
@@ -104,13 +107,16 @@ class SimulatorProcess:
 
     @property
     def stream_url(self) -> str:
-        """What stands in place of the venue's own websocket address; empty before the start."""
+        """What stands in place of the venue's own websocket address.
+
+        Empty before the start.
+        """
         return "ws" + self.base_url.removeprefix("http") if self.base_url else ""
 
     # --- life ---
 
     def start(self) -> SimulatorProcess:
-        """Starts the process and returns once it listens; gives itself.
+        """Starts the process and waits until it listens; returns itself.
 
         Raises:
             FmzError: It ended, or said nothing in a minute; the message has what it wrote.
@@ -184,7 +190,7 @@ class SimulatorProcess:
     # --- its own interface ---
 
     def state(self) -> dict[str, Any]:
-        """Balances, open orders and the sums of fills and fees, to reconcile with.
+        """Balances, open orders and sums of fills and fees, for reconciliation.
 
         Raises:
             FmzError: The process does not answer.
@@ -234,6 +240,6 @@ class SimulatorProcess:
 
 
 def _forward(pipe: Iterable[str]) -> None:
-    """Writes on what the process writes to its standard error, until it ends."""
+    """Forwards the process's standard error until it ends."""
     for line in pipe:
         sys.stderr.write(line)

@@ -1,4 +1,7 @@
-"""A simulated exchange that listens: one venue's dialect, an account with funds, and a market that moves."""
+"""A simulated exchange that listens.
+
+One venue's dialect, an account with funds, and a market that moves.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,9 @@ class _Credentials:
 
 
 class SimulatorServer:
-    """One venue on the loopback, in its own thread, with real sockets; a context manager.
+    """One venue on the loopback, in its own thread, with real sockets.
+
+    A context manager.
 
     ::
 
@@ -182,7 +187,10 @@ class SimulatorServer:
         return binance, site
 
     def _app(self) -> Any:
-        """The ASGI application: the simulator's own paths, and everything else to the dialect (Any: starlette is an extra)."""
+        """The ASGI application.
+
+        The simulator's own paths, and everything else to the dialect (Any: starlette is an extra).
+        """
         rest = RestApp(self.dialect, self.faults)
         routes = control_routes(self.faults, self.state)
         return require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
@@ -199,12 +207,12 @@ class SimulatorServer:
 
     @property
     def base_url(self) -> str:
-        """What stands in place of the venue's own address, without a slash at its end."""
+        """The base URL for REST calls, without a trailing slash."""
         return self._wire.base_url
 
     @property
     def stream_url(self) -> str:
-        """What stands in place of the venue's own websocket address, without a slash at its end."""
+        """The base URL for websockets, without a trailing slash."""
         return "ws" + self.base_url.removeprefix("http")
 
     @property
@@ -225,7 +233,7 @@ class SimulatorServer:
     # --- life ---
 
     def start(self) -> SimulatorServer:
-        """Fills the books, starts the market and serves; gives itself.
+        """Fills the books, starts the market and serves; returns itself.
 
         Raises:
             FmzError: It could not start.
@@ -241,14 +249,19 @@ class SimulatorServer:
         return self
 
     def stop(self) -> None:
-        """Closes the port and every connection, also those with requests that hang, and ends all threads; again has no effect."""
+        """Closes the port and all connections, and ends all threads.
+
+        Requests that hang are dropped. Calling it again has no effect.
+        """
         self._wire.stop()
         self.site.stop()
         self.driver.stop()
         self._ledger.close()
 
     def refuse_connections(self, refuse: bool = True) -> None:
-        """Closes the port so that connecting is refused, and drops all connections; or opens it again.
+        """Closes the port so that connecting is refused, and drops all connections.
+
+        Or opens it again.
 
         Raises:
             ConnectFailed: The port was taken by another process meanwhile.

@@ -1,1 +1,4 @@
-"""The simulated exchange itself: books, orders, accounts, trades and bars; it knows neither venues nor products."""
+"""The simulated exchange itself: books, orders, accounts, trades and bars.
+
+It knows neither venues nor products.
+"""

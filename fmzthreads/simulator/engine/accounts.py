@@ -22,7 +22,9 @@ _SIXTEEN = decimal.Context(prec=16)
 
 
 class TradingAccount(Holdings):
-    """One user's balances, orders and fills. The exchange's lock guards it; its methods are for the exchange alone.
+    """One user's balances, orders and fills. The exchange's lock guards it.
+
+    Its methods are for the exchange alone.
 
     Attributes:
         name: Its name inside the exchange.
@@ -79,7 +81,10 @@ class TradingAccount(Holdings):
         return f"TradingAccount({self.name!r})"
 
     def may(self, secret: str, passphrase: str | None = None) -> bool:
-        """Whether these are its secrets, compared in constant time; a passphrase of None is not looked at."""
+        """Whether these are its secrets, compared in constant time.
+
+        A passphrase of None is not looked at.
+        """
         good = hmac.compare_digest(secret.encode(), self.secret.encode())
         if passphrase is not None:
             good &= hmac.compare_digest(passphrase.encode(), self.passphrase.encode())
@@ -115,7 +120,7 @@ class TradingAccount(Holdings):
         self.by_client[client_id] = order
 
     def close(self, order: OrderRecord) -> None:
-        """Moves an order from open to closed and forgets the oldest closed ones beyond the limit."""
+        """Moves an order to the closed ones and drops the oldest."""
         if self.open.pop(order.order_id, None) is None:
             return
         self.open_count[order.instrument.id] -= 1
@@ -131,14 +136,20 @@ class TradingAccount(Holdings):
                 del ids[bisect_left(ids, old.order_id)]
 
     def find(self, order_id: int) -> OrderRecord | None:
-        """An order by its id, open or closed; None when it is not known (any more)."""
+        """An order by its id, open or closed.
+
+        None when it is not known (any more).
+        """
         return self.open.get(order_id) or self.closed.get(order_id)
 
     def orders_page(
         self, instrument: str | None, limit: int | None, *, newest: bool, from_id: int | None, below_id: int | None,
         wanted: Callable[[OrderRecord], bool],
     ) -> list[OrderRecord]:  # fmt: skip
-        """The first or last ``limit`` orders between two ids that are wanted, by rising id; looks at no more than it must."""
+        """One page of the orders between two ids, by rising id.
+
+        Reads only as many orders as the page needs.
+        """
         ids = self._ids if instrument is None else self._ids_of.get(instrument, [])
         low = 0 if from_id is None else bisect_left(ids, from_id)
         high = len(ids) if below_id is None else bisect_left(ids, below_id)
@@ -150,7 +161,10 @@ class TradingAccount(Holdings):
     def fills_page(
         self, limit: int | None, *, newest: bool, order_id: int | None, wanted: Callable[[Execution], bool]
     ) -> list[Execution]:
-        """The first or last ``limit`` fills that are wanted, oldest first; looks at no more than it must."""
+        """The first or last ``limit`` fills that are wanted, oldest first.
+
+        Looks at no more than it must.
+        """
         record = self.find(order_id) if order_id is not None else None
         kept: Sequence[Execution] = self.fills if record is None else record.executions
         found = list(islice(filter(wanted, reversed(kept) if newest else kept), limit))
@@ -206,7 +220,10 @@ class Execution:
 
 
 class OrderRecord(BookOrder):
-    """An order as the exchange keeps it: the book's order and everything around it."""
+    """An order as the exchange keeps it.
+
+    The book's order and everything around it.
+    """
 
     __slots__ = (
         "account",

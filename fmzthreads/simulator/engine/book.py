@@ -16,7 +16,7 @@ __all__ = ["BookOrder", "Fill", "MatchingBook", "SelfTrade"]
 
 
 class SelfTrade(enum.Enum):
-    """What happens when an order meets one of the same owner (Binance's mode names)."""
+    """Self-trade prevention: what happens between orders of one owner (Binance's names)."""
 
     NONE = "none"
     EXPIRE_TAKER = "expire_taker"
@@ -98,17 +98,20 @@ class MatchingBook:
     # --- what it shows ---
 
     def best_bid(self) -> int:
-        """The highest bid in ticks; 0 when there is none."""
+        """The highest bid in ticks; 0 if there are no bids."""
         keys = self._bid_keys
         return keys[-1] if keys else 0
 
     def best_ask(self) -> int:
-        """The lowest ask in ticks; 0 when there is none."""
+        """The lowest ask in ticks; 0 if there are no asks."""
         keys = self._ask_keys
         return -keys[-1] if keys else 0
 
     def levels(self, is_buy: bool, limit: int) -> list[tuple[int, int, int]]:
-        """The best ``limit`` levels of a side, best first: price in ticks, lots, number of orders."""
+        """The best ``limit`` levels of a side, best first.
+
+        Price in ticks, lots, number of orders.
+        """
         keys, levels, sign = self._side(is_buy)
         top = keys[: -limit - 1 : -1] if limit > 0 else []
         return [(key * sign, (level := levels[key]).lots, len(level) - level.dead) for key in top]
@@ -119,7 +122,7 @@ class MatchingBook:
         return level.lots if level is not None else 0
 
     def orders(self, is_buy: bool) -> Iterator[BookOrder]:
-        """All orders of a side, in the order in which they would be filled."""
+        """All orders of a side, next to be filled first."""
         keys, levels, _ = self._side(is_buy)
         for key in reversed(keys):
             level = levels[key]
@@ -130,7 +133,9 @@ class MatchingBook:
     # --- what changes it ---
 
     def submit(self, order: BookOrder) -> Sequence[Fill]:
-        """Fills an arriving limit order, and rests what is left of it at the end of its price's queue.
+        """Fills an arriving limit order and rests what is left.
+
+        The rest joins the end of the queue at its price.
 
         Returns:
             As ``take``.
@@ -165,7 +170,10 @@ class MatchingBook:
         return fills
 
     def remove(self, order: BookOrder) -> None:
-        """Takes a resting order out; its ``left`` stays as it is. An order that does not rest is left alone."""
+        """Takes a resting order out; its ``left`` stays as it is.
+
+        An order that does not rest is left alone.
+        """
         level = order.level
         if level is None:
             return
@@ -183,14 +191,20 @@ class MatchingBook:
             self.changes.add((order.is_buy, order.ticks))
 
     def withdraw(self, order: BookOrder) -> None:
-        """Takes a resting order out so that it may rest again, at the same price too; costs a search through its queue."""
+        """Removes a resting order so that it can rest again.
+
+        Its place in the queue goes at once, which costs a search through the queue.
+        """
         level = order.level
         if level is not None:
             self.remove(order)
             _sweep(level)
 
     def reduce(self, order: BookOrder, lots: int) -> None:
-        """Cuts a resting order down to so many lots; it keeps its place in the queue."""
+        """Cuts a resting order down to so many lots.
+
+        It keeps its place in the queue.
+        """
         level = order.level
         assert level is not None
         assert 0 < lots <= order.left
@@ -218,7 +232,7 @@ class MatchingBook:
         self_trade: SelfTrade = SelfTrade.NONE,
         prevented: list[BookOrder] | None = None,
     ) -> list[Fill]:
-        """Fills an arriving order against the other side, best price first, then first come.
+        """Fills an arriving order by price, then by time.
 
         Args:
             order: The arriving order; its ``left`` shrinks by what it got.
@@ -237,7 +251,7 @@ class MatchingBook:
         return self._fill(order, self._bid_keys, self._bid_levels, _ANY if any_price else order.ticks)
 
     def _fill(self, order: BookOrder, keys: list[int], levels: dict[int, Level], worst: int) -> list[Fill]:
-        """Fills an order against the other side, down to the lowest key that is still good enough."""
+        """Fills an order against keys that are at least ``worst``."""
         left, changes = order.left, self.changes
         fills: list[Fill] = []
         while left and keys:
@@ -276,7 +290,7 @@ class MatchingBook:
     def _take_with_care(
         self, order: BookOrder, any_price: bool, budget: int | None, self_trade: SelfTrade, prevented: list[BookOrder]
     ) -> list[Fill]:
-        """``take`` with a budget or self-trade prevention, one resting order at a time."""
+        """Fills with a budget or self-trade prevention, one order at a time."""
         keys, levels, sign = self._side(not order.is_buy)
         fills: list[Fill] = []
         while order.left and keys:
@@ -301,7 +315,7 @@ class MatchingBook:
         return fills
 
     def _give(self, maker: BookOrder, lots: int) -> None:
-        """Takes lots from a resting order, which leaves when it has none left."""
+        """Takes lots from a resting order and removes it when empty."""
         if lots < maker.left:
             self.reduce(maker, maker.left - lots)
         else:
@@ -353,7 +367,7 @@ class MatchingBook:
 
 
 def _sweep(level: Level) -> None:
-    """Takes the places of orders that have left out of a queue."""
+    """Removes the entries of orders that have left from a queue."""
     alive = [order for order in level if order.level is level]
     level.clear()
     level.extend(alive)

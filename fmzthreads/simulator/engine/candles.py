@@ -1,4 +1,4 @@
-"""Bars of any period, from the trades since the start and a made-up history before it."""
+"""Bars of any period, from live trades and the history before them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _MOST_SUMMED = 60  # base bars of one bar; beyond it wider ones are summed where
 
 
 class BarRow:
-    """One bar in integers: prices in ticks, quantities in lots, values in ticks times lots."""
+    """One bar in integers.
+
+    Prices in ticks, quantities in lots, values in ticks times lots.
+    """
 
     __slots__ = ("close", "count", "high", "lots", "low", "open", "taker_lots", "taker_value", "value")
 
@@ -89,20 +92,26 @@ class History(Protocol):
     """What happened before the exchange opened."""
 
     def row(self, base_s: int, index: int) -> BarRow | None:
-        """The bar of one base period that begins at ``index * base_s``; None outside the history."""
+        """The bar of one base period that begins at ``index * base_s``.
+
+        None outside the history.
+        """
 
     def rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
         """``row`` for each index from ``first`` to before ``end``."""
 
     @property
     def trades(self) -> int:
-        """How many trades there were; the number that the exchange's own trades go on from."""
+        """How many trades there were.
+
+        The number that the exchange's own trades go on from.
+        """
 
     def oldest_s(self) -> int:
         """Where it begins, in seconds since the epoch."""
 
     def close_before(self, start_s: int) -> int | None:
-        """The last price of the history when it ended at or before ``start_s``; None otherwise."""
+        """The last price, if the history ended by ``start_s``; otherwise None."""
 
 
 class Candle(NamedTuple):
@@ -139,7 +148,9 @@ class Candle(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class DayStats:
-    """The last 24 hours, to the minute, and the top of the book; a price of 0 means that there is none.
+    """Statistics of the last 24 hours, to the minute, and best prices.
+
+    A price of 0 means that the side is empty or that nothing was traded.
 
     Attributes:
         open: The price 24 hours ago.
@@ -211,7 +222,10 @@ class CandleStore:
                 row.taker_value += value
 
     def _row(self, base_s: int, index: int) -> BarRow | None:
-        """One base bar: history, then the trades since; None when neither knows it."""
+        """One base bar: history, then the trades since.
+
+        None when neither knows it.
+        """
         live = self._live[base_s].get(index)
         if live is not None:
             live = live.copy()  # trades go on changing it
@@ -223,7 +237,10 @@ class CandleStore:
         return both
 
     def _sum(self, start_s: int, end_s: int) -> BarRow | None:
-        """The bars of ``[start_s, end_s)`` as one, from as few base bars as possible; None when there is none."""
+        """The bars of ``[start_s, end_s)`` as one; None if nothing was traded.
+
+        Uses as few base bars as possible.
+        """
         total: BarRow | None = None
         while start_s < end_s:
             base = next((base for base in _WIDEST_FIRST if start_s % base == 0 and start_s + base <= end_s), 1)
@@ -240,7 +257,10 @@ class CandleStore:
     def bars(
         self, period_s: int, limit: int, start_ms: int | None, end_ms: int | None, offset_s: int, now_ms: int
     ) -> list[tuple[int, int, BarRow]]:
-        """Bars of one period, oldest first (see ``SimulatedExchange.bars``): beginning and end in seconds, and the bar."""
+        """Bars of one period, oldest first (see ``SimulatedExchange.bars``).
+
+        Beginning and end in seconds, and the bar.
+        """
         if period_s != 1 and (period_s <= 0 or period_s % 60):
             raise InputError(f"a period must be 1 s or a multiple of 60 s, not {period_s!r}")
         newest_ms = now_ms if end_ms is None else min(end_ms, now_ms)
@@ -260,13 +280,13 @@ class CandleStore:
                     close = self._close_before(begin)
                 if close is None:
                     continue  # before all history
-                row = BarRow(close, close, close, close)  # nobody traded: the last price stands
+                row = BarRow(close, close, close, close)  # without a trade the last price stands
             close = row.close
             found.append((begin, end, row))
         return found
 
     def _rows(self, starts: list[int], ends: list[int]) -> Iterator[BarRow | None]:
-        """The bars from each start to its end, of which one follows the other; not to be kept unless they are over."""
+        """The bars from each start to its end, one after the other."""
         if not starts:
             return iter(())
         length = ends[0] - starts[0]
@@ -280,7 +300,10 @@ class CandleStore:
         return (_total(rows[at : at + many]) for at in range(0, len(rows), many))
 
     def _base_rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
-        """Base bars in a row: history, and the trades since where there are any."""
+        """Base bars in a row.
+
+        History, and the trades since where there are any.
+        """
         live, history = self._live[base_s], self.history
         rows: list[BarRow | None] = [None] * (end - first)
         if history is not None:
@@ -294,14 +317,20 @@ class CandleStore:
         return rows
 
     def _oldest_s(self, period_s: int) -> int:
-        """Where the bars begin: who asks for more gets the oldest there are, not a page of nothing."""
+        """Where the bars begin.
+
+        A request for older bars returns the oldest ones.
+        """
         if self.history is not None:
             return self.history.oldest_s()
         base = next(base for base in _WIDEST_FIRST if base <= period_s)
         return next(iter(self._live[base]), 0) * base
 
     def _close_before(self, start_s: int) -> int | None:
-        """The last price before a time in which nobody traded; None when there is none."""
+        """The last price before a time without trades.
+
+        None if there was no trade before it.
+        """
         for base in BASES_S:  # the finest that reaches back far enough
             newest = max((index for index in self._live[base] if (index + 1) * base <= start_s), default=None)
             if newest is not None:
@@ -358,7 +387,7 @@ class CandleStore:
 
 
 def _total(rows: list[BarRow | None]) -> BarRow | None:
-    """Bars in a row as one; None when there is none."""
+    """Consecutive bars as one; None if nothing was traded."""
     known = [row for row in rows if row is not None]
     if not known:
         return None

@@ -1,4 +1,7 @@
-"""The form and the filters of an order: what is checked before anything is held back."""
+"""The form and the filters of an order.
+
+What is checked before anything is held back.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ __all__ = ["check_notional", "measure", "quote_budget", "would_take"]
 
 
 def measure(instrument: Instrument, book: MatchingBook, trades: TradeLog, order: NewOrder) -> tuple[int, int]:
-    """Price and quantity of an order in ticks and lots, after all filters.
+    """Checks the filters and returns price and quantity in ticks and lots.
 
     Raises:
         Rejected: The combination of fields, the price, the quantity or the notional value is refused.
@@ -64,7 +67,7 @@ def would_take(book: MatchingBook, is_buy: bool, ticks: int) -> bool:
 
 
 def quote_budget(instrument: Instrument, order: NewOrder) -> int:
-    """The quote amount of a market order in ticks times lots, cut to what can be traded exactly.
+    """The quote amount of a market order in whole ticks times lots.
 
     Raises:
         Rejected: BAD_QUANTITY or QUANTITY_STEP.
@@ -79,6 +82,6 @@ def quote_budget(instrument: Instrument, order: NewOrder) -> int:
 
 
 def _whole_lots(instrument: Instrument) -> Decimal:
-    """The most that a market order by quote amount may trade, cut to whole lots."""
+    """The largest market order by quote amount, in whole lots."""
     most = min(instrument.max_quantity, instrument.max_market_quantity)
     return most - most % instrument.step

@@ -43,7 +43,9 @@ class InstrumentMarket:
 
 
 class Engine:
-    """The machinery of one exchange. Not thread-safe: whoever calls it holds the exchange's lock.
+    """The machinery of one exchange. Not thread-safe.
+
+    The caller holds the exchange's lock.
 
     Args:
         instruments: What is traded.
@@ -93,7 +95,9 @@ class Engine:
     # --- one request ---
 
     def accept(self, account: TradingAccount, order: NewOrder) -> OrderRecord:
-        """Checks the form, the filters and the client id; takes no money and no order id.
+        """Checks the form, the filters and the client id.
+
+        Takes no money and no order id.
 
         Raises:
             Rejected: Anything but INSUFFICIENT_FUNDS.
@@ -188,7 +192,10 @@ class Engine:
             market.book.submit(record)
 
     def _spent(self, market: InstrumentMarket, record: OrderRecord, fills: Sequence[Fill], budget: int) -> bool:
-        """Whether a market order by quote amount got all that it could: what is left of the amount pays for no further lot."""
+        """Whether a market order by quote amount got all that it could.
+
+        What is left of the amount pays for no further lot.
+        """
         if not fills:
             return False
         left = budget - sum(ticks * lots for _, ticks, lots in fills)
@@ -196,7 +203,10 @@ class Engine:
         return not record.left or left < (next_ticks or fills[-1][1])
 
     def _settle_all(self, market: InstrumentMarket, taker: OrderRecord, fills: Sequence[Fill], complete: bool) -> None:
-        """Settles the fills of one arriving order; the last one ends it when it is complete."""
+        """Settles the fills of one arriving order.
+
+        The last one ends it when it is complete.
+        """
         last = len(fills) - 1
         for number, fill in enumerate(fills):
             self._settle(market, taker, fill, complete and number == last)
@@ -211,7 +221,7 @@ class Engine:
         market.candles.add(now, ticks, lots, taker.is_buy)
         if self.events.wants(TradeEvent):
             self.events.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
-        # Both sides get and pay before anybody is told of either, so that no listener sees money that is nowhere.
+        # Both sides are settled before any event, so that a listener never sees one half of a trade.
         bought = self._move(market, buyer, trade, buyer is maker)
         sold = self._move(market, seller, trade, seller is maker)
         for order, execution in ((buyer, bought), (seller, sold)):
@@ -224,7 +234,10 @@ class Engine:
             self.tell_account(maker.account, market.settlement.moved_assets(maker))
 
     def _move(self, market: InstrumentMarket, order: OrderRecord, trade: TradeRow, is_maker: bool) -> Execution | None:
-        """One side of a fill; returns what an account that is no participant keeps of it."""
+        """One side of a fill.
+
+        Returns what an account that is no participant keeps of it.
+        """
         account, ticks, lots, now = order.account, trade.ticks, trade.lots, trade.time_ms
         fee, rate = market.settlement.fill(order, ticks, lots, is_maker=is_maker)
         account.updated_ms = order.updated_ms = now
@@ -245,7 +258,7 @@ class Engine:
     def amend(
         self, record: OrderRecord, price: Decimal | None, quantity: Decimal | None, new_client_id: str = ""
     ) -> None:
-        """Changes price, whole quantity or client id of an open limit order, and tells everybody.
+        """Changes price, whole quantity or client id of an open limit order.
 
         With the same price and no more lots than are left it keeps its place in the queue; otherwise it arrives anew, and may trade.
 
@@ -292,7 +305,9 @@ class Engine:
     def quote(
         self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, ticks: int, lots: int
     ) -> OrderRecord:
-        """Places a limit order of a participant; it takes what it crosses and rests with what is left.
+        """Places a limit order of a participant.
+
+        It takes what it crosses and rests with what is left.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS.
@@ -324,7 +339,10 @@ class Engine:
         return record.done_lots
 
     def finish(self, order: OrderRecord, state: State, finish: Finish, *, tell: bool = True) -> None:
-        """Ends an order: takes it out of the book, gives back what is frozen, remembers it as closed."""
+        """Ends an order.
+
+        Takes it out of the book, gives back what is frozen, remembers it as closed.
+        """
         account, market = order.account, self.markets[order.instrument.id]
         market.book.remove(order)
         market.settlement.release(order)
@@ -346,7 +364,10 @@ class Engine:
     # --- telling ---
 
     def tell_order(self, record: OrderRecord, execution: Execution | None, *, amended: bool = False) -> None:
-        """Tells that an order changed; ``execution`` is the fill that did it, if one did."""
+        """Tells that an order changed.
+
+        ``execution`` is the fill that did it, if one did.
+        """
         if not record.account.house and self.events.wants(OrderEvent):
             fill = execution.view() if execution is not None else None
             self.events.emit(
@@ -360,7 +381,7 @@ class Engine:
             self.events.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.now_ms()))
 
     def tell_book(self, market: InstrumentMarket) -> None:
-        """One delta for everything that a request has changed in a book, and its new top."""
+        """Emits one delta of everything that a request changed in a book."""
         book, instrument = market.book, market.instrument
         if book.changes:
             bids: list[tuple[Decimal, Decimal]] = []

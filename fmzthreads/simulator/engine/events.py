@@ -1,4 +1,7 @@
-"""What the exchange tells those who listen: trades, book changes, tops of the book, orders and balances."""
+"""The events of the exchange, and who listens to them.
+
+Trades, book changes, tops of the book, orders and balances.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,10 @@ class BookEvent:
 
 @attrs.frozen(kw_only=True)
 class TickerEvent:
-    """The best prices, their quantities or the last price changed; a price of 0 means that the side is empty."""
+    """The best prices, their quantities or the last price changed.
+
+    A price of 0 means that the side is empty.
+    """
 
     instrument: str
     version: int
@@ -155,7 +161,10 @@ class EngineEvents:
         self._listeners: dict[type, list[Listener]] = {}
 
     def wants(self, kind: type) -> bool:
-        """Whether anybody listens to this kind of event; nothing is computed for the ones that nobody wants."""
+        """Whether this kind of event has a listener.
+
+        Events without a listener are never built.
+        """
         return bool(self._listeners) and bool(self._listeners.get(kind))
 
     def add(self, listener: Listener, kinds: Iterable[type]) -> None:
@@ -164,7 +173,10 @@ class EngineEvents:
             self._listeners.setdefault(kind, []).append(listener)
 
     def remove(self, listener: Listener) -> None:
-        """Removes a listener from all kinds; one that is not there is ignored."""
+        """Removes a listener from all kinds.
+
+        One that is not there is ignored.
+        """
         for kind, listeners in list(self._listeners.items()):
             rest = [other for other in listeners if other is not listener]
             if rest:
@@ -177,6 +189,6 @@ class EngineEvents:
         for listener in tuple(self._listeners.get(type(event), ())):
             try:
                 listener(event)
-            except Exception:  # a listener's mistake must not undo or block the trade that it is told of
+            except Exception:  # a failing listener must not undo or block the trade of the event
                 _log.exception("a listener of the simulated exchange raised and was dropped")
                 self.remove(listener)

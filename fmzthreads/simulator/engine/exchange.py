@@ -56,7 +56,7 @@ class SimulatedExchange(MarketData):
         settlement: Makes the settlement of each instrument: what orders and fills do to balances.
 
     Raises:
-        InputError: Two instruments share an id, or there is none.
+        InputError: Two instruments share an id, or the list is empty.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class SimulatedExchange(MarketData):
         """An account by its name.
 
         Raises:
-            InputError: There is none.
+            InputError: No account has this name.
         """
         account = self._accounts.get(name)
         if account is None:
@@ -143,7 +143,7 @@ class SimulatedExchange(MarketData):
         return account
 
     def account_by_key(self, key: str) -> TradingAccount | None:
-        """The account that uses an API key; None when there is none."""
+        """The account with an API key; None if no account has it."""
         return self._by_key.get(key) if key else None
 
     def deposit(self, account: TradingAccount | str, asset: str, amount: Decimal) -> None:
@@ -163,7 +163,10 @@ class SimulatedExchange(MarketData):
             return self._account(account).balances()
 
     def supply(self) -> dict[str, Decimal]:
-        """All there is of each asset, over all accounts with the house: only deposits change it."""
+        """All there is of each asset, over all accounts with the house.
+
+        Only deposits change it.
+        """
         with self.lock:
             total: dict[str, int] = {}
             for account in self._accounts.values():
@@ -209,7 +212,9 @@ class SimulatedExchange(MarketData):
         *,
         finish: Finish = Finish.USER,
     ) -> OrderView:
-        """Cancels an open order, found by its id, or else by its client id; ``finish`` says who cancels.
+        """Cancels an open order, found by id or client id.
+
+        ``finish`` says who cancels.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED when it has ended already.
@@ -235,7 +240,7 @@ class SimulatedExchange(MarketData):
         quantity: Decimal | None = None,
         new_client_id: str = "",
     ) -> OrderView:
-        """Changes an open limit order, found by its id, or else by its client id.
+        """Changes an open limit order, found by id or client id.
 
         Args:
             account: Whose.
@@ -260,7 +265,7 @@ class SimulatedExchange(MarketData):
             return record.view()
 
     def cancel_all(self, account: TradingAccount | str, instrument: str | None = None) -> list[OrderView]:
-        """Cancels all open orders of an account, in one instrument or in all."""
+        """Cancels an account's open orders, in one instrument or in all."""
         with self.lock:
             holder = self._account(account)
             return [
@@ -288,7 +293,9 @@ class SimulatedExchange(MarketData):
     def order(
         self, account: TradingAccount | str, instrument: str, order_id: int | None = None, client_id: str | None = None
     ) -> OrderView:
-        """One order, open or closed, by its id or else by its client id (the latest that used it).
+        """Returns an open or closed order, found by id or client id.
+
+        Of several orders with one client id the latest is returned.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT or UNKNOWN_ORDER.
@@ -317,7 +324,9 @@ class SimulatedExchange(MarketData):
         include_open: bool = True,
         where: Callable[[OrderRecord], bool] | None = None,
     ) -> list[OrderView]:
-        """Orders of an account by rising id; costs what the page costs, not what is kept.
+        """Orders of an account by rising id.
+
+        Costs what the page costs, not what is kept.
 
         Args:
             account: Whose.
@@ -361,7 +370,9 @@ class SimulatedExchange(MarketData):
         limit: int | None = None,
         newest: bool | None = None,
     ) -> list[FillView]:
-        """Fills of an account, oldest first; costs what the page costs, not what is kept.
+        """Fills of an account, oldest first.
+
+        Costs what the page costs, not what is kept.
 
         Args:
             account: Whose.
@@ -402,7 +413,9 @@ class SimulatedExchange(MarketData):
         cancels: Iterable[OrderRecord],
         quotes: Iterable[tuple[TradingAccount, bool, int, int]],
     ) -> list[OrderRecord | None]:
-        """Takes quotes of participants out and puts new ones in, as one step with one book event; in whole ticks and lots.
+        """Replaces quotes of market participants, with one book event.
+
+        Prices and quantities are whole ticks and lots.
 
         Args:
             instrument: The instrument's id.
@@ -427,7 +440,10 @@ class SimulatedExchange(MarketData):
         return placed
 
     def sweep(self, instrument: str, account: TradingAccount, is_buy: bool, lots: int) -> int:
-        """Has a participant take up to so many lots at any price; gives the lots it got, 0 when it could not pay."""
+        """Has a participant take up to so many lots at any price.
+
+        Gives the lots it got, 0 when it could not pay.
+        """
         market = self._engine.market(instrument)
         with self.lock:
             try:

@@ -1,4 +1,4 @@
-"""What is traded, its steps and limits, and the exact integers that money is counted in.
+"""Instruments with their steps and limits, and exact integer units.
 
 Inside the exchange a price is a number of ticks, a quantity a number of lots, and an amount of an asset a number of *units* of
 10**-16. Decimals appear only at the edge; floats never.
@@ -45,7 +45,7 @@ def to_units(value: Decimal) -> int:
 
 
 def from_units(units: int) -> Decimal:
-    """The exact amount of so many units, without trailing zeros and never in exponent form when printed with ``f``."""
+    """The exact amount of so many units, without trailing zeros."""
     whole, rest = divmod(units, UNIT)
     return Decimal(whole) if not rest else Decimal(units).scaleb(-DIGITS, _EXACT).normalize(_EXACT)
 
@@ -155,11 +155,14 @@ class Instrument:
         object.__setattr__(self, "lot_price", from_units(value))
 
     def fee_asset(self, is_buy: bool) -> str:
-        """The asset that an order's fees are taken in: what it receives, or what the contract settles in."""
+        """The asset that an order's fees are taken in.
+
+        What it receives, or what the contract settles in.
+        """
         return self.settle or (self.base if is_buy else self.quote)
 
     def worth(self, ticks: int, lots: int) -> int:
-        """What so many lots are worth at a price, in units of quote."""
+        """The value of lots at a price, in units of quote."""
         return lots * self.lot_value * (ticks if self.kind is not Kind.INVERSE else 1)
 
     def ticks(self, price: Decimal) -> int:
@@ -206,11 +209,14 @@ class Instrument:
         return _EXACT.multiply(Decimal(ticks), self.tick)
 
     def quantity(self, lots: int) -> Decimal:
-        """So many lots as a quantity of base, with the step's decimal places."""
+        """Lots as a quantity of base, with the step's decimal places."""
         return _EXACT.multiply(Decimal(lots), self.step)
 
     def value(self, ticks_times_lots: int) -> Decimal:
-        """A sum of ticks times lots as an amount of quote, with the decimal places of tick and step together."""
+        """A sum of ticks times lots as an amount of quote.
+
+        It has the decimal places of tick and step together.
+        """
         return _EXACT.multiply(Decimal(ticks_times_lots), self.lot_price)
 
     def notional(self, ticks_times_lots: int) -> Decimal:
@@ -243,7 +249,10 @@ def binance_spot(maker_fee: str = "0.001", taker_fee: str = "0.001") -> tuple[In
 
 
 def okx_spot(maker_fee: str = "0.0008", taker_fee: str = "0.001") -> tuple[Instrument, ...]:
-    """BTC_USDT and ETH_USDT with the steps of OKX spot, as ``GET /api/v5/public/instruments`` gives them."""
+    """BTC_USDT and ETH_USDT with the steps of OKX spot.
+
+    The steps are those of ``GET /api/v5/public/instruments``.
+    """
     maker, taker = Decimal(maker_fee), Decimal(taker_fee)
     # The venue has no minimum notional; one lot at one tick is the least that can be paid.
     return (

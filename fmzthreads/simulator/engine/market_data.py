@@ -1,4 +1,7 @@
-"""The public side of the simulated exchange: instruments, books, trades, bars and events."""
+"""The public side of the simulated exchange.
+
+Instruments, books, trades, bars and events.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent)
 
 
 class MarketData:
-    """What anybody may see of an exchange in memory, for any number of threads.
+    """The public data of an exchange in memory, for any threads.
 
     Args:
         engine: The machinery behind it.
@@ -117,13 +120,16 @@ class MarketData:
         return market.candles.views(found, now)
 
     def stats_24h(self, instrument: str) -> DayStats:
-        """The last price, the best prices and what happened in the last 24 hours."""
+        """Last price, best prices and statistics of the last 24 hours."""
         market = self._engine.market(instrument)
         with self.lock:
             return market.candles.day(market.book, market.trades, self.server_time_ms())
 
     def set_history(self, instrument: str, history: History) -> None:
-        """Gives an instrument a past: bars and trade numbers from before the exchange opened."""
+        """Gives an instrument a past.
+
+        Bars and trade numbers from before the exchange opened.
+        """
         market = self._engine.market(instrument)
         with self.lock:
             market.candles.history = history
@@ -132,11 +138,13 @@ class MarketData:
     # --- events ---
 
     def subscribe(self, callback: Callable[[Event], None], kinds: Iterable[type] = _ALL_EVENTS) -> Callable[[], None]:
-        """Calls ``callback`` with every event of these kinds until the returned function is called.
+        """Subscribes a callback to events.
+
+        It is called until the returned function is called.
 
         Args:
             callback: Called with the exchange's lock held, in the order of events; it must hand the event over and return.
-            kinds: Event classes; nothing is computed for the kinds that nobody listens to.
+            kinds: Event classes; events without a listener are never built.
 
         Returns:
             A function that ends the subscription; calling it again has no effect.

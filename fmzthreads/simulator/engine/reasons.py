@@ -1,4 +1,7 @@
-"""Why the simulated exchange says no; the dialects turn each reason into their venue's own code and text."""
+"""The reasons for which the simulated exchange refuses a request.
+
+The dialects turn each reason into their venue's own code and text.
+"""
 
 from __future__ import annotations
 

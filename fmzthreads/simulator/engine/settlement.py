@@ -1,4 +1,6 @@
-"""What orders and fills do to balances: the seam between the engine and the products that it trades.
+"""What orders and fills do to balances.
+
+The seam between the engine and the products that it trades.
 
 The engine matches and numbers; it asks a ``Settlement`` whenever something is to be held back, moved or released. Spot moves two balances.
 A product with margin is another class of this protocol, and the engine stays as it is.
@@ -19,10 +21,13 @@ __all__ = ["Settlement", "SettlementFactory", "SpotSettlement", "fee_units"]
 
 
 class Settlement(Protocol):
-    """What an order and its fills do to the account's balances. Called with the exchange's lock held."""
+    """What an order and its fills do to the account's balances.
+
+    Called with the exchange's lock held.
+    """
 
     def check(self, account: TradingAccount, instrument: Instrument, order: NewOrder) -> None:
-        """Checks what only this product asks of an order, before anything is held back.
+        """Checks the product's own rules before anything is held back.
 
         Raises:
             Rejected: The order does not fit the product or the account.
@@ -41,14 +46,16 @@ class Settlement(Protocol):
         """
 
     def amend(self, record: OrderRecord, ticks: int, lots: int) -> None:
-        """Changes what an open limit order holds to what it needs with another price and other lots left.
+        """Adjusts an open order's hold to a new price and quantity.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS; nothing has changed.
         """
 
     def fill(self, record: OrderRecord, ticks: int, lots: int, *, is_maker: bool) -> tuple[int, Decimal]:
-        """Moves one side of a fill: what was held goes, what was bought comes, the fee goes to the exchange.
+        """Moves one side of a fill.
+
+        What was held goes, what was bought comes, the fee goes to the exchange.
 
         Returns:
             The fee in units of ``instrument.fee_asset``, and the rate that it was charged at.
@@ -69,7 +76,9 @@ SettlementFactory = Callable[[Instrument, TradingAccount], Settlement]
 
 
 class SpotSettlement:
-    """Base and quote change hands: a buy holds back and pays quote, a sell base; the fee is taken from what is received.
+    """The settlement of spot: base and quote change hands.
+
+    A buy holds back and pays quote, a sell base; the fee is taken from what is received.
 
     Args:
         instrument: What is traded.
@@ -86,7 +95,7 @@ class SpotSettlement:
         """Nothing: spot asks for no more than the filters."""
 
     def hold(self, record: OrderRecord, lots: int, value: int) -> None:
-        """Freezes the quote that a buy may cost, or the base that a sell may give."""
+        """Freezes a buy's cost in quote or a sell's quantity in base."""
         units = value * self._lot_value if record.is_buy else lots * self._step_units
         record.account.freeze(self._quote if record.is_buy else self._base, units)
         record.frozen = units
@@ -102,7 +111,7 @@ class SpotSettlement:
         record.frozen = need
 
     def fill(self, record: OrderRecord, ticks: int, lots: int, *, is_maker: bool) -> tuple[int, Decimal]:
-        """Pays one asset out of what is frozen and deposits the other, less its fee."""
+        """Pays the frozen asset and deposits the other one less its fee."""
         account, base, quote = record.account, lots * self._step_units, ticks * lots * self._lot_value
         if record.is_buy:
             pays, gets, paid_in, got_in = quote, base, self._quote, self._base
@@ -137,7 +146,7 @@ class SpotSettlement:
 
 
 def fee_units(received: int, rate: Decimal, step: int) -> int:
-    """The fee on an amount received, in units, cut to whole steps in the payer's favour."""
+    """The fee on an amount, in units, rounded down to whole steps."""
     if not rate:
         return 0
     raw = received * _scaled(rate) // RATE

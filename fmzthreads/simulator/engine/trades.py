@@ -63,11 +63,17 @@ class TradeLog:
 
     @property
     def last_id(self) -> int:
-        """The number of the newest trade, from before the exchange opened too; 0 before the first."""
+        """The number of the newest trade, from before the exchange opened too.
+
+        0 before the first.
+        """
         return self._next_id - 1
 
     def go_on_from(self, trade_id: int) -> None:
-        """Has the first trade follow this number; without effect once there are trades."""
+        """Has the first trade follow this number.
+
+        Without effect once there are trades.
+        """
         if not self._rows:
             self._next_id = trade_id + 1
 

@@ -1,4 +1,6 @@
-"""Files of bars: plain CSV, and the zipped files of the Lean project's data folder.
+"""Files of bars.
+
+Plain CSV, and the zipped files of the Lean project's data folder.
 
 Plain CSV has time in milliseconds since the epoch, open, high, low, close and volume, with or without a header line; with one, the
 columns may stand in any order and others are ignored. The zipped files hold one CSV without a header: minute files count milliseconds
@@ -142,7 +144,10 @@ def _read_zip(path: Path) -> Iterator[PriceBar]:
 
 
 def _day_in(name: str) -> int | None:
-    """The midnight of the day that a name begins with, in milliseconds; None when it begins with none."""
+    """The midnight of the day that a name begins with, in milliseconds.
+
+    None when it begins with none.
+    """
     match = re.match(r"(\d{4})(\d{2})(\d{2})(?!\d)", name)
     if match is None:
         return None
@@ -199,7 +204,10 @@ def _numbered(name: str, reader: Iterable[list[str]]) -> Iterator[tuple[int, lis
 
 
 def _header(name: str, line: int, cells: list[str]) -> dict[str, int] | None:
-    """Where each column stands, if this line is a header; None if it is data."""
+    """Where each column stands, if this line is a header.
+
+    None if it is data.
+    """
     if cells[0][:1].isdigit():
         return None
     words = [cell.lower().strip('"# ') for cell in cells]

@@ -1,4 +1,6 @@
-"""A made-up past for an instrument: bars of any period from before the exchange opened, the same for the same seed.
+"""A made-up past for an instrument.
+
+Bars of any period from before the exchange opened, the same for the same seed.
 
 Days go backwards from the opening price. A shorter bar is found by cutting its parent into children that begin at the parent's open, end at
 its close, stay between its low and high and reach both, and whose trades and volumes sum to the parent's. So any bar can be computed alone,
@@ -59,7 +61,10 @@ class MadeUpHistory:
 
     @property
     def trades(self) -> int:
-        """About how many trades there were before the opening; the number that live trade ids go on from."""
+        """About how many trades there were before the opening.
+
+        The number that live trade ids go on from.
+        """
         return round(self._shape.trades * (self._end_s - self._oldest * _DAY_S))
 
     def oldest_s(self) -> int:
@@ -71,7 +76,10 @@ class MadeUpHistory:
         return self._end_ticks if start_s >= self._end_s else None
 
     def row(self, base_s: int, index: int) -> BarRow | None:
-        """The bar of one base period that begins at ``index * base_s``; None outside the history."""
+        """The bar of one base period that begins at ``index * base_s``.
+
+        None outside the history.
+        """
         begin = index * base_s
         if begin >= self._end_s or begin // _DAY_S < self._oldest:
             return None
@@ -82,7 +90,10 @@ class MadeUpHistory:
         return self._cut(parent_s, parent, base_s)[index - parent * parent_s // base_s]
 
     def rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
-        """The bars of one base period from one index to before another; None for those outside the history."""
+        """The bars of one base period from one index to before another.
+
+        None for those outside the history.
+        """
         if base_s == _DAY_S:
             return [self.row(base_s, index) for index in range(first, end)]
         parent_s = BASES_S[BASES_S.index(base_s) + 1]
@@ -110,7 +121,7 @@ class MadeUpHistory:
         return self._days[self._today - index]
 
     def _make_day(self, rng: random.Random, close: int, seconds: int) -> BarRow:
-        """One day, or the part of it before the opening, that ends at ``close``."""
+        """One day, or its part before the opening, ending at ``close``."""
         shape = self._shape
         open_ = max(1, round(close * math.exp(-rng.gauss(0, shape.change(seconds)))))
         span = max(abs(open_ - close), round(close * shape.span(seconds) * rng.uniform(0.75, 1.25)))
@@ -130,7 +141,10 @@ class MadeUpHistory:
         return row
 
     def _cut(self, parent_s: int, parent: int, base_s: int) -> list[BarRow]:
-        """The children of one parent bar; fewer when the exchange opened within it."""
+        """The children of one parent bar.
+
+        Fewer when the exchange opened within it.
+        """
         key = (parent_s, parent)
         children = self._children.get(key)
         if children is not None:
@@ -163,7 +177,9 @@ def split(
     trade_spread: float = 0.8,
     last: float = 1.0,
 ) -> list[BarRow]:
-    """Cuts a bar into ``count`` bars in a row, which together make it again (but for the value).
+    """Splits a bar into ``count`` bars that add up to it.
+
+    Only the value, which is estimated, may differ a little.
 
     Args:
         row: The bar.
@@ -216,7 +232,10 @@ def _low(row: BarRow) -> int:
 
 
 def _path(row: BarRow, counts: Sequence[int], uniform: Callable[[], float], change: float) -> list[int]:
-    """The prices between the children, first and last included; the price stands while nothing is traded."""
+    """The prices between the children, first and last included.
+
+    The price stands while nothing is traded.
+    """
     low, high, close = row.low, row.high, row.close
     left = len(counts) - counts.count(0)
     scale = change * _SIX  # the sum of two uniform numbers has a variance of a sixth
@@ -237,7 +256,7 @@ def _path(row: BarRow, counts: Sequence[int], uniform: Callable[[], float], chan
 
 
 def _share_count(total: int, parts: int, uniform: Callable[[], float], last: float) -> list[int]:
-    """Splits a number of trades at random, each trade as likely in one part as in another of the same length."""
+    """Splits a number of trades at random by the parts' length."""
     shares = []
     for later in range(parts - 1, 0, -1):
         part = 1 / (later + last)
@@ -251,7 +270,10 @@ def _share_count(total: int, parts: int, uniform: Callable[[], float], last: flo
 
 
 def _share_lots(total: int, counts: Sequence[int], uniform: Callable[[], float], trade_spread: float) -> list[int]:
-    """Splits a volume by numbers of trades, at least one lot a trade, with the spread that trades of random sizes have."""
+    """Splits a volume by numbers of trades, at least one lot each.
+
+    The spread is that of trades of random sizes.
+    """
     shares, trades, scale = [], sum(counts), trade_spread * math.sqrt(12)
     for count in counts:
         rest = trades - count  # later trades, which need a lot each

@@ -1,4 +1,6 @@
-"""Who makes the market: participants that quote around a price, others that take, and the thread that drives them.
+"""The market participants and the thread that drives them.
+
+Some participants quote around a price, others take.
 
 Each ``MarketMaker`` moves one instrument. In every step it asks its price source where the fair price is, puts this venue's own lag and
 deviation on it, has the quoting participants follow, and lets a crowd take. Everything is drawn from the seed, so that steps driven by
@@ -38,7 +40,9 @@ _ENDOWMENT_UNITS = 10**16 * 10**13
 
 @attrs.frozen(kw_only=True)
 class MarketSettings:
-    """How one market behaves. Relative numbers are parts of the price: 0.0001 is one basis point.
+    """How one market behaves. Relative numbers are parts of the price.
+
+    0.0001 is one basis point.
 
     Attributes:
         levels: Price levels a side that each quoting participant keeps.
@@ -78,7 +82,10 @@ class MarketSettings:
 
 
 class _Quoter:
-    """One quoting participant: a grid of prices, and the orders that stand on it."""
+    """One quoting participant.
+
+    A grid of prices, and the orders that stand on it.
+    """
 
     def __init__(
         self, account: TradingAccount, number: int, settings: MarketSettings, instrument: Instrument, ticks: float
@@ -90,7 +97,9 @@ class _Quoter:
 
 
 class MarketMaker:
-    """The market in one instrument of one venue. Only one thread may step it at a time.
+    """The market in one instrument of one venue.
+
+    Only one thread may step it at a time.
 
     Args:
         exchange: Where it quotes.
@@ -167,14 +176,20 @@ class MarketMaker:
         )
 
     def _remember(self, seed: int, ticks: float) -> None:
-        """Gives the instrument its past; it ends at the fair price, so two venues with one seed share it but for their ticks."""
+        """Gives the instrument its past.
+
+        It ends at the fair price, so two venues with one seed share it but for their ticks.
+        """
         history = MadeUpHistory(
             f"{seed}:{self.instrument.id}", self.exchange.server_time_ms(), round(ticks), self.shape
         )
         self.exchange.set_history(self.instrument.id, history)
 
     def step(self) -> None:
-        """Moves on by one step: every price that the source passes is quoted and may be traded at, in order."""
+        """Moves on by one step.
+
+        Every price that the source passes is quoted and may be traded at, in order.
+        """
         self.steps += 1
         for fair in self.prices.step():
             self.fair = fair
@@ -192,7 +207,10 @@ class MarketMaker:
         return fair * math.exp(self._apart)
 
     def _quote_around(self, price: float) -> None:
-        """Has every participant follow the price: only levels that left or entered its grid, were eaten or are resized change."""
+        """Moves every participant's quotes to the price.
+
+        Only levels that left or entered its grid, were filled or are resized change.
+        """
         centre = max(2.0, price / self._tick)
         cancels: list[OrderRecord] = []
         wanted: list[tuple[_Quoter, tuple[bool, int], tuple[TradingAccount, bool, int, int]]] = []
@@ -231,7 +249,7 @@ class MarketMaker:
                     wanted.append((maker, (is_buy, number), (maker.account, is_buy, ticks, lots)))
 
     def _lots(self, value: float, ticks: int) -> int:
-        """A random size around a worth in quote, from a fifth of it to a few times as much."""
+        """A random size with a mean value in quote."""
         worth = value * (1 - _SIZE_SPREAD + self._rng.expovariate(1 / _SIZE_SPREAD))
         return max(1, round(worth / (ticks * self._tick) / self._step))
 
@@ -245,7 +263,7 @@ class MarketMaker:
 
 
 class MarketDriver:
-    """Steps markets at a fixed pace, in its own thread or by hand.
+    """Steps markets at a fixed pace, in a thread or by hand.
 
     A step that comes late is made up for, so that the number of steps follows the clock and two venues that started together stay
     together; after a pause of more than ``catch_up`` steps (a suspended machine) the pace begins anew.
@@ -299,7 +317,7 @@ class MarketDriver:
             self._stepping.release()
 
     def start(self) -> MarketDriver:
-        """Starts the thread, after one step that fills the books; gives itself.
+        """Starts the thread after one step that fills the books; returns itself.
 
         Raises:
             ConcurrentUse: It runs already.

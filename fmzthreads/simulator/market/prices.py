@@ -1,4 +1,6 @@
-"""Where the fair price comes from: a seeded walk, or real bars replayed.
+"""Where the fair price comes from.
+
+A seeded walk, or real bars replayed.
 
 A source gives the prices that the market passes in each step; its floats only say where participants want to quote, and become whole
 ticks there. Money never touches them.
@@ -21,7 +23,7 @@ __all__ = ["BarReplay", "PriceSource", "PriceWalk"]
 
 
 class PriceSource(Protocol):
-    """A fair price that depends on nothing but the number of the step."""
+    """A fair price that depends only on the number of steps."""
 
     start: float
     """The price before the first step."""
@@ -31,11 +33,16 @@ class PriceSource(Protocol):
     """How many prices a step passes on average."""
 
     def step(self) -> list[float]:
-        """The prices that are passed in the next step, in order; the last is where it ends. Never empty."""
+        """The prices that are passed in the next step, in order.
+
+        The last is where it ends. Never empty.
+        """
 
 
 class PriceWalk:
-    """A walk of the logarithm of the price around a level that itself moves slowly, with jumps now and then.
+    """A mean-reverting random walk of the logarithmic price, with jumps.
+
+    The level that it reverts to is a slow random walk itself.
 
     Two walks with one seed are the same, number for number, whatever is done with them.
 
@@ -100,7 +107,9 @@ class PriceWalk:
 
 
 class BarReplay:
-    """Real bars, each passed from its open to its low and high to its close (an up bar its low first, a down bar its high first).
+    """A replay of real bars: open, low and high, close.
+
+    An up bar passes its low first, a down bar its high.
 
     Between these four points the price goes in a straight line. Where bars are missing the last close stands. After the last bar its
     close stays.
@@ -150,7 +159,7 @@ class BarReplay:
         return self._next >= len(self._points)
 
     def step(self) -> list[float]:
-        """All points passed in the next step, and the price at its end."""
+        """The points passed in the next step, and its last price."""
         self._steps += 1
         now = self._steps * self._stride
         passed: list[float] = []
@@ -176,13 +185,16 @@ class BarReplay:
 
 
 def _deviation(bars: Sequence[PriceBar]) -> float:
-    """The standard deviation of the logarithmic return from one close to the next; 0 for a single bar."""
+    """The standard deviation of the logarithmic return between closes."""
     returns = [math.log(later.close / bar.close) for bar, later in itertools.pairwise(bars)]
     return math.sqrt(sum(value * value for value in returns) / len(returns)) if returns else 0.0
 
 
 def _points(bars: Sequence[PriceBar], origin_ms: int, period: int) -> list[tuple[float, float]]:
-    """Four points a bar: when, in bars since the origin, and the price."""
+    """Four points a bar.
+
+    When, in bars since the origin, and the price.
+    """
     points: list[tuple[float, float]] = []
     for bar in bars:
         begin = (bar.time_ms - origin_ms) / period

@@ -1,4 +1,6 @@
-"""The statistics of the simulated market: what trading and what price moves to expect in a stretch of time.
+"""The statistics of the simulated market.
+
+What trading and what price moves to expect in a stretch of time.
 
 The live market draws its steps from these numbers and the made-up past its bars, so that both look alike: trades, volume and range of a
 minute are the same before and after the exchange opens.
@@ -20,7 +22,7 @@ _WALK_RANGE = math.sqrt(8 / math.pi)
 
 @attrs.frozen
 class Reverting:
-    """A part of the logarithm of the price that wanders and comes back.
+    """A mean-reverting component of the logarithmic price.
 
     Attributes:
         deviation: Its standard deviation in the long run.
@@ -40,13 +42,18 @@ class Reverting:
         return 2 * self.deviation**2 * -math.expm1(-self.rate * steps)
 
     def span(self, steps: float) -> float:
-        """Its expected range over some steps: a walk's at first, and growing with the root of the logarithm in the end."""
+        """Its expected range over some steps.
+
+        A walk's at first, and growing with the root of the logarithm in the end.
+        """
         return 2 * self.deviation * math.sqrt(2 * math.log1p(_WALK_RANGE**2 / 4 * self.rate * steps))
 
 
 @attrs.frozen(kw_only=True)
 class PriceShape:
-    """How a price moves: a walk that never comes back, and parts that do.
+    """How a price moves.
+
+    A walk that never comes back, and parts that do.
 
     Attributes:
         walk: The standard deviation of the walk's step.

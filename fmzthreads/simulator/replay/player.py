@@ -1,4 +1,4 @@
-"""Plays a recording of a websocket back over a real one, at its own pace or another."""
+"""Plays a recorded websocket over a real one, at a chosen speed."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class StreamPlayer:
     # --- life ---
 
     def start(self) -> StreamPlayer:
-        """Serves; gives itself.
+        """Starts serving; returns itself.
 
         Raises:
             FmzError: It could not start.
@@ -142,7 +142,10 @@ class StreamPlayer:
         return self
 
     def stop(self) -> None:
-        """Closes the port and every connection and ends the thread; again has no effect."""
+        """Closes the port and every connection and ends the thread.
+
+        Again has no effect.
+        """
         self._wire.stop()
 
     def __enter__(self) -> StreamPlayer:
@@ -169,7 +172,10 @@ class StreamPlayer:
         await send({"type": "http.response.body", "body": body})
 
     def _find(self, path: str, query: str) -> Answer | None:
-        """The recorded call with this path and symbol; one without an address answers any path that ends in ``depth``."""
+        """The recorded call with this path and symbol.
+
+        One without an address answers any path that ends in ``depth``.
+        """
         symbol = parse_qs(query).get("symbol")
         for answer in self._answers:
             same = answer.path == path and parse_qs(answer.query).get("symbol") == symbol
@@ -198,7 +204,7 @@ class _PlayerSite:
         return Keepalive()
 
     def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
-        """Plays the recording to whoever comes."""
+        """Accepts every connection."""
         return _PlayerSession(self.player, connection)
 
     def farewell(self, session: ClientSession) -> None:
@@ -261,7 +267,7 @@ class _PlayerSession:
         connection.close(1000, "end of the recording")
 
     async def _until(self, due_s: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Waits for a frame's time, in short naps, so that a stop is not waited out."""
+        """Waits for a frame's time, in short steps for a quick stop."""
         while not self._over and (left := due_s - loop.time()) > 0:
             await asyncio.sleep(min(left, 0.2))
 

@@ -115,7 +115,7 @@ def _text_frame(path: Path, number: int, line: str) -> Frame | None:
 
 
 def _nanoseconds(text: str) -> int:
-    """Seconds as text, without the detour over a float that would round them."""
+    """Nanoseconds from seconds as text, without rounding by a float."""
     seconds, _, fraction = text.partition(".")
     return int(seconds) * 1_000_000_000 + int(f"{fraction:0<9}"[:9])
 
