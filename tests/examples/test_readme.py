@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -96,6 +97,15 @@ def test_every_name_that_is_not_built_says_so() -> None:
     assert words
     for name in re.findall(r"`(?:exchange\.)?(\w+)`", words[1]):
         assert name in PLANNED | set(not_built.__all__), name
+
+
+def test_every_name_that_something_was_renamed_to_exists() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| (.*) \|$", changes, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`(fmzthreads[\w.]+)`", row)]
+    assert len(names) > 15
+    for name in names:
+        assert resolve_name(name) is not None, name
 
 
 def test_every_command_that_the_readme_types_exists() -> None:
