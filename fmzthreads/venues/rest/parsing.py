@@ -5,10 +5,12 @@ The readers raise ``Malformed``; ``reading`` turns that into a ``BadReply`` that
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import chain
 from math import isfinite
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from ...errors import BadReply, excerpt
@@ -38,6 +40,8 @@ __all__ = [
 T = TypeVar("T")
 
 _LISTS = {list}
+_FLOATS = {float}
+_PRICE_AND_AMOUNT = itemgetter(0, 1)
 _NUMERIC = frozenset({str, int, float})
 _MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of Python's own knows no limit
 
@@ -240,20 +244,56 @@ def number_at(row: list[Any], index: int, name: str) -> float:
 def levels(row: dict[str, Any], name: str) -> list[MarketOrder]:
     """One side of an order book: arrays whose first two elements are price and amount.
 
-    The common case, text everywhere, is checked in bulk, because a book may have thousands of levels.
+    The common case, text everywhere, is converted and checked in bulk, because a book may have thousands of levels.
 
     Raises:
         Malformed: It is missing, or a level is not a pair of numbers.
     """
     raw = rows(_need(row, name), f"the field {name!r}")
     try:
-        flat = "".join(chain.from_iterable(raw)).replace(".", "")  # a TypeError for anything but text
-        # Digits and points alone: float() reads neither "1_000" nor "nan" here. A literal dict is the fastest way to a structure.
-        if flat.isdecimal() and flat.isascii() and set(map(type, raw)) == _LISTS:
-            return [MarketOrder({"Price": float(level[0]), "Amount": float(level[1])}) for level in raw]
-    except (TypeError, ValueError, IndexError):
+        flat = list(chain.from_iterable(map(_PRICE_AND_AMOUNT, raw)))
+        numbers = _floats(flat)
+        if set(map(type, raw)) == _LISTS and isfinite(sum(numbers)):  # a sum is finite only if every part is
+            return _market_orders(numbers)
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         pass  # the slow way below finds the level and names it
     return [_level(level, f"level {index} of {name!r}") for index, level in enumerate(raw)]
+
+
+def _floats(texts: list[str]) -> list[float]:
+    """The numbers of many texts; raises ValueError or TypeError when one of them is not a text that is a number."""
+    joined = ",".join(texts)
+    loads = _fast_loads()
+    if loads is not None:
+        found: list[float] = loads(f"[{joined}]")
+        # One JSON reader's call costs a third of a call of float() for each; "5" would be read as a whole number, "1,2" as two.
+        if len(found) == len(texts) and set(map(type, found)) == _FLOATS:
+            return found
+    if "_" in joined:
+        raise ValueError("float() reads 1_000, which no venue means")
+    return list(map(float, texts))
+
+
+def _market_orders(numbers: list[float]) -> list[MarketOrder]:
+    """Levels of a flat list of prices and amounts; setting two keys is the fastest way to such a structure (measured on 3.12)."""
+    found = []
+    flat = iter(numbers)
+    for price, amount in zip(flat, flat, strict=True):
+        level = MarketOrder()
+        level["Price"] = price
+        level["Amount"] = amount
+        found.append(level)
+    return found
+
+
+@functools.cache
+def _fast_loads() -> Callable[[str], Any] | None:
+    """Orjson's reader where it is installed; looked for once, at the first use."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson.loads
 
 
 def _level(raw: Any, name: str) -> MarketOrder:
