@@ -25,7 +25,7 @@ __all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "plain_text", "to_
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
 # How far, in steps, a price may lie from a multiple because of float noise. A double carries 15 to 17 digits, so that a price of
-# up to 10^9 ticks is wrong by less than 10^-6 of a tick; nobody means a price by a millionth of a tick.
+# up to 10^9 ticks is wrong by less than 10^-6 of a tick.
 _NOISE = Decimal("1e-6")
 
 
@@ -70,7 +70,7 @@ def to_precision(number: Decimal, digits: int | None, *, forgive_noise: bool = F
 
 
 def _optional(value: Any) -> Decimal | None:
-    # A venue that says 0 (or nothing, or nonsense) for a limit means that there is none.
+    # Venues write 0, nothing, or text that is no number where there is no limit.
     if value is None or isinstance(value, bool):
         return None
     try:

@@ -13,9 +13,9 @@ from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params
 from ...exchange.venue import OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
-from ..rest.ask import Ask, Page, Pages, Params, Query, checked_limit, public_path
+from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
-from ..rest.dialect import Holdings, Listing, OrderHistory, OrderQuery
+from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import integer, mapping, rows
 from ..rest.rows import OddRows
 from .replies import (
@@ -29,7 +29,7 @@ from .replies import (
     read_weight_limit,
 )
 
-__all__ = ["SPOT", "BinanceDialect", "BinanceProduct"]
+__all__ = ["SPOT", "BinanceCalls", "BinanceProduct"]
 
 
 @attrs.frozen(kw_only=True)
@@ -116,7 +116,7 @@ _USUAL_TRADES = 500
 _USUAL_ORDERS = 500
 
 
-class BinanceDialect:
+class BinanceCalls:
     """Binance's requests and replies.
 
     Args:
@@ -161,15 +161,15 @@ class BinanceDialect:
         """None: where ``BTCUSDT`` is to be split, only the list tells."""
         return None
 
-    def listings(self) -> Query[list[Listing]]:
+    def listings(self) -> VenueQuery[list[Listing]]:
         """``exchangeInfo`` without a symbol."""
 
         def _read(payload: Any) -> list[Listing]:
             return self.odd.read(self._symbol_rows(payload), "a symbol", "symbol", read_listing)
 
-        return Query(self._product.listings, _read)
+        return VenueQuery(self._product.listings, _read)
 
-    def listing(self, name: str) -> Query[Listing]:
+    def listing(self, name: str) -> VenueQuery[Listing]:
         """``exchangeInfo`` of one symbol."""
 
         def _read(payload: Any) -> Listing:
@@ -180,7 +180,7 @@ class BinanceDialect:
             read_rules(listing)  # strict: the rules of the symbol that was asked for must be readable
             return listing
 
-        return Query(self._product.listings.of(("symbol", name)), _read)
+        return VenueQuery(self._product.listings.of(("symbol", name)), _read)
 
     def _symbol_rows(self, payload: Any) -> list[Any]:
         found = mapping(payload, "the reply")
@@ -195,33 +195,33 @@ class BinanceDialect:
 
     # Market data
 
-    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+    def ticker(self, name: str, symbol: str) -> VenueQuery[Ticker]:
         """``ticker/24hr`` of one symbol."""
-        return Query(self._product.ticker.of(("symbol", name)), lambda payload: read_ticker(payload, symbol))
+        return VenueQuery(self._product.ticker.of(("symbol", name)), lambda payload: read_ticker(payload, symbol))
 
-    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> VenueQuery[list[Ticker]]:
         """``ticker/24hr`` of all symbols."""
 
         def _read(payload: Any) -> list[Ticker]:
             return self.odd.tickers(rows(payload, "the reply"), "symbol", symbol_of, read_ticker)
 
-        return Query(self._product.tickers, _read)
+        return VenueQuery(self._product.tickers, _read)
 
-    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+    def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """``depth``, at most 5000 levels a side."""
         levels = checked_limit(limit, 100, _MOST_LEVELS)
         weight = next(cost for most, cost in self._product.depth_weights if levels <= most)
         ask = self._product.depth.of(("symbol", name), ("limit", levels), weight=weight)
-        return Query(ask, lambda payload: read_book(payload, self._now_ms()))
+        return VenueQuery(ask, lambda payload: read_book(payload, self._now_ms()))
 
-    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+    def trades(self, name: str, limit: int | None) -> VenueQuery[list[Trade]]:
         """``aggTrades``: fills of one taker order at one price are one trade."""
         count = checked_limit(limit, _USUAL_TRADES, _MOST_ROWS)
 
         def _read(payload: Any) -> list[Trade]:
             return sorted(map(read_trade, rows(payload, "the reply")), key=lambda trade: trade["Time"])
 
-        return Query(self._product.trades.of(("symbol", name), ("limit", count)), _read)
+        return VenueQuery(self._product.trades.of(("symbol", name), ("limit", count)), _read)
 
     def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
         """``klines``, from the newest back."""
@@ -242,15 +242,15 @@ class BinanceDialect:
 
     # Account and orders
 
-    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+    def holdings(self, currencies: tuple[str, ...]) -> VenueQuery[AccountBalances]:
         """The balances of ``account``."""
 
-        def _read(payload: Any) -> Holdings:
+        def _read(payload: Any) -> AccountBalances:
             raw = rows(mapping(payload, "the reply").get("balances"), "the field 'balances'")
             found = self.odd.read(raw, "a balance", "asset", read_asset, strict=currencies)
-            return Holdings({asset["Currency"]: asset for asset in found}, info(payload))
+            return AccountBalances({asset["Currency"]: asset for asset in found}, info(payload))
 
-        return Query(self._product.account.of(("omitZeroBalances", True)), _read)
+        return VenueQuery(self._product.account.of(("omitZeroBalances", True)), _read)
 
     def place(self, intent: OrderIntent, name: str) -> OrderQuery:
         """A new order; ``GTX`` becomes LIMIT_MAKER."""
@@ -287,18 +287,18 @@ class BinanceDialect:
         )
         return params
 
-    def cancel(self, name: str, number: str) -> Query[object]:
+    def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """A cancellation; of an order that belongs to a list (OCO) the list is answered, which has another shape."""
         ask = self._product.cancel.of(("symbol", name), ("orderId", number))
-        return Query(ask, lambda payload: mapping(payload, "the reply"))
+        return VenueQuery(ask, lambda payload: mapping(payload, "the reply"))
 
-    def order(self, name: str, number: str) -> Query[Order]:
+    def order(self, name: str, number: str) -> VenueQuery[Order]:
         """One order by number."""
-        return Query(self._product.order.of(("symbol", name), ("orderId", number)), read_order)
+        return VenueQuery(self._product.order.of(("symbol", name), ("orderId", number)), read_order)
 
-    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+    def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
         """One order by ``origClientOrderId``."""
-        return Query(self._product.order.of(("symbol", name), ("origClientOrderId", client_order_id)), read_order)
+        return VenueQuery(self._product.order.of(("symbol", name), ("origClientOrderId", client_order_id)), read_order)
 
     def _orders(self, payload: Any) -> Page[Order]:
         raw = rows(payload, "the reply")

@@ -11,7 +11,7 @@ from ..rest.rate_limits import WeightWindow
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
-from .dialect import SPOT, BinanceDialect
+from .dialect import SPOT, BinanceCalls
 from .protocol import BinanceProtocol
 from .streams import BinanceStreams
 
@@ -49,7 +49,7 @@ class Binance(RestVenue):
         )
         assert isinstance(channel.budget, WeightWindow)
         self.weights = channel.budget
-        dialect = BinanceDialect(SPOT, OddRows(channel.name), channel.time.now_ms, self._set_weight_limit)
+        dialect = BinanceCalls(SPOT, OddRows(channel.name), channel.time.now_ms, self._set_weight_limit)
         super().__init__(
             channel=channel,
             dialect=dialect,

@@ -17,15 +17,15 @@ from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params, parse_typed_params
 from ...exchange.venue import OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
-from ..rest.ask import Ask, Page, Pages, Params, Query, checked_limit, public_path
+from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
-from ..rest.dialect import Holdings, Listing, OrderHistory, OrderQuery
+from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import first, rows, text
 from ..rest.rows import OddRows
 from .protocol import PLACE_PATH, data_of
 from .replies import is_listed, read_asset, read_book, read_listing, read_order, read_rules, read_ticker, read_trade
 
-__all__ = ["SPOT", "OKXDialect", "OKXProduct"]
+__all__ = ["SPOT", "OKXCalls", "OKXProduct"]
 
 
 def _endpoint(name: str, limit: int, **more: Any) -> Ask:
@@ -92,7 +92,7 @@ _PAGE_OF_ORDERS = 100
 _WEEK_MS = 7 * 86_400_000
 
 
-class OKXDialect:
+class OKXCalls:
     """OKX's requests and replies.
 
     Args:
@@ -132,16 +132,16 @@ class OKXDialect:
         base, dash, quote = name.partition("-")
         return f"{base}_{quote}" if base and dash and quote and "-" not in quote else None
 
-    def listings(self) -> Query[list[Listing]]:
+    def listings(self) -> VenueQuery[list[Listing]]:
         """``public/instruments`` of the product."""
 
         def _read(payload: Any) -> list[Listing]:
             live = [row for row in data_of(payload) if is_listed(row)]
             return self.odd.read(live, "an instrument", "instId", read_listing)
 
-        return Query(_LISTINGS.of(self._type), _read)
+        return VenueQuery(_LISTINGS.of(self._type), _read)
 
-    def listing(self, name: str) -> Query[Listing]:
+    def listing(self, name: str) -> VenueQuery[Listing]:
         """``public/instruments`` of one instrument."""
 
         def _read(payload: Any) -> Listing:
@@ -152,7 +152,7 @@ class OKXDialect:
                     return listing
             raise UnknownSymbol(f"OKX has no instrument {name!r}")
 
-        return Query(_LISTINGS.of(self._type, ("instId", name)), _read)
+        return VenueQuery(_LISTINGS.of(self._type, ("instId", name)), _read)
 
     def rules(self, listing: Listing) -> MarketRules:
         """From the instrument's row."""
@@ -160,25 +160,25 @@ class OKXDialect:
 
     # Market data
 
-    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+    def ticker(self, name: str, symbol: str) -> VenueQuery[Ticker]:
         """``market/ticker``."""
-        return Query(_TICKER.of(("instId", name)), lambda payload: read_ticker(_single(payload), symbol))
+        return VenueQuery(_TICKER.of(("instId", name)), lambda payload: read_ticker(_single(payload), symbol))
 
-    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> VenueQuery[list[Ticker]]:
         """``market/tickers``."""
 
         def _read(payload: Any) -> list[Ticker]:
             return self.odd.tickers(data_of(payload), "instId", symbol_of, read_ticker)
 
-        return Query(_TICKERS.of(self._type), _read)
+        return VenueQuery(_TICKERS.of(self._type), _read)
 
-    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+    def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """``market/books``, above 400 levels a side ``market/books-full``; OKX's own default would be 1."""
         levels = checked_limit(limit, 100, _MOST_LEVELS)
         endpoint = _DEEP_BOOK if levels > _DEEP else _BOOK
-        return Query(endpoint.of(("instId", name), ("sz", levels)), lambda payload: read_book(_single(payload)))
+        return VenueQuery(endpoint.of(("instId", name), ("sz", levels)), lambda payload: read_book(_single(payload)))
 
-    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+    def trades(self, name: str, limit: int | None) -> VenueQuery[list[Trade]]:
         """``market/trades``."""
         count = checked_limit(limit, 100, _MOST_TRADES)
 
@@ -186,7 +186,7 @@ class OKXDialect:
             # Newest first; turned round before the (stable) sort, so that trades of one millisecond keep their order.
             return sorted(map(read_trade, reversed(data_of(payload))), key=lambda trade: trade["Time"])
 
-        return Query(_TRADES.of(("instId", name), ("limit", count)), _read)
+        return VenueQuery(_TRADES.of(("instId", name), ("limit", count)), _read)
 
     def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
         """``market/candles``, then ``market/history-candles``; they overlap in places, and a page may be short before the end."""
@@ -208,15 +208,15 @@ class OKXDialect:
 
     # Account and orders
 
-    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+    def holdings(self, currencies: tuple[str, ...]) -> VenueQuery[AccountBalances]:
         """The details of ``account/balance``."""
 
-        def _read(payload: Any) -> Holdings:
+        def _read(payload: Any) -> AccountBalances:
             raw = rows(_single(payload).get("details"), "the field 'details'")
             found = self.odd.read(raw, "a balance", "ccy", read_asset, strict=currencies)
-            return Holdings({asset["Currency"]: asset for asset in found}, info(payload))
+            return AccountBalances({asset["Currency"]: asset for asset in found}, info(payload))
 
-        return Query(_BALANCE.of(("ccy", ",".join(currencies) or None)), _read)
+        return VenueQuery(_BALANCE.of(("ccy", ",".join(currencies) or None)), _read)
 
     def place(self, intent: OrderIntent, name: str) -> OrderQuery:
         """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels by itself when it would trade at once."""
@@ -243,22 +243,22 @@ class OKXDialect:
         check_client_id(params.get("clOrdId"), _CLIENT_ID, "OKX takes client order ids of 1 to 32 letters and digits")
         return params
 
-    def cancel(self, name: str, number: str) -> Query[object]:
+    def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-order``: OKX has taken the request; the order shows whether it was carried out."""
         ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
-        return Query(ask, lambda payload: text(_single(payload), "ordId"))
+        return VenueQuery(ask, lambda payload: text(_single(payload), "ordId"))
 
-    def order(self, name: str, number: str) -> Query[Order]:
+    def order(self, name: str, number: str) -> VenueQuery[Order]:
         """``trade/order`` by ``ordId``."""
         return self._one_order(name, ("ordId", number))
 
-    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+    def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
         """``trade/order`` by ``clOrdId``."""
         return self._one_order(name, ("clOrdId", client_order_id))
 
-    def _one_order(self, name: str, by: tuple[str, object]) -> Query[Order]:
+    def _one_order(self, name: str, by: tuple[str, object]) -> VenueQuery[Order]:
         ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}")
-        return Query(ask, lambda payload: read_order(_single(payload)))
+        return VenueQuery(ask, lambda payload: read_order(_single(payload)))
 
     def _order_pages(self, endpoint: Ask, *asked: tuple[str, object], most: int | None = None) -> Pages[Order]:
         """Orders page by page, newest first."""

@@ -10,7 +10,7 @@ from ..rest.dialect import IoCommand
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
-from .dialect import SPOT, OKXDialect
+from .dialect import SPOT, OKXCalls
 from .protocol import OKXProtocol
 from .streams import OKXStreams
 
@@ -49,7 +49,7 @@ class OKX(RestVenue):
     ) -> None:
         self._protocol = OKXProtocol(simulated=simulated, order_lifetime_ms=order_lifetime_ms)
         channel = Channel(self._protocol, credentials=credentials, base=base, clock=clock, options=options)
-        dialect = OKXDialect(SPOT, OddRows(channel.name), trade_mode)
+        dialect = OKXCalls(SPOT, OddRows(channel.name), trade_mode)
         super().__init__(
             channel=channel,
             dialect=dialect,

@@ -10,7 +10,7 @@ import attrs
 
 from ...errors import InputError
 
-__all__ = ["Ask", "Page", "Pages", "Params", "Query", "checked_limit", "public_path", "walk"]
+__all__ = ["Ask", "Page", "Pages", "Params", "VenueQuery", "checked_limit", "public_path", "walk"]
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class Ask:
 
 
 @attrs.frozen
-class Query(Generic[T]):
+class VenueQuery(Generic[T]):
     """A request and the reader of its reply.
 
     Attributes:

@@ -20,7 +20,7 @@ from ...errors import (
 from ...exchange.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
-from .ask import Ask, Query
+from .ask import Ask, VenueQuery
 from .parsing import Malformed, reading
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
@@ -116,7 +116,7 @@ class Channel:
         self.doors = Doors(protocol.name, self.clock)
         self.budget = protocol.budget(self.clock, self.time.now)
 
-    def get(self, query: Query[T]) -> T:
+    def get(self, query: VenueQuery[T]) -> T:
         """Makes the call of a query."""
         return self.call(query.ask, query.read)
 

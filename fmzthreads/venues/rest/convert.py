@@ -165,7 +165,7 @@ def order_of(
 
 
 def asset_of(row: dict[str, Any], currency: str, free: float, frozen: float) -> Asset:
-    """Holdings in one currency."""
+    """AccountBalances in one currency."""
     return Asset(Info=info(row), Currency=currency, Amount=free, FrozenAmount=frozen)
 
 

@@ -10,10 +10,10 @@ import attrs
 from ...exchange.market_rules import MarketRules
 from ...exchange.venue import OrderIntent
 from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade
-from .ask import Ask, Pages, Params, Query
+from .ask import Ask, Pages, Params, VenueQuery
 from .rows import OddRows
 
-__all__ = ["Holdings", "IoCommand", "Listing", "OrderHistory", "OrderQuery", "VenueDialect"]
+__all__ = ["AccountBalances", "IoCommand", "Listing", "OrderHistory", "OrderQuery", "VenueDialect"]
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +62,7 @@ class OrderHistory:
 
 
 @attrs.frozen
-class Holdings:
+class AccountBalances:
     """The balances of an account.
 
     Attributes:
@@ -110,31 +110,31 @@ class VenueDialect(Protocol):
     def symbol_of(self, name: str) -> str | None:
         """FMZ's symbol of a venue's name, where the name alone tells it; None where the venue's list is needed."""
 
-    def listings(self) -> Query[list[Listing]]:
+    def listings(self) -> VenueQuery[list[Listing]]:
         """All symbols."""
 
-    def listing(self, name: str) -> Query[Listing]:
+    def listing(self, name: str) -> VenueQuery[Listing]:
         """One symbol."""
 
     def rules(self, listing: Listing) -> MarketRules:
         """The exact rules of a listing; raises ``Malformed``."""
 
-    def ticker(self, name: str, symbol: str) -> Query[Ticker]:
+    def ticker(self, name: str, symbol: str) -> VenueQuery[Ticker]:
         """One ticker."""
 
-    def tickers(self, symbol_of: Callable[[str], str | None]) -> Query[list[Ticker]]:
+    def tickers(self, symbol_of: Callable[[str], str | None]) -> VenueQuery[list[Ticker]]:
         """All tickers for which ``symbol_of`` gives a symbol."""
 
-    def depth(self, name: str, limit: int | None) -> Query[Depth]:
+    def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """An order book."""
 
-    def trades(self, name: str, limit: int | None) -> Query[list[Trade]]:
+    def trades(self, name: str, limit: int | None) -> VenueQuery[list[Trade]]:
         """Public trades, oldest first."""
 
     def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
         """Bars, newest pages first."""
 
-    def holdings(self, currencies: tuple[str, ...]) -> Query[Holdings]:
+    def holdings(self, currencies: tuple[str, ...]) -> VenueQuery[AccountBalances]:
         """Balances: those of some currencies, which are read strictly, or with none named all."""
 
     def place(self, intent: OrderIntent, name: str) -> OrderQuery:
@@ -144,13 +144,13 @@ class VenueDialect(Protocol):
             InputError: The intent cannot be expressed at this venue.
         """
 
-    def cancel(self, name: str, number: str) -> Query[object]:
+    def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """A cancellation."""
 
-    def order(self, name: str, number: str) -> Query[Order]:
+    def order(self, name: str, number: str) -> VenueQuery[Order]:
         """One order by the venue's number."""
 
-    def order_by_client_id(self, name: str, client_order_id: str) -> Query[Order]:
+    def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
         """One order by its client order id."""
 
     def open_orders(self, name: str | None) -> Pages[Order]:

@@ -18,7 +18,7 @@ from ...exchange.venue import BaseVenue, OrderIntent
 from ...http.reply import Reply
 from ...streams.book.source import BookSource
 from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info
-from .ask import Ask, Page, Pages, Query, walk
+from .ask import Ask, Page, Pages, VenueQuery, walk
 from .channel import Channel
 from .dialect import IoCommand, Listing, VenueDialect
 from .symbols import SymbolBook, split_order_id
@@ -104,7 +104,7 @@ class RestVenue(BaseVenue):
             raise self.symbols.unknown(symbol)
         return found
 
-    def _get(self, symbol: str, query: Query[T]) -> T:
+    def _get(self, symbol: str, query: VenueQuery[T]) -> T:
         """A call about one symbol; the venue's "no such symbol" names FMZ's."""
         try:
             return self.channel.call(query.ask, query.read)
@@ -187,7 +187,7 @@ class RestVenue(BaseVenue):
 
     def _walk(self, symbol: str, pages: Pages[T]) -> Iterable[T]:
         def _call(ask: Ask, read: Callable[[Any], Page[T]]) -> Page[T]:
-            return self._get(symbol, Query(ask, read))
+            return self._get(symbol, VenueQuery(ask, read))
 
         return walk(_call, pages)
 
