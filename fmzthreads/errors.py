@@ -89,7 +89,7 @@ class FmzError(Exception):
     Attributes:
         request: The request that failed, such as ``"GET https://api.example.com/api/v3/time"``. Query string, headers and body are left
             out because they may hold keys and signatures. Empty where no request was involved.
-        code: The venue's error code as text; empty where there is none.
+        code: The venue's error code as text; may be empty.
         status: The HTTP status; 0 where no complete reply arrived.
     """
 

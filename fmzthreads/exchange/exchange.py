@@ -273,7 +273,7 @@ class Exchange(SettingsFace[Failure_co]):
         return self._call("Subscribe", Operations.subscribe, channel, symbol, max_age_ms, wait_ms)
 
     def Unsubscribe(self, channel: str, symbol: str = "") -> bool | Failure_co:
-        """Ends a subscription, however often ``Subscribe`` was called; False if there is none."""
+        """Ends a subscription, however often ``Subscribe`` was called; False if it does not exist."""
         return self._call("Unsubscribe", Operations.unsubscribe, channel, symbol)
 
     def Subscriptions(self) -> list[dict[str, Any]]:

@@ -286,7 +286,7 @@ class LiveBooks:
                 raise
 
     def unsubscribe(self, symbol: str) -> bool:
-        """Ends a symbol's live book, its connection and its thread; False if there is none."""
+        """Ends a symbol's live book, its connection and its thread; False if it does not exist."""
         with self._lock:
             live = self._books.pop(symbol, None)
         if live is None:

@@ -1,7 +1,7 @@
-"""The trading rules of a market, numbers cut to them, and a cache of them that many threads may ask at once.
+"""The trading rules of a market, numbers cut to them, and a thread-safe cache of them.
 
-Everything that goes to a venue is an exact decimal. A float is read by its shortest text (``0.1`` is one tenth), then cut, never rounded
-up: FMZ drops the digits that a market does not take.
+Numbers are sent to a venue as exact decimals. A float is read by its shortest text (``0.1`` is one tenth), then cut, never rounded up: FMZ
+drops the digits that a market does not accept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..tasks.single_flight import SingleFlight
 
 __all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "plain_text", "to_precision"]
 
-# Wide enough that no price or amount of any venue loses a digit: quotients are exact far beyond any tick.
+# Wide enough for every price and amount: quotients are exact far beyond any tick.
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
 # How far, in steps, a price may lie from a multiple because of float noise. A double carries 15 to 17 digits, so that a price of
@@ -30,7 +30,7 @@ _NOISE = Decimal("1e-6")
 
 
 def plain_text(number: Decimal) -> str:
-    """A decimal as text without exponent and without trailing zeros: what is sent to a venue."""
+    """Returns a decimal as text without exponent and trailing zeros, as sent to a venue."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -41,11 +41,11 @@ def cut(number: Decimal, step: Decimal | None, *, forgive_noise: bool = False) -
     """Cuts a number toward zero to a multiple of a step.
 
     Args:
-        number: What is cut.
-        step: The step; None or 0 leaves the number as it is.
-        forgive_noise: Whether a number that lies within a millionth of a step of a multiple is taken for that multiple, so that
-            ``0.01`` above ``64999.98`` is ``64999.99`` although a float makes it ``64999.990000000005`` or ``64999.98999999999``.
-            Only for prices: an amount must never grow, not even by noise.
+        number: The number.
+        step: The step; None or 0 leaves the number unchanged.
+        forgive_noise: Whether a number within a millionth of a step of a multiple counts as that multiple, so that ``64999.98 + 0.01``
+            is ``64999.99`` although a float gives ``64999.990000000005`` or ``64999.98999999999``. Only for prices: an amount must never
+            grow, not even by rounding noise.
 
     Returns:
         An exact multiple of ``step``.
@@ -63,7 +63,7 @@ def cut(number: Decimal, step: Decimal | None, *, forgive_noise: bool = False) -
 
 
 def to_precision(number: Decimal, digits: int | None, *, forgive_noise: bool = False) -> Decimal:
-    """Drops the digits behind the point beyond ``digits``; None leaves the number as it is (``SetPrecision``)."""
+    """Drops the decimals beyond ``digits``; None leaves the number unchanged (``SetPrecision``)."""
     if digits is None:
         return number
     return cut(number, Decimal(1).scaleb(-digits), forgive_noise=forgive_noise)
@@ -89,7 +89,7 @@ def _step(size: Any, digits: Any) -> Decimal | None:
 
 @attrs.frozen(kw_only=True)
 class OrderBounds:
-    """What a market accepts of one kind of orders, as exact decimals; None where there is no such limit.
+    """The limits of a market for one kind of orders, as exact decimals; None for no limit.
 
     Attributes:
         step: The step of amounts, in base currency (in contracts for futures).
@@ -120,7 +120,7 @@ class OrderBounds:
 
 @attrs.frozen(kw_only=True)
 class MarketRules(OrderBounds):
-    """What a market accepts. The bounds of the rules themselves hold for limit orders.
+    """The rules of a market; the bounds of the rules themselves hold for limit orders.
 
     Attributes:
         symbol: FMZ's symbol.
@@ -134,7 +134,7 @@ class MarketRules(OrderBounds):
 
     @classmethod
     def of(cls, symbol: str, market: Mapping[str, Any]) -> MarketRules:
-        """The rules in a ``Market`` structure, which tells no difference between kinds of orders."""
+        """Returns the rules in a ``Market`` structure, which has one set of limits for all kinds of orders."""
         get = market.get
         return cls(
             symbol=symbol,
@@ -150,7 +150,7 @@ class MarketRules(OrderBounds):
     def of_bounds(
         cls, symbol: str, tick: Decimal | None, limit: OrderBounds, at_market: OrderBounds | None
     ) -> MarketRules:
-        """The rules that consist of the bounds of limit orders and of market orders."""
+        """Returns the rules made of the bounds of limit orders and of market orders."""
         return cls(symbol=symbol, tick=tick, at_market=at_market, **attrs.asdict(limit))
 
     def agrees_with(self, other: MarketRules) -> bool:
@@ -158,11 +158,11 @@ class MarketRules(OrderBounds):
         return attrs.evolve(self, at_market=None) == attrs.evolve(other, at_market=None)
 
     def bounds(self, *, market: bool) -> OrderBounds:
-        """What holds for market orders, or for limit orders."""
+        """Returns the bounds of market orders, or of limit orders."""
         return self.at_market if market and self.at_market is not None else self
 
     def cut_price(self, price: Decimal) -> Decimal:
-        """Cuts a price down to a tick; float noise around a tick is forgiven."""
+        """Cuts a price down to a tick; float noise around a tick is ignored."""
         return cut(price, self.tick, forgive_noise=True)
 
     def cut_amount(self, amount: Decimal, *, market: bool = False) -> Decimal:
@@ -170,19 +170,19 @@ class MarketRules(OrderBounds):
         return cut(amount, ((market and self.at_market) or self).step)
 
     def check_amount(self, amount: Decimal, *, market: bool = False) -> None:
-        """Refuses an amount in base currency (or contracts) that the market does not accept.
+        """Raises InputError for an amount in base currency (or contracts) that the market does not accept.
 
         Raises:
-            InputError: It is below the least or above the largest.
+            InputError: It is below the minimum or above the maximum.
         """
         bounds = (market and self.at_market) or self
         self._check("amount", amount, bounds.min_amount, bounds.max_amount, "", market)
 
     def check_notional(self, notional: Decimal, *, market: bool = False) -> None:
-        """Refuses an order whose worth in quote currency the market does not accept.
+        """Raises InputError for an order value in quote currency that the market does not accept.
 
         Raises:
-            InputError: It is below the least or above the largest.
+            InputError: It is below the minimum or above the maximum.
         """
         bounds = (market and self.at_market) or self
         self._check("order value", notional, bounds.min_notional, bounds.max_notional, " of quote currency", market)
@@ -191,9 +191,9 @@ class MarketRules(OrderBounds):
         self, what: str, value: Decimal, least: Decimal | None, most: Decimal | None, unit: str, market: bool
     ) -> None:
         if least is not None and value < least:
-            side, bound = "below the least", least
+            side, bound = "below the minimum", least
         elif most is not None and value > most:
-            side, bound = "above the largest", most
+            side, bound = "above the maximum", most
         else:
             return
         kind = " market order" if market else ""
@@ -203,18 +203,18 @@ class MarketRules(OrderBounds):
 
 
 class MarketBook:
-    """The rules of the symbols that an exchange object works on, each fetched alone and shared by all threads.
+    """The rules of the symbols that an exchange object uses, each fetched alone and shared by all threads.
 
-    Many threads that ask for one symbol at the same time cause one fetch; they all get its result, or each a copy of its error. A failed
-    fetch leaves what was known before, and the next call tries again. Rules that have grown old are fetched anew in the background while
-    they serve on; those that the venue's refusal has shown to be wrong are waited for.
+    Several threads that ask for one symbol at the same time cause one fetch; all get its result, or a copy of its error. A failed fetch
+    keeps the known rules, and the next call tries again. Old rules are refreshed in the background and used meanwhile; rules that a refusal
+    of the venue has shown to be wrong are waited for.
 
     Args:
         fetch: Fetches the rules of one symbol; raises from the error tree.
         clock: Measures age.
-        max_age_s: Rules older than this many seconds are fetched anew, in the background.
-        miss_age_s: A symbol that the venue did not list this many seconds ago is unknown without asking again.
-        retry_s: After a fetch in the background failed, the next one comes no sooner than after this many seconds.
+        max_age_s: The age at which rules are refreshed in the background, in seconds.
+        miss_age_s: How long a symbol that the venue does not list stays unknown without another request, in seconds.
+        retry_s: The shortest time between two fetches in the background, in seconds.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class MarketBook:
         self._generation = 0
 
     def rules(self, symbol: str) -> MarketRules:
-        """The rules of one symbol.
+        """Returns the rules of one symbol.
 
         Raises:
             UnknownSymbol: The venue does not list it.
@@ -255,13 +255,13 @@ class MarketBook:
             try:
                 return self._refresh(symbol)
             except FmzError:
-                return known.rules  # old rules are better than none: ticks and steps change a few times a year
+                return known.rules  # old rules are better than nothing: ticks and steps change a few times a year
         if self._clock.monotonic() - known.fetched_at > self._max_age_s:
             self.prefetch(symbol, renew=True)
         return known.rules
 
     def prefetch(self, symbol: str, *, renew: bool = False) -> None:
-        """Begins to fetch a symbol's rules in the background, unless they are known or a fetch has just failed.
+        """Starts fetching a symbol's rules in the background, unless they are known or a fetch has just failed.
 
         Args:
             symbol: FMZ's symbol.
@@ -283,13 +283,11 @@ class MarketBook:
     def _renew(self, symbol: str) -> None:
         try:
             self._refresh(symbol)
-        except (
-            Exception
-        ):  # a failure, a stop or a fault of an adapter: the call that needs the rules meets it again, and reports it
+        except Exception:  # the call that needs the rules meets the error again, and reports it
             pass
 
     def refused(self, symbol: str) -> None:
-        """Takes note that the venue refused an order by its rules: they are fetched at once, and the next order waits for them."""
+        """Marks rules as wrong after a refusal: they are fetched at once, and the next order waits for them."""
         with self._lock:
             known = self._known.get(symbol)
             if known is not None:
@@ -298,13 +296,13 @@ class MarketBook:
         self.prefetch(symbol, renew=True)
 
     def compare(self, markets: Mapping[str, Mapping[str, Any]]) -> None:
-        """Takes markets that somebody fetched: rules that differ from them are fetched at once, and the next order waits for them."""
+        """Compares the rules with fetched markets: those that differ are fetched at once, and the next order waits for them."""
         for symbol, known in list(self._known.items()):
             if symbol not in markets or not known.rules.agrees_with(MarketRules.of(symbol, markets[symbol])):
                 self.refused(symbol)
 
     def forget(self) -> None:
-        """Makes the next call fetch anew (another base URL, say)."""
+        """Drops all rules, such as after a change of the base URL."""
         with self._lock:
             self._known, self._missing, self._renewals = {}, {}, {}
             self._generation += 1

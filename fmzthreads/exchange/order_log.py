@@ -113,7 +113,7 @@ class IntentLog:
                 self._open[client_order_id] = attrs.evolve(record, left_at=self._clock.now())
 
     def end(self, client_order_id: str, fate: Fate, *, order_id: str = "", detail: str = "") -> IntentRecord | None:
-        """Records the fate of an intent; None if there is none of that id in flight or unknown."""
+        """Records the fate of an intent; None if no such intent is in flight or unknown."""
         with self._lock:
             record = self._open.get(client_order_id)
             if record is None:

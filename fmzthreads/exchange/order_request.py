@@ -1,4 +1,4 @@
-"""From what a strategy says (``"buy;timeInForce=IOC"``, -1, 0.1) to an order intent that can be sent as it is."""
+"""Turns an order as a strategy gives it (``"buy;timeInForce=IOC"``, -1, 0.1) into an intent to be sent."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ SPOT_SIDES = SIDES[:2]
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTX")
 
-# Under which names the venues take a client order id; when a strategy gives its own, the lookup must use that one.
+# The venues' names of a client order id; one that the strategy gives is also used to look the order up.
 _CLIENT_ID_OPTIONS = ("newClientOrderId", "clOrdId", "clientOrderId", "client_order_id")
 
-# No price and no amount has ever been near it; beyond it sums would need more digits than they are exact in.
+# Beyond any real price or amount; larger numbers would exceed the digits in which sums are exact.
 _MOST = Decimal("1e30")
 
-# What a spot market buy is worth is in quote currency, for which a market has no step; eight digits are what venues take.
+# A spot market buy is given in quote currency, for which markets have no step; venues accept eight decimals.
 _QUOTE_STEP = Decimal("1e-8")
 
 
 @attrs.frozen(kw_only=True)
 class OrderRequest:
-    """An order as a strategy asked for it, under the settings of that moment.
+    """An order as the strategy gave it, with the settings of that moment.
 
     Attributes:
         symbol: FMZ's symbol.
         side: Such as ``buy``, or ``buy;{JSON}`` or ``buy;key=value&key2=value2``.
         price: The price in the strategy's currency; -1 for a market order.
         amount: The amount.
-        price_digits: ``SetPrecision``'s digits of prices; None for no cut of its own.
-        amount_digits: ``SetPrecision``'s digits of amounts; None for no cut of its own.
+        price_digits: ``SetPrecision``'s decimals of prices; None for the market's tick alone.
+        amount_digits: ``SetPrecision``'s decimals of amounts; None for the market's step alone.
         rate: ``SetRate``'s factor between the venue's prices and the strategy's.
     """
 
@@ -126,22 +126,22 @@ def _dump(value: Any) -> str:
 
 
 def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]) -> tuple[OrderIntent, bool]:
-    """Cuts an order to what the market takes, or refuses it.
+    """Cuts an order to the market's tick and step, and checks it against the market's limits.
 
-    Prices and amounts are cut toward zero: first to ``SetPrecision``'s digits, then to the market's tick and step (FMZ: digits beyond are
-    dropped; an amount is never more than was asked for). An order below the least or above the largest that the market takes is refused,
-    never changed. A market order is judged only by the limits that hold for market orders. The amount of a spot market buy is in quote
-    currency, to which the market's step and least amount do not apply.
+    Prices and amounts are cut toward zero: first to ``SetPrecision``'s decimals, then to the market's tick and step (FMZ: further digits are
+    dropped; an amount never grows). An order outside the market's limits is refused, never changed. For a market order only the limits
+    of market orders hold. The amount of a spot market buy is in quote currency, to which the market's step and minimum amount do not
+    apply.
 
     Args:
-        request: What was asked for.
-        rules_of: Gives the rules of a symbol, or None where none can be had; asked only when everything else was found right.
+        request: The order.
+        rules_of: Returns the rules of a symbol, or None if there are no rules; called after all other checks.
 
     Returns:
         The intent, and whether its client order id was made here (not given by the strategy).
 
     Raises:
-        InputError: A number is not one, is negative (a price other than -1), or becomes 0 when it is cut; or a limit of the market.
+        InputError: A value is not a number, is negative (a price other than -1), becomes 0 when it is cut, or is beyond a limit.
         UnknownName: There is no such side.
     """
     spot = "." not in request.symbol

@@ -48,7 +48,7 @@ DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
 
 
 def split_base(url: str) -> tuple[str, str]:
-    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path is empty where there is none."""
+    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path may be empty."""
     found = _API_PATH.search(url)
     return (url[: found.start()], found.group()) if found is not None else (url, "")
 

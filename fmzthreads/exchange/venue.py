@@ -64,7 +64,7 @@ class Venue(Protocol):
     """What an exchange adapter answers. Every method may be called from many threads at once.
 
     A venue returns structures or raises from the error tree: ``OperationFailed`` (it may be repeated), ``VenueRejected`` (the venue
-    said no; ``UnknownSymbol``, ``OrderNotFound`` and ``MissingCredentials`` among them), ``OutcomeUnknown`` (sent, nobody can say), or
+    said no; ``UnknownSymbol``, ``OrderNotFound`` and ``MissingCredentials`` among them), ``OutcomeUnknown`` (sent, outcome not known), or
     ``NotSupported``. It never logs and never answers failure with None. In a list, a row that cannot be read is left out and reported
     once to ``warn_with``'s callable; a reply about one symbol or one order is read strictly.
     """
@@ -272,8 +272,6 @@ class BaseVenue(Venue):
     For mypy only the calls that not every venue has are implemented here; an adapter without one of the others is reported.
     """
 
-    # ruff: noqa: D102 (the docstrings are inherited from the port)
-
     name = ""
     settling_s = 2.0
     exact_outcomes = False
@@ -282,47 +280,60 @@ class BaseVenue(Venue):
         return NotSupported(f"{self.name} does not support {call}")
 
     def tickers(self) -> list[Ticker]:
+        """Raises NotSupported."""
         raise self._no("GetTickers")
 
     def rules(self, symbol: str) -> MarketRules:
+        """Reads the rules in ``markets``."""
         markets = self.markets()
         if symbol not in markets:
             raise UnknownSymbol(f"{self.name} does not list {symbol!r}{nearest(symbol, markets)}")
         return MarketRules.of(symbol, markets[symbol])
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        """Raises NotSupported."""
         raise self._no("GetHistoryOrders")
 
     def positions(self, symbol: str | None = None) -> list[Position]:
+        """Raises NotSupported."""
         raise self._no("GetPositions")
 
     def fundings(self, symbol: str | None = None) -> list[Funding]:
+        """Raises NotSupported."""
         raise self._no("GetFundings")
 
     def book_source(self, symbol: str) -> BookSource:
+        """Raises NotSupported."""
         raise self._no("Subscribe")
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        """Raises NotSupported."""
         raise self._no("IO('api')")
 
     def io(self, command: str, *args: object) -> Any:
+        """Raises UnknownName: there are no commands of its own."""
         raise UnknownName(
             f"{self.name} has no IO command {command!r}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
         )
 
     def set_base(self, url: str) -> None:
+        """Raises NotSupported."""
         raise self._no("SetBase")
 
     def base(self) -> str:
+        """Returns an empty text: there is no base URL."""
         return ""
 
     def set_timeout(self, timeout_ms: float) -> None:
+        """Raises NotSupported."""
         raise self._no("SetTimeout")
 
     def set_proxy(self, proxy: str) -> None:
+        """Raises NotSupported."""
         raise self._no("SetProxy")
 
     def last_reply(self) -> LastReply | None:
+        """Returns None: no replies are kept."""
         return None
 
     def warn_with(self, warn: Callable[[str], None]) -> None:

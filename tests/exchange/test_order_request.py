@@ -54,7 +54,7 @@ def test_a_market_without_rules_takes_the_digits_alone():
 def test_a_market_buy_is_in_quote_currency():
     made = intent(-1, 10.123456789123)
     assert (made.price, made.amount) == (None, Decimal("10.12345678"))
-    with pytest.raises(InputError, match=r"value 4\.5 is below the least"):
+    with pytest.raises(InputError, match=r"value 4\.5 is below the minimum"):
         intent(-1, 4.5)
 
 
@@ -101,10 +101,10 @@ def test_what_is_no_number_is_refused_before_the_rules_are_asked(bad, which):
     [
         (0.001, 1, "price 0.001 is 0 when it is cut.*0.01"),
         (100, 0.0009, "amount 0.0009 is 0 when it is cut.*0.001"),
-        (1000, 0.009, "below the least of BTC_USDT, 0.01"),
-        (1000, 100.001, "above the largest of BTC_USDT, 100"),
-        (100, 0.049, "value 4.9 is below the least"),
-        (100_000, 11, "value 1100000 is above the largest"),
+        (1000, 0.009, "below the minimum of BTC_USDT, 0.01"),
+        (1000, 100.001, "above the maximum of BTC_USDT, 100"),
+        (100, 0.049, "value 4.9 is below the minimum"),
+        (100_000, 11, "value 1100000 is above the maximum"),
     ],
 )
 def test_what_the_market_does_not_take_is_refused(price, amount, words):
