@@ -56,7 +56,7 @@ class BestPrices:
         self.lock = threading.Lock()
         self.ask = float("inf")
         self.bid = 0.0
-        self.bought = False
+        self.bought_at = 0.0  # each chance has a bid of its own
 
     def take(self, symbol: str, bid: float, ask: float) -> float | None:
         """Notes a book; the price to buy at, where there is a chance."""
@@ -68,9 +68,10 @@ class BestPrices:
             return self.price()
 
     def price(self) -> float | None:
-        chance = self.bid > self.ask
-        new, self.bought = chance and not self.bought, chance
-        return self.ask if new else None
+        if self.bid <= self.ask or self.bid == self.bought_at:
+            return None
+        self.bought_at = self.bid
+        return self.ask
 
     def take_message(self, symbol: str, message: str | bytes) -> float | None:
         book = json.loads(message)

@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl, urlsplit
 SO_TIMESTAMPNS = 35
 SYMBOLS = {"BTCUSDT": ("BTC", "USDT"), "BTCUSDC": ("BTC", "USDC")}
 FIRST, SECOND = SYMBOLS
-ASK = 65_010_00  # of the first symbol, in cents; the second one's bid is 5.00 below it, and 5.00 above it when there is a chance
+ASK = 65_010_00  # of the first symbol, in cents; the second one's bid is 5.00 below it, and 5.00 to 5.99 above it when there is a chance
 ORDER_WAIT_S = 5.0
 RULES = (
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01"},
@@ -113,6 +113,7 @@ class Server:
         self.clients: dict[int, Client] = {}
         self.order_at = 0
         self.orders = 0
+        self.chances = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.listener.setblocking(False)
 
@@ -258,9 +259,10 @@ class Server:
 
     def fire(self, count: int, pause_s: float) -> list[int]:
         first, second = self.books[FIRST], self.books[SECOND]
-        chance = ASK + 5_00
         times: list[int] = []
         for _ in range(count):
+            self.chances += 1
+            chance = ASK + 5_00 + self.chances % 100
             self.push(FIRST, first.change())
             self.rest(pause_s)
             before = self.orders
