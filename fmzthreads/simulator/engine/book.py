@@ -81,13 +81,14 @@ class MatchingBook:
         changes: None, or (while somebody listens) the set of ``(is_buy, ticks)`` touched since it was last emptied.
     """
 
-    __slots__ = ("_ask_keys", "_ask_levels", "_bid_keys", "_bid_levels", "changes", "version")
+    __slots__ = ("_ask_keys", "_ask_levels", "_bid_keys", "_bid_levels", "_spare", "changes", "version")
 
     def __init__(self) -> None:
         self._bid_keys: list[int] = []
         self._ask_keys: list[int] = []
         self._bid_levels: dict[int, Level] = {}
         self._ask_levels: dict[int, Level] = {}
+        self._spare: list[Level] = []  # emptied queues, used again
         self.version = 0
         self.changes: set[tuple[bool, int]] | None = None
 
@@ -154,8 +155,11 @@ class MatchingBook:
                 return fills
         level = levels.get(key)
         if level is None:
-            level = levels[key] = Level((order,))
-            level.lots, level.dead = order.left, 0
+            spare = self._spare
+            level = levels[key] = spare.pop() if spare else Level()
+            level.append(order)
+            level.lots = order.left
+            level.dead = 0
             if not keys or key > keys[-1]:
                 keys.append(key)
             else:
@@ -283,6 +287,8 @@ class MatchingBook:
             else:
                 keys.pop()
                 del levels[key]
+                if not level:
+                    self._spare.append(level)
         order.left = left
         self.version += len(fills)
         return fills
