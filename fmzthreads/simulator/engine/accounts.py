@@ -216,6 +216,7 @@ class Execution:
             fee_rate=self.fee_rate,
             is_maker=self.is_maker,
             time_ms=self.time_ms,
+            list_id=order.list_id,
         )
 
 
@@ -237,9 +238,12 @@ class OrderRecord(BookOrder):
         "frozen",
         "instrument",
         "last_view",
+        "list_id",
         "request",
         "state",
+        "trigger_ticks",
         "updated_ms",
+        "working_ms",
     )
 
     def __init__(
@@ -268,6 +272,9 @@ class OrderRecord(BookOrder):
         self.updated_ms = now_ms
         self.executions: list[Execution] = []
         self.last_view: OrderView | None = None  # of an order that has ended, which changes no more
+        self.working_ms = now_ms  # -1 while it waits for its trigger price
+        self.trigger_ticks = 0
+        self.list_id = -1
 
     def view(self, *, with_fills: bool = True) -> OrderView:
         """The same in decimals, with all its fills or without."""
@@ -301,6 +308,10 @@ class OrderRecord(BookOrder):
             updated_ms=self.updated_ms,
             fills=tuple(execution.view() for execution in self.executions) if with_fills else (),
             extra=request.extra,
+            trigger_price=request.trigger_price,
+            trigger_rising=request.trigger_rising,
+            working_ms=self.working_ms,
+            list_id=self.list_id,
         )
         if with_fills and self.state.final:
             self.last_view = view

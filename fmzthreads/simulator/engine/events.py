@@ -129,12 +129,14 @@ class OrderEvent:
         order: The order as it stands now; its own ``fills`` are left out.
         fill: The fill that caused the event; None otherwise.
         amended: Whether its price or quantity was changed.
+        triggered: Whether it has begun to work, because its trigger price was reached.
     """
 
     account: str
     order: OrderView
     fill: FillView | None
     amended: bool = False
+    triggered: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -34,12 +34,13 @@ from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
 from .accounts import Execution, OrderRecord, TradingAccount
 from .balances import Balance
-from .engine import Engine
 from .instruments import Instrument, binance_spot, from_units, to_units
 from .market_data import MarketData
+from .order_lists import OrderLists
 from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
 from .settlement import SettlementFactory, SpotSettlement
+from .triggers import TriggerEngine
 
 __all__ = ["SimulatedExchange"]
 
@@ -74,13 +75,12 @@ class SimulatedExchange(MarketData):
             raise InputError("an exchange needs at least one instrument, each with an id of its own")
         clock = clock if clock is not None else WallClock()
         house = TradingAccount("house", uid=10_000_000, house=True, history=order_history)
-        super().__init__(
-            Engine(
-                listed, clock=clock, house=house, settlement=settlement, first_order_id=first_order_id, trade_history=trade_history
-            ),
-            clock,
+        engine = TriggerEngine(
+            listed, clock=clock, house=house, settlement=settlement, first_order_id=first_order_id, trade_history=trade_history
         )  # fmt: skip
+        super().__init__(engine, clock)
         self.house = house
+        self.lists = OrderLists(engine, self.lock)
         self._accounts = {house.name: house}
         self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history
@@ -271,7 +271,7 @@ class SimulatedExchange(MarketData):
             return [
                 self.cancel(holder, record.instrument.id, record.order_id)
                 for record in list(holder.open.values())
-                if instrument is None or record.instrument.id == instrument
+                if not record.state.final and (instrument is None or record.instrument.id == instrument)
             ]
 
     def _find(

@@ -51,6 +51,7 @@ class Finish(enum.StrEnum):
     SELF_TRADE = "self_trade"
     SYSTEM = "system"
     TIMER = "timer"
+    LINKED = "linked"
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +70,8 @@ class NewOrder:
             does), True accepts it and cancels it at once with ``Finish.POST_ONLY`` (as OKX does).
         client_id: The client's own id; empty for none. It must be unique among the account's open orders.
         self_trade: What happens when it meets an order of the same account.
+        trigger_price: The last price at which the order begins to work; None for an order that works at once.
+        trigger_rising: Whether it does so when the price has risen to ``trigger_price``, or fallen.
         extra: Anything the dialect wants back with the order; the exchange does not look at it.
     """
 
@@ -82,6 +85,8 @@ class NewOrder:
     post_only_cancels: bool = False
     client_id: str = ""
     self_trade: SelfTrade = SelfTrade.NONE
+    trigger_price: Decimal | None = None
+    trigger_rising: bool = False
     extra: Mapping[str, str] = attrs.field(factory=dict)
 
 
@@ -104,6 +109,7 @@ class FillView:
         fee_rate: The rate that it was charged at.
         is_maker: Whether this side was resting.
         time_ms: When, on the exchange's clock.
+        list_id: The list that the order belongs to; -1 for none.
     """
 
     fill_id: int
@@ -120,6 +126,7 @@ class FillView:
     fee_rate: Decimal
     is_maker: bool
     time_ms: int
+    list_id: int = -1
 
 
 @attrs.frozen(kw_only=True)
@@ -149,6 +156,10 @@ class OrderView:
         updated_ms: When it last changed.
         fills: All its fills, oldest first; empty in events.
         extra: What the dialect gave with it.
+        trigger_price: As asked for; None for an order that works at once.
+        trigger_rising: As asked for.
+        working_ms: When it began to work; -1 while it waits for its trigger price.
+        list_id: The list that it belongs to; -1 for none.
     """
 
     order_id: int
@@ -173,3 +184,7 @@ class OrderView:
     updated_ms: int
     fills: tuple[FillView, ...]
     extra: Mapping[str, str]
+    trigger_price: Decimal | None = None
+    trigger_rising: bool = False
+    working_ms: int = 0
+    list_id: int = -1

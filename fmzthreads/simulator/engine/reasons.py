@@ -30,6 +30,7 @@ class Reason(enum.StrEnum):
     TOO_MANY_ORDERS = "too_many_orders"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"
     WOULD_TAKE = "would_take"
+    WOULD_TRIGGER = "would_trigger"
     BAD_COMBINATION = "bad_combination"
 
 

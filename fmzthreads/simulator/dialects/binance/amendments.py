@@ -72,7 +72,7 @@ class Amendments:
             "executionId": number,
             "amendedOrder": {
                 **names,
-                "orderListId": -1,
+                "orderListId": order.list_id,
                 "origClientOrderId": before.client_id,
                 "clientOrderId": order.client_id,
                 "price": amended["price"],

@@ -99,7 +99,7 @@ class BinanceLimits:
         """Counts an order when it is accepted, and gives back with its first fill."""
         if not isinstance(event, OrderEvent):
             return
-        if event.amended:
+        if event.amended or event.triggered:
             amount = 0
         elif event.fill is None:
             amount = 1 if event.order.state is State.NEW else 0

@@ -10,16 +10,11 @@ from ...engine.book import SelfTrade
 from ...engine.instruments import Instrument
 from ...engine.orders import NewOrder, TimeInForce
 from .parameters import BinanceParams, BinanceRefusal, malformed
-from .symbols import MAX_NOTIONAL, SELF_TRADE_DEFAULT, SELF_TRADE_MODES, Symbols
+from .symbols import MAX_NOTIONAL, ORDER_TYPES, SELF_TRADE_DEFAULT, SELF_TRADE_MODES, Symbols
 
 __all__ = ["OrderReader"]
 
-_UNSUPPORTED_TYPES = {
-    "STOP_LOSS": "Stop loss",
-    "STOP_LOSS_LIMIT": "Stop loss limit",
-    "TAKE_PROFIT": "Take profit",
-    "TAKE_PROFIT_LIMIT": "Take profit limit",
-}
+_TRIGGER_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 
 
 class OrderReader:
@@ -42,16 +37,12 @@ class OrderReader:
         """
         instrument = self._symbols.instrument(params.symbol())
         side = params.choice("side", ("BUY", "SELL"), BinanceRefusal(-1117, "Invalid side."), required=True)
-        kind = params.choice(
-            "type", ("LIMIT", "MARKET", "LIMIT_MAKER", *_UNSUPPORTED_TYPES), BinanceRefusal(-1116, "Invalid orderType."),
-            required=True,
-        )  # fmt: skip
+        kind = params.choice("type", ORDER_TYPES, BinanceRefusal(-1116, "Invalid orderType."), required=True)
         assert kind is not None
-        if kind in _UNSUPPORTED_TYPES:
-            raise BinanceRefusal(-2010, f"{_UNSUPPORTED_TYPES[kind]} orders are not supported for this symbol.")
         force = _time_in_force(params, kind)
         price, quantity, quote = _amounts(params, kind)
-        _check_precision(price=price, quantity=quantity, quoteOrderQty=quote)
+        stop = _stop_price(params, kind)
+        _check_precision(price=price, quantity=quantity, quoteOrderQty=quote, stopPrice=stop)
         shape = params.choice(
             "newOrderRespType", ("ACK", "RESULT", "FULL"), BinanceRefusal(-1130, "Data sent for parameter 'newOrderRespType' is not valid."),
         )  # fmt: skip
@@ -65,7 +56,7 @@ class OrderReader:
         order = NewOrder(
             instrument=instrument.id,
             side="buy" if side == "BUY" else "sell",
-            type="market" if kind == "MARKET" else "limit",
+            type="market" if price is None else "limit",
             price=price,
             quantity=quantity,
             quote_quantity=quote,
@@ -73,6 +64,9 @@ class OrderReader:
             client_id=params.client_id(id_name) or uuid.uuid4().hex[:22],
             self_trade=SelfTrade[mode or SELF_TRADE_DEFAULT],
             extra=_strategy(params),
+            trigger_price=stop,
+            # A stop is triggered by a price that gets worse, a take-profit by one that gets better.
+            trigger_rising=stop is not None and (side == "BUY") == kind.startswith("STOP_LOSS"),
         )
         return order, shape or ("ACK" if kind == "LIMIT_MAKER" else "FULL")
 
@@ -97,7 +91,7 @@ def _time_in_force(params: BinanceParams, kind: str) -> TimeInForce:
         BinanceRefusal: -1115 for a word that is none, -1102 when a LIMIT order has none, -1106 when another has one.
     """
     invalid = BinanceRefusal(-1115, "Invalid timeInForce.")
-    if kind == "LIMIT":
+    if kind == "LIMIT" or kind.endswith("_LIMIT"):
         return TimeInForce(params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid, required=True) or "")
     if params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid) is not None:
         raise BinanceRefusal(-1106, "Parameter 'timeInForce' sent when not required.")
@@ -111,9 +105,9 @@ def _amounts(params: BinanceParams, kind: str) -> tuple[Decimal | None, Decimal 
         BinanceRefusal: -1102 for what is missing, -1106 for what does not belong to the type.
     """
     price, quantity, quote = params.decimal("price"), params.decimal("quantity"), params.decimal("quoteOrderQty")
-    for name in ("stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
+    for name in ("trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
         if params.optional(name) is not None:
-            # The simulator has neither iceberg nor pegged orders; the other two belong to types that it refuses.
+            # The simulator has neither trailing nor iceberg nor pegged orders.
             raise BinanceRefusal(-1106, f"Parameter '{name}' sent when not required.")
     if kind == "MARKET":
         if price is not None:
@@ -129,9 +123,29 @@ def _amounts(params: BinanceParams, kind: str) -> tuple[Decimal | None, Decimal 
         raise BinanceRefusal(-1106, "Parameter 'quoteOrderQty' sent when not required.")
     if quantity is None:
         raise malformed("quantity")
+    if kind in {"STOP_LOSS", "TAKE_PROFIT"}:
+        if price is not None:
+            raise BinanceRefusal(-1106, "Parameter 'price' sent when not required.")
+        return None, quantity, None
     if price is None:
         raise malformed("price")
     return price, quantity, None
+
+
+def _stop_price(params: BinanceParams, kind: str) -> Decimal | None:
+    """The trigger price.
+
+    Raises:
+        BinanceRefusal: -1102 when it is missing, -1106 when it does not belong to the type.
+    """
+    price = params.decimal("stopPrice")
+    if kind in _TRIGGER_TYPES:
+        if not price:
+            raise malformed("stopPrice")
+        return price
+    if price is not None:
+        raise BinanceRefusal(-1106, "Parameter 'stopPrice' sent when not required.")
+    return None
 
 
 def _check_precision(**values: Decimal | None) -> None:

@@ -12,6 +12,7 @@ import attrs
 from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
+from ...engine.order_lists import OrderListView
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from ...engine.reasons import Rejected
 from .account import commission_rates, no_discount
@@ -20,7 +21,15 @@ from .parameters import BinanceParams, BinanceRefusal
 from .refusals import UNKNOWN_ORDER, refuse_order
 from .symbols import Symbols, fixed
 
-__all__ = ["EXPIRY_REASON", "SMART_ROUTED", "BinanceOrders", "order_force", "order_status", "order_type"]
+__all__ = [
+    "EXPIRY_REASON",
+    "SMART_ROUTED",
+    "BinanceOrders",
+    "order_force",
+    "order_status",
+    "order_type",
+    "working_time",
+]
 
 _DAY_MS = 86_400_000
 SMART_ROUTED = "sor"
@@ -55,15 +64,15 @@ class BinanceOrders:
     ) -> None:
         self._exchange = exchange
         self._symbols = symbols
-        self._reader = OrderReader(symbols, average_price)
+        self.reader = OrderReader(symbols, average_price)
 
     # --- placing ---
 
     def place(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order."""
-        order, shape = self._reader.read(params)
+        order, shape = self.reader.read(params)
         params.finish()
-        answer = self._placed(params, self._take(account, params, order), shape)
+        answer = self.placed(params, self._take(account, params, order), shape)
         params.weight = 0  # what succeeds weighs nothing
         return answer
 
@@ -71,7 +80,7 @@ class BinanceOrders:
         """POST /api/v3/sor/order: smart order routing; the order book of the symbol is the only one it can be routed to."""
         order, shape = self._read_routed(params)
         params.finish()
-        answer = self._placed(params, self._take(account, params, order), shape)
+        answer = self.placed(params, self._take(account, params, order), shape)
         for fill in answer.get("fills", ()):
             fill.update(matchType="ONE_PARTY_TRADE_REPORT", allocId=fill["tradeId"])
         params.weight = 0
@@ -83,14 +92,14 @@ class BinanceOrders:
         return self._tested(account, params, order)
 
     def _read_routed(self, params: BinanceParams) -> tuple[NewOrder, str]:
-        order, shape = self._reader.read(params)
+        order, shape = self.reader.read(params)
         if order.quote_quantity is not None or order.time_in_force is TimeInForce.POST_ONLY:
             raise BinanceRefusal(-1116, "Invalid orderType.")
         return attrs.evolve(order, extra={**order.extra, SMART_ROUTED: "1"}), shape
 
     def test(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order/test: everything is checked, nothing is placed."""
-        order, _ = self._reader.read(params)
+        order, _ = self.reader.read(params)
         return self._tested(account, params, order)
 
     def _tested(self, account: TradingAccount, params: BinanceParams, order: NewOrder) -> dict[str, Any]:
@@ -119,18 +128,18 @@ class BinanceOrders:
         params.accepted = True
         return placed
 
-    def _placed(self, params: BinanceParams, order: OrderView, shape: str) -> dict[str, Any]:
+    def placed(self, params: BinanceParams, order: OrderView, shape: str) -> dict[str, Any]:
         """The answer to a new order."""
         answer: dict[str, Any] = {
             "symbol": self._symbols.name(order.instrument),
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "clientOrderId": order.client_id,
             "transactTime": params.time(order.updated_ms),
         }
         if shape == "ACK":
             return answer
-        answer.update(self.amounts_of(order), workingTime=params.time(order.created_ms))
+        answer.update(self.amounts_of(order), workingTime=working_time(params, order))
         answer["selfTradePreventionMode"] = order.self_trade.name
         answer.update(_conditional(order))
         if shape == "FULL":
@@ -196,15 +205,15 @@ class BinanceOrders:
         return {
             "symbol": self._symbols.name(order.instrument),
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "clientOrderId": order.client_id,
             **self.amounts_of(order),
-            "stopPrice": fixed(Decimal(0)),
+            "stopPrice": fixed(order.trigger_price or Decimal(0)),
             "icebergQty": fixed(Decimal(0)),
             "time": params.time(order.created_ms),
             "updateTime": params.time(order.updated_ms),
-            "isWorking": True,
-            "workingTime": params.time(order.created_ms),
+            "isWorking": order.working_ms >= 0,
+            "workingTime": working_time(params, order),
             "selfTradePreventionMode": order.self_trade.name,
             **_conditional(order),
         }
@@ -251,7 +260,7 @@ class BinanceOrders:
             "symbol": self._symbols.name(fill.instrument),
             "id": fill.trade_id,
             "orderId": fill.order_id,
-            "orderListId": -1,
+            "orderListId": fill.list_id,
             "price": fixed(fill.price),
             "qty": fixed(fill.quantity),
             "quoteQty": fixed(fill.quote_quantity),
@@ -271,7 +280,7 @@ class BinanceOrders:
         restriction = _restriction(params)
         order = self.find(account, params, "orderId", "origClientOrderId", UNKNOWN_ORDER)
         params.finish()
-        answer = self._cancelled(params, self._cancel(account, order, restriction), cancel_id)
+        answer = self.cancelled(params, self._cancel(account, order, restriction), cancel_id)
         params.weight = 0
         return answer
 
@@ -283,7 +292,10 @@ class BinanceOrders:
         if not cancelled:
             raise BinanceRefusal(*UNKNOWN_ORDER)
         params.weight = 0
-        return [self._cancelled(params, order, None) for order in cancelled]
+        alone = [self.cancelled(params, order, None) for order in cancelled if order.list_id < 0]
+        numbers = dict.fromkeys(order.list_id for order in cancelled if order.list_id >= 0)
+        lists = [self._exchange.lists.find(account, number) for number in numbers]
+        return alone + [self.describe_list(params, found, self.cancelled) for found in lists]
 
     def _cancel(self, account: TradingAccount, order: OrderView, restriction: str | None) -> OrderView:
         """Cancels one order."""
@@ -299,18 +311,47 @@ class BinanceOrders:
             except Rejected as error:
                 raise BinanceRefusal(*UNKNOWN_ORDER) from error
 
-    def _cancelled(self, params: BinanceParams, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
+    def cancelled(self, params: BinanceParams, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
+        """A cancelled order as answers show it; ``cancel_id`` None makes an id of the cancel."""
         return {
             "symbol": self._symbols.name(order.instrument),
             "origClientOrderId": order.client_id,
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "clientOrderId": cancel_id or uuid.uuid4().hex[:22],
             "transactTime": params.time(order.updated_ms),
             **self.amounts_of(order),
             "selfTradePreventionMode": order.self_trade.name,
             **_conditional(order),
         }
+
+    def describe_list(
+        self,
+        params: BinanceParams,
+        found: OrderListView,
+        report: Callable[[BinanceParams, OrderView, str | None], Any] | None = None,
+    ) -> dict[str, Any]:
+        """A list of orders as the exchange shows it, with a report of each order where ``report`` makes one."""
+        row: dict[str, Any] = {
+            "orderListId": found.list_id,
+            "contingencyType": "OCO",
+            "listStatusType": "ALL_DONE" if found.done else "EXEC_STARTED",
+            "listOrderStatus": "ALL_DONE" if found.done else "EXECUTING",
+            "listClientOrderId": found.client_id,
+            "transactionTime": params.time(found.updated_ms if found.done else found.created_ms),
+            "symbol": self._symbols.name(found.instrument),
+            "orders": [
+                {
+                    "symbol": self._symbols.name(order.instrument),
+                    "orderId": order.order_id,
+                    "clientOrderId": order.client_id,
+                }
+                for order in found.orders
+            ],
+        }
+        if report is not None:
+            row["orderReports"] = [report(params, order, None) for order in found.orders]
+        return row
 
     def cancel_replace(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """POST /api/v3/order/cancelReplace: cancels one order, then places another.
@@ -328,18 +369,18 @@ class BinanceOrders:
             raise BinanceRefusal(
                 -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
             )
-        order, shape = self._reader.read(params)
+        order, shape = self.reader.read(params)
         params.finish()
         cancelled: dict[str, Any] | BinanceRefusal
         placed: dict[str, Any] | BinanceRefusal | None = None
         try:
             found = self.find(account, params, "cancelOrderId", "cancelOrigClientOrderId", UNKNOWN_ORDER)
-            cancelled = self._cancelled(params, self._cancel(account, found, restriction), cancel_id)
+            cancelled = self.cancelled(params, self._cancel(account, found, restriction), cancel_id)
         except BinanceRefusal as error:
             cancelled = error
         if mode == "ALLOW_FAILURE" or not isinstance(cancelled, BinanceRefusal):
             try:
-                placed = self._placed(params, self._take(account, params, order), shape)
+                placed = self.placed(params, self._take(account, params, order), shape)
             except BinanceRefusal as error:
                 placed = error
         answer = _both(cancelled, placed)
@@ -399,7 +440,15 @@ def order_type(order: OrderView) -> str:
     """Binance's word for the kind of an order."""
     if order.time_in_force is TimeInForce.POST_ONLY:
         return "LIMIT_MAKER"
+    if order.trigger_price is not None:
+        kind = "STOP_LOSS" if (order.side == "buy") == order.trigger_rising else "TAKE_PROFIT"
+        return f"{kind}_LIMIT" if order.type == "limit" else kind
     return order.type.upper()
+
+
+def working_time(params: BinanceParams, order: OrderView) -> int:
+    """When an order began to work; -1 while it waits for its trigger price."""
+    return params.time(order.working_ms) if order.working_ms >= 0 else -1
 
 
 def order_force(order: OrderView) -> str:
@@ -412,6 +461,8 @@ def _conditional(order: OrderView) -> dict[str, Any]:
     found: dict[str, Any] = {name: int(value) for name, value in order.extra.items() if name != SMART_ROUTED}
     if SMART_ROUTED in order.extra:
         found.update(workingFloor="SOR", usedSor=True)
+    if order.trigger_price is not None:
+        found["stopPrice"] = fixed(order.trigger_price)
     if order.finish in EXPIRY_REASON:
         found["expiryReason"] = EXPIRY_REASON[order.finish]
     return found

@@ -27,6 +27,7 @@ REFUSALS: Mapping[Reason, tuple[int | str, str]] = {
     Reason.TOO_MANY_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
     Reason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
     Reason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    Reason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
     Reason.BAD_COMBINATION: (-1014, "Unsupported order combination."),
 }
 

@@ -16,6 +16,7 @@ from .account import BinanceAccounts
 from .amendments import Amendments
 from .limits import BinanceLimits, banned
 from .market import BinanceMarket
+from .order_lists import BinanceOrderLists
 from .orders import BinanceOrders
 from .parameters import BinanceParams, BinanceRefusal
 from .refusals import REFUSALS
@@ -67,6 +68,7 @@ class BinanceDialect(Dialect[BinanceParams]):
         limits: What counts and bans.
         market: The handlers of public calls.
         orders: The handlers of orders.
+        lists: The handlers of order lists.
     """
 
     name: ClassVar[str] = "binance"
@@ -80,7 +82,8 @@ class BinanceDialect(Dialect[BinanceParams]):
         self.orders = BinanceOrders(exchange, self.symbols, self.market.average)
         accounts = BinanceAccounts(exchange, self.symbols, self.limits)
         amendments = Amendments(exchange, self.symbols, self.orders)
-        self.add(spot_routes(self.market, self.orders, amendments, accounts))
+        self.lists = BinanceOrderLists(exchange, self.symbols, self.orders)
+        self.add(spot_routes(self.market, self.orders, amendments, self.lists, accounts))
 
     # --- counting ---
 

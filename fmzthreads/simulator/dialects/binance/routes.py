@@ -12,6 +12,7 @@ from ..base import Route
 from .account import BinanceAccounts
 from .amendments import Amendments
 from .market import BinanceMarket
+from .order_lists import BinanceOrderLists
 from .orders import BinanceOrders
 from .parameters import BinanceParams
 
@@ -34,13 +35,17 @@ class BinanceRoute(Route[BinanceParams]):
 
 
 def spot_routes(
-    market: BinanceMarket, orders: BinanceOrders, amendments: Amendments, accounts: BinanceAccounts
+    market: BinanceMarket,
+    orders: BinanceOrders,
+    amendments: Amendments,
+    lists: BinanceOrderLists,
+    accounts: BinanceAccounts,
 ) -> Iterator[Route[BinanceParams]]:
     """All routes of Binance spot."""
     for path, public, weight in _public(market):
         yield BinanceRoute(method="GET", path=_PREFIX + path, public=public, weight=weight)
-    for method, path, private, weight in _private(orders, amendments, accounts):
-        places = method == "POST" and path in {"order", "order/cancelReplace", "sor/order"}
+    for method, path, private, weight in _private(orders, amendments, lists, accounts):
+        places = method == "POST" and path in {"order", "order/cancelReplace", "sor/order", "orderList/oco"}
         yield BinanceRoute(
             method=method, path=_PREFIX + path, private=private, weight=weight, places=places, counts_order=places
         )
@@ -66,7 +71,7 @@ def _public(market: BinanceMarket) -> list[tuple[str, Callable[[BinanceParams], 
 
 
 def _private(
-    orders: BinanceOrders, amendments: Amendments, accounts: BinanceAccounts
+    orders: BinanceOrders, amendments: Amendments, lists: BinanceOrderLists, accounts: BinanceAccounts
 ) -> list[tuple[str, str, Callable[[TradingAccount, BinanceParams], Any], int]]:
     return [
         ("POST", "order", orders.place, 1),
@@ -76,6 +81,11 @@ def _private(
         ("POST", "sor/order/test", orders.test_routed, 1),
         ("PUT", "order/amend/keepPriority", amendments.amend, 4),
         ("GET", "order/amendments", amendments.made, 4),
+        ("POST", "orderList/oco", lists.place, 1),
+        ("GET", "orderList", lists.query, 4),
+        ("DELETE", "orderList", lists.cancel, 1),
+        ("GET", "openOrderList", lists.open, 6),
+        ("GET", "allOrderList", lists.all, 20),
         ("GET", "order", orders.query, 4),
         ("DELETE", "order", orders.cancel, 1),
         ("GET", "openOrders", orders.open_orders, 6),

@@ -10,8 +10,17 @@ from ...engine.instruments import Instrument
 from ..base import InstrumentNames
 from .parameters import BinanceRefusal
 
-__all__ = ["AVERAGE_MINUTES", "MAX_NOTIONAL", "SELF_TRADE_DEFAULT", "SELF_TRADE_MODES", "Symbols", "fixed"]
+__all__ = [
+    "AVERAGE_MINUTES",
+    "MAX_NOTIONAL",
+    "ORDER_TYPES",
+    "SELF_TRADE_DEFAULT",
+    "SELF_TRADE_MODES",
+    "Symbols",
+    "fixed",
+]
 
+ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 SELF_TRADE_DEFAULT = "EXPIRE_MAKER"
 SELF_TRADE_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 
@@ -54,9 +63,9 @@ class Symbols(InstrumentNames):
             "quoteAssetPrecision": 8,
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
-            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+            "orderTypes": list(ORDER_TYPES),
             "icebergAllowed": False,
-            "ocoAllowed": False,
+            "ocoAllowed": True,
             "otoAllowed": False,
             "opoAllowed": False,
             "quoteOrderQtyMarketAllowed": True,

@@ -61,6 +61,7 @@ class UserTopic(Topic):
         self._now_ms = now_ms
         self._totals: dict[str, Decimal] = {}  # what trading alone explains of each asset
         self._execution = 0
+        self._lists: dict[int, bool] = {}  # whether each list has been said to have ended
 
     def start(self) -> None:
         """Begins to listen; from here on balances are followed, so that a deposit can be told from a trade."""
@@ -118,6 +119,23 @@ class UserTopic(Topic):
             self._add(fill.fee_asset, -fill.fee)
         self._execution += 1
         self._say(self._report(event.order, fill, amended=event.amended))
+        if event.order.list_id >= 0:
+            self._tell_list(event)
+
+    def _tell_list(self, event: OrderEvent) -> None:
+        """Sends listStatus when a list has been placed, and when all its orders have ended."""
+        found = self._exchange.lists.find(self._account, event.order.list_id)
+        if self._lists.get(found.list_id) == found.done:
+            return
+        self._lists[found.list_id] = found.done
+        word, symbol = ("ALL_DONE", "ALL_DONE") if found.done else ("EXEC_STARTED", "EXECUTING"), self._symbols.name
+        orders = [{"s": symbol(o.instrument), "i": o.order_id, "c": o.client_id} for o in found.orders]
+        self._say(
+            {
+                "e": "listStatus", "E": self._now(), "s": symbol(found.instrument), "g": found.list_id, "c": "OCO", "l": word[0],
+                "L": word[1], "r": "NONE", "C": found.client_id, "T": event.order.updated_ms * self._scale, "O": orders,
+            }
+        )  # fmt: skip
 
     def _report(self, order: OrderView, fill: FillView | None, *, amended: bool) -> dict[str, Any]:
         cancelled = order.state is State.CANCELED
@@ -129,15 +147,17 @@ class UserTopic(Topic):
             "c": uuid.uuid4().hex[:22] if cancelled else order.client_id,
             "S": order.side.upper(), "o": order_type(order), "f": order_force(order),
             "q": fixed(order.filled if order.quantity is None else order.quantity), "p": fixed(order.price or _ZERO),
-            "P": fixed(_ZERO), "F": fixed(_ZERO), "g": -1, "C": order.client_id if cancelled else "",
+            "P": fixed(order.trigger_price or _ZERO), "F": fixed(_ZERO), "g": order.list_id, "C": order.client_id if cancelled else "",
             "x": kind if fill is None else "TRADE", "X": status, "r": "NONE", "i": order.order_id,
             "l": fixed(fill.quantity if fill else _ZERO), "z": fixed(order.filled), "L": fixed(fill.price if fill else _ZERO),
             "n": fixed(fill.fee) if fill else "0", "N": fill.fee_asset if fill else None, "T": order.updated_ms * self._scale,
-            "t": fill.trade_id if fill else -1, "I": self._execution, "w": not order.state.final, "m": fill.is_maker if fill else False,
+            "t": fill.trade_id if fill else -1, "I": self._execution, "w": not order.state.final and order.working_ms >= 0, "m": fill.is_maker if fill else False,
             "M": fill is not None, "O": order.created_ms * self._scale, "Z": fixed(order.filled_quote),
             "Y": fixed(fill.quote_quantity if fill else _ZERO), "Q": fixed(order.quote_quantity or _ZERO),
         }  # fmt: skip
-        row.update(W=order.created_ms * self._scale, V=order.self_trade.name)
+        if order.working_ms >= 0:
+            row["W"] = order.working_ms * self._scale
+        row["V"] = order.self_trade.name
         if SMART_ROUTED in order.extra:
             row.update(k="SOR", uS=True)
         reason = EXPIRY_REASON.get(order.finish)

@@ -28,6 +28,7 @@ REFUSALS: Mapping[Reason, tuple[int | str, str]] = {
     Reason.NOTIONAL_TOO_SMALL: _TOO_SMALL,
     Reason.TOO_MANY_ORDERS: ("51025", "Order count exceeds the limit."),
     Reason.DUPLICATE_CLIENT_ID: ("51016", "Client order ID already exists."),
+    Reason.WOULD_TRIGGER: ("51000", "Parameter ordType error"),
     Reason.BAD_COMBINATION: ("51000", "Parameter ordType error"),
 }
 NOT_OPEN = (Reason.UNKNOWN_INSTRUMENT, Reason.UNKNOWN_ORDER, Reason.ORDER_CLOSED)

@@ -404,7 +404,7 @@ GOOD = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC
         ({"side": None}, -1102, "'side'"),
         ({"side": "LONG"}, -1117, "Invalid side."),
         ({"type": "STOP"}, -1116, "Invalid orderType."),
-        ({"type": "STOP_LOSS", "stopPrice": "1"}, -2010, "Stop loss orders are not supported for this symbol."),
+        ({"type": "STOP_LOSS", "stopPrice": "1"}, -1106, "timeInForce"),
         ({"timeInForce": None}, -1102, "'timeInForce'"),
         ({"timeInForce": "GTX"}, -1115, "Invalid timeInForce."),
         ({"quantity": None}, -1102, "'quantity'"),
