@@ -23,10 +23,10 @@ from ..errors import InputError, UnknownName, nearest, require
 from .audit import FillAudit
 from .control import control_routes
 from .dialects.base import Dialect
-from .dialects.binance.connections import BinanceSite
-from .dialects.binance.rest import BinanceDialect
+from .dialects.binance.rest import SimulatedBinance
+from .dialects.binance.streams.connections import BinanceSite
 from .dialects.okx.connections import OkxSite
-from .dialects.okx.rest import OkxDialect
+from .dialects.okx.rest import SimulatedOkx
 from .engine.exchange import SimulatedExchange
 from .faults import Faults
 from .market.bars import BarFile, load_bars
@@ -180,9 +180,9 @@ class SimulatorServer:
     def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
         """The venue's REST interface and its websockets."""
         if self.venue == "okx":
-            okx = OkxDialect(self.exchange, self.faults, rate_scale=rate_scale)
+            okx = SimulatedOkx(self.exchange, self.faults, rate_scale=rate_scale)
             return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
-        binance = BinanceDialect(self.exchange, self.faults, rate_scale=rate_scale)
+        binance = SimulatedBinance(self.exchange, self.faults, rate_scale=rate_scale)
         site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
         return binance, site
 

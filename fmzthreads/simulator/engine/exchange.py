@@ -34,13 +34,13 @@ from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
 from .accounts import Execution, OrderRecord, TradingAccount
 from .balances import Balance
+from .conditional.order_lists import OrderLists
+from .conditional.triggers import TriggerEngine
 from .instruments import Instrument, binance_spot, from_units, to_units
 from .market_data import MarketData
-from .order_lists import OrderLists
 from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
 from .settlement import SettlementFactory, SpotSettlement
-from .triggers import TriggerEngine
 
 __all__ = ["SimulatedExchange"]
 

@@ -11,7 +11,7 @@ __all__ = ["StreamSettings"]
 
 @attrs.frozen(kw_only=True)
 class StreamSettings:
-    """Figures of the websocket side; the defaults are the venues' own (fact sheets, Binance 3.1 and OKX 3.1). 0 switches a limit off.
+    """Figures of the websocket side; the defaults are those that Binance and OKX document. 0 switches a limit off.
 
     Attributes:
         ping_s: Seconds between Binance's pings.

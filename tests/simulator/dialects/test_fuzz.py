@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.simulator import Faults
-from fmzthreads.simulator.dialects.binance.rest import BinanceDialect
-from fmzthreads.simulator.dialects.okx.rest import OkxDialect
+from fmzthreads.simulator.dialects.binance.rest import SimulatedBinance
+from fmzthreads.simulator.dialects.okx.rest import SimulatedOkx
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
 from fmzthreads.simulator.engine.instruments import binance_spot, okx_spot
 from fmzthreads.simulator.market.maker import MarketMaker
@@ -41,8 +41,8 @@ def exchange_of(venue: str) -> SimulatedExchange:
 
 
 DIALECTS: dict[str, Any] = {
-    "binance": BinanceDialect(exchange_of("binance"), Faults(), rate_scale=0),
-    "okx": OkxDialect(exchange_of("okx"), Faults(), rate_scale=0),
+    "binance": SimulatedBinance(exchange_of("binance"), Faults(), rate_scale=0),
+    "okx": SimulatedOkx(exchange_of("okx"), Faults(), rate_scale=0),
 }
 
 words = st.sampled_from(

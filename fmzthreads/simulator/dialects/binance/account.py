@@ -1,4 +1,4 @@
-"""Binance spot's account endpoints (fact sheet 2.3)."""
+"""Binance spot's account calls ("Account endpoints" in Binance's spot documentation)."""
 
 from __future__ import annotations
 

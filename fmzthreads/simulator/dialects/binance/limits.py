@@ -1,4 +1,4 @@
-"""Binance spot's limits: request weight and raw requests by address, unfilled orders by account, and bans (fact sheet 1.4, 1.6)."""
+"""Binance spot's limits and bans ("LIMITS" in Binance's spot documentation)."""
 
 from __future__ import annotations
 

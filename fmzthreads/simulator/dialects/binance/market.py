@@ -1,4 +1,4 @@
-"""Binance spot's public endpoints (fact sheet 2.1)."""
+"""Binance spot's public calls ("Market Data endpoints" in Binance's spot documentation)."""
 
 from __future__ import annotations
 

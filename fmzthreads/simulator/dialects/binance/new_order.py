@@ -1,4 +1,4 @@
-"""Reads a new order from the parameters of a Binance spot call, and refuses what the venue would (fact sheet 2.2)."""
+"""Reads a new order from the parameters of a Binance call ("Trading endpoints" in Binance's spot documentation)."""
 
 from __future__ import annotations
 

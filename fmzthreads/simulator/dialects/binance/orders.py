@@ -1,4 +1,4 @@
-"""Binance spot's signed endpoints: orders, account and history (fact sheet 2.2 to 2.4)."""
+"""Binance spot's orders and their history ("Trading endpoints" in Binance's spot documentation)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from ...engine.accounts import TradingAccount
+from ...engine.conditional.order_lists import OrderListView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
-from ...engine.order_lists import OrderListView
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from ...engine.reasons import Rejected
 from .account import commission_rates, no_discount

@@ -24,7 +24,7 @@ from .routes import BinanceRoute, spot_routes
 from .signatures import authenticate, key_owner, signed_payload
 from .symbols import Symbols
 
-__all__ = ["BinanceDialect"]
+__all__ = ["SimulatedBinance"]
 
 _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 
@@ -33,7 +33,7 @@ _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 class _HttpVisit:
     """A call over HTTP."""
 
-    dialect: BinanceDialect
+    dialect: SimulatedBinance
     request: WireRequest
     now_ms: int
 
@@ -55,7 +55,7 @@ class _HttpVisit:
         return authenticate(exchange, key, params, lambda: signed_payload(request))
 
 
-class BinanceDialect(Dialect[BinanceParams]):
+class SimulatedBinance(Dialect[BinanceParams]):
     """Answers Binance spot's calls.
 
     Args:

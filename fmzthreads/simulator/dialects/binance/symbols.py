@@ -1,4 +1,4 @@
-"""The exchange's instruments as Binance spot names and describes them (fact sheet 2.1)."""
+"""The exchange's instruments as Binance spot names and describes them ("Filters" in Binance's spot documentation)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OKX v5's account endpoints for a spot account (fact sheet 2.3)."""
+"""OKX v5's calls of a spot account ("Trading Account" in OKX's API guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OKX v5's public channels (fact sheet 3.3)."""
+"""OKX v5's public channels ("Order Book Trading", "Market Data" in OKX's API guide)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ..fields import VenueRefusal
 from ..streaming import VenueSite
 from .channels import Channels
 from .private_channels import AccountTopic, BalanceAndPositionTopic, NoPositionsTopic, OrdersTopic
-from .rest import OkxDialect
+from .rest import SimulatedOkx
 from .session import OkxSession, wrong_channel
 
 __all__ = ["OkxSite"]
@@ -27,7 +27,7 @@ _INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY")
 _MOST_OF_A_CHANNEL = 30  # connections of one account
 
 
-class OkxSite(VenueSite[OkxDialect]):
+class OkxSite(VenueSite[SimulatedOkx]):
     """Takes connections to OKX's websocket addresses.
 
     Attributes:
@@ -41,7 +41,7 @@ class OkxSite(VenueSite[OkxDialect]):
     def __init__(
         self,
         exchange: SimulatedExchange,
-        dialect: OkxDialect,
+        dialect: SimulatedOkx,
         faults: Faults,
         settings: StreamSettings,
         *,

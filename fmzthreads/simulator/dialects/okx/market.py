@@ -1,4 +1,4 @@
-"""OKX v5's public endpoints for spot (fact sheet 2.2)."""
+"""OKX v5's public calls for spot ("Public Data" and "Order Book Trading" in OKX's API guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OKX v5's trade endpoints for spot (fact sheet 2.4)."""
+"""OKX v5's orders for spot ("Order Book Trading", "Trade" in OKX's API guide)."""
 
 from __future__ import annotations
 

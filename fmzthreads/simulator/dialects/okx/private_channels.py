@@ -1,4 +1,4 @@
-"""OKX v5's private channels (fact sheet 3.4)."""
+"""OKX v5's private channels ("Trading Account" and "Order Book Trading" in OKX's API guide)."""
 
 from __future__ import annotations
 

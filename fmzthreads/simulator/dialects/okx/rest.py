@@ -23,7 +23,7 @@ from .refusals import REFUSALS
 from .routes import TradeRoute, spot_routes
 from .signatures import authenticate
 
-__all__ = ["OkxDialect", "check_items", "overall"]
+__all__ = ["SimulatedOkx", "check_items", "overall"]
 
 _PERIOD_S = 2
 _MOST_ORDERS = 20
@@ -33,7 +33,7 @@ _MOST_ORDERS = 20
 class _HttpVisit:
     """A call over HTTP. The signature is checked before a body is read, as the exchange does."""
 
-    dialect: OkxDialect
+    dialect: SimulatedOkx
     request: WireRequest
     now_ms: int
     owner: TradingAccount | None = None
@@ -81,7 +81,7 @@ def overall(rows: list[dict[str, Any]]) -> str:
     return "0" if not failures else "1" if failures == len(rows) else "2"
 
 
-class OkxDialect(Dialect[OkxParams]):
+class SimulatedOkx(Dialect[OkxParams]):
     """Answers OKX v5's calls.
 
     Keys are good with and without the header for demo trading, because clients differ in what they send by default.

@@ -20,7 +20,7 @@ from ..fields import VenueRefusal
 from ..streaming import StreamSubscription, VenueSession, VenueSite
 from ..windows import AlignedWindows
 from .parameters import OkxParams
-from .rest import OkxDialect, check_items, overall
+from .rest import SimulatedOkx, check_items, overall
 from .signatures import log_in
 
 __all__ = ["ChannelSource", "OkxSession", "wrong_channel"]
@@ -43,7 +43,7 @@ _ORDER_OPS: dict[str, tuple[str, bool]] = {
 }
 """The REST call that each operation is, and whether it takes a list."""
 
-_Site = VenueSite[OkxDialect]
+_Site = VenueSite[SimulatedOkx]
 
 
 class ChannelSource(Protocol):

@@ -1,4 +1,4 @@
-"""The Binance spot dialect over real sockets: signatures, envelopes, error codes, limits (fact sheet venue-binance, sections 1 and 2)."""
+"""The Binance spot dialect over real sockets: signatures, envelopes, error codes, limits."""
 
 from __future__ import annotations
 

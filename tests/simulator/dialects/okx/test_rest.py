@@ -1,4 +1,4 @@
-"""The OKX v5 dialect over real sockets: signatures, envelopes, error codes, limits (fact sheet venue-okx, sections 1 and 2)."""
+"""The OKX v5 dialect over real sockets: signatures, envelopes, error codes, limits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def refused(reply: requests.Response, code: str, status: int = 200, text: str = 
 
 # --- signing ---
 
-_SECRET = "22582BD0CFF14C41EDBF1AB98506286D"  # the sheet's own, for its check values
+_SECRET = "22582BD0CFF14C41EDBF1AB98506286D"  # the key of OKX's own example
 _STAMP = "2020-12-08T09:08:57.715Z"
 
 
@@ -77,7 +77,7 @@ _STAMP = "2020-12-08T09:08:57.715Z"
         ),
     ],
 )  # fmt: skip
-def test_the_sheets_check_values(method: str, path: str, query: str, body: bytes, signature: str) -> None:
+def test_the_check_values_of_signatures(method: str, path: str, query: str, body: bytes, signature: str) -> None:
     headers = {"ok-access-timestamp": _STAMP, "ok-access-sign": signature}
     check_signature(WireRequest(method, path, path, query, body, headers, ""), _SECRET)
     with pytest.raises(OkxRefusal, match="50113"):

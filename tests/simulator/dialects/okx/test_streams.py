@@ -81,7 +81,7 @@ def subscribe(client: Socket, **arg: str) -> dict[str, Any]:
 
 
 def test_the_published_login_signature_is_the_one_that_is_checked() -> None:
-    """The fact sheet's check value (1.2)."""
+    """A check value computed by hand from OKX's rule for the login."""
     digest = hmac.new(b"22582BD0CFF14C41EDBF1AB98506286D", b"1704876947GET/users/self/verify", hashlib.sha256).digest()
     assert base64.b64encode(digest).decode() == "5/36BgGV6m/6pmdc20zdqk0mzF5ZalmzzPD2fo3wavU="
 
@@ -355,7 +355,7 @@ def test_a_book_from_snapshot_and_updates_is_the_exchanges_book(checksums: bool)
 
 
 def crc(book: DeltaBook) -> int:
-    """The sheet's rule, written down anew: levels alternate, 25 of each side, numbers as they are sent."""
+    """OKX's rule, written down a second time: levels alternate, 25 of each side, numbers as they are sent."""
     bids, asks = ([f"{p.normalize():f}:{q.normalize():f}" for p, q in side[:25]] for side in book.levels())
     parts = [part for pair in zip(bids, asks, strict=True) for part in pair]
     value = zlib.crc32(":".join(parts).encode())
@@ -363,7 +363,7 @@ def crc(book: DeltaBook) -> int:
 
 
 def test_the_published_checksums() -> None:
-    """The fact sheet's computed values (3.3)."""
+    """Values computed from the example in OKX's API guide."""
     bids = [("3366.1", "7", "1"), ("3366", "6", "1")]
     asks = [("3366.8", "9", "1"), ("3368", "8", "1")]
     assert checksum(bids, asks) == -1881014294

@@ -1,4 +1,4 @@
-"""Binance spot's market streams: their names, and the messages that they carry (fact sheet 3.2)."""
+"""Binance spot's market streams and their messages ("WebSocket Streams" in Binance's spot documentation)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 import attrs
 
-from ...engine.candles import Candle, DayStats
-from ...engine.events import TickerEvent, TradeEvent
-from ...engine.exchange import SimulatedExchange
-from ...engine.instruments import Instrument
-from ...transport.push import Push
-from ...transport.requests import encode_json
-from ...transport.topics import DeltaTopic, EventTopic, Feed, SampledTopic, Topic
-from .market import INTERVALS, day_changes
-from .symbols import AVERAGE_MINUTES, Symbols, fixed
+from ....engine.candles import Candle, DayStats
+from ....engine.events import TickerEvent, TradeEvent
+from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument
+from ....transport.push import Push
+from ....transport.requests import encode_json
+from ....transport.topics import DeltaTopic, EventTopic, Feed, SampledTopic, Topic
+from ..market import INTERVALS, day_changes
+from ..symbols import AVERAGE_MINUTES, Symbols, fixed
 
 __all__ = ["Streams"]
 

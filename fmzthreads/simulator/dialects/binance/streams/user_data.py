@@ -1,4 +1,4 @@
-"""Binance spot's user data: the events of one account, and the former listenKey (fact sheet 2.5 and 3.4)."""
+"""Binance spot's user data: one account's events, and the former listenKey ("User Data Streams" in Binance's spot documentation)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Callable, Hashable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import TradingAccount
-from ...engine.events import AccountEvent, OrderEvent
-from ...engine.exchange import SimulatedExchange
-from ...engine.orders import FillView, Finish, OrderView, State
-from ...transport.push import Push
-from ...transport.requests import encode_json
-from ...transport.topics import Feed, Topic
-from ..streaming import VenueSite
-from .orders import EXPIRY_REASON, SMART_ROUTED, order_force, order_status, order_type
-from .parameters import BinanceParams, BinanceRefusal, malformed
-from .rest import BinanceDialect
-from .routes import BinanceRoute
-from .symbols import Symbols, fixed
+from ....engine.accounts import TradingAccount
+from ....engine.events import AccountEvent, OrderEvent
+from ....engine.exchange import SimulatedExchange
+from ....engine.orders import FillView, Finish, OrderView, State
+from ....transport.push import Push
+from ....transport.requests import encode_json
+from ....transport.topics import Feed, Topic
+from ...streaming import VenueSite
+from ..orders import EXPIRY_REASON, SMART_ROUTED, order_force, order_status, order_type
+from ..parameters import BinanceParams, BinanceRefusal, malformed
+from ..rest import SimulatedBinance
+from ..routes import BinanceRoute
+from ..symbols import Symbols, fixed
 
 __all__ = ["ListenKeys", "UserTopic", "listen_key_routes", "user_topic"]
 
@@ -167,7 +167,7 @@ class UserTopic(Topic):
 
 
 def user_topic(
-    site: VenueSite[BinanceDialect], account: TradingAccount, *, microseconds: bool
+    site: VenueSite[SimulatedBinance], account: TradingAccount, *, microseconds: bool
 ) -> tuple[Hashable, Callable[[], UserTopic]]:
     """The key of the topic of an account's events, and what makes it."""
     symbols = site.dialect.symbols

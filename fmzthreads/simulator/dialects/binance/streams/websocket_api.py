@@ -8,16 +8,16 @@ from typing import Any
 
 import attrs
 
-from ...engine.accounts import TradingAccount
-from ...transport.push import Push
-from ...transport.requests import Rendered, encode_json
-from ...transport.websocket import WsConnection
-from ..base import Outcome, Route
-from ..fields import VenueRefusal
-from ..streaming import StreamSubscription, VenueSession, VenueSite
-from .parameters import BinanceParams, BinanceRefusal
-from .rest import BinanceDialect
-from .signatures import authenticate, signed_values
+from ....engine.accounts import TradingAccount
+from ....transport.push import Push
+from ....transport.requests import Rendered, encode_json
+from ....transport.websocket import WsConnection
+from ...base import Outcome, Route
+from ...fields import VenueRefusal
+from ...streaming import StreamSubscription, VenueSession, VenueSite
+from ..parameters import BinanceParams, BinanceRefusal
+from ..rest import SimulatedBinance
+from ..signatures import authenticate, signed_values
 from .user_data import user_topic
 
 __all__ = ["ApiSession"]
@@ -45,14 +45,14 @@ _METHODS = {
 """The REST call that each method is."""
 _LOCAL = Route[BinanceParams](method="", path="")
 _MOST_SUBSCRIPTIONS = 65_535  # over the life of a connection
-_Site = VenueSite[BinanceDialect]
+_Site = VenueSite[SimulatedBinance]
 
 
 @attrs.define(kw_only=True)
 class _ApiVisit:
     """A call on the WebSocket API."""
 
-    dialect: BinanceDialect
+    dialect: SimulatedBinance
     values: Mapping[str, str]
     client: str
     now_ms: int

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
-from ...transport.push import Push
-from ...transport.websocket import WsConnection
-from ..fields import VenueRefusal
-from ..streaming import StreamSubscription, VenueSession, VenueSite
+from ....transport.push import Push
+from ....transport.websocket import WsConnection
+from ...fields import VenueRefusal
+from ...streaming import StreamSubscription, VenueSession, VenueSite
+from ..rest import SimulatedBinance
 from .market_streams import Streams
-from .rest import BinanceDialect
 from .user_data import ListenKeys, user_topic
 
 __all__ = ["StreamSession"]
 
 _ID_TEXT = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_Site = VenueSite[BinanceDialect]
+_Site = VenueSite[SimulatedBinance]
 
 
 class RateGuard:

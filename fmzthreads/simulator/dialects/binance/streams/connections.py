@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs
 
-from ...engine.exchange import SimulatedExchange
-from ...faults import Faults
-from ...transport.requests import WireRequest, encode_json
-from ...transport.stream_settings import StreamSettings
-from ...transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
-from ..streaming import VenueSite
+from ....engine.exchange import SimulatedExchange
+from ....faults import Faults
+from ....transport.requests import WireRequest, encode_json
+from ....transport.stream_settings import StreamSettings
+from ....transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
+from ...streaming import VenueSite
+from ..parameters import BinanceRefusal, wants_microseconds
+from ..rest import SimulatedBinance
 from .market_streams import Streams
-from .parameters import BinanceRefusal, wants_microseconds
-from .rest import BinanceDialect
 from .stream_session import StreamSession
 from .user_data import ListenKeys, listen_key_routes
 from .websocket_api import ApiSession
@@ -26,7 +26,7 @@ _COMBINED = re.compile(r"/stream/?")
 _API = "/ws-api/v3"
 
 
-class BinanceSite(VenueSite[BinanceDialect]):
+class BinanceSite(VenueSite[SimulatedBinance]):
     """Takes connections to Binance's websocket paths.
 
     Attributes:
@@ -40,7 +40,7 @@ class BinanceSite(VenueSite[BinanceDialect]):
     def __init__(
         self,
         exchange: SimulatedExchange,
-        dialect: BinanceDialect,
+        dialect: SimulatedBinance,
         faults: Faults,
         settings: StreamSettings,
         *,

@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 
-from .accounts import OrderRecord, TradingAccount
-from .book import Fill
-from .engine import Engine, InstrumentMarket
-from .events import OrderEvent
-from .orders import Finish, NewOrder, State, TimeInForce
-from .reasons import Reason, Rejected
+from ..accounts import OrderRecord, TradingAccount
+from ..book import Fill
+from ..engine import Engine, InstrumentMarket
+from ..events import OrderEvent
+from ..orders import Finish, NewOrder, State, TimeInForce
+from ..reasons import Reason, Rejected
 
 __all__ = ["OrderPair", "TriggerEngine"]
 

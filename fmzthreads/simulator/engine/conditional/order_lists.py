@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import attrs
 
-from .accounts import TradingAccount
-from .orders import Finish, NewOrder, OrderView, State
-from .reasons import Reason, Rejected
+from ..accounts import TradingAccount
+from ..orders import Finish, NewOrder, OrderView, State
+from ..reasons import Reason, Rejected
 from .triggers import OrderPair, TriggerEngine
 
 __all__ = ["OrderListView", "OrderLists"]

@@ -1,0 +1,1 @@
+"""Orders that wait for a price, and orders that end each other."""
