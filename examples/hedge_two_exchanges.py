@@ -54,7 +54,7 @@ class HedgeBot:
         self.exchanges = list(exchanges)
         self.names = [exchange.GetName() for exchange in exchanges]
         self.fees = [FEE_RATES[name] for name in self.names]
-        self.amount, self.timeout_ms, self.streams = amount, timeout_ms, streams
+        self.pair, self.amount, self.timeout_ms, self.streams = PAIR, amount, timeout_ms, streams
         self.queue = TaskQueue(self.exchanges, [{} for _ in self.exchanges])
         self.lot = self.min_notional = 0.0
         self.begin: list[Any] = []  # the accounts at the start, None until both have answered
@@ -92,6 +92,17 @@ class HedgeBot:
         """The mean of the mid prices last seen; 0 before the first."""
         mids = [(b.Bids[0].Price + b.Asks[0].Price) / 2 for b in self.books if b and b.Bids and b.Asks]
         return sum(mids) / len(mids) if mids else 0.0
+
+    def edge(self) -> float | None:
+        """What the better direction would earn after both fees, as a fraction of the price; None without both books."""
+        if not all(b and b.Bids and b.Asks for b in self.books):
+            return None
+        edges: list[float] = []
+        for buy, sell in ((0, 1), (1, 0)):
+            cost = self.books[buy].Asks[0].Price * (1 + self.fees[buy])
+            gain = self.books[sell].Bids[0].Price * (1 - self.fees[sell])
+            edges.append(gain / cost - 1)
+        return max(edges)
 
     def say(self, text: str) -> None:
         """Logs what it does, once, and shows it in the status line."""

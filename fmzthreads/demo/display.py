@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a demo: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Protocol, TextIO
 
 from ..clock import Clock
 from ..errors import MissingExtra, require
-from .summary import percentile
 
 __all__ = ["Display", "LiveTable", "PlainLines", "Silent", "open_display"]
 
@@ -29,16 +28,24 @@ class Silent:
 
 
 def _facts(bot: Any) -> list[tuple[str, str]]:
+    """What the bot holds, did and sees, each with its unit."""
+    base, quote = bot.pair.split("_")
     rows = []
-    for name, book, profit, times in zip(bot.names, bot.books, bot.profits(), bot.leg_ms, strict=True):
+    for name, book, profit in zip(bot.names, bot.books, bot.profits(), strict=True):
         prices = (
-            f"{book.Bids[0].Price:.2f} / {book.Asks[0].Price:.2f}" if book and book.Bids and book.Asks else "no book"
+            f"bid {book.Bids[0].Price:.2f}, ask {book.Asks[0].Price:.2f} {quote}"
+            if book and book.Bids and book.Asks
+            else "no order book"
         )
-        recent = list(times)[-200:]
-        rows.append((name, f"{prices}, {percentile(recent, 0.5):.1f} ms a call, profit {profit:+.2f}"))
-    rows.append(("hedges", f"{bot.hedges}, legs that went wrong {len(bot.failures)}"))
-    rows.append(("exposure", f"{bot.exposure():+.5f}{'' if bot.sure else ' (as last known)'}"))
-    rows.append(("pair over slower", f"{percentile(list(bot.ratios)[-200:], 0.5):.3f}"))
+        rows.append((name, f"{prices}; profit {profit:+.2f} {quote}"))
+    edge = bot.edge()
+    rows.append(("best edge", "unknown" if edge is None else f"{edge * 100:+.3f} % of the price, after both fees"))
+    rows.append(("total profit", f"{sum(bot.profits()):+.2f} {quote} on both, after fees"))
+    rows.append(("hedges", f"{bot.hedges}, failed legs {len(bot.failures)}"))
+    if bot.failures:
+        last = bot.failures[-1]
+        rows.append(("last failed leg", f"{last['exchange']} {last['leg']} {base}: {last['why']}"))
+    rows.append(("exposure", f"{bot.exposure():+.5f} {base}{'' if bot.sure else ' (as last known)'}"))
     rows.append(("now", bot.status))
     return rows
 
@@ -60,8 +67,8 @@ class PlainLines:
         if self._clock.monotonic() < self._next:
             return
         self._next = self._clock.monotonic() + 1
-        facts = "; ".join(f"{name}: {text}" for name, text in _facts(bot))
-        print(f"{left_s:5.1f} s left; {facts}", file=self._stream, flush=True)
+        facts = " | ".join(f"{name}: {text}" for name, text in _facts(bot))
+        print(f"{max(0.0, left_s):5.1f} s left | {facts}", file=self._stream, flush=True)
 
 
 class LiveTable:

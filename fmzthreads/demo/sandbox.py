@@ -1,4 +1,4 @@
-"""``fmzthreads sandbox SCRIPT``: runs a script with both simulated exchanges in its environment."""
+"""``fmzthreads sandbox SCRIPT``: runs a script against two simulated exchanges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .simulators import simulators
+from .simulators import parse_faults, set_faults, simulators
 
 __all__ = ["add_parser", "environment", "run"]
+
+_RUNNER = Path(__file__).with_name("script_runner.py")
 
 
 def add_parser(commands: Any) -> None:
@@ -27,6 +29,13 @@ def add_parser(commands: Any) -> None:
         ),
     )
     parser.add_argument("--seed", type=int, default=1, help="what the prices follow from (default 1)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="[VENUE:]NAME=VALUE",
+        help="a fault of both exchanges, or of one, such as okx:error_5xx=0.2 (see fmzthreads simulate --help); may be repeated",
+    )
     parser.add_argument("script", type=Path, help="the Python script to run")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets as its own arguments")
     parser.set_defaults(run=run)
@@ -46,20 +55,24 @@ def environment(processes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the script and gives its exit code.
+    """Runs the script and returns its exit code; 130 when Ctrl-C ended it.
 
     Raises:
-        InputError: There is no such file.
+        InputError: There is no such file, or a fault is not valid.
     """
     if not args.script.is_file():
         raise InputError(f"there is no script {str(args.script)!r}")
+    faults = parse_faults(args.fault)
     with simulators(seed=args.seed) as processes:
+        set_faults(processes, faults)
         child = subprocess.Popen(  # noqa: S603 (the script that the user named)
-            [sys.executable, str(args.script), *args.arguments], env={**os.environ, **environment(processes)}
+            [sys.executable, str(_RUNNER), str(args.script), *args.arguments],
+            env={**os.environ, **environment(processes)},
         )
         while True:
             try:
-                return child.wait()
+                code = child.wait()
+                return code if code >= 0 else 128 - code  # as a shell reports the end by a signal
             except KeyboardInterrupt:
                 # Ctrl-C reaches the script as well; the simulators live until it has ended.
                 continue

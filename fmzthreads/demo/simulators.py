@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, UnknownName, nearest
 from ..simulator import SimulatorProcess
+from ..simulator.faults import parse_fault
 
-__all__ = ["VENUES", "holdings", "simulators"]
+__all__ = ["VENUES", "holdings", "parse_faults", "set_faults", "simulators"]
 
 # The simulator's name of each venue, and FMZ's.
 VENUES = {"binance": "Binance", "okx": "OKX"}
@@ -19,7 +20,7 @@ VENUES = {"binance": "Binance", "okx": "OKX"}
 
 @contextlib.contextmanager
 def simulators(
-    *, seed: int, data: Sequence[Path] = (), speed: float | None = None
+    *, seed: int, data: Sequence[Path] = (), speed: float | None = None, deviation: float | None = None
 ) -> Iterator[dict[str, SimulatorProcess]]:
     """Two simulators that follow one price, each with its own noise and lag, by FMZ's venue names.
 
@@ -27,6 +28,7 @@ def simulators(
         seed: What the generated prices (and each venue's noise) follow from.
         data: Bar files to replay: none, one that drives both, or one for each.
         speed: Bars a second of a replay; None for the simulator's default.
+        deviation: How far each venue's generated price strays from the common one, as a part of the price; None for the default.
 
     Raises:
         InputError: More than two files, or one that cannot be replayed.
@@ -38,7 +40,9 @@ def simulators(
         )
     files = [data[0], data[-1]] if data else [None, None]
     processes = [
-        SimulatorProcess(venue, seed=seed, data=file, speed=speed if file else None)
+        SimulatorProcess(
+            venue, seed=seed, data=file, speed=speed if file else None, deviation=deviation if not file else None
+        )
         for venue, file in zip(VENUES, files, strict=True)
     ]
     with contextlib.ExitStack() as stack:
@@ -54,3 +58,31 @@ def holdings(process: SimulatorProcess) -> dict[str, Decimal]:
     """What the account holds in all, free and frozen, by currency."""
     balances = process.state()["balances"]
     return {currency: Decimal(held["free"]) + Decimal(held["frozen"]) for currency, held in balances.items()}
+
+
+def parse_faults(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Reads ``--fault`` options: faults by FMZ's venue name; one that names no venue is for all.
+
+    Raises:
+        InputError: One is not of the form ``[VENUE:]NAME=VALUE``.
+        UnknownName: There is no such venue or fault.
+    """
+    found: dict[str, list[str]] = {name: [] for name in VENUES.values()}
+    for text in texts:
+        venue, colon, fault = text.partition(":")
+        if not colon:
+            venue, fault = "", text
+        elif venue not in VENUES:
+            raise UnknownName(f"--fault {text!r}: there is no venue {venue!r}{nearest(venue, VENUES)}")
+        parse_fault(fault)
+        for name in [VENUES[venue]] if venue else VENUES.values():
+            found[name].append(fault)
+    return found
+
+
+def set_faults(processes: Mapping[str, SimulatorProcess], faults: Mapping[str, Sequence[str]]) -> None:
+    """Switches on what ``parse_faults`` read."""
+    for venue, texts in faults.items():
+        for text in texts:
+            name, value, path = parse_fault(text)
+            processes[venue].set_faults(path, **{name: value})

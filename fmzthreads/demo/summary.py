@@ -42,9 +42,11 @@ class Spread:
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
+        base: The coin.
+        quote: The currency of prices, fees and profits.
         seconds: How long the bot ran.
         loops: Looks at both books.
         calls: Calls made to both exchanges together.
@@ -61,6 +63,8 @@ class Summary:
         problems: Whatever kept the audit from being made.
     """
 
+    base: str
+    quote: str
     seconds: float
     loops: int
     calls: int
@@ -102,32 +106,40 @@ class Summary:
         return json.dumps(fields)
 
     def lines(self) -> list[str]:
-        """The summary for a person, one fact a line."""
+        """The summary for a person, one fact a line, each with its unit and meaning."""
         pair, skew = self.pair_over_slower, self.start_skew_ms
+        hedged = "hedged" if self.hedged else "NOT hedged"
         lines = [
-            f"ran                 {self.seconds:.1f} s, {self.loops} loops, {self.calls} calls",
-            f"pair over slower    median {pair.median:.3f}, p99 {pair.p99:.3f} (wall of two calls at once over the slower one)",
-            f"start skew          median {skew.median:.3f} ms, p99 {skew.p99:.3f} ms",
+            f"ran                 {self.seconds:.1f} s, looked at both books {self.loops} times, made {self.calls} REST calls",
+            f"hedges              {self.hedges} (bought on one exchange and sold on the other at the same moment)",
+            f"failed legs         {len(self.failed_legs)} (an order that failed, or filled in part)",
         ]
         lines += [
-            f"one call, {name:9} median {leg.median:.2f} ms, p99 {leg.p99:.2f} ms" for name, leg in self.leg_ms.items()
-        ]
-        lines.append(f"hedges              {self.hedges}, legs that went wrong {len(self.failed_legs)}")
-        lines += [
-            f"  {leg['exchange']}: {leg['leg']}: {leg['why']}; repaired by: {leg['repair'] or 'the accounts were even'}"
+            f"  {leg['exchange']}: {leg['leg']} {self.base}: {leg['why']}; repaired by: {leg['repair'] or 'nothing, the accounts were even'}"
             for leg in self.failed_legs[:20]
         ]
         if len(self.failed_legs) > 20:
             lines.append(f"  and {len(self.failed_legs) - 20} more (--json lists all)")
-        for title, amounts in (("fees", self.fees), ("profit", self.profit)):
-            each = ", ".join(f"{name} {value:+.4f}" for name, value in amounts.items())
-            lines.append(f"{title:19} {each}, together {sum(amounts.values()):+.4f}")
+        lines.append(self._amounts("fees", self.fees, "what the exchanges took, at the price of each fill"))
+        lines.append(self._amounts("profit", self.profit, "after fees, coins valued at one price for both"))
         lines.append(
-            f"exposure            {self.exposure:+.8f} (one lot is {self.lot:g}): {'hedged' if self.hedged else 'NOT hedged'}"
+            f"exposure            {self.exposure:+.8f} {self.base} more than at the start, one lot is {self.lot:g}: {hedged}"
         )
+        lines += [
+            f"one call, {name:9} median {leg.median:.2f} ms, p99 {leg.p99:.2f} ms, of {leg.count}"
+            for name, leg in self.leg_ms.items()
+        ]
+        lines += [
+            f"two calls at once   median {pair.median:.3f}, p99 {pair.p99:.3f} times the slower of the two (1 is ideal)",
+            f"start skew          median {skew.median:.3f} ms, p99 {skew.p99:.3f} ms between the starts of two calls at once",
+        ]
         for name, account in self.differences.items():
             each = ", ".join(f"{currency} {value}" for currency, value in account.items())
-            lines.append(f"books less holdings {name}: {each}")
+            lines.append(f"audit of {name:10} {each} (holdings less the sum of all fills; 0 is right)")
         lines += [f"problem             {problem}" for problem in self.problems]
         lines.append(f"reconciliation      {'all books agree' if self.reconciled else 'THE BOOKS DO NOT AGREE'}")
         return lines
+
+    def _amounts(self, title: str, amounts: dict[str, float], meaning: str) -> str:
+        each = ", ".join(f"{name} {value:+.4f}" for name, value in amounts.items())
+        return f"{title:19} {each}, together {sum(amounts.values()):+.4f} {self.quote} ({meaning})"

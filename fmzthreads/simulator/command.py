@@ -92,6 +92,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="the venue's request limits times X; 0 switches them off",
     )
+    add(
+        "--deviation",
+        type=float,
+        metavar="PART",
+        help="how far this venue's price strays from the common one: the standard deviation, as a part of the price (default 0.0008)",
+    )
     add("--checksums", action="store_true", help="OKX's books carry real checksums, as they did until June 2026")
     add("--tls", action="store_true", help="serve TLS with a certificate of a new authority")
     add(
@@ -130,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
 def _server(args: argparse.Namespace) -> SimulatorServer:
     """The simulated venue that the options ask for."""
     # Imported here, so that a command line which only lists its commands does not pay for the exchange.
+    from .market.maker import MarketSettings
     from .server import SimulatorServer
     from .transport.stream_settings import StreamSettings
 
@@ -140,6 +147,8 @@ def _server(args: argparse.Namespace) -> SimulatorServer:
         options["balances"] = _balances(args.balance)
     if args.speed is not None:
         options["speed"] = args.speed
+    if args.deviation is not None:
+        options["settings"] = MarketSettings(deviation=args.deviation)
     return SimulatorServer(
         args.venue, port=args.port, host=args.host, seed=args.seed, data=args.data, data_origin_ms=args.data_origin_ms,
         faults=_faults(args), rate_scale=args.rate_scale, tls=_tls(args), streams=StreamSettings(checksums=args.checksums), **options,

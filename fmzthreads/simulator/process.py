@@ -51,6 +51,7 @@ class SimulatorProcess:
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
         port: The port; 0 for one that is free.
         checksums: Whether OKX's books carry real checksums.
+        deviation: How far the price strays from the common one, as a part of the price; None for the default.
 
     Attributes:
         venue: As given.
@@ -76,6 +77,7 @@ class SimulatorProcess:
         rate_scale: float = 1.0,
         port: int = 0,
         checksums: bool = False,
+        deviation: float | None = None,
     ) -> None:
         self.venue = venue
         self.base_url = self.key = self.secret = self.passphrase = ""
@@ -95,6 +97,8 @@ class SimulatorProcess:
             self._command += ["--data-origin-ms", str(data_origin_ms)]
         if checksums:
             self._command.append("--checksums")
+        if deviation is not None:
+            self._command += ["--deviation", repr(deviation)]
         for symbol in symbols or ():
             self._command += ["--symbol", symbol]
         for asset, amount in (balances or {}).items():

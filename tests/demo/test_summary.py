@@ -12,6 +12,8 @@ from fmzthreads.demo.summary import Spread, Summary, percentile
 
 def make(**changes: object) -> Summary:
     summary = Summary(
+        base="BTC",
+        quote="USDT",
         seconds=20.0,
         loops=10,
         calls=40,
