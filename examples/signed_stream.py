@@ -22,6 +22,14 @@ def stream_base(exchange: Exchange, live: str) -> str:
     return base.replace("http://", "ws://") if base.startswith("http://") else live
 
 
+def open_stream(url: str, **options: Any) -> Any:
+    """A connection that comes back by itself; ends the script with the reason when it cannot be opened."""
+    client = Dial(url, reconnect=True, **options)
+    if client is None:
+        raise SystemExit(f"no stream: {GetLastError()}")
+    return client
+
+
 def okx_login() -> str:
     """The login message; its time stamp must be of this very connect, so it is made in ``on_connect``."""
     stamp = str(int(UnixNano() / 1e9))
@@ -46,7 +54,7 @@ def next_message(client: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[
             client.write(json.dumps({"op": "subscribe", "args": [{"channel": "orders", "instType": "SPOT"}]}))
         if wanted(data):
             return data
-    raise TimeoutError("the message that was waited for did not come")
+    raise SystemExit("no message: the one that was waited for did not come in 10 s")
 
 
 def place(exchange: Exchange, digits: int) -> str:
@@ -61,7 +69,7 @@ def okx() -> None:
     """Logs in, subscribes to the account's orders, places one and sees it."""
     exchange = Exchange("OKX", "BTC_USDT")
     url = stream_base(exchange, "wss://ws.okx.com:8443") + "/ws/v5/private"
-    client = Dial(url, reconnect=True, on_ping="okx", on_connect=lambda client: okx_login(), errors="raise")
+    client = open_stream(url, on_ping="okx", on_connect=lambda client: okx_login())
     next_message(client, lambda data: data.get("event") == "subscribe")
     order_id = place(exchange, 1)
     seen = next_message(client, lambda data: bool(data.get("data")))["data"][0]
@@ -78,7 +86,7 @@ def binance() -> None:
     if not key:
         Log("this venue has no listenKey any more:", GetLastError())  # the venue itself, since February 2026
         return
-    client = Dial(
+    client = open_stream(
         stream_base(exchange, "wss://stream.binance.com:9443") + "/ws/" + key["listenKey"],
         reconnect=True,
         errors="raise",

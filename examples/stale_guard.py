@@ -2,12 +2,21 @@
 
 import json
 import sys
+from typing import Any
 
 from fmzthreads import *
 
 SILENCE_MS = 3000  # no trade-worthy data for so long: the stream is connected anew, even if heartbeats arrive
 COMPARE_EVERY_MS = 1000
 MOST_APART = 0.002  # how far the stream's price may be from REST's, as a fraction
+
+
+def open_stream(url: str, **options: Any) -> Any:
+    """A connection that comes back by itself; ends the script with the reason when it cannot be opened."""
+    client = Dial(url, reconnect=True, **options)
+    if client is None:
+        raise SystemExit(f"no stream: {GetLastError()}")
+    return client
 
 
 class GuardedPrice:
@@ -19,7 +28,7 @@ class GuardedPrice:
         simulated = base.startswith("http://")  # a simulator has its streams where its REST is
         home = base.replace("http://", "ws://") if simulated else "wss://stream.binance.com:9443"
         stream = home + "/ws/btcusdt@bookTicker"
-        self.client = Dial(stream, reconnect=True, silence_ms=SILENCE_MS, silence_data='"b":', errors="raise")
+        self.client = open_stream(stream, silence_ms=SILENCE_MS, silence_data='"b":')
         self.middle: float | None = None
         self.checked_at = 0
         self.confirmed = self.refused = 0

@@ -22,13 +22,21 @@ def addresses() -> dict[str, str]:
     return found
 
 
+def open_stream(url: str, **options: Any) -> Any:
+    """A connection that comes back by itself; ends the script with the reason when it cannot be opened."""
+    client = Dial(url, reconnect=True, **options)
+    if client is None:
+        raise SystemExit(f"no stream: {GetLastError()}")
+    return client
+
+
 def connect() -> dict[str, Any]:
     """One connection to each, which comes back by itself and subscribes again at each connect."""
     urls = addresses()
     subscribe = {"op": "subscribe", "args": [{"channel": "bbo-tbt", "instId": "BTC-USDT"}]}
     return {
-        "Binance": Dial(urls["Binance"], reconnect=True, errors="raise"),
-        "OKX": Dial(urls["OKX"], reconnect=True, payload=subscribe, on_ping="okx", errors="raise"),
+        "Binance": open_stream(urls["Binance"]),
+        "OKX": open_stream(urls["OKX"], payload=subscribe, on_ping="okx"),
     }
 
 
