@@ -99,6 +99,12 @@ def test_every_name_that_is_not_built_says_so() -> None:
         assert name in PLANNED | set(not_built.__all__), name
 
 
+def test_every_file_that_the_pages_name_exists() -> None:
+    for page, text in PAGES.items():
+        for path in re.findall(r"`((?:tests|examples|benchmarks)/[\w./]+)`", text):
+            assert (ROOT / path).exists(), f"{path} in {page}"
+
+
 def test_every_name_that_something_was_renamed_to_exists() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .* \| (.*) \|$", changes, re.MULTILINE)

@@ -33,8 +33,8 @@ from fmzthreads.simulator import SimulatorServer
 from tests.helpers.last_reply import last_text
 
 NAMES = ("binance", "okx")
-USUAL = HttpOptions(timeout_ms=5000, connect_timeout_ms=2000)
-ONCE = HttpOptions(timeout_ms=5000, retry=RetryPolicy(retries=0))
+USUAL = HttpOptions(timeout_ms=60_000, connect_timeout_ms=30_000)
+ONCE = HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=0))
 
 
 class Pair:
