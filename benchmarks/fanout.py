@@ -1,10 +1,11 @@
 # ruff: noqa: D101, D102 -- the parts of a benchmark are named by what they do
 """N calls of a 5 KB order book at once: fmzthreads against raw sockets, requests, aiohttp and ccxt.
 
-    python benchmarks/fanout.py [--quick] [--json FILE]
+    python benchmarks/fanout.py [--quick] [--parsing] [--json FILE]
 
 All peers fetch the same body from a server in another process (``fanout_server.py``) on kept connections, and read it whole without
-parsing it (ccxt parses it, there is no way around). They take turns within each round, in random order, so that whatever else the machine
+parsing it (ccxt parses it, there is no way around). One table more has ``GetDepth`` of N exchange objects, which ends in structures, beside
+a pool of requests and aiohttp that call ``json.loads``. They take turns within each round, in random order, so that whatever else the machine
 does falls on all alike. Medians are shown:
 
     wall/limit   wall time of a burst over the server's latency (at 0 ms: the wall time itself, in ms)
@@ -36,7 +37,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import requests
+from fanout_server import LEVELS
 
+from fmzthreads import Exchange
 from fmzthreads.clock import WallClock
 from fmzthreads.http.client import HttpClient, HttpRequest, Reply
 from fmzthreads.tasks.gate import Gate
@@ -279,6 +282,49 @@ class CcxtAsync(Looped):
 PEERS: list[Any] = [RawSockets, Fmzthreads, FmzthreadsGated, Requests, Aiohttp, CcxtThreads, CcxtAsync]
 
 
+class RequestsParsing(Requests):
+    name = "requests, json.loads"
+
+    def call(self) -> int:
+        body = self.session.get(self.server.url, timeout=10).content
+        json.loads(body)
+        return len(body)
+
+
+class AiohttpParsing(Aiohttp):
+    name = "aiohttp, json.loads"
+
+    async def call(self) -> int:
+        async with self.session.get(self.server.url) as reply:
+            body = await reply.read()
+        json.loads(body)
+        return len(body)
+
+
+class GetDepths:
+    name = "fmzthreads GetDepth"
+
+    def __init__(self, server: Server, n: int) -> None:
+        self.exchanges = [Exchange("Binance", "BTC_USDT", base=server.base) for _ in range(n)]
+
+    def burst(self) -> None:
+        for handle in [exchange.Go("GetDepth") for exchange in self.exchanges]:
+            depth, ok = handle.wait()
+            if not ok or depth is None or len(depth.Asks) != LEVELS:
+                raise RuntimeError("a book is not whole")
+
+    def warm(self) -> None:
+        self.burst()
+
+    def close(self) -> None:
+        for exchange in self.exchanges:
+            exchange.close()
+
+
+PARSING: list[Any] = [GetDepths, RequestsParsing, AiohttpParsing]
+"""Those that turn the book into Python's own objects, one exchange object for each call."""
+
+
 def available() -> list[Any]:
     """The peers whose packages are installed."""
     needs = {"aiohttp": "aiohttp", "ccxt in threads": "ccxt", "ccxt async": "ccxt"}
@@ -292,6 +338,11 @@ class Measured:
         self.walls: list[float] = []
         self.skews: list[float] = []
         self.cpus: list[float] = []
+
+
+def parsing_peers() -> list[Any]:
+    """Those of ``PARSING`` whose packages are installed."""
+    return [peer for peer in PARSING if peer is not AiohttpParsing or importlib.util.find_spec("aiohttp") is not None]
 
 
 def timed(work: Callable[[], None]) -> float:
@@ -357,6 +408,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds (about 20 s instead of two minutes)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--parsing", action="store_true", help="only the table of GetDepth with parsing, at 50 ms")
     parser.add_argument("--only", metavar="NAME", action="append", help="only these peers")
     options = parser.parse_args()
     rounds, bursts = (4, 5) if options.quick else (10, 8)
@@ -367,11 +419,14 @@ def main() -> None:
     figures: dict[str, Any] = {}
     server = Server()
     try:
-        for latency_ms in (0, 50):
+        for n in (2, 8, 32):
+            result = measure(server, parsing_peers(), n, 50, rounds, bursts)
+            figures[f"GetDepth with parsing, 50 ms, N={n}"] = show(result, n, 50)
+        for latency_ms in () if options.parsing else (0, 50):
             for n in (2, 8, 32):
                 result = measure(server, peers, n, latency_ms, rounds, bursts)
                 figures[f"{latency_ms} ms, N={n}"] = show(result, n, latency_ms)
-        for n in (8, 32):
+        for n in () if options.parsing else (8, 32):
             firsts = first_bursts(server, peers, n, 50, 3 if options.quick else 9)
             print(f"\nfirst burst, 50 ms, N={n}:      cold   after warm   later (ms)")
             for name, (cold, warm, later) in firsts.items():
