@@ -128,11 +128,11 @@ def test_market_lot_size_holds_for_market_orders_beside_lot_size() -> None:
 @pytest.mark.parametrize(
     ("side", "price", "amount", "words"),
     [
-        ("buy", -1, 4, "order value 4 is below the least market order"),
+        ("buy", -1, 4, "order value 4 is below the minimum market order"),
         ("buy", -1, 10**9, ""),  # the largest worth holds for limit orders only
-        ("sell", -1, 81, "amount 81 is above the largest market order"),
+        ("sell", -1, 81, "amount 81 is above the maximum market order"),
         ("sell", 60000, 81, ""),
-        ("sell", 120000, 81, "order value 9720000 is above the largest of BTC_USDT"),
+        ("sell", 120000, 81, "order value 9720000 is above the maximum of BTC_USDT"),
     ],
 )
 def test_a_market_order_is_judged_by_its_own_limits(side: str, price: float, amount: float, words: str) -> None:
