@@ -86,11 +86,7 @@ def binance() -> None:
     if not key:
         Log("this venue has no listenKey any more:", GetLastError())  # the venue itself, since February 2026
         return
-    client = open_stream(
-        stream_base(exchange, "wss://stream.binance.com:9443") + "/ws/" + key["listenKey"],
-        reconnect=True,
-        errors="raise",
-    )
+    client = open_stream(stream_base(exchange, "wss://stream.binance.com:9443") + "/ws/" + key["listenKey"])
     kept_at = UnixNano()
     order_id = place(exchange, 2)
     while True:

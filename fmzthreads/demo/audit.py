@@ -60,7 +60,7 @@ def fills_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
     """Every fill of the account in one pair, oldest or newest first, by the venue's own signed interface.
 
     Raises:
-        LookupError: The venue gave no list, or is none that the audit can read.
+        LookupError: The venue returned no list, or the audit cannot read this venue.
     """
     name = exchange.GetName()
     if name == "Binance":

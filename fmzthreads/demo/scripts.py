@@ -20,7 +20,7 @@ def example_path(name: str) -> Path:
     """Where an example lies, such as ``"hedge_two_exchanges"``.
 
     Raises:
-        UnknownName: There is none of that name.
+        UnknownName: There is no example of that name.
     """
     names: list[str] = []
     for folder in _folders():
