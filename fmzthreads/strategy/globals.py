@@ -391,7 +391,7 @@ def Mail_Go(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, 
 
 
 def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, title: str, body: str) -> bool:
-    from . import mail  # smtplib is loaded only by those who send mails
+    from .log import mail  # smtplib is loaded only by those who send mails
 
     runtime.register_secret(str(password))
     if runtime.virtual:

@@ -23,9 +23,9 @@ from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .commands import CommandQueue
-from .journal import Journal, Kind
+from .log.journal import Journal, Kind
+from .log.sinks import ConsoleSink, DatabaseSink
 from .paths import database_path, script_name
-from .sinks import ConsoleSink, DatabaseSink
 from .store import Store
 
 if TYPE_CHECKING:

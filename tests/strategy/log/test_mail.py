@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from fmzthreads.errors import InputError, StopRequested
-from fmzthreads.strategy import mail
 from fmzthreads.strategy.globals import GetLastError, Mail, Mail_Go
-from fmzthreads.strategy.mail import Server, parse_server
+from fmzthreads.strategy.log import mail
+from fmzthreads.strategy.log.mail import Server, parse_server
 from tests.helpers.smtp import smtp_server
 from tests.helpers.strategy import quiet_runtime
 

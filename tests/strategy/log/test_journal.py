@@ -13,10 +13,10 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_LOG, LOG_TYPE_SELL
 from fmzthreads.errors import InputError
-from fmzthreads.strategy.journal import Journal, Line
+from fmzthreads.strategy.log.journal import Journal, Line
+from fmzthreads.strategy.log.secrets import Secrets
+from fmzthreads.strategy.log.sinks import ConsoleSink, DatabaseSink, plain_line
 from fmzthreads.strategy.runtime import Runtime
-from fmzthreads.strategy.secrets import Secrets
-from fmzthreads.strategy.sinks import ConsoleSink, DatabaseSink, plain_line
 from fmzthreads.strategy.store import Store
 from tests.helpers.strategy import Collector
 from tests.helpers.threads import side_by_side

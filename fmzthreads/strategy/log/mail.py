@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 import attrs
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["TIMEOUT_S", "Server", "parse_server", "send"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.strategy.render import blocks, in_language, join, parse_markup, readable
+from fmzthreads.strategy.log.render import blocks, in_language, join, parse_markup, readable
 from fmzthreads.structures import Ticker, info
 
 TABLE = {"type": "table", "title": "Book", "cols": ["a", "b"], "rows": [[1, "two"]]}

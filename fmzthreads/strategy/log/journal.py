@@ -16,10 +16,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 
-from ..arguments import whole_number
-from ..clock import Clock
-from ..errors import InputError
-from .numbers import finite_number
+from ...arguments import whole_number
+from ...clock import Clock
+from ...errors import InputError
+from ..numbers import finite_number
 from .render import Markup, join, parse_markup
 from .secrets import Secrets
 

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.strategy import sinks
-from fmzthreads.strategy.journal import Journal
-from fmzthreads.strategy.render import columns, readable
-from fmzthreads.strategy.sinks import ConsoleSink
+from fmzthreads.strategy.log import sinks
+from fmzthreads.strategy.log.journal import Journal
+from fmzthreads.strategy.log.render import columns, readable
+from fmzthreads.strategy.log.sinks import ConsoleSink
 
 
 class Terminal(io.StringIO):

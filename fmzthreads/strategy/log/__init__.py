@@ -1,0 +1,1 @@
+"""What a strategy writes and sends: the journal, where its lines go, how they are drawn, and mail."""
