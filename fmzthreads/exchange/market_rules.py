@@ -7,6 +7,7 @@ drops the digits that a market does not accept.
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -16,10 +17,12 @@ from typing import Any
 import attrs
 
 from ..clock import Clock
-from ..errors import FmzError, InputError, UnknownSymbol
+from ..errors import FmzError, InputError, StopRequested, UnknownSymbol
 from ..tasks.single_flight import SingleFlight
 
 __all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "plain_text", "to_precision"]
+
+_log = logging.getLogger("fmzthreads.exchange")
 
 # Wide enough for every price and amount: quotients are exact far beyond any tick.
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
@@ -215,6 +218,8 @@ class MarketBook:
         max_age_s: The age at which rules are refreshed in the background, in seconds.
         miss_age_s: How long a symbol that the venue does not list stays unknown without another request, in seconds.
         retry_s: The shortest time between two fetches in the background, in seconds.
+        refusal_s: The shortest time between two refusals that each cause a fetch, in seconds. A strategy that repeats a refused order
+            must not use up the venue's request limit.
     """
 
     def __init__(
@@ -225,17 +230,20 @@ class MarketBook:
         max_age_s: float = 3600.0,
         miss_age_s: float = 60.0,
         retry_s: float = 30.0,
+        refusal_s: float = 5.0,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._max_age_s = max_age_s
         self._miss_age_s = miss_age_s
         self._retry_s = retry_s
+        self._refusal_s = refusal_s
         self._lock = threading.Lock()  # guards the fields below; _known is looked up without it
         self._known: dict[str, _Known] = {}
         self._missing: dict[str, tuple[float, UnknownSymbol]] = {}
         self._flights: dict[str, SingleFlight[MarketRules]] = {}
         self._renewals: dict[str, float] = {}  # when a fetch in the background may begin again
+        self._refusals: dict[str, float] = {}  # when the last refusal that caused a fetch came
         self._generation = 0
 
     def rules(self, symbol: str) -> MarketRules:
@@ -251,14 +259,23 @@ class MarketBook:
             if missing is not None and self._clock.monotonic() - missing[0] <= self._miss_age_s:
                 raise copy.copy(missing[1])
             return self._refresh(symbol)
-        if known.refused:
-            try:
-                return self._refresh(symbol)
-            except FmzError:
-                return known.rules  # old rules are better than nothing: ticks and steps change a few times a year
-        if self._clock.monotonic() - known.fetched_at > self._max_age_s:
+        if known.refused and self._clock.monotonic() >= known.wait_from:
+            return self._refresh_refused(symbol, known)
+        if known.refused or self._clock.monotonic() - known.fetched_at > self._max_age_s:
             self.prefetch(symbol, renew=True)
         return known.rules
+
+    def _refresh_refused(self, symbol: str, known: _Known) -> MarketRules:
+        """Waits for new rules; while they cannot be fetched, the old ones are used, and orders wait for a fetch every ``retry_s`` only."""
+        try:
+            return self._refresh(symbol)
+        except (UnknownSymbol, StopRequested):
+            raise
+        except FmzError:  # old rules are better than nothing: ticks and steps change a few times a year
+            with self._lock:
+                if self._known.get(symbol) is known:
+                    self._known[symbol] = attrs.evolve(known, wait_from=self._clock.monotonic() + self._retry_s)
+            return known.rules
 
     def prefetch(self, symbol: str, *, renew: bool = False) -> None:
         """Starts fetching a symbol's rules in the background, unless they are known or a fetch has just failed.
@@ -283,12 +300,21 @@ class MarketBook:
     def _renew(self, symbol: str) -> None:
         try:
             self._refresh(symbol)
-        except Exception:  # the call that needs the rules meets the error again, and reports it
+        except FmzError:  # the call that needs the rules meets the error again, or uses those that are known
             pass
+        except Exception:  # a defect of the adapter, which no call meets while there are known rules
+            _log.warning("the rules of %s could not be fetched in the background", symbol, exc_info=True)
 
     def refused(self, symbol: str) -> None:
-        """Marks rules as wrong after a refusal: they are fetched at once, and the next order waits for them."""
+        """Marks rules as wrong after a refusal: they are fetched at once, and the next order waits for them.
+
+        Further refusals within ``refusal_s`` change nothing.
+        """
+        now = self._clock.monotonic()
         with self._lock:
+            if now < self._refusals.get(symbol, -math.inf) + self._refusal_s:
+                return
+            self._refusals[symbol] = now
             known = self._known.get(symbol)
             if known is not None:
                 self._known[symbol] = attrs.evolve(known, refused=True)
@@ -304,7 +330,8 @@ class MarketBook:
     def forget(self) -> None:
         """Drops all rules, such as after a change of the base URL."""
         with self._lock:
-            self._known, self._missing, self._renewals = {}, {}, {}
+            self._known, self._missing, self._renewals, self._refusals = {}, {}, {}, {}
+            self._flights = {}  # whoever asks from now on must not be given what an earlier fetch brings
             self._generation += 1
 
     def _refresh(self, symbol: str) -> MarketRules:
@@ -315,7 +342,7 @@ class MarketBook:
         return flight.run(lambda: self._load(symbol))
 
     def _load(self, symbol: str) -> MarketRules:
-        generation = self._generation
+        generation, refusal = self._generation, self._refusals.get(symbol)
         try:
             rules = self._fetch(symbol)
         except UnknownSymbol as error:
@@ -326,7 +353,9 @@ class MarketBook:
             raise
         with self._lock:
             if generation == self._generation:
-                self._known[symbol] = _Known(rules, self._clock.monotonic())
+                # A refusal while the fetch was under way may be of rules that are newer than its reply.
+                refused = self._refusals.get(symbol) != refusal
+                self._known[symbol] = _Known(rules, self._clock.monotonic(), refused)
                 self._missing.pop(symbol, None)
         return rules
 
@@ -336,3 +365,4 @@ class _Known:
     rules: MarketRules
     fetched_at: float
     refused: bool = False
+    wait_from: float = -math.inf  # when an order may next wait for refused rules

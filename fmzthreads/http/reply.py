@@ -126,8 +126,9 @@ class Reply:
             if name:
                 try:
                     return self.body.decode(name, "replace")
-                except LookupError:
-                    continue  # no such charset: the next guess
+                except (LookupError, ValueError):
+                    # No such charset, or one that cannot replace what it cannot decode (idna, punycode, undefined): the next guess.
+                    continue
         return self.body.decode("utf-8", "replace")
 
     def _named_charset(self) -> str:

@@ -114,6 +114,101 @@ def test_a_prefetch_that_fails_is_met_by_whoever_needs_the_rules(error):
         book.rules("BTC_USDT")
 
 
+def test_repeated_refusals_cause_one_fetch_in_a_while():
+    clock, source = ManualClock(), Source()
+    book = MarketBook(source, clock, refusal_s=5)
+    book.rules("BTC_USDT")
+    for _ in range(20):
+        book.refused("BTC_USDT")
+        book.rules("BTC_USDT")
+    assert source.calls == 2  # each costs Binance's weight of 20
+    clock.advance(5)
+    book.refused("BTC_USDT")
+    book.rules("BTC_USDT")
+    assert source.calls == 3
+
+
+def test_orders_do_not_wait_for_rules_again_and_again_while_they_cannot_be_fetched():
+    clock, source = ManualClock(), Source()
+    book = MarketBook(source, clock, retry_s=30)
+    before = book.rules("BTC_USDT")
+    source.error = ConnectFailed("gone")
+    book.refused("BTC_USDT")
+    until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
+    calls = source.calls
+    for _ in range(5):
+        assert book.rules("BTC_USDT") is before
+    assert source.calls == calls + 1
+    clock.advance(30)
+    source.error, source.tick = None, Decimal("0.5")
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+
+
+def test_a_refusal_during_a_fetch_is_not_answered_by_that_fetch():
+    clock, source = WaitingClock(), Source()
+    book = MarketBook(source, clock, max_age_s=100)
+    book.rules("BTC_USDT")
+    assert source.entered.acquire(timeout=30)
+    clock.advance(101)
+    source.gate = threading.Event()
+    book.rules("BTC_USDT")  # starts a fetch, which reads the old rules
+    assert source.entered.acquire(timeout=30)
+    book.refused("BTC_USDT")
+    assert clock.waiting.acquire(timeout=30)  # the fetch of the refusal joined the one under way
+    source.gate.set()
+    until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
+    source.tick = Decimal("0.5")
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+
+
+def test_a_symbol_that_is_delisted_is_refused_at_once_after_a_refusal():
+    source = Source()
+    book = MarketBook(source, ManualClock())
+    book.rules("BTC_USDT")
+    source.error = UnknownSymbol("the venue does not list 'BTC_USDT'")
+    source.gate = threading.Event()
+    book.refused("BTC_USDT")
+    source.gate.set()
+    with pytest.raises(UnknownSymbol):
+        book.rules("BTC_USDT")
+
+
+def test_a_stop_ends_the_wait_for_refused_rules():
+    source = Source()
+    book = MarketBook(source, ManualClock())
+    book.rules("BTC_USDT")
+    source.error = StopRequested("stop")
+    book.refused("BTC_USDT")
+    with pytest.raises(StopRequested):
+        book.rules("BTC_USDT")
+
+
+def test_a_defect_of_an_adapter_in_the_background_is_logged(caplog):
+    clock, source = ManualClock(), Source()
+    book = MarketBook(source, clock, max_age_s=100)
+    book.rules("BTC_USDT")
+    clock.advance(101)
+    source.error = ZeroDivisionError("a fault")
+    book.rules("BTC_USDT")
+    until(lambda: "ZeroDivisionError" in caplog.text)
+    assert "BTC_USDT" in caplog.text
+
+
+def test_rules_asked_for_after_a_change_of_base_are_not_those_of_an_earlier_fetch():
+    source = Source()
+    source.gate = threading.Event()
+    book = MarketBook(source, ManualClock())
+    book.prefetch("BTC_USDT")
+    assert source.entered.acquire(timeout=30)
+    old, source.gate = source.gate, None
+    book.forget()
+    source.tick = Decimal("0.5")
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+    old.set()
+    until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
+    assert book.rules("BTC_USDT").tick == Decimal("0.5")
+
+
 def test_markets_that_differ_renew_the_rules():
     source = Source()
     book = MarketBook(source, ManualClock())

@@ -11,6 +11,7 @@ import pytest
 from fmzthreads.clock import Clock, WallClock
 from fmzthreads.errors import InputError, NotSupported, StopRequested, UnknownName
 from fmzthreads.http.query import HttpAnswer, HttpQuerier
+from fmzthreads.http.reply import Headers, Reply
 from fmzthreads.tasks.pool import CallPool
 
 from ..helpers.http_faults import FaultServer, Peer, socks_proxy
@@ -207,6 +208,14 @@ def test_charset_and_format(querier: HttpQuerier) -> None:
         assert server.seen[-1].body == text.encode("gb18030")
     with FaultServer(saying(text.encode("gbk"), headers="Content-Type: text/html; charset=GBK\r\n")) as server:
         assert querier.query(server.base) == text
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "rot13", "klingon", "hex"])
+def test_a_charset_that_cannot_decode_the_reply_is_passed_over(charset: str, querier: HttpQuerier) -> None:
+    with FaultServer(saying(b"\xffabc", headers=f"Content-Type: text/plain; charset={charset}\r\n")) as server:
+        assert querier.query(server.base) in (b"\xffabc", "\ufffdabc")
+    reply = Reply(500, Headers([("Content-Type", f"text/plain; charset={charset}")]), b"\xffabc")
+    assert reply.text == "\ufffdabc"
 
 
 def test_close_gives_the_connection_up(querier: HttpQuerier) -> None:

@@ -14,7 +14,7 @@ import pytest
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import UnknownSymbol
 from fmzthreads.exchange.exchange import Exchange
-from tests.helpers.exchange_room import MemoryHost
+from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.http_faults import FaultServer, Peer
 from tests.helpers.venue_replies import BINANCE_INFO, OKX_INSTRUMENTS, narrowed
 
@@ -125,6 +125,57 @@ def test_a_refused_order_has_the_rules_fetched_before_the_next_one() -> None:
         venue.refuse_orders = False
         assert exchange.Buy(4, 10) is not None
         assert venue.count("exchangeInfo?symbol=BTCUSDT") == 2
+
+
+@pytest.mark.parametrize(("name", "depth", "rules", "clock", "order"), BOTH)
+def test_first_orders_of_many_threads_ask_for_the_rules_and_the_time_once(
+    name: str, depth: str, rules: str, clock: str, order: str
+) -> None:
+    venue = Venue()
+    placed: list[Any] = []
+    with room(name, venue) as (exchange, _):
+
+        def work(index: int) -> None:
+            if index % 2:
+                exchange.GetDepth()
+            placed.append(exchange.Buy(4, 10))
+
+        run_threads(64, work)
+        assert len(placed) == 64
+        assert (venue.count(rules), venue.count(clock), venue.count(depth)) == (1, 1, 32)
+        assert venue.count(order) == sum(one is not None for one in placed) > 0  # the rest was refused by OKX's limit
+
+
+def test_a_strategy_that_repeats_a_refused_order_does_not_fetch_the_rules_each_time() -> None:
+    venue = Venue()
+    with room("Binance", venue) as (exchange, _):
+        venue.refuse_orders = True
+        for _ in range(20):
+            assert exchange.Buy(4, 10) is None
+        assert venue.count("POST") == 20
+        assert venue.count("exchangeInfo") <= 1 + 1 + PATIENCE_S / 5
+
+
+@pytest.mark.parametrize("what", ["status", "row", "text"])
+def test_no_order_is_sent_without_rules(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = Venue()
+    usual = venue.answer
+
+    def _answer(method: str, target: str) -> tuple[str, Any]:
+        if "exchangeInfo" not in target:
+            return usual(method, target)
+        if what == "status":
+            return "400 Bad Request", {"code": -1000, "msg": "no"}
+        return "200 OK", {"symbols": [{"symbol": "BTCUSDT"}]} if what == "row" else "odd"
+
+    monkeypatch.setattr(venue, "answer", _answer)
+    with room("Binance", venue) as (exchange, host):
+        assert exchange.GetDepth() is not None
+        for _ in range(3):
+            assert exchange.Buy(4, 10) is None
+            assert exchange.Sell(-1, 10) is None
+        assert venue.count("POST") == 0
+        assert len(host.errors) == 6
 
 
 def test_a_name_that_belongs_to_another_symbol_is_found_out_before_an_order() -> None:

@@ -104,6 +104,15 @@ def test_a_filter_that_is_new_costs_nothing() -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize(
+    "limits", [None, 5, {}, [5], [None], [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE"}]]
+)
+def test_limits_of_another_form_cost_no_symbol(limits: Any) -> None:
+    venue, _, _ = make_binance({"GET /api/v3/exchangeInfo": {**BINANCE_INFO, "rateLimits": limits}})
+    assert venue.rules("BTC_USDT").tick is not None
+    assert set(venue.markets()) == {"BTC_USDT", "ETH_USDT"}
+
+
 def test_a_list_of_which_nothing_can_be_read_is_an_error() -> None:
     venue, _, _ = make_binance({"GET /api/v3/account": {"balances": [{"coin": "BTC"}, {"coin": "ETH"}]}})
     with pytest.raises(errors.BadReply, match="the field 'asset' is missing"):

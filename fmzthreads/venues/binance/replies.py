@@ -49,11 +49,17 @@ _NOT_LISTED = frozenset({"BREAK"})
 
 def read_weight_limit(payload: dict[str, Any]) -> int:
     """The request weight allowed in a minute, from exchangeInfo; 0 where it does not say."""
-    for raw in rows(payload.get("rateLimits", []), "the field 'rateLimits'"):
-        limit = mapping(raw, "a rate limit")
-        if limit.get("rateLimitType") == "REQUEST_WEIGHT" and limit.get("interval") == "MINUTE":
-            per_window = integer(limit, "limit")
-            return per_window if limit.get("intervalNum") == 1 else 0
+    found = payload.get("rateLimits")
+    for limit in found if isinstance(found, list) else ():
+        # A row of another form is one that says nothing: it must not cost the symbols beside it.
+        if (
+            isinstance(limit, dict)
+            and limit.get("rateLimitType") == "REQUEST_WEIGHT"
+            and limit.get("interval") == "MINUTE"
+            and limit.get("intervalNum") == 1
+        ):
+            per_window = limit.get("limit")
+            return per_window if type(per_window) is int and per_window > 0 else 0
     return 0
 
 
