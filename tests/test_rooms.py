@@ -77,7 +77,8 @@ def imports(name: str, text: str, known: dict[str, Path], *, package: bool) -> I
 
 @pytest.fixture(scope="module")
 def graph() -> dict[str, set[str]]:
-    known, found = modules(), defaultdict(set)
+    known = modules()
+    found: dict[str, set[str]] = defaultdict(set)
     for name, path in known.items():
         found[name] |= set(imports(name, path.read_text("utf-8"), known, package=path.name == "__init__.py"))
     return dict(found)

@@ -5,13 +5,14 @@ websocket alike: both hand a ``Visit`` to ``Dialect.call``, which counts, reads 
 product (spot, linear or inverse futures) adds rows to the tables of its dialect.
 
 A dialect works in memory and takes well under a millisecond, so it runs in the event loop; latency, hangs and lost replies are added by
-the transport.
+the transport. What takes longer, such as a first page of old bars, is made in steps before the handler runs (``Dialect.ahead``), and the
+loop serves others between two steps.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import attrs
@@ -42,6 +43,8 @@ class Route(Generic[ParamsT]):
         places: Whether it places orders.
         bucket: The name of the limit that it is counted in.
         single: For a list of orders: the bucket and limit that a list of one is counted in.
+        public_ahead: For a public call that may have much to make: makes it in steps of about two milliseconds, before the handler runs.
+        private_ahead: Likewise for a call that an account makes.
     """
 
     method: str
@@ -52,6 +55,8 @@ class Route(Generic[ParamsT]):
     places: bool = False
     bucket: str = ""
     single: tuple[str, int] | None = None
+    public_ahead: Callable[[ParamsT], Iterator[None]] | None = None
+    private_ahead: Callable[[TradingAccount, ParamsT], Iterator[None]] | None = None
 
 
 class Visit(Protocol[ParamsT]):
@@ -151,6 +156,34 @@ class Dialect(ABC, Generic[ParamsT]):
         return route is not None and route.places
 
     # --- one call ---
+
+    def steps(self, request: WireRequest) -> Iterator[None]:
+        """What is to be made before a request can be answered fast; the caller lets others run between two steps."""
+        route = self._routes.get((request.method, request.path))
+        if route is not None:
+            yield from self.ahead(route, lambda: self.visit(request))
+
+    def ahead(self, route: Route[ParamsT], begin: Callable[[], Visit[ParamsT]]) -> Iterator[None]:
+        """Makes in steps what the handler of a route needs and has not kept yet.
+
+        A call that will be refused has nothing made for it.
+
+        Args:
+            route: The route of the call.
+            begin: Makes the visit; called only where there may be something to make.
+        """
+        if route.public_ahead is None and route.private_ahead is None:
+            return
+        visit = begin()
+        try:
+            self.admit(visit)
+            params = visit.params(route)
+            if route.public_ahead is not None:
+                yield from route.public_ahead(params)
+            elif route.private_ahead is not None:
+                yield from route.private_ahead(visit.account(route, params), params)
+        except VenueRefusal:
+            return  # the call itself is refused for the same reason
 
     def handle(self, request: WireRequest) -> WireReply:
         """Answers a request; a refusal is a reply too."""

@@ -267,9 +267,10 @@ class CandleStore:
         if limit <= 0 or newest_ms < 0 or (start_ms is not None and start_ms > newest_ms):
             return []
         calendar = _Calendar(period_s, offset_s)
+        oldest = calendar.floor(self._oldest_s(period_s))
         if start_ms is not None:
-            start_ms = max(start_ms, calendar.floor(self._oldest_s(period_s)) * 1000)
-        starts = calendar.starts(limit, start_ms, newest_ms)
+            start_ms = max(start_ms, oldest * 1000)
+        starts = calendar.starts(limit, start_ms, newest_ms, oldest)
         ends = [*starts[1:], calendar.next(starts[-1])] if starts else []
         found: list[tuple[int, int, BarRow]] = []
         close: int | None = None
@@ -424,18 +425,18 @@ class _Calendar:
         day = datetime.datetime.fromtimestamp(begin + self._shift, datetime.UTC)
         return self._month(day.year * 12 + day.month - 1 + self._months)
 
-    def _back(self, second: int) -> Iterator[int]:
+    def _back(self, second: int, oldest: int) -> Iterator[int]:
         begin = self.floor(second)
-        while begin >= 0:
+        while begin >= max(oldest, 0):
             yield begin
             begin = self.floor(begin - 1)
 
-    def starts(self, limit: int, start_ms: int | None, newest_ms: int) -> list[int]:
-        """The beginnings of the bars asked for, rising."""
+    def starts(self, limit: int, start_ms: int | None, newest_ms: int, oldest: int) -> list[int]:
+        """The beginnings of the bars asked for, rising; none before ``oldest``, where bars begin."""
         newest = newest_ms // 1000
         starts: list[int] = []
         if start_ms is None:
-            for begin in self._back(newest):
+            for begin in self._back(newest, oldest):
                 starts.append(begin)
                 if len(starts) == limit:
                     break

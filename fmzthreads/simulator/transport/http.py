@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from ..faults import FaultPlan, Faults
@@ -24,6 +25,9 @@ class Answerer(Protocol):
 
     def now_ms(self) -> int:
         """The exchange's time, in milliseconds since the epoch."""
+
+    def steps(self, request: WireRequest) -> Iterator[None]:
+        """Makes what the answer to a request needs, in steps of about two milliseconds."""
 
     def handle(self, request: WireRequest) -> WireReply:
         """Answers a request; a refusal is a reply too."""
@@ -82,6 +86,8 @@ class RestApp:
         if plan.hang is not None and not await wire.released(plan.hang):
             return None
         try:
+            for _ in self._dialect.steps(request):
+                await asyncio.sleep(0)  # others are served between two steps
             return self._dialect.handle(request)
         except Exception:  # a mistake in the simulator must reach the client as what it is, a server error, and the log
             _log.exception("the simulator failed on %s %s", request.method, request.path)

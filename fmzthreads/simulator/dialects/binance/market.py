@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from ...engine.events import DepthView, TradeView
 from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...transport.requests import Rendered
-from ..rendered import RenderedBars, RenderedBooks, join_rows
+from ..rendered import BarPage, RenderedBars, RenderedBooks, join_rows
 from .parameters import BinanceParams, BinanceRefusal
 from .symbols import AVERAGE_MINUTES, Symbols, fixed
 
@@ -162,6 +163,15 @@ class BinanceMarket:
 
     def klines(self, params: BinanceParams) -> Rendered:
         """GET /api/v3/klines and /api/v3/uiKlines."""
+        pages, page = self._asked_bars(params)
+        return join_rows(pages.page(*page)[1])
+
+    def klines_ahead(self, params: BinanceParams) -> Iterator[None]:
+        """Makes the bars of such a call in steps."""
+        pages, page = self._asked_bars(params)
+        return pages.ahead(*page)
+
+    def _asked_bars(self, params: BinanceParams) -> tuple[RenderedBars, BarPage]:
         instrument = self._symbols.instrument(params.symbol())
         interval = params.choice("interval", INTERVALS, BinanceRefusal(-1120, "Invalid interval."), required=True)
         start, end = params.time_ms("startTime"), params.time_ms("endTime")
@@ -170,8 +180,7 @@ class BinanceMarket:
         params.finish()
         assert interval is not None
         pages = self._micro_bars if params.microseconds else self._bars
-        _, rows = pages.page(instrument.id, INTERVALS[interval], limit, start, end, offset_s)
-        return join_rows(rows)
+        return pages, (instrument.id, INTERVALS[interval], limit, start, end, offset_s)
 
     # --- tickers ---
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,11 @@ from ...engine.exchange import SimulatedExchange
 from ...engine.instruments import Instrument
 from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
 from ...engine.reasons import Rejected
+from ...transport.requests import Rendered
+from ..rendered import join_rows
 from .account import commission_rates, no_discount
 from .new_order import OrderReader
+from .order_pages import OrderPage, RenderedOrders
 from .parameters import BinanceParams, BinanceRefusal
 from .refusals import UNKNOWN_ORDER, refuse_order
 from .symbols import Symbols, fixed
@@ -65,6 +68,7 @@ class BinanceOrders:
         self._exchange = exchange
         self._symbols = symbols
         self.reader = OrderReader(symbols, average_price)
+        self._rows = RenderedOrders(self._queried)
 
     # --- placing ---
 
@@ -227,17 +231,21 @@ class BinanceOrders:
         orders = self._exchange.open_orders(account, instrument.id if instrument is not None else None)
         return [self._queried(params, order) for order in orders]
 
-    def all_orders(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
+    def all_orders(self, account: TradingAccount, params: BinanceParams) -> Rendered:
         """GET /api/v3/allOrders: open and closed, oldest first."""
+        return join_rows(self._rows.page(params, self._exchange, account, self._asked_history(params)))
+
+    def all_orders_ahead(self, account: TradingAccount, params: BinanceParams) -> Iterator[None]:
+        """Renders the ended orders of such a call in steps."""
+        return self._rows.ahead(params, self._exchange, account, self._asked_history(params))
+
+    def _asked_history(self, params: BinanceParams) -> OrderPage:
         instrument = self._symbols.instrument(params.symbol())
         from_id = params.integer("orderId")
         start, end = _window(params)
         limit = params.limit(500, 1000)
         params.finish()
-        orders = self._exchange.order_history(
-            account, instrument.id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
-        )
-        return [self._queried(params, order) for order in orders]
+        return OrderPage(instrument=instrument.id, from_id=from_id, start_ms=start, end_ms=end, limit=limit)
 
     def my_trades(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/myTrades, oldest first."""

@@ -43,12 +43,14 @@ def spot_routes(
 ) -> Iterator[Route[BinanceParams]]:
     """All routes of Binance spot."""
     for path, public, weight in _public(market):
-        yield BinanceRoute(method="GET", path=_PREFIX + path, public=public, weight=weight)
+        ahead = market.klines_ahead if path in {"klines", "uiKlines"} else None
+        yield BinanceRoute(method="GET", path=_PREFIX + path, public=public, weight=weight, public_ahead=ahead)
     for method, path, private, weight in _private(orders, amendments, lists, accounts):
         places = method == "POST" and path in {"order", "order/cancelReplace", "sor/order", "orderList/oco"}
         yield BinanceRoute(
-            method=method, path=_PREFIX + path, private=private, weight=weight, places=places, counts_order=places
-        )
+            method=method, path=_PREFIX + path, private=private, weight=weight, places=places, counts_order=places,
+            private_ahead=orders.all_orders_ahead if path == "allOrders" else None,
+        )  # fmt: skip
     yield from _other_products(accounts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...engine.instruments import Instrument
 from ...transport.requests import Rendered, encode_json
 from ..base import InstrumentNames
 from ..fields import plain_decimal
-from ..rendered import RenderedBars, RenderedBooks, join_rows
+from ..rendered import BarPage, RenderedBars, RenderedBooks, join_rows
 from .parameters import OkxParams, OkxRefusal
 
 __all__ = ["BARS", "Instruments", "OkxMarket", "instrument_code"]
@@ -236,16 +237,28 @@ class OkxMarket:
         """GET market/history-candles: newest first."""
         return self._candles(params, recent=False)
 
-    def _candles(self, params: OkxParams, *, recent: bool) -> Rendered:
+    def candles_ahead(self, params: OkxParams) -> Iterator[None]:
+        """Makes the bars of market/candles in steps."""
+        return self._bars.ahead(*self._asked_bars(params, recent=True))
+
+    def history_candles_ahead(self, params: OkxParams) -> Iterator[None]:
+        """Makes the bars of market/history-candles in steps."""
+        return self._bars.ahead(*self._asked_bars(params, recent=False))
+
+    def _asked_bars(self, params: OkxParams, *, recent: bool) -> BarPage:
         instrument = self._instruments.instrument(params.required("instId"))
         name = params.optional("bar") or "1m"
         if name not in BARS or (recent and name == "1s"):
             raise params.invalid("bar")
         period_s, offset_s = BARS[name]
-        after, before = params.integer("after"), params.integer("before")
-        limit = params.limit(100, 300)
+        after = params.integer("after")
         end_ms = after - 1 if after is not None else None
-        opens, rows = self._bars.page(instrument.id, period_s, limit, None, end_ms, offset_s)
+        return instrument.id, period_s, params.limit(100, 300), None, end_ms, offset_s
+
+    def _candles(self, params: OkxParams, *, recent: bool) -> Rendered:
+        page = self._asked_bars(params, recent=recent)
+        period_s, before = page[1], params.integer("before")
+        opens, rows = self._bars.page(*page)
         oldest_ms = params.now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
         newer_ms = max(oldest_ms, before if before is not None else 0)
         return join_rows(rows[: bisect_right(opens, newer_ms) - 1 - len(rows) : -1] if opens else ())

@@ -31,8 +31,11 @@ def spot_routes(
     market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts, dead_man: CancelAllAfter
 ) -> Iterator[Route[OkxParams]]:
     """All routes for spot."""
+    ahead = {"market/candles": market.candles_ahead, "market/history-candles": market.history_candles_ahead}
     for path, public, limit in _public(market):
-        yield Route(method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path)
+        yield Route(
+            method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path, public_ahead=ahead.get(path)
+        )
     for path, private, limit in _private(market, orders, accounts):
         yield Route(method="GET", path=_PREFIX + path, private=private, weight=limit, bucket=path)
     for path, private, limit in _posted(orders, dead_man):

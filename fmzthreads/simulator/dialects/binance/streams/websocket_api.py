@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -127,7 +129,10 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
         super().received(data)
 
     def answer(self, message: dict[str, Any]) -> None:
-        """Carries out one request."""
+        """Carries out one request; one that has much to make is answered after others, in steps."""
+        self._carry_out(message, None)
+
+    def _carry_out(self, message: dict[str, Any], steps: Iterator[None] | None) -> None:
         self.request_id = _checked_id(message.get("id"))
         params = message.get("params") or {}
         if not isinstance(params, dict):
@@ -144,8 +149,22 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
             self._send(200, "result", encode_json(self._local(method, visit)), [])
             return
         self._dialect.admit(visit)
-        outcome = self._dialect.call(self._dialect.route(rest[0], _PREFIX + rest[1]), visit)
+        route = self._dialect.route(rest[0], _PREFIX + rest[1])
+        if steps is None:
+            steps = self._dialect.ahead(route, lambda: visit)
+        if any(True for _ in islice(steps, 1)):
+            asyncio.get_running_loop().call_soon(self._go_on, message, steps)
+            return
+        outcome = self._dialect.call(route, visit)
         self._send(200, "result", encode_json(outcome.result), self._limits(outcome))
+
+    def _go_on(self, message: dict[str, Any], steps: Iterator[None]) -> None:
+        """Takes the next step of a request."""
+        self._limits_wanted = self._rate_limits
+        try:
+            self._carry_out(message, steps)
+        except VenueRefusal as error:
+            self.refuse(error)
 
     def _limits(self, outcome: Outcome[BinanceParams]) -> list[dict[str, Any]]:
         owner = outcome.account.name if outcome.account is not None and outcome.params.accepted else None
