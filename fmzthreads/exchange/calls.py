@@ -159,20 +159,20 @@ class Operations:
 
     def buy(self, price: Any, amount: Any, *tail: Any) -> str:
         """A buy of the current symbol."""
-        return self._order("Buy", "", "buy", price, amount, tail)
+        return self._order("Buy", self.settings.symbol, "buy", price, amount, tail)
 
     def sell(self, price: Any, amount: Any, *tail: Any) -> str:
         """A sale of the current symbol."""
-        return self._order("Sell", "", "sell", price, amount, tail)
+        return self._order("Sell", self.settings.symbol, "sell", price, amount, tail)
 
     def create_order(self, symbol: Any, side: Any, price: Any, amount: Any, *tail: Any) -> str:
         """An order of any symbol and side."""
-        return self._order("CreateOrder", symbol, side, price, amount, tail)
+        return self._order("CreateOrder", self.settings.symbol_of(symbol), side, price, amount, tail)
 
-    def _order(self, method: str, symbol: Any, side: Any, price: Any, amount: Any, tail: tuple[Any, ...]) -> str:
+    def _order(self, method: str, symbol: str, side: Any, price: Any, amount: Any, tail: tuple[Any, ...]) -> str:
         core, settings = self.core, self.settings
         request = OrderRequest(
-            symbol=settings.symbol_of(symbol),
+            symbol=symbol,
             side=side,
             price=price,
             amount=amount,

@@ -65,6 +65,14 @@ class Credentials:
         """Whether there is any key."""
         return bool(self.access_key or self.secret_key or self.passphrase)
 
+    def are_complete(self, *, passphrase: bool = False) -> bool:
+        """Whether all keys for a signed call are there.
+
+        Args:
+            passphrase: Whether the venue needs a passphrase.
+        """
+        return bool(self.access_key and self.secret_key and (self.passphrase or not passphrase))
+
     def need(self, venue: str, *, passphrase: bool = False) -> Credentials:
         """Raises MissingCredentials unless all keys for a signed call are there; returns itself.
 

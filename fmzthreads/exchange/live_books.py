@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
 from ..structures import Depth, Info, MarketOrder, Ticker
-from ..tasks.gate import is_gated, pass_gate
+from ..tasks.gate import HERE, pass_gate
 
 if TYPE_CHECKING:  # the streams room is loaded by the first subscription
     from ..streams.book.book import BookView
@@ -343,7 +343,7 @@ class LiveBooks:
         if live is None:
             return None
         found = read(live)
-        if found is not None and is_gated():
+        if found is not None and HERE.gate is not None:
             # Read when the gate opens; if the book broke meanwhile, the venue is asked, without passing the gate again.
             pass_gate()
             found = read(live)

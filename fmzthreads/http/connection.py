@@ -16,7 +16,7 @@ from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
 from ..net.dial import Destination, Opening, open_stream, reason
 from ..net.sockets import IncompleteRecord, Stream
-from ..tasks.gate import is_gated, pass_gate
+from ..tasks.gate import HERE, pass_gate
 from .reply import Reply
 from .reply_reader import ReplyLimits, ReplyReader
 
@@ -102,7 +102,7 @@ class HttpConnection:
         token = self._begin(patient)
         try:
             self._make_ready(deadline, name)
-            if is_gated():
+            if HERE.gate is not None:
                 self._pass_gate(deadline, name)
             started = self._clock.monotonic()
             self._write(data, deadline, name)

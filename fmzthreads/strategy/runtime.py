@@ -17,13 +17,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
-from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ..errors import InputError
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .commands import CommandQueue
-from .log.journal import Journal, Kind
+from .log.journal import Journal
 from .log.sinks import ConsoleSink, DatabaseSink
 from .paths import database_path, script_name
 from .store import Store
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from ..http.query import HttpQuerier
 
 __all__ = ["Runtime", "bound", "current", "use"]
-
-_ORDER_KINDS: dict[int, Kind] = {LOG_TYPE_BUY: "buy", LOG_TYPE_SELL: "sell", LOG_TYPE_CANCEL: "cancel"}
 
 
 class Runtime:
@@ -79,6 +76,8 @@ class Runtime:
         self.retry_pause_ms = 3000.0
         """How long ``_C`` waits between two attempts, in milliseconds."""
         self.journal = journal if journal is not None else self._own_journal(database, console, language)
+        self.order_line = self.journal.order
+        """Writes an order line, unless ``EnableLog(False)`` hides them; see ``Journal.order``."""
         self._database = database
         # Guards the fields below. Re-entrant, because a report that is garbage-collected under it writes its error lines.
         self._lock = threading.RLock()
@@ -188,38 +187,6 @@ class Runtime:
             source: Where it came from.
         """
         self.journal.log(f"warning: {source}: {text}" if source else f"warning: {text}")
-
-    def order_line(
-        self,
-        kind: int,
-        *,
-        source: str,
-        symbol: str,
-        price: float,
-        amount: float,
-        order_id: str,
-        tail: tuple[object, ...] = (),
-    ) -> None:
-        """Writes an order line, unless ``EnableLog(False)`` hides them.
-
-        Args:
-            kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
-            source: The exchange's label.
-            symbol: FMZ's symbol; empty where it is not known.
-            price: The price; -1 for a market order, 0 for a cancellation.
-            amount: The amount; 0 for a cancellation.
-            order_id: The order's id; empty for a line without an order.
-            tail: The further arguments of the call, rendered as ``Log`` does.
-
-        Raises:
-            InputError: ``kind`` is none of the three.
-        """
-        word = _ORDER_KINDS.get(kind)
-        if word is None:
-            raise InputError(
-                f"an order line's type is {kind!r}, expected LOG_TYPE_BUY, LOG_TYPE_SELL or LOG_TYPE_CANCEL"
-            )
-        self.journal.order(word, label=source, symbol=symbol, price=price, amount=amount, order_id=order_id, tail=tail)
 
     def register_secret(self, secret: str) -> bool:
         """Has a key or password cut out of every line and error from now on; False when it is too short for that (under 4)."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..clock import Clock, Waker
 
-__all__ = ["Gate", "GatePass", "SharedGate", "gated", "is_gated", "pass_gate", "ungated"]
+__all__ = ["HERE", "Gate", "GatePass", "SharedGate", "gated", "pass_gate", "ungated"]
 
 
 class SharedGate(Protocol):
@@ -119,33 +119,29 @@ class GatePass:
 
 class _CurrentGate(threading.local):
     gate: SharedGate | None = None
+    """The gate before this thread's call, so that its connection should be opened first; None for none."""
 
 
-_here = _CurrentGate()
+HERE = _CurrentGate()
 
 
 @contextmanager
 def gated(gate: SharedGate) -> Iterator[None]:
     """Runs a call under a gate, in this thread; a call that ends without having passed it is counted out."""
-    _here.gate = gate
+    HERE.gate = gate
     try:
         yield
     finally:
-        if _here.gate is gate:
-            _here.gate = None
+        if HERE.gate is gate:
+            HERE.gate = None
             gate.leave()
-
-
-def is_gated() -> bool:
-    """Whether the call of this thread has a gate before it (so that its connection should be opened first)."""
-    return _here.gate is not None
 
 
 def pass_gate() -> None:
     """Called right before a request is written: waits at the gate of this thread's call, if it has one, once."""
-    gate = _here.gate
+    gate = HERE.gate
     if gate is not None:
-        _here.gate = None
+        HERE.gate = None
         gate.arrive()
 
 
@@ -155,8 +151,8 @@ def ungated() -> Iterator[None]:
 
     Such a request must neither use up the gate, nor be held at it: calls that share one answer would wait for each other for ever.
     """
-    gate, _here.gate = _here.gate, None
+    gate, HERE.gate = HERE.gate, None
     try:
         yield
     finally:
-        _here.gate = gate
+        HERE.gate = gate

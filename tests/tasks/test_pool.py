@@ -14,7 +14,7 @@ import pytest
 
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import ConcurrentUse, InputError, StopRequested, TooManyHandles
-from fmzthreads.tasks.gate import Gate, is_gated, pass_gate
+from fmzthreads.tasks.gate import HERE, Gate, pass_gate
 from fmzthreads.tasks.pool import CallPool
 
 from ..helpers.shared_data import ROOT
@@ -107,9 +107,9 @@ def test_a_nested_call_in_the_caller_neither_uses_nor_awaits_a_gate() -> None:
     def outer() -> tuple[bool, bool]:
         def inner() -> bool:
             pass_gate()
-            return is_gated()
+            return HERE.gate is not None
 
-        return pool.start(inner, gate=inner_gate).wait().value, is_gated()
+        return pool.start(inner, gate=inner_gate).wait().value, HERE.gate is not None
 
     handle = pool.start(outer, gate=outer_gate)
     assert handle.wait(PATIENCE_S * 1000) == ((False, True), True)

@@ -18,6 +18,7 @@ import attrs
 
 from ...arguments import whole_number
 from ...clock import Clock
+from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import InputError
 from ..numbers import finite_number
 from .render import Markup, join, parse_markup
@@ -29,6 +30,7 @@ Kind = Literal["log", "error", "profit", "buy", "sell", "cancel"]
 T = TypeVar("T")
 
 _NO_MARKUP = Markup("")
+_ORDER_KINDS: dict[int, Kind] = {LOG_TYPE_BUY: "buy", LOG_TYPE_SELL: "sell", LOG_TYPE_CANCEL: "cancel"}
 
 
 @attrs.frozen(kw_only=True)
@@ -175,33 +177,41 @@ class Journal:
 
     def order(
         self,
-        kind: Kind,
+        kind: int,
         *,
-        label: str,
+        source: str,
         symbol: str = "",
         price: float = 0.0,
         amount: float = 0.0,
         order_id: str = "",
-        tail: tuple[Any, ...] = (),
+        tail: tuple[object, ...] = (),
     ) -> None:
         """Writes an order line, unless ``EnableLog(False)`` hides them.
 
         Args:
-            kind: ``buy``, ``sell`` or ``cancel``.
-            label: The exchange's label.
+            kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
+            source: The exchange's label.
             symbol: FMZ's symbol; empty where it is not known.
             price: The price; -1 for a market order, 0 where there is none.
             amount: The amount; 0 where there is none.
             order_id: The order's id; empty when there is none.
             tail: The further arguments of the order call, rendered as Log does.
+
+        Raises:
+            InputError: ``kind`` is none of the three.
         """
+        word = _ORDER_KINDS.get(kind)
+        if word is None:
+            raise InputError(
+                f"an order line's type is {kind!r}, expected LOG_TYPE_BUY, LOG_TYPE_SELL or LOG_TYPE_CANCEL"
+            )
         with self._lock:
             shown = self._order_lines
         if shown:
             self._write(
-                kind,
+                word,
                 self._rendered(tail) if tail else _NO_MARKUP,
-                label=self.secrets.cut(str(label)),
+                label=self.secrets.cut(str(source)),
                 symbol=str(symbol),
                 price=float(price),
                 amount=float(amount),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 __all__ = ["Secrets"]
@@ -17,9 +19,10 @@ class Secrets:
     """A set of texts to be cut out, also in the forms that they take in a URL and in JSON. Any thread may add to it and use it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _forms; _pattern is replaced as a whole and read without it
+        self._lock = threading.Lock()  # guards _forms; cut is replaced as a whole and called without it
         self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self.cut: Callable[[str], str] = str
+        """Returns a text with ``***`` in place of each secret."""
 
     def add(self, secret: str) -> bool:
         """Has a text cut out from now on.
@@ -35,13 +38,8 @@ class Secrets:
             self._forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
             # The longest first, so that a secret that begins with another is cut whole.
             alternatives = sorted(self._forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, alternatives)))
+            self.cut = partial(re.compile("|".join(map(re.escape, alternatives))).sub, "***")
         return True
-
-    def cut(self, text: str) -> str:
-        """The text with ``***`` in place of each secret."""
-        pattern = self._pattern
-        return text if pattern is None else pattern.sub("***", text)
 
     def __repr__(self) -> str:
         """How many forms there are, and none of them."""

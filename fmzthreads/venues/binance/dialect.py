@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from ...errors import UnknownName, UnknownSymbol, nearest
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest
 from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params
 from ...exchange.venue import OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
-from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
+from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import integer, mapping, rows
 from ..rest.rows import OddRows
@@ -98,6 +98,8 @@ _INTERVALS = {
     1: "1s", 60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h", 21600: "6h", 28800: "8h",
     43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w",
 }  # fmt: skip
+
+_SIDES = {"buy": "BUY", "sell": "SELL"}
 
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 
@@ -256,15 +258,17 @@ class BinanceCalls:
         """A new order; ``GTX`` becomes LIMIT_MAKER."""
         params = self._order_params(intent, name)
         client_order_id = str(params.get("newClientOrderId") or "")
-
-        return OrderQuery(self._product.place.of(*params.items()), _order_number, client_order_id)
+        ask = attrs.evolve(self._product.place, params=tuple(params.items()))
+        return OrderQuery(ask, _order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
-        side = spot_side(intent)
-        params: dict[str, object] = {"symbol": name, "side": "BUY" if side == "buy" else "SELL"}
+        side = _SIDES.get(intent.side)
+        if side is None:
+            raise side_refused(intent)
+        params: dict[str, object] = {"symbol": name, "side": side}
         if intent.price is None:
             params["type"] = "MARKET"
-            params["quoteOrderQty" if side == "buy" else "quantity"] = plain_text(intent.amount)
+            params["quoteOrderQty" if side == "BUY" else "quantity"] = plain_text(intent.amount)
         else:
             maker = intent.time_in_force == "GTX"
             params["type"] = "LIMIT_MAKER" if maker else "LIMIT"
@@ -280,11 +284,11 @@ class BinanceCalls:
             check_options(intent.options, _OPTIONS, "Binance")
             params.update(intent.options)
             _drop_what_the_type_forbids(params, intent)
-        check_client_id(
-            params.get("newClientOrderId"),
-            _CLIENT_ID,
-            "Binance takes client order ids of 1 to 36 letters, digits, '-' and '_'",
-        )
+        client_order_id = params.get("newClientOrderId")
+        if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
+            raise InputError(
+                f"Binance takes client order ids of 1 to 36 letters, digits, '-' and '_', got {client_order_id!r}"
+            )
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:

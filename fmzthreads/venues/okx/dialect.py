@@ -18,7 +18,7 @@ from ...exchange.signing import parse_params, parse_typed_params
 from ...exchange.venue import OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
-from ..rest.convert import bars_of, check_client_id, check_options, spot_name, spot_side
+from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import first, rows, text
 from ..rest.rows import OddRows
@@ -69,6 +69,8 @@ _BARS = {
 }  # fmt: skip
 
 _ORDER_TYPES = {"GTC": "limit", "IOC": "ioc", "FOK": "fok", "GTX": "post_only"}
+
+_SIDES = frozenset({"buy", "sell"})
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
@@ -222,11 +224,13 @@ class OKXCalls:
         """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels by itself when it would trade at once."""
         params = self._order_params(intent, name)
         client_order_id = str(params.get("clOrdId") or "")
-        ask = _PLACE.of(*params.items(), door=f"trade/order:{name}")
-        return OrderQuery(ask, lambda payload: text(_single(payload), "ordId"), client_order_id)
+        ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}")
+        return OrderQuery(ask, _order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
-        side = spot_side(intent)
+        side = intent.side
+        if side not in _SIDES:
+            raise side_refused(intent)
         params: dict[str, object] = {"instId": name, "tdMode": self._trade_mode, "side": side}
         if intent.price is None:
             params["ordType"] = "market"
@@ -240,13 +244,15 @@ class OKXCalls:
         if intent.options:
             check_options(intent.options, _OPTIONS, "OKX")
             params.update((option, _option(option, value)) for option, value in intent.options.items())
-        check_client_id(params.get("clOrdId"), _CLIENT_ID, "OKX takes client order ids of 1 to 32 letters and digits")
+        client_order_id = params.get("clOrdId")
+        if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
+            raise InputError(f"OKX takes client order ids of 1 to 32 letters and digits, got {client_order_id!r}")
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-order``: OKX has taken the request; the order shows whether it was carried out."""
         ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
-        return VenueQuery(ask, lambda payload: text(_single(payload), "ordId"))
+        return VenueQuery(ask, _order_number)
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
         """``trade/order`` by ``ordId``."""
@@ -324,6 +330,15 @@ class OKXCalls:
 
 def _single(payload: Any) -> dict[str, Any]:
     return first(data_of(payload), "the field 'data'")
+
+
+def _order_number(payload: Any) -> str:
+    try:
+        number = payload["data"][0]["ordId"]
+    except (KeyError, IndexError, TypeError):
+        number = None
+    # The readers name what is missing or odd.
+    return number if type(number) is str and number else text(_single(payload), "ordId")
 
 
 def _option(name: str, value: str) -> object:

@@ -21,7 +21,7 @@ from ...exchange.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
 from .ask import Ask, VenueQuery
-from .parsing import Malformed, reading
+from .parsing import Malformed, bad_reply
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
 
@@ -111,6 +111,7 @@ class Channel:
         self.protocol = protocol
         self.clock: Clock = clock if clock is not None else WallClock()
         self.keys = credentials if credentials is not None else Credentials()
+        self._can_sign = self.keys.are_complete(passphrase=protocol.needs_passphrase)
         self.http = HttpClient(base or protocol.default_base, clock=self.clock, options=options)
         self.time = ServerTime(self.clock, self._ask_time)
         self.doors = Doors(protocol.name, self.clock)
@@ -129,17 +130,23 @@ class Channel:
         Raises:
             FmzError: It failed, or it was refused.
         """
+        safe = ask.safe
         if ask.signed:
-            self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
-            self.time.ready(renew=ask.safe)
+            self._prepare_to_sign(renew=safe)
         try:
-            return self._once(ask, read)
+            return self._once(ask, read, safe)
         except ClockSkew:
-            if not ask.safe:
+            if not safe:
                 self._measure_for_the_next()
                 raise
         self.time.measure()
-        return self._once(ask, read)
+        return self._once(ask, read, safe)
+
+    def _prepare_to_sign(self, *, renew: bool) -> None:
+        """Checks that the keys are there, and knows the venue's time; ``renew``: a recent one."""
+        if not self._can_sign:
+            self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
+        self.time.ready(renew=renew)
 
     def _measure_for_the_next(self) -> None:
         try:
@@ -148,7 +155,7 @@ class Channel:
             # The refusal that led here is what the caller has to know; the next signed call measures by itself.
             self.time.forget()
 
-    def _once(self, ask: Ask, read: Callable[[Any], T]) -> T:
+    def _once(self, ask: Ask, read: Callable[[Any], T], safe: bool) -> T:
         protocol, budget = self.protocol, self.budget
         try:
             self.doors.check(ask.door)
@@ -160,9 +167,7 @@ class Channel:
                     return self._understand(ask, reply, read)
 
                 url = self._url(ask.path)
-                return self.http.call(
-                    lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=ask.safe
-                )
+                return self.http.call(lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=safe)
             finally:
                 budget.leave(ticket)
         except FmzError as error:
@@ -176,7 +181,10 @@ class Channel:
         except RateLimited as error:
             self.doors.shut(self.protocol.shuts(ask, error), error)
             raise
-        return reading(reply, read, payload)
+        try:
+            return read(payload)
+        except Malformed as error:
+            raise bad_reply(reply, str(error)) from None
 
     def send_once(self, ask: Ask, read: Callable[[Any], T], client_order_id: str = "") -> T:
         """Makes a call that must not be repeated, and tells "not done" from "nobody can say".
@@ -187,10 +195,9 @@ class Channel:
         """
         if ask.signed:
             # Beforehand, so that a time-out of these preparations is not taken for one of the order.
-            self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
-            self.time.ready(renew=False)
+            self._prepare_to_sign(renew=False)
         try:
-            return self._once(ask, read)
+            return self._once(ask, read, False)
         except ClockSkew:
             self._measure_for_the_next()
             raise

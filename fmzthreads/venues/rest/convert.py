@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -18,11 +17,10 @@ __all__ = [
     "asset_of",
     "average_price",
     "bars_of",
-    "check_client_id",
     "check_options",
     "order_of",
+    "side_refused",
     "spot_name",
-    "spot_side",
     "step_digits",
     "taker_side",
     "ticker_of",
@@ -63,17 +61,10 @@ def average_price(value: float, amount: float) -> float:
     return value / amount if value > 0 and amount > 0 else 0.0
 
 
-def spot_side(intent: OrderIntent) -> str:
-    """``buy`` or ``sell``.
-
-    Raises:
-        InputError: The side is only for contracts.
-    """
-    if intent.side not in {"buy", "sell"}:
-        raise InputError(
-            f"side {intent.side!r} is for contracts; {intent.symbol} is spot{nearest(intent.side, ('buy', 'sell'))}"
-        )
-    return intent.side
+def side_refused(intent: OrderIntent) -> InputError:
+    """The error for a side that is only for contracts."""
+    likely = nearest(intent.side, ("buy", "sell"))
+    return InputError(f"side {intent.side!r} is for contracts; {intent.symbol} is spot{likely}")
 
 
 def spot_name(symbol: str, between: str, venue: str) -> str:
@@ -86,16 +77,6 @@ def spot_name(symbol: str, between: str, venue: str) -> str:
     if not (base and underscore and quote) or "_" in quote or "." in quote:
         raise UnknownSymbol(f"{venue} does not list {symbol!r} (expected a spot pair such as 'BTC_USDT')")
     return f"{base}{between}{quote}"
-
-
-def check_client_id(client_order_id: object, form: re.Pattern[str], expected: str) -> None:
-    """Refuses a client order id that the venue would refuse; None is for none, and ``expected`` begins the error.
-
-    Raises:
-        InputError: It has another form.
-    """
-    if client_order_id is not None and not form.fullmatch(str(client_order_id)):
-        raise InputError(f"{expected}, got {client_order_id!r}")
 
 
 def ticker_of(row: dict[str, Any], symbol: str, time_ms: int, volume: float, **fields: str) -> Ticker:

@@ -1,6 +1,6 @@
 """Reading a venue's reply field by field, so that a missing or odd field is named instead of ending in a KeyError.
 
-The readers raise ``Malformed``; ``reading`` turns that into a ``BadReply`` that holds the first 200 characters of the reply.
+The readers raise ``Malformed``; the channel turns that into the ``BadReply`` of ``bad_reply``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from ...errors import BadReply, excerpt
 from ...http.reply import Reply
@@ -29,15 +29,12 @@ __all__ = [
     "number_at",
     "number_or",
     "price_or",
-    "reading",
     "retry_after_s",
     "rows",
     "text",
     "to_integer",
     "to_number",
 ]
-
-T = TypeVar("T")
 
 _LISTS = {list}
 _FLOATS = {float}
@@ -48,23 +45,6 @@ _MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of 
 
 class Malformed(Exception):
     """A field of a reply is missing or not what it should be; never leaves this room."""
-
-
-def reading(reply: Reply, read: Callable[[Any], T], payload: Any) -> T:
-    """Converts a reply, naming what is wrong with it.
-
-    Args:
-        reply: The reply, for the error.
-        read: Converts the payload with the readers of this module.
-        payload: What the reply's JSON held.
-
-    Raises:
-        BadReply: A field is missing or of the wrong type.
-    """
-    try:
-        return read(payload)
-    except Malformed as error:
-        raise bad_reply(reply, str(error)) from None
 
 
 def bad_reply(reply: Reply, what: str) -> BadReply:

@@ -35,7 +35,9 @@ def journal(clock: ManualClock) -> Journal:
 
 
 def _buy(journal: Journal, *tail: object) -> None:
-    journal.order("buy", label="Binance", symbol="BTC_USDT", price=100.5, amount=0.25, order_id="BTCUSDT,1", tail=tail)
+    journal.order(
+        LOG_TYPE_BUY, source="Binance", symbol="BTC_USDT", price=100.5, amount=0.25, order_id="BTCUSDT,1", tail=tail
+    )
 
 
 def test_lines_carry_number_time_and_markup(journal: Journal, clock: ManualClock) -> None:
@@ -274,8 +276,8 @@ def test_console_lines(journal: Journal, clock: ManualClock, capsys: pytest.Capt
     journal.profit(12.5, "yes")
     journal.profit(12.5, "&")
     _buy(journal, "tail")
-    journal.order("sell", label="OKX", symbol="A_B", price=-1, amount=2, order_id="7")
-    journal.order("cancel", label="OKX", order_id="7")
+    journal.order(LOG_TYPE_SELL, source="OKX", symbol="A_B", price=-1, amount=2, order_id="7")
+    journal.order(LOG_TYPE_CANCEL, source="OKX", order_id="7")
     journal.log({"type": "table", "title": "T", "cols": ["a"], "rows": [[1]]})
     assert capsys.readouterr().out.split("\n") == [
         f"{stamp} hello",
