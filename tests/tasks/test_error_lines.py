@@ -18,8 +18,8 @@ from fmzthreads.tasks.report import Report
 from fmzthreads.testing import FakeVenue
 
 from ..helpers.strategy import quiet_runtime
-from ..helpers.tasks import FAIL, FakeExchange
-from ..helpers.threads import run_in_thread
+from ..helpers.tasks import FakeExchange
+from ..helpers.threads import PATIENCE_S, run_in_thread
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_call_that_fails_has_the_exchange_s_line_and_no_other(exchange: Exchan
     queue = TaskQueue([exchange], {})
     exchange.venue.fail("depth", OperationFailed("the server is down"))  # type: ignore[attr-defined]
     queue.push(exchange=0, ret="d", param=["GetDepth"])
-    queue.run(FAIL * 1000)
+    queue.run(PATIENCE_S * 1000)
     assert len(error_lines(runtime)) == 1
     assert "the server is down" in (GetLastError() or "")
 
@@ -137,7 +137,7 @@ def test_a_result_that_cannot_be_assigned_leaves_a_line(exchange: Exchange, runt
 
     queue = TaskQueue([exchange], {})
     queue.push(exchange=0, ret=refuse, param=["GetDepth"])
-    queue.run(FAIL * 1000)
+    queue.run(PATIENCE_S * 1000)
     assert error_lines(runtime) == ["GetDepth -> refuse: no room for it"]
 
 
@@ -146,10 +146,10 @@ def test_a_task_after_one_that_failed_has_no_line_of_its_own(exchange: Exchange,
     queue = TaskQueue([exchange], {})
     first = queue.push(exchange=0, ret="d", param=["GetDepth"])
     queue.push(exchange=0, ret="t", param=["GetTicker"], after=[first])
-    queue.run(FAIL * 1000)
+    queue.run(PATIENCE_S * 1000)
     assert len(error_lines(runtime)) == 1, "it follows from the first, whose line is there"
     queue.push(exchange=0, ret="t", param=["GetTicker"], after=[first])
-    queue.run(FAIL * 1000)
+    queue.run(PATIENCE_S * 1000)
     assert "not started: it comes after" in error_lines(runtime)[1]
 
 
@@ -175,8 +175,8 @@ def test_a_run_cut_by_a_stop_leaves_the_lines_of_what_failed_before(exchange: Ex
     queue.push(exchange=0, ret="d", param=["GetDepth"])
 
     def stop() -> None:
-        assert hold.wait_for_call(FAIL)
-        assert refused.wait(FAIL)
+        assert hold.wait_for_call(PATIENCE_S)
+        assert refused.wait(PATIENCE_S)
         runtime.stop.request("enough")
 
     stopping = run_in_thread(stop)
@@ -197,7 +197,7 @@ def test_an_exchange_without_report_error_has_its_lines_in_logging(caplog: pytes
     queue = TaskQueue([exchange], {})
     queue.push(exchange=0, param=["Fail", "no luck"])
     with caplog.at_level(logging.ERROR, "fmzthreads.tasks"):
-        queue.run(FAIL * 1000)
+        queue.run(PATIENCE_S * 1000)
     exchange.close()
     assert [record.getMessage() for record in caplog.records] == ["exchange 0: Fail: no luck"]
 
@@ -209,7 +209,7 @@ def test_a_late_result_of_a_cut_run_has_a_line(caplog: pytest.LogCaptureFixture)
     queue = TaskQueue([exchange], {}, clock=clock)
     queue.push(exchange=0, ret="id", param=["Held", "slow"])
     queue.start()
-    assert held.begun.wait(FAIL)
+    assert held.begun.wait(PATIENCE_S)
     queue.stop(cut=True)
     assert queue.join()
     assert caplog.records == []
