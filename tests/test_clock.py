@@ -9,7 +9,7 @@ import pytest
 from fmzthreads.clock import Clock, ManualClock, Signal, Stop, Waker, WallClock
 from fmzthreads.deadline import Deadline
 from fmzthreads.errors import InputError, StopRequested, TimedOut
-from fmzthreads.tasks.gate import Gate, gated, is_gated, pass_gate
+from fmzthreads.tasks.gate import HERE, Gate, gated, pass_gate
 from tests.helpers.threads import run_in_thread
 
 
@@ -194,11 +194,11 @@ def test_a_gate_releases_all_when_the_last_arrives() -> None:
         def work(gate: Gate = gate, passed: list[int] = passed, before: threading.Barrier = before) -> None:
             before.wait()
             with gated(gate):
-                assert is_gated()
+                assert HERE.gate is not None
                 pass_gate()
                 passed.append(1)
                 pass_gate()  # a second request of the same call is not held
-            assert not is_gated()
+            assert HERE.gate is None
 
         threads = [run_in_thread(work) for _ in range(4)]
         for thread in threads:

@@ -628,7 +628,7 @@ def test_a_connection_that_dies_while_a_call_is_held_at_the_gate_is_replaced(mon
             dead.set()
             assert server.ended.acquire(timeout=60)
 
-        monkeypatch.setattr("fmzthreads.http.connection.is_gated", lambda: True)
+        monkeypatch.setattr("fmzthreads.http.connection.HERE.gate", object())
         monkeypatch.setattr("fmzthreads.http.connection.pass_gate", hold)
         monkeypatch.setattr("fmzthreads.http.connection._HELD_LONG_S", -1)
         assert post(client).text == "2"
