@@ -204,6 +204,7 @@ def test_rules_asked_for_after_a_change_of_base_are_not_those_of_an_earlier_fetc
     book.forget()
     source.tick = Decimal("0.5")
     assert book.rules("BTC_USDT").tick == Decimal("0.5")
+    source.tick = Decimal("0.01")  # what the earlier fetch brings, late
     old.set()
     until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
     assert book.rules("BTC_USDT").tick == Decimal("0.5")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from fmzthreads.errors import InputError, UnknownName
-from fmzthreads.exchange.market_rules import MarketRules
+from fmzthreads.exchange.market_rules import MarketRules, OrderBounds
 from fmzthreads.exchange.order_request import OrderRequest, parse_side, prepare
 
 RULES = MarketRules(
@@ -202,3 +203,16 @@ def test_options_cannot_be_changed_later():
     made = intent(100, 1, "buy;a=1")
     with pytest.raises(TypeError):
         made.options["a"] = "2"  # type: ignore[index]
+
+
+def test_a_market_order_is_cut_and_judged_by_the_bounds_of_market_orders():
+    at_market = OrderBounds(
+        step=Decimal("0.1"), min_amount=Decimal("0.2"), max_amount=Decimal(3), min_notional=Decimal(50)
+    )
+    rules = attrs.evolve(RULES, at_market=at_market)
+    assert intent(-1, 1.2345, "sell", rules=rules).amount == Decimal("1.2")
+    assert intent(100, 1.2345, "sell", rules=rules).amount == Decimal("1.234")
+    assert intent(100, 5, rules=rules).amount == 5
+    for amount, side in ((4, "sell"), (0.1, "sell"), (49, "buy")):
+        with pytest.raises(InputError, match="market order"):
+            intent(-1, amount, side, rules=rules)

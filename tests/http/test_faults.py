@@ -584,6 +584,56 @@ def test_a_deadline_that_passes_before_the_write_sends_nothing() -> None:
         assert server.seen == []
 
 
+class DrippingStream:
+    """Sends a byte of an endless reply each 0.3 s of a clock turned by hand; notes how long each wait might have lasted."""
+
+    was_cut = False
+
+    def __init__(self, clock: ManualClock, timeout_s: float) -> None:
+        self.clock = clock
+        self.end_s = clock.monotonic() + timeout_s
+        self.timeout_s: float | None = None
+        self.bytes_sent = 0
+        self.beyond_s: list[float] = []
+        self.rest = iter(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 999)
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        self.timeout_s = timeout_s
+
+    def send(self, data: bytes, timeout_s: float | None, clock: Any) -> None:
+        self.bytes_sent += len(data)
+
+    def receive_into(self, view: memoryview) -> int:
+        assert self.timeout_s is not None
+        self.beyond_s.append(self.clock.monotonic() + self.timeout_s - self.end_s)
+        self.clock.advance(0.3)
+        view[0] = next(self.rest)
+        return 1
+
+    def is_quiet(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_wait_for_a_dripping_peer_may_last_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    stream = DrippingStream(clock, 10)
+    monkeypatch.setattr("fmzthreads.http.connection.open_stream", lambda *_: stream)
+    client = HttpClient("http://localhost:1", clock=clock, options=HttpOptions(timeout_ms=10_000))
+    error = failure(
+        lambda: client.call(lambda: HttpRequest("POST", client.base, {}, b"x"), lambda r: r, idempotent=False)
+    )
+    assert type(error) is TimedOut
+    assert len(stream.beyond_s) >= 30
+    assert max(stream.beyond_s) <= 0.2
+    client.close()
+
+
 def test_ctrl_c_within_a_call_leaves_no_reply_behind_for_the_next() -> None:
     def script(peer: Peer) -> None:
         seen = peer.request()
