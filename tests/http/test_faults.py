@@ -280,6 +280,15 @@ def test_bytes_beyond_the_reply_end_the_connection() -> None:
         assert server.connections == 2
 
 
+def test_a_chunked_reply_with_a_length_beside_it_ends_the_connection() -> None:
+    both = HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n1\r\n1\r\n0\r\n\r\n"
+    with FaultServer(after_request(both)) as server:
+        client = HttpClient(server.base, options=PATIENT)
+        assert [order(client).text, order(client).text] == ["1", "1"]
+        client.close()
+        assert server.connections == 2
+
+
 def test_refused_is_known_to_be_unsent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -16,13 +16,16 @@ import pytest
 import trustme
 
 from fmzthreads.clock import Stop, WallClock
+from fmzthreads.deadline import Deadline
 from fmzthreads.errors import ConnectFailed, InputError, StopRequested, TimedOut
 from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest, RetryPolicy
+from fmzthreads.net.sockets import IncompleteRecord, PlainStream, TlsStream
 from fmzthreads.net.tls import TlsPolicy
 from fmzthreads.streams import Connection, Dial
 from tests.helpers.http_faults import FaultServer, answering
 from tests.helpers.http_faults import Peer as HttpPeer
 from tests.helpers.journal import StrictJournal
+from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import Peer, WsServer
 
 HANG_S = 20.0
@@ -229,3 +232,28 @@ def test_a_tls_record_that_comes_byte_by_byte_is_read(authority: tuple[ssl.SSLCo
             reply = client.call(lambda: HttpRequest("GET", client.base), lambda reply: reply, idempotent=False)
             assert reply.text == "drop by drop"
             client.close()
+
+
+def test_a_record_that_drips_in_lets_the_caller_look_at_its_deadline() -> None:
+    """Otherwise each byte of a record of 16 KiB would be given the whole time-out."""
+    authority = trustme.CA()
+    near, far = socket.socketpair()
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(theirs)
+    ours = ssl.create_default_context()
+    authority.configure_trust(ours)
+    clock = WallClock()
+    server = run_in_thread(lambda: theirs.wrap_socket(far, server_side=True))
+    stream = TlsStream(PlainStream(near), ours, "localhost")
+    stream.handshake(Deadline(clock, 60), clock)
+    peer = server.result()
+    view = memoryview(bytearray(1 << 16))
+    while stream.receive_waiting(view) >= 0:
+        pass
+    stream.set_timeout(3)
+    for _ in range(3):
+        os.write(peer.fileno(), b"\x17\x03\x03\x3f\xff")  # not even one record of this length
+        with pytest.raises(IncompleteRecord):
+            stream.receive_into(view)
+    stream.close()
+    peer.close()
