@@ -74,6 +74,17 @@ def test_a_resting_order_freezes_and_a_cancel_gives_back(exchange: SimulatedExch
     assert exchange.depth(PAIR).bids == ()
 
 
+def test_the_average_price_is_money_by_amount_to_sixteen_digits(
+    exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
+) -> None:
+    exchange.place(ann, limit("sell", "20000", "0.1"))
+    exchange.place(ann, limit("sell", "20001", "0.2"))
+    taken = exchange.place(bob, limit("buy", "20100", "0.4"))
+    assert taken.filled_quote == D("6000.2")
+    assert str(taken.average_price) == "20000.66666666667"  # not the mean of the prices, not the limit price
+    assert str(exchange.order(bob, PAIR, taken.order_id).average_price) == "20000.66666666667"
+
+
 def test_both_sides_pay_their_fee_in_what_they_receive(
     exchange: SimulatedExchange, ann: TradingAccount, bob: TradingAccount
 ) -> None:
