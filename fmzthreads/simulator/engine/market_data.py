@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 
 from ...clock import Clock
 from ...errors import InputError
@@ -118,6 +119,14 @@ class MarketData:
         with self.lock:
             found = market.candles.bars(period_s, limit, start_ms, end_ms, offset_s, now)
         return market.candles.views(found, now)
+
+    def average_price(self, instrument: str, minutes: int) -> Decimal | None:
+        """The money traded in the last minutes by the amount; None when nothing was traded in them."""
+        market = self._engine.market(instrument)
+        with self.lock:
+            rows = market.candles.bars(60, minutes, None, None, 0, self.server_time_ms())
+        lots, value = sum(row.lots for _, _, row in rows), sum(row.value for _, _, row in rows)
+        return market.instrument.value(value) / market.instrument.quantity(lots) if lots else None
 
     def stats_24h(self, instrument: str) -> DayStats:
         """Last price, best prices and statistics of the last 24 hours."""

@@ -142,6 +142,12 @@ def test_bars_that_are_open_again_after_the_clock_was_set_back_are_rendered_agai
         expect(server, pages, 60, 5, None, None)
         clock.advance(120)
         expect(server, pages, 60, 5, None, None)
+        clock._now_ns -= 60_000_000_000
+        for _ in range(20):
+            server.driver.step(1)
+        expect(server, pages, 300, 1, None, None)  # any page notices it, for all periods
+        clock.advance(60)
+        expect(server, pages, 60, 5, None, None)
 
 
 def test_a_page_of_orders_renders_each_ended_order_once_and_a_hundred_a_step() -> None:

@@ -186,10 +186,9 @@ class BinanceMarket:
 
     def average(self, instrument: Instrument) -> Decimal | None:
         """The average price of the last minutes; the last price when nothing was traded in them; None when nothing ever was."""
-        bars = self._exchange.bars(instrument.id, 60, AVERAGE_MINUTES)
-        volume = sum((bar.volume for bar in bars), _ZERO)
-        if volume:
-            return sum((bar.quote_volume for bar in bars), _ZERO) / volume
+        average = self._exchange.average_price(instrument.id, AVERAGE_MINUTES)
+        if average is not None:
+            return average
         last = self._exchange.trades(instrument.id, 1)
         return last[-1].price if last else None
 
