@@ -287,7 +287,8 @@ class Operations:
         self.core.markets.prefetch(symbol)
 
     def _count(self, method: str) -> None:
-        self.core.limits.acquire(method)
+        if self.core.limits.active:
+            self.core.limits.acquire(method)
 
     def _scope(self, symbol: Any) -> str | None:
         """The scope of a list call: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
