@@ -7,6 +7,9 @@ What FMZ has and fmzthreads does not yet raises NotSupported when it is used.
 
 from __future__ import annotations
 
+import typing as _typing
+import warnings as _warnings
+
 from ._version import __version__
 from .constants import (
     LOG_TYPE_BUY,
@@ -264,3 +267,13 @@ __all__ = [
     "select",
     "talib",
 ]
+
+
+if not _typing.TYPE_CHECKING:  # a type checker is to report names that do not exist
+
+    def __getattr__(name: str) -> _typing.Any:
+        """Looks up the names of the last version that still work, with a warning."""
+        if name == "snapshot":
+            _warnings.warn("fmzthreads.snapshot is deprecated: use fmzthreads.gather", DeprecationWarning, stacklevel=2)
+            return gather
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,6 +42,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Literal
 
 __all__ = [
     "AuthenticationFailed",
@@ -53,6 +54,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "DuplicateOrder",
+    "ErrorMode",
     "FmzError",
     "InputError",
     "InsufficientFunds",
@@ -81,6 +83,9 @@ __all__ = [
     "no_such_name",
     "require",
 ]
+
+ErrorMode = Literal["log", "raise"]
+"""What a failed call does: ``"log"`` writes an error line and returns a failure value, ``"raise"`` raises the error."""
 
 
 class FmzError(Exception):

@@ -54,6 +54,17 @@ def test_the_root_exports_all_of_fmzs_names() -> None:
             assert name in fmzthreads.__all__
 
 
+def test_the_old_name_of_gather_still_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="use fmzthreads.gather"):
+        from fmzthreads import snapshot  # type: ignore[attr-defined]
+    assert snapshot is fmzthreads.gather
+    with pytest.warns(DeprecationWarning, match="use fmzthreads.gather"):
+        assert fmzthreads.snapshot is fmzthreads.gather  # type: ignore[attr-defined]
+    assert "snapshot" not in fmzthreads.__all__
+    with pytest.raises(AttributeError, match="no attribute 'snapsht'"):
+        fmzthreads.snapsht  # type: ignore[attr-defined]  # noqa: B018
+
+
 def literal_all(path: Path) -> list[str] | None:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)

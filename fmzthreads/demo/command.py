@@ -1,4 +1,4 @@
-"""``fmzthreads demo``: runs the hedging example against two simulated exchanges and audits what came of it."""
+"""``fmzthreads demo``: hedges between two simulated exchanges and audits the accounts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .summary import Spread, Summary
 __all__ = ["add_parser", "run"]
 
 _BASE, _QUOTE = "BTC", "USDT"
-# Ctrl-C promises an end within a second: one pair of calls to cancel, one to look, one to even out.
+# Ctrl-C must end the demo within a second: one pair of calls to cancel, one to query, one to close the exposure.
 _HURRIED_MS = 250
 # Three times the simulator's own: at that, three runs of 20 s out of four would have no hedge.
 _DEVIATION = 0.0024
@@ -54,18 +54,18 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="replay bars, all of them within the run: a CSV with time in ms, open, high, low, close, volume, or a zipped minute "
+        help="replay all bars of a file within the run: a CSV with time in ms, open, high, low, close, volume, or a zipped minute "
         "file; given twice, one file drives each exchange",
     )
-    parser.add_argument("--seed", type=int, default=1, help="what the prices follow from (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated prices (default 1)")
     parser.add_argument("--rest", action="store_true", help="fetch the books by REST instead of streaming them")
-    parser.add_argument("--json", action="store_true", help="print nothing but one line of JSON at the end")
+    parser.add_argument("--json", action="store_true", help="print only one line of JSON, at the end")
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="[VENUE:]NAME=VALUE",
-        help="switch a fault of one exchange, or of both, on when the hedging begins, such as okx:hang=true (see fmzthreads simulate --help)",
+        help="activate a fault of one exchange, or of both, when the hedging begins, such as okx:hang=true (see fmzthreads simulate --help)",
     )
     parser.set_defaults(run=run)
 
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the demo; 0 when it ended hedged and reconciled, else 1.
 
     Raises:
-        InputError: A file or a fault is not what it should be.
+        InputError: A file or a fault is not valid.
         MissingExtra: The extra ``server`` is not installed.
     """
     example = load_example("hedge_two_exchanges")
@@ -102,15 +102,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _introduction(args: argparse.Namespace) -> list[str]:
-    """What is about to happen, for somebody who sees the demo for the first time."""
+    """Explains the run before it starts."""
     prices = (
         "a replay of your bars"
         if args.data
-        else f"made up (seed {args.seed}), straying apart more often than real markets do"
+        else f"generated (seed {args.seed}); they differ more often than on real markets"
     )
     return [
-        f"Two simulated exchanges, {' and '.join(VENUES.values())}, trade {_BASE}_{_QUOTE} with play money. Their prices are {prices}.",
-        f"For {args.seconds:g} s the bot buys {_BASE} where it is cheaper and sells as much where it is dearer, whenever that pays both fees.",
+        f"Two simulated exchanges, {' and '.join(VENUES.values())}, trade {_BASE}_{_QUOTE} with play money.",
+        f"Prices: {prices}.",
+        f"For {args.seconds:g} s the bot buys {_BASE} on the cheaper exchange and sells the same amount on the other",
+        "whenever the difference exceeds both fees.",
     ]
 
 
@@ -126,7 +128,7 @@ def _account(name: str, process: SimulatorProcess) -> Exchange:
 
 
 def _hedge(bot: Any, clock: Clock, args: argparse.Namespace, switch_on: Callable[[], None]) -> float:
-    """Runs the bot to its end or to Ctrl-C; how many seconds it ran."""
+    """Runs the bot until its end or Ctrl-C; returns the seconds it ran."""
     for exchange in bot.exchanges:
         exchange.SetTimeout(bot.timeout_ms)
         exchange.warm(2)

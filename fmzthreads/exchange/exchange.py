@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVa
 
 from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest, no_such_name
+from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest, no_such_name
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
@@ -100,7 +100,7 @@ class Exchange(SettingsFace[Failure_co]):
         base: str = "",
         label: str = "",
         period: int = 60,
-        errors: Literal["log", "raise"] = "log",
+        errors: ErrorMode = "log",
         host: Host | None = None,
         venue: Venue | None = None,
         max_workers: int = 16,

@@ -1,10 +1,12 @@
 """What a strategy uses besides the plain globals: exchange objects, ``HttpQuery`` and ``EventLoop``, tied to the current runtime."""
 
+# ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from ..errors import ErrorMode
 from ..exchange.exchange import Exchange
 from ..tasks.events import Event
 from ..tasks.handle import Handle
@@ -14,7 +16,6 @@ from .runtime import current
 if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
     from ..http.query import HttpAnswer, QueryOptions
     from ..streams.connection import Connection
-    from ..streams.dial import ErrorMode
     from ..streams.sqlite import SqliteConnection
 
 __all__ = ["Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
@@ -68,13 +69,19 @@ def HttpQuery_Go(
 @overload
 def Dial(
     address: str, timeout_or_options: object = None, *, errors: Literal["raise"], **options: object
-) -> Connection | Any: ...
+) -> Connection | Any:
+    """Opens a stream, or raises the error."""
+
+
 @overload
 def Dial(
     address: str, timeout_or_options: object = None, *, errors: Literal["log", "none"] = ..., **options: object
-) -> Connection | Any | None: ...
+) -> Connection | Any | None:
+    """Opens a stream; None when it could not be opened."""
+
+
 def Dial(
-    address: str, timeout_or_options: object = None, *, errors: ErrorMode = "log", **options: object
+    address: str, timeout_or_options: object = None, *, errors: ErrorMode | Literal["none"] = "log", **options: object
 ) -> Connection | SqliteConnection | None:
     """Opens a stream that a background thread reads: ``ws:// wss:// tcp:// tls:// udp:// unix:// sqlite3://``.
 

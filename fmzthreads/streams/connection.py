@@ -15,7 +15,7 @@ from .buffer.buffer import Message
 from .host import StreamHost
 from .options import DialOptions, check_ms
 from .reader import StreamReader
-from .stats import BufferStats, StreamStats
+from .stats import StreamStats
 
 __all__ = ["Connection", "StreamHost"]
 
@@ -129,9 +129,15 @@ class Connection:
         """The counters of this moment."""
         return self._reader.stats()
 
-    def buffer_stats(self) -> BufferStats:
-        """The counters of the buffer alone: a cheap part of ``stats``."""
-        return self._buffer.stats()
+    @property
+    def received(self) -> int:
+        """``stats.received`` alone, which is cheap."""
+        return self._buffer.received
+
+    @property
+    def waiting(self) -> int:
+        """``stats.waiting`` alone, which is cheap."""
+        return self._buffer.waiting
 
     @property
     def ended(self) -> bool:

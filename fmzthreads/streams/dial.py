@@ -1,21 +1,19 @@
 """``Dial``: FMZ's way to open a stream (FMZ's API reference, "Dial")."""
 
+# ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
 
 import logging
 from typing import Literal, overload
 
 from ..clock import Clock, WallClock
-from ..errors import OperationFailed, UnknownName, nearest
+from ..errors import ErrorMode, OperationFailed, UnknownName, nearest
 from .connection import Connection
 from .host import StreamHost
 from .options import read_options
 from .sqlite import SqliteConnection
 
-__all__ = ["Dial", "ErrorMode", "PlainHost"]
-
-ErrorMode = Literal["log", "raise", "none"]
-"""``"log"`` returns None and logs, ``"raise"`` raises; ``"none"`` is the older name of ``"log"``."""
+__all__ = ["Dial", "PlainHost"]
 
 _log = logging.getLogger("fmzthreads.streams")
 
@@ -43,7 +41,8 @@ def Dial(
     errors: Literal["raise"],
     host: StreamHost | None = None,
     **options: object,
-) -> Connection | SqliteConnection: ...
+) -> Connection | SqliteConnection:
+    """Opens a stream, or raises the error."""
 
 
 @overload
@@ -51,17 +50,18 @@ def Dial(
     address: str,
     timeout_or_options: object = None,
     *,
-    errors: ErrorMode = "log",
+    errors: ErrorMode | Literal["none"] = "log",
     host: StreamHost | None = None,
     **options: object,
-) -> Connection | SqliteConnection | None: ...
+) -> Connection | SqliteConnection | None:
+    """Opens a stream; None when it could not be opened."""
 
 
 def Dial(
     address: str,
     timeout_or_options: object = None,
     *,
-    errors: ErrorMode = "log",
+    errors: ErrorMode | Literal["none"] = "log",
     host: StreamHost | None = None,
     **options: object,
 ) -> Connection | SqliteConnection | None:

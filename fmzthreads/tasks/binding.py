@@ -1,4 +1,4 @@
-"""Putting a result where it belongs: a key of a dict, an attribute of an object, a place in a list, or a function that takes it."""
+"""Assigns results: to a dict key, an object attribute or a list index, or passes them to a function."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .handle import Handle
 
 __all__ = ["G", "Nested", "container", "put"]
 
-# A list is filled up to a place that is missing, but a slip (an order id as index, say) must not eat the memory.
+# A list is extended up to the index, but a mistake (an order id as index, say) must not use up the memory.
 _MOST_FILLED = 10_000
 
 
 class Nested(Protocol):
-    """A context that makes its own inner containers, as ``SharedContext`` does."""
+    """A context that creates its own inner containers, as ``SharedContext`` does."""
 
     def child(self, key: Any) -> Any:
-        """The inner container of that key; made when absent."""
+        """Returns the inner container of a key; creates an absent one."""
 
 
 def put(target: Any, place: Any, value: Any) -> None:
@@ -26,12 +26,12 @@ def put(target: Any, place: Any, value: Any) -> None:
 
     Args:
         target: A dict, list or object.
-        place: A key of the dict; a whole number for the list, which is filled up with None when it is shorter; the name of an attribute
-            of the object; or a function, which is called as ``place(value, target)`` and assigns nothing by itself.
+        place: A key of the dict; an index of the list, which is extended with None when it is shorter; the name of an attribute
+            of the object; or a function, which is called as ``place(value, target)`` and assigns nothing itself.
         value: What to assign.
 
     Raises:
-        InputError: ``place`` does not suit ``target``, or the object has no attribute of that name and takes none.
+        InputError: ``place`` has the wrong type for ``target``, or the object rejects an attribute of that name.
         Exception: Whatever the function, or the assignment of the user's own class, raises.
     """
     if callable(place):
@@ -46,15 +46,21 @@ def put(target: Any, place: Any, value: Any) -> None:
     elif isinstance(place, str):
         _set_attribute(target, place, value)
     else:
-        raise InputError(f"an attribute of {type(target).__name__} was to be {place!r}, expected its name as text")
+        raise InputError(
+            f"cannot assign to {type(target).__name__} at {place!r}: expected the name of an attribute, as text"
+        )
 
 
 def _check_index(target: MutableSequence[Any], place: Any) -> None:
     index = place.__index__() if hasattr(place, "__index__") and not isinstance(place, bool) else None
     if index is None or index < -len(target):
-        raise InputError(f"a place in a list of {len(target)} was to be {place!r}, expected a whole number")
+        raise InputError(
+            f"invalid index {place!r} for a list of {len(target)}: expected a whole number of {-len(target)} or more"
+        )
     if index > len(target) + _MOST_FILLED:
-        raise InputError(f"place {index} is too far beyond the end of a list of {len(target)}")
+        raise InputError(
+            f"index {index} is too far beyond the end of a list of {len(target)} (at most {_MOST_FILLED} places are added)"
+        )
 
 
 def _set_attribute(target: Any, place: str, value: Any) -> None:
@@ -62,14 +68,18 @@ def _set_attribute(target: Any, place: str, value: Any) -> None:
         setattr(target, place, value)
     except AttributeError as error:
         names = [name for name in dir(target) if not name.startswith("_")]
-        raise UnknownName(f"{type(target).__name__} takes no attribute {place!r}{nearest(place, names)}") from error
+        raise UnknownName(
+            f"{type(target).__name__} cannot be given an attribute {place!r}{nearest(place, names)}"
+        ) from error
 
 
 def container(context: Any, key: Any) -> Any:
-    """The inner container ``context[key]`` (or ``context.key``); an absent one is made, as a dict (a ``SharedContext`` makes its own kind).
+    """Returns the inner container ``context[key]`` (or ``context.key``).
+
+    An absent one is created as a dict, or by ``context.child`` where there is one (``SharedContext``).
 
     Raises:
-        InputError: ``key`` does not suit ``context``.
+        InputError: ``key`` has the wrong type for ``context``.
     """
     child = getattr(type(context), "child", None)
     if child is not None:
@@ -83,7 +93,7 @@ def container(context: Any, key: Any) -> Any:
         inner = getattr(context, key, None)
     else:
         raise InputError(
-            f"the context is a {type(context).__name__}, which has no place for {key!r}; expected a list or dict"
+            f"cannot store results for exchange {key!r} in a context of type {type(context).__name__}: expected a list or dict"
         )
     if inner is None:
         inner = {}
@@ -92,15 +102,15 @@ def container(context: Any, key: Any) -> Any:
 
 
 class G:
-    """Waits for a call and puts its result in its place.
+    """Waits for a call and assigns its result.
 
     ``G(handle, ctx, f).run()`` calls ``f(value, ctx)``; ``G(handle, info[0], "depth").run()`` assigns to a key of a dict, an attribute
-    of an object, or a place in a list.
+    of an object, or an index of a list.
 
     Args:
-        handle: The call, from ``exchange.Go`` or its like.
+        handle: The call, such as ``exchange.Go`` returns.
         ctx: Where the result goes.
-        f: A function of ``(value, ctx)``; or a key, the name of an attribute, or a place in a list.
+        f: A function of ``(value, ctx)``; or a key, the name of an attribute, or an index of a list.
     """
 
     def __init__(self, handle: Handle[Any], ctx: Any, f: Callable[[Any, Any], Any] | str | int) -> None:
@@ -112,11 +122,11 @@ class G:
         """Waits, and assigns (or calls ``f``) in this thread. After a time-out it may be run again.
 
         Args:
-            timeout_ms: As for ``wait``: 0 or None blocks, -1 only looks, otherwise milliseconds.
+            timeout_ms: As for ``wait``: 0 or None blocks, -1 polls, otherwise milliseconds.
 
         Returns:
-            Whether it was assigned: False after a time-out, for a failed or cancelled call (``handle.error`` says why; what was there
-            before stays) and when the result was taken before.
+            Whether it was assigned: False after a time-out, for a failed or cancelled call (``handle.error`` says why; the previous
+            value stays) and when the result was taken before.
 
         Raises:
             StopRequested: The strategy is being stopped.

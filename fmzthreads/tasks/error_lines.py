@@ -1,8 +1,8 @@
-"""Error lines of a task queue: one for each task that did not end well and whose row of the report was never looked at.
+"""Error lines of a task queue: one for each unsuccessful task whose report row was never read.
 
 Calls of an exchange object write their own line when they fail. Left to this module are the failures that only the queue knows: a call that
 could not be started, a result that could not be assigned, a time-out, a late result, a task that was never started. Their lines are
-written when the caller drops the report, because only then it is certain that the rows were not looked at.
+written when the caller drops the report, because only then is it certain that the rows were not read.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ErrorLines:
 
 
 def _error_of(row: ReportRow, callee: Any) -> BaseException | None:
-    """What the line says; None when there is nothing to say, or it was said."""
+    """Returns the error of the line; None when none is needed, or the call has written its own."""
     if isinstance(row.error, StopRequested):
         return None
     if row.status == "failed":
@@ -71,10 +71,12 @@ def _error_of(row: ReportRow, callee: Any) -> BaseException | None:
         return None if by_the_call and hasattr(callee, "report_error") else row.error
     if row.status == "timed out":
         never = row.handle is not None and row.handle.cancelled
-        call = "its call never started" if never else "its result came late" if row.late else "its call goes on"
-        return OperationFailed(f"the task timed out: {call}, and nothing is assigned")
+        call = (
+            "its call never started" if never else "its result came late" if row.late else "its call is still running"
+        )
+        return OperationFailed(f"the task timed out: {call}; nothing is assigned")
     if row.status == "cancelled" and row.late:
-        return OperationFailed("the task was cancelled: its result came late, and nothing is assigned")
+        return OperationFailed("the task was cancelled: its result came late; nothing is assigned")
     if row.status == "not started" and not row.follows:
         return row.error
     return None

@@ -1,7 +1,7 @@
-"""Waiting for several things at once: ``EventLoop``'s hub, ``select`` and ``merge``.
+"""Waiting for several sources at once: ``EventLoop``'s queue, ``select`` and ``merge``.
 
-A thing to wait for is a ``Selectable``: a ``Handle`` is one, and so is a stream. Nothing polls: a waiting thread has one callback with each
-source for the time of the wait, and the first that calls wakes it.
+A source is a ``Selectable``, such as a ``Handle`` or a stream. Nothing polls: a waiting thread registers one callback with each source for
+the duration of the wait, and the first callback wakes it.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ _MOST_EVENTS = 500
 
 @runtime_checkable
 class Selectable(Protocol):
-    """Something that a thread can wait for together with others.
+    """A source that a thread can wait for together with others.
 
-    Two attributes are used where they exist: ``clock``, and ``activity``, a number (or a function that gives one) that changes whenever
-    something came in or was taken out; with it ``EventLoop`` does not return again and again for data that a script leaves lying.
+    Two optional attributes are used: ``clock``, and ``activity``, a number (or a function that returns one) that changes with each arrival
+    and each read; with it ``EventLoop`` does not return repeatedly for data that a script leaves unread.
     """
 
     def is_ready(self) -> bool:
-        """Whether taking from it would not block (for a stream also: whether its loss is still to be read)."""
+        """Whether a read would not block (for a stream also: whether a loss is unread)."""
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
-        """Has ``callback`` called each time that something happens which may make it ready; at once when it is ready already.
+        """Registers a callback for each change that may make the source ready.
+
+        It is called at once when the source is ready already.
 
         It is called in any thread, until it is removed; it is short and does not raise. (A handle calls once: it ends once.)
 
@@ -46,17 +48,7 @@ class Selectable(Protocol):
         """
 
     def remove_ready_callback(self, token: int) -> None:
-        """Forgets a callback; an unknown token is ignored."""
-
-
-class _Counts(Protocol):
-    @property
-    def received(self) -> int:
-        """Messages that ever arrived."""
-
-    @property
-    def waiting(self) -> int:
-        """Messages not yet read."""
+        """Removes a callback; an unknown token is ignored."""
 
 
 @runtime_checkable
@@ -64,14 +56,19 @@ class MessageSource(Selectable, Protocol):
     """A source of messages in order, for ``merge``."""
 
     def read(self, timeout_ms: float | None = None) -> Any:
-        """The oldest message; with -1 None when there is none; ``""`` when the peer is gone."""
+        """Returns the oldest message; ``""`` for a loss; with -1 None when no message waits."""
 
-    def buffer_stats(self) -> _Counts:
-        """At least ``received``, the messages that ever arrived, and ``waiting``, those not yet read; both of one moment."""
+    @property
+    def received(self) -> int:
+        """Messages that ever arrived."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages not read yet."""
 
     @property
     def ended(self) -> bool:
-        """Whether no message will ever arrive any more: closed, or lost and not being reconnected."""
+        """Whether no further message will arrive: closed, or lost without reconnecting."""
 
 
 S = TypeVar("S", bound=Selectable)
@@ -81,7 +78,7 @@ M = TypeVar("M", bound=MessageSource)
 class Event(Structure):
     """What ``EventLoop`` returns; fields as in FMZ's API reference, "EventLoop".
 
-    ``Nano`` is the time of the event in nanoseconds since the epoch (UTC), ``Seq`` counts the events of a hub from 1.
+    ``Nano`` is the time of the event in nanoseconds since the epoch (UTC), ``Seq`` counts the events from 1.
     """
 
     Seq: int
@@ -92,7 +89,7 @@ class Event(Structure):
 
 
 def clock_of(things: Iterable[object]) -> Clock:
-    """The clock of the first of several things that has one; otherwise real time."""
+    """Returns the clock of the first object that has one; otherwise real time."""
     for thing in things:
         clock = getattr(thing, "clock", None)
         if isinstance(clock, Clock):
@@ -117,24 +114,23 @@ def select(sources: Iterable[S], timeout_ms: float | None = None, *, clock: Cloc
 
     Args:
         sources: Handles, streams, anything ``Selectable``. A handle is ready when its call has ended, even if its result was taken.
-        timeout_ms: None or 0 blocks; more than 0 waits so many milliseconds at the most; negative only looks.
-        clock: Measures the time; None takes that of the first source that has one.
+        timeout_ms: None or 0 blocks; above 0 waits at most that many milliseconds; negative polls.
+        clock: Used to wait; None uses that of the first source that has one.
 
     Returns:
-        Those that are ready, in the order given; empty when the time was up. Nothing is taken out of them; another thread may still
-        be quicker to take it.
+        The ready sources, in the order given; empty after a time-out. Nothing is read from them, and another thread may read first.
 
     Raises:
         StopRequested: The strategy is being stopped.
-        InputError: A source cannot be waited for, or there is none and no time-out: it would wait for ever.
+        InputError: An argument is not a source, or there are neither sources nor a time-out: it would wait for ever.
     """
     given = list(sources)
     timeout_s = seconds_of(timeout_ms)
     for source in given:
         if not isinstance(source, Selectable):
-            raise InputError(f"select was given a {type(source).__name__}, expected handles or connections")
+            raise InputError(f"select got a {type(source).__name__}, expected handles or connections")
     if not given and timeout_s is None:
-        raise InputError("select was given nothing to wait for and no time-out: it would wait for ever")
+        raise InputError("select got no sources and no time-out: it would wait for ever")
     clock = clock if clock is not None else clock_of(given)
     ready = [source for source in given if source.is_ready()]
     if ready or timeout_s == 0:
@@ -146,41 +142,41 @@ def select(sources: Iterable[S], timeout_ms: float | None = None, *, clock: Cloc
             signal.clear()  # before looking: what happens after the look sets it again
             ready = [source for source in given if source.is_ready()]
             if ready:
-                return ready  # (a thread woken for what another then took comes by here and waits on)
+                return ready  # (otherwise another thread has read it meanwhile: wait again)
             if not clock.wait((signal,), deadline.remaining()):
                 return [source for source in given if source.is_ready()]
 
 
 def merge(*streams: M, clock: Clock | None = None) -> Iterator[tuple[M, Any]]:
-    """Yields the messages of several streams as ``(stream, message)``, in the order in which they arrived.
+    """Yields the messages of several streams in the order of arrival.
 
     The order is that in which the streams' reading threads announce what they have read, batch by batch. What waited before the first
     ``next`` comes stream by stream. Where a stream drops messages because the loop is too slow, its later ones may come a little early.
 
     Args:
-        streams: What to read from; each message goes to this loop alone if nobody else reads them.
-        clock: Waits; None takes that of the first stream that has one.
+        streams: The streams to read; no other thread should read them meanwhile.
+        clock: Used to wait; None uses that of the first stream that has one.
 
     Yields:
-        ``(stream, message)``; for each loss ``(stream, "")`` behind the messages that came before it. It ends when all streams have ended
-        and are read empty.
+        ``(stream, message)``; for each loss ``(stream, "")`` after the messages that preceded it. It ends when all streams have ended
+        and all messages are read.
 
     Raises:
         StopRequested: The strategy is being stopped.
-        InputError: Something given is not a stream, or nothing is.
+        InputError: An argument is not a stream, or there are no arguments.
     """
     if not streams:
-        raise InputError("merge was given no stream")
+        raise InputError("merge got no stream, expected at least one")
     for stream in streams:
         if not isinstance(stream, MessageSource):
-            raise InputError(f"merge was given a {type(stream).__name__}, expected connections made by Dial")
+            raise InputError(f"merge got a {type(stream).__name__}, expected connections made by Dial")
     if len({id(stream) for stream in streams}) < len(streams):
-        raise InputError("merge was given the same stream twice")
+        raise InputError("merge got the same stream twice")
     return _Merger(streams, clock if clock is not None else clock_of(streams)).messages()
 
 
 class _Merger(Generic[M]):
-    """The order book of ``merge``: which stream announced how many messages, in the order of the announcements."""
+    """The state of ``merge``: how many messages each stream announced, in order."""
 
     def __init__(self, streams: Sequence[M], clock: Clock) -> None:
         self._streams = streams
@@ -191,7 +187,7 @@ class _Merger(Generic[M]):
         self._read_up_to: dict[int, int] = {}
 
     def messages(self) -> Iterator[tuple[M, Any]]:
-        """What ``merge`` yields."""
+        """Yields what ``merge`` yields."""
         tokens: list[tuple[M, int]] = []
         open_streams = {id(stream) for stream in self._streams}
         try:
@@ -213,30 +209,31 @@ class _Merger(Generic[M]):
         return lambda: self._announce(stream)
 
     def _announce(self, stream: M) -> None:
-        self._announced.append((stream, stream.buffer_stats().received))
+        self._announced.append((stream, stream.received))
         self._signal.set()
 
     def _batch(self, stream: M, up_to: int, open_streams: set[int]) -> Iterator[tuple[M, Any]]:
         """Reads what a stream had received when it announced itself; then its loss, if one is next in line."""
-        counts = stream.buffer_stats()
-        waiting = counts.waiting
-        left = up_to - (counts.received - waiting)
+        # In this order: what arrives between the two looks then counts as read, so this batch never takes a message of a later one, and
+        # its own announcement counts anew.
+        waiting = stream.waiting
+        left = up_to - (stream.received - waiting)
         while left > 0:
             message = stream.read(-1)
             if message is None:
                 break  # another reader was quicker, or they were dropped
             # An empty text and a loss look the same, but a loss does not count as received. (An arrival just between the two looks
             # makes an empty text pass for a loss: then one message of this stream may come a batch early.)
-            if message != "" or stream.buffer_stats().waiting < waiting:
+            if message != "" or stream.waiting < waiting:
                 left -= 1
                 waiting -= 1
             yield stream, message
-        # Every loss announces itself, with no more messages than were announced before; so it is told in its place among the others'.
+        # Each loss announces itself without new messages, so it is delivered in order with the announcements of the others.
         told, self._read_up_to[id(stream)] = self._read_up_to.get(id(stream), 0), up_to
-        # Asked in any case: a stream that waits for room (overflow "block") goes on when somebody looks.
+        # Called in any case: it lets a stream that waits for room (overflow "block") continue.
         ready = stream.is_ready()
-        if ready and up_to == told and id(stream) in open_streams and not stream.buffer_stats().waiting:
-            ended = stream.ended  # asked before the read: what arrives between the two is announced by itself
+        if ready and up_to == told and id(stream) in open_streams and not stream.waiting:
+            ended = stream.ended  # before the read: a message that arrives in between announces itself
             message = stream.read(-1)
             if message is not None:
                 yield stream, message
@@ -245,7 +242,7 @@ class _Merger(Generic[M]):
 
 
 class _Source:
-    """A source that the hub watches: held weakly, because a connection that nobody keeps has no events."""
+    """A watched source, held by a weak reference: an unreferenced connection has no events."""
 
     __slots__ = ("event", "index", "ref", "seen", "thread_id")
 
@@ -257,7 +254,7 @@ class _Source:
         self.seen: object = None
 
     def has_news(self) -> bool:
-        """Whether it is ready, and something has happened to it since its last event."""
+        """Whether it is ready and its ``activity`` has changed since its last event."""
         source = self.ref()
         if source is None or not source.is_ready():
             return False
@@ -268,20 +265,20 @@ class _Source:
         return bool(now != self.seen)
 
     def told(self) -> None:
-        """Notes that its event is being delivered."""
+        """Records that its event is being delivered."""
         activity = getattr(self.ref(), "activity", None)
         self.seen = activity() if callable(activity) else activity
 
 
 class EventQueue:
-    """What ``EventLoop`` waits on: ends of background calls, readable connections, commands.
+    """The events of ``EventLoop``: ends of background calls, readable connections, commands.
 
-    It listens from the first ``wait`` on; what happened before is not remembered. It is a wake-up only: results and messages stay where
-    they are, and what was taken before ``wait`` returns gives no event.
+    It collects events from the first ``wait`` on; earlier ones are not kept. Events carry no data: results and messages stay where they
+    are, and what was read before ``wait`` returns gives no event.
 
     Args:
-        clock: Waits, and tells the time of events; real time when None.
-        most: How many events are kept; further ones are lost and counted in ``lost``.
+        clock: Used to wait and for the times of events; real time when None.
+        most: The maximum number of events kept; further ones are lost and counted in ``lost``.
     """
 
     def __init__(self, clock: Clock | None = None, *, most: int = _MOST_EVENTS) -> None:
@@ -295,7 +292,7 @@ class EventQueue:
         self._seq = 0
         self._listens = False
         self.lost = 0
-        """Events lost because nobody fetched the earlier ones."""
+        """Events lost because the earlier ones were not fetched."""
 
     @property
     def listens(self) -> bool:
@@ -303,7 +300,7 @@ class EventQueue:
         return self._listens
 
     def __len__(self) -> int:
-        """Events that wait to be fetched."""
+        """The number of events not fetched yet."""
         with self._lock:
             self._drop_taken()
             return len(self._events)
@@ -315,7 +312,7 @@ class EventQueue:
             event: Its name, such as ``"Exchange_GetTicker"``.
             index: Its ``Index``.
             thread_id: Its ``ThreadId``; FMZ's main thread is 0.
-            handle: The call whose end it tells; the event is dropped once that result was taken.
+            handle: The call that ended; the event is dropped once its result was taken.
 
         Returns:
             Whether it was kept.
@@ -335,29 +332,29 @@ class EventQueue:
         return True
 
     def add_source(self, source: Selectable, event: str, *, index: int = 0, thread_id: int = 0) -> None:
-        """Has a connection wake ``wait`` whenever it is ready, until it is removed or nobody keeps it any more."""
+        """Lets a connection wake ``wait`` until it is removed or garbage-collected."""
         with self._lock:
             self._sources = [known for known in self._sources if known.ref() not in (None, source)]
             self._sources.append(_Source(source, event, index, thread_id))
             self._edition += 1
             waiting = list(self._waiting)
         for signal in waiting:
-            signal.set()  # those who wait do not watch it yet
+            signal.set()  # the waiting threads do not watch it yet
 
     def remove_source(self, source: Selectable) -> None:
-        """No longer watches a connection; an unknown one is ignored."""
+        """Stops watching a connection; an unknown one is ignored."""
         with self._lock:
             self._sources = [known for known in self._sources if known.ref() not in (None, source)]
             self._edition += 1
 
     def wait(self, timeout_ms: float | None = None) -> Event | None:
-        """The next event: FMZ's ``EventLoop``. The first call makes the hub listen.
+        """Waits for the next event, as FMZ's ``EventLoop``; the first call starts collecting.
 
         Args:
-            timeout_ms: None or 0 waits for ever; more than 0 waits so many milliseconds at the most; negative only looks.
+            timeout_ms: None or 0 waits for ever; above 0 waits at most that many milliseconds; negative polls.
 
         Returns:
-            The event, or None when there was none in time. Of several threads that wait each event goes to one.
+            The event, or None after a time-out. Each event goes to one of the waiting threads.
 
         Raises:
             StopRequested: The strategy is being stopped.
@@ -386,7 +383,7 @@ class EventQueue:
                 self._waiting.remove(signal)
 
     def _sleep(self, signal: Signal, deadline: Deadline) -> tuple[Event | None, bool]:
-        """Waits for an event with callbacks on the sources of now; gives up, still in time, when the sources change."""
+        """Waits for an event of the current sources; returns early when the sources change."""
         with self._lock:
             edition = self._edition
             sources = [alive for known in self._sources if (alive := known.ref()) is not None]
@@ -410,7 +407,7 @@ class EventQueue:
             self._events = deque((e, handle) for e, handle in self._events if handle is None or not handle.taken)
 
     def _next(self) -> Event | None:
-        """The next event whose cause still stands. The caller holds the lock."""
+        """The next event that is still valid. The caller holds the lock."""
         while self._events:
             event, handle = self._events.popleft()
             if handle is None or not handle.taken:

@@ -1,8 +1,8 @@
-"""A gate: several prepared calls held just before they write their requests, and released together.
+"""Gates: hold several prepared calls and release their requests together.
 
 A call that runs under a gate does everything that it can beforehand (checks its arguments, builds and signs the body, opens the
-connection) and then calls ``pass_gate()`` right before it writes. The HTTP room does so; a call that never reaches that point (it failed
-earlier, or needs no network) is counted out by ``Gate.leave``, so that it never holds up the others.
+connection) and then calls ``pass_gate()`` right before it writes. The package ``http`` does so; a call that never reaches that point (it failed
+earlier, or needs no network) is removed from the count by ``Gate.leave``, so that it never delays the others.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["HERE", "Gate", "GatePass", "SharedGate", "gated", "pass_gate", "unga
 
 
 class SharedGate(Protocol):
-    """What a call needs of its gate."""
+    """The part of a gate that a call uses."""
 
     def arrive(self) -> bool:
         """Waits for the others; False when the wait ended by the time-out."""
 
     def leave(self) -> None:
-        """Counts out a call that will not arrive."""
+        """Removes a call that will not arrive from the count."""
 
 
 class Gate:
@@ -67,7 +67,7 @@ class Gate:
         return waker.sleep(self._timeout_s)
 
     def leave(self) -> None:
-        """Counts out a call that will not arrive."""
+        """Removes a call that will not arrive from the count."""
         with self._lock:
             self._missing -= 1
             ready = self._missing <= 0 and not self._open
@@ -75,7 +75,7 @@ class Gate:
             self.open()
 
     def open(self) -> None:
-        """Releases all that are held, and lets later ones pass."""
+        """Releases all held calls, and lets later calls pass."""
         with self._lock:
             self._open = True
             held, self._held = self._held, []
@@ -84,7 +84,7 @@ class Gate:
 
 
 class GatePass:
-    """One call's way through a gate that it shares with others.
+    """The passage of one call through a shared gate.
 
     Args:
         gate: The shared gate.
@@ -113,7 +113,7 @@ class GatePass:
         return in_time
 
     def leave(self) -> None:
-        """Counts the call out of the shared gate."""
+        """Removes the call from the count of the shared gate."""
         self._gate.leave()
 
 
@@ -127,7 +127,7 @@ HERE = _CurrentGate()
 
 @contextmanager
 def gated(gate: SharedGate) -> Iterator[None]:
-    """Runs a call under a gate, in this thread; a call that ends without having passed it is counted out."""
+    """Runs a call under a gate; one that ends before it arrives is not waited for."""
     HERE.gate = gate
     try:
         yield
@@ -138,7 +138,7 @@ def gated(gate: SharedGate) -> Iterator[None]:
 
 
 def pass_gate() -> None:
-    """Called right before a request is written: waits at the gate of this thread's call, if it has one, once."""
+    """Waits, once, at the gate of this thread's call; called before a request is written."""
     gate = HERE.gate
     if gate is not None:
         HERE.gate = None
@@ -147,7 +147,9 @@ def pass_gate() -> None:
 
 @contextmanager
 def ungated() -> Iterator[None]:
-    """Sets the gate of this thread's call aside for requests that only prepare it (trading rules, the venue's time).
+    """Suspends the gate of this thread's call for requests that only prepare it.
+
+    Such as those for trading rules or the venue's time.
 
     Such a request must neither use up the gate, nor be held at it: calls that share one answer would wait for each other for ever.
     """

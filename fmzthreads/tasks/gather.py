@@ -1,4 +1,4 @@
-"""The same question to several exchanges at the same time, in one line."""
+"""``gather``: the same call to several exchanges at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Gathered", "gather"]
 
 
 class Gathered(Sequence[Any]):
-    """The results of one call to several exchanges, side by side: a sequence of values, None where a call was not ok.
+    """The results of one call to several exchanges, in order; None for failures.
 
     Attributes:
         report: The run that they come from.
@@ -32,7 +32,7 @@ class Gathered(Sequence[Any]):
         return self._values[index]
 
     def __len__(self) -> int:
-        """How many exchanges were asked."""
+        """The number of exchanges that were called."""
         return len(self._values)
 
     def __iter__(self) -> Iterator[Any]:
@@ -41,7 +41,7 @@ class Gathered(Sequence[Any]):
 
     @property
     def ok(self) -> bool:
-        """Whether all have answered."""
+        """Whether all calls succeeded."""
         return self.report.ok
 
     @property
@@ -71,16 +71,16 @@ def gather(
     gate: bool = True,
     clock: Clock | None = None,
 ) -> Gathered:
-    """Asks several exchanges the same at the same time.
+    """Makes the same call to several exchanges at the same time.
 
     ``a, b = gather([exchange_a, exchange_b], "GetDepth")``
 
     Args:
-        exchanges: Whom to ask.
+        exchanges: The exchanges to call.
         method: The method's name.
         args: Its arguments.
         timeout_ms: The longest for all, in milliseconds; None or 0 for no limit.
-        gate: The requests are prepared first and then written together, so that the answers are as close in time as can be.
+        gate: The requests are prepared first and then written together, so that the results are as close in time as possible.
         clock: Measures and waits; None takes the exchanges' own.
 
     Returns:
@@ -88,7 +88,7 @@ def gather(
 
     Raises:
         StopRequested: The strategy is being stopped.
-        InputError: An argument is not of the kind expected.
+        InputError: An argument has the wrong type or value.
     """
     given = list(exchanges)
     queue = TaskQueue(given, {}, clock=clock)

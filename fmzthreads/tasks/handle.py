@@ -10,19 +10,16 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..arguments import real_number
 from ..clock import Clock, Signal
-from ..errors import StopRequested, UnknownName
+from ..errors import ErrorMode, StopRequested, UnknownName
 from .gate import SharedGate, gated
 
-__all__ = ["Errors", "Handle", "WaitResult", "seconds_of"]
+__all__ = ["Handle", "WaitResult", "seconds_of"]
 
 T = TypeVar("T")
-
-Errors = Literal["log", "raise"]
-"""What becomes of a call's error: a line and a failure value, or an exception."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +128,7 @@ class Handle(Generic[T]):
         name: str = "",
         gate: SharedGate | None = None,
         failure_value: Any = None,
-        errors: Errors = "log",
+        errors: ErrorMode = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
         on_misuse: Callable[[str], None] | None = None,
         on_done: Callable[[Handle[T]], None] | None = None,

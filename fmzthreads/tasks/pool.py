@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from ..arguments import whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, StopRequested, TooManyHandles
+from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles
 from .gate import Gate, SharedGate, ungated
-from .handle import Errors, Handle
+from .handle import Handle
 
 __all__ = ["CallPool"]
 
@@ -145,7 +145,7 @@ class CallPool:
         name: str = "",
         gate: SharedGate | None = None,
         failure_value: Any = None,
-        errors: Errors = "log",
+        errors: ErrorMode = "log",
         on_take: Callable[[Handle[T]], None] | None = None,
         on_misuse: Callable[[str], None] | None = None,
         on_done: Callable[[Handle[T]], None] | None = None,

@@ -1,4 +1,4 @@
-"""A context that several threads share: consistent copies, the age and version of each value, and waiting for a change."""
+"""A context shared by threads: consistent copies, ages, versions, waiting for changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALL: Any = object()  # stands for "any key of this context" where a key is expe
 
 
 class _Root:
-    """What a context and all its children share: one lock, so that a copy over several of them is of one moment."""
+    """The state shared by a context and all its children: one lock, so copies are consistent."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -29,14 +29,16 @@ class _Root:
 
 
 class SharedContext(MutableMapping[Any, Any]):
-    """A dict for several threads, whose items are attributes too. It may hold further contexts (``child``), all under one lock.
+    """A dict for several threads whose items are attributes too.
+
+    It may contain further contexts (``child``), all guarded by one lock.
 
     Every write gives its key the next version number of the whole tree, and the time. A write to a child counts as a change of the
     child's key in its parent. Values are kept by reference: replace them rather than changing them in place, as the task queue does.
 
     Args:
-        values: What to begin with; dicts among the values stay plain values.
-        clock: Measures ages and waits; real time when None.
+        values: The initial values; dicts among them stay plain dicts.
+        clock: Used for ages and waits; real time when None.
     """
 
     __slots__ = ("_changed", "_data", "_parent", "_root")
@@ -56,10 +58,10 @@ class SharedContext(MutableMapping[Any, Any]):
     # As a dict and as an object
 
     def __getitem__(self, key: Any) -> Any:
-        """The value.
+        """Returns a value.
 
         Raises:
-            MissingField: There is none (a KeyError).
+            MissingField: There is no such key (a KeyError).
         """
         try:
             return self._data[key]
@@ -67,14 +69,14 @@ class SharedContext(MutableMapping[Any, Any]):
             raise self._missing(key) from None
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Puts a value, and wakes whoever waits for its change."""
+        """Sets a value, and wakes the threads that wait for its change."""
         self.update({key: value})
 
     def __delitem__(self, key: Any) -> None:
-        """Takes a value out, and wakes whoever waits for its change.
+        """Deletes a value, and wakes the threads that wait for its change.
 
         Raises:
-            MissingField: There is none.
+            MissingField: There is no such key.
         """
         with self._root.lock:
             if key not in self._data:
@@ -89,35 +91,35 @@ class SharedContext(MutableMapping[Any, Any]):
             return iter(list(self._data))
 
     def __len__(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return len(self._data)
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is a value of that key."""
+        """Whether the key has a value."""
         return key in self._data
 
     def __getattr__(self, name: str) -> Any:
-        """The value of that name.
+        """Returns the value of that name.
 
         Raises:
-            MissingField: There is none (an AttributeError).
+            MissingField: There is no such value (an AttributeError).
         """
-        if name.startswith("__"):  # copy, pickle and their like ask for what an ordinary object has
+        if name.startswith("__"):  # copy, pickle and the like look up special methods
             raise AttributeError(name)
         return self[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Puts a value of that name.
+        """Sets the value of that name.
 
         Raises:
-            InputError: The name is one of the context's own methods; such a key is reached by index only.
+            InputError: The name is a method of the class; use an index for such a key.
         """
         if hasattr(type(self), name):
             raise InputError(f"{name!r} is a method of SharedContext; write context[{name!r}] for a value of that name")
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
-        """Takes the value of that name out."""
+        """Deletes the value of that name."""
         del self[name]
 
     def __repr__(self) -> str:
@@ -130,7 +132,7 @@ class SharedContext(MutableMapping[Any, Any]):
         return MissingField(f"the context has no value {key!r}{nearest(str(key), names)}")
 
     def update(self, values: Any = (), /, **more: Any) -> None:
-        """Puts several values as one change: no copy ever shows some of them without the others."""
+        """Sets several values atomically: no copy contains only some of them."""
         items = dict(values, **more)
         with self._root.lock:
             for key, value in items.items():
@@ -143,17 +145,17 @@ class SharedContext(MutableMapping[Any, Any]):
         _wake(woken)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The value of the key; ``default`` is put, as one step, where there is none."""
+        """Returns the value of the key; sets an absent one to ``default``, atomically."""
         with self._root.lock:
             if key not in self._data:
                 self[key] = default
             return self._data[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
-        """Takes a value out and gives it, as one step.
+        """Deletes a value and returns it, atomically.
 
         Raises:
-            MissingField: There is none, and no default.
+            MissingField: There is no such key and no default.
         """
         with self._root.lock:
             if key not in self._data and default:
@@ -163,10 +165,10 @@ class SharedContext(MutableMapping[Any, Any]):
             return value
 
     def child(self, key: Any) -> Any:
-        """The context of that key inside this one; made when there is no value.
+        """Returns the inner context of a key; creates an absent one.
 
         Returns:
-            A ``SharedContext``, or whatever value lies there.
+            A ``SharedContext``, or the value already stored there.
         """
         with self._root.lock:
             inner = self._data.get(key)
@@ -182,11 +184,11 @@ class SharedContext(MutableMapping[Any, Any]):
     # What plain dicts lack
 
     def snapshot(self, *keys: Any, deep: bool = False) -> dict[Any, Any]:
-        """A plain dict of several values, all as they were at one moment.
+        """Returns a plain dict of several values, consistent at one moment.
 
         Args:
-            keys: Which; a tuple such as ``(0, "depth")`` is a path through inner contexts. None at all means everything.
-            deep: Copies the values themselves too, in case somebody changes them in place.
+            keys: The keys; a tuple such as ``(0, "depth")`` is a path through inner contexts. Without keys, everything.
+            deep: Copies the values themselves too, in case they are changed in place.
 
         Returns:
             The values by key (by path for paths); inner contexts as plain dicts. Absent ones are None.
@@ -197,7 +199,7 @@ class SharedContext(MutableMapping[Any, Any]):
             return copy.deepcopy(plain) if deep else plain
 
     def age(self, key: Any) -> float:
-        """Seconds since the value was last put (whether or not it differed); infinity when it never was.
+        """Seconds since the value was last set, even to an equal one; infinity if never.
 
         Args:
             key: A key, or a path such as ``(0, "depth")``.
@@ -208,7 +210,9 @@ class SharedContext(MutableMapping[Any, Any]):
             return self._root.clock.monotonic() - entry[1] if entry else float("inf")
 
     def version(self, key: Any = _ALL) -> int:
-        """The number of the last write to a key; 0 when there was none. Numbers grow over the whole tree and never repeat.
+        """Returns the number of the last write to a key; 0 when there was none.
+
+        Numbers increase over the whole tree and never repeat.
 
         Args:
             key: A key, or a path such as ``(0, "depth")``; without it the last write to anything in this context.
@@ -219,15 +223,17 @@ class SharedContext(MutableMapping[Any, Any]):
     def wait_for_change(
         self, key: Any, since_version: int | None = None, timeout_ms: float | None = None
     ) -> int | None:
-        """Waits until a value is put (or deleted). Several changes in a row may be seen as one.
+        """Waits until a value is set or deleted.
+
+        Several changes in a row may be reported as one.
 
         Args:
-            key: A key; a path as a tuple such as ``(0, "depth")``; or a list of keys and paths, of which any will do.
-            since_version: Only changes after this version count: what ``version`` or the last call gave. None means from now on.
-            timeout_ms: None or 0 blocks; more than 0 waits so many milliseconds at the most; negative only looks.
+            key: A key; a path as a tuple such as ``(0, "depth")``; or a list of keys and paths, any of which is enough.
+            since_version: Only changes after this version count: the result of ``version`` or of the last call. None: from now on.
+            timeout_ms: None or 0 blocks; above 0 waits at most that many milliseconds; negative polls.
 
         Returns:
-            The newest version among the keys, or None when the time was up first.
+            The newest version among the keys, or None after a time-out.
 
         Raises:
             StopRequested: The strategy is being stopped.
@@ -236,7 +242,7 @@ class SharedContext(MutableMapping[Any, Any]):
         keys: Iterable[Any] = key if isinstance(key, (list, set, frozenset)) else [key]
         keys = list(keys)
         if not keys:
-            raise InputError("wait_for_change was given no key to wait for")
+            raise InputError("wait_for_change got an empty list, expected at least one key")
         deadline = Deadline(self._root.clock, seconds_of(timeout_ms))
         while True:
             signal = Signal()
@@ -302,7 +308,7 @@ class SharedContext(MutableMapping[Any, Any]):
         while node._parent is not None:
             above, key = node._parent
             if above._data.get(key) is not node:
-                break  # something else was put in its place: it is nobody's child any more
+                break  # replaced by another value: it is no longer a child
             above._changed[key] = stamp
             woken += root.waiters.get((id(above), key), ())
             node = above

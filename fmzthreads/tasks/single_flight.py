@@ -1,4 +1,4 @@
-"""One fetch shared by all who ask for the same thing at the same time."""
+"""Shares one fetch among all threads that request it at the same time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ class _Flight(Generic[T]):
     def __init__(self) -> None:
         self.done = Signal()
         self.error: FmzError | None = None
-        self.result: list[T] = []  # one element once it has landed, so that None is a result too
+        self.result: list[T] = []  # one element once it is done, so that None is a valid result
 
 
 class SingleFlight(Generic[T]):
-    """Runs a fetch once for many threads: whoever comes while it is under way waits and gets the same result, or a copy of its error.
+    """Runs a fetch once for several threads.
+
+    Threads that call while it is running wait, and get the same result or a copy of its error.
 
     Args:
-        clock: What waits; its stop ends a wait.
+        clock: Used to wait; its stop ends a wait.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -36,9 +38,9 @@ class SingleFlight(Generic[T]):
         self._flight: _Flight[T] | None = None
 
     def run(self, fetch: Callable[[], T]) -> T:
-        """The result of ``fetch``, called in this thread or in that of somebody who came before.
+        """Returns the result of ``fetch``, called in this thread or in an earlier caller's.
 
-        A gate that this thread's call stands under is set aside meanwhile: what is fetched here only prepares that call.
+        The gate of this thread's call is suspended meanwhile: what is fetched here only prepares that call.
 
         Raises:
             FmzError: As ``fetch`` raised it.
@@ -57,7 +59,7 @@ class SingleFlight(Generic[T]):
                 raise copy.copy(flight.error) from flight.error
             if flight.result:
                 return flight.result[0]
-            # Whoever flew was interrupted (Ctrl-C): somebody else tries.
+            # The fetching thread was interrupted (Ctrl-C): one of the waiting threads tries.
 
     def _fly(self, flight: _Flight[T], fetch: Callable[[], T]) -> T:
         try:

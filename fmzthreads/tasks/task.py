@@ -1,4 +1,4 @@
-"""A task: which call of which exchange, where its result goes, and under which conditions."""
+"""A task: the call, the exchange, the target of the result, and the conditions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Task"]
 
 
 def _as_place(value: Any) -> Any:
-    """A whole number of numpy as Python's own; anything else as it is."""
+    """Converts numpy's integers to Python's; returns anything else unchanged."""
     return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
 def _check_exchange(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise InputError(f"exchange is {value!r}, expected its place in the queue's exchanges, such as 0, or its name")
+        raise InputError(f"exchange is {value!r}, expected its index in the queue's exchanges, such as 0, or its name")
 
 
 def _check_ret(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not (value is None or isinstance(value, (str, int)) or callable(value)):
         raise InputError(
-            f"ret is {value!r}, expected a key such as 'depth', a place in a list, a function, or None for nowhere"
+            f"ret is {value!r}, expected a key such as 'depth', a list index, a function, or None to discard the result"
         )
 
 
@@ -61,7 +61,7 @@ def _as_tasks(value: Any) -> tuple[Any, ...]:
 def _check_after(task: Task, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
     for other in value:
         if not isinstance(other, Task):
-            raise InputError(f"after holds {other!r}, expected tasks (what push() returns)")
+            raise InputError(f"after contains {other!r}, expected tasks (as push() returns them)")
 
 
 def _check_gate(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -71,20 +71,20 @@ def _check_gate(task: Task, attribute: attrs.Attribute[Any], value: object) -> N
 
 @attrs.frozen(kw_only=True, eq=False)
 class Task:
-    """One call to be made, and where its result goes.
+    """One call, and where its result is assigned.
 
     Attributes:
-        exchange: The place of the exchange in the queue's list (or its key, where the queue was given a dict).
-        ret: The key, attribute or place in the list, in the context of that exchange, that the result is assigned to; or a function,
+        exchange: The index of the exchange in the queue's list (or its key, where the queue was given a dict).
+        ret: The key, attribute or list index, in the context of that exchange, that the result is assigned to; or a function,
             called as ``ret(value, context_of_the_exchange)``; None assigns nothing.
-        param: The method's name and its arguments, as for ``exchange.Go``: ``["GetRecords", 60]``. A bare name will do.
-        timeout_ms: The longest that it may take from its start, in milliseconds; None or 0 for no limit but the run's; negative: it
-            is not waited for.
-        after: Tasks that must be done and ok before this one starts; else it is not started.
+        param: The method's name and its arguments, as for ``exchange.Go``: ``["GetRecords", 60]``. A name without arguments may be a plain string.
+        timeout_ms: The maximum time from its start, in milliseconds; None or 0: only the run's limit; negative: the run does not wait
+            for it.
+        after: Tasks that must succeed before this one starts; otherwise it is not started.
         gate: It is prepared with the run's other gated tasks, and they write their requests together.
 
     Raises:
-        InputError: A value is not of the kind expected; the message names it.
+        InputError: A value has the wrong type; the message names it.
     """
 
     exchange: int | str = attrs.field(default=0, converter=_as_place, validator=_check_exchange)
@@ -108,23 +108,25 @@ class Task:
 
     @property
     def label(self) -> str:
-        """The method and where its result goes, for tables and messages."""
+        """The method and the target of its result, for tables and messages."""
         if self.ret is None:
             return self.method
         place = getattr(self.ret, "__name__", "function") if callable(self.ret) else self.ret
         return f"{self.method} -> {place}"
 
     def __repr__(self) -> str:
-        """What it does; arguments are left out because they may be long or secret."""
+        """Exchange and method; arguments may be long or secret and are left out."""
         return f"<Task {self.exchange}: {self.label}>"
 
     @classmethod
     def of(cls, given: Task | Mapping[str, Any] | None, options: Mapping[str, Any]) -> Task:
-        """A task from what ``push`` was given: a task, a dict such as ``{"exchange": 0, "ret": "depth", "param": ["GetDepth"]}``, or keywords.
+        """Creates a task from the arguments of ``push``.
+
+        They are a task, a dict such as ``{"exchange": 0, "ret": "depth", "param": ["GetDepth"]}``, or keywords.
 
         Raises:
-            InputError: Neither of these, or a value is not of the kind expected.
-            UnknownName: There is no such option; the message names the nearest.
+            InputError: None of these forms, or a value has the wrong type.
+            UnknownName: There is no such option; the message suggests the nearest.
         """
         if isinstance(given, Task):
             if options:

@@ -93,5 +93,5 @@ def test_containers_are_made_when_absent() -> None:
     thing = SimpleNamespace(a={"x": 1})
     assert container(thing, "a") == {"x": 1}
     assert container(thing, "b") is thing.b
-    with pytest.raises(InputError, match="no place for 0"):
+    with pytest.raises(InputError, match="cannot store results for exchange 0"):
         container(thing, 0)

@@ -72,7 +72,7 @@ def test_a_time_out_leaves_one_line_which_a_late_result_does_not_repeat(exchange
     queue = TaskQueue([exchange], {})
     queue.push(exchange=0, ret="d", param=["GetDepth"], timeout_ms=20)
     queue.run()
-    assert error_lines(runtime) == ["GetDepth -> d: the task timed out: its call goes on, and nothing is assigned"]
+    assert error_lines(runtime) == ["GetDepth -> d: the task timed out: its call is still running; nothing is assigned"]
     assert "timed out" in (GetLastError() or "")
     hold.release()
     report = queue.last_report
@@ -217,5 +217,5 @@ def test_a_late_result_of_a_cut_run_has_a_line(caplog: pytest.LogCaptureFixture)
         held.go.set()
         exchange.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "exchange 0: Held -> id: the task was cancelled: its result came late, and nothing is assigned"
+        "exchange 0: Held -> id: the task was cancelled: its result came late; nothing is assigned"
     ]

@@ -36,9 +36,10 @@ class FakeStream:
         if counts:
             self.activity = lambda: (self.received, self.taken)
 
-    def buffer_stats(self) -> Any:
+    @property
+    def waiting(self) -> int:
         with self.lock:
-            return SimpleNamespace(received=self.received, waiting=sum(item is not LOSS for item in self.items))
+            return sum(item is not LOSS for item in self.items)
 
     def feed(self, *items: Any) -> None:
         with self.lock:

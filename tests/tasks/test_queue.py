@@ -558,7 +558,7 @@ def test_a_blocked_push_is_cut_by_a_stop(exchanges: list[FakeExchange]) -> None:
         ({"param": "GetDepth", "ret": 1.5}, "ret is 1.5"),
         ({"param": "GetDepth", "timeout_ms": "1"}, "got '1' (str)"),
         ({"param": "GetDepth", "timeout_ms": float("nan")}, "got nan (float)"),
-        ({"param": "GetDepth", "after": ["x"]}, "after holds 'x'"),
+        ({"param": "GetDepth", "after": ["x"]}, "after contains 'x'"),
         ({"param": "GetDepth", "after": "x"}, "after is 'x'"),
         ({"param": "GetDepth", "gate": 1}, "gate is 1"),
         (7, "push was given 7"),

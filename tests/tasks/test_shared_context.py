@@ -103,7 +103,7 @@ def test_waiting_for_a_change() -> None:
 
     assert race(lambda: context.wait_for_change("x", version, 1000), turn)[0] is None
     assert context._root.waiters == {}
-    with pytest.raises(InputError, match="no key"):
+    with pytest.raises(InputError, match="empty list"):
         context.wait_for_change([])
     clock.stop.request()
     with pytest.raises(StopRequested):

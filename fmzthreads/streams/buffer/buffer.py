@@ -363,6 +363,17 @@ class MessageBuffer:
             )
 
     @property
+    def received(self) -> int:
+        """Messages that ever arrived."""
+        return self._received  # one look at a number needs no lock
+
+    @property
+    def waiting(self) -> int:
+        """Messages not read yet."""
+        with self._lock:
+            return self._backlog.count()
+
+    @property
     def finished(self) -> bool:
         """Whether no further message will be put in."""
         return self._finished
