@@ -317,10 +317,10 @@ class HedgeBot:
         self.send([(index, "buy", book.Asks[0].Price * (1 + THROUGH), bought)])
         self.send([(index, "sell", book.Bids[0].Price * (1 - THROUGH), back)])
 
-    def run(self, seconds: float, on_turn: Callable[[HedgeBot], None] | None = None) -> None:
-        """Turns until the time is up, the strategy is stopped or Ctrl-C is pressed; then evens out."""
+    def run(self, seconds: float, on_turn: Callable[[HedgeBot], None] | None = None, hedges: float = math.inf) -> None:
+        """Turns until the time is up, so many hedges are made, the strategy is stopped or Ctrl-C is pressed."""
         end = UnixNano() + seconds * 1e9
-        while UnixNano() < end:
+        while UnixNano() < end and self.hedges < hedges:
             self.turn()
             if on_turn:
                 on_turn(self)

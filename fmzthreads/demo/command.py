@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +37,16 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return count
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the program's parser."""
     parser = commands.add_parser(
@@ -48,6 +59,9 @@ def add_parser(commands: Any) -> None:
         ),
     )
     parser.add_argument("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to hedge (default 20)")
+    parser.add_argument(
+        "--hedges", type=_count, default=math.inf, metavar="N", help="end after so many hedges, if that is earlier"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -137,7 +151,9 @@ def _hedge(bot: Any, clock: Clock, args: argparse.Namespace, switch_on: Callable
         switch_on()
         began = clock.monotonic()
         try:
-            bot.run(args.seconds, lambda bot: display.show(bot, args.seconds - (clock.monotonic() - began)))
+            bot.run(
+                args.seconds, lambda bot: display.show(bot, args.seconds - (clock.monotonic() - began)), args.hedges
+            )
             bot.finish()
         except KeyboardInterrupt:
             bot.finish(patience_ms=_HURRIED_MS, tries=1)

@@ -48,10 +48,11 @@ def swinging_bars(path: Path, *, away: float) -> Path:
 @pytest.mark.parametrize("prices", [[], ["--rest"]], ids=["streams", "rest"])
 def test_it_hedges_and_reconciles_to_the_last_unit(prices: list[str], tmp_path: Path) -> None:
     a, b = swinging_bars(tmp_path / "a.csv", away=60), swinging_bars(tmp_path / "b.csv", away=-60)
-    done = demo("--json", "--seconds", "8", "--data", str(a), "--data", str(b), *prices, cwd=tmp_path)
+    done = demo("--json", "--seconds", "60", "--hedges", "3", "--data", str(a), "--data", str(b), *prices, cwd=tmp_path)
     summary = summary_of(done)
     assert done.returncode == 0, summary
-    assert summary["hedges"] >= 3
+    assert summary["hedges"] == 3  # and it ended then, not after a minute
+    assert summary["seconds"] < 60
     assert summary["fees"]["Binance"] > 0
     assert abs(summary["exposure"]) <= summary["lot"]
     assert summary["differences"] == {name: {"BTC": "0", "ETH": "0", "USDT": "0"} for name in ("Binance", "OKX")}
@@ -75,7 +76,8 @@ def test_the_real_day_of_2022_12_13(tmp_path: Path) -> None:
         shared_data("lean/crypto/binance/minute/btcbusd/20221213_trade.zip"),
         shared_data("lean/crypto/bybit/minute/btcusdt/20221213_trade.zip"),
     ]
-    done = demo("--json", "--seconds", "15", "--data", str(files[0]), "--data", str(files[1]), cwd=tmp_path)
+    replay = ("--data", str(files[0]), "--data", str(files[1]))
+    done = demo("--json", "--seconds", "80", "--hedges", "1", *replay, cwd=tmp_path)
     summary = summary_of(done)
     assert done.returncode == 0, summary
     assert summary["hedges"] > 0
