@@ -1,4 +1,4 @@
-"""What signed requests are made of: keyed digests, query strings, and the forms of parameters that ``IO("api", ...)`` takes."""
+"""Keyed digests, query strings, and the parameters of ``IO("api", ...)``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 
 
 def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
-    """The keyed digest of a payload, in lower-case hex (Binance and many others).
+    """The HMAC of a payload in lower-case hex (Binance and many others).
 
     Args:
         secret: The secret key, taken as UTF-8.
@@ -36,7 +36,7 @@ def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> st
 
 
 def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
-    """The keyed digest of a payload, in base64 (OKX and many others).
+    """The HMAC of a payload in base64 (OKX and many others).
 
     Args:
         secret: The secret key, taken as UTF-8.
@@ -50,7 +50,8 @@ def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") ->
 def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
     """Parameters as a percent-encoded query string, in the order given.
 
-    Letters, digits and ``-_.~`` stay, everything else becomes ``%XX`` (a space becomes ``%20``), so that the text can be signed as it
+    Letters, digits and ``-_.~`` are unchanged, everything else becomes ``%XX`` (a space becomes ``%20``), so that the text can be signed
+    as it
     is sent. True and False become ``true`` and ``false``; a parameter that is None is left out.
 
     Args:
@@ -62,7 +63,7 @@ def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) ->
         if value is None:
             continue
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
-        # Most text needs no escaping, and quote() is a dozen times as slow as finding that out.
+        # Most text needs no escaping, and quote() is a dozen times slower than this check.
         parts.append(
             f"{name if _PLAIN(name) else quote(name, safe='')}={text if _PLAIN(text) else quote(text, safe='')}"
         )
@@ -70,7 +71,7 @@ def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) ->
 
 
 def iso_timestamp(time_s: float) -> str:
-    """A moment as ``2020-12-08T09:08:57.715Z`` (what OKX signs), from seconds since the epoch."""
+    """A time as ``2020-12-08T09:08:57.715Z`` (what OKX signs), from seconds since the epoch."""
     milliseconds = round(time_s * 1000)
     whole = datetime.fromtimestamp(milliseconds // 1000, tz=UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
@@ -79,10 +80,10 @@ def iso_timestamp(time_s: float) -> str:
 def parse_params(text: str) -> list[tuple[str, str]]:
     """Splits URL-encoded parameters as ``IO("api")`` takes them, for venues whose parameters are all text.
 
-    Single quotes around a value, FMZ's mark for "this is text", are taken off: ``amount='1'`` gives ``("amount", "1")``.
+    Single quotes around a value, FMZ's mark for "this is text", are removed: ``amount='1'`` gives ``("amount", "1")``.
 
     Args:
-        text: Such as ``"symbol=BTCUSDT&amount='1'"``; empty for none.
+        text: Such as ``"symbol=BTCUSDT&amount='1'"``; may be empty.
     """
     return [(name, value) for name, value, _ in _split(text)]
 
@@ -90,11 +91,11 @@ def parse_params(text: str) -> list[tuple[str, str]]:
 def parse_typed_params(text: str) -> list[tuple[str, object]]:
     """Splits URL-encoded parameters as ``IO("api")`` takes them, for venues whose body is JSON.
 
-    A value in single quotes is text; without them ``true``, ``false``, ``null``, whole numbers and decimals become what they look
+    A value in single quotes is text; without them ``true``, ``false``, ``null``, whole numbers and decimals get the type they look
     like, and everything else is text (FMZ's rule, API reference ``exchange.IO``).
 
     Args:
-        text: Such as ``"instId=BTC-USDT&sz='1'&reduceOnly=true"``; empty for none.
+        text: Such as ``"instId=BTC-USDT&sz='1'&reduceOnly=true"``; may be empty.
     """
     return [(name, value if quoted else _typed(value)) for name, value, quoted in _split(text)]
 

@@ -1,4 +1,4 @@
-"""The HTTP client of venue adapters: one connection per thread and origin, and safe for orders."""
+"""The HTTP client of venue adapters: one connection per thread and origin."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class HttpOptions:
     """Options of a client.
 
     Attributes:
-        timeout_ms: The total time-out of a call, all its attempts and pauses included.
-        connect_timeout_ms: The longest that making one connection may take: name, TCP, proxy and TLS together.
-        read_timeout_ms: The longest wait for further bytes of a reply.
-        max_reply_bytes: Replies longer than this, as sent or decompressed, are refused while they are read.
-        max_idle_s: A kept connection that was idle for longer is not used again.
+        timeout_ms: The total time-out of a call, including all attempts and pauses.
+        connect_timeout_ms: The time-out of opening a connection: name look-up, TCP, proxy and TLS together.
+        read_timeout_ms: The longest wait for the next bytes of a reply.
+        max_reply_bytes: Replies longer than this, as sent or decompressed, are rejected while they are read.
+        max_idle_s: A kept connection that was idle for longer is not reused.
         stop_grace_ms: How long a call that must not be repeated still waits for its reply after a stop, once its request is written.
-        verify: True to verify certificates by the system's and certifi's authorities (or by the bundle that the environment names), a path
+        verify: True to verify certificates by the system's and certifi's authorities (or by the bundle named in the environment), a path
             to another bundle, or False to verify nothing, which is logged as a warning.
-        trust_env: Whether the proxies and the CA bundle that the environment names are used; it is read once, when the client is made.
-        user_agent: The User-Agent of requests that name none.
+        trust_env: Whether the proxies and the CA bundle named in the environment are used; read once, when the client is created.
+        user_agent: The User-Agent of requests without their own.
         retry: When and how often idempotent calls are repeated.
     """
 
@@ -82,11 +82,11 @@ class HttpClient:
 
     Args:
         base: The base URL; kept for the adapter that builds the URLs.
-        clock: Measures time-outs, sleeps between attempts, and brings the stop; the wall clock when None.
-        options: How it behaves.
+        clock: Measures time-outs, sleeps between attempts and signals the stop; the wall clock if None.
+        options: The client's options.
 
     Raises:
-        InputError: The base URL is wrong.
+        InputError: The base URL is not valid.
     """
 
     def __init__(self, base: str = "", *, clock: Clock | None = None, options: HttpOptions | None = None) -> None:
@@ -98,7 +98,7 @@ class HttpClient:
         self._lock = threading.Lock()  # guards _threads and the growth of _epoch
         self._threads: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
         self._here = threading.local()
-        # Grows with every close() and set_proxy(): connections made before are dropped, calls begun before are not repeated.
+        # Grows with every close() and set_proxy(): older connections are dropped, calls begun earlier are not retried.
         self._epoch = 0
         if self.options.verify is False:
             _log.warning(
@@ -134,7 +134,8 @@ class HttpClient:
     def set_proxy(self, text: str) -> None:
         """Sets the proxy of further calls: ``socks5://[user:password@]host:port``, ``http://host:port``, ``ip://local-address``.
 
-        Calls under way keep the old one. An empty text means a direct connection, whatever the environment says; until this is called, the
+        Running calls keep the old one. An empty text means a direct connection, even if the environment names a proxy; until this is
+        called, the
         environment's proxies are used.
 
         Raises:
@@ -146,7 +147,7 @@ class HttpClient:
             self._epoch += 1
 
     def stream_options(self) -> dict[str, object]:
-        """The options of ``Dial`` with which a stream goes the way of this client's calls: proxy, certificates, connect time-out."""
+        """The client's proxy, certificates and connect time-out as options of ``Dial``."""
         tls = self._settings.tls
         options: dict[str, object] = {
             "timeout_ms": self.options.connect_timeout_ms,
@@ -167,15 +168,15 @@ class HttpClient:
         idempotent: bool,
         timeout_ms: float | None = None,
     ) -> T:
-        """Sends a request and returns what ``parse`` makes of its reply.
+        """Sends a request and returns the result of ``parse`` on its reply.
 
         An idempotent call is repeated after network errors, ``VenueUnavailable`` and ``RateLimited`` (never ``Banned``), as the retry
         policy says and as long as the deadline allows. Any other call is sent at most once. If it fails with ``ConnectFailed``,
         nothing was sent; after any other ``NetworkError`` or a ``BadReply`` the venue may have received and executed it.
 
         Args:
-            build: Makes the request; called anew before each attempt, so that time stamp and signature are fresh.
-            parse: Called with every complete reply, whatever its status; returns the result or raises from the error tree.
+            build: Makes the request; called again before each attempt, so that time stamp and signature are fresh.
+            parse: Called with every complete reply of any status; returns the result or raises from the error tree.
             idempotent: Whether the request may be sent again without harm.
             timeout_ms: The total time-out of this call, in milliseconds; None for the client's.
 
@@ -184,9 +185,9 @@ class HttpClient:
             TimedOut: The deadline passed after (a part of) the request was written.
             ConnectionLost: The connection ended after (a part of) the request was written; also when ``close`` ended it.
             BadReply: The reply is not HTTP.
-            ReplyTooLarge: The reply is over a limit.
+            ReplyTooLarge: The reply exceeds a limit.
             StopRequested: A stop was requested. A call that is not idempotent raises this only if nothing was sent.
-            InputError: The request cannot be sent as it is.
+            InputError: The request is malformed.
             FmzError: What ``parse`` raises.
         """
         limit = self._timeout_ms if timeout_ms is None else _timeout(timeout_ms)
@@ -227,10 +228,10 @@ class HttpClient:
         """Opens this thread's connection (TCP and TLS) without sending a request.
 
         Args:
-            url: Where to; empty for the base URL.
+            url: The URL to connect to; empty for the base URL.
 
         Raises:
-            InputError: There is neither URL nor base.
+            InputError: No URL was given and there is no base URL.
             ConnectFailed: It could not be opened.
         """
         origin, _, _ = split_url(url or self._base)
@@ -238,16 +239,16 @@ class HttpClient:
         self._thread_client().warm(origin, Deadline(self._clock, self._timeout_ms / 1000))
 
     def last_reply(self) -> Reply | None:
-        """The last reply that this thread got, of any status; None before the first. Its text is decoded when it is asked for."""
+        """This thread's last reply, of any status; None before the first. Its text is decoded on access."""
         owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
         return None if owner is None else owner.client.last
 
     def session(self) -> requests.Session:
-        """This thread's requests session, over the same connections; for requests that ``call`` has no form for."""
+        """This thread's requests session, over the same connections; for requests that ``call`` cannot express."""
         return self._thread_client().session
 
     def close(self) -> None:
-        """Ends calls under way (they fail as lost connections) and closes all connections; later calls open new ones."""
+        """Ends running calls (they fail with ConnectionLost) and closes all connections; later calls open new ones."""
         with self._lock:
             self._epoch += 1
             clients = list(self._threads)

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: writes a request, reads its reply, and is reused if possible.
 
-It replaces urllib3's connection, which cannot tell whether any byte of the request may have been sent. It also has one time-out for the
-whole reply, however slowly that comes, enforces limits while reading, and can be aborted by another thread.
+It replaces urllib3's connection, which cannot tell whether any byte of the request may have been sent. It has one time-out for the
+whole reply, even if the peer sends slowly, enforces limits while reading, and can be aborted by another thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .reply_reader import ReplyLimits, ReplyReader
 __all__ = ["ConnectionLimits", "HttpConnection"]
 
 _BUFFER: Final = 65_536
-_HELD_LONG_S: Final = 0.25  # at the gate: after this the connection is looked at again
+_HELD_LONG_S: Final = 0.25  # at the gate: after this the connection is checked again
 
 
 @attrs.frozen
@@ -32,9 +32,9 @@ class ConnectionLimits:
 
     Attributes:
         reply: The limits of a reply.
-        connect_timeout_s: The longest that one connection may take to be opened, TLS included.
-        max_idle_s: A connection that was idle for longer is not used again (servers close such ones without warning).
-        stop_grace_s: How long the reply to a request that must not be lost is still waited for after a stop, in seconds.
+        connect_timeout_s: The time-out of opening a connection, TLS included.
+        max_idle_s: A connection that was idle for longer is not reused (servers close idle connections without warning).
+        stop_grace_s: How long to wait, after a stop, for the reply to a request that must not be lost, in seconds.
     """
 
     reply: ReplyLimits
@@ -49,7 +49,7 @@ class HttpConnection:
     Only its owner thread opens, writes, reads and closes; any thread may ``abort``.
 
     Args:
-        destination: The server and the way to it.
+        destination: The server, proxy and TLS settings.
         clock: Measures the time-outs and the idle time; its stop ends a call.
         limits: Its time limits, and the limits of replies.
 
@@ -83,20 +83,20 @@ class HttpConnection:
     # ---- calls
 
     def request(self, method: str, data: bytes, deadline: Deadline, name: str, *, patient: bool) -> Reply:
-        """Sends a request and reads its reply. After any error the connection is closed.
+        """Sends a request and reads its reply; any error closes the connection.
 
         Args:
             method: The request's method, which says whether the reply has a body.
-            data: All of its bytes.
-            deadline: For everything.
+            data: The complete request.
+            deadline: For the whole call.
             name: The request, for errors.
-            patient: Whether a stop leaves the reply the grace period once the request was written.
+            patient: Whether the reply is awaited for the grace period if a stop comes after the request was written.
 
         Raises:
-            ConnectFailed: Nothing of it was sent.
-            ConnectionLost, TimedOut: Some of it may have been sent.
+            ConnectFailed: Nothing was sent.
+            ConnectionLost, TimedOut: A part of the request may have been sent.
             BadReply: The reply is not HTTP.
-            ReplyTooLarge: The reply is over the limits.
+            ReplyTooLarge: The reply exceeds a limit.
             StopRequested: A stop was requested before anything was sent (or the call can be repeated later).
         """
         token = self._begin(patient)
@@ -112,14 +112,14 @@ class HttpConnection:
         except FmzError:
             raise
         except BaseException:
-            # Most likely Ctrl-C: the reply may still arrive, and must not be read as that of the next request.
+            # Most likely Ctrl-C: the reply may still arrive and must not be read as the reply to the next request.
             self.close()
             raise
         finally:
             self._end(token)
 
     def open(self, deadline: Deadline, name: str) -> None:
-        """Opens the connection without sending a request; keeps the one there is if it is alive.
+        """Opens the connection without sending a request, unless it is open already.
 
         Raises:
             ConnectFailed: It could not be opened.
@@ -132,7 +132,7 @@ class HttpConnection:
             self._end(token)
 
     def _begin(self, patient: bool) -> int:
-        """Begins a call: forgets an abort of an earlier one."""
+        """Begins a call: clears an abort of an earlier one."""
         with self._lock:
             self._aborted = ""
             self._active = True
@@ -141,7 +141,7 @@ class HttpConnection:
         return self._clock.stop.add(self._on_stop)
 
     def _end(self, token: int) -> None:
-        """Ends a call: the grace period of a stop, if one runs, no longer matters."""
+        """Ends a call and cancels the timer of a stop's grace period."""
         self._clock.stop.remove(token)
         with self._lock:
             self._active = False
@@ -159,7 +159,7 @@ class HttpConnection:
     # ---- opening, and ending
 
     def _make_ready(self, deadline: Deadline, name: str) -> None:
-        """Keeps the connection there is if it can be used, else opens one."""
+        """Reuses the connection if possible, else opens a new one."""
         if self._stream is not None:
             if self.is_alive():
                 self.was_reused = True
@@ -192,9 +192,9 @@ class HttpConnection:
         self._check_abort(name)
 
     def is_alive(self) -> bool:
-        """Whether the idle connection can be used: open, not idle for too long, no unexpected data.
+        """Whether the idle connection can be reused: open, recently used, no unexpected data.
 
-        The peer may still close it right after this check, so a request that is lost this way counts as possibly received.
+        The peer may still close it right after this check, so a request that is lost this way is treated as possibly received.
         """
         stream = self._stream
         return stream is not None and self._clock.monotonic() - self._idle_since <= self._keep_s and stream.is_quiet()
@@ -207,7 +207,7 @@ class HttpConnection:
             stream.close()
 
     def abort(self, why: str) -> None:
-        """Ends the call under way, which fails with ``why`` as its message; from any thread."""
+        """Ends the running call, which fails with the message ``why``; from any thread."""
         with self._lock:
             self._aborted = self._aborted or why
             if self._opening is not None:
@@ -216,7 +216,7 @@ class HttpConnection:
                 self._stream.abort()
 
     def abort_or_close(self, why: str) -> None:
-        """Ends the call under way, or closes the idle connection; from any thread."""
+        """Ends the running call, or closes the idle connection; from any thread."""
         with self._lock:
             active = self._active
             stream = None
@@ -228,7 +228,7 @@ class HttpConnection:
             stream.close()
 
     def _on_stop(self) -> None:
-        """Ends the call under way, at once or after the grace period."""
+        """Ends the running call, at once or after the grace period."""
         why = "stopped before the reply was complete"
         if not (self._patient and self._writing):
             self.abort(why)
@@ -236,7 +236,7 @@ class HttpConnection:
         timer = threading.Timer(self._limits.stop_grace_s, self.abort, (why,))
         timer.daemon = True
         with self._lock:
-            if self._active:  # else the reply came meanwhile
+            if self._active:  # else the reply arrived meanwhile
                 self._timer = timer
                 timer.start()
 
@@ -276,7 +276,8 @@ class HttpConnection:
         def _receive() -> bytes:
             while True:
                 left = self._limit(deadline)
-                # Setting it is a system call. One that is at most a fiftieth too long, from the step before, will do: it is looked at
+                # Setting the time-out is a system call. The previous step's value, if at most 2 % too long, is kept: the deadline is
+                # checked
                 # again before each further step.
                 there = stream.timeout_s
                 if left is None or there is None or not left <= there <= left * 1.02:
@@ -287,7 +288,7 @@ class HttpConnection:
                 except IncompleteRecord:
                     pass  # the peer is not silent; the deadline decides
             if not count and stream.was_cut:
-                raise ConnectionLost("the TLS connection was cut", request=name)
+                raise ConnectionLost("the TLS connection ended without its closing message", request=name)
             return view[:count].tobytes()
 
         try:
@@ -305,7 +306,7 @@ class HttpConnection:
         return reply
 
     def _stay(self, reply: Reply) -> None:
-        """Keeps the connection for the next request, no longer than the server says that it does."""
+        """Keeps the connection for the next request, at most as long as the server announces."""
         self._idle_since = self._clock.monotonic()
         if "keep-alive" in reply.headers:
             for word in reply.headers["keep-alive"].split(","):
@@ -314,14 +315,14 @@ class HttpConnection:
                     self._keep_s = min(self._limits.max_idle_s, int(value[:9]) - 1.0)
 
     def _limit(self, deadline: Deadline) -> float | None:
-        """The longest that the next step may take: what is left of the deadline, or the longest silence if that is less."""
+        """The time-out of the next step: the rest of the deadline, or the read time-out if shorter."""
         left = deadline.sooner(self._limits.reply.read_timeout_s)
         if left is not None and left <= 0:
             raise TimeoutError
         return left
 
     def _fail(self, error: Exception, doing: str, deadline: Deadline, name: str) -> NoReturn:
-        """Closes, and raises what an error of the socket means for the call."""
+        """Closes the connection and raises the call's error for an error of the socket."""
         written = self._written
         self.close()
         self._check_abort(name)

@@ -1,6 +1,6 @@
 """Cookies of a reply, read as browsers do (RFC 6265, section 5.2).
 
-The standard library refuses what servers send: ``Partitioned``, values that are JSON, names with brackets.
+The standard library rejects cookies that servers send: ``Partitioned``, values that are JSON, names with brackets.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _read_cookie(line: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    """The text within quotes, its escapes undone (RFC 2109); any other value as it is."""
+    """The text within quotes, unescaped (RFC 2109); any other value unchanged."""
     if len(value) < 2 or not (value[0] == value[-1] == '"'):
         return value
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])

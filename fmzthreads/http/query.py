@@ -26,14 +26,14 @@ _MOST_REDIRECTS = 10
 _MOST_PROXIES = 8  # clients kept, one for each proxy in use
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-# The headers that a redirect to another server keeps: those that cannot be a credential.
+# The headers kept on a redirect to another server: those that cannot hold a credential.
 _HARMLESS = frozenset({"accept", "accept-language", "accept-encoding", "user-agent", "content-type"})
-# Like a browser's, as FMZ's is, because some sites refuse others.
+# Like a browser's, as FMZ's is, because some sites reject others.
 _USER_AGENT = "Mozilla/5.0 (compatible; fmzthreads)"
 
 
 class QueryHost(Protocol):
-    """The part of the runtime that HttpQuery uses."""
+    """The part of the runtime that ``HttpQuery`` uses."""
 
     @property
     def clock(self) -> Clock:
@@ -64,10 +64,10 @@ class HttpQuerier:
     """``HttpQuery`` of one strategy; its methods may be called from many threads.
 
     Args:
-        host: Gives the clock and takes the error lines.
-        pool: Runs ``query_go``; None for a pool of its own, made at the first use.
-        options: How the connections behave; its time-outs give way to each query's.
-        max_workers: The most queries of ``query_go`` that run at once in a pool of its own.
+        host: Provides the clock and receives the error lines.
+        pool: Runs ``query_go``; None for its own pool, created at the first use.
+        options: The options of the connections; each query's own time-out takes precedence.
+        max_workers: The size of its own pool: how many ``query_go`` queries run at the same time.
     """
 
     def __init__(
@@ -105,20 +105,21 @@ class HttpQuerier:
             url: ``http://`` or ``https://``; or a proxy before it, ``socks5://user:password@host:port/http://real/url``, for this query
                 only.
             options: A dict with any of ``method`` (GET; POST if there is a body, even an empty one), ``body`` (str or bytes; also called
-                ``data``), ``headers`` (dict, or text with one a line), ``cookie``, ``timeout`` (milliseconds for the whole query; 0 or None for 300000), ``debug`` (the answer as an object), ``charset``
+                ``data``), ``headers`` (dict, or text with one a line), ``cookie``, ``timeout`` (milliseconds for the whole query; 0 or
+                None for 300000), ``debug`` (the answer as an object), ``charset``
                 (of the body, both ways), ``format`` (``base64`` or ``hex`` for the body that came), ``proxy``, ``close`` (do not keep
                 the connection). Or, in the older form, the data to post: ``""`` posts an empty body, None is a GET.
-            cookies: The Cookie header, where the options do not hold it.
-            headers: Headers as a dict or as text with one a line, where the options do not hold them.
+            cookies: The Cookie header, if the options do not contain it.
+            headers: Headers as a dict or as text with one a line, if the options do not contain them.
 
         Returns:
             The body of any reply, 4xx and 5xx too, as text, or as bytes if it is not text; ``""`` and one error line if there was no
-            reply. A body in a compression that cannot be undone here (only ``gzip`` and ``deflate`` can) is given as bytes, with one
+            reply. A body in an unsupported compression (only ``gzip`` and ``deflate`` are supported) is returned as bytes, with one
             error line. With ``debug`` an ``HttpAnswer``.
 
         Raises:
-            UnknownName: There is no such option.
-            InputError: An option's value is not what it must be.
+            UnknownName: An option is unknown.
+            InputError: An option's value is not valid.
             NotSupported: ``profile`` (a browser's TLS fingerprint) was asked for.
             StopRequested: A stop was requested meanwhile.
         """
@@ -135,7 +136,7 @@ class HttpQuerier:
 
         Raises:
             UnknownName, InputError, NotSupported: As ``query`` does, at once.
-            TooManyHandles: Too many background calls have not ended.
+            TooManyHandles: Too many background calls are still running.
         """
         asked = read_query(url, options, cookies, headers)
         with self._lock:
@@ -145,7 +146,7 @@ class HttpQuerier:
         return pool.start(self._run, asked, name="HttpQuery", failure_value="")
 
     def close(self) -> None:
-        """Closes all connections and ends queries under way; later queries open new ones."""
+        """Ends running queries and closes all connections; later queries open new ones."""
         with self._lock:
             clients = list(self._clients.values())
             self._clients.clear()
@@ -175,7 +176,7 @@ class HttpQuerier:
         if reply.coding:
             self._host.error(
                 f"HttpQuery {asked.name}: the body is compressed as {reply.coding!r}, which cannot be decompressed here; "
-                "it is given as bytes (supported: gzip, deflate)",
+                "it is returned as bytes (supported: gzip, deflate)",
                 source="HttpQuery",
             )
         body = _present(reply, asked)
@@ -191,7 +192,7 @@ class HttpQuerier:
         )
 
     def _follow(self, asked: Query, started: float) -> tuple[Reply, int]:
-        """Sends the query and follows redirects; the last reply, and the number of redirects."""
+        """Sends the query and follows redirects; returns the last reply and the number of redirects."""
         client = self._client(asked.proxy)
         method, url, headers, body = asked.method, asked.url, asked.headers, asked.body
         for redirects in range(_MOST_REDIRECTS + 1):

@@ -57,7 +57,7 @@ class Query:
 
     @property
     def name(self) -> str:
-        """For messages: the method and the quoted URL without its secrets."""
+        """The method and the quoted URL without secrets, for messages."""
         method, _, url = redact(self.method, self.url).partition(" ")
         return f'{method} "{url}"'
 
@@ -109,7 +109,7 @@ def _as_dict(options: Any, cookies: Any, headers: Any) -> dict[Any, Any]:
             given[name] = value
     if "data" in given:
         if given.get("body") is not None:
-            raise InputError("HttpQuery: 'data' is another name for 'body'; pass one of them")
+            raise InputError("HttpQuery: 'data' is another name for 'body'; pass only one of them")
         given["body"] = given.pop("data")
     return given
 
@@ -160,7 +160,7 @@ def _timeout(value: Any) -> float:
 
 
 def _headers(value: Any, cookie: str, has_body: bool) -> dict[str, str]:
-    """The headers to send; a body without a type is sent as a form, as FMZ does."""
+    """The headers to send; a body without a Content-Type is sent as a form, as FMZ does."""
     pairs: dict[str, str] = {}
     if isinstance(value, Mapping):
         pairs.update((str(name), str(part)) for name, part in value.items())
@@ -182,7 +182,7 @@ def _headers(value: Any, cookie: str, has_body: bool) -> dict[str, str]:
 
 
 def _take_proxy(url: str) -> tuple[str, str]:
-    """Splits ``socks5://host:port/`` from the URL behind it."""
+    """Splits a leading ``socks5://host:port/`` from the URL."""
     for mark in ("/http://", "/https://"):
         at = url.lower().find(mark)
         head = url[:at] if at > 0 else ""

@@ -25,13 +25,13 @@ def join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 class Headers(Mapping[str, str]):
-    """The header lines of a reply: a read-only mapping whose names are looked up without regard to case.
+    """The header lines of a reply: a read-only mapping with case-insensitive names.
 
     A name that occurs several times gives its values joined by ``", "``; ``get_all`` gives them apart.
 
     Args:
         pairs: Names and values in the order in which they came.
-        by_name: What ``join_values`` makes of them, where that is known already.
+        by_name: The result of ``join_values``, if already known.
     """
 
     __slots__ = ("_by_name", "_pairs")
@@ -65,27 +65,27 @@ class Headers(Mapping[str, str]):
         return self._pairs
 
     def get_all(self, name: str) -> list[str]:
-        """All values of one name, in order; empty when there is none."""
+        """All values of one name, in order; empty if absent."""
         key = name.lower()
         return [value for other, value in self._pairs if other.lower() == key]
 
     def lists(self) -> dict[str, list[str]]:
-        """Every name, spelt as the first of its lines, with the list of its values."""
+        """Every name, in the spelling of its first line, with the list of its values."""
         return {name: self.get_all(name) for name in self}
 
 
 class Reply:
-    """A complete reply, whatever its status. Its text is decoded when it is asked for.
+    """A complete reply of any status. Its text is decoded on access.
 
     Attributes:
         status: The HTTP status code.
-        headers: Its header lines, by name without regard to case.
-        body: The body, with its chunks joined and its compression undone.
+        headers: Its header lines, by case-insensitive name.
+        body: The body, joined and decompressed.
         request: The request that it answers, as ``redact`` names it.
         elapsed_s: Seconds from the moment before the request was written until the reply was complete.
-        reason: The words behind the status code.
-        coding: The compression that ``body`` still has, because it cannot be undone here; empty for none.
-        reusable: Whether the connection may carry another request.
+        reason: The reason phrase of the status line.
+        coding: The compression of ``body`` if it could not be decompressed here, else empty.
+        reusable: Whether the connection may be used for another request.
     """
 
     __slots__ = ("_text", "body", "coding", "elapsed_s", "headers", "reason", "request", "reusable", "status")
@@ -115,13 +115,13 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as text, by the charset that its Content-Type names, else UTF-8; what cannot be decoded becomes U+FFFD."""
+        """The body as text, in the charset of its Content-Type, else UTF-8; undecodable bytes become U+FFFD."""
         if self._text is None:
             self._text = self.decode()
         return self._text
 
     def decode(self, charset: str = "") -> str:
-        """The body as text in another charset; empty or unknown means what the reply itself says."""
+        """The body as text in another charset; if empty or unknown, in the reply's own."""
         for name in (charset, self._named_charset()):
             if name:
                 try:
@@ -139,7 +139,7 @@ class Reply:
         """The body, read as JSON (by orjson where it is installed, which is several times faster). A byte order mark is skipped.
 
         Raises:
-            BadReply: It is empty, HTML or otherwise not JSON; the message holds its first 200 characters.
+            BadReply: It is empty, HTML or otherwise not JSON; the message contains its first 200 characters.
         """
         body = self.body
         try:
@@ -161,7 +161,7 @@ class Reply:
             f"expected JSON, got {what} with HTTP status {self.status}: {excerpt(self.text)}",
             request=self.request,
             status=self.status,
-        ) from None  # the parser's error holds the whole document
+        ) from None  # the parser's error contains the whole document
 
 
 _JSON_STARTS = (b"{", b"[")

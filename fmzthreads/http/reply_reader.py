@@ -26,10 +26,10 @@ class ReplyLimits:
     """The limits of a reply.
 
     Attributes:
-        reply_bytes: The most bytes of a body, as sent and decompressed.
-        head_bytes: The most bytes of status line and headers (also of a chunked reply's trailers).
-        head_lines: The most header lines.
-        read_timeout_s: The longest silence of the peer, in seconds; None for no limit but the deadline.
+        reply_bytes: The maximum size of a body, both as sent and decompressed.
+        head_bytes: The maximum size of status line and headers (also of a chunked reply's trailers).
+        head_lines: The maximum number of header lines.
+        read_timeout_s: The longest wait for the next bytes, in seconds; None for no limit but the deadline.
     """
 
     reply_bytes: int = 32 * 1024 * 1024
@@ -42,7 +42,7 @@ class ReplyReader:
     """Reads one reply.
 
     Args:
-        receive: Returns the next bytes, at most a buffer full; empty when the peer has closed.
+        receive: Returns the next bytes, at most a buffer full; empty if the peer has closed.
         limits: The limits of the reply.
         request: The request, for errors.
     """
@@ -51,15 +51,15 @@ class ReplyReader:
         self._receive = receive
         self._limits = limits
         self._request = request
-        self._rest = b""  # received and not yet used
+        self._rest = b""  # received but not yet used
 
     def read(self, method: str) -> Reply:
-        """Reads the reply to a request with this method. Its chunks are joined; its compression is left.
+        """Reads the reply to a request with this method; joins chunks, does not decompress.
 
         Raises:
             ConnectionLost: The peer closed before the end.
-            BadReply: It is not HTTP.
-            ReplyTooLarge: It is over the limits.
+            BadReply: The reply is not HTTP.
+            ReplyTooLarge: The reply exceeds a limit.
         """
         for _ in range(_MOST_INTERIM):
             minor, status, reason, pairs = self._head()
@@ -78,7 +78,7 @@ class ReplyReader:
     # ---- head
 
     def _head(self) -> tuple[int, int, str, list[tuple[str, str]]]:
-        """Minor version, status, reason and header lines; what follows stays in ``_rest``."""
+        """Reads minor version, status, reason and header lines; what follows stays in ``_rest``."""
         data = self._rest or self._receive() or self._more("before the reply began")
         end, after = _head_end(data, 0)
         while end < 0:
@@ -119,14 +119,14 @@ class ReplyReader:
     # ---- body
 
     def _body(self, method: str, status: int, fields: dict[str, str]) -> tuple[bytes, bool]:
-        """The body, and whether its length was known (rather than ended by the peer closing)."""
+        """The body, and whether its length was known (or ended by the peer closing)."""
         if method == "HEAD" or status in _NO_BODY:
             return b"", True
         coding = fields.get("transfer-encoding")
         if coding is not None:
             if coding.lower() != "chunked":
                 raise self._bad(f"unsupported Transfer-Encoding of the reply: {coding[:40]!r} (expected 'chunked')")
-            # A length beside it is what a confused (or malicious) peer sends: the connection is not used again.
+            # A Content-Length as well comes from a faulty (or malicious) peer: the connection is not reused.
             return self._chunked(), "content-length" not in fields
         length = fields.get("content-length")
         if length is None:
@@ -134,13 +134,13 @@ class ReplyReader:
         size = int(length) if _DIGITS.fullmatch(length) else self._length(length)
         if size > self._limits.reply_bytes:
             raise self._too_large("body", self._limits.reply_bytes)
-        if size == len(self._rest):  # all of it came with the head, as most replies do
+        if size == len(self._rest):  # received completely with the head, as for most replies
             body, self._rest = self._rest, b""
             return body, True
         return self._exactly(size), True
 
     def _length(self, text: str) -> int:
-        """The length that several equal ones give, as some proxies send it."""
+        """The length; some proxies send several equal ones."""
         values = {part.strip(" \t") for part in text.split(",")}
         value = values.pop()
         if values or not (value.isascii() and value.isdigit()) or len(value) > 15:
@@ -185,7 +185,7 @@ class ReplyReader:
                 raise self._too_large("body", self._limits.reply_bytes)
             parts.append(self._exactly(size))
             if self._line():
-                raise self._bad("a chunk of the reply is longer than its size says")
+                raise self._bad("a chunk of the reply is longer than its declared size")
         trailers = 0
         while line := self._line():
             trailers += len(line)
@@ -203,7 +203,7 @@ class ReplyReader:
             raise self._bad(f"malformed chunk size in the reply: {line[:40]!r}") from None
 
     def _line(self) -> bytes:
-        """The next line, without its end."""
+        """The next line, without its line end."""
         data = self._rest
         at = data.find(b"\n")
         while at < 0:
@@ -231,7 +231,7 @@ class ReplyReader:
 
 
 def _head_end(data: bytes, start: int) -> tuple[int, int]:
-    """Where the head ends and what follows begins; -1 for not yet. A line may end with LF alone (RFC 9112, section 2.2)."""
+    """Where the head ends and the body begins; -1 if not received yet. A line may end with LF alone (RFC 9112, section 2.2)."""
     at = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, at + 1 if at >= 0 else len(data))
     if bare >= 0:

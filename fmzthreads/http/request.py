@@ -1,4 +1,4 @@
-"""A request, and its bytes on the wire."""
+"""A request, and its encoding as bytes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _MOST_SHAPES: Final = 64
 
 @attrs.frozen
 class HttpRequest:
-    """A complete request: signed, encoded, ready to be sent as it is.
+    """A complete request: signed, encoded, ready to send.
 
     Attributes:
         method: The HTTP method, in capitals.
-        url: The complete URL; what needs percent-encoding is encoded already.
+        url: The complete URL; already percent-encoded.
         headers: The header lines. Host, Accept, Accept-Encoding and User-Agent are added where they are missing; Content-Length,
             Transfer-Encoding and Connection are always made by the connection.
-        body: The body; None for none.
-        close: Whether the connection is closed after the reply, which the server is told by ``Connection: close``.
+        body: The body; None for a request without one.
+        close: Whether to close the connection after the reply; sends ``Connection: close``.
     """
 
     method: str
@@ -47,12 +47,12 @@ class HeadWriter:
     """Builds the head of requests; each thread has its own.
 
     Args:
-        user_agent: The User-Agent of requests that name none.
+        user_agent: The User-Agent of requests without their own.
     """
 
     def __init__(self, user_agent: str) -> None:
         self._defaults = {"Accept": "*/*", "Accept-Encoding": ACCEPTED_CODINGS, "User-Agent": user_agent}
-        # Header names of a request -> (those to write, the lines to add, whether Host is among them). A strategy uses a handful of such
+        # Header names of a request -> (those to write, the lines to add, whether Host is among them). A strategy uses a few such
         # combinations over and over.
         self._shapes: dict[tuple[str, ...], tuple[tuple[str, ...], str, bool]] = {}
 
@@ -63,14 +63,14 @@ class HeadWriter:
 
         Args:
             method: The HTTP method.
-            target: What the request line asks for.
-            host: The Host header's value, unless ``headers`` holds one.
+            target: The target of the request line.
+            host: The Host header's value, unless ``headers`` contains one.
             headers: The request's header lines.
             body: The body, for its length.
             extra: Further complete lines, each with its line end.
 
         Raises:
-            InputError: The method, a header's name or a value cannot be sent.
+            InputError: The method, a header name or a header value is malformed.
         """
         key = tuple(headers)
         shape = self._shapes.get(key)

@@ -1,7 +1,7 @@
 """A requests adapter over our own connections, for sessions and for test doubles.
 
-``OwnAdapter`` inherits ``HTTPAdapter.send`` unchanged; whatever replaces that method (such as the ``responses`` package) therefore
-replaces ours too. What ``send`` calls on its way is replaced: the connection pool by one connection an origin, and for a call of our own
+``OwnAdapter`` inherits ``HTTPAdapter.send`` unchanged; anything that replaces that method (such as the ``responses`` package) therefore
+replaces ours too. What ``send`` calls is replaced: the connection pool by one connection per origin, and for our own calls
 the building of a ``requests.Response`` by the reply itself.
 """
 
@@ -28,8 +28,8 @@ class CallTimeout(urllib3.Timeout):
 
     Attributes:
         deadline: The call's deadline.
-        patient: Whether a stop still waits for the reply.
-        close: Whether the connection is given up after the reply.
+        patient: Whether the reply is still awaited after a stop.
+        close: Whether the connection is closed after the reply.
     """
 
     def __init__(self, deadline: Deadline, *, patient: bool, close: bool) -> None:
@@ -66,12 +66,12 @@ class _Pool:
     def urlopen(
         self, *, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: Any = None, **_ignored: Any
     ) -> Reply:
-        """Sends; ``url`` is the complete one, because the adapter's ``request_url`` says so."""
+        """Sends a request; ``url`` is complete, because ``request_url`` returns the complete URL."""
         return self._send(method, url, headers, _all_of(body), timeout)
 
 
 class OwnAdapter(HTTPAdapter):
-    """The adapter of one thread's session; it belongs to that thread alone."""
+    """The adapter of one thread's session; only that thread uses it."""
 
     def __init__(self, send: SendRequest) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -82,7 +82,7 @@ class OwnAdapter(HTTPAdapter):
         return self._pool
 
     def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
-        """Does nothing: the connection verifies, by the client's options."""
+        """Does nothing: the connection verifies certificates, by the client's options."""
 
     def request_url(self, request: Any, _proxies: Any) -> str:
         """The complete URL, from which the connection is chosen."""
@@ -94,7 +94,7 @@ class OwnAdapter(HTTPAdapter):
             return super().build_response(req, resp)
         if isinstance(req, OwnRequest):
             return resp
-        # The body is joined already, and decompressed if it could be; requests must neither try again nor count by the length it had.
+        # The body is joined already, and decompressed if it could be; requests must not decompress again or check the original length.
         done = {"content-length", "transfer-encoding"} if resp.coding else _UNDONE
         headers = urllib3.HTTPHeaderDict([pair for pair in resp.headers.pairs if pair[0].lower() not in done])
         raw = urllib3.HTTPResponse(

@@ -1,4 +1,4 @@
-"""Retries of reads that failed, within one deadline."""
+"""Retries failed reads, within one deadline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class RetryPolicy:
     """When and how often an idempotent call is retried.
 
     Attributes:
-        retries: The most repetitions; 0 for none.
-        first_delay_s: The longest pause before the first of them; it doubles with each.
-        longest_delay_s: Where the doubling ends.
-        jitter: Gives a number from 0 to 1; each pause is between a half and the whole of its length, so that many threads that failed
+        retries: The maximum number of retries; 0 for none.
+        first_delay_s: The longest pause before the first retry; it doubles with each retry.
+        longest_delay_s: The upper limit of the pause.
+        jitter: Returns a number from 0 to 1; each pause is between half and all of its length, so that threads that failed
             together do not retry together.
     """
 
@@ -38,16 +38,16 @@ class RetryPolicy:
     jitter: Callable[[], float] = random.random
 
     def repeats(self, error: BaseException) -> bool:
-        """Whether a read that failed with this error is retried: after network errors and overload, but not when banned."""
+        """Whether a read is retried after this error: network errors and overload, never a ban."""
         return isinstance(error, (NetworkError, VenueUnavailable, RateLimited)) and not isinstance(error, Banned)
 
     def pause_s(self, error: BaseException | None, attempt: int, *, stale: bool = False) -> float:
-        """Seconds to wait before the next attempt.
+        """The seconds to wait before the next attempt.
 
         Args:
             error: What the last attempt raised.
             attempt: Its number, from 1.
-            stale: Whether it failed on a connection kept from an earlier call, which the peer had probably closed.
+            stale: Whether it failed on a kept connection, which the peer had probably closed.
         """
         if stale and attempt == 1:
             return 0.0
@@ -59,7 +59,7 @@ class RetryPolicy:
 
 
 class _WaitByPolicy(wait_base):
-    """Waits as the policy and the venue's Retry-After say."""
+    """The wait by the policy and the venue's Retry-After."""
 
     def __init__(self, policy: RetryPolicy, was_stale: Callable[[BaseException], bool]) -> None:
         self._policy = policy
@@ -72,7 +72,7 @@ class _WaitByPolicy(wait_base):
 
 
 class _StopBeforeDeadline(stop_base):
-    """Stops when the next pause would reach beyond the deadline."""
+    """Stops if the next pause would exceed the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -109,12 +109,12 @@ def repeat(
     """Retries after a first attempt that failed.
 
     Args:
-        attempt: Does it once.
-        first_error: What the first attempt raised; it is raised again if it is not to be retried.
+        attempt: Makes one attempt.
+        first_error: What the first attempt raised; raised again if it is not retried.
         policy: When, and how often.
         clock: Sleeps between the attempts; its stop cuts that short.
-        deadline: A pause that would reach beyond it is not begun.
-        may_go_on: Asked before each repetition; False ends it (the client was closed).
+        deadline: A pause that would exceed it is not begun.
+        may_go_on: Called before each retry; False ends the retries (the client was closed).
         was_stale: Whether an error came from a kept connection that the peer had probably closed.
 
     Raises:

@@ -27,7 +27,7 @@ from .url import Origin, redact, split_url
 
 __all__ = ["ClientSettings", "ThreadClient", "ThreadClientOwner"]
 
-_MOST_CONNECTIONS = 8  # a thread; the oldest is closed for the next
+_MOST_CONNECTIONS = 8  # per thread; the oldest is closed to make room
 # A URL without user, fragment or characters to escape, as venue adapters build them.
 _SIMPLE_URL: Final = re.compile(r"(https?://[^/?#@\s]+)(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
 _USUAL_SEND: Final = HTTPAdapter.send
@@ -39,10 +39,10 @@ class ClientSettings:
 
     Attributes:
         clock: Measures time-outs; its stop ends calls.
-        limits: Of connections and replies.
-        user_agent: The User-Agent of requests that name none.
+        limits: The limits of connections and replies.
+        user_agent: The User-Agent of requests without their own.
         tls: Which certificates are trusted.
-        proxies: The way out. Replaced as a whole, so that it is read and set as one.
+        proxies: The proxy settings. Replaced as a whole, so that they are read and set atomically.
     """
 
     clock: Clock
@@ -60,7 +60,7 @@ class _Route:
     def __init__(self, connection: HttpConnection, origin: Origin, proxy: Proxy | None) -> None:
         self.connection = connection
         self.host = origin.header
-        # An HTTP proxy that forwards is sent the complete URL, and its account with each request.
+        # A forwarding HTTP proxy needs the complete URL and its credentials in each request.
         forwarded = proxy is not None and proxy.kind == "http" and not origin.tls
         self.prefix = str(origin) if forwarded else ""
         self.extra = ""
@@ -69,7 +69,7 @@ class _Route:
 
 
 class ThreadClient:
-    """One thread's part of a client. All but ``abort`` is for that thread alone.
+    """One thread's part of a client. Only ``abort`` may be called from other threads.
 
     Args:
         settings: Shared with the client's other threads.
@@ -99,7 +99,7 @@ class ThreadClient:
 
     @property
     def was_stale(self) -> bool:
-        """Whether the last request went out on a connection kept from an earlier call, which the peer may have given up before."""
+        """Whether the last request was sent on a kept connection, which the peer may have closed before."""
         return self._used is not None and self._used.was_reused
 
     # ---- calls
@@ -109,8 +109,8 @@ class ThreadClient:
 
         Args:
             request: What to send.
-            deadline: The call's.
-            patient: Whether a stop still waits for the reply (see ``HttpConnection.request``).
+            deadline: The deadline of the call.
+            patient: Whether the reply is still awaited after a stop (see ``HttpConnection.request``).
         """
         self._used = None
         if HTTPAdapter.send is _USUAL_SEND:
@@ -123,11 +123,11 @@ class ThreadClient:
         return reply
 
     def _send_by_adapter(self, request: HttpRequest, deadline: Deadline, patient: bool) -> Reply:
-        """Sends by ``HTTPAdapter.send``, because something (such as the ``responses`` package) stands in for that method."""
+        """Sends by ``HTTPAdapter.send``, because it was replaced (for example by the ``responses`` package)."""
         name = redact(request.method, request.url)
         started = self._clock.monotonic()
         prepared = OwnRequest(request.method, request.url, request.headers, request.body)
-        limit: Any = CallTimeout(deadline, patient=patient, close=request.close)  # which requests hands on as it is
+        limit: Any = CallTimeout(deadline, patient=patient, close=request.close)  # which requests passes on unchanged
         try:
             answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
         except (requests.RequestException, OSError) as error:
@@ -142,7 +142,7 @@ class ThreadClient:
     def _send_for_session(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any
     ) -> Reply:
-        """Sends what the adapter was given: a call of our own, or a request of the session's, whose time-out is requests'."""
+        """Sends a request passed to the adapter: one of our own calls, or one of the session."""
         if isinstance(timeout, CallTimeout):
             return self._transmit(method, url, headers, body, timeout.deadline, timeout.patient, timeout.close)
         return self._transmit(method, url, headers, body, Deadline(self._clock, timeout.read_timeout), True, False)
@@ -195,7 +195,7 @@ class ThreadClient:
             raise
 
     def discard(self) -> None:
-        """Closes the connection of the last request, whose reply could not be read; further data on it may be wrong too."""
+        """Closes the last request's connection after an unreadable reply; later data on it may be wrong too."""
         if self._used is not None:
             self._used.close()
 
@@ -227,20 +227,20 @@ class ThreadClient:
         return route
 
     def follow(self, epoch: int) -> None:
-        """Drops the connections made before the client was closed or given another proxy."""
+        """Drops connections opened before the client was closed or its proxy changed."""
         if epoch != self._epoch:
             self._epoch = epoch
             self.close()
 
     def close(self) -> None:
-        """Closes all connections; the thread ended, or the client was garbage-collected."""
+        """Closes all connections, when the thread ends or the client is garbage-collected."""
         with self._lock:
             routes, self._routes = self._routes, {}
         for route in routes.values():
             route.connection.close()
 
     def abort(self, why: str) -> None:
-        """Ends the call under way and closes the idle connections; called from any thread."""
+        """Ends the running call and closes the idle connections; may be called from any thread."""
         with self._lock:
             routes = list(self._routes.values())
         for route in routes:
@@ -250,7 +250,7 @@ class ThreadClient:
 class ThreadClientOwner:
     """Closes a ``ThreadClient`` when its thread ends or the client is garbage-collected.
 
-    The thread refers to this object only. The ``ThreadClient`` itself is in a reference cycle with its adapter.
+    The thread holds a reference to this object only. The ``ThreadClient`` itself is in a reference cycle with its adapter.
     """
 
     __slots__ = ("client",)

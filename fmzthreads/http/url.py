@@ -20,7 +20,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @attrs.frozen
 class Origin:
-    """The server that a URL names.
+    """The server of a URL.
 
     Attributes:
         scheme: ``http`` or ``https``.
@@ -56,7 +56,7 @@ def redact(method: str, url: str) -> str:
     bare = url.partition("#")[0].partition("?")[0]
     scheme, mark, rest = bare.partition("://")
     if not mark or scheme.lower() not in {"http", "https"}:
-        # Not a URL that can be sent: whatever stands before an "@" may be a password.
+        # Not a valid URL: anything before an "@" may be a password.
         return f"{method} {scheme + mark if mark else ''}{(rest if mark else bare).rpartition('@')[2]}"
     host, slash, path = rest.partition("/")
     return f"{method} {scheme}://{host.rpartition('@')[2]}{slash}{path}"
@@ -66,14 +66,14 @@ def split_url(url: str) -> tuple[Origin, str, str]:
     """Splits a URL.
 
     Args:
-        url: ``http://`` or ``https://``, with everything that must be escaped escaped already.
+        url: ``http://`` or ``https://``, already percent-encoded.
 
     Returns:
-        The origin; the path with the query, as it goes into the request line; and ``"user:password"`` if the URL holds one, else
+        The origin; the path with the query, as it goes into the request line; and ``"user:password"`` if the URL contains one, else
         an empty text.
 
     Raises:
-        InputError: It is not such a URL. The message holds no more of it than scheme and host.
+        InputError: It is not such a URL. The message contains only its scheme and host.
     """
     if not isinstance(url, str):
         raise InputError(f"a URL must be text, got {type(url).__name__}")

@@ -1,7 +1,7 @@
-"""Opening a connection: name, TCP (or UDP, or a Unix socket), proxy and TLS, with one deadline for all steps.
+"""Opens connections: name look-up, TCP/UDP/Unix socket, proxy and TLS under one deadline.
 
-Waits here look up once a second: for a cancellation that came before there was anything to shut down, and for a Ctrl-C that came just
-before the system fell asleep. Nothing of the caller's is sent here.
+Each wait wakes once a second: for a cancellation that came before there was a socket to shut down, and for a Ctrl-C that came just
+before the system call blocked. No data of the caller is sent here.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _CONNECTING = (errno.EINPROGRESS, errno.EWOULDBLOCK)  # the latter is Windows'
 
 @attrs.frozen(kw_only=True)
 class Destination:
-    """The server that a connection leads to, and the way there.
+    """The server to connect to, and the proxy and TLS settings to use.
 
     Attributes:
-        shown: What it is called in errors; without secrets.
+        shown: Its name in errors; without secrets.
         host: The server's name or IP address.
         port: The server's port.
-        proxy: The proxy, or the local address to connect from; None for directly.
+        proxy: The proxy, or the local address to connect from; None for a direct connection.
         local_ip: The local address to connect from; empty for any, or for that of ``proxy``.
-        forwards: Whether an HTTP proxy is sent requests to forward, instead of being asked for a tunnel.
+        forwards: Whether requests are sent to the HTTP proxy to forward, instead of through a tunnel.
         tls: The TLS settings; None for no TLS.
         datagram: Whether it is UDP.
         path: A Unix socket's path, instead of host and port.
@@ -55,18 +55,18 @@ class Destination:
     path: str = ""
 
     def __str__(self) -> str:
-        return self.shown if self.proxy is None else f"{self.shown} by the proxy {self.proxy}"
+        return self.shown if self.proxy is None else f"{self.shown} through the proxy {self.proxy}"
 
 
 class Opening:
     """An attempt to connect that another thread, or a signal handler, may cancel.
 
-    It has no lock: ``watch`` writes the socket before it reads ``cancelled`` and ``cancel`` the other way round, so that at least one of two
-    that meet sees what the other wrote.
+    It has no lock: ``watch`` writes the socket before it reads ``cancelled`` and ``cancel`` does the reverse, so when both run at
+    the same time at least one sees what the other wrote.
 
     Attributes:
         cancelled: Whether it was cancelled.
-        step: What is being done, for errors.
+        step: The current step, for errors.
     """
 
     def __init__(self) -> None:
@@ -76,13 +76,13 @@ class Opening:
         self.step = "connecting"
 
     def watch(self, sock: socket.socket) -> None:
-        """Sets the socket that the attempt waits on; it must be connecting, or it could not be shut down."""
+        """Sets the socket that the attempt waits on; only a connecting socket can be shut down."""
         self._socket = sock
         if self.cancelled:
             shut_down(sock)
 
     def watch_name(self, found: Signal) -> None:
-        """Sets the signal that the attempt waits on, in this thread, while it looks up a name."""
+        """Sets the signal that this thread waits on during a name look-up."""
         self._name = (found, threading.get_ident())
 
     def cancel(self) -> None:
@@ -92,7 +92,7 @@ class Opening:
         if sock is not None:
             shut_down(sock)
         # A signal handler that interrupted the waiting thread must not take the signal's lock, which that thread may hold. The stop that
-        # the handler requests, or the next look-up, ends the wait.
+        # the handler requests, or the next wake-up, ends the wait.
         if name is not None and name[1] != threading.get_ident():
             name[0].set()
 
@@ -100,7 +100,7 @@ class Opening:
         """Raises if it was cancelled.
 
         Raises:
-            ConnectFailed: It was.
+            ConnectFailed: It was cancelled.
         """
         if self.cancelled:
             raise ConnectFailed("closed while connecting")
@@ -110,13 +110,13 @@ def open_stream(where: Destination, deadline: Deadline, opening: Opening, clock:
     """Opens a connection.
 
     Args:
-        where: The server and the way to it.
+        where: The server, proxy and TLS settings.
         deadline: For all steps together.
-        opening: By which the attempt can be cancelled.
-        clock: Measures the deadline; its stop ends the wait for a name.
+        opening: Allows another thread to cancel the attempt.
+        clock: Measures the deadline; its stop ends a name look-up.
 
     Raises:
-        ConnectFailed: It could not be opened; the message says which step failed.
+        ConnectFailed: The connection could not be opened; the message names the step that failed.
         TimedOut: The deadline passed.
         StopRequested: The clock's stop was set while the name was looked up.
     """
@@ -165,11 +165,11 @@ def _as_network_error(
 
 
 def reason(error: BaseException) -> str:
-    """The cause of an error in words, without secrets."""
+    """The cause of an error as text, without secrets."""
     if isinstance(error, FmzError):
         return str(error.args[0]) if error.args else type(error).__name__
     if isinstance(error, TimeoutError):
-        return "timeout"  # the word that published scripts give to SetErrorFilter
+        return "timeout"  # the word that published scripts pass to SetErrorFilter
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or type(error).__name__})"
     if isinstance(error, OSError) and error.strerror:
@@ -182,7 +182,7 @@ def _dial(where: Destination, deadline: Deadline, opening: Opening, clock: Clock
 
     Raises:
         ConnectFailed: It was cancelled, or there is no address.
-        OSError: None of them answered; the error is the last one's.
+        OSError: No address answered; the error of the last attempt.
     """
     proxy = where.proxy
     host, port, source = where.host, where.port, where.local_ip
@@ -208,7 +208,7 @@ def _dial(where: Destination, deadline: Deadline, opening: Opening, clock: Clock
             failure = error
     if failure is not None:
         raise failure
-    raise ConnectFailed(f"{host} has no address" + (f" that {source} can connect to" if source else ""))
+    raise ConnectFailed(f"no address found for {host}" + (f" that {source} can connect to" if source else ""))
 
 
 def _socket(family: int, kind: int, protocol: int, source: str) -> socket.socket:
@@ -219,7 +219,7 @@ def _socket(family: int, kind: int, protocol: int, source: str) -> socket.socket
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if source:
             sock.bind((source, 0))
-    except BaseException:  # whatever it was: the socket is closed
+    except BaseException:  # any error: the socket is closed
         sock.close()
         raise
     return sock
@@ -240,7 +240,7 @@ def _connected(sock: socket.socket, place: object, deadline: Deadline, opening: 
         if code:
             raise OSError(code, os.strerror(code))
         return sock
-    except BaseException:  # whatever ends the attempt: the socket is closed
+    except BaseException:  # however the attempt ends: the socket is closed
         sock.close()
         raise
 
@@ -250,13 +250,13 @@ def _look_up(
 ) -> list[tuple[int, int, int, str, Any]]:
     """Looks up the addresses of a host, in the order to try.
 
-    The system's resolver cannot be given a time-out. So a name is looked up in a daemon thread; when the deadline passes first, that
-    thread goes on until the resolver's own time-out.
+    The system's resolver has no time-out option. So a name is looked up in a daemon thread; if the deadline passes first, that
+    thread keeps running until the resolver's own time-out.
 
     Raises:
         TimedOut: The deadline passed.
         ConnectFailed: The attempt was cancelled.
-        OSError: There is no such name.
+        OSError: The name does not exist.
         StopRequested: The clock's stop was set meanwhile.
     """
     if ip_address(host) is not None:
@@ -267,7 +267,7 @@ def _look_up(
     def _work() -> None:
         try:
             answer.append(socket.getaddrinfo(host, port, 0, kind))
-        except Exception as error:  # carried to the thread that waits for it
+        except Exception as error:  # raised again in the waiting thread
             answer.append(error)
         done.set()
 

@@ -11,7 +11,7 @@ _NAME = re.compile(r"[a-z0-9._-]{1,253}")
 
 
 def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that a host is written as (an IPv6 scope is ignored); None for a name."""
+    """The IP address, if the host is one (an IPv6 scope is ignored); None for a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -27,10 +27,11 @@ def is_loopback(host: str) -> bool:
 
 
 def ascii_host(host: str) -> str:
-    """The host in lower case, with IDNA where it is not ASCII.
+    """The host in lower case, encoded by IDNA if it is not ASCII.
 
     Raises:
-        ValueError: It is longer than 253 bytes, has an empty part or one of more than 63 bytes, or a character that no host name has.
+        ValueError: It is longer than 253 bytes, has an empty part or one of more than 63 bytes, or a character that is not allowed in host
+            names.
     """
     if ip_address(host) is not None:
         return host.lower()

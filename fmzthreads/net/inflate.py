@@ -15,16 +15,16 @@ ACCEPTED_CODINGS = "gzip, deflate"
 Buffer = bytes | bytearray | memoryview
 
 FLUSH_TAIL = b"\x00\x00\xff\xff"
-"""The last bytes of a deflate stream that was flushed and not ended."""
+"""The last bytes of a deflate stream that was flushed but not ended."""
 
-# A million empty gzip members, each of which needs a decompressor of its own, would take minutes.
+# A million empty gzip members would take minutes, because each needs its own decompressor.
 _MOST_MEMBERS = 1000
-# zlib is given this much at a time and returns this much at a time. In one go it would hold the result twice, and the unread input a
+# Chunk size of input and output. In one call zlib would hold the result twice, and the unread input a
 # second time.
 _PIECE = 1 << 16
 _PART = 1 << 18
 
-# Compressions that cannot be undone here: those of IANA's registry of HTTP content codings, and others that servers send.
+# Compressions that cannot be decompressed here: those of IANA's registry of HTTP content codings, and others that servers send.
 _OTHER_CODINGS = frozenset(
     [
         "aes128gcm",
@@ -47,7 +47,7 @@ _OTHER_CODINGS = frozenset(
         "zstd",
     ]
 )
-_EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib reads a gzip or a zlib header, whichever is there
+_EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib detects a gzip or a zlib header
 _NO_HEADER = -zlib.MAX_WBITS
 
 
@@ -55,17 +55,17 @@ def inflate(body: bytes, codings: str, limit: int, request: str = "") -> tuple[b
     """Decompresses a body by its ``Content-Encoding``.
 
     Args:
-        body: The body as it came.
-        codings: The header's value; several codings are undone, the last one first. A token that names no compression changes
+        body: The body as received.
+        codings: The header's value; several codings are decompressed, the last one first. A token that names no compression changes
             nothing: servers send ``utf-8``, ``none`` and ``binary``.
-        limit: The most bytes that may come out; at no time are more of them held.
+        limit: The maximum size of the result, in bytes; more is never held in memory.
         request: The request, for errors.
 
     Returns:
-        The body, and the name of the compression that it still has because it cannot be undone here; empty for none.
+        The body, and the name of the compression that could not be decompressed here; empty if fully decompressed.
 
     Raises:
-        ReplyTooLarge: More than ``limit`` bytes come out.
+        ReplyTooLarge: The result is larger than ``limit``.
         BadReply: The data is corrupt or incomplete.
     """
     for name in reversed([part.strip().lower() for part in codings.split(",")]):
@@ -91,17 +91,17 @@ def inflate_all(data: Buffer, window: int, limit: int, *, what: str, message: bo
     Args:
         data: The compressed data.
         window: zlib's window argument.
-        limit: The most bytes that may come out; inflating stops there.
+        limit: The maximum size of the result, in bytes; decompression stops there.
         what: What the data is, for errors.
         message: Whether this is a message of a stream: bare deflate data may then end at a flush, and anything that follows the end of
             gzip data must be another member. Any other data after a reply is ignored.
         request: The request, for errors.
 
     Raises:
-        ReplyTooLarge: More than ``limit`` bytes come out, or there are more than 1,000 members.
+        ReplyTooLarge: The result is larger than ``limit``, or there are more than 1,000 members.
         BadReply: The data is corrupt or incomplete.
     """
-    if len(data) <= _PIECE:  # nearly always: one member, whole and small; the loop below is for all others
+    if len(data) <= _PIECE:  # the usual case: one complete, small member; the loop below handles the rest
         engine = zlib.decompressobj(window)
         with suppress(zlib.error):  # reported below
             part = engine.decompress(data, _PART)
@@ -118,7 +118,7 @@ def inflate_all(data: Buffer, window: int, limit: int, *, what: str, message: bo
         except zlib.error as error:
             raise BadReply(f"{what} is corrupt: {error}", request=request) from None
         if room < 0:
-            raise ReplyTooLarge(f"{what} inflates to more than {limit} bytes", request=request)
+            raise ReplyTooLarge(f"{what} decompresses to more than {limit} bytes", request=request)
         if not engine.eof and not (message and window < 0 and rest[-4:] == FLUSH_TAIL):
             raise BadReply(f"{what} is incomplete", request=request)
         rest = rest[taken:]
@@ -133,11 +133,11 @@ def inflate_into(engine: Any, data: memoryview, room: int, parts: list[bytes]) -
     Args:
         engine: A ``zlib.decompressobj``.
         data: The compressed data.
-        room: The most bytes that may come out.
+        room: The maximum size of the result, in bytes.
         parts: The result is appended to it.
 
     Returns:
-        The number of bytes of the data that belong to the stream, and the room that is left: below 0 when it was too little, and inflating
+        The number of bytes of the data that belong to the stream, and the room that is left: below 0 if it was too small and decompression
         stopped.
     """
     for start in range(0, len(data), _PIECE):

@@ -17,10 +17,8 @@ from .hosts import ascii_host, authority, ip_address, is_loopback
 __all__ = ["Environment", "Proxy", "ProxyChoice", "parse_proxy"]
 
 _PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
-_EXPECTED = (
-    "socks5://[user:password@]host:port, http://[user:password@]host:port, ip://local-address, or empty for none"
-)
-# Scheme -> the variables that are looked at, in order, before ALL_PROXY. UDP and Unix sockets have no proxy.
+_EXPECTED = "socks5://[user:password@]host:port, http://[user:password@]host:port, ip://local-address, or empty for a direct connection"
+# Scheme -> the environment variables to check, in order, before ALL_PROXY. UDP and Unix sockets have no proxy.
 _VARIABLES = {
     "http": ("http",),
     "https": ("https",),
@@ -58,13 +56,13 @@ def parse_proxy(text: str) -> Proxy | None:
 
     Args:
         text: ``socks5://[user:password@]host[:port]`` (``socks5h`` means the same: the proxy always looks up the name),
-            ``http://[user:password@]host[:port]``, ``ip://address`` (connect from this local address), or empty for none.
+            ``http://[user:password@]host[:port]``, ``ip://address`` (connect from this local address), or empty for a direct connection.
 
     Returns:
         The proxy, or None for a direct connection.
 
     Raises:
-        InputError: The text is none of these. The message never holds the account.
+        InputError: The text has none of these forms. The message never contains the credentials.
     """
     if not isinstance(text, str):
         raise InputError(f"a proxy must be text, got {type(text).__name__}; expected {_EXPECTED}")
@@ -81,14 +79,14 @@ def parse_proxy(text: str) -> Proxy | None:
             raise InputError(f"a proxy of the form ip:// needs a local address such as ip://10.0.3.15, got {shown}")
         return Proxy("ip", address)
     if not mark or scheme not in _PORTS:
-        raise InputError(f"unknown form of a proxy: {shown}; expected {_EXPECTED}")
+        raise InputError(f"unknown proxy form {shown}; expected {_EXPECTED}")
     host, port = _host_and_port(place, scheme, shown)
     name, _, password = account.partition(":")
     user = unquote(name) if account else None
     password = unquote(password)
     if scheme != "http" and user is not None and not (0 < len(user.encode()) < 256 and len(password.encode()) < 256):
         raise InputError(
-            f"the account of the proxy {shown} does not fit SOCKS5: the name must have 1 to 255 bytes, the password at most 255"
+            f"the credentials of the proxy {shown} do not fit SOCKS5: the user name must have 1 to 255 bytes, the password at most 255"
         )
     return Proxy("http" if scheme == "http" else "socks5", host, port, user, password)
 
@@ -105,10 +103,10 @@ def _host_and_port(place: str, scheme: str, shown: str) -> tuple[str, int]:
 
 
 class Environment:
-    """The proxies that the environment names, read once.
+    """The proxies named in the environment, read once.
 
     Args:
-        variables: The environment to read; the process's own when None. With None the system's settings count too, on the
+        variables: The environment to read; the process's own when None. With None the system's settings are used too, on the
             platforms that have them.
     """
 
@@ -121,7 +119,7 @@ class Environment:
         self._no_proxy = [part.strip().lower() for part in self._proxies.get("no", "").split(",") if part.strip()]
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """The proxy to a server. Never one for this machine itself.
+        """The proxy to use for a server; always None for the loopback.
 
         Args:
             scheme: ``http``, ``https``, ``ws``, ``wss``, ``tcp`` or ``tls``; others have no proxy.
@@ -129,7 +127,7 @@ class Environment:
             port: The server's port.
 
         Raises:
-            InputError: The environment names something that is no proxy.
+            InputError: A proxy setting in the environment is malformed.
         """
         names = _VARIABLES.get(scheme)
         if names is None or not self._proxies:
@@ -140,7 +138,7 @@ class Environment:
         try:
             return parse_proxy(text if "://" in text else f"http://{text}")
         except InputError as error:
-            raise InputError(f"the environment's proxy for {scheme}:// cannot be used: {error}") from None
+            raise InputError(f"invalid proxy in the environment for {scheme}://: {error}") from None
 
 
 def _exempts(rule: str, host: str, port: int) -> bool:
@@ -152,7 +150,7 @@ def _exempts(rule: str, host: str, port: int) -> bool:
         try:
             return address in ipaddress.ip_network(rule.strip("[]"), strict=False)
         except ValueError:
-            pass  # not an address or a network: perhaps with a port, which is compared as text
+            pass  # not an address or a network: maybe an entry with a port, which is compared as text
     name, _, only_port = rule.rpartition(":") if rule.count(":") == 1 else (rule, "", "")
     if only_port and only_port != str(port):
         return False
@@ -162,12 +160,12 @@ def _exempts(rule: str, host: str, port: int) -> bool:
 
 @attrs.frozen
 class ProxyChoice:
-    """The proxy that was set, or the environment's.
+    """The proxy that was set, or else the environment's.
 
     Attributes:
-        environment: What the environment says.
+        environment: The proxies of the environment.
         proxy: What was set; None for a direct connection.
-        is_set: Whether ``proxy`` stands instead of the environment's.
+        is_set: Whether ``proxy`` replaces the environment's.
     """
 
     environment: Environment = attrs.field(factory=Environment, repr=False)
@@ -176,7 +174,7 @@ class ProxyChoice:
 
     @classmethod
     def read(cls, text: str) -> ProxyChoice:
-        """The proxy that ``text`` names, whatever the environment says; see ``parse_proxy``."""
+        """The proxy described by ``text``, instead of the environment's; see ``parse_proxy``."""
         return cls(Environment({}), parse_proxy(text), True)
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:

@@ -1,6 +1,6 @@
 """Byte streams over a connected socket, plain or with TLS.
 
-The socket is left in blocking mode: one thread waits in ``recv_into`` at one system call a batch, and ``abort`` from any thread ends that
+The socket stays in blocking mode: one thread waits in ``recv_into``, one system call per batch, and ``abort`` from any thread ends that
 wait. Writers never block inside ``send`` (``MSG_DONTWAIT``); they wait for room by ``poll`` with their own time-out.
 
 TLS runs over memory buffers (``ssl.MemoryBIO``) rather than on an ``SSLSocket``: an ``SSLSocket`` must not be read and written by two
@@ -46,42 +46,42 @@ _RECEIVE = 1 << 17
 
 
 class IncompleteRecord(TimeoutError):
-    """Bytes came, but no whole TLS record."""
+    """Bytes arrived, but not a complete TLS record."""
 
 
 class Stream(Protocol):
-    """A connection that bytes are read from and written to."""
+    """A connection to read bytes from and write bytes to."""
 
     @property
     def receive_into(self) -> Callable[[memoryview], int]:
-        """Waits for bytes and returns how many came; 0 at the end. Only one thread calls it."""
+        """Waits for bytes and returns how many arrived; 0 at the end. Only one thread may call it."""
 
     def receive_waiting(self, view: memoryview) -> int:
-        """Reads what has come, without waiting; -1 when that is nothing, 0 at the end. For the thread of ``receive_into``."""
+        """Reads without waiting; -1 if no bytes have arrived, 0 at the end. For the thread of ``receive_into``."""
 
     def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
-        """Writes all of it; one thread at a time (the caller holds a lock)."""
+        """Writes all bytes; one thread at a time (the caller holds a lock)."""
 
     def try_send(self, data: bytes) -> int:
-        """Writes what can be written without waiting; how many bytes that was."""
+        """Writes without waiting; returns how many bytes were written."""
 
     def is_quiet(self) -> bool:
-        """Whether the idle connection is open and nothing has come on it. For the thread of ``receive_into``."""
+        """Whether the idle connection is open and has received nothing. For the thread of ``receive_into``."""
 
     @property
     def timeout_s(self) -> float | None:
-        """What ``set_timeout`` was last called with."""
+        """The current time-out in seconds; see ``set_timeout``."""
 
     def set_timeout(self, timeout_s: float | None) -> None:
-        """Sets the longest that ``receive_into`` waits, in seconds; None for ever."""
+        """Sets the time-out of ``receive_into``, in seconds; None for no limit."""
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes the system has taken for the peer, TLS's own included."""
+        """Bytes accepted by the system for sending, including those of TLS itself."""
 
     @property
     def was_cut(self) -> bool:
-        """Whether TLS ended without its closing message, so that anybody on the way may have cut the data."""
+        """Whether TLS ended without its closing message, so the data may have been truncated on the way."""
 
     def abort(self) -> None:
         """Ends every wait on the stream, from any thread."""
@@ -100,7 +100,7 @@ def wait_writable(sock: socket.socket, timeout_s: float | None) -> bool:
     """Waits until a socket is writable or broken; False if the time-out passes first.
 
     Raises:
-        OSError: It was closed meanwhile.
+        OSError: The socket was closed meanwhile.
     """
     number = sock.fileno()
     if number < 0:
@@ -114,20 +114,20 @@ def wait_writable(sock: socket.socket, timeout_s: float | None) -> bool:
 
 
 def receive_by(stream: Stream, view: memoryview, deadline: Deadline, doing: str) -> int:
-    """Waits for bytes until a deadline; how many came, 0 at the end.
+    """Waits for bytes until a deadline; returns how many arrived, 0 at the end.
 
     Raises:
-        TimedOut: The deadline passed; ``doing`` says during what.
+        TimedOut: The deadline passed; ``doing`` names the step for the message.
         OSError: The connection broke.
     """
     while True:
         deadline.check(doing)
-        # Never 0, which would mean not to wait: the deadline may pass between its check and here.
+        # Never 0, which would mean "do not wait": the deadline may pass between its check and here.
         stream.set_timeout(max(deadline.sooner(LOOK_UP_S) or 0.0, 0.001))
         try:
             return stream.receive_into(view)
         except TimeoutError:
-            pass  # looked up; the deadline decides
+            pass  # only a check; the deadline decides
 
 
 class PlainStream:
@@ -140,10 +140,10 @@ class PlainStream:
         sock: The socket; owned from now on.
 
     Attributes:
-        receive_into: Waits for bytes and returns how many came, 0 at the end: the socket's own method, because each call counts.
+        receive_into: Waits for bytes and returns how many arrived, 0 at the end: the socket's own method, to save a call.
         timeout_s: See ``Stream``.
         bytes_sent: See ``Stream``.
-        was_cut: Always False: without TLS nothing tells a cut from an end.
+        was_cut: Always False: without TLS a truncation cannot be told from a normal end.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -157,7 +157,7 @@ class PlainStream:
         self.was_cut = False
 
     def receive_waiting(self, view: memoryview) -> int:
-        """Takes what has come already; -1 when that is nothing (or the system cannot tell), 0 at the end."""
+        """Reads what has arrived; -1 if nothing (or the system cannot tell), 0 at the end."""
         if not _DONT_WAIT:
             return -1
         try:
@@ -166,10 +166,10 @@ class PlainStream:
             return -1
 
     def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
-        """Writes all of it.
+        """Writes all bytes.
 
         Raises:
-            TimedOut: It could not be written in time; a part may have been.
+            TimedOut: Not everything was written in time; a part may have been.
             OSError: The connection is broken.
         """
         sent = self.try_send(data)
@@ -181,16 +181,16 @@ class PlainStream:
             if wait_writable(self._socket, deadline.sooner(LOOK_UP_S)):
                 rest = rest[self.try_send(rest) :]
             elif deadline.expired:
-                raise TimedOut(f"timeout: the peer did not take {len(rest)} of {len(data)} bytes in time")
+                raise TimedOut(f"timeout: the peer did not accept {len(rest)} of {len(data)} bytes in time")
 
     def try_send(self, data: bytes | memoryview) -> int:
-        """Writes what can be written without waiting."""
+        """Writes without waiting; returns how many bytes were written."""
         if os.getpid() != self._process:
-            raise OSError(errno.EBADF, "the connection belongs to the process that made it")
+            raise OSError(errno.EBADF, "the connection can only be used in the process that opened it")
         try:
             if self.timeout_s is not None and _IS_POSIX:
                 # ``send`` would first ask the system whether the socket is ready. That is a second system call, and in it the interpreter
-                # passes from thread to thread once more: with many calls at one gate, half of the skew between the first and the last.
+                # switches threads once more: with many calls at one gate, that is half of the skew between the first and the last.
                 sent = os.write(self._socket.fileno(), data)
             else:
                 sent = self._socket.send(data, _DONT_WAIT)
@@ -200,7 +200,7 @@ class PlainStream:
         return sent
 
     def is_quiet(self) -> bool:
-        """Whether nothing can be read, not even the end; False in another process than the one that made the connection."""
+        """Whether nothing can be read, not even the end; False in a process that did not open the connection."""
         if os.getpid() != self._process:
             return False
         if not _HAS_POLL:
@@ -211,7 +211,7 @@ class PlainStream:
         return not self._poll.poll(0)
 
     def set_timeout(self, timeout_s: float | None) -> None:
-        """Sets the longest that ``receive_into`` waits, in seconds; None for ever."""
+        """Sets the time-out of ``receive_into``, in seconds; None for no limit."""
         self.timeout_s = timeout_s
         self._socket.settimeout(timeout_s)
 
@@ -231,8 +231,8 @@ class TlsStream:
 
     Args:
         plain: The connected stream below.
-        context: With the certificates to trust.
-        host: The name that the certificate must be for.
+        context: The TLS context, with the certificates to trust.
+        host: The name that the certificate must match.
     """
 
     def __init__(self, plain: PlainStream, context: ssl.SSLContext, host: str) -> None:
@@ -243,7 +243,7 @@ class TlsStream:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._buffer = bytearray(_RECEIVE)
         self._view = memoryview(self._buffer)
-        self._unsent: bytes = b""  # encrypted already, so it must go out before anything else
+        self._unsent: bytes = b""  # already encrypted, so it must be sent before anything else
         self._ended = False  # whether the peer has sent TLS's closing message
         self._timed = False  # whether receive_into has a time-out
 
@@ -252,7 +252,7 @@ class TlsStream:
 
         Raises:
             OSError: TLS or the connection failed (``ssl.SSLError`` is one).
-            TimedOut: It took too long.
+            TimedOut: The deadline passed.
         """
         while True:
             try:
@@ -276,9 +276,10 @@ class TlsStream:
         """Waits for bytes and decrypts what fits into ``view``; 0 at the end.
 
         Raises:
-            TimeoutError: A time-out is set, and nothing came.
-            IncompleteRecord: A time-out is set, and only a part of a record came: however slowly the peer sends, a caller with a deadline
-                gets to look at it.
+            TimeoutError: A time-out is set, and nothing arrived.
+            IncompleteRecord: A time-out is set, and only a part of a record arrived: even if the peer sends slowly, a caller with a
+                deadline
+                can check it.
         """
         waited = False
         while True:
@@ -287,7 +288,7 @@ class TlsStream:
             if count >= 0:
                 return count
             if waited and self._timed:
-                raise IncompleteRecord("only a part of a TLS record came")
+                raise IncompleteRecord("only a part of a TLS record arrived")
             received = self._plain.receive_into(self._view)
             waited = True
             if not received:
@@ -296,12 +297,12 @@ class TlsStream:
                 self._incoming.write(self._view[:received])
 
     def receive_waiting(self, view: memoryview) -> int:
-        """Decrypts what was received already; -1 when that is not a whole record, 0 at the end."""
+        """Decrypts what has been received; -1 if that is not a complete record, 0 at the end."""
         with self._lock:
             return self._decrypt(view)
 
     def _decrypt(self, view: memoryview) -> int:
-        """Fills ``view`` from what has come; -1 when that is not a whole record, 0 at the end. The lock is held."""
+        """Fills ``view`` from received data; -1 if that is not a complete record, 0 at the end. The lock is held."""
         filled = 0
         size = len(view)
         try:
@@ -314,7 +315,7 @@ class TlsStream:
             pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as end:
             self._ended = isinstance(end, ssl.SSLZeroReturnError)
-            return filled  # when something was filled, the next call ends here again
+            return filled  # if something was filled, the next call ends here again
         return filled or -1
 
     def _encrypt(self, data: bytes | memoryview) -> bytes:
@@ -323,13 +324,13 @@ class TlsStream:
             return self._outgoing.read()
 
     def send(self, data: bytes, timeout_s: float | None, clock: Clock) -> None:
-        """Writes all of it; see ``PlainStream.send``."""
+        """Writes all bytes; see ``PlainStream.send``."""
         out = self._unsent + self._encrypt(data)
         self._unsent = b""
         self._plain.send(out, timeout_s, clock)
 
     def try_send(self, data: bytes | memoryview) -> int:
-        """Encrypts all of it and writes what can be written without waiting; the rest goes out before the next write."""
+        """Encrypts all bytes and writes without waiting; the rest is sent before the next write."""
         if self._unsent:
             self._unsent = self._unsent[self._plain.try_send(self._unsent) :]
             if self._unsent:
@@ -339,7 +340,7 @@ class TlsStream:
         return len(data)
 
     def is_quiet(self) -> bool:
-        """Whether no data and no end has come. TLS 1.3 sends session tickets after the handshake, which are taken in here."""
+        """Whether neither data nor the end has arrived. Reads TLS 1.3 session tickets, which follow the handshake."""
         with self._lock:
             if self._decrypt(self._view[:1]) >= 0:
                 return False
@@ -372,7 +373,7 @@ class TlsStream:
         return not self._ended
 
     def set_timeout(self, timeout_s: float | None) -> None:
-        """Sets the longest that ``receive_into`` waits for bytes, in seconds; None for ever."""
+        """Sets the time-out of ``receive_into``, in seconds; None for no limit."""
         self._timed = timeout_s is not None
         self._plain.set_timeout(timeout_s)
 

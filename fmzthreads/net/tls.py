@@ -15,7 +15,7 @@ from ..errors import InputError
 
 __all__ = ["TlsPolicy"]
 
-# The first that is set counts. requests reads the first two, OpenSSL the others.
+# The first one that is set is used. requests reads the first two, OpenSSL the others.
 _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -24,7 +24,7 @@ class TlsPolicy:
     """Which certificate authorities are trusted.
 
     Attributes:
-        verify: Whether they are checked at all.
+        verify: Whether certificates are verified.
         bundle: The file or folder of the authorities to trust; empty for the system's and certifi's.
     """
 
@@ -37,7 +37,7 @@ class TlsPolicy:
 
         Args:
             verify: True for the usual authorities, a path to a file or folder of others, False to check nothing.
-            variables: The environment, whose ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count
+            variables: The environment, whose ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are used
                 with True, in this order; the process's own when None. An empty one leaves certifi's authorities alone.
         """
         if isinstance(verify, str):
@@ -53,7 +53,7 @@ class TlsPolicy:
         """The TLS context; equal policies share one.
 
         Args:
-            protocols: Offered by ALPN; none for no offer.
+            protocols: Protocols to offer by ALPN; empty to offer none.
 
         Raises:
             InputError: The bundle cannot be read.
@@ -61,9 +61,9 @@ class TlsPolicy:
         try:
             changed = Path(self.bundle).stat().st_mtime_ns if self.bundle and os.pathsep not in self.bundle else 0
             return _context(self.verify, self.bundle, changed, protocols)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             why = error.strerror or getattr(error, "reason", "") or type(error).__name__
-            raise InputError(f"the CA bundle cannot be read: {self.bundle!r}: {why}") from None
+            raise InputError(f"cannot read the CA bundle {self.bundle!r}: {why}") from None
 
 
 # Reading the authorities takes longer than a handshake, and many books are opened at once.

@@ -1,9 +1,10 @@
-"""Asking a proxy to connect a stream to a server, by HTTP's CONNECT or by SOCKS5.
+"""Asks a proxy for a tunnel to a server, by HTTP CONNECT or SOCKS5.
 
-SOCKS5 is implemented here because PySocks gives each receive the whole time-out (a proxy that sends its answer byte by byte blocks without
-end), reaches proxies by IPv4 only, drops an account whose password is empty and garbles one of 128 characters.
+SOCKS5 is implemented here because PySocks applies the whole time-out to each receive (a proxy that sends its answer byte by byte blocks
+without
+end), reaches proxies by IPv4 only, drops credentials with an empty password and garbles a password of 128 characters.
 
-Errors contain the proxy's status code but never its text, which may repeat the account.
+Errors contain the proxy's status code but never its text, which may repeat the credentials.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ def ask_proxy(stream: Stream, proxy: Proxy, host: str, port: int, deadline: Dead
 
     Args:
         stream: A new connection to the proxy.
-        proxy: Its kind and account.
+        proxy: Its kind and credentials.
         host: The server; a name is looked up by the proxy.
         port: The server's port.
-        deadline: For all of it.
+        deadline: For the whole exchange.
         clock: Measures the deadline.
 
     Raises:
@@ -66,7 +67,7 @@ def ask_proxy(stream: Stream, proxy: Proxy, host: str, port: int, deadline: Dead
 
 
 class _Talk:
-    """The conversation with a proxy, within the deadline."""
+    """Reads and writes on the stream to the proxy, within the deadline."""
 
     def __init__(self, stream: Stream, proxy: Proxy, deadline: Deadline, clock: Clock) -> None:
         self.proxy = proxy
@@ -80,7 +81,7 @@ class _Talk:
         self._stream.send(data, self._deadline.remaining(), self._clock)
 
     def hear(self, count: int) -> bytes:
-        """The next ``count`` bytes and not one more: what follows the answer belongs to the server behind the proxy."""
+        """Exactly the next ``count`` bytes: what follows the answer comes from the server behind the proxy."""
         got = 0
         while got < count:
             part = receive_by(self._stream, self._view[got:count], self._deadline, "waiting for the proxy")
@@ -90,17 +91,17 @@ class _Talk:
         return self._view[:count].tobytes()
 
     def invalid(self) -> ConnectFailed:
-        """The error for an answer that is not of the protocol."""
+        """The error for an answer that violates the protocol."""
         kind = "HTTP" if self.proxy.kind == "http" else "SOCKS5"
         return ConnectFailed(f"the proxy sent an invalid answer (expected {kind})")
 
     def refused(self, why: str) -> ConnectFailed:
-        """The error for a refusal."""
+        """The error for a refused tunnel."""
         return ConnectFailed(f"the proxy refused: {why}")
 
 
 def _socks(talk: _Talk, host: str, port: int) -> None:
-    """RFC 1928, with the account of RFC 1929."""
+    """Opens a SOCKS5 tunnel (RFC 1928, credentials as in RFC 1929)."""
     user, password = talk.proxy.user, talk.proxy.password.encode()
     talk.say(bytes((5, 1, _NO_ACCOUNT)) if user is None else bytes((5, 2, _NO_ACCOUNT, _ACCOUNT)))
     version, method = talk.hear(2)
@@ -145,7 +146,7 @@ def _destination(host: str) -> bytes:
 
 
 def _connect(talk: _Talk, place: str) -> None:
-    """RFC 9110, section 9.3.6."""
+    """Opens an HTTP CONNECT tunnel (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if talk.proxy.user is not None:
         lines.append(f"Proxy-Authorization: {basic(talk.proxy.user, talk.proxy.password)}")

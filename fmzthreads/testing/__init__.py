@@ -1,4 +1,4 @@
-"""What strategies are tested with: a venue in memory, and a clock that is turned by hand."""
+"""Tools to test strategies: a venue in memory, and a manual clock."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A venue in memory whose every answer, fault and delay is in the hands of the test.
+"""A venue in memory whose answers, faults and delays are scripted by the test.
 
-Orders rest until the test fills them (``fill``); books, tickers, bars and balances are what the test sets. Each call can be made to fail
-(``fail``), to lose its reply after the venue has acted on it (``lose_reply``), or to wait until the test lets it go (``hold``). Nothing
-waits for real time.
+Orders rest until the test fills them (``fill``); the test sets books, tickers, bars and balances. Each call can be made to fail
+(``fail``), to lose its reply after the venue has acted on it (``lose_reply``), or to wait until the test releases it (``hold``). Nothing
+waits in real time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class _Answer:
-    """The text of an answer, taken before the caller can change its structures."""
+    """The text of a reply, taken before the caller can change its structures."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -51,9 +51,10 @@ class FakeVenue(BaseVenue):
     Args:
         name: Its name.
         clock: Tells the time of orders and waits for latencies and holds.
-        pairs: The pairs that it lists; each gets a market with tick 0.01, step 0.0001, least amount 0.0001 and least worth 5, a ticker, a
+        pairs: The pairs that it lists; each gets a market with tick 0.01, step 0.0001, minimum amount 0.0001 and minimum notional 5, a
+            ticker, a
             book of five levels around 100, and a balance of 1,000,000 quote and 1,000 base.
-        settling_s: How long after a lost reply "no such order" is not to be believed, in seconds.
+        settling_s: For how many seconds after a lost reply "no such order" is not final.
     """
 
     def __init__(
@@ -87,22 +88,22 @@ class FakeVenue(BaseVenue):
         self.public_trades: dict[str, list[Trade]] = {}
         self.holdings: dict[str, float] = {}
         self.replies: dict[tuple[str, str], Any] = {}
-        """What ``request`` answers, by method and resource."""
+        """The replies of ``request``, by method and resource."""
         self.requests: list[tuple[str, str, str, str]] = []
-        """What ``request`` was asked."""
+        """The calls of ``request``, in order."""
         self._orders: dict[str, Order] = {}
         self._by_client_id: dict[tuple[str, str], str] = {}
         for pair in pairs:
             self.list_pair(pair)
 
-    # What the test scripts
+    # Set by the test
 
     def list_pair(self, pair: str, *, price: float = 100.0, **rules: Any) -> None:
         """Lists a pair.
 
         Args:
             pair: FMZ's symbol.
-            price: The price in the middle of its book.
+            price: The mid price of its book.
             rules: Fields of ``Market`` that differ from the defaults.
         """
         base, _, quote = pair.partition(".")[0].partition("_")
@@ -146,9 +147,9 @@ class FakeVenue(BaseVenue):
         """Makes the next calls of a method raise, before the venue acts on them.
 
         Args:
-            method: The port's name of it, such as ``"depth"`` or ``"place"``.
-            errors: One for each call to come; a function makes a new one each time.
-            always: Whether the last of them stays for ever, until ``heal``.
+            method: Its name in the port, such as ``"depth"`` or ``"place"``.
+            errors: One for each coming call; a function is called to create each error.
+            always: Whether the last one is raised by all later calls, until ``heal``.
         """
         self._known(method)
         with self._lock:
@@ -162,8 +163,8 @@ class FakeVenue(BaseVenue):
         """Makes the next calls of a method raise after the venue has acted on them.
 
         Args:
-            method: The port's name of it.
-            times: How many calls.
+            method: Its name in the port.
+            times: The number of calls.
             error: What they raise; None for OutcomeUnknown.
         """
         self._known(method)
@@ -171,7 +172,7 @@ class FakeVenue(BaseVenue):
             self._scripts.setdefault(method, Script()).lost.extend([error] * times)
 
     def hold(self, method: str, calls: int = 1) -> Hold:
-        """Holds the next calls of a method on their way to the venue until the test releases them."""
+        """Blocks the next calls of a method, before the venue acts, until the test releases them."""
         self._known(method)
         hold = Hold(self.clock)
         with self._lock:
@@ -179,13 +180,13 @@ class FakeVenue(BaseVenue):
         return hold
 
     def delay(self, method: str, latency_s: float) -> None:
-        """Has every call of a method sleep on the venue's clock first; 0 for no more."""
+        """Makes every call of a method first sleep on the venue's clock; 0 ends this."""
         self._known(method)
         with self._lock:
             self._scripts.setdefault(method, Script()).latency_s = latency_s
 
     def heal(self, method: str = "") -> None:
-        """Forgets what was scripted for a method, or for all; calls that are held are released."""
+        """Removes the script of one method, or of all; held calls are released."""
         with self._lock:
             names = [method] if method else list(self._scripts)
             scripts = [self._scripts.pop(name) for name in names if name in self._scripts]
@@ -194,12 +195,12 @@ class FakeVenue(BaseVenue):
                 hold.release()
 
     def fill(self, order_id: str, amount: float | None = None, price: float | None = None) -> Order:
-        """Fills an order, or a part of it.
+        """Fills an order completely or in part.
 
         Args:
             order_id: The order.
-            amount: How much; None for all that is left.
-            price: At which price; None for its own (the book's best for a market order).
+            amount: The amount to fill; None for the rest.
+            price: The fill price; None for its own (the book's best for a market order).
         """
         with self._lock:
             order = self._orders[order_id]
@@ -220,13 +221,13 @@ class FakeVenue(BaseVenue):
 
     def _known(self, method: str) -> None:
         if not callable(getattr(self, method, None)) or method.startswith("_"):
-            raise InputError(f"the venue has no call {method!r} to script")
+            raise InputError(f"the venue has no method {method!r} to script")
 
     def _now_ms(self) -> int:
         return int(self.clock.now() * 1000)
 
     def _serve(self, method: str, answer: Callable[[], T]) -> T:
-        """One call: counted, held, delayed, failed or answered as scripted."""
+        """Makes one call: counts, holds, delays, fails or answers it as scripted."""
         with self._lock:
             self.calls[method] += 1
             script = self._scripts.get(method)
@@ -354,7 +355,7 @@ class FakeVenue(BaseVenue):
         )
 
     def place(self, intent: OrderIntent) -> str:
-        """Accepts an order, which then rests until it is filled."""
+        """Accepts an order, which rests until the test fills it."""
         return self._serve("place", lambda: self._accept(intent))
 
     def _accept(self, intent: OrderIntent) -> str:
@@ -432,7 +433,7 @@ class FakeVenue(BaseVenue):
         return self._serve("history_orders", _answer)
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
-        """What ``replies`` holds; an empty dict where it holds nothing."""
+        """The entry of ``replies``; an empty dict if there is none."""
 
         def _answer() -> Any:
             self.requests.append((http_method, resource, params, raw))
@@ -441,7 +442,7 @@ class FakeVenue(BaseVenue):
         return self._serve("request", _answer)
 
     def last_reply(self) -> _Answer | None:
-        """The last answer of this thread, as JSON; None before the first."""
+        """This thread's last reply, as JSON; None before the first."""
         return self._local.reply
 
     def set_base(self, url: str) -> None:
@@ -466,10 +467,10 @@ class FakeVenue(BaseVenue):
             self.warmed += 1
 
     def close(self) -> None:
-        """Notes that it was closed."""
+        """Records that the venue was closed."""
         self.closed = True
 
 
 def _raw(result: Any) -> str:
-    # A new string each time, as each reply of a real venue is, though two may read the same.
+    # A new string object each time, as with replies of a real venue, even for equal text.
     return "".join(list(json.dumps(result, default=str)))

@@ -1,4 +1,4 @@
-"""What a test tells a fake to do: hold a call, fail it, delay it, lose its reply."""
+"""The script of a fake's method: hold, fail or delay calls, or lose replies."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Hold", "Script"]
 
 
 class Hold:
-    """A call (or several) held until the test releases it; what ``FakeVenue.hold`` gives.
+    """Calls that are held until the test releases them; returned by ``FakeVenue.hold``.
 
     Args:
-        clock: Waits, so that a stop cuts the call short.
+        clock: Waits, so that a stop ends the call early.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -27,22 +27,22 @@ class Hold:
         self._arrived = threading.Semaphore(0)
 
     def wait_for_call(self, timeout_s: float = 10.0) -> bool:
-        """Blocks the test until one more call has arrived; False when none came in ``timeout_s`` real seconds."""
+        """Waits until one more call has arrived; False if none arrives within ``timeout_s`` real seconds."""
         return self._arrived.acquire(timeout=timeout_s)
 
     def release(self) -> None:
-        """Lets all calls go, those to come too."""
+        """Releases all held calls and all later ones."""
         self._release.set()
 
     def pause(self) -> None:
-        """Run by the call: reports its arrival and waits."""
+        """Called by the held call: reports its arrival and waits."""
         self._arrived.release()
         self._clock.wait((self._release,))
 
 
 @attrs.define
 class Script:
-    """What the next calls of one method meet: consumed from the left."""
+    """The script for the next calls of one method, consumed from the left."""
 
     faults: deque[FmzError | Callable[[], FmzError]] = attrs.field(factory=deque)
     always: FmzError | Callable[[], FmzError] | None = None
@@ -51,6 +51,6 @@ class Script:
     lost: deque[FmzError | None] = attrs.field(factory=deque)
 
     def next_fault(self) -> FmzError | None:
-        """What the next call raises; None when it is served."""
+        """The error that the next call raises; None if it succeeds."""
         fault = self.faults.popleft() if self.faults else self.always
         return fault() if fault is not None and not isinstance(fault, FmzError) else fault

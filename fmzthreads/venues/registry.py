@@ -1,4 +1,4 @@
-"""Which venue answers to which name; an adapter is imported when it is first asked for."""
+"""Venues by name; an adapter is imported at its first use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VENUES = {
     "Binance": "fmzthreads.venues.binance.venue:Binance",
     "OKX": "fmzthreads.venues.okx.venue:OKX",
 }
-"""FMZ's id of each venue, and where its adapter lives."""
+"""FMZ's id of each venue, and the import path of its adapter."""
 
 
 PLANNED = frozenset({
@@ -28,11 +28,11 @@ PLANNED = frozenset({
 })  # fmt: skip
 """FMZ's ids of spot exchanges (and of ``Exchange``, the custom protocol) that fmzthreads does not have yet."""
 
-_FUTURES = "Futures_"  # begins FMZ's id of every exchange for contracts
+_FUTURES = "Futures_"  # prefix of FMZ's ids of exchanges for contracts
 
 
 class VenueFactory(Protocol):
-    """What an adapter's class answers when it is called."""
+    """The signature of an adapter's class."""
 
     def __call__(self, *, credentials: Credentials | None, base: str, clock: Clock, **options: Any) -> Venue:
         """Makes a venue.
@@ -40,7 +40,7 @@ class VenueFactory(Protocol):
         Args:
             credentials: The keys; None for public calls only.
             base: The base URL; empty for the venue's own.
-            clock: The clock that it goes by.
+            clock: The clock to use.
             options: The adapter's further options.
         """
 
@@ -49,7 +49,7 @@ def venue_factory(name: str) -> VenueFactory:
     """The adapter of a venue.
 
     Raises:
-        UnknownName: No venue has that name.
+        UnknownName: The name is unknown.
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
     """
     where = VENUES.get(name)
@@ -61,7 +61,7 @@ def venue_factory(name: str) -> VenueFactory:
 
 def _no_venue(name: object) -> FmzError:
     text = str(name)
-    # A name that means contracts must never lead to a spot exchange, however it is spelt.
+    # A name for contracts must never select a spot exchange, in any spelling.
     if text.startswith(_FUTURES) and len(text) > len(_FUTURES):
         return NotBuiltYet(f"FMZ has {text}; fmzthreads does not yet")
     if re.search("futur|swap|perp|contract", text, re.IGNORECASE):
@@ -72,17 +72,17 @@ def _no_venue(name: object) -> FmzError:
 
 
 def create_venue(name: str, *, credentials: Credentials | None, base: str, clock: Clock, **options: Any) -> Venue:
-    """Makes the venue of a name.
+    """Creates the venue of a name.
 
     Args:
         name: FMZ's id of the venue, such as ``Binance``.
         credentials: The keys; None for public calls only.
         base: The base URL; empty for the venue's own.
-        clock: The clock that it goes by.
+        clock: The clock to use.
         options: The adapter's further options.
 
     Raises:
-        UnknownName: No venue has that name, or its adapter knows no such option.
+        UnknownName: The name is unknown, or its adapter does not have such an option.
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
     """
     factory = venue_factory(name)

@@ -127,7 +127,7 @@ def test_a_refused_connection_is_told_in_the_systems_words() -> None:
     assert Dial("tcp://exchange.example:7", host=journal, proxy=f"socks5://127.0.0.1:{port}") is None
     (line,) = journal.errors
     assert line == (
-        f"cannot connect to tcp://exchange.example:7 by the proxy socks5://127.0.0.1:{port}: connecting: "
+        f"cannot connect to tcp://exchange.example:7 through the proxy socks5://127.0.0.1:{port}: connecting: "
         + os.strerror(errno.ECONNREFUSED)
     )
 
@@ -191,5 +191,5 @@ def test_looking_up_a_name_ends_with_a_stop(hanging_name: threading.Event) -> No
 def test_a_local_address_takes_only_addresses_of_its_own_kind() -> None:
     clock = WallClock()
     where = Destination(shown="x", host="127.0.0.1", port=9, local_ip="::1")
-    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1 has no address that ::1 can connect to"):
+    with pytest.raises(ConnectFailed, match=r"no address found for 127\.0\.0\.1 that ::1 can connect to"):
         open_stream(where, Deadline(clock, 30), Opening(), clock)

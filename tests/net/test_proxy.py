@@ -252,7 +252,7 @@ def test_which_variable_counts_for_which_scheme(scheme: str, proxy: str | None) 
 
 
 def test_a_variable_that_names_no_proxy_is_named_without_its_account() -> None:
-    with pytest.raises(InputError, match="the environment's proxy for wss://") as caught:
+    with pytest.raises(InputError, match="invalid proxy in the environment for wss://") as caught:
         Environment({"https_proxy": "ftp://me:hunter2@a:1"}).proxy_for("wss", "a.example", 443)
     assert "hunter2" not in str(caught.value)
 

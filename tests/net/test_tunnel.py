@@ -103,7 +103,7 @@ def test_socks_error_replies_are_told(proxy: WsServer, account: str, status: int
     peer.send(bytes((5, status)))
     error = attempt.error()
     assert isinstance(error, ConnectFailed)
-    assert f"by the proxy socks5://127.0.0.1:{proxy.port}: the proxy refused: " in str(error)
+    assert f"through the proxy socks5://127.0.0.1:{proxy.port}: the proxy refused: " in str(error)
     assert f"SOCKS error {status})" in str(error)
     assert peer.at_end()
 
@@ -202,7 +202,7 @@ def test_a_socks_proxy_that_falls_silent(proxy: WsServer, stage: int) -> None:
     error = attempt.error()
     assert isinstance(error, TimedOut)
     assert str(error).startswith("timeout: ")
-    assert f"by the proxy socks5://127.0.0.1:{proxy.port} did not answer within 30 s (asking the proxy)" in str(error)
+    assert f"through the proxy socks5://127.0.0.1:{proxy.port} did not answer within 30 s (asking the proxy)" in str(error)
     assert peer.at_end()
 
 

@@ -170,7 +170,7 @@ def test_the_first_of_two_writers_times_out_halfway(dial: Callable[..., Opened],
     second = run_in_thread(lambda: client.write("behind half a frame", second_ms))
     assert [first.result(), second.result()] == [0, 0]
     assert client.read(HANG_S * 1000) == ""
-    assert client.last_error.startswith("write failed: timeout: the peer did not take")
+    assert client.last_error.startswith("write failed: timeout: the peer did not accept")
     assert client._reader._host.errors == [f"{client._reader.address.shown}: {client.last_error}"]  # type: ignore[attr-defined]
     everything = b""
     while part := peer.sock.recv(1 << 20):

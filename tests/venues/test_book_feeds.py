@@ -80,7 +80,9 @@ def test_demo_trading_of_okx_has_streams_of_its_own() -> None:
 @pytest.mark.parametrize("base", ["https://binance.example.com", "https://stream.binance.com.evil.example"])
 def test_a_base_whose_streams_are_not_known_is_not_guessed(base: str) -> None:
     venue = Binance(base=base)
-    with pytest.raises(NotSupported, match=r"stream_base='wss://\.\.\.' or the variable FMZ_BINANCE_STREAM_BASE"):
+    with pytest.raises(
+        NotSupported, match=r"stream_base='wss://\.\.\.' or the environment variable FMZ_BINANCE_STREAM_BASE"
+    ):
         venue.streams.home.base(binance_stream.STREAM_BASES)
     given = Binance(base=base, stream_base="wss://streams.example.com/x/")
     assert given.streams.home.base(binance_stream.STREAM_BASES) == "wss://streams.example.com/x"

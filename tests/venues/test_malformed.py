@@ -246,7 +246,7 @@ def test_what_is_not_json(venue_name: str, name: str, body: str) -> None:
         ("Binance", "depth", ("asks",), DROP, "the field 'asks' is missing"),
         ("Binance", "exchangeInfo", ("symbols",), [{"symbol": "A"}], "the field 'baseAsset' is missing"),
         ("Binance", "exchangeInfo", ("symbols",), DROP, "the field 'symbols' is not a list but None"),
-        ("Binance", "trades", (0, "m"), "yes", "the field 'm' is missing or not true or false"),
+        ("Binance", "trades", (0, "m"), "yes", "the field 'm' is missing or not a boolean"),
         ("Binance", "klines", (0,), [1, "2"], "a bar has no element 2"),
         ("Binance", "order", ("side",), "HOLD", "the field 'side' is neither buy nor sell but 'HOLD'"),
         ("Binance", "account", ("balances", 0, "free"), None, "the field 'free' is not a number but None"),

@@ -1,4 +1,4 @@
-"""Binance's requests, after its spot REST API documents: what each call of the port asks, and with which weight."""
+"""Binance's requests and their weights, after its spot REST API documents."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class BinanceProduct:
     Attributes:
         listings: All symbols, or one.
         ticker: 24 h statistics of one symbol.
-        tickers: The same of all.
+        tickers: The same for all symbols.
         depth: An order book.
-        depth_weights: The weight of a book, by the most levels that it holds for.
+        depth_weights: The weights of a book, by the highest number of levels each applies to.
         trades: Aggregated public trades.
         bars: Bars.
         account: Balances.
@@ -49,9 +49,9 @@ class BinanceProduct:
         cancel: A cancellation.
         order: One order.
         open_orders: Open orders of one symbol.
-        all_open_orders_weight: What those of all symbols weigh.
-        past_orders: Orders of the past.
-        public: The paths that take no time stamp and no signature.
+        all_open_orders_weight: The weight of a request for all symbols.
+        past_orders: Past orders.
+        public: The paths without time stamp and signature.
     """
 
     listings: Ask
@@ -86,7 +86,7 @@ SPOT = BinanceProduct(
     open_orders=Ask(path="/api/v3/openOrders", weight=6, signed=True),
     all_open_orders_weight=80,
     past_orders=Ask(path="/api/v3/allOrders", weight=20, signed=True),
-    # Binance refuses a parameter that it does not know, a signature of a public path too.
+    # Binance refuses unknown parameters, including a signature on a public path.
     public=re.compile(
         r"/api/v\d+/(ping|time|exchangeInfo|depth|trades|historicalTrades|historicalBlockTrades|aggTrades|klines|uiKlines|avgPrice"
         r"|ticker(/.*)?|executionRules|referencePrice(/.*)?)"
@@ -103,7 +103,7 @@ _SIDES = {"buy": "BUY", "sell": "SELL"}
 
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 
-# The parameters on Binance's page on new orders; it refuses anything else. Neither recvWindow nor timestamp: how long a lost order may
+# The parameters on Binance's page on new orders; it refuses anything else. Without recvWindow and timestamp: how long a lost order may
 # still appear is computed from our own.
 _OPTIONS = frozenset({
     "type", "timeInForce", "quantity", "quoteOrderQty", "price", "newClientOrderId", "strategyId", "strategyType", "stopPrice",
@@ -113,7 +113,7 @@ _OPTIONS = frozenset({
 _STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
 
 _MOST_LEVELS = 5000
-_MOST_ROWS = 1000  # of bars, trades and orders in one reply
+_MOST_ROWS = 1000  # per reply, of bars, trades and orders
 _USUAL_TRADES = 500
 _USUAL_ORDERS = 500
 
@@ -123,9 +123,9 @@ class BinanceCalls:
 
     Args:
         product: The endpoints.
-        odd: Takes the rows that cannot be read.
-        now_ms: The venue's time of day, for replies that have none.
-        on_weight_limit: Called with the request weight allowed in a minute, whenever a reply says it.
+        odd: Collects the rows that cannot be read.
+        now_ms: The venue's time of day, for replies without a time.
+        on_weight_limit: Called with the request weight allowed in a minute, whenever a reply reports it.
     """
 
     periods: Mapping[int, str] = _INTERVALS
@@ -144,7 +144,7 @@ class BinanceCalls:
         self._self_trade_prevention: str | None = None  # None: the symbol's own default
 
     def prevent_self_trades(self, mode: str) -> None:
-        """Sets what becomes of further orders that would trade with one's own.
+        """Sets the self-trade prevention mode of further orders.
 
         Raises:
             UnknownName: There is no such mode.
@@ -160,11 +160,11 @@ class BinanceCalls:
         return spot_name(symbol, "", "Binance")
 
     def symbol_of(self, name: str) -> str | None:
-        """None: where ``BTCUSDT`` is to be split, only the list tells."""
+        """Always None: only the venue's list tells where to split ``BTCUSDT``."""
         return None
 
     def listings(self) -> VenueQuery[list[Listing]]:
-        """``exchangeInfo`` without a symbol."""
+        """``exchangeInfo`` of all symbols."""
 
         def _read(payload: Any) -> list[Listing]:
             return self.odd.read(self._symbol_rows(payload), "a symbol", "symbol", read_listing)
@@ -179,7 +179,7 @@ class BinanceCalls:
             if not found:
                 raise UnknownSymbol(f"Binance has no symbol {name!r}")
             listing = read_listing(found[0])
-            read_rules(listing)  # strict: the rules of the symbol that was asked for must be readable
+            read_rules(listing)  # strict: the rules of the requested symbol must be readable
             return listing
 
         return VenueQuery(self._product.listings.of(("symbol", name)), _read)
@@ -192,7 +192,7 @@ class BinanceCalls:
         return rows(found.get("symbols"), "the field 'symbols'")
 
     def rules(self, listing: Listing) -> MarketRules:
-        """From the symbol's filters."""
+        """The rules from the symbol's filters."""
         return read_rules(listing)
 
     # Market data
@@ -226,7 +226,7 @@ class BinanceCalls:
         return VenueQuery(self._product.trades.of(("symbol", name), ("limit", count)), _read)
 
     def bars(self, name: str, period: str, limit: int | None) -> Pages[Record]:
-        """``klines``, from the newest back."""
+        """``klines``, newest pages first."""
         wanted = checked_limit(limit, _MOST_ROWS, 10**9)
         asked = (("symbol", name), ("interval", period))
 
@@ -287,17 +287,17 @@ class BinanceCalls:
         client_order_id = params.get("newClientOrderId")
         if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
             raise InputError(
-                f"Binance takes client order ids of 1 to 36 letters, digits, '-' and '_', got {client_order_id!r}"
+                f"Binance requires client order ids of 1 to 36 letters, digits, '-' and '_', got {client_order_id!r}"
             )
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
-        """A cancellation; of an order that belongs to a list (OCO) the list is answered, which has another shape."""
+        """A cancellation; for an order of a list (OCO) the reply is the list, in another format."""
         ask = self._product.cancel.of(("symbol", name), ("orderId", number))
         return VenueQuery(ask, lambda payload: mapping(payload, "the reply"))
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
-        """One order by number."""
+        """One order by its number."""
         return VenueQuery(self._product.order.of(("symbol", name), ("orderId", number)), read_order)
 
     def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
@@ -319,7 +319,7 @@ class BinanceCalls:
         return Pages(first=first, read=self._orders, key="Id", size=0, onward=lambda page, found: None)
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
-        """``allOrders``: from ``since_ms`` onward by number, else the newest (no more than 1000 can be had)."""
+        """``allOrders``: from ``since_ms`` onward by number, else the newest (at most 1000)."""
         wanted = limit or _USUAL_ORDERS
         endpoint = self._product.past_orders
         start = (("startTime", since_ms),) if since_ms else ()
@@ -336,7 +336,7 @@ class BinanceCalls:
     # Any path
 
     def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
-        """All parameters in order, without a signature of the caller's: ours covers what travels."""
+        """All parameters in order, without a signature of the caller; ours replaces it."""
         given = (*parse_params(query), *parse_params(params))
         return tuple((name, value) for name, value in given if name != "signature")
 
@@ -353,7 +353,7 @@ def _order_number(payload: Any) -> str:
 
 
 def _drop_what_the_type_forbids(params: dict[str, object], intent: OrderIntent) -> None:
-    """A type given as an option may forbid what was made of the intent; Binance refuses a parameter that the type does not take."""
+    """Drops parameters that an order type given as an option does not accept."""
     if "type" not in intent.options:
         return
     kind = str(params["type"]).upper()

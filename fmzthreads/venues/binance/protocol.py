@@ -23,10 +23,10 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class BinanceProtocol:
-    """How Binance is spoken to: HMAC of the query and body, weights a minute, refusals with a negative code.
+    """Binance's protocol: HMAC of query and body, weight limits, negative error codes.
 
     Args:
-        recv_window_ms: How old a signed request may be when the matching engine gets it.
+        recv_window_ms: How old a signed request may be when the matching engine receives it.
 
     Raises:
         InputError: ``recv_window_ms`` is not 1 to 60000.
@@ -43,11 +43,11 @@ class BinanceProtocol:
         self._recv_window_ms = recv_window_ms
 
     def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightWindow:
-        """A count of the weight used; 6000 a minute until the venue says otherwise."""
+        """A new counter of the weight used; 6000 per minute until the venue reports another limit."""
         return WeightWindow(self.name, server_now, header="X-MBX-USED-WEIGHT-1M", limit=6000)
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
-        """Signs what travels: the query string of GET and DELETE, the form of POST and PUT, or the query with a literal body."""
+        """Signs the query of GET and DELETE, the form of POST and PUT, or the query with a literal body."""
         query = encode_query(ask.params)
         body = ask.raw.encode()
         headers = {}
@@ -89,9 +89,9 @@ class BinanceProtocol:
         return integer(mapping(payload, "the reply"), "serverTime") / 1000
 
     def outcome_unknown(self, error: VenueUnavailable) -> bool:
-        """True for all but the codes that say that nothing was done."""
+        """True for all codes except those that mean nothing was done."""
         return error.code not in OUTCOME_KNOWN
 
     def shuts(self, ask: Ask, error: RateLimited) -> str:
-        """-1015 counts orders of the account; everything else counts requests of the address."""
+        """-1015 counts orders of the account; everything else counts requests of the IP address."""
         return "orders" if error.code == "-1015" else ""

@@ -1,7 +1,7 @@
 """Binance's refusals, mapped to the error tree.
 
-Codes and texts as published in Binance's spot API documents (errors). Codes are stable while texts vary, so that texts decide only where
-one code stands for many reasons (-1010, -1013, -2010, -2011, -2038). A code that is not listed goes by its HTTP status.
+Codes and texts as published in Binance's spot API documents (errors). Codes are stable while texts vary, so texts are used only where
+one code covers many reasons (-1010, -1013, -2010, -2011, -2038). A code that is not listed is mapped by its HTTP status.
 """
 
 from __future__ import annotations
@@ -116,10 +116,10 @@ BY_TEXT: tuple[tuple[str, type[FmzError]], ...] = (
     ("restricted for this account", AuthenticationFailed),
     ("trading is not enabled", AuthenticationFailed),
 )
-"""Parts of the engine's texts, in lower case, for the codes that stand for many reasons; the first that fits decides."""
+"""Parts of the engine's texts, in lower case, for codes with many reasons; the first match counts."""
 
 OUTCOME_KNOWN = frozenset({"-1008"})
-"""Codes that come with a 5xx status and yet mean that nothing was done; any other 5xx leaves the outcome open."""
+"""Codes with a 5xx status that still mean that nothing was done; any other 5xx leaves the outcome open."""
 
 _BY_STATUS: dict[int, type[FmzError]] = {401: AuthenticationFailed, 418: Banned, 429: RateLimited}
 
@@ -131,11 +131,11 @@ _WEIGHT_WINDOW_S = 60.0
 
 
 def refusal(reply: Reply, server_now_s: float) -> FmzError:
-    """The error that a refusing reply stands for.
+    """The error for a refusing reply.
 
     Args:
         reply: A reply with a status other than 2xx, or with a negative ``code``.
-        server_now_s: The venue's time of day, to tell how long a ban or a window lasts.
+        server_now_s: The venue's time of day, to compute how long a ban or a window lasts.
     """
     code, said = _code_and_text(reply)
     kind = _kind(code, said, reply.status)
@@ -185,7 +185,7 @@ def _kind(code: int, said: str, status: int) -> type[FmzError]:
 
 
 def _retry_after(reply: Reply, kind: type[FmzError], code: int, said: str, server_now_s: float) -> float:
-    """Seconds until the venue listens again: by its header, by its text, else by the length of its windows."""
+    """Seconds until requests are accepted again: by header, by text, else by window length."""
     found = _BANNED_UNTIL.search(said)
     if found:
         return max(0.0, int(found.group(1)) / 1000 - server_now_s)

@@ -1,4 +1,4 @@
-"""Binance's spot replies, read into structures. Field names as in Binance's spot REST API documents."""
+"""Readers of Binance's spot replies. Field names as in Binance's spot REST API documents."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _STATES = {
     "FILLED": ORDER_STATE_CLOSED,
     "CANCELED": ORDER_STATE_CANCELED,
     "REJECTED": ORDER_STATE_CANCELED,
-    # What a market, IOC or FOK order could not fill expires; DealAmount says how much was filled before.
+    # The unfilled rest of a market, IOC or FOK order expires; DealAmount tells how much was filled.
     "EXPIRED": ORDER_STATE_CANCELED,
     "EXPIRED_IN_MATCH": ORDER_STATE_CANCELED,
 }
 
-# A symbol in BREAK is kept for the record; in the other states it is listed, if perhaps halted for the moment.
+# A symbol in BREAK is delisted; in the other states it is listed, though maybe halted for a while.
 _NOT_LISTED = frozenset({"BREAK"})
 
 
 def read_weight_limit(payload: dict[str, Any]) -> int:
-    """The request weight allowed in a minute, from exchangeInfo; 0 where it does not say."""
+    """The request weight allowed in a minute, from exchangeInfo; 0 if not stated."""
     found = payload.get("rateLimits")
     for limit in found if isinstance(found, list) else ():
         # A row of another form is one that says nothing: it must not cost the symbols beside it.
@@ -87,7 +87,7 @@ def read_listing(row: dict[str, Any]) -> Listing:
 
 
 def _filters(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The filters by type. Whatever is new among them, or has another form, is not one of those that are read here."""
+    """The filters by type; unknown or malformed ones are skipped."""
     found = rows(row.get("filters"), "the field 'filters'")
     return {str(one.get("filterType")): one for one in found if isinstance(one, dict)}
 
@@ -99,7 +99,7 @@ def _notional(filters: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def _steps(
     filters: dict[str, dict[str, Any]], kind: str, name: str, size_field: str, digits_field: str, precision: Any
 ) -> dict[str, Any]:
-    """A step and its digits; a step of 0 switches the filter off, and then the asset's precision is the step."""
+    """A step and its digits; a step of 0 switches the filter off, and the asset's precision is used instead."""
     one = filters.get(kind)
     step = number_or(one, name, 0.0) if one is not None else 0.0
     if one is not None and step > 0:
@@ -113,9 +113,9 @@ def _steps(
 
 
 def read_rules(listing: Listing) -> MarketRules:
-    """The filters of a symbol, as Binance's page "Filters" says whom they hold for.
+    """The filters of a symbol, applied to order types as Binance's page "Filters" says.
 
-    LOT_SIZE holds for all orders and MARKET_LOT_SIZE for market orders as well; NOTIONAL holds for market orders by its two flags,
+    LOT_SIZE applies to all orders and MARKET_LOT_SIZE to market orders in addition; NOTIONAL applies to market orders by its two flags,
     and the older MIN_NOTIONAL by its one.
     """
     market = listing.market
@@ -168,7 +168,7 @@ def read_ticker(payload: Any, symbol: str) -> Ticker:
 
 
 def read_book(payload: Any, now_ms: int) -> Depth:
-    """``GET /api/v3/depth``, whose reply has no time: ours, on the venue's clock as far as it is known, stands in."""
+    """``GET /api/v3/depth``, whose reply has no time: our estimate of the venue's time is used."""
     row = mapping(payload, "the reply")
     return Depth(Info=info(row), Asks=levels(row, "asks"), Bids=levels(row, "bids"), Time=now_ms)
 
@@ -178,7 +178,7 @@ def read_trade(payload: Any) -> Trade:
     row = mapping(payload, "a trade")
     maker_bought = row.get("m")
     if type(maker_bought) is not bool:
-        raise Malformed("the field 'm' is missing or not true or false")
+        raise Malformed("the field 'm' is missing or not a boolean")
     return Trade(
         Info=info(row),
         Id=str(integer(row, "a")),
@@ -195,7 +195,7 @@ def read_asset(row: dict[str, Any]) -> Asset:
 
 
 def read_order(payload: Any) -> Order:
-    """An order as the query calls answer it."""
+    """An order from the query calls."""
     row = mapping(payload, "an order")
     dealt, ordered = number(row, "executedQty"), number(row, "origQty")
     return order_of(

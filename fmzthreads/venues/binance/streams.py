@@ -45,8 +45,8 @@ SNAPSHOT_LEVELS = 1000  # 5000 levels would weigh 250
 SNAPSHOT_WEIGHT = 50  # of 6000 a minute
 _SNAPSHOT_PATH = "/api/v3/depth"
 
-# Control pings find a connection that is half open within half a minute; silence finds one on which only heartbeats arrive. A book that
-# really stands still for a minute is connected anew, which costs one snapshot.
+# Control pings detect a half-open connection within half a minute; silence detects one on which only heartbeats arrive. A book that
+# really does not change for a minute is reconnected, which costs one snapshot.
 _WATCH: Mapping[str, object] = {"pingInterval": 10_000, "silence_ms": 60_000}
 
 _SUBSCRIPTION = 1
@@ -71,11 +71,11 @@ def read_book_event(event: Mapping[str, Any]) -> BookUpdate:
 
 
 def read_book_snapshot(payload: Any, asked: int) -> BookUpdate:
-    """``GET /api/v3/depth`` or ``/fapi/v1/depth`` (which alone has a time).
+    """``GET /api/v3/depth`` or ``/fapi/v1/depth`` (only the latter has a time).
 
     Args:
         payload: The reply.
-        asked: The limit that was asked for.
+        asked: The requested limit.
 
     Raises:
         Malformed: A field is missing or of the wrong type.
@@ -92,12 +92,12 @@ def read_book_snapshot(payload: Any, asked: int) -> BookUpdate:
 
 
 class BinanceStreams:
-    """The books of Binance: the stream ``@depth@100ms`` on top of a snapshot by REST.
+    """The books of Binance: the stream ``@depth@100ms`` applied to a REST snapshot.
 
     Args:
         home: Where the streams are.
         channel: Fetches snapshots.
-        weights: The request weight used.
+        weights: The counter of the request weight.
     """
 
     def __init__(self, home: StreamHome, channel: Channel, weights: WeightWindow) -> None:
@@ -115,8 +115,10 @@ class BinanceStreams:
             ask = Ask(path=_SNAPSHOT_PATH, params=(("symbol", name), ("limit", levels_a_side)), weight=SNAPSHOT_WEIGHT)
             snapshot = self._channel.call(ask, partial(read_book_snapshot, asked=levels_a_side))
             if self._channel.http.base != base:
-                raise BadReply("the base URL was changed while the snapshot was fetched; it belongs to another stream")
-            # It has no time: ours, on the venue's clock as far as it is known, stands in until the first update.
+                raise BadReply(
+                    "the base URL changed during the snapshot's fetch; the snapshot does not match the stream"
+                )
+            # It has no time: our estimate of the venue's time is used until the first update.
             return snapshot._replace(time_ms=self._channel.time.now_ms())
 
         return BinanceBook(
@@ -128,7 +130,7 @@ class BinanceStreams:
         )
 
     def forget(self) -> None:
-        """Forgets the turns of snapshots."""
+        """Resets the count of snapshots."""
         self.turns.forget()
 
 
@@ -144,14 +146,14 @@ def read_ticker_event(event: Mapping[str, Any], symbol: str) -> Ticker:
 
 
 class BinanceBook:
-    """Where one spot book of Binance comes from: a ``BookSource``.
+    """The ``BookSource`` of one Binance spot book.
 
     Args:
         symbol: FMZ's symbol.
         venue_symbol: Binance's name for it.
         base: The base of the streams.
         options: Further options of ``Dial``.
-        fetch: Fetches a snapshot of so many levels a side by REST; raises from the error tree.
+        fetch: Fetches a REST snapshot with the given number of levels per side; raises from the error tree.
     """
 
     def __init__(
@@ -178,7 +180,7 @@ class BinanceBook:
         self._fetch = fetch
 
     def read(self, message: Message) -> Iterable[object]:
-        """What a message means.
+        """Converts a message to book events.
 
         Raises:
             BadReply: It cannot be read.
@@ -206,12 +208,12 @@ class BinanceBook:
 
         Raises:
             OperationFailed: It could not be fetched or read.
-            VenueRejected: It was refused.
+            VenueRejected: The request was refused.
         """
         return self._fetch(SNAPSHOT_LEVELS)
 
     def renew(self) -> tuple[str, ...]:
-        """Nothing: snapshots come by REST."""
+        """Does nothing: snapshots come by REST."""
         return ()
 
 

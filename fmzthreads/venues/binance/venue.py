@@ -26,9 +26,9 @@ class Binance(RestVenue):
         base: The REST base, such as ``https://demo-api.binance.com``; empty for ``https://api.binance.com``.
         clock: Tells the time and waits; real time when None.
         options: The options of the HTTP client; None for its defaults.
-        recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was held up for
-            longer is refused by Binance itself, so that after this time a lost order cannot appear any more.
-        stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty for the one that belongs to ``base``.
+        recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was delayed for
+            longer is refused by Binance, so that a lost order cannot appear after this time.
+        stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty to derive it from ``base``.
 
     Raises:
         InputError: ``base``, ``stream_base`` or ``recv_window_ms`` is not valid.

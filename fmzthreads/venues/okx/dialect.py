@@ -1,6 +1,6 @@
-"""OKX's requests, after its v5 API reference: what each call of the port asks, and how often an endpoint may be called.
+"""OKX's requests and the limits of its endpoints, after its v5 API reference.
 
-OKX limits each endpoint by itself, in two seconds; the orders of each instrument are counted apart.
+OKX limits each endpoint separately, per two seconds; orders are counted per instrument.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _OPEN_ORDERS = _endpoint("trade/orders-pending", 60, signed=True)
 _WEEK_ORDERS = _endpoint("trade/orders-history", 40, signed=True)
 _ARCHIVE_ORDERS = _endpoint("trade/orders-history-archive", 20, signed=True)
 
-# From six hours up OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
+# From six hours upwards OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
 _BARS = {
     60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1H", 7200: "2H", 14400: "4H", 21600: "6Hutc", 43200: "12Hutc",
     86400: "1Dutc", 172800: "2Dutc", 259200: "3Dutc", 604800: "1Wutc",
@@ -74,7 +74,7 @@ _SIDES = frozenset({"buy", "sell"})
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
-# The parameters on OKX's page on placing an order. It ignores anything else, so that a slip would make another order than was meant.
+# The parameters on OKX's page on placing an order. It ignores anything else, so a misspelt option would place an unintended order.
 _OPTIONS = frozenset({
     "tdMode", "ccy", "clOrdId", "tag", "posSide", "ordType", "sz", "px", "pxUsd", "pxVol", "reduceOnly", "tgtCcy", "stpMode",
     "banAmend", "pxAmendType", "slippagePct", "tradeQuoteCcy", "rpiTakerAccess", "rpiPxRound", "isElpTakerAccess", "attachAlgoOrds",
@@ -88,7 +88,7 @@ _PUBLIC = re.compile(r"/api/v5/(market|public|system|rubik)/.*")
 _MOST_LEVELS = 5000
 _DEEP = 400  # above this, only market/books-full has enough levels
 _PAGE_OF_BARS = 300
-_MOST_RECENT_BARS = 1440  # what market/candles holds; market/history-candles goes on from there
+_MOST_RECENT_BARS = 1440  # the depth of market/candles; market/history-candles has the older ones
 _MOST_TRADES = 500
 _PAGE_OF_ORDERS = 100
 _WEEK_MS = 7 * 86_400_000
@@ -98,8 +98,8 @@ class OKXCalls:
     """OKX's requests and replies.
 
     Args:
-        product: What is traded.
-        odd: Takes the rows that cannot be read.
+        product: The product.
+        odd: Collects the rows that cannot be read.
         trade_mode: ``tdMode`` of orders.
 
     Raises:
@@ -150,14 +150,14 @@ class OKXCalls:
             for row in data_of(payload):
                 if isinstance(row, dict) and row.get("instId") == name and is_listed(row):
                     listing = read_listing(row)
-                    read_rules(listing)  # strict: the rules of the symbol that was asked for must be readable
+                    read_rules(listing)  # strict: the rules of the requested symbol must be readable
                     return listing
             raise UnknownSymbol(f"OKX has no instrument {name!r}")
 
         return VenueQuery(_LISTINGS.of(self._type, ("instId", name)), _read)
 
     def rules(self, listing: Listing) -> MarketRules:
-        """From the instrument's row."""
+        """The rules from the instrument's row."""
         return read_rules(listing)
 
     # Market data
@@ -185,7 +185,7 @@ class OKXCalls:
         count = checked_limit(limit, 100, _MOST_TRADES)
 
         def _read(payload: Any) -> list[Trade]:
-            # Newest first; turned round before the (stable) sort, so that trades of one millisecond keep their order.
+            # Newest first; reversed before the (stable) sort, so that trades of one millisecond keep their order.
             return sorted(map(read_trade, reversed(data_of(payload))), key=lambda trade: trade["Time"])
 
         return VenueQuery(_TRADES.of(("instId", name), ("limit", count)), _read)
@@ -221,7 +221,7 @@ class OKXCalls:
         return VenueQuery(_BALANCE.of(("ccy", ",".join(currencies) or None)), _read)
 
     def place(self, intent: OrderIntent, name: str) -> OrderQuery:
-        """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels by itself when it would trade at once."""
+        """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels if it would trade immediately."""
         params = self._order_params(intent, name)
         client_order_id = str(params.get("clOrdId") or "")
         ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}")
@@ -250,7 +250,7 @@ class OKXCalls:
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
-        """``trade/cancel-order``: OKX has taken the request; the order shows whether it was carried out."""
+        """``trade/cancel-order``: OKX accepted the request; query the order to see the outcome."""
         ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
         return VenueQuery(ask, _order_number)
 
@@ -287,8 +287,8 @@ class OKXCalls:
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
         """Open orders, then ``trade/orders-history`` (a week) or its archive (three months).
 
-        Open ones first: an order that ends between the two questions is in both answers rather than in none, and the later one counts.
-        OKX gives the newest first and FMZ counts from ``since_ms`` on, so that everything back to there has to be fetched. OKX forgets
+        Open ones first: an order that ends between the two requests is then in both replies rather than in neither, and the later one counts.
+        OKX returns the newest first and FMZ counts from ``since_ms`` on, so everything back to that time is fetched. OKX forgets
         orders that were cancelled without a fill after two hours.
         """
         asked = (self._type, ("instId", name))
@@ -307,7 +307,7 @@ class OKXCalls:
         """All parameters in order; of a JSON body typed by FMZ's rule (a value in single quotes is text).
 
         Raises:
-            InputError: A name is repeated in a JSON body, whose objects hold a name once.
+            InputError: A name is repeated in a JSON body.
         """
         if method == "GET" or raw:
             return (*parse_params(query), *parse_params(params))
@@ -316,7 +316,7 @@ class OKXCalls:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
-                    f"a JSON body of OKX holds a name once, got {name!r} {names.count(name)} times; nothing was sent"
+                    f"a JSON body of OKX cannot repeat a parameter, got {name!r} {names.count(name)} times; nothing was sent"
                 )
         return pairs
 
@@ -347,4 +347,4 @@ def _option(name: str, value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
-        raise InputError(f"the option {name} begins like JSON but cannot be read as JSON: {value[:80]!r}") from None
+        raise InputError(f"the option {name} looks like JSON but is malformed: {value[:80]!r}") from None

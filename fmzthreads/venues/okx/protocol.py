@@ -21,7 +21,7 @@ from .refusals import LIMIT_WINDOW_S, OUTCOME_KNOWN, refusal
 
 __all__ = ["EndpointBudget", "OKXProtocol", "data_of"]
 
-# A little longer than the venue's window, because requests do not arrive as evenly as they are sent.
+# Slightly longer than the venue's window, because requests do not arrive as evenly as they are sent.
 _COUNTED_S = LIMIT_WINDOW_S * 1.05
 _LONGEST_WAIT_S = 5.0
 
@@ -34,7 +34,7 @@ def data_of(payload: Any) -> list[Any]:
 
 
 class EndpointBudget:
-    """The calls of the last two seconds, for each endpoint: replies of OKX do not say how much is used.
+    """The calls of the last two seconds per endpoint; OKX's replies do not report usage.
 
     Args:
         clock: Measures and waits.
@@ -45,14 +45,14 @@ class EndpointBudget:
         self._recent = RecentCalls(clock, _COUNTED_S)
 
     def enter(self, ask: Ask) -> int:
-        """Takes the next turn of an endpoint; an order that would have to wait for it is refused."""
+        """Waits for a free slot of an endpoint; an order that would have to wait is refused."""
         if ask.limit:
             longest_s = _LONGEST_WAIT_S if ask.patient else 0.0
             wait_s = self._recent.turn(ask.door, ask.limit, longest_s)
             if wait_s > longest_s:
                 raise RateLimited(
                     f"more than {ask.limit} calls of {ask.door} in {LIMIT_WINDOW_S:g} s; nothing was sent, "
-                    f"the next may go in {wait_s:.2f} s",
+                    f"retry in {wait_s:.2f} s",
                     retry_after_s=wait_s,
                 )
             if wait_s > 0:
@@ -60,10 +60,10 @@ class EndpointBudget:
         return 0
 
     def heard(self, ticket: int, reply: Reply) -> None:
-        """Nothing: the replies say nothing of limits."""
+        """Does nothing: OKX's replies do not report usage."""
 
     def leave(self, ticket: int) -> None:
-        """Nothing: a call counts for its whole window."""
+        """Does nothing: a call counts for its whole window."""
 
     def forget(self) -> None:
         """Forgets all calls."""
@@ -71,11 +71,11 @@ class EndpointBudget:
 
 
 class OKXProtocol:
-    """How OKX is spoken to: HMAC in headers, calls of each endpoint in two seconds, an envelope with a code.
+    """OKX's protocol: HMAC in headers, limits per endpoint, an envelope with a code.
 
     Args:
         simulated: Whether calls go to demo trading.
-        order_lifetime_ms: An order that is held up for longer than this is refused by OKX itself.
+        order_lifetime_ms: OKX refuses an order that arrives later than this after it was signed.
 
     Raises:
         InputError: ``order_lifetime_ms`` is not 1 to 60000.
@@ -93,11 +93,11 @@ class OKXProtocol:
         self._order_lifetime_ms = order_lifetime_ms
 
     def budget(self, clock: Clock, server_now: Callable[[], float]) -> EndpointBudget:
-        """A count of the calls of each endpoint."""
+        """A new counter of the calls per endpoint."""
         return EndpointBudget(clock)
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
-        """Signs time, method, path with query, and body, exactly as they stand on the wire."""
+        """Signs time, method, path with query, and body, exactly as they are sent."""
         body = ask.raw
         if ask.method == "GET" or body:
             query = encode_query(ask.params)
@@ -120,7 +120,7 @@ class OKXProtocol:
         return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
 
     def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
-        """The envelope of a reply with a 2xx status and a good code (a batch that went through in part is good)."""
+        """The envelope of a successful reply (a batch that succeeded in part counts as success)."""
         good = 200 <= reply.status < 300
         try:
             body = reply.json()
@@ -130,7 +130,7 @@ class OKXProtocol:
             raise refusal(reply, None) from None
         code = body.get("code") if isinstance(body, dict) else None
         if good and type(code) not in {str, int}:
-            raise bad_reply(reply, "the field 'code' is missing or not a text")
+            raise bad_reply(reply, "the field 'code' is missing or not text")
         if not good or str(code) not in {"0", "2"} or _single_refused(body):
             raise refusal(reply, body)
         return body
@@ -140,18 +140,18 @@ class OKXProtocol:
         return integer(first(data_of(payload), "the field 'data'"), "ts") / 1000
 
     def outcome_unknown(self, error: VenueUnavailable) -> bool:
-        """True for all but the codes that say that nothing was done."""
+        """True for all codes except those that mean nothing was done."""
         return error.code not in OUTCOME_KNOWN
 
     def shuts(self, ask: Ask, error: RateLimited) -> str:
-        """50061 counts the orders of the whole account, 50011 the calls of one endpoint; without a code it is the edge of OKX's network."""
+        """50061 counts the orders of the whole account, 50011 the calls of one endpoint; without a code it is OKX's network edge."""
         if error.code == "50061":
             return ask.door.partition(":")[0]
         return ask.door if error.code else ""
 
 
 def _single_refused(body: dict[str, Any]) -> bool:
-    """Whether the only item was refused although the envelope does not say so: an item's own code goes before the envelope's."""
+    """Whether the only item was refused; an item's code takes precedence over the envelope's."""
     items = body.get("data")
     if not isinstance(items, list) or len(items) != 1 or not isinstance(items[0], dict):
         return False

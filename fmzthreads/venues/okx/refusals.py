@@ -1,7 +1,8 @@
 """OKX's refusals, mapped to the error tree.
 
-Codes as published in OKX's v5 API reference (error codes, REST). An item's ``sCode`` goes before the envelope's ``code``. A code that is
-not listed goes by its HTTP status.
+Codes as published in OKX's v5 API reference (error codes, REST). An item's ``sCode`` takes precedence over the envelope's ``code``. A code
+that is
+not listed is mapped by its HTTP status.
 """
 
 from __future__ import annotations
@@ -65,21 +66,21 @@ BY_CODE: dict[str, type[FmzError]] = _table(
 )
 
 OUTCOME_KNOWN = frozenset({"50005"})
-"""Codes of an unavailable venue that mean that nothing was done (an endpoint that there is not). Any other (50001, 50004, 50026, 51054,
-51149, a 5xx without a code) leaves open whether an order was taken: the reference says of none of them that it was not."""
+"""Codes of an unavailable venue that mean that nothing was done (such as an unknown endpoint). Any other (50001, 50004, 50026, 51054,
+51149, a 5xx without a code) leaves open whether an order was accepted: the reference does not say that it was not."""
 
 _BY_STATUS: dict[int, type[FmzError]] = {401: AuthenticationFailed, 429: RateLimited}
 
 LIMIT_WINDOW_S = 2.0
-"""OKX's limits are per 2 s and its replies do not say when to come back, so that this is how long a door stays shut."""
+"""How long requests are blocked after a limit: OKX's windows have 2 s, and its replies have no Retry-After."""
 
 
 def refusal(reply: Reply, body: Any) -> FmzError:
-    """The error that a refusing reply stands for.
+    """The error for a refusing reply.
 
     Args:
         reply: The reply.
-        body: Its JSON; None when it is not JSON.
+        body: Its JSON; None if it is not JSON.
     """
     code, said = _code_and_text(body)
     kind = BY_CODE.get(code) or _by_status(code, reply.status)

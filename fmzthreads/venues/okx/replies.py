@@ -1,4 +1,4 @@
-"""OKX's spot replies, read into structures. Field names as in OKX's v5 API reference; every number is a string there."""
+"""Readers of OKX's spot replies. Field names as in OKX's v5 API reference; every number is a string there."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _STATES = {
 # Rows in these states may have only a name and a date.
 _NOT_YET = frozenset({"preopen", "test"})
 
-# maxMktSz of spot counts this currency, whatever the pair (OKX's page "Get instruments").
+# maxMktSz of spot is in this currency for every pair (OKX's page "Get instruments").
 _MARKET_SIZE_CURRENCY = "USDT"
 
 
 def is_listed(row: Any) -> bool:
-    """Whether an instrument's row is about one that is traded, or at least was."""
+    """Whether the row's instrument is traded, or once was."""
     return not (isinstance(row, dict) and str(row.get("state")) in _NOT_YET)
 
 
@@ -108,13 +108,13 @@ def read_trade(payload: Any) -> Trade:
 
 
 def read_asset(row: dict[str, Any]) -> Asset:
-    """One detail of ``account/balance``. Free is ``availBal`` in spot mode (``availEq`` is empty there), else ``availEq``."""
+    """One detail of ``account/balance``. The free amount is ``availBal`` in spot mode, else ``availEq``."""
     free = "availBal" if row.get("availEq") in (None, "") else "availEq"
     return asset_of(row, text(row, "ccy"), number(row, free), number(row, "frozenBal"))
 
 
 def read_order(payload: Any) -> Order:
-    """An order as the query calls answer it."""
+    """An order from the query calls."""
     row = mapping(payload, "an order")
     return order_of(
         row,
@@ -122,7 +122,7 @@ def read_order(payload: Any) -> Order:
         number=text(row, "ordId"),
         time_ms=integer(row, "cTime"),
         price=number_or(row, "px", 0.0),
-        # What was asked for, in the unit in which it was asked: quote currency for a market buy by value.
+        # The requested amount in the requested unit: quote currency for a market buy by value.
         amount=number(row, "sz"),
         dealt=number(row, "accFillSz"),
         average=number_or(row, "avgPx", 0.0),

@@ -30,12 +30,12 @@ STREAM_BASES: Mapping[str, str] = {
 DEMO_STREAM_BASES: Mapping[str, str] = {
     host: base.replace(".okx.com", "pap.okx.com") for host, base in STREAM_BASES.items()
 }
-"""The same of demo trading."""
+"""The same for demo trading."""
 
 _CHANNEL = "books"
 
-# A book that stands still is confirmed about once a minute, so that longer silence of it (whatever the tickers say) is a fault; the text
-# ping keeps the venue from closing.
+# A book without changes is confirmed about once a minute, so that longer silence of it (even with tickers arriving) is a fault; the text
+# ping prevents the venue from closing the connection.
 _WATCH: Mapping[str, object] = {"on_ping": "okx", "silence_ms": 75_000, "silence_data": f'"channel" ?: ?"{_CHANNEL}"'}
 
 
@@ -44,7 +44,7 @@ def read_book_push(action: object, payload: Any) -> BookUpdate:
 
     Args:
         action: The push's ``action``: ``snapshot`` or ``update``.
-        payload: The item. Captures from before there were sequence ids have a checksum only.
+        payload: The item. Recordings from before sequence ids were introduced have only a checksum.
 
     Raises:
         Malformed: A field is missing or of the wrong type.
@@ -69,7 +69,7 @@ class OKXStreams:
 
     Args:
         home: Where the streams are.
-        protocol: Knows whether calls go to demo trading, whose streams are elsewhere.
+        protocol: Tells whether calls go to demo trading, which has its own streams.
     """
 
     def __init__(self, home: StreamHome, protocol: OKXProtocol) -> None:
@@ -82,11 +82,11 @@ class OKXStreams:
         return OKXBook(symbol=symbol, venue_symbol=name, base=base, options=self.home.options())
 
     def forget(self) -> None:
-        """Nothing is counted here."""
+        """Does nothing: snapshots come with the stream and are not counted."""
 
 
 class OKXBook:
-    """Where one book of OKX comes from: a ``BookSource``.
+    """The ``BookSource`` of one OKX book.
 
     Args:
         symbol: FMZ's symbol.
@@ -107,7 +107,7 @@ class OKXBook:
         self._venue_symbol = venue_symbol
 
     def read(self, message: Message) -> Iterable[object]:
-        """What a message means.
+        """Converts a message to book events.
 
         Raises:
             BadReply: It cannot be read.
@@ -141,8 +141,8 @@ class OKXBook:
         return ()
 
     def snapshot(self) -> None:
-        """Nothing: the stream begins with a snapshot."""
+        """Fetches nothing: the stream begins with a snapshot."""
 
     def renew(self) -> tuple[str, ...]:
-        """Unsubscribes and subscribes, which makes the stream begin anew."""
+        """Unsubscribes and subscribes again, so that the stream restarts with a snapshot."""
         return tuple(json.dumps({"op": op, "args": [self._book]}) for op in ("unsubscribe", "subscribe"))

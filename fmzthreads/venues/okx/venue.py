@@ -27,9 +27,9 @@ class OKX(RestVenue):
         options: The options of the HTTP client; None for its defaults.
         simulated: Whether calls go to OKX's demo trading (header ``x-simulated-trading: 1``).
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
-        order_lifetime_ms: An order that is held up for longer than this on its way is refused by OKX itself (header ``expTime``), so
-            that after this time a lost order cannot appear any more; 1 to 60000.
-        stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty for the one that belongs to ``base``.
+        order_lifetime_ms: OKX refuses an order that arrives later than this after it was signed (header ``expTime``), so
+            that a lost order cannot appear after this time; 1 to 60000.
+        stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty to derive it from ``base``.
 
     Raises:
         InputError: An argument is not valid.
@@ -59,6 +59,6 @@ class OKX(RestVenue):
         )
 
     def _simulate(self, on: bool) -> None:
-        """Sends further calls to demo trading, or to real trading; symbols are learnt anew there."""
+        """Sends further calls to demo trading, or to real trading; the known symbols are dropped."""
         self._protocol.simulated = on
         self.symbols.forget()

@@ -1,4 +1,4 @@
-"""What an adapter asks of its venue: one request before it is signed, how its reply is read, and lists that come in pages."""
+"""Requests before they are signed, readers of their replies, and paged lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Ask", "Page", "Pages", "Params", "VenueQuery", "checked_limit", "pub
 T = TypeVar("T")
 
 Params = Sequence[tuple[str, object]]
-"""Parameters in the order in which they are sent; a name may be repeated, and one whose value is None is left out."""
+"""Parameters in the order of sending; names may repeat, None values are left out."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,11 +27,11 @@ class Ask:
         method: The HTTP method.
         params: Its parameters.
         raw: A literal body; empty for none.
-        signed: Whether it needs the keys.
-        door: What ``Doors`` may have shut besides everything: ``"orders"``, or an endpoint of the venue.
-        weight: What it costs, in the venue's own unit.
-        limit: How many calls of its door are allowed in the venue's window; 0 for no such limit.
-        patient: Whether it may be held back before a limit is hit. An order may not: it is sent now, or refused.
+        signed: Whether it must be signed.
+        door: Its group in ``Doors``: ``"orders"``, or an endpoint of the venue.
+        weight: Its request weight, in the venue's own unit.
+        limit: How many calls of its group are allowed in the venue's window; 0 for no such limit.
+        patient: Whether it may be delayed to stay within a limit. An order may not: it is sent now, or refused.
     """
 
     path: str
@@ -46,16 +46,16 @@ class Ask:
 
     @property
     def safe(self) -> bool:
-        """Whether it changes nothing at the venue, so that it may be repeated."""
+        """Whether it changes nothing at the venue, so it may be repeated."""
         return self.method == "GET"
 
     def of(self, *params: tuple[str, object], door: str = "", weight: int = 0) -> Ask:
-        """The same endpoint with parameters; the product tables hold endpoints without any.
+        """The same endpoint with parameters; product tables hold endpoints without parameters.
 
         Args:
             params: The parameters.
-            door: Another door; empty for its own.
-            weight: Another weight; 0 for its own.
+            door: Another group; empty to keep its own.
+            weight: Another weight; 0 to keep its own.
         """
         return Ask(
             path=self.path,
@@ -87,7 +87,7 @@ class Page(Generic[T]):
     """One page of a list.
 
     Attributes:
-        items: What could be read of it.
+        items: The readable rows, as structures.
         count: How many rows the venue sent, unreadable ones included: a page with fewer than were asked for is the last.
     """
 
@@ -97,15 +97,15 @@ class Page(Generic[T]):
 
 @attrs.frozen(kw_only=True)
 class Pages(Generic[T]):
-    """A list that comes in pages.
+    """A list that is fetched in pages.
 
     Attributes:
         first: The request of the first page.
         read: Reads a page.
-        key: The field by which rows that are sent twice are known.
-        size: The rows of a full page; a shorter one is the last. 0 where the venue sends short pages before the end.
-        onward: The request of the next page, given the last page's rows and how many were found so far; None when there is none.
-        most: How many are wanted; None for all.
+        key: The field that identifies rows, to drop duplicates.
+        size: The rows of a full page; a shorter one is the last. 0 if the venue sends short pages before the end.
+        onward: Returns the request of the next page, given the last page's rows and the number found so far; None after the last page.
+        most: The maximum number of rows; None for all.
     """
 
     first: Ask
@@ -117,7 +117,7 @@ class Pages(Generic[T]):
 
 
 def walk(call: Callable[[Ask, Callable[[Any], Page[T]]], Page[T]], pages: Pages[T]) -> Iterator[T]:
-    """The rows of all pages, each once, as long as they bring something new.
+    """The rows of all pages without duplicates; ends at a page with nothing new.
 
     Args:
         call: Makes a request and reads its reply.
@@ -140,12 +140,12 @@ def walk(call: Callable[[Ask, Callable[[Any], Page[T]]], Page[T]], pages: Pages[
 
 
 def checked_limit(limit: int | None, default: int, most: int) -> int:
-    """How many items to ask for.
+    """The number of items to request.
 
     Args:
-        limit: What was asked for; None for the default; more than ``most`` is taken for that.
-        default: What is asked for when nothing was said.
-        most: What the venue gives at the most.
+        limit: The requested number; None for the default; reduced to ``most`` if larger.
+        default: The number to use for None.
+        most: The venue's maximum.
 
     Raises:
         InputError: It is not a whole number above 0.
@@ -158,5 +158,5 @@ def checked_limit(limit: int | None, default: int, most: int) -> int:
 
 
 def public_path(path: str) -> str:
-    """The path from the root, of a path or a full URL."""
+    """The path of a path or a full URL, from the root."""
     return urlsplit(path).path if "://" in path else "/" + path.lstrip("/")

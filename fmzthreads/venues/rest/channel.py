@@ -1,4 +1,4 @@
-"""The REST channel of one venue: every call's way through the limits, the clock, the signature and the errors."""
+"""The REST channel of one venue: limits, server time, signature and errors of every call."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ T = TypeVar("T")
 _YEAR_2015_S = 1_420_070_400
 _YEAR_2100_S = 4_102_444_800
 
-# Statuses with which a request is refused before it is looked at, whoever sends them; 408 and 499, for two, are not among them.
+# Statuses that mean the request was refused before it was processed, by any server on the way; not so 408 and 499, for example.
 _NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
 
 
 class CallBudget(Protocol):
-    """What is left of a venue's rate limits; every method may be called from many threads at once."""
+    """A venue's rate limits, counted on our side; thread-safe."""
 
     def enter(self, ask: Ask) -> int:
-        """Counts a request that is about to be sent, and waits for its turn where it may.
+        """Counts a request before it is sent; a patient one waits if necessary.
 
         Returns:
             A number for ``heard`` and ``leave``.
@@ -50,17 +50,17 @@ class CallBudget(Protocol):
         """
 
     def heard(self, ticket: int, reply: Reply) -> None:
-        """Takes what a reply says of the limits."""
+        """Reads the rate-limit headers of a reply."""
 
     def leave(self, ticket: int) -> None:
-        """Ends what ``enter`` began, however the request ended."""
+        """Ends the count of ``enter``; called after success and failure."""
 
     def forget(self) -> None:
-        """Forgets all counts (another base URL, say)."""
+        """Resets all counts (for example when the base URL changes)."""
 
 
 class RestProtocol(Protocol):
-    """How one venue is spoken to by REST, whatever is asked: signature, envelope, refusals, limits. It keeps no connection."""
+    """One venue's REST protocol: signature, envelope, refusals and limits. Keeps no connection."""
 
     name: str
     default_base: str
@@ -69,32 +69,32 @@ class RestProtocol(Protocol):
     """The request for the venue's time of day."""
 
     def budget(self, clock: Clock, server_now: Callable[[], float]) -> CallBudget:
-        """A new count of the venue's limits; ``server_now`` is the venue's time of day in seconds."""
+        """A new counter of the venue's limits; ``server_now`` is the venue's time of day in seconds."""
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
-        """The request that travels, with a fresh time stamp and signature."""
+        """The request to send, with a fresh time stamp and signature."""
 
     def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
-        """The JSON of a good reply; raises from the error tree for any other. ``server_now`` is the venue's time of day."""
+        """The JSON of a successful reply; raises for any other. ``server_now`` is the venue's time of day."""
 
     def read_time(self, payload: Any) -> float:
         """The venue's time of day in the reply to ``time_ask``, in seconds since the epoch."""
 
     def outcome_unknown(self, error: VenueUnavailable) -> bool:
-        """Whether an error reply leaves open if an order was taken."""
+        """Whether an error reply leaves open if an order was accepted."""
 
     def shuts(self, ask: Ask, error: RateLimited) -> str:
-        """The door that a refusal shuts; empty for all."""
+        """The group of requests that a refusal blocks (see ``Doors``); empty for all."""
 
 
 class Channel:
     """One venue's REST.
 
     Args:
-        protocol: How the venue is spoken to.
+        protocol: The venue's REST protocol.
         credentials: The keys; None for public calls only.
         base: The base URL; empty for the venue's production.
-        clock: Tells the time and waits; real time when None.
+        clock: Tells the time and waits; real time if None.
         options: The options of the HTTP client; None for its defaults.
     """
 
@@ -118,17 +118,17 @@ class Channel:
         self.budget = protocol.budget(self.clock, self.time.now)
 
     def get(self, query: VenueQuery[T]) -> T:
-        """Makes the call of a query."""
+        """Makes a query's call and reads its reply."""
         return self.call(query.ask, query.read)
 
     def call(self, ask: Ask, read: Callable[[Any], T]) -> T:
         """Makes a call and reads its reply.
 
-        A read whose time stamp was refused is made once more after the venue's clock was measured; for anything else the clock is
-        measured, so that the next one will do, and the refusal is raised.
+        A read whose time stamp was refused is retried once after the venue's clock was measured; for anything else the clock is
+        measured, so that the next call succeeds, and the refusal is raised.
 
         Raises:
-            FmzError: It failed, or it was refused.
+            FmzError: The call failed or was refused.
         """
         safe = ask.safe
         if ask.signed:
@@ -152,7 +152,7 @@ class Channel:
         try:
             self.time.measure()
         except FmzError:
-            # The refusal that led here is what the caller has to know; the next signed call measures by itself.
+            # The refusal matters more to the caller than this failure; the next signed call measures again.
             self.time.forget()
 
     def _once(self, ask: Ask, read: Callable[[Any], T], safe: bool) -> T:
@@ -171,7 +171,7 @@ class Channel:
             finally:
                 budget.leave(ticket)
         except FmzError as error:
-            # What a venue says is shown; a proxy's page or a venue's text may echo what it was sent.
+            # The venue's text is shown; like a proxy's page, it may repeat what was sent to it.
             error.args = (self.keys.cut_out(str(error.args[0])), *error.args[1:])
             raise
 
@@ -187,14 +187,14 @@ class Channel:
             raise bad_reply(reply, str(error)) from None
 
     def send_once(self, ask: Ask, read: Callable[[Any], T], client_order_id: str = "") -> T:
-        """Makes a call that must not be repeated, and tells "not done" from "nobody can say".
+        """Makes a call that must not be repeated; tells "not done" from "unknown".
 
         Raises:
-            OutcomeUnknown: It was sent, or may have been, and no reply says what became of it.
-            FmzError: It failed before it was sent, or it was refused.
+            OutcomeUnknown: It was sent, or may have been, and no reply tells the outcome.
+            FmzError: It failed before it was sent, or was refused.
         """
         if ask.signed:
-            # Beforehand, so that a time-out of these preparations is not taken for one of the order.
+            # Done first, so that a time-out of these preparations is not mistaken for one of the order.
             self._prepare_to_sign(renew=False)
         try:
             return self._once(ask, read, False)
@@ -208,7 +208,7 @@ class Channel:
                 raise self._unknown(error, client_order_id) from error
             raise
         except VenueRejected as error:
-            # Not a refusal of the venue itself: something on the way answered, perhaps after it had passed the request on.
+            # Not a refusal of the venue itself: a server on the way answered, perhaps after forwarding the request.
             if not error.code and error.status not in _NOT_ACCEPTED:
                 raise self._unknown(error, client_order_id) from error
             raise
@@ -251,7 +251,7 @@ class Channel:
         return f"{self.http.base}{path}" if path.startswith("/") else f"{self.http.base}/{path}"
 
     def set_base(self, url: str) -> None:
-        """Sends further calls to another base URL; clock offset, refusals and counts are forgotten.
+        """Sets another base URL for further calls; resets clock offset, refusals and counts.
 
         Raises:
             InputError: It is not an http or https URL.

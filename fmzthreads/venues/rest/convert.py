@@ -1,4 +1,4 @@
-"""Structures and words that the adapters make alike."""
+"""Conversions to structures that the adapters share."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = [
 
 
 def step_digits(step: str, name: str) -> int:
-    """How many digits behind the point a step has: 2 for ``"0.01000000"``, 0 for ``"1"`` and ``"10"``.
+    """The number of decimal places of a step: 2 for ``"0.01000000"``, 0 for ``"1"`` and ``"10"``.
 
     Raises:
-        Malformed: It is not a number.
+        Malformed: The step is not a number.
     """
     try:
         exponent = Decimal(step).normalize().as_tuple().exponent
@@ -46,7 +46,7 @@ def taker_side(word: str) -> int:
     """An ``ORDER_TYPE_`` constant from ``buy`` or ``sell`` in any case.
 
     Raises:
-        Malformed: It is another word.
+        Malformed: It is neither buy nor sell.
     """
     lowered = word.lower()
     if lowered == "buy":
@@ -57,7 +57,7 @@ def taker_side(word: str) -> int:
 
 
 def average_price(value: float, amount: float) -> float:
-    """Quote currency over base currency; 0 where either is unknown."""
+    """Value in quote currency divided by amount in base; 0 if either is unknown."""
     return value / amount if value > 0 and amount > 0 else 0.0
 
 
@@ -68,7 +68,7 @@ def side_refused(intent: OrderIntent) -> InputError:
 
 
 def spot_name(symbol: str, between: str, venue: str) -> str:
-    """A venue's name of a spot pair: base and quote, joined by what the venue puts between them.
+    """A venue's name of a spot pair: base and quote with its separator.
 
     Raises:
         UnknownSymbol: It is not a spot pair.
@@ -80,16 +80,16 @@ def spot_name(symbol: str, between: str, venue: str) -> str:
 
 
 def ticker_of(row: dict[str, Any], symbol: str, time_ms: int, volume: float, **fields: str) -> Ticker:
-    """A ticker from a row whose fields are named differently at each venue.
+    """A ticker from a row; field names differ between venues.
 
-    A side that is empty gives the last price, a 24 h value that is missing the current one (FMZ's rule); None where there is no price.
+    An empty side gets the last price, a missing 24 h value the current price (FMZ's rule). Returns None if there is no price.
 
     Args:
         row: The venue's row.
         symbol: FMZ's symbol.
-        time_ms: When it was current.
+        time_ms: The ticker's time.
         volume: In base currency over 24 h.
-        fields: The venue's name of ``last``, ``buy``, ``sell``, ``open``, ``high`` and ``low``.
+        fields: The venue's names of ``last``, ``buy``, ``sell``, ``open``, ``high`` and ``low``.
 
     Raises:
         Malformed: A field is not a number.
@@ -146,15 +146,15 @@ def order_of(
 
 
 def asset_of(row: dict[str, Any], currency: str, free: float, frozen: float) -> Asset:
-    """AccountBalances in one currency."""
+    """A balance in one currency."""
     return Asset(Info=info(row), Currency=currency, Amount=free, FrozenAmount=frozen)
 
 
 def check_options(options: Mapping[str, str], known: frozenset[str], venue: str) -> None:
-    """Refuses an option of an order that the venue does not know: it might be ignored there, and the order be another than was meant.
+    """Refuses unknown options of an order: a venue might ignore a misspelt option.
 
     Raises:
-        UnknownName: There is no such option; the message names the nearest.
+        UnknownName: An option is unknown; the message suggests the nearest.
     """
     for name in options:
         if name == "timeInForce" and name not in known:
@@ -162,14 +162,14 @@ def check_options(options: Mapping[str, str], known: frozenset[str], venue: str)
                 f"{venue} has no timeInForce {options[name]!r}{nearest(options[name], ('GTC', 'IOC', 'FOK', 'GTX'))}"
             )
         if name not in known:
-            raise UnknownName(f"an order of {venue} has no option {name!r}{nearest(name, known)}; nothing was sent")
+            raise UnknownName(f"{venue} has no order option {name!r}{nearest(name, known)}; nothing was sent")
 
 
 def bars_of(found: list[Any]) -> Page[Record]:
     """A page of bars from rows that begin with time, open, high, low, close and volume.
 
     Raises:
-        Malformed: A row is something else.
+        Malformed: A row has another format.
     """
     return Page(list(map(_bar, found)), len(found))
 

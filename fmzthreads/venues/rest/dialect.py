@@ -1,4 +1,4 @@
-"""The dialect of one venue's product: which request each call of the port is, and what its reply means in structures."""
+"""The dialect of one venue's product: its requests, and readers of its replies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["AccountBalances", "IoCommand", "Listing", "OrderHistory", "OrderQuer
 
 @attrs.frozen(kw_only=True)
 class Listing:
-    """One symbol that a venue knows.
+    """One symbol of a venue.
 
     Attributes:
         symbol: FMZ's symbol, such as ``BTC_USDT``.
         venue_symbol: The venue's name for it, such as ``BTCUSDT``.
-        listed: Whether it is traded there (perhaps halted for the moment), rather than kept for the record.
+        listed: Whether it is traded (or only halted for a while); False if it is delisted.
         market: Its trading rules, in FMZ's structure.
     """
 
@@ -39,8 +39,8 @@ class OrderQuery:
 
     Attributes:
         ask: The request.
-        read: Reads the venue's number of the order in the reply.
-        client_order_id: The id under which it can be found again.
+        read: Reads the venue's order number from the reply.
+        client_order_id: The id to look the order up by later.
     """
 
     ask: Ask
@@ -50,11 +50,11 @@ class OrderQuery:
 
 @attrs.frozen(kw_only=True)
 class OrderHistory:
-    """The requests that give a symbol's orders of the past; an order that several give is taken from the last of them.
+    """The requests for a symbol's past orders; of duplicates the last one counts.
 
     Attributes:
         lists: The lists to fetch, in this order.
-        most: How many orders are wanted; None for all.
+        most: The maximum number of orders to return; None for all.
     """
 
     lists: tuple[Pages[Order], ...]
@@ -66,7 +66,7 @@ class AccountBalances:
     """The balances of an account.
 
     Attributes:
-        by_currency: What is held, by currency.
+        by_currency: The balances, by currency.
         info: The venue's own reply.
     """
 
@@ -76,11 +76,11 @@ class AccountBalances:
 
 @attrs.frozen
 class IoCommand:
-    """A command of ``exchange.IO`` that only one venue has.
+    """A command of ``exchange.IO`` that exists for one venue only.
 
     Attributes:
         kind: The type of its one argument.
-        run: Carries it out.
+        run: Executes the command.
     """
 
     kind: type
@@ -88,14 +88,14 @@ class IoCommand:
 
 
 class VenueDialect(Protocol):
-    """What differs between venues, and between the products of one venue, beneath the port.
+    """What differs between venues, and between the products of one venue.
 
-    ``name`` is always the venue's own name of a symbol. Readers raise ``Malformed``. A reader of a list leaves out the rows that it
-    cannot read (see ``OddRows``); a reader of one thing is strict.
+    ``name`` is always the venue's own name of a symbol. Readers raise ``Malformed``. A reader of a list skips the rows that it
+    cannot read (see ``OddRows``); a reader of a single item is strict.
     """
 
     odd: OddRows
-    """Takes the rows that cannot be read."""
+    """Collects the rows that cannot be read."""
 
     periods: Mapping[int, str]
     """The venue's name of each bar length, by seconds, ascending."""
@@ -108,7 +108,7 @@ class VenueDialect(Protocol):
         """
 
     def symbol_of(self, name: str) -> str | None:
-        """FMZ's symbol of a venue's name, where the name alone tells it; None where the venue's list is needed."""
+        """FMZ's symbol of a venue's name; None if the venue's list is needed to tell."""
 
     def listings(self) -> VenueQuery[list[Listing]]:
         """All symbols."""
@@ -123,7 +123,7 @@ class VenueDialect(Protocol):
         """One ticker."""
 
     def tickers(self, symbol_of: Callable[[str], str | None]) -> VenueQuery[list[Ticker]]:
-        """All tickers for which ``symbol_of`` gives a symbol."""
+        """All tickers for which ``symbol_of`` returns a symbol."""
 
     def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """An order book."""
@@ -135,20 +135,20 @@ class VenueDialect(Protocol):
         """Bars, newest pages first."""
 
     def holdings(self, currencies: tuple[str, ...]) -> VenueQuery[AccountBalances]:
-        """Balances: those of some currencies, which are read strictly, or with none named all."""
+        """Balances of the given currencies, read strictly; of all if none are given."""
 
     def place(self, intent: OrderIntent, name: str) -> OrderQuery:
-        """An order.
+        """A new order.
 
         Raises:
-            InputError: The intent cannot be expressed at this venue.
+            InputError: The venue does not support such an order.
         """
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """A cancellation."""
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
-        """One order by the venue's number."""
+        """One order by the venue's order number."""
 
     def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
         """One order by its client order id."""
@@ -157,10 +157,10 @@ class VenueDialect(Protocol):
         """Open orders of a symbol, or of all; their ``Symbol`` is still the venue's name."""
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
-        """Orders of the past; their ``Symbol`` is still the venue's name."""
+        """Past orders; their ``Symbol`` is still the venue's name."""
 
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
-        """A call to any path, and the client order id in it (empty for none)."""
+        """A call to any path, and its client order id (empty if it has none)."""
 
     def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
-        """The parameters of such a call, from URL-encoded text."""
+        """The parameters of a call to any path, from URL-encoded text."""

@@ -1,4 +1,4 @@
-"""Reading a venue's reply field by field, so that a missing or odd field is named instead of ending in a KeyError.
+"""Readers of a venue's reply, whose errors name the missing or malformed field.
 
 The readers raise ``Malformed``; the channel turns that into the ``BadReply`` of ``bad_reply``.
 """
@@ -40,20 +40,20 @@ _LISTS = {list}
 _FLOATS = {float}
 _PRICE_AND_AMOUNT = itemgetter(0, 1)
 _NUMERIC = frozenset({str, int, float})
-_MOST = 2**63 - 1  # ids and times are 64 bits at every venue; a JSON reader of Python's own knows no limit
+_MOST = 2**63 - 1  # ids and times have 64 bits at every venue; Python's JSON reader has no limit
 
 
 class Malformed(Exception):
-    """A field of a reply is missing or not what it should be; never leaves this room."""
+    """A field of a reply is missing or malformed; never raised outside ``venues``."""
 
 
 def bad_reply(reply: Reply, what: str) -> BadReply:
-    """An error that says what is wrong with a reply, with its first 200 characters."""
+    """The error for a malformed reply, with its first 200 characters."""
     return BadReply(f"{what}: {excerpt(reply.text)}", request=reply.request, status=reply.status)
 
 
 def retry_after_s(reply: Reply) -> float | None:
-    """The reply's ``Retry-After``, in seconds; None where it has none, or not one in whole seconds."""
+    """The reply's ``Retry-After`` in seconds; None if absent or not whole seconds."""
     header = reply.headers.get("Retry-After", "").strip()
     return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None
 
@@ -68,17 +68,17 @@ def to_number(value: Any, name: str) -> float:
 
     Args:
         value: The value.
-        name: What it is, for the message.
+        name: The name of the value, for the message.
 
     Raises:
-        Malformed: It is something else, or NaN or infinite.
+        Malformed: It is not a number, or is NaN or infinite.
     """
     if type(value) in _NUMERIC:
         try:
             result = float(value)
         except (ValueError, OverflowError):
             result = float("nan")
-        # float() also reads "1_000", which no venue means.
+        # float() also accepts "1_000", which no venue sends.
         if isfinite(result) and not (type(value) is str and "_" in value):
             return result
     raise Malformed(f"{name} is not a number but {_shown(value)}")
@@ -129,7 +129,7 @@ def first(value: Any, name: str) -> dict[str, Any]:
     """The first object of a JSON array.
 
     Raises:
-        Malformed: There is none.
+        Malformed: The value is not an array, or is empty.
     """
     found = rows(value, name)
     if not found:
@@ -157,17 +157,17 @@ def number_or(row: dict[str, Any], name: str, default: float) -> float:
     """A field that is a number, or ``default`` where it is absent, null or an empty string (how venues say "not applicable").
 
     Raises:
-        Malformed: It is there and is not a number.
+        Malformed: It is present but not a number.
     """
     value = row.get(name)
     return default if value is None or value == "" else to_number(value, f"the field {name!r}")
 
 
 def price_or(row: dict[str, Any], name: str, default: float | None) -> float | None:
-    """A field that is a price, or ``default`` where it is absent, null, empty or 0: a venue's 0 says that there is none.
+    """A field that is a price, or ``default`` where it is absent, null, empty or 0 (no price).
 
     Raises:
-        Malformed: It is there and is not a number.
+        Malformed: It is present but not a number.
     """
     value = row.get(name)
     if value is None or value == "":
@@ -179,7 +179,7 @@ def decimal_or(row: dict[str, Any], name: str, default: Decimal | None = None) -
     """A field that is an exact number above 0, or ``default`` where it is absent, null, empty or 0 (no such limit).
 
     Raises:
-        Malformed: It is there and is not a number, or is negative.
+        Malformed: It is present but not a number, or is negative.
     """
     value = row.get(name)
     if value is None or value == "":
@@ -207,7 +207,7 @@ def text(row: dict[str, Any], name: str) -> str:
     value = _need(row, name)
     if type(value) is str and value:
         return value
-    raise Malformed(f"the field {name!r} is not a text but {_shown(value)}")
+    raise Malformed(f"the field {name!r} is not text but {_shown(value)}")
 
 
 def number_at(row: list[Any], index: int, name: str) -> float:
@@ -233,29 +233,29 @@ def levels(row: dict[str, Any], name: str) -> list[MarketOrder]:
     try:
         flat = list(chain.from_iterable(map(_PRICE_AND_AMOUNT, raw)))
         numbers = _floats(flat)
-        if set(map(type, raw)) == _LISTS and isfinite(sum(numbers)):  # a sum is finite only if every part is
+        if set(map(type, raw)) == _LISTS and isfinite(sum(numbers)):  # a sum is finite only if every term is
             return _market_orders(numbers)
     except (TypeError, ValueError, IndexError, KeyError, OverflowError):
-        pass  # the slow way below finds the level and names it
+        pass  # the slow path below finds and names the bad level
     return [_level(level, f"level {index} of {name!r}") for index, level in enumerate(raw)]
 
 
 def _floats(texts: list[str]) -> list[float]:
-    """The numbers of many texts; raises ValueError or TypeError when one of them is not a text that is a number."""
+    """The numbers of many strings; raises ValueError or TypeError if one is not a number."""
     joined = ",".join(texts)
     loads = _fast_loads()
     if loads is not None:
         found: list[float] = loads(f"[{joined}]")
-        # One JSON reader's call costs a third of a call of float() for each; "5" would be read as a whole number, "1,2" as two.
+        # One call of the JSON reader costs a third of calling float() for each; but "5" would become an int and "1,2" two numbers.
         if len(found) == len(texts) and set(map(type, found)) == _FLOATS:
             return found
     if "_" in joined:
-        raise ValueError("float() reads 1_000, which no venue means")
+        raise ValueError("float() accepts 1_000, which no venue sends")
     return list(map(float, texts))
 
 
 def _market_orders(numbers: list[float]) -> list[MarketOrder]:
-    """Levels of a flat list of prices and amounts; setting two keys is the fastest way to such a structure (measured on 3.12)."""
+    """Levels of a flat list of prices and amounts; setting two keys is fastest (measured on 3.12)."""
     found = []
     flat = iter(numbers)
     for price, amount in zip(flat, flat, strict=True):
@@ -268,7 +268,7 @@ def _market_orders(numbers: list[float]) -> list[MarketOrder]:
 
 @functools.cache
 def _fast_loads() -> Callable[[str], Any] | None:
-    """Orjson's reader where it is installed; looked for once, at the first use."""
+    """Orjson's reader if it is installed; imported once, at the first use."""
     try:
         import orjson
     except ImportError:

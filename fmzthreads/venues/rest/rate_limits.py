@@ -1,6 +1,6 @@
-"""Staying within a venue's limits: what to hold back before a limit is hit, and silence after it was.
+"""Rate limits of a venue: requests held back before a limit is hit, or blocked after.
 
-Limits count per address or per account, but each adapter only sees its own requests, and what the venue's replies say of everybody's.
+Limits count per address or per account, but each adapter only sees its own requests, and the totals that the venue's replies report.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Block:
 
 
 class Doors:
-    """Remembers that the venue has shut a door, and until when; knocking meanwhile is refused here, without sending anything.
+    """Blocks requests that the venue would refuse, until its limit or ban ends.
 
     Args:
         venue: The venue's name, for messages.
@@ -43,11 +43,11 @@ class Doors:
         self._blocks: dict[str, _Block] = {}
 
     def shut(self, door: str, error: RateLimited) -> None:
-        """Shuts a door for ``error.retry_after_s`` seconds; of two ends the later one holds.
+        """Blocks a group of requests for ``error.retry_after_s`` seconds; the later of two ends counts.
 
         Args:
-            door: What is shut; ``""`` is everything.
-            error: What the venue said.
+            door: The group to block, such as ``"orders"``; ``""`` for all requests.
+            error: The venue's refusal.
         """
         until = self._clock.monotonic() + (error.retry_after_s or 0.0)
         block = _Block(until, isinstance(error, Banned), str(error.args[0]), error.code)
@@ -57,19 +57,19 @@ class Doors:
                 self._blocks[door] = block
 
     def check(self, *doors: str) -> None:
-        """Refuses a request that has to go through a door that is shut.
+        """Refuses a request that is blocked.
 
         Args:
-            doors: What the request needs besides ``""``.
+            doors: The groups of the request, besides ``""``.
 
         Raises:
-            Banned: The venue has banned this address; the message says when that ends.
+            Banned: The venue has banned this IP address; the message says until when.
             RateLimited: A limit was hit; the message says when the next request may go.
         """
         if not self._blocks:
             return
         now = self._clock.monotonic()
-        # A door such as "trade/order:BTC-USDT" is shut with the whole endpoint too.
+        # A group such as "trade/order:BTC-USDT" is blocked with its endpoint "trade/order".
         doors = (*doors, *(door.partition(":")[0] for door in doors if ":" in door))
         with self._lock:
             for door in [door for door, block in self._blocks.items() if block.until <= now]:
@@ -81,28 +81,29 @@ class Doors:
             end = datetime.fromtimestamp(self._clock.now() + left_s, tz=UTC)
             kind = Banned if block.banned else RateLimited
             raise kind(
-                f"{self._venue} takes no request of this kind until {end:%H:%M:%S} UTC (for {left_s:.1f} s more), nothing was sent; "
-                f"it said: {block.why}",
+                f"{self._venue} refuses requests of this kind until {end:%H:%M:%S} UTC ({left_s:.1f} s from now); nothing was sent; "
+                f"its reply was: {block.why}",
                 retry_after_s=left_s,
                 code=block.code,
             )
 
     def open_all(self) -> None:
-        """Forgets all (another base URL, say)."""
+        """Ends all blocks (for example when the base URL changes)."""
         with self._lock:
             self._blocks.clear()
 
 
 class WeightWindow:
-    """The request weight used in windows that are aligned to the venue's clock, as the venue's reply headers report it.
+    """The request weight used per window, as the venue's reply headers report it.
 
-    What is under way counts too, so that many threads together do not run over the edge. Only a share of the limit may be used, so
-    that something is left for others behind the same address, and for orders, which are never held back.
+    Windows are aligned to the venue's clock. Running requests count too, so that many threads together stay within the limit. Only a share
+    of it is used, so
+    that some is left for other clients at the same IP address, and for orders, which are never held back.
 
     Args:
         venue: The venue's name, for messages.
         server_now: The venue's time of day, in seconds since the epoch.
-        header: The header of replies that says how much is used.
+        header: The reply header that reports the used weight.
         limit: The weight allowed in a window.
         window_s: Its length in seconds.
         share: The part of the limit that may be used.
@@ -130,16 +131,16 @@ class WeightWindow:
         self._under_way = 0
         self._sent = 0
         self._last_heard = 0
-        self._tickets: dict[int, tuple[int, int]] = {}  # window and weight of each request that is under way
+        self._tickets: dict[int, tuple[int, int]] = {}  # window and weight of each running request
 
     @property
     def used(self) -> int:
-        """The weight used in this window, as last reported; 0 when nothing was heard in it."""
+        """The weight used in this window, as last reported; 0 if not reported yet."""
         with self._lock:
             return self._used if self._window == self._now_window() else 0
 
     def enter(self, ask: Ask) -> int:
-        """Counts a request while it is under way; one that is not patient is never held back.
+        """Counts a running request; one that is not patient is never held back.
 
         Args:
             ask: The request.
@@ -159,7 +160,7 @@ class WeightWindow:
             if ask.patient and expected > self.limit * self._share:
                 left_s = (window + 1) * self._window_s - self._server_now()
                 raise RateLimited(
-                    f"this request would bring the weight used at {self._venue} to {expected} of {self.limit} in {self._window_s:g} s; "
+                    f"this request would raise the weight used at {self._venue} to {expected} of {self.limit} in {self._window_s:g} s; "
                     f"nothing was sent, the next window begins in {left_s:.1f} s",
                     retry_after_s=max(0.0, left_s),
                 )
@@ -169,18 +170,18 @@ class WeightWindow:
             return self._sent
 
     def heard(self, ticket: int, reply: Reply) -> None:
-        """Takes the used weight that a reply reports."""
+        """Reads the used weight that a reply reports."""
         text = reply.headers.get(self._header, "")
         if not (text.isascii() and text.isdigit()):
             return
         with self._lock:
             window, _ = self._tickets[ticket]
-            # A count that was sent in an older window says nothing about this one, and an older count than the last is out of date.
+            # A count from an older window says nothing about this one, and a count older than the last one is out of date.
             if window == self._window and ticket >= self._last_heard:
                 self._used, self._last_heard = int(text), ticket
 
     def leave(self, ticket: int) -> None:
-        """Ends what ``enter`` counted, however the request ended."""
+        """Ends the count of ``enter``; called after success and failure."""
         with self._lock:
             _, weight = self._tickets.pop(ticket)
             self._under_way -= weight
@@ -189,17 +190,17 @@ class WeightWindow:
         return int(self._server_now() // self._window_s)
 
     def forget(self) -> None:
-        """Forgets what was used (another base URL, say)."""
+        """Resets the count (for example when the base URL changes)."""
         with self._lock:
             self._used = 0
 
 
 class RecentCalls:
-    """At most so many calls in any stretch of time, for each of many keys; callers get their turn in the order they came.
+    """A sliding-window limit per key; callers are served in order of arrival.
 
     Args:
         clock: Our clock.
-        window_s: The stretch, in seconds.
+        window_s: The length of the window, in seconds.
     """
 
     def __init__(self, clock: Clock, window_s: float = 2.0) -> None:
@@ -209,22 +210,22 @@ class RecentCalls:
         self._turns: dict[str, deque[float]] = {}
 
     def turn(self, key: str, limit: int, longest_wait_s: float) -> float:
-        """Takes the next turn.
+        """Reserves the next free slot.
 
         Args:
-            key: What is limited.
-            limit: Calls allowed in a stretch.
-            longest_wait_s: If the turn comes later than this, it is not taken.
+            key: The key to count under.
+            limit: Calls allowed in a window.
+            longest_wait_s: A slot later than this is not reserved.
 
         Returns:
-            Seconds until the turn; 0 for at once. When that is more than ``longest_wait_s``, nothing was taken.
+            Seconds until the slot; 0 for now. If that is more than ``longest_wait_s``, nothing was reserved.
         """
         now = self._clock.monotonic()
         with self._lock:
             turns = self._turns.get(key)
             if turns is None:
                 turns = self._turns[key] = deque(maxlen=limit)
-            # The deque holds the last `limit` turns: the oldest of them tells when there is room again.
+            # The deque holds the last `limit` slots: the oldest one determines when the next is free.
             at = max(now, turns[0] + self._window_s) if len(turns) == limit else now
             wait_s = at - now
             if wait_s <= longest_wait_s:
@@ -232,6 +233,6 @@ class RecentCalls:
             return wait_s
 
     def forget(self) -> None:
-        """Forgets all calls (another base URL, say)."""
+        """Forgets all calls (for example when the base URL changes)."""
         with self._lock:
             self._turns.clear()

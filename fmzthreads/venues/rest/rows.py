@@ -1,4 +1,4 @@
-"""Lists of a reply read row by row: what cannot be read costs that row, with a warning that names it, never the whole list."""
+"""Reads lists row by row: an unreadable row is skipped with a warning."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 _log = logging.getLogger("fmzthreads.venues")
 
-_MOST_WARNINGS = 10  # of one kind of rows; a venue that changes a format changes it in thousands of rows
+_MOST_WARNINGS = 10  # per kind of row; a changed format affects thousands of rows
 
 
 class OddRows:
-    """Reads the rows of a venue's lists, and warns once of each that cannot be read; thread-safe.
+    """Reads the rows of lists; warns once per unreadable row; thread-safe.
 
     Args:
         venue: The venue's name, for the warnings.
 
     Attributes:
-        warn: Takes the warnings; a logger until it is set.
+        warn: Receives the warnings; a logger until it is set.
     """
 
     def __init__(self, venue: str) -> None:
@@ -38,17 +38,17 @@ class OddRows:
     def read(
         self, rows: list[Any], kind: str, named: str, read: Callable[[dict[str, Any]], T], strict: Container[str] = ()
     ) -> list[T]:
-        """What can be read of a list.
+        """The readable rows of a list.
 
         Args:
             rows: The rows as the venue sent them.
             kind: What a row is, such as ``"a balance"``.
-            named: The field that names a row.
+            named: The field that holds a row's name.
             read: Reads a row; raises ``Malformed``.
-            strict: The names of rows that must be readable.
+            strict: The names of rows that must not be skipped.
 
         Raises:
-            Malformed: No row at all can be read (the reply has another form than is known), or one of ``strict`` cannot.
+            Malformed: No row can be read (the reply's format is unknown), or one of ``strict`` cannot.
         """
         found: list[T] = []
         first: Malformed | None = None
@@ -72,16 +72,16 @@ class OddRows:
         symbol_of: Callable[[str], str | None],
         read: Callable[[dict[str, Any], str], Ticker],
     ) -> list[Ticker]:
-        """The tickers of a list, of symbols that are listed and have traded.
+        """The tickers of a list, for symbols that are listed and have traded.
 
         Args:
             rows: The rows as the venue sent them.
             named: The field that holds the venue's name of the symbol.
-            symbol_of: FMZ's symbol of such a name; None where it is not listed.
+            symbol_of: FMZ's symbol of such a name; None if it is not listed.
             read: Reads a row.
 
         Raises:
-            Malformed: No row at all can be read.
+            Malformed: No row can be read.
         """
 
         def _read(row: dict[str, Any]) -> Ticker | None:
@@ -97,4 +97,4 @@ class OddRows:
             if name in told or len(told) >= _MOST_WARNINGS:
                 return
             told.add(name)
-        self.warn(f"{self._venue} sent {kind} ({name}) that cannot be read, and it was left out: {error}")
+        self.warn(f"{self._venue} sent {kind} ({name}) that cannot be read; it was skipped: {error}")

@@ -1,8 +1,9 @@
-"""The venue's clock, as seen from ours.
+"""The venue's clock, estimated from ours.
 
-Signed requests carry a time stamp that must lie within the venue's window, while our own clock may be off by seconds. The offset is
-measured before the first signed call (one cheap request), again by a read when it has grown old, and at once when the venue says
-that a time stamp was wrong. An order never waits for a measurement that is merely old.
+Signed requests carry a time stamp that must lie within the venue's window, while our own clock may be wrong by seconds. The offset is
+measured before the first signed call (one cheap request), again by a read when the measurement is too old, and at once when the venue
+reports
+a wrong time stamp. An order never waits only because the measurement is old.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ _MOST_SAMPLES = 3
 
 @attrs.frozen(kw_only=True)
 class TimeSample:
-    """One question for the venue's time.
+    """One request for the venue's time.
 
     Attributes:
-        server_s: What it said, in seconds since the epoch.
-        received_s: Our time of day when the reply was there.
+        server_s: The venue's answer, in seconds since the epoch.
+        received_s: Our time of day when the reply arrived.
         rtt_s: Seconds between writing the request and having the reply.
     """
 
@@ -38,7 +39,7 @@ class TimeSample:
 
     @property
     def offset_s(self) -> float:
-        """How far the venue's clock is ahead of ours, taking its answer for the moment halfway between question and reply."""
+        """The venue's clock minus ours, assuming the answer was made halfway through the round trip."""
         return self.server_s - (self.received_s - self.rtt_s / 2)
 
 
@@ -47,9 +48,9 @@ class ServerTime:
 
     Args:
         clock: Our clock.
-        ask: Asks the venue once.
+        ask: Requests the venue's time once.
         max_age_s: A measurement older than this is renewed by the next read.
-        retry_s: When renewing failed, the old one serves on and the next try comes after this many seconds.
+        retry_s: If renewing failed, the old one is used and the next attempt follows after this many seconds.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class ServerTime:
 
     @property
     def known(self) -> bool:
-        """Whether it was measured."""
+        """Whether the offset was measured."""
         return self._offset_s is not None
 
     def now(self) -> float:
@@ -84,7 +85,7 @@ class ServerTime:
         return int(self.now() * 1000)
 
     def ready(self, *, renew: bool) -> None:
-        """Measures if that was never done; also, if ``renew``, when the measurement is old.
+        """Measures if not done yet; with ``renew`` also if the measurement is old.
 
         Raises:
             FmzError: The first measurement failed, as the request raised it.
@@ -95,36 +96,36 @@ class ServerTime:
             try:
                 self._flight.run(self._measure)
             except (NetworkError, VenueUnavailable, RateLimited):
-                # The old offset is nearly always right still; if it is not, the venue will say so.
+                # The old offset is nearly always still right; if not, the venue refuses the time stamp.
                 with self._lock:
                     self._renew_at = self._clock.monotonic() + self._retry_s
 
     def prefetch(self) -> None:
-        """Begins the first measurement in the background, so that the first order does not wait for it."""
+        """Starts the first measurement in the background, so the first order need not wait."""
         if self._offset_s is not None:
             return
         thread = threading.Thread(target=self._try_once, name="server time", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread can be had: the call that needs the time measures it itself
+        except RuntimeError:  # no thread can be started: the call that needs the time measures it itself
             pass
 
     def _try_once(self) -> None:
         try:
             self.ready(renew=False)
         except FmzError:
-            pass  # whoever needs the time meets the error
+            pass  # the call that needs the time raises the error
 
     def measure(self) -> None:
-        """Measures now, or waits for a measurement that is under way.
+        """Measures now, or waits for a running measurement.
 
         Raises:
-            FmzError: The venue could not be asked.
+            FmzError: The request failed.
         """
         self._flight.run(self._measure)
 
     def forget(self) -> None:
-        """Makes the next signed call measure anew (another base URL, say)."""
+        """Makes the next signed call measure again (for example when the base URL changes)."""
         with self._lock:
             self._offset_s = None
             self._generation += 1
@@ -133,7 +134,7 @@ class ServerTime:
         generation = self._generation
         best = self._ask()
         for _ in range(_MOST_SAMPLES - 1):
-            # A slow sample is wrong by up to half of its duration; the first one often pays for opening the connection.
+            # A slow sample is wrong by up to half of its duration; the first one often includes opening the connection.
             if best.rtt_s <= _GOOD_RTT_S:
                 break
             sample = self._ask()

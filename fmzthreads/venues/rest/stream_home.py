@@ -1,4 +1,4 @@
-"""Where the streams of a venue are, given where its REST calls go: never the live market's stream beside another place's orders."""
+"""The stream addresses of a venue, which always belong to its REST base."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ __all__ = ["SnapshotTurns", "StreamHome", "check_stream_base"]
 
 
 def check_stream_base(url: str) -> str:
-    """A stream base as it is used: without a slash at its end.
+    """The stream base without a trailing slash.
 
     Raises:
         InputError: It is not a ws or wss URL.
     """
     parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
     if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
-        raise InputError(f"a stream base must be like 'wss://stream.example.com', got {url!r}")
+        raise InputError(f"a stream base must be a ws or wss URL such as 'wss://stream.example.com', got {url!r}")
     return url.rstrip("/")
 
 
 _MINUTE_S = 60.0
-# The part of a venue's limit that is for snapshots: books that all broke at once must leave room for what the strategy itself asks.
+# The share of a venue's limit for snapshots: if all books break at once, the strategy's own calls must still fit.
 _SNAPSHOT_SHARE = 0.5
 
 
 class StreamHome:
-    """Where a venue's streams are, and how they travel.
+    """The address of a venue's streams, and their connection options.
 
     Args:
         channel: The venue's REST.
         stream_base: The base of its streams, such as ``wss://demo-stream.binance.com``; empty to derive it from the REST base, which
-            works for the venue's own hosts and for any ``http://`` base (the same host and port are taken).
+            works for the venue's own hosts and for any ``http://`` base (the same host and port are used).
 
     Raises:
         InputError: ``stream_base`` is not a ws or wss URL.
@@ -44,17 +44,17 @@ class StreamHome:
 
     def __init__(self, channel: Channel, stream_base: str) -> None:
         self._channel = channel
-        # A stream base that was given belongs to the REST base beside it, and not to one that is set later.
+        # A stream base that was passed belongs to the REST base passed with it, not to one that is set later.
         self._given = (channel.http.base, check_stream_base(stream_base) if stream_base else "")
 
     def base(self, known: Mapping[str, str]) -> str:
-        """The base of the streams that belong to the REST base in use.
+        """The stream base for the current REST base.
 
         Args:
-            known: The venue's own hosts of REST calls, and the bases of their streams.
+            known: The venue's own REST hosts and their stream bases.
 
         Raises:
-            NotSupported: The REST base is another one, and no stream base was given for it.
+            NotSupported: The REST base is a different one, and no stream base was given for it.
         """
         base, name = self._channel.http.base, self._channel.name
         with_base, given = self._given
@@ -68,21 +68,21 @@ class StreamHome:
             scheme = "ws" if parts.scheme == "http" else "wss"
             return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         raise NotSupported(
-            f"{name} at {host} has no known streams; name them with stream_base='wss://...' "
-            f"or the variable FMZ_{name.upper()}_STREAM_BASE"
+            f"{name} at {host} has no known streams; set them with stream_base='wss://...' "
+            f"or the environment variable FMZ_{name.upper()}_STREAM_BASE"
         )
 
     def options(self) -> dict[str, object]:
-        """The options of ``Dial`` that follow from how this venue's REST calls travel: certificates and proxy."""
+        """The options of ``Dial`` taken from the REST client: certificates and proxy."""
         return {"reconnect": True, **self._channel.http.stream_options()}
 
 
 class SnapshotTurns:
-    """Turns to fetch snapshots of books: all books of a venue together use up half of its limit at the most.
+    """Limits book snapshots: all books of a venue use at most half of its limit.
 
     Args:
         venue: The venue's name, for messages.
-        clock: Measures.
+        clock: Measures the minute.
     """
 
     def __init__(self, venue: str, clock: Clock) -> None:
@@ -90,23 +90,23 @@ class SnapshotTurns:
         self._recent = RecentCalls(clock, _MINUTE_S)
 
     def take(self, weight: int, limit: int) -> None:
-        """Takes a turn.
+        """Counts one snapshot, or refuses it.
 
         Args:
-            weight: What a snapshot costs.
-            limit: What the venue allows in a minute.
+            weight: The request weight of a snapshot.
+            limit: The weight that the venue allows in a minute.
 
         Raises:
-            RateLimited: There is none left in this minute; the message says when to come back.
+            RateLimited: The limit of this minute is used up; the message says how long to wait.
         """
         most = max(1, int(limit * _SNAPSHOT_SHARE) // weight)
-        wait_s = self._recent.turn(f"books, {most} a minute", most, 0.0)  # another limit is counted anew
+        wait_s = self._recent.turn(f"books, {most} a minute", most, 0.0)  # a changed limit starts a new count
         if wait_s > 0:
             raise RateLimited(
-                f"{most} snapshots of books were asked of {self._venue} within a minute; nothing was sent, there is room in {wait_s:.1f} s",
+                f"{most} book snapshots were requested from {self._venue} within a minute; nothing was sent, retry in {wait_s:.1f} s",
                 retry_after_s=wait_s,
             )
 
     def forget(self) -> None:
-        """Forgets all turns (another base URL, say)."""
+        """Resets the count (for example when the base URL changes)."""
         self._recent.forget()

@@ -1,4 +1,4 @@
-"""The symbols of one venue: each fetched alone when it is first needed, the whole list only for those who want all."""
+"""The symbols of one venue, fetched one by one, or all when needed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class SymbolBook:
     Args:
         venue: The venue's name, for messages.
         fetch_all: Fetches the whole list; raises from the error tree.
-        fetch_one: Fetches one symbol by the venue's name of it; raises UnknownSymbol when the venue has none.
-        clock: Measures age.
-        max_age_s: A whole list older than this many seconds is fetched anew; when that fails, the old one serves on.
-        miss_age_s: A symbol that the venue did not know this many seconds ago is unknown without asking again.
+        fetch_one: Fetches one symbol by the venue's name of it; raises UnknownSymbol if the venue does not list it.
+        clock: Measures the age of entries.
+        max_age_s: A whole list older than this many seconds is fetched again; if that fails, the old one is used.
+        miss_age_s: A symbol reported unknown less than this many seconds ago is refused without asking again.
     """
 
     def __init__(
@@ -41,30 +41,32 @@ class SymbolBook:
         self._clock = clock
         self._max_age_s = max_age_s
         self._miss_age_s = miss_age_s
-        # Guards the fields below, which change together; _known is looked up without it.
+        # Guards the fields below, which change together; _known is read without it.
         self._lock = threading.Lock()
-        self._known: dict[str, Listing] = {}  # by the venue's name; grows, and is replaced by a whole list
+        self._known: dict[
+            str, Listing
+        ] = {}  # by the venue's name; grows, and is replaced when the whole list is fetched
         self.by_symbol: dict[str, Listing] = {}
-        """What is known so far, by FMZ's symbol; to be read only."""
-        self._missing: dict[str, float] = {}  # when the venue last said that it has no such symbol
+        """The listings known so far, by FMZ's symbol; read-only."""
+        self._missing: dict[str, float] = {}  # when the venue last reported the symbol as unknown
         self._listed_at: float | None = None
         self._generation = 0
         self._all_flight: SingleFlight[list[Listing]] = SingleFlight(clock)
         self._flights: dict[str, SingleFlight[Listing]] = {}
 
     def known(self, name: str) -> Listing | None:
-        """What is known of a venue's name; asks nothing."""
+        """The listing of a venue's name, if already known; sends nothing."""
         return self._known.get(name)
 
     def check(self, symbol: str, name: str) -> None:
-        """Refuses a symbol that is known not to be listed; asks nothing.
+        """Refuses a symbol that is known not to be listed; sends nothing.
 
         Args:
             symbol: FMZ's symbol.
-            name: The venue's name that was made of it.
+            name: The venue's name derived from it.
 
         Raises:
-            UnknownSymbol: The venue has none, or the name belongs to another symbol.
+            UnknownSymbol: The venue does not list it, or the name is that of another symbol.
         """
         found = self._known.get(name)
         if found is None:
@@ -74,31 +76,29 @@ class SymbolBook:
             raise self.unknown(symbol)
 
     def unknown(self, symbol: str) -> UnknownSymbol:
-        """The error for a symbol that the venue does not list; it names the nearest of those that are known."""
+        """The error for an unlisted symbol; it suggests the nearest known one."""
         near = nearest(symbol, [listing.symbol for listing in self._known.copy().values()])
         return UnknownSymbol(f"{self._venue} does not list {symbol!r}{near}")
 
     def one(self, name: str) -> Listing:
-        """The listing of a venue's name, fetched alone if it is not known.
+        """The listing of a venue's name; fetched if it is not known yet.
 
         Raises:
-            UnknownSymbol: The venue has none.
+            UnknownSymbol: The venue does not list it.
             FmzError: It could not be fetched.
         """
         found = self._known.get(name)
         if found is not None:
             return found
         if self._is_missing(name):
-            raise UnknownSymbol(
-                f"{self._venue} has no symbol of its own called {name!r}{nearest(name, self._known.copy())}"
-            )
+            raise UnknownSymbol(f"{self._venue} has no symbol named {name!r}{nearest(name, self._known.copy())}")
         return self.renew(name)
 
     def renew(self, name: str) -> Listing:
-        """Fetches one symbol, or waits for its fetch that is under way.
+        """Fetches one symbol, or waits for a running fetch of it.
 
         Raises:
-            UnknownSymbol: The venue has none.
+            UnknownSymbol: The venue does not list it.
             FmzError: It could not be fetched.
         """
         with self._lock:
@@ -108,7 +108,7 @@ class SymbolBook:
         return flight.run(lambda: self._load_one(name))
 
     def _load_one(self, name: str) -> Listing:
-        for _ in range(2):  # the base may be changed while the first reply is on its way, which is then dropped
+        for _ in range(2):  # the base URL may change before the first reply arrives, which is then dropped
             generation = self._generation
             try:
                 listing = self._fetch_one(name)
@@ -128,10 +128,10 @@ class SymbolBook:
         return listing
 
     def all(self) -> Mapping[str, Listing]:
-        """The whole list by the venue's names; fetched if that was never done, or long ago.
+        """The whole list by the venue's names; fetched if missing or too old.
 
         Raises:
-            FmzError: It could not be fetched and none is known.
+            FmzError: It could not be fetched and there is no older list.
         """
         age_s = self._age()
         if age_s is not None and age_s <= self._max_age_s:
@@ -139,14 +139,14 @@ class SymbolBook:
         try:
             self.refresh()
             if self._age() is None:
-                self.refresh()  # the base was changed while the first list was on its way, and that one was dropped
+                self.refresh()  # the base URL changed before the first list arrived, so that list was dropped
         except OperationFailed:
             if age_s is None:
                 raise
         return self._known
 
     def refresh(self) -> list[Listing]:
-        """Fetches the whole list, or waits for a fetch that is under way.
+        """Fetches the whole list, or waits for a running fetch.
 
         Raises:
             FmzError: It could not be fetched.
@@ -165,7 +165,7 @@ class SymbolBook:
         return listings
 
     def forget(self) -> None:
-        """Drops everything (another base URL may know other symbols)."""
+        """Drops all symbols (another base URL may list others)."""
         with self._lock:
             self._known, self._missing, self._listed_at = {}, {}, None
             self.by_symbol = {}
@@ -174,7 +174,7 @@ class SymbolBook:
     def _is_missing(self, name: str) -> bool:
         with self._lock:
             now = self._clock.monotonic()
-            # A list that is this young has all the symbols that there are.
+            # A list this new is complete.
             since = (self._missing.get(name), self._listed_at)
         return any(at is not None and now - at <= self._miss_age_s for at in since)
 
@@ -191,5 +191,5 @@ def split_order_id(order_id: str) -> tuple[str, str]:
     """
     venue_symbol, comma, number = str(order_id).rpartition(",")
     if not (comma and venue_symbol and number.isascii() and number.isalnum()):
-        raise InputError(f"an order id has the form '<venue symbol>,<venue id>', got {order_id!r}")
+        raise InputError(f"an order id must have the form '<venue symbol>,<venue id>', got {order_id!r}")
     return venue_symbol, number

@@ -1,11 +1,9 @@
-"""A venue that speaks REST, composed of a channel, a dialect and streams; the port's docstrings are inherited.
+"""A venue with a REST interface, composed of a channel, a dialect and streams.
 
-What all such venues do alike is written here once: symbols, paging, accounts, histories, raw calls. Names are turned into the venue's
-own without its list (``BTC_USDT`` is ``BTCUSDT`` or ``BTC-USDT``), so that a first call costs one round trip; what is learnt of a symbol
-later (its rules are fetched beside the first call) verifies the name.
+What all such venues share is written here once: symbols, paging, accounts, histories, raw calls. Names are converted to the venue's
+own without its list (``BTC_USDT`` is ``BTCUSDT`` or ``BTC-USDT``), so that a first call costs one round trip; the symbol's
+rules, which are fetched during the first call, then verify the name.
 """
-
-# ruff: noqa: D102 (the docstrings are inherited from the port, exchange/venue.py)
 
 from __future__ import annotations
 
@@ -29,21 +27,21 @@ T = TypeVar("T")
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _COMMON_COMMANDS = ("api", "base", "currency", "quota", "rate")
-_FEW_NAMES = 3  # so many unknown names in a list are asked for one by one; for more the whole list is fetched
+_FEW_NAMES = 3  # up to this many unknown names of a list are requested one by one; for more the whole list is fetched
 
 
 class BookStreams(Protocol):
-    """Where a venue's live order books come from."""
+    """The sources of a venue's live order books."""
 
     def source(self, symbol: str, name: str) -> BookSource:
         """The source of one book.
 
         Raises:
-            NotSupported: The base in use has no known streams.
+            NotSupported: The current base URL has no known streams.
         """
 
     def forget(self) -> None:
-        """Forgets all counts (another base URL, say)."""
+        """Resets all counts (for example when the base URL changes)."""
 
 
 class RestVenue(BaseVenue):
@@ -51,8 +49,8 @@ class RestVenue(BaseVenue):
 
     Args:
         channel: Makes the calls.
-        dialect: Knows the requests and reads the replies.
-        streams: Where live books come from.
+        dialect: Builds the requests and reads the replies.
+        streams: The sources of live books.
         commands: The commands of ``exchange.IO`` that this venue has.
         settling_s: See ``Venue``.
     """
@@ -85,13 +83,13 @@ class RestVenue(BaseVenue):
         return self.channel.get(self.dialect.listing(name))
 
     def _name(self, symbol: str) -> str:
-        """The venue's name of a symbol, as far as is known without asking."""
+        """The venue's name of a symbol, without sending a request."""
         name = self.dialect.name_of(symbol)
         self.symbols.check(symbol, name)
         return name
 
     def _listing(self, symbol: str) -> Listing:
-        """What the venue says of a symbol: for calls that move money."""
+        """The venue's listing of a symbol, verified: for calls that move money."""
         known = self.symbols.by_symbol.get(symbol)
         if known is not None:
             return known
@@ -105,7 +103,7 @@ class RestVenue(BaseVenue):
         return found
 
     def _get(self, symbol: str, query: VenueQuery[T]) -> T:
-        """A call about one symbol; the venue's "no such symbol" names FMZ's."""
+        """Makes a call about one symbol; an UnknownSymbol error names FMZ's symbol."""
         try:
             return self.channel.call(query.ask, query.read)
         except UnknownSymbol as error:
@@ -113,9 +111,9 @@ class RestVenue(BaseVenue):
 
     def _unknown(self, symbol: str, error: UnknownSymbol) -> UnknownSymbol:
         try:
-            self.symbols.all()  # to name the nearest, and to refuse the next one without asking
+            self.symbols.all()  # to suggest the nearest, and to refuse the next call without a request
         except FmzError:
-            pass  # the refusal is what the caller has to know
+            pass  # the refusal matters more to the caller
         own = self.symbols.unknown(symbol)
         said = f" ({error.args[0]})" if error.code else ""
         return UnknownSymbol(f"{own.args[0]}{said}", request=error.request, code=error.code, status=error.status)
@@ -125,7 +123,7 @@ class RestVenue(BaseVenue):
         return known.symbol if known is not None else self.dialect.symbol_of(name)
 
     def _put_symbols(self, orders: Iterable[Order]) -> list[Order]:
-        """Replaces the venue's names by FMZ's symbols; a name that cannot be looked up stays, rather than its order being left out."""
+        """Replaces the venue's names by FMZ's symbols; a name that cannot be looked up is kept."""
         found = list(orders)
         unknown = {order["Symbol"] for order in found if self._symbol_of(order["Symbol"]) is None}
         many = len(unknown) > _FEW_NAMES
@@ -133,17 +131,19 @@ class RestVenue(BaseVenue):
             try:
                 self.symbols.all() if many else self.symbols.one(name)
             except FmzError:
-                pass  # the orders themselves are known, which is what was asked for
+                pass  # the orders are still returned, under the venue's name
         for order in found:
             order["Symbol"] = self._symbol_of(order["Symbol"]) or order["Symbol"]
         return found
 
     def markets(self) -> dict[str, Market]:
+        """Fetches the whole list of symbols again; see ``Venue.markets``."""
         return {listing.symbol: listing.market for listing in self.symbols.refresh() if listing.listed}
 
     def rules(self, symbol: str) -> MarketRules:
+        """Fetches one symbol's rules again; see ``Venue.rules``."""
         if self.channel.keys:
-            self.channel.time.prefetch()  # whoever asks for rules means to order
+            self.channel.time.prefetch()  # a caller who needs the rules is about to order
         name = self.dialect.name_of(symbol)
         try:
             listing = self.symbols.renew(name)
@@ -156,9 +156,11 @@ class RestVenue(BaseVenue):
     # Market data
 
     def ticker(self, symbol: str) -> Ticker:
+        """One request; see ``Venue.ticker``."""
         return self._get(symbol, self.dialect.ticker(self._name(symbol), symbol))
 
     def tickers(self) -> list[Ticker]:
+        """One request for all listed symbols; see ``Venue.tickers``."""
         return self.channel.get(self.dialect.tickers(self._listed_symbol))
 
     def _listed_symbol(self, name: str) -> str | None:
@@ -169,18 +171,24 @@ class RestVenue(BaseVenue):
         return listing.symbol if listing is not None and listing.listed else None
 
     def depth(self, symbol: str, limit: int | None = None) -> Depth:
+        """One request; see ``Venue.depth``."""
         return self._get(symbol, self.dialect.depth(self._name(symbol), limit))
 
     def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
+        """One request; see ``Venue.trades``."""
         return self._get(symbol, self.dialect.trades(self._name(symbol), limit))
 
     def periods_s(self) -> tuple[int, ...]:
+        """The bar lengths of the dialect; see ``Venue.periods_s``."""
         return tuple(self.dialect.periods)
 
     def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
+        """Bars from as many pages as needed; see ``Venue.records``."""
         periods = self.dialect.periods
         if period_s not in periods:
-            raise InputError(f"{self.name} has no bars of {period_s!r} s; valid: {', '.join(map(str, periods))}")
+            raise InputError(
+                f"{self.name} has no bars of {period_s!r} s; expected one of {', '.join(map(str, periods))}"
+            )
         pages = self.dialect.bars(self._name(symbol), periods[period_s], limit)
         bars = sorted(self._walk(symbol, pages), key=lambda bar: bar["Time"])
         return Records(bars[-pages.most :] if pages.most is not None else bars)
@@ -194,6 +202,7 @@ class RestVenue(BaseVenue):
     # Account
 
     def account(self, symbol: str) -> Account:
+        """The balances of the two currencies of a pair; see ``Venue.account``."""
         self._name(symbol)
         base, _, quote = symbol.partition("_")
         holdings = self.channel.get(self.dialect.holdings((base, quote)))
@@ -208,26 +217,31 @@ class RestVenue(BaseVenue):
         )
 
     def assets(self) -> list[Asset]:
+        """All balances that are not zero; see ``Venue.assets``."""
         held = self.channel.get(self.dialect.holdings(())).by_currency.values()
         return [asset for asset in held if asset["Amount"] or asset["FrozenAmount"]]
 
     # Orders
 
     def place(self, intent: OrderIntent) -> str:
+        """Sends an order once; see ``Venue.place``."""
         name = self._listing(intent.symbol).venue_symbol
         order = self.dialect.place(intent, name)
         return f"{name},{self.channel.send_once(order.ask, order.read, order.client_order_id)}"
 
     def cancel(self, order_id: str) -> None:
+        """One request; see ``Venue.cancel``."""
         self.channel.get(self.dialect.cancel(*split_order_id(order_id)))
 
     def order(self, order_id: str) -> Order:
+        """One request, after the symbol's if it is unknown; see ``Venue.order``."""
         name, number = split_order_id(order_id)
-        # Whatever is not known of the name is asked for before the order, so that the order is as young as can be.
+        # An unknown name is looked up before the order, so that the order's state is as recent as possible.
         symbol = self._symbol_of(name) or self.symbols.one(name).symbol
         return self._named(self._get(symbol, self.dialect.order(name, number)), symbol)
 
     def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        """One request; see ``Venue.order_by_client_id``."""
         query = self.dialect.order_by_client_id(self._name(symbol), client_order_id)
         return self._named(self._get(symbol, query), symbol)
 
@@ -237,12 +251,14 @@ class RestVenue(BaseVenue):
         return order
 
     def orders(self, symbol: str | None = None) -> list[Order]:
+        """Open orders from all pages; see ``Venue.orders``."""
         pages = self.dialect.open_orders(None if symbol is None else self._name(symbol))
         if symbol is None:
             return _in_order(self._put_symbols(walk(self.channel.call, pages)))
         return _in_order(self._named(order, symbol) for order in self._walk(symbol, pages))
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        """Past orders, sorted by time; see ``Venue.history_orders``."""
         if since_ms < 0 or limit < 0:
             raise InputError(f"since and limit must be 0 or more, got {since_ms!r} and {limit!r}")
         name = self._name(symbol)
@@ -256,9 +272,11 @@ class RestVenue(BaseVenue):
     # Streams and raw calls
 
     def book_source(self, symbol: str) -> BookSource:
+        """The source of the venue's streams; see ``Venue.book_source``."""
         return self.streams.source(symbol, self._name(symbol))
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        """Any call of the REST interface; see ``Venue.request``."""
         method = str(http_method).upper()
         if method not in _METHODS:
             raise InputError(f"unknown HTTP method {http_method!r}{nearest(method, _METHODS)}")
@@ -270,6 +288,7 @@ class RestVenue(BaseVenue):
         return self.channel.send_once(ask, info, client_order_id)
 
     def io(self, command: str, *args: object) -> Any:
+        """Runs one of the venue's own commands; see ``Venue.io``."""
         found = self._commands.get(command)
         if found is None:
             valid = (*_COMMON_COMMANDS, *self._commands)
@@ -280,33 +299,41 @@ class RestVenue(BaseVenue):
         return True
 
     def last_reply(self) -> Reply | None:
+        """The calling thread's last reply; see ``Venue.last_reply``."""
         return self.channel.http.last_reply()
 
     # Connection
 
     def base(self) -> str:
+        """The REST base URL; see ``Venue.base``."""
         return self.channel.http.base
 
     def set_base(self, url: str) -> None:
+        """Sets the REST base and drops symbols and counts; see ``Venue.set_base``."""
         self.channel.set_base(url)
         self.symbols.forget()
         self.streams.forget()
 
     def set_timeout(self, timeout_ms: float) -> None:
+        """Sets the time-out of REST calls; see ``Venue.set_timeout``."""
         self.channel.http.set_timeout(timeout_ms)
 
     def set_proxy(self, proxy: str) -> None:
+        """Sets the proxy of REST calls and streams; see ``Venue.set_proxy``."""
         self.channel.http.set_proxy(proxy)
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
+        """Sets where warnings about unreadable rows go; see ``Venue.warn_with``."""
         self.dialect.odd.warn = warn
 
     def warm(self, connections: int) -> None:
+        """Opens the calling thread's connection and measures the time; see ``Venue.warm``."""
         self.channel.http.warm()
         if self.channel.keys:
             self.channel.time.ready(renew=True)
 
     def close(self) -> None:
+        """Closes the connections; see ``Venue.close``."""
         self.channel.http.close()
 
 
