@@ -1,7 +1,7 @@
 """Simulated exchanges on the loopback, and players of recordings.
 
 ``SimulatorServer`` runs one venue in a thread, ``SimulatorProcess`` in a process of its own, ``StreamPlayer`` plays a recording of a real
-websocket, and ``Faults`` says how a venue misbehaves. The names are imported when they are first used, so that the engine
+websocket, and ``Faults`` injects errors. The names are imported at their first use, so that the engine
 (``engine.exchange.SimulatedExchange``) works where the extra ``server`` (starlette, uvicorn) is not installed.
 """
 
@@ -26,11 +26,11 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Imports an exported name when it is first asked for."""
+    """Imports an exported name at its first use."""
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Imported here, because looking up ``fmzthreads.simulator`` must not cost the modules behind its names.
+    # Imported here, because importing ``fmzthreads.simulator`` must not import the modules of its names.
     from importlib import import_module
 
     value: object = getattr(import_module(f"{__name__}.{module}"), name)

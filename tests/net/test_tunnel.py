@@ -202,7 +202,9 @@ def test_a_socks_proxy_that_falls_silent(proxy: WsServer, stage: int) -> None:
     error = attempt.error()
     assert isinstance(error, TimedOut)
     assert str(error).startswith("timeout: ")
-    assert f"through the proxy socks5://127.0.0.1:{proxy.port} did not answer within 30 s (asking the proxy)" in str(error)
+    assert f"through the proxy socks5://127.0.0.1:{proxy.port} did not answer within 30 s (asking the proxy)" in str(
+        error
+    )
     assert peer.at_end()
 
 

@@ -1,1 +1,1 @@
-"""What each exchange's wire looks like over the engine."""
+"""The wire protocols of the exchanges, over the engine."""

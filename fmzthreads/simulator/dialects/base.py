@@ -1,7 +1,7 @@
-"""The dialect port: what one exchange's wire looks like over the engine.
+"""The dialect port: one exchange's wire protocol over the engine.
 
-A dialect is a table of routes. A handler takes ``(account, params)``, or only ``(params)`` where the call is public, and serves REST and
-websocket alike: both hand a ``Visit`` to ``Dialect.call``, which counts, reads the parameters, finds the account and runs the handler. A
+A dialect is a table of routes. A handler takes ``(account, params)``, or only ``(params)`` for a public call, and serves REST and
+websocket alike: both pass a ``Visit`` to ``Dialect.call``, which counts, reads the parameters, finds the account and runs the handler. A
 product (spot, linear or inverse futures) adds rows to the tables of its dialect.
 
 A dialect works in memory and takes well under a millisecond, so it runs in the event loop; latency, hangs and lost replies are added by
@@ -32,17 +32,17 @@ ParamsT = TypeVar("ParamsT")
 
 @attrs.frozen(kw_only=True)
 class Route(Generic[ParamsT]):
-    """One call of an exchange, on whichever wire it comes.
+    """One call of an exchange, over REST or websocket.
 
     Attributes:
         method: The HTTP method.
         path: The HTTP path.
         public: The handler of a call that needs no account.
-        private: The handler of a call that an account makes.
-        weight: What the call counts towards a limit, or how many such calls a window holds: as the exchange defines its limits.
+        private: The handler of a call that needs an account.
+        weight: The weight of the call, or how many such calls a window allows: as the exchange defines its limits.
         places: Whether it places orders.
-        bucket: The name of the limit that it is counted in.
-        single: For a list of orders: the bucket and limit that a list of one is counted in.
+        bucket: The name of the limit that it counts towards.
+        single: For a list of orders: the bucket and limit for a list with one order.
         public_ahead: For a public call that may have much to make: makes it in steps of about two milliseconds, before the handler runs.
         private_ahead: Likewise for a call that an account makes.
     """
@@ -60,21 +60,21 @@ class Route(Generic[ParamsT]):
 
 
 class Visit(Protocol[ParamsT]):
-    """One call that has arrived: who calls, and how parameters and account are read from the wire that it came on."""
+    """One received call: the caller, and how to read its parameters and account."""
 
     @property
     def client(self) -> str:
-        """The address that limits per IP are counted by."""
+        """The IP address, for limits per IP."""
 
     @property
     def now_ms(self) -> int:
-        """The exchange's time when the call came in."""
+        """The exchange's time when the call arrived."""
 
     def params(self, route: Route[ParamsT]) -> ParamsT:
         """Reads the parameters.
 
         Raises:
-            VenueRefusal: They cannot be read.
+            VenueRefusal: They are malformed.
         """
 
     def account(self, route: Route[ParamsT], params: ParamsT) -> TradingAccount:
@@ -87,11 +87,11 @@ class Visit(Protocol[ParamsT]):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[ParamsT]):
-    """What a handler returned, for the wire to render.
+    """A handler's result, to be rendered for REST or websocket.
 
     Attributes:
         route: The route of the call.
-        result: What becomes JSON (Any: whatever JSON can hold).
+        result: The value to encode as JSON (Any: any JSON value).
         account: The account that made the call; None for a public call.
         params: Its parameters.
     """
@@ -109,12 +109,12 @@ class Dialect(ABC, Generic[ParamsT]):
 
     Args:
         exchange: The simulated exchange.
-        faults: Where the offset of the exchange's clock comes from.
+        faults: The faults, with the offset of the exchange's clock.
         rate_scale: All limits are multiplied by it; 0 switches them off.
 
     Attributes:
         name: The exchange's name.
-        refusals: Code and text of each reason for which the engine refuses.
+        refusals: Code and text for each of the engine's reasons.
     """
 
     name: ClassVar[str]
@@ -128,7 +128,7 @@ class Dialect(ABC, Generic[ParamsT]):
         self._paths: set[str] = set()
 
     def now_ms(self) -> int:
-        """The exchange's time, with the offset that the faults give it."""
+        """The exchange's time, with the clock offset of the faults."""
         return self.exchange.server_time_ms() + self.faults.clock_offset_ms()
 
     # --- routes ---
@@ -143,7 +143,7 @@ class Dialect(ABC, Generic[ParamsT]):
         """The route of a method and path.
 
         Raises:
-            VenueRefusal: There is none.
+            VenueRefusal: Not found.
         """
         found = self._routes.get((method, path))
         if found is None:
@@ -186,7 +186,7 @@ class Dialect(ABC, Generic[ParamsT]):
             return  # the call itself is refused for the same reason
 
     def handle(self, request: WireRequest) -> WireReply:
-        """Answers a request; a refusal is a reply too."""
+        """Answers a request; a refusal is also returned as a reply."""
         visit = self.visit(request)
         try:
             self.admit(visit)
@@ -196,7 +196,7 @@ class Dialect(ABC, Generic[ParamsT]):
             return self.refusal_reply(error, visit)
 
     def call(self, route: Route[ParamsT], visit: Visit[ParamsT]) -> Outcome[ParamsT]:
-        """Runs the handler of a route for a call, on whichever wire it came.
+        """Runs the handler of a route for a call from REST or websocket.
 
         Raises:
             VenueRefusal: The call is refused.
@@ -220,7 +220,7 @@ class Dialect(ABC, Generic[ParamsT]):
             self.after_call(route, visit, params)
         return Outcome(route=route, result=result, account=account, params=params)
 
-    # --- what each exchange does in its own way ---
+    # --- what differs between exchanges ---
 
     @abstractmethod
     def visit(self, request: WireRequest) -> Visit[ParamsT]:
@@ -228,11 +228,11 @@ class Dialect(ABC, Generic[ParamsT]):
 
     @abstractmethod
     def not_served(self, *, path_known: bool) -> VenueRefusal:
-        """The refusal of a path that is not served, or of a method that a path does not take."""
+        """The refusal of an unknown path, or of a method that the path does not allow."""
 
     @abstractmethod
     def reply(self, outcome: Outcome[ParamsT], visit: Visit[ParamsT]) -> WireReply:
-        """Renders what a handler returned."""
+        """Renders a handler's result."""
 
     @abstractmethod
     def refusal_reply(self, error: VenueRefusal, visit: Visit[ParamsT]) -> WireReply:
@@ -240,10 +240,10 @@ class Dialect(ABC, Generic[ParamsT]):
 
     @abstractmethod
     def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """Renders a refusal that the faults ask for: 500, 503, 429 or 418."""
+        """Renders an injected refusal: 500, 503, 429 or 418."""
 
     def admit(self, visit: Visit[ParamsT]) -> None:
-        """Refuses everything from an address that is banned."""
+        """Refuses every call from a banned IP address."""
 
     def count_call(self, route: Route[ParamsT], visit: Visit[ParamsT]) -> None:
         """Counts a call before its parameters are read, or refuses it."""
@@ -254,19 +254,19 @@ class Dialect(ABC, Generic[ParamsT]):
         """Counts a call of an account, or refuses it."""
 
     def refused_call(self, error: VenueRefusal, account: TradingAccount | None, params: ParamsT | None) -> None:
-        """Adds to a refusal what its reply has to say besides."""
+        """Adds further fields or headers to a refusal's reply."""
 
     def after_call(self, route: Route[ParamsT], visit: Visit[ParamsT], params: ParamsT | None) -> None:
-        """Counts what is known only afterwards."""
+        """Counts what is only known after the call."""
 
 
 class InstrumentNames:
     """The exchange's instruments under the names of one dialect.
 
     Args:
-        exchange: Whose instruments.
-        spell: Makes a name of an instrument.
-        unknown: The refusal of a name that there is not.
+        exchange: The simulated exchange.
+        spell: Returns the dialect's name of an instrument.
+        unknown: The refusal of an unknown name.
     """
 
     def __init__(
@@ -280,14 +280,14 @@ class InstrumentNames:
         self._unknown = unknown
 
     def find(self, name: str) -> Instrument | None:
-        """The instrument of a name; None when there is none."""
+        """The instrument of a name; None if not found."""
         return self._by_name.get(name)
 
     def instrument(self, name: str) -> Instrument:
         """The instrument of a name.
 
         Raises:
-            VenueRefusal: There is none.
+            VenueRefusal: Not found.
         """
         found = self._by_name.get(name)
         if found is None:

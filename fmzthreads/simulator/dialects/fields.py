@@ -1,4 +1,4 @@
-"""Named values of a call, read with the refusals of the exchange that was called."""
+"""Reads named values of a call; mistakes raise the exchange's own refusals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class VenueRefusal(Exception):
 
 
 class Fields(ABC):
-    """Values by name; a dialect says how each kind of mistake is refused.
+    """Values by name; each dialect defines the refusal for each kind of mistake.
 
     Attributes:
         number: The pattern of a decimal number, as the exchange publishes it.
@@ -41,11 +41,11 @@ class Fields(ABC):
 
     @abstractmethod
     def optional(self, name: str) -> str | None:
-        """A value as text; None when it was not sent."""
+        """A value as text; None if not sent."""
 
     @abstractmethod
     def absent(self, name: str) -> VenueRefusal:
-        """The refusal of a call without a value that it needs."""
+        """The refusal of a missing value."""
 
     @abstractmethod
     def malformed(self, name: str, legal: str) -> VenueRefusal:
@@ -53,7 +53,7 @@ class Fields(ABC):
 
     @abstractmethod
     def invalid(self, name: str) -> VenueRefusal:
-        """The refusal of a value that is well formed and not allowed."""
+        """The refusal of a value that is well formed but not allowed."""
 
     def required(self, name: str) -> str:
         """A value as text.
@@ -67,7 +67,7 @@ class Fields(ABC):
         return value
 
     def matching(self, name: str, legal: str) -> str | None:
-        """A value that matches the pattern ``legal``; None when it was not sent.
+        """A value that matches the pattern ``legal``; None if not sent.
 
         Raises:
             VenueRefusal: It does not match.
@@ -78,7 +78,7 @@ class Fields(ABC):
         return value
 
     def decimal(self, name: str) -> Decimal | None:
-        """An exact decimal; None when it was not sent.
+        """An exact decimal; None if not sent.
 
         Raises:
             VenueRefusal: It is not a plain decimal (exponents and words are not).
@@ -87,7 +87,7 @@ class Fields(ABC):
         return None if value is None else Decimal(value)
 
     def integer(self, name: str, default: int | None = None) -> int | None:
-        """A whole number from 0 up; ``default`` when it was not sent.
+        """A whole number from 0 up; ``default`` if not sent.
 
         Raises:
             VenueRefusal: It is not a whole number.
@@ -96,7 +96,7 @@ class Fields(ABC):
         return default if value is None else int(value)
 
     def limit(self, default: int, most: int, name: str = "limit") -> int:
-        """A number of rows, cut to ``most``; ``default`` when it was not sent.
+        """A number of rows, at most ``most``; ``default`` if not sent.
 
         Raises:
             VenueRefusal: It is not a whole number, or 0.
@@ -109,10 +109,10 @@ class Fields(ABC):
     def choice(
         self, name: str, valid: Iterable[str], error: VenueRefusal | None = None, *, required: bool = False
     ) -> str | None:
-        """One of a few words; None when it was not sent.
+        """One of the given words; None if not sent.
 
         Raises:
-            VenueRefusal: It is another word (``error`` where one is given), or it is missing and ``required``.
+            VenueRefusal: It is another word (``error`` if given), or it is missing and ``required``.
         """
         value = self.required(name) if required else self.optional(name)
         if value is not None and value not in valid:
@@ -120,7 +120,7 @@ class Fields(ABC):
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """``true`` or ``false``; ``default`` when it was not sent.
+        """``true`` or ``false``; ``default`` if not sent.
 
         Raises:
             VenueRefusal: It is another word.

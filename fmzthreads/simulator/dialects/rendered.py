@@ -1,4 +1,4 @@
-"""Bars and books as JSON text that is kept: a closed bar is rendered once, a book once for each of its versions."""
+"""Caches bars and books as JSON: closed bars once, books once per version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..transport.requests import Rendered
 
 __all__ = ["BarPage", "RenderedBars", "RenderedBooks", "join_rows"]
 
-_KEPT_ROWS = 20_000  # of one instrument and period; beyond it they are rendered again
+_KEPT_ROWS = 20_000  # per instrument and period; further ones are rendered again
 _ROWS_A_STEP = 40  # bars made, or base bars summed, between two yields: about two milliseconds
 _DAYS_A_STEP = 60
 _DAY_S = 86_400
@@ -31,19 +31,19 @@ class _Kept:
 
     def __init__(self) -> None:
         self.rows: dict[int, bytes] = {}
-        self.oldest_ms = 0  # there are no bars before it
-        self.page: tuple[range, list[bytes]] = (range(0), [])  # the closed bars that were asked for last
+        self.oldest_ms = 0  # no bars exist before it
+        self.page: tuple[range, list[bytes]] = (range(0), [])  # the closed bars of the last requests
 
 
 class RenderedBars:
-    """Pages of bars. Not thread-safe: the event loop's.
+    """Pages of bars. Not thread-safe: only the event loop uses it.
 
-    Only the bars that were not rendered before are asked of the exchange, besides the one that the page begins or ends with. When the
+    Reads only the bars from the exchange that were not rendered before, and the first or last one of the page. When the
     exchange's clock has been set back, bars that are open again are rendered again.
 
     Args:
-        exchange: Where the bars come from.
-        render: Makes JSON of a bar.
+        exchange: The source of the bars.
+        render: Renders a bar as JSON.
     """
 
     def __init__(self, exchange: SimulatedExchange, render: Callable[[Candle], bytes]) -> None:
@@ -151,7 +151,7 @@ class RenderedBars:
     def _read(
         self, kept: _Kept, running: dict[int, bytes], opens: range, instrument: str, period_s: int, offset_s: int
     ) -> None:
-        """Renders those bars that are not kept yet; a bar that is not closed goes into ``running``."""
+        """Renders bars that are not cached yet; an open bar goes into ``running``."""
         missing = [open_ms for open_ms in opens if open_ms not in kept.rows]
         if not missing:
             return
@@ -176,11 +176,11 @@ def _first(at_ms: int, step_ms: int, oldest_ms: int) -> int:
 
 
 class RenderedBooks:
-    """Snapshots of books. Not thread-safe: the event loop's.
+    """Snapshots of books. Not thread-safe: only the event loop uses it.
 
     Args:
-        exchange: Where the books are.
-        render: Makes JSON of a snapshot, apart from what changes with time.
+        exchange: The source of the books.
+        render: Renders a snapshot as JSON, without its time.
     """
 
     def __init__(self, exchange: SimulatedExchange, render: Callable[[DepthView], bytes]) -> None:
@@ -190,7 +190,7 @@ class RenderedBooks:
 
     def snapshot(self, instrument: str, limit: int) -> tuple[int, int, bytes]:
         """The book's version, the time in milliseconds, and the rendered snapshot of the best ``limit`` levels."""
-        now = self._exchange.depth(instrument, 0)  # the version alone costs next to nothing
+        now = self._exchange.depth(instrument, 0)  # reading only the version is cheap
         version, text = self._kept.get((instrument, limit), (-1, b""))
         if version != now.version:
             now = self._exchange.depth(instrument, limit)

@@ -1,4 +1,4 @@
-"""The websocket side of a dialect: the site that takes connections, and what every session does."""
+"""The websocket side of a dialect: accepting connections, and the base of sessions."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ SubscriptionT = TypeVar("SubscriptionT", bound="StreamSubscription")
 
 
 class VenueSite(ABC, Generic[DialectT]):
-    """Takes connections to an exchange's websocket paths.
+    """Accepts connections to an exchange's websocket paths.
 
     Args:
         exchange: The simulated exchange.
-        dialect: What answers calls.
-        faults: What goes wrong.
-        settings: Figures.
+        dialect: Answers the calls.
+        faults: The faults to inject.
+        settings: Limits and times.
         rate_scale: All limits are multiplied by it; 0 switches them off.
 
     Attributes:
-        message_limit: The most bytes of a client's message.
+        message_limit: The maximum size of a client's message, in bytes.
         slow_code: The close code for a client that reads too slowly; 0 ends the connection without a close frame.
         connects: How many connections an address may open within how many seconds.
-        retry_after: Whether a refused connection is told when to come back.
-        feed: What carries the exchange's events into the loop.
-        topics: The streams that somebody listens to.
+        retry_after: Whether a refused handshake gets a Retry-After header.
+        feed: Passes the exchange's events into the event loop.
+        topics: The streams with listeners.
     """
 
     message_limit = 1 << 20
@@ -73,7 +73,7 @@ class VenueSite(ABC, Generic[DialectT]):
         return self.dialect.now_ms()
 
     def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
-        """Opens a session, or refuses a handshake that comes too often or goes nowhere."""
+        """Opens a session; refuses too frequent handshakes and unknown paths."""
         now_ms = self.now_ms()
         if self._connects.would_exceed(request.client, now_ms):
             retry = self._connects.retry_after_s(now_ms)
@@ -86,14 +86,14 @@ class VenueSite(ABC, Generic[DialectT]):
 
     @abstractmethod
     def session(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
-        """The session of a connection, by the path that it was opened with."""
+        """The session of a connection, by its path."""
 
     @abstractmethod
     def keepalive(self, path: str) -> Keepalive:
         """How connections to a path are kept alive."""
 
     def farewell(self, session: ClientSession) -> None:
-        """Tells a client that the server is going to be shut down."""
+        """Notifies a client that the server will shut down."""
         if isinstance(session, VenueSession):
             session.shut_down()
 
@@ -118,7 +118,7 @@ class StreamSubscription(ABC):
 
 
 class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
-    """One connection to an exchange: reads requests, answers them, and keeps the subscriptions.
+    """One connection to an exchange: answers requests and keeps subscriptions.
 
     Args:
         site: The exchange.
@@ -132,10 +132,10 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
         self.request_id: Any = None
 
     def opened(self) -> None:
-        """Called when the handshake has been accepted; by itself it sends nothing."""
+        """Called after the handshake; sends nothing by default."""
 
     def arrived(self) -> bool:
-        """Counts a frame; False when the connection was closed for it."""
+        """Counts a frame; False if the limit was exceeded and the connection closed."""
         return True
 
     def closed(self) -> None:
@@ -144,7 +144,7 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
             self.leave(name)
 
     def shut_down(self) -> None:
-        """Sends what the exchange announces before a server is shut down."""
+        """Sends the exchange's notice before a server shuts down."""
 
     # --- messages ---
 
@@ -160,7 +160,7 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
         """A message as a JSON object.
 
         Raises:
-            VenueRefusal: It is not one.
+            VenueRefusal: It is not a JSON object.
         """
         try:
             message = parse_json(data, **self.number_options())
@@ -173,11 +173,11 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
         return message
 
     def number_options(self) -> dict[str, Any]:
-        """How numbers are read: options of ``json.loads``."""
+        """Options of ``json.loads`` for reading numbers."""
         return {}
 
     def not_json(self, data: bytes) -> VenueRefusal | None:
-        """The refusal of a message that is not JSON; None where it is the same as of one that is no object."""
+        """The refusal of a message that is not JSON; None for that of a non-object."""
         return None
 
     @abstractmethod
@@ -186,7 +186,7 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
 
     @abstractmethod
     def answer(self, message: dict[str, Any]) -> None:
-        """Carries a request out and sends the answer.
+        """Executes a request and sends the answer.
 
         Raises:
             VenueRefusal: It is refused.
@@ -203,12 +203,12 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
     # --- subscriptions ---
 
     def join(self, name: str, subscription: SubscriptionT, make: Callable[[], Topic] | None) -> None:
-        """Adds a subscription, before it is acknowledged, so that no event after the acknowledgement is missed.
+        """Adds a subscription before acknowledging it, so that no event is missed.
 
         Args:
-            name: What it is called on this connection; one of the same name is replaced.
+            name: Its name on this connection; replaces a subscription of the same name.
             subscription: The subscription.
-            make: Makes its topic; None for a stream that stays silent.
+            make: Creates its topic; None for a stream that stays silent.
         """
         self.leave(name)
         self.subscriptions[name] = subscription
@@ -216,7 +216,7 @@ class VenueSession(ABC, Generic[SiteT, SubscriptionT]):
             self.site.topics.join(subscription.key, make, subscription)
 
     def leave(self, name: str) -> SubscriptionT | None:
-        """Ends a subscription and returns it; None when there is none of that name."""
+        """Ends a subscription and returns it; None if not found."""
         subscription = self.subscriptions.pop(name, None)
         if subscription is not None:
             self.site.topics.leave(subscription.key, subscription)

@@ -1,6 +1,6 @@
-"""Counting requests the way exchanges do: in windows that start on the full second, minute or day, not when one begins to count.
+"""Counts requests as exchanges do: in windows aligned to full seconds, minutes or days.
 
-The time is handed in by the caller (the simulated server's own time), so that a clock that is off, or a manual clock, moves the windows too.
+The caller passes the time (the simulated server's own), so that a clock offset or a manual clock moves the windows too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Hashable
 
 __all__ = ["AlignedWindows"]
 
-# Beyond so many keys the counts of windows that have passed are thrown away; below it they cost nothing worth the walk.
+# Above this many keys the counts of past windows are deleted; below it a clean-up is not worth its cost.
 _SWEEP_AT = 4096
 
 
@@ -19,7 +19,7 @@ class AlignedWindows:
     Not thread-safe by itself.
 
     Args:
-        limit: What a key may count up to within one window; None counts without a limit.
+        limit: The maximum count of a key within one window; None for no limit.
         period_s: The length of a window, in seconds; 86400 starts at 00:00 UTC.
     """
 
@@ -31,12 +31,12 @@ class AlignedWindows:
         self._counts: dict[Hashable, tuple[int, int]] = {}
 
     def count(self, key: Hashable, now_ms: int) -> int:
-        """What the key has counted in the window that ``now_ms`` lies in."""
+        """The key's count in the window that contains ``now_ms``."""
         window, count = self._counts.get(key, (-1, 0))
         return count if window == now_ms // (self.period_s * 1000) else 0
 
     def add(self, key: Hashable, now_ms: int, amount: int = 1) -> int:
-        """Counts, and returns the new count; a negative amount gives back, never below 0."""
+        """Adds to the count and returns it; a negative amount lowers it, not below 0."""
         window = now_ms // (self.period_s * 1000)
         count = max(0, self.count(key, now_ms) + amount)
         if len(self._counts) >= _SWEEP_AT and key not in self._counts:
@@ -45,7 +45,7 @@ class AlignedWindows:
         return count
 
     def would_exceed(self, key: Hashable, now_ms: int, amount: int = 1) -> bool:
-        """Whether counting so much more would go over the limit."""
+        """Whether adding this amount would exceed the limit."""
         return self.limit is not None and self.count(key, now_ms) + amount > self.limit
 
     def retry_after_s(self, now_ms: int) -> int:

@@ -1,4 +1,4 @@
 """The simulated exchange itself: books, orders, accounts, trades and bars.
 
-It knows neither venues nor products.
+It does not depend on venues or products.
 """

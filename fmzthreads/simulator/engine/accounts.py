@@ -24,19 +24,19 @@ _SIXTEEN = decimal.Context(prec=16)
 class TradingAccount(Holdings):
     """One user's balances, orders and fills. The exchange's lock guards it.
 
-    Its methods are for the exchange alone.
+    Only the exchange calls its methods.
 
     Attributes:
         name: Its name inside the exchange.
         key: The API key.
         secret: The API secret; never part of ``repr``.
-        passphrase: What OKX asks for besides; empty for none; never part of ``repr``.
-        uid: A number for replies that carry one.
-        house: Whether it belongs to the exchange (fees, market participants): no history is kept and no private events are sent.
-        maker_fee: Its own rate in place of the instrument's; None for the instrument's.
-        taker_fee: Likewise.
+        passphrase: The passphrase that OKX requires; empty if not needed; never part of ``repr``.
+        uid: The account number in replies.
+        house: Whether it is the exchange's own (fees, market participants): no history is kept and no private events are sent.
+        maker_fee: Its own maker fee rate; None for the instrument's.
+        taker_fee: Its own taker fee rate; None for the instrument's.
         open: Its open orders by id, oldest first.
-        closed: The orders that have ended, in the order in which they did; the newest ``history`` of them.
+        closed: The newest ``history`` closed orders, in the order of closing.
         fills: The newest ``history`` fills, oldest first.
     """
 
@@ -56,9 +56,9 @@ class TradingAccount(Holdings):
         super().__init__()
         for label, rate in (("maker_fee", maker_fee), ("taker_fee", taker_fee)):
             if rate is not None and not 0 <= rate < 1:
-                raise InputError(f"{label} must be at least 0 and below 1, not {rate!s}")
+                raise InputError(f"{label} must be at least 0 and below 1, got {rate!s}")
         if history < 1:
-            raise InputError(f"history must be 1 or more, not {history!r}")
+            raise InputError(f"history must be 1 or more, got {history!r}")
         self.name = name
         self.key = key
         self.secret = secret
@@ -74,16 +74,16 @@ class TradingAccount(Holdings):
         self.closed: OrderedDict[int, OrderRecord] = OrderedDict()
         self.by_client: dict[str, OrderRecord] = {}
         self.fills: deque[Execution] = deque(maxlen=history)
-        self._ids: list[int] = []  # of the orders that are kept, rising
+        self._ids: list[int] = []  # of the kept orders, ascending
         self._ids_of: dict[str, list[int]] = {}  # likewise, by instrument
 
     def __repr__(self) -> str:
         return f"TradingAccount({self.name!r})"
 
     def may(self, secret: str, passphrase: str | None = None) -> bool:
-        """Whether these are its secrets, compared in constant time.
+        """Whether these are the account's secrets, compared in constant time.
 
-        A passphrase of None is not looked at.
+        A passphrase of None is not checked.
         """
         good = hmac.compare_digest(secret.encode(), self.secret.encode())
         if passphrase is not None:
@@ -91,7 +91,7 @@ class TradingAccount(Holdings):
         return good
 
     def rate(self, instrument: Instrument, *, maker: bool) -> Decimal:
-        """The fee rate that it pays."""
+        """The account's fee rate."""
         own = self.maker_fee if maker else self.taker_fee
         if own is not None:
             return own
@@ -100,7 +100,7 @@ class TradingAccount(Holdings):
     # --- orders ---
 
     def add(self, order: OrderRecord) -> None:
-        """Remembers a new order as open; ids rise from order to order."""
+        """Records a new order as open; ids are ascending."""
         instrument = order.instrument.id
         self.open[order.order_id] = order
         self.open_count[instrument] = self.open_count.get(instrument, 0) + 1
@@ -111,7 +111,7 @@ class TradingAccount(Holdings):
             self._ids_of.setdefault(instrument, []).append(order.order_id)
 
     def rename(self, order: OrderRecord, client_id: str) -> None:
-        """Gives an open order another client id."""
+        """Changes the client id of an open order."""
         if order.client_id == client_id:
             return
         if self.by_client.get(order.client_id) is order:
@@ -120,7 +120,7 @@ class TradingAccount(Holdings):
         self.by_client[client_id] = order
 
     def close(self, order: OrderRecord) -> None:
-        """Moves an order to the closed ones and drops the oldest."""
+        """Moves an order to the closed ones; drops the oldest beyond the limit."""
         if self.open.pop(order.order_id, None) is None:
             return
         self.open_count[order.instrument.id] -= 1
@@ -138,7 +138,7 @@ class TradingAccount(Holdings):
     def find(self, order_id: int) -> OrderRecord | None:
         """An order by its id, open or closed.
 
-        None when it is not known (any more).
+        None if it is unknown or no longer kept.
         """
         return self.open.get(order_id) or self.closed.get(order_id)
 
@@ -146,7 +146,7 @@ class TradingAccount(Holdings):
         self, instrument: str | None, limit: int | None, *, newest: bool, from_id: int | None, below_id: int | None,
         wanted: Callable[[OrderRecord], bool],
     ) -> list[OrderRecord]:  # fmt: skip
-        """One page of the orders between two ids, by rising id.
+        """One page of the orders between two ids, in ascending order.
 
         Reads only as many orders as the page needs.
         """
@@ -161,9 +161,9 @@ class TradingAccount(Holdings):
     def fills_page(
         self, limit: int | None, *, newest: bool, order_id: int | None, wanted: Callable[[Execution], bool]
     ) -> list[Execution]:
-        """The first or last ``limit`` fills that are wanted, oldest first.
+        """The first or last ``limit`` matching fills, oldest first.
 
-        Looks at no more than it must.
+        Reads only as many as necessary.
         """
         record = self.find(order_id) if order_id is not None else None
         kept: Sequence[Execution] = self.fills if record is None else record.executions
@@ -172,7 +172,7 @@ class TradingAccount(Holdings):
 
 
 class Execution:
-    """One side of a trade, as kept: integers until somebody looks."""
+    """One side of a trade, stored as integers."""
 
     __slots__ = ("fee", "fee_rate", "fill_id", "is_maker", "lots", "order", "ticks", "time_ms", "trade_id")
 
@@ -221,9 +221,9 @@ class Execution:
 
 
 class OrderRecord(BookOrder):
-    """An order as the exchange keeps it.
+    """The exchange's record of an order.
 
-    The book's order and everything around it.
+    The book's order with its account, fills and state.
     """
 
     __slots__ = (
@@ -260,18 +260,18 @@ class OrderRecord(BookOrder):
         super().__init__(order_id, account, is_buy, ticks, lots)
         self.account = account
         self.instrument = instrument
-        self.request = request  # None for a quote of the market's own participants, which has no decimals to give back
+        self.request = request  # None for a quote of the market's own participants, which is never shown in decimals
         self.client_id = request.client_id if request is not None else ""
-        self.frozen = 0  # units that it still holds back
+        self.frozen = 0  # units still frozen for it
         self.done_lots = 0
         self.done_value = 0  # ticks times lots
-        self.fee = 0  # units of the asset that fees are taken in
+        self.fee = 0  # units of the fee asset
         self.state = State.NEW
         self.finish = Finish.OPEN
         self.created_ms = now_ms
         self.updated_ms = now_ms
         self.executions: list[Execution] = []
-        self.last_view: OrderView | None = None  # of an order that has ended, which changes no more
+        self.last_view: OrderView | None = None  # of a closed order, which no longer changes
         self.working_ms = now_ms  # -1 while it waits for its trigger price
         self.trigger_ticks = 0
         self.list_id = -1

@@ -1,4 +1,4 @@
-"""What an account holds, in exact integers."""
+"""An account's balances, in exact integers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Balance:
     """An account's holding of one asset.
 
     Attributes:
-        free: What may be spent.
-        frozen: What open orders hold back.
+        free: The amount that may be spent.
+        frozen: The amount reserved for open orders.
     """
 
     free: Decimal
@@ -37,7 +37,7 @@ class Holdings:
 
     Attributes:
         free: Units of each asset that may be spent.
-        frozen: Units of each asset that open orders hold back.
+        frozen: Units of each asset reserved for open orders.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Holdings:
             InputError: The amount is negative.
         """
         if units < 0:
-            raise InputError(f"a deposit of {asset} must be 0 or more, not {from_units(units):f}")
+            raise InputError(f"a deposit of {asset} must be 0 or more, got {from_units(units):f}")
         self.free[asset] = self.free.get(asset, 0) + units
         self.frozen.setdefault(asset, 0)
 

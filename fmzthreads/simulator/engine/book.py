@@ -1,7 +1,7 @@
 """A limit order book with price-time priority, in whole ticks and lots.
 
 Each side keeps its prices in one sorted list with the best at the end, and each price a queue of orders, so that the best price, the next
-order in line, a cancel and a snapshot of the top levels are all found without a search through orders. The book knows nothing of money: the
+order in line, a cancel and a snapshot of the top levels are all found without a search through orders. The book does not handle balances: the
 exchange settles what ``take`` returns.
 """
 
@@ -30,8 +30,8 @@ class Level(deque["BookOrder"]):
     An order that leaves before its turn stays in the queue, without a level, until its turn comes or the queue is swept.
 
     Attributes:
-        lots: What rests here; never 0, since a level at which nothing rests is dropped.
-        dead: How many places of the queue belong to orders that have left.
+        lots: The resting quantity; never 0, since an empty level is removed.
+        dead: How many entries of the queue are orders that have left.
     """
 
     __slots__ = ("dead", "lots")
@@ -41,15 +41,15 @@ class Level(deque["BookOrder"]):
 
 
 class BookOrder:
-    """An order as the book sees it.
+    """The book's view of an order.
 
     Attributes:
         order_id: The exchange's id.
-        owner: Whose it is; compared by identity, for self-trade prevention.
-        is_buy: Which side.
+        owner: The owner; compared by identity, for self-trade prevention.
+        is_buy: Whether it buys.
         ticks: The limit price; 0 for a market order.
         left: Lots not yet filled.
-        level: Where it rests; None while it does not.
+        level: The level where it rests; None if it does not rest.
     """
 
     __slots__ = ("is_buy", "left", "level", "order_id", "owner", "ticks")
@@ -64,21 +64,21 @@ class BookOrder:
 
 
 Fill = tuple[BookOrder, int, int]
-"""The resting order, the price in ticks, and the lots that it gave."""
+"""The resting order, the price in ticks, and the lots filled."""
 
-# A queue is swept when so many of its places, and more than half of them, are dead, so that a cancel costs constant time on average.
+# A queue is cleaned up when this many of its entries, and more than half of them, are dead: a cancel takes constant time on average.
 _SLACK = 32
-_ANY = -(1 << 100)  # below every key
+_ANY = -(1 << 100)  # smaller than every key
 
 
 class MatchingBook:
     """Both sides. Not thread-safe: the exchange's lock guards it.
 
-    Each side has a list of keys, rising, so that the best is always the last: the price for bids and its negative for asks.
+    Each side has an ascending list of keys, so that the best is the last: the price for bids and its negative for asks.
 
     Attributes:
-        version: Counts changes of any level; what depth snapshots and deltas are numbered with.
-        changes: None, or (while somebody listens) the set of ``(is_buy, ticks)`` touched since it was last emptied.
+        version: Counts changes of any level; the sequence number of depth snapshots and deltas.
+        changes: None, or (while there are listeners) the set of ``(is_buy, ticks)`` touched since it was last emptied.
     """
 
     __slots__ = ("_ask_keys", "_ask_levels", "_bid_keys", "_bid_levels", "_spare", "changes", "version")
@@ -88,7 +88,7 @@ class MatchingBook:
         self._ask_keys: list[int] = []
         self._bid_levels: dict[int, Level] = {}
         self._ask_levels: dict[int, Level] = {}
-        self._spare: list[Level] = []  # emptied queues, used again
+        self._spare: list[Level] = []  # empty queues, to be reused
         self.version = 0
         self.changes: set[tuple[bool, int]] | None = None
 
@@ -96,7 +96,7 @@ class MatchingBook:
         """Keys, levels and sign of a side."""
         return (self._bid_keys, self._bid_levels, 1) if is_buy else (self._ask_keys, self._ask_levels, -1)
 
-    # --- what it shows ---
+    # --- reading ---
 
     def best_bid(self) -> int:
         """The highest bid in ticks; 0 if there are no bids."""
@@ -118,12 +118,12 @@ class MatchingBook:
         return [(key * sign, (level := levels[key]).lots, len(level) - level.dead) for key in top]
 
     def lots_at(self, is_buy: bool, ticks: int) -> int:
-        """The lots that rest at one price; 0 when none."""
+        """The lots that rest at one price; 0 if none."""
         level = self._bid_levels.get(ticks) if is_buy else self._ask_levels.get(-ticks)
         return level.lots if level is not None else 0
 
     def orders(self, is_buy: bool) -> Iterator[BookOrder]:
-        """All orders of a side, next to be filled first."""
+        """All orders of a side, in order of priority."""
         keys, levels, _ = self._side(is_buy)
         for key in reversed(keys):
             level = levels[key]
@@ -131,15 +131,15 @@ class MatchingBook:
                 if order.level is level:
                     yield order
 
-    # --- what changes it ---
+    # --- changing ---
 
     def submit(self, order: BookOrder) -> Sequence[Fill]:
-        """Fills an arriving limit order and rests what is left.
+        """Fills an arriving limit order; the rest stays in the book.
 
-        The rest joins the end of the queue at its price.
+        The rest is appended to the queue at its price.
 
         Returns:
-            As ``take``.
+            See ``take``.
         """
         ticks = order.ticks
         if order.is_buy:
@@ -174,9 +174,9 @@ class MatchingBook:
         return fills
 
     def remove(self, order: BookOrder) -> None:
-        """Takes a resting order out; its ``left`` stays as it is.
+        """Removes a resting order; its ``left`` is unchanged.
 
-        An order that does not rest is left alone.
+        An order that does not rest is ignored.
         """
         level = order.level
         if level is None:
@@ -197,7 +197,7 @@ class MatchingBook:
     def withdraw(self, order: BookOrder) -> None:
         """Removes a resting order so that it can rest again.
 
-        Its place in the queue goes at once, which costs a search through the queue.
+        Its queue entry is removed at once, which needs a search through the queue.
         """
         level = order.level
         if level is not None:
@@ -205,9 +205,9 @@ class MatchingBook:
             _sweep(level)
 
     def reduce(self, order: BookOrder, lots: int) -> None:
-        """Cuts a resting order down to so many lots.
+        """Reduces a resting order to a number of lots.
 
-        It keeps its place in the queue.
+        It keeps its queue position.
         """
         level = order.level
         assert level is not None
@@ -219,7 +219,7 @@ class MatchingBook:
             self.changes.add((order.is_buy, order.ticks))
 
     def _drop(self, is_buy: bool, ticks: int) -> None:
-        """Forgets a price at which nothing rests any more."""
+        """Removes an empty price level."""
         keys, levels, sign = self._side(is_buy)
         key = ticks * sign
         if keys[-1] == key:
@@ -239,14 +239,14 @@ class MatchingBook:
         """Fills an arriving order by price, then by time.
 
         Args:
-            order: The arriving order; its ``left`` shrinks by what it got.
+            order: The arriving order; its ``left`` is reduced by the fills.
             any_price: Whether it is a market order; otherwise it stops at ``order.ticks``.
-            budget: None, or the most ticks times lots that may be traded (a market order by quote amount).
+            budget: None, or the maximum value in ticks times lots (a market order by quote amount).
             self_trade: What to do with resting orders of the same owner.
-            prevented: Where resting orders that were taken out by ``self_trade`` are put, and the arriving order itself when it ends.
+            prevented: Receives resting orders removed by ``self_trade``, and the arriving order if it is ended.
 
         Returns:
-            One entry for each resting order that gave lots. What is left of the arriving order does not rest by itself.
+            One entry per filled resting order. The rest of the arriving order is not put into the book.
         """
         if budget is not None or self_trade is not SelfTrade.NONE:
             return self._take_with_care(order, any_price, budget, self_trade, [] if prevented is None else prevented)
@@ -267,7 +267,7 @@ class MatchingBook:
             while left and there:
                 maker = level.popleft()
                 if maker.level is None:
-                    level.dead -= 1  # it was cancelled before its turn
+                    level.dead -= 1  # it was cancelled earlier
                     continue
                 lots = maker.left
                 if lots > left:
@@ -321,7 +321,7 @@ class MatchingBook:
         return fills
 
     def _give(self, maker: BookOrder, lots: int) -> None:
-        """Takes lots from a resting order and removes it when empty."""
+        """Fills a resting order and removes it when complete."""
         if lots < maker.left:
             self.reduce(maker, maker.left - lots)
         else:
@@ -329,7 +329,7 @@ class MatchingBook:
             maker.left = 0
 
     def _prevent(self, order: BookOrder, maker: BookOrder, mode: SelfTrade, prevented: list[BookOrder]) -> bool:
-        """Applies self-trade prevention to one pair; True when the arriving order ends."""
+        """Applies self-trade prevention to two orders; True if the arriving order ends."""
         if mode is not SelfTrade.EXPIRE_TAKER:
             self.remove(maker)
             prevented.append(maker)
@@ -346,7 +346,7 @@ class MatchingBook:
         budget: int | None = None,
         self_trade: SelfTrade = SelfTrade.NONE,
     ) -> tuple[int, int]:
-        """What ``take`` would trade, changing nothing: lots, and ticks times lots."""
+        """The lots and value that ``take`` would trade; changes nothing."""
         keys, levels, sign = self._side(not order.is_buy)
         floor = order.ticks * sign
         left, lots_sum, value = order.left, 0, 0
@@ -381,7 +381,7 @@ def _sweep(level: Level) -> None:
 
 
 def _first(level: Level) -> BookOrder:
-    """The order of a level whose turn it is."""
+    """The first order in a level's queue."""
     while level[0].level is not level:
         level.popleft()
         level.dead -= 1

@@ -17,17 +17,17 @@ from .trades import TradeLog
 __all__ = ["BASES_S", "MONTH_S", "BarRow", "Candle", "CandleStore", "DayStats", "History"]
 
 BASES_S = (1, 60, 300, 3600, 14400, 43200, 86400)
-"""The periods that are kept; all others are put together from the largest of these that divides them."""
+"""The stored periods; others are combined from the largest of these that divides them."""
 
 MONTH_S = 2_592_000
-"""Stands for one calendar month; a multiple of it for so many."""
+"""Means one calendar month; a multiple means that many months."""
 
 _WIDEST_FIRST = tuple(reversed(BASES_S))
 _WEEK_S = 604_800
 _MONDAY_S = 4 * 86_400  # 1970-01-05: weeks begin on Monday at both venues, the epoch was a Thursday
-_KEEP = 20_000  # rows kept a base period: five hours of seconds, two weeks of minutes
+_KEEP = 20_000  # rows kept per base period: five hours of seconds, two weeks of minutes
 _DAY_MS = 86_400_000
-_MOST_SUMMED = 60  # base bars of one bar; beyond it wider ones are summed where they fit
+_MOST_SUMMED = 60  # base bars per bar; above it longer bars are summed where they fit
 
 
 class BarRow:
@@ -61,7 +61,7 @@ class BarRow:
         self.taker_value = taker_value
 
     def add(self, other: BarRow) -> None:
-        """Puts a later bar to this one."""
+        """Adds a later bar to this one."""
         if other.high > self.high:  # noqa: PLR1730 - max() and min() cost twice as much, and thousands are added up
             self.high = other.high
         if other.low < self.low:  # noqa: PLR1730
@@ -89,7 +89,7 @@ class BarRow:
 
 
 class History(Protocol):
-    """What happened before the exchange opened."""
+    """The bars from before the exchange opened."""
 
     def row(self, base_s: int, index: int) -> BarRow | None:
         """The bar of one base period that begins at ``index * base_s``.
@@ -98,17 +98,17 @@ class History(Protocol):
         """
 
     def rows(self, base_s: int, first: int, end: int) -> list[BarRow | None]:
-        """``row`` for each index from ``first`` to before ``end``."""
+        """``row`` for each index from ``first`` up to but not including ``end``."""
 
     @property
     def trades(self) -> int:
-        """How many trades there were.
+        """The number of trades in the history.
 
-        The number that the exchange's own trades go on from.
+        The exchange's own trade ids continue from it.
         """
 
     def oldest_s(self) -> int:
-        """Where it begins, in seconds since the epoch."""
+        """The start of the history, in seconds since the epoch."""
 
     def close_before(self, start_s: int) -> int | None:
         """The last price, if the history ended by ``start_s``; otherwise None."""
@@ -127,9 +127,9 @@ class Candle(NamedTuple):
         volume: In base.
         quote_volume: In quote.
         trades: How many.
-        taker_buy_volume: What takers bought, in base.
+        taker_buy_volume: The volume bought by takers, in base.
         taker_buy_quote_volume: Likewise in quote.
-        closed: Whether its time is over.
+        closed: Whether the bar is complete.
     """
 
     open_ms: int
@@ -162,13 +162,13 @@ class DayStats:
         quote_volume: In quote.
         trades: How many.
         bid: The best bid.
-        bid_quantity: What rests there.
+        bid_quantity: The quantity at the best bid.
         ask: The best ask.
-        ask_quantity: What rests there.
+        ask_quantity: The quantity at the best ask.
         open_ms: When the 24 hours began.
         close_ms: Now.
-        first_id: The number of the first of these trades; -1 when there was none.
-        last_id: The number of the last; -1 when there was none.
+        first_id: The id of the first of these trades; -1 if there were none.
+        last_id: The id of the last of these trades; -1 if there were none.
     """
 
     open: Decimal
@@ -199,7 +199,7 @@ class CandleStore:
         self.history: History | None = None
 
     def add(self, time_ms: int, ticks: int, lots: int, taker_buys: bool) -> None:
-        """Takes in one trade."""
+        """Adds one trade."""
         second, value = time_ms // 1000, ticks * lots
         for base, rows in self._live.items():
             index = second // base
@@ -224,11 +224,11 @@ class CandleStore:
     def _row(self, base_s: int, index: int) -> BarRow | None:
         """One base bar: history, then the trades since.
 
-        None when neither knows it.
+        None if neither has it.
         """
         live = self._live[base_s].get(index)
         if live is not None:
-            live = live.copy()  # trades go on changing it
+            live = live.copy()  # later trades still change it
         past = self.history.row(base_s, index) if self.history is not None else None
         if live is None or past is None:
             return live if past is None else past
@@ -281,7 +281,7 @@ class CandleStore:
                     close = self._close_before(begin)
                 if close is None:
                     continue  # before all history
-                row = BarRow(close, close, close, close)  # without a trade the last price stands
+                row = BarRow(close, close, close, close)  # without a trade the last price is kept
             close = row.close
             found.append((begin, end, row))
         return found
@@ -328,11 +328,11 @@ class CandleStore:
         return next(iter(self._live[base]), 0) * base
 
     def _close_before(self, start_s: int) -> int | None:
-        """The last price before a time without trades.
+        """The last price before a period without trades.
 
         None if there was no trade before it.
         """
-        for base in BASES_S:  # the finest that reaches back far enough
+        for base in BASES_S:  # the shortest period that reaches back far enough
             newest = max((index for index in self._live[base] if (index + 1) * base <= start_s), default=None)
             if newest is not None:
                 return self._live[base][newest].close
@@ -354,7 +354,7 @@ class CandleStore:
         """The last 24 hours and the top of the book."""
         minute = now_ms // 60_000
         if self._day_cache[0] != minute:
-            # Whole minutes before the running one change no more: summed once a minute, not once a request.
+            # Complete minutes no longer change: they are summed once a minute, not once a request.
             self._day_cache = (minute, self._sum((minute - 1439) * 60, minute * 60))
         total, running = self._day_cache[1], self._row(60, minute)
         row = total.copy() if total is not None else None

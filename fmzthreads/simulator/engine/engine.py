@@ -1,6 +1,6 @@
-"""What happens to one request: checks, freezing, matching, settling, and telling.
+"""Processes one request: checks, freezing, matching, settling and events.
 
-The engine does the work under the exchange's lock and knows nothing of threads; ``SimulatedExchange`` is its face.
+The engine runs under the exchange's lock and has no threads; ``SimulatedExchange`` is its public interface.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Engine", "InstrumentMarket"]
 
 
 class InstrumentMarket:
-    """Everything that belongs to one instrument."""
+    """The state of one instrument."""
 
     __slots__ = ("book", "candles", "instrument", "sent_version", "settlement", "top", "trades")
 
@@ -43,17 +43,17 @@ class InstrumentMarket:
 
 
 class Engine:
-    """The machinery of one exchange. Not thread-safe.
+    """The matching engine of one exchange. Not thread-safe.
 
     The caller holds the exchange's lock.
 
     Args:
-        instruments: What is traded.
-        clock: What tells the time.
-        house: The account that gets the fees.
-        settlement: Makes the settlement of each instrument.
+        instruments: The instruments to trade.
+        clock: Tells the time.
+        house: The account that receives the fees.
+        settlement: Creates the settlement of each instrument.
         first_order_id: The number of the first order.
-        trade_history: How many trades an instrument keeps at the least.
+        trade_history: The minimum number of trades kept per instrument.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Engine:
         return self.clock.now_ns() // 1_000_000
 
     def market(self, instrument: str) -> InstrumentMarket:
-        """Everything that belongs to one instrument.
+        """The state of one instrument.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT.
@@ -88,7 +88,7 @@ class Engine:
         market = self.markets.get(instrument)
         if market is None:
             raise Rejected(
-                Reason.UNKNOWN_INSTRUMENT, f"no instrument {instrument!r}{nearest(instrument, self.markets)}"
+                Reason.UNKNOWN_INSTRUMENT, f"unknown instrument {instrument!r}{nearest(instrument, self.markets)}"
             )
         return market
 
@@ -97,7 +97,7 @@ class Engine:
     def accept(self, account: TradingAccount, order: NewOrder) -> OrderRecord:
         """Checks the form, the filters and the client id.
 
-        Takes no money and no order id.
+        Freezes nothing and assigns no order id.
 
         Raises:
             Rejected: Anything but INSUFFICIENT_FUNDS.
@@ -107,7 +107,7 @@ class Engine:
         ticks, lots = measure(instrument, market.book, market.trades, order)
         self._check_client_id(account, order.client_id)
         if order.type == "limit" and account.open_count.get(instrument.id, 0) >= instrument.max_open_orders:
-            raise Rejected(Reason.TOO_MANY_ORDERS, f"{instrument.max_open_orders} orders are open already")
+            raise Rejected(Reason.TOO_MANY_ORDERS, f"the limit of {instrument.max_open_orders} open orders is reached")
         market.settlement.check(account, instrument, order)
         record = OrderRecord(0, account, instrument, order, order.side == "buy", ticks, lots, self.now_ms())
         if (
@@ -115,7 +115,7 @@ class Engine:
             and not order.post_only_cancels
             and would_take(market.book, record.is_buy, ticks)
         ):
-            raise Rejected(Reason.WOULD_TAKE, "a post-only order would have traded at once")
+            raise Rejected(Reason.WOULD_TAKE, "a post-only order would trade immediately")
         return record
 
     @staticmethod
@@ -125,10 +125,10 @@ class Engine:
             raise Rejected(Reason.DUPLICATE_CLIENT_ID, f"client id {client_id!r} is in use by an open order")
 
     def run(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder) -> None:
-        """Freezes, matches, settles, rests or ends one accepted order, and tells everybody.
+        """Freezes, matches and settles one accepted order, and emits its events.
 
         Raises:
-            Rejected: INSUFFICIENT_FUNDS, or QUANTITY_TOO_SMALL or _LARGE for an amount of quote that trades next to nothing or too much;
+            Rejected: INSUFFICIENT_FUNDS, or QUANTITY_TOO_SMALL or _LARGE for an amount of quote that trades too little or too much;
                 nothing has changed.
         """
         instrument, account = market.instrument, record.account
@@ -141,14 +141,14 @@ class Engine:
         if budget is not None and lots == record.left:
             raise Rejected(
                 Reason.QUANTITY_TOO_LARGE,
-                f"{order.quote_quantity!s} {instrument.quote} trades more than the largest order",
+                f"{order.quote_quantity!s} {instrument.quote} exceeds the largest order",
             )
         if budget is not None and lots and instrument.quantity(lots) < instrument.min_quantity:
             raise Rejected(
                 Reason.QUANTITY_TOO_SMALL,
-                f"{order.quote_quantity!s} {instrument.quote} is less than the least quantity",
+                f"{order.quote_quantity!s} {instrument.quote} is below the smallest order",
             )
-        # The lock makes this look at the book and the trade one step, so nothing can change what the order may need in between.
+        # The lock makes this read of the book and the trade one step, so the required amount cannot change in between.
         if order.type == "limit":
             market.settlement.hold(record, record.left, record.left * record.ticks)
         elif budget is None:
@@ -167,7 +167,7 @@ class Engine:
         self.tell_book(market)
 
     def _open(self, record: OrderRecord) -> None:
-        """Gives an order its number and remembers it as open."""
+        """Assigns an order id and records the order as open."""
         record.order_id = self._next_order
         self._next_order += 1
         record.account.add(record)
@@ -192,9 +192,9 @@ class Engine:
             market.book.submit(record)
 
     def _spent(self, market: InstrumentMarket, record: OrderRecord, fills: Sequence[Fill], budget: int) -> bool:
-        """Whether a market order by quote amount got all that it could.
+        """Whether a market order by quote amount is complete.
 
-        What is left of the amount pays for no further lot.
+        The rest of the amount is too small for another lot.
         """
         if not fills:
             return False
@@ -205,14 +205,14 @@ class Engine:
     def _settle_all(self, market: InstrumentMarket, taker: OrderRecord, fills: Sequence[Fill], complete: bool) -> None:
         """Settles the fills of one arriving order.
 
-        The last one ends it when it is complete.
+        The last one closes it if it is complete.
         """
         last = len(fills) - 1
         for number, fill in enumerate(fills):
             self._settle(market, taker, fill, complete and number == last)
 
     def _settle(self, market: InstrumentMarket, taker: OrderRecord, fill: Fill, ends_taker: bool) -> None:
-        """Settles one fill on both sides, and records and tells it."""
+        """Settles one fill on both sides, records it and emits its events."""
         instrument, now = market.instrument, self.now_ms()
         ticks, lots = fill[1], fill[2]
         maker = cast(OrderRecord, fill[0])
@@ -221,11 +221,11 @@ class Engine:
         market.candles.add(now, ticks, lots, taker.is_buy)
         if self.events.wants(TradeEvent):
             self.events.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
-        # Both sides are settled before any event, so that a listener never sees one half of a trade.
+        # Both sides are settled before any event, so that a listener never sees half of a trade.
         bought = self._move(market, buyer, trade, buyer is maker)
         sold = self._move(market, seller, trade, seller is maker)
         for order, execution in ((buyer, bought), (seller, sold)):
-            # An order in the book has one fill at the most in each arriving order, so it ends when it has nothing left.
+            # An order in the book has at most one fill per arriving order, so it is closed when nothing is left.
             if (not order.left) if order is maker else ends_taker:
                 self.finish(order, State.FILLED, Finish.FILLED, tell=False)
             if execution is not None:
@@ -236,7 +236,7 @@ class Engine:
     def _move(self, market: InstrumentMarket, order: OrderRecord, trade: TradeRow, is_maker: bool) -> Execution | None:
         """One side of a fill.
 
-        Returns what an account that is no participant keeps of it.
+        Returns the record that a user's account keeps of it.
         """
         account, ticks, lots, now = order.account, trade.ticks, trade.lots, trade.time_ms
         fee, rate = market.settlement.fill(order, ticks, lots, is_maker=is_maker)
@@ -260,7 +260,7 @@ class Engine:
     ) -> None:
         """Changes price, whole quantity or client id of an open limit order.
 
-        With the same price and no more lots than are left it keeps its place in the queue; otherwise it arrives anew, and may trade.
+        With the same price and no more lots than are left it keeps its queue position; otherwise it is treated as a new arrival and may trade.
 
         Raises:
             Rejected: The order has ended; the new client id is in use; the price or the quantity does not pass the filters, or the quantity is no more than what is
@@ -268,7 +268,7 @@ class Engine:
         """
         market, request = self.markets[record.instrument.id], record.request
         if record.state.final or request is None:
-            raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
+            raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is already {record.state.value}")
         changed = attrs.evolve(
             request,
             price=request.price if price is None else price,
@@ -285,7 +285,7 @@ class Engine:
                 f"quantity {changed.quantity!s} is not above the {market.instrument.quantity(record.done_lots)} filled",
             )
         if request.time_in_force is TimeInForce.POST_ONLY and would_take(market.book, record.is_buy, ticks):
-            raise Rejected(Reason.WOULD_TAKE, "the post-only order would trade at once at its new price")
+            raise Rejected(Reason.WOULD_TAKE, "the post-only order would trade immediately at its new price")
         market.settlement.amend(record, ticks, left)
         record.request, record.updated_ms = changed, self.now_ms()
         record.account.rename(record, changed.client_id)
@@ -305,9 +305,9 @@ class Engine:
     def quote(
         self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, ticks: int, lots: int
     ) -> OrderRecord:
-        """Places a limit order of a participant.
+        """Places a limit order of a market participant.
 
-        It takes what it crosses and rests with what is left.
+        It trades with crossing orders; the rest stays in the book.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS.
@@ -321,10 +321,10 @@ class Engine:
         return record
 
     def sweep(self, market: InstrumentMarket, account: TradingAccount, is_buy: bool, lots: int) -> int:
-        """Takes up to so many lots at any price for a participant.
+        """Trades up to a number of lots at any price for a market participant.
 
         Returns:
-            The lots that it got.
+            The lots filled.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS.
@@ -341,7 +341,7 @@ class Engine:
     def finish(self, order: OrderRecord, state: State, finish: Finish, *, tell: bool = True) -> None:
         """Ends an order.
 
-        Takes it out of the book, gives back what is frozen, remembers it as closed.
+        Removes it from the book, releases what is frozen, records it as closed.
         """
         account, market = order.account, self.markets[order.instrument.id]
         market.book.remove(order)
@@ -353,7 +353,7 @@ class Engine:
             self.tell_order(order, None)
 
     def watch_books(self) -> None:
-        """Has the books note their changes only while somebody wants them."""
+        """Makes the books record changes only while there are listeners."""
         wanted = self.events.wants(BookEvent)
         for market in self.markets.values():
             if wanted and market.book.changes is None:
@@ -361,12 +361,12 @@ class Engine:
             elif not wanted:
                 market.book.changes = None
 
-    # --- telling ---
+    # --- events ---
 
     def tell_order(self, record: OrderRecord, execution: Execution | None, *, amended: bool = False) -> None:
-        """Tells that an order changed.
+        """Emits the event of a changed order.
 
-        ``execution`` is the fill that did it, if one did.
+        ``execution`` is the fill that caused it, if any.
         """
         if not record.account.house and self.events.wants(OrderEvent):
             fill = execution.view() if execution is not None else None
@@ -375,13 +375,13 @@ class Engine:
             )
 
     def tell_account(self, account: TradingAccount, assets: Iterable[str]) -> None:
-        """Balances of an account changed."""
+        """Emits the event of changed balances."""
         if not account.house and self.events.wants(AccountEvent):
             balances = {asset: account.balance(asset) for asset in assets}
             self.events.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.now_ms()))
 
     def tell_book(self, market: InstrumentMarket) -> None:
-        """Emits one delta of everything that a request changed in a book."""
+        """Emits one delta with all changes of a request to a book."""
         book, instrument = market.book, market.instrument
         if book.changes:
             bids: list[tuple[Decimal, Decimal]] = []

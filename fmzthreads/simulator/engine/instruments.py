@@ -18,15 +18,15 @@ from .reasons import Reason, Rejected
 __all__ = ["DIGITS", "RATE", "UNIT", "Instrument", "Kind", "binance_spot", "from_units", "okx_spot", "to_units"]
 
 DIGITS = 16
-"""Decimal places of a unit: enough for price times quantity of any instrument here, so that no product is ever rounded."""
+"""Decimal places of a unit: enough that price times quantity is never rounded."""
 
 UNIT = 10**DIGITS
 """Units in one whole coin."""
 
 RATE = 10**10
-"""Fee rates are counted in this fraction of one."""
+"""The denominator of integer fee rates."""
 
-# Sums and products at the edge must never be rounded by the caller's decimal context (28 digits by default).
+# Decimal sums and products must never be rounded by the caller's decimal context (28 digits by default).
 _EXACT = decimal.Context(prec=80, traps=[decimal.InvalidOperation])
 
 
@@ -37,7 +37,7 @@ def to_units(value: Decimal) -> int:
         InputError: It is not a finite number, or has more than 16 decimal places or 40 digits before the point.
     """
     if not isinstance(value, Decimal) or not value.is_finite() or value.adjusted() > 40:
-        raise InputError(f"an amount must be a finite Decimal below 1e40, not {value!r}")
+        raise InputError(f"an amount must be a finite Decimal below 1e40, got {value!r}")
     units = int(value.scaleb(DIGITS, _EXACT))
     if _EXACT.compare(Decimal(units).scaleb(-DIGITS, _EXACT), value):
         raise InputError(f"{value!s} has more than {DIGITS} decimal places")
@@ -52,13 +52,13 @@ def from_units(units: int) -> Decimal:
 
 def _positive(instance: object, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
-        raise InputError(f"{attribute.name} must be a Decimal above 0, not {value!r}")
+        raise InputError(f"{attribute.name} must be a Decimal above 0, got {value!r}")
 
 
 def _rate(instance: object, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not isinstance(value, Decimal) or not value.is_finite() or not 0 <= value < 1:
         raise InputError(
-            f"{attribute.name} must be a Decimal of at least 0 and below 1 (rebates are not simulated), not {value!r}"
+            f"{attribute.name} must be a Decimal of at least 0 and below 1 (rebates are not simulated), got {value!r}"
         )
 
 
@@ -77,9 +77,9 @@ class Instrument:
     Attributes:
         id: Its name inside the exchange, such as ``BTC_USDT``; each dialect has its own.
         kind: Spot, or a contract that is settled in quote (linear) or in base (inverse).
-        base: The asset that is bought and sold, or that the contract is on.
+        base: The asset that is bought and sold, or the contract's underlying.
         quote: The asset that prices are in.
-        contract_value: What one contract is worth: in base for a linear one, in quote for an inverse one; 1 for spot.
+        contract_value: The value of one contract: in base for a linear one, in quote for an inverse one; 1 for spot.
         settle: The asset that profits and fees are settled in: the quote of a linear contract, the base of an inverse one; empty for spot,
             where fees are taken from what is received.
         tick: The price step.
@@ -93,7 +93,7 @@ class Instrument:
         max_open_orders: How many open orders an account may have in this instrument.
         maker_fee: The rate that the resting side pays; 0.001 is 0.1 %.
         taker_fee: The rate that the arriving side pays.
-        fee_digits: Fees are cut (never rounded up) to so many decimal places of the asset received.
+        fee_digits: The decimal places of fees, which are always rounded down.
     """
 
     id: str
@@ -123,7 +123,7 @@ class Instrument:
     step_units: int = attrs.field(init=False)
     """One lot in units of base."""
     lot_value: int = attrs.field(init=False)
-    """What one lot is worth in units of quote: at a price of one tick, or at any price for an inverse contract."""
+    """The value of one lot in units of quote: at one tick, or at any price if inverse."""
 
     lot_price: Decimal = attrs.field(init=False)
     """``lot_value`` as an amount of quote."""
@@ -138,7 +138,7 @@ class Instrument:
 
     def __attrs_post_init__(self) -> None:
         if self.kind is Kind.SPOT and (self.contract_value != 1 or self.settle):
-            raise InputError(f"{self.id}: spot has neither a contract value nor a settling asset")
+            raise InputError(f"{self.id}: a spot instrument must not have a contract value or a settling asset")
         tick, step = to_units(self.tick), to_units(self.step)
         one = tick if self.kind is not Kind.INVERSE else UNIT
         value, rest = divmod(one * step * to_units(self.contract_value), UNIT * UNIT)
@@ -155,7 +155,7 @@ class Instrument:
         object.__setattr__(self, "lot_price", from_units(value))
 
     def fee_asset(self, is_buy: bool) -> str:
-        """The asset that an order's fees are taken in.
+        """The asset of an order's fees.
 
         What it receives, or what the contract settles in.
         """
@@ -173,7 +173,7 @@ class Instrument:
         """
         units = _units(price, Reason.BAD_PRICE, Reason.PRICE_TICK)
         if units <= 0:
-            raise Rejected(Reason.BAD_PRICE, f"a price must be above 0, not {price!s}")
+            raise Rejected(Reason.BAD_PRICE, f"a price must be above 0, got {price!s}")
         if not self.min_price <= price <= self.max_price:
             raise Rejected(Reason.PRICE_RANGE, f"price {price!s} is outside {self.min_price} to {self.max_price}")
         ticks, rest = divmod(units, self.tick_units)
@@ -186,14 +186,14 @@ class Instrument:
 
         Args:
             quantity: In base.
-            market: Whether the limits for market orders hold.
+            market: Whether the limits for market orders apply.
 
         Raises:
             Rejected: BAD_QUANTITY, QUANTITY_STEP, QUANTITY_TOO_SMALL or QUANTITY_TOO_LARGE.
         """
         units = _units(quantity, Reason.BAD_QUANTITY, Reason.QUANTITY_STEP)
         if units <= 0:
-            raise Rejected(Reason.BAD_QUANTITY, f"a quantity must be above 0, not {quantity!s}")
+            raise Rejected(Reason.BAD_QUANTITY, f"a quantity must be above 0, got {quantity!s}")
         if quantity < self.min_quantity:
             raise Rejected(Reason.QUANTITY_TOO_SMALL, f"quantity {quantity!s} is below {self.min_quantity}")
         most = min(self.max_quantity, self.max_market_quantity) if market else self.max_quantity
@@ -205,7 +205,7 @@ class Instrument:
         return lots
 
     def price(self, ticks: int) -> Decimal:
-        """So many ticks as a price, with the tick's decimal places."""
+        """Ticks as a price, with the tick's decimal places."""
         return _EXACT.multiply(Decimal(ticks), self.tick)
 
     def quantity(self, lots: int) -> Decimal:
@@ -254,7 +254,7 @@ def okx_spot(maker_fee: str = "0.0008", taker_fee: str = "0.001") -> tuple[Instr
     The steps are those of ``GET /api/v5/public/instruments``.
     """
     maker, taker = Decimal(maker_fee), Decimal(taker_fee)
-    # The venue has no minimum notional; one lot at one tick is the least that can be paid.
+    # The venue has no minimum notional; one lot at one tick is the smallest possible value.
     return (
         Instrument(
             id="BTC_USDT", base="BTC", quote="USDT", tick=Decimal("0.1"), step=Decimal("0.00000001"), min_quantity=Decimal("0.00001"),

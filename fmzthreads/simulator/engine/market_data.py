@@ -22,16 +22,16 @@ _ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent)
 
 
 class MarketData:
-    """The public data of an exchange in memory, for any threads.
+    """The public data of an exchange in memory; thread-safe.
 
     Args:
-        engine: The machinery behind it.
-        clock: What tells the time.
+        engine: The matching engine.
+        clock: Tells the time.
 
     Attributes:
         clock: As given.
         lock: Guards everything of the exchange: books, accounts, trades, bars, ids and listeners. A request holds it from its checks to its
-            last event, so requests are served one after another, as a real matching engine does. Re-entrant, so that a listener may look.
+            last event, so requests are served one after another, as a real matching engine does. Re-entrant, so that a listener may read.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -44,7 +44,7 @@ class MarketData:
         return self.clock.now_ns() // 1_000_000
 
     def instruments(self) -> tuple[Instrument, ...]:
-        """Everything that is traded."""
+        """All instruments."""
         return tuple(market.instrument for market in self._engine.markets.values())
 
     def instrument(self, instrument: str) -> Instrument:
@@ -81,7 +81,7 @@ class MarketData:
 
         Args:
             instrument: The instrument's id.
-            limit: The most to give; the newest ones, or the oldest ones from ``from_id`` or ``start_ms`` when one is given.
+            limit: The maximum number; of the newest ones, or the oldest ones from ``from_id`` or ``start_ms`` if given.
             from_id: The first trade id; None for any.
             start_ms: The earliest time; None for any.
             end_ms: The latest time, inclusive; None for any.
@@ -106,10 +106,10 @@ class MarketData:
         Args:
             instrument: The instrument's id.
             period_s: The length of a bar in seconds: 1, or a multiple of 60; 2592000 (30 days) stands for calendar months.
-            limit: The most to give; the newest ones, or the oldest ones from ``start_ms`` when it is given.
+            limit: The maximum number; of the newest ones, or the oldest ones from ``start_ms`` if given.
             start_ms: The earliest opening time; None for any.
             end_ms: The latest opening time, inclusive; None for now.
-            offset_s: How far bars are shifted against UTC: 28800 gives days that begin at midnight in UTC+8.
+            offset_s: The offset of bars from UTC: 28800 gives days that begin at midnight in UTC+8.
 
         Raises:
             InputError: The period is neither 1 nor a multiple of 60.
@@ -135,7 +135,7 @@ class MarketData:
             return market.candles.day(market.book, market.trades, self.server_time_ms())
 
     def set_history(self, instrument: str, history: History) -> None:
-        """Gives an instrument a past.
+        """Sets the history of an instrument.
 
         Bars and trade numbers from before the exchange opened.
         """
@@ -153,7 +153,7 @@ class MarketData:
 
         Args:
             callback: Called with the exchange's lock held, in the order of events; it must hand the event over and return.
-            kinds: Event classes; events without a listener are never built.
+            kinds: Event classes; events without a listener are never created.
 
         Returns:
             A function that ends the subscription; calling it again has no effect.
@@ -162,7 +162,7 @@ class MarketData:
         unknown = [kind for kind in kinds if kind not in _ALL_EVENTS]
         if unknown:
             raise InputError(
-                f"no such event: {unknown[0]!r}; valid: {', '.join(kind.__name__ for kind in _ALL_EVENTS)}"
+                f"unknown event {unknown[0]!r}; expected one of {', '.join(kind.__name__ for kind in _ALL_EVENTS)}"
             )
         with self.lock:
             self._engine.events.add(callback, kinds)

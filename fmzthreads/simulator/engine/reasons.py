@@ -1,6 +1,6 @@
-"""The reasons for which the simulated exchange refuses a request.
+"""The reasons why the simulated exchange refuses requests.
 
-The dialects turn each reason into their venue's own code and text.
+The dialects map each reason to their venue's own code and text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Reason", "Rejected"]
 
 
 class Reason(enum.StrEnum):
-    """One word for each way in which a request is refused."""
+    """The reason for a refused request."""
 
     UNKNOWN_INSTRUMENT = "unknown_instrument"
     UNKNOWN_ORDER = "unknown_order"
@@ -35,10 +35,10 @@ class Reason(enum.StrEnum):
 
 
 class Rejected(FmzError):
-    """The exchange refuses a request and nothing has changed.
+    """The exchange refused a request; nothing has changed.
 
     Attributes:
-        reason: Why, for the dialects to map.
+        reason: The reason, for the dialects to map.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:

@@ -1,9 +1,9 @@
-"""What orders and fills do to balances.
+"""How orders and fills change balances.
 
-The seam between the engine and the products that it trades.
+The interface between the engine and the products that it trades.
 
-The engine matches and numbers; it asks a ``Settlement`` whenever something is to be held back, moved or released. Spot moves two balances.
-A product with margin is another class of this protocol, and the engine stays as it is.
+The engine matches orders; it calls a ``Settlement`` to freeze, move or release balances. Spot moves two balances.
+A product with margin is another class of this protocol; the engine stays the same.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ __all__ = ["Settlement", "SettlementFactory", "SpotSettlement", "fee_units"]
 
 
 class Settlement(Protocol):
-    """What an order and its fills do to the account's balances.
+    """Applies an order and its fills to the account's balances.
 
     Called with the exchange's lock held.
     """
 
     def check(self, account: TradingAccount, instrument: Instrument, order: NewOrder) -> None:
-        """Checks the product's own rules before anything is held back.
+        """Checks the product's own rules before anything is frozen.
 
         Raises:
             Rejected: The order does not fit the product or the account.
         """
 
     def hold(self, record: OrderRecord, lots: int, value: int) -> None:
-        """Holds back what an order may need.
+        """Freezes the maximum amount that an order may need.
 
         Args:
-            record: The order, which holds nothing yet.
-            lots: The most that it can trade.
-            value: The most that it can trade, in ticks times lots.
+            record: The order, for which nothing is frozen yet.
+            lots: The maximum quantity that it can trade.
+            value: The maximum value that it can trade, in ticks times lots.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS; nothing has changed.
         """
 
     def amend(self, record: OrderRecord, ticks: int, lots: int) -> None:
-        """Adjusts an open order's hold to a new price and quantity.
+        """Adjusts the frozen amount of an open order to a new price and quantity.
 
         Raises:
             Rejected: INSUFFICIENT_FUNDS; nothing has changed.
         """
 
     def fill(self, record: OrderRecord, ticks: int, lots: int, *, is_maker: bool) -> tuple[int, Decimal]:
-        """Moves one side of a fill.
+        """Settles one side of a fill.
 
-        What was held goes, what was bought comes, the fee goes to the exchange.
+        Frozen funds are paid, the bought asset is credited, the fee is credited to the exchange.
 
         Returns:
             The fee in units of ``instrument.fee_asset``, and the rate that it was charged at.
         """
 
     def release(self, record: OrderRecord) -> None:
-        """Gives back everything that an ended order still holds."""
+        """Releases what is still frozen for a closed order."""
 
     def held_assets(self, record: OrderRecord) -> tuple[str, ...]:
         """The assets whose balance changes when an order is placed or ends."""
@@ -72,17 +72,17 @@ class Settlement(Protocol):
 
 
 SettlementFactory = Callable[[Instrument, TradingAccount], Settlement]
-"""Makes the settlement of one instrument; the account is the exchange's own, which gets the fees."""
+"""Creates the settlement of one instrument; the account is the exchange's own, for fees."""
 
 
 class SpotSettlement:
-    """The settlement of spot: base and quote change hands.
+    """The settlement of spot: base and quote are exchanged.
 
-    A buy holds back and pays quote, a sell base; the fee is taken from what is received.
+    A buy freezes and pays quote, a sell base; the fee is taken from the received asset.
 
     Args:
         instrument: What is traded.
-        house: The account that gets the fees.
+        house: The account that receives the fees.
     """
 
     def __init__(self, instrument: Instrument, house: TradingAccount) -> None:
@@ -92,7 +92,7 @@ class SpotSettlement:
         self._assets = (instrument.base, instrument.quote)
 
     def check(self, account: TradingAccount, instrument: Instrument, order: NewOrder) -> None:
-        """Nothing: spot asks for no more than the filters."""
+        """Does nothing: spot has no rules beyond the filters."""
 
     def hold(self, record: OrderRecord, lots: int, value: int) -> None:
         """Freezes a buy's cost in quote or a sell's quantity in base."""
@@ -115,7 +115,7 @@ class SpotSettlement:
         account, base, quote = record.account, lots * self._step_units, ticks * lots * self._lot_value
         if record.is_buy:
             pays, gets, paid_in, got_in = quote, base, self._quote, self._base
-            if record.ticks > ticks:  # it froze its own price; what the fill was cheaper goes back
+            if record.ticks > ticks:  # it froze its own price; the saving of a better fill is released
                 spared = (record.ticks - ticks) * lots * self._lot_value
                 account.release(paid_in, spared)
                 record.frozen -= spared
@@ -131,7 +131,7 @@ class SpotSettlement:
         return fee, rate
 
     def release(self, record: OrderRecord) -> None:
-        """Gives the rest of what was frozen back."""
+        """Releases the rest of the frozen amount."""
         if record.frozen:
             record.account.release(self._quote if record.is_buy else self._base, record.frozen)
             record.frozen = 0

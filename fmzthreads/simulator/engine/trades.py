@@ -1,4 +1,4 @@
-"""The public trades of one instrument: numbered without gaps, the newest kept."""
+"""The newest public trades of one instrument, numbered without gaps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TradeLog:
     """The trades of one instrument. The exchange's lock guards it.
 
     Args:
-        keep: How many to keep at the least; up to twice as many are held, so that forgetting costs nothing on average.
+        keep: The minimum number to keep; up to twice as many are stored, so that deletion is cheap on average.
     """
 
     def __init__(self, keep: int) -> None:
@@ -63,14 +63,14 @@ class TradeLog:
 
     @property
     def last_id(self) -> int:
-        """The number of the newest trade, from before the exchange opened too.
+        """The id of the newest trade, including those before the exchange opened.
 
         0 before the first.
         """
         return self._next_id - 1
 
     def go_on_from(self, trade_id: int) -> None:
-        """Has the first trade follow this number.
+        """Sets the id that the first trade follows.
 
         Without effect once there are trades.
         """

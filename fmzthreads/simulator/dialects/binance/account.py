@@ -17,7 +17,7 @@ __all__ = ["BinanceAccounts", "commission_rates", "no_discount"]
 
 
 class BinanceAccounts:
-    """The handlers of the account endpoints; each takes ``(account, params)`` and returns what becomes JSON."""
+    """The handlers of the account endpoints; each takes ``(account, params)`` and returns the value to encode as JSON."""
 
     def __init__(self, exchange: SimulatedExchange, symbols: Symbols, limits: BinanceLimits) -> None:
         self._exchange = exchange
@@ -74,7 +74,7 @@ class BinanceAccounts:
         return [{**limit, "count": count} for limit, count in zip(limits, counts, strict=True)]
 
     def my_filters(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
-        """GET /api/v3/myFilters: the filters that hold for the account; here those of the symbol alone."""
+        """GET /api/v3/myFilters: the filters of the account; here only those of the symbol."""
         described = self._symbols.describe(self._symbols.instrument(params.symbol()))
         params.finish()
         return {"exchangeFilters": [], "symbolFilters": described["filters"], "assetFilters": []}
@@ -94,7 +94,7 @@ class BinanceAccounts:
         ]
 
     def prevented_matches(self, account: TradingAccount, params: BinanceParams) -> list[Any]:
-        """GET /api/v3/myPreventedMatches: the simulator keeps no record of them."""
+        """GET /api/v3/myPreventedMatches: always empty, because the simulator does not record them."""
         self._symbols.instrument(params.symbol())
         params.allow("preventedMatchId", "orderId", "fromPreventedMatchId", "limit")
         params.finish()
@@ -102,7 +102,7 @@ class BinanceAccounts:
 
 
 def commission_rates(account: TradingAccount, instrument: Instrument) -> dict[str, str]:
-    """What the caller's account pays in an instrument."""
+    """The fee rates of the caller's account in an instrument."""
     return {
         "maker": fixed(account.rate(instrument, maker=True)),
         "taker": fixed(account.rate(instrument, maker=False)),
@@ -112,7 +112,7 @@ def commission_rates(account: TradingAccount, instrument: Instrument) -> dict[st
 
 
 def no_discount() -> dict[str, Any]:
-    """Nobody pays with the venue's own coin here."""
+    """Paying fees in the venue's own coin is always off."""
     return {
         "enabledForAccount": False,
         "enabledForSymbol": False,

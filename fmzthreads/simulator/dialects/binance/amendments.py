@@ -20,12 +20,12 @@ _KEPT_ORDERS = 10_000
 
 
 class Amendments:
-    """The handlers of amendments; each takes ``(account, params)`` and returns what becomes JSON.
+    """The handlers of amendments; each takes ``(account, params)`` and returns the value to encode as JSON.
 
     Args:
-        exchange: Where the orders are.
+        exchange: The exchange with the orders.
         symbols: The exchange's instruments under Binance's names.
-        orders: What finds and describes orders.
+        orders: Finds and renders orders.
     """
 
     def __init__(self, exchange: SimulatedExchange, symbols: Symbols, orders: BinanceOrders) -> None:
@@ -36,12 +36,12 @@ class Amendments:
         self._next_id = 1
 
     def amend(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
-        """PUT /api/v3/order/amend/keepPriority: less quantity, in the same place of the queue."""
+        """PUT /api/v3/order/amend/keepPriority: a smaller quantity, with the same queue position."""
         new_id = params.client_id("newClientOrderId") or uuid.uuid4().hex[:22]
         quantity = params.decimal("newQty")
         if quantity is None:
             raise malformed("newQty")
-        with self._exchange.lock:  # nothing may fill it between the look at its quantity and the amendment
+        with self._exchange.lock:  # no fill may happen between reading its quantity and the amendment
             before = self._orders.find(account, params, "orderId", "origClientOrderId", UNKNOWN_ORDER)
             params.finish()
             if before.state.final:
@@ -88,7 +88,7 @@ class Amendments:
         }
 
     def made(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
-        """GET /api/v3/order/amendments: what an order was amended to, oldest first."""
+        """GET /api/v3/order/amendments: the amendments of an order, oldest first."""
         instrument = self._symbols.instrument(params.symbol())
         order_id = params.integer("orderId")
         first, limit = params.integer("fromExecutionId"), params.limit(500, 1000)

@@ -16,9 +16,9 @@ __all__ = ["BinanceLimits", "banned"]
 
 _MINUTE, _FIVE_MINUTES, _TEN_SECONDS, _DAY = 60, 300, 10, 86_400
 _WEIGHT, _RAW, _ORDERS_10S, _ORDERS_DAY = 6000, 300_000, 100, 200_000
-# What the first fill of an order gives back to the count: one for an order that took, more for one that made (the documents' example).
+# How much the first fill of an order lowers the count: 1 for a taker, more for a maker (the example of Binance's documents).
 _GIVEN_BACK_TAKER, _GIVEN_BACK_MAKER = 1, 5
-# A client that goes on after so many 429 within a minute is shut out; the venue does not publish its own figure.
+# A client is banned after this many 429 replies within a minute; the venue does not publish its own figure.
 _REFUSALS_BEFORE_BAN = 20
 _FIRST_BAN_S = 120
 
@@ -26,10 +26,10 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class BinanceLimits:
-    """Counts, refuses and bans. Safe for any number of threads, because orders may be filled by any.
+    """Counts, refuses and bans. Thread-safe, because any thread may fill orders.
 
     Args:
-        exchange: Whose orders are counted.
+        exchange: The exchange with the orders to count.
         now_ms: The exchange's time.
         scale: All limits are multiplied by it; 0 switches them off.
     """
@@ -48,7 +48,7 @@ class BinanceLimits:
     # --- requests ---
 
     def check_ban(self, client: str, now_ms: int) -> None:
-        """Refuses everything from an address that is shut out.
+        """Refuses every call from a banned IP address.
 
         Raises:
             BinanceRefusal: -1003 with HTTP 418.
@@ -58,7 +58,7 @@ class BinanceLimits:
             raise banned(until_ms, now_ms)
 
     def check_request(self, client: str, now_ms: int, weight: int) -> None:
-        """Refuses a request that goes over a limit; who goes on all the same is shut out, each time for twice as long.
+        """Refuses a request over a limit; bans repeated offenders, doubling the time.
 
         Raises:
             BinanceRefusal: -1003 with HTTP 429, or 418.
@@ -84,26 +84,26 @@ class BinanceLimits:
         )
 
     def add_weight(self, client: str, now_ms: int, weight: int) -> None:
-        """Counts what a request has weighed."""
+        """Counts the weight of a request."""
         with self._lock:
             self._weights.add(client, now_ms, weight)
 
     def used(self, client: str, now_ms: int) -> Headers:
-        """The headers that every reply carries."""
+        """The headers of every reply."""
         used = str(self._weights.count(client, now_ms))
         return ("X-MBX-USED-WEIGHT", used), ("X-MBX-USED-WEIGHT-1M", used)
 
     # --- orders ---
 
     def _take(self, event: Event) -> None:
-        """Counts an order when it is accepted, and gives back with its first fill."""
+        """Counts an accepted order, and lowers the count at its first fill."""
         if not isinstance(event, OrderEvent):
             return
         if event.amended or event.triggered:
             amount = 0
         elif event.fill is None:
             amount = 1 if event.order.state is State.NEW else 0
-        elif event.order.filled == event.fill.quantity:  # nothing was filled before it
+        elif event.order.filled == event.fill.quantity:  # this is the first fill
             amount = -(_GIVEN_BACK_MAKER if event.fill.is_maker else _GIVEN_BACK_TAKER)
         else:
             amount = 0
@@ -114,7 +114,7 @@ class BinanceLimits:
                 self._orders_day.add(event.account, now_ms, amount)
 
     def check_order(self, account: str, now_ms: int) -> None:
-        """Refuses an order that goes over the limit.
+        """Refuses an order over the limit.
 
         Raises:
             BinanceRefusal: -1015 with HTTP 429.
@@ -129,18 +129,18 @@ class BinanceLimits:
                 )
 
     def order_counts(self, account: str, now_ms: int) -> tuple[int, int]:
-        """How many unfilled orders an account has placed in these ten seconds, and today."""
+        """The unfilled orders of an account in the current ten seconds, and today."""
         return self._orders_10s.count(account, now_ms), self._orders_day.count(account, now_ms)
 
     def order_headers(self, account: str, now_ms: int) -> Headers:
-        """The headers of a reply to an order that was taken."""
+        """The headers of the reply to an accepted order."""
         ten_seconds, day = self.order_counts(account, now_ms)
         return ("X-MBX-ORDER-COUNT-10S", str(ten_seconds)), ("X-MBX-ORDER-COUNT-1D", str(day))
 
     # --- what they are ---
 
     def report(self, client: str, now_ms: int, account: str | None) -> list[dict[str, Any]]:
-        """The limits with their counts, as the WebSocket API adds them to answers; those of orders only with an account."""
+        """The limits and counts in WebSocket API answers; order limits only with an account."""
         weight, ten_seconds, day, _ = self.describe()
         rows = [{**weight, "count": self._weights.count(client, now_ms)}]
         if account is not None:
@@ -149,7 +149,7 @@ class BinanceLimits:
         return rows
 
     def describe(self) -> list[dict[str, Any]]:
-        """The limits as ``exchangeInfo`` shows them; one that is switched off shows the venue's own."""
+        """The limits in ``exchangeInfo``; a disabled one shows the venue's own value."""
         return [
             _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit or _WEIGHT),
             _rate_limit("ORDERS", "SECOND", 10, self._orders_10s.limit or _ORDERS_10S),
@@ -159,7 +159,7 @@ class BinanceLimits:
 
 
 def banned(until_ms: int, now_ms: int) -> BinanceRefusal:
-    """What an address hears that is shut out."""
+    """The refusal sent to a banned IP address."""
     return BinanceRefusal(
         -1003,
         f"Way too much request weight used; IP banned until {until_ms}. "

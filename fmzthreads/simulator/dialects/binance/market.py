@@ -29,12 +29,12 @@ _ZERO = Decimal(0)
 
 
 class BinanceMarket:
-    """The handlers of the public endpoints; each takes the parameters and returns what becomes JSON.
+    """The handlers of the public endpoints; each takes the parameters and returns the value to encode as JSON.
 
     Args:
-        exchange: Where the data come from.
+        exchange: The source of the data.
         symbols: The exchange's instruments under Binance's names.
-        rate_limits: What ``exchangeInfo`` says about limits.
+        rate_limits: The rate limits that ``exchangeInfo`` shows.
     """
 
     def __init__(self, exchange: SimulatedExchange, symbols: Symbols, rate_limits: list[dict[str, Any]]) -> None:
@@ -83,7 +83,7 @@ class BinanceMarket:
         }
 
     def _named(self, params: BinanceParams) -> list[Instrument]:
-        """The instruments that ``symbol`` or ``symbols`` names; empty when neither was sent."""
+        """The instruments of ``symbol`` or ``symbols``; empty if neither was sent."""
         if "symbol" in params:
             return [self._symbols.instrument(params.symbol())]
         params.allow("symbol")
@@ -91,7 +91,7 @@ class BinanceMarket:
 
     @staticmethod
     def _trading(params: BinanceParams) -> bool:
-        """Whether a filter by status, if there is one, lets trading symbols through; here all symbols trade."""
+        """Whether a filter by status includes trading symbols; here all symbols trade."""
         status = params.choice("symbolStatus", _STATUSES, BinanceRefusal(-1122, "Invalid symbolStatus."))
         return status in {None, "TRADING"}
 
@@ -133,7 +133,7 @@ class BinanceMarket:
         ]
 
     def agg_trades(self, params: BinanceParams) -> list[dict[str, Any]]:
-        """GET /api/v3/aggTrades; every trade here is an aggregate of its own, so both ids are the same."""
+        """GET /api/v3/aggTrades; every simulated trade is its own aggregate, so both ids are the same."""
         instrument = self._symbols.instrument(params.symbol())
         from_id, start, end = (
             params.integer("fromId"),
@@ -185,7 +185,7 @@ class BinanceMarket:
     # --- tickers ---
 
     def average(self, instrument: Instrument) -> Decimal | None:
-        """The average price of the last minutes; the last price when nothing was traded in them; None when nothing ever was."""
+        """The average price of the last minutes, else the last price; None before the first trade."""
         average = self._exchange.average_price(instrument.id, AVERAGE_MINUTES)
         if average is not None:
             return average
@@ -204,10 +204,10 @@ class BinanceMarket:
         }
 
     def _tickers(self, params: BinanceParams, one: int, many: int) -> tuple[list[Instrument], bool]:
-        """Which instruments a ticker endpoint is asked for, and whether for a single one; counts the weight.
+        """The requested instruments of a ticker call, and whether it is a single one; counts the weight.
 
         Raises:
-            BinanceRefusal: -1128 when both ``symbol`` and ``symbols`` were sent.
+            BinanceRefusal: -1128 if both ``symbol`` and ``symbols`` were sent.
         """
         if "symbol" in params and "symbols" in params:
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
@@ -222,7 +222,7 @@ class BinanceMarket:
 
     def ticker_24h(self, params: BinanceParams) -> Any:
         """GET /api/v3/ticker/24hr."""
-        # By the number of symbols asked for; all of them costs the most.
+        # By the number of requested symbols; all of them cost the most.
         instruments, single = self._tickers(params, 2, 2 if "symbols" in params else 80)
         shape = params.choice(
             "type", ("FULL", "MINI"), BinanceRefusal(-1130, "Data sent for parameter 'type' is not valid.")
@@ -302,7 +302,7 @@ def _render_book(book: DepthView) -> bytes:
 
 
 def day_changes(day: DayStats) -> dict[str, str]:
-    """What a FULL ticker has beyond a MINI one."""
+    """The fields of a FULL ticker that a MINI one lacks."""
     change = day.last - day.open
     percent = change / day.open * 100 if day.open else _ZERO
     weighted = day.quote_volume / day.volume if day.volume else day.last
@@ -320,10 +320,10 @@ def day_changes(day: DayStats) -> dict[str, str]:
 
 
 def _offset_s(zone: str | None) -> int:
-    """Seconds that a time zone such as ``-1:00``, ``05:45`` or ``8`` is ahead of UTC.
+    """The UTC offset in seconds of a time zone such as ``-1:00``, ``05:45`` or ``8``.
 
     Raises:
-        BinanceRefusal: -1130 when it is none, or outside -12:00 to +14:00.
+        BinanceRefusal: -1130 if it is malformed, or outside -12:00 to +14:00.
     """
     if zone is None:
         return 0

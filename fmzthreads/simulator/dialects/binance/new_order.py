@@ -18,11 +18,11 @@ _TRIGGER_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LI
 
 
 class OrderReader:
-    """Turns parameters into orders.
+    """Converts parameters to orders.
 
     Args:
         symbols: The exchange's instruments under Binance's names.
-        average_price: The average that price filters refer to; None when nothing has traded.
+        average_price: The average price for price filters; None before the first trade.
     """
 
     def __init__(self, symbols: Symbols, average_price: Callable[[Instrument], Decimal | None]) -> None:
@@ -30,10 +30,10 @@ class OrderReader:
         self._average_price = average_price
 
     def read(self, params: BinanceParams, id_name: str = "newClientOrderId") -> tuple[NewOrder, str]:
-        """What the parameters ask for, and the shape of the answer (ACK, RESULT or FULL).
+        """The order, and the response type (ACK, RESULT or FULL).
 
         Raises:
-            BinanceRefusal: A parameter is missing, malformed or does not belong to the type, or a filter of this venue's own refuses it.
+            BinanceRefusal: A parameter is missing, malformed or not allowed for the type, or one of the venue's own filters refuses the order.
         """
         instrument = self._symbols.instrument(params.symbol())
         side = params.choice("side", ("BUY", "SELL"), BinanceRefusal(-1117, "Invalid side."), required=True)
@@ -65,7 +65,7 @@ class OrderReader:
             self_trade=SelfTrade[mode or SELF_TRADE_DEFAULT],
             extra=_strategy(params),
             trigger_price=stop,
-            # A stop is triggered by a price that gets worse, a take-profit by one that gets better.
+            # A stop triggers when the price gets worse, a take-profit when it gets better.
             trigger_rising=stop is not None and (side == "BUY") == kind.startswith("STOP_LOSS"),
         )
         return order, shape or ("ACK" if kind == "LIMIT_MAKER" else "FULL")
@@ -74,7 +74,7 @@ class OrderReader:
         """The filter PERCENT_PRICE_BY_SIDE.
 
         Raises:
-            BinanceRefusal: -1013 when the price is too far from the average.
+            BinanceRefusal: -1013 if the price is too far from the average.
         """
         average = self._average_price(instrument) if price is not None else None
         if average is None or price is None:
@@ -85,10 +85,10 @@ class OrderReader:
 
 
 def _time_in_force(params: BinanceParams, kind: str) -> TimeInForce:
-    """How long the order stands.
+    """The order's time in force.
 
     Raises:
-        BinanceRefusal: -1115 for a word that is none, -1102 when a LIMIT order has none, -1106 when another has one.
+        BinanceRefusal: -1115 for an unknown value, -1102 if a LIMIT order lacks it, -1106 if another type has it.
     """
     invalid = BinanceRefusal(-1115, "Invalid timeInForce.")
     if kind == "LIMIT" or kind.endswith("_LIMIT"):
@@ -102,12 +102,12 @@ def _amounts(params: BinanceParams, kind: str) -> tuple[Decimal | None, Decimal 
     """Price, quantity and quote quantity.
 
     Raises:
-        BinanceRefusal: -1102 for what is missing, -1106 for what does not belong to the type.
+        BinanceRefusal: -1102 for a missing value, -1106 for one that is not allowed for the type.
     """
     price, quantity, quote = params.decimal("price"), params.decimal("quantity"), params.decimal("quoteOrderQty")
     for name in ("trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"):
         if params.optional(name) is not None:
-            # The simulator has neither trailing nor iceberg nor pegged orders.
+            # Trailing, iceberg and pegged orders are not simulated.
             raise BinanceRefusal(-1106, f"Parameter '{name}' sent when not required.")
     if kind == "MARKET":
         if price is not None:
@@ -136,7 +136,7 @@ def _stop_price(params: BinanceParams, kind: str) -> Decimal | None:
     """The trigger price.
 
     Raises:
-        BinanceRefusal: -1102 when it is missing, -1106 when it does not belong to the type.
+        BinanceRefusal: -1102 if it is missing, -1106 if it is not allowed for the type.
     """
     price = params.decimal("stopPrice")
     if kind in _TRIGGER_TYPES:
@@ -149,7 +149,7 @@ def _stop_price(params: BinanceParams, kind: str) -> Decimal | None:
 
 
 def _check_precision(**values: Decimal | None) -> None:
-    """Refuses more decimal places than assets have.
+    """Refuses values with too many decimal places.
 
     Raises:
         BinanceRefusal: -1111.
@@ -161,7 +161,7 @@ def _check_precision(**values: Decimal | None) -> None:
 
 
 def _strategy(params: BinanceParams) -> dict[str, str]:
-    """The marks that a client may put on an order and reads back later."""
+    """The client's labels of an order (strategyId, strategyType), returned with it."""
     marks = {}
     strategy_id, strategy_type = params.integer("strategyId"), params.integer("strategyType")
     if strategy_id is not None:

@@ -17,7 +17,7 @@ from .symbols import Symbols
 __all__ = ["BinanceOrderLists"]
 
 _LEG_TYPES = ("LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
-# Of each order of a list: the parameter's name behind "above" or "below", and the parameter of a single order that it is.
+# For each order of a list: the parameter's name after "above" or "below", and the matching parameter of a single order.
 _LEG_NAMES = {
     "Type": "type", "Price": "price", "StopPrice": "stopPrice", "TimeInForce": "timeInForce", "ClientOrderId": "newClientOrderId",
     "StrategyId": "strategyId", "StrategyType": "strategyType", "IcebergQty": "icebergQty", "TrailingDelta": "trailingDelta",
@@ -27,12 +27,12 @@ _NO_LIST = (-2018, "Order list does not exist.")
 
 
 class BinanceOrderLists:
-    """The handlers of order lists; each takes ``(account, params)`` and returns what becomes JSON.
+    """The handlers of order lists; each takes ``(account, params)`` and returns the value to encode as JSON.
 
     Args:
-        exchange: Where the lists are.
+        exchange: The exchange with the lists.
         symbols: The exchange's instruments under Binance's names.
-        orders: What reads and describes orders.
+        orders: Reads and renders orders.
     """
 
     def __init__(self, exchange: SimulatedExchange, symbols: Symbols, orders: BinanceOrders) -> None:
@@ -66,7 +66,7 @@ class BinanceOrderLists:
         return self._orders.describe_list(params, found, _report)
 
     def _leg(self, params: BinanceParams, side: str) -> NewOrder:
-        """One order of the list, read as a single order is."""
+        """One order of the list, read like a single order."""
         params.choice(f"{side}Type", _LEG_TYPES, BinanceRefusal(-1116, "Invalid orderType."), required=True)
         values = {}
         for name, single in _LEG_NAMES.items():
@@ -84,7 +84,7 @@ class BinanceOrderLists:
         """Number and client id of a list.
 
         Raises:
-            BinanceRefusal: -1102 when neither was sent.
+            BinanceRefusal: -1102 if neither was sent.
         """
         list_id, client_id = params.integer("orderListId"), params.optional(client_name)
         if list_id is None and client_id is None:

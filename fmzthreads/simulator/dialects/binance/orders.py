@@ -36,7 +36,7 @@ __all__ = [
 
 _DAY_MS = 86_400_000
 SMART_ROUTED = "sor"
-"""Marks an order that was sent to the smart order routing."""
+"""Marks an order that was sent to smart order routing."""
 _NO_ORDER = (-2013, "Order does not exist.")
 _STATUS = {
     State.NEW: "NEW",
@@ -54,12 +54,12 @@ EXPIRY_REASON = {
 
 
 class BinanceOrders:
-    """The handlers of the signed endpoints; each takes ``(account, params)`` and returns what becomes JSON.
+    """The handlers of the signed endpoints; each takes ``(account, params)`` and returns the value to encode as JSON.
 
     Args:
-        exchange: Where the orders go.
+        exchange: The exchange that gets the orders.
         symbols: The exchange's instruments under Binance's names.
-        average_price: The average that price filters refer to, by instrument id; None when nothing has traded.
+        average_price: The average price for price filters, by instrument id; None before the first trade.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class BinanceOrders:
         order, shape = self.reader.read(params)
         params.finish()
         answer = self.placed(params, self._take(account, params, order), shape)
-        params.weight = 0  # what succeeds weighs nothing
+        params.weight = 0  # a successful call has no weight
         return answer
 
     def place_routed(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
-        """POST /api/v3/sor/order: smart order routing; the order book of the symbol is the only one it can be routed to."""
+        """POST /api/v3/sor/order: smart order routing, here always to the symbol's own book."""
         order, shape = self._read_routed(params)
         params.finish()
         answer = self.placed(params, self._take(account, params, order), shape)
@@ -102,7 +102,7 @@ class BinanceOrders:
         return attrs.evolve(order, extra={**order.extra, SMART_ROUTED: "1"}), shape
 
     def test(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
-        """POST /api/v3/order/test: everything is checked, nothing is placed."""
+        """POST /api/v3/order/test: checks an order without placing it."""
         order, _ = self.reader.read(params)
         return self._tested(account, params, order)
 
@@ -124,7 +124,7 @@ class BinanceOrders:
         }
 
     def _take(self, account: TradingAccount, params: BinanceParams, order: NewOrder) -> OrderView:
-        """Gives an order to the exchange."""
+        """Passes an order to the exchange."""
         try:
             placed = self._exchange.place(account, order)
         except Rejected as error:
@@ -160,7 +160,7 @@ class BinanceOrders:
         return answer
 
     def amounts_of(self, order: OrderView) -> dict[str, Any]:
-        """The fields that all answers about an order share."""
+        """The common fields of all answers about an order."""
         return {
             "price": fixed(order.price or Decimal(0)),
             "origQty": fixed(order.filled if order.quantity is None else order.quantity),
@@ -184,10 +184,10 @@ class BinanceOrders:
     def find(
         self, account: TradingAccount, params: BinanceParams, id_name: str, client_name: str, missing: tuple[int, str]
     ) -> OrderView:
-        """The order that a call names by symbol and one of two ids.
+        """The order of a call, found by symbol and one of two ids.
 
         Raises:
-            BinanceRefusal: ``missing`` when there is none; -1102 when neither id was sent; -2039 when both were and do not belong together.
+            BinanceRefusal: ``missing`` if not found; -1102 if neither id was sent; -2039 if both were sent and do not match.
         """
         instrument = self._symbols.instrument(params.symbol())
         order_id, client_id = params.integer(id_name), params.optional(client_name)
@@ -205,7 +205,7 @@ class BinanceOrders:
         return order
 
     def _queried(self, params: BinanceParams, order: OrderView) -> dict[str, Any]:
-        """An order as queries show it."""
+        """An order in the format of queries."""
         return {
             "symbol": self._symbols.name(order.instrument),
             "orderId": order.order_id,
@@ -256,7 +256,7 @@ class BinanceOrders:
         params.finish()
         params.weight = 20 if order_id is None else 5
         timed = start is not None or end is not None
-        if timed and (order_id is not None or from_id is not None):  # the combinations that the documents allow
+        if timed and (order_id is not None or from_id is not None):  # the combinations that Binance's documents allow
             raise BinanceRefusal(-1128, "Combination of optional parameters invalid.")
         fills = self._exchange.fills(
             account, instrument.id, order_id=order_id, from_id=from_id, start_ms=start, end_ms=end, limit=limit
@@ -309,7 +309,7 @@ class BinanceOrders:
         """Cancels one order."""
         unwanted = {"ONLY_NEW": State.PARTIALLY_FILLED, "ONLY_PARTIALLY_FILLED": State.NEW}
         exchange = self._exchange
-        with exchange.lock:  # nothing may fill it between the look at its state and the cancel
+        with exchange.lock:  # no fill may happen between reading its state and the cancel
             try:
                 if restriction is not None:
                     order = exchange.order(account, order.instrument, order.order_id)
@@ -320,7 +320,7 @@ class BinanceOrders:
                 raise BinanceRefusal(*UNKNOWN_ORDER) from error
 
     def cancelled(self, params: BinanceParams, order: OrderView, cancel_id: str | None) -> dict[str, Any]:
-        """A cancelled order as answers show it; ``cancel_id`` None makes an id of the cancel."""
+        """A cancelled order in the format of answers; ``cancel_id`` None creates an id."""
         return {
             "symbol": self._symbols.name(order.instrument),
             "origClientOrderId": order.client_id,
@@ -339,7 +339,7 @@ class BinanceOrders:
         found: OrderListView,
         report: Callable[[BinanceParams, OrderView, str | None], Any] | None = None,
     ) -> dict[str, Any]:
-        """A list of orders as the exchange shows it, with a report of each order where ``report`` makes one."""
+        """A list of orders in Binance's format, with reports of the orders if ``report`` is given."""
         row: dict[str, Any] = {
             "orderListId": found.list_id,
             "contingencyType": "OCO",
@@ -365,7 +365,7 @@ class BinanceOrders:
         """POST /api/v3/order/cancelReplace: cancels one order, then places another.
 
         Raises:
-            BinanceRefusal: -2021 (HTTP 409) when exactly one of the two failed, -2022 when both did or nothing was tried after the first.
+            BinanceRefusal: -2021 (HTTP 409) if exactly one of the two failed, -2022 if both failed or the second was not tried.
         """
         mode = params.choice(
             "cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"),
@@ -427,7 +427,7 @@ def _window(params: BinanceParams) -> tuple[int | None, int | None]:
     """The parameters startTime and endTime.
 
     Raises:
-        BinanceRefusal: -1127 when they lie more than a day apart.
+        BinanceRefusal: -1127 if they are more than a day apart.
     """
     start, end = params.time_ms("startTime"), params.time_ms("endTime")
     if start is not None and end is not None and end - start > _DAY_MS:
@@ -436,7 +436,7 @@ def _window(params: BinanceParams) -> tuple[int | None, int | None]:
 
 
 def order_status(order: OrderView) -> str:
-    """Binance's word for where an order stands."""
+    """Binance's word for an order's status."""
     if order.finish is Finish.SELF_TRADE:
         return "EXPIRED_IN_MATCH"
     if order.finish in EXPIRY_REASON:
@@ -445,7 +445,7 @@ def order_status(order: OrderView) -> str:
 
 
 def order_type(order: OrderView) -> str:
-    """Binance's word for the kind of an order."""
+    """Binance's word for an order's type."""
     if order.time_in_force is TimeInForce.POST_ONLY:
         return "LIMIT_MAKER"
     if order.trigger_price is not None:
@@ -455,7 +455,7 @@ def order_type(order: OrderView) -> str:
 
 
 def working_time(params: BinanceParams, order: OrderView) -> int:
-    """When an order began to work; -1 while it waits for its trigger price."""
+    """When an order became active; -1 while it waits for its trigger price."""
     return params.time(order.working_ms) if order.working_ms >= 0 else -1
 
 
@@ -465,7 +465,7 @@ def order_force(order: OrderView) -> str:
 
 
 def _conditional(order: OrderView) -> dict[str, Any]:
-    """The fields that only some orders have."""
+    """The optional fields of an order."""
     found: dict[str, Any] = {name: int(value) for name, value in order.extra.items() if name != SMART_ROUTED}
     if SMART_ROUTED in order.extra:
         found.update(workingFloor="SOR", usedSor=True)

@@ -16,7 +16,7 @@ __all__ = ["BinanceParams", "BinanceRefusal", "malformed", "read_pairs", "wants_
 _CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
 _LONG_MAX = 2**63 - 1
-# Time stamps from here on are microseconds (as milliseconds they would lie beyond the year 5000).
+# Time stamps from this value on are microseconds (as milliseconds they would be after the year 5000).
 _MICROSECONDS_FROM = 100_000_000_000_000
 
 
@@ -27,7 +27,7 @@ class BinanceRefusal(VenueRefusal):
         code: The code.
         msg: Its text.
         status: The HTTP status.
-        data: What ``cancelReplace`` adds; None for nothing.
+        data: The extra data of ``cancelReplace``; None for none.
         headers: Further headers of the reply.
     """
 
@@ -54,7 +54,7 @@ def read_pairs(text: str) -> dict[str, str]:
     """The names and values of a query string or form body.
 
     Raises:
-        BinanceRefusal: -1101 when a name comes twice.
+        BinanceRefusal: -1101 if a name is repeated.
     """
     found: dict[str, str] = {}
     for part in text.split("&"):
@@ -69,19 +69,19 @@ def read_pairs(text: str) -> dict[str, str]:
 
 
 class BinanceParams(Fields):
-    """The parameters of one call, and what is counted and rendered with it.
+    """The parameters of one call, with its weight and time unit.
 
     Parameters that were read are remembered, so that ``finish`` can refuse the others, as the exchange does.
 
     Args:
         values: The parameters.
-        now_ms: The exchange's time when the call came in.
+        now_ms: The exchange's time when the call arrived.
         microseconds: Whether times in the answer are in microseconds.
-        weight: What the call weighs.
+        weight: The weight of the call.
 
     Attributes:
-        weight: What the call counts towards the limit; handlers set it where it depends on parameters or on success.
-        accepted: Set when an order was accepted, also when the call as a whole is refused afterwards.
+        weight: The weight of the call; handlers set it if it depends on parameters or on success.
+        accepted: Set when an order was accepted, even if the call as a whole is refused later.
     """
 
     number = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
@@ -97,10 +97,10 @@ class BinanceParams(Fields):
 
     @classmethod
     def of_request(cls, request: WireRequest, now_ms: int, weight: int = 1) -> BinanceParams:
-        """The parameters of an HTTP call, from query and body together; on the same name in both the query wins.
+        """The parameters of an HTTP call, from query and body; the query takes precedence.
 
         Raises:
-            BinanceRefusal: -1101 when a name comes twice within the query or the body, -1194 for an unknown time unit.
+            BinanceRefusal: -1101 if a name is repeated within the query or the body, -1194 for an unknown time unit.
         """
         body = request.body.decode("utf-8", "replace")
         values = read_pairs(body) if "=" in body else {}
@@ -112,7 +112,7 @@ class BinanceParams(Fields):
         return name in self._values
 
     def time(self, time_ms: int) -> int:
-        """A moment in the unit that the caller asked for."""
+        """A time in the caller's unit."""
         return time_ms * 1000 if self.microseconds else time_ms
 
     # --- refusals ---
@@ -132,10 +132,10 @@ class BinanceParams(Fields):
     # --- values ---
 
     def optional(self, name: str) -> str | None:
-        """A parameter's text; None when it was not sent.
+        """A parameter's text; None if not sent.
 
         Raises:
-            BinanceRefusal: -1105 when it was sent empty.
+            BinanceRefusal: -1105 if it is empty.
         """
         self._read.add(name)
         value = self._values.get(name)
@@ -147,7 +147,7 @@ class BinanceParams(Fields):
         """A parameter's text.
 
         Raises:
-            BinanceRefusal: -1102 when it was not sent or is empty.
+            BinanceRefusal: -1102 if it was not sent or is empty.
         """
         self._read.add(name)
         value = self._values.get(name)
@@ -156,10 +156,10 @@ class BinanceParams(Fields):
         return value
 
     def integer(self, name: str, default: int | None = None) -> int | None:
-        """A whole number from 0 up; ``default`` when it was not sent.
+        """A whole number from 0 up; ``default`` if not sent.
 
         Raises:
-            BinanceRefusal: -1100 when it is not one, -1105 when empty, -1108 when it does not fit 64 bits.
+            BinanceRefusal: -1100 if it is not a whole number, -1105 if empty, -1108 if it does not fit 64 bits.
         """
         number = super().integer(name, default)
         if number is not None and number > _LONG_MAX:
@@ -167,17 +167,17 @@ class BinanceParams(Fields):
         return number
 
     def time_ms(self, name: str) -> int | None:
-        """A moment in milliseconds, also when it was sent in microseconds; None when it was not sent."""
+        """A time in milliseconds, also if sent in microseconds; None if not sent."""
         value = self.integer(name)
         if value is None or value < _MICROSECONDS_FROM:
             return value
         return value // 1000
 
     def client_id(self, name: str) -> str | None:
-        """A client order id; None when it was not sent.
+        """A client order id; None if not sent.
 
         Raises:
-            BinanceRefusal: -1100 when it has characters or a length that are not allowed.
+            BinanceRefusal: -1100 if its characters or length are not allowed.
         """
         return self.matching(name, _CLIENT_ID)
 
@@ -185,7 +185,7 @@ class BinanceParams(Fields):
         """A symbol in valid characters; whether it exists is checked by the caller.
 
         Raises:
-            BinanceRefusal: -1102 when missing, -1100 when it has characters that no symbol has.
+            BinanceRefusal: -1102 if missing, -1100 if it has characters that are not allowed in symbols.
         """
         value = self.required(name)
         if not re.fullmatch(_SYMBOL, value, re.ASCII):
@@ -193,10 +193,10 @@ class BinanceParams(Fields):
         return value
 
     def symbols(self, name: str = "symbols") -> list[str] | None:
-        """A JSON array of symbols; None when it was not sent.
+        """A JSON array of symbols; None if not sent.
 
         Raises:
-            BinanceRefusal: -1100 when it is no such array, -1151 when a symbol is in it twice.
+            BinanceRefusal: -1100 if it is not such an array, -1151 if a symbol is repeated.
         """
         text = self.optional(name)
         if text is None:
@@ -213,14 +213,14 @@ class BinanceParams(Fields):
         return values
 
     def allow(self, *names: str) -> None:
-        """Counts parameters as read that the simulator accepts and does not use."""
+        """Marks parameters as read that the simulator accepts but ignores."""
         self._read.update(names)
 
     def finish(self) -> None:
-        """Refuses parameters that no handler has read.
+        """Refuses parameters that the handler did not read.
 
         Raises:
-            BinanceRefusal: -1101 when more were sent than the endpoint knows, -1104 otherwise.
+            BinanceRefusal: -1101 if more were sent than the endpoint has, else -1104.
         """
         unread = self._values.keys() - self._read
         if not unread:
@@ -235,10 +235,10 @@ class BinanceParams(Fields):
 
 
 def wants_microseconds(unit: str | None) -> bool:
-    """Whether a time unit (the header X-MBX-TIME-UNIT, or ``timeUnit`` in an address) is microseconds; None is milliseconds.
+    """Whether X-MBX-TIME-UNIT or ``timeUnit`` means microseconds; None means milliseconds.
 
     Raises:
-        BinanceRefusal: -1194 when it is neither.
+        BinanceRefusal: -1194 if it is neither.
     """
     if unit is None:
         return False

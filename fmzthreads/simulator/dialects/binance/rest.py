@@ -39,7 +39,7 @@ class _HttpVisit:
 
     @property
     def client(self) -> str:
-        """The address that limits are counted by."""
+        """The IP address, for rate limits."""
         return self.request.client
 
     def params(self, route: Route[BinanceParams]) -> BinanceParams:
@@ -47,7 +47,7 @@ class _HttpVisit:
         return BinanceParams.of_request(self.request, self.now_ms, route.weight)
 
     def account(self, route: Route[BinanceParams], params: BinanceParams) -> TradingAccount:
-        """The account of the key, which has signed the call unless the route asks for the key alone."""
+        """The account of the key; verifies the signature unless the route needs only the key."""
         request, exchange = self.request, self.dialect.exchange
         key = request.headers.get("x-mbx-apikey", "")
         if isinstance(route, BinanceRoute) and route.key_only:
@@ -60,12 +60,12 @@ class SimulatedBinance(Dialect[BinanceParams]):
 
     Args:
         exchange: The simulated exchange.
-        faults: Where the offset of the exchange's clock comes from.
+        faults: The faults, with the offset of the exchange's clock.
         rate_scale: All limits are multiplied by it; 0 switches them off.
 
     Attributes:
         symbols: The exchange's instruments under Binance's names.
-        limits: What counts and bans.
+        limits: The limits and bans.
         market: The handlers of public calls.
         orders: The handlers of orders.
         lists: The handlers of order lists.
@@ -88,7 +88,7 @@ class SimulatedBinance(Dialect[BinanceParams]):
     # --- counting ---
 
     def admit(self, visit: Visit[BinanceParams]) -> None:
-        """Refuses everything from a banned address.
+        """Refuses every call from a banned IP address.
 
         Raises:
             BinanceRefusal: -1003 with HTTP 418.
@@ -96,18 +96,18 @@ class SimulatedBinance(Dialect[BinanceParams]):
         self.limits.check_ban(visit.client, visit.now_ms)
 
     def count_call(self, route: Route[BinanceParams], visit: Visit[BinanceParams]) -> None:
-        """Refuses a call that goes over the weight or the number of requests."""
+        """Refuses a call over the weight limit or the request limit."""
         self.limits.check_request(visit.client, visit.now_ms, route.weight)
 
     def count_account(
         self, route: Route[BinanceParams], account: TradingAccount, params: BinanceParams, visit: Visit[BinanceParams]
     ) -> None:
-        """Refuses an order that goes over the number of unfilled orders."""
+        """Refuses an order over the limit of unfilled orders."""
         if isinstance(route, BinanceRoute) and route.counts_order:
             self.limits.check_order(account.name, params.now_ms)
 
     def refused_call(self, error: VenueRefusal, account: TradingAccount | None, params: BinanceParams | None) -> None:
-        """Adds the counts of orders where one was accepted all the same (cancelReplace)."""
+        """Adds the order counts if an order was accepted anyway (cancelReplace)."""
         if account is not None and params is not None and params.accepted:
             error.headers += self.limits.order_headers(account.name, params.now_ms)
 
@@ -125,11 +125,11 @@ class SimulatedBinance(Dialect[BinanceParams]):
         return _HttpVisit(dialect=self, request=request, now_ms=self.now_ms())
 
     def headers(self, visit: Visit[BinanceParams]) -> HeaderRows:
-        """The headers that every reply carries."""
+        """The headers of every reply."""
         return self.limits.used(visit.client, visit.now_ms)
 
     def reply(self, outcome: Outcome[BinanceParams], visit: Visit[BinanceParams]) -> WireReply:
-        """Renders a result, with the counts of orders where one was placed."""
+        """Renders a result, with the order counts if an order was placed."""
         headers = self.headers(visit)
         if outcome.account is not None and outcome.params.accepted:
             headers = self.limits.order_headers(outcome.account.name, visit.now_ms) + headers
@@ -145,7 +145,7 @@ class SimulatedBinance(Dialect[BinanceParams]):
         return BinanceRefusal(-1020, "This operation is not supported.", 405 if path_known else 404)
 
     def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """Renders a refusal that the faults ask for."""
+        """Renders an injected refusal."""
         visit = self.visit(request)
         if status == 418:
             error = banned(visit.now_ms + retry_after_s * 1000, visit.now_ms)

@@ -23,11 +23,11 @@ _PREFIX = "/api/v3/"
 
 @attrs.frozen(kw_only=True)
 class BinanceRoute(Route[BinanceParams]):
-    """A route of Binance's.
+    """A route of Binance.
 
     Attributes:
-        counts_order: Whether it is refused when too many orders are unfilled.
-        key_only: Whether an API key is enough and no signature is needed.
+        counts_order: Whether the limit of unfilled orders applies.
+        key_only: Whether an API key without a signature is enough.
     """
 
     counts_order: bool = False
@@ -103,7 +103,7 @@ def _private(
 
 
 def _other_products(accounts: BinanceAccounts) -> Iterator[Route[BinanceParams]]:
-    """What clients ask of the wallet and of other products when they start."""
+    """Calls to the wallet and to other products that clients make at start."""
     yield Route(method="GET", path="/sapi/v1/asset/tradeFee", private=accounts.trade_fee)
     yield Route(method="GET", path="/sapi/v1/system/status", public=lambda _: {"status": 0, "msg": "normal"})
     for path in ("capital/config/getall", "margin/allPairs", "margin/isolated/allPairs"):

@@ -1,4 +1,4 @@
-"""Who makes a Binance call: key, time and HMAC-SHA256 signature, on REST and on the WebSocket API."""
+"""Authenticates Binance calls: key, time and HMAC-SHA256 signature."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _WINDOW = r"^[0-9]{1,5}(\.[0-9]{1,3})?$"
 _SIGNATURE = re.compile(r"(?:^|&)signature=([^&]*)")
 
 SignedPayload = tuple[str, bytes]
-"""A signature, and the bytes that it must have been made over."""
+"""A signature, and the bytes that it must cover."""
 
 
 def signed_payload(request: WireRequest) -> SignedPayload:
     """The signature of an HTTP call and what it covers.
 
-    Query and body follow each other without anything between, as they travelled, with ``signature=...`` cut out.
+    Query and body are concatenated as received, without ``signature=...``.
 
     Raises:
         BinanceRefusal: -1102 when there is no signature.
@@ -46,7 +46,7 @@ def signed_payload(request: WireRequest) -> SignedPayload:
 
 
 def signed_values(values: Mapping[str, str]) -> SignedPayload:
-    """The signature of a WebSocket API call and what it covers: all parameters but itself, by name, not percent-encoded.
+    """The signature of a WebSocket API call and what it covers: all other parameters by name, not percent-encoded.
 
     Raises:
         BinanceRefusal: -1102 when there is no signature.
@@ -61,7 +61,7 @@ def check_signature(payload: SignedPayload, secret: str) -> None:
     """Verifies an HMAC-SHA256 signature; the case of its hex digits does not matter.
 
     Raises:
-        BinanceRefusal: -1022 when it is wrong.
+        BinanceRefusal: -1022 if it is wrong.
     """
     signature, covered = payload
     expected = hmac.new(secret.encode(), covered, hashlib.sha256).hexdigest()
@@ -89,7 +89,7 @@ def authenticate(
     """The account that signed a call.
 
     Raises:
-        BinanceRefusal: -2014 or -2015 for the key, -1102 for what is missing, -1021 for the time, -1022 for the signature.
+        BinanceRefusal: -2014 or -2015 for the key, -1102 for a missing parameter, -1021 for the time, -1022 for the signature.
     """
     account = key_owner(exchange, key)
     timestamp = params.time_ms("timestamp")

@@ -24,7 +24,7 @@ ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT",
 SELF_TRADE_DEFAULT = "EXPIRE_MAKER"
 SELF_TRADE_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 
-# PERCENT_PRICE_BY_SIDE as live symbols carry it: (down, up) for buys and for sells, against the average of five minutes.
+# PERCENT_PRICE_BY_SIDE of live symbols: (down, up) for buys and for sells, relative to the average of five minutes.
 _BUY_BOUNDS = (Decimal("0.5"), Decimal("1.2"))
 _SELL_BOUNDS = (Decimal("0.8"), Decimal(2))
 AVERAGE_MINUTES = 5
@@ -41,14 +41,14 @@ def _unknown() -> BinanceRefusal:
 
 
 class Symbols(InstrumentNames):
-    """Names both ways, and ``exchangeInfo``'s description of each symbol."""
+    """Converts names in both directions and describes symbols for ``exchangeInfo``."""
 
     def __init__(self, exchange: SimulatedExchange) -> None:
         super().__init__(exchange, lambda instrument: instrument.base + instrument.quote, _unknown)
 
     @staticmethod
     def price_bounds(buys: bool) -> tuple[Decimal, Decimal]:
-        """The least and the greatest price of an order, as multiples of the average."""
+        """The lowest and the highest price of an order, as multiples of the average."""
         return _BUY_BOUNDS if buys else _SELL_BOUNDS
 
     def describe(self, instrument: Instrument, *, permission_sets: bool = True) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Symbols(InstrumentNames):
 
 
 def _filters(instrument: Instrument) -> list[dict[str, Any]]:
-    """The filters that orders are checked against, and no others."""
+    """Exactly the filters that orders are checked against."""
     (bid_down, bid_up), (ask_down, ask_up) = _BUY_BOUNDS, _SELL_BOUNDS
     return [
         {

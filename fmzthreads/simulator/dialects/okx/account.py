@@ -28,7 +28,7 @@ class OkxAccounts:
         self._market = market
 
     def balance(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/balance, in the shape of the account mode Spot."""
+        """GET account/balance, in the format of the account mode Spot."""
         wanted = (params.optional("ccy") or "").split(",") if params.optional("ccy") else None
         if wanted is not None and len(wanted) > _MOST_CURRENCIES:
             raise OkxRefusal("50025", f"Parameter ccy count exceeds the limit {_MOST_CURRENCIES}.")
@@ -37,7 +37,7 @@ class OkxAccounts:
     def describe(
         self, account: TradingAccount, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
     ) -> dict[str, Any]:
-        """The balance object, also for pushes; ``currencies`` None is all; what is zero is left out unless ``zeros``."""
+        """The balance object, also for pushes; None for all currencies; zeros only with ``zeros``."""
         total = Decimal(0)
         details = []
         updated = str(account.updated_ms or now_ms)
@@ -69,7 +69,7 @@ class OkxAccounts:
         return answer
 
     def _dollars(self, asset: str) -> Decimal:
-        """What one of an asset is worth in dollars; 0 when it is traded against none."""
+        """The value of one unit of an asset in dollars; 0 if it has no dollar pair."""
         if asset in _DOLLARS:
             return Decimal(1)
         for instrument in self._exchange.instruments():
@@ -108,11 +108,11 @@ class OkxAccounts:
         return [row]
 
     def positions(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/positions: a spot account has none."""
+        """GET account/positions: empty for a spot account."""
         return []
 
     def trade_fee(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/trade-fee: a rate below 0 is charged."""
+        """GET account/trade-fee: negative rates are charged."""
         kind = params.choice("instType", ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
         name = params.optional("instId")
         chosen = self._instruments.instrument(name) if name is not None else self._exchange.instruments()[0]
@@ -135,13 +135,13 @@ class OkxAccounts:
         return [row]
 
     def _holdings(self, account: TradingAccount, instrument: Instrument) -> tuple[Decimal, Decimal]:
-        """What is free of the quote asset and of the base asset."""
+        """The free amounts of the quote asset and of the base asset."""
         held = self._exchange.balances(account)
         free = [held[asset].free if asset in held else Decimal(0) for asset in (instrument.quote, instrument.base)]
         return free[0], free[1]
 
     def _chosen(self, params: OkxParams) -> list[tuple[str, Instrument]]:
-        """The instruments of a list of up to five names, in a trade mode that a spot account has."""
+        """The instruments of up to five names, in a trade mode valid for spot."""
         if params.choice("tdMode", ("cash", "cross", "isolated", "spot_isolated"), required=True) != "cash":
             raise OkxRefusal("51010", "Request unsupported under current account mode")
         names = params.required("instId").split(",")
@@ -150,7 +150,7 @@ class OkxAccounts:
         return [(name, self._instruments.instrument(name)) for name in names]
 
     def max_size(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/max-size: the most base that can be bought and sold."""
+        """GET account/max-size: the maximum amounts of base to buy and to sell."""
         chosen, price = self._chosen(params), params.decimal("px")
         rows = []
         for name, instrument in chosen:
@@ -176,7 +176,7 @@ class OkxAccounts:
         return rows
 
     def max_withdrawal(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/max-withdrawal: everything that is free."""
+        """GET account/max-withdrawal: all free amounts."""
         wanted = (params.optional("ccy") or "").split(",") if params.optional("ccy") else None
         empty = dict.fromkeys(("spotOffsetMaxWd", "spotOffsetMaxWdEx"), "")
         return [
@@ -186,12 +186,12 @@ class OkxAccounts:
         ]
 
     def rate_limit(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET trade/account-rate-limit: the limit of a sub-account without a fill ratio yet."""
+        """GET trade/account-rate-limit: the limit of a sub-account without a fill ratio."""
         row = {"accRateLimit": "1000", "fillRatio": "", "mainFillRatio": "", "nextAccRateLimit": "1000"}
         return [{**row, "ts": str(params.now_ms)}]
 
     def nothing(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """What clients ask when they start and a spot simulator has none of: currencies to withdraw, funding balances."""
+        """Calls that clients make at start, answered with empty lists: currencies, funding balances."""
         return []
 
 

@@ -25,11 +25,11 @@ _BBO_PACE_S = 0.01
 _KEEP_ALIVE_S = 60.0
 _SILENT = ("instruments", "status")
 Level = tuple[str, str, str]
-"""Price, quantity and number of orders, as they are written."""
+"""Price, quantity and number of orders, as text."""
 
 
 def checksum(bids: list[Level], asks: list[Level]) -> int:
-    """The CRC32 over the best 25 levels of both sides, as the venue sent it until June 2026: a signed 32-bit number."""
+    """The signed CRC32 over the best 25 levels of both sides, as sent until June 2026."""
     parts: list[str] = []
     for place in range(25):
         for side in (bids, asks):
@@ -43,10 +43,10 @@ class Channels:
     """Makes the topics of public channels.
 
     Args:
-        exchange: Where the data come from.
-        feed: What carries events into the loop.
+        exchange: The source of the data.
+        feed: Passes events into the event loop.
         instruments: The exchange's instruments under OKX's names.
-        market: What describes tickers and books.
+        market: Renders tickers and books.
         now_ms: The venue's time.
         checksums: Whether books carry real checksums instead of 0.
     """
@@ -69,12 +69,12 @@ class Channels:
         self._checksums = checksums
 
     def topic(self, place: str, channel: str, inst_id: str | None) -> Callable[[], Topic] | None:
-        """What makes a channel's topic; None when there is no such channel at this address, or no such instrument.
+        """The factory of a channel's topic; None if channel or instrument is unknown here.
 
         Args:
             place: ``public`` or ``business``.
             channel: The channel's name.
-            inst_id: The instrument's name; None where none was given.
+            inst_id: The instrument's name; None if absent.
         """
         if place == "public" and channel in _SILENT:
             return lambda: Topic(self._feed)
@@ -126,7 +126,7 @@ class Channels:
             found = _rows()
             since = int(sent[0][0]) if sent else int(found[-1][0]) if found else 0
             for row in found:
-                # The one before goes out once more when its time is over.
+                # A finished bar is sent once more.
                 if int(row[0]) >= since and sent != [row]:
                     sent[:] = [row]
                     yield data_push(arg, [row])
@@ -148,7 +148,7 @@ class Channels:
     # --- books ---
 
     def _top(self, arg: dict[str, str], instrument: Instrument, levels: int, pace_s: float) -> Callable[[], Topic]:
-        """A few levels, whole, whenever they have changed."""
+        """A small book, sent completely after every change."""
         sent: list[object] = []
 
         def _look() -> dict[str, Any]:
@@ -175,12 +175,12 @@ class Channels:
 
 
 class TradesTopic(Topic):
-    """The channel ``trades``: one message for each taker order and price, however many orders it met.
+    """The channel ``trades``: one message per taker order and price.
 
     Args:
-        feed: Where trades come from.
-        instrument: Whose.
-        make: Makes a message of the trades that belong together, oldest first.
+        feed: The source of trades.
+        instrument: The instrument.
+        make: Makes a message from trades of one taker order and price, oldest first.
     """
 
     def __init__(self, feed: Feed, instrument: str, make: Callable[[list[TradeView]], Push]) -> None:
@@ -222,13 +222,13 @@ def _taking(trade: TradeView) -> tuple[Any, ...]:
 
 
 class BooksTopic(Topic):
-    """The channel ``books``: a snapshot of 400 levels, then what changes among them, chained by sequence numbers.
+    """The channel ``books``: a snapshot of 400 levels, then updates with sequence numbers.
 
     All connections share one chain: a new listener's snapshot ends where the others' last update does.
 
     Args:
-        feed: What tells the time.
-        arg: What the messages say they are about.
+        feed: Runs the timer.
+        arg: The ``arg`` of the messages.
         look: Takes a snapshot of the book.
         now_ms: The venue's time.
         checksums: Whether to send real checksums instead of 0.
@@ -263,7 +263,7 @@ class BooksTopic(Topic):
         self.feed.never(_PACE_S, self._beat)
 
     def join(self, listener: Listener) -> None:
-        """Brings the others up to now, then gives the new listener its snapshot."""
+        """Updates the other listeners, then sends the new one its snapshot."""
         self._update(but=listener)
         listener.push(self._message("snapshot", list(self._bids.values()), list(self._asks.values()), -1))
 
@@ -280,7 +280,7 @@ class BooksTopic(Topic):
             self.publish(self._message("update", [], [], self._sequence))
 
     def _update(self, but: Listener | None = None) -> bool:
-        """Sends what has changed since the last look; whether anything has."""
+        """Sends the changes since the last call; returns whether there were any."""
         view = self._look()
         if view.version == self._sequence:
             return False
@@ -288,7 +288,9 @@ class BooksTopic(Topic):
         self._take(view)
         changed = _changes(bids, self._bids, falling=True), _changes(asks, self._asks, falling=False)
         if not any(changed):
-            self._sequence = before  # nothing that this channel shows: the chain goes on from what was sent last
+            self._sequence = (
+                before  # no change within this channel's levels: the sequence continues from the last message
+            )
             return False
         push = self._message("update", *changed, before)
         for listener in tuple(self.listeners):
@@ -310,7 +312,7 @@ class BooksTopic(Topic):
 
 
 def _written(levels: tuple[tuple[Any, Any, int], ...]) -> dict[str, Level]:
-    """Levels by price, best first, as they are written."""
+    """Levels by price, best first, as text."""
     found: dict[str, Level] = {}
     for price, quantity, count in levels:
         text = plain_decimal(price)
@@ -319,7 +321,7 @@ def _written(levels: tuple[tuple[Any, Any, int], ...]) -> dict[str, Level]:
 
 
 def _changes(before: dict[str, Level], now: dict[str, Level], *, falling: bool) -> list[Level]:
-    """Levels that are new or other than before, and those that are gone with a size of 0, best first."""
+    """New and changed levels, and removed ones with size 0, best first."""
     changed = [level for price, level in now.items() if before.get(price) != level]
     changed += [(price, "0", "0") for price in before if price not in now]
     return sorted(changed, key=lambda level: Decimal(level[0]), reverse=falling)

@@ -24,11 +24,11 @@ __all__ = ["OkxSite"]
 
 _PLACE = re.compile(r"/ws/v5/(public|private|business)/?")
 _INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY")
-_MOST_OF_A_CHANNEL = 30  # connections of one account
+_MOST_OF_A_CHANNEL = 30  # per account
 
 
 class OkxSite(VenueSite[SimulatedOkx]):
-    """Takes connections to OKX's websocket addresses.
+    """Accepts connections to OKX's websocket addresses.
 
     Attributes:
         channels: The public channels.
@@ -54,7 +54,7 @@ class OkxSite(VenueSite[SimulatedOkx]):
         self._private_connections: dict[tuple[str, str], set[object]] = {}
 
     def keepalive(self, path: str) -> Keepalive:
-        """No pings, but an end when no data passes."""
+        """Sends no pings; closes a connection without data."""
         return Keepalive(idle_s=self.settings.idle_s, idle_code=4004, idle_reason="No data received in 30s")
 
     def session(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
@@ -67,11 +67,11 @@ class OkxSite(VenueSite[SimulatedOkx]):
     # --- channels ---
 
     def public_topic(self, place: str, channel: str, inst_id: str | None) -> Callable[[], Topic] | None:
-        """What makes the topic of a public channel; None when there is no such channel or instrument."""
+        """The factory of a public channel's topic; None if channel or instrument is unknown."""
         return self.channels.topic(place, channel, inst_id)
 
     def count(self, channel: str, session: object, account: TradingAccount) -> tuple[int, bool]:
-        """Counts a connection for a private channel; returns how many there are, and whether this is one too many."""
+        """Counts a connection for a private channel; returns the count, and whether it is too high."""
         sessions = self._private_connections.setdefault((channel, account.name), set())
         if session not in sessions and len(sessions) >= _MOST_OF_A_CHANNEL:
             return len(sessions) + 1, True
@@ -85,7 +85,7 @@ class OkxSite(VenueSite[SimulatedOkx]):
                 sessions.discard(session)
 
     def private_topic(self, account: TradingAccount, arg: dict[str, Any]) -> tuple[Hashable, Callable[[], Topic]]:
-        """The key of a private channel's topic, and what makes it.
+        """The key of a private channel's topic, and its factory.
 
         Raises:
             VenueRefusal: An argument is missing or wrong.

@@ -1,4 +1,4 @@
-"""OKX's cancel-all-after: all orders are cancelled unless the client keeps asking for more time."""
+"""OKX's cancel-all-after: cancels all orders unless the client renews the timer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BEAT_S = 0.1
 
 @attrs.frozen(kw_only=True)
 class _Deadline:
-    """When the orders of an account are cancelled."""
+    """The time at which an account's orders are cancelled."""
 
     account: TradingAccount
     tag: str
@@ -30,10 +30,10 @@ class _Deadline:
 
 
 class CancelAllAfter:
-    """POST trade/cancel-all-after. The time is the exchange's, so a manual clock moves it too; the event loop looks at it.
+    """POST trade/cancel-all-after. The exchange's clock counts, so a manual clock moves it too; the event loop checks it.
 
     Args:
-        exchange: Where the orders are.
+        exchange: The exchange with the orders.
     """
 
     def __init__(self, exchange: SimulatedExchange) -> None:
@@ -42,10 +42,10 @@ class CancelAllAfter:
         self._timer: asyncio.TimerHandle | None = None
 
     def arm(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """Sets the time anew, or switches it off with 0.
+        """Sets the timer, or switches it off with 0.
 
         Raises:
-            OkxRefusal: 51000 when the time is neither 0 nor from 10 to 120 seconds, 50014 when it is missing.
+            OkxRefusal: 51000 if the time is neither 0 nor from 10 to 120 seconds, 50014 if it is missing.
         """
         item = Item(params.items[0])
         try:
@@ -67,7 +67,7 @@ class CancelAllAfter:
         if self._timer is None:
             with contextlib.suppress(
                 RuntimeError
-            ):  # called outside an event loop: ``cancel_due`` is then the caller's to call
+            ):  # called outside an event loop: the caller then calls ``cancel_due``
                 self._timer = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
 
     def _beat(self) -> None:
@@ -77,7 +77,7 @@ class CancelAllAfter:
             self._start()
 
     def cancel_due(self) -> None:
-        """Cancels the orders whose time is over."""
+        """Cancels the orders of accounts whose timer has expired."""
         now_ms = self._exchange.server_time_ms()
         for key, deadline in list(self._deadlines.items()):
             if deadline.due_ms <= now_ms:

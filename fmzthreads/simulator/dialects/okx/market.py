@@ -32,19 +32,19 @@ BARS: dict[str, tuple[int, int]] = {
     **{name: (seconds, _UTC8_S) for name, seconds in _LONG.items()},
     **{f"{name}utc": (seconds, 0) for name, seconds in _LONG.items()},
 }  # fmt: skip
-"""Seconds, and how far the bars are shifted against UTC, by name."""
+"""Length in seconds and offset from UTC in seconds, by name."""
 
 _TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 _RECENT_BARS = 1440
 _NO_INSTRUMENT = "Instrument ID, Instrument ID code or Spread ID doesn't exist."
-# The band around the last price that orders must lie in, both ways.
+# The price limits of orders, as a deviation from the last price in both directions.
 _PRICE_BAND = Decimal("0.05")
-# Codes as the venue had them on 2026-04-26 for the pairs that are simulated by default.
+# The venue's codes on 2026-04-26 for the pairs that are simulated by default.
 _CODES = {"BTC-USDT": 3, "ETH-USDT": 4}
 
 
 def instrument_code(inst_id: str) -> int:
-    """The numeric code of an instrument: the venue's own where it is known, a made-up one that stays the same elsewhere."""
+    """The numeric code of an instrument: the venue's own if known, else a constant invented one."""
     known = _CODES.get(inst_id)
     return known if known is not None else 1_000_000 + sum(ord(c) * 131**i for i, c in enumerate(inst_id)) % 900_000_007
 
@@ -61,7 +61,7 @@ class Instruments(InstrumentNames):
         self._by_code = {instrument_code(self.name(instrument.id)): instrument for instrument in self.all()}
 
     def by_code(self, code: int) -> Instrument | None:
-        """The instrument of an ``instIdCode``; None when there is none."""
+        """The instrument of an ``instIdCode``; None if not found."""
         return self._by_code.get(code)
 
     def describe(self, instrument: Instrument) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Instruments(InstrumentNames):
         return row
 
 
-# Everything that a spot row carries without a value.
+# The fields of a spot row that are always empty.
 _EMPTY_FIELDS = (
     "alias", "auctionEndTime", "category", "contTdSwTime", "ctMult", "ctType", "ctVal", "ctValCcy", "expTime", "floatPxLmtPct",
     "freq", "initPxLmtPct", "instFamily", "longPosRemainingQuota", "maxPlatOILmt", "maxPxLmtPct", "method", "openType", "optType",
@@ -123,7 +123,7 @@ class OkxMarket:
         return [{"ts": str(params.now_ms)}]
 
     def instruments(self, params: OkxParams) -> list[Any]:
-        """GET public/instruments and account/instruments; other types than SPOT have none."""
+        """GET public/instruments and account/instruments; empty for types other than SPOT."""
         kind = params.choice("instType", _TYPES, required=True)
         inst_id = params.optional("instId")
         if kind != "SPOT":
@@ -164,7 +164,7 @@ class OkxMarket:
         }
 
     def _day_open(self, instrument: Instrument, offset_s: int) -> Decimal | None:
-        """The price at which the current day began."""
+        """The price at the start of the current day."""
         bars = self._exchange.bars(instrument.id, _DAY, 1, offset_s=offset_s)
         return bars[-1].open if bars else None
 
@@ -175,7 +175,7 @@ class OkxMarket:
         return Rendered(b'[{%b,"ts":"%d","seqId":%d}]' % (levels, time_ms, version))
 
     def book(self, instrument: Instrument, size: int) -> dict[str, Any]:
-        """A snapshot of a book, in the shape of market/books."""
+        """A snapshot of a book, in the format of market/books."""
         depth = self._exchange.depth(instrument.id, size)
         return {**_levels(depth), "ts": str(depth.time_ms), "seqId": depth.version}
 
@@ -286,7 +286,7 @@ class OkxMarket:
         ]
 
     def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
-        """The lowest price for sells and the highest for buys; None while nothing was traded."""
+        """The lowest price for sells and the highest for buys; None before the first trade."""
         last = self._exchange.trades(instrument.id, 1)
         if not last:
             return None
@@ -295,16 +295,16 @@ class OkxMarket:
         return low - low % tick, high - high % tick
 
     def status(self, params: OkxParams) -> list[Any]:
-        """GET system/status: nothing is planned."""
+        """GET system/status: no maintenance is planned."""
         return []
 
     def mark_price(self, params: OkxParams) -> list[Any]:
-        """GET public/mark-price: there are no margin instruments here."""
+        """GET public/mark-price: empty, because margin instruments are not simulated."""
         params.choice("instType", ("MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
         return []
 
     def last(self, instrument: Instrument) -> Decimal:
-        """The last price; 0 while nothing was traded."""
+        """The last price; 0 before the first trade."""
         rows = self._exchange.trades(instrument.id, 1)
         return rows[-1].price if rows else Decimal(0)
 

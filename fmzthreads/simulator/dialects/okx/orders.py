@@ -60,7 +60,7 @@ _FORGET_UNFILLED_MS = 2 * 3_600_000
 class OkxOrders:
     """The handlers of the trade endpoints.
 
-    Those of POST take an account, one ``Item`` and the time, and return the item of the answer; those of GET take an account, the
+    POST handlers take an account, one ``Item`` and the time, and return the row of the reply; GET handlers take an account, the
     query and the time, and return the rows of ``data``.
     """
 
@@ -71,10 +71,10 @@ class OkxOrders:
         self.request_ids: dict[int, str] = {}  # of amendments, by order id, for the channel "orders"
 
     def instrument_of(self, item: Item) -> Instrument:
-        """The instrument that an item names, by ``instId`` or, where that is absent, by ``instIdCode``.
+        """The instrument of an item, by ``instId`` or else by ``instIdCode``.
 
         Raises:
-            ItemRefusal: 50014 when neither is there, 51001 when it names none.
+            ItemRefusal: 50014 if both are absent, 51001 if the instrument is unknown.
         """
         name = item.optional("instId")
         if name is None:
@@ -94,7 +94,7 @@ class OkxOrders:
         """One order of trade/order or trade/batch-orders.
 
         Raises:
-            ItemRefusal: It is refused.
+            ItemRefusal: The order is refused.
         """
         instrument = self.instrument_of(item)
         order = self._read_order(instrument, item)
@@ -124,7 +124,7 @@ class OkxOrders:
         if item.optional("posSide") not in {None, "net"}:
             raise ItemRefusal("51000", "Parameter posSide error")
         if item.present("attachAlgoOrds"):
-            raise ItemRefusal("51000", "Parameter attachAlgoOrds error")  # there are no stop orders here
+            raise ItemRefusal("51000", "Parameter attachAlgoOrds error")  # stop orders are not simulated
         if size is None or size <= 0:
             raise ItemRefusal("51000", "Parameter sz error")
         target = item.choice("tgtCcy", ("base_ccy", "quote_ccy"))
@@ -144,10 +144,10 @@ class OkxOrders:
         )
 
     def _price(self, instrument: Instrument, item: Item, price: Decimal | None, *, buys: bool) -> Decimal:
-        """The limit price, within the band; cut to it when ``pxAmendType`` asks for that.
+        """The limit price within the price limits; adjusted to them if ``pxAmendType`` says so.
 
         Raises:
-            ItemRefusal: 51204 when there is none, 51000 when it is not above 0, 51137 or 51138 when it lies outside the band.
+            ItemRefusal: 51204 if it is missing, 51000 if it is not above 0, 51137 or 51138 if it is outside the price limits.
         """
         if price is None:
             raise ItemRefusal("51204", "The price for the limit order cannot be empty.")
@@ -174,7 +174,7 @@ class OkxOrders:
         """One order of trade/cancel-order or trade/cancel-batch-orders.
 
         Raises:
-            ItemRefusal: It is refused.
+            ItemRefusal: The order is refused.
         """
         instrument = self.instrument_of(item)
         order_id, own_id = self._ids(item)
@@ -191,7 +191,7 @@ class OkxOrders:
         }
 
     def amend(self, account: TradingAccount, item: Item, now_ms: int) -> dict[str, Any]:
-        """One order of trade/amend-order or trade/amend-batch-orders; ``newSz`` is the whole size, with what is filled.
+        """One order of trade/amend-order or trade/amend-batch-orders; ``newSz`` is the total size, including fills.
 
         Raises:
             ItemRefusal: It is refused; with ``cxlOnFail`` the order has been cancelled.
@@ -228,7 +228,7 @@ class OkxOrders:
         }
 
     def precheck(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """POST trade/order-precheck: what an order would do to the balance; nothing is placed.
+        """POST trade/order-precheck: the effect of an order on the balance; places nothing.
 
         Raises:
             OkxRefusal: The order would be refused.
@@ -257,10 +257,10 @@ class OkxOrders:
 
     @staticmethod
     def _ids(item: Item) -> tuple[int | None, str | None]:
-        """Order id and client id of an item; the order id wins.
+        """Order id and client id of an item; the order id takes precedence.
 
         Raises:
-            ItemRefusal: 51407 when neither is there, 51000 when the order id is no number.
+            ItemRefusal: 51407 if both are absent, 51000 if the order id is not a number.
         """
         order_id, own_id = item.optional("ordId"), item.optional("clOrdId")
         if order_id is None and own_id is None:
@@ -290,7 +290,7 @@ class OkxOrders:
         )
 
     def history(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET trade/orders-history: closed orders, newest first; those without a fill are forgotten after two hours."""
+        """GET trade/orders-history: closed orders, newest first; those without a fill for two hours only."""
         oldest_ms = params.now_ms - _FORGET_UNFILLED_MS
         return self._page(
             account, params, _CLOSED, lambda o: o.state.final and (o.done_lots > 0 or o.updated_ms >= oldest_ms)
@@ -309,7 +309,7 @@ class OkxOrders:
         *,
         required: bool = True,
     ) -> list[dict[str, Any]]:
-        """One page by order id, newest first; only the orders of the page are rendered."""
+        """One page by order id, newest first; renders only the orders of the page."""
         kind = params.choice("instType", _INST_TYPES, required=required)
         name = params.optional("instId")
         instrument = self._instruments.instrument(name).id if name is not None else None
@@ -334,7 +334,7 @@ class OkxOrders:
         return [self.describe(order) for order in reversed(found)]
 
     def describe(self, order: OrderView) -> dict[str, Any]:
-        """A full order, as queries and lists show it."""
+        """An order in the format of queries and lists."""
         last = order.fills[-1] if order.fills else None
         in_quote = order.quantity is None
         market = order.type == "market"
@@ -434,7 +434,7 @@ class OkxOrders:
         return row
 
 
-# Everything that a spot order or fill carries without a value.
+# The fields of a spot order or fill that are always empty.
 _EMPTY_FIELDS = (
     "algoClOrdId", "algoId", "attachAlgoClOrdId", "cancelSourceReason", "ccy", "lever", "pxType", "pxUsd", "pxVol", "quickMgnType",
     "slOrdPx", "slTriggerPx", "slTriggerPxType", "source", "stpId", "tpOrdPx", "tpTriggerPx", "tpTriggerPxType",

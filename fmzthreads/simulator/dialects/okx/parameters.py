@@ -21,8 +21,8 @@ class OkxRefusal(VenueRefusal):
     Args:
         code: The exchange's code as text.
         msg: Its text.
-        status: The HTTP status; 200 for most refusals of business.
-        gateway: Whether the refusal comes from the gate (credentials, rates), whose replies carry no ``data``.
+        status: The HTTP status; 200 for most refusals.
+        gateway: Whether the refusal comes from the gateway (credentials, rate limits), whose replies have no ``data``.
     """
 
     def __init__(self, code: int | str, msg: str, status: int = 200, *, gateway: bool = False) -> None:
@@ -37,7 +37,7 @@ class OkxRefusal(VenueRefusal):
 
 
 class ItemRefusal(VenueRefusal):
-    """One order of a request refused, with the ``sCode``, ``sMsg`` and ``subCode`` of its row."""
+    """The refusal of one order of a request: ``sCode``, ``sMsg`` and ``subCode`` of its row."""
 
     def __init__(self, code: int | str, msg: str, sub_code: str = "") -> None:
         super().__init__(code, msg, 200)
@@ -45,13 +45,13 @@ class ItemRefusal(VenueRefusal):
 
 
 class OkxParams(Fields):
-    """What a call carries: the query of a GET, or the objects of a posted body; empty query parameters count as absent.
+    """The parameters of a call: a GET's query or a POST's objects.
 
     Args:
-        values: The query parameters, or the fields of a posted object that is no order.
-        now_ms: The exchange's time when the call came in.
+        values: The query parameters (empty ones count as absent), or the fields of a posted object that is not an order.
+        now_ms: The exchange's time when the call arrived.
         items: The objects of a posted body, one for each order.
-        expires: The header ``expTime``, or the field of a websocket message; None when there is none.
+        expires: The header ``expTime``, or the field of a websocket message; None if absent.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class OkxParams(Fields):
         return OkxRefusal("51000", f"Parameter {name} error", 400)
 
     def optional(self, name: str) -> str | None:
-        """A parameter's text; None when absent or empty."""
+        """A parameter's text; None if absent or empty."""
         return self._values.get(name)
 
 
@@ -112,10 +112,10 @@ class Item(Fields):
         return ItemRefusal("51000", f"Parameter {name} error")
 
     def optional(self, name: str) -> str | None:
-        """A field as text, also when it was sent as a number or a boolean; None when absent.
+        """A field as text, also if sent as a number or a boolean; None if absent.
 
         Raises:
-            ItemRefusal: 51000 when it is a list or an object.
+            ItemRefusal: 51000 if it is a list or an object.
         """
         value = self._fields.get(name)
         if value is None or value == "":
@@ -127,29 +127,29 @@ class Item(Fields):
         return str(value)
 
     def present(self, name: str) -> bool:
-        """Whether a field holds anything at all; an empty list or object counts as absent."""
+        """Whether a field has a value; an empty list or object counts as absent."""
         return self._fields.get(name) not in (None, "", [], {})
 
 
 def client_id(item: Item) -> str | None:
-    """A new order's ``clOrdId``; None when absent.
+    """A new order's ``clOrdId``; None if absent.
 
     Raises:
-        ItemRefusal: 51000 when it has characters or a length that are not allowed.
+        ItemRefusal: 51000 if its characters or length are not allowed.
     """
     return item.matching("clOrdId", _CLIENT_ID)
 
 
 def parse_body(request: WireRequest) -> Any:
-    """The JSON of a posted body (Any: an object or an array, as the endpoint has it).
+    """The JSON of a posted body (Any: an object or an array).
 
     Raises:
-        OkxRefusal: 50000 when it is empty, 50002 when it is not JSON.
+        OkxRefusal: 50000 if it is empty, 50002 if it is not JSON.
     """
     if not request.body.strip():
         raise OkxRefusal("50000", "Body for POST request cannot be empty.", 400)
     try:
-        # Numbers are kept as they were written, so that 0.1 stays exactly 0.1.
+        # Numbers are kept as text, so that 0.1 stays exactly 0.1.
         return json.loads(request.body, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
     except ValueError:
         raise OkxRefusal("50002", "JSON syntax error", 400) from None

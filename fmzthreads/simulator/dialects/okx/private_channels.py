@@ -21,7 +21,7 @@ from .orders import OkxOrders
 
 __all__ = ["AccountTopic", "BalanceAndPositionTopic", "NoPositionsTopic", "OrdersTopic", "PrivateTopic"]
 
-# A post-only order is announced after it has entered the book, or not at all.
+# A post-only order is announced only after it has entered the book.
 _BOOK_ENTRY_S = 0.002
 _GATHER_S = 0.05
 _REGULAR_S = 5.0
@@ -40,11 +40,11 @@ _EMPTY_FIELDS = (
 
 
 class PrivateTopic(Topic):
-    """A channel of one account; what it publishes lacks the ``arg``, which every subscription has its own of.
+    """A channel of one account; each subscription adds its own ``arg``.
 
     Args:
-        feed: Where events come from.
-        account: Whose.
+        feed: The source of events.
+        account: The account.
     """
 
     def __init__(self, feed: Feed, account: TradingAccount) -> None:
@@ -73,11 +73,11 @@ class OrdersTopic(PrivateTopic):
     """The channel ``orders``: one message for each change.
 
     Args:
-        feed: Where events come from.
-        account: Whose.
-        orders: What describes an order.
+        feed: The source of events.
+        account: The account.
+        orders: Renders orders.
         exchange: The exchange.
-        instrument: Only this one's; None for all.
+        instrument: The only instrument to report; None for all.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class OrdersTopic(PrivateTopic):
 
 
 def _fill_fields(fill: FillView | None) -> dict[str, str]:
-    """What this one change filled."""
+    """The fields about the fill of this change."""
     if fill is None:
         return {
             "fillPx": "", "fillSz": "0", "fillTime": "", "tradeId": "", "fillFee": "0", "fillFeeCcy": "", "execType": "",
@@ -163,15 +163,15 @@ def _fill_fields(fill: FillView | None) -> dict[str, str]:
 
 
 class AccountTopic(PrivateTopic):
-    """The channel ``account``: a snapshot, what changed gathered for a moment, and snapshots at intervals.
+    """The channel ``account``: a snapshot, collected changes, and periodic snapshots.
 
     Args:
-        feed: Where events come from.
-        account: Whose.
-        accounts: What describes balances.
+        feed: The source of events.
+        account: The account.
+        accounts: Renders balances.
         now_ms: The venue's time.
-        currency: Only this one; None for all.
-        regular: Whether snapshots come at intervals too.
+        currency: The only currency to report; None for all.
+        regular: Whether to send periodic snapshots too.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class AccountTopic(PrivateTopic):
             self._due.cancel()
 
     def join(self, listener: Listener) -> None:
-        """A snapshot for the new one."""
+        """Sends a snapshot to a new listener."""
         self._snapshot(listener)
 
     def _snapshot(self, to: Listener | None = None) -> None:
@@ -227,11 +227,11 @@ class AccountTopic(PrivateTopic):
 
 
 class BalanceAndPositionTopic(PrivateTopic):
-    """The channel ``balance_and_position``: a snapshot, then the cash balances that changed, and the trades that did it.
+    """The channel ``balance_and_position``: a snapshot, then changed balances with their trades.
 
     Args:
-        feed: Where events come from.
-        account: Whose.
+        feed: The source of events.
+        account: The account.
         exchange: The exchange.
         instruments: Its instruments under OKX's names.
         now_ms: The venue's time.
@@ -265,7 +265,7 @@ class BalanceAndPositionTopic(PrivateTopic):
         self.feed.unwatch(AccountEvent, self.account.name, self._changed)
 
     def join(self, listener: Listener) -> None:
-        """A snapshot for the new one."""
+        """Sends a snapshot to a new listener."""
         self._send("snapshot", {asset: total for asset, total in self._totals.items() if total}, [], listener)
 
     def _filled(self, event: OrderEvent) -> None:
@@ -280,7 +280,7 @@ class BalanceAndPositionTopic(PrivateTopic):
             if balance.total != self._totals.get(asset)
         }
         if not moved:
-            return  # only what is frozen of it
+            return  # only its frozen part changed
         self._totals.update(moved)
         trades, self._trades = self._trades, []
         self._send("filled" if trades else "delivered", moved, trades, None)

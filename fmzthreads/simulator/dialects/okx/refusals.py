@@ -41,7 +41,7 @@ _AMEND_REFUSALS: dict[Reason, tuple[str, str]] = {
 
 
 def refuse_order(error: Rejected, instrument: Instrument, order: NewOrder) -> ItemRefusal:
-    """The exchange's refusal in OKX's words."""
+    """The engine's refusal with OKX's code and text."""
     if error.reason is Reason.INSUFFICIENT_FUNDS:
         asset = instrument.quote if order.side == "buy" else instrument.base
         return ItemRefusal("51008", f"Order failed. Insufficient {asset} balance in account", "1000")

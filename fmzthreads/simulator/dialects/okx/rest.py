@@ -40,11 +40,11 @@ class _HttpVisit:
 
     @property
     def client(self) -> str:
-        """The address that limits are counted by."""
+        """The IP address, for rate limits."""
         return self.request.client
 
     def params(self, route: Route[OkxParams]) -> OkxParams:
-        """Query or body; the body is that of somebody who may send it."""
+        """The parameters from query or body; the body is read after authentication."""
         request = self.request
         if request.method == "GET":
             return OkxParams.of_query(request.query, self.now_ms)
@@ -62,10 +62,10 @@ class _HttpVisit:
 
 
 def check_items(items: Any, *, batch: bool) -> None:
-    """Checks that what was posted is a list of objects, not too many.
+    """Checks that the body is a list of objects within the maximum length.
 
     Raises:
-        OkxRefusal: 50002 when it is not, 50000 when it is empty, 51111 when there are too many.
+        OkxRefusal: 50002 if it is not, 50000 if it is empty, 51111 if there are too many.
     """
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise OkxRefusal("50002", "JSON syntax error", 400)
@@ -76,7 +76,7 @@ def check_items(items: Any, *, batch: bool) -> None:
 
 
 def overall(rows: list[dict[str, Any]]) -> str:
-    """The code of a list of orders: 0 when all were done, 1 when none was, 2 otherwise."""
+    """The code of a list of orders: 0 if all succeeded, 1 if all failed, else 2."""
     failures = sum(row["sCode"] != "0" for row in rows)
     return "0" if not failures else "1" if failures == len(rows) else "2"
 
@@ -84,11 +84,11 @@ def overall(rows: list[dict[str, Any]]) -> str:
 class SimulatedOkx(Dialect[OkxParams]):
     """Answers OKX v5's calls.
 
-    Keys are good with and without the header for demo trading, because clients differ in what they send by default.
+    Keys are valid with and without the header for demo trading, because clients differ in their defaults.
 
     Args:
         exchange: The simulated exchange.
-        faults: Where the offset of the exchange's clock comes from.
+        faults: The faults, with the offset of the exchange's clock.
         rate_scale: All limits are multiplied by it; 0 switches them off.
 
     Attributes:
@@ -96,7 +96,7 @@ class SimulatedOkx(Dialect[OkxParams]):
         market: The handlers of public calls.
         orders: The handlers of orders.
         accounts: The handlers of account calls.
-        dead_man: What cancels everything when a client falls silent.
+        dead_man: Cancels all orders if a client stops renewing its timer.
     """
 
     name: ClassVar[str] = "okx"
@@ -115,14 +115,14 @@ class SimulatedOkx(Dialect[OkxParams]):
     # --- counting ---
 
     def count_call(self, route: Route[OkxParams], visit: Visit[OkxParams]) -> None:
-        """Counts a public call by address."""
+        """Counts a public call per IP address."""
         if route.public is not None:
             self._count(route.bucket, route.weight, visit.client, visit.now_ms)
 
     def count_account(
         self, route: Route[OkxParams], account: TradingAccount, params: OkxParams, visit: Visit[OkxParams]
     ) -> None:
-        """Counts a call by account; orders by instrument too, a list of one as a single order."""
+        """Counts a call per account, orders also per instrument; a list of one as a single order."""
         if not isinstance(route, TradeRoute):
             self._count(route.bucket, route.weight, account.name, visit.now_ms)
             return
@@ -155,7 +155,7 @@ class SimulatedOkx(Dialect[OkxParams]):
         """Refuses orders whose ``expTime`` has passed.
 
         Raises:
-            OkxRefusal: 51000 when it is not a number, 50036 when it has passed.
+            OkxRefusal: 51000 if it is not a number, 50036 if it has passed.
         """
         text = params.expires
         if not text:
@@ -195,9 +195,9 @@ class SimulatedOkx(Dialect[OkxParams]):
         return OkxRefusal("50005", "API endpoint is inactive or unavailable.", 410)
 
     def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """Renders a refusal that the faults ask for; the exchange documents no header that says when to come back."""
+        """Renders an injected refusal, without Retry-After, which OKX does not document."""
         if status in {418, 429}:
-            # There is no 418 at this exchange: a client that goes on is told again that it asks too often.
+            # OKX has no status 418: a client that continues gets the rate-limit refusal again.
             error = OkxRefusal("50011", "Too Many Requests", 429, gateway=True)
         elif status == 503:
             error = OkxRefusal("50001", "Service temporarily unavailable. Please try again later.", 503)

@@ -24,7 +24,7 @@ ItemHandler = Callable[[TradingAccount, Item, int], dict[str, Any]]
 
 @attrs.frozen(kw_only=True)
 class TradeRoute(Route[OkxParams]):
-    """A route that takes orders; each is answered by a row of its own."""
+    """A route for orders; each order gets its own row in the reply."""
 
 
 def spot_routes(
@@ -105,7 +105,7 @@ def _private(
 
 
 def _each(handler: ItemHandler) -> Callable[[TradingAccount, OkxParams], list[dict[str, Any]]]:
-    """A handler of a list of orders, made of the handler of one."""
+    """Makes a handler of a list of orders from the handler of one order."""
 
     def _rows(account: TradingAccount, params: OkxParams) -> list[dict[str, Any]]:
         return [_row(handler, account, item, params.now_ms) for item in params.items]
@@ -114,7 +114,7 @@ def _each(handler: ItemHandler) -> Callable[[TradingAccount, OkxParams], list[di
 
 
 def _row(handler: ItemHandler, account: TradingAccount, item: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    """The row of one order, also when it is refused."""
+    """The reply row of one order, accepted or refused."""
     try:
         return handler(account, Item(item), now_ms)
     except ItemRefusal as error:

@@ -41,19 +41,19 @@ _ORDER_OPS: dict[str, tuple[str, bool]] = {
     "amend-order": ("trade/amend-order", False),
     "batch-amend-orders": ("trade/amend-batch-orders", True),
 }
-"""The REST call that each operation is, and whether it takes a list."""
+"""The REST call behind each operation, and whether it takes a list."""
 
 _Site = VenueSite[SimulatedOkx]
 
 
 class ChannelSource(Protocol):
-    """What gives a session its channels."""
+    """Provides a session's channels."""
 
     def public_topic(self, place: str, channel: str, inst_id: str | None) -> Callable[[], Topic] | None:
-        """What makes the topic of a public channel; None when there is none."""
+        """The factory of a public channel's topic; None if unknown."""
 
     def private_topic(self, account: TradingAccount, arg: dict[str, Any]) -> tuple[Hashable, Callable[[], Topic]]:
-        """The key of a private channel's topic, and what makes it."""
+        """The key of a private channel's topic, and its factory."""
 
     def count(self, channel: str, session: object, account: TradingAccount) -> tuple[int, bool]:
         """Counts a connection for a private channel."""
@@ -64,7 +64,7 @@ class ChannelSource(Protocol):
 
 @attrs.frozen(kw_only=True)
 class _LoggedInVisit:
-    """Orders on a connection that has logged in."""
+    """Handles orders on a connection that has logged in."""
 
     owner: TradingAccount
     items: list[dict[str, Any]]
@@ -83,7 +83,7 @@ class _LoggedInVisit:
 
 
 def wrong_channel(channel: object, inst_id: object) -> VenueRefusal:
-    """The refusal 60018 of a channel."""
+    """The refusal 60018 of an unknown channel."""
     what = f"channel:{channel}" + (f",instId:{inst_id}" if inst_id is not None else "")
     return VenueRefusal(
         "60018",
@@ -110,7 +110,7 @@ class _ChannelSubscription(StreamSubscription):
             self._connection.send(Push(self._head + push.text) if self._head else push)
 
     def begin(self) -> None:
-        """Sends what has come before the acknowledgement, and from now on everything."""
+        """Sends the messages kept until the acknowledgement, then all later ones at once."""
         early, self._early = self._early or [], None
         for push in early:
             self.push(push)
@@ -123,8 +123,8 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         site: The exchange.
         connection: The connection.
         place: ``public``, ``private`` or ``business``.
-        client: The address that limits per IP are counted by.
-        channels: What gives the channels.
+        client: The IP address, for limits per IP.
+        channels: Provides the channels.
     """
 
     def __init__(self, site: _Site, connection: WsConnection, place: str, client: str, channels: ChannelSource) -> None:
@@ -150,7 +150,7 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
     # --- messages ---
 
     def number_options(self) -> dict[str, Any]:
-        """Fractions stay as they were written."""
+        """Decodes JSON; fractions stay text."""
         return {"parse_float": str}
 
     def received(self, data: bytes) -> None:
@@ -175,7 +175,7 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         return {"id": self.request_id} if self.request_id is not None else {}
 
     def answer(self, message: dict[str, Any]) -> None:
-        """Carries out a login, subscriptions or orders."""
+        """Executes a login, subscriptions or orders."""
         self.request_id = _request_id(message)
         op, args = message.get("op"), message.get("args")
         if not isinstance(op, str):
@@ -233,7 +233,7 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         make: Callable[[], Topic] | None
         if self._place == "business" and channel == "orders-algo":
             self._logged_in()
-            make = partial(Topic, self.site.feed)  # there are no such orders here: the channel is silent
+            make = partial(Topic, self.site.feed)  # such orders are not simulated: the channel stays silent
         else:
             make = self._channels.public_topic(self._place, channel, inst_id)
         if make is None:
@@ -255,7 +255,7 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         if not too_many:
             self.join(_name(arg), subscription, make)
         self._event("subscribe", arg=arg)
-        request_id, self.request_id = self.request_id, None  # the count is an event of its own
+        request_id, self.request_id = self.request_id, None  # the number of connections is reported in its own event
         self._event(
             "channel-conn-count-error" if too_many else "channel-conn-count", channel=channel, connCount=str(count)
         )
@@ -297,7 +297,7 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
             dialect = self.site.dialect
             try:
                 rows = dialect.call(dialect.route("POST", f"/api/v5/{path}"), visit).result
-                code, msg = overall(rows), ""  # the text of a refusal is in its row
+                code, msg = overall(rows), ""  # a refusal's text is in its row
             except VenueRefusal as error:
                 code, msg = str(error.code), error.msg
         for row in rows:
@@ -308,12 +308,12 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
 
 
 def _written(value: Any) -> Any:
-    """A whole number as text, as REST reads it; everything else as it is."""
+    """A whole number as text, as REST reads it; anything else unchanged."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _name(arg: dict[str, Any]) -> str:
-    """What a subscription is called on its connection: its arguments, in any order."""
+    """The name of a subscription on its connection: its arguments in sorted order."""
     return encode_json(sorted((str(key), str(value)) for key, value in arg.items())).decode()
 
 

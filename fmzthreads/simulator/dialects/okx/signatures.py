@@ -1,4 +1,4 @@
-"""Who makes an OKX call: key, passphrase, time and HMAC-SHA256 signature, over REST and at the websocket login."""
+"""Authenticates OKX calls: key, passphrase, time and HMAC-SHA256 signature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOGIN_VALID_S = 30
 
 
 def parse_timestamp_ms(text: str) -> int | None:
-    """A time stamp such as ``2020-12-08T09:08:57.715Z`` in milliseconds; None when it is not one."""
+    """A time stamp such as ``2020-12-08T09:08:57.715Z`` in milliseconds; None if malformed."""
     if not _TIMESTAMP.fullmatch(text):
         return None
     try:
@@ -39,10 +39,10 @@ def _signs(secret: str, text: bytes, signature: str) -> bool:
 
 
 def check_signature(request: WireRequest, secret: str) -> None:
-    """Verifies ``OK-ACCESS-SIGN`` over time stamp, method, target and body as they travelled.
+    """Verifies ``OK-ACCESS-SIGN`` over time stamp, method, target and body as received.
 
     Raises:
-        OkxRefusal: 50113 when it is wrong.
+        OkxRefusal: 50113 if it is wrong.
     """
     headers = request.headers
     head = f"{headers.get('ok-access-timestamp', '')}{request.method}{request.target}"
@@ -54,8 +54,8 @@ def authenticate(exchange: SimulatedExchange, request: WireRequest, now_ms: int)
     """The account whose key signed a request.
 
     Raises:
-        OkxRefusal: HTTP 401: 50103, 50104, 50106 or 50107 for a missing header, 50112 for a time that cannot be read, 50102 for one that
-            is off, 50111 for the key, 50105 for the passphrase, 50113 for the signature.
+        OkxRefusal: HTTP 401: 50103, 50104, 50106 or 50107 for a missing header, 50112 for a malformed time, 50102 for one that
+            differs too much, 50111 for the key, 50105 for the passphrase, 50113 for the signature.
     """
     headers = request.headers
     for code, name in (("50103", "KEY"), ("50104", "PASSPHRASE"), ("50106", "SIGN"), ("50107", "TIMESTAMP")):
@@ -79,7 +79,7 @@ def log_in(exchange: SimulatedExchange, arg: dict[str, object], now_ms: int) -> 
     """The account of a websocket login.
 
     Raises:
-        VenueRefusal: 60027 for what is missing, 60004 or 60006 for the time, 60005 for the key, 60024 for the passphrase, 60007 for the
+        VenueRefusal: 60027 for a missing parameter, 60004 or 60006 for the time, 60005 for the key, 60024 for the passphrase, 60007 for the
             signature.
     """
     values = {}

@@ -1,4 +1,4 @@
-"""Binance's websocket addresses: which path leads to which kind of session."""
+"""Binance's websocket addresses: the kind of session for each path."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .websocket_api import ApiSession
 
 __all__ = ["BinanceSite"]
 
-# Clients that take the kind of market from the address want "/stream" in it; one or two words in front are therefore accepted.
+# Clients that detect the market type by the address need "/stream" in it; so one or two path segments before it are accepted.
 _RAW = re.compile(r"(?:/stream[A-Za-z0-9_-]*)?/ws(?:/(.*))?")
 _COMBINED = re.compile(r"/stream/?")
 _API = "/ws-api/v3"
 
 
 class BinanceSite(VenueSite[SimulatedBinance]):
-    """Takes connections to Binance's websocket paths.
+    """Accepts connections to Binance's websocket paths.
 
     Attributes:
         keys: The former listenKeys.
@@ -52,11 +52,11 @@ class BinanceSite(VenueSite[SimulatedBinance]):
         dialect.add(listen_key_routes(self.keys))
 
     def keepalive(self, path: str) -> Keepalive:
-        """Pings, and an end after a day."""
+        """Sends pings; closes a connection after a day."""
         return Keepalive(ping_s=self.settings.ping_s, pong_s=self.settings.pong_s, life_s=self.settings.life_s)
 
     def session(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
-        """Streams or the WebSocket API, by path."""
+        """The session for a path: streams or the WebSocket API."""
         query = parse_qs(request.query)
         try:
             micro = wants_microseconds(query["timeUnit"][-1] if "timeUnit" in query else None)

@@ -30,12 +30,12 @@ Levels = list[tuple[Decimal, Decimal]]
 
 @attrs.frozen(kw_only=True)
 class _StreamTarget:
-    """What the topics of one stream are made with.
+    """The description of one stream, to create its topic.
 
     Attributes:
         name: The stream's name.
-        symbol: The symbol as payloads spell it.
-        instrument: What it is about.
+        symbol: The symbol as in payloads.
+        instrument: The instrument.
         scale: 1 for times in milliseconds, 1000 for microseconds.
     """
 
@@ -49,11 +49,11 @@ class Streams:
     """The market streams.
 
     Args:
-        exchange: Where the data come from.
-        feed: What carries events into the loop.
+        exchange: The source of the data.
+        feed: Passes events into the event loop.
         symbols: The exchange's instruments under Binance's names.
         now_ms: The venue's time.
-        average: The average price of an instrument; None when nothing has traded.
+        average: The average price of an instrument; None before the first trade.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Streams:
 
     @staticmethod
     def well_formed(name: object) -> bool:
-        """Whether a stream may be named so; one that is well formed and does not exist stays silent."""
+        """Whether a stream name is well formed; an unknown stream stays silent."""
         return isinstance(name, str) and bool(_NAME.fullmatch(name) or _ARRAY.fullmatch(name))
 
     def topic(self, name: str, *, microseconds: bool = False) -> Callable[[], Topic] | None:
-        """What makes a stream's topic; None when there is no such stream."""
+        """The factory of a stream's topic; None if not found."""
         scale = 1000 if microseconds else 1
         array = _ARRAY.fullmatch(name)
         if array is not None:
@@ -118,7 +118,7 @@ class Streams:
         return lambda: EventTopic(self._feed, TradeEvent, maker.instrument.id, _make)
 
     def _agg_trade(self, maker: _StreamTarget) -> Callable[[], Topic]:
-        """Every trade here is an aggregate of its own, as on REST."""
+        """Every simulated trade is its own aggregate, as on REST."""
 
         def _make(event: TradeEvent) -> Push:
             trade = event.trade
@@ -202,7 +202,7 @@ class Streams:
             bars = self._exchange.bars(maker.instrument.id, period_s, 2, offset_s=offset_s)
             open_before = sent[0].open_ms if sent else bars[-1].open_ms if bars else 0
             for bar in bars:
-                # The one before goes out once more when its time is over.
+                # A finished bar is sent once more.
                 if bar.open_ms >= open_before and sent != [bar]:
                     yield _push(maker.name, self._bar(maker, interval, bar))
                     sent[:] = [bar]
@@ -315,7 +315,7 @@ class Streams:
 
 
 def _push(stream: str, payload: Any, *, sequenced: bool = False) -> Push:
-    """A message, and the envelope that it has on a connection with combined streams."""
+    """A message, with its envelope for combined streams."""
     return Push(
         encode_json(payload),
         sequenced=sequenced,
@@ -329,5 +329,5 @@ def _levels(levels: Iterable[tuple[Decimal, Decimal]]) -> list[list[str]]:
 
 
 def _mark(day: DayStats) -> tuple[Any, ...]:
-    """What a ticker is compared by: its window moves all the time, which is no news."""
+    """The compared part of a ticker: without its window, which moves all the time."""
     return (day.last, day.open, day.high, day.low, day.volume, day.bid, day.bid_quantity, day.ask, day.ask_quantity)

@@ -1,4 +1,4 @@
-"""A connection to Binance's streams: its control messages and subscriptions ("WebSocket Streams" in Binance's spot documentation)."""
+"""A connection to Binance's streams ("WebSocket Streams" in Binance's documentation)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _Site = VenueSite[SimulatedBinance]
 
 
 class RateGuard:
-    """Counts what a client sends, and closes the connection of one that sends too much.
+    """Counts a client's frames and closes its connection above the limit.
 
     Args:
         connection: The connection.
-        per_second: How many frames a second are allowed; 0 for any number.
+        per_second: The maximum number of frames per second; 0 for no limit.
     """
 
     def __init__(self, connection: WsConnection, per_second: float) -> None:
@@ -35,7 +35,7 @@ class RateGuard:
         self._times: deque[float] = deque(maxlen=self._most + 1)
 
     def arrived(self) -> bool:
-        """Counts a frame; False when it was one too many and the connection is closed."""
+        """Counts a frame; False if it exceeds the limit and the connection is closed."""
         if not self._most:
             return True
         now = self._connection.time_s()
@@ -60,10 +60,10 @@ class _NamedStream(StreamSubscription):
 
 
 class _ListenKeyStream(_NamedStream):
-    """A listenKey's events on one connection; their envelope names the key."""
+    """A listenKey's events on one connection; their envelope contains the key."""
 
     def ended(self, last: Push | None) -> None:
-        """The key has ended; ``last`` is the event that says so, None when there is none."""
+        """Handles the key's end; ``last`` is the event to send, None to send nothing."""
         if last is not None:
             self.push(last)
         self.session.leave(self.name)
@@ -82,7 +82,7 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
         streams: The market streams.
         keys: The listenKeys.
         names: The streams in the address.
-        combined: Whether events come in an envelope with the stream's name.
+        combined: Whether events are wrapped in an envelope with the stream's name.
         microseconds: Whether times are in microseconds.
     """
 
@@ -106,7 +106,7 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
         self._guard = RateGuard(connection, site.settings.messages_per_s * site.rate_scale)
 
     def opened(self) -> None:
-        """Subscribes to the streams in the address; names of no stream are ignored."""
+        """Subscribes to the streams in the address; unknown names are ignored."""
         for name in dict.fromkeys(self._names):
             if not self._full(1):
                 self._subscribe(name)
@@ -121,7 +121,7 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
         self.send_json({"stream": "!serverShutdown", "data": event} if self._combined else event)
 
     def send(self, push: Push) -> None:
-        """Sends a message in the form that the connection has."""
+        """Sends a message, with or without envelope as the connection requires."""
         self.connection.send(push, combined=self._combined)
 
     # --- control messages ---
@@ -135,7 +135,7 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
         return VenueRefusal(2, "Invalid request: expected an object")
 
     def answer(self, message: dict[str, Any]) -> None:
-        """Carries out one control message."""
+        """Executes one control message."""
         self.request_id = _checked_id(message.get("id"))
         result = self._control(message)
         self.send_json({"result": result, "id": self.request_id})

@@ -1,4 +1,4 @@
-"""Binance spot's user data: one account's events, and the former listenKey ("User Data Streams" in Binance's spot documentation)."""
+"""Binance spot's user data and the former listenKey ("User Data Streams" in Binance's documentation)."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class UserTopic(Topic):
     """The events of one account: executionReport, outboundAccountPosition and balanceUpdate, as they happen.
 
     Args:
-        feed: Where they come from.
+        feed: The source of the events.
         exchange: The exchange.
-        account: Whose.
+        account: The account.
         symbols: The exchange's instruments under Binance's names.
         now_ms: The exchange's time.
         microseconds: Whether times are in microseconds.
@@ -59,12 +59,12 @@ class UserTopic(Topic):
         self._account = account
         self._symbols = symbols
         self._now_ms = now_ms
-        self._totals: dict[str, Decimal] = {}  # what trading alone explains of each asset
+        self._totals: dict[str, Decimal] = {}  # the balance of each asset that trades alone explain
         self._execution = 0
-        self._lists: dict[int, bool] = {}  # whether each list has been said to have ended
+        self._lists: dict[int, bool] = {}  # whether the end of each list was reported
 
     def start(self) -> None:
-        """Begins to listen; from here on balances are followed, so that a deposit can be told from a trade."""
+        """Starts listening; tracks balances from now on, to tell deposits from trades."""
         with self._exchange.lock:
             self.feed.watch(OrderEvent, self._account.name, self._order_changed)
             self.feed.watch(AccountEvent, self._account.name, self._balances_changed)
@@ -123,7 +123,7 @@ class UserTopic(Topic):
             self._tell_list(event)
 
     def _tell_list(self, event: OrderEvent) -> None:
-        """Sends listStatus when a list has been placed, and when all its orders have ended."""
+        """Sends listStatus after a list was placed, and after all its orders have ended."""
         found = self._exchange.lists.find(self._account, event.order.list_id)
         if self._lists.get(found.list_id) == found.done:
             return
@@ -143,7 +143,7 @@ class UserTopic(Topic):
         kind = "TRADE_PREVENTION" if order.finish is Finish.SELF_TRADE else "REPLACED" if amended else status
         row: dict[str, Any] = {
             "e": "executionReport", "E": self._now(), "s": self._symbols.name(order.instrument),
-            # A cancel has an id of its own; the order's then stands under C.
+            # A cancel has its own id; the order's id is then in the field C.
             "c": uuid.uuid4().hex[:22] if cancelled else order.client_id,
             "S": order.side.upper(), "o": order_type(order), "f": order_force(order),
             "q": fixed(order.filled if order.quantity is None else order.quantity), "p": fixed(order.price or _ZERO),
@@ -169,7 +169,7 @@ class UserTopic(Topic):
 def user_topic(
     site: VenueSite[SimulatedBinance], account: TradingAccount, *, microseconds: bool
 ) -> tuple[Hashable, Callable[[], UserTopic]]:
-    """The key of the topic of an account's events, and what makes it."""
+    """The key of the topic of an account's events, and its factory."""
     symbols = site.dialect.symbols
     return ("user", account.name, microseconds), lambda: UserTopic(
         site.feed, site.exchange, account, symbols, site.now_ms, microseconds=microseconds
@@ -177,10 +177,10 @@ def user_topic(
 
 
 class ListenKeys:
-    """The keys of the former user data stream: one for each account, alive for an hour after it was last asked for.
+    """The keys of the former user data stream: one per account, valid for an hour.
 
     Args:
-        life_s: How long a key lives, in seconds.
+        life_s: How long a key is valid, in seconds.
         now_ms: The venue's time.
     """
 
@@ -192,11 +192,11 @@ class ListenKeys:
         self._listeners: dict[str, list[Callable[[Push | None], None]]] = {}
 
     def account(self, key: str) -> TradingAccount | None:
-        """Whose a key is; None when there is no such key, or no longer."""
+        """The account of a key; None if the key is unknown or expired."""
         return self._accounts.get(key)
 
     def create(self, account: TradingAccount) -> str:
-        """The account's key, kept alive, or a new one."""
+        """The account's key, renewed, or a new one."""
         for key, owner in self._accounts.items():
             if owner is account:
                 self.keep(key)
@@ -207,7 +207,7 @@ class ListenKeys:
         return key
 
     def keep(self, key: str) -> bool:
-        """Has a key live on from now; False when there is no such key."""
+        """Renews a key; False if not found."""
         if key not in self._accounts:
             return False
         self._cancel(key)
@@ -215,7 +215,7 @@ class ListenKeys:
         return True
 
     def end(self, key: str) -> bool:
-        """Ends a key, and the streams that it stands for; False when there is no such key."""
+        """Ends a key and its streams; False if not found."""
         return self._finish(key, None)
 
     def _finish(self, key: str, last: Push | None) -> bool:
@@ -235,11 +235,11 @@ class ListenKeys:
         self._finish(key, Push(encode_json(row)))
 
     def on_end(self, key: str, listener: Callable[[Push | None], None]) -> None:
-        """Has ``listener`` told that a key has ended: with the event of its expiry, or with None when it was closed."""
+        """Calls ``listener`` when a key ends: with the event of its expiry, or None if it was closed."""
         self._listeners.setdefault(key, []).append(listener)
 
     def forget(self, key: str, listener: Callable[[Push | None], None]) -> None:
-        """Ends what ``on_end`` began."""
+        """Removes a listener of ``on_end``."""
         listeners = self._listeners.get(key, [])
         if listener in listeners:
             listeners.remove(listener)

@@ -1,4 +1,4 @@
-"""Binance's WebSocket API: the calls of REST by name, and the user data stream ("WebSocket API" in Binance's spot documentation)."""
+"""Binance's WebSocket API: REST calls by name, and the user data stream."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _METHODS = {
     "account.commission": ("GET", "account/commission"), "account.rateLimits.orders": ("GET", "rateLimit/order"),
     "myPreventedMatches": ("GET", "myPreventedMatches"), "myFilters": ("GET", "myFilters"),
 }  # fmt: skip
-"""The REST call that each method is."""
+"""The REST call behind each method."""
 _LOCAL = Route[BinanceParams](method="", path="")
-_MOST_SUBSCRIPTIONS = 65_535  # over the life of a connection
+_MOST_SUBSCRIPTIONS = 65_535  # per connection
 _Site = VenueSite[SimulatedBinance]
 
 
@@ -61,7 +61,7 @@ class _ApiVisit:
     microseconds: bool
 
     def params(self, route: Route[BinanceParams]) -> BinanceParams:
-        """Everything but the credentials."""
+        """All parameters except the credentials."""
         values = {name: value for name, value in self.values.items() if name not in {"apiKey", "signature"}}
         params = BinanceParams(values, self.now_ms, microseconds=self.microseconds, weight=route.weight)
         params.allow("returnRateLimits")
@@ -93,9 +93,9 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
     Args:
         site: The exchange.
         connection: The connection.
-        client: The address that limits per IP are counted by.
+        client: The IP address, for limits per IP.
         microseconds: Whether times are in microseconds.
-        rate_limits: Whether answers carry ``rateLimits`` where the request does not say.
+        rate_limits: Whether answers contain ``rateLimits`` by default.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
     # --- requests ---
 
     def number_options(self) -> dict[str, Any]:
-        """Numbers stay as they were written, because that is what was signed."""
+        """Decodes JSON; numbers stay text, because the text was signed."""
         return {"parse_float": str, "parse_int": _Number}
 
     def not_an_object(self, data: bytes) -> BinanceRefusal:
@@ -171,7 +171,7 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
         return self._dialect.limits.report(self._client, self.site.now_ms(), owner)
 
     def refuse(self, error: VenueRefusal) -> None:
-        """Sends a refusal; where the client has to wait, with the time until when."""
+        """Sends a refusal; with the time to retry after if the client must wait."""
         now_ms = self.site.now_ms()
         body: dict[str, Any] = (
             error.body() if isinstance(error, BinanceRefusal) else {"code": error.code, "msg": error.msg}
@@ -184,7 +184,7 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
         self._send(error.status, "error", encode_json(body), limits)
 
     def _send(self, status: int, kind: str, body: bytes, limits: list[dict[str, Any]]) -> None:
-        """Sends an answer; the body has been rendered, so that rows which are kept as text need no second pass."""
+        """Sends an answer; the body is already rendered, so cached rows are not encoded again."""
         tail = b',"rateLimits":' + encode_json(limits) if self._limits_wanted else b""
         row = b'{"id":%b,"status":%d,"%b":%b%b}' % (encode_json(self.request_id), status, kind.encode(), body, tail)
         self.connection.send_text(row.decode())
@@ -192,10 +192,10 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
     # --- sessions and the user data stream ---
 
     def _local(self, method: str, visit: _ApiVisit) -> Any:
-        """The answer to a method that belongs to the connection.
+        """The answer to a method of the connection itself.
 
         Raises:
-            BinanceRefusal: It is refused, or there is no such method.
+            BinanceRefusal: It is refused, or the method is unknown.
         """
         handler = {
             "userDataStream.subscribe.signature": self._subscribe,
@@ -213,7 +213,7 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
         return handler(visit)
 
     def _logon(self, visit: _ApiVisit) -> Any:
-        """Refuses: only Ed25519 keys may log on, and the simulator issues HMAC keys."""
+        """Refuses: only Ed25519 keys can log on, and the simulator issues HMAC keys."""
         visit.account(_LOCAL, visit.params(_LOCAL))
         raise BinanceRefusal(-2028, "HMAC-SHA-256 API key is not supported.")
 
@@ -254,14 +254,14 @@ class ApiSession(VenueSession[_Site, _AccountEvents]):
 
 
 class _Number(str):
-    """A whole number as it was written; only the id is returned as a number."""
+    """A whole number as text; only the id is returned as a number."""
 
 
 def _checked_id(value: Any) -> Any:
-    """A request's id as it is echoed.
+    """A request's id, as repeated in the answer.
 
     Raises:
-        BinanceRefusal: -1135 when it is neither a 64-bit integer nor a short text nor null.
+        BinanceRefusal: -1135 if it is neither a 64-bit integer nor a short text nor null.
     """
     if isinstance(value, _Number) and -(2**63) <= int(value) < 2**63:
         return int(value)
@@ -271,10 +271,10 @@ def _checked_id(value: Any) -> Any:
 
 
 def _flag(text: str | None, default: bool) -> bool:
-    """A boolean that was sent as such or as text; ``default`` when it was not sent.
+    """A boolean, sent as JSON or as text; ``default`` if not sent.
 
     Raises:
-        BinanceRefusal: -1130 when it is neither ``true`` nor ``false``.
+        BinanceRefusal: -1130 if it is neither ``true`` nor ``false``.
     """
     if text is None:
         return default
@@ -284,7 +284,7 @@ def _flag(text: str | None, default: bool) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A parameter as text, the way that it is signed: numbers as written, booleans in lower case, arrays as JSON."""
+    """A parameter as signed: numbers unchanged, booleans in lower case, arrays as JSON."""
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):
