@@ -1,6 +1,6 @@
-"""How a simulated venue misbehaves, set while it runs.
+"""Faults to inject into a simulated venue; they can be changed while it runs.
 
-A ``Faults`` object is only a plan: before and after it serves a request, a dialect server asks ``plan(path)`` what is to go wrong and
+A ``Faults`` object is only a plan: before and after it serves a request, a dialect server asks ``plan(path)`` which faults to inject and
 does it. Each fault may be limited to paths by a pattern, and the object counts what it injected.
 
 =====================  ====================================================================================================
@@ -16,7 +16,7 @@ does it. Each fault may be limited to paths by a pattern, and the object counts 
 ``clock_offset_ms``    the venue's clock is so far ahead (negative: behind)
 =====================  ====================================================================================================
 
-What strikes a request strikes the handshake of a websocket too. Its messages have faults of their own, by the path of the connection:
+The faults of requests also apply to websocket handshakes. Messages have their own faults, by the path of the connection:
 
 =====================  ====================================================================================================
 ``ws_close``           the connection is closed with a close frame instead of a message
@@ -80,16 +80,16 @@ _OFF: Value = 0
 
 @attrs.frozen(kw_only=True)
 class FaultPlan:
-    """What is to go wrong with one request.
+    """The faults to inject into one request.
 
     Attributes:
         delay_s: How long to wait before the reply, in seconds.
         refuse: Close the connection at once.
         status: 0, or the HTTP status to answer with instead of carrying the request out: 503, 429 or 418.
-        retry_after_s: For 429 and 418: the Retry-After header, in seconds.
+        retry_after_s: The Retry-After header of 429 and 418, in seconds.
         cut_reply: Carry it out, send half of the reply and close the connection.
         lose_order_reply: Carry it out, send nothing and close the connection; only ever set for order placements.
-        hang: None, or what to wait for before the request is carried out.
+        hang: None, or the event to wait for before the request is executed.
     """
 
     delay_s: float = 0.0
@@ -105,11 +105,11 @@ _NOTHING = FaultPlan()
 
 
 class Faults:
-    """The faults of one venue. Safe for any number of threads.
+    """The faults of one venue; thread-safe.
 
     Args:
-        seed: What makes jitter and probabilities repeat exactly.
-        clock: What the end of a ban is measured with; a wall clock when None.
+        seed: The seed of jitter and probabilities; the same seed repeats exactly.
+        clock: Measures the end of a ban; a wall clock if None.
     """
 
     def __init__(self, seed: int = 0, clock: Clock | None = None) -> None:
@@ -128,13 +128,13 @@ class Faults:
         """Switches faults on or off.
 
         Args:
-            path: Which request paths they hold for, as a shell pattern such as ``/api/v3/order*``; each pattern has its own values, and
-                the first that is on, in the order in which they were set, holds.
+            path: The request paths that they apply to, as a shell pattern such as ``/api/v3/order*``; each pattern has its own values, and
+                the first active one, in the order in which they were set, applies.
             **faults: Names and values, as in the module's table.
 
         Raises:
             UnknownName: There is no such fault.
-            InputError: The value does not fit; nothing has changed.
+            InputError: The value is not valid; nothing has changed.
         """
         checked = {name: _check(name, value) for name, value in faults.items()}
         with self._lock:
@@ -156,19 +156,19 @@ class Faults:
         self.set(path, **{name: value})
 
     def clear(self) -> None:
-        """Switches everything off and releases what hangs; the counts stay."""
+        """Switches all faults off and releases hanging requests; keeps the counts."""
         with self._lock:
             self._rules.clear()
             self._until.clear()
             self._let_go()
 
     def release(self) -> int:
-        """Lets every hanging request go on.
+        """Releases all hanging requests.
 
-        Later ones still hang while the fault is on.
+        Later requests still hang while the fault is on.
 
         Returns:
-            How many were hanging.
+            The number of released requests.
         """
         with self._lock:
             return self._let_go()
@@ -179,10 +179,10 @@ class Faults:
         self._release = Signal()
         return count
 
-    # --- asking ---
+    # --- reading ---
 
     def clock_offset_ms(self) -> int:
-        """How far the venue's clock is ahead, in milliseconds; negative: behind."""
+        """The offset of the venue's clock in milliseconds; negative if behind."""
         with self._lock:
             for (name, _), value in self._rules.items():
                 if name == "clock_offset_ms":
@@ -190,11 +190,11 @@ class Faults:
         return 0
 
     def plan(self, path: str, *, places_order: bool = False) -> FaultPlan:
-        """What is to go wrong with a request; counts it as injected.
+        """The faults to inject into a request; counts them.
 
         Args:
             path: The request's path, without the query string.
-            places_order: Whether it places an order; only then can ``lose_order_reply`` strike.
+            places_order: Whether it places an order; ``lose_order_reply`` applies only then.
         """
         if not self._rules and not self._until:  # read without the lock: a fault set this instant may miss this request
             return _NOTHING
@@ -221,14 +221,14 @@ class Faults:
 
     @property
     def active(self) -> bool:
-        """Whether anything at all is on.
+        """Whether any fault is on.
 
         Read without the lock, so a fault set this instant may miss a message.
         """
         return bool(self._rules)
 
     def strikes(self, name: str, path: str) -> bool:
-        """Whether a fault of a message strikes now.
+        """Whether to inject a message fault now.
 
         Uses up one of the next n, and counts it.
 
@@ -242,9 +242,9 @@ class Faults:
             return self._strikes(name, path)
 
     def number(self, name: str, path: str) -> float:
-        """What a fault with a number is set to for a path.
+        """The number of a fault for a path.
 
-        0 when it is off.
+        0 if it is off.
         """
         if not self._rules:  # as in plan()
             return 0.0
@@ -273,7 +273,7 @@ class Faults:
         return _OFF
 
     def _strikes(self, name: str, path: str) -> bool:
-        """Whether a fault with a rate strikes now.
+        """Whether to inject a fault with a rate now.
 
         Uses up one of the next n.
         """
@@ -296,7 +296,7 @@ class Faults:
         return False
 
     def _still_s(self, name: str, path: str) -> int:
-        """The seconds that a timed fault still lasts; otherwise 0."""
+        """The remaining seconds of a timed fault; 0 if it is off."""
         now = self._clock.monotonic()
         for (rule, pattern), until in list(self._until.items()):
             if until <= now:
@@ -309,18 +309,18 @@ class Faults:
     def _count(self, name: str) -> None:
         self._counts[name] = self._counts.get(name, 0) + 1
 
-    # --- looking ---
+    # --- reporting ---
 
     def counts(self) -> dict[str, int]:
         """How often each fault was injected since the start.
 
-        Faults that never were are left out.
+        Faults that were never injected are left out.
         """
         with self._lock:
             return dict(self._counts)
 
     def settings(self) -> list[dict[str, Any]]:
-        """What is on now, ready for JSON: ``[{"path": "*", "latency_ms": 50}, ...]``."""
+        """The active faults, ready for JSON: ``[{"path": "*", "latency_ms": 50}, ...]``."""
         with self._lock:
             now = self._clock.monotonic()
             by_path: dict[str, dict[str, Any]] = {}
@@ -332,7 +332,7 @@ class Faults:
             return list(by_path.values())
 
     def to_json(self) -> str:
-        """What is on, and the counts, as JSON text."""
+        """The active faults and the counts, as JSON text."""
         return json.dumps({"faults": self.settings(), "injected": self.counts()})
 
     def apply_json(self, text: str | bytes) -> None:
@@ -341,21 +341,21 @@ class Faults:
         The body is one object such as ``{"path": "*", "latency_ms": 50}`` (path is optional) or a list of them.
 
         Raises:
-            InputError: It is not JSON, not of this shape, or a value does not fit; nothing has changed.
+            InputError: It is not JSON, does not have this format, or a value is not valid; nothing has changed.
             UnknownName: There is no such fault; nothing has changed.
         """
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise InputError(f"faults must be JSON: {error}") from None
+            raise InputError(f"malformed JSON of faults: {error}") from None
         entries = data if isinstance(data, list) else [data]
         wanted: list[tuple[str, dict[str, Value]]] = []
         for entry in entries:
             if not isinstance(entry, dict):
-                raise InputError(f'a fault must be an object such as {{"latency_ms": 50}}, not {entry!r}')
+                raise InputError(f'a fault must be an object such as {{"latency_ms": 50}}, got {entry!r}')
             path = entry.pop("path", "*")
             if not isinstance(path, str):
-                raise InputError(f"path must be text, not {path!r}")
+                raise InputError(f"path must be text, got {path!r}")
             wanted.append((path, {name: _check(name, value) for name, value in entry.items()}))
         for path, faults in wanted:
             self.set(path, **faults)
@@ -365,16 +365,16 @@ def parse_fault(text: str) -> tuple[str, Value, str]:
     """Reads ``name=value`` or ``name=value@path``, as on a command line.
 
     Returns:
-        The name, the value and the path pattern (``*`` when none was given).
+        The name, the value and the path pattern (``*`` if not given).
 
     Raises:
         UnknownName: There is no such fault.
-        InputError: There is no ``=``, or the value does not fit.
+        InputError: The ``=`` is missing, or the value is not valid.
     """
     name, equals, rest = text.partition("=")
     name = name.strip()
     if not equals:
-        raise InputError(f"a fault is written name=value, not {text!r}")
+        raise InputError(f"a fault must have the form name=value, got {text!r}")
     raw, _, path = rest.partition("@")
     raw = raw.strip()
     value: Any = _WORDS.get(raw.lower())
@@ -385,15 +385,15 @@ def parse_fault(text: str) -> tuple[str, Value, str]:
             try:
                 value = float(raw)
             except ValueError:
-                raise InputError(f"{name}: {raw!r} is neither a number nor on or off") from None
+                raise InputError(f"{name} must be a number, on or off, got {raw!r}") from None
     return name, _check(name, value), path.strip() or "*"
 
 
 def _check(name: str, value: Any) -> Value:
     if name not in _NAMES:
-        raise UnknownName(f"no fault {name!r}{nearest(name, _NAMES)}")
+        raise UnknownName(f"unknown fault {name!r}{nearest(name, _NAMES)}")
     if not isinstance(value, (bool, int, float)) or math.isnan(value):
-        raise InputError(f"{name} must be a number, true or false, not {value!r}")
+        raise InputError(f"{name} must be a number, true or false, got {value!r}")
     if name in _RATES:
         if isinstance(value, bool):
             return value
@@ -402,13 +402,13 @@ def _check(name: str, value: Any) -> Value:
         if 0 <= value <= 1:
             return True if value == 1 else float(value)
         raise InputError(
-            f"{name} must be true, false, a probability from 0 to 1 or a whole number of requests, not {value!r}"
+            f"{name} must be true, false, a probability from 0 to 1 or a whole number of requests, got {value!r}"
         )
     if isinstance(value, bool):
         if value:
-            raise InputError(f"{name} needs a number")
+            raise InputError(f"{name} must be a number, got true or false")
         return 0
     lowest = -_LONGEST_MS if name == "clock_offset_ms" else 0
     if not lowest <= value <= _LONGEST_MS:
-        raise InputError(f"{name} must be between {lowest} and {_LONGEST_MS}, not {value!r}")
+        raise InputError(f"{name} must be between {lowest} and {_LONGEST_MS}, got {value!r}")
     return value

@@ -19,7 +19,7 @@ _START_PRICES = {"BTC_USDT": Decimal(60_000), "ETH_USDT": Decimal(3_000)}
 _FORM = re.compile(r"([A-Z0-9]{1,20})_([A-Z0-9]{1,20})", re.ASCII)
 _LOWEST, _HIGHEST = Decimal("1e-6"), Decimal(10) ** 7
 _DOLLARS = ("USDT", "USDC", "USD", "FDUSD", "DAI")
-# What the default account holds of the base of a pair that was named with its price, in quote.
+# The default account's balance of the base asset of a pair that was given with its price, in quote.
 _ENDOWMENT = 600_000
 
 
@@ -29,7 +29,7 @@ class TradedPair:
 
     Attributes:
         instrument: Its steps and limits.
-        price: The price that it starts at.
+        price: The starting price.
     """
 
     instrument: Instrument
@@ -43,16 +43,16 @@ class TradedPair:
 
 
 def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> list[TradedPair]:
-    """The pairs behind symbols, in the order given.
+    """The pairs of symbols, in the order given.
 
     Args:
-        venue: Whose steps they get.
-        symbols: ``BASE_QUOTE``, or ``BASE_QUOTE=PRICE`` with the price that it starts at; BTC_USDT and ETH_USDT need none.
-        priced: Whether the first pair's price comes from elsewhere (recorded bars), so that it needs none either.
+        venue: The venue whose steps are used.
+        symbols: ``BASE_QUOTE``, or ``BASE_QUOTE=PRICE`` with the starting price; BTC_USDT and ETH_USDT need no price.
+        priced: Whether the first pair's price comes from recorded bars, so that it needs no price either.
 
     Raises:
-        UnknownName: A pair without a price is not one of those that need none.
-        InputError: The form or the price is wrong, a pair is named twice, or the list is empty.
+        UnknownName: A pair requires a price that is missing.
+        InputError: The form or the price is malformed, a pair is repeated, or the list is empty.
     """
     known = {instrument.id: instrument for instrument in _INSTRUMENTS[venue]()}
     pairs: dict[str, TradedPair] = {}
@@ -64,10 +64,10 @@ def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> l
                 f"malformed symbol {text!r}; expected BASE_QUOTE or BASE_QUOTE=PRICE, such as SOL_USDT=150"
             )
         if symbol in pairs:
-            raise InputError(f"symbol {symbol!r} is named twice")
+            raise InputError(f"symbol {symbol!r} is given twice")
         price = _price(text, price_text) if equals else _START_PRICES.get(symbol)
         if price is None and priced and not pairs:
-            price = Decimal(1)  # the bars have the real one; only the steps of a pair without a price depend on it
+            price = Decimal(1)  # the bars contain the real price; this one only determines the steps
         if price is None:
             raise UnknownName(f"no starting price for {symbol!r} (expected {symbol}=PRICE){nearest(symbol, known)}")
         instrument = known.get(symbol)
@@ -92,7 +92,7 @@ def _price(text: str, price: str) -> Decimal:
 def _instrument(venue: str, base: str, quote: str, price: Decimal) -> Instrument:
     """Steps and limits by the size of the price.
 
-    Five digits of price, and lots worth about a cent to ten cents.
+    Prices have five digits; a lot is worth about one to ten cents.
     """
     digits = price.adjusted()
     tick = Decimal(1).scaleb(max(digits - 4, -8))

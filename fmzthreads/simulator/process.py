@@ -28,7 +28,7 @@ _CALL_S = 10.0
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, with the place that this package was imported from."""
+    """This process's environment, with this package's folder in PYTHONPATH."""
     here = str(Path(__file__).resolve().parents[3])
     there = os.environ.get("PYTHONPATH", "")
     return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{there}" if there else here}
@@ -37,29 +37,29 @@ def _environment() -> dict[str, str]:
 class SimulatorProcess:
     """One venue in its own process; a context manager.
 
-    The process ends with this one, also when this one is killed.
+    The process ends with this one, even if this one is killed.
 
     Args:
         venue: ``binance`` or ``okx``.
-        seed: What makes the market repeat.
+        seed: The market's seed; the same seed repeats the market.
         data: A file of bars that the first symbol's price follows.
-        speed: Bars of ``data`` a second; None for 1.
-        data_origin_ms: The time that the replay begins at; None for the first bar's.
-        symbols: What is traded, such as ``SOL_USDT=150`` (see ``SimulatorServer``); None for BTC_USDT and ETH_USDT.
-        balances: What the account starts with; None for the server's default.
-        faults: Faults to begin with, by name, as for ``Faults.set``.
-        rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
+        speed: Bars of ``data`` per second; None for 1.
+        data_origin_ms: The start time of the replay; None for that of the first bar.
+        symbols: The pairs to trade, such as ``SOL_USDT=150`` (see ``SimulatorServer``); None for BTC_USDT and ETH_USDT.
+        balances: The account's initial balances; None for the server's default.
+        faults: The initial faults, by name, as for ``Faults.set``.
+        rate_scale: The factor for the venue's request limits; 0 switches them off.
         port: The port; 0 for one that is free.
-        checksums: Whether OKX's books carry real checksums.
-        deviation: How far the price strays from the common one, as a part of the price; None for the default.
+        checksums: Whether OKX's books contain real checksums.
+        deviation: The standard deviation from the common price, as a fraction of the price; None for the default.
 
     Attributes:
         venue: As given.
-        base_url: What stands in place of the venue's own address; empty before the start.
+        base_url: The base URL for REST calls; empty before the start.
         key: The API key.
         secret: The API secret.
-        passphrase: What OKX asks for besides; empty for Binance.
-        symbols: What is traded.
+        passphrase: The passphrase that OKX requires; empty for Binance.
+        symbols: The traded pairs.
         pid: The process's id; 0 before the start.
     """
 
@@ -111,7 +111,7 @@ class SimulatorProcess:
 
     @property
     def stream_url(self) -> str:
-        """What stands in place of the venue's own websocket address.
+        """The base URL for websockets.
 
         Empty before the start.
         """
@@ -123,13 +123,13 @@ class SimulatorProcess:
         """Starts the process and waits until it listens; returns itself.
 
         Raises:
-            FmzError: It ended, or said nothing in a minute; the message has what it wrote.
+            FmzError: It ended, or printed nothing within a minute; the message contains its output.
         """
         if self._process is not None:
-            raise FmzError(f"{self!r} is running already")
+            raise FmzError(f"{self!r} is already running")
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,  # Ctrl-C is for the program that uses it, which may still want to cancel its orders
+            start_new_session=True,  # Ctrl-C is meant for the program that uses it, which may still need to cancel its orders
         )  # fmt: skip
         self._process = process
         watchdog = threading.Timer(_START_S, process.kill)
@@ -141,13 +141,13 @@ class SimulatorProcess:
             if not line:
                 self._fail(process)
             self._read(json.loads(line))
-        except BaseException:  # whatever ends the start, Ctrl-C too, must not leave the process behind
+        except BaseException:  # if the start fails, also by Ctrl-C, the process must not stay behind
             self.stop()
             raise
         finally:
             watchdog.cancel()
             watchdog.join()
-        # A full pipe would make the process wait.
+        # A full pipe would block the process.
         self._drain = threading.Thread(
             target=_forward, args=(process.stderr or (),), name=f"{self.venue}-stderr", daemon=True
         )
@@ -167,7 +167,7 @@ class SimulatorProcess:
         self.symbols, self.pid = tuple(said["symbols"]), said["pid"]
 
     def stop(self) -> None:
-        """Ends the process and waits for it; again has no effect."""
+        """Ends the process and waits for it; a second call has no effect."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -191,7 +191,7 @@ class SimulatorProcess:
     ) -> None:
         self.stop()
 
-    # --- its own interface ---
+    # --- the simulator's own interface ---
 
     def state(self) -> dict[str, Any]:
         """Balances, open orders and sums of fills and fees, for reconciliation.
@@ -202,16 +202,16 @@ class SimulatorProcess:
         return self._call("GET", "/_simulator/state")
 
     def set_faults(self, path: str = "*", **faults: bool | int | float) -> dict[str, Any]:
-        """Switches faults on or off, as ``Faults.set``; gives what is on afterwards.
+        """Switches faults on or off, as ``Faults.set``; returns the active ones.
 
         Raises:
-            InputError: There is no such fault, or the value does not fit.
+            InputError: The fault is unknown, or the value is not valid.
             FmzError: The process does not answer.
         """
         return self._call("POST", "/_simulator/faults", {"path": path, **faults})
 
     def clear_faults(self) -> dict[str, Any]:
-        """Switches all faults off and lets go what hangs.
+        """Switches all faults off and releases hanging requests.
 
         Raises:
             FmzError: The process does not answer.
@@ -219,10 +219,10 @@ class SimulatorProcess:
         return self._call("DELETE", "/_simulator/faults")
 
     def refuse_connections(self, seconds: float) -> None:
-        """Closes the port for so long; connecting is refused meanwhile.
+        """Closes the port for a while; connections are refused meanwhile.
 
         Raises:
-            InputError: The number does not fit.
+            InputError: The number is not valid.
             FmzError: The process does not answer.
         """
         self._call("POST", "/_simulator/refuse", {"seconds": seconds})

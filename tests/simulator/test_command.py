@@ -184,7 +184,7 @@ def test_a_process_and_its_controls() -> None:
                     if refused:
                         break
             assert refused
-            with pytest.raises(FmzError, match="running already"):
+            with pytest.raises(FmzError, match="already running"):
                 process.start()
             url = process.base_url
         process.stop()  # again has no effect

@@ -179,7 +179,7 @@ def test_faults_from_the_command_line(text: str, expected: tuple[str, object, st
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("latency", "name=value"), ("latency_ms=fast", "'fast'"), ("latency_ms=-1", "between"), ("latency_ms=on", "needs a number"),
+        ("latency", "name=value"), ("latency_ms=fast", "'fast'"), ("latency_ms=-1", "between"), ("latency_ms=on", "must be a number"),
         ("error_5xx=1.5", "probability"), ("error_5xx=-1", "probability"), ("refuse=nan", "nan"), ("latency_ms=inf", "between"), ("latncy_ms=1", "latency_ms"),
     ],
 )  # fmt: skip

@@ -64,7 +64,7 @@ def test_a_recording_needs_no_price_for_its_own_pair() -> None:
         (["SOL_USDT=x"], InputError, "malformed starting price in 'SOL_USDT=x'"),
         (["SOL_USDT=0"], InputError, "expected a number from 0.000001 to 10000000"),
         (["SOL_USDT=nan"], InputError, "malformed starting price"),
-        (["BTC_USDT", "BTC_USDT=5"], InputError, "symbol 'BTC_USDT' is named twice"),
+        (["BTC_USDT", "BTC_USDT=5"], InputError, "symbol 'BTC_USDT' is given twice"),
         ([], InputError, "no symbols to trade"),
     ],
 )

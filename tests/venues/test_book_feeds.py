@@ -92,7 +92,7 @@ def test_a_base_whose_streams_are_not_known_is_not_guessed(base: str) -> None:
 
 @pytest.mark.parametrize("bad", ["https://x.example", "wss://", "stream.binance.com", "wss://a/?b=1", 5])
 def test_a_stream_base_that_is_none(bad: Any) -> None:
-    with pytest.raises(InputError, match="a stream base must be like"):
+    with pytest.raises(InputError, match="a stream base must be a ws or wss URL such as"):
         OKX(stream_base=bad)
 
 

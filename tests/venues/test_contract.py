@@ -77,7 +77,7 @@ def test_repeated_parameters_are_all_sent_in_order() -> None:
 
 def test_a_name_that_a_json_body_cannot_repeat_is_refused() -> None:
     venue, http, _ = make_okx({"GET /api/v5/x": {"code": "0", "data": []}})
-    with pytest.raises(errors.InputError, match=r"holds a name once, got 'a' 2 times; nothing was sent"):
+    with pytest.raises(errors.InputError, match=r"cannot repeat a parameter, got 'a' 2 times; nothing was sent"):
         venue.request("POST", "/api/v5/x?a=1", "a=2")
     assert not any(seen.method == "POST" for seen in http.seen)
     venue.request("GET", "/api/v5/x?a=1", "a=2")

@@ -90,7 +90,7 @@ def test_it_costs_itself_and_warns_once(what: str) -> None:
     for _ in range(3):
         assert call(venue) == expected
     assert len(warnings) == 1
-    assert "cannot be read, and it was left out" in warnings[0]
+    assert "cannot be read; it was skipped" in warnings[0]
 
 
 def test_a_filter_that_is_new_costs_nothing() -> None:

@@ -1,6 +1,6 @@
 """The form and the filters of an order.
 
-What is checked before anything is held back.
+These checks come before anything is frozen.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ def measure(instrument: Instrument, book: MatchingBook, trades: TradeLog, order:
         Rejected: The combination of fields, the price, the quantity or the notional value is refused.
     """
     if order.side not in {"buy", "sell"} or order.type not in {"limit", "market"}:
-        raise Rejected(Reason.BAD_COMBINATION, f"no such side or type: {order.side!r}, {order.type!r}")
+        raise Rejected(Reason.BAD_COMBINATION, f"unknown side or type: {order.side!r}, {order.type!r}")
     if order.type == "limit":
         if order.price is None or order.quantity is None or order.quote_quantity is not None:
-            raise Rejected(Reason.BAD_COMBINATION, "a limit order needs a price and a quantity in base")
+            raise Rejected(Reason.BAD_COMBINATION, "a limit order requires a price and a quantity in base")
         ticks, lots = instrument.ticks(order.price), instrument.lots(order.quantity)
         check_notional(instrument, instrument.worth(ticks, lots))
         return ticks, lots
     if order.price is not None or (order.quantity is None) == (order.quote_quantity is None):
-        raise Rejected(Reason.BAD_COMBINATION, "a market order needs no price and one quantity, in base or in quote")
+        raise Rejected(
+            Reason.BAD_COMBINATION, "a market order requires one quantity, in base or in quote, and no price"
+        )
     if order.time_in_force is TimeInForce.POST_ONLY:
         raise Rejected(Reason.BAD_COMBINATION, "a market order cannot be post-only")
     if order.quantity is not None:
@@ -42,19 +44,20 @@ def measure(instrument: Instrument, book: MatchingBook, trades: TradeLog, order:
             check_notional(instrument, instrument.worth(reference, lots))
         return 0, lots
     check_notional(instrument, quote_budget(instrument, order) * instrument.lot_value)
-    # One lot more than may be traded: an order that would get it is refused when the book has been looked at.
+    # One lot more than allowed: an order that would fill it is refused after reading the book.
     return 0, instrument.lots(_whole_lots(instrument), market=True) + 1
 
 
 def check_notional(instrument: Instrument, units: int) -> None:
-    """Checks the least value of an order.
+    """Checks the minimum notional of an order.
 
     Raises:
         Rejected: NOTIONAL_TOO_SMALL.
     """
     if units < instrument.min_notional_units:
         raise Rejected(
-            Reason.NOTIONAL_TOO_SMALL, f"{from_units(units):f} {instrument.quote} is below {instrument.min_notional:f}"
+            Reason.NOTIONAL_TOO_SMALL,
+            f"the order's value {from_units(units):f} {instrument.quote} is below the minimum {instrument.min_notional:f}",
         )
 
 
@@ -74,7 +77,7 @@ def quote_budget(instrument: Instrument, order: NewOrder) -> int:
     """
     amount = order.quote_quantity
     if not isinstance(amount, Decimal) or not amount.is_finite() or amount <= 0:
-        raise Rejected(Reason.BAD_QUANTITY, f"a quote quantity must be a finite Decimal above 0, not {amount!r}")
+        raise Rejected(Reason.BAD_QUANTITY, f"a quote quantity must be a finite Decimal above 0, got {amount!r}")
     try:
         return to_units(amount) // instrument.lot_value
     except InputError as error:

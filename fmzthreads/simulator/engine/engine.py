@@ -263,7 +263,7 @@ class Engine:
         With the same price and no more lots than are left it keeps its queue position; otherwise it is treated as a new arrival and may trade.
 
         Raises:
-            Rejected: The order has ended; the new client id is in use; the price or the quantity does not pass the filters, or the quantity is no more than what is
+            Rejected: The order has ended; the new client id is in use; the price or the quantity does not pass the filters; the quantity is not above what is
                 filled; a post-only order would trade; or the account cannot pay. Nothing has changed.
         """
         market, request = self.markets[record.instrument.id], record.request

@@ -1,4 +1,4 @@
-"""The events of the exchange, and who listens to them.
+"""The events of the exchange, and their listeners.
 
 Trades, book changes, tops of the book, orders and balances.
 """
@@ -41,7 +41,7 @@ class TradeView:
         price: In quote.
         quantity: In base.
         quote_quantity: Price times quantity.
-        buyer_is_maker: Whether the buyer was resting; the taker's side is then ``sell``.
+        buyer_is_maker: Whether the buyer was the maker; the taker's side is then ``sell``.
         time_ms: When, on the exchange's clock.
         buy_order_id: The buyer's order.
         sell_order_id: The seller's order.
@@ -65,7 +65,7 @@ class DepthView:
         version: The book's version; deltas with a higher one come after it.
         time_ms: When, on the exchange's clock.
         bids: Price, quantity and number of orders of each level, best first.
-        asks: Likewise.
+        asks: The same for asks.
     """
 
     version: int
@@ -88,10 +88,10 @@ class BookEvent:
 
     Attributes:
         instrument: The instrument's id.
-        first_version: The first change in it; the last event's ``last_version`` plus 1.
+        first_version: The version of its first change: the previous event's ``last_version`` plus 1.
         last_version: The book's version after it.
-        bids: Price and new quantity of each bid level that changed, best first; 0 means that the level is gone.
-        asks: Likewise for asks.
+        bids: Price and new quantity of each bid level that changed, best first; 0 means that the level was removed.
+        asks: The same for asks.
         time_ms: When, on the exchange's clock.
     """
 
@@ -126,10 +126,10 @@ class OrderEvent:
 
     Attributes:
         account: The account's name.
-        order: The order as it stands now; its own ``fills`` are left out.
+        order: The order's current state, without ``fills``.
         fill: The fill that caused the event; None otherwise.
         amended: Whether its price or quantity was changed.
-        triggered: Whether it has begun to work, because its trigger price was reached.
+        triggered: Whether it became active because its trigger price was reached.
     """
 
     account: str
@@ -141,7 +141,7 @@ class OrderEvent:
 
 @attrs.frozen(kw_only=True)
 class AccountEvent:
-    """Balances changed; only the assets that did."""
+    """Balances changed; contains only the changed assets."""
 
     account: str
     balances: dict[str, Balance]
@@ -153,10 +153,10 @@ Listener = Callable[[Event], None]
 
 
 class EngineEvents:
-    """Who listens to what. The exchange's lock guards it.
+    """The listeners of each kind of event. The exchange's lock guards it.
 
     A listener is called with the exchange's lock held, so that events arrive in the order in which they happened: it must hand the
-    event over and return. One that raises is dropped, with a line in the log, because an exchange that stops for a listener is worse.
+    event over and return. A listener that raises is removed, with a line in the log, because it must not stop the exchange.
     """
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class EngineEvents:
     def wants(self, kind: type) -> bool:
         """Whether this kind of event has a listener.
 
-        Events without a listener are never built.
+        Events without a listener are never created.
         """
         return bool(self._listeners) and bool(self._listeners.get(kind))
 
@@ -177,7 +177,7 @@ class EngineEvents:
     def remove(self, listener: Listener) -> None:
         """Removes a listener from all kinds.
 
-        One that is not there is ignored.
+        An unknown listener is ignored.
         """
         for kind, listeners in list(self._listeners.items()):
             rest = [other for other in listeners if other is not listener]
@@ -187,10 +187,10 @@ class EngineEvents:
                 del self._listeners[kind]
 
     def emit(self, event: Event) -> None:
-        """Calls everybody who listens to this kind."""
+        """Calls all listeners of the event's kind."""
         for listener in tuple(self._listeners.get(type(event), ())):
             try:
                 listener(event)
-            except Exception:  # a failing listener must not undo or block the trade of the event
-                _log.exception("a listener of the simulated exchange raised and was dropped")
+            except Exception:  # a failing listener must not undo or block the trade behind the event
+                _log.exception("a listener of the simulated exchange raised an error and was removed")
                 self.remove(listener)

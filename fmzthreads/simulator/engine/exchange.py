@@ -1,6 +1,6 @@
 """The simulated exchange: books, accounts, orders, trades and bars behind one lock.
 
-What the dialects build on::
+The interface that the dialects use::
 
     exchange = SimulatedExchange(instruments, clock=WallClock())
     account = exchange.create_account("user", key, secret, passphrase, {"USDT": Decimal(10000)})
@@ -10,7 +10,7 @@ What the dialects build on::
     exchange.trades(id, limit, from_id=None, start_ms=None, end_ms=None)
     exchange.bars(id, period_s, limit, start_ms=None, end_ms=None, offset_s=0)
     exchange.stats_24h(id)
-    exchange.place(account, NewOrder(...)) -> OrderView              # with its fills; exchange.check(...) only looks
+    exchange.place(account, NewOrder(...)) -> OrderView              # with its fills; exchange.check(...) only checks
     exchange.cancel(account, instrument, order_id=None, client_id=None) -> OrderView
     exchange.amend(account, instrument, order_id=None, client_id=None, price=None, quantity=None) -> OrderView
     exchange.cancel_all(account, instrument=None) -> list[OrderView]
@@ -46,15 +46,15 @@ __all__ = ["SimulatedExchange"]
 
 
 class SimulatedExchange(MarketData):
-    """An exchange in memory, for any number of threads.
+    """A thread-safe exchange in memory.
 
     Args:
-        instruments: What is traded.
-        clock: What tells the time of orders and trades; a wall clock when None.
+        instruments: The instruments to trade.
+        clock: Tells the time of orders and trades; a wall clock if None.
         first_order_id: The number of the first order.
-        trade_history: How many trades an instrument keeps at the least.
-        order_history: How many closed orders, and how many fills, an account keeps.
-        settlement: Makes the settlement of each instrument: what orders and fills do to balances.
+        trade_history: The minimum number of trades kept per instrument.
+        order_history: The number of closed orders, and of fills, kept per account.
+        settlement: Creates the settlement of each instrument, which applies orders and fills to balances.
 
     Raises:
         InputError: Two instruments share an id, or the list is empty.
@@ -72,7 +72,7 @@ class SimulatedExchange(MarketData):
     ) -> None:
         listed = tuple(binance_spot() if instruments is None else instruments)
         if not listed or len({instrument.id for instrument in listed}) != len(listed):
-            raise InputError("an exchange needs at least one instrument, each with an id of its own")
+            raise InputError("an exchange needs at least one instrument, each with a unique id")
         clock = clock if clock is not None else WallClock()
         house = TradingAccount("house", uid=10_000_000, house=True, history=order_history)
         engine = TriggerEngine(
@@ -99,26 +99,26 @@ class SimulatedExchange(MarketData):
         maker_fee: Decimal | None = None,
         taker_fee: Decimal | None = None,
     ) -> TradingAccount:
-        """Opens an account.
+        """Creates an account.
 
         Args:
             name: Its name inside the exchange.
-            key: The API key; empty for an account that no dialect can use.
+            key: The API key; empty for an account without API access.
             secret: The API secret.
-            passphrase: For the dialects that ask for one.
-            balances: What it starts with, by asset.
-            house: Whether it belongs to the exchange: no history, no private events.
-            maker_fee: Its own rate; None for each instrument's.
-            taker_fee: Likewise.
+            passphrase: The passphrase, for dialects that require one.
+            balances: The initial balances, by asset.
+            house: Whether it is the exchange's own: no history, no private events.
+            maker_fee: Its own maker fee rate; None for each instrument's.
+            taker_fee: Its own taker fee rate; None for each instrument's.
 
         Raises:
-            InputError: The name or the key is taken, or a balance is negative or not finite.
+            InputError: The name or the key is in use, or a balance is negative or not finite.
         """
         with self.lock:
             if name in self._accounts:
-                raise InputError(f"there is already an account {name!r}")
+                raise InputError(f"the account name {name!r} is in use")
             if key and key in self._by_key:
-                raise InputError("there is already an account with this key")
+                raise InputError("the API key is in use by another account")
             account = TradingAccount(
                 name, key=key, secret=secret, passphrase=passphrase, uid=10_000_000 + len(self._accounts), house=house,
                 maker_fee=maker_fee, taker_fee=taker_fee, history=self._order_history,
@@ -143,11 +143,11 @@ class SimulatedExchange(MarketData):
         return account
 
     def account_by_key(self, key: str) -> TradingAccount | None:
-        """The account with an API key; None if no account has it."""
+        """The account with an API key; None if not found."""
         return self._by_key.get(key) if key else None
 
     def deposit(self, account: TradingAccount | str, asset: str, amount: Decimal) -> None:
-        """Adds free money to an account from outside.
+        """Deposits an amount to an account.
 
         Raises:
             InputError: The amount is negative or not finite, or there is no such account.
@@ -158,14 +158,14 @@ class SimulatedExchange(MarketData):
             self._engine.tell_account(holder, (asset,))
 
     def balances(self, account: TradingAccount | str) -> Mapping[str, Balance]:
-        """What an account holds, by asset."""
+        """The balances of an account, by asset."""
         with self.lock:
             return self._account(account).balances()
 
     def supply(self) -> dict[str, Decimal]:
-        """All there is of each asset, over all accounts with the house.
+        """The total of each asset over all accounts, including the exchange's own.
 
-        Only deposits change it.
+        Only deposits change these totals.
         """
         with self.lock:
             total: dict[str, int] = {}
@@ -180,10 +180,10 @@ class SimulatedExchange(MarketData):
     # --- orders ---
 
     def check(self, account: TradingAccount | str, order: NewOrder) -> None:
-        """Checks an order against everything but the money, and places nothing.
+        """Checks an order, except for funds, without placing it.
 
         Raises:
-            Rejected: As ``place``.
+            Rejected: See ``place``.
         """
         with self.lock:
             self._engine.accept(self._account(account), order)
@@ -192,7 +192,7 @@ class SimulatedExchange(MarketData):
         """Places an order and matches it at once.
 
         Returns:
-            The order as it stands after matching, with its fills.
+            The order after matching, with its fills.
 
         Raises:
             Rejected: It was refused; nothing has changed.
@@ -214,16 +214,16 @@ class SimulatedExchange(MarketData):
     ) -> OrderView:
         """Cancels an open order, found by id or client id.
 
-        ``finish`` says who cancels.
+        ``finish`` is the reason to record.
 
         Raises:
-            Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED when it has ended already.
+            Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, or ORDER_CLOSED if it has already ended.
         """
         market = self._engine.market(instrument)
         with self.lock:
             record = self._find(self._account(account), instrument, order_id, client_id)
             if record.state.final:
-                raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is {record.state.value} already")
+                raise Rejected(Reason.ORDER_CLOSED, f"order {record.order_id} is already {record.state.value}")
             self._engine.finish(record, State.CANCELED, finish)
             self._engine.tell_account(record.account, market.settlement.held_assets(record))
             self._engine.tell_book(market)
@@ -243,16 +243,16 @@ class SimulatedExchange(MarketData):
         """Changes an open limit order, found by id or client id.
 
         Args:
-            account: Whose.
+            account: The account.
             instrument: The instrument's id.
             order_id: The order's id; None to find it by ``client_id``.
             client_id: The client's own id.
             price: The new price; None for the same.
-            quantity: The new whole quantity, with what is filled; None for the same.
-            new_client_id: The client's own id from now on; empty for the same.
+            quantity: The new total quantity, including fills; None for the same.
+            new_client_id: The new client id; empty for the same.
 
         Returns:
-            The order as it stands afterwards. With the same price and no more left to fill than before it has kept its place in the queue.
+            The changed order. With the same price and no larger rest it has kept its queue position.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, UNKNOWN_ORDER, ORDER_CLOSED, WOULD_TAKE (a post-only order), a filter, QUANTITY_TOO_SMALL when the
@@ -281,7 +281,7 @@ class SimulatedExchange(MarketData):
         if order_id is not None:
             record = account.find(order_id)
             if record is not None and client_id and record.client_id != client_id:
-                raise Rejected(Reason.UNKNOWN_ORDER, f"order {order_id} has another client id than {client_id!r}")
+                raise Rejected(Reason.UNKNOWN_ORDER, f"order {order_id} does not have the client id {client_id!r}")
         elif client_id:
             record = account.by_client.get(client_id)
         if record is None or record.instrument.id != instrument:
@@ -324,22 +324,22 @@ class SimulatedExchange(MarketData):
         include_open: bool = True,
         where: Callable[[OrderRecord], bool] | None = None,
     ) -> list[OrderView]:
-        """Orders of an account by rising id.
+        """Orders of an account by ascending id.
 
-        Costs what the page costs, not what is kept.
+        The cost depends on the page, not on the number of kept orders.
 
         Args:
-            account: Whose.
+            account: The account.
             instrument: None for all.
             from_id: The first order id; None for any.
-            below_id: The order id before which the list ends; None for any.
+            below_id: Only orders with smaller ids; None for any.
             start_ms: The earliest creation time; None for any.
             end_ms: The latest creation time, inclusive; None for any.
-            limit: The most to give; None for all.
-            newest: Which end a limit leaves: True the newest orders, False the oldest; None for the newest, unless ``from_id`` or
+            limit: The maximum number; None for all.
+            newest: What a limit keeps: True the newest orders, False the oldest; None for the newest, unless ``from_id`` or
                 ``start_ms`` is given.
-            include_open: Whether open orders belong to it.
-            where: A further condition on the order as the engine keeps it, asked before anything is put into decimals; None for none.
+            include_open: Whether open orders are included.
+            where: A further condition on the engine's record, checked before conversion to decimals; None for no condition.
         """
         oldest = from_id is not None or start_ms is not None
 
@@ -372,18 +372,18 @@ class SimulatedExchange(MarketData):
     ) -> list[FillView]:
         """Fills of an account, oldest first.
 
-        Costs what the page costs, not what is kept.
+        The cost depends on the page, not on the number of kept orders.
 
         Args:
-            account: Whose.
+            account: The account.
             instrument: None for all.
             order_id: Of one order; None for all.
             from_id: The first trade id; None for any.
-            fill_ids: The fill ids that the list begins with and ends before; None for any.
+            fill_ids: The first fill id, and the one to stop before; None for any.
             start_ms: The earliest time; None for any.
             end_ms: The latest time, inclusive; None for any.
-            limit: The most to give; None for all.
-            newest: As for ``order_history``.
+            limit: The maximum number; None for all.
+            newest: See ``order_history``.
         """
         oldest = from_id is not None or start_ms is not None
         low, high = fill_ids
@@ -419,11 +419,11 @@ class SimulatedExchange(MarketData):
 
         Args:
             instrument: The instrument's id.
-            cancels: Orders that an earlier call gave; those that have ended meanwhile are left alone.
-            quotes: The account, whether it buys, the price in ticks and the quantity in lots.
+            cancels: Orders from an earlier call; those that have already ended are ignored.
+            quotes: Account, whether it buys, price in ticks and quantity in lots.
 
         Returns:
-            One order for each quote; None where the account could not pay for it.
+            One order per quote; None if the account has insufficient funds.
         """
         engine, market = self._engine, self._engine.market(instrument)
         placed: list[OrderRecord | None] = []
@@ -440,9 +440,9 @@ class SimulatedExchange(MarketData):
         return placed
 
     def sweep(self, instrument: str, account: TradingAccount, is_buy: bool, lots: int) -> int:
-        """Has a participant take up to so many lots at any price.
+        """Trades up to a number of lots at any price for a market participant.
 
-        Gives the lots it got, 0 when it could not pay.
+        Returns the lots filled; 0 if funds are insufficient.
         """
         market = self._engine.market(instrument)
         with self.lock:

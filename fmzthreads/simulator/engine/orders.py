@@ -1,4 +1,4 @@
-"""Orders and fills as a caller asks for them and sees them."""
+"""Order requests, and the views of orders and fills."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["FillView", "Finish", "NewOrder", "OrderView", "State", "TimeInForce"
 
 
 class TimeInForce(enum.StrEnum):
-    """How long an order stands."""
+    """The time in force of an order."""
 
     GTC = "GTC"
     IOC = "IOC"
@@ -24,7 +24,7 @@ class TimeInForce(enum.StrEnum):
 
 
 class State(enum.StrEnum):
-    """Where an order is in its life. The last three are final."""
+    """The state of an order. The last three are final."""
 
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
@@ -34,12 +34,12 @@ class State(enum.StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more can happen to the order."""
+        """Whether the state is final."""
         return self not in {State.NEW, State.PARTIALLY_FILLED}
 
 
 class Finish(enum.StrEnum):
-    """Why an order ended; OPEN while it has not."""
+    """The reason why an order ended; OPEN if it has not."""
 
     OPEN = "open"
     FILLED = "filled"
@@ -56,7 +56,7 @@ class Finish(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class NewOrder:
-    """What somebody asks for.
+    """The request for a new order.
 
     Attributes:
         instrument: The instrument's id.
@@ -66,13 +66,13 @@ class NewOrder:
         quantity: In base; None only for a market order by quote amount.
         quote_quantity: For a market order: how much quote to spend (buy) or to receive (sell), before fees.
         time_in_force: For a limit order; a market order takes what is there and ends.
-        post_only_cancels: What happens to a POST_ONLY order that would trade: False refuses it (Rejected, WOULD_TAKE, as Binance
+        post_only_cancels: The treatment of a POST_ONLY order that would trade: False refuses it (Rejected, WOULD_TAKE, as Binance
             does), True accepts it and cancels it at once with ``Finish.POST_ONLY`` (as OKX does).
-        client_id: The client's own id; empty for none. It must be unique among the account's open orders.
-        self_trade: What happens when it meets an order of the same account.
-        trigger_price: The last price at which the order begins to work; None for an order that works at once.
-        trigger_rising: Whether it does so when the price has risen to ``trigger_price``, or fallen.
-        extra: Anything the dialect wants back with the order; the exchange does not look at it.
+        client_id: The client's own id; may be empty. It must be unique among the account's open orders.
+        self_trade: The self-trade prevention mode.
+        trigger_price: The last price that activates the order; None for an order that is active at once.
+        trigger_rising: Whether it is activated when the price rises to ``trigger_price``; False: when it falls to it.
+        extra: Any data of the dialect, returned with the order; the exchange ignores it.
     """
 
     instrument: str
@@ -95,19 +95,19 @@ class FillView:
     """One fill of one account's order.
 
     Attributes:
-        fill_id: Rises by the exchange, over all accounts and instruments (OKX's billId).
+        fill_id: An ascending id over all accounts and instruments (OKX's billId).
         trade_id: The trade's number in its instrument; both sides of a trade share it.
         order_id: The order's id.
         client_id: The order's client id; empty for none.
         instrument: The instrument's id.
         side: ``buy`` or ``sell``.
-        price: What was paid.
+        price: The price paid.
         quantity: In base.
         quote_quantity: Price times quantity.
-        fee: What was charged, at least 0, in ``fee_asset``.
+        fee: The fee charged, at least 0, in ``fee_asset``.
         fee_asset: The asset received: base for a buy, quote for a sell.
-        fee_rate: The rate that it was charged at.
-        is_maker: Whether this side was resting.
+        fee_rate: The rate of the fee.
+        is_maker: Whether this side was the maker.
         time_ms: When, on the exchange's clock.
         list_id: The list that the order belongs to; -1 for none.
     """
@@ -131,7 +131,7 @@ class FillView:
 
 @attrs.frozen(kw_only=True)
 class OrderView:
-    """An order as it stands at one moment.
+    """The state of an order at one time.
 
     Attributes:
         order_id: The exchange's id.
@@ -140,25 +140,25 @@ class OrderView:
         account: The name of the account.
         side: ``buy`` or ``sell``.
         type: ``limit`` or ``market``.
-        time_in_force: As asked for; GTC for a market order.
+        time_in_force: As requested; GTC for a market order.
         price: The limit price; None for a market order.
-        quantity: As asked for, in base; None for a market order by quote amount.
-        quote_quantity: As asked for, in quote; None unless it is a market order by quote amount.
+        quantity: As requested, in base; None for a market order by quote amount.
+        quote_quantity: As requested, in quote; None unless it is a market order by quote amount.
         filled: In base.
-        filled_quote: What the filled part cost or brought, in quote, before fees.
-        average_price: ``filled_quote / filled`` to 16 significant digits; None while nothing is filled.
+        filled_quote: The value of the filled part, in quote, before fees.
+        average_price: ``filled_quote / filled`` to 16 significant digits; None before the first fill.
         fee: Charged so far, in ``fee_asset``.
-        fee_asset: The asset that a fill brings: base for a buy, quote for a sell.
-        state: Where it is in its life.
-        finish: Why it ended.
-        self_trade: As asked for.
+        fee_asset: The asset received by fills: base for a buy, quote for a sell.
+        state: Its state.
+        finish: The reason why it ended.
+        self_trade: As requested.
         created_ms: When it was accepted.
         updated_ms: When it last changed.
         fills: All its fills, oldest first; empty in events.
-        extra: What the dialect gave with it.
-        trigger_price: As asked for; None for an order that works at once.
-        trigger_rising: As asked for.
-        working_ms: When it began to work; -1 while it waits for its trigger price.
+        extra: The dialect's data, as given in the request.
+        trigger_price: As requested; None for an order that is active at once.
+        trigger_rising: As requested.
+        working_ms: When it became active; -1 while it waits for its trigger price.
         list_id: The list that it belongs to; -1 for none.
     """
 

@@ -28,44 +28,44 @@ __all__ = ["StreamPlayer"]
 
 _log = logging.getLogger(__name__)
 _SEQUENCED = re.compile(r'"(?:depthUpdate|prevSeqId|checksum)"')
-# What may wait for a client before the player waits for it; a recording is not to lose anything.
+# The backlog of a client at which the player waits for it; no frame may be lost.
 _HIGH_WATER = 1 << 20
 _CHECK_S = 0.002
-# Frames that are due are sent in bunches of this many before the loop gets another turn.
+# Due frames are sent in batches of this size before the event loop runs other tasks.
 _BUNCH = 200
 
 
 class StreamPlayer:
-    """A recording behind a websocket on the loopback; a context manager.
+    """Plays a recording on a websocket on the loopback; a context manager.
 
-    Every connection, at any path, gets the whole recording from its first frame on, and is closed with code 1000 behind the last one.
-    What a client sends is read and left alone. REST calls that were recorded (snapshots of books) are answered over HTTP on the same
-    port. The file is read while it is played and is never copied::
+    Every connection, at any path, gets the whole recording from its first frame on, and is closed with code 1000 after the last one.
+    Messages from clients are read and ignored. Recorded REST calls (snapshots of books) are answered over HTTP on the same
+    port. The file is read while it is played and never copied::
 
         with StreamPlayer("btcusdt.gz", speed=10) as player:
             client = Dial(player.stream_url + "/stream")
 
     Args:
-        path: The recording; see ``recordings`` for the two forms.
+        path: The recording; see ``recordings`` for the two formats.
         rest: Files of recorded REST calls; None for those in the recording itself.
-        speed: How many times faster than it happened; 0 for as fast as the client reads.
+        speed: The factor of the original speed; 0 for as fast as the client reads.
         select: Which frames to play, by their data; None for all.
         port: The port; 0 for one that is free.
         host: The address to listen on.
-        faults: What goes wrong; nothing when None.
-        tls: What to serve TLS with; None for plain connections.
+        faults: The faults to inject; None for no faults.
+        tls: The TLS context; None for plain connections.
 
     Raises:
         InputError: The recording has no frame, or cannot be read; ``speed`` is negative.
         MissingExtra: starlette or uvicorn is not installed.
-        ConnectFailed: The port cannot be had.
+        ConnectFailed: The port is not available.
 
     Attributes:
         path: As given.
         speed: As given.
-        faults: What goes wrong.
-        sent: Frames that were sent, over all connections.
-        received: Messages that clients sent.
+        faults: The faults to inject.
+        sent: The number of sent frames, over all connections.
+        received: The number of messages from clients.
         finished: How often the recording was played to its end.
     """
 
@@ -82,10 +82,10 @@ class StreamPlayer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if not 0 <= speed <= 1e9:
-            raise InputError(f"speed must be from 0 to 1e9, not {speed!r}")
+            raise InputError(f"speed must be from 0 to 1e9, got {speed!r}")
         self.path = Path(path)
         if next(read_frames(self.path), None) is None:
-            raise InputError(f"{self.path}: holds no frames")
+            raise InputError(f"{self.path}: the recording contains no frames")
         self.speed = speed
         self.select = select
         self.faults = faults if faults is not None else Faults()
@@ -104,21 +104,21 @@ class StreamPlayer:
     def __repr__(self) -> str:
         return f"StreamPlayer({self.path.name!r}, {self.stream_url!r}, speed={self.speed:g})"
 
-    # --- where it is ---
+    # --- addresses ---
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port."""
         return self._wire.port
 
     @property
     def base_url(self) -> str:
-        """Where recorded REST calls are answered, without a slash at its end."""
+        """The base URL of recorded REST calls, without a trailing slash."""
         return self._wire.base_url
 
     @property
     def stream_url(self) -> str:
-        """Where the recording is played, at any path behind it."""
+        """The base URL of the websocket; any path below it plays the recording."""
         return "ws" + self.base_url.removeprefix("http")
 
     @property
@@ -127,7 +127,7 @@ class StreamPlayer:
         return self._wire.connections
 
     def state(self) -> dict[str, Any]:
-        """How far it is, as ``GET /_simulator/state`` answers it."""
+        """The progress, as in the answer of ``GET /_simulator/state``."""
         return {"replay": str(self.path), "sent": self.sent, "received": self.received, "finished": self.finished}
 
     # --- life ---
@@ -144,7 +144,7 @@ class StreamPlayer:
     def stop(self) -> None:
         """Closes the port and every connection and ends the thread.
 
-        Again has no effect.
+        A second call has no effect.
         """
         self._wire.stop()
 
@@ -165,7 +165,7 @@ class StreamPlayer:
 
     async def _http(self, scope: Scope, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
         answer = self._find(scope["path"], scope["query_string"].decode("latin-1")) if scope["type"] == "http" else None
-        body = answer.body.encode() if answer is not None else b'{"msg":"nothing like it was recorded"}'
+        body = answer.body.encode() if answer is not None else b'{"msg":"no such call was recorded"}'
         status = 200 if answer is not None else 404
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -174,7 +174,7 @@ class StreamPlayer:
     def _find(self, path: str, query: str) -> Answer | None:
         """The recorded call with this path and symbol.
 
-        One without an address answers any path that ends in ``depth``.
+        A call recorded without an address matches any path that ends in ``depth``.
         """
         symbol = parse_qs(query).get("symbol")
         for answer in self._answers:
@@ -185,11 +185,11 @@ class StreamPlayer:
 
 
 class _PlayerSite:
-    """Takes connections to any path."""
+    """Accepts connections to any path."""
 
     message_limit = 1 << 20
     slow_code = 0
-    backlog = 1 << 40  # the player waits for a slow client; it drops none
+    backlog = 1 << 40  # the player waits for a slow client; it never disconnects one
 
     def __init__(self, player: StreamPlayer) -> None:
         self.player = player
@@ -208,11 +208,11 @@ class _PlayerSite:
         return _PlayerSession(self.player, connection)
 
     def farewell(self, session: ClientSession) -> None:
-        """A recording has no words for it."""
+        """Does nothing: a recording has no such notice."""
 
 
 class _PlayerSession:
-    """The recording on one connection."""
+    """Plays the recording on one connection."""
 
     def __init__(self, player: StreamPlayer, connection: WsConnection) -> None:
         self._player = player
@@ -224,11 +224,11 @@ class _PlayerSession:
         self._connection.run(self._play())
 
     def arrived(self) -> bool:
-        """Frames are not counted."""
+        """Accepts every frame; frames are not counted."""
         return True
 
     def received(self, data: bytes) -> None:
-        """What a client has to say was answered when it was recorded."""
+        """Ignores a client's message; its answer is in the recording."""
         self._player.received += 1
 
     def closed(self) -> None:
@@ -238,13 +238,13 @@ class _PlayerSession:
     async def _play(self) -> None:
         try:
             await self._play_frames()
-        except (FmzError, OSError) as error:  # the file became unreadable behind the frames that have been checked
+        except (FmzError, OSError) as error:  # the file became unreadable after the checked frames
             _log.error("%s", error)
             self._connection.close(1011, "the recording cannot be read")
 
     async def _play_frames(self) -> None:
         player, connection, loop = self._player, self._connection, asyncio.get_running_loop()
-        await asyncio.sleep(0)  # the answer to the handshake goes first
+        await asyncio.sleep(0)  # the answer to the handshake is sent first
         begin_s, first_ns = loop.time(), -1
         for number, frame in enumerate(read_frames(player.path)):
             if first_ns < 0:

@@ -1,8 +1,8 @@
-"""Recordings of websockets, read line by line and never copied.
+"""Reads recordings of websockets line by line, without copying them.
 
-Two forms are known. One message a line, gzip'd: local nanoseconds, a space, the frame. And the text form with a time of its own on each
-line: ``URL <-> time`` for an opening, ``URL <- time: text`` for what the client sent, ``time: frame`` for what came; frames that were
-bytes stand there as Python writes bytes. Files of REST calls have ``URL -> time: JSON``.
+Two formats are supported. One message per line, gzip-compressed: local nanoseconds, a space, the frame. And the text format with a time on each
+line: ``URL <-> time`` for an opening, ``URL <- time: text`` for sent messages, ``time: frame`` for received ones; binary
+frames are written as Python bytes literals. Files of REST calls have ``URL -> time: JSON``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LONGEST = 64 * 1024 * 1024
 
 @attrs.frozen
 class Frame:
-    """One message that came.
+    """One received message.
 
     Attributes:
         time_ns: When, in nanoseconds since the epoch, by the recorder's clock.
@@ -45,10 +45,10 @@ class Frame:
 
 @attrs.frozen
 class Answer:
-    """One REST call that was recorded.
+    """One recorded REST call.
 
     Attributes:
-        path: Its path; empty where only the answer was recorded.
+        path: Its path; empty if only the answer was recorded.
         query: Its query string.
         body: The answer.
     """
@@ -59,7 +59,7 @@ class Answer:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
-    """Numbered lines, and whether they are of the gzip'd form.
+    """Numbered lines, and whether the file has the gzip format.
 
     Raises:
         InputError: The file cannot be read, or a line is longer than 64 MiB.
@@ -72,17 +72,17 @@ def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
             while line := plain.readline(_LONGEST):
                 number += 1
                 if len(line) >= _LONGEST:
-                    raise InputError(f"{path}, line {number}: longer than {_LONGEST} bytes")
+                    raise InputError(f"{path}, line {number}: the line is longer than {_LONGEST} bytes")
                 yield number, line.decode().rstrip("\r\n"), packed
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{path}, behind line {number}: cannot be read: {error}") from None
+        raise InputError(f"cannot read {path} after line {number}: {error}") from None
 
 
 def read_frames(path: str | Path) -> Iterator[Frame]:
-    """The messages of a recording, in the order in which they came.
+    """The messages of a recording, in order of arrival.
 
     Raises:
-        InputError: The file cannot be read, or a line is of neither form; the message names the line.
+        InputError: The file cannot be read, or a line has neither format; the message names the line.
     """
     path = Path(path)
     for number, line, packed in _lines(path):
@@ -101,21 +101,21 @@ def _packed_frame(path: Path, number: int, line: str) -> Frame | None:
 def _text_frame(path: Path, number: int, line: str) -> Frame | None:
     found = _RECEIVED.match(line)
     if found is None:
-        # Openings, what the client sent, REST calls and the recorder's own settings are not what came.
+        # Openings, sent messages, REST calls and the recorder's own settings are not received messages.
         if not line or _SENT.match(line) or _CALL.match(line) or line.startswith("configuration: "):
             return None
-        raise InputError(f"{path}, line {number}: neither a frame with its time nor an event of the connection")
+        raise InputError(f"{path}, line {number}: expected 'time: frame' or an event of the connection")
     data: str | bytes = line[found.end() :]
     if isinstance(data, str) and data[:2] in {"b'", 'b"'}:
         try:
             data = ast.literal_eval(data)
         except (ValueError, SyntaxError):
-            raise InputError(f"{path}, line {number}: bytes that are not written as Python writes them") from None
+            raise InputError(f"{path}, line {number}: malformed bytes literal") from None
     return Frame(_nanoseconds(found[1]), data)
 
 
 def _nanoseconds(text: str) -> int:
-    """Nanoseconds from seconds as text, without rounding by a float."""
+    """Nanoseconds from seconds as text, without float rounding."""
     seconds, _, fraction = text.partition(".")
     return int(seconds) * 1_000_000_000 + int(f"{fraction:0<9}"[:9])
 

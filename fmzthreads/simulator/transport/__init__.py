@@ -1,1 +1,1 @@
-"""HTTP and websockets on one port, and what the faults break there."""
+"""HTTP and websockets on one port, with injected faults."""

@@ -1,4 +1,4 @@
-"""Websocket frames from the server's side: building them, and reading what clients send (RFC 6455, section 5)."""
+"""Websocket frames of a server: encoder and decoder (RFC 6455, section 5)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "ClientFrames", "FrameErro
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _CONTROL_MAX = 125
 _CLOSE_REASON_MAX = 123
-# The codes that may travel in a close frame (section 7.4); 3000 to 4999 belong to libraries and applications.
+# The codes allowed in a close frame (section 7.4); 3000 to 4999 are for libraries and applications.
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
 class FrameError(Exception):
-    """A client broke the protocol; the connection is to be closed with ``code``."""
+    """A client violated the protocol; the connection is closed with ``code``."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,7 +24,7 @@ class FrameError(Exception):
 
 
 def build_frame(opcode: int, payload: bytes) -> bytes:
-    """One whole frame as a server sends it: final and without a mask."""
+    """One complete server frame: final and without a mask."""
     size = len(payload)
     if size < 126:
         return bytes((0x80 | opcode, size)) + payload
@@ -34,37 +34,37 @@ def build_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """A close frame; a reason that is too long is cut."""
+    """A close frame; a too long reason is truncated."""
     text = reason.encode()[:_CLOSE_REASON_MAX].decode("utf-8", "ignore")
     return build_frame(CLOSE, code.to_bytes(2, "big") + text.encode())
 
 
 def _unmask(data: bytes, key: bytes) -> bytes:
-    """As one long number: a thousand times faster than byte by byte."""
+    """Unmasks as one long number: a thousand times faster than byte by byte."""
     size = len(data)
     mask = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(size, "little")
 
 
 class ClientFrames:
-    """Puts a client's bytes together to messages and control frames.
+    """Decodes a client's bytes to messages and control frames.
 
     Args:
-        limit: The most bytes of one message, over all of its fragments.
+        limit: The maximum size of one message, over all its fragments, in bytes.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._opcode = 0  # of the message that comes in fragments; 0 when none does
+        self._opcode = 0  # of the fragmented message; 0 if there is none
         self._parts: list[bytes] = []
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Takes in bytes and gives what is complete, as (opcode, payload); fragments come as one message.
+        """Adds bytes and returns what is complete, as (opcode, payload), with fragments joined.
 
         Raises:
-            FrameError: The protocol was broken, or a message is too long.
+            FrameError: The protocol was violated, or a message is too long.
         """
         self._buffer += data
         while True:
@@ -76,7 +76,7 @@ class ClientFrames:
                 yield whole
 
     def _cut(self) -> tuple[bool, int, bytes] | None:
-        """The next frame in the buffer: whether it is final, opcode and payload; None while it is not complete."""
+        """The next frame in the buffer (final flag, opcode, payload); None if incomplete."""
         buffer = self._buffer
         if len(buffer) < 2:
             return None

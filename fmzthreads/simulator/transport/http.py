@@ -1,4 +1,4 @@
-"""Carries requests to a dialect and replies back over HTTP, and breaks what the faults say is to break."""
+"""Serves a dialect over HTTP and injects faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Answerer(Protocol):
-    """What answers the requests of one exchange."""
+    """Answers the requests of one exchange."""
 
     def now_ms(self) -> int:
         """The exchange's time, in milliseconds since the epoch."""
@@ -30,27 +30,27 @@ class Answerer(Protocol):
         """Makes what the answer to a request needs, in steps of about two milliseconds."""
 
     def handle(self, request: WireRequest) -> WireReply:
-        """Answers a request; a refusal is a reply too."""
+        """Answers a request; a refusal is also returned as a reply."""
 
     def places_order(self, request: WireRequest) -> bool:
         """Whether a request places an order."""
 
     def refuse(self, request: WireRequest, status: int, retry_after_s: int) -> WireReply:
-        """Renders a refusal that the faults ask for: 500, 503, 429 or 418."""
+        """Renders an injected refusal: 500, 503, 429 or 418."""
 
 
 class RestApp:
     """The ASGI application of one dialect.
 
     Args:
-        dialect: Who answers.
-        faults: What is to go wrong.
+        dialect: Answers the requests.
+        faults: The faults to inject.
     """
 
     def __init__(self, dialect: Answerer, faults: Faults) -> None:
         self._dialect = dialect
         self._faults = faults
-        self._date = (0, b"")  # the second that the header Date was last written for, and its text
+        self._date = (0, b"")  # the last second for which the Date header was rendered, and its text
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -80,7 +80,7 @@ class RestApp:
         await _until_gone(receive)
 
     async def _answer(self, request: WireRequest, plan: FaultPlan, wire: ServingThread) -> WireReply | None:
-        """What the dialect says; None when the server is stopped meanwhile."""
+        """The dialect's reply; None if the server is stopped meanwhile."""
         if plan.status:
             return self._dialect.refuse(request, plan.status, plan.retry_after_s)
         if plan.hang is not None and not await wire.released(plan.hang):
@@ -89,8 +89,8 @@ class RestApp:
             for _ in self._dialect.steps(request):
                 await asyncio.sleep(0)  # others are served between two steps
             return self._dialect.handle(request)
-        except Exception:  # a mistake in the simulator must reach the client as what it is, a server error, and the log
-            _log.exception("the simulator failed on %s %s", request.method, request.path)
+        except Exception:  # a defect of the simulator must reach the client as a server error, and the log
+            _log.exception("the simulator failed to answer %s %s", request.method, request.path)
             return self._dialect.refuse(request, 500, 0)
 
     def _date_header(self) -> bytes:
@@ -100,7 +100,7 @@ class RestApp:
         return self._date[1]
 
     async def _send(self, send: Send, reply: WireReply, *, cut_at: int | None = None) -> None:
-        """Sends a reply, or only so many bytes of its body while its header promises them all."""
+        """Sends a reply, or only a part of its body with the full Content-Length."""
         headers = [
             (b"date", self._date_header()),
             (b"content-type", reply.content_type.encode("latin-1")),
@@ -127,7 +127,7 @@ def _request(scope: Scope, body: bytes) -> WireRequest:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The body, or a first piece of it that is too long already; None when the client has gone."""
+    """The body, or its first part if that is already too long; None if the client disconnected."""
     body = b""
     while True:
         message = await receive()
@@ -139,6 +139,6 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _until_gone(receive: Receive) -> None:
-    """Waits until the server has noticed that the connection is closed, so that it does not answer in our place."""
+    """Waits until uvicorn has noticed the closed connection, so that it sends no reply itself."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,7 @@
-"""An ASGI application served by uvicorn's protocols in a thread of its own, with a hand on every connection.
+"""Serves an ASGI application in its own thread, with control over every connection.
 
-``uvicorn.Server`` is left out on purpose: it knows one way to stop (politely), while a simulator also has to close its port and open it
-again, reset connections and break replies off. Its HTTP protocol classes do the work that matters.
+``uvicorn.Server`` is not used on purpose: it can only stop gracefully, while a simulator also has to close its port and open it
+again, reset connections and truncate replies. uvicorn's HTTP protocol classes are used.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class ServingThread:
         host: The address to listen on.
         port: The port; 0 for one that is free.
         name: The thread's name.
-        tls: What to serve TLS with; None for plain HTTP.
-        sockets: What makes the protocol of a connection that becomes a websocket; None for no websockets.
+        tls: The TLS context; None for plain HTTP.
+        sockets: Creates the protocol of a connection that becomes a websocket; None for no websockets.
 
     Raises:
         MissingExtra: uvicorn is not installed.
@@ -57,8 +57,8 @@ class ServingThread:
 
     Attributes:
         host: As given.
-        port: The port, also when 0 was given.
-        closing: Set, in the loop, when everything that waits has to end.
+        port: The actual port.
+        closing: Set, in the loop, when everything that waits must end.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class ServingThread:
 
     @property
     def base_url(self) -> str:
-        """Its address, without a slash at its end."""
+        """Its base URL, without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self._tls is not None else 'http'}://{host}:{self.port}"
 
-    # --- life ---
+    # --- start and stop ---
 
     def start(self) -> None:
         """Starts the thread and returns once it accepts connections.
@@ -111,11 +111,11 @@ class ServingThread:
             raise FmzError("the server could not start") from self._error
 
     def stop(self) -> None:
-        """Closes the port, drops every connection and ends the thread; again has no effect."""
+        """Closes the port and all connections and ends the thread; a second call has no effect."""
         if self._loop is None or not self._thread.is_alive():
             self._socket.close()
             return
-        with contextlib.suppress(RuntimeError):  # the loop has ended between the look and the call
+        with contextlib.suppress(RuntimeError):  # the loop has ended between the check and the call
             self._loop.call_soon_threadsafe(self._close)
         self._thread.join()
 
@@ -128,7 +128,7 @@ class ServingThread:
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._serve())
-        except Exception as error:  # the thread would die unseen: start() raises it, or the log has it
+        except Exception as error:  # otherwise the thread would end silently: start() raises it, or it is logged
             self._error = error
             _log.exception("the server ended")
         finally:
@@ -186,22 +186,22 @@ class ServingThread:
         return protocol  # type: ignore[no-any-return]
 
     def refuse_connections(self, refuse: bool) -> None:
-        """Closes the port and drops all connections, or opens it again. While it is closed, connecting is refused.
+        """Closes the port and drops all connections, or opens it again. While it is closed, connections are refused.
 
         Args:
-            refuse: Whether to close it; what is already so stays so.
+            refuse: Whether to close it; no effect if it is so already.
 
         Raises:
-            ConnectFailed: The port was taken by another process meanwhile.
+            ConnectFailed: Another process has taken the port meanwhile.
             FmzError: The server has not been started.
         """
         asyncio.run_coroutine_threadsafe(self.set_refusing(refuse), self._running_loop()).result()
 
     async def set_refusing(self, refuse: bool, asked_by: Scope | None = None) -> None:
-        """As ``refuse_connections``, from within the loop; the connection that asked for it is not reset but closed."""
+        """Like ``refuse_connections``, in the loop; the requesting connection is closed, not reset."""
         if refuse and self._server is not None:
             self._stop_listening()
-            # A socket that is bound and does not listen keeps the port ours, and connecting to it is refused.
+            # A bound socket that does not listen reserves the port, and connections to it are refused.
             self._socket = _bind(self.host, self.port)
             for protocol in list(self._state.connections):
                 if asked_by is not None and protocol.client == asked_by["client"]:
@@ -213,11 +213,11 @@ class ServingThread:
             await self._listen()
 
     def refuse_for(self, seconds: float, asked_by: Scope) -> None:
-        """From within the loop: closes the port now and opens it again later.
+        """Closes the port now and opens it again later; called in the loop.
 
         Args:
-            seconds: How much later.
-            asked_by: The request that asked for it; its connection is closed, all others are reset.
+            seconds: The time until it is opened again.
+            asked_by: The request for this; its connection is closed, all others are reset.
         """
         tasks = self._state.tasks
 
@@ -231,10 +231,10 @@ class ServingThread:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    # --- connections, from within the loop ---
+    # --- connections, called in the loop ---
 
     async def pause(self, seconds: float) -> bool:
-        """Waits; whether the time passed without the server being stopped."""
+        """Waits; returns False if the server was stopped meanwhile."""
         if seconds <= 0:
             return True
         assert self.closing is not None
@@ -245,7 +245,7 @@ class ServingThread:
         return False
 
     async def released(self, hang: Signal) -> bool:
-        """Waits until something that hangs is let go; False when the server is stopped first."""
+        """Waits until a hanging request is released; False if the server is stopped first."""
         assert self.closing is not None
         loop = asyncio.get_running_loop()
         released = asyncio.Event()
@@ -254,7 +254,7 @@ class ServingThread:
             try:
                 loop.call_soon_threadsafe(released.set)
             except RuntimeError:
-                pass  # the loop is closed: nobody waits any more
+                pass  # the loop is closed: nothing waits any more
 
         token = hang.add(_wake)
         waits = [asyncio.ensure_future(released.wait()), asyncio.ensure_future(self.closing.wait())]
@@ -268,7 +268,7 @@ class ServingThread:
 
     @staticmethod
     def reset(transport: Any) -> None:
-        """Resets a connection: the peer reads ECONNRESET, not an orderly end (Any: asyncio's transports share no base for it)."""
+        """Resets a connection: the peer reads ECONNRESET, not an orderly end (Any: asyncio's transports have no common base class)."""
         _reset(transport)
 
     def drop(self, scope: Scope, *, reset: bool) -> None:
@@ -292,8 +292,8 @@ def _bind(host: str, port: int) -> socket.socket:
     Raises:
         ConnectFailed: The port cannot be had.
     """
-    # The protocol is named because asyncio sets TCP_NODELAY only where it is; without that, headers and body, which travel in two
-    # writes, cost the peer's delayed acknowledgement: 40 ms a reply.
+    # The protocol is given because asyncio sets TCP_NODELAY only then; without it, headers and body, which are sent in two
+    # writes, wait for the peer's delayed acknowledgement: 40 ms per reply.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -310,6 +310,6 @@ def _reset(transport: Any) -> None:
     """Resets a connection: the peer reads ECONNRESET, not an orderly end."""
     peer = transport.get_extra_info("socket")
     if peer is not None:
-        with contextlib.suppress(OSError):  # it is closed already
+        with contextlib.suppress(OSError):  # it is already closed
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()

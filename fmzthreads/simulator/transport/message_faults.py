@@ -1,4 +1,4 @@
-"""What the faults do to the messages of one websocket connection; ``faults`` lists them."""
+"""Injects faults into the messages of one websocket connection; see ``faults``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HUGE_BYTES = 16 * 1024 * 1024
 """The length of the huge message."""
 
 _PIECES = 48
-_PIECE_S = 0.0005  # between two pieces, so that the peer's reads do not put them together again
+_PIECE_S = 0.0005  # between two pieces, so that the peer's reads do not join them again
 _FLOOD_TICK_S = 0.01
 _CHECKSUM = re.compile(rb'("checksum":)(-?[1-9][0-9]*)')
 _GARBAGE = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + bytes(range(255, 127, -1))
 
 
 class FaultyWire(Protocol):
-    """What the faults need of a connection.
+    """The part of a connection that the faults use.
 
     Attributes:
         path: The path that it was opened with.
@@ -35,13 +35,13 @@ class FaultyWire(Protocol):
     transport: Any
 
     def write_frame(self, data: bytes) -> None:
-        """Writes a frame unless too much waits for the client already."""
+        """Writes a frame unless the client's backlog is full."""
 
     def write_now(self, data: bytes) -> None:
         """Writes bytes without any check."""
 
     def overfull(self) -> bool:
-        """Whether too much waits for the client; then it has been disconnected."""
+        """Whether the client's backlog was full; it has then been disconnected."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Closes with a close frame."""
@@ -54,13 +54,13 @@ class Breaker:
     """The faults of one connection. All calls come from the loop.
 
     Args:
-        faults: What is to go wrong.
-        connection: Whose messages.
+        faults: The faults to inject.
+        connection: The connection.
 
     Attributes:
-        silent: Whether the connection has gone silent for good.
-        pending: Bytes that wait to go out in pieces.
-        allowance: Bytes that a huge message may add to what waits for a slow client.
+        silent: Whether the connection is permanently silent.
+        pending: Bytes to be sent in pieces.
+        allowance: Bytes that a huge message may add to the backlog of a slow client.
     """
 
     def __init__(self, faults: Faults, connection: FaultyWire) -> None:
@@ -77,11 +77,11 @@ class Breaker:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is to go wrong anywhere, so that a message may go straight to the wire."""
+        """Whether no fault is on, so that a message can be sent directly."""
         return not self._faults.active and not self.silent
 
     def stop(self) -> None:
-        """The connection is gone."""
+        """Called when the connection has ended."""
         for timer in (self._pump, self._flood):
             if timer is not None:
                 timer.cancel()
@@ -92,7 +92,7 @@ class Breaker:
     # --- messages ---
 
     def send(self, push: Push, frame: bytes) -> None:
-        """Sends a message, or what the faults make of it."""
+        """Sends a message with the faults applied."""
         connection = self._connection
         if self.silent or self._ends(frame):
             return
@@ -114,7 +114,7 @@ class Breaker:
         return self._faults.strikes(name, self._connection.path)
 
     def _ends(self, frame: bytes) -> bool:
-        """Whether the connection ends, or goes silent, in place of this message."""
+        """Ends or silences the connection instead of sending, if a fault says so; whether it did."""
         connection = self._connection
         if self._strikes("ws_silent"):
             self.silent = True
@@ -137,7 +137,7 @@ class Breaker:
     # --- the wire ---
 
     def write(self, data: bytes) -> None:
-        """Writes bytes behind those that still go out in pieces."""
+        """Writes bytes after those that are still sent in pieces."""
         if self._pieces:
             self._pieces.append(data)
             self.pending += len(data)
@@ -146,7 +146,7 @@ class Breaker:
 
     def _split(self, frame: bytes) -> None:
         if self._connection.overfull():
-            return  # the pieces go out more slowly than messages come: as with any client that is too slow
+            return  # the pieces are sent more slowly than messages arrive: treated like any slow client
         size = max(1, -(-len(frame) // _PIECES))
         self.pending += len(frame)
         self._pieces.extend(frame[start : start + size] for start in range(0, len(frame), size))
@@ -172,7 +172,7 @@ class Breaker:
                 self._repeat()
 
     def _repeat(self) -> None:
-        """Sends as many copies as the time since the last call owes."""
+        """Sends the copies due since the last call."""
         self._flood = None
         rate = self._faults.number("ws_flood", self._connection.path)
         if not rate or self.silent:
@@ -186,6 +186,6 @@ class Breaker:
 
 
 def _with_wrong_checksum(push: Push, frame: bytes) -> bytes:
-    """The message with another number in place of its checksum."""
+    """The message with a wrong checksum."""
     text = _CHECKSUM.sub(lambda found: found[1] + str(int(found[2]) ^ 1).encode(), push.text)
     return build_frame(TEXT, text if frame is push.plain else push.before + text + push.after)

@@ -8,13 +8,13 @@ __all__ = ["Push"]
 
 
 class Push:
-    """One message of a stream on its way to any number of connections; its frames are built once.
+    """One message of a stream for any number of connections; framed once.
 
     Args:
         text: The message.
-        sequenced: Whether it belongs to a chain that a client checks.
-        before: What the combined form puts in front of it; empty when there is no such form.
-        after: And behind it.
+        sequenced: Whether it has a sequence number that clients check.
+        before: The text before it in the combined format; empty if there is no such format.
+        after: The text after it in the combined format.
         opcode: Text or binary.
     """
 

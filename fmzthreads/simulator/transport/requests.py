@@ -1,4 +1,4 @@
-"""Requests and replies as they travel, and the JSON that replies are made of."""
+"""HTTP requests and replies, and the JSON encoder of replies."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Rendered(bytes):
 
 @dataclass(frozen=True)
 class WireRequest:
-    """One HTTP request, with everything that a signature covers kept as it travelled.
+    """One HTTP request; all parts that a signature covers are kept as received.
 
     Attributes:
         method: Upper case.
         path: The path, percent-decoded.
-        raw_path: The path as it stood on the request line.
-        query: The query string as it stood on the request line, without the question mark.
-        body: The body as it travelled.
+        raw_path: The path as on the request line.
+        query: The query string as on the request line, without the question mark.
+        body: The body as received.
         headers: By lower-case name; the last value of a repeated name.
-        client: The address that the request came from; limits per IP are counted by it.
+        client: The client's IP address, for limits per IP.
     """
 
     method: str
@@ -66,7 +66,7 @@ class WireReply:
 
 
 def _fastest_encoder() -> Callable[[Any], bytes]:
-    """Orjson where it is installed, the standard library's encoder elsewhere."""
+    """Orjson if it is installed, else the standard library's encoder."""
     try:
         dumps: Callable[[Any], bytes] = importlib.import_module("orjson").dumps
     except ImportError:
@@ -79,22 +79,22 @@ _dumps = _fastest_encoder()
 
 
 def encode_json(value: Any) -> bytes:
-    """Returns a value as JSON without spaces; text that is rendered already is returned as it is.
+    """Returns a value as JSON without spaces; already rendered text is returned unchanged.
 
     Args:
-        value: Whatever JSON can hold (therefore Any), or ``Rendered``.
+        value: Any JSON value (therefore Any), or ``Rendered``.
 
     Raises:
-        TypeError: JSON cannot hold the value.
+        TypeError: The value cannot be encoded as JSON.
     """
     return value if isinstance(value, Rendered) else _dumps(value)
 
 
 def json_reply(status: int, data: Any, headers: HeaderRows = ()) -> WireReply:
-    """Builds a reply with a JSON body (Any: whatever JSON can hold)."""
+    """Creates a reply with a JSON body (Any: any JSON value)."""
     return WireReply(status, encode_json(data), headers)
 
 
 def http_date(time_ms: int) -> str:
-    """A moment as the header ``Date`` has it (RFC 9110, 5.6.7)."""
+    """A time in the format of the ``Date`` header (RFC 9110, 5.6.7)."""
     return email.utils.formatdate(time_ms // 1000, usegmt=True)

@@ -1,7 +1,7 @@
-"""The exchange's events, carried into the loop and made into messages once, however many connections listen.
+"""Passes events to the event loop and renders each once for all listeners.
 
-A ``Topic`` is one stream: it exists while somebody listens to it and costs nothing before and after. ``Topics`` keeps them by key.
-Everything here lives in the loop, but for ``Feed._take``, which the exchange calls from any thread.
+A ``Topic`` is one stream: it exists while it has listeners and costs nothing otherwise. ``Topics`` keeps them by key.
+All code here runs in the event loop, except ``Feed._take``, which the exchange calls from any thread.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ __all__ = ["DeltaTopic", "EventTopic", "Feed", "Listener", "SampledTopic", "Topi
 
 _log = logging.getLogger(__name__)
 EventHandler = Callable[[Any], None]
-"""Takes events of one kind (Any: the kind that it was registered for)."""
+"""Handles events of one kind (Any: the kind that it was registered for)."""
 
 
 class Listener(Protocol):
-    """Whoever takes a topic's messages."""
+    """A receiver of a topic's messages."""
 
     def push(self, push: Push) -> None:
         """Takes one message."""
 
 
 class Feed:
-    """Hands the exchange's events to those in the loop who want them, and calls them in time.
+    """Passes the exchange's events to handlers in the event loop, and runs timers.
 
     Args:
-        exchange: Whose events.
+        exchange: The source of the events.
     """
 
     def __init__(self, exchange: SimulatedExchange) -> None:
         self._exchange = exchange
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Filled under the exchange's lock, which makes the appends and _scheduled one step; emptied by the loop alone.
+        # Filled under the exchange's lock, which makes the appends and _scheduled one step; only the loop empties it.
         self._events: deque[Event] = deque()
         self._scheduled = False
         self._handlers: dict[type, dict[str, list[EventHandler]]] = {}
@@ -52,15 +52,15 @@ class Feed:
     # --- events ---
 
     def watch(self, kind: type, name: str, handler: EventHandler) -> None:
-        """Has ``handler`` called, in the loop, with every event of a kind about an instrument or account."""
+        """Calls ``handler`` in the loop with every event of a kind about an instrument or account."""
         self._loop = asyncio.get_running_loop()
         self._handlers.setdefault(kind, {}).setdefault(name, []).append(handler)
         if kind not in self._unsubscribe:
-            # A function of its own for each kind, so that ending one subscription leaves the others alone.
+            # A separate function for each kind, so that ending one subscription does not affect the others.
             self._unsubscribe[kind] = self._exchange.subscribe(partial(self._take), (kind,))
 
     def unwatch(self, kind: type, name: str, handler: EventHandler) -> None:
-        """Ends what ``watch`` began; the exchange is told when nobody is left."""
+        """Removes a handler of ``watch``; unsubscribes from the exchange after the last one."""
         by_name = self._handlers.get(kind, {})
         handlers = by_name.get(name, [])
         if handler in handlers:
@@ -72,18 +72,18 @@ class Feed:
             self._unsubscribe.pop(kind)()
 
     def _take(self, event: Event) -> None:
-        """Called by the exchange, with its lock held: hands the event over and wakes the loop, once for a batch."""
+        """Called by the exchange under its lock: queues the event and wakes the loop, once per batch."""
         self._events.append(event)
         if not self._scheduled and self._loop is not None:
             self._scheduled = True
             try:
                 self._loop.call_soon_threadsafe(self.drain)
             except RuntimeError:
-                self._events.clear()  # the loop has ended: nobody listens any more
+                self._events.clear()  # the loop has ended: there are no listeners left
 
     def drain(self) -> None:
-        """Hands out all events that have happened so far."""
-        # Cleared first: an event that comes meanwhile calls for another round, which at worst finds nothing.
+        """Passes all queued events to their handlers."""
+        # Cleared first: an event that arrives meanwhile schedules another call, which at worst finds nothing.
         self._scheduled = False
         while self._events:
             event = self._events.popleft()
@@ -94,7 +94,7 @@ class Feed:
     # --- time ---
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
-        """Has ``callback`` called so often from now on; callers with the same period share a timer."""
+        """Calls ``callback`` periodically; callbacks with the same period share a timer."""
         callbacks, timer = self._timers.setdefault(period_s, ([], []))
         callbacks.append(callback)
         if not timer:
@@ -102,7 +102,7 @@ class Feed:
             self._arm(period_s, loop, loop.time() + period_s)
 
     def never(self, period_s: float, callback: Callable[[], None]) -> None:
-        """Ends what ``every`` began."""
+        """Removes a callback of ``every``."""
         callbacks, timer = self._timers.get(period_s, ([], []))
         if callback in callbacks:
             callbacks.remove(callback)
@@ -118,9 +118,9 @@ class Feed:
         entry = self._timers[period_s]
         for callback in tuple(entry[0]):
             _guarded(callback)
-        # Else it was ended meanwhile, and perhaps begun anew with a timer of its own.
+        # Otherwise it was ended meanwhile, and perhaps restarted with its own timer.
         if self._timers.get(period_s) is entry:
-            # A loop that was late does not run after the beats that it missed.
+            # A late loop skips the missed calls.
             self._arm(period_s, loop, max(due + period_s, loop.time()))
 
     def stop(self) -> None:
@@ -138,15 +138,15 @@ class Feed:
 def _guarded(callback: Callable[[], None]) -> None:
     try:
         callback()
-    except Exception:  # one stream's mistake must not stop the others, and must be seen
+    except Exception:  # a defect of one stream must not stop the others, and must be logged
         _log.exception("a stream of the simulator failed")
 
 
 class Topic:
-    """One stream and those who listen to it.
+    """One stream and its listeners.
 
     Args:
-        feed: Where its events come from.
+        feed: The source of its events.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -154,28 +154,28 @@ class Topic:
         self.listeners: dict[Listener, None] = {}
 
     def start(self) -> None:
-        """The first listener has come."""
+        """Called when the first listener is added."""
 
     def stop(self) -> None:
-        """The last listener has gone."""
+        """Called when the last listener is removed."""
 
     def join(self, listener: Listener) -> None:
-        """Another listener has come and has been told so; the moment for a first message to it alone."""
+        """Called after a listener was acknowledged; may send it a first message."""
 
     def publish(self, push: Push) -> None:
-        """Gives a message to every listener."""
+        """Sends a message to every listener."""
         for listener in tuple(self.listeners):
             listener.push(push)
 
 
 class EventTopic(Topic):
-    """A stream that speaks with every event of a kind.
+    """A stream with one message per event of a kind.
 
     Args:
-        feed: Where its events come from.
-        kind: Which events.
-        name: Of which instrument or account.
-        make: Makes a message of an event; None for nothing to say.
+        feed: The source of its events.
+        kind: The kind of events.
+        name: The instrument or account.
+        make: Makes a message from an event; None to send nothing.
     """
 
     def __init__(self, feed: Feed, kind: type, name: str, make: Callable[[Any], Push | None]) -> None:
@@ -199,13 +199,13 @@ class EventTopic(Topic):
 
 
 class SampledTopic(Topic):
-    """A stream that looks at the exchange so often and speaks when there is something new.
+    """A stream that polls the exchange and sends a message on changes.
 
     Args:
-        feed: What tells the time.
-        period_s: How often.
-        make: Looks, and gives what there is to say.
-        first: What a new listener is told at once; None for nothing.
+        feed: Runs the timer.
+        period_s: The period, in seconds.
+        make: Reads the exchange and returns the message, or nothing.
+        first: Makes the first message to a new listener; None for none.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class SampledTopic(Topic):
         self.feed.never(self._period_s, self._handle)
 
     def join(self, listener: Listener) -> None:
-        """Tells a new listener how things stand, where the stream does that."""
+        """Sends the current state to a new listener, if the stream does so."""
         for push in self._first() if self._first is not None else ():
             listener.push(push)
 
@@ -239,13 +239,13 @@ class SampledTopic(Topic):
 
 
 class DeltaTopic(Topic):
-    """The changes of a book, put together over a period: each event's versions begin where the last one's ended.
+    """The changes of a book, combined over a period, with gapless versions.
 
     Args:
-        feed: Where the changes come from.
-        instrument: Whose book.
-        period_s: How often to speak.
-        make: Makes a message of first and last version, bids and asks: price and quantity of each level that changed, best first.
+        feed: The source of the changes.
+        instrument: The instrument.
+        period_s: The period of messages, in seconds.
+        make: Makes a message from first and last version, bids and asks: price and quantity of each level that changed, best first.
     """
 
     def __init__(
@@ -281,7 +281,7 @@ class DeltaTopic(Topic):
         self._asks.update(event.asks)
 
     def flush(self) -> None:
-        """Speaks, if anything has changed."""
+        """Sends a message if anything has changed."""
         if not self._first:
             return
         bids = sorted(self._bids.items(), reverse=True)
@@ -294,7 +294,7 @@ class DeltaTopic(Topic):
 
 
 class Topics:
-    """All streams that somebody listens to, by key."""
+    """All streams with listeners, by key."""
 
     def __init__(self) -> None:
         self._topics: dict[Hashable, Topic] = {}
@@ -303,7 +303,7 @@ class Topics:
         return len(self._topics)
 
     def join(self, key: Hashable, make: Callable[[], Topic], listener: Listener) -> None:
-        """Adds a listener to a stream, which is made when there is none yet."""
+        """Adds a listener to a stream; creates the stream for the first one."""
         topic = self._topics.get(key)
         if topic is None:
             topic = make()
@@ -313,7 +313,7 @@ class Topics:
         topic.join(listener)
 
     def leave(self, key: Hashable, listener: Listener) -> None:
-        """Takes a listener away; the stream ends with the last one."""
+        """Removes a listener; the stream ends with the last one."""
         topic = self._topics.get(key)
         if topic is None:
             return
@@ -323,5 +323,5 @@ class Topics:
             del self._topics[key]
 
     def view(self) -> Mapping[Hashable, int]:
-        """How many listen to each stream."""
+        """The number of listeners of each stream."""
         return {key: len(topic.listeners) for key, topic in self._topics.items()}

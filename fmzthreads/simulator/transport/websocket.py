@@ -1,7 +1,7 @@
-"""Websocket connections of the simulated venues: the handshake, keep-alive, bounded sending, and what the faults break.
+"""Websocket connections of simulated venues: handshake, keep-alive, bounded sending, faults.
 
-uvicorn hands over the transport once it has seen an upgrade; from there on every byte is written here, so that a fault can strike
-at the level of frames and of TCP. A message that goes to many connections is put into its frame once and shared.
+uvicorn passes the transport after it has seen an upgrade; from then on every byte is written here, so that faults can act
+on frames and on TCP. A message to many connections is framed once and shared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["ClientSession", "Keepalive", "Refusal", "Site", "WsConnection", "par
 _log = logging.getLogger(__name__)
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEAD_MAX = 65536
-# What a client may take to answer a close frame, and to read it, before the connection is cut.
+# The time that a client has to answer a close frame, and to read it, before the connection is cut.
 _CLOSING_S = 1.0
 
 
@@ -44,15 +44,15 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class Keepalive:
-    """How a venue finds out that a connection is dead; all times in seconds, 0 for never.
+    """How a venue detects a dead connection; all times in seconds, 0 for never.
 
     Attributes:
         ping_s: How often the server sends a ping.
-        pong_s: How long a ping may stay unanswered.
-        idle_s: How long nothing may pass in either direction.
-        idle_code: The close code when that is over.
-        idle_reason: Its reason.
-        life_s: How long a connection may live.
+        pong_s: The time-out of the answer to a ping.
+        idle_s: The longest time without traffic in either direction.
+        idle_code: The close code of an idle connection.
+        idle_reason: The close reason of an idle connection.
+        life_s: The maximum age of a connection.
     """
 
     ping_s: float = 0.0
@@ -64,13 +64,13 @@ class Keepalive:
 
 
 class ClientSession(Protocol):
-    """What a venue does with one connection. All calls come from the loop."""
+    """A venue's handler of one connection. All calls come from the loop."""
 
     def opened(self) -> None:
-        """The handshake is good and is answered next; nothing may be sent before the loop's next turn."""
+        """Called before the handshake is answered; may not send in the same loop iteration."""
 
     def arrived(self) -> bool:
-        """A frame came, of any kind; False when it was one too many and the session has closed the connection."""
+        """Called for every frame; False if the session closed the connection for exceeding a limit."""
 
     def received(self, data: bytes) -> None:
         """A message came."""
@@ -80,13 +80,13 @@ class ClientSession(Protocol):
 
 
 class Site(Protocol):
-    """What a venue offers over websockets.
+    """A venue's websocket service.
 
     Attributes:
-        faults: What is to go wrong.
-        message_limit: The most bytes of a client's message.
-        backlog: The most bytes that may wait for a slow client.
-        slow_code: The close code for one that is too slow; 0 for a cut.
+        faults: The faults to inject.
+        message_limit: The maximum size of a client's message, in bytes.
+        backlog: The maximum backlog of a slow client, in bytes.
+        slow_code: The close code for a too slow client; 0 ends without a close frame.
     """
 
     faults: Faults
@@ -95,7 +95,7 @@ class Site(Protocol):
     slow_code: int
 
     def enter(self, request: WireRequest, connection: WsConnection) -> ClientSession | Refusal:
-        """Takes a handshake, or refuses it."""
+        """Accepts or refuses a handshake."""
 
     def now_ms(self) -> int:
         """The exchange's time, in milliseconds since the epoch."""
@@ -104,16 +104,16 @@ class Site(Protocol):
         """How connections to a path are kept alive."""
 
     def farewell(self, session: ClientSession) -> None:
-        """The server is being stopped: what the venue tells its clients first."""
+        """Called before the server stops; sends the venue's notice to its clients."""
 
 
 class WsConnection(asyncio.Protocol):
-    """One websocket connection, as uvicorn makes them: all of its life is in the loop.
+    """One websocket connection, created by uvicorn and run in the event loop.
 
     Args:
         site: The venue.
         server_state: uvicorn's, for the list of connections (Any: uvicorn is an extra).
-        app_state: Has the ``wire``, the thread that serves.
+        app_state: Contains ``wire``, the serving thread.
         config: uvicorn's; not used.
     """
 
@@ -124,12 +124,12 @@ class WsConnection(asyncio.Protocol):
         self._wire = app_state["wire"]
         self._loop = asyncio.get_running_loop()
         self._head: bytearray | None = bytearray()
-        self._early = b""  # what came after the handshake before it was answered
+        self._early = b""  # bytes received after the handshake request, before its answer
         self._frames = ClientFrames(site.message_limit)
         self._session: ClientSession | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._keepalive = Keepalive()
-        self._pinged = 0  # pings that are not answered yet
+        self._pinged = 0  # unanswered pings
         self._closing = False
         self._last_s = 0.0
         self.transport: Any = None
@@ -140,14 +140,14 @@ class WsConnection(asyncio.Protocol):
     # --- asyncio's calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by uvicorn when it hands the transport over."""
+        """Called by uvicorn when it passes the transport."""
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self.client = (str(peer[0]), int(peer[1])) if peer else None
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """The request first, as uvicorn writes it down again, then frames."""
+        """Receives the request first, as rebuilt by uvicorn, then frames."""
         if self._head is not None:
             self._head += data
             end = self._head.find(b"\r\n\r\n")
@@ -175,7 +175,7 @@ class WsConnection(asyncio.Protocol):
             session.closed()
 
     def eof_received(self) -> bool:
-        """The client closed its side: nothing more can come of it."""
+        """The client closed its side: no more data can arrive."""
         return False
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -206,7 +206,7 @@ class WsConnection(asyncio.Protocol):
             "Connection: Upgrade",
             f"Sec-WebSocket-Accept: {accept}",
         )
-        # The session first, so that who has read the answer misses nothing of what happens from then on.
+        # The session first, so that a client that has read the answer misses no later event.
         entered.opened()
         self.transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         self._session, self._keepalive = entered, self._site.keepalive(self.path)
@@ -216,7 +216,7 @@ class WsConnection(asyncio.Protocol):
             self._read(early)
 
     async def _hindered(self, request: WireRequest) -> bool:
-        """Plays the faults that strike a handshake; whether it ends there."""
+        """Injects the faults of a handshake; returns whether it ends there."""
         faults = self._site.faults
         plan = faults.plan(request.path)
         alive: bool = await self._wire.pause(plan.delay_s)
@@ -244,7 +244,7 @@ class WsConnection(asyncio.Protocol):
         self.transport.write(head.encode() + refusal.body)
         self._finish()
 
-    # --- what comes ---
+    # --- receiving ---
 
     def _read(self, data: bytes) -> None:
         self._last_s = self._loop.time()
@@ -257,9 +257,9 @@ class WsConnection(asyncio.Protocol):
                     self._handle(opcode, payload)
         except FrameError as error:
             self.close(error.code, error.reason)
-            self.transport.close()  # there is no telling where the next frame begins: nothing more is read
-        except Exception:  # a mistake in the simulator must end this connection only, and be in the log
-            _log.exception("the simulator failed on a message to %s", self.path)
+            self.transport.close()  # the start of the next frame is unknown: nothing more is read
+        except Exception:  # a defect of the simulator must end only this connection, and be logged
+            _log.exception("the simulator failed to process a message to %s", self.path)
             self.close(1011, "internal error")
 
     def _handle(self, opcode: int, payload: bytes) -> None:
@@ -273,26 +273,26 @@ class WsConnection(asyncio.Protocol):
         elif self._session is not None:
             self._session.received(payload)
 
-    # --- what goes ---
+    # --- sending ---
 
     @property
     def waiting(self) -> int:
-        """How many bytes wait for the client to read."""
+        """The number of bytes that the client has not read yet."""
         return int(self.transport.get_write_buffer_size()) + self.breaker.pending
 
     def overfull(self) -> bool:
-        """Whether too much waits for the client; then it has been cut."""
+        """Whether the client's backlog was full; it has then been disconnected."""
         if self.waiting <= self._site.backlog + self.breaker.allowance:
             return False
         self._drop_slow()
         return True
 
     def time_s(self) -> float:
-        """The loop's time, in seconds; only differences mean anything."""
+        """The loop's time in seconds; only differences are meaningful."""
         return self._loop.time()
 
     def send(self, push: Push, *, combined: bool = False) -> None:
-        """Sends a message of a stream; the faults may take it, change it or add to it."""
+        """Sends a message of a stream; faults may drop, change or repeat it."""
         if self._closing:
             return
         frame = push.combined if combined else push.plain
@@ -314,12 +314,12 @@ class WsConnection(asyncio.Protocol):
             self.breaker.write(data)
 
     def write_now(self, data: bytes) -> None:
-        """Writes bytes as they are, past all bounds; for the faults."""
+        """Writes bytes unchanged and without limits; for the faults."""
         if not self.transport.is_closing():
             self.transport.write(data)
 
     def _drop_slow(self) -> None:
-        """Too much is waiting for a client that does not read: it is cut, so that it costs no more memory."""
+        """Disconnects a client whose backlog is full, to limit memory use."""
         code = self._site.slow_code
         if code:
             self.close(code, "buffer full")
@@ -328,13 +328,13 @@ class WsConnection(asyncio.Protocol):
             self.transport.abort()
 
     def close(self, code: int, reason: str = "") -> None:
-        """Closes with a close frame; what waits to be sent still goes, for a moment."""
+        """Closes with a close frame; the backlog is still sent for a short time."""
         if self._closing:
             return
         self._closing = True
         if not self.breaker.silent:
             self.breaker.write(close_frame(code, reason))
-            # The client answers with its own close frame; one that does not is not waited for.
+            # The client should answer with its own close frame; the wait for it is limited.
             self._after("closing", _CLOSING_S, self.transport.abort)
 
     def cut(self) -> None:
@@ -342,7 +342,7 @@ class WsConnection(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        """Closes the connection behind what was written; a client that does not read it is not waited for."""
+        """Closes the connection after the written data; the wait for a slow reader is limited."""
         self._closing = True
         self.transport.close()
         self._after("closing", _CLOSING_S, self.transport.abort)
@@ -368,7 +368,7 @@ class WsConnection(asyncio.Protocol):
         if self._keepalive.idle_s:
             self._after("idle", self._keepalive.idle_s, self._watch_idle)
         if self._keepalive.life_s:
-            self._after("life", self._keepalive.life_s, lambda: self.close(1001, "connection lived its time"))
+            self._after("life", self._keepalive.life_s, lambda: self.close(1001, "maximum connection age reached"))
 
     def _ping(self) -> None:
         if self._closing:
@@ -394,10 +394,10 @@ class WsConnection(asyncio.Protocol):
 
 
 def parse_json(data: bytes, **options: Any) -> Any:
-    """A message as JSON (Any: whatever JSON can hold; ``options`` are those of ``json.loads``).
+    """Decodes a JSON message (Any: any JSON value; ``options`` are those of ``json.loads``).
 
     Raises:
-        ValueError: It is not JSON, or has half a surrogate pair in it, which no answer could repeat.
+        ValueError: It is not JSON, or contains a lone surrogate, which cannot be encoded in an answer.
         RecursionError: It is nested too deeply.
     """
     message = json.loads(data, **options)
@@ -407,7 +407,7 @@ def parse_json(data: bytes, **options: Any) -> Any:
 
 
 def _read_head(head: bytes, client: str) -> WireRequest | None:
-    """The request of a handshake; None when it is none."""
+    """The request of a handshake; None if malformed."""
     first, *rest = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3:
@@ -429,7 +429,7 @@ def _read_head(head: bytes, client: str) -> WireRequest | None:
 
 
 def _accept_key(request: WireRequest | None) -> str | None:
-    """What proves that we speak websocket (RFC 6455, 4.2.2); None when the request is not a valid handshake."""
+    """The Sec-WebSocket-Accept value (RFC 6455, 4.2.2); None if the handshake is not valid."""
     if request is None:
         return None
     headers: Mapping[str, str] = request.headers

@@ -79,12 +79,12 @@ def test_the_text_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"nonsense\n", "line 1: neither a frame"),
-        (b"1618678070.7: ok\n1618678070.8: b'\\x\n", "line 2: bytes that are not written"),
+        (b"nonsense\n", "line 1: expected .time: frame."),
+        (b"1618678070.7: ok\n1618678070.8: b'\\x\n", "line 2: malformed bytes literal"),
         (b"1618678070.7: \xff\n", "cannot be read"),
         (gzip.compress(b"soon {}\n"), "line 1: expected nanoseconds"),
         (gzip.compress(b"1 {}\n" * 1000)[:-20], "cannot be read"),
-        (b"", "holds no frames"),
+        (b"", "contains no frames"),
     ],
 )
 def test_files_that_are_none_are_refused_with_their_line(tmp_path: Path, content: bytes, says: str) -> None:
@@ -95,7 +95,7 @@ def test_files_that_are_none_are_refused_with_their_line(tmp_path: Path, content
 
 
 def test_a_file_that_is_absent_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot read"):
         StreamPlayer(tmp_path / "nothing")
     with pytest.raises(InputError, match="speed"):
         StreamPlayer(packed(tmp_path / "a.gz", "1 {}"), speed=-1)

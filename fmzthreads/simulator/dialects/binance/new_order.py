@@ -33,7 +33,7 @@ class OrderReader:
         """The order, and the response type (ACK, RESULT or FULL).
 
         Raises:
-            BinanceRefusal: A parameter is missing, malformed or not allowed for the type, or one of the venue's own filters refuses the order.
+            BinanceRefusal: A parameter is missing, malformed or not allowed for the type, or a filter refuses the order.
         """
         instrument = self._symbols.instrument(params.symbol())
         side = params.choice("side", ("BUY", "SELL"), BinanceRefusal(-1117, "Invalid side."), required=True)

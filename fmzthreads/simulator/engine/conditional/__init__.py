@@ -1,1 +1,1 @@
-"""Orders that wait for a price, and orders that end each other."""
+"""Trigger orders, and pairs of orders that cancel each other."""

@@ -1,4 +1,4 @@
-"""Lists of linked orders as a caller sees them."""
+"""Lists of linked orders, for callers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["OrderListView", "OrderLists"]
 
 @attrs.frozen(kw_only=True)
 class OrderListView:
-    """Two orders of which one ends the other, as they stand at one moment.
+    """The state of two linked orders (one cancels the other) at one time.
 
     Attributes:
         list_id: Its number.
@@ -39,10 +39,10 @@ class OrderListView:
 
 
 class OrderLists:
-    """The lists of all accounts, for any number of threads.
+    """The order lists of all accounts; thread-safe.
 
     Args:
-        engine: What links the orders.
+        engine: Links the orders.
         lock: The exchange's lock.
     """
 
@@ -51,7 +51,7 @@ class OrderLists:
         self._lock = lock
 
     def place(self, account: TradingAccount, orders: Iterable[NewOrder], client_id: str) -> OrderListView:
-        """Places two orders of which one ends the other.
+        """Places two orders where one cancels the other.
 
         Raises:
             Rejected: One of them is refused, or the account cannot pay; nothing has changed.
@@ -60,7 +60,7 @@ class OrderLists:
             return _view(self._engine.place_pair(account, orders, client_id))
 
     def find(self, account: TradingAccount, list_id: int | None, client_id: str | None = None) -> OrderListView:
-        """A list, by its number or else by its client id (the newest that used it).
+        """A list, by its number or else by its client id (the newest with it).
 
         Raises:
             Rejected: UNKNOWN_ORDER.
@@ -74,10 +74,10 @@ class OrderLists:
                 pair.list_id == list_id if list_id is not None else pair.client_id == client_id
             ):
                 return pair
-        raise Rejected(Reason.UNKNOWN_ORDER, f"no list {list_id if list_id is not None else client_id!r}")
+        raise Rejected(Reason.UNKNOWN_ORDER, f"unknown order list {list_id if list_id is not None else client_id!r}")
 
     def all(self, account: TradingAccount, *, only_open: bool = False) -> list[OrderListView]:
-        """The lists of an account by rising number."""
+        """The lists of an account by ascending number."""
         with self._lock:
             pairs = [pair for pair in self._engine.pairs.values() if pair.account is account]
             return [_view(pair) for pair in pairs if not (only_open and pair.done)]
@@ -86,16 +86,16 @@ class OrderLists:
         """Cancels all orders of a list.
 
         Raises:
-            Rejected: UNKNOWN_ORDER, or ORDER_CLOSED when all of them have ended.
+            Rejected: UNKNOWN_ORDER, or ORDER_CLOSED if all of them have ended.
         """
         engine = self._engine
         with self._lock:
             pair = self._pair(account, list_id, client_id)
             working = [order for order in pair.orders if not order.state.final]
             if not working:
-                raise Rejected(Reason.ORDER_CLOSED, f"list {pair.list_id} has ended already")
+                raise Rejected(Reason.ORDER_CLOSED, f"order list {pair.list_id} has already ended")
             market = engine.markets[pair.instrument]
-            engine.finish(working[0], State.CANCELED, Finish.USER)  # which ends the other one too
+            engine.finish(working[0], State.CANCELED, Finish.USER)  # this also ends the other one
             engine.tell_account(account, market.settlement.held_assets(working[0]))
             engine.tell_book(market)
             return _view(pair)

@@ -1,4 +1,4 @@
-"""Orders that begin to work at a trigger price, and pairs of orders of which one ends the other."""
+"""Trigger orders, and pairs of orders where one cancels the other."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KEPT_PAIRS = 10_000
 
 @attrs.define(kw_only=True, eq=False)
 class OrderPair:
-    """Two orders of which the first to trade or to be triggered ends the other.
+    """Two orders; when one trades or triggers, the other is cancelled.
 
     Attributes:
         list_id: Its number.
         client_id: The client's own id of the pair.
-        account: Whose.
+        account: The account.
         instrument: The instrument's id.
         created_ms: When it was placed.
         orders: The two.
@@ -47,9 +47,9 @@ class OrderPair:
 
 
 class TriggerEngine(Engine):
-    """The engine with trigger orders and pairs. A trigger order is looked at when the trades of a request are settled.
+    """The engine with trigger orders and pairs; triggers are checked after each request's trades.
 
-    An order that waits holds back what it will need; the second of a pair only what it needs beyond the first, because at most one of them
+    A waiting order freezes what it will need; the second of a pair only what it needs beyond the first, because at most one of them
     can trade.
     """
 
@@ -63,7 +63,7 @@ class TriggerEngine(Engine):
     # --- placing ---
 
     def run(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder) -> None:
-        """Has an order wait for its trigger price, or runs it at once.
+        """Stores an order until its trigger price, or runs it at once.
 
         Raises:
             Rejected: WOULD_TRIGGER, or as ``Engine.run``.
@@ -78,7 +78,9 @@ class TriggerEngine(Engine):
         assert order.trigger_price is not None
         record.trigger_ticks = market.instrument.ticks(order.trigger_price)
         if self._reached(market, record):
-            raise Rejected(Reason.WOULD_TRIGGER, f"the last price has reached {order.trigger_price:f} already")
+            raise Rejected(
+                Reason.WOULD_TRIGGER, f"the last price has already reached the trigger price {order.trigger_price:f}"
+            )
 
     @staticmethod
     def _reached(market: InstrumentMarket, record: OrderRecord) -> bool:
@@ -89,11 +91,11 @@ class TriggerEngine(Engine):
 
     @staticmethod
     def _worth(record: OrderRecord) -> int:
-        """What an order may cost, in ticks times lots; of a market order estimated by its trigger price."""
+        """The maximum cost in ticks times lots; for a market order estimated by its trigger price."""
         return record.left * (record.ticks or record.trigger_ticks)
 
     def _wait(self, market: InstrumentMarket, record: OrderRecord, spare_lots: int, spare_value: int) -> None:
-        """Holds back what an order needs beyond what another one holds for it, and has it wait."""
+        """Freezes what an order needs beyond its partner's frozen amount, and stores it."""
         worth = max(0, self._worth(record) - spare_value)
         market.settlement.hold(record, record.left - spare_lots, worth)
         self._open(record)
@@ -103,18 +105,18 @@ class TriggerEngine(Engine):
         self.tell_account(record.account, market.settlement.held_assets(record))
 
     def place_pair(self, account: TradingAccount, orders: Iterable[NewOrder], client_id: str) -> OrderPair:
-        """Places two orders of which one ends the other; an order that works at once must not trade on arrival.
+        """Places two orders where one cancels the other; neither may trade on arrival.
 
         Raises:
             Rejected: One of them is refused, the client id is in use, or the account cannot pay; nothing has changed.
         """
         records = [self.accept(account, order) for order in orders]
-        # The one that works at once comes first: what it holds back counts for the other.
+        # The one that is active at once comes first: its frozen amount counts for the other.
         records.sort(key=lambda record: record.request is not None and record.request.trigger_price is not None)
         first, second = records
         market = self.markets[first.instrument.id]
         if first.client_id == second.client_id or self.open_pair(account, client_id) is not None:
-            raise Rejected(Reason.DUPLICATE_CLIENT_ID, "a client id is in use by an open order")
+            raise Rejected(Reason.DUPLICATE_CLIENT_ID, "the client id is in use by an open order")
         for record in records:
             if record.request is not None and record.request.trigger_price is not None:
                 self._check_trigger(market, record, record.request)
@@ -139,29 +141,32 @@ class TriggerEngine(Engine):
         return pair
 
     def open_pair(self, account: TradingAccount, client_id: str) -> OrderPair | None:
-        """The open pair of a client id; None when there is none."""
+        """The open pair of a client id; None if not found."""
         pairs = reversed(self.pairs.values())
         return next((p for p in pairs if p.account is account and p.client_id == client_id and not p.done), None)
 
     def amend(
         self, record: OrderRecord, price: Decimal | None, quantity: Decimal | None, new_client_id: str = ""
     ) -> None:
-        """Changes an open limit order that works and belongs to no pair.
+        """Changes an open, active limit order that is not part of a pair.
 
         Raises:
             Rejected: BAD_COMBINATION for another order, or as ``Engine.amend``.
         """
         if not record.state.final and (record.working_ms < 0 or record.list_id >= 0):
-            raise Rejected(Reason.BAD_COMBINATION, f"order {record.order_id} waits for its price or belongs to a pair")
+            raise Rejected(
+                Reason.BAD_COMBINATION,
+                f"order {record.order_id} cannot be amended: it waits for its trigger price or is part of a pair",
+            )
         super().amend(record, price, quantity, new_client_id)
 
-    # --- what ends the other one ---
+    # --- cancelling the other one ---
 
     def finish(self, order: OrderRecord, state: State, finish: Finish, *, tell: bool = True) -> None:
-        """Ends an order, and the other one of its pair: cancelled when the client cancelled this one, expired otherwise."""
+        """Ends an order and its partner, which is cancelled if the client cancelled, else expired."""
         self._waiting[order.instrument.id].pop(order.order_id, None)
         super().finish(order, state, finish, tell=tell)
-        if order.list_id >= 0 and finish is not Finish.LINKED:  # else it is the other one that has ended this one
+        if order.list_id >= 0 and finish is not Finish.LINKED:  # otherwise the other one has ended this one
             by_client = finish in {Finish.USER, Finish.TIMER}
             self._end_other(order, *((state, finish) if by_client else (State.EXPIRED, Finish.LINKED)))
 
@@ -182,7 +187,7 @@ class TriggerEngine(Engine):
     # --- triggering ---
 
     def tell_book(self, market: InstrumentMarket) -> None:
-        """Ends a request: tells the book's changes, then begins the orders whose trigger price was reached."""
+        """Ends a request: emits the book's changes, then activates triggered orders."""
         super().tell_book(market)
         waiting = self._waiting[market.instrument.id]
         if not waiting or self._firing:
@@ -195,9 +200,9 @@ class TriggerEngine(Engine):
             self._firing = False
 
     def _begin(self, market: InstrumentMarket, record: OrderRecord) -> None:
-        """Has an order work: holds back what it needs now, and matches it."""
+        """Activates an order: freezes what it needs now, and matches it."""
         order = record.request
-        assert order is not None  # only orders of accounts wait
+        assert order is not None  # only users' orders have triggers
         del self._waiting[market.instrument.id][record.order_id]
         if record.list_id >= 0:
             self._end_other(record, State.EXPIRED, Finish.LINKED)
@@ -208,7 +213,7 @@ class TriggerEngine(Engine):
         record.working_ms = record.updated_ms = self.now_ms()
         try:
             market.settlement.hold(record, record.left, value if order.type == "market" else record.left * record.ticks)
-        except Rejected:  # a market order that costs more than was held back for it
+        except Rejected:  # a market order that costs more than was frozen for it
             self.finish(record, State.EXPIRED, Finish.SYSTEM)
         else:
             self._tell_begun(record)
