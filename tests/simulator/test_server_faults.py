@@ -371,7 +371,7 @@ def test_two_venues_with_one_seed_follow_one_price() -> None:
         ({"venue": "Binance"}, UnknownName, "did you mean 'binance'"),
         ({"symbols": ["BTC_USD"]}, UnknownName, "did you mean 'BTC_USDT'"),
         ({"symbols": []}, InputError, "no symbols to trade; expected at least one"),
-        ({"symbols": ["BTC_USDT", "BTC_USDT"]}, InputError, "named twice"),
+        ({"symbols": ["BTC_USDT", "BTC_USDT"]}, InputError, "given twice"),
         ({"rate_scale": -1}, InputError, "rate_scale"),
         ({"rate_scale": float("nan")}, InputError, "rate_scale"),
         ({"data": "/does/not/exist.csv"}, InputError, "cannot be read"),

@@ -81,9 +81,9 @@ def test_the_text_form(tmp_path: Path) -> None:
     [
         (b"nonsense\n", "line 1: expected .time: frame."),
         (b"1618678070.7: ok\n1618678070.8: b'\\x\n", "line 2: malformed bytes literal"),
-        (b"1618678070.7: \xff\n", "cannot be read"),
+        (b"1618678070.7: \xff\n", "cannot read"),
         (gzip.compress(b"soon {}\n"), "line 1: expected nanoseconds"),
-        (gzip.compress(b"1 {}\n" * 1000)[:-20], "cannot be read"),
+        (gzip.compress(b"1 {}\n" * 1000)[:-20], "cannot read"),
         (b"", "contains no frames"),
     ],
 )
