@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments without the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0 when all went well, 1 when a run ended badly, 2 when the command line was wrong or something is missing,
-        130 when it was interrupted.
+        The exit code: 0 for success, 1 when a run failed, 2 for an invalid command line or a missing file or package,
+        130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="fmzthreads", description="Plain synchronous FMZ strategy scripts, anywhere.")
     parser.add_argument("--version", action="version", version=f"fmzthreads {__version__}")

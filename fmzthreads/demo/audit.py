@@ -1,4 +1,4 @@
-"""Checks the bot's two accounts: what they began with and every fill since, against what the simulators hold."""
+"""Checks that initial balances plus all fills equal the simulators' balances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OKX_PAGE = 100
 
 
 class AuditedAccount(Protocol):
-    """What the audit needs of an exchange object."""
+    """The part of an exchange object that the audit uses."""
 
     def GetName(self) -> str:
         """FMZ's id of the venue."""
@@ -30,7 +30,7 @@ class AuditedAccount(Protocol):
 
 @attrs.frozen
 class Fill:
-    """One trade of an account, as its venue tells it; ``fee`` is positive when it was paid."""
+    """One trade of an account, as its venue reports it; ``fee`` is positive when paid."""
 
     base: str
     quote: str
@@ -43,12 +43,12 @@ class Fill:
 
 @attrs.frozen
 class Audit:
-    """What an account came to.
+    """The result for one account.
 
     Attributes:
-        differences: By currency, what the simulator holds less what the fills add up to, as exact text.
+        differences: By currency, the simulator's balance minus the sum of the fills, as exact text.
         fees: All fees in quote currency, those taken in coins at the price of their fill.
-        fills: How many fills there were.
+        fills: The number of fills.
     """
 
     differences: dict[str, str]
@@ -68,7 +68,7 @@ def fills_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
     elif name == "OKX":
         yield from _okx_fills(exchange, base, quote)
     else:
-        raise LookupError(f"the audit reads Binance and OKX, not {name}")
+        raise LookupError(f"the audit supports Binance and OKX, got {name!r}")
 
 
 def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill]:
@@ -77,7 +77,7 @@ def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[
         params = f"symbol={base}{quote}&limit={_BINANCE_PAGE}&fromId={start}"
         rows = exchange.IO("api", "GET", "/api/v3/myTrades", params)
         if rows is None:
-            raise LookupError("Binance gave no list of trades")
+            raise LookupError("Binance returned no list of trades")
         for row in rows:
             yield Fill(
                 base, quote, bool(row["isBuyer"]), Decimal(row["price"]), Decimal(row["qty"]),
@@ -94,10 +94,10 @@ def _okx_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill
         params = f"instType=SPOT&instId={base}-{quote}&limit={_OKX_PAGE}" + (f"&after={after}" if after else "")
         reply = exchange.IO("api", "GET", "/api/v5/trade/fills-history", params)
         if reply is None:
-            raise LookupError("OKX gave no list of fills")
+            raise LookupError("OKX returned no list of fills")
         rows = reply["data"]
         for row in rows:
-            # OKX tells fees as what they do to the balance: negative when paid.
+            # OKX reports fees as changes of the balance: negative when paid.
             yield Fill(
                 base, quote, row["side"] == "buy", Decimal(row["fillPx"]), Decimal(row["fillSz"]),
                 -Decimal(row["fee"]), row["feeCcy"],
@@ -110,7 +110,7 @@ def _okx_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Fill
 def audit(
     exchange: AuditedAccount, base: str, quote: str, begin: Mapping[str, Decimal], end: Mapping[str, Decimal]
 ) -> Audit:
-    """Adds every fill to what the account began with and compares it with what the simulator holds.
+    """Compares the initial balances plus all fills with the simulator's balances.
 
     Args:
         exchange: The account.

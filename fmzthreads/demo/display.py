@@ -14,10 +14,10 @@ __all__ = ["Display", "LiveTable", "PlainLines", "Silent", "open_display"]
 
 
 class Display(Protocol):
-    """Where the progress goes."""
+    """The output of the progress."""
 
     def show(self, bot: Any, left_s: float) -> None:
-        """Shows where the bot stands; called after each turn, it decides itself how often to draw."""
+        """Shows the bot's state; called after each turn, and limits its own rate."""
 
 
 class Silent:
@@ -28,7 +28,7 @@ class Silent:
 
 
 def _facts(bot: Any) -> list[tuple[str, str]]:
-    """What the bot holds, did and sees, each with its unit."""
+    """The bot's state as rows of name and text, with units."""
     base, quote = bot.pair.split("_")
     rows = []
     for name, book, profit in zip(bot.names, bot.books, bot.profits(), strict=True):
@@ -54,8 +54,8 @@ class PlainLines:
     """One line a second.
 
     Args:
-        stream: Where the lines go.
-        clock: What a second is measured with.
+        stream: Receives the lines.
+        clock: Measures the second.
     """
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
@@ -77,7 +77,7 @@ class LiveTable:
     Args:
         live: rich's ``Live``.
         table: rich's ``Table`` class.
-        clock: What the quarter of a second is measured with.
+        clock: Measures the quarter of a second.
     """
 
     def __init__(self, live: Any, table: Any, clock: Clock) -> None:
@@ -97,7 +97,7 @@ class LiveTable:
 
 @contextlib.contextmanager
 def open_display(clock: Clock, *, quiet: bool, stream: TextIO | None = None) -> Iterator[Display]:
-    """The display that fits: none, a live table (rich installed and a terminal), or plain lines."""
+    """Opens the display: none, a live table (a terminal and rich), or plain lines."""
     stream = stream if stream is not None else sys.stdout
     if quiet:
         yield Silent()

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
             "script's environment, runs it, and ends with its exit code."
         ),
     )
-    parser.add_argument("--seed", type=int, default=1, help="what the prices follow from (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated prices (default 1)")
     parser.add_argument(
         "--fault",
         action="append",
@@ -37,12 +37,12 @@ def add_parser(commands: Any) -> None:
         help="a fault of both exchanges, or of one, such as okx:error_5xx=0.2 (see fmzthreads simulate --help); may be repeated",
     )
     parser.add_argument("script", type=Path, help="the Python script to run")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets as its own arguments")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments for the script")
     parser.set_defaults(run=run)
 
 
 def environment(processes: Mapping[str, Any]) -> dict[str, str]:
-    """The variables by which ``Exchange("Binance", ...)`` and ``Exchange("OKX", ...)`` find the simulators and their keys."""
+    """The environment variables that lead ``Exchange(...)`` to the simulators."""
     found = {}
     for name, process in processes.items():
         prefix = f"FMZ_{name.upper()}_"
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: There is no such file, or a fault is not valid.
     """
     if not args.script.is_file():
-        raise InputError(f"there is no script {str(args.script)!r}")
+        raise InputError(f"script not found: {str(args.script)!r}")
     faults = parse_faults(args.fault)
     with simulators(seed=args.seed) as processes:
         set_faults(processes, faults)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         while True:
             try:
                 code = child.wait()
-                return code if code >= 0 else 128 - code  # as a shell reports the end by a signal
+                return code if code >= 0 else 128 - code  # as shells report a signal
             except KeyboardInterrupt:
                 # Ctrl-C reaches the script as well; the simulators live until it has ended.
                 continue

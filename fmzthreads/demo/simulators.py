@@ -22,10 +22,10 @@ VENUES = {"binance": "Binance", "okx": "OKX"}
 def simulators(
     *, seed: int, data: Sequence[Path] = (), speed: float | None = None, deviation: float | None = None
 ) -> Iterator[dict[str, SimulatorProcess]]:
-    """Two simulators that follow one price, each with its own noise and lag, by FMZ's venue names.
+    """Runs two simulators that follow one price, each with its own noise and lag.
 
     Args:
-        seed: What the generated prices (and each venue's noise) follow from.
+        seed: The seed of the generated prices and of each venue's noise.
         data: Bar files to replay: none, one that drives both, or one for each.
         speed: Bars a second of a replay; None for the simulator's default.
         deviation: How far each venue's generated price strays from the common one, as a part of the price; None for the default.
@@ -55,7 +55,7 @@ def simulators(
 
 
 def holdings(process: SimulatorProcess) -> dict[str, Decimal]:
-    """What the account holds in all, free and frozen, by currency."""
+    """The total balances by currency, free and frozen."""
     balances = process.state()["balances"]
     return {currency: Decimal(held["free"]) + Decimal(held["frozen"]) for currency, held in balances.items()}
 
@@ -73,7 +73,7 @@ def parse_faults(texts: Sequence[str]) -> dict[str, list[str]]:
         if not colon:
             venue, fault = "", text
         elif venue not in VENUES:
-            raise UnknownName(f"--fault {text!r}: there is no venue {venue!r}{nearest(venue, VENUES)}")
+            raise UnknownName(f"--fault {text!r}: unknown venue {venue!r}{nearest(venue, VENUES)}")
         parse_fault(fault)
         for name in [VENUES[venue]] if venue else VENUES.values():
             found[name].append(fault)

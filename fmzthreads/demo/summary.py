@@ -1,4 +1,4 @@
-"""What a run of the demo comes to: figures, text and JSON."""
+"""The result of a demo run: figures, text and JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Spread", "Summary", "percentile"]
 
 
 def percentile(values: Iterable[float], fraction: float) -> float:
-    """The nearest-rank percentile; 0 of nothing.
+    """The nearest-rank percentile; 0 for an empty sample.
 
     Args:
         values: The sample, in any order.
@@ -27,7 +27,7 @@ def percentile(values: Iterable[float], fraction: float) -> float:
 
 @attrs.frozen
 class Spread:
-    """A median, a 99th percentile and how many values they are of."""
+    """The median, 99th percentile and size of a sample."""
 
     median: float
     p99: float
@@ -55,12 +55,12 @@ class Summary:
         leg_ms: The time of a single call, by exchange.
         hedges: Hedges begun.
         failed_legs: Legs that failed, with the reason and how each was repaired.
-        fees: What each exchange took, in quote currency at the price of each fill.
-        profit: What each account gained, in quote currency; coins valued at one price for both.
+        fees: The fees of each exchange, in quote currency at the price of each fill.
+        profit: The gain of each account, in quote currency; coins valued at one price for both.
         exposure: Coins held beyond those at the start, by what the exchanges hold.
         lot: The smallest amount that both exchanges trade.
         differences: By exchange and currency: what the exchange holds less what its own fills add up to; all zero when reconciled.
-        problems: Whatever kept the audit from being made.
+        problems: Reasons why the audit could not be completed.
     """
 
     base: str
@@ -120,7 +120,7 @@ class Summary:
         ]
         if len(self.failed_legs) > 20:
             lines.append(f"  and {len(self.failed_legs) - 20} more (--json lists all)")
-        lines.append(self._amounts("fees", self.fees, "what the exchanges took, at the price of each fill"))
+        lines.append(self._amounts("fees", self.fees, "valued at the price of each fill"))
         lines.append(self._amounts("profit", self.profit, "after fees, coins valued at one price for both"))
         lines.append(
             f"exposure            {self.exposure:+.8f} {self.base} more than at the start, one lot is {self.lot:g}: {hedged}"

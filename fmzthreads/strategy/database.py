@@ -1,7 +1,7 @@
-"""One SQLite file, opened at its first use, shared by many threads and by other processes.
+"""A SQLite file, opened at its first use, shared by threads and processes.
 
-Each statement is its own transaction, in write-ahead logging, so that a process that is killed between two writes loses nothing that it
-had written, and readers in another process are never held up.
+Each statement is its own transaction, in write-ahead logging, so that a process that is killed loses no finished
+write, and readers in other processes never wait.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import OperationFailed
 
 __all__ = ["Database"]
 
-# How long a statement waits for another process that is writing. Longer than any write of ours; a strategy rather waits than fails.
+# How long a statement waits for another process that is writing. Longer than any write of ours; waiting is better than failing.
 _BUSY_S = 30.0
 
 
@@ -33,10 +33,10 @@ class Database:
     """A SQLite file.
 
     Args:
-        path: Where it lies; it and its folders are made at the first statement, not before.
-        schema: Statements that make the tables, each harmless when repeated (``CREATE TABLE IF NOT EXISTS``).
-        durable: Whether each write is on the disk, safe from a power cut, when it returns. Otherwise it is safe from the end of the
-            process only, and costs far less.
+        path: The file; it and its folders are created by the first statement.
+        schema: Statements that create the tables; each may be repeated (``CREATE TABLE IF NOT EXISTS``).
+        durable: Whether each write survives a power failure once it returns. Otherwise it survives only the end of the process, and
+            costs far less.
     """
 
     def __init__(self, path: str | os.PathLike[str], schema: Sequence[str], *, durable: bool) -> None:
@@ -54,7 +54,7 @@ class Database:
         """Runs one statement, as its own transaction, and returns all its rows.
 
         Raises:
-            OperationFailed: The file cannot be opened, read or written, is no database, or is damaged; it is left as it is.
+            OperationFailed: The file cannot be opened, read or written, is not a database, or is damaged; it is not changed.
         """
         with self._lock:
             try:
@@ -75,15 +75,15 @@ class Database:
         text = f"the database {self.path} cannot be used: {error}"
         damaged = "not a database" in str(error) or "malformed" in str(error)
         if damaged:
-            text += "; it was left as it is: move it away, or put a good copy in its place"
+            text += "; the file was not changed: move it away, or replace it with a good copy"
         return OperationFailed(text)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             if self._pid == os.getpid():
                 return self._connection
-            # We are a forked child. The parent's connection must be neither used nor closed here (closing could fold its log), so it
-            # is kept, unused, until this process ends.
+            # This is a forked child. It must neither use nor close the parent's connection (closing could checkpoint its log), so it
+            # keeps it, unused, until it ends.
             self._left_behind.append(self._connection)
             if self._closer is not None:
                 self._closer.detach()
@@ -91,7 +91,7 @@ class Database:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
-        except BaseException:  # whatever it was, an interrupt too, passes on; the half-opened file is closed first
+        except BaseException:  # any error, an interrupt too, is raised again; the half-opened file is closed first
             connection.close()
             raise
         self._connection, self._pid = connection, os.getpid()
@@ -99,9 +99,9 @@ class Database:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Sets the modes and makes the tables.
+        """Sets the modes and creates the tables.
 
-        Going over to write-ahead logging fails at once, without SQLite's own waiting, while another process does the same; so it is
+        Switching to write-ahead logging fails at once, without SQLite's own waiting, while another process does the same; so it is
         repeated here.
         """
         patiently = tenacity.Retrying(

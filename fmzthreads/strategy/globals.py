@@ -1,7 +1,6 @@
-"""FMZ's global functions, speaking to the current runtime. Names, argument forms and units are FMZ's (API reference, "Global").
+"""FMZ's global functions, on the current runtime (FMZ's API reference, "Global").
 
-They may be called from any thread. A plain script only imports them. Whatever waits (``Sleep``, ``_C``) is cut short by a stop, which
-raises StopRequested; let it pass.
+They may be called from any thread. A stop ends each wait (``Sleep``, ``_C``) with StopRequested, which a script should not catch.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ T = TypeVar("T")
 
 
 class _Missing:
-    """The default of an argument for which None means something of its own."""
+    """The default of arguments for which None is a valid value."""
 
     def __repr__(self) -> str:
         return "..."
@@ -91,7 +90,7 @@ def LogProfit(profit: float, *args: Any) -> None:
 
 
 def LogProfitReset(remain: int = 0) -> None:
-    """Forgets all points of the profit curve but the newest ``remain``.
+    """Deletes all points of the profit curve but the newest ``remain``.
 
     Raises:
         InputError: ``remain`` is not a whole number of 0 or more.
@@ -100,7 +99,7 @@ def LogProfitReset(remain: int = 0) -> None:
 
 
 def LogReset(remain: int = 0) -> None:
-    """Forgets all lines but the newest ``remain``.
+    """Deletes all lines but the newest ``remain``.
 
     Raises:
         InputError: ``remain`` is not a whole number of 0 or more.
@@ -109,36 +108,39 @@ def LogReset(remain: int = 0) -> None:
 
 
 def LogVacuum() -> None:
-    """Gives the space of forgotten lines back to the file system; slow. Nothing happens where lines are not stored."""
+    """Returns the space of deleted lines to the file system; slow."""
     current().journal.vacuum()
 
 
 def LogStatus(*msgs: Any) -> None:
-    """Replaces the status bar's text; it is not stored. Back-ticked JSON in it is a table, a list of them are tabs."""
+    """Replaces the status bar's text, which is not stored.
+
+    JSON in back-ticks is drawn as a table, a list of tables as tabs.
+    """
     current().journal.status(*msgs)
 
 
 def EnableLog(enable: bool = True) -> None:
-    """Shows and stores the lines of orders, or (False) does neither. Other lines are not concerned."""
+    """Switches the lines of orders on or off; other lines are not affected."""
     current().journal.enable_order_lines(enable)
 
 
 def SetErrorFilter(filters: str) -> None:
-    """Hides error lines in which a regular expression is found (Python's ``re.search``, on ``"call: text"``).
+    """Hides error lines that match a regular expression (``re.search`` on ``"call: text"``).
 
-    Patterns add up; ``""`` drops them all. A hidden error is neither shown nor stored, but ``GetLastError`` still tells it.
+    Patterns accumulate; ``""`` removes them all. A hidden error is neither shown nor stored; ``GetLastError`` still returns it.
 
     Raises:
-        InputError: It is not a regular expression; the message names it.
+        InputError: It is not a valid regular expression; the message contains it.
     """
     current().journal.add_filter(filters)
 
 
 def GetLastError() -> str | None:
-    """The text of the last error of any thread of this strategy; reading clears it. None when there was none since.
+    """Returns the last error of the strategy and clears it; None when there is none.
 
-    FMZ does not say whether it belongs to a thread; here it belongs to the strategy, so that the script that waits for ``Go`` sees
-    why a call failed. Of several threads that ask at once exactly one gets it.
+    FMZ does not document whether it belongs to a thread; here it belongs to the strategy, so that a script that waits for ``Go``
+    sees why a call failed. Of several threads that read at once exactly one gets it.
     """
     return current().take_last_error()
 
@@ -147,7 +149,9 @@ def GetLastError() -> str | None:
 
 
 def Sleep(millisecond: float) -> None:
-    """Sleeps so many milliseconds by the strategy's clock; fractions count. 0 and less return at once.
+    """Sleeps for a number of milliseconds by the strategy's clock.
+
+    Fractions count; 0 and less return at once.
 
     Raises:
         StopRequested: The strategy is being stopped.
@@ -167,7 +171,7 @@ def UnixNano() -> int:
 
 
 def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
-    """A time as text, in the local time zone.
+    """Formats a time in the local time zone.
 
     Args:
         timestamp: **Seconds** since the epoch, as in FMZ's Python (its JavaScript takes milliseconds; such a number here gives a year
@@ -175,7 +179,7 @@ def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
         fmt: For ``strftime``; ``%Y-%m-%d %H:%M:%S`` when None.
 
     Raises:
-        InputError: It is not a number, beyond what the system's calendar holds, or ``fmt`` is no format.
+        InputError: It is not a number, outside the range of the system's calendar, or ``fmt`` is not a format.
     """
     seconds = current().clock.now() if timestamp is None else numbers.finite_number("_D(timestamp)", timestamp)
     try:
@@ -188,7 +192,7 @@ def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
 
 
 def _N(num: float, precision: int = 4) -> float | int:
-    """Cuts a number to so many decimals; see ``numbers.cut`` for the exact rule.
+    """Truncates a number to a number of decimals; see ``numbers.cut``.
 
     Raises:
         InputError: One of them is not a number, or ``precision`` is not whole.
@@ -197,10 +201,12 @@ def _N(num: float, precision: int = 4) -> float | int:
 
 
 def _Cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
-    """For how many bars the first series has been above (positive) or below (negative) the second; see ``numbers.cross``.
+    """Counts the bars since two series crossed; see ``numbers.cross``.
+
+    Positive while the first is above the second, negative while it is below.
 
     Raises:
-        InputError: The two are not of one length.
+        InputError: The series differ in length.
     """
     return numbers.cross(arr1, arr2)
 
@@ -214,7 +220,7 @@ def JSONParse(s: str | bytes) -> Any:
     """Decodes JSON.
 
     Raises:
-        InputError: It is not JSON; it is a ValueError too.
+        InputError: It is not JSON (also a ValueError).
     """
     try:
         return json.loads(s)
@@ -245,9 +251,9 @@ def UUID() -> str:
 
 
 def _C(func: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a function until its result is neither None nor False nor zero, and gives that result.
+    """Calls a function until its result is neither None nor False nor zero; returns it.
 
-    Empty text, lists and dicts are results. There is no limit of attempts; what the function raises passes through. Between two
+    Empty text, lists and dicts are results. The number of attempts is not limited; errors of the function are raised. Between two
     attempts it sleeps by the strategy's clock, 3000 ms unless ``_CDelay`` says otherwise.
 
     Raises:
@@ -255,7 +261,7 @@ def _C(func: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T:
         StopRequested: The strategy is being stopped.
     """
     if not callable(func):
-        raise InputError(f"_C: expected a function to call, got {func!r}; give it without its parentheses")
+        raise InputError(f"_C: expected a function, got {func!r}; pass it without parentheses")
     runtime = current()
     while True:
         result = func(*args, **kwargs)
@@ -275,18 +281,18 @@ def _CDelay(ms: float) -> None:
         current().retry_pause_ms = pause_ms
 
 
-# What survives a restart
+# Stored values
 
 
 def _G(k: Any = _MISSING, v: Any = _MISSING) -> Any:
-    """Values that survive a restart, by name; names are case-insensitive.
+    """Stores and reads values that survive a restart; names are case-insensitive.
 
     ``_G(k, v)`` stores, ``_G(k)`` reads (None when absent), ``_G(k, None)`` deletes, ``_G(None)`` deletes everything, ``_G()`` is the id
-    of this run. Values come back as decoded JSON. For a plain script they lie in a SQLite file of its own (``place.database_path``),
-    made at the first write.
+    of this run. Values come back as decoded JSON. For a plain script they are kept in a SQLite file of its own (``paths.database_path``),
+    created by the first write.
 
     Raises:
-        InputError: The name is not text, or the value cannot be kept as JSON.
+        InputError: The name is not text, or the value cannot be encoded as JSON.
         OperationFailed: The file cannot be used, or is damaged.
     """
     runtime = current()
@@ -343,7 +349,7 @@ def GetPid() -> int:
 
 
 def GetCommand() -> str | None:
-    """The oldest command that somebody sent to this strategy (``runtime.send_command``), None when there is none."""
+    """Returns the oldest command sent to this strategy; None when there is none."""
     return current().take_command()
 
 
@@ -351,7 +357,7 @@ def GetCommand() -> str | None:
 
 
 def Mail(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, title: str, body: str) -> bool:
-    """Sends a mail of plain text; the caller waits for it.
+    """Sends a mail of plain text, and waits until the server accepts it.
 
     Args:
         smtpServer: ``host``, ``host:port``, ``smtp://host:port`` (TLS when the server offers it) or ``ssl://host:port`` (TLS from the
@@ -364,11 +370,11 @@ def Mail(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, tit
 
     Returns:
         Whether the server accepted it. If not, there is an error line and ``GetLastError`` says why; the password is in neither. A
-        password that had to go over a connection without TLS is told in a line of its own. In a simulation nothing is sent, and True
+        line warns when the password was sent without TLS. In a simulation nothing is sent, and True
         is returned.
 
     Raises:
-        StopRequested: The strategy is being stopped; a mail under way may still be sent.
+        StopRequested: The strategy is being stopped; the mail may still be sent.
         TooManyHandles: 2000 background calls have not ended.
     """
     runtime = current()
@@ -391,7 +397,7 @@ def Mail_Go(smtpServer: str, smtpUsername: str, smtpPassword: str, mailTo: str, 
 
 
 def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, title: str, body: str) -> bool:
-    from .log import mail  # smtplib is loaded only by those who send mails
+    from .log import mail  # smtplib is loaded only when a mail is sent
 
     runtime.register_secret(str(password))
     if runtime.virtual:
@@ -402,7 +408,5 @@ def _mail(runtime: Runtime, server: str, username: str, password: str, to: str, 
         runtime.error(f"{type(error).__name__}: {error}", source="Mail")
         return False
     if password and not encrypted:
-        runtime.journal.log(
-            f"Mail: {server} offers no TLS; the password and the mail went over the network in the clear"
-        )
+        runtime.journal.log(f"Mail: {server} offers no TLS; the password and the mail were sent unencrypted")
     return True

@@ -1,4 +1,4 @@
-"""Ctrl-C and the like for a plain script: the first asks the strategy to stop, and what it left open can still be tidied up."""
+"""Turns Ctrl-C and SIGTERM into a stop, after which a plain script can clean up."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _ONEXIT_LIMIT_S = 300.0
 
 
 class StopOnSignal:
-    """Turns SIGINT and SIGTERM into the stop of a runtime. Made by ``install_signal_handlers``.
+    """Turns SIGINT and SIGTERM into the stop of a runtime.
 
-    As a context manager it ends quietly when its own stop ended the block, runs ``onexit``, and puts the former handlers back.
+    Created by ``install_signal_handlers``.
+
+    As a context manager it suppresses the StopRequested of its own stop, runs ``onexit``, and restores the previous handlers.
     """
 
     def __init__(
@@ -32,10 +34,10 @@ class StopOnSignal:
         self._onexit = onexit
         self._limit_s = onexit_limit_s
         self.received = 0
-        """The number of the signal that came first; 0 before."""
+        """The number of the first signal received; 0 before."""
         self._former: dict[int, Any] = {}
-        # A handler runs between two steps of the main thread, which may hold any lock just then, the stop's too. So it only rings this
-        # alarm (which takes no lock), and a thread of our own sets the stop.
+        # A handler runs between two steps of the main thread, which may hold any lock just then, the stop's too. So it only wakes this
+        # waker (which takes no lock), and the helper thread sets the stop.
         self._alarm = Waker()
         self._ended = False
         # The same thread later ends an onexit that takes too long: none can be started once the interpreter is ending.
@@ -67,9 +69,9 @@ class StopOnSignal:
             signal.signal(number, signal.SIG_DFL if former is None else former)
 
     def finish(self) -> None:
-        """Puts the former handlers back and runs ``onexit``, once; a stop that was set is lifted for it.
+        """Restores the previous handlers and runs ``onexit``, once, with the stop cleared.
 
-        After ``onexit_limit_s`` the stop is set again, so that an ``onexit`` that waits for ever is ended by it.
+        After ``onexit_limit_s`` the stop is set again, to end an ``onexit`` that waits for ever.
         """
         if self._ended:
             return
@@ -95,20 +97,20 @@ class StopOnSignal:
         try:
             onexit()
         except StopRequested as error:
-            self._runtime.error(f"onexit was ended: {error}", source="onexit")
+            self._runtime.error(f"onexit was stopped before its end: {error}", source="onexit")
         finally:
             self._over.wake()
             if was_set:
                 stop.request(reason)
 
     def __enter__(self) -> StopOnSignal:
-        """Itself; the handlers are in place since it was made."""
+        """Returns itself; the handlers were installed by the constructor."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        """Runs ``finish``; True (nothing is raised further) when the block was ended by this stop."""
+        """Runs ``finish``; True (the exception is suppressed) when this stop ended the block."""
         ours = bool(self.received) and isinstance(error, StopRequested)
         self.finish()
         return ours
@@ -121,7 +123,7 @@ def install_signal_handlers(
     signals: Iterable[int] = (signal.SIGINT, signal.SIGTERM),
     onexit_limit_s: float = _ONEXIT_LIMIT_S,
 ) -> StopOnSignal:
-    """Has Ctrl-C and SIGTERM stop the strategy in good order, for a plain script or a demo.
+    """Makes Ctrl-C and SIGTERM stop a plain script, with time to clean up.
 
     ::
 
@@ -129,14 +131,14 @@ def install_signal_handlers(
             main()
 
     The first signal sets the runtime's stop: every wait of the strategy ends with StopRequested, which leaves ``main``, and ``onexit`` is
-    run with the stop lifted, so that it can cancel orders. A second signal does what it would have done without this. Without ``with``,
+    run with the stop cleared, so that it can cancel orders. A second signal has its default effect. Without ``with``,
     ``onexit`` is run when the interpreter ends.
 
     Args:
         onexit: Called without arguments, once, however the block ends.
-        runtime: Whose stop; the current runtime's when None.
-        signals: Which signals.
-        onexit_limit_s: After so many seconds of real time in ``onexit`` the stop is set again.
+        runtime: The runtime to stop; the current one when None.
+        signals: The signals to handle.
+        onexit_limit_s: Maximum duration of ``onexit`` in seconds of real time; after it the stop is set again.
 
     Raises:
         InputError: This is not the main thread, the only one in which Python handles signals.
@@ -144,6 +146,6 @@ def install_signal_handlers(
     if threading.current_thread() is not threading.main_thread():
         name = threading.current_thread().name
         raise InputError(
-            f"install_signal_handlers: call it in the main thread, not in {name!r}; Python handles signals there only"
+            f"install_signal_handlers was called in thread {name!r}, expected the main thread, where Python handles signals"
         )
     return StopOnSignal(runtime if runtime is not None else current(), onexit, signals, onexit_limit_s)

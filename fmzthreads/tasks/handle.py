@@ -1,4 +1,4 @@
-"""What a background call gives back at once: a handle to wait on, and ``G``, which puts the result where it belongs.
+"""``Handle``: the result of a background call, to wait for.
 
 A handle goes through ``waiting -> running -> done``, or ``waiting -> cancelled``; it never goes back. Its result can be taken once.
 The rules of ``wait`` are those of FMZ's ``exchange.Go`` (API reference, "Go"), in the Python form: a tuple ``(value, ok)``.
@@ -28,7 +28,7 @@ _WAITING, _RUNNING, _DONE, _CANCELLED = range(4)
 
 
 class WaitResult(NamedTuple):
-    """What ``wait`` gives.
+    """The result of ``wait``.
 
     Attributes:
         value: The result of the call; None (False for calls that answer with a bool) when it failed; None when ``ok`` is False.
@@ -93,7 +93,7 @@ class Handle(Generic[T]):
         on_misuse: Called with one line of text when the result is asked for a second time.
         on_done: Called with the handle when it is done or cancelled, in the thread that ended it, after the waiters were woken.
 
-    A callback that raises disturbs nobody: its error is logged.
+    An error that a callback raises is logged.
     """
 
     __slots__ = (
@@ -150,7 +150,7 @@ class Handle(Generic[T]):
         self._on_done = on_done
         self._on_settle = _on_settle
         # Guards the moves of _state, _taken, and the hand-over of _value. Reading _state without it is harmless: it only moves forward,
-        # and whoever acts on it takes the lock and looks again.
+        # and code that acts on it takes the lock and checks again.
         self._lock = threading.Lock()
         self._signal = Signal()
         self._state = _WAITING
@@ -205,10 +205,12 @@ class Handle(Generic[T]):
     # Waiting
 
     def wait(self, timeout_ms: float | None = None) -> WaitResult:
-        """Waits for the call and takes its result. It can be taken once; after a time-out it may be waited for again.
+        """Waits for the call and takes its result, which can be taken once.
+
+        After a time-out, ``wait`` may be called again.
 
         Args:
-            timeout_ms: None or 0 blocks until the call has ended; more than 0 waits at most so many milliseconds; negative only looks.
+            timeout_ms: None or 0 blocks until the call has ended; above 0 waits at most that many milliseconds; negative polls.
 
         Returns:
             ``(value, True)`` with the result; ``(failure_value, True)`` when the call failed; ``(None, False)`` when it has not ended in
@@ -238,7 +240,7 @@ class Handle(Generic[T]):
             value, self._value = self._value, None  # a kept handle does not keep its result alive
         if not first:
             if self._on_misuse is not None:
-                text = f"the result of {self.name or 'this call'} was taken already; a handle gives it once"
+                text = f"the result of {self.name or 'this call'} was taken before; wait() returns it only once"
                 _shielded("on_misuse", self._on_misuse, text)
             return _NOTHING
         if self._on_take is not None:
@@ -254,10 +256,10 @@ class Handle(Generic[T]):
             del self, error  # the error's traceback holds this frame; without this they would keep each other alive
 
     def cancel(self) -> bool:
-        """Keeps a call that has not started from ever starting.
+        """Cancels a call that has not started.
 
         Returns:
-            Whether that was in time; False for a call that runs, has ended, or was cancelled before.
+            Whether it was cancelled; False for a call that runs, has ended, or was cancelled before.
         """
         with self._lock:
             if self._state != _WAITING:
@@ -278,7 +280,9 @@ class Handle(Generic[T]):
         return self._state >= _DONE
 
     def add_ready_callback(self, callback: Callable[[], None]) -> int:
-        """Has ``callback`` called once when the call has ended or was cancelled; at once when that is so already.
+        """Registers a callback for the end or cancellation of the call.
+
+        It is called once; at once when the call has ended already.
 
         Args:
             callback: Called without arguments in the thread that ended the call; an error that it raises is logged.
@@ -289,7 +293,7 @@ class Handle(Generic[T]):
         return self._signal.add(lambda: _shielded("ready callback", callback))
 
     def remove_ready_callback(self, token: int) -> None:
-        """Forgets a callback; a token that is not (or no longer) known is ignored."""
+        """Removes a callback; an unknown token is ignored."""
         self._signal.remove(token)
 
     # Running
@@ -312,7 +316,7 @@ class Handle(Generic[T]):
             else:
                 with gated(gate):
                     value = fn(*args)
-        except BaseException as caught:  # SystemExit too: nothing else would end the wait of whoever waits
+        except BaseException as caught:  # SystemExit too: otherwise the waiting thread would wait for ever
             # Without this frame in its traceback, the error does not keep the handle (and so itself) alive.
             error = caught.with_traceback(caught.__traceback__.tb_next if caught.__traceback__ else None)
         del fn, args
@@ -326,7 +330,7 @@ class Handle(Generic[T]):
         self.run()
 
     def _settle(self, state: int, value: Any, error: BaseException | None) -> None:
-        """The end of a call: first the pool's count goes down, then the handle is done, then whoever waits is woken."""
+        """Ends the call: updates the pool's count, marks the handle done, wakes the waiters."""
         finished_at = self._clock.monotonic()
         settle, self._on_settle = self._on_settle, None
         if settle is not None:
@@ -343,8 +347,8 @@ class Handle(Generic[T]):
 
 
 def _shielded(what: str, callback: Callable[..., None], *args: Any) -> None:
-    """Calls somebody's callback; an error of theirs is logged, for there is nobody here whom it concerns."""
+    """Calls a callback and logs its error."""
     try:
         callback(*args)
-    except Exception:  # a callback must not cost a waiter its result, nor a worker its life
+    except Exception:  # the error of a callback must neither lose a result nor end a worker
         _log.exception("the callback %s of a background call raised", what)

@@ -1,4 +1,4 @@
-"""A bounded pool of workers for background calls: one an exchange, so that a venue that hangs never starves another.
+"""A bounded pool of workers: one per exchange, so a hanging venue never starves another.
 
 The threads are a ``ThreadPoolExecutor``'s. The line of calls that wait for a worker is the pool's own, so that a cancelled call leaves it
 at once, and the executor only ever holds as many jobs as there are workers: each job takes calls from the line until it is empty.
@@ -75,10 +75,10 @@ def _enter_worker() -> None:
 
 
 class CallPool:
-    """Runs calls in the background and gives a handle for each.
+    """Runs calls in the background and returns a handle for each.
 
     Workers are started when they are needed, up to ``max_workers``, and kept. They are daemons: a script that ends is granted 10 s for
-    its unfinished calls and then ends, whatever hangs. Handles that nobody keeps are run all the same.
+    its unfinished calls and then ends, whatever hangs. Calls whose handle is not kept run all the same.
 
     Args:
         name: What the pool is for (the exchange's label); the workers' names begin with it.
@@ -116,7 +116,7 @@ class CallPool:
 
     @property
     def unfinished(self) -> int:
-        """Calls that were started and have neither ended nor been cancelled, waiting ones included."""
+        """The number of calls that were started and have not ended, waiting ones included."""
         return self._unfinished
 
     @property
@@ -150,7 +150,7 @@ class CallPool:
         on_misuse: Callable[[str], None] | None = None,
         on_done: Callable[[Handle[T]], None] | None = None,
     ) -> Handle[T]:
-        """Has a call run in the background.
+        """Starts a call in the background.
 
         A start from within a background call, while all workers of this pool are busy, runs the call in the caller before it returns
         (without its gate): calls that start calls and wait for them can then never block each other.
@@ -158,7 +158,7 @@ class CallPool:
         Args:
             fn: The call.
             args: Its arguments.
-            name: What it is named in messages.
+            name: Its name in messages.
             gate: The call is held at this gate right before it writes its request. The gate counts it out when it ends without
                 arriving, or is cancelled.
             failure_value: What ``wait`` gives for a call that raised.
@@ -186,7 +186,7 @@ class CallPool:
         )
         with self._lock:
             if self._closed:
-                raise StopRequested(f"the background calls of {self.name} were shut down")
+                raise StopRequested(f"the pool of background calls of {self.name} was shut down")
             if self._unfinished >= self.max_unfinished:
                 raise TooManyHandles(f"too many routine wait, max is {self.max_unfinished}")
             self._unfinished += 1
@@ -252,7 +252,7 @@ class CallPool:
         Args:
             count: How many workers.
             fn: What each of them does, such as opening its connection.
-            timeout_s: The longest to wait for all, in seconds.
+            timeout_s: The maximum time to wait for all, in seconds.
 
         Returns:
             A handle for each; look at ``error`` for what ``fn`` raised. Not done when the time was up.
@@ -280,15 +280,15 @@ class CallPool:
         return handles
 
     def shutdown(self, timeout_s: float | None = None, *, cancel_waiting: bool = False) -> bool:
-        """Ends the pool: no call can be started any more, those that run are waited for, and the workers go.
+        """Shuts the pool down: refuses new calls, waits for running ones, ends the workers.
 
         Args:
-            timeout_s: The longest to wait for calls and workers, in seconds of real time; None for ever; 0 not at all. Calls that have
+            timeout_s: The maximum time to wait for calls and workers, in seconds of real time; None for ever; 0 not at all. Calls that have
                 not started by then are cancelled.
             cancel_waiting: Cancels the calls that have not started at once instead.
 
         Returns:
-            Whether all has ended. False means that some call still hangs in its (daemon) thread.
+            Whether everything has ended; False when a call still hangs in its (daemon) thread.
         """
         deadline = Deadline(WallClock(), timeout_s)
         with self._lock:
@@ -317,7 +317,7 @@ class CallPool:
 
 
 def _shut_at_exit(pool_of: weakref.ref[CallPool]) -> Callable[[], None]:
-    """What atexit calls; it holds the pool weakly, so that a pool that nobody uses can go before."""
+    """Returns the function for atexit; its weak reference does not keep the pool alive."""
 
     def _shut() -> None:
         pool = pool_of()

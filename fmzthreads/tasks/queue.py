@@ -1,4 +1,4 @@
-"""The task queue: producers push tasks from any thread, a run starts them all at once and binds their results into a context."""
+"""The task queue: threads push tasks; a run starts them and binds the results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LAST_STEPS_S = 10.0
 
 @attrs.frozen(kw_only=True)
 class QueueStats:
-    """What became of everything that was pushed: ``pushed = waiting + running`` + the five outcomes, always.
+    """The counters of a queue; ``pushed = waiting + running`` + the five outcomes, always.
 
     Attributes:
         late: How many calls ended after their task had timed out or was cancelled (which is where they are counted, too).
@@ -53,26 +53,26 @@ class QueueStats:
 
 
 class TaskQueue:
-    """Calls to several exchanges side by side, their results bound into a shared context.
+    """Runs calls to several exchanges in parallel and binds the results into a context.
 
-    Any thread may push. One thread at a time runs: either by calling ``run``, or the queue's own (``start``).
+    Any thread may push. One thread at a time runs the queue: by calling ``run``, or the queue's own thread (``start``).
 
-    - All tasks of a run start at once (those with ``after`` when the others are done); what is pushed meanwhile belongs to the next.
-    - A result goes to ``context[exchange][ret]``. Only an ok task assigns; what was there before stays otherwise.
-    - Results for the same target are bound in the order in which the tasks were pushed (but behind those that they come after),
-      whatever order the calls end in.
-    - A result that comes after its task's time is never assigned; it is counted as late.
+    - All tasks of a run start at once (those with ``after`` when the others have succeeded); tasks pushed meanwhile belong to the next run.
+    - A result goes to ``context[exchange][ret]``. Only a successful task assigns; otherwise the previous value stays.
+    - Results for the same target are bound in the order in which the tasks were pushed (and after the tasks in their ``after``),
+      regardless of the order in which the calls end.
+    - A result that arrives after its task timed out is never assigned; it is counted as late.
 
     Args:
         exchanges: A list, or a dict by name, of exchanges; see ``Callee`` for what is asked of them.
         context: A list, dict, object or ``SharedContext`` with one inner container for each exchange; absent ones are made.
-        clock: Measures and waits; None takes that of the first exchange that has one (so that its strategy's stop ends the waits).
-        max_pending: The most tasks that wait for the next run; None for any number.
+        clock: Used to wait; None uses that of the first exchange that has one (so that its strategy's stop ends the waits).
+        max_pending: The maximum number of tasks waiting for the next run; None for no limit.
         overflow: What ``push`` does beyond that: ``block`` waits for the next run to begin, ``raise`` raises.
-        gate_timeout_ms: The longest that prepared calls are held for one that is not ready.
+        gate_timeout_ms: The maximum time for which prepared calls wait for one that is not ready, in milliseconds.
 
     Raises:
-        InputError: An argument is not of the kind expected.
+        InputError: An argument has the wrong type or value.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class TaskQueue:
             options: The same as keywords: ``push(exchange=0, ret="depth", param=["GetDepth"])``.
 
         Returns:
-            The task, to be named in another's ``after``.
+            The task, for the ``after`` of others.
 
         Raises:
-            InputError: A value is not of the kind expected, or there is no such exchange.
-            UnknownName: A task has no such option, or there is no exchange or method of that name; the nearest is named.
+            InputError: A value has the wrong type.
+            UnknownName: There is no such option, exchange or method; the message suggests the nearest name.
             TypeError: The number of arguments does not fit the method.
-            TooManyHandles: ``max_pending`` tasks wait, and ``overflow`` is ``raise`` (or it is the running thread itself that pushes,
+            TooManyHandles: ``max_pending`` tasks wait, and ``overflow`` is ``raise`` (or the thread that runs the queue pushes,
                 which would wait for itself).
             StopRequested: The strategy is being stopped while ``push`` waits for room.
         """
@@ -151,14 +151,16 @@ class TaskQueue:
                     woken = self._take_wakers()
                     break
                 if self.overflow == "raise" or self._runner is threading.current_thread():
-                    raise TooManyHandles(f"{len(self._pending)} tasks wait already, max_pending is {self.max_pending}")
+                    raise TooManyHandles(
+                        f"cannot push: {len(self._pending)} tasks are waiting, max_pending is {self.max_pending}"
+                    )
                 signal = self._waker()
             self._await(signal, None)
         _set_all(woken)
         return made
 
     def _callee(self, key: int | str) -> tuple[Any, str]:
-        """The exchange of that place or name, and its label."""
+        """Returns the exchange of an index or name, and its label."""
         if isinstance(self.exchanges, Mapping):
             if key not in self.exchanges:
                 names = [str(name) for name in self.exchanges]
@@ -171,18 +173,18 @@ class TaskQueue:
     # Workers
 
     def run(self, timeout_ms: float | None = None) -> Report:
-        """Runs all that was pushed up to now, in this thread, until each task's fate is known.
+        """Runs all tasks pushed so far, in this thread, until each has an outcome.
 
         Args:
-            timeout_ms: The longest for all of them, in milliseconds; None or 0 for no limit; negative: all are started and none is waited
-                for, so that only what ends at once is bound.
+            timeout_ms: The maximum time of the whole run, in milliseconds; None or 0 for no limit; negative: all are started without
+                waiting, and only results that are available at once are bound.
 
         Returns:
-            One row for each task, in the order in which they were pushed. Its ``late`` grows afterwards, as late results come in.
+            One row for each task, in the order in which they were pushed. ``late`` grows afterwards, as late results arrive.
 
         Raises:
-            ConcurrentUse: Another thread runs the queue, or this very thread does (from within a binding); names both.
-            StopRequested: The strategy is being stopped; ``last_report`` says what had been done.
+            ConcurrentUse: Another thread runs the queue, or this one does already (called from a binding); names both.
+            StopRequested: The strategy is being stopped; ``last_report`` has the results so far.
             InputError: ``timeout_ms`` is not a number.
         """
         seconds_of(timeout_ms)
@@ -199,12 +201,12 @@ class TaskQueue:
         with self._lock:
             if self._runner is not None:
                 raise ConcurrentUse(
-                    f"the task queue is run by thread {self._runner.name!r}; thread {threading.current_thread().name!r} cannot run it too"
+                    f"thread {threading.current_thread().name!r} cannot run the task queue: thread {self._runner.name!r} is running it"
                 )
             self._runner = me
 
     def _take(self) -> list[Entry]:
-        """All that waits becomes the batch of a run."""
+        """Moves all waiting tasks into the batch of a run."""
         with self._lock:
             batch, self._pending = self._pending, []
             self._running = len(batch)
@@ -248,14 +250,14 @@ class TaskQueue:
     def start(
         self, timeout_ms: float | None = None, *, on_report: Callable[[Report], object] | None = None
     ) -> TaskQueue:
-        """Runs the queue in a thread of its own: as soon as something is pushed, and again and again.
+        """Starts a thread that runs the queue whenever tasks are pushed.
 
         Args:
             timeout_ms: For each run, as for ``run``.
             on_report: Called with each run's report, in that thread; what it raises is logged.
 
         Returns:
-            The queue, for ``with queue.start(): ...``, which waits for what was pushed, then stops.
+            The queue, for ``with queue.start(): ...``, which waits for the pushed tasks, then stops.
 
         Raises:
             ConcurrentUse: It runs already; names both threads.
@@ -272,7 +274,7 @@ class TaskQueue:
             self._failure = None
         try:
             loop.start()
-        except BaseException:  # no thread to be had: the claim must not outlive the attempt
+        except BaseException:  # the thread could not be started: release the claim
             with self._lock:
                 self._runner = self._loop = None
             raise
@@ -293,7 +295,7 @@ class TaskQueue:
                 if on_report is not None:
                     _report_to(on_report, report)
         except StopRequested:
-            pass  # the strategy ends, and so does the loop; join() raises it to whoever waits
+            pass  # the strategy is stopping; join() raises it in the waiting thread
         except BaseException as error:  # kept for join(): a loop that ends unseen would let producers wait for ever
             failure = error
             _log.exception("the task queue's thread ended")
@@ -307,10 +309,12 @@ class TaskQueue:
             _set_all(woken)
 
     def stop(self, *, cut: bool = False) -> None:
-        """Has the background thread end after the run under way; what is pushed afterwards waits for the next ``run`` or ``start``.
+        """Ends the background thread after the current run.
+
+        Tasks pushed afterwards wait for the next ``run`` or ``start``.
 
         Args:
-            cut: Ends the run under way at once: what has not ended is cancelled, and its results are never assigned.
+            cut: Ends the current run at once: unfinished tasks are cancelled, and their results are never assigned.
         """
         with self._lock:
             if self._loop is None or self._runner is not self._loop:
@@ -323,17 +327,17 @@ class TaskQueue:
         _set_all(woken)
 
     def join(self, timeout_ms: float | None = None) -> bool:
-        """Waits until the background thread has run all that was pushed; after ``stop``, until the thread is gone.
+        """Waits until the background thread has run all tasks; after ``stop``, until it ends.
 
         Args:
-            timeout_ms: None or 0 for no limit; negative only looks.
+            timeout_ms: None or 0 for no limit; negative polls.
 
         Returns:
-            Whether that is so; False when the time was up, or when tasks wait that nobody runs.
+            True when done; False after a time-out, or when tasks are waiting and no thread runs them.
 
         Raises:
-            StopRequested: The strategy is being stopped; the thread is gone then.
-            Exception: What ended the background thread before its time.
+            StopRequested: The strategy is being stopped; the thread has ended by then.
+            Exception: The error that ended the background thread.
         """
         deadline = Deadline(self._clock, seconds_of(timeout_ms))
         while True:
@@ -364,13 +368,13 @@ class TaskQueue:
             return not self._pending
 
     def __enter__(self) -> TaskQueue:
-        """The queue; leaving the block waits for what was pushed (unless an error leaves it), then stops."""
+        """Returns the queue; the end of the block waits for pushed tasks, then stops."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits, stops, and waits for the thread to be gone."""
+        """Waits for pushed tasks (unless an error ended the block), and stops."""
         try:
             if kind is None:
                 self.join()
@@ -382,18 +386,18 @@ class TaskQueue:
 
     @property
     def last_report(self) -> Report | None:
-        """The report of the last run, also of one that a stop has cut."""
+        """The report of the last run, also of one that a stop ended."""
         record = self._last
         return None if record is None else Report(record)
 
     @property
     def late(self) -> int:
-        """How many results came after their task's time."""
+        """How many results arrived after their task had timed out."""
         return self._late
 
     @property
     def stats(self) -> QueueStats:
-        """What became of everything that was pushed, at one moment."""
+        """The counters of this moment."""
         with self._lock:
             done = self._done.get
             return QueueStats(
@@ -409,7 +413,7 @@ class TaskQueue:
             )
 
     def __len__(self) -> int:
-        """How many tasks wait for the next run."""
+        """The number of tasks waiting for the next run."""
         return len(self._pending)
 
     def __bool__(self) -> bool:
@@ -420,7 +424,7 @@ class TaskQueue:
         """The counts."""
         return f"<TaskQueue: {self.stats}>"
 
-    # Waiting for a change; each waiter has a signal of its own, which nobody else clears
+    # Waiting for a change; each waiter has a signal of its own, which no other thread clears
 
     def _waker(self) -> Signal:
         """A signal that is set at the next change. The caller holds the lock."""

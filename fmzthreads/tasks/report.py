@@ -1,4 +1,4 @@
-"""The results of a run's tasks: one row a task, and a table of them."""
+"""The results of a run: one row per task, and a table of the rows."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ReportRow:
         value: The result of an ok task (and of one whose assignment raised).
         bound: Whether the result was assigned.
         late: Whether the call ended after its task had timed out (set at that moment, which may be after the run).
-        started_at: When the call started, in seconds of the clock's ``monotonic``; with a gate, when the gate let it go. None if never.
-        finished_at: When the call ended; None if it has not (yet).
+        started_at: When the call started, in seconds of the clock's ``monotonic``; with a gate, when the gate released it. None if never.
+        finished_at: When the call ended; None before.
         start_skew_ms: How much later it started than the first task of the run.
         handle: The call; None when it was never started. ``row.handle.wait()`` gives the result of a late one, such as the id of an
             order that was placed after all; that of an ok row is taken.
         follows: Whether it was not started because another task of the same run was not ok.
-        looked_at: Whether the caller got this row from the report. A row that is not ok and was not looked at has an error line.
+        looked_at: Whether the caller has read this row from the report. A row that is not ok and was not read has an error line.
         line_token: Holds one element until that line is written.
     """
 
@@ -72,7 +72,7 @@ class ReportRow:
 
 @attrs.define(kw_only=True, eq=False)
 class RunRecord:
-    """What a run leaves: its rows, and when it began and ended (None before), in seconds of the clock's ``monotonic``."""
+    """The rows of a run, and when it began and ended, in seconds of ``monotonic``."""
 
     rows: list[ReportRow]
     began_at: float
@@ -89,8 +89,8 @@ class RunRecord:
 class Report(Sequence[ReportRow]):
     """The rows of one run, in the order in which the tasks were pushed.
 
-    A row that is not ok leaves one error line when the report is dropped, unless the caller has looked at the row: by ``rows``, by index,
-    by iterating, by ``of``, or by printing the report. ``ok``, ``values`` and ``stats`` do not count.
+    A row that is not ok writes one error line when the report is garbage-collected, unless the caller has read the row: by ``rows``, by index,
+    by iterating, by ``of``, or by printing the report. ``ok``, ``values`` and ``stats`` do not count as reading.
 
     Args:
         record: The run.
@@ -103,7 +103,7 @@ class Report(Sequence[ReportRow]):
 
     @property
     def rows(self) -> list[ReportRow]:
-        """All rows; they count as looked at."""
+        """All rows; marks them as read."""
         for row in self._record.rows:
             row.looked_at = True
         return list(self._record.rows)
@@ -120,7 +120,7 @@ class Report(Sequence[ReportRow]):
 
     @property
     def ended_at(self) -> float | None:
-        """When the run ended; None while it is under way."""
+        """When the run ended; None while it is running."""
         return self._record.ended_at
 
     @overload
@@ -128,18 +128,18 @@ class Report(Sequence[ReportRow]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[ReportRow]: ...
     def __getitem__(self, index: int | slice) -> ReportRow | Sequence[ReportRow]:
-        """A row by its place; it counts as looked at."""
+        """Returns a row by its index; marks it as read."""
         found = self._record.rows[index]
         for row in found if isinstance(found, list) else [found]:
             row.looked_at = True
         return found
 
     def __len__(self) -> int:
-        """How many tasks there were."""
+        """The number of tasks."""
         return len(self._record.rows)
 
     def of(self, task: Task) -> ReportRow:
-        """The row of a task; it counts as looked at.
+        """Returns the row of a task; marks it as read.
 
         Raises:
             KeyError: The task was not part of this run.
@@ -157,12 +157,12 @@ class Report(Sequence[ReportRow]):
 
     @property
     def late(self) -> int:
-        """How many results arrived after their task had timed out; grows after the run, as they come in."""
+        """How many results arrived after their task had timed out; may grow after the run."""
         return sum(row.late for row in self._record.rows)
 
     @property
     def stats(self) -> dict[str, int]:
-        """How many tasks have each status; only those that occur."""
+        """The number of tasks by status; only statuses that occur."""
         found: dict[str, int] = {}
         for row in self._record.rows:
             found[row.status] = found.get(row.status, 0) + 1
@@ -170,23 +170,23 @@ class Report(Sequence[ReportRow]):
 
     @property
     def start_skew_ms(self) -> float:
-        """From the first start of a call to the last, in milliseconds; 0 when fewer than two started."""
+        """Time between the first and the last start of a call, in ms; 0 for fewer than two."""
         starts = [row.started_at for row in self._record.rows if row.started_at is not None]
         return (max(starts) - min(starts)) * 1000 if starts else 0.0
 
     @property
     def end_skew_ms(self) -> float:
-        """From the first result of an ok task to the last, in milliseconds; 0 when fewer than two are ok."""
+        """Time between the first and the last ok result, in ms; 0 for fewer than two."""
         ends = [row.finished_at for row in self._record.rows if row.ok and row.finished_at is not None]
         return (max(ends) - min(ends)) * 1000 if ends else 0.0
 
     @property
     def duration_ms(self) -> float | None:
-        """How long the run took, in milliseconds; None while it is under way."""
+        """The duration of the run in milliseconds; None while it is running."""
         return None if self.ended_at is None else (self.ended_at - self.began_at) * 1000
 
     def __str__(self) -> str:
-        """A table: a head line, and one line a task with times in milliseconds from the start of the run; all rows count as looked at."""
+        """A table with one line per task, times in ms since the start; marks all rows as read."""
         table = [["#", "exchange", "task", "status", "start ms", "end ms", "skew ms", "error"]]
         table += [self._cells(number, row) for number, row in enumerate(self.rows)]
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]

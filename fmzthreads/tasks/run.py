@@ -1,4 +1,4 @@
-"""One turn of a task queue: starts the calls, settles the fate of each, and binds the results.
+"""One run of a task queue: starts the calls, decides their outcomes, binds the results.
 
 All binding happens in the thread that runs the turn. A call's end and its task's time-out meet under one lock, where the first of the two
 decides; so a result is either bound or late, never both, and nothing is assigned once ``run`` has returned.
@@ -28,7 +28,7 @@ __all__ = ["Callee", "Entry", "Turn"]
 
 
 class Callee(Protocol):
-    """What an exchange is to the queue.
+    """The interface of an exchange to the queue.
 
     An object without ``submit`` is called through ``Go(method, *args)`` instead, and cannot be gated. Three more are used where they exist:
 
@@ -73,7 +73,7 @@ class Entry:
     def check_wanted(self) -> None:
         """Raises OperationFailed once the task has timed out or the run was cut: a request that nobody waits for is not sent."""
         if self.decided:
-            raise OperationFailed("its time was up while it was held at the gate; nothing was sent")
+            raise OperationFailed("the task timed out while it waited at the gate; nothing was sent")
 
 
 class Turn:
@@ -125,7 +125,7 @@ class Turn:
         self._due = _due(began_at, timeout_ms)
 
     def run(self) -> Report:
-        """Runs it to its end.
+        """Runs the batch to its end.
 
         Raises:
             StopRequested: The strategy is being stopped; what had not ended is cancelled, as ``record`` says.
@@ -167,7 +167,7 @@ class Turn:
     # Before the start
 
     def _link(self) -> None:
-        """Who waits for whom, and in which order results are bound to the same target."""
+        """Links tasks with those in their ``after``, and orders the bindings of each target."""
         by_task: dict[Task, list[Entry]] = {}
         for entry in self._entries:
             by_task.setdefault(entry.task, []).append(entry)
@@ -197,7 +197,7 @@ class Turn:
         ready, self._ready = [entry for entry in self._ready if entry.outcome is None], []
         if self._started and self._clock.monotonic() >= self._due:
             for entry in ready:
-                self._not_started(entry, "the time was up before its turn came")
+                self._not_started(entry, "the run timed out before it could start")
             return
         self._started = True
         together = self._gated_together([entry for entry in ready if entry.task.gate])
@@ -210,7 +210,7 @@ class Turn:
             self._start(entry)
 
     def _gated_together(self, entries: list[Entry]) -> list[Entry]:
-        """As many of them as find a worker now."""
+        """Returns as many entries as have a free worker now."""
         room: dict[int, float] = {}
         chosen = []
         for entry in entries:
@@ -233,7 +233,7 @@ class Turn:
                 handle = entry.callee.Go(task.method, *task.args)
             if not isinstance(handle, Handle):
                 raise InputError(
-                    f"{task.method} of {entry.row.exchange} gave {type(handle).__name__}, expected a Handle"
+                    f"{task.method} of exchange {entry.row.exchange} returned a {type(handle).__name__}, expected a Handle"
                 )
         except Exception as error:  # one call that cannot be started does not disturb the others; its row says why
             if entry.gate_pass is not None:
@@ -250,7 +250,7 @@ class Turn:
     # A call's end against its time-out
 
     def _ended(self, entry: Entry, handle: Handle[Any]) -> None:
-        """A call has ended; in the thread that ended it."""
+        """Records the end of a call; runs in the thread that ended it."""
         with self._lock:
             too_late = self._clock.monotonic() > entry.due > -math.inf
             late = not handle.cancelled and (entry.decided or too_late)
@@ -266,7 +266,7 @@ class Turn:
         self._signal.set()
 
     def _expire(self) -> None:
-        """Ends the waiting for calls whose time is up."""
+        """Ends the wait for calls that have timed out."""
         now = self._clock.monotonic()
         while self._dues and self._dues[0][0] <= now:
             entry = heapq.heappop(self._dues)[2]
@@ -310,7 +310,7 @@ class Turn:
             self._resolve(entry, "not started")
 
     def _resolve(self, entry: Entry, outcome: Status) -> None:
-        """An entry's outcome is known: it is bound (or passed over) as soon as all before it with the same target are."""
+        """Records an outcome; binds it once all earlier entries of the same target are settled."""
         entry.outcome = outcome
         if entry.task.ret is None:
             self._settle(entry)
@@ -341,7 +341,7 @@ class Turn:
                 self._ready.append(dependent)
 
     def _abandon(self, reason: BaseException | None) -> None:
-        """Ends the turn before its time: whatever has not been settled is cancelled."""
+        """Ends the run early: cancels everything that is not settled."""
         for entry in self._entries:
             if entry.row.status != "waiting":
                 continue

@@ -41,14 +41,14 @@ def parse_server(address: str) -> Server:
         address: The server. Without a port, ``ssl://`` means 465 and everything else 587; a bare ``host:465`` is taken as ``ssl://``.
 
     Raises:
-        InputError: It is none of these forms.
+        InputError: The address has none of these forms.
     """
     found = _ADDRESS.fullmatch(address.strip()) if isinstance(address, str) else None
     scheme = (found["scheme"] or "").lower() if found else ""
     port = int(found["port"] or 0) if found else 0
     if found is None or scheme not in {"", "smtp", "ssl"} or (found["port"] and not 0 < port < 65536):
         raise InputError(
-            f"Mail: {address!r} is no mail server; expected host:port, smtp://host:port or ssl://host:port"
+            f"Mail: {address!r} is not a mail server: expected host:port, smtp://host:port or ssl://host:port"
         )
     tls = scheme == "ssl" or (not scheme and port == _TLS_PORT)
     return Server(found["host"].strip("[]"), port or (_TLS_PORT if tls else _PLAIN_PORT), tls)
@@ -68,7 +68,7 @@ def _recipients(to: str) -> list[str]:
     wrong = [name for name in names if not _MAILBOX.fullmatch(name)]
     if wrong or not names:
         raise InputError(
-            f"Mail: {wrong[0] if wrong else to!r} is no mail address; expected name@host, several with commas"
+            f"Mail: {wrong[0] if wrong else to!r} is not a mail address: expected name@host, several separated by commas"
         )
     return names
 
@@ -83,7 +83,7 @@ def _connect(server: Server, timeout_s: float) -> smtplib.SMTP:
         if client.has_extn("starttls"):
             client.starttls(context=context)
             client.ehlo()
-    except BaseException:  # whatever it was passes on; the connection is closed first
+    except BaseException:  # any error is raised again; the connection is closed first
         client.close()
         raise
     return client
@@ -96,9 +96,7 @@ def _login(client: smtplib.SMTP, username: str, password: str) -> None:
         return
     # smtplib logs in with ASCII only; RFC 4616 says how other characters go over the wire: as UTF-8.
     if "PLAIN" not in client.esmtp_features.get("auth", "").upper().split():
-        raise InputError(
-            "Mail: the login is not ASCII text, and the server offers no AUTH PLAIN, which alone could take it"
-        )
+        raise InputError("Mail: the login is not ASCII text, and the server offers no AUTH PLAIN, which it would need")
     token = base64.b64encode(f"\0{username}\0{password}".encode()).decode("ascii")
     code, reply = client.docmd("AUTH", f"PLAIN {token}")
     if code != 235:
@@ -114,12 +112,12 @@ def send(
 
     Args:
         address: The server, see ``parse_server``.
-        username: The login, and the sender; empty logs in nowhere.
+        username: The login and the sender; empty: no login.
         password: The SMTP service's password.
         to: One address, or several with commas, semicolons or spaces between them.
         title: The subject.
         body: The text.
-        timeout_s: The longest that any one step (connecting, a command, its reply) may take, in seconds; 30 when None.
+        timeout_s: The time-out of each step (connecting, a command, its reply), in seconds; 30 when None.
 
     Returns:
         Whether the session was encrypted.
@@ -134,7 +132,7 @@ def send(
     try:
         message = _message(sender, recipients, title, body)
     except ValueError as error:
-        raise InputError(f"Mail: this cannot be sent as a mail: {error}") from error
+        raise InputError(f"Mail: invalid header or text: {error}") from error
     client = _connect(server, TIMEOUT_S if timeout_s is None else timeout_s)
     try:
         encrypted = isinstance(client.sock, ssl.SSLSocket)
@@ -144,7 +142,7 @@ def send(
         try:
             client.quit()
         except OSError:
-            pass  # the mail was accepted; how the server says goodbye no longer matters
+            pass  # the mail was accepted; errors of QUIT do not matter
         return encrypted
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""Keys and passwords that must not be shown, and how they are cut out of a text."""
+"""Removes keys and passwords from texts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from urllib.parse import quote, quote_plus
 
 __all__ = ["Secrets"]
 
-# A shorter one would be found inside ordinary words and numbers, and cutting it out would make lines unreadable.
+# A shorter one would also match inside ordinary words and numbers, and make lines unreadable.
 _SHORTEST = 4
 
 
 class Secrets:
-    """A set of texts to be cut out, also in the forms that they take in a URL and in JSON. Any thread may add to it and use it."""
+    """A set of secrets to remove from texts, also as escaped in URLs and in JSON.
+
+    Any thread may use it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _forms; cut is replaced as a whole and called without it
@@ -25,10 +28,10 @@ class Secrets:
         """Returns a text with ``***`` in place of each secret."""
 
     def add(self, secret: str) -> bool:
-        """Has a text cut out from now on.
+        """Adds a secret.
 
         Returns:
-            Whether it will be; False for one of fewer than four characters.
+            Whether it was added; False for one of fewer than four characters.
         """
         if len(secret) < _SHORTEST:
             return False
@@ -42,5 +45,5 @@ class Secrets:
         return True
 
     def __repr__(self) -> str:
-        """How many forms there are, and none of them."""
+        """The number of forms, without their texts."""
         return f"Secrets({len(self._forms)} forms)"
