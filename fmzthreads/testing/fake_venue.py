@@ -433,7 +433,7 @@ class FakeVenue(BaseVenue):
         return self._serve("history_orders", _answer)
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
-        """The entry of ``replies``; an empty dict if there is none."""
+        """The entry of ``replies``; an empty dict if not found."""
 
         def _answer() -> Any:
             self.requests.append((http_method, resource, params, raw))

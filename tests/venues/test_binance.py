@@ -387,7 +387,7 @@ def test_bars_beyond_one_request() -> None:
     assert http.paths().count(path) == 3
     assert len(venue.records("BTC_USDT", 60, 9000)) == 2501
     assert len(venue.records("BTC_USDT", 60)) == 1000
-    with pytest.raises(errors.InputError, match="valid: 1, 60, 180"):
+    with pytest.raises(errors.InputError, match="expected one of 1, 60, 180"):
         venue.records("BTC_USDT", 61)
 
 

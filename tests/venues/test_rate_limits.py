@@ -34,7 +34,7 @@ def test_a_shut_door_says_until_when_and_opens_by_itself() -> None:
     doors.shut("orders", errors.RateLimited("slow down", retry_after_s=5, code="-1015"))
     doors.check("reads")
     with pytest.raises(
-        errors.RateLimited, match=r"until 00:16:45 UTC \(for 5\.0 s more\), nothing was sent; it said: slow down"
+        errors.RateLimited, match=r"until 00:16:45 UTC \(5\.0 s from now\); nothing was sent; its reply was: slow down"
     ) as caught:
         doors.check("orders")
     assert (caught.value.retry_after_s, caught.value.code) == (5.0, "-1015")

@@ -56,7 +56,7 @@ class ClientFrames:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._opcode = 0  # of the fragmented message; 0 if there is none
+        self._opcode = 0  # of the fragmented message; 0 if not fragmented
         self._parts: list[bytes] = []
         self._size = 0
 
