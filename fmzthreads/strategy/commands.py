@@ -40,7 +40,7 @@ class CommandQueue:
         return True
 
     def take(self) -> str | None:
-        """Removes and returns the oldest command; None when there is none."""
+        """Removes and returns the oldest command; None if no command waits."""
         with self._lock:
             if not self._waiting:
                 return None

@@ -137,7 +137,7 @@ def SetErrorFilter(filters: str) -> None:
 
 
 def GetLastError() -> str | None:
-    """Returns the last error of the strategy and clears it; None when there is none.
+    """Returns the last error of the strategy and clears it; None without an error.
 
     FMZ does not document whether it belongs to a thread; here it belongs to the strategy, so that a script that waits for ``Go``
     sees why a call failed. Of several threads that read at once exactly one gets it.
@@ -349,7 +349,7 @@ def GetPid() -> int:
 
 
 def GetCommand() -> str | None:
-    """Returns the oldest command sent to this strategy; None when there is none."""
+    """Returns the oldest command sent to this strategy; None if no command waits."""
     return current().take_command()
 
 

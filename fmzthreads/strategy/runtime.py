@@ -213,7 +213,7 @@ class Runtime:
         return self._commands.send(text)
 
     def take_command(self) -> str | None:
-        """The oldest command that was queued, None when there is none."""
+        """Returns the oldest queued command; None if no command waits."""
         return self._commands.take()
 
     def close(self) -> None:
@@ -278,7 +278,7 @@ _holder = _Holder()
 
 
 def current() -> Runtime:
-    """The runtime that FMZ's globals speak to in this thread: the one bound here, else the process's; made if there is none."""
+    """Returns the runtime of this thread, else of the process; creates one if needed."""
     return _holder.get()
 
 

@@ -68,7 +68,7 @@ class Store:
         return "" if self._database is None else str(self._database.path)
 
     def get(self, key: str | int) -> Any:
-        """The value of a name, None when there is none.
+        """Returns the value of a name; None if it is absent.
 
         Raises:
             InputError: The name is not text (or a whole number).

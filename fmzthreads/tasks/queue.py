@@ -201,7 +201,7 @@ class TaskQueue:
         with self._lock:
             if self._runner is not None:
                 raise ConcurrentUse(
-                    f"thread {threading.current_thread().name!r} cannot run the task queue: thread {self._runner.name!r} is running it"
+                    f"thread {self._runner.name!r} is running the task queue; thread {threading.current_thread().name!r} cannot run it too"
                 )
             self._runner = me
 

@@ -71,7 +71,7 @@ class Entry:
         self.outcome: Status | None = None  # what the running thread made of it; final once row.status says the same
 
     def check_wanted(self) -> None:
-        """Raises OperationFailed once the task has timed out or the run was cut: a request that nobody waits for is not sent."""
+        """Raises OperationFailed once the task has timed out or the run was cut: such a request is not sent."""
         if self.decided:
             raise OperationFailed("the task timed out while it waited at the gate; nothing was sent")
 

@@ -1,8 +1,8 @@
-"""A strategy's journal: what Log, LogProfit, LogStatus, orders and errors write, and where it is shown and kept.
+"""A strategy's journal: the lines of the log family, of orders and of errors.
 
-Any thread may write; lines get their number and reach every sink in one order. Secrets that were registered are cut out of a line before
-it goes anywhere. A sink that fails (a closed terminal, a full disk) never stops the strategy: the failure is told once on stderr, counted,
-and the other sinks go on.
+Any thread may write; lines get their number and reach every sink in one order. Registered secrets are removed from a line
+first. A sink that fails (a closed terminal, a full disk) never stops the strategy: the failure is reported once on stderr and counted, and
+the other sinks continue.
 """
 
 from __future__ import annotations
@@ -192,13 +192,13 @@ class Journal:
             kind: ``LOG_TYPE_BUY``, ``LOG_TYPE_SELL`` or ``LOG_TYPE_CANCEL``.
             source: The exchange's label.
             symbol: FMZ's symbol; empty where it is not known.
-            price: The price; -1 for a market order, 0 where there is none.
-            amount: The amount; 0 where there is none.
-            order_id: The order's id; empty when there is none.
+            price: The price; -1 for a market order, 0 without a price.
+            amount: The amount; 0 without an amount.
+            order_id: The id of the order; empty without an id.
             tail: The further arguments of the order call, rendered as Log does.
 
         Raises:
-            InputError: ``kind`` is none of the three.
+            InputError: ``kind`` is not one of the three.
         """
         word = _ORDER_KINDS.get(kind)
         if word is None:
