@@ -84,7 +84,7 @@ def test_tls_from_the_command_line_with_a_certificate_to_trust(tmp_path: Path) -
     [
         ((), "--venue says whose dialect"),
         (("--replay", "x", "--venue", "okx"), "goes with neither"),
-        (("--replay", "/does/not/exist"), "cannot be read"),
+        (("--replay", "/does/not/exist"), "cannot read"),
         (("--venue", "okx", "--certificate", "x"), "--certificate requires --tls"),
         (("--venue", "okx", "--tls", "--certificate", "/does/not/exist/x"), "cannot be written"),
     ],

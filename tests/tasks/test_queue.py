@@ -341,11 +341,13 @@ def test_two_runs_at_once_are_refused_naming_both(exchanges: list[FakeExchange])
 
     def second() -> None:
         assert call.begun.wait(PATIENCE_S)
-        with pytest.raises(ConcurrentUse, match=r"'side-0'.*'side-1'"):
-            queue.run()
-        with pytest.raises(ConcurrentUse):
-            queue.start()
-        call.go.set()
+        try:
+            with pytest.raises(ConcurrentUse, match=r"'side-1' cannot run .*'side-0' is running it"):
+                queue.run()
+            with pytest.raises(ConcurrentUse):
+                queue.start()
+        finally:
+            call.go.set()
 
     report, _ = race(queue.run, second)
     assert report.ok
