@@ -104,10 +104,10 @@ class Structure(dict[str, Any]):
 
 
 class Info(Structure):
-    """A venue's own reply, readable by index and by attribute at every level; empty where there is none.
+    """A venue's own reply, readable by index and by attribute at every level.
 
-    Nested dicts and lists of dicts become readable by attribute when they are read, so that a reply that nobody looks into costs
-    nothing. Two threads that read the same part at once may each make the wrapper; the wrappers are equal, and the last one stays.
+    Nested dicts and lists of dicts become readable by attribute when they are read, so that a reply that is
+    not looked into costs nothing. Two threads that read the same part at once may each make the wrapper; the wrappers are equal, and the last one stays.
     """
 
     __slots__ = ()

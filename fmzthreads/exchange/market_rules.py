@@ -331,7 +331,7 @@ class MarketBook:
         """Drops all rules, such as after a change of the base URL."""
         with self._lock:
             self._known, self._missing, self._renewals, self._refusals = {}, {}, {}, {}
-            self._flights = {}  # whoever asks from now on must not be given what an earlier fetch brings
+            self._flights = {}  # calls from now on must not get the result of an earlier fetch
             self._generation += 1
 
     def _refresh(self, symbol: str) -> MarketRules:

@@ -43,12 +43,12 @@ def add_parser(subparsers: Any) -> None:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options of ``simulate`` and its ``run`` to a parser."""
     add = parser.add_argument
-    add("--venue", choices=("binance", "okx"), help="whose dialect it speaks")
+    add("--venue", choices=("binance", "okx"), help="exchange whose API it speaks")
     add("--replay", metavar="FILE", help="play a recording of a websocket instead of simulating a venue")
     add("--rest", metavar="FILE", help="recorded REST calls that go with --replay")
     add("--port", type=int, default=0, metavar="N", help="the port; 0 (the default) for one that is free")
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="the address to listen on (default %(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="what makes the market repeat (default %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the generated market (default %(default)s)")
     add("--data", metavar="FILE", help="bars that the first symbol's price follows: CSV, or a zipped minute file")
     add(
         "--speed",
@@ -239,7 +239,7 @@ def _balances(texts: Sequence[str]) -> dict[str, Decimal]:
         except InvalidOperation:
             value = Decimal("NaN")
         if not asset or not value.is_finite() or value < 0:
-            raise InputError(f"--balance is written ASSET=AMOUNT with an amount of 0 or more, not {text!r}")
+            raise InputError(f"--balance must be ASSET=AMOUNT with an amount of 0 or more, got {text!r}")
         balances[asset] = value
     return balances
 

@@ -5,8 +5,8 @@ Faults, the state of the account, and closing the port.
 ======================================  ==================================================================================
 ``GET /_simulator/faults``              what is on, and how often each fault was injected
 ``POST /_simulator/faults``             one object such as ``{"path": "/api/v3/order", "hang": true}``, or a list of them
-``DELETE /_simulator/faults``           switches all of them off and lets go what hangs
-``POST /_simulator/release``            lets go what hangs, and leaves the faults on
+``DELETE /_simulator/faults``           switches off all faults and releases held calls
+``POST /_simulator/release``            releases held calls; the faults stay on
 ``POST /_simulator/refuse``             ``{"seconds": 2}``: closes the port for so long; connecting is refused meanwhile
 ``GET /_simulator/state``               balances, open orders, and the sums of fills and fees, to reconcile with
 ======================================  ==================================================================================
@@ -98,5 +98,5 @@ def _seconds(body: bytes) -> float:
     except (ValueError, TypeError, KeyError):
         raise InputError('expected {"seconds": 2}') from None
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST_S:
-        raise InputError(f"seconds must be a number above 0 and at most {_LONGEST_S}, not {seconds!r}")
+        raise InputError(f"seconds must be a number above 0 and at most {_LONGEST_S}, got {seconds!r}")
     return float(seconds)

@@ -143,7 +143,7 @@ class SimulatorServer:
         if venue not in VENUES:
             raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
         if not 0 <= rate_scale <= 1e6:
-            raise InputError(f"rate_scale must be from 0 to 1e6, not {rate_scale!r}")
+            raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
         self.venue = venue
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)

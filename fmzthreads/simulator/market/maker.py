@@ -78,7 +78,7 @@ class MarketSettings:
         ):  # fmt: skip
             value = getattr(self, name)
             if not 0 <= value <= highest:
-                raise InputError(f"{name} must be from 0 to {highest:g}, not {value!r}")
+                raise InputError(f"{name} must be from 0 to {highest:g}, got {value!r}")
 
 
 class _Quoter:
@@ -282,7 +282,7 @@ class MarketDriver:
         self, exchange: SimulatedExchange, markets: Iterable[MarketMaker], *, step_s: float = 0.1, catch_up: int = 50
     ) -> None:
         if not 0 < step_s <= 3600:
-            raise InputError(f"step_s must be above 0 and at most 3600, not {step_s!r}")
+            raise InputError(f"step_s must be above 0 and at most 3600, got {step_s!r}")
         self.markets = tuple(markets)
         self.step_s = step_s
         self.error: BaseException | None = None

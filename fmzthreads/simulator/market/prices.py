@@ -71,7 +71,7 @@ class PriceWalk:
         wander: float = 0.000032,
     ) -> None:
         if not 0 < start < 1e12:
-            raise InputError(f"a price must be above 0, not {start!r}")
+            raise InputError(f"a price must be above 0, got {start!r}")
         for name, value in (
             ("volatility", volatility),
             ("reversion", reversion),
@@ -80,7 +80,7 @@ class PriceWalk:
             ("wander", wander),
         ):
             if not 0 <= value <= 1:
-                raise InputError(f"{name} must be from 0 to 1, not {value!r}")
+                raise InputError(f"{name} must be from 0 to 1, got {value!r}")
         self.start = start
         fast = math.sqrt(volatility**2 + jump_chance * jump_size**2)
         self.shape = PriceShape(
@@ -137,7 +137,7 @@ class BarReplay:
         if not bars:
             raise InputError("there are no bars to replay")
         if not 0 < speed < 1e6 or not 0 < step_s <= 3600:
-            raise InputError(f"speed and step_s must be above 0, not {speed!r} and {step_s!r}")
+            raise InputError(f"speed and step_s must be above 0, got {speed!r} and {step_s!r}")
         if period_ms is None:
             period_ms = min((later.time_ms - bar.time_ms for bar, later in itertools.pairwise(bars)), default=60_000)
         if period_ms <= 0:
