@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import re
@@ -12,6 +13,8 @@ from ..errors import BadReply, excerpt
 
 __all__ = ["Headers", "Reply", "join_values"]
 
+# Codecs of Python that are no charsets of HTTP; what they make of undecodable bytes differs between versions of Python.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
 
 
@@ -125,10 +128,10 @@ class Reply:
         for name in (charset, self._named_charset()):
             if name:
                 try:
-                    return self.body.decode(name, "replace")
+                    if codecs.lookup(name).name not in _NO_CHARSETS:
+                        return self.body.decode(name, "replace")
                 except (LookupError, ValueError):
-                    # No such charset, or one that cannot replace what it cannot decode (idna, punycode, undefined): the next guess.
-                    continue
+                    continue  # no such charset, or one that cannot decode this even with replacements: the next guess
         return self.body.decode("utf-8", "replace")
 
     def _named_charset(self) -> str:

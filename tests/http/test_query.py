@@ -210,7 +210,7 @@ def test_charset_and_format(querier: HttpQuerier) -> None:
         assert querier.query(server.base) == text
 
 
-@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "rot13", "klingon", "hex"])
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "unicode_escape", "rot13", "klingon", "hex"])
 def test_a_charset_that_cannot_decode_the_reply_is_passed_over(charset: str, querier: HttpQuerier) -> None:
     with FaultServer(saying(b"\xffabc", headers=f"Content-Type: text/plain; charset={charset}\r\n")) as server:
         assert querier.query(server.base) in (b"\xffabc", "\ufffdabc")
