@@ -88,7 +88,11 @@ def test_the_real_day_of_2022_12_13(tmp_path: Path) -> None:
 def test_a_venue_that_hangs_for_the_whole_run_leaves_the_bot_hedged_and_saying_so(
     prices: list[str], tmp_path: Path
 ) -> None:
-    done = demo("--seconds", "4", "--seed", "3", "--fault", "okx:hang=true", *prices, cwd=tmp_path)
+    # A price that stands still offers no spread to hedge: an order that meets the hang would leave an unknown outcome.
+    bars = tmp_path / "still.csv"
+    rows = [f"{1_700_000_000_000 + 60_000 * minute},20000,20001,19999,20000,3.5" for minute in range(60)]
+    bars.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    done = demo("--seconds", "4", "--data", str(bars), "--fault", "okx:hang=true", *prices, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "OKX did not answer Get" in done.stdout
     assert ": hedged" in done.stdout

@@ -342,7 +342,7 @@ def test_two_runs_at_once_are_refused_naming_both(exchanges: list[FakeExchange])
     def second() -> None:
         assert call.begun.wait(PATIENCE_S)
         try:
-            with pytest.raises(ConcurrentUse, match=r"'side-1' cannot run .*'side-0' is running it"):
+            with pytest.raises(ConcurrentUse, match=r"'side-0' is running .*'side-1' cannot"):
                 queue.run()
             with pytest.raises(ConcurrentUse):
                 queue.start()
