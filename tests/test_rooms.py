@@ -13,7 +13,7 @@ ROOT = Path(fmzthreads.__file__).resolve().parent
 
 ORDER = (
     # words that everybody uses, and time
-    "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
+    "fork", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
     # handles, pools, queues; they know no exchange
     "tasks",
     # connections, then HTTP and websockets over them
