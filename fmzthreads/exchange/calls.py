@@ -249,7 +249,7 @@ class Operations:
     def reconcile(self) -> list[IntentRecord]:
         """Asks again about each order whose outcome is unknown."""
         core = self.core
-        return ask_again(core.venue, core.intents, core.clock)
+        return ask_again(core.venue, core.intents)
 
     # The rest
 

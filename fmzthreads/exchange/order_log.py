@@ -89,6 +89,9 @@ class IntentLog:
         self._lock = threading.Lock()  # guards both maps
         self._open: dict[str, IntentRecord] = {}
         self._settled: OrderedDict[str, IntentRecord] = OrderedDict()
+        # When each open intent left (was begun, before that), on the monotonic clock: the time of day may be set meanwhile.
+        self._moments: dict[str, float] = {}
+        self._opened = clock.monotonic()
 
     def begin(self, intent: OrderIntent) -> IntentRecord:
         """Records an intent that is about to be sent.
@@ -103,6 +106,7 @@ class IntentLog:
                 raise DuplicateOrder(f"an order with client order id {key!r} is in flight or its outcome is unknown")
             self._settled.pop(key, None)
             self._open[key] = record
+            self._moments[key] = self._clock.monotonic()
         return record
 
     def left(self, client_order_id: str) -> None:
@@ -111,6 +115,15 @@ class IntentLog:
             record = self._open.get(client_order_id)
             if record is not None:
                 self._open[client_order_id] = attrs.evolve(record, left_at=self._clock.now())
+                self._moments[client_order_id] = self._clock.monotonic()
+
+    def gone_s(self, client_order_id: str) -> float:
+        """Seconds since the attempt to send an open intent ended, or since this log was made for one that it did not see leave.
+
+        Measured by the monotonic clock, so that setting the time of day changes nothing; a sleep of the machine does not count.
+        """
+        with self._lock:
+            return self._clock.monotonic() - self._moments.get(client_order_id, self._opened)
 
     def end(self, client_order_id: str, fate: Fate, *, order_id: str = "", detail: str = "") -> IntentRecord | None:
         """Records the fate of an intent; None if no such intent is in flight or unknown."""
@@ -126,6 +139,7 @@ class IntentLog:
                 self._open[client_order_id] = record
                 return record
             del self._open[client_order_id]
+            self._moments.pop(client_order_id, None)
             self._settled[client_order_id] = record
             while len(self._settled) > self._keep:
                 self._settled.popitem(last=False)
@@ -294,13 +308,12 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
     ) from cause
 
 
-def ask_again(venue: Venue, log: IntentLog, clock: Clock) -> list[IntentRecord]:
+def ask_again(venue: Venue, log: IntentLog) -> list[IntentRecord]:
     """Asks the venue once about each order whose outcome is unknown, and records the answer.
 
     Args:
         venue: Where the orders were sent.
-        log: Where they and their fate are recorded.
-        clock: Measures their age.
+        log: Where they and their fate are recorded; it measures their age.
 
     Returns:
         Those that were unknown, with their new fate: ``placed`` with their order id, ``absent``, or ``unknown`` with the reason in
@@ -309,15 +322,13 @@ def ask_again(venue: Venue, log: IntentLog, clock: Clock) -> list[IntentRecord]:
     Raises:
         StopRequested: The strategy is being stopped.
     """
-    return [_ask(venue, log, clock, record) for record in log.unknown()]
+    return [_ask(venue, log, record) for record in log.unknown()]
 
 
-def _ask(venue: Venue, log: IntentLog, clock: Clock, record: IntentRecord) -> IntentRecord:
+def _ask(venue: Venue, log: IntentLog, record: IntentRecord) -> IntentRecord:
     key = record.intent.client_order_id
     # An order that was delayed before it was sent (by a connection, say) may be in transit long after it was made.
-    young = (
-        clock.now() - (record.left_at or record.made_at) < venue.settling_s
-    )  # "no such order" cannot be believed yet
+    young = log.gone_s(key) < venue.settling_s  # "no such order" cannot be believed yet
     fate: Fate = "unknown"
     order_id = ""
     try:

@@ -19,9 +19,10 @@ from fmzthreads.errors import (
     StopRequested,
     TimedOut,
 )
-from fmzthreads.exchange.order_log import IntentLog, LookupPlan, new_client_order_id, place_once
+from fmzthreads.exchange.order_log import IntentLog, LookupPlan, ask_again, new_client_order_id, place_once
 from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.testing import FakeVenue
+from tests.helpers.clocks import SettableClock
 from tests.helpers.exchange_room import JumpClock, run_threads
 
 
@@ -294,3 +295,34 @@ def test_thousands_of_orders_with_every_kind_of_loss():
     for key, fate, order_id in outcomes:
         if fate == "placed":
             assert venue.order(order_id).Info.clientOrderId == key
+
+
+# -- jumps of the wall clock
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, -20.0, -0.9, 0.9, 20.0, 3600.0])
+def test_the_age_of_an_unknown_order_is_measured_by_the_monotonic_clock(jump_s):
+    clock = SettableClock(1_750_000_000.0)
+    desk = Desk(clock)
+    desk.venue.place = lambda intent: (_ for _ in ()).throw(OutcomeUnknown("no reply"))
+    desk.plan = LookupPlan(attempts=1)
+    with pytest.raises(OutcomeUnknown):
+        desk.place()
+    clock.set_by(jump_s)
+    clock.advance(0.5)
+    assert [record.fate for record in ask_again(desk.venue, desk.log)] == ["unknown"]  # it may be in transit
+    clock.advance(0.6)
+    assert [record.fate for record in ask_again(desk.venue, desk.log)] == ["absent"]
+
+
+def test_an_order_of_an_earlier_time_is_young_when_the_log_is_made():
+    clock = SettableClock(1_750_000_000.0)
+    log = IntentLog(clock)
+    assert log.gone_s("of another run") == 0.0
+    clock.advance(5.0)
+    log.begin(new("abc"))
+    assert (log.gone_s("of another run"), log.gone_s("abc")) == (5.0, 0.0)
+    clock.advance(1.0)
+    log.left("abc")
+    clock.advance(0.25)
+    assert log.gone_s("abc") == 0.25
