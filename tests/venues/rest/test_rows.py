@@ -9,9 +9,9 @@ import pytest
 from fmzthreads import errors
 from fmzthreads.exchange.venue import Venue
 from tests.helpers.venue_replies import BINANCE_INFO, OKX_INSTRUMENTS, make_binance, make_okx
-from tests.venues.test_binance import ORDER as BINANCE_ORDER
-from tests.venues.test_malformed import BINANCE_TICKER, OKX_TICKER, ok
-from tests.venues.test_okx import ORDER as OKX_ORDER
+from tests.venues.binance.test_dialect import ORDER as BINANCE_ORDER
+from tests.venues.okx.test_dialect import ORDER as OKX_ORDER
+from tests.venues.rest.test_parsing import BINANCE_TICKER, OKX_TICKER, ok
 
 
 def with_row(body: dict[str, Any], field: str, row: Any) -> dict[str, Any]:

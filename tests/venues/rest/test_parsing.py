@@ -25,8 +25,8 @@ from tests.helpers.venue_replies import (
     make_okx,
     reply_of,
 )
-from tests.venues.test_binance import ORDER as BINANCE_ORDER
-from tests.venues.test_okx import ORDER as OKX_ORDER
+from tests.venues.binance.test_dialect import ORDER as BINANCE_ORDER
+from tests.venues.okx.test_dialect import ORDER as OKX_ORDER
 
 BINANCE_TICKER = {
     "symbol": "BTCUSDT", "lastPrice": "5.0", "bidPrice": "4", "askPrice": "6", "openPrice": "5", "highPrice": "7", "lowPrice": "3",

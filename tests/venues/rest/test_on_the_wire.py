@@ -18,7 +18,7 @@ from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX
 from tests.helpers.last_reply import last_text
 from tests.helpers.venue_replies import BINANCE_INFO, KEYS, OKX_INSTRUMENTS, OKX_PLACED, intent
-from tests.venues.test_okx import ORDER as OKX_ORDER
+from tests.venues.okx.test_dialect import ORDER as OKX_ORDER
 
 BINANCE = "https://api.binance.com/api/v3"
 OKX_BASE = "https://openapi.okx.com/api/v5"
