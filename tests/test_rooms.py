@@ -14,6 +14,8 @@ ROOT = Path(fmzthreads.__file__).resolve().parent
 ORDER = (
     # words that everybody uses, and time
     "fork", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
+    # a SQLite file
+    "database",
     # handles, pools, queues; they know no exchange
     "tasks",
     # connections, then HTTP and websockets over them

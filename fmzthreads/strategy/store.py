@@ -9,8 +9,8 @@ from numbers import Integral
 from typing import Any
 
 from ..arguments import exact_decimal, real_number
+from ..database import Database
 from ..errors import InputError, OperationFailed
-from .database import Database
 
 __all__ = ["Store"]
 

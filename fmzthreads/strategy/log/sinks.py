@@ -8,7 +8,7 @@ import sys
 import time
 
 from ...clock import Clock
-from ..database import Database
+from ...database import Database
 from .journal import Line, ProfitPoint
 from .render import columns, painted, readable, without_colors
 

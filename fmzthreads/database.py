@@ -16,8 +16,8 @@ from typing import Any
 
 import tenacity
 
-from ..clock import WallClock
-from ..errors import OperationFailed
+from .clock import WallClock
+from .errors import OperationFailed
 
 __all__ = ["Database"]
 
