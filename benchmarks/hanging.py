@@ -1,7 +1,7 @@
 """One venue hangs: are the other's calls any slower?
 
 Two simulated exchanges, each in a process of its own. In turns, both answer, or OKX takes requests and never replies; each turn asks both for
-their books at once through ``gather``, with a gate and a time-out, as the hedging bot does. The peer is the same pair with both answering,
+their books at once through ``gather``, with a time-out, as the hedging bot does. The peer is the same pair with both answering,
 measured in the same run.
 
     python benchmarks/hanging.py [--rounds 10] [--turns 30]

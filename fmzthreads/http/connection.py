@@ -16,7 +16,7 @@ from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
 from ..net.dial import Destination, Opening, open_stream, reason
 from ..net.sockets import IncompleteRecord, Stream
-from ..tasks.gate import HERE, pass_gate
+from ..tasks.gate import HERE, pass_gate, uncounted
 from .reply import Reply
 from .reply_reader import ReplyLimits, ReplyReader
 
@@ -175,7 +175,8 @@ class HttpConnection:
         try:
             if limit.expired:
                 raise TimedOut(f"timeout before connecting to {self._destination}")
-            stream = open_stream(self._destination, limit, opening, self._clock)
+            with uncounted():
+                stream = open_stream(self._destination, limit, opening, self._clock)
         except NetworkError as error:
             self._check_abort(name)
             raise ConnectFailed(reason(error), request=name) from None

@@ -2,7 +2,8 @@
 
 A call that runs under a gate does everything that it can beforehand (checks its arguments, builds and signs the body, opens the
 connection) and then calls ``pass_gate()`` right before it writes. The package ``http`` does so; a call that never reaches that point (it failed
-earlier, or needs no network) is removed from the count by ``Gate.leave``, so that it never delays the others.
+earlier, or needs no network) is removed from the count by ``Gate.leave``, so that it never delays the others. A call that has to open a
+connection first is not waited for either: it may take long, or never succeed (``uncounted``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol
 
 from ..clock import Clock, Waker
 
-__all__ = ["HERE", "Gate", "GatePass", "SharedGate", "gated", "pass_gate", "ungated"]
+__all__ = ["HERE", "Gate", "GatePass", "SharedGate", "gated", "pass_gate", "uncounted", "ungated"]
 
 
 class SharedGate(Protocol):
@@ -24,7 +25,10 @@ class SharedGate(Protocol):
         """Waits for the others; False when the wait ended by the time-out."""
 
     def leave(self) -> None:
-        """Removes a call that will not arrive from the count."""
+        """Removes a call that will not arrive, or not soon, from the count."""
+
+    def rejoin(self) -> None:
+        """Counts a call again that has left."""
 
 
 class Gate:
@@ -67,12 +71,17 @@ class Gate:
         return waker.sleep(self._timeout_s)
 
     def leave(self) -> None:
-        """Removes a call that will not arrive from the count."""
+        """Removes a call that will not arrive, or not soon, from the count."""
         with self._lock:
             self._missing -= 1
             ready = self._missing <= 0 and not self._open
         if ready:
             self.open()
+
+    def rejoin(self) -> None:
+        """Counts a call again that has left; an open gate stays open."""
+        with self._lock:
+            self._missing += 1
 
     def open(self) -> None:
         """Releases all held calls, and lets later calls pass."""
@@ -116,10 +125,16 @@ class GatePass:
         """Removes the call from the count of the shared gate."""
         self._gate.leave()
 
+    def rejoin(self) -> None:
+        """Counts the call again."""
+        self._gate.rejoin()
+
 
 class _CurrentGate(threading.local):
     gate: SharedGate | None = None
     """The gate before this thread's call, so that its connection should be opened first; None for none."""
+    suspended: SharedGate | None = None
+    """The gate that ``ungated`` suspends: it is not passed, but still waits for this thread's call."""
 
 
 HERE = _CurrentGate()
@@ -154,7 +169,28 @@ def ungated() -> Iterator[None]:
     Such a request must neither use up the gate, nor be held at it: calls that share one answer would wait for each other for ever.
     """
     gate, HERE.gate = HERE.gate, None
+    before = HERE.suspended
+    if gate is not None:
+        HERE.suspended = gate
     try:
         yield
     finally:
-        HERE.gate = gate
+        HERE.gate, HERE.suspended = gate, before
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Has the gate of this thread's call wait for the others only, while this call opens a connection.
+
+    A connection may take long or fail, and a call that is ready must not be held for it. Afterwards the call is counted again, unless the
+    gate has opened meanwhile.
+    """
+    gate = HERE.gate or HERE.suspended
+    if gate is None:
+        yield
+        return
+    gate.leave()
+    try:
+        yield
+    finally:
+        gate.rejoin()

@@ -68,7 +68,7 @@ def gather(
     method: str,
     *args: Any,
     timeout_ms: float | None = None,
-    gate: bool = True,
+    gate: bool = False,
     clock: Clock | None = None,
 ) -> Gathered:
     """Makes the same call to several exchanges at the same time.
@@ -80,7 +80,8 @@ def gather(
         method: The method's name.
         args: Its arguments.
         timeout_ms: The longest for all, in milliseconds; None or 0 for no limit.
-        gate: The requests are prepared first and then written together, so that the results are as close in time as possible.
+        gate: The requests are prepared first and then written together, so that the results are as close in time as possible; a call that
+            is ready is held for one that is not, 250 ms at most.
         clock: Measures and waits; None takes the exchanges' own.
 
     Returns:

@@ -202,12 +202,18 @@ class Turn:
         self._started = True
         together = self._gated_together([entry for entry in ready if entry.task.gate])
         if len(together) > 1:
-            gate = Gate(len(together), self._gate_timeout_s)
+            gate = Gate(len(together), self._longest_hold_s(together))
             for entry in together:
                 entry.gate_pass = GatePass(gate, self._clock, entry.check_wanted)
         # Gated ones first: they must find the free workers, or the gate would wait for those in the line.
         for entry in sorted(ready, key=lambda entry: entry.gate_pass is None):
             self._start(entry)
+
+    def _longest_hold_s(self, together: list[Entry]) -> float:
+        """How long calls are held at a gate: at most half of the time that the most urgent one has, so that it can still be answered."""
+        now = self._clock.monotonic()
+        soonest = min(self._due, *(_due(now, entry.task.timeout_ms) for entry in together))
+        return min(self._gate_timeout_s, max(0.0, soonest - now) / 2)
 
     def _gated_together(self, entries: list[Entry]) -> list[Entry]:
         """Returns as many entries as have a free worker now."""

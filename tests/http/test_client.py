@@ -609,6 +609,34 @@ def test_the_requests_session_sends_every_kind_of_body(body: Any) -> None:
         assert server.seen[0].body == wanted.get(type(body), b"" if body is None else b"pq")
 
 
+def test_a_call_that_cannot_connect_does_not_hold_a_gated_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer(answering(b"1")) as server:
+        good, unreachable = HttpClient(server.base), HttpClient("http://127.0.0.1:9")
+        get(good)
+        connecting, given_up = threading.Event(), threading.Event()
+
+        def never(*_: Any) -> Any:
+            connecting.set()
+            assert given_up.wait(60)
+            raise ConnectFailed("no route")
+
+        monkeypatch.setattr("fmzthreads.http.connection.open_stream", never)
+        gate = Gate(2, None)
+
+        def bad() -> None:
+            with gated(gate), pytest.raises(ConnectFailed):
+                post(unreachable)
+
+        thread = run_in_thread(bad)
+        assert connecting.wait(60)
+        with gated(gate):
+            assert get(good).text == "1", "the call was held"
+        given_up.set()
+        thread.result()
+        good.close()
+        unreachable.close()
+
+
 def test_a_connection_that_dies_while_a_call_is_held_at_the_gate_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     dead = threading.Event()
 
@@ -628,7 +656,7 @@ def test_a_connection_that_dies_while_a_call_is_held_at_the_gate_is_replaced(mon
             dead.set()
             assert server.ended.acquire(timeout=60)
 
-        monkeypatch.setattr("fmzthreads.http.connection.HERE.gate", object())
+        monkeypatch.setattr("fmzthreads.http.connection.HERE.gate", Gate(1))
         monkeypatch.setattr("fmzthreads.http.connection.pass_gate", hold)
         monkeypatch.setattr("fmzthreads.http.connection._HELD_LONG_S", -1)
         assert post(client).text == "2"
