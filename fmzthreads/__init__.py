@@ -53,6 +53,16 @@ from .errors import (
     FmzError,
     StopRequested,
 )
+from .strategy.bot_globals import (
+    DBExec,
+    GetChannelData,
+    GetMeta,
+    LogError,
+    Panic,
+    SetChannelData,
+    StrDecode,
+    SysInfo,
+)
 from .strategy.exports import (
     Dial,
     EventLoop,
@@ -94,17 +104,9 @@ from .strategy.globals import (
 from .strategy.not_built import (
     TA,
     Chart,
-    DBExec,
     EnableLogLocal,
     Encode,
-    GetChannelData,
-    GetMeta,
     KLineChart,
-    LogError,
-    Panic,
-    SetChannelData,
-    StrDecode,
-    SysInfo,
     VCtx,
     talib,
 )

@@ -18,7 +18,6 @@ import tenacity
 
 from .clock import WallClock
 from .errors import OperationFailed
-from .fork import ForkHold, around_fork, keep_for_ever
 
 __all__ = ["Database"]
 
@@ -48,36 +47,8 @@ class Database:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closer: weakref.finalize[[], Database] | None = None
-        self._busy_at_fork = False
-        self._hold = ForkHold(self._lock)
-        around_fork(self._before_fork, self._after_fork, self._start_anew)
-
-    def _before_fork(self) -> None:
-        self._hold.take()
-
-    def _after_fork(self) -> None:
-        self._hold.release()
-
-    def _start_anew(self) -> None:
-        """In the child of a fork: closes its copy of the connection; the next statement opens the file anew.
-
-        SQLite keeps one state of a file for all connections of a process. If the copy stayed, the child would believe to have locks that
-        only the parent has: once the parent has closed the file, what the child writes is lost. Closing a copy that was at rest releases
-        no lock of the parent's and writes nothing while the parent has the file open.
-        """
-        at_rest = self._hold.is_held
-        self._lock = threading.RLock()
-        self._hold = ForkHold(self._lock)
-        connection, self._connection = self._connection, None
-        if self._closer is not None:
-            self._closer.detach()
-        if connection is None:
-            self._busy_at_fork = not at_rest  # a connection may have been half open
-        elif at_rest:
-            connection.close()
-        else:
-            keep_for_ever(connection)
-            self._busy_at_fork = True
+        self._pid = 0
+        self._left_behind: list[sqlite3.Connection] = []
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement, as its own transaction, and returns all its rows.
@@ -97,7 +68,7 @@ class Database:
             connection, self._connection = self._connection, None
             if self._closer is not None:
                 self._closer.detach()
-            if connection is not None:
+            if connection is not None and self._pid == os.getpid():
                 connection.close()
 
     def _failure(self, error: Exception) -> OperationFailed:
@@ -109,12 +80,13 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
-            return self._connection
-        if self._busy_at_fork:
-            raise OperationFailed(
-                f"the database {self.path} was in use by another thread when this process was forked, and SQLite cannot open it here; "
-                "fork while nothing is written, or start the process with the method 'spawn' or 'forkserver'"
-            )
+            if self._pid == os.getpid():
+                return self._connection
+            # This is a forked child. It must neither use nor close the parent's connection (closing could checkpoint its log), so it
+            # keeps it, unused, until it ends.
+            self._left_behind.append(self._connection)
+            if self._closer is not None:
+                self._closer.detach()
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -122,7 +94,7 @@ class Database:
         except BaseException:  # any error, an interrupt too, is raised again; the half-opened file is closed first
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._pid = connection, os.getpid()
         self._closer = weakref.finalize(self, connection.close)
         return connection
 

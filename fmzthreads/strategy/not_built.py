@@ -16,18 +16,10 @@ from ..errors import MissingExtra, NotBuiltYet
 __all__ = [
     "TA",
     "Chart",
-    "DBExec",
     "EnableLogLocal",
     "Encode",
-    "GetChannelData",
-    "GetMeta",
     "KLineChart",
-    "LogError",
     "NotBuilt",
-    "Panic",
-    "SetChannelData",
-    "StrDecode",
-    "SysInfo",
     "VCtx",
     "talib",
 ]
@@ -98,17 +90,9 @@ class _Talib(NotBuilt):
 
 
 Chart: Any = NotBuilt("Chart")
-DBExec: Any = NotBuilt("DBExec", 'Dial("sqlite3://...") opens a database')
 EnableLogLocal: Any = NotBuilt("EnableLogLocal")
 Encode: Any = NotBuilt("Encode", "MD5(text) and Python's hashlib, hmac and base64 are there")
-GetChannelData: Any = NotBuilt("GetChannelData")
-GetMeta: Any = NotBuilt("GetMeta")
 KLineChart: Any = NotBuilt("KLineChart")
-LogError: Any = NotBuilt("LogError", "Log(...) writes a line")
-Panic: Any = NotBuilt("Panic", "raise an exception to end the script")
-SetChannelData: Any = NotBuilt("SetChannelData")
-StrDecode: Any = NotBuilt("StrDecode", 'use data.decode("gbk")')
-SysInfo: Any = NotBuilt("SysInfo", "GetOS() and GetPid() are there")
 TA: Any = NotBuilt("TA")
 VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
 talib: Any = _Talib("talib")

@@ -14,22 +14,24 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
 from ..errors import InputError
-from ..fork import after_fork_in_child
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
+from .channels import Channels
 from .commands import CommandQueue
 from .log.journal import Journal
 from .log.sinks import ConsoleSink, DatabaseSink
-from .paths import database_path, script_name
+from .paths import data_folder, database_path, script_name
 from .store import Store
 
 if TYPE_CHECKING:
     from ..http.query import HttpQuerier
+    from ..streams.sqlite import SqliteConnection
 
 __all__ = ["Runtime", "bound", "current", "use"]
 
@@ -48,6 +50,7 @@ class Runtime:
         run_id: What ``_G()`` answers.
         console: Whether the journal that is made here prints on stdout.
         language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]`` on stdout.
+        meta: What ``GetMeta`` answers; empty for None.
 
     Raises:
         InputError: ``language`` is neither.
@@ -65,6 +68,7 @@ class Runtime:
         run_id: int = 1,
         console: bool = True,
         language: str = "en",
+        meta: str = "",
     ) -> None:
         if language not in {"en", "zh"}:
             raise InputError(f"language is {language!r}, expected 'en' or 'zh'")
@@ -72,6 +76,7 @@ class Runtime:
         self.name = name if name is not None else script_name()
         self.virtual = virtual
         self.run_id = run_id
+        self.meta = meta
         self.hub = EventQueue(self.clock)
         """What ``EventLoop`` waits on."""
         self.retry_pause_ms = 3000.0
@@ -85,15 +90,12 @@ class Runtime:
         self._store = store
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None
+        self._channels: Channels | None = None
+        self._sql: dict[bool, SqliteConnection] = {}
         self._exchanges: list[weakref.ref[Any]] = []
         self._last_error: str | None = None
         self._commands = CommandQueue()
         self.hub.add_source(self._commands, "Command")
-        after_fork_in_child(self._start_anew)
-
-    def _start_anew(self) -> None:
-        """In the child of a fork: a new lock; what it guards starts anew by itself."""
-        self._lock = threading.RLock()
 
     def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:
         journal = Journal(self.clock)
@@ -141,6 +143,37 @@ class Runtime:
             if self._querier is None:
                 self._querier = HttpQuerier(self)
             return self._querier
+
+    @property
+    def channels(self) -> Channels:
+        """What the strategies of this machine show each other; made at the first use.
+
+        Raises:
+            OperationFailed: There is no folder to keep it in.
+        """
+        with self._lock:
+            if self._channels is None:
+                self._channels = Channels(data_folder() / "channels.sqlite3")
+            return self._channels
+
+    def sql(self, *, in_memory: bool) -> SqliteConnection:
+        """The connection of ``DBExec``; made at the first use.
+
+        Args:
+            in_memory: The one to a database in memory, whose rows end with the run; otherwise to the strategy's own file.
+
+        Raises:
+            OperationFailed: The file cannot be opened.
+        """
+        from ..streams.sqlite import SqliteConnection
+
+        with self._lock:
+            if in_memory not in self._sql:
+                path = Path(self._database if self._database is not None else database_path(self.name))
+                if not in_memory:
+                    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._sql[in_memory] = SqliteConnection(":memory:" if in_memory else str(path), self)
+            return self._sql[in_memory]
 
     @property
     def exchanges(self) -> list[Any]:
@@ -228,6 +261,8 @@ class Runtime:
             pool, self._pool = self._pool, None
             querier, self._querier = self._querier, None
             store = self._store
+            channels = self._channels
+            sql, self._sql = self._sql, {}
         if querier is not None:
             querier.close()
         if pool is not None:
@@ -235,6 +270,10 @@ class Runtime:
         self.journal.close()
         if store is not None:
             store.close()
+        if channels is not None:
+            channels.close()
+        for connection in sql.values():
+            connection.close()
 
 
 class _Holder:
@@ -244,11 +283,6 @@ class _Holder:
         self._lock = threading.RLock()  # guards _runtime, and that a plain script gets only one
         self._runtime: Runtime | None = None
         self._bound: ContextVar[Runtime | None] = ContextVar("fmzthreads_runtime", default=None)
-        after_fork_in_child(self._start_anew)
-
-    def _start_anew(self) -> None:
-        """In the child of a fork: a new lock; the runtime stays the current one."""
-        self._lock = threading.RLock()
 
     def get(self) -> Runtime:
         """The one bound to this thread, else the process's, made if need be."""

@@ -12,7 +12,7 @@ import pytest
 
 from fmzthreads import Exchange
 from fmzthreads.exchange.calls import PLANNED
-from fmzthreads.strategy import exports, not_built
+from fmzthreads.strategy import bot_globals, exports, not_built
 from fmzthreads.strategy import globals as globals_room
 from tests.helpers.shared_data import ROOT
 
@@ -87,7 +87,9 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
 def test_the_table_names_every_function_of_fmz_that_is_built_and_no_other() -> None:
     rows = re.findall(r"^\| (`.+?`) \|", README, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([\w.]+?)`", row)}
-    built = set(globals_room.__all__) | {name for name in exports.__all__ if name != "Exchange"}
+    built = (
+        set(globals_room.__all__) | set(bot_globals.__all__) | {name for name in exports.__all__ if name != "Exchange"}
+    )
     built |= {f"exchange.{name}" for name in dir(Exchange) if name[0].isupper()}
     assert named == built - ADDED - SPOT_ONLY
 

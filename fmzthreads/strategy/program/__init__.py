@@ -1,0 +1,1 @@
+"""A strategy file: its text, its header, its parameters, its templates, and how it is loaded."""

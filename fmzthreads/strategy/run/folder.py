@@ -1,0 +1,242 @@
+"""The folder of a run: its database, its output, and which process runs in it.
+
+A second run in the same folder is refused while the first lives, by a lock of the operating system, which a killed process cannot leave
+behind. ``process.json`` tells other programs who runs there; a process that was given the same id later is not mistaken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import attrs
+
+from ...errors import InputError, OperationFailed
+from ..paths import data_folder
+from .process import start_of
+
+__all__ = ["ProcessRecord", "RunFolder", "default_folder", "run_names"]
+
+State = Literal["running", "ended", "killed"]
+_NAME = re.compile(r"[\w][\w.@+-]{0,99}\Z")
+
+
+@attrs.frozen(kw_only=True)
+class ProcessRecord:
+    """Who runs, or ran, in a folder.
+
+    Attributes:
+        name: The run's name.
+        file: The strategy's file.
+        pid: The process's id.
+        started: When the process was started, as ``process.start_of`` tells it.
+        since_ms: When the run began, in milliseconds since the epoch.
+        control: Where the run listens for commands: a file's name in the folder, or ``127.0.0.1:PORT``; empty for nowhere.
+        token: What a client must say when ``control`` is a port.
+        ended_ms: When the run ended; 0 while it runs, or after it was killed.
+        code: The exit code; None while it runs, or after it was killed.
+        reason: Why it ended; empty while it runs.
+    """
+
+    name: str
+    file: str
+    pid: int
+    started: str
+    since_ms: int
+    control: str = ""
+    token: str = attrs.field(default="", repr=False)
+    ended_ms: int = 0
+    code: int | None = None
+    reason: str = ""
+
+    @property
+    def state(self) -> State:
+        """Whether it runs, has ended, or was killed before it could say so; looked up now."""
+        if self.code is not None:
+            return "ended"
+        return "running" if self.started and start_of(self.pid) == self.started else "killed"
+
+
+def default_folder(name: str) -> Path:
+    """``~/.fmzthreads/runs/NAME``, or ``runs/NAME`` in the environment's ``FMZTHREADS_HOME``.
+
+    Raises:
+        InputError: The name cannot be a folder's name everywhere.
+        OperationFailed: There is no home.
+    """
+    if not _NAME.match(name) or name.endswith("."):
+        raise InputError(f"a run cannot be called {name[:100]!r}: expected letters, digits and . _ - + @, at most 100")
+    return data_folder() / "runs" / name
+
+
+def run_names() -> list[str]:
+    """The names of all runs that have a folder in the usual place, sorted."""
+    runs = data_folder() / "runs"
+    return sorted(found.parent.name for found in runs.glob("*/process.json")) if runs.is_dir() else []
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: The folder; it is made by ``claim``, for its owner only.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self._lock_file: IO[bytes] | None = None
+        self._record: ProcessRecord | None = None
+
+    def __repr__(self) -> str:
+        return f"<RunFolder {self.path}>"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file: log, profit, chart, kvdb and cfg."""
+        return self.path / "strategy.sqlite3"
+
+    @property
+    def orders(self) -> Path:
+        """The SQLite file of the order log."""
+        return self.path / "orders.sqlite3"
+
+    @property
+    def stdout(self) -> Path:
+        """What the strategy printed."""
+        return self.path / "stdout.log"
+
+    @property
+    def stderr(self) -> Path:
+        """What the strategy printed to the error stream, and its traceback."""
+        return self.path / "stderr.log"
+
+    # For the process that runs in it
+
+    def claim(self, name: str, file: str | os.PathLike[str]) -> ProcessRecord:
+        """Makes the folder and takes it for this process, until ``release``.
+
+        Args:
+            name: The run's name.
+            file: The strategy's file.
+
+        Raises:
+            InputError: Another run lives in it; names its process.
+            OperationFailed: The folder cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock_file = (self.path / "run.lock").open("a+b")
+        except OSError as error:
+            raise OperationFailed(f"the run folder {str(self.path)!r} cannot be used: {error.strerror}") from error
+        if not _locks.take(self.path, lock_file):
+            lock_file.close()
+            other = self.record()
+            who = f"process {other.pid}, since {_local(other.since_ms)}" if other is not None else "another process"
+            raise InputError(f"a run in {str(self.path)!r} is alive ({who}): stop it first, or choose another --name")
+        self._lock_file = lock_file
+        pid = os.getpid()
+        self._record = ProcessRecord(
+            name=name, file=str(file), pid=pid, started=start_of(pid), since_ms=time.time_ns() // 1_000_000
+        )
+        self._write(self._record)
+        return self._record
+
+    def update(self, **changes: Any) -> None:
+        """Changes fields of the record of this process's run."""
+        assert self._record is not None, "claim comes first"
+        self._record = attrs.evolve(self._record, **changes)
+        self._write(self._record)
+
+    def release(self, code: int, reason: str) -> None:
+        """Records the end and gives the folder back; a second call does nothing."""
+        if self._lock_file is None:
+            return
+        try:
+            self.update(ended_ms=time.time_ns() // 1_000_000, code=code, reason=reason, control="", token="")
+        finally:
+            lock_file, self._lock_file = self._lock_file, None
+            _locks.give_back(self.path, lock_file)
+
+    def _write(self, record: ProcessRecord) -> None:
+        """Replaces ``process.json`` as a whole, so that a reader never sees half of it."""
+        text = json.dumps(attrs.asdict(record), ensure_ascii=False, indent=1)
+        new = self.path / f".process-{record.pid}.json"
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            new.replace(self.path / "process.json")
+        except OSError as error:
+            raise OperationFailed(f"the run folder {str(self.path)!r} cannot be written: {error.strerror}") from error
+
+    # For everybody
+
+    def record(self) -> ProcessRecord | None:
+        """Who runs, or ran last, in the folder; None if nobody did.
+
+        Raises:
+            OperationFailed: ``process.json`` is damaged.
+        """
+        try:
+            values = json.loads((self.path / "process.json").read_text("utf-8"))
+            return ProcessRecord(**values)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise OperationFailed(f"{str(self.path / 'process.json')!r} is damaged: {error}") from error
+
+
+def _local(time_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000))
+
+
+class _Locks:
+    """Locks of files, for one process each. A record lock belongs to the process: a forked child does not have it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # guards _held
+        self._held: dict[
+            tuple[Path, int], bool
+        ] = {}  # by folder and process, because a record lock does not exclude its own process
+
+    def take(self, folder: Path, file: IO[bytes]) -> bool:
+        """Locks the file; False when another run has it."""
+        key = (folder.resolve(), os.getpid())
+        with self._guard:
+            if key in self._held:
+                return False
+            try:
+                _lock(file)
+            except OSError:
+                return False
+            self._held[key] = True
+            return True
+
+    def give_back(self, folder: Path, file: IO[bytes]) -> None:
+        """Unlocks and closes the file."""
+        with self._guard:
+            self._held.pop((folder.resolve(), os.getpid()), None)
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+_locks = _Locks()
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
