@@ -16,6 +16,8 @@ ORDER = (
     "fork", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
     # a SQLite file
     "database",
+    # which process is which
+    "process_start",
     # handles, pools, queues; they know no exchange
     "tasks",
     # connections, then HTTP and websockets over them

@@ -19,8 +19,8 @@ from typing import IO, Any, Literal
 import attrs
 
 from ...errors import InputError, OperationFailed
+from ...process_start import start_of
 from ..paths import data_folder
-from .process import start_of
 
 __all__ = ["ProcessRecord", "RunFolder", "default_folder", "run_names"]
 
