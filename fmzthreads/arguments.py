@@ -11,7 +11,7 @@ import operator
 from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, short_repr
 
 __all__ = ["exact_decimal", "real_number", "whole_number"]
 
@@ -82,7 +82,7 @@ def exact_decimal(name: str, value: Any, *, most: Decimal | None = None) -> Deci
     # float.__repr__, because the repr of numpy's float64 (a float) is not a number.
     number = Decimal(float.__repr__(value)) if isinstance(value, float) else _decimal(name, value)
     if not number.is_finite():
-        raise InputError(f"{name} must be finite, got {value!r}")
+        raise InputError(f"{name} must be finite, got {short_repr(value)}")
     if most is not None and number.copy_abs() > most:
         raise InputError(f"{name} must be at most {most:g}, got about 1e{number.adjusted()}; nothing was sent")
     return number
@@ -118,4 +118,4 @@ def _index(name: str, value: Any, expected: str) -> int:
 
 
 def _not(name: str, value: Any, expected: str) -> InputError:
-    return InputError(f"{name} must be {expected}, got {value!r} ({type(value).__name__})")
+    return InputError(f"{name} must be {expected}, got {short_repr(value)} ({type(value).__name__})")

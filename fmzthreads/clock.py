@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
-from .errors import InputError, StopRequested
+from .errors import InputError, StopRequested, short_repr
 
 __all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
 
@@ -314,7 +314,9 @@ class ManualClock:
             InputError: ``seconds`` is negative.
         """
         if seconds < 0:
-            raise InputError(f"a clock cannot be turned back: advance({seconds!r}), expected 0 or more seconds")
+            raise InputError(
+                f"a clock cannot be turned back: advance({short_repr(seconds)}), expected 0 or more seconds"
+            )
         with self._lock:
             self._now_ns += round(seconds * 1e9)
             due = []

@@ -82,7 +82,12 @@ __all__ = [
     "nearest",
     "no_such_name",
     "require",
+    "short_repr",
 ]
+
+_LONGEST_MESSAGE = 500
+_LONGEST_NAME = 64  # the names that are compared with one that is not valid are much shorter
+_MOST_BITS = 256  # longer integers are described: Python refuses to write those of more than 4300 digits
 
 ErrorMode = Literal["log", "raise"]
 """What a failed call does: ``"log"`` writes an error line and returns a failure value, ``"raise"`` raises the error."""
@@ -105,9 +110,13 @@ class FmzError(Exception):
         self.status = status
 
     def __str__(self) -> str:
-        """The message, followed by the request where there is one."""
+        """The message, followed by the request where there is one; at most 500 characters."""
         message = str(self.args[0]) if self.args else ""
-        return f"{message} [{self.request}]" if self.request else message
+        end = f" [{self.request}]" if self.request else ""
+        if len(message) + len(end) > _LONGEST_MESSAGE:
+            end = _cut(end, _LONGEST_MESSAGE // 3)
+            message = _cut(message, _LONGEST_MESSAGE - len(end))
+        return message + end
 
 
 class OperationFailed(FmzError):
@@ -258,7 +267,7 @@ class MissingField(KeyError, AttributeError):
         return str(self.args[0]) if self.args else ""
 
 
-def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
+def nearest(name: object, valid: Iterable[str], *, most: int = 3) -> str:
     """Returns the end of an error message: the valid names most similar to ``name``.
 
     Args:
@@ -275,7 +284,7 @@ def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
     by_fold: dict[str, str] = {}
     for candidate in names:
         by_fold.setdefault(candidate.casefold(), candidate)
-    alike = [by_fold[c] for c in difflib.get_close_matches(str(name).casefold(), list(by_fold), n=most, cutoff=0.6)]
+    alike = [by_fold[c] for c in difflib.get_close_matches(_folded(name), list(by_fold), n=most, cutoff=0.6)]
     if alike:
         return "; did you mean " + " or ".join(repr(a) for a in alike) + "?"
     if names:
@@ -284,7 +293,7 @@ def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> str:
     return ""
 
 
-def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterable[str] = ()) -> FmzError:
+def no_such_name(message: str, name: object, valid: Iterable[str], planned: Iterable[str] = ()) -> FmzError:
     """Returns the error for a name that is not valid.
 
     Args:
@@ -299,14 +308,55 @@ def no_such_name(message: str, name: str, valid: Iterable[str], planned: Iterabl
     import difflib  # only errors need it
 
     valid, planned = set(valid), set(planned)
-    if name in planned:
+    if isinstance(name, str) and str(name) in planned:
         return NotBuiltYet(f"FMZ has {name}; fmzthreads does not yet")
     by_fold = {candidate.casefold(): candidate for candidate in planned | valid}
-    alike = difflib.get_close_matches(str(name).casefold(), list(by_fold), n=1, cutoff=0.6)
+    alike = difflib.get_close_matches(_folded(name), list(by_fold), n=1, cutoff=0.6)
     if alike and by_fold[alike[0]] in planned - valid:
         meant = by_fold[alike[0]]
-        return NotBuiltYet(f"{message} {name!r}; did you mean {meant!r}? FMZ has it; fmzthreads does not yet")
-    return UnknownName(f"{message} {name!r}{nearest(name, valid)}")
+        return NotBuiltYet(f"{message} {short_repr(name)}; did you mean {meant!r}? FMZ has it; fmzthreads does not yet")
+    return UnknownName(f"{message} {short_repr(name)}{nearest(name, valid)}")
+
+
+def _folded(name: object) -> str:
+    """The beginning of a name in lower case; empty for what is not text."""
+    return str.casefold(str.__getitem__(name, slice(_LONGEST_NAME))) if isinstance(name, str) else ""
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def short_repr(value: object, most: int = 100) -> str:
+    """Returns the repr of any value for an error message.
+
+    It has at most ``most`` characters on one line. A value whose own ``__repr__`` fails is named by its type, a long integer by its length.
+    """
+    try:
+        text = _repr_of(value, most)
+    except Exception:  # whatever a foreign __repr__ raises: the message is about the value, not about its repr
+        text = f"<{type(value).__name__} without a repr>"
+    if not text.isprintable():
+        text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    return _cut(text, most)
+
+
+def _repr_of(value: object, most: int) -> str:
+    # The methods of the base types are called by name, because those of a subclass may do anything.
+    if isinstance(value, str):
+        return str.__repr__(str.__getitem__(value, slice(most)))
+    if isinstance(value, (bytes, bytearray)):
+        return repr(bytes(value[:most]))
+    if isinstance(value, int) and int.bit_length(value) > _MOST_BITS:
+        return f"<{type(value).__name__} of {int.bit_length(value)} bits>"
+    if type(value) in _CONTAINERS:
+        import reprlib  # only errors need it
+
+        return reprlib.repr(value)
+    return str(repr(value))
+
+
+_CONTAINERS = frozenset({dict, frozenset, list, set, tuple})
 
 
 def excerpt(text: str | bytes, limit: int = 200) -> str:

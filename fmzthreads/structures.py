@@ -71,7 +71,7 @@ class Structure(dict[str, Any]):
         Raises:
             MissingField: Always; it is a KeyError and an AttributeError.
         """
-        raise MissingField(f"{type(self).__name__} has no field {name!r}{nearest(str(name), map(str, self))}")
+        raise MissingField(f"{type(self).__name__} has no field {name!r}{nearest(name, map(str, self))}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Writes the key of that name; a name that is new to the class becomes readable by attribute too."""

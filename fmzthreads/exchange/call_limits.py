@@ -20,7 +20,7 @@ import attrs
 
 from ..arguments import exact_decimal
 from ..clock import Clock
-from ..errors import InputError, RateLimited, UnknownName, nearest
+from ..errors import InputError, RateLimited, UnknownName, nearest, short_repr
 
 __all__ = ["CallLimits", "Period", "parse_period"]
 
@@ -67,7 +67,9 @@ def parse_period(text: Any) -> Period:
     Raises:
         InputError: It is in none of these forms, or not longer than 0.
     """
-    wrong = InputError(f"a period must be like '500ms', '1s', '1h30m', '1d' or '@HHMM' (Beijing time), got {text!r}")
+    wrong = InputError(
+        f"a period must be like '500ms', '1s', '1h30m', '1d' or '@HHMM' (Beijing time), got {short_repr(text)}"
+    )
     if not isinstance(text, str):
         raise wrong
     if text.startswith("@"):
@@ -212,7 +214,7 @@ class CallLimits:
             UnknownName: There is no such function or behavior.
         """
         if not isinstance(names, str):
-            raise InputError(f"names must be text such as 'GetTicker,GetDepth', got {names!r}")
+            raise InputError(f"names must be text such as 'GetTicker,GetDepth', got {short_repr(names)}")
         if not names.strip():
             with self._lock:
                 self._rules.clear()
@@ -220,7 +222,9 @@ class CallLimits:
             return
         keys = self._keys(names)
         if behavior not in {None, "", "delay"}:
-            raise UnknownName(f"no behavior {behavior!r}; valid: 'delay' to wait, or nothing to fail beyond the limit")
+            raise UnknownName(
+                f"no behavior {short_repr(behavior)}; valid: 'delay' to wait, or nothing to fail beyond the limit"
+            )
         count, burst = _counts(kind, max_calls)
         rule = self._make(kind, count, burst, max_calls, period, behavior == "delay") if count > 0 else None
         with self._lock:
@@ -235,7 +239,7 @@ class CallLimits:
         keys = []
         for name in map(str.strip, names.split(",")):
             if name not in self._known:
-                raise UnknownName(f"no function {name!r} to limit{nearest(name, self._known)}")
+                raise UnknownName(f"no function {short_repr(name)} to limit{nearest(name, self._known)}")
             keys.append(_ALIASES.get(name, name))
         return keys
 
@@ -288,7 +292,7 @@ class CallLimits:
 
 def _counts(kind: Kind, max_calls: Any) -> tuple[Fraction, Fraction]:
     wrong = InputError(
-        f"maxCalls must be a number{' or text like 10/5' if kind == 'rate' else ' of whole calls'}, got {max_calls!r}"
+        f"maxCalls must be a number{' or text like 10/5' if kind == 'rate' else ' of whole calls'}, got {short_repr(max_calls)}"
     )
     slash = ""
     try:

@@ -14,7 +14,16 @@ import attrs
 
 from ..arguments import exact_decimal, real_number, whole_number
 from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ..errors import InputError, InvalidOrder, NotSupported, OutcomeUnknown, StopRequested, UnknownName, no_such_name
+from ..errors import (
+    InputError,
+    InvalidOrder,
+    NotSupported,
+    OutcomeUnknown,
+    StopRequested,
+    UnknownName,
+    no_such_name,
+    short_repr,
+)
 from ..structures import (
     Account,
     Asset,
@@ -97,7 +106,9 @@ class Operations:
         age_ms = DEFAULT_MAX_AGE_MS if max_age_ms is None else float(exact_decimal("max_age_ms", max_age_ms))
         wait = 0.0 if wait_ms is None else float(exact_decimal("wait_ms", wait_ms))
         if age_ms <= 0 or wait < 0:
-            raise InputError(f"max_age_ms must be above 0 and wait_ms 0 or more, got {max_age_ms!r} and {wait_ms!r}")
+            raise InputError(
+                f"max_age_ms must be above 0 and wait_ms 0 or more, got {short_repr(max_age_ms)} and {short_repr(wait_ms)}"
+            )
         self.core.markets.prefetch(name)
         self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
         return True
@@ -268,7 +279,7 @@ class Operations:
     def log(self, kind: Any, price: Any, amount: Any = 0, *tail: Any) -> None:
         """Writes an order line without an order."""
         if kind not in {LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL} or isinstance(kind, bool):
-            raise UnknownName(f"no order type {kind!r}; valid: LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL")
+            raise UnknownName(f"no order type {short_repr(kind)}; valid: LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL")
         cancel = kind == LOG_TYPE_CANCEL
         numbers = (0.0, 0.0) if cancel else (real_number("price", price), real_number("amount", amount))
         self.core.host.order_line(
@@ -351,14 +362,14 @@ def _symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any])
     rest = list(args)
     symbol = rest.pop(0) if rest and (rest[0] is None or isinstance(rest[0], str)) else None
     if len(rest) == 3:
-        raise InputError(f"the first of three arguments of {method} is the symbol, got {rest[0]!r}")
+        raise InputError(f"the first of three arguments of {method} is the symbol, got {short_repr(rest[0])}")
     second, third = [*rest, None, None][:2]
     return symbol, second, third
 
 
 def _check_id(order_id: Any) -> None:
     if not isinstance(order_id, str) or not order_id:
-        raise InputError(f"an order id must be text such as 'BTCUSDT,12345', got {order_id!r}")
+        raise InputError(f"an order id must be text such as 'BTCUSDT,12345', got {short_repr(order_id)}")
 
 
 def _known(what: str, rules: MarketRules | None, pick: Callable[[MarketRules], Decimal | None]) -> float:

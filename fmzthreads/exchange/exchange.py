@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVa
 
 from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, UnknownName, nearest, no_such_name
+from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, no_such_name
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
@@ -107,8 +107,8 @@ class Exchange(SettingsFace[Failure_co]):
         lookup: LookupPlan | None = None,
         **options: Any,
     ) -> None:
-        if errors not in {"log", "raise"}:
-            raise UnknownName(f"errors is {errors!r}{nearest(str(errors), ('log', 'raise'))}")
+        if not isinstance(errors, str) or errors not in {"log", "raise"}:
+            raise no_such_name("errors cannot be", errors, ("log", "raise"))
         pair, contract = split_symbol(currency)
         period_s = whole_number("period", period, least=1)
         if host is None:

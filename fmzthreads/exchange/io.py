@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..errors import InputError
+from ..errors import InputError, short_repr
 from .call_limits import Kind
 from .state import Core
 
@@ -34,7 +34,9 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
         return core.set_base(url)
     if command in {"rate", "quota"}:
         if len(args) > 4:
-            raise InputError(f"IO({command!r}) takes (names, maxCalls, period[, 'delay']), got {len(args)} arguments")
+            raise InputError(
+                f"IO({short_repr(command)}) takes (names, maxCalls, period[, 'delay']), got {len(args)} arguments"
+            )
         core.limits.set(cast(Kind, command), *args)
         return True
     result = core.venue.io(command, *args)
@@ -52,12 +54,14 @@ def _api(core: Core, args: tuple[Any, ...]) -> Any:
     method, resource, params, raw = (*(arg or "" for arg in args), "", "")[:4]
     if not method.isalpha() or not resource:
         shown = resource.partition("?")[0].rpartition("@")[2]
-        raise InputError(f"IO('api') needs an HTTP method and a resource, got {method!r} and {shown!r}")
+        raise InputError(
+            f"IO('api') needs an HTTP method and a resource, got {short_repr(method)} and {short_repr(shown)}"
+        )
     core.limits.acquire("IO/api")
     return core.venue.request(method.upper(), resource, params, raw)
 
 
 def _exactly(command: str, args: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Any, ...]:
     if len(args) != len(names):
-        raise InputError(f"IO({command!r}) takes ({', '.join(names)}), got {len(args)} arguments")
+        raise InputError(f"IO({short_repr(command)}) takes ({', '.join(names)}), got {len(args)} arguments")
     return args

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
+from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest, short_repr
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import HERE, pass_gate
 
@@ -44,7 +44,7 @@ def check_channel(channel: Any) -> None:
         UnknownName: It is not ``depth``.
     """
     if channel not in _CHANNELS:
-        raise UnknownName(f"no channel {channel!r} can be subscribed to{nearest(str(channel), _CHANNELS)}")
+        raise UnknownName(f"no channel {short_repr(channel)} can be subscribed to{nearest(channel, _CHANNELS)}")
 
 
 class _Lines:

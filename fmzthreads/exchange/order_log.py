@@ -28,6 +28,7 @@ from ..errors import (
     OutcomeUnknown,
     StopRequested,
     TimedOut,
+    short_repr,
 )
 from .venue import OrderIntent, Venue
 
@@ -103,7 +104,9 @@ class IntentLog:
         key = intent.client_order_id
         with self._lock:
             if key in self._open:
-                raise DuplicateOrder(f"an order with client order id {key!r} is in flight or its outcome is unknown")
+                raise DuplicateOrder(
+                    f"an order with client order id {short_repr(key)} is in flight or its outcome is unknown"
+                )
             self._settled.pop(key, None)
             self._open[key] = record
             self._moments[key] = self._clock.monotonic()

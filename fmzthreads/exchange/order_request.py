@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import attrs
 
 from ..arguments import exact_decimal
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 from .market_rules import MarketRules, cut, plain_text, to_precision
 from .order_log import new_client_order_id
 from .signing import parse_params
@@ -73,12 +73,12 @@ def parse_side(text: Any, *, spot: bool = True) -> tuple[Side, dict[str, str]]:
         UnknownName: There is no such side.
     """
     if not isinstance(text, str):
-        raise InputError(f"side must be text such as 'buy' or 'sell', got {text!r}")
+        raise InputError(f"side must be text such as 'buy' or 'sell', got {short_repr(text)}")
     side, semicolon, rest = text.partition(";")
     side = side.strip()
     valid = SPOT_SIDES if spot else SIDES
     if side not in valid:
-        raise UnknownName(f"no side {side!r}{'' if spot else ' of a contract order'}{nearest(side, valid)}")
+        raise UnknownName(f"no side {short_repr(side)}{'' if spot else ' of a contract order'}{nearest(side, valid)}")
     rest = rest.strip()
     if not semicolon or not rest:
         return cast(Side, side), {}
@@ -87,7 +87,7 @@ def parse_side(text: Any, *, spot: bool = True) -> tuple[Side, dict[str, str]]:
 
 def _pairs(text: str) -> dict[str, str]:
     if any("=" not in part for part in text.split("&") if part):
-        raise InputError(f"the options of a side must be JSON or key=value pairs, got {text!r}")
+        raise InputError(f"the options of a side must be JSON or key=value pairs, got {short_repr(text)}")
     return dict(parse_params(text))
 
 
@@ -96,7 +96,7 @@ def _json_options(text: str) -> dict[str, str]:
         # Numbers stay the text that they were, so that no float comes near a price.
         options = json.loads(text, parse_float=_Literal, parse_int=_Literal)
     except ValueError as error:
-        raise InputError(f"the options of a side are not valid JSON ({error}): {text!r}") from None
+        raise InputError(f"the options of a side are not valid JSON ({error}): {short_repr(text)}") from None
     return {name: _option(value) for name, value in options.items()}
 
 
@@ -195,7 +195,7 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
 
 def _vanished(name: str, given: Any, step: Decimal | None) -> InputError:
     unit = "" if step is None else f" (the market's step is {plain_text(step)})"
-    return InputError(f"{name} {given!r} is 0 when it is cut to the market's step{unit}; nothing was sent")
+    return InputError(f"{name} {short_repr(given)} is 0 when it is cut to the market's step{unit}; nothing was sent")
 
 
 def _check(rules: MarketRules, price: Decimal | None, amount: Decimal, *, in_quote: bool, spot: bool) -> None:

@@ -12,7 +12,7 @@ import attrs
 
 from ..arguments import exact_decimal, whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut
+from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, short_repr
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
@@ -63,11 +63,13 @@ def split_symbol(text: Any) -> tuple[str, str]:
         InputError: It is not of that form.
     """
     if not isinstance(text, str):
-        raise InputError(f"a symbol must be text such as 'BTC_USDT', got {text!r}")
+        raise InputError(f"a symbol must be text such as 'BTC_USDT', got {short_repr(text)}")
     pair, _, code = text.partition(".")
     base, underscore, quote = pair.partition("_")
     if not (base and underscore and quote) or "_" in quote or not pair.isprintable() or any(map(str.isspace, text)):
-        raise InputError(f"a symbol must be like 'BTC_USDT' (or 'BTC_USDT.swap' for a contract), got {text!r}")
+        raise InputError(
+            f"a symbol must be like 'BTC_USDT' (or 'BTC_USDT.swap' for a contract), got {short_repr(text)}"
+        )
     return pair.upper(), code
 
 
@@ -264,7 +266,7 @@ class Core:
         """
         factor = exact_decimal("rate", rate)
         if factor <= 0:
-            raise InputError(f"rate must be more than 0, got {rate!r}")
+            raise InputError(f"rate must be more than 0, got {short_repr(rate)}")
         self.change(rate=factor)
         return float(factor)
 
@@ -297,7 +299,7 @@ class Core:
         """
         value = exact_decimal("timeout", timeout_ms)
         if value <= 0:
-            raise InputError(f"timeout must be more than 0 ms, got {timeout_ms!r}")
+            raise InputError(f"timeout must be more than 0 ms, got {short_repr(timeout_ms)}")
         self.venue.set_timeout(float(value))
         return True
 
@@ -323,7 +325,8 @@ class Core:
         """Warns that the path of an API was removed from a base URL."""
         shown = url.rpartition("//")[2].rpartition("@")[2]
         self.host.warning(
-            f"{name}: a base URL has no API path; {path!r} was removed, and calls go to {shown}", source=self.label
+            f"{name}: a base URL has no API path; {short_repr(path)} was removed, and calls go to {shown}",
+            source=self.label,
         )
 
     def advise_period(self, period_s: int) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
-from ..errors import NotSupported, UnknownName, UnknownSymbol, nearest
+from ..errors import NotSupported, UnknownName, UnknownSymbol, nearest, short_repr
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from .market_rules import MarketRules
 
@@ -287,7 +287,7 @@ class BaseVenue(Venue):
         """Reads the rules in ``markets``."""
         markets = self.markets()
         if symbol not in markets:
-            raise UnknownSymbol(f"{self.name} does not list {symbol!r}{nearest(symbol, markets)}")
+            raise UnknownSymbol(f"{self.name} does not list {short_repr(symbol)}{nearest(symbol, markets)}")
         return MarketRules.of(symbol, markets[symbol])
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
@@ -313,7 +313,7 @@ class BaseVenue(Venue):
     def io(self, command: str, *args: object) -> Any:
         """Raises UnknownName: there are no commands of its own."""
         raise UnknownName(
-            f"{self.name} has no IO command {command!r}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
+            f"{self.name} has no IO command {short_repr(command)}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
         )
 
     def set_base(self, url: str) -> None:

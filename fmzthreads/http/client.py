@@ -15,7 +15,7 @@ from .._version import __version__
 from ..arguments import real_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import BadReply, FmzError, InputError, NetworkError
+from ..errors import BadReply, FmzError, InputError, NetworkError, short_repr
 from ..net.proxy import Environment, ProxyChoice, parse_proxy
 from ..net.tls import TlsPolicy
 from .connection import ConnectionLimits
@@ -35,13 +35,13 @@ _log = logging.getLogger("fmzthreads.http")
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if real_number(f"HttpOptions.{attribute.name}", value) <= 0:
-        raise InputError(f"HttpOptions.{attribute.name} must be a number above 0, got {value!r}")
+        raise InputError(f"HttpOptions.{attribute.name} must be a number above 0, got {short_repr(value)}")
 
 
 def _timeout(timeout_ms: float) -> float:
     number = real_number("a time-out", timeout_ms, expected="a number of milliseconds above 0")
     if number <= 0:
-        raise InputError(f"a time-out must be a number of milliseconds above 0, got {timeout_ms!r}")
+        raise InputError(f"a time-out must be a number of milliseconds above 0, got {short_repr(timeout_ms)}")
     return number
 
 

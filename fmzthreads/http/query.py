@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from ..clock import Clock
-from ..errors import InputError, OperationFailed, StopRequested
+from ..errors import InputError, OperationFailed, StopRequested, short_repr
 from ..structures import Structure
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
@@ -175,7 +175,7 @@ class HttpQuerier:
             return HttpAnswer(StatusCode=0, Header={}, Cookies=[], Trace={}, Length=0, Body="", Error=cause)
         if reply.coding:
             self._host.error(
-                f"HttpQuery {asked.name}: the body is compressed as {reply.coding!r}, which cannot be decompressed here; "
+                f"HttpQuery {asked.name}: the body is compressed as {short_repr(reply.coding)}, which cannot be decompressed here; "
                 "it is returned as bytes (supported: gzip, deflate)",
                 source="HttpQuery",
             )

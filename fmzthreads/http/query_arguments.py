@@ -9,7 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from ..arguments import real_number
-from ..errors import InputError, NotSupported, UnknownName, nearest
+from ..errors import InputError, NotSupported, UnknownName, nearest, short_repr
 from ..net.proxy import parse_proxy
 from .url import redact
 
@@ -69,7 +69,7 @@ def read_query(url: Any, options: Any, cookies: Any, headers: Any) -> Query:
     given = _as_dict(options, cookies, headers)
     for name in given:
         if name not in _NAMES:
-            raise UnknownName(f"HttpQuery has no option {name!r}{nearest(str(name), _NAMES)}")
+            raise UnknownName(f"HttpQuery has no option {short_repr(name)}{nearest(name, _NAMES)}")
     if given.get("profile"):
         raise NotSupported("HttpQuery cannot imitate a browser's TLS fingerprint (option 'profile')")
     proxy, real = _take_proxy(url.strip())
@@ -130,7 +130,7 @@ def _body(value: Any, charset: str) -> bytes | None:
         try:
             return value.encode(_known_charset(charset) or "utf-8")
         except UnicodeEncodeError:
-            raise InputError(f"HttpQuery: the body cannot be encoded in the charset {charset!r}") from None
+            raise InputError(f"HttpQuery: the body cannot be encoded in the charset {short_repr(charset)}") from None
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     raise InputError(f"HttpQuery: body must be text or bytes, got {type(value).__name__}")
@@ -155,7 +155,7 @@ def _timeout(value: Any) -> float:
         return DEFAULT_TIMEOUT_MS
     number = real_number("HttpQuery: timeout", value, expected="a number of milliseconds above 0")
     if number <= 0:
-        raise InputError(f"HttpQuery: timeout must be a number of milliseconds above 0, got {value!r}")
+        raise InputError(f"HttpQuery: timeout must be a number of milliseconds above 0, got {short_repr(value)}")
     return number
 
 

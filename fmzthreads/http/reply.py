@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from ..errors import BadReply, excerpt
+from ..errors import BadReply, excerpt, short_repr
 
 __all__ = ["Headers", "Reply", "join_values"]
 
@@ -153,7 +153,7 @@ class Reply:
             cause = error
         bare = body.lstrip()
         if self.coding:
-            what = f"a body compressed as {self.coding!r}, which cannot be decompressed here,"
+            what = f"a body compressed as {short_repr(self.coding)}, which cannot be decompressed here,"
         elif not bare:
             what = "an empty reply"
         elif bare.startswith(b"<"):

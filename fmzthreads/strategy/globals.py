@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from .. import _version
 from ..arguments import real_number
-from ..errors import InputError, excerpt
+from ..errors import InputError, excerpt, short_repr
 from ..tasks.handle import Handle
 from . import numbers
 from .runtime import Runtime, current
@@ -185,7 +185,7 @@ def _D(timestamp: float | None = None, fmt: str | None = None) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S" if fmt is None else fmt, time.localtime(seconds))
     except (OverflowError, OSError, ValueError, TypeError) as error:
-        raise InputError(f"_D({timestamp!r}, {fmt!r}): {error}") from error
+        raise InputError(f"_D({short_repr(timestamp)}, {short_repr(fmt)}): {error}") from error
 
 
 # Numbers and texts
@@ -238,7 +238,7 @@ def MD5(data: str | bytes) -> str:
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogatepass")
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise InputError(f"MD5: expected text, got {data!r}")
+        raise InputError(f"MD5: expected text, got {short_repr(data)}")
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
@@ -261,7 +261,7 @@ def _C(func: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T:
         StopRequested: The strategy is being stopped.
     """
     if not callable(func):
-        raise InputError(f"_C: expected a function, got {func!r}; pass it without parentheses")
+        raise InputError(f"_C: expected a function, got {short_repr(func)}; pass it without parentheses")
     runtime = current()
     while True:
         result = func(*args, **kwargs)

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from ..arguments import real_number, whole_number
-from ..errors import InputError
+from ..errors import InputError, short_repr
 
 __all__ = ["cross", "cut", "finite_number", "is_refused"]
 
@@ -24,7 +24,7 @@ def finite_number(name: str, value: Any) -> float:
     """
     number = real_number(name, value)
     if math.isinf(number):
-        raise InputError(f"{name} must be finite, got {value!r}")
+        raise InputError(f"{name} must be finite, got {short_repr(value)}")
     return number
 
 
@@ -56,7 +56,7 @@ def cut(num: Any, precision: Any = 4) -> float | int:
         nudge: float = 10.0 ** -max(10, digits + 5)
         return int((value + nudge) * scale) / scale
     except OverflowError as error:
-        raise InputError(f"_N({num!r}, {precision!r}): beyond what a float can hold") from error
+        raise InputError(f"_N({short_repr(num)}, {short_repr(precision)}): beyond what a float can hold") from error
 
 
 def cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:

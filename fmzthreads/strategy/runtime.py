@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
-from ..errors import InputError
+from ..errors import InputError, short_repr
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
@@ -71,7 +71,7 @@ class Runtime:
         meta: str = "",
     ) -> None:
         if language not in {"en", "zh"}:
-            raise InputError(f"language is {language!r}, expected 'en' or 'zh'")
+            raise InputError(f"language is {short_repr(language)}, expected 'en' or 'zh'")
         self.clock: Clock = clock if clock is not None else WallClock()
         self.name = name if name is not None else script_name()
         self.virtual = virtual

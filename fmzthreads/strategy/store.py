@@ -10,7 +10,7 @@ from typing import Any
 
 from ..arguments import exact_decimal, real_number
 from ..database import Database
-from ..errors import InputError, OperationFailed
+from ..errors import InputError, OperationFailed, short_repr
 
 __all__ = ["Store"]
 
@@ -21,11 +21,11 @@ def _name(key: Any) -> str:
     if isinstance(key, Integral):
         key = str(int(key))
     if not isinstance(key, str):
-        raise InputError(f"_G: a key is text, got {key!r}")
+        raise InputError(f"_G: a key is text, got {short_repr(key)}")
     try:
         key.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"_G: the key {key!r} is not valid Unicode text") from error
+        raise InputError(f"_G: the key {short_repr(key)} is not valid Unicode text") from error
     return key.lower()
 
 
@@ -33,8 +33,9 @@ def _encoded(key: str, value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:  # an InputError is a ValueError
-        shown = repr(value) if not isinstance(error, RecursionError) else type(value).__name__
-        raise InputError(f"_G: the value of {key!r} cannot be kept as JSON ({error}): {shown[:200]}") from error
+        raise InputError(
+            f"_G: the value of {short_repr(key)} cannot be kept as JSON ({error}): {short_repr(value)}"
+        ) from error
 
 
 def _plain(value: Any) -> Any:
@@ -89,7 +90,7 @@ class Store:
         try:
             return json.loads(text)
         except (ValueError, TypeError) as error:
-            raise OperationFailed(f"the store {self.path} holds no JSON under {name!r}: {error}") from error
+            raise OperationFailed(f"the store {self.path} holds no JSON under {short_repr(name)}: {error}") from error
 
     def put(self, key: str | int, value: Any) -> None:
         """Stores a value under a name, in place of an earlier one; None deletes the name.

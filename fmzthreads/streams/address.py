@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 
-from ..errors import InputError, NotSupported, UnknownName, nearest
+from ..errors import InputError, NotSupported, UnknownName, nearest, short_repr
 from ..net.hosts import ascii_host, authority
 
 __all__ = [
@@ -129,7 +129,7 @@ def parse_pairs(text: str, keys: tuple[str, ...]) -> dict[str, str]:
         if key not in keys:
             raise UnknownName(f"there is no Dial option {key[:60]!r}{nearest(key, keys)}")
         if key in found:
-            raise InputError(f"the address option {key!r} is given twice")
+            raise InputError(f"the address option {short_repr(key)} is given twice")
         found[key], rest = _cut_value(key, value, keys)
     return found
 
@@ -199,7 +199,7 @@ def _network_address(scheme: str, text: str) -> Address:
         raise InputError(f"a {scheme}:// address needs a host, got {parts.netloc.rpartition('@')[2]!r}")
     if re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
         raise InputError(
-            f"the Dial address of {parts.hostname!r} contains a blank, a control character or an unpaired surrogate"
+            f"the Dial address of {short_repr(parts.hostname)} contains a blank, a control character or an unpaired surrogate"
         )
     if parts.username is not None:
         raise InputError(f"a {scheme}:// address takes no user name; pass credentials in the option headers")
@@ -221,9 +221,9 @@ def _port(parts: SplitResult, scheme: str) -> int:
     try:
         port = parts.port
     except ValueError:
-        raise InputError(f"the port of {shown!r} is not a number from 1 to 65535") from None
+        raise InputError(f"the port of {short_repr(shown)} is not a number from 1 to 65535") from None
     if port is None:
         port = _DEFAULT_PORTS.get(scheme, 0)
     if not port:
-        raise InputError(f"a {scheme}:// address needs a port from 1 to 65535, got {shown!r}")
+        raise InputError(f"a {scheme}:// address needs a port from 1 to 65535, got {short_repr(shown)}")
     return port

@@ -7,7 +7,7 @@ import logging
 from typing import Literal, overload
 
 from ..clock import Clock, WallClock
-from ..errors import ErrorMode, OperationFailed, UnknownName, nearest
+from ..errors import ErrorMode, OperationFailed, UnknownName, nearest, short_repr
 from .connection import Connection
 from .host import StreamHost
 from .options import read_options
@@ -88,7 +88,9 @@ def Dial(
         StopRequested: The strategy is being stopped.
     """
     if errors not in {"log", "raise", "none"}:
-        raise UnknownName(f"errors must be 'log' or 'raise', got {errors!r}{nearest(str(errors), ('log', 'raise'))}")
+        raise UnknownName(
+            f"errors must be 'log' or 'raise', got {short_repr(errors)}{nearest(errors, ('log', 'raise'))}"
+        )
     place: StreamHost = host if host is not None else PlainHost()
     target, wanted = read_options(address, timeout_or_options, options)
     try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 from .buffer.buffer import Message
 
 __all__ = ["Heartbeats", "heartbeats"]
@@ -84,7 +84,7 @@ def heartbeats(given: object) -> Heartbeats:
     if isinstance(given, str):
         table = _TABLES.get(given.lower())
         if table is None:
-            raise UnknownName(f"there is no heartbeat table {given!r}{nearest(given, _TABLES)}")
+            raise UnknownName(f"there is no heartbeat table {short_repr(given)}{nearest(given, _TABLES)}")
         return table
     pairs = given.items() if isinstance(given, Mapping) else given
     if not isinstance(pairs, Iterable):
@@ -92,12 +92,14 @@ def heartbeats(given: object) -> Heartbeats:
     rules = []
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise InputError(f"on_ping must hold pairs of a pattern and an answer, got {pair!r}")
+            raise InputError(f"on_ping must hold pairs of a pattern and an answer, got {short_repr(pair)}")
         pattern, answer = pair
         if not (answer is None or isinstance(answer, str) or callable(answer)):
-            raise InputError(f"an answer of on_ping must be text, a function or None, got {answer!r}")
+            raise InputError(f"an answer of on_ping must be text, a function or None, got {short_repr(answer)}")
         try:
             rules.append(_rule(pattern, answer))
         except (re.error, TypeError) as error:
-            raise InputError(f"the on_ping pattern {pattern!r} is not a regular expression: {error}") from None
+            raise InputError(
+                f"the on_ping pattern {short_repr(pattern)} is not a regular expression: {error}"
+            ) from None
     return Heartbeats(tuple(rules))

@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wai
 from tenacity.wait import wait_base
 
 from ..arguments import real_number
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 from ..net.dial import Destination
 from ..net.proxy import ProxyChoice
 from ..net.tls import TlsPolicy
@@ -115,7 +115,7 @@ def _flag(name: str, value: object) -> bool:
         return True
     if text in {"false", "0"}:
         return False
-    raise InputError(f"the Dial option {name} must be true or false, got {value!r}")
+    raise InputError(f"the Dial option {name} must be true or false, got {short_repr(value)}")
 
 
 def _number(name: str, value: object, lowest: float, highest: float = 1e12) -> float:
@@ -124,23 +124,25 @@ def _number(name: str, value: object, lowest: float, highest: float = 1e12) -> f
         try:
             given = float(value)
         except ValueError:
-            raise InputError(f"the Dial option {name} must be a number, got {value!r}") from None
+            raise InputError(f"the Dial option {name} must be a number, got {short_repr(value)}") from None
     number = real_number(f"the Dial option {name}", given)
     if not lowest <= number <= highest:
-        raise InputError(f"the Dial option {name} must be a number from {lowest:g} to {highest:g}, got {value!r}")
+        raise InputError(
+            f"the Dial option {name} must be a number from {lowest:g} to {highest:g}, got {short_repr(value)}"
+        )
     return number
 
 
 def _whole(name: str, value: object, lowest: int) -> int:
     number = _number(name, value, lowest)
     if number != int(number):
-        raise InputError(f"the Dial option {name} must be a whole number, got {value!r}")
+        raise InputError(f"the Dial option {name} must be a whole number, got {short_repr(value)}")
     return int(number)
 
 
 def _one_of(name: str, value: object, valid: Sequence[str]) -> str:
     if value not in valid:
-        raise InputError(f"the Dial option {name} must be one of {', '.join(valid)}, got {value!r}")
+        raise InputError(f"the Dial option {name} must be one of {', '.join(valid)}, got {short_repr(value)}")
     return str(value)
 
 
@@ -157,11 +159,13 @@ def _headers(name: str, value: object) -> dict[str, str]:
         )
     for key, content in value.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", str(key)):
-            raise InputError(f"the Dial option {name} has an invalid header name: {key!r}")
+            raise InputError(f"the Dial option {name} has an invalid header name: {short_repr(key)}")
         if str(key).lower() in _HANDSHAKE_HEADERS:
-            raise InputError(f"the header {key!r} is set by the handshake itself and cannot be given in {name}")
+            raise InputError(
+                f"the header {short_repr(key)} is set by the handshake itself and cannot be given in {name}"
+            )
         if re.search(r"[\r\n\x00]", str(content)):
-            raise InputError(f"the value of the header {key!r} contains a line break")
+            raise InputError(f"the value of the header {short_repr(key)} contains a line break")
     return {str(key): str(content) for key, content in value.items()}
 
 
@@ -186,7 +190,7 @@ def _callable(name: str, value: object) -> Callable[[Any], Any]:
 def _backoff(name: str, value: object) -> wait_base:
     if not isinstance(value, wait_base):
         raise InputError(
-            f"the Dial option {name} must be a tenacity wait, such as tenacity.wait_random(1, 5), got {value!r}"
+            f"the Dial option {name} must be a tenacity wait, such as tenacity.wait_random(1, 5), got {short_repr(value)}"
         )
     return value
 
@@ -322,7 +326,7 @@ def connect_timeout_s(number: float) -> float:
     """
     if not 0 < number < 1e9:
         raise InputError(
-            f"the time-out of Dial must be above 0 (in seconds up to 300, in milliseconds above), got {number!r}"
+            f"the time-out of Dial must be above 0 (in seconds up to 300, in milliseconds above), got {short_repr(number)}"
         )
     return number if number <= _SECONDS_UP_TO else number / 1000
 
@@ -351,7 +355,7 @@ def read_options(
     fields: dict[str, Any] = {}
     for name, value in given.items():
         if name not in _READERS:
-            raise UnknownName(f"there is no Dial option {name!r}{nearest(str(name), OPTION_NAMES)}")
+            raise UnknownName(f"there is no Dial option {short_repr(name)}{nearest(name, OPTION_NAMES)}")
         if value is not None:
             field, reader = _READERS[name]
             fields[field] = reader(name, value)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ..clock import Signal
 from ..deadline import Deadline
-from ..errors import ConnectFailed, ConnectionLost, FmzError, OperationFailed, StopRequested
+from ..errors import ConnectFailed, ConnectionLost, FmzError, OperationFailed, StopRequested, short_repr
 from ..net.dial import Opening, open_stream
 from .address import DATAGRAM, Address
 from .buffer.buffer import BufferFull, Message, MessageBuffer
@@ -305,7 +305,7 @@ class StreamReader:
                 self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        self.last_error = f"the reader failed: {error!r}"
+        self.last_error = f"the reader failed: {short_repr(error)}"
         self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
 
     def _serve(self, link: Link) -> None:

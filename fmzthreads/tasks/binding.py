@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from typing import Any, Protocol
 
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 from .handle import Handle
 
 __all__ = ["G", "Nested", "container", "put"]
@@ -47,7 +47,7 @@ def put(target: Any, place: Any, value: Any) -> None:
         _set_attribute(target, place, value)
     else:
         raise InputError(
-            f"cannot assign to {type(target).__name__} at {place!r}: expected the name of an attribute, as text"
+            f"cannot assign to {type(target).__name__} at {short_repr(place)}: expected the name of an attribute, as text"
         )
 
 
@@ -55,7 +55,7 @@ def _check_index(target: MutableSequence[Any], place: Any) -> None:
     index = place.__index__() if hasattr(place, "__index__") and not isinstance(place, bool) else None
     if index is None or index < -len(target):
         raise InputError(
-            f"invalid index {place!r} for a list of {len(target)}: expected a whole number of {-len(target)} or more"
+            f"invalid index {short_repr(place)} for a list of {len(target)}: expected a whole number of {-len(target)} or more"
         )
     if index > len(target) + _MOST_FILLED:
         raise InputError(
@@ -69,7 +69,7 @@ def _set_attribute(target: Any, place: str, value: Any) -> None:
     except AttributeError as error:
         names = [name for name in dir(target) if not name.startswith("_")]
         raise UnknownName(
-            f"{type(target).__name__} cannot be given an attribute {place!r}{nearest(place, names)}"
+            f"{type(target).__name__} cannot be given an attribute {short_repr(place)}{nearest(place, names)}"
         ) from error
 
 
@@ -93,7 +93,7 @@ def container(context: Any, key: Any) -> Any:
         inner = getattr(context, key, None)
     else:
         raise InputError(
-            f"cannot store results for exchange {key!r} in a context of type {type(context).__name__}: expected a list or dict"
+            f"cannot store results for exchange {short_repr(key)} in a context of type {type(context).__name__}: expected a list or dict"
         )
     if inner is None:
         inner = {}

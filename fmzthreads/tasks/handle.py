@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..arguments import real_number
 from ..clock import Clock, Signal
-from ..errors import ErrorMode, StopRequested, UnknownName
+from ..errors import ErrorMode, StopRequested, UnknownName, short_repr
 from .gate import SharedGate, gated
 
 __all__ = ["Handle", "WaitResult", "seconds_of"]
@@ -47,7 +47,7 @@ class WaitResult(NamedTuple):
         if name.startswith("_"):
             raise AttributeError(name)
         raise UnknownName(
-            f"wait() returns (value, ok), which has no {name!r}: write value, ok = handle.wait(), then value.{name}"
+            f"wait() returns (value, ok), which has no {short_repr(name)}: write value, ok = handle.wait(), then value.{name}"
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ..arguments import whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles
+from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles, short_repr
 from .gate import Gate, SharedGate, ungated
 from .handle import Handle
 
@@ -266,7 +266,9 @@ class CallPool:
         count = whole_number("count", count, least=1, most=self.max_workers)
         if _here.is_worker:
             worker = threading.current_thread().name
-            raise ConcurrentUse(f"warm() of {self.name} was called from its background call in thread {worker!r}")
+            raise ConcurrentUse(
+                f"warm() of {self.name} was called from its background call in thread {short_repr(worker)}"
+            )
         together = Gate(count, timeout_s)
 
         def _once() -> T:

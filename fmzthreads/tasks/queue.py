@@ -14,7 +14,7 @@ import attrs
 from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
+from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest, short_repr
 from .events import clock_of
 from .handle import seconds_of
 from .report import Report, RunRecord
@@ -90,12 +90,12 @@ class TaskQueue:
                 f"exchanges is a {type(exchanges).__name__}, expected a list of exchanges, or a dict by name"
             )
         if overflow not in {"block", "raise"}:
-            raise UnknownName(f"overflow is {overflow!r}{nearest(str(overflow), ['block', 'raise'])}")
+            raise UnknownName(f"overflow is {short_repr(overflow)}{nearest(overflow, ['block', 'raise'])}")
         if max_pending is not None:
             max_pending = whole_number("max_pending", max_pending, least=1)
         gate_timeout_s = seconds_of(gate_timeout_ms)
         if not gate_timeout_s:
-            raise InputError(f"gate_timeout_ms is {gate_timeout_ms!r}, expected more than 0 milliseconds")
+            raise InputError(f"gate_timeout_ms is {short_repr(gate_timeout_ms)}, expected more than 0 milliseconds")
         self.exchanges = exchanges
         self.context = context
         self.max_pending = max_pending
@@ -164,10 +164,10 @@ class TaskQueue:
         if isinstance(self.exchanges, Mapping):
             if key not in self.exchanges:
                 names = [str(name) for name in self.exchanges]
-                raise UnknownName(f"the queue has no exchange {key!r}{nearest(str(key), names)}")
+                raise UnknownName(f"the queue has no exchange {short_repr(key)}{nearest(key, names)}")
             return self.exchanges[key], str(key)  # type: ignore[index]  # a dict by number works as well
         if not isinstance(key, int) or not 0 <= key < len(self.exchanges):
-            raise UnknownName(f"the queue has no exchange {key!r}; valid: 0 to {len(self.exchanges) - 1}")
+            raise UnknownName(f"the queue has no exchange {short_repr(key)}; valid: 0 to {len(self.exchanges) - 1}")
         return self.exchanges[key], str(key)
 
     # Workers
@@ -201,7 +201,7 @@ class TaskQueue:
         with self._lock:
             if self._runner is not None:
                 raise ConcurrentUse(
-                    f"thread {self._runner.name!r} is running the task queue; thread {threading.current_thread().name!r} cannot run it too"
+                    f"thread {short_repr(self._runner.name)} is running the task queue; thread {threading.current_thread().name!r} cannot run it too"
                 )
             self._runner = me
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from ..clock import Clock, Signal
-from ..errors import InputError, OperationFailed
+from ..errors import InputError, OperationFailed, short_repr
 from .binding import container, put
 from .error_lines import ErrorLines
 from .gate import Gate, GatePass, SharedGate
@@ -183,7 +183,7 @@ class Turn:
                         if self._was_ok(task) is False
                         else "was not pushed before this run"
                     )
-                    lacking.append((entry, f"it comes after {task!r}, which {known}"))
+                    lacking.append((entry, f"it comes after {short_repr(task)}, which {known}"))
         for entry in _in_order(self._entries):
             if entry.task.ret is not None:
                 self._chains.setdefault((entry.task.exchange, entry.task.ret), deque()).append(entry)
@@ -341,7 +341,7 @@ class Turn:
         for dependent in entry.dependents:
             dependent.waits_for -= 1
             if outcome != "ok":
-                why = f"it comes after {entry.task!r}, which was {_english(outcome)}"
+                why = f"it comes after {short_repr(entry.task)}, which was {_english(outcome)}"
                 self._not_started(dependent, why, follows=True)
             elif not dependent.waits_for and dependent.outcome is None:
                 self._ready.append(dependent)

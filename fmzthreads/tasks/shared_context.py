@@ -9,7 +9,7 @@ from typing import Any
 
 from ..clock import Clock, Signal, WallClock
 from ..deadline import Deadline
-from ..errors import InputError, MissingField, nearest
+from ..errors import InputError, MissingField, nearest, short_repr
 from .handle import seconds_of
 
 __all__ = ["SharedContext"]
@@ -115,7 +115,9 @@ class SharedContext(MutableMapping[Any, Any]):
             InputError: The name is a method of the class; use an index for such a key.
         """
         if hasattr(type(self), name):
-            raise InputError(f"{name!r} is a method of SharedContext; write context[{name!r}] for a value of that name")
+            raise InputError(
+                f"{short_repr(name)} is a method of SharedContext; write context[{short_repr(name)}] for a value of that name"
+            )
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
@@ -129,7 +131,7 @@ class SharedContext(MutableMapping[Any, Any]):
     def _missing(self, key: Any) -> MissingField:
         with self._root.lock:
             names = [str(known) for known in self._data]
-        return MissingField(f"the context has no value {key!r}{nearest(str(key), names)}")
+        return MissingField(f"the context has no value {short_repr(key)}{nearest(key, names)}")
 
     def update(self, values: Any = (), /, **more: Any) -> None:
         """Sets several values atomically: no copy contains only some of them."""
@@ -138,7 +140,7 @@ class SharedContext(MutableMapping[Any, Any]):
             for key, value in items.items():
                 if isinstance(value, SharedContext):
                     raise InputError(
-                        f"the value of {key!r} is a SharedContext; use child({key!r}), which shares this one's lock"
+                        f"the value of {short_repr(key)} is a SharedContext; use child({short_repr(key)}), which shares this one's lock"
                     )
                 self._data[key] = value
             woken = self._touch(list(items))

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..arguments import real_number
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 
 __all__ = ["Task"]
 
@@ -21,13 +21,15 @@ def _as_place(value: Any) -> Any:
 
 def _check_exchange(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise InputError(f"exchange is {value!r}, expected its index in the queue's exchanges, such as 0, or its name")
+        raise InputError(
+            f"exchange is {short_repr(value)}, expected its index in the queue's exchanges, such as 0, or its name"
+        )
 
 
 def _check_ret(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not (value is None or isinstance(value, (str, int)) or callable(value)):
         raise InputError(
-            f"ret is {value!r}, expected a key such as 'depth', a list index, a function, or None to discard the result"
+            f"ret is {short_repr(value)}, expected a key such as 'depth', a list index, a function, or None to discard the result"
         )
 
 
@@ -36,7 +38,7 @@ def _as_param(value: Any) -> tuple[Any, ...]:
         return (value,)
     if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
         return tuple(value)
-    raise InputError(f"param is {value!r}, expected the method and its arguments, such as ['GetRecords', 60]")
+    raise InputError(f"param is {short_repr(value)}, expected the method and its arguments, such as ['GetRecords', 60]")
 
 
 def _check_param(task: Task, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
@@ -55,18 +57,18 @@ def _as_tasks(value: Any) -> tuple[Any, ...]:
         return (value,)
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
         return tuple(value)
-    raise InputError(f"after is {value!r}, expected a list of tasks")
+    raise InputError(f"after is {short_repr(value)}, expected a list of tasks")
 
 
 def _check_after(task: Task, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
     for other in value:
         if not isinstance(other, Task):
-            raise InputError(f"after contains {other!r}, expected tasks (as push() returns them)")
+            raise InputError(f"after contains {short_repr(other)}, expected tasks (as push() returns them)")
 
 
 def _check_gate(task: Task, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, bool):
-        raise InputError(f"gate is {value!r}, expected True or False")
+        raise InputError(f"gate is {short_repr(value)}, expected True or False")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -135,12 +137,12 @@ class Task:
                 )
             return given
         if given is not None and not isinstance(given, Mapping):
-            raise InputError(f"push was given {given!r}, expected a Task, a dict, or exchange=, ret=, param=")
+            raise InputError(f"push was given {short_repr(given)}, expected a Task, a dict, or exchange=, ret=, param=")
         merged = {**(given or {}), **options}
         valid = [field.name for field in attrs.fields(cls)]
         for name in merged:
             if name not in valid:
-                raise UnknownName(f"a task has no option {name!r}{nearest(str(name), valid)}")
+                raise UnknownName(f"a task has no option {short_repr(name)}{nearest(name, valid)}")
         if "param" not in merged:
             raise InputError("a task needs param: the method and its arguments, such as ['GetDepth']")
         return cls(**merged)

@@ -8,7 +8,7 @@ import re
 from typing import Any, Protocol, cast
 
 from ..clock import Clock
-from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name
+from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name, short_repr
 from ..exchange.credentials import Credentials
 from ..exchange.venue import Venue
 
@@ -66,7 +66,7 @@ def _no_venue(name: object) -> FmzError:
         return NotBuiltYet(f"FMZ has {text}; fmzthreads does not yet")
     if re.search("futur|swap|perp|contract", text, re.IGNORECASE):
         return NotBuiltYet(
-            f"no exchange {text!r}; FMZ's exchanges for contracts are called {_FUTURES}..., and fmzthreads has none of them yet"
+            f"no exchange {short_repr(text)}; FMZ's exchanges for contracts are called {_FUTURES}..., and fmzthreads has none of them yet"
         )
     return no_such_name("no exchange", text, VENUES, PLANNED)
 
@@ -90,5 +90,5 @@ def create_venue(name: str, *, credentials: Credentials | None, base: str, clock
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         for option in options:
             if option not in parameters:
-                raise UnknownName(f"{name} has no option {option!r}{nearest(option, parameters)}")
+                raise UnknownName(f"{name} has no option {short_repr(option)}{nearest(option, parameters)}")
     return factory(credentials=credentials, base=base, clock=clock, **options)

@@ -19,7 +19,7 @@ import attrs
 from ...arguments import whole_number
 from ...clock import Clock
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ...errors import InputError
+from ...errors import InputError, short_repr
 from ..numbers import finite_number
 from .render import Markup, join, parse_markup
 from .secrets import Secrets
@@ -203,7 +203,7 @@ class Journal:
         word = _ORDER_KINDS.get(kind)
         if word is None:
             raise InputError(
-                f"an order line's type is {kind!r}, expected LOG_TYPE_BUY, LOG_TYPE_SELL or LOG_TYPE_CANCEL"
+                f"an order line's type is {short_repr(kind)}, expected LOG_TYPE_BUY, LOG_TYPE_SELL or LOG_TYPE_CANCEL"
             )
         with self._lock:
             shown = self._order_lines
@@ -239,11 +239,11 @@ class Journal:
             InputError: It is not a regular expression; the message names it and the place.
         """
         if not isinstance(pattern, str):
-            raise InputError(f"SetErrorFilter: expected a regular expression as text, got {pattern!r}")
+            raise InputError(f"SetErrorFilter: expected a regular expression as text, got {short_repr(pattern)}")
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise InputError(f"SetErrorFilter: {pattern!r} is not a regular expression: {error}") from error
+            raise InputError(f"SetErrorFilter: {short_repr(pattern)} is not a regular expression: {error}") from error
         with self._lock:
             if pattern:
                 self._filters.append(compiled)

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 import attrs
 
-from ...errors import InputError
+from ...errors import InputError, short_repr
 
 __all__ = ["TIMEOUT_S", "Server", "parse_server", "send"]
 
@@ -48,7 +48,7 @@ def parse_server(address: str) -> Server:
     port = int(found["port"] or 0) if found else 0
     if found is None or scheme not in {"", "smtp", "ssl"} or (found["port"] and not 0 < port < 65536):
         raise InputError(
-            f"Mail: {address!r} is not a mail server: expected host:port, smtp://host:port or ssl://host:port"
+            f"Mail: {short_repr(address)} is not a mail server: expected host:port, smtp://host:port or ssl://host:port"
         )
     tls = scheme == "ssl" or (not scheme and port == _TLS_PORT)
     return Server(found["host"].strip("[]"), port or (_TLS_PORT if tls else _PLAIN_PORT), tls)

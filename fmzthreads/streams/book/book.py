@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import attrs
 
 from ...clock import Clock, Signal
-from ...errors import BrokenBook
+from ...errors import BrokenBook, short_repr
 from .age import clock_lead, seconds_since
 from .rules import BookGap, BookRule, BookUpdate, Level, checksum
 
@@ -116,21 +116,21 @@ class _Side:
         try:
             for level in levels:
                 if level.__class__ is str:  # its first two characters would pass for a price and a size
-                    raise BookGap(f"malformed level {level!r:.40}, expected [price, size]")
+                    raise BookGap(f"malformed level {short_repr(level)}, expected [price, size]")
                 price_text, size_text = level[0], level[1]
                 price, size = float(price_text), float(size_text)
                 key = sign * price
                 if 0.0 < size < _INFINITE:
                     if key not in rows:
                         if not 0.0 < price < _INFINITE:
-                            raise BookGap(f"invalid price {price_text!r:.40} in a level")
+                            raise BookGap(f"invalid price {short_repr(price_text)} in a level")
                         insort(keys, key)
                     rows[key] = (price, size, price_text, size_text)
                 elif size == 0.0:
                     if rows.pop(key, None) is not None:
                         del keys[bisect_left(keys, key)]
                 else:
-                    raise BookGap(f"invalid size {size_text!r:.40} in a level")
+                    raise BookGap(f"invalid size {short_repr(size_text)} in a level")
         except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
             raise BookGap(f"malformed level: {error}") from None
 

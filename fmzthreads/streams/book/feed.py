@@ -25,7 +25,7 @@ from typing import Any
 import attrs
 
 from ...clock import Signal
-from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
+from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested, short_repr
 from ..buffer.buffer import Message
 from ..callbacks import ReadyCallbacks
 from ..connection import Connection
@@ -221,7 +221,7 @@ class BookFeed:
                     raise
                 except Exception as error:
                     # A bug in a source or here: report it and try again, so that the book does not stay broken.
-                    self._tell(f"the feed failed: {error!r}")
+                    self._tell(f"the feed failed: {short_repr(error)}")
                 finally:
                     self._drop(connection)
                 self._in_a_row += 1
@@ -231,7 +231,7 @@ class BookFeed:
         except StopRequested:
             pass  # the strategy is being stopped
         except Exception as error:  # a bug here or in a source: the thread must not end unreported
-            self._host.error(f"the feed failed: {error!r}", source=self._source.name)
+            self._host.error(f"the feed failed: {short_repr(error)}", source=self._source.name)
         finally:
             self.book.lose("the feed has ended")
             self.ended.set()

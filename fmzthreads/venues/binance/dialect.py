@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ...errors import InputError, UnknownName, UnknownSymbol, nearest
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params
 from ...exchange.venue import OrderIntent
@@ -150,7 +150,7 @@ class BinanceCalls:
             UnknownName: There is no such mode.
         """
         if mode not in _STP_MODES:
-            raise UnknownName(f"unknown selfTradePreventionMode {mode!r}{nearest(mode, _STP_MODES)}")
+            raise UnknownName(f"unknown selfTradePreventionMode {short_repr(mode)}{nearest(mode, _STP_MODES)}")
         self._self_trade_prevention = mode
 
     # Symbols
@@ -177,7 +177,7 @@ class BinanceCalls:
         def _read(payload: Any) -> Listing:
             found = [row for row in self._symbol_rows(payload) if isinstance(row, dict) and row.get("symbol") == name]
             if not found:
-                raise UnknownSymbol(f"Binance has no symbol {name!r}")
+                raise UnknownSymbol(f"Binance has no symbol {short_repr(name)}")
             listing = read_listing(found[0])
             read_rules(listing)  # strict: the rules of the requested symbol must be readable
             return listing
@@ -287,7 +287,7 @@ class BinanceCalls:
         client_order_id = params.get("newClientOrderId")
         if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
             raise InputError(
-                f"Binance requires client order ids of 1 to 36 letters, digits, '-' and '_', got {client_order_id!r}"
+                f"Binance requires client order ids of 1 to 36 letters, digits, '-' and '_', got {short_repr(client_order_id)}"
             )
         return params
 

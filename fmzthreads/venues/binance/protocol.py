@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...clock import Clock
-from ...errors import InputError, RateLimited, VenueUnavailable
+from ...errors import InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.credentials import Credentials
 from ...exchange.signing import encode_query, hmac_hex
 from ...http.client import HttpRequest
@@ -39,7 +39,7 @@ class BinanceProtocol:
 
     def __init__(self, recv_window_ms: int) -> None:
         if not 1 <= recv_window_ms <= 60_000:
-            raise InputError(f"recv_window_ms must be 1 to 60000, got {recv_window_ms!r}")
+            raise InputError(f"recv_window_ms must be 1 to 60000, got {short_repr(recv_window_ms)}")
         self._recv_window_ms = recv_window_ms
 
     def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightWindow:

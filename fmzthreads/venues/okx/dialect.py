@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ...errors import InputError, UnknownName, UnknownSymbol, nearest
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params, parse_typed_params
 from ...exchange.venue import OrderIntent
@@ -120,7 +120,7 @@ class OKXCalls:
             UnknownName: There is no such mode.
         """
         if mode not in _TRADE_MODES:
-            raise UnknownName(f"unknown trade_mode {mode!r}{nearest(mode, _TRADE_MODES)}")
+            raise UnknownName(f"unknown trade_mode {short_repr(mode)}{nearest(mode, _TRADE_MODES)}")
         self._trade_mode = mode
 
     # Symbols
@@ -152,7 +152,7 @@ class OKXCalls:
                     listing = read_listing(row)
                     read_rules(listing)  # strict: the rules of the requested symbol must be readable
                     return listing
-            raise UnknownSymbol(f"OKX has no instrument {name!r}")
+            raise UnknownSymbol(f"OKX has no instrument {short_repr(name)}")
 
         return VenueQuery(_LISTINGS.of(self._type, ("instId", name)), _read)
 
@@ -246,7 +246,9 @@ class OKXCalls:
             params.update((option, _option(option, value)) for option, value in intent.options.items())
         client_order_id = params.get("clOrdId")
         if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
-            raise InputError(f"OKX takes client order ids of 1 to 32 letters and digits, got {client_order_id!r}")
+            raise InputError(
+                f"OKX takes client order ids of 1 to 32 letters and digits, got {short_repr(client_order_id)}"
+            )
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
@@ -316,7 +318,7 @@ class OKXCalls:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
-                    f"a JSON body of OKX cannot repeat a parameter, got {name!r} {names.count(name)} times; nothing was sent"
+                    f"a JSON body of OKX cannot repeat a parameter, got {short_repr(name)} {names.count(name)} times; nothing was sent"
                 )
         return pairs
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...clock import Clock
-from ...errors import BadReply, InputError, RateLimited, VenueUnavailable
+from ...errors import BadReply, InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.credentials import Credentials
 from ...exchange.signing import encode_query, hmac_base64, iso_timestamp
 from ...http.client import HttpRequest
@@ -88,7 +88,7 @@ class OKXProtocol:
 
     def __init__(self, *, simulated: bool, order_lifetime_ms: int) -> None:
         if not 1 <= order_lifetime_ms <= 60_000:
-            raise InputError(f"order_lifetime_ms must be 1 to 60000, got {order_lifetime_ms!r}")
+            raise InputError(f"order_lifetime_ms must be 1 to 60000, got {short_repr(order_lifetime_ms)}")
         self.simulated = simulated
         self._order_lifetime_ms = order_lifetime_ms
 

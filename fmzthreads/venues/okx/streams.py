@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...errors import BadReply, excerpt
+from ...errors import BadReply, excerpt, short_repr
 from ...streams.book.rules import BookRule, BookUpdate, PreviousIdRule
 from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
@@ -50,7 +50,7 @@ def read_book_push(action: object, payload: Any) -> BookUpdate:
         Malformed: A field is missing or of the wrong type.
     """
     if action not in {"snapshot", "update"}:
-        raise Malformed(f"the field 'action' is neither snapshot nor update but {action!r:.40}")
+        raise Malformed(f"the field 'action' is neither snapshot nor update but {short_repr(action)}")
     row = mapping(payload, "the field 'data'")
     sequenced = "seqId" in row
     return BookUpdate(

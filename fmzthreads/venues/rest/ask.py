@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ...errors import InputError
+from ...errors import InputError, short_repr
 
 __all__ = ["Ask", "Page", "Pages", "Params", "VenueQuery", "checked_limit", "public_path", "walk"]
 
@@ -153,7 +153,7 @@ def checked_limit(limit: int | None, default: int, most: int) -> int:
     if limit is None:
         return default
     if isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0:
-        raise InputError(f"limit must be a whole number above 0, got {limit!r}")
+        raise InputError(f"limit must be a whole number above 0, got {short_repr(limit)}")
     return min(limit, most)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ...constants import ORDER_OFFSET_OPEN, ORDER_TYPE_BUY, ORDER_TYPE_SELL
-from ...errors import InputError, UnknownName, UnknownSymbol, nearest
+from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.venue import OrderIntent
 from ...structures import Asset, Order, Record, Ticker, info
 from .ask import Page
@@ -64,7 +64,7 @@ def average_price(value: float, amount: float) -> float:
 def side_refused(intent: OrderIntent) -> InputError:
     """The error for a side that is only for contracts."""
     likely = nearest(intent.side, ("buy", "sell"))
-    return InputError(f"side {intent.side!r} is for contracts; {intent.symbol} is spot{likely}")
+    return InputError(f"side {short_repr(intent.side)} is for contracts; {intent.symbol} is spot{likely}")
 
 
 def spot_name(symbol: str, between: str, venue: str) -> str:
@@ -75,7 +75,7 @@ def spot_name(symbol: str, between: str, venue: str) -> str:
     """
     base, underscore, quote = symbol.partition("_")
     if not (base and underscore and quote) or "_" in quote or "." in quote:
-        raise UnknownSymbol(f"{venue} does not list {symbol!r} (expected a spot pair such as 'BTC_USDT')")
+        raise UnknownSymbol(f"{venue} does not list {short_repr(symbol)} (expected a spot pair such as 'BTC_USDT')")
     return f"{base}{between}{quote}"
 
 
@@ -159,10 +159,10 @@ def check_options(options: Mapping[str, str], known: frozenset[str], venue: str)
     for name in options:
         if name == "timeInForce" and name not in known:
             raise UnknownName(
-                f"{venue} has no timeInForce {options[name]!r}{nearest(options[name], ('GTC', 'IOC', 'FOK', 'GTX'))}"
+                f"{venue} has no timeInForce {short_repr(options[name])}{nearest(options[name], ('GTC', 'IOC', 'FOK', 'GTX'))}"
             )
         if name not in known:
-            raise UnknownName(f"{venue} has no order option {name!r}{nearest(name, known)}; nothing was sent")
+            raise UnknownName(f"{venue} has no order option {short_repr(name)}{nearest(name, known)}; nothing was sent")
 
 
 def bars_of(found: list[Any]) -> Page[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ...clock import Clock
-from ...errors import InputError, NotSupported, RateLimited
+from ...errors import InputError, NotSupported, RateLimited, short_repr
 from .channel import Channel
 from .rate_limits import RecentCalls
 
@@ -21,7 +21,9 @@ def check_stream_base(url: str) -> str:
     """
     parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
     if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
-        raise InputError(f"a stream base must be a ws or wss URL such as 'wss://stream.example.com', got {url!r}")
+        raise InputError(
+            f"a stream base must be a ws or wss URL such as 'wss://stream.example.com', got {short_repr(url)}"
+        )
     return url.rstrip("/")
 
 

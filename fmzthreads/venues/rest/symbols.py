@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from ...clock import Clock
-from ...errors import InputError, OperationFailed, UnknownSymbol, nearest
+from ...errors import InputError, OperationFailed, UnknownSymbol, nearest, short_repr
 from ...tasks.single_flight import SingleFlight
 from .dialect import Listing
 
@@ -78,7 +78,7 @@ class SymbolBook:
     def unknown(self, symbol: str) -> UnknownSymbol:
         """The error for an unlisted symbol; it suggests the nearest known one."""
         near = nearest(symbol, [listing.symbol for listing in self._known.copy().values()])
-        return UnknownSymbol(f"{self._venue} does not list {symbol!r}{near}")
+        return UnknownSymbol(f"{self._venue} does not list {short_repr(symbol)}{near}")
 
     def one(self, name: str) -> Listing:
         """The listing of a venue's name; fetched if it is not known yet.
@@ -91,7 +91,9 @@ class SymbolBook:
         if found is not None:
             return found
         if self._is_missing(name):
-            raise UnknownSymbol(f"{self._venue} has no symbol named {name!r}{nearest(name, self._known.copy())}")
+            raise UnknownSymbol(
+                f"{self._venue} has no symbol named {short_repr(name)}{nearest(name, self._known.copy())}"
+            )
         return self.renew(name)
 
     def renew(self, name: str) -> Listing:
@@ -191,5 +193,5 @@ def split_order_id(order_id: str) -> tuple[str, str]:
     """
     venue_symbol, comma, number = str(order_id).rpartition(",")
     if not (comma and venue_symbol and number.isascii() and number.isalnum()):
-        raise InputError(f"an order id must have the form '<venue symbol>,<venue id>', got {order_id!r}")
+        raise InputError(f"an order id must have the form '<venue symbol>,<venue id>', got {short_repr(order_id)}")
     return venue_symbol, number

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest
+from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules
 from ...exchange.venue import BaseVenue, OrderIntent
 from ...http.reply import Reply
@@ -187,7 +187,7 @@ class RestVenue(BaseVenue):
         periods = self.dialect.periods
         if period_s not in periods:
             raise InputError(
-                f"{self.name} has no bars of {period_s!r} s; expected one of {', '.join(map(str, periods))}"
+                f"{self.name} has no bars of {short_repr(period_s)} s; expected one of {', '.join(map(str, periods))}"
             )
         pages = self.dialect.bars(self._name(symbol), periods[period_s], limit)
         bars = sorted(self._walk(symbol, pages), key=lambda bar: bar["Time"])
@@ -260,7 +260,7 @@ class RestVenue(BaseVenue):
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Past orders, sorted by time; see ``Venue.history_orders``."""
         if since_ms < 0 or limit < 0:
-            raise InputError(f"since and limit must be 0 or more, got {since_ms!r} and {limit!r}")
+            raise InputError(f"since and limit must be 0 or more, got {short_repr(since_ms)} and {short_repr(limit)}")
         name = self._name(symbol)
         plan = self.dialect.past_orders(name, since_ms, limit, self.channel.time.now_ms())
         found = {order["Id"]: self._named(order, symbol) for pages in plan.lists for order in self._walk(symbol, pages)}
@@ -279,7 +279,7 @@ class RestVenue(BaseVenue):
         """Any call of the REST interface; see ``Venue.request``."""
         method = str(http_method).upper()
         if method not in _METHODS:
-            raise InputError(f"unknown HTTP method {http_method!r}{nearest(method, _METHODS)}")
+            raise InputError(f"unknown HTTP method {short_repr(http_method)}{nearest(method, _METHODS)}")
         path, _, query = str(resource).partition("?")
         pairs = self.dialect.raw_params(method, query, params, raw)
         ask, client_order_id = self.dialect.raw(method, path, pairs, raw)
@@ -292,9 +292,11 @@ class RestVenue(BaseVenue):
         found = self._commands.get(command)
         if found is None:
             valid = (*_COMMON_COMMANDS, *self._commands)
-            raise UnknownName(f"{self.name} has no IO command {command!r}{nearest(str(command), valid)}")
+            raise UnknownName(f"{self.name} has no IO command {short_repr(command)}{nearest(command, valid)}")
         if len(args) != 1 or not isinstance(args[0], found.kind):
-            raise InputError(f"IO({command!r}) of {self.name} takes one {found.kind.__name__}, got {args!r}")
+            raise InputError(
+                f"IO({short_repr(command)}) of {self.name} takes one {found.kind.__name__}, got {short_repr(args)}"
+            )
         found.run(args[0])
         return True
 
