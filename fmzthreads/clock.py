@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
-from .errors import InputError, StopRequested, short_repr
+from .errors import InputError, StopRequested
+from .fork import after_fork_in_child, short_repr
 
 __all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
 
@@ -129,11 +130,17 @@ class Signal:
 class Stop(Signal):
     """The signal that the strategy is being stopped, with the reason."""
 
-    __slots__ = ("reason",)
+    __slots__ = ("__weakref__", "reason")
 
     def __init__(self) -> None:
         super().__init__()
         self.reason = ""
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock, and none of the callbacks, which are those of the parent's calls and streams."""
+        self._lock = threading.Lock()
+        self._callbacks = {}
 
     def request(self, reason: str = "stop requested") -> None:
         """Sets the stop; the first reason is kept."""
@@ -257,6 +264,12 @@ class ManualClock:
         self._start_ns = self._now_ns
         self._sleepers: list[tuple[int, int, Waker]] = []
         self._count = 0
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; who slept was a thread of the parent."""
+        self._lock = threading.Condition()
+        self._sleepers = []
 
     def now(self) -> float:
         """The time of day, in seconds since the epoch (UTC)."""

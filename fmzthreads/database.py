@@ -18,6 +18,7 @@ import tenacity
 
 from .clock import WallClock
 from .errors import OperationFailed
+from .fork import ForkHold, around_fork, keep_for_ever
 
 __all__ = ["Database"]
 
@@ -47,8 +48,36 @@ class Database:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closer: weakref.finalize[[], Database] | None = None
-        self._pid = 0
-        self._left_behind: list[sqlite3.Connection] = []
+        self._busy_at_fork = False
+        self._hold = ForkHold(self._lock)
+        around_fork(self._before_fork, self._after_fork, self._start_anew)
+
+    def _before_fork(self) -> None:
+        self._hold.take()
+
+    def _after_fork(self) -> None:
+        self._hold.release()
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: closes its copy of the connection; the next statement opens the file anew.
+
+        SQLite keeps one state of a file for all connections of a process. If the copy stayed, the child would believe to have locks that
+        only the parent has: once the parent has closed the file, what the child writes is lost. Closing a copy that was at rest releases
+        no lock of the parent's and writes nothing while the parent has the file open.
+        """
+        at_rest = self._hold.is_held
+        self._lock = threading.RLock()
+        self._hold = ForkHold(self._lock)
+        connection, self._connection = self._connection, None
+        if self._closer is not None:
+            self._closer.detach()
+        if connection is None:
+            self._busy_at_fork = not at_rest  # a connection may have been half open
+        elif at_rest:
+            connection.close()
+        else:
+            keep_for_ever(connection)
+            self._busy_at_fork = True
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement, as its own transaction, and returns all its rows.
@@ -68,7 +97,7 @@ class Database:
             connection, self._connection = self._connection, None
             if self._closer is not None:
                 self._closer.detach()
-            if connection is not None and self._pid == os.getpid():
+            if connection is not None:
                 connection.close()
 
     def _failure(self, error: Exception) -> OperationFailed:
@@ -80,13 +109,12 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
-            if self._pid == os.getpid():
-                return self._connection
-            # This is a forked child. It must neither use nor close the parent's connection (closing could checkpoint its log), so it
-            # keeps it, unused, until it ends.
-            self._left_behind.append(self._connection)
-            if self._closer is not None:
-                self._closer.detach()
+            return self._connection
+        if self._busy_at_fork:
+            raise OperationFailed(
+                f"the database {self.path} was in use by another thread when this process was forked, and SQLite cannot open it here; "
+                "fork while nothing is written, or start the process with the method 'spawn' or 'forkserver'"
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -94,7 +122,7 @@ class Database:
         except BaseException:  # any error, an interrupt too, is raised again; the half-opened file is closed first
             connection.close()
             raise
-        self._connection, self._pid = connection, os.getpid()
+        self._connection = connection
         self._closer = weakref.finalize(self, connection.close)
         return connection
 

@@ -10,16 +10,30 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from itertools import count
 from types import MethodType, SimpleNamespace
+from typing import Protocol
 
-__all__ = ["after_fork_in_child"]
+__all__ = ["ForkHold", "after_fork_in_child", "around_fork", "keep_for_ever"]
 
-# By number, in the order of registration. Changed only by single dict operations, which a fork cannot interrupt, so it needs no lock
-# (and must not have one: another thread could hold it at the fork).
-_hooks: dict[int, weakref.WeakMethod[Callable[[], object]]] = {}
+_HOLD_S = 5.0  # the longest that a fork waits for another thread to finish with an object
+
+
+class _Lock(Protocol):
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+Hooks = dict[int, "weakref.WeakMethod[Callable[[], object]]"]
+# By number, in the order of registration. Changed only by single dict operations, which a fork cannot interrupt, so they need no
+# lock (and must not have one: another thread could hold it at the fork).
+_before: Hooks = {}
+_in_parent: Hooks = {}
+_hooks: Hooks = {}
 _numbers = count()
 
 
@@ -37,14 +51,71 @@ def after_fork_in_child(method: Callable[[], object]) -> None:
     Raises:
         TypeError: It is not a bound method.
     """
+    _register(_hooks, method)
+
+
+def around_fork(before: Callable[[], object], in_parent: Callable[[], object], in_child: Callable[[], object]) -> None:
+    """As ``after_fork_in_child``, for an object that must be at rest while the process forks, such as a SQLite file.
+
+    Args:
+        before: Called in the forking thread before the fork; it takes the object's lock, for which it waits a limited time.
+        in_parent: Called in the same thread after the fork, in the parent; it releases the lock.
+        in_child: Called in the child.
+
+    Raises:
+        TypeError: One of them is not a bound method.
+    """
+    _register(_before, before)
+    _register(_in_parent, in_parent)
+    _register(_hooks, in_child)
+
+
+class ForkHold:
+    """Holds a lock while the process forks, for at most a few seconds, and knows in the child whether it was held.
+
+    Args:
+        lock: The lock that an object is at rest under.
+    """
+
+    __slots__ = ("_holder", "_lock")
+
+    def __init__(self, lock: _Lock) -> None:
+        self._lock = lock
+        self._holder = 0
+
+    def take(self) -> None:
+        """Before the fork: takes the lock, unless it stays with another thread for too long."""
+        if self._lock.acquire(timeout=_HOLD_S):
+            self._holder = threading.get_ident()
+
+    def release(self) -> None:
+        """In the parent, after the fork: releases the lock if it was taken."""
+        if self.is_held:
+            self._holder = 0
+            self._lock.release()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the thread that asks has taken the lock for a fork; in the child: whether the object was at rest."""
+        return self._holder == threading.get_ident()
+
+
+def keep_for_ever(thing: object) -> None:
+    """Keeps an object's destructor from ever running, in a child whose parent uses what the destructor would close."""
+    import ctypes  # only a child that needs it pays for loading it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def _register(hooks: Hooks, method: Callable[[], object]) -> None:
     if not isinstance(method, MethodType):
-        raise TypeError(f"after_fork_in_child() takes a bound method, got {method!r}")
+        raise TypeError(f"a fork calls bound methods, got {method!r}")
     number = next(_numbers)
-    _hooks[number] = weakref.WeakMethod(method, lambda _: _hooks.pop(number, None))
+    hooks[number] = weakref.WeakMethod(method, lambda _: hooks.pop(number, None))
 
 
-def _run_hooks() -> None:
-    for hook in list(_hooks.values()):
+def _run(hooks: Hooks) -> None:
+    for hook in list(hooks.values()):
         method = hook()
         if method is None:
             continue
@@ -56,11 +127,13 @@ def _run_hooks() -> None:
                     exc_type=type(error),
                     exc_value=error,
                     exc_traceback=error.__traceback__,
-                    err_msg="error after a fork, in the child",
+                    err_msg="error at a fork",
                     object=method,
                 )
             )
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_run_hooks)
+    os.register_at_fork(
+        before=lambda: _run(_before), after_in_parent=lambda: _run(_in_parent), after_in_child=lambda: _run(_hooks)
+    )

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from ..clock import Clock
 from ..errors import BadReply
+from ..fork import after_fork_in_child
 from ..structures import Record, Records, Trade
 from .venue import Venue
 
@@ -178,6 +179,12 @@ class BarBook:
         self._lock = threading.Lock()  # guards all histories and _tickets; never held while the venue is asked
         self._histories: dict[tuple[str, int], _History] = {}
         self._tickets = 0
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock, and no bars, which another thread may have been changing."""
+        self._lock = threading.Lock()
+        self._histories = {}
 
     def forget(self) -> None:
         """Drops all bars, such as after a change of the base URL."""

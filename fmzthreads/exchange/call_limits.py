@@ -20,7 +20,8 @@ import attrs
 
 from ..arguments import exact_decimal
 from ..clock import Clock
-from ..errors import InputError, RateLimited, UnknownName, nearest, short_repr
+from ..errors import InputError, RateLimited, UnknownName, nearest
+from ..fork import after_fork_in_child, short_repr
 
 __all__ = ["CallLimits", "Period", "parse_period"]
 
@@ -194,6 +195,11 @@ class CallLimits:
         self._rules: dict[tuple[Kind, str], _Rule] = {}
         self.active = False
         """Whether there is any rule. Read without the lock: a call that races with the first rule may go uncounted."""
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the rules stay, and each process counts its own calls from there."""
+        self._lock = threading.Lock()
 
     def set(
         self, kind: Kind, names: str = "", max_calls: Any = 0, period: Any = "", behavior: str | None = None

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest, short_repr
+from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
+from ..fork import after_fork_in_child, short_repr
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import HERE, pass_gate
 
@@ -183,6 +184,13 @@ class LiveBooks:
         self._books: dict[str, LiveBook] = {}  # read without the lock
         self._generation = 0  # grows with close(): a subscription being made then is discarded
         self._moves = 0  # grows with renew(): a subscription being made then is made again
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: the feeds' threads are the parent's; subscriptions made there start again by ``Subscribe``."""
+        self._lock = threading.Lock()
+        self._books = {}
+        self._generation += 1
 
     # -- subscribing --------------------------------------------------------------------------------------------------------------
 

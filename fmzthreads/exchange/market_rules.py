@@ -18,6 +18,7 @@ import attrs
 
 from ..clock import Clock
 from ..errors import FmzError, InputError, StopRequested, UnknownSymbol
+from ..fork import after_fork_in_child
 from ..tasks.single_flight import SingleFlight
 
 __all__ = ["MarketBook", "MarketRules", "OrderBounds", "cut", "plain_text", "to_precision"]
@@ -245,6 +246,13 @@ class MarketBook:
         self._renewals: dict[str, float] = {}  # when a fetch in the background may begin again
         self._refusals: dict[str, float] = {}  # when the last refusal that caused a fetch came
         self._generation = 0
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the threads that were fetching do not exist here."""
+        self._lock = threading.Lock()
+        self._flights = {}
+        self._renewals = {}
 
     def rules(self, symbol: str) -> MarketRules:
         """Returns the rules of one symbol.

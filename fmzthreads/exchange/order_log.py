@@ -30,6 +30,7 @@ from ..errors import (
     TimedOut,
     short_repr,
 )
+from ..fork import after_fork_in_child
 from .venue import OrderIntent, Venue
 
 __all__ = [
@@ -93,6 +94,13 @@ class IntentLog:
         # When each open intent left (was begun, before that), on the monotonic clock: the time of day may be set meanwhile.
         self._moments: dict[str, float] = {}
         self._opened = clock.monotonic()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: orders that are under way or unknown are the parent's, which settles them."""
+        self._lock = threading.Lock()
+        self._open = {}
+        self._moments = {}
 
     def begin(self, intent: OrderIntent) -> IntentRecord:
         """Records an intent that is about to be sent.

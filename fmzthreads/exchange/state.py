@@ -12,7 +12,8 @@ import attrs
 
 from ..arguments import exact_decimal, whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, short_repr
+from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut
+from ..fork import after_fork_in_child, short_repr
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
@@ -170,6 +171,12 @@ class Core:
         self._max_workers = max_workers
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: new locks; what they guard starts anew by itself."""
+        self._lock = threading.RLock()
+        self._pool_lock = threading.Lock()
 
     def change(self, **changes: Any) -> Settings:
         """Changes settings for the calls to come."""

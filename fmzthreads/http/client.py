@@ -15,7 +15,8 @@ from .._version import __version__
 from ..arguments import real_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import BadReply, FmzError, InputError, NetworkError, short_repr
+from ..errors import BadReply, FmzError, InputError, NetworkError
+from ..fork import after_fork_in_child, short_repr
 from ..net.proxy import Environment, ProxyChoice, parse_proxy
 from ..net.tls import TlsPolicy
 from .connection import ConnectionLimits
@@ -95,15 +96,20 @@ class HttpClient:
         self._base = check_base(base)
         self._timeout_ms = float(self.options.timeout_ms)
         self._settings = _settings(self._clock, self.options)
-        self._lock = threading.Lock()  # guards _threads and the growth of _epoch
-        self._threads: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
-        self._here = threading.local()
+        self._set_up()
+        after_fork_in_child(self._set_up)
         # Grows with every close() and set_proxy(): older connections are dropped, calls begun earlier are not retried.
         self._epoch = 0
         if self.options.verify is False:
             _log.warning(
                 "TLS certificates are not verified (verify=False): anyone on the network path can read and change requests"
             )
+
+    def _set_up(self) -> None:
+        """Makes the state of a client without threads; also in the child of a fork, because the connections are the parent's."""
+        self._lock = threading.Lock()  # guards _threads and the growth of _epoch
+        self._threads: weakref.WeakSet[ThreadClient] = weakref.WeakSet()
+        self._here = threading.local()
 
     def __repr__(self) -> str:
         return f"<HttpClient {self._base or 'without base'}>"

@@ -6,6 +6,7 @@ whole reply, even if the peer sends slowly, enforces limits while reading, and c
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Final, NoReturn
 
@@ -14,6 +15,7 @@ import attrs
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, NetworkError, StopRequested, TimedOut
+from ..fork import after_fork_in_child
 from ..net.dial import Destination, Opening, open_stream, reason
 from ..net.sockets import IncompleteRecord, Stream
 from ..tasks.gate import HERE, pass_gate, uncounted
@@ -58,6 +60,7 @@ class HttpConnection:
     """
 
     def __init__(self, destination: Destination, clock: Clock, limits: ConnectionLimits) -> None:
+        self._process = os.getpid()
         self._destination = destination
         self._clock = clock
         self._limits = limits
@@ -76,9 +79,21 @@ class HttpConnection:
         self._writing = False
         self._written = False
         self.was_reused = False
+        after_fork_in_child(self._start_anew)
 
     def __del__(self) -> None:
-        self.close()  # the thread that owned it ended
+        # The thread that owned it ended; or, in the child of a fork, never ran there (and its lock may be held for ever).
+        if os.getpid() == self._process:
+            self.close()
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: closes this copy of the parent's connection, without a word to the peer."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._opening = self._timer = None
+        self._aborted = ""
+        self._active = False
+        self.close()
 
     # ---- calls
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from ..clock import Clock
-from ..errors import InputError, OperationFailed, StopRequested, short_repr
+from ..errors import InputError, OperationFailed, StopRequested
+from ..fork import after_fork_in_child, short_repr
 from ..structures import Structure
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
@@ -88,6 +89,11 @@ class HttpQuerier:
         self._clients: dict[str, HttpClient] = {}
         self._pool = pool
         self._own_pool = pool is None
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the clients and the pool start anew by themselves."""
+        self._lock = threading.Lock()
 
     def query(
         self,

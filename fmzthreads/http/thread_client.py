@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import FmzError
+from ..fork import after_fork_in_child
 from ..net.dial import Destination
 from ..net.inflate import inflate
 from ..net.proxy import Proxy, ProxyChoice
@@ -86,6 +88,13 @@ class ThreadClient:
         self._adapter = OwnAdapter(self._send_for_session)
         self._used: HttpConnection | None = None
         self.last: Reply | None = None
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: for a session that was made before it; the connections are the parent's."""
+        self._lock = threading.Lock()
+        self._routes = {}
+        self._used = None
 
     @property
     def session(self) -> requests.Session:
@@ -253,10 +262,13 @@ class ThreadClientOwner:
     The thread holds a reference to this object only. The ``ThreadClient`` itself is in a reference cycle with its adapter.
     """
 
-    __slots__ = ("client",)
+    __slots__ = ("_process", "client")
 
     def __init__(self, client: ThreadClient) -> None:
         self.client = client
+        self._process = os.getpid()
 
     def __del__(self) -> None:
-        self.client.close()
+        # In the child of a fork, what the parent's other threads had is freed before anything else: locks are not renewed yet.
+        if os.getpid() == self._process:
+            self.client.close()

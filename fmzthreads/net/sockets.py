@@ -185,7 +185,7 @@ class PlainStream:
 
     def try_send(self, data: bytes | memoryview) -> int:
         """Writes without waiting; returns how many bytes were written."""
-        if os.getpid() != self._process:
+        if not self.is_ours:
             raise OSError(errno.EBADF, "the connection can only be used in the process that opened it")
         try:
             if self.timeout_s is not None and _IS_POSIX:
@@ -199,9 +199,14 @@ class PlainStream:
         self.bytes_sent += sent
         return sent
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process opened the connection; a forked child did not."""
+        return os.getpid() == self._process
+
     def is_quiet(self) -> bool:
         """Whether nothing can be read, not even the end; False in a process that did not open the connection."""
-        if os.getpid() != self._process:
+        if not self.is_ours:
             return False
         if not _HAS_POLL:
             return not select.select([self._socket], [], [], 0)[0]
@@ -213,11 +218,12 @@ class PlainStream:
     def set_timeout(self, timeout_s: float | None) -> None:
         """Sets the time-out of ``receive_into``, in seconds; None for no limit."""
         self.timeout_s = timeout_s
-        self._socket.settimeout(timeout_s)
+        if self.is_ours:  # whether a socket blocks is a setting that parent and child share
+            self._socket.settimeout(timeout_s)
 
     def abort(self) -> None:
         """Ends every wait on the stream, from any thread."""
-        if os.getpid() == self._process:
+        if self.is_ours:
             shut_down(self._socket)
 
     def close(self) -> None:
@@ -341,6 +347,8 @@ class TlsStream:
 
     def is_quiet(self) -> bool:
         """Whether neither data nor the end has arrived. Reads TLS 1.3 session tickets, which follow the handshake."""
+        if not self._plain.is_ours:
+            return False  # a look could take bytes that belong to the parent
         with self._lock:
             if self._decrypt(self._view[:1]) >= 0:
                 return False

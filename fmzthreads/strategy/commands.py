@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from ..fork import after_fork_in_child
+
 __all__ = ["CommandQueue"]
 
 # FMZ does not say how many commands wait; further ones are refused.
@@ -26,6 +28,13 @@ class CommandQueue:
         self._sent = self._taken = 0
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._token = 0
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: the commands that wait are the parent's."""
+        self._lock = threading.Lock()
+        self._waiting = deque()
+        self._callbacks = {}
 
     def send(self, text: str) -> bool:
         """Adds a command; False when the queue is full."""

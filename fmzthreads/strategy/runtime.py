@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
-from ..errors import InputError, short_repr
+from ..errors import InputError
+from ..fork import after_fork_in_child, short_repr
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
@@ -96,6 +97,11 @@ class Runtime:
         self._last_error: str | None = None
         self._commands = CommandQueue()
         self.hub.add_source(self._commands, "Command")
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; what it guards starts anew by itself."""
+        self._lock = threading.RLock()
 
     def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:
         journal = Journal(self.clock)
@@ -283,6 +289,11 @@ class _Holder:
         self._lock = threading.RLock()  # guards _runtime, and that a plain script gets only one
         self._runtime: Runtime | None = None
         self._bound: ContextVar[Runtime | None] = ContextVar("fmzthreads_runtime", default=None)
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the runtime stays the current one."""
+        self._lock = threading.RLock()
 
     def get(self) -> Runtime:
         """The one bound to this thread, else the process's, made if need be."""

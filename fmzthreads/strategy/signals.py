@@ -11,6 +11,7 @@ from typing import Any
 
 from ..clock import Waker
 from ..errors import InputError, StopRequested
+from ..fork import after_fork_in_child
 from .runtime import Runtime, current
 
 __all__ = ["StopOnSignal", "install_signal_handlers"]
@@ -46,8 +47,18 @@ class StopOnSignal:
         for number in signals:
             self._former[number] = signal.signal(number, self._handle)
         self._helper.start()
+        after_fork_in_child(self._left_behind)
         if onexit is not None:
             atexit.register(self.finish)
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: ``onexit`` is the parent's, and the helper thread too; signals have their former effect."""
+        if self._ended:
+            return
+        self._ended = True
+        atexit.unregister(self.finish)
+        if not self.received:
+            self._give_back()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.received = self.received or number

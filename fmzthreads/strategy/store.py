@@ -10,7 +10,8 @@ from typing import Any
 
 from ..arguments import exact_decimal, real_number
 from ..database import Database
-from ..errors import InputError, OperationFailed, short_repr
+from ..errors import InputError, OperationFailed
+from ..fork import after_fork_in_child, short_repr
 
 __all__ = ["Store"]
 
@@ -62,6 +63,11 @@ class Store:
         self._database = None if path is None else Database(path, _SCHEMA, durable=True)
         self._memory: dict[str, str] = {}  # the values when there is no file
         self._lock = threading.Lock()  # guards _memory
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the file is opened anew, and values in memory are a copy from here on."""
+        self._lock = threading.Lock()
 
     @property
     def path(self) -> str:

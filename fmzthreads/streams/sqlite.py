@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import ConnectFailed, InputError, NotSupported
+from ..fork import ForkHold, around_fork, keep_for_ever
 from .host import StreamHost
 
 __all__ = ["SqliteConnection"]
@@ -31,12 +32,30 @@ class SqliteConnection:
         self._host = host
         self._lock = threading.Lock()  # guards the connection, whose own check of threads is switched off
         self._closed = False  # from the first call of close() on
+        self._forked = False  # opened by the parent of this process
         try:
             self._database = sqlite3.connect(
                 target, check_same_thread=False, uri=target.startswith("file:"), isolation_level=None
             )
         except sqlite3.Error as error:
             raise ConnectFailed(f"cannot open sqlite3://{self._name}: {error}") from error
+        self._hold = ForkHold(self._lock)
+        around_fork(self._before_fork, self._after_fork, self._left_behind)
+
+    def _before_fork(self) -> None:
+        self._hold.take()
+
+    def _after_fork(self) -> None:
+        self._hold.release()
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: closes the copy of the parent's database; see ``Database`` for why it does not stay open."""
+        self._lock = threading.Lock()
+        self._forked = self._closed = True
+        if self._hold.is_held:
+            self._database.close()
+        else:
+            keep_for_ever(self._database)
 
     def exec(self, sql: str, *binds: object) -> dict[str, Any] | None:
         """Runs one statement.
@@ -53,6 +72,12 @@ class SqliteConnection:
         """
         if not isinstance(sql, str):
             raise InputError(f"exec() takes one SQL statement as text, got {type(sql).__name__}")
+        if self._forked:
+            self._host.error(
+                f"sqlite3://{self._name}: it was opened before the fork, in the parent process; open it in the child by Dial()",
+                source="Dial",
+            )
+            return None
         try:
             with self._lock:
                 cursor = self._database.execute(sql, binds)
@@ -89,6 +114,8 @@ class SqliteConnection:
     def close(self) -> None:
         """Closes the database and interrupts a running statement; a second call has no effect."""
         self._closed = True
+        if self._forked:
+            return
         with suppress(sqlite3.ProgrammingError):  # it is closed already
             self._database.interrupt()
         with self._lock:

@@ -8,6 +8,7 @@ written when the caller drops the report, because only then is it certain that t
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class ErrorLines:
     def __init__(self, rows: Sequence[tuple[ReportRow, Any]]) -> None:
         self._rows = rows
         self._dropped = False
+        self._process = os.getpid()
 
     def report_dropped(self) -> None:
         """Writes the lines; called once the caller's report is gone."""
@@ -46,8 +48,8 @@ class ErrorLines:
             self._write(row, callee)
 
     def _write(self, row: ReportRow, callee: Any) -> None:
-        if row.looked_at:
-            return
+        if row.looked_at or os.getpid() != self._process:
+            return  # in the child of a fork: the parent has the same report, and writes the line
         error = _error_of(row, callee)
         if error is None:
             return

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from ..clock import Clock, Signal, WallClock
 from ..deadline import Deadline
 from ..errors import InputError
+from ..fork import after_fork_in_child
 from ..structures import Structure
 from .handle import Handle, seconds_of
 
@@ -293,6 +294,13 @@ class EventQueue:
         self._listens = False
         self.lost = 0
         """Events lost because the earlier ones were not fetched."""
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: the events were the parent's, and so were the threads that waited for them."""
+        self._lock = threading.Lock()
+        self._events = deque()
+        self._waiting = []
 
     @property
     def listens(self) -> bool:

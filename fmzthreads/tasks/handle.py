@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..arguments import real_number
 from ..clock import Clock, Signal
-from ..errors import ErrorMode, StopRequested, UnknownName, short_repr
+from ..errors import ErrorMode, OperationFailed, StopRequested, UnknownName, short_repr
 from .gate import SharedGate, gated
 
 __all__ = ["Handle", "WaitResult", "seconds_of"]
@@ -328,6 +328,18 @@ class Handle(Generic[T]):
         if gate is not None:
             gate.leave()
         self.run()
+
+    def left_behind(self) -> None:
+        """In the child of a fork: ends a call that runs or waits in the parent; ``wait`` then tells of that at once."""
+        self._lock = threading.Lock()  # a thread that does not exist here may hold it for ever
+        self._signal = Signal()
+        self._fn, self._args, self._gate = None, (), None
+        self._on_settle = self._on_done = None
+        self._error = OperationFailed(
+            f"{self.name or 'this call'} was started before the fork and runs in the parent process; start it again in the child"
+        )
+        self._state = _DONE
+        self._signal.set()
 
     def _settle(self, state: int, value: Any, error: BaseException | None) -> None:
         """Ends the call: updates the pool's count, marks the handle done, wakes the waiters."""

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from ..arguments import whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles, short_repr
+from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles
+from ..fork import after_fork_in_child, short_repr
 from .gate import Gate, SharedGate, ungated
 from .handle import Handle
 
@@ -33,8 +34,13 @@ _EXIT_GRACE_S = 10.0
 class _WorkerMark(threading.local):
     is_worker = False
 
+    def start_anew(self) -> None:
+        """In the child of a fork: a worker that forked is the child's only thread, and no worker of any pool there."""
+        self.is_worker = False
+
 
 _here = _WorkerMark()
+after_fork_in_child(_here.start_anew)
 
 
 class _Executor(ThreadPoolExecutor):
@@ -97,8 +103,16 @@ class CallPool:
         self.max_workers = whole_number("max_workers", max_workers, least=1)
         self.max_unfinished = whole_number("max_unfinished", max_unfinished, least=1)
         self._clock: Clock = clock if clock is not None else WallClock()
-        self._executor = _Executor(self.max_workers, thread_name_prefix=name, initializer=_enter_worker)
-        # Guards everything below. A condition only for shutdown, which waits for _unfinished to reach 0.
+        self._closed = False
+        self._set_up()
+        after_fork_in_child(self._start_anew)
+        self._at_exit = _shut_at_exit(weakref.ref(self))
+        atexit.register(self._at_exit)
+        weakref.finalize(self, atexit.unregister, self._at_exit).atexit = False
+
+    def _set_up(self) -> None:
+        self._executor = _Executor(self.max_workers, thread_name_prefix=self.name, initializer=_enter_worker)
+        # Guards everything below, and _closed. A condition only for shutdown, which waits for _unfinished to reach 0.
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._line: deque[Handle[Any]] = deque()
@@ -108,11 +122,16 @@ class CallPool:
         self._jobs = 0
         self._next_job = 0
         self._void_jobs: set[int] = set()
-        self._closed = False
         self._idle_waiters = 0
-        self._at_exit = _shut_at_exit(weakref.ref(self))
-        atexit.register(self._at_exit)
-        weakref.finalize(self, atexit.unregister, self._at_exit).atexit = False
+        # What the workers run, for a child of a fork, which has no workers. Added to and taken from without the lock.
+        self._running: set[Handle[Any]] = set()
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: no worker exists here, and the calls are the parent's; a closed pool stays closed."""
+        left = [*self._line, *self._running]
+        self._set_up()
+        for handle in left:
+            handle.left_behind()
 
     @property
     def unfinished(self) -> int:
@@ -231,7 +250,9 @@ class CallPool:
                     self._jobs -= 1
                     return
                 handle = self._line.popleft()
+                self._running.add(handle)
             handle.run()
+            self._running.discard(handle)
             del handle  # a worker that is idle keeps nothing alive
 
     def _settled(self, handle: Handle[Any]) -> None:

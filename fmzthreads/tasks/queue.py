@@ -14,7 +14,8 @@ import attrs
 from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest, short_repr
+from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
+from ..fork import after_fork_in_child, short_repr
 from .events import clock_of
 from .handle import seconds_of
 from .report import Report, RunRecord
@@ -102,6 +103,11 @@ class TaskQueue:
         self.overflow = overflow
         self._gate_timeout_s = gate_timeout_s
         self._clock = clock if clock is not None else clock_of(_each(exchanges))
+        self._set_up()
+        after_fork_in_child(self._set_up)
+
+    def _set_up(self) -> None:
+        """Makes the state of a queue that has nothing to do; also in the child of a fork, because the tasks are the parent's."""
         self._lock = threading.Lock()  # guards everything below
         self._pending: list[Entry] = []
         self._done: dict[str, int] = {}

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..clock import Clock, Signal, WallClock
 from ..deadline import Deadline
-from ..errors import InputError, MissingField, nearest, short_repr
+from ..errors import InputError, MissingField, nearest
+from ..fork import after_fork_in_child, short_repr
 from .handle import seconds_of
 
 __all__ = ["SharedContext"]
@@ -26,6 +27,12 @@ class _Root:
         self.lock = threading.RLock()
         self.version = 0
         self.waiters: dict[tuple[int, Any], list[Signal]] = {}
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; who waited was a thread of the parent. The values stay."""
+        self.lock = threading.RLock()
+        self.waiters = {}
 
 
 class SharedContext(MutableMapping[Any, Any]):

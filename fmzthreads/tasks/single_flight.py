@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ..clock import Clock, Signal
 from ..errors import FmzError
+from ..fork import after_fork_in_child
 from .gate import ungated
 
 __all__ = ["SingleFlight"]
@@ -36,6 +37,12 @@ class SingleFlight(Generic[T]):
         self._clock = clock
         self._lock = threading.Lock()  # guards _flight
         self._flight: _Flight[T] | None = None
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: the thread that fetches does not exist here."""
+        self._lock = threading.Lock()
+        self._flight = None
 
     def run(self, fetch: Callable[[], T]) -> T:
         """Returns the result of ``fetch``, called in this thread or in an earlier caller's.

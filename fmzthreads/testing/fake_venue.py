@@ -25,6 +25,7 @@ from ..constants import (
 from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, OutcomeUnknown, UnknownSymbol, nearest
 from ..exchange.market_rules import MarketRules
 from ..exchange.venue import BaseVenue, OrderIntent
+from ..fork import after_fork_in_child
 from ..structures import Account, Asset, Depth, Info, Market, MarketOrder, Order, Record, Records, Ticker, Trade
 from ..tasks.gate import pass_gate
 from .scripting import Hold, Script
@@ -69,6 +70,7 @@ class FakeVenue(BaseVenue):
         self.settling_s = settling_s
         self.clock: Clock = clock if clock is not None else WallClock()
         self._lock = threading.RLock()  # guards everything below
+        after_fork_in_child(self._start_anew)
         self._scripts: dict[str, Script] = {}
         self._local = _Local()
         self._next_id = 0
@@ -95,6 +97,10 @@ class FakeVenue(BaseVenue):
         self._by_client_id: dict[tuple[str, str], str] = {}
         for pair in pairs:
             self.list_pair(pair)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock."""
+        self._lock = threading.RLock()
 
     # Set by the test
 

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import attrs
 
 from ...clock import Clock, Signal
-from ...errors import BrokenBook, short_repr
+from ...errors import BrokenBook
+from ...fork import after_fork_in_child, short_repr
 from .age import clock_lead, seconds_since
 from .rules import BookGap, BookRule, BookUpdate, Level, checksum
 
@@ -191,6 +192,15 @@ class OrderBook:
         self._version = 0
         self._updates = self._ignored = self._snapshots = self._gaps = self._resyncs = 0
         self._why = ""
+        after_fork_in_child(self._left_behind)
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: the book is broken, since nothing updates it here (and it may be half changed)."""
+        self._lock = threading.Lock()
+        self.live = Signal()
+        self._kept.clear()
+        self._after = None
+        self._why = "the process was forked; its updates go to the parent"
 
     # -- writing ------------------------------------------------------------------------------------------------------------------
 

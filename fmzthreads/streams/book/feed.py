@@ -25,7 +25,8 @@ from typing import Any
 import attrs
 
 from ...clock import Signal
-from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested, short_repr
+from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
+from ...fork import after_fork_in_child, short_repr
 from ..buffer.buffer import Message
 from ..callbacks import ReadyCallbacks
 from ..connection import Connection
@@ -129,6 +130,16 @@ class BookFeed:
         self._others = 0  # what went to on_other
         self._told = False  # whether this outage was reported already
         self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
+        after_fork_in_child(self._left_behind)
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: the feed has ended; its thread and its connection are the parent's."""
+        self._lock = threading.Lock()
+        self._closing = True
+        self._connection = None
+        self._callbacks = ReadyCallbacks()
+        self.ended = Signal()
+        self.ended.set()
 
     def start(self) -> None:
         """Starts the thread."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container
 from typing import Any, TypeVar
 
+from ...fork import after_fork_in_child
 from ...structures import Ticker
 from .parsing import Malformed, mapping, text
 
@@ -33,7 +34,12 @@ class OddRows:
         self._venue = venue
         self.warn: Callable[[str], None] = lambda text: _log.warning("%s", text)
         self._lock = threading.Lock()  # guards _told
+        after_fork_in_child(self._start_anew)
         self._told: dict[str, set[str]] = {}
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock."""
+        self._lock = threading.Lock()
 
     def read(
         self, rows: list[Any], kind: str, named: str, read: Callable[[dict[str, Any]], T], strict: Container[str] = ()

@@ -15,6 +15,7 @@ import attrs
 
 from ...clock import Clock
 from ...errors import FmzError, NetworkError, RateLimited, VenueUnavailable
+from ...fork import after_fork_in_child
 from ...tasks.single_flight import SingleFlight
 
 __all__ = ["ServerTime", "TimeSample"]
@@ -65,6 +66,11 @@ class ServerTime:
         self._renew_at = 0.0
         self._generation = 0
         self._flight: SingleFlight[None] = SingleFlight(clock)
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the measurement stays."""
+        self._lock = threading.Lock()
 
     @property
     def offset_s(self) -> float:

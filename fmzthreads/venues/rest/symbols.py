@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 
 from ...clock import Clock
-from ...errors import InputError, OperationFailed, UnknownSymbol, nearest, short_repr
+from ...errors import InputError, OperationFailed, UnknownSymbol, nearest
+from ...fork import after_fork_in_child, short_repr
 from ...tasks.single_flight import SingleFlight
 from .dialect import Listing
 
@@ -53,6 +54,12 @@ class SymbolBook:
         self._generation = 0
         self._all_flight: SingleFlight[list[Listing]] = SingleFlight(clock)
         self._flights: dict[str, SingleFlight[Listing]] = {}
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the listings stay."""
+        self._lock = threading.Lock()
+        self._flights = {}
 
     def known(self, name: str) -> Listing | None:
         """The listing of a venue's name, if already known; sends nothing."""
