@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
-from .errors import InputError, StopRequested
-from .fork import after_fork_in_child, short_repr
+from .errors import InputError, StopRequested, short_repr
+from .fork import after_fork_in_child
 
 __all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
 

@@ -20,8 +20,8 @@ import attrs
 
 from ..arguments import exact_decimal
 from ..clock import Clock
-from ..errors import InputError, RateLimited, UnknownName, nearest
-from ..fork import after_fork_in_child, short_repr
+from ..errors import InputError, RateLimited, UnknownName, nearest, short_repr
+from ..fork import after_fork_in_child
 
 __all__ = ["CallLimits", "Period", "parse_period"]
 

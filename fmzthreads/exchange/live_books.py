@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest
-from ..fork import after_fork_in_child, short_repr
+from ..errors import BrokenBook, FmzError, InputError, StopRequested, TimedOut, UnknownName, nearest, short_repr
+from ..fork import after_fork_in_child
 from ..structures import Depth, Info, MarketOrder, Ticker
 from ..tasks.gate import HERE, pass_gate
 

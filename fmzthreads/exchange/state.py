@@ -12,8 +12,8 @@ import attrs
 
 from ..arguments import exact_decimal, whole_number
 from ..clock import Clock
-from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut
-from ..fork import after_fork_in_child, short_repr
+from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, short_repr
+from ..fork import after_fork_in_child
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits

@@ -15,8 +15,8 @@ from .._version import __version__
 from ..arguments import real_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import BadReply, FmzError, InputError, NetworkError
-from ..fork import after_fork_in_child, short_repr
+from ..errors import BadReply, FmzError, InputError, NetworkError, short_repr
+from ..fork import after_fork_in_child
 from ..net.proxy import Environment, ProxyChoice, parse_proxy
 from ..net.tls import TlsPolicy
 from .connection import ConnectionLimits

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from ..clock import Clock
-from ..errors import InputError, OperationFailed, StopRequested
-from ..fork import after_fork_in_child, short_repr
+from ..errors import InputError, OperationFailed, StopRequested, short_repr
+from ..fork import after_fork_in_child
 from ..structures import Structure
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
-from ..errors import InputError
-from ..fork import after_fork_in_child, short_repr
+from ..errors import InputError, short_repr
+from ..fork import after_fork_in_child
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool

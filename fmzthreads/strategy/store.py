@@ -10,8 +10,8 @@ from typing import Any
 
 from ..arguments import exact_decimal, real_number
 from ..database import Database
-from ..errors import InputError, OperationFailed
-from ..fork import after_fork_in_child, short_repr
+from ..errors import InputError, OperationFailed, short_repr
+from ..fork import after_fork_in_child
 
 __all__ = ["Store"]
 

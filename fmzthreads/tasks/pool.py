@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from ..arguments import whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles
-from ..fork import after_fork_in_child, short_repr
+from ..errors import ConcurrentUse, ErrorMode, StopRequested, TooManyHandles, short_repr
+from ..fork import after_fork_in_child
 from .gate import Gate, SharedGate, ungated
 from .handle import Handle
 

@@ -14,8 +14,8 @@ import attrs
 from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
-from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest
-from ..fork import after_fork_in_child, short_repr
+from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest, short_repr
+from ..fork import after_fork_in_child
 from .events import clock_of
 from .handle import seconds_of
 from .report import Report, RunRecord

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..clock import Clock, Signal, WallClock
 from ..deadline import Deadline
-from ..errors import InputError, MissingField, nearest
-from ..fork import after_fork_in_child, short_repr
+from ..errors import InputError, MissingField, nearest, short_repr
+from ..fork import after_fork_in_child
 from .handle import seconds_of
 
 __all__ = ["SharedContext"]

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import attrs
 
 from ...clock import Clock, Signal
-from ...errors import BrokenBook
-from ...fork import after_fork_in_child, short_repr
+from ...errors import BrokenBook, short_repr
+from ...fork import after_fork_in_child
 from .age import clock_lead, seconds_since
 from .rules import BookGap, BookRule, BookUpdate, Level, checksum
 

@@ -25,8 +25,8 @@ from typing import Any
 import attrs
 
 from ...clock import Signal
-from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested
-from ...fork import after_fork_in_child, short_repr
+from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested, short_repr
+from ...fork import after_fork_in_child
 from ..buffer.buffer import Message
 from ..callbacks import ReadyCallbacks
 from ..connection import Connection

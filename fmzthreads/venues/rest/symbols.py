@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 
 from ...clock import Clock
-from ...errors import InputError, OperationFailed, UnknownSymbol, nearest
-from ...fork import after_fork_in_child, short_repr
+from ...errors import InputError, OperationFailed, UnknownSymbol, nearest, short_repr
+from ...fork import after_fork_in_child
 from ...tasks.single_flight import SingleFlight
 from .dialect import Listing
 
