@@ -64,6 +64,7 @@ from .strategy.bot_globals import (
     SysInfo,
 )
 from .strategy.exports import (
+    TA,
     Dial,
     EventLoop,
     Exchange,
@@ -102,7 +103,6 @@ from .strategy.globals import (
     _Cross,
 )
 from .strategy.not_built import (
-    TA,
     Chart,
     EnableLogLocal,
     Encode,

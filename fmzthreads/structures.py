@@ -14,7 +14,7 @@ import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, SupportsIndex, TypeVar, overload
+from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from .errors import MissingField, nearest
 
@@ -35,6 +35,7 @@ __all__ = [
     "Ticker",
     "Trade",
     "info",
+    "record_changes",
 ]
 
 S = TypeVar("S", bound="Structure")
@@ -215,6 +216,61 @@ class Record(Structure):
     Close: float
     Volume: float
     OpenInterest: float
+
+    # Every change of any bar is noticed, so that indicators that go on from where they stood know whether the past is as it was.
+    # Bars are made often and changed seldom; making one does not pass here. The change comes first: what was read in between is read again.
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Writes a field."""
+        super().__setitem__(name, value)
+        _changes[0] = object()
+
+    def __delitem__(self, name: str) -> None:
+        """Deletes a field."""
+        super().__delitem__(name)
+        _changes[0] = object()
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]
+        """Writes several fields."""
+        super().update(other)
+        _changes[0] = object()
+        return self
+
+    def update(self, *args: Any, **fields: Any) -> None:
+        """Writes several fields."""
+        super().update(*args, **fields)
+        _changes[0] = object()
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Writes a field that is missing."""
+        value = super().setdefault(name, default)
+        _changes[0] = object()
+        return value
+
+    def pop(self, *args: Any) -> Any:
+        """Takes a field out."""
+        value = super().pop(*args)
+        _changes[0] = object()
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Takes the last field out."""
+        item = super().popitem()
+        _changes[0] = object()
+        return item
+
+    def clear(self) -> None:
+        """Deletes all fields."""
+        super().clear()
+        _changes[0] = object()
+
+
+_changes: list[object] = [object()]
+
+
+def record_changes() -> object:
+    """Returns an object that is replaced whenever a bar is changed: the same one twice means that none was changed in between."""
+    return _changes[0]
 
 
 class Order(Structure):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import ErrorMode
 from ..exchange.exchange import Exchange
+from ..indicators.ta import Indicators
 from ..tasks.events import Event
 from ..tasks.handle import Handle
 from ..venues.registry import create_venue
@@ -18,7 +19,10 @@ if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
     from ..streams.connection import Connection
     from ..streams.sqlite import SqliteConnection
 
-__all__ = ["Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+__all__ = ["TA", "Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+
+TA = Indicators()
+"""FMZ's indicators."""
 
 
 # A new exchange object belongs to the runtime that is current then: its lines and errors go to that journal, in which its keys are never

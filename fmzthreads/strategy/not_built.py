@@ -14,7 +14,6 @@ from typing import Any
 from ..errors import MissingExtra, NotBuiltYet
 
 __all__ = [
-    "TA",
     "Chart",
     "EnableLogLocal",
     "Encode",
@@ -56,7 +55,7 @@ class NotBuilt:
         raise self._error(f"{self._name}[{key!r}]")
 
     def __bool__(self) -> bool:
-        """False, so that ``if TA:`` takes the other branch."""
+        """False, so that ``if Chart:`` takes the other branch."""
         return False
 
     def __repr__(self) -> str:
@@ -93,6 +92,5 @@ Chart: Any = NotBuilt("Chart")
 EnableLogLocal: Any = NotBuilt("EnableLogLocal")
 Encode: Any = NotBuilt("Encode", "MD5(text) and Python's hashlib, hmac and base64 are there")
 KLineChart: Any = NotBuilt("KLineChart")
-TA: Any = NotBuilt("TA")
 VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
 talib: Any = _Talib("talib")
