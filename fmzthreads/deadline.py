@@ -8,7 +8,10 @@ from .arguments import real_number
 from .clock import Clock
 from .errors import TimedOut
 
-__all__ = ["Deadline"]
+__all__ = ["MOST_TIMEOUT_MS", "Deadline"]
+
+MOST_TIMEOUT_MS = 1e12
+"""The longest time-out of a request (31 years); the system's calls refuse much longer ones."""
 
 
 class Deadline:

@@ -116,7 +116,7 @@ class FmzError(Exception):
         if len(message) + len(end) > _LONGEST_MESSAGE:
             end = _cut(end, _LONGEST_MESSAGE // 3)
             message = _cut(message, _LONGEST_MESSAGE - len(end))
-        return message + end
+        return _encodable(message + end)
 
 
 class OperationFailed(FmzError):
@@ -308,8 +308,8 @@ def no_such_name(message: str, name: object, valid: Iterable[str], planned: Iter
     import difflib  # only errors need it
 
     valid, planned = set(valid), set(planned)
-    if isinstance(name, str) and str(name) in planned:
-        return NotBuiltYet(f"FMZ has {name}; fmzthreads does not yet")
+    if isinstance(name, str) and str.__str__(name) in planned:
+        return NotBuiltYet(f"FMZ has {str.__str__(name)}; fmzthreads does not yet")
     by_fold = {candidate.casefold(): candidate for candidate in planned | valid}
     alike = difflib.get_close_matches(_folded(name), list(by_fold), n=1, cutoff=0.6)
     if alike and by_fold[alike[0]] in planned - valid:
@@ -321,6 +321,11 @@ def no_such_name(message: str, name: object, valid: Iterable[str], planned: Iter
 def _folded(name: object) -> str:
     """The beginning of a name in lower case; empty for what is not text."""
     return str.casefold(str.__getitem__(name, slice(_LONGEST_NAME))) if isinstance(name, str) else ""
+
+
+def _encodable(text: str) -> str:
+    """The text with unpaired surrogates written as escapes, so that any file and terminal takes it."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cut(text: str, most: int) -> str:
@@ -337,7 +342,7 @@ def short_repr(value: object, most: int = 100) -> str:
     except Exception:  # whatever a foreign __repr__ raises: the message is about the value, not about its repr
         text = f"<{type(value).__name__} without a repr>"
     if not text.isprintable():
-        text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+        text = _encodable(" ".join(text.split()))
     return _cut(text, most)
 
 
@@ -363,7 +368,7 @@ def excerpt(text: str | bytes, limit: int = 200) -> str:
     """Returns the first ``limit`` characters of a reply on one line, for an error message."""
     if isinstance(text, bytes):
         text = text[: limit * 4].decode("utf-8", "replace")
-    return " ".join(text[:limit].split())
+    return _encodable(" ".join(text[:limit].split()))
 
 
 def require(module: str, extra: str) -> ModuleType:

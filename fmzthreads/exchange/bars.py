@@ -26,6 +26,7 @@ _WEEK_S = 7 * _DAY_S
 _MONDAY_MS = 4 * _DAY_S * 1000  # the epoch was a Thursday; weeks begin on Monday, as the venues' own do
 # Bars fetched beyond those known to be missing: for a clock that is a little off, and for the bar still forming.
 _SPARE = 3
+_MOST_FLAT = 20_000  # flat bars that are made between two trades
 _SEEN_TRADES = 20_000  # public trades remembered for each symbol and period, so that each counts once
 
 
@@ -100,7 +101,8 @@ def bars_from_trades(trades: Iterable[Trade], period_s: int, before: Sequence[Re
             continue
         if bars:
             close = bars[-1].Close
-            for gap in range(times[-1] + length, start, length):
+            # A venue's time that is far off must not fill the memory with flat bars.
+            for gap in range(max(times[-1] + length, start - _MOST_FLAT * length), start, length):
                 bars.append(_bar(gap, close, 0.0))
                 times.append(gap)
         bars.append(_bar(start, trade.Price, trade.Amount))

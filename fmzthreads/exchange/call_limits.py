@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
@@ -37,7 +38,11 @@ _NS = {
     "h": 3600 * 10**9,
     "d": 86400 * 10**9,
 }
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_PART = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)(ns|us|µs|ms|s|m|h|d)")
+_LONGEST_TEXT = 64  # of a period or a count
+_MOST_DAYS = 36_600
+_MOST_CALLS = Decimal(10) ** 12
+_LEAST_CALLS = Decimal(10) ** -12
 _DAY_NS = _NS["d"]
 _BEIJING_NS = 8 * _NS["h"]
 
@@ -66,12 +71,12 @@ def parse_period(text: Any) -> Period:
     """Reads a period: ``500ms``, ``1s``, ``1h30m``, ``1d``, or a daily reset ``@HHMM`` or ``@HHMMSS`` in Beijing time.
 
     Raises:
-        InputError: It is in none of these forms, or not longer than 0.
+        InputError: It is in none of these forms, not longer than 0, or longer than 100 years.
     """
     wrong = InputError(
         f"a period must be like '500ms', '1s', '1h30m', '1d' or '@HHMM' (Beijing time), got {short_repr(text)}"
     )
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
         raise wrong
     if text.startswith("@"):
         digits = text[1:]
@@ -86,7 +91,7 @@ def parse_period(text: Any) -> Period:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise wrong
     length = sum((Fraction(number) * _NS[unit] for number, unit in parts), Fraction(0))
-    if length < 1:
+    if not 1 <= length <= _MOST_DAYS * _DAY_NS:
         raise wrong
     return Period(text, int(length))
 
@@ -227,7 +232,7 @@ class CallLimits:
                 self.active = False
             return
         keys = self._keys(names)
-        if behavior not in {None, "", "delay"}:
+        if behavior is not None and (not isinstance(behavior, str) or behavior not in {"", "delay"}):
             raise UnknownName(
                 f"no behavior {short_repr(behavior)}; valid: 'delay' to wait, or nothing to fail beyond the limit"
             )
@@ -251,7 +256,7 @@ class CallLimits:
 
     def _make(self, kind: Kind, count: Fraction, burst: Fraction, max_calls: Any, period: Any, delays: bool) -> _Rule:
         span = parse_period(period)
-        text = f"{max_calls}/{span.text}"
+        text = f"{max_calls.strip() if isinstance(max_calls, str) else f'{float(count):g}'}/{span.text}"
         if kind == "quota" or span.daily:
             return _Window(max(1, int(count)), span, text, delays, self._clock)
         return _Bucket(count, burst, span, text, delays, self._clock)
@@ -304,14 +309,27 @@ def _counts(kind: Kind, max_calls: Any) -> tuple[Fraction, Fraction]:
     try:
         if isinstance(max_calls, str):
             count_text, slash, burst_text = max_calls.partition("/")
-            count = Fraction(count_text)
+            count = _read_count(count_text)
         else:
-            count, burst_text = Fraction(exact_decimal("maxCalls", max_calls)), ""
-        burst = Fraction(burst_text) if slash else max(count, Fraction(1))
-    except (ValueError, ZeroDivisionError):  # an InputError is a ValueError
+            count, burst_text = _bounded(exact_decimal("maxCalls", max_calls)), ""
+        burst = _read_count(burst_text) if slash else max(count, Fraction(1))
+    except (ValueError, ArithmeticError):  # an InputError is a ValueError, what Decimal raises an ArithmeticError
         raise wrong from None
     if slash and (kind == "quota" or burst < 1):
         raise wrong
     if kind == "quota" and count > 0 and count.denominator != 1:
         raise wrong
     return count, burst
+
+
+def _read_count(text: str) -> Fraction:
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError
+    return _bounded(Decimal(text.strip()))
+
+
+def _bounded(number: Decimal) -> Fraction:
+    """The number as a fraction; only of a usual size, because a fraction writes out every digit."""
+    if number > 0 and not _LEAST_CALLS <= number <= _MOST_CALLS:
+        raise ValueError
+    return Fraction(number) if number > 0 else Fraction(0)

@@ -203,9 +203,9 @@ class Operations:
             core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
             raise
         # closebuy sells what was bought, closesell buys back what was sold
-        core.host.order_line(
+        self._write_line(
+            method,
             LOG_TYPE_BUY if intent.side in {"buy", "closesell"} else LOG_TYPE_SELL,
-            source=core.label,
             symbol=intent.symbol,
             price=-1.0 if intent.price is None else float(intent.price * settings.rate),
             amount=float(intent.amount),
@@ -213,6 +213,15 @@ class Operations:
             tail=tail,
         )
         return order_id
+
+    def _write_line(self, method: str, kind: int, **fields: Any) -> None:
+        """Writes the line of something that the venue has done; whatever is wrong with the line must not hide that."""
+        core = self.core
+        try:
+            core.host.order_line(kind, source=core.label, **fields)
+        except Exception as error:  # mostly a __str__ of the strategy's own objects
+            text = f"the line of order {short_repr(fields['order_id'])} could not be written: {type(error).__name__}"
+            core.report(method, InputError(text))
 
     def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
         """Writes the error line of an interrupted order; a stop and Ctrl-C write none of their own."""
@@ -233,9 +242,7 @@ class Operations:
         _check_id(order_id)
         self._count("CancelOrder")
         self.core.venue.cancel(order_id)
-        self.core.host.order_line(
-            LOG_TYPE_CANCEL, source=self.core.label, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail
-        )
+        self._write_line("CancelOrder", LOG_TYPE_CANCEL, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail)
         return True
 
     def order(self, order_id: Any) -> Order:
@@ -278,7 +285,7 @@ class Operations:
 
     def log(self, kind: Any, price: Any, amount: Any = 0, *tail: Any) -> None:
         """Writes an order line without an order."""
-        if kind not in {LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL} or isinstance(kind, bool):
+        if type(kind) is not int or kind not in {LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL}:
             raise UnknownName(f"no order type {short_repr(kind)}; valid: LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL")
         cancel = kind == LOG_TYPE_CANCEL
         numbers = (0.0, 0.0) if cancel else (real_number("price", price), real_number("amount", amount))
@@ -288,7 +295,7 @@ class Operations:
             symbol="" if cancel else self.settings.symbol,
             price=numbers[0],
             amount=numbers[1],
-            order_id=str(price) if cancel else "",
+            order_id=(price if isinstance(price, str) else short_repr(price)) if cancel else "",
             tail=tail,
         )
 
@@ -303,7 +310,7 @@ class Operations:
 
     def _scope(self, symbol: Any) -> str | None:
         """The scope of a list call: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
-        if symbol is None or symbol == "":
+        if symbol is None or (isinstance(symbol, str) and not symbol):
             return self.settings.symbol if self.settings.contract else None
         if isinstance(symbol, str) and "." in symbol and "_" not in symbol.partition(".")[0]:
             return symbol

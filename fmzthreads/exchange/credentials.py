@@ -158,7 +158,7 @@ def _parse(text: str, path: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         try:
             values = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             # "from None", because the decoder's error contains the file's text.
             raise InputError(f"the key file {path!r} is not valid JSON") from None
         return dict(values)

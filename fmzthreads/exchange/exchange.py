@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVa
 
 from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, no_such_name
+from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, no_such_name, short_repr
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
@@ -109,6 +109,8 @@ class Exchange(SettingsFace[Failure_co]):
     ) -> None:
         if not isinstance(errors, str) or errors not in {"log", "raise"}:
             raise no_such_name("errors cannot be", errors, ("log", "raise"))
+        if not (isinstance(name, str) and isinstance(label, str)):
+            raise InputError(f"name and label must be text, got {short_repr(name)} and {short_repr(label)}")
         pair, contract = split_symbol(currency)
         period_s = whole_number("period", period, least=1)
         if host is None:
@@ -123,15 +125,8 @@ class Exchange(SettingsFace[Failure_co]):
         self._name = name
         self._raises = errors == "raise"
         settings = Settings(pair=pair, contract=contract, period_s=period_s)
-        self._core = Core(
-            venue,
-            host,
-            label or name,
-            settings,
-            LIMITED,
-            lookup or LookupPlan(),
-            whole_number("max_workers", max_workers, least=1),
-        )
+        workers = whole_number("max_workers", max_workers, least=1, most=10_000)
+        self._core = Core(venue, host, label or name, settings, LIMITED, lookup or LookupPlan(), workers)
         self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod

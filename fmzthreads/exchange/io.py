@@ -24,6 +24,8 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
         InputError: The arguments do not fit the command.
         FmzError: What the venue raised.
     """
+    if not isinstance(command, str):
+        raise InputError(f"a command of IO must be text such as 'api', got {short_repr(command)}")
     if command == "api":
         return _api(core, args)
     if command == "currency":

@@ -44,7 +44,7 @@ def check_channel(channel: Any) -> None:
     Raises:
         UnknownName: It is not ``depth``.
     """
-    if channel not in _CHANNELS:
+    if not isinstance(channel, str) or channel not in _CHANNELS:
         raise UnknownName(f"no channel {short_repr(channel)} can be subscribed to{nearest(channel, _CHANNELS)}")
 
 

@@ -95,9 +95,11 @@ def _json_options(text: str) -> dict[str, str]:
     try:
         # Numbers stay the text that they were, so that no float comes near a price.
         options = json.loads(text, parse_float=_Literal, parse_int=_Literal)
+        return {name: _option(value) for name, value in options.items()}
+    except RecursionError:
+        raise InputError(f"the options of a side are nested too deep: {short_repr(text)}") from None
     except ValueError as error:
         raise InputError(f"the options of a side are not valid JSON ({error}): {short_repr(text)}") from None
-    return {name: _option(value) for name, value in options.items()}
 
 
 class _Literal(str):

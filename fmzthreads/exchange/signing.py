@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus
+
+from ..errors import InputError, short_repr
 
 __all__ = [
     "encode_query",
@@ -19,6 +22,7 @@ __all__ = [
     "parse_typed_params",
 ]
 
+_LONGEST_NUMBER = 400
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*\Z").match
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 
@@ -96,6 +100,9 @@ def parse_typed_params(text: str) -> list[tuple[str, object]]:
 
     Args:
         text: Such as ``"instId=BTC-USDT&sz='1'&reduceOnly=true"``; may be empty.
+
+    Raises:
+        InputError: A number is too large for a float.
     """
     return [(name, value if quoted else _typed(value)) for name, value, quoted in _split(text)]
 
@@ -113,6 +120,10 @@ def _split(text: str) -> list[tuple[str, str, bool]]:
 
 
 def _typed(value: str) -> object:
-    if value in {"true", "false", "null"} or _NUMBER.match(value):
+    if value in {"true", "false", "null"}:
         return json.loads(value)
-    return value
+    if not _NUMBER.match(value):
+        return value
+    if len(value) > _LONGEST_NUMBER or abs(float(value)) == math.inf:
+        raise InputError(f"a number of IO('api') must be one that a float can hold, got {short_repr(value)}")
+    return json.loads(value)

@@ -38,6 +38,8 @@ else:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_LONGEST_SYMBOL = 100
+_MOST_RATE = Decimal(10) ** 18
 _MOST_DIGITS = 30  # behind the point; no market has more than 18
 # Periods that a script may have meant in milliseconds: FMZ's constants, from a minute to a week.
 _USUAL_PERIODS_S = frozenset({60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800})
@@ -67,7 +69,8 @@ def split_symbol(text: Any) -> tuple[str, str]:
         raise InputError(f"a symbol must be text such as 'BTC_USDT', got {short_repr(text)}")
     pair, _, code = text.partition(".")
     base, underscore, quote = pair.partition("_")
-    if not (base and underscore and quote) or "_" in quote or not pair.isprintable() or any(map(str.isspace, text)):
+    odd = len(text) > _LONGEST_SYMBOL or not text.isprintable() or any(map(str.isspace, text))
+    if odd or not (base and underscore and quote) or "_" in quote:
         raise InputError(
             f"a symbol must be like 'BTC_USDT' (or 'BTC_USDT.swap' for a contract), got {short_repr(text)}"
         )
@@ -110,7 +113,7 @@ class Settings:
         Raises:
             InputError: It is not a symbol.
         """
-        if text is None or text == "":
+        if text is None or (isinstance(text, str) and not text):
             return self.symbol
         pair, code = split_symbol(text)
         return f"{pair}.{code}" if code else pair
@@ -269,11 +272,11 @@ class Core:
         """Sets the factor of prices and returns it.
 
         Raises:
-            InputError: It is not a number above 0.
+            InputError: It is not a number above 0 and from 1e-18 to 1e18.
         """
         factor = exact_decimal("rate", rate)
-        if factor <= 0:
-            raise InputError(f"rate must be more than 0, got {short_repr(rate)}")
+        if not 1 / _MOST_RATE <= factor <= _MOST_RATE:
+            raise InputError(f"rate must be more than 0 (from 1e-18 to 1e18), got {short_repr(rate)}")
         self.change(rate=factor)
         return float(factor)
 
@@ -317,8 +320,8 @@ class Core:
             InputError: It is not a URL.
         """
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            shown = repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
-            raise InputError(f"a base URL must begin with http:// or https://, got {shown}")
+            given = short_repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
+            raise InputError(f"a base URL must begin with http:// or https://, got {given}")
         url, path = split_base(url)
         if path:
             self.warn_base("SetBase", url, path)

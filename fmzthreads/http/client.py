@@ -14,7 +14,7 @@ import requests
 from .._version import __version__
 from ..arguments import real_number
 from ..clock import Clock, WallClock
-from ..deadline import Deadline
+from ..deadline import MOST_TIMEOUT_MS, Deadline
 from ..errors import BadReply, FmzError, InputError, NetworkError, short_repr
 from ..fork import after_fork_in_child
 from ..net.proxy import Environment, ProxyChoice, parse_proxy
@@ -35,14 +35,18 @@ _log = logging.getLogger("fmzthreads.http")
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if real_number(f"HttpOptions.{attribute.name}", value) <= 0:
-        raise InputError(f"HttpOptions.{attribute.name} must be a number above 0, got {short_repr(value)}")
+    if not 0 < real_number(f"HttpOptions.{attribute.name}", value) <= MOST_TIMEOUT_MS:
+        raise InputError(
+            f"HttpOptions.{attribute.name} must be a number above 0 and at most 1e12, got {short_repr(value)}"
+        )
 
 
 def _timeout(timeout_ms: float) -> float:
     number = real_number("a time-out", timeout_ms, expected="a number of milliseconds above 0")
-    if number <= 0:
-        raise InputError(f"a time-out must be a number of milliseconds above 0, got {short_repr(timeout_ms)}")
+    if not 0 < number <= MOST_TIMEOUT_MS:
+        raise InputError(
+            f"a time-out must be a number of milliseconds above 0 (at most {MOST_TIMEOUT_MS:g}), got {short_repr(timeout_ms)}"
+        )
     return number
 
 

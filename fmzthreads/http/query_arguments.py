@@ -9,6 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from ..arguments import real_number
+from ..deadline import MOST_TIMEOUT_MS
 from ..errors import InputError, NotSupported, UnknownName, nearest, short_repr
 from ..net.proxy import parse_proxy
 from .url import redact
@@ -151,11 +152,15 @@ def _format(name: str) -> str:
 
 
 def _timeout(value: Any) -> float:
-    if value is None or (value == 0 and value is not False):
+    if value is None:
         return DEFAULT_TIMEOUT_MS
     number = real_number("HttpQuery: timeout", value, expected="a number of milliseconds above 0")
-    if number <= 0:
-        raise InputError(f"HttpQuery: timeout must be a number of milliseconds above 0, got {short_repr(value)}")
+    if number == 0:
+        return DEFAULT_TIMEOUT_MS
+    if not 0 < number <= MOST_TIMEOUT_MS:
+        raise InputError(
+            f"HttpQuery: timeout must be a number of milliseconds above 0 and at most 1e12, got {short_repr(value)}"
+        )
     return number
 
 

@@ -380,7 +380,7 @@ def _second_argument(value: object) -> dict[str, object]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError("the options of Dial must be a dict or its JSON text, got text that is not JSON") from None
     if value is None:
         return {}

@@ -22,7 +22,16 @@ from ..constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
 )
-from ..errors import DuplicateOrder, FmzError, InputError, OrderNotFound, OutcomeUnknown, UnknownSymbol, nearest
+from ..errors import (
+    DuplicateOrder,
+    FmzError,
+    InputError,
+    OrderNotFound,
+    OutcomeUnknown,
+    UnknownSymbol,
+    nearest,
+    short_repr,
+)
 from ..exchange.market_rules import MarketRules
 from ..exchange.venue import BaseVenue, OrderIntent
 from ..fork import after_fork_in_child
@@ -227,7 +236,7 @@ class FakeVenue(BaseVenue):
 
     def _known(self, method: str) -> None:
         if not callable(getattr(self, method, None)) or method.startswith("_"):
-            raise InputError(f"the venue has no method {method!r} to script")
+            raise InputError(f"the venue has no method {short_repr(method)} to script")
 
     def _now_ms(self) -> int:
         return int(self.clock.now() * 1000)
@@ -259,7 +268,7 @@ class FakeVenue(BaseVenue):
     def _check(self, symbol: str) -> str:
         if symbol not in self.market_rules:
             near = nearest(symbol, self.market_rules)
-            raise UnknownSymbol(f"{self.name} does not list {symbol!r}{near}", request="FAKE")
+            raise UnknownSymbol(f"{self.name} does not list {short_repr(symbol)}{near}", request="FAKE")
         return symbol
 
     # The port
@@ -395,14 +404,14 @@ class FakeVenue(BaseVenue):
         def _answer() -> None:
             order = self._orders.get(order_id)
             if order is None or order.Status != ORDER_STATE_PENDING:
-                raise OrderNotFound(f"no open order {order_id!r}", request="FAKE cancel")
+                raise OrderNotFound(f"no open order {short_repr(order_id)}", request="FAKE cancel")
             order.Status = ORDER_STATE_CANCELED
 
         self._serve("cancel", _answer)
 
     def _found(self, order_id: str | None) -> Order:
         if order_id is None or order_id not in self._orders:
-            raise OrderNotFound(f"no order {order_id!r}", request="FAKE order")
+            raise OrderNotFound(f"no order {short_repr(order_id)}", request="FAKE order")
         return self._orders[order_id].copy()
 
     def order(self, order_id: str) -> Order:

@@ -351,7 +351,7 @@ class Journal:
 
 
 def _remain(value: Any, what: str) -> int:
-    return min(whole_number(what, value), 2**62)  # what SQLite can hold; no journal has so many lines
+    return min(whole_number(what, value, most=10**30), 2**62)  # what SQLite can hold; no journal has so many lines
 
 
 def _shorten(rows: deque[T], remain: int) -> None:

@@ -15,6 +15,8 @@ from unicodedata import east_asian_width
 
 import attrs
 
+from ...errors import short_repr
+
 __all__ = [
     "Markup",
     "blocks",
@@ -39,7 +41,10 @@ _WIDEST_SPAN = 100
 
 def _one(value: Any) -> str:
     if isinstance(value, _PLAIN):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:  # an int of more digits than Python writes
+            return short_repr(value)
     if isinstance(value, dict):
         if value.get("type") == "table" and value.get("cols"):
             # default=str: a cell may hold a Decimal or a numpy number; a table is for reading, so its text is enough.
