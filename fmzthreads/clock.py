@@ -7,6 +7,9 @@ A ``Clock`` tells the time and waits. All waiting in fmzthreads uses three small
 - ``Clock.wait(signals, timeout_s)``: sleeps until one of several signals is set, the time-out passes, or the clock's stop is set.
 
 Nothing polls: an idle wait uses no CPU time, and a stop ends any wait at once. Seconds are floats.
+
+A stop stays set. What may go on after it (``onexit``) holds a ``Permission``: for the thread that holds it, and for the calls that this
+thread hands to others, the stop reads as not set.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ParamSpec, Protocol, runtime_checkable
 
 from .errors import InputError, StopRequested, short_repr
 from .fork import after_fork_in_child
 
-__all__ = ["Clock", "ManualClock", "Signal", "Stop", "Waker", "WallClock"]
+__all__ = ["Clock", "ManualClock", "Permission", "Signal", "Stop", "Waker", "WallClock"]
+
+P = ParamSpec("P")
 
 # threading.Lock.acquire refuses timeouts beyond this (about 292 years on 64-bit systems, 49 days on some others).
 _LONGEST_S = min(threading.TIMEOUT_MAX, 4_000_000.0)
@@ -127,35 +134,160 @@ class Signal:
             self._callbacks.pop(token, None)
 
 
-class Stop(Signal):
-    """The signal that the strategy is being stopped, with the reason."""
+class Permission:
+    """Lets a thread, and the calls that it starts, go on after a stop; granted by ``Stop.grant``.
 
-    __slots__ = ("__weakref__", "reason")
+    It travels in a context variable: ``contextvars.copy_context().run(...)`` takes it into another thread. Pools, task queues and streams
+    take it along by themselves with what is handed to them.
+    """
+
+    __slots__ = ("_stop", "heeds_requests")
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self.heeds_requests = False
+        """Whether a further ``Stop.request`` withdraws it."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether it is the stop's newest, and was not withdrawn."""
+        return self._stop._is_valid(self)
+
+    def withdraw(self, reason: str) -> None:
+        """Ends it: what holds it is stopped, with this reason."""
+        self._stop._withdraw(self, reason)
+
+    def hold(self) -> None:
+        """Has this thread (or context) hold it from now on."""
+        _held.set(self)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Has this thread (or context) hold it within the ``with`` block."""
+        token = _held.set(self)
+        try:
+            yield
+        finally:
+            _held.reset(token)
+
+
+_held: ContextVar[Permission | None] = ContextVar("fmzthreads_permission", default=None)
+
+
+class Stop(Signal):
+    """The signal that the strategy is being stopped, with the reason.
+
+    Once set it stays set. For a thread that holds a valid ``Permission`` all methods answer as if it were not set, and callbacks that such
+    a thread adds are called when its permission is withdrawn.
+    """
+
+    __slots__ = ("__weakref__", "_permission", "_reason", "_withdrawal", "_withdrawn")
 
     def __init__(self) -> None:
         super().__init__()
-        self.reason = ""
+        self._reason = self._withdrawal = ""
+        # Only one permission is valid at a time, so one signal serves all of them.
+        self._permission: Permission | None = None
+        self._withdrawn = Signal()
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
         """In the child of a fork: a new lock, and none of the callbacks, which are those of the parent's calls and streams."""
         self._lock = threading.Lock()
         self._callbacks = {}
+        former, self._withdrawn = self._withdrawn, Signal()
+        if former.is_set():
+            self._withdrawn.set()
+
+    @property
+    def reason(self) -> str:
+        """Why the calling thread is to stop; empty before a stop."""
+        return self._reason if self.permission() is None else self._withdrawal
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was requested, whatever the calling thread may still do."""
+        return self._set
+
+    def is_set(self) -> bool:
+        """Whether the calling thread is to stop."""
+        if not self._set:
+            return False
+        held = _held.get()
+        return held is None or not self._is_valid(held)
 
     def request(self, reason: str = "stop requested") -> None:
         """Sets the stop; the first reason is kept."""
-        if not self.is_set():
-            self.reason = reason
+        permission = self._permission
+        again = permission is not None and permission.heeds_requests and permission.valid
+        if again or not self._set:
+            self._reason = reason
+        if again and permission is not None:
+            permission.withdraw(reason)
         self.set()
 
     def check(self) -> None:
-        """Raises StopRequested if a stop was requested.
+        """Raises StopRequested if the calling thread is to stop.
 
         Raises:
-            StopRequested: A stop was requested.
+            StopRequested: A stop was requested, and this thread holds no permission to go on.
         """
-        if self.is_set():
+        if self._set and self.is_set():
             raise StopRequested(self.reason or "stop requested")
+
+    def add(self, callback: Callable[[], None]) -> int:
+        """Registers a callback for the moment from which the calling thread is to stop; see ``Signal.add``."""
+        if self._set and self.permission() is not None:
+            return -self._withdrawn.add(callback)
+        return super().add(callback)
+
+    def remove(self, token: int) -> None:
+        """Removes a callback; an unknown token is ignored."""
+        if token < 0:
+            self._withdrawn.remove(-token)
+        else:
+            super().remove(token)
+
+    # Going on after a stop
+
+    def grant(self) -> Permission:
+        """Makes a permission to go on after the stop; an earlier one ends."""
+        before = self._permission
+        if before is not None:
+            before.withdraw("another permission was granted")
+        self._permission = permission = Permission(
+            self
+        )  # before the next lines: or the earlier one would be valid again for a moment
+        self._withdrawn.clear()
+        self._withdrawal = ""
+        return permission
+
+    def permission(self) -> Permission | None:
+        """The newest permission of this stop, if the calling thread holds it (valid or withdrawn); None without a stop."""
+        if not self._set:
+            return None
+        held = _held.get()
+        return held if held is not None and held is self._permission else None
+
+    def carry(self, work: Callable[P, None]) -> Callable[P, None]:
+        """Returns a function that does ``work`` with the calling thread's permission, in whatever thread it is called."""
+        permission = self.permission()
+        if permission is None:
+            return work
+
+        def _carried(*args: P.args, **kwargs: P.kwargs) -> None:
+            with permission.held():
+                work(*args, **kwargs)
+
+        return _carried
+
+    def _is_valid(self, permission: Permission) -> bool:
+        return permission is self._permission and not self._withdrawn.is_set()
+
+    def _withdraw(self, permission: Permission, reason: str) -> None:
+        if self._is_valid(permission):
+            self._withdrawal = reason
+            self._withdrawn.set()
 
 
 @runtime_checkable

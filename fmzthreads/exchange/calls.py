@@ -195,7 +195,9 @@ class Operations:
         if core.limits.active:
             core.limits.acquire(method)
         try:
-            order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
+            with core.under_way.sending(intent):
+                core.clock.stop.check()  # after it counts as under way: the end of the strategy waits for it, or it sees the stop
+                order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
             raise
@@ -273,6 +275,7 @@ class Operations:
 
     def io(self, command: Any, *args: Any) -> Any:
         """A command of ``IO``."""
+        self.core.clock.stop.check()
         return run_command(self.core, command, args)
 
     def min_amount(self) -> float:
@@ -305,6 +308,7 @@ class Operations:
         self.core.markets.prefetch(symbol)
 
     def _count(self, method: str) -> None:
+        self.core.clock.stop.check()
         if self.core.limits.active:
             self.core.limits.acquire(method)
 

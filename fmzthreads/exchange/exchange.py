@@ -169,6 +169,27 @@ class Exchange(SettingsFace[Failure_co]):
         """Closes it."""
         self.close()
 
+    def drain(self, timeout_s: float = 5.0) -> bool:
+        """Cancels the background calls that have not started, and waits for the others and for the orders of all threads.
+
+        The end of a strategy does this before ``onexit``. The exchange object can be used afterwards.
+
+        Args:
+            timeout_s: The longest to wait, in seconds of real time.
+
+        Returns:
+            Whether all have ended.
+        """
+        return self._core.drain(timeout_s)
+
+    def name_orders_under_way(self, when: str) -> None:
+        """Writes one error line that names the orders under way (id, side, symbol), if there are any, and notes them in the order log.
+
+        Args:
+            when: The moment, for the line, such as ``"at the exit"``.
+        """
+        self._core.name_orders_under_way(when)
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends the live books, the background calls and the connections.
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast
 import attrs
 
 from ..arguments import exact_decimal, whole_number
-from ..clock import Clock
+from ..clock import Clock, WallClock
+from ..deadline import Deadline
 from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, short_repr
 from ..fork import after_fork_in_child
 from ..tasks.pool import CallPool
@@ -21,6 +22,7 @@ from .host import Host
 from .live_books import LiveBooks
 from .market_rules import MarketBook
 from .order_log import IntentLog, LookupPlan
+from .under_way import OrdersUnderWay
 from .venue import LastReply, Venue
 
 __all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_base", "split_symbol"]
@@ -160,6 +162,7 @@ class Core:
         self.markets = MarketBook(venue.rules, self.clock)
         self.bars = BarBook(venue, self.clock)
         self.intents = IntentLog(self.clock)
+        self.under_way = OrdersUnderWay()
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
         venue.warn_with(lambda text: host.warning(text, source=label))
@@ -233,6 +236,23 @@ class Core:
             pass  # a venue without rules takes orders as they are
         return True
 
+    def drain(self, timeout_s: float) -> bool:
+        """Cancels the background calls that have not started, and waits for those that run and for the orders of all threads.
+
+        Args:
+            timeout_s: The longest to wait, in seconds of real time.
+
+        Returns:
+            Whether all have ended.
+        """
+        deadline = Deadline(WallClock(), timeout_s)
+        with self._pool_lock:
+            pool = self._pool
+        if pool is not None:
+            pool.cancel_waiting()
+        orders = self.under_way.wait(deadline.remaining() or 0.0)
+        return (pool is None or pool.wait_idle(deadline.remaining())) and orders
+
     def close(self, timeout_s: float) -> None:
         """Ends the live books, the background calls and the connections.
 
@@ -245,6 +265,17 @@ class Core:
         if pool is not None:
             pool.shutdown(timeout_s, cancel_waiting=True)
         self.venue.close()
+
+    def name_orders_under_way(self, when: str) -> None:
+        """See ``Exchange.name_orders_under_way``."""
+        intents = self.under_way.intents()
+        if not intents:
+            return
+        for intent in intents:
+            self.intents.end(intent.client_order_id, "sending", detail=f"still under way {when}")
+        names = "; ".join(f"{intent.client_order_id} ({intent.side} {intent.symbol})" for intent in intents)
+        text = f"orders still under way {when}, with unknown outcome, by client order id: {names}"
+        self.host.error(text, source=self.label)
 
     def set_currency(self, text: Any) -> bool:
         """Sets the pair of later calls, and their contract where the text has one. True.

@@ -272,6 +272,8 @@ class HttpConnection:
         stream = self._stream
         assert stream is not None, "write before ready"
         self._writing = True
+        if self._clock.stop.is_set():  # its callback may be on its way, behind those of other connections
+            self.abort("stopped before the request was sent")
         if self._aborted:
             self._check_abort(name)
         before = stream.bytes_sent

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
+from ..deadline import Deadline
 from ..errors import InputError, short_repr
 from ..fork import after_fork_in_child
 from ..tasks.events import EventQueue, Selectable
@@ -260,6 +261,36 @@ class Runtime:
     def take_command(self) -> str | None:
         """Returns the oldest queued command; None if no command waits."""
         return self._commands.take()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Cancels the background calls that have not started, and waits for the others and for orders that are being sent.
+
+        Args:
+            timeout_s: The longest to wait for all together, in seconds of real time.
+
+        Returns:
+            Whether all have ended.
+        """
+        with self._lock:
+            pools = [pool for pool in (self._pool,) if pool is not None]
+        exchanges = self.exchanges
+        for exchange in exchanges:
+            exchange.drain(0.0)  # cancels what waits, in all of them, before waiting for one
+        for pool in pools:
+            pool.cancel_waiting()
+        deadline = Deadline(WallClock(), timeout_s)
+        ended = [exchange.drain(deadline.remaining() or 0.0) for exchange in exchanges]
+        ended += [pool.wait_idle(deadline.remaining()) for pool in pools]
+        return all(ended)
+
+    def name_orders_under_way(self, when: str) -> None:
+        """Writes one error line for each exchange that has orders under way, which names them; see ``Exchange.name_orders_under_way``.
+
+        Args:
+            when: The moment, for the line, such as ``"at the exit"``.
+        """
+        for exchange in self.exchanges:
+            exchange.name_orders_under_way(when)
 
     def close(self) -> None:
         """Ends the background calls, and closes the files; what is used later opens them again."""

@@ -13,11 +13,9 @@ from ..clock import Waker
 from ..errors import InputError, StopRequested
 from ..fork import after_fork_in_child
 from .runtime import Runtime, current
+from .shutdown import DRAIN_S, ONEXIT_LIMIT_S, Shutdown
 
 __all__ = ["StopOnSignal", "install_signal_handlers"]
-
-# FMZ gives onexit five minutes.
-_ONEXIT_LIMIT_S = 300.0
 
 
 class StopOnSignal:
@@ -29,20 +27,28 @@ class StopOnSignal:
     """
 
     def __init__(
-        self, runtime: Runtime, onexit: Callable[[], Any] | None, signals: Iterable[int], onexit_limit_s: float
+        self,
+        runtime: Runtime,
+        onexit: Callable[[], Any] | None,
+        signals: Iterable[int],
+        *,
+        onexit_limit_s: float,
+        drain_s: float,
+        on_second: Callable[[int], None] | None,
+        on_overtime: Callable[[], None] | None,
     ) -> None:
         self._runtime = runtime
         self._onexit = onexit
-        self._limit_s = onexit_limit_s
+        self._on_second = on_second
         self.received = 0
         """The number of the first signal received; 0 before."""
+        self._repeated = 0  # the number of the second one
         self._former: dict[int, Any] = {}
-        # A handler runs between two steps of the main thread, which may hold any lock just then, the stop's too. So it only wakes this
-        # waker (which takes no lock), and the helper thread sets the stop.
-        self._alarm = Waker()
+        # A handler runs between two steps of the main thread, which may hold any lock just then, the stop's too. So it only wakes a waker
+        # (which takes no lock), and the helper thread does the rest.
+        self._first, self._second, self._settled = Waker(), Waker(), Waker()
         self._ended = False
-        # The same thread later ends an onexit that takes too long: none can be started once the interpreter is ending.
-        self._settled, self._begun, self._over = Waker(), Waker(), Waker()
+        self._shutdown = Shutdown(runtime, onexit, limit_s=onexit_limit_s, drain_s=drain_s, on_overtime=on_overtime)
         self._helper = threading.Thread(target=self._watch, name="fmzthreads-stop", daemon=True)
         for number in signals:
             self._former[number] = signal.signal(number, self._handle)
@@ -61,58 +67,49 @@ class StopOnSignal:
             self._give_back()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received and self._on_second is not None:
+            self._repeated = number
+            self._second.wake()
+            return
         self.received = self.received or number
-        self._give_back()  # a second Ctrl-C then ends the program at once
-        self._alarm.wake()
+        if self._on_second is None:
+            self._give_back()  # a second Ctrl-C then ends the program at once
+        self._first.wake()
 
     def _watch(self) -> None:
-        stop = self._runtime.stop
-        self._alarm.sleep()
+        self._first.sleep()
         if not self._ended:
-            stop.request(f"stopped by {signal.Signals(self.received).name}")
+            self._runtime.stop.request(f"stopped by {signal.Signals(self.received).name}")
         self._settled.wake()
-        self._begun.sleep()
-        if not self._over.sleep(self._limit_s):
-            stop.request("onexit took too long")
+        self._second.sleep()
+        if self._repeated and self._on_second is not None:
+            self._on_second(self._repeated)
 
     def _give_back(self) -> None:
         for number, former in self._former.items():
             signal.signal(number, signal.SIG_DFL if former is None else former)
 
     def finish(self) -> None:
-        """Restores the previous handlers and runs ``onexit``, once, with the stop cleared.
+        """Stops what is left of the strategy and runs ``onexit`` (see ``Shutdown``), once; then restores the previous handlers.
 
-        After ``onexit_limit_s`` the stop is set again, to end an ``onexit`` that waits for ever.
+        Without ``onexit`` and without a stop only the handlers are restored.
         """
         if self._ended:
             return
         self._ended = True
-        self._alarm.wake()
+        self._first.wake()
         self._settled.sleep()
         atexit.unregister(self.finish)
-        if not self.received:
-            self._give_back()
+        if not self.received and self._on_second is None:
+            self._give_back()  # as after a first signal: one ends the program at once
         try:
-            if self._onexit is not None:
-                self._run_onexit(self._onexit)
+            if self._onexit is not None or self._runtime.stop.is_set():
+                self._shutdown.run()
         finally:
-            self._over.wake()
-            self._begun.wake()
+            self._second.wake()
             self._helper.join()
-
-    def _run_onexit(self, onexit: Callable[[], Any]) -> None:
-        stop = self._runtime.stop
-        was_set, reason = stop.is_set(), stop.reason
-        stop.clear()
-        self._begun.wake()
-        try:
-            onexit()
-        except StopRequested as error:
-            self._runtime.error(f"onexit was stopped before its end: {error}", source="onexit")
-        finally:
-            self._over.wake()
-            if was_set:
-                stop.request(reason)
+            if self._on_second is not None:
+                self._give_back()
 
     def __enter__(self) -> StopOnSignal:
         """Returns itself; the handlers were installed by the constructor."""
@@ -132,7 +129,10 @@ def install_signal_handlers(
     *,
     runtime: Runtime | None = None,
     signals: Iterable[int] = (signal.SIGINT, signal.SIGTERM),
-    onexit_limit_s: float = _ONEXIT_LIMIT_S,
+    onexit_limit_s: float = ONEXIT_LIMIT_S,
+    drain_s: float = DRAIN_S,
+    on_second: Callable[[int], None] | None = None,
+    on_overtime: Callable[[], None] | None = None,
 ) -> StopOnSignal:
     """Makes Ctrl-C and SIGTERM stop a plain script, with time to clean up.
 
@@ -141,15 +141,19 @@ def install_signal_handlers(
         with install_signal_handlers(onexit):
             main()
 
-    The first signal sets the runtime's stop: every wait of the strategy ends with StopRequested, which leaves ``main``, and ``onexit`` is
-    run with the stop cleared, so that it can cancel orders. A second signal has its default effect. Without ``with``,
-    ``onexit`` is run when the interpreter ends.
+    The first signal sets the runtime's stop: every wait of the strategy ends with StopRequested, which leaves ``main``. Then, as after any
+    other end of the block, background calls that have not started are cancelled, those that run are waited for, and ``onexit`` runs: it
+    (with the calls that it makes, also through ``Go``) is all that may still reach an exchange. A second signal has its default effect.
+    Without ``with``, all this happens when the interpreter ends.
 
     Args:
         onexit: Called without arguments, once, however the block ends.
         runtime: The runtime to stop; the current one when None.
         signals: The signals to handle.
-        onexit_limit_s: Maximum duration of ``onexit`` in seconds of real time; after it the stop is set again.
+        onexit_limit_s: Maximum duration of ``onexit`` in seconds of real time; after it the stop holds for ``onexit`` too.
+        drain_s: Maximum wait for the calls and orders that are under way at the stop, in seconds of real time.
+        on_second: Called with the number of a second signal, in a thread of its own, instead of the default effect.
+        on_overtime: Called when ``onexit`` does not even end then; see ``Shutdown``.
 
     Raises:
         InputError: This is not the main thread, the only one in which Python handles signals.
@@ -159,4 +163,12 @@ def install_signal_handlers(
         raise InputError(
             f"install_signal_handlers was called in thread {name!r}, expected the main thread, where Python handles signals"
         )
-    return StopOnSignal(runtime if runtime is not None else current(), onexit, signals, onexit_limit_s)
+    return StopOnSignal(
+        runtime if runtime is not None else current(),
+        onexit,
+        signals,
+        onexit_limit_s=onexit_limit_s,
+        drain_s=drain_s,
+        on_second=on_second,
+        on_overtime=on_overtime,
+    )

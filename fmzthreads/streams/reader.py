@@ -81,12 +81,17 @@ class StreamReader:
         self._newest: tuple[Message, float] | None = None
         self.last_error = ""
         self.close_code = 0
-        self.thread = threading.Thread(target=self._run, name=f"Dial {address.shown}", daemon=True)
+        self.thread = threading.Thread(
+            target=host.clock.stop.carry(self._run), name=f"Dial {address.shown}", daemon=True
+        )
         self._watcher: threading.Thread | None = None
         if options.ping_interval_s or options.silence_s:
             watch = Watch(options, self._pulse, self._ended, self)
             self._watcher = threading.Thread(
-                target=watch.run, args=(host.clock,), name=f"Dial watch {address.shown}", daemon=True
+                target=host.clock.stop.carry(watch.run),
+                args=(host.clock,),
+                name=f"Dial watch {address.shown}",
+                daemon=True,
             )
         _LIVING.add(self)
 

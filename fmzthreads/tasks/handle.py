@@ -93,7 +93,7 @@ class Handle(Generic[T]):
         on_misuse: Called with one line of text when the result is asked for a second time.
         on_done: Called with the handle when it is done or cancelled, in the thread that ended it, after the waiters were woken.
 
-    An error that a callback raises is logged.
+    An error that a callback raises is logged. After a stop the call has the permission (to go on) of the thread that made the handle.
     """
 
     __slots__ = (
@@ -109,6 +109,7 @@ class Handle(Generic[T]):
         "_on_misuse",
         "_on_settle",
         "_on_take",
+        "_permission",
         "_raises",
         "_signal",
         "_state",
@@ -140,6 +141,7 @@ class Handle(Generic[T]):
         self.finished_at: float | None = None
         """When it ended or was cancelled, in seconds of ``clock.monotonic()``; None before."""
         self._clock = clock
+        self._permission = clock.stop.permission()
         self._fn: Callable[..., T] | None = fn
         self._args = args
         self._gate = gate
@@ -304,6 +306,13 @@ class Handle(Generic[T]):
             if self._state != _WAITING:
                 return
             self._state = _RUNNING
+        if self._permission is None:
+            self._call()
+        else:
+            with self._permission.held():
+                self._call()
+
+    def _call(self) -> None:
         fn, args, gate = self._fn, self._args, self._gate
         self._fn, self._args, self._gate = None, (), None  # what a call was given lives no longer than the call
         assert fn is not None

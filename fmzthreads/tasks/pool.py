@@ -188,8 +188,9 @@ class CallPool:
 
         Raises:
             TooManyHandles: ``max_unfinished`` calls have not ended.
-            StopRequested: The pool was shut down.
+            StopRequested: The strategy is being stopped, or the pool was shut down.
         """
+        self._clock.stop.check()
         handle: Handle[T] = Handle(
             fn,
             args,
@@ -317,14 +318,9 @@ class CallPool:
         with self._lock:
             self._closed = True
         if cancel_waiting:
-            self._cancel_waiting()
-        with self._lock:
-            self._idle_waiters += 1
-            try:
-                self._idle.wait_for(lambda: not self._unfinished, deadline.remaining())
-            finally:
-                self._idle_waiters -= 1
-        self._cancel_waiting()
+            self.cancel_waiting()
+        self.wait_idle(deadline.remaining())
+        self.cancel_waiting()
         self._executor.shutdown(wait=False)
         atexit.unregister(self._at_exit)
         threads = [thread for thread in list(self._executor._threads) if thread is not threading.current_thread()]
@@ -332,11 +328,28 @@ class CallPool:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in threads)
 
-    def _cancel_waiting(self) -> None:
+    def cancel_waiting(self) -> None:
+        """Cancels the calls that have not started."""
         with self._lock:
             waiting = list(self._line)
         for handle in waiting:
             handle.cancel()
+
+    def wait_idle(self, timeout_s: float | None) -> bool:
+        """Waits until every call has ended, even during a stop.
+
+        Args:
+            timeout_s: The maximum time, in seconds of real time; None for no limit.
+
+        Returns:
+            Whether all have ended.
+        """
+        with self._lock:
+            self._idle_waiters += 1
+            try:
+                return self._idle.wait_for(lambda: not self._unfinished, timeout_s)
+            finally:
+                self._idle_waiters -= 1
 
 
 def _shut_at_exit(pool_of: weakref.ref[CallPool]) -> Callable[[], None]:

@@ -271,7 +271,10 @@ class TaskQueue:
         """
         seconds_of(timeout_ms)
         loop = threading.Thread(
-            target=self._run_loop, args=(timeout_ms, on_report), name="fmzthreads-tasks", daemon=True
+            target=self._clock.stop.carry(self._run_loop),
+            args=(timeout_ms, on_report),
+            name="fmzthreads-tasks",
+            daemon=True,
         )
         self._claim(loop)
         with self._lock:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..clock import Clock, Signal
-from ..errors import FmzError
+from ..errors import FmzError, StopRequested
 from ..fork import after_fork_in_child
 from .gate import ungated
 
@@ -61,6 +61,8 @@ class SingleFlight(Generic[T]):
             if mine:
                 return self._fly(flight, fetch)
             self._clock.wait((flight.done,))
+            if isinstance(flight.error, StopRequested) and not self._clock.stop.is_set():
+                continue  # the fetching thread was stopped, and this one may go on: it tries itself
             if flight.error is not None:
                 # A copy, because one exception raised in many threads would mix their tracebacks.
                 raise copy.copy(flight.error) from flight.error

@@ -158,7 +158,8 @@ def test_a_stop_cuts_a_wait_but_not_the_result() -> None:
     with pytest.raises(StopRequested):
         handle.wait(-1)
     call.go.set()
-    pool.start(lambda: None)
+    with pytest.raises(StopRequested, match="enough"):
+        pool.start(lambda: None)
     assert pool.shutdown(PATIENCE_S)
     assert handle.wait() == (5, True), "a finished call's result is handed out even when stopping"
 

@@ -114,7 +114,9 @@ class BookFeed:
         self._connection: Connection | None = None
         self._closed = Signal()
         self._where = read_options(source.address, None, dict(source.options))
-        self._thread = threading.Thread(target=self._run, name=f"book of {source.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._clock.stop.carry(self._run), name=f"book of {source.name}", daemon=True
+        )
         # All below belong to the feed's thread; other threads may read a slightly old counter, which is harmless.
         self._ready = False  # whether the venue has confirmed the subscription on this connection
         self._round = 0  # attempts on this connection

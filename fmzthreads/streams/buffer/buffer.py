@@ -126,6 +126,9 @@ class MessageBuffer:
                     return message
                 waker = Waker() if self._wall else ClockWaker(self._clock)
                 self._waiters.append(waker)
+                stopped = self._stopped
+            # This reader may go on after the stop; the end of its permission wakes it.
+            token = self._clock.stop.add(waker.wake) if stopped else 0
             try:
                 if timeout_ms and deadline is None:
                     deadline = Deadline(self._clock, timeout_ms / 1000)
@@ -133,6 +136,14 @@ class MessageBuffer:
             except BaseException:  # Ctrl-C or a stop: a wake-up for this reader must not be lost
                 self._leave(waker, pass_on=True)
                 raise
+            finally:
+                if token:
+                    self._clock.stop.remove(token)
+            if (
+                woken and stopped and self._clock.stop.is_set()
+            ):  # by the end of its permission, which did not remove it from the list
+                self._leave(waker, pass_on=True)
+                continue
             if woken:  # the thread that woke it has removed it from the list
                 try:
                     return self.fast.popleft()
@@ -334,9 +345,9 @@ class MessageBuffer:
             waker.wake()
 
     def _heed_stops_again(self) -> None:
-        """Registers again after a stop was cleared (for ``onexit``): a signal calls back only once."""
+        """Registers again after a stop was cleared: a signal calls back only once."""
         with self._lock:
-            if not self._stopped or self._finished or self._clock.stop.is_set():
+            if not self._stopped or self._finished or self._clock.stop.requested:
                 return
             self._stopped = False
             self._aim()
