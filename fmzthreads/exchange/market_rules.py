@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from ..arguments import exact_decimal
 from ..clock import Clock
 from ..errors import FmzError, InputError, StopRequested, UnknownSymbol
 from ..fork import after_fork_in_child
@@ -30,6 +31,7 @@ _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
 # How far, in steps, a price may lie from a multiple because of float noise. A double carries 15 to 17 digits, so that a price of
 # up to 10^9 ticks is wrong by less than 10^-6 of a tick.
+_MOST_PLACES = 30  # no market has more than 18 decimals
 _NOISE = Decimal("1e-6")
 
 
@@ -78,15 +80,15 @@ def _optional(value: Any) -> Decimal | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        number = Decimal(str(value))
-    except InvalidOperation:
+        number = exact_decimal("a rule", Decimal(value) if isinstance(value, str) else value)
+    except (InvalidOperation, InputError):
         return None
-    return number if number.is_finite() and number > 0 else None
+    return number if number > 0 else None
 
 
 def _step(size: Any, digits: Any) -> Decimal | None:
     found = _optional(size)
-    if found is None and isinstance(digits, int) and not isinstance(digits, bool):
+    if found is None and type(digits) is int and abs(digits) <= _MOST_PLACES:
         return Decimal(1).scaleb(-digits)
     return found
 

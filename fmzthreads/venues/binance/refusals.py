@@ -26,6 +26,7 @@ from ...errors import (
     VenueUnavailable,
     WouldTake,
     excerpt,
+    short_repr,
 )
 from ...http.reply import Reply
 from ..rest.parsing import retry_after_s
@@ -139,8 +140,12 @@ def refusal(reply: Reply, server_now_s: float) -> FmzError:
     """
     code, said = _code_and_text(reply)
     kind = _kind(code, said, reply.status)
-    message = f"Binance refused: {said} (code {code})" if code else f"Binance answered HTTP {reply.status}: {said}"
-    shown = str(code) if code else ""
+    message = (
+        f"Binance refused: {said} (code {short_repr(code, 20)})"
+        if code
+        else f"Binance answered HTTP {reply.status}: {said}"
+    )
+    shown = short_repr(code, 20) if code else ""
     if issubclass(kind, RateLimited):
         return kind(
             message,

@@ -43,6 +43,8 @@ _STATES = {
     "EXPIRED_IN_MATCH": ORDER_STATE_CANCELED,
 }
 
+_MOST_WEIGHT = 10**9  # a minute; a larger number is a mistake
+
 # A symbol in BREAK is delisted; in the other states it is listed, though maybe halted for a while.
 _NOT_LISTED = frozenset({"BREAK"})
 
@@ -59,7 +61,7 @@ def read_weight_limit(payload: dict[str, Any]) -> int:
             and limit.get("intervalNum") == 1
         ):
             per_window = limit.get("limit")
-            return per_window if type(per_window) is int and per_window > 0 else 0
+            return per_window if type(per_window) is int and 0 < per_window <= _MOST_WEIGHT else 0
     return 0
 
 

@@ -49,7 +49,7 @@ def read_book_push(action: object, payload: Any) -> BookUpdate:
     Raises:
         Malformed: A field is missing or of the wrong type.
     """
-    if action not in {"snapshot", "update"}:
+    if not isinstance(action, str) or action not in {"snapshot", "update"}:
         raise Malformed(f"the field 'action' is neither snapshot nor update but {short_repr(action)}")
     row = mapping(payload, "the field 'data'")
     sequenced = "seqId" in row

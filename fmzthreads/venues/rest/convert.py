@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+_MOST_PLACES = 30  # no market has more than 18 decimals
+
+
 def step_digits(step: str, name: str) -> int:
     """The number of decimal places of a step: 2 for ``"0.01000000"``, 0 for ``"1"`` and ``"10"``.
 
@@ -37,8 +40,8 @@ def step_digits(step: str, name: str) -> int:
         exponent = Decimal(step).normalize().as_tuple().exponent
     except InvalidOperation:
         raise Malformed(f"{name} is not a number but {step[:40]!r}") from None
-    if not isinstance(exponent, int):
-        raise Malformed(f"{name} is not finite")
+    if not isinstance(exponent, int) or not -_MOST_PLACES <= exponent <= _MOST_PLACES:
+        raise Malformed(f"{name} is not a usual step: {step[:40]!r}")
     return max(0, -exponent)
 
 

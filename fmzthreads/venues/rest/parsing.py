@@ -13,7 +13,7 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any
 
-from ...errors import BadReply, excerpt
+from ...errors import BadReply, excerpt, short_repr
 from ...http.reply import Reply
 from ...structures import MarketOrder
 
@@ -40,6 +40,7 @@ _LISTS = {list}
 _FLOATS = {float}
 _PRICE_AND_AMOUNT = itemgetter(0, 1)
 _NUMERIC = frozenset({str, int, float})
+_LONGEST_DECIMAL = 100
 _MOST = 2**63 - 1  # ids and times have 64 bits at every venue; Python's JSON reader has no limit
 
 
@@ -59,8 +60,7 @@ def retry_after_s(reply: Reply) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
+    return short_repr(value, 40)
 
 
 def to_number(value: Any, name: str) -> float:
@@ -184,9 +184,15 @@ def decimal_or(row: dict[str, Any], name: str, default: Decimal | None = None) -
     value = row.get(name)
     if value is None or value == "":
         return default
-    if to_number(value, f"the field {name!r}") < 0:
+    rounded = to_number(value, f"the field {name!r}")
+    if rounded < 0:
         raise Malformed(f"the field {name!r} is negative: {_shown(value)}")
-    return Decimal(str(value)) or default
+    if not rounded:  # also 1e-400, with which no order can be computed
+        return default
+    exact = str(value)
+    if len(exact) > _LONGEST_DECIMAL:
+        raise Malformed(f"the field {name!r} has too many digits: {_shown(value)}")
+    return Decimal(exact)
 
 
 def integer(row: dict[str, Any], name: str) -> int:
