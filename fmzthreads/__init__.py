@@ -66,6 +66,7 @@ from .strategy.bot_globals import (
 from .strategy.exports import (
     TA,
     Dial,
+    Encode,
     EventLoop,
     Exchange,
     HttpQuery,
@@ -105,7 +106,6 @@ from .strategy.globals import (
 from .strategy.not_built import (
     Chart,
     EnableLogLocal,
-    Encode,
     KLineChart,
     VCtx,
     talib,

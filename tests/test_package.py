@@ -27,7 +27,20 @@ from fmzthreads.strategy import (
 )
 from tests.helpers.shared_data import ROOT
 
-EXTRAS = ["ccxt", "httptools", "jinja2", "numpy", "orjson", "pandas", "rich", "starlette", "talib", "uvicorn"]
+EXTRAS = [
+    "Crypto",
+    "ccxt",
+    "cryptography",
+    "httptools",
+    "jinja2",
+    "numpy",
+    "orjson",
+    "pandas",
+    "rich",
+    "starlette",
+    "talib",
+    "uvicorn",
+]
 
 
 def isort_key(name: str) -> tuple[int, list[Any]]:

@@ -37,6 +37,7 @@ from ..structures import (
     Ticker,
     Trade,
 )
+from .encoding import encode_with_keys, hmac_with_keys
 from .io import run_command
 from .live_books import DEFAULT_MAX_AGE_MS, check_channel
 from .market_rules import MarketRules
@@ -278,6 +279,22 @@ class Operations:
         self.core.clock.stop.check()
         return run_command(self.core, command, args)
 
+    def encode(
+        self,
+        algo: Any,
+        input_format: Any,
+        output_format: Any,
+        data: Any,
+        key_format: Any = None,
+        key: Any = None,
+    ) -> str | bytes:
+        """Encodes with the account's keys."""
+        return encode_with_keys(self.core, algo, input_format, output_format, data, key_format, key)
+
+    def hmac(self, algo: Any, output_format: Any, data: Any, key: Any = "{{secretkey}}") -> str | bytes:
+        """Signs with the account's keys."""
+        return hmac_with_keys(self.core, algo, output_format, data, key)
+
     def min_amount(self) -> float:
         """The minimum order amount of the current symbol."""
         return _known("minimum amount", self._rules(self.settings.symbol), lambda rules: rules.min_amount)
@@ -428,6 +445,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "GetMinPrice": Call(Operations.min_price),
         "Reconcile": Call(Operations.reconcile),
         "IO": Call(Operations.io),
+        "Encode": Call(Operations.encode),
+        "HMAC": Call(Operations.hmac),
         "Log": Call(Operations.log),
     }
 )
@@ -444,7 +463,9 @@ def _takes(work: Callable[..., Any]) -> tuple[int, int]:
     return count - len(defaults), _ANY if code.co_flags & _VARARGS else count
 
 
-_UNLIMITED = frozenset({"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Log", "Subscribe", "Unsubscribe"})
+_UNLIMITED = frozenset(
+    {"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Encode", "HMAC", "Log", "Subscribe", "Unsubscribe"}
+)
 LIMITED = frozenset(CALLS) - _UNLIMITED
 """The methods that a call limit may be set for; see ``call_limits.py``."""
 

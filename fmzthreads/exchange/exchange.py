@@ -23,9 +23,10 @@ from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls import LIMITED, PLANNED, Operations, check_call
 from .credentials import Credentials, load_credentials, variable
+from .encoding import EncodingFace
 from .host import Host, QuietHost
 from .order_log import IntentRecord, LookupPlan
-from .state import Core, Failure_co, ReplySlot, Settings, SettingsFace, split_base, split_symbol
+from .state import Core, Failure_co, ReplySlot, Settings, split_base, split_symbol
 from .venue import Venue
 
 P = ParamSpec("P")
@@ -38,7 +39,7 @@ def _no_venues(name: str, **_: Any) -> Venue:
     raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
-class Exchange(SettingsFace[Failure_co]):
+class Exchange(EncodingFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
 
     To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
@@ -115,6 +116,7 @@ class Exchange(SettingsFace[Failure_co]):
         period_s = whole_number("period", period, least=1)
         if host is None:
             host = type(self).host_factory()
+        credentials = None
         if venue is None:
             credentials = load_credentials(
                 name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
@@ -126,7 +128,8 @@ class Exchange(SettingsFace[Failure_co]):
         self._raises = errors == "raise"
         settings = Settings(pair=pair, contract=contract, period_s=period_s)
         workers = whole_number("max_workers", max_workers, least=1, most=10_000)
-        self._core = Core(venue, host, label or name, settings, LIMITED, lookup or LookupPlan(), workers)
+        plan = lookup or LookupPlan()
+        self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials)
         self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod

@@ -18,6 +18,7 @@ from ..fork import after_fork_in_child
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
+from .credentials import Credentials
 from .host import Host
 from .live_books import LiveBooks
 from .market_rules import MarketBook
@@ -142,6 +143,7 @@ class Core:
         limited: The names of the functions that call limits may be set for.
         plan: How the outcome of an order without a reply is looked up.
         max_workers: How many background calls run at once.
+        credentials: The account's keys, for ``Encode`` and ``HMAC``; None for none.
     """
 
     def __init__(
@@ -153,8 +155,10 @@ class Core:
         limited: frozenset[str],
         plan: LookupPlan,
         max_workers: int,
+        credentials: Credentials | None = None,
     ) -> None:
         self.venue = venue
+        self.credentials = credentials
         self.host = host
         self.label = label
         self.plan = plan

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import ErrorMode
+from ..exchange.encoding import encode
 from ..exchange.exchange import Exchange
 from ..indicators.ta import Indicators
 from ..tasks.events import Event
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
     from ..streams.connection import Connection
     from ..streams.sqlite import SqliteConnection
 
-__all__ = ["TA", "Dial", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+__all__ = ["TA", "Dial", "Encode", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
 
 TA = Indicators()
 """FMZ's indicators."""
@@ -29,6 +30,21 @@ TA = Indicators()
 # shown, it waits by that clock, and the ends of its background calls wake that EventLoop.
 Exchange.host_factory = staticmethod(current)
 Exchange.venue_factory = staticmethod(create_venue)
+
+
+def Encode(
+    algo: str,
+    inputFormat: str,
+    outputFormat: str,
+    data: str | bytes,
+    keyFormat: str | None = None,
+    key: str | bytes | None = None,
+) -> str | bytes:
+    """Digests, signs or converts data; ``exchange.Encode`` does the same with the account's keys.
+
+    See ``exchange.encoding.encode`` for the names, and what is raised.
+    """
+    return encode(algo, inputFormat, outputFormat, data, keyFormat, key)
 
 
 def HttpQuery(

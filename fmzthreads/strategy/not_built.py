@@ -16,7 +16,6 @@ from ..errors import MissingExtra, NotBuiltYet
 __all__ = [
     "Chart",
     "EnableLogLocal",
-    "Encode",
     "KLineChart",
     "NotBuilt",
     "VCtx",
@@ -90,7 +89,6 @@ class _Talib(NotBuilt):
 
 Chart: Any = NotBuilt("Chart")
 EnableLogLocal: Any = NotBuilt("EnableLogLocal")
-Encode: Any = NotBuilt("Encode", "MD5(text) and Python's hashlib, hmac and base64 are there")
 KLineChart: Any = NotBuilt("KLineChart")
 VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
 talib: Any = _Talib("talib")
