@@ -10,7 +10,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from .fork import ForkHold, around_fork, keep_for_ever
 
 __all__ = ["Database"]
 
-# How long a statement waits for another process that is writing. Longer than any write of ours; waiting is better than failing.
-_BUSY_S = 30.0
+_BUSY_S = 3.0
+"""How long a statement waits by default while another program holds the file, in seconds. Writes of ours take milliseconds."""
 
 
 def _is_locked(error: BaseException) -> bool:
@@ -38,12 +39,16 @@ class Database:
         schema: Statements that create the tables; each may be repeated (``CREATE TABLE IF NOT EXISTS``).
         durable: Whether each write survives a power failure once it returns. Otherwise it survives only the end of the process, and
             costs far less.
+        busy_s: How long a statement waits while another program holds the file, in seconds; it then raises OperationFailed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], schema: Sequence[str], *, durable: bool) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], schema: Sequence[str], *, durable: bool, busy_s: float = _BUSY_S
+    ) -> None:
         self.path = Path(path)
         self._schema = tuple(schema)
         self._durable = durable
+        self._busy_s = busy_s
         # Guards the connection: one statement at a time, and its rows read before the next.
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -85,9 +90,47 @@ class Database:
         Raises:
             OperationFailed: The file cannot be opened, read or written, is not a database, or is damaged; it is not changed.
         """
-        with self._lock:
+        with self._held():
             try:
                 return self._open().execute(sql, params).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(error) from error
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Holds the lock; threads that wait while one of them waits for another program fail when it does, not one after the other."""
+        lock = self._lock
+        if not lock.acquire(timeout=self._busy_s):
+            raise OperationFailed(
+                f"the database {self.path} cannot be used: a call of another thread has held it for {self._busy_s:g} s"
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def execute_all(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """Runs statements and their parameters as one transaction: all of them take effect, or none.
+
+        Raises:
+            OperationFailed: The file cannot be opened or written, is not a database, or is damaged; it is not changed.
+        """
+        todo = list(statements)
+        with self._held():
+            try:
+                connection = self._open()
+                if len(todo) == 1:
+                    connection.execute(*todo[0])
+                    return
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for sql, params in todo:
+                        connection.execute(sql, params)
+                    connection.execute("COMMIT")
+                except BaseException:  # any error, an interrupt too, is raised again; the transaction is undone first
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
             except (sqlite3.Error, OSError) as error:
                 raise self._failure(error) from error
 
@@ -102,6 +145,8 @@ class Database:
 
     def _failure(self, error: Exception) -> OperationFailed:
         text = f"the database {self.path} cannot be used: {error}"
+        if _is_locked(error):
+            text += f"; another program has held it for {self._busy_s:g} s"
         damaged = "not a database" in str(error) or "malformed" in str(error)
         if damaged:
             text += "; the file was not changed: move it away, or replace it with a good copy"
@@ -116,7 +161,7 @@ class Database:
                 "fork while nothing is written, or start the process with the method 'spawn' or 'forkserver'"
             )
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
         except BaseException:  # any error, an interrupt too, is raised again; the half-opened file is closed first
@@ -135,7 +180,7 @@ class Database:
         patiently = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_locked),
             wait=tenacity.wait_random(0.002, 0.05),
-            stop=tenacity.stop_after_delay(_BUSY_S),
+            stop=tenacity.stop_after_delay(self._busy_s),
             sleep=WallClock().sleep,
             reraise=True,
         )

@@ -26,8 +26,9 @@ from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .channels import Channels
 from .commands import CommandQueue
+from .log.console import ConsoleSink
 from .log.journal import Journal
-from .log.sinks import ConsoleSink, DatabaseSink
+from .log.log_database import DatabaseSink
 from .paths import data_folder, database_path, script_name
 from .store import Store
 
@@ -174,6 +175,8 @@ class Runtime:
         """
         from ..streams.sqlite import SqliteConnection
 
+        if not in_memory:
+            self.journal.flush(1.0)  # the lines written before are in the tables
         with self._lock:
             if in_memory not in self._sql:
                 path = Path(self._database if self._database is not None else database_path(self.name))
@@ -291,6 +294,10 @@ class Runtime:
         """
         for exchange in self.exchanges:
             exchange.name_orders_under_way(when)
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Waits until the lines written before are on the terminal and in the database; see ``Journal.flush``."""
+        return self.journal.flush(timeout_s)
 
     def close(self) -> None:
         """Ends the background calls, and closes the files; what is used later opens them again."""

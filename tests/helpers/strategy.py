@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fmzthreads.clock import Clock
+from fmzthreads.strategy.log.lines import Entry, Line, ProfitPoint, Reset, StatusText, Vacuum
 from fmzthreads.strategy.runtime import Runtime, use
 from fmzthreads.strategy.store import Store
 
 __all__ = ["Collector", "quiet_runtime"]
+
+
+_NAMES = {Line: "line", ProfitPoint: "profit", StatusText: "status", Reset: "reset", Vacuum: "vacuum"}
 
 
 class Collector:
@@ -19,23 +23,14 @@ class Collector:
     def __init__(self) -> None:
         self.seen: list[tuple[str, Any]] = []
 
-    def line(self, line: Any) -> None:
-        self.seen.append(("line", line))
+    def write(self, batch: Sequence[Entry]) -> None:
+        self.seen += [
+            (_NAMES[type(entry)], getattr(entry, "text", entry) if isinstance(entry, StatusText) else entry)
+            for entry in batch
+        ]
 
-    def profit(self, point: Any) -> None:
-        self.seen.append(("profit", point))
-
-    def status(self, text: str) -> None:
-        self.seen.append(("status", text))
-
-    def reset_lines(self, remain: int) -> None:
-        self.seen.append(("reset_lines", remain))
-
-    def reset_profit(self, remain: int) -> None:
-        self.seen.append(("reset_profit", remain))
-
-    def vacuum(self) -> None:
-        self.seen.append(("vacuum", None))
+    def lines(self) -> list[Line]:
+        return [entry for entry in (each for _, each in self.seen) if isinstance(entry, Line)]
 
     def close(self) -> None:
         self.seen.append(("close", None))

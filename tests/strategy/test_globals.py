@@ -480,7 +480,10 @@ def test_the_default_folder_is_in_the_users_home(tmp_path: Path) -> None:
 def test_a_status_that_was_held_back_is_shown_at_the_end(tmp_path: Path) -> None:
     code = """
 from fmzthreads.strategy.globals import *
-LogStatus("first"); LogStatus("second"); LogStatus("third")
+from fmzthreads.strategy.runtime import current
+LogStatus("first")
+current().flush()
+LogStatus("second"); LogStatus("third")
 """
     assert _run(code, tmp_path).stdout == "  | first\n  | third\n"
 

@@ -1,8 +1,8 @@
 """A strategy's journal: the lines of the log family, of orders and of errors.
 
 Any thread may write; lines get their number and reach every sink in one order. Registered secrets are removed from a line
-first. A sink that fails (a closed terminal, a full disk) never stops the strategy: the failure is reported once on stderr and counted, and
-the other sinks continue.
+first. No caller waits for a sink: each sink has a queue and a thread of its own (see ``writer.py``). A sink that fails, hangs or is too slow
+(a closed terminal, a locked file, a full disk) loses lines, which are counted and told, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,97 +10,30 @@ from __future__ import annotations
 import re
 import sys
 import threading
+import time
+import weakref
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, Literal, Protocol, TypeVar
-
-import attrs
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from ...arguments import whole_number
 from ...clock import Clock
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import InputError, short_repr
+from ...fork import after_fork_in_child
 from ..numbers import finite_number
+from .console_output import print_text
+from .lines import Entry, Kind, Line, ProfitPoint, Reset, Sink, StatusText, Vacuum
 from .render import Markup, join, parse_markup
 from .secrets import Secrets
+from .writer import SinkStats, SinkWriter
 
-__all__ = ["Journal", "Kind", "Line", "ProfitPoint", "Sink"]
+__all__ = ["Journal"]
 
-Kind = Literal["log", "error", "profit", "buy", "sell", "cancel"]
 T = TypeVar("T")
 
 _NO_MARKUP = Markup("")
 _ORDER_KINDS: dict[int, Kind] = {LOG_TYPE_BUY: "buy", LOG_TYPE_SELL: "sell", LOG_TYPE_CANCEL: "cancel"}
-
-
-@attrs.frozen(kw_only=True)
-class Line:
-    """One row of the log.
-
-    Attributes:
-        number: Counts up from 1 within a journal; the order in which the lines were written.
-        time_ms: When, in milliseconds since the epoch (UTC), by the strategy's clock.
-        kind: What it is.
-        text: The rendered arguments without their markup; ``[trans]`` and back-ticked blocks are still in it.
-        color: ``#rrggbb`` or empty.
-        push: Whether ``@`` asked for a push message. This journal only records the wish; a sink may act on it.
-        private: Whether ``&`` hides the line from others.
-        source: Where an error came from: an exchange's label, or a function's name; empty where unknown.
-        label: The exchange's label of an order line; empty elsewhere.
-        symbol: The symbol of an order line; empty elsewhere and where it is not known.
-        price: An order line's price: -1 for a market order, 0 for a cancellation; None in other lines.
-        amount: An order line's amount, 0 for a cancellation; None in other lines.
-        order_id: An order line's id; empty elsewhere.
-        profit: A profit line's value; None elsewhere.
-    """
-
-    number: int
-    time_ms: int
-    kind: Kind
-    text: str
-    color: str = ""
-    push: bool = False
-    private: bool = False
-    source: str = ""
-    label: str = ""
-    symbol: str = ""
-    price: float | None = None
-    amount: float | None = None
-    order_id: str = ""
-    profit: float | None = None
-
-
-@attrs.frozen
-class ProfitPoint:
-    """One point of the profit curve: when, in milliseconds since the epoch (UTC), and how much."""
-
-    time_ms: int
-    value: float
-
-
-class Sink(Protocol):
-    """Where a journal's lines go. Called by one thread at a time, in the order of the lines; it may raise."""
-
-    def line(self, line: Line) -> None:
-        """Takes one line."""
-
-    def profit(self, point: ProfitPoint) -> None:
-        """Takes one point of the profit curve."""
-
-    def status(self, text: str) -> None:
-        """Takes the status bar's new text, which replaces the old one."""
-
-    def reset_lines(self, remain: int) -> None:
-        """Forgets all lines but the newest ``remain``."""
-
-    def reset_profit(self, remain: int) -> None:
-        """Forgets all points of the profit curve but the newest ``remain``."""
-
-    def vacuum(self) -> None:
-        """Gives space back to the system, where that means something."""
-
-    def close(self) -> None:
-        """Writes what is pending, and lets go of files."""
 
 
 class Journal:
@@ -112,6 +45,7 @@ class Journal:
         keep: How many of the newest lines stay in memory.
         keep_profit: How many of the newest points of the profit curve stay in memory.
         secrets: What is cut out of every line; a new, empty one when None.
+        queue_options: ``most_entries``, ``most_characters`` and ``linger_s`` of the queue before each sink; see ``SinkWriter``.
     """
 
     def __init__(
@@ -122,21 +56,39 @@ class Journal:
         keep: int = 2_000,
         keep_profit: int = 100_000,
         secrets: Secrets | None = None,
+        queue_options: dict[str, Any] | None = None,
     ) -> None:
         self.secrets = secrets if secrets is not None else Secrets()
         self._clock = clock
-        # Guards everything below, and that lines reach the sinks in the order of their numbers. It is re-entrant because a sink may be
-        # interrupted by a finalizer that logs. Arguments are rendered before it is taken: a __str__ may log too.
+        # Guards everything below, and that lines are queued in the order of their numbers. It is re-entrant because a finalizer that logs
+        # may run under it. Arguments are rendered before it is taken: a __str__ may log too. It may be held when a writer's lock is taken,
+        # never the other way round.
         self._lock = threading.RLock()
-        self._sinks = list(sinks)
+        self._queue_options = queue_options or {}
+        self._writers = [self._writer(sink) for sink in sinks]
+        self._notices = SinkWriter(_Stderr(), str, most_entries=100)
+        # A journal that nobody holds any more ends its threads, and does not wait for them.
+        weakref.finalize(self, _let_go, self._writers, self._notices).atexit = False
+        after_fork_in_child(self._start_anew_in_child)
         self._lines: deque[Line] = deque(maxlen=keep)
         self._profits: deque[ProfitPoint] = deque(maxlen=keep_profit)
         self._status = ""
         self._number = 0
         self._order_lines = True
         self._filters: list[re.Pattern[str]] = []
-        self._told: set[str] = set()
-        self.sink_failures = 0
+
+    def _writer(self, sink: Sink) -> SinkWriter:
+        here = weakref.ref(self)  # a writer's thread must not keep its journal
+
+        def _tell(text: str) -> None:
+            journal = here()
+            if journal is not None:
+                journal._report_trouble(sink, text)
+
+        return SinkWriter(sink, _tell, **self._queue_options)
+
+    def _start_anew_in_child(self) -> None:
+        self._lock = threading.RLock()
 
     # What a strategy writes
 
@@ -171,7 +123,7 @@ class Journal:
         with self._lock:
             point = ProfitPoint(self._now_ms(), number)
             self._profits.append(point)
-            self._tell(lambda sink: sink.profit(point))
+            self._put(point)
             if not only_curve:
                 self._write("profit", markup, profit=number)
 
@@ -223,7 +175,11 @@ class Journal:
         text = self.secrets.cut(join(args))
         with self._lock:
             self._status = text
-            self._tell(lambda sink: sink.status(text))
+            self._put(StatusText(text))
+
+    def restart(self, *args: Any) -> None:
+        """Writes the line that a strategy's start leaves in the log."""
+        self._write("restart", self._rendered(args))
 
     # What steers it
 
@@ -259,7 +215,7 @@ class Journal:
         left = _remain(remain, "LogReset(remain)")
         with self._lock:
             _shorten(self._lines, left)
-            self._tell(lambda sink: sink.reset_lines(left))
+            self._put(Reset("log", left))
 
     def reset_profit(self, remain: Any = 0) -> None:
         """Forgets all points of the profit curve but the newest ``remain``.
@@ -270,22 +226,65 @@ class Journal:
         left = _remain(remain, "LogProfitReset(remain)")
         with self._lock:
             _shorten(self._profits, left)
-            self._tell(lambda sink: sink.reset_profit(left))
+            self._put(Reset("profit", left))
 
     def vacuum(self) -> None:
         """Has the sinks give space back to the system."""
         with self._lock:
-            self._tell(lambda sink: sink.vacuum())
+            self._put(Vacuum())
 
     def add_sink(self, sink: Sink) -> None:
         """Sends all further lines to ``sink`` too."""
         with self._lock:
-            self._sinks.append(sink)
+            self._writers.append(self._writer(sink))
 
-    def close(self) -> None:
-        """Closes the sinks; a line written later still reaches those that can take it."""
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Waits until the lines written before have reached the sinks, or are lost.
+
+        Args:
+            timeout_s: The longest to wait, in seconds.
+
+        Returns:
+            Whether none of them waits any more; False when a sink hangs.
+        """
         with self._lock:
-            self._tell(lambda sink: sink.close())
+            writers = [*self._writers, self._notices]
+        end = time.monotonic() + timeout_s
+        told = [writer.flush(max(0.0, end - time.monotonic())) for writer in writers]
+        return all(told)
+
+    def close(self, timeout_s: float = 3.0) -> bool:
+        """Writes what waits and closes the sinks; a line written later still reaches those that can take it.
+
+        Args:
+            timeout_s: The longest to wait, in seconds; what a sink has not taken by then is lost, and that is told on stderr.
+
+        Returns:
+            Whether every sink took what it had to.
+        """
+        with self._lock:
+            writers = list(self._writers)
+        end = time.monotonic() + timeout_s
+        for writer in writers:
+            writer.begin_close(timeout_s)
+        for writer in writers:
+            writer.flush(max(0.1, end - time.monotonic()))
+        words = [words for writer in writers if (words := writer.final_words())]
+        for each in words:
+            self._notices.put(_notice(0, each))
+        self._notices.begin_close(0.5)
+        self._notices.flush(0.5)
+        return not words
+
+    def stats(self) -> list[SinkStats]:
+        """What became of the lines, for each sink."""
+        with self._lock:
+            return [writer.stats() for writer in self._writers]
+
+    @property
+    def sink_failures(self) -> int:
+        """How often a sink raised an error; see ``stats``."""
+        return sum(stats.failures for stats in self.stats())
 
     # What it holds
 
@@ -327,27 +326,43 @@ class Journal:
                 **fields,
             )
             self._lines.append(line)
-            self._tell(lambda sink: sink.line(line))
+            self._put(line)
 
-    def _tell(self, give: Any) -> None:
-        for sink in tuple(self._sinks):
-            try:
-                give(sink)
-            except Exception as error:  # a sink's failure must not stop the strategy; it is counted and told on stderr
-                self.sink_failures += 1
-                self._complain(sink, error)
+    def _put(self, entry: Entry) -> None:
+        for writer in self._writers:
+            writer.put(entry)
 
-    def _complain(self, sink: Sink, error: Exception) -> None:
-        text = self.secrets.cut(
-            f"fmzthreads: the journal's {type(sink).__name__} failed: {type(error).__name__}: {error}"
-        )
-        if text in self._told or len(self._told) >= 20:
-            return
-        self._told.add(text)
-        try:
-            print(text, file=sys.stderr)
-        except (OSError, ValueError):
-            pass  # stderr is closed as well; the count in sink_failures is all that is left
+    def _report_trouble(self, sink: Sink, text: str) -> None:
+        """Writes an error line for the other sinks, and the text on stderr."""
+        with self._lock:
+            self._number += 1
+            line = _notice(self._number, self.secrets.cut(text), self._now_ms())
+            self._lines.append(line)
+            for writer in self._writers:
+                if writer.sink is not sink:
+                    writer.put(line)
+            self._notices.put(line)
+
+
+def _notice(number: int, text: str, time_ms: int = 0) -> Line:
+    return Line(number=number, time_ms=time_ms, kind="error", text=text, source="fmzthreads")
+
+
+class _Stderr:
+    """Prints what there is to say about a sink on stderr, as it is then."""
+
+    def write(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            if isinstance(entry, Line):
+                print_text(sys.stderr, f"{entry.source}: {entry.text}\n", is_own=sys.stderr is sys.__stderr__)
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def _let_go(writers: list[SinkWriter], notices: SinkWriter) -> None:
+    for writer in [*writers, notices]:
+        writer.begin_close(60.0)
 
 
 def _remain(value: Any, what: str) -> int:

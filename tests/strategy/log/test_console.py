@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.strategy.log import sinks
+from fmzthreads.strategy.log import console
+from fmzthreads.strategy.log.console import ConsoleSink
 from fmzthreads.strategy.log.journal import Journal
 from fmzthreads.strategy.log.render import columns, readable
-from fmzthreads.strategy.log.sinks import ConsoleSink
 
 
 class Terminal(io.StringIO):
@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     made = Terminal()
     # Not sys.stdout itself: pytest puts its own there for each phase of a test.
-    monkeypatch.setattr(sinks, "sys", SimpleNamespace(stdout=made))
+    monkeypatch.setattr(console, "sys", SimpleNamespace(stdout=made))
     monkeypatch.setattr(shutil, "get_terminal_size", lambda *args: terminal_size((20, 6)))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -56,49 +56,66 @@ def journal() -> Journal:
 def test_a_status_replaces_the_one_before_and_stands_below_the_lines(terminal: Terminal) -> None:
     made = journal()
     made.status("one\ntwo")
+    made.flush()
     assert terminal.screen() == ["  | one", "  | two"]
     made.log("a line")
+    made.flush()
     assert terminal.screen() == ["a line", "  | one", "  | two"]
     made.status("three")
+    made.flush()
     assert terminal.screen() == ["a line", "  | three"]
     made.log("another")
+    made.flush()
     made.status("")
+    made.flush()
     assert terminal.screen() == ["a line", "another"]
 
 
 def test_rows_are_cut_to_the_width_and_the_height(terminal: Terminal) -> None:
     made = journal()
     made.status("x" * 100 + "\n" + "\u4e2d" * 30)
+    made.flush()
     assert terminal.screen() == ["  | " + "x" * 16, "  | " + "\u4e2d" * 8]
     made.status("\n".join(map(str, range(9))))
+    made.flush()
     assert terminal.screen() == ["  | 0", "  | 1", "  | 2", "  | 3", "  | ... 5 more rows"]
     made.status("done")
+    made.flush()
     assert terminal.screen() == ["  | done"]
 
 
 def test_colours_are_drawn_on_a_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     made = journal()
     made.log("up #00ff10")
+    made.flush()
     assert "\x1b[38;2;0;255;16m" in terminal.getvalue()
     assert "#00ff10" not in terminal.getvalue()
     made.status("profit #ff0000")
+    made.flush()
     assert "\x1b[38;2;255;0;0m" in terminal.getvalue()
     before = len(terminal.getvalue())
     monkeypatch.setenv("NO_COLOR", "1")
     made.log("down #0000ff")
+    made.flush()
     assert "38;2" not in terminal.getvalue()[before:].partition("|")[0]
 
 
 def test_a_line_cannot_steer_the_terminal(terminal: Terminal) -> None:
-    journal().log("evil \x1b[2J text")
+    made = journal()
+    made.log("evil \x1b[2J text")
+    made.flush()
+    assert "evil" in terminal.getvalue()
     assert "\x1b" not in terminal.getvalue()
 
 
 def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     made = journal()
     made.log("up #00ff10")
+    made.flush()
     made.status("one")
+    made.flush()
     made.status("two #ff0000")
+    made.flush()
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "#" not in out

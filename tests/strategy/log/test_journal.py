@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_LOG, LOG_TYPE_SELL
 from fmzthreads.errors import InputError
-from fmzthreads.strategy.log.journal import Journal, Line
+from fmzthreads.strategy.log.console import ConsoleSink, plain_line
+from fmzthreads.strategy.log.journal import Journal
+from fmzthreads.strategy.log.lines import Entry, Line
+from fmzthreads.strategy.log.log_database import DatabaseSink
 from fmzthreads.strategy.log.secrets import Secrets
-from fmzthreads.strategy.log.sinks import ConsoleSink, DatabaseSink, plain_line
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.strategy.store import Store
 from tests.helpers.strategy import Collector
@@ -109,7 +112,8 @@ def test_order_lines_can_be_hidden_and_nothing_else(journal: Journal) -> None:
     journal.error("error")
     journal.profit(1)
     assert [line.kind for line in journal.lines()] == ["log", "error", "profit"]
-    assert [line.kind for name, line in collector.seen if name == "line"] == ["log", "error", "profit"]
+    assert journal.flush()
+    assert [line.kind for line in collector.lines()] == ["log", "error", "profit"]
     journal.enable_order_lines(True)
     _buy(journal, "tail", 7, "#00ff00")
     line = journal.lines("buy")[0]
@@ -208,7 +212,8 @@ def test_lines_of_many_threads_reach_each_sink_in_one_order(clock: ManualClock) 
                 journal.log(index, n)
 
         side_by_side(8, work)
-        lines = [line for _, line in collector.seen]
+        assert journal.flush()
+        lines = collector.lines()
         assert [line.number for line in lines] == list(range(1, 801))
         assert lines == journal.lines()
         for index in range(8):
@@ -241,16 +246,26 @@ def test_a_sink_that_fails_is_told_once_and_the_others_go_on(
     clock: ManualClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Broken(Collector):
-        def line(self, line: Line) -> None:
+        def write(self, batch: Sequence[Entry]) -> None:
             raise OSError("disk full")
 
     collector = Collector()
     journal = Journal(clock, [Broken(), collector])
-    journal.log("one")
-    journal.log("two")
-    assert [line.text for _, line in collector.seen] == ["one", "two"]
-    assert journal.sink_failures == 2
-    assert capsys.readouterr().err.count("disk full") == 1
+    for text in ("one", "two", "three"):
+        journal.log(text)
+        assert journal.flush()
+    told, *others = sorted(collector.lines(), key=lambda line: line.kind)
+    assert told.text == "the journal's Broken failed: OSError: disk full"
+    assert [line.text for line in others] == ["one", "two", "three"]
+    assert journal.sink_failures == 3
+    assert [(stats.sink, stats.written, stats.lost) for stats in journal.stats()] == [
+        ("Broken", 0, 3),
+        ("Collector", 4, 0),
+    ]
+    assert not journal.close()
+    told = capsys.readouterr().err
+    assert told.count("disk full") == 1
+    assert "Broken lost 3 lines" in told
 
 
 def test_order_line_types() -> None:
@@ -279,6 +294,7 @@ def test_console_lines(journal: Journal, clock: ManualClock, capsys: pytest.Capt
     journal.order(LOG_TYPE_SELL, source="OKX", symbol="A_B", price=-1, amount=2, order_id="7")
     journal.order(LOG_TYPE_CANCEL, source="OKX", order_id="7")
     journal.log({"type": "table", "title": "T", "cols": ["a"], "rows": [[1]]})
+    assert journal.flush()
     assert capsys.readouterr().out.split("\n") == [
         f"{stamp} hello",
         f"{stamp} you",
@@ -301,15 +317,21 @@ def test_console_status_is_shown_when_changed_but_not_too_often(
 ) -> None:
     journal.add_sink(ConsoleSink(clock, status_every_s=1.0))
     journal.status("a\nb")
+    journal.flush()
     journal.status("held back")
+    journal.flush()
     clock.advance(0.5)
     journal.status("held back too")
+    journal.flush()
     clock.advance(0.6)
     journal.status("c")
+    journal.flush()
     clock.advance(5)
     journal.status("c")
+    journal.flush()
     clock.advance(0.1)
     journal.status("last")
+    journal.flush()
     assert capsys.readouterr().out == "  | a\n  | b\n  | c\n"
     journal.close()
     journal.close()
@@ -323,6 +345,7 @@ def test_console_shows_what_it_cannot_encode_by_its_code(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     journal.add_sink(ConsoleSink(clock))
     journal.log("é \ud800")
+    assert journal.flush()
     assert raw.getvalue().endswith(b"\\xe9 \\ud800\n")
     assert journal.sink_failures == 0
 
@@ -336,6 +359,7 @@ def test_a_closed_terminal_does_not_stop_the_strategy(
     monkeypatch.setattr(sys, "stderr", closed)
     journal.add_sink(ConsoleSink(clock))
     journal.log("nobody reads this")
+    assert journal.flush()
     assert journal.sink_failures == 1
     assert journal.lines()[0].text == "nobody reads this"
 
@@ -373,12 +397,14 @@ def test_database_keeps_lines_and_profit_and_the_store(tmp_path: Path, clock: Ma
     runtime.store.put("k", 1)
     runtime.close()
     assert runtime.journal.sink_failures == 0
-    assert _rows(path, "SELECT kind, text, color, source, symbol, price FROM log ORDER BY id") == [
-        ("log", "hello", "#ff0000", "", "", None),
-        ("error", "bad ?", "", "OKX", "", None),
-        ("buy", "", "", "", "BTC_USDT", 100.5),
+    assert _rows(
+        path, "SELECT logType, extra, color, source, eid, contractType, price, orderId FROM log ORDER BY id"
+    ) == [
+        (5, "hello", "#ff0000", "", "", "", 0.0, ""),
+        (3, "bad ?", "", "OKX", "", "", 0.0, ""),
+        (0, "", "", "", "Binance", "BTC_USDT", 100.5, "BTCUSDT,1"),
     ]
-    assert _rows(path, "SELECT time_ms, value FROM profit") == [(1_800_000_000_000, 5.0)]
+    assert _rows(path, "SELECT date, profit FROM profit") == [(1_800_000_000_000, 5.0)]
     assert _rows(path, "SELECT k, v FROM kvdb") == [("k", "1")]
     assert "never" not in path.read_bytes().decode("latin-1")
 
@@ -392,11 +418,12 @@ def test_database_resets_and_vacuum(tmp_path: Path, clock: ManualClock) -> None:
     journal.reset(3)
     journal.reset_profit(2)
     journal.vacuum()
+    assert journal.flush()
     size = path.stat().st_size
     journal.close()
     assert journal.sink_failures == 0
-    assert [row[0] for row in _rows(path, "SELECT substr(text, 1, 3) FROM log ORDER BY id")] == ["297", "298", "299"]
-    assert _rows(path, "SELECT value FROM profit ORDER BY id") == [(298.0,), (299.0,)]
+    assert [row[0] for row in _rows(path, "SELECT substr(extra, 1, 3) FROM log ORDER BY id")] == ["297", "298", "299"]
+    assert _rows(path, "SELECT profit FROM profit ORDER BY id") == [(298.0,), (299.0,)]
     assert size < 100_000
 
 
@@ -408,7 +435,13 @@ def test_a_database_that_cannot_be_written_is_told_and_does_not_stop_the_strateg
     journal = Journal(clock, [DatabaseSink(path)])
     journal.log("one")
     journal.log("two")
-    journal.close()
-    assert journal.sink_failures == 2
-    assert capsys.readouterr().err.count("bot.sqlite3 cannot be used") == 1
+    assert not journal.flush(0.2)
+    assert not journal.lines("error")[1:]
+    assert not journal.close(1.0)
+    (stats,) = journal.stats()
+    assert (stats.written, stats.lost, stats.waiting) == (0, 2, 0)
+    assert stats.failures > 1
+    told = capsys.readouterr().err
+    assert told.count("bot.sqlite3 cannot be used") == 1
+    assert "lost 2 lines" in told
     assert path.read_bytes() == b"no database" * 100

@@ -1,0 +1,125 @@
+"""The log and the profit curve in a strategy's SQLite file, with the tables and columns that FMZ's users know.
+
+The columns of ``log`` and ``profit`` are those of a row of ``GetRobotLogs`` (FMZ's guide, "Extended API Interface"); those after ``direction`` are
+ours. Nothing is deleted by itself: FMZ documents no limit for live runs, and ``LogReset`` keeps as many lines as it is told.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any
+
+from ...database import Database
+from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, Vacuum
+
+__all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink"]
+
+LOG_TYPES: Mapping[Kind, int] = MappingProxyType(
+    {"buy": 0, "sell": 1, "cancel": 2, "error": 3, "profit": 4, "log": 5, "restart": 6}
+)
+"""FMZ's number of each kind of line."""
+
+_COLUMNS = (
+    "date", "logType", "eid", "orderId", "price", "amount", "extra", "contractType", "direction", "color", "push", "private", "source",
+)  # fmt: skip
+_LOG_TABLE = (
+    "CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, logType INTEGER NOT NULL, "
+    "eid TEXT NOT NULL, orderId TEXT NOT NULL, price REAL NOT NULL, amount REAL NOT NULL, extra TEXT NOT NULL, "
+    "contractType TEXT NOT NULL, direction TEXT NOT NULL, color TEXT NOT NULL, push INTEGER NOT NULL, private INTEGER NOT NULL, "
+    "source TEXT NOT NULL)"
+)
+_PROFIT_TABLE = "CREATE TABLE IF NOT EXISTS profit (id INTEGER PRIMARY KEY AUTOINCREMENT, profit REAL NOT NULL, date INTEGER NOT NULL)"
+SCHEMA = (_LOG_TABLE, _PROFIT_TABLE)
+"""What creates the tables."""
+
+# What the writer's thread waits for another program's lock before it lets go and tries again; a close must not wait for longer.
+_BUSY_S = 0.25
+# One statement inserts so many rows: the thread gives the interpreter's lock away, and has to get it back, once a statement.
+_ROWS = 500 if sqlite3.sqlite_version_info >= (3, 32) else 999 // len(_COLUMNS)
+
+
+class DatabaseSink:
+    """Keeps lines and the profit curve in a SQLite file (tables ``log`` and ``profit``); the status bar is not stored, as on FMZ.
+
+    Each batch is one transaction. While another program holds the file, the lines wait in the journal's queue.
+
+    Args:
+        path: The file; the strategy's store may lie in the same one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._database = Database(path, SCHEMA, durable=False, busy_s=_BUSY_S)
+        self._checked = False
+
+    def write(self, batch: Sequence[Entry]) -> None:
+        """Stores the lines and points, and deletes what is to be deleted, in this order.
+
+        Raises:
+            OperationFailed: The file cannot be written now; nothing of the batch was.
+        """
+        if not self._checked:
+            self._set_aside_old_tables()
+            self._checked = True
+        if isinstance(batch[0], Vacuum):
+            self._database.execute("VACUUM")  # not possible within a transaction
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then does the file itself become smaller
+            return
+        statements = list(_statements(batch))
+        if statements:
+            self._database.execute_all(statements)
+
+    def _set_aside_old_tables(self) -> None:
+        """Renames tables that an earlier version of fmzthreads made with other columns."""
+        for table, statement in zip(("log", "profit"), SCHEMA, strict=True):
+            names = {row[1] for row in self._database.execute(f"PRAGMA table_info({table})")}
+            if "time_ms" in names:
+                self._database.execute_all(
+                    [(f"ALTER TABLE {table} RENAME TO {table}_old_columns", ()), (statement, ())]
+                )
+
+    def close(self) -> None:
+        """Closes the file; a later line opens it again."""
+        self._database.close()
+
+
+def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]:
+    for kind, group in groupby(entries, type):
+        rows = list(group)
+        if kind is Line:
+            yield from _inserts("log", _COLUMNS, [_log_row(row) for row in rows if isinstance(row, Line)])
+        elif kind is ProfitPoint:
+            points = [(row.value, row.time_ms) for row in rows if isinstance(row, ProfitPoint)]
+            yield from _inserts("profit", ("profit", "date"), points)
+        elif kind is not StatusText:
+            for row in rows:
+                if isinstance(row, Reset):
+                    # The newest row to be deleted has exactly ``remain`` newer ones; ids grow, and are never used again.
+                    newest = f"(SELECT id FROM {row.table} ORDER BY id DESC LIMIT 1 OFFSET ?)"  # noqa: S608
+                    yield f"DELETE FROM {row.table} WHERE id <= {newest}", (row.remain,)  # noqa: S608
+
+
+def _inserts(table: str, columns: Sequence[str], rows: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    for start in range(0, len(rows), _ROWS):
+        chunk = rows[start : start + _ROWS]
+        marks = f"({','.join('?' * len(columns))})"
+        yield (
+            f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([marks] * len(chunk))}",  # noqa: S608
+            [value for row in chunk for value in row],
+        )
+
+
+def _log_row(line: Line) -> tuple[Any, ...]:
+    price = line.profit if line.kind == "profit" else line.price
+    return (
+        line.time_ms, LOG_TYPES[line.kind], _storable(line.label), _storable(line.order_id), price or 0.0, line.amount or 0.0,
+        _storable(line.text), _storable(line.symbol), "", line.color, line.push, line.private, _storable(line.source),
+    )  # fmt: skip
+
+
+def _storable(text: str) -> str:
+    """Text that SQLite takes: a lone surrogate (from a badly decoded reply) becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
