@@ -28,7 +28,8 @@ class _Lock(Protocol):
     def release(self) -> None: ...
 
 
-Hooks = dict[int, "weakref.WeakMethod[Callable[[], object]]"]
+# An object and a method of its class. No WeakMethod: it prints an error when it is destroyed before its object, as at the end of the process.
+Hooks = dict[int, tuple["weakref.ref[object]", Callable[[object], object]]]
 # By number, in the order of registration. Changed only by single dict operations, which a fork cannot interrupt, so they need no
 # lock (and must not have one: another thread could hold it at the fork).
 _before: Hooks = {}
@@ -111,16 +112,16 @@ def _register(hooks: Hooks, method: Callable[[], object]) -> None:
     if not isinstance(method, MethodType):
         raise TypeError(f"a fork calls bound methods, got {method!r}")
     number = next(_numbers)
-    hooks[number] = weakref.WeakMethod(method, lambda _: hooks.pop(number, None))
+    hooks[number] = (weakref.ref(method.__self__, lambda _: hooks.pop(number, None)), method.__func__)
 
 
 def _run(hooks: Hooks) -> None:
-    for hook in list(hooks.values()):
-        method = hook()
-        if method is None:
+    for here, method in list(hooks.values()):
+        thing = here()
+        if thing is None:
             continue
         try:
-            method()
+            method(thing)
         except Exception as error:  # the other objects must start anew all the same
             sys.unraisablehook(
                 SimpleNamespace(
