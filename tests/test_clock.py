@@ -247,3 +247,110 @@ def test_the_main_thread_looks_up_while_it_sleeps_and_sleeps_on() -> None:
     assert again.sleep()
     timer.join()
     assert not Waker().sleep(1.05)
+
+
+class TestPermission:
+    """What may go on after a stop: the thread that holds the stop's newest permission, until it is withdrawn."""
+
+    def test_the_stop_reads_as_not_set_for_who_holds_it_only(self) -> None:
+        clock = WallClock()
+        clock.stop.request("over")
+        with clock.stop.grant().held():
+            clock.stop.check()
+            clock.sleep(0)
+            assert not clock.stop.is_set()
+            assert clock.stop.requested
+            assert isinstance(run_in_thread(clock.stop.check).error(), StopRequested)
+        with pytest.raises(StopRequested, match="over"):
+            clock.sleep(0)
+
+    def test_before_a_stop_there_is_none_and_none_is_carried(self) -> None:
+        stop = Stop()
+        assert stop.permission() is None
+
+        def work() -> None:
+            pass
+
+        assert stop.carry(work) is work
+
+    def test_withdrawn_it_ends_the_waits_of_its_holder_with_its_reason(self) -> None:
+        clock = ManualClock()
+        clock.stop.request("over")
+        permission = clock.stop.grant()
+
+        def wait() -> None:
+            with permission.held():
+                clock.sleep(10)
+
+        waiting = run_in_thread(wait)
+        assert clock.wait_for_sleepers()
+        permission.withdraw("too long")
+        assert str(waiting.error()) == "too long"
+        with permission.held(), pytest.raises(StopRequested, match="too long"):
+            clock.stop.check()
+        assert clock.stop.reason == "over"
+
+    def test_a_callback_added_with_it_waits_for_its_end_and_can_be_removed(self) -> None:
+        stop = Stop()
+        stop.request("over")
+        permission = stop.grant()
+        calls: list[str] = []
+        with permission.held():
+            stop.add(lambda: calls.append("kept"))
+            token = stop.add(lambda: calls.append("removed"))
+        stop.remove(token)
+        assert calls == []
+        permission.withdraw("too long")
+        assert calls == ["kept"]
+        with permission.held():
+            assert stop.add(lambda: calls.append("at once")) == 0
+        assert calls == ["kept", "at once"]
+
+    def test_a_second_one_ends_the_first(self) -> None:
+        stop = Stop()
+        stop.request("over")
+        first = stop.grant()
+        second = stop.grant()
+        assert (first.valid, second.valid) == (False, True)
+        with first.held():
+            assert stop.is_set()
+        with second.held():
+            assert not stop.is_set()
+        first.withdraw("late")
+        assert second.valid
+
+    def test_one_that_heeds_requests_ends_with_the_next(self) -> None:
+        stop = Stop()
+        stop.request("ended")
+        permission = stop.grant()
+        with permission.held():
+            stop.request("again")
+            assert not stop.is_set(), "by default it does not heed requests"
+            permission.heeds_requests = True
+            stop.request("once more")
+            with pytest.raises(StopRequested, match="once more"):
+                stop.check()
+        assert stop.reason == "once more"
+
+    def test_one_of_another_stop_is_none(self) -> None:
+        mine, other = Stop(), Stop()
+        mine.request("over")
+        other.request("over")
+        with other.grant().held():
+            mine.grant()
+            assert mine.is_set()
+            assert not other.is_set()
+
+    def test_carried_work_has_it_in_another_thread_and_only_meanwhile(self) -> None:
+        stop = Stop()
+        stop.request("over")
+        seen: list[bool] = []
+        with stop.grant().held():
+            work = stop.carry(lambda: seen.append(stop.is_set()))
+
+        def in_thread() -> None:
+            work()
+            seen.append(stop.is_set())
+
+        run_in_thread(in_thread).result()
+        assert seen == [False, True]

@@ -186,18 +186,22 @@ class Exchange(EncodingFace[Failure_co]):
         return self._core.drain(timeout_s)
 
     def name_orders_under_way(self, when: str) -> None:
-        """Writes one error line that names the orders under way (id, side, symbol), if there are any, and notes them in the order log.
+        """Names the orders that are under way (id, side, symbol) in an error line, and in the order log; nothing waits for them then.
+
+        ``UnknownOrders`` lists them until their outcome is known.
 
         Args:
-            when: The moment, for the line, such as ``"at the exit"``.
+            when: The moment, for the line, such as ``"when the process ended"``.
         """
         self._core.name_orders_under_way(when)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends the live books, the background calls and the connections.
 
+        Orders that are still under way then are named in an error line, and listed by ``UnknownOrders``.
+
         Args:
-            timeout_s: The longest to wait for running calls, in seconds.
+            timeout_s: The longest to wait for running calls and for the orders of all threads, in seconds.
         """
         self._core.close(timeout_s)
 
@@ -379,7 +383,11 @@ class Exchange(EncodingFace[Failure_co]):
         return self._call("GetHistoryOrders", Operations.history_orders, *args)
 
     def UnknownOrders(self) -> list[IntentRecord]:
-        """Returns the orders that were sent and whose outcome is unknown, oldest first; sends nothing."""
+        """Returns the orders that were sent and whose outcome is unknown, oldest first; sends nothing.
+
+        An order that a thread is sending just now is not among them, unless nothing waits for it any more: after ``close`` and at the end
+        of a strategy those still under way are listed, with the ``fate`` ``sending``, until their outcome is known.
+        """
         return self._core.intents.unknown()
 
     def Reconcile(self) -> list[IntentRecord] | Failure_co:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast
@@ -13,7 +15,7 @@ import attrs
 from ..arguments import exact_decimal, whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import FmzError, InputError, NotSupported, StopRequested, TimedOut, short_repr
+from ..errors import FmzError, InputError, NotSupported, OutcomeUnknown, StopRequested, TimedOut, short_repr
 from ..fork import after_fork_in_child
 from ..tasks.pool import CallPool
 from .bars import BarBook
@@ -23,7 +25,7 @@ from .host import Host
 from .live_books import LiveBooks
 from .market_rules import MarketBook
 from .order_log import IntentLog, LookupPlan
-from .under_way import OrdersUnderWay
+from .order_log.under_way import OrdersUnderWay
 from .venue import LastReply, Venue
 
 __all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_base", "split_symbol"]
@@ -43,6 +45,8 @@ T = TypeVar("T")
 
 _LONGEST_SYMBOL = 100
 _MOST_RATE = Decimal(10) ** 18
+_EXIT_GRACE_S = 10.0  # what a script that ends grants the orders that its own threads are sending
+_NAMED_IN_A_LINE = 6  # orders under way; an error's text has at most 500 characters
 _MOST_DIGITS = 30  # behind the point; no market has more than 18
 # Periods that a script may have meant in milliseconds: FMZ's constants, from a minute to a week.
 _USUAL_PERIODS_S = frozenset({60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800})
@@ -181,6 +185,10 @@ class Core:
         self._max_workers = max_workers
         self._pool_lock = threading.Lock()  # guards that one pool is made
         self._pool: CallPool | None = None
+        # Registered before the pool's, so it runs after it: calls of the pool have had their time by then.
+        self._at_exit = _end_at_exit(weakref.ref(self))
+        atexit.register(self._at_exit)
+        weakref.finalize(self, atexit.unregister, self._at_exit).atexit = False
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -258,28 +266,31 @@ class Core:
         return (pool is None or pool.wait_idle(deadline.remaining())) and orders
 
     def close(self, timeout_s: float) -> None:
-        """Ends the live books, the background calls and the connections.
+        """Ends the live books, the background calls and the connections; names the orders that are still under way then.
 
         Args:
-            timeout_s: The longest to wait for running calls, in seconds.
+            timeout_s: The longest to wait for running calls and for the orders of all threads, in seconds.
         """
         self.live.close(timeout_s)
+        deadline = Deadline(WallClock(), timeout_s)
         with self._pool_lock:
             pool = self._pool
         if pool is not None:
             pool.shutdown(timeout_s, cancel_waiting=True)
+        self.under_way.wait(deadline.remaining() or 0.0)
+        self.name_orders_under_way("when the exchange object was closed")
         self.venue.close()
+        atexit.unregister(self._at_exit)
 
     def name_orders_under_way(self, when: str) -> None:
         """See ``Exchange.name_orders_under_way``."""
-        intents = self.under_way.intents()
-        if not intents:
-            return
+        intents = self.under_way.give_up()
         for intent in intents:
             self.intents.end(intent.client_order_id, "sending", detail=f"still under way {when}")
-        names = "; ".join(f"{intent.client_order_id} ({intent.side} {intent.symbol})" for intent in intents)
-        text = f"orders still under way {when}, with unknown outcome, by client order id: {names}"
-        self.host.error(text, source=self.label)
+        for first in range(0, len(intents), _NAMED_IN_A_LINE):
+            some = intents[first : first + _NAMED_IN_A_LINE]
+            names = ", ".join(f"{intent.client_order_id} ({intent.side} {intent.symbol})" for intent in some)
+            self.report("orders", OutcomeUnknown(f"still under way {when}, outcome unknown: {names}"))
 
     def set_currency(self, text: Any) -> bool:
         """Sets the pair of later calls, and their contract where the text has one. True.
@@ -437,6 +448,20 @@ class Core:
         """Returns the text of the last reply to a call of this thread (or one whose result it took); empty before the first."""
         reply = self.here.reply
         return "" if reply is None else reply.text
+
+
+def _end_at_exit(core_of: weakref.ref[Core]) -> Callable[[], None]:
+    """Returns the function for atexit; its weak reference does not keep the exchange object alive."""
+
+    def _end() -> None:
+        core = core_of()
+        if core is None:
+            return
+        if not core.unfinished_calls:  # else the pool has waited already, and a call hangs
+            core.under_way.wait(_EXIT_GRACE_S)  # orders of the script's own (daemon) threads
+        core.name_orders_under_way("when the process ended")
+
+    return _end
 
 
 class SettingsFace(Generic[Failure_co]):

@@ -93,6 +93,10 @@ class Shutdown:
             self._begun = True
         try:
             self._run(reason)
+        except KeyboardInterrupt:  # a second Ctrl-C: nothing is waited for any more
+            for exchange in self._runtime.exchanges:
+                exchange.close(0.0)
+            raise
         finally:
             self._over.wake()
             self._starts.wake()
@@ -105,7 +109,7 @@ class Shutdown:
         if not was_stopped:
             stop.request(reason)
         if not self._runtime.drain(self._drain_s):
-            self._runtime.name_orders_under_way(f"after {self._drain_s:g} s, before onexit")
+            self._runtime.name_orders_under_way(f"{self._drain_s:g} s after the stop")
         self._permission = permission = stop.grant()
         try:
             if self._onexit is not None:

@@ -83,6 +83,7 @@ class StopOnSignal:
         self._settled.wake()
         self._second.sleep()
         if self._repeated and self._on_second is not None:
+            self._runtime.name_orders_under_way(f"at {signal.Signals(self._repeated).name}, the second signal")
             self._on_second(self._repeated)
 
     def _give_back(self) -> None:

@@ -137,9 +137,12 @@ class IntentLog:
             return self._open.get(client_order_id) or self._settled.get(client_order_id)
 
     def unknown(self) -> list[IntentRecord]:
-        """Returns the intents whose outcome is unknown, oldest first."""
+        """Returns the intents whose outcome is unknown, oldest first; with those that were given up while they were being sent.
+
+        The latter have the fate ``sending``, recorded a second time (by ``end``): their ``settled_at`` is above 0.
+        """
         with self._lock:
-            return [record for record in self._open.values() if record.fate == "unknown"]
+            return [record for record in self._open.values() if record.fate == "unknown" or record.settled_at]
 
     def all(self) -> list[IntentRecord]:
         """Returns all kept intents: the settled ones, oldest first, then those in flight or unknown."""

@@ -197,8 +197,9 @@ def ask_again(venue: Venue, log: IntentLog) -> list[IntentRecord]:
 def _ask(venue: Venue, log: IntentLog, record: IntentRecord) -> IntentRecord:
     key = record.intent.client_order_id
     # An order that was delayed before it was sent (by a connection, say) may be in transit long after it was made.
-    young = log.gone_s(key) < venue.settling_s  # "no such order" cannot be believed yet
-    fate: Fate = "unknown"
+    # "No such order" cannot be believed yet; nor while a thread that was given up may still send it.
+    young = log.gone_s(key) < venue.settling_s or record.fate == "sending"
+    fate = record.fate
     order_id = ""
     try:
         order_id = venue.order_by_client_id(record.intent.symbol, key).Id
@@ -206,7 +207,7 @@ def _ask(venue: Venue, log: IntentLog, record: IntentRecord) -> IntentRecord:
     except StopRequested:
         raise
     except OrderNotFound as error:
-        fate, detail = "unknown" if young else "absent", str(error)
+        fate, detail = record.fate if young else "absent", str(error)
     except FmzError as error:
         detail = str(error)
     # None: another thread settled it meanwhile, and that result holds.
