@@ -169,6 +169,8 @@ class Database:
             raise
         self._connection = connection
         self._closer = weakref.finalize(self, connection.close)
+        # Not at the end of the process: other threads may still write, and closing under them is a crash. Nothing is lost without it.
+        self._closer.atexit = False
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
