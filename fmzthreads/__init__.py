@@ -54,9 +54,11 @@ from .errors import (
     StopRequested,
 )
 from .strategy.bot_globals import (
+    Chart,
     DBExec,
     GetChannelData,
     GetMeta,
+    KLineChart,
     LogError,
     Panic,
     SetChannelData,
@@ -104,9 +106,7 @@ from .strategy.globals import (
     _Cross,
 )
 from .strategy.not_built import (
-    Chart,
     EnableLogLocal,
-    KLineChart,
     VCtx,
     talib,
 )

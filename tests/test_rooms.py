@@ -24,8 +24,8 @@ ORDER = (
     "net", "http", "streams",
     # the port of an exchange and FMZ's face over it, then the exchanges themselves
     "exchange", "venues",
-    # FMZ's TA
-    "indicators",
+    # FMZ's TA; the data of charts
+    "indicators", "charts",
     # where a strategy lives
     "strategy",
     # exchanges on the loopback, and what tests and the demo need

@@ -7,14 +7,56 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from ..charts.chart import ChartObject
+from ..charts.kline_chart import KLineChartObject
 from ..errors import FmzError, InputError, UnknownName, nearest
 from .globals import GetOS
 from .log.render import join
 from .runtime import current
 
-__all__ = ["DBExec", "GetChannelData", "GetMeta", "LogError", "Panic", "SetChannelData", "StrDecode", "SysInfo"]
+__all__ = [
+    "Chart",
+    "DBExec",
+    "GetChannelData",
+    "GetMeta",
+    "KLineChart",
+    "LogError",
+    "Panic",
+    "SetChannelData",
+    "StrDecode",
+    "SysInfo",
+]
+
+
+def Chart(options: Any) -> ChartObject:
+    """Makes the strategy's chart, or replaces its configuration; the points that it has stay.
+
+    Points are kept in the run's database where there is one, and continue there in the next run. Drawing is not part of it.
+
+    Args:
+        options: A Highcharts-shaped dict, or a list of them for several charts, whose series are then counted through all of them.
+
+    Raises:
+        InputError: It is neither, JSON does not have what it is made of, or the strategy uses ``KLineChart``.
+        OperationFailed: The points of an earlier run cannot be read.
+    """
+    return current().charts.chart(options)
+
+
+def KLineChart(options: Mapping[str, Any] | None = None) -> KLineChartObject:
+    """Makes the strategy's chart of candles; see ``Chart`` for where its bars are kept.
+
+    Args:
+        options: ``overlay``, ``pricePrecision``, ``volumePrecision``, and styles.
+
+    Raises:
+        InputError: They are no dict, or the strategy uses ``Chart``.
+        OperationFailed: The bars of an earlier run cannot be read.
+    """
+    return current().charts.kline_chart(options)
 
 
 def GetMeta() -> str | None:

@@ -14,9 +14,7 @@ from typing import Any
 from ..errors import MissingExtra, NotBuiltYet
 
 __all__ = [
-    "Chart",
     "EnableLogLocal",
-    "KLineChart",
     "NotBuilt",
     "VCtx",
     "talib",
@@ -54,7 +52,7 @@ class NotBuilt:
         raise self._error(f"{self._name}[{key!r}]")
 
     def __bool__(self) -> bool:
-        """False, so that ``if Chart:`` takes the other branch."""
+        """False, so that ``if VCtx:`` takes the other branch."""
         return False
 
     def __repr__(self) -> str:
@@ -87,8 +85,6 @@ class _Talib(NotBuilt):
         return "talib" in sys.modules or importlib.util.find_spec("talib") is not None
 
 
-Chart: Any = NotBuilt("Chart")
 EnableLogLocal: Any = NotBuilt("EnableLogLocal")
-KLineChart: Any = NotBuilt("KLineChart")
 VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
 talib: Any = _Talib("talib")

@@ -25,6 +25,7 @@ from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .channels import Channels
+from .charts import StrategyCharts
 from .commands import CommandQueue
 from .log.console import ConsoleSink
 from .log.journal import Journal
@@ -94,6 +95,7 @@ class Runtime:
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None
         self._channels: Channels | None = None
+        self._charts: StrategyCharts | None = None
         self._sql: dict[bool, SqliteConnection] = {}
         self._exchanges: list[weakref.ref[Any]] = []
         self._last_error: str | None = None
@@ -163,6 +165,23 @@ class Runtime:
             if self._channels is None:
                 self._channels = Channels(data_folder() / "channels.sqlite3")
             return self._channels
+
+    @property
+    def charts(self) -> StrategyCharts:
+        """The strategy's charts; made at the first use, with the points of an earlier run in the same file.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        with self._lock:
+            if self._charts is None:
+                self._charts = StrategyCharts(
+                    self.journal.put_chart,
+                    lambda: self.journal.flush(2.0),
+                    lambda: self.clock.now_ns() // 1_000_000,
+                    self._database,
+                )
+            return self._charts
 
     def sql(self, *, in_memory: bool) -> SqliteConnection:
         """The connection of ``DBExec``; made at the first use.

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from ...arguments import whole_number
+from ...charts.points import ChartEntry
 from ...clock import Clock
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import InputError, short_repr
@@ -227,6 +228,11 @@ class Journal:
         with self._lock:
             _shorten(self._profits, left)
             self._put(Reset("profit", left))
+
+    def put_chart(self, entry: ChartEntry) -> None:
+        """Hands a change of the charts to the sinks."""
+        with self._lock:
+            self._put(entry)
 
     def vacuum(self) -> None:
         """Has the sinks give space back to the system."""

@@ -1,4 +1,4 @@
-"""What a journal is made of: lines, points of the profit curve, the status text; and what a sink of them must have."""
+"""What a journal is made of: lines, points of the profit curve and of charts, the status text; and what a sink of them must have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import attrs
+
+from ...charts.points import ChartEntry
 
 __all__ = ["Entry", "Kind", "Line", "ProfitPoint", "Reset", "Sink", "StatusText", "Vacuum"]
 
@@ -77,7 +79,7 @@ class Vacuum:
     """The order to give the space of deleted lines back to the system."""
 
 
-Entry = Line | ProfitPoint | StatusText | Reset | Vacuum
+Entry = Line | ProfitPoint | StatusText | Reset | Vacuum | ChartEntry
 
 
 class Sink(Protocol):

@@ -13,7 +13,10 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
+from ...charts.points import ChartEntry
 from ...database import Database
+from ..charts import SCHEMA as CHART_SCHEMA
+from ..charts import chart_statements
 from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, Vacuum
 
 __all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink"]
@@ -33,7 +36,7 @@ _LOG_TABLE = (
     "source TEXT NOT NULL)"
 )
 _PROFIT_TABLE = "CREATE TABLE IF NOT EXISTS profit (id INTEGER PRIMARY KEY AUTOINCREMENT, profit REAL NOT NULL, date INTEGER NOT NULL)"
-SCHEMA = (_LOG_TABLE, _PROFIT_TABLE)
+SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, *CHART_SCHEMA)
 """What creates the tables."""
 
 # What the writer's thread waits for another program's lock before it lets go and tries again; a close must not wait for longer.
@@ -43,7 +46,7 @@ _ROWS = 500 if sqlite3.sqlite_version_info >= (3, 32) else 999 // len(_COLUMNS)
 
 
 class DatabaseSink:
-    """Keeps lines and the profit curve in a SQLite file (tables ``log`` and ``profit``); the status bar is not stored, as on FMZ.
+    """Keeps lines, the profit curve and charts in a SQLite file (tables ``log``, ``profit``, ``chart``, ``cfg``); the status bar is not stored, as on FMZ.
 
     Each batch is one transaction. While another program holds the file, the lines wait in the journal's queue.
 
@@ -74,7 +77,7 @@ class DatabaseSink:
 
     def _set_aside_old_tables(self) -> None:
         """Renames tables that an earlier version of fmzthreads made with other columns."""
-        for table, statement in zip(("log", "profit"), SCHEMA, strict=True):
+        for table, statement in zip(("log", "profit"), SCHEMA[:2], strict=True):
             names = {row[1] for row in self._database.execute(f"PRAGMA table_info({table})")}
             if "time_ms" in names:
                 self._database.execute_all(
@@ -95,6 +98,7 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
             points = [(row.value, row.time_ms) for row in rows if isinstance(row, ProfitPoint)]
             yield from _inserts("profit", ("profit", "date"), points)
         elif kind is not StatusText:
+            yield from chart_statements([row for row in rows if isinstance(row, ChartEntry)])
             for row in rows:
                 if isinstance(row, Reset):
                     # The newest row to be deleted has exactly ``remain`` newer ones; ids grow, and are never used again.

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 import attrs
 
+from ...charts.points import ChartPoint
 from ...clock import Waker
 from ...errors import OperationFailed
 from ...fork import after_fork_in_child
@@ -46,7 +47,7 @@ class SinkStats:
     Attributes:
         sink: The class of the sink.
         written: Entries that it took.
-        lost: Lines and points of the profit curve that never reached it: dropped from the full queue, or refused.
+        lost: Lines and points (of the profit curve and of charts) that never reached it: dropped from the full queue, or refused.
         waiting: Entries in the queue.
         failures: How often it raised an error.
         last_error: The last of these errors; empty before the first.
@@ -129,7 +130,7 @@ class SinkWriter:
                 self._status = (self._number, entry)
                 self._wake()
         else:
-            self._put(entry, 0 if isinstance(entry, ProfitPoint) else 2, 0)
+            self._put(entry, 0 if isinstance(entry, (ProfitPoint, ChartPoint)) else 2, 0)
 
     def _put(self, entry: Entry | _Close, rank: int, characters: int) -> None:
         with self._lock:
@@ -214,7 +215,7 @@ class SinkWriter:
             _, entry = rank.popleft()
             self._count -= 1
             self._characters -= len(entry.text) if isinstance(entry, Line) else 0
-            lost += isinstance(entry, (Line, ProfitPoint))
+            lost += isinstance(entry, (Line, ProfitPoint, ChartPoint))
         return self._trouble(f"is too slow: {self._count} lines wait for it, and older ones are dropped", lost)
 
     def _trouble(self, text: str, lost: int) -> str:
@@ -344,4 +345,4 @@ class SinkWriter:
 
 
 def _lines_in(batch: Sequence[Entry]) -> int:
-    return sum(isinstance(entry, (Line, ProfitPoint)) for entry in batch)
+    return sum(isinstance(entry, (Line, ProfitPoint, ChartPoint)) for entry in batch)

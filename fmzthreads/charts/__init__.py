@@ -1,0 +1,1 @@
+"""The data of a strategy's charts: FMZ's ``Chart`` and ``KLineChart``, without any drawing."""
