@@ -475,6 +475,12 @@ class SettingsFace(Generic[Failure_co]):
     _name: str
     _raises: bool
 
+    def __reduce_ex__(self, protocol: object) -> str:
+        """Refuses to be pickled or copied: connections, workers and keys are those of one object in one process."""
+        raise NotSupported(
+            f"{self!r} cannot be sent to another process, or copied: create it there, with its keys from a file or the environment"
+        )
+
     def _run(self, name: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure_co:
         try:
             return self._core.run(name, self._core.here, work, *args, **kwargs)

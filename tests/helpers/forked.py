@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -37,6 +39,9 @@ def in_fork(run: Callable[[], Any], timeout_s: float = _LONGEST_S) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
         child = os.fork()
     if child == 0:
+        faulthandler.register(signal.SIGUSR1)  # tells where a child hangs (its timer is not made for forks)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(timeout_s) + 30)  # should the parent die first
         _run_in_child(run, theirs)
     os.close(theirs)
     try:
@@ -65,6 +70,8 @@ def _read_all(pipe: int, child: int, timeout_s: float) -> bytes:
     parts = []
     while True:
         if not select.select([pipe], [], [], timeout_s)[0]:
+            os.kill(child, signal.SIGUSR1)
+            time.sleep(0.5)  # for the traceback; this test has failed already
             os.kill(child, signal.SIGKILL)
             raise AssertionError(f"the child gave no result within {timeout_s:g} s")
         piece = os.read(pipe, 65536)

@@ -172,3 +172,43 @@ def test_outside_the_main_thread_it_is_refused() -> None:
     thread.start()
     thread.join(30)
     assert "worker-7" in str(caught[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_the_child_of_a_fork_runs_no_onexit_and_ends_at_a_signal(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, time
+from fmzthreads.strategy.signals import install_signal_handlers
+
+def onexit():
+    print("onexit in", "the parent" if os.getpid() == parent else "a child", flush=True)
+
+parent = os.getpid()
+install_signal_handlers(onexit)
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+print("ended by itself:", os.waitpid(child, 0)[1])
+there, say = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(say, b"x")
+    signal.pause()
+os.read(there, 1)
+os.kill(child, signal.SIGTERM)
+print("ended by the signal:", os.waitpid(child, 0)[1])
+"""
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert process.stdout.splitlines() == [
+        "ended by itself: 0",
+        f"ended by the signal: {int(signal.SIGTERM)}",
+        "onexit in the parent",
+    ]
+    assert process.stderr == ""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, quote_plus
 
+from ...fork import after_fork_in_child
+
 __all__ = ["Secrets"]
 
 # A shorter one would also match inside ordinary words and numbers, and make lines unreadable.
@@ -26,6 +28,11 @@ class Secrets:
         self._forms: set[str] = set()
         self.cut: Callable[[str], str] = str
         """Returns a text with ``***`` in place of each secret."""
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock."""
+        self._lock = threading.Lock()
 
     def add(self, secret: str) -> bool:
         """Adds a secret.

@@ -14,6 +14,7 @@ import attrs
 
 from ...clock import Clock
 from ...errors import Banned, RateLimited
+from ...fork import after_fork_in_child
 from ...http.reply import Reply
 from .ask import Ask
 
@@ -41,6 +42,11 @@ class Doors:
         self._clock = clock
         self._lock = threading.Lock()  # guards _blocks
         self._blocks: dict[str, _Block] = {}
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; what the venue refuses, it refuses here too."""
+        self._lock = threading.Lock()
 
     def shut(self, door: str, error: RateLimited) -> None:
         """Blocks a group of requests for ``error.retry_after_s`` seconds; the later of two ends counts.
@@ -132,6 +138,13 @@ class WeightWindow:
         self._sent = 0
         self._last_heard = 0
         self._tickets: dict[int, tuple[int, int]] = {}  # window and weight of each running request
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; requests under way are the parent's."""
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._tickets = {}
 
     @property
     def used(self) -> int:
@@ -208,6 +221,11 @@ class RecentCalls:
         self._window_s = window_s
         self._lock = threading.Lock()  # guards _turns
         self._turns: dict[str, deque[float]] = {}
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock; the calls of the parent count here too."""
+        self._lock = threading.Lock()
 
     def turn(self, key: str, limit: int, longest_wait_s: float) -> float:
         """Reserves the next free slot.
