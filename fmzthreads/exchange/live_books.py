@@ -1,8 +1,8 @@
 """The live order books of an exchange object: ``Subscribe("depth")`` starts one, ``GetDepth`` and ``GetTicker`` read it.
 
 A live book is read only while it is valid and recent. While it is broken, resynchronizing, older than the subscription allows, or has fewer
-levels than requested, the call goes to the venue as without a subscription. Each symbol has its own book, connection and thread, so that
-a failing one delays no other.
+levels than requested, the call goes to the venue as without a subscription. Each symbol has its own book and thread, so that a failing one
+delays no other; the connections are shared with other symbols, also of other exchange objects.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class LiveBook:
         from ..streams.book.source import OtherUnread
 
         self._lead, self._seconds_since, self._unread_kind = clock_lead, seconds_since, OtherUnread
-        self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget)
+        self.feed = BookFeed(source, lines, plan=plan, on_other=self._take, on_loss=self._forget, share=True)
         # The latest, when it was current, and the clock's lead then. Only the feed's thread writes it; it is replaced, never changed.
         self._ticker: tuple[Ticker, float, float] | None = None
         # Counted without a lock: two threads at once may count as one, which only a status line shows.
@@ -182,6 +182,7 @@ class LiveBooks:
         self._lines = _Lines(host, label)
         self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
         self._books: dict[str, LiveBook] = {}  # read without the lock
+        self._began = False  # whether there ever was a book
         self._generation = 0  # grows with close(): a subscription being made then is discarded
         self._moves = 0  # grows with renew(): a subscription being made then is made again
         after_fork_in_child(self._start_anew)
@@ -235,6 +236,7 @@ class LiveBooks:
                 why = current.feed.book.stats.why or "no snapshot has arrived"
                 raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
             self._clock.wait((current.feed.book.live, current.feed.ended), left_s)
+            self._clock.stop.check()  # a stop ends the feed too, which may wake this thread first
             current = self._books.get(symbol)
         return current
 
@@ -261,6 +263,7 @@ class LiveBooks:
             self._books.pop(symbol, None)
             new.feed.start()  # if no thread can be started, there is neither
             self._books[symbol] = new
+            self._began = True
         self._host.watch(new.feed, EVENT, self.index)
         return True
 
@@ -322,6 +325,8 @@ class LiveBooks:
             except BaseException as error:  # a defect of an adapter, or Ctrl-C: raised after all books were replaced
                 failed = error
         _end(retired)
+        if retired:
+            self._end_idle()
         if failed is not None:
             raise failed
 
@@ -334,7 +339,16 @@ class LiveBooks:
         with self._lock:
             books, self._books = self._books, {}
             self._generation += 1
+        end = self._clock.monotonic() + timeout_s
         _end(list(books.values()), timeout_s)
+        self._end_idle(max(0.0, end - self._clock.monotonic()))
+
+    def _end_idle(self, timeout_s: float = 5.0) -> None:
+        """Closes shared connections without a book now, which otherwise are kept for a while."""
+        if self._began:
+            from ..streams.sharing.shared_streams import SHARED_STREAMS
+
+            SHARED_STREAMS.end_idle(self._clock, timeout_s)
 
     # -- answering ----------------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError, NotSupported
 from .address import Address
-from .buffer.buffer import Message
+from .buffer.buffer import Message, MessageBuffer
 from .host import StreamHost
 from .options import DialOptions, check_ms
 from .reader import StreamReader
@@ -38,8 +38,14 @@ class Connection:
 
     def __init__(self, address: Address, options: DialOptions, host: StreamHost) -> None:
         self.clock = host.clock
-        self._reader = reader = StreamReader(address, options, host, weakref.ref(self))
-        self._buffer = reader.buffer
+        self._buffer = MessageBuffer(
+            host.clock,
+            qsize=options.qsize,
+            qbytes=options.qbytes,
+            overflow=options.overflow,
+            on_drop=lambda text: host.warning(f"{address.shown}: {text}", source="Dial"),
+        )
+        self._reader = reader = StreamReader(address, options, host, weakref.ref(self), self._buffer)
         self._forget = weakref.finalize(self, _close_soon, reader)
         self._forget.atexit = False  # when the process ends, its threads and sockets do too
 

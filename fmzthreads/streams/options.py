@@ -22,6 +22,7 @@ from ..net.proxy import ProxyChoice
 from ..net.tls import TlsPolicy
 from .address import DATAGRAM, Address, parse_address, parse_pairs, split_address
 from .heartbeat import Heartbeats, heartbeats
+from .sharing.connect_turns import StreamLimits
 from .websocket.compression import COMPRESSIONS
 
 __all__ = [
@@ -77,6 +78,7 @@ class DialOptions:
         backoff: The pause before attempt n, as a tenacity wait.
         max_message: The maximum size of one message after inflating, in bytes.
         time_field: The JSON field of a message that holds its time in milliseconds, for the lag.
+        limits: What a host that is not known by its name allows; None for no limits. Not an option of ``Dial``.
     """
 
     connect_timeout_s: float = _DEFAULT_CONNECT_S
@@ -105,6 +107,7 @@ class DialOptions:
     backoff: wait_base
     max_message: int = 64 << 20
     time_field: str = ""
+    limits: StreamLimits | None = None
 
 
 def _flag(name: str, value: object) -> bool:

@@ -11,18 +11,21 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from ..clock import Signal
 from ..deadline import Deadline
 from ..errors import ConnectFailed, ConnectionLost, FmzError, OperationFailed, StopRequested, short_repr
 from ..net.dial import Opening, open_stream
 from .address import DATAGRAM, Address
-from .buffer.buffer import BufferFull, Message, MessageBuffer
+from .buffer.buffer import BufferFull, Message
+from .buffer.sink import MessageSink
 from .host import StreamHost
 from .keepalive import Pulse, Watch
 from .link import Link, WriterBusy
 from .options import DialOptions, destination, pause_s, read_messages, tls_context
 from .raw_link import RawLink
+from .sharing.connect_turns import CONNECT_TURNS
 from .stats import StreamStats, find_number
 from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
@@ -44,6 +47,7 @@ class StreamReader:
         options: The options.
         host: The clock and the journal.
         face: Returns the connection object that ``on_connect`` is called with; None after its garbage collection.
+        buffer: Takes the messages.
 
     Attributes:
         state: ``connecting``, ``open``, ``reconnecting`` or ``closed``.
@@ -52,7 +56,12 @@ class StreamReader:
     """
 
     def __init__(
-        self, address: Address, options: DialOptions, host: StreamHost, face: Callable[[], object | None]
+        self,
+        address: Address,
+        options: DialOptions,
+        host: StreamHost,
+        face: Callable[[], object | None],
+        buffer: MessageSink,
     ) -> None:
         self.address = address
         self._options = options
@@ -60,13 +69,9 @@ class StreamReader:
         self._face = face
         self._clock = host.clock
         self._context = tls_context(options) if address.scheme in {"wss", "tls"} else None
-        self.buffer = MessageBuffer(
-            host.clock,
-            qsize=options.qsize,
-            qbytes=options.qbytes,
-            overflow=options.overflow,
-            on_drop=self._warn,
-        )
+        self.buffer = buffer
+        way = options.proxy.proxy_for(address.scheme, address.host, address.port)
+        self._turns = CONNECT_TURNS.of(address, (way, options.local_ip), host.clock, options.limits)
         self._lock = threading.Lock()  # guards _closing, _opening and the first two fields below
         self._closing = False
         self._opening: Opening | None = None
@@ -79,6 +84,7 @@ class StreamReader:
         self._fruitless = 0  # connections in a row without data; the pause grows with them, also when a peer accepts and closes at once
         self._pulse = Pulse(host.clock)
         self._newest: tuple[Message, float] | None = None
+        self._why = ""  # why this side ends the current link
         self.last_error = ""
         self.close_code = 0
         self.thread = threading.Thread(
@@ -109,7 +115,7 @@ class StreamReader:
             return 0
         except (OSError, OperationFailed) as error:
             if not self._closing and self._link is link:
-                self.last_error = f"write failed: {error}"  # the reader notices, and reports the loss
+                self._why = self.last_error = f"write failed: {error}"  # the reader notices, and reports the loss
             return 0
 
     def close(self) -> None:
@@ -191,7 +197,7 @@ class StreamReader:
 
     def end_link(self, link: Link, why: str) -> None:
         """Ends a link whose peer no longer responds; the reader reports the loss."""
-        self.last_error = why
+        self._why = why
         link.abort()
 
     # -- connecting ---------------------------------------------------------------------------------------------------------------
@@ -229,7 +235,8 @@ class StreamReader:
         token = self._clock.stop.add(opening.cancel)
         link: Link | None = None
         try:
-            link = self._make_link(opening)
+            with self._turn():
+                link = self._make_link(opening)
             self._greet(link)
             self._clock.stop.check()
         except BaseException:  # whatever happened, the socket is closed
@@ -248,6 +255,12 @@ class StreamReader:
             closing: bool = self._closing
         if closing:  # close() was called before this link existed
             link.begin_close(NORMAL)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """An attempt within the limits of the host."""
+        if self._turns is None:
+            return nullcontext()
+        return self._turns.turn(Deadline(self._clock, self._options.connect_timeout_s), self._ended, self._clock)
 
     def _make_link(self, opening: Opening) -> Link:
         address, options, clock = self.address, self._options, self._clock
@@ -351,7 +364,7 @@ class StreamReader:
         simple = self._options.heartbeats is None and self._options.is_data is None and not self._options.time_field
         push = self.buffer.push
         pulse = self._pulse
-        self.last_error = ""
+        self._why = ""
         alive = True
         while alive and not self._closing:
             alive = False
@@ -390,7 +403,7 @@ class StreamReader:
 
     def _own_doing(self, link: Link) -> str:
         """Why this side ended the link (silence, unanswered pings, a failed write); empty if it did not."""
-        return self.last_error or (link.broken_by and f"write failed: {link.broken_by}")
+        return self._why or (link.broken_by and f"write failed: {link.broken_by}")
 
     def _why_closed(self, link: Link) -> str:
         code, reason = link.ending
@@ -438,9 +451,6 @@ class StreamReader:
             self._host.error(f"{self.address.shown}: {self.last_error}", source="Dial")
 
     # -- helpers -------------------------------------------------------------------------------------------------------------
-
-    def _warn(self, text: str) -> None:
-        self._host.warning(f"{self.address.shown}: {text}", source="Dial")
 
     def _lag_ms(self) -> float | None:
         newest = self._newest

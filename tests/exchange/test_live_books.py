@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from tests.helpers.book_feeds import OPTIONS, PATIENCE_S, QUICK, OkxPeer, no_thr
 from tests.helpers.books import Chain, make_chain
 from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.strategy import quiet_runtime
+from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import WsServer
 
 
@@ -53,6 +55,7 @@ class Room:
         self.venue.set_base(f"http://127.0.0.1:{server.port}")
         self.exchange = Exchange("Fake", "BTC_USDT", venue=self.venue, host=self.host, **options)
         self.exchange._core.live.plan = QUICK
+        self.peer: OkxPeer | None = None  # all books share one connection
 
     def book(self, symbol: str = "BTC_USDT") -> Any:
         return self.exchange._core.live._books[symbol].feed.book
@@ -60,9 +63,12 @@ class Room:
     def subscribe(self, chain: Chain, *, place: int = 0, symbol: str = "BTC_USDT", **options: Any) -> OkxPeer:
         """Subscribes, and serves the book as it is after a message of the chain."""
         assert self.exchange.Subscribe("depth", symbol, options.get("max_age_ms")) is True
-        peer = OkxPeer(self.server.peer(), self.host.clock)
-        self.push(peer, truth_of(chain, place), symbol=symbol)
-        return peer
+        if self.peer is None:
+            self.peer = OkxPeer(self.server.peer(), self.host.clock)
+        else:
+            self.peer.next_subscription()
+        self.push(self.peer, truth_of(chain, place), symbol=symbol)
+        return self.peer
 
     def push(self, peer: OkxPeer, update: BookUpdate, symbol: str = "BTC_USDT") -> None:
         """Sends an update and waits until the book has taken it."""
@@ -190,13 +196,13 @@ def test_the_rate_scales_the_answer_and_not_the_book(room: Room) -> None:
 
 def test_subscriptions_belong_to_their_symbol(room: Room) -> None:
     other = make_chain("okx", 2)
-    room.subscribe(CHAIN)
+    peer = room.subscribe(CHAIN)
     room.exchange.SetCurrency("ETH_USDT")
     assert room.exchange.GetDepth().Info.Symbol == "ETH_USDT"  # type: ignore[union-attr]
     assert room.venue.calls["depth"] == 1
     assert shown(room.exchange.GetDepth("BTC_USDT")) == truth(CHAIN, 0)
     assert room.exchange.Subscribe("depth") is True  # the current one
-    peer = OkxPeer(room.server.peer())
+    peer.next_subscription()
     assert peer.subscribed["args"][0]["instId"] == "ETH-USDT"
     room.push(peer, truth_of(other, 4), symbol="ETH_USDT")
     assert shown(room.exchange.GetDepth()) == truth(other, 4)
@@ -207,30 +213,52 @@ def test_subscriptions_belong_to_their_symbol(room: Room) -> None:
     assert room.venue.calls["depth"] == 2
 
 
-def test_one_book_in_trouble_leaves_the_other_alone(room: Room) -> None:
-    """Gaps, garbage, resets and refusals of one symbol, again and again; the other answers with every one of its updates."""
+def test_one_book_in_trouble_leaves_the_others_of_its_connection_alone(room: Room) -> None:
+    """Gaps, garbage and refusals of one symbol, again and again; the other answers with every one of its updates."""
     other = make_chain("okx", 3, 30)
-    steady = room.subscribe(other, symbol="ETH_USDT")
-    shaky = room.subscribe(CHAIN)
+    peer = room.subscribe(other, symbol="ETH_USDT")
+    assert room.exchange.Subscribe("depth", "BTC_USDT") is True
+    asked: list[str] = []
+
+    def serve() -> None:
+        try:
+            while True:
+                request = json.loads(peer.peer.read_message())
+                asked.append(request["op"])
+                assert {arg["instId"] for arg in request["args"]} == {"BTC-USDT"}, (
+                    "only what is broken is asked for again"
+                )
+                if request["op"] == "subscribe" and len(asked) % 4 == 3:
+                    text = "Wrong URL or channel:books,instId:BTC-USDT doesn't exist."
+                    peer.send({"event": "error", "code": "60018", "msg": text, "id": request["id"]})
+                elif request["op"] == "subscribe":
+                    peer.send({"event": "subscribe", "arg": request["args"][0], "connId": "a"})
+                    peer.push(truth_of(CHAIN, 3))
+        except OSError:
+            pass  # the test has ended
+
+    serving = run_in_thread(serve)
+    book = room.book()
+    troubles: list[Callable[[], object]] = [
+        lambda: peer.push(CHAIN.updates[7]),  # a gap
+        lambda: peer.send('{"arg":{"channel":"books","instId":"BTC-USDT"},"data":[[['),
+        lambda: peer.push(truth_of(CHAIN, 3)._replace(bids=[["1000", "1"]])),  # crossed
+    ]
     for place in range(1, 31):
-        trouble = place % 6
-        if trouble == 1:
-            shaky.push(CHAIN.updates[5])  # a gap
-        elif trouble == 2:
-            shaky.send("[" * 1000)
-        elif trouble == 3:
-            shaky.peer.reset()
-            shaky = OkxPeer(room.server.peer(), room.host.clock)
-        elif trouble == 4:
-            shaky.send({"event": "error", "code": "60018", "msg": "no such channel"})
-            shaky = OkxPeer(room.server.peer(), room.host.clock)
-        elif trouble == 5:
-            shaky.push(truth_of(CHAIN, 3)._replace(bids=[["1000", "1"]]))  # crossed
-        room.push(steady, other.updates[place], symbol="ETH_USDT")
+        assert room.host.clock.wait((book.live,), PATIENCE_S), book.stats
+        gaps = book.stats.gaps
+        troubles[place % 3]()
+        while book.stats.gaps == gaps:
+            pass
+        room.push(peer, other.updates[place], symbol="ETH_USDT")
         assert shown(room.exchange.GetDepth("ETH_USDT")) == truth(other, place)
     rows = {row["Symbol"]: row for row in room.exchange.Subscriptions()}
     assert (rows["ETH_USDT"]["State"], rows["ETH_USDT"]["Gaps"], rows["ETH_USDT"]["Fallbacks"]) == ("live", 0, 0)
+    assert rows["BTC_USDT"]["Gaps"] == 30
+    assert room.server._peers.empty(), "one connection for both"
     assert not any("ETH" in line for line in room.host.errors)
+    room.exchange.close()
+    serving.join()
 
 
 # -- falling back ------------------------------------------------------------------------------------------------------------------

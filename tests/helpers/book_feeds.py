@@ -86,11 +86,20 @@ class OkxPeer:
     def __init__(self, peer: Peer, clock: Clock | None = None) -> None:
         self.peer = peer
         self.clock = clock if clock is not None else WallClock()
-        self.subscribed: dict[str, Any] = json.loads(peer.read_message())
+        self.next_subscription()
+
+    def next_subscription(self) -> None:
+        """Reads requests up to the next subscription, and confirms it."""
+        while True:
+            self.subscribed: dict[str, Any] = json.loads(self.peer.read_message())
+            if self.subscribed["op"] == "subscribe":
+                break
         self.confirm()
 
     def confirm(self) -> None:
-        self.send({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}, "connId": "a"})
+        for arg in self.subscribed["args"]:
+            if arg["channel"] == "books":
+                self.send({"event": "subscribe", "arg": arg, "connId": "a"})
 
     def send(self, *messages: object) -> None:
         self.peer.text(*(message if isinstance(message, str) else json.dumps(message) for message in messages))
@@ -190,7 +199,8 @@ def running(source: BookSource, *, plan: ResyncPlan = QUICK, host: LineHost | No
 def no_threads_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert [thread.name for thread in set(threading.enumerate()) - before] == []
+    left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert left == [], f"threads are left: {left}"
 
 
 def truth_of(chain: Chain, place: int) -> BookUpdate:

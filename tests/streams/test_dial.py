@@ -958,3 +958,13 @@ def test_bad_input_raises_always(errors: str, journal: Journal) -> None:
     with pytest.raises(InputError):
         Dial("wss://h", host=journal, errors="maybe")
     assert journal.errors == []
+
+
+def test_the_last_error_is_told_after_the_reconnect_too(dial, server: WsServer) -> None:
+    client, peer = dial(reconnect=True, interval=1)
+    assert client.last_error == ""
+    peer.close()
+    server.peer().text("back")
+    assert [client.read(), client.read()] == ["", "back"]
+    assert client.state == "open"
+    assert "closed the connection" in client.last_error

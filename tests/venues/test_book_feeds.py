@@ -141,7 +141,9 @@ def test_binance_messages() -> None:
     assert list(source.read(json.dumps({"stream": "btcusdt@depth@100ms", "data": event}))) == [update]
     assert binance_stream.read_book_event({**event, "pu": 0}).previous == 0
     assert list(source.read('{"result":null,"id":1}')) == [SourceReady()]
-    assert list(source.read('{"result":null,"id":2}')) == []
+    assert list(source.read('{"result":null,"id":2}')) == [SourceReady()]
+    assert list(source.read('{"result":["btcusdt@ticker"],"id":3}')) == []
+    assert list(source.read('{"result":null}')) == []
     assert list(source.read('{"error":{"code":2,"msg":"bad"},"id":1}')) == [SourceRefused("2 bad")]
     assert list(source.read('{"code":3,"msg":"bad","id":1}')) == [SourceRefused("3 bad")]
     ticker = {

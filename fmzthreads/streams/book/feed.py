@@ -1,9 +1,9 @@
 """Keeps an order book in step with a stream: connects, subscribes, reads, and restores the book when it is broken.
 
-One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect), applies the updates to the book, and asks for a new
-snapshot when the book is broken: over REST where the source has one (Binance), else by subscribing again (OKX). The pause between attempts
-doubles, less a random part, so that many books that broke together do not come back together; after a number of attempts the feed
-reconnects. A venue that says when to come back is not asked earlier.
+One thread a book. It reads the messages of a connection (``Dial``'s, with reconnect) or its line of a shared one, applies the updates to
+the book, and asks for a new snapshot when the book is broken: over REST where the source has one (Binance), else by subscribing again
+(OKX). The pause between attempts doubles, less a random part, so that many books that broke together do not come back together; after a
+number of attempts the feed reconnects, or moves to another shared connection. A venue that says when to come back is not asked earlier.
 
 Waiting for changes. A ``BookFeed`` is a ``Selectable`` (``tasks/events.py``): ``select``, ``EventLoop``'s hub or a thread of one's own can
 wait for it together with calls and connections.
@@ -32,6 +32,9 @@ from ..callbacks import ReadyCallbacks
 from ..connection import Connection
 from ..host import StreamHost
 from ..options import read_options
+from ..sharing.line import LineOwner, SharedLine
+from ..sharing.shared_streams import SHARED_STREAMS
+from ..sharing.wire import SharedSource
 from .age import Transit, clock_lead, seconds_since
 from .book import BookStats, OrderBook
 from .resync import ResyncPlan
@@ -43,6 +46,9 @@ __all__ = ["BookFeed", "FeedStats"]
 # A venue may ban for days. Trying once a minute costs nothing (the adapter refuses by itself during a ban), and notices a ban that is
 # lifted early.
 _LONGEST_WAIT_S = 60.0
+
+# A venue that confirms a quiet book does so within the silence of its connection; a little more for the delays of one message.
+_SILENCE_FACTOR = 1.2
 
 # The time of day runs ahead of the monotonic clock by this much only if the machine slept, or its clock was set.
 _SLEPT_S = 5.0
@@ -82,6 +88,7 @@ class BookFeed:
         plan: How to restore a broken book.
         on_other: Called with other events of the source (tickers), in the feed's thread; it must not raise.
         on_loss: Called on each loss of the connection, to discard what ``on_other`` has kept; it must not raise.
+        share: Whether a source that can share its connection (a ``SharedSource``) does; otherwise the feed has one of its own.
 
     Attributes:
         book: The book.
@@ -100,6 +107,7 @@ class BookFeed:
         plan: ResyncPlan | None = None,
         on_other: Callable[[Any], None] | None = None,
         on_loss: Callable[[], None] | None = None,
+        share: bool = False,
     ) -> None:
         self.book = OrderBook(source.rule, host.clock, name=f"the book of {source.name}")
         self.ended = Signal()
@@ -111,7 +119,8 @@ class BookFeed:
         self._on_loss = on_loss
         self._lock = threading.Lock()  # guards _closing and _connection, so that close() misses no connection
         self._closing = False
-        self._connection: Connection | None = None
+        self._connection: Connection | SharedLine | None = None
+        self._shared = source if share and isinstance(source, SharedSource) else None
         self._closed = Signal()
         self._where = read_options(source.address, None, dict(source.options))
         self._thread = threading.Thread(
@@ -119,6 +128,7 @@ class BookFeed:
         )
         # All below belong to the feed's thread; other threads may read a slightly old counter, which is harmless.
         self._ready = False  # whether the venue has confirmed the subscription on this connection
+        self._refused = False  # whether it has refused it
         self._round = 0  # attempts on this connection
         self._in_a_row = 0  # attempts since the book was calm; the pauses grow with them
         self._paused = False  # whether a pause was made before this connection
@@ -131,6 +141,8 @@ class BookFeed:
         self._announced = 0  # what activity was at the last announcement
         self._others = 0  # what went to on_other
         self._told = False  # whether this outage was reported already
+        self._avoid: LineOwner | None = None  # the shared connection on which the book could not be restored
+        self._data_at = 0.0  # when the book's part of a shared connection last brought data
         self._connections = self._reconnects = self._messages = self._unread = self._asked = self._failed = 0
         after_fork_in_child(self._left_behind)
 
@@ -172,7 +184,7 @@ class BookFeed:
             book=self.book.stats,
             connected=connection is not None and connection.state == "open",
             connections=self._connections,
-            reconnects=self._reconnects + (connection.stats.reconnects if connection is not None else 0),
+            reconnects=self._reconnects + _reconnects_of(connection),
             messages=self._messages,
             unread=self._unread,
             snapshots_asked=self._asked,
@@ -220,10 +232,11 @@ class BookFeed:
     def _run(self) -> None:
         try:
             while not self._closing:
-                connection = self._new_connection()
-                if connection is None:
-                    return
+                connection: Connection | SharedLine | None = None
                 try:
+                    connection = self._new_connection()
+                    if connection is None:
+                        return
                     connection.open()
                     self._connections += 1
                     self._begin()
@@ -236,7 +249,8 @@ class BookFeed:
                     # A bug in a source or here: report it and try again, so that the book does not stay broken.
                     self._tell(f"the feed failed: {short_repr(error)}")
                 finally:
-                    self._drop(connection)
+                    if connection is not None:
+                        self._drop(connection)
                 self._in_a_row += 1
                 if self._clock.wait((self._closed,), self._pause()):
                     return
@@ -249,26 +263,33 @@ class BookFeed:
             self.book.lose("the feed has ended")
             self.ended.set()
 
-    def _new_connection(self) -> Connection | None:
-        connection = Connection(*self._where, self._host)
+    def _new_connection(self) -> Connection | SharedLine | None:
+        connection: Connection | SharedLine
+        if self._shared is None:
+            connection = Connection(*self._where, self._host)
+        else:
+            connection = SHARED_STREAMS.join(self._shared, *self._where, self._host, avoid=self._avoid)
+            self._avoid = None
         with self._lock:
-            if self._closing:
-                return None
-            self._connection = connection
-        return connection
+            if not self._closing:
+                self._connection = connection
+                return connection
+        connection.close()
+        return None
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Connection | SharedLine) -> None:
         connection.close()
         with self._lock:
             self._connection = None
-        self._reconnects += connection.stats.reconnects
+        self._reconnects += _reconnects_of(connection)
         self._lose("the connection was lost")
 
     def _begin(self) -> None:
         """Starts over after a connect: the subscription was sent, but not confirmed."""
-        self._ready = False
+        self._ready = self._refused = False
         self._round = 0
         self._caught_up = self._clock.monotonic()
+        self._data_at = self._caught_up
         self._due = self._caught_up + self._plan.answer_s
         self._transit.forget()
         self._lead = clock_lead(self._clock)
@@ -280,11 +301,11 @@ class BookFeed:
             self._on_loss()
         self._announce()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection | SharedLine) -> None:
         """Reads until the connection has ended for good, or a round of attempts failed."""
         while True:
             message = connection.read(self._patience_ms())
-            if self._has_slept():
+            if self._has_slept() or (message is None and self._is_silent()):
                 return
             if message is not None and message != "":
                 self._take(connection, message)
@@ -295,7 +316,11 @@ class BookFeed:
                     return
                 calm = self._is_calm(self._clock.monotonic())
                 self._lose("the connection was lost")
-                if not calm:
+                if isinstance(connection, SharedLine):
+                    # It reconnects and subscribes by itself; the snapshots of all its books must not be asked for at once.
+                    self._in_a_row += 1
+                    connection.open()
+                elif not calm:
                     # Dial reconnects a second after each loss; a venue that cuts every connection at once needs longer pauses.
                     return
                 self._begin()
@@ -304,14 +329,35 @@ class BookFeed:
 
     def _patience_ms(self) -> float | None:
         if self.book.is_live and not self.book.is_shallow:
-            return None
+            silence_s = self._silence_s
+            return None if not silence_s else max(1.0, (self._data_at + silence_s - self._clock.monotonic()) * 1000)
         return max(1.0, (self._due - self._clock.monotonic()) * 1000)
 
-    def _take(self, connection: Connection, message: Message) -> None:
+    @property
+    def _silence_s(self) -> float:
+        """After so long without data the book's part of a shared connection counts as lost; 0 for never.
+
+        Longer than for the whole connection, which is watched by itself and is lost for all its books together.
+        """
+        return self._where[1].silence_s * _SILENCE_FACTOR if self._shared is not None else 0.0
+
+    def _is_silent(self) -> bool:
+        """Whether a live book has had no data for too long, though its shared connection is alive."""
+        silence_s = self._silence_s
+        if not silence_s or not self.book.is_live or self._clock.monotonic() - self._data_at < silence_s:
+            return False
+        self._doubt(f"no data of it for {silence_s:g} s")
+        return True
+
+    def _take(self, connection: Connection | SharedLine, message: Message) -> None:
         self._messages += 1
         if not connection.is_ready():
             # No other message waits, so with this one the book is as current as can be known here.
             self._caught_up = self._clock.monotonic()
+        if self._shared is not None:
+            is_data = self._where[1].is_data
+            if is_data is None or is_data(message):
+                self._data_at = self._clock.monotonic()
         try:
             for event in self._source.read(message):
                 self._handle(event)
@@ -343,6 +389,7 @@ class BookFeed:
         elif isinstance(event, SourceRefused):
             self._tell(f"the subscription was refused: {event.why}")
             self._ready = False
+            self._refused = True
             self._round = self._plan.attempts  # another attempt on this connection would not help
             self._due = self._clock.monotonic()
         else:
@@ -369,7 +416,7 @@ class BookFeed:
 
     # -- restoring the book -----------------------------------------------------------------------------------------------------
 
-    def _mend(self, connection: Connection) -> bool:
+    def _mend(self, connection: Connection | SharedLine) -> bool:
         """Requests a snapshot if one is needed and due; False when the feed should reconnect."""
         now = self._clock.monotonic()
         live = self.book.is_live
@@ -385,6 +432,8 @@ class BookFeed:
         # A shallow book can still be read while it waits for a refresh, so its connection is kept.
         if not live and (not self._ready or self._round >= self._plan.attempts):
             self._tell(self.book.stats.why or "no snapshot came")
+            if isinstance(connection, SharedLine) and not self._refused:
+                self._avoid = connection.owner
             return False
         self._ask(connection)
         return True
@@ -434,7 +483,7 @@ class BookFeed:
             return 0.0
         return self._plan.pause(self._in_a_row) * (0.5 + self._plan.jitter() / 2)
 
-    def _ask(self, connection: Connection) -> None:
+    def _ask(self, connection: Connection | SharedLine) -> None:
         self._asked += 1
         self._round += 1
         self._in_a_row += 1
@@ -443,8 +492,11 @@ class BookFeed:
         try:
             snapshot = self._source.snapshot()
             if snapshot is None:
-                for message in self._source.renew():
-                    connection.write(message)
+                if isinstance(connection, SharedLine):
+                    connection.renew()
+                else:
+                    for message in self._source.renew():
+                        connection.write(message)
                 pause_s = max(pause_s, self._plan.answer_s)
             elif self.book.apply(snapshot, self._clock.monotonic() - seconds_since(self._clock, asked_at, lead)):
                 self._live_on(self._clock.monotonic())
@@ -466,3 +518,9 @@ class BookFeed:
         if not self._told and not self._closing:
             self._told = True
             self._host.error(f"the live book is broken and is being rebuilt: {why}", source=self._source.name)
+
+
+def _reconnects_of(connection: Connection | SharedLine | None) -> int:
+    if isinstance(connection, SharedLine):
+        return connection.losses
+    return connection.stats.reconnects if connection is not None else 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,8 @@ from ...errors import BadReply, excerpt
 from ...streams.book.rules import BookRule, BookUpdate, RangeRule
 from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
+from ...streams.sharing.connect_turns import BINANCE_LIMITS
+from ...streams.sharing.wire import StreamWire, WireAnswer
 from ...structures import Ticker
 from ..rest.ask import Ask
 from ..rest.channel import Channel
@@ -20,11 +23,13 @@ from ..rest.rate_limits import WeightWindow
 from ..rest.stream_home import SnapshotTurns, StreamHome
 
 __all__ = [
+    "BINANCE_WIRE",
     "SNAPSHOT_LEVELS",
     "SNAPSHOT_WEIGHT",
     "STREAM_BASES",
     "BinanceBook",
     "BinanceStreams",
+    "BinanceWire",
     "read_book_event",
     "read_book_snapshot",
     "read_ticker_event",
@@ -50,6 +55,64 @@ _SNAPSHOT_PATH = "/api/v3/depth"
 _WATCH: Mapping[str, object] = {"pingInterval": 10_000, "silence_ms": 60_000}
 
 _SUBSCRIPTION = 1
+
+# The symbol of an event comes before its levels, so that this looks at the first characters only.
+_SYMBOL = re.compile(r'"s"\s*:\s*"([^"]*)"')
+
+
+class BinanceWire:
+    """Subscriptions on a connection that several books share."""
+
+    limits = BINANCE_LIMITS
+    most_books = 100  # of 512: each is two streams, and 1024 are allowed
+    most_at_once = 50
+    restarts = False
+
+    def key_of(self, message: Message) -> str | None:
+        """The symbol of an event."""
+        if isinstance(message, bytes):
+            return None
+        found = _SYMBOL.search(message)
+        if found is None:
+            return None
+        symbol = found[1]
+        return symbol if "\\" not in symbol else str(json.loads(f'"{symbol}"'))
+
+    def answer(self, message: Message) -> WireAnswer | None:
+        """The answer to a request; see the venue's "Live Subscribing/Unsubscribing to streams"."""
+        try:
+            row = json.loads(message)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(row, dict):
+            return None
+        number = row.get("id")
+        if type(number) is not int and number is not None:
+            return None
+        if _error_of(row) is not None:
+            return WireAnswer(number=number, refused=True)
+        return WireAnswer(number=number, refused=False) if number is not None and "result" in row else None
+
+    def subscribe(self, number: int, keys: Sequence[str]) -> str:
+        """The request to subscribe to books."""
+        return _request("SUBSCRIBE", number, keys)
+
+    def unsubscribe(self, number: int, keys: Sequence[str]) -> str:
+        """The request to end the subscriptions of books."""
+        return _request("UNSUBSCRIBE", number, keys)
+
+
+BINANCE_WIRE = BinanceWire()
+
+
+def _request(method: str, number: int, symbols: Sequence[str]) -> str:
+    streams = [f"{symbol.lower()}{stream}" for symbol in symbols for stream in ("@depth@100ms", "@ticker")]
+    return json.dumps({"method": method, "params": streams, "id": number})
+
+
+def _error_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    error = row.get("error", row if "code" in row else None)
+    return error if isinstance(error, dict) else None
 
 
 def read_book_event(event: Mapping[str, Any]) -> BookUpdate:
@@ -168,13 +231,10 @@ class BinanceBook:
         self.name = f"Binance {symbol}"
         self.rule: BookRule = RangeRule()
         self.address = f"{base}/ws"
-        lowered = venue_symbol.lower()
-        subscribe = {
-            "method": "SUBSCRIBE",
-            "params": [f"{lowered}@depth@100ms", f"{lowered}@ticker"],
-            "id": _SUBSCRIPTION,
-        }
-        self.options: Mapping[str, object] = {**_WATCH, **options, "payload": json.dumps(subscribe)}
+        self.key = venue_symbol
+        self.wire: StreamWire = BINANCE_WIRE
+        payload = BINANCE_WIRE.subscribe(_SUBSCRIPTION, (venue_symbol,))
+        self.options: Mapping[str, object] = {**_WATCH, **options, "payload": payload}
         self._symbol = symbol
         self._venue_symbol = venue_symbol
         self._fetch = fetch
@@ -218,9 +278,9 @@ class BinanceBook:
 
 
 def _answer(row: Mapping[str, Any]) -> tuple[object, ...]:
-    error = row.get("error", row if "code" in row else None)
-    if isinstance(error, dict):
+    error = _error_of(row)
+    if error is not None:
         return (SourceRefused(f"{error.get('code')} {error.get('msg')}"),)
-    if row.get("id") == _SUBSCRIPTION and "result" in row and row["result"] is None:
+    if row.get("id") is not None and "result" in row and row["result"] is None:
         return (SourceReady(),)
     return ()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...errors import BadReply, excerpt, short_repr
 from ...streams.book.rules import BookRule, BookUpdate, PreviousIdRule
 from ...streams.book.source import OtherUnread, SourceReady, SourceRefused
 from ...streams.buffer.buffer import Message
+from ...streams.sharing.connect_turns import OKX_LIMITS
+from ...streams.sharing.wire import StreamWire, WireAnswer
 from ..rest.parsing import Malformed, integer, mapping, rows, to_integer
 from ..rest.stream_home import StreamHome
 from .protocol import OKXProtocol
 from .replies import read_ticker
 
-__all__ = ["DEMO_STREAM_BASES", "STREAM_BASES", "OKXBook", "OKXStreams", "read_book_push"]
+__all__ = ["DEMO_STREAM_BASES", "OKX_WIRE", "STREAM_BASES", "OKXBook", "OKXStreams", "OKXWire", "read_book_push"]
 
 STREAM_BASES: Mapping[str, str] = {
     "openapi.okx.com": "wss://ws.okx.com",
@@ -37,6 +40,53 @@ _CHANNEL = "books"
 # A book without changes is confirmed about once a minute, so that longer silence of it (even with tickers arriving) is a fault; the text
 # ping prevents the venue from closing the connection.
 _WATCH: Mapping[str, object] = {"on_ping": "okx", "silence_ms": 75_000, "silence_data": f'"channel" ?: ?"{_CHANNEL}"'}
+
+_INSTRUMENT = re.compile(r'"instId"\s*:\s*"([^"\\]+)"')
+_REFUSED_INSTRUMENT = re.compile(r"instId:([A-Za-z0-9_-]+)")
+
+
+class OKXWire:
+    """Subscriptions on a connection that several books share."""
+
+    limits = OKX_LIMITS
+    most_books = 100
+    most_at_once = 50  # about 10 KB of the 64 KB that a request may have
+    restarts = True
+
+    def key_of(self, message: Message) -> str | None:
+        """The instrument of a push or of an answer; an event ``error`` names it in its text only."""
+        if isinstance(message, bytes):
+            return None
+        found = _INSTRUMENT.search(message)
+        return found[1] if found is not None else None
+
+    def answer(self, message: Message) -> WireAnswer | None:
+        """The event ``error``; OKX confirms each book of a request by an event of its own."""
+        try:
+            row = json.loads(message)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(row, dict) or row.get("event") != "error":
+            return None
+        number, said = row.get("id"), _REFUSED_INSTRUMENT.search(str(row.get("msg")))
+        ours = isinstance(number, str) and re.fullmatch(r"[0-9]{1,9}", number)
+        return WireAnswer(number=int(ours[0]) if ours else None, refused=True, key=said[1] if said else None)
+
+    def subscribe(self, number: int, keys: Sequence[str]) -> str:
+        """The request to subscribe to books."""
+        return _request("subscribe", number, keys)
+
+    def unsubscribe(self, number: int, keys: Sequence[str]) -> str:
+        """The request to end the subscriptions of books."""
+        return _request("unsubscribe", number, keys)
+
+
+OKX_WIRE = OKXWire()
+
+
+def _request(op: str, number: int, instruments: Sequence[str]) -> str:
+    args = [{"channel": channel, "instId": name} for name in instruments for channel in (_CHANNEL, "tickers")]
+    return json.dumps({"id": str(number), "op": op, "args": args})
 
 
 def read_book_push(action: object, payload: Any) -> BookUpdate:
@@ -99,6 +149,8 @@ class OKXBook:
         self.name = f"OKX {symbol}"
         self.rule: BookRule = PreviousIdRule()
         self.address = f"{base}/ws/v5/public"
+        self.key = venue_symbol
+        self.wire: StreamWire = OKX_WIRE
         self._book = {"channel": _CHANNEL, "instId": venue_symbol}
         ticker = {"channel": "tickers", "instId": venue_symbol}
         subscribe = {"op": "subscribe", "args": [self._book, ticker]}
