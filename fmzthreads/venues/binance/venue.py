@@ -29,6 +29,7 @@ class Binance(RestVenue):
         recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was delayed for
             longer is refused by Binance, so that a lost order cannot appear after this time.
         stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty to derive it from ``base``.
+        allow_plain_http: Whether keys may be sent to an ``http://`` base that is not this machine; a warning is written.
 
     Raises:
         InputError: ``base``, ``stream_base`` or ``recv_window_ms`` is not valid.
@@ -43,9 +44,15 @@ class Binance(RestVenue):
         options: HttpOptions | None = None,
         recv_window_ms: int = 5000,
         stream_base: str = "",
+        allow_plain_http: bool = False,
     ) -> None:
         channel = Channel(
-            BinanceProtocol(recv_window_ms), credentials=credentials, base=base, clock=clock, options=options
+            BinanceProtocol(recv_window_ms),
+            credentials=credentials,
+            base=base,
+            clock=clock,
+            options=options,
+            allow_plain_http=allow_plain_http,
         )
         assert isinstance(channel.budget, WeightWindow)
         self.weights = channel.budget

@@ -30,6 +30,7 @@ class OKX(RestVenue):
         order_lifetime_ms: OKX refuses an order that arrives later than this after it was signed (header ``expTime``), so
             that a lost order cannot appear after this time; 1 to 60000.
         stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty to derive it from ``base``.
+        allow_plain_http: Whether keys may be sent to an ``http://`` base that is not this machine; a warning is written.
 
     Raises:
         InputError: An argument is not valid.
@@ -46,9 +47,17 @@ class OKX(RestVenue):
         trade_mode: str = "cash",
         order_lifetime_ms: int = 5000,
         stream_base: str = "",
+        allow_plain_http: bool = False,
     ) -> None:
         self._protocol = OKXProtocol(simulated=simulated, order_lifetime_ms=order_lifetime_ms)
-        channel = Channel(self._protocol, credentials=credentials, base=base, clock=clock, options=options)
+        channel = Channel(
+            self._protocol,
+            credentials=credentials,
+            base=base,
+            clock=clock,
+            options=options,
+            allow_plain_http=allow_plain_http,
+        )
         dialect = OKXCalls(SPOT, OddRows(channel.name), trade_mode)
         super().__init__(
             channel=channel,

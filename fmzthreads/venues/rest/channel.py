@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -11,19 +12,25 @@ from ...errors import (
     ClockSkew,
     ConnectionLost,
     FmzError,
+    InputError,
     OutcomeUnknown,
     RateLimited,
     TimedOut,
     VenueRejected,
     VenueUnavailable,
+    short_repr,
 )
 from ...exchange.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
+from ...http.url import split_url
+from ...net.hosts import is_loopback
 from .ask import Ask, VenueQuery
 from .parsing import Malformed, bad_reply
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
+
+_log = logging.getLogger("fmzthreads.venues")
 
 __all__ = ["CallBudget", "Channel", "RestProtocol"]
 
@@ -34,6 +41,10 @@ _YEAR_2100_S = 4_102_444_800
 
 # Statuses that mean the request was refused before it was processed, by any server on the way; not so 408 and 499, for example.
 _NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
+
+
+def _log_warning(text: str) -> None:
+    _log.warning("%s", text)
 
 
 class CallBudget(Protocol):
@@ -96,6 +107,10 @@ class Channel:
         base: The base URL; empty for the venue's production.
         clock: Tells the time and waits; real time if None.
         options: The options of the HTTP client; None for its defaults.
+        allow_plain_http: Whether keys may be sent without encryption to a host other than the loopback.
+
+    Raises:
+        InputError: With keys, the base URL is an ``http://`` one of such a host.
     """
 
     def __init__(
@@ -106,16 +121,49 @@ class Channel:
         base: str = "",
         clock: Clock | None = None,
         options: HttpOptions | None = None,
+        allow_plain_http: bool = False,
     ) -> None:
+        if not isinstance(allow_plain_http, bool):
+            raise InputError(f"allow_plain_http must be True or False, got {short_repr(allow_plain_http)}")
         self.name = protocol.name
         self.protocol = protocol
         self.clock: Clock = clock if clock is not None else WallClock()
         self.keys = credentials if credentials is not None else Credentials()
         self._can_sign = self.keys.are_complete(passphrase=protocol.needs_passphrase)
+        self._allow_plain_http = allow_plain_http
+        self.warn: Callable[[str], None] = _log_warning
+        self._warned_of = ""  # the base whose warning was written
         self.http = HttpClient(base or protocol.default_base, clock=self.clock, options=options)
+        self._check_plain(self.http.base)
         self.time = ServerTime(self.clock, self._ask_time)
         self.doors = Doors(protocol.name, self.clock)
         self.budget = protocol.budget(self.clock, self.time.now)
+
+    def warn_with(self, warn: Callable[[str], None]) -> None:
+        """Sets where warnings go, and writes that of a base URL without encryption."""
+        self.warn = warn
+        self._warned_of = ""
+        self._check_plain(self.http.base)
+
+    def _check_plain(self, url: str) -> None:
+        """Refuses an ``http://`` URL of another machine while there are keys, or warns of it if the user allowed it.
+
+        Whoever is on the way could read the signed requests, and use the key and the passphrase that are in their headers.
+        """
+        if url[:8].lower() == "https://" or not self.keys:
+            return
+        origin, _, _ = split_url(url)
+        # Names below .localhost are left out: not every resolver keeps them on this machine.
+        if origin.tls or (is_loopback(origin.host) and not origin.host.endswith(".localhost")):
+            return
+        if not self._allow_plain_http:
+            raise InputError(
+                f"{self.name}: {origin} is not encrypted, and keys would be readable on the way; expected an https:// URL "
+                "(or allow_plain_http=True); nothing was sent"
+            )
+        if self._warned_of != str(origin):
+            self._warned_of = str(origin)
+            self.warn(f"{self.name}: keys are sent to {origin} without encryption (allow_plain_http=True)")
 
     def get(self, query: VenueQuery[T]) -> T:
         """Makes a query's call and reads its reply."""
@@ -166,7 +214,7 @@ class Channel:
                     budget.heard(ticket, reply)
                     return self._understand(ask, reply, read)
 
-                url = self._url(ask.path)
+                url = self._url(ask)
                 return self.http.call(lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=safe)
             finally:
                 budget.leave(ticket)
@@ -234,7 +282,7 @@ class Channel:
             return TimeSample(server_s=server_s, received_s=received_s, rtt_s=reply.elapsed_s)
 
         try:
-            url = self._url(ask.path)
+            url = self._url(ask)
             return self.http.call(lambda: self.protocol.build(ask, url, self.keys, self.time), _parse, idempotent=True)
         finally:
             budget.leave(ticket)
@@ -245,8 +293,11 @@ class Channel:
             raise Malformed(f"implausible server time {server_s:g} s (expected 2015 to 2100)")
         return server_s
 
-    def _url(self, path: str) -> str:
+    def _url(self, ask: Ask) -> str:
+        path = ask.path
         if "://" in path:
+            if ask.signed:
+                self._check_plain(path)
             return path
         return f"{self.http.base}{path}" if path.startswith("/") else f"{self.http.base}/{path}"
 
@@ -254,9 +305,11 @@ class Channel:
         """Sets another base URL for further calls; resets clock offset, refusals and counts.
 
         Raises:
-            InputError: It is not an http or https URL.
+            InputError: It is not an http or https URL, or keys would be sent to it without encryption.
         """
-        self.http.set_base(url or self.protocol.default_base)
+        base = url or self.protocol.default_base
+        self._check_plain(base)
+        self.http.set_base(base)
         self.time.forget()
         self.doors.open_all()
         self.budget.forget()

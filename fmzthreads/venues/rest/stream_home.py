@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ...clock import Clock
 from ...errors import InputError, NotSupported, RateLimited, short_repr
+from ...net.hosts import is_loopback
 from .channel import Channel
 from .rate_limits import RecentCalls
 
@@ -66,7 +67,7 @@ class StreamHome:
         host = parts.hostname or ""
         if host in known and parts.scheme == "https":
             return known[host]
-        if parts.scheme == "http" or host in {"127.0.0.1", "localhost", "::1"}:
+        if parts.scheme == "http" or is_loopback(host):
             scheme = "ws" if parts.scheme == "http" else "wss"
             return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         raise NotSupported(

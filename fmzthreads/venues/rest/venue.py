@@ -327,6 +327,7 @@ class RestVenue(BaseVenue):
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings about unreadable rows go; see ``Venue.warn_with``."""
         self.dialect.odd.warn = warn
+        self.channel.warn_with(warn)
 
     def warm(self, connections: int) -> None:
         """Opens the calling thread's connection and measures the time; see ``Venue.warm``."""
