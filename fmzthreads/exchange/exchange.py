@@ -426,6 +426,7 @@ class Exchange(EncodingFace[Failure_co]):
             NotBuiltYet: FMZ has the method, fmzthreads does not yet.
             TypeError: The number of arguments does not fit the method.
             TooManyHandles: 2000 calls have not ended.
+            StopRequested: The strategy is being stopped, or the exchange object was closed.
         """
         return self.submit(method, args)
 
