@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,13 +67,18 @@ class _Recorded:
             venue = self.made(credentials=keys, base=server.base_url)
             self._listen(venue)
             exchange: Exchange[Any] = Exchange(name, "BTC_USDT", venue=venue, host=MemoryHost(), errors="raise")
-            self.price = exchange.GetTicker().Last / 2
+            self.price = round(exchange.GetTicker().Last * 0.8, 2)  # rests, within the price filter
             self.order_id = exchange.Buy(self.price, 0.01)
             for call, run in _calls(self.order_id, self.price):
                 self._now: list[str] = []
                 run(exchange)
                 self.used[call] = self._now
-            venue.close()
+            exchange.close()
+            for (
+                thread
+            ) in threading.enumerate():  # that fetch rules in the background: the server outlives their connections
+                if thread.name.startswith(("rules of", "server time")):
+                    thread.join(30.0)
 
     def _listen(self, venue: Any) -> None:
         real = venue.channel.http.call

@@ -99,6 +99,9 @@ _INTERVALS = {
     43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w",
 }  # fmt: skip
 
+# Quote currencies on Binance's spot market of which none is the end of another one there.
+_USUAL_QUOTES = frozenset({"USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY"})
+
 _SIDES = {"buy": "BUY", "sell": "SELL"}
 
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -162,6 +165,10 @@ class BinanceCalls:
     def symbol_of(self, name: str) -> str | None:
         """Always None: only the venue's list tells where to split ``BTCUSDT``."""
         return None
+
+    def is_certain(self, symbol: str) -> bool:
+        """With a usual quote currency: ``BTCU_SDT`` and ``BTC_USDT`` are joined to one name, but Binance has no quote currency SDT."""
+        return symbol.rpartition("_")[2] in _USUAL_QUOTES
 
     def listings(self) -> VenueQuery[list[Listing]]:
         """``exchangeInfo`` of all symbols."""

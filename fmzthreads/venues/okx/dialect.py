@@ -134,6 +134,10 @@ class OKXCalls:
         base, dash, quote = name.partition("-")
         return f"{base}_{quote}" if base and dash and quote and "-" not in quote else None
 
+    def is_certain(self, symbol: str) -> bool:
+        """Always, because the name keeps the separator."""
+        return self.symbol_of(self.name_of(symbol)) == symbol
+
     def listings(self) -> VenueQuery[list[Listing]]:
         """``public/instruments`` of the product."""
 

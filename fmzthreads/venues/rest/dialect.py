@@ -110,6 +110,9 @@ class VenueDialect(Protocol):
     def symbol_of(self, name: str) -> str | None:
         """FMZ's symbol of a venue's name; None if the venue's list is needed to tell."""
 
+    def is_certain(self, symbol: str) -> bool:
+        """Whether ``name_of`` a symbol can be the name of no other symbol; if not, only the venue's list tells."""
+
     def listings(self) -> VenueQuery[list[Listing]]:
         """All symbols."""
 

@@ -83,7 +83,9 @@ class RestVenue(BaseVenue):
         return self.channel.get(self.dialect.listing(name))
 
     def _name(self, symbol: str) -> str:
-        """The venue's name of a symbol, without sending a request."""
+        """The venue's name of a symbol; sends nothing unless another symbol could have the same name."""
+        if symbol not in self.symbols.by_symbol and not self.dialect.is_certain(symbol):
+            return self._listing(symbol).venue_symbol
         name = self.dialect.name_of(symbol)
         self.symbols.check(symbol, name)
         return name

@@ -457,10 +457,10 @@ def test_unknown_symbols_name_the_nearest() -> None:
     path = "GET /api/v3/ticker/24hr"
     venue, http, _ = make_binance({path: reply_of({"code": -1121, "msg": "Invalid symbol."}, 400)})
     for _ in range(3):
-        with pytest.raises(errors.UnknownSymbol, match=r"'BTC_USTD'; did you mean 'BTC_USDT'"):
-            venue.ticker("BTC_USTD")
-    with pytest.raises(errors.UnknownSymbol, match=r"BTCUSTD"):
-        venue.order("BTCUSTD,1")
+        with pytest.raises(errors.UnknownSymbol, match=r"'BTX_USDT'; did you mean 'BTC_USDT'"):
+            venue.ticker("BTX_USDT")
+    with pytest.raises(errors.UnknownSymbol, match=r"BTXUSDT"):
+        venue.order("BTXUSDT,1")
     assert http.paths() == [path, "GET /api/v3/exchangeInfo"]  # the list names the nearest, and answers the rest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -188,3 +188,25 @@ def test_a_name_that_belongs_to_another_symbol_is_found_out_before_an_order() ->
         assert exchange.GetDepth() is None  # known by now
         with pytest.raises(UnknownSymbol):
             exchange.venue.rules("BTCU_SDT")
+
+
+READS: tuple[Callable[[Exchange[None]], object], ...] = (
+    lambda exchange: exchange.GetDepth(),
+    lambda exchange: exchange.GetTicker(),
+    lambda exchange: exchange.GetTrades(),
+    lambda exchange: exchange.GetRecords(60, 5),
+    lambda exchange: exchange.GetOrders("BTCU_SDT"),
+    lambda exchange: exchange.GetHistoryOrders(),
+    lambda exchange: exchange.Subscribe("depth"),
+)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_the_first_read_of_a_name_that_belongs_to_another_symbol_answers_nothing(
+    read: Callable[[Exchange[None]], object],
+) -> None:
+    venue = Venue()
+    with room("Binance", venue, "BTCU_SDT") as (exchange, host):
+        assert read(exchange) is None
+        assert "does not list 'BTCU_SDT'" in host.errors[0]
+        assert venue.count("depth") == venue.count("klines") == venue.count("Trades") == venue.count("ticker") == 0
