@@ -305,3 +305,56 @@ def test_a_machine_that_slept_reads_nothing_of_before(spot: Venue) -> None:
     assert slept[1] - slept[0] == pytest.approx(8 * HOUR_S)
     assert len(spot.connects) == 2
     assert "the machine slept for 28800 s" in spot.host.lines.get()
+
+
+def test_what_waited_while_the_machine_slept_is_not_applied(spot: Venue) -> None:
+    ahead = [0.0]
+    now = spot.clock.now
+    spot.clock.now = lambda: now() + ahead[0]  # type: ignore[method-assign]
+    before: list[int] = []
+
+    def step() -> list[object]:
+        if not before and spot.clock.monotonic() > 60:
+            before.append(spot.feed.stats.book.updates)
+            ahead[0] = 6.0
+            spot.end = spot.clock.monotonic()  # what is read now is the last
+        return [spot.delta()]
+
+    spot.step = step
+    spot.run()
+    assert spot.feed.stats.book.updates == before[0], "an update from before the sleep was applied"
+    assert spot.feed.stats.book.gaps == 1
+
+
+def test_a_clock_that_drifts_has_not_slept(spot: Venue) -> None:
+    """Corrections of the time of day by four seconds, every minute of an hour: each is less than a sleep, their sum is not."""
+    ahead = [0.0]
+    now = spot.clock.now
+    spot.clock.now = lambda: now() + ahead[0]  # type: ignore[method-assign]
+
+    def step() -> list[object]:
+        ahead[0] = 4.0 * (spot.clock.monotonic() // 60)
+        return [spot.delta()]
+
+    spot.step = step
+    spot.run()
+    assert (len(spot.connects), spot.feed.stats.book.gaps) == (1, 1)
+    assert spot.host.lines.empty()
+
+
+def test_a_sleep_before_the_connection_breaks_nothing_after_it(spot: Venue) -> None:
+    """A sleep while the feed waits to reconnect concerns no message that comes afterwards."""
+    ahead = [0.0]
+    now = spot.clock.now
+    spot.clock.now = lambda: now() + ahead[0]  # type: ignore[method-assign]
+    opened = spot.open
+
+    def open_late() -> None:
+        ahead[0] += 100.0
+        opened()
+
+    spot.open = open_late  # type: ignore[method-assign]
+    spot.step = lambda: [spot.delta()]
+    spot.run(60.0)
+    assert (len(spot.connects), spot.feed.stats.book.gaps) == (1, 1)
+    assert spot.host.lines.empty()
