@@ -271,10 +271,16 @@ __all__ = [
 ]
 
 
-if not _typing.TYPE_CHECKING:  # a type checker is to report names that do not exist
+if _typing.TYPE_CHECKING:
+    from .runner.launch import run_strategy as run_strategy
+else:  # a type checker is to report names that do not exist
 
     def __getattr__(name: str) -> _typing.Any:
-        """Looks up the names of the last version that still work, with a warning."""
+        """Looks up what is loaded at its first use, and the names of the last version that still work, with a warning."""
+        if name == "run_strategy":
+            from .runner.launch import run_strategy
+
+            return run_strategy
         if name == "snapshot":
             _warnings.warn("fmzthreads.snapshot is deprecated: use fmzthreads.gather", DeprecationWarning, stacklevel=2)
             return gather

@@ -1,18 +1,27 @@
-"""The command line: ``fmzthreads demo``, ``fmzthreads simulate``, ``fmzthreads sandbox``."""
+"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from ._version import __version__
-from .demo import command as demo_command
-from .demo import sandbox as sandbox_command
 from .errors import FmzError
-from .simulator import command as simulate_command
 
 __all__ = ["main"]
+
+# The module of each command; only that of the command that is run is imported, since starting is not to take long.
+_COMMANDS = {
+    "run": "runner.command",
+    "status": "runner.remote",
+    "command": "runner.remote",
+    "stop": "runner.remote",
+    "logs": "runner.logs",
+    "demo": "demo.command",
+    "simulate": "simulator.command",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,12 +34,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 when a run failed, 2 for an invalid command line or a missing file or package,
         130 after Ctrl-C.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    # What stands after -- belongs to the script that is run; argparse would mix it with the options before it.
+    place = words.index("--") if "--" in words else len(words)
+    words, rest = words[:place], words[place + 1 :]
+    named = next((word for word in words if not word.startswith("-")), "")
+    wanted = [_COMMANDS[named]] if named in _COMMANDS else list(dict.fromkeys(_COMMANDS.values()))
+    if not named and "--version" in words:
+        wanted = []
     parser = argparse.ArgumentParser(prog="fmzthreads", description="Plain synchronous FMZ strategy scripts, anywhere.")
     parser.add_argument("--version", action="version", version=f"fmzthreads {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo_command, simulate_command, sandbox_command):
-        command.add_parser(commands)
-    args = parser.parse_args(argv)
+    for module in wanted:
+        import_module(f".{module}", __package__).add_parser(commands)
+    args = parser.parse_args(words)
+    if rest and args.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.script_arguments = rest
     try:
         return int(args.run(args))
     except FmzError as error:

@@ -28,8 +28,8 @@ ORDER = (
     "indicators", "charts",
     # where a strategy lives
     "strategy",
-    # exchanges on the loopback, and what tests and the demo need
-    "simulator", "testing", "demo",
+    # exchanges on the loopback, and what tests need; runs of strategies, and the demo
+    "simulator", "testing", "runner", "demo",
     # the command line and the root, which hands out the names of the others
     "cli", "__main__", "",
 )  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clock import Clock, WallClock
+from ..runner.simulated import VENUES, parse_faults, set_faults
 from ..simulator import SimulatorProcess
 from ..simulator.market.bars import load_bars
 from ..strategy.exports import Exchange
@@ -18,7 +19,7 @@ from ..strategy.runtime import Runtime, use
 from .audit import audit
 from .display import open_display
 from .scripts import load_example
-from .simulators import VENUES, holdings, parse_faults, set_faults, simulators
+from .simulators import holdings, simulators
 from .summary import Spread, Summary
 
 __all__ = ["add_parser", "run"]
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         MissingExtra: The extra ``server`` is not installed.
     """
     example = load_example("hedge_two_exchanges")
-    faults = parse_faults(args.fault)
+    faults = parse_faults(args.fault, list(VENUES))
     speed = _replay_speed(args.data, args.seconds)
     with simulators(seed=args.seed, data=args.data, speed=speed, deviation=_DEVIATION) as processes:
         if not args.json:
@@ -123,7 +124,7 @@ def _introduction(args: argparse.Namespace) -> list[str]:
         else f"generated (seed {args.seed}); they differ more often than on real markets"
     )
     return [
-        f"Two simulated exchanges, {' and '.join(VENUES.values())}, trade {_BASE}_{_QUOTE} with play money.",
+        f"Two simulated exchanges, {' and '.join(VENUES)}, trade {_BASE}_{_QUOTE} with play money.",
         f"Prices: {prices}.",
         f"For {args.seconds:g} s the bot buys {_BASE} on the cheaper exchange and sells the same amount on the other",
         "whenever the difference exceeds both fees.",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError
+from ..runner.simulated import VENUES
 from ..simulator import SimulatorProcess
-from ..simulator.faults import parse_fault
 
-__all__ = ["VENUES", "holdings", "parse_faults", "set_faults", "simulators"]
-
-# The simulator's name of each venue, and FMZ's.
-VENUES = {"binance": "Binance", "okx": "OKX"}
+__all__ = ["holdings", "simulators"]
 
 
 @contextlib.contextmanager
@@ -43,7 +40,7 @@ def simulators(
         SimulatorProcess(
             venue, seed=seed, data=file, speed=speed if file else None, deviation=deviation if not file else None
         )
-        for venue, file in zip(VENUES, files, strict=True)
+        for venue, file in zip(VENUES.values(), files, strict=True)
     ]
     with contextlib.ExitStack() as stack:
         for process in processes:
@@ -51,38 +48,10 @@ def simulators(
         with ThreadPoolExecutor(len(processes)) as pool:
             # Both at once: most of a start is Python importing its modules.
             list(pool.map(SimulatorProcess.start, processes))
-        yield dict(zip(VENUES.values(), processes, strict=True))
+        yield dict(zip(VENUES, processes, strict=True))
 
 
 def holdings(process: SimulatorProcess) -> dict[str, Decimal]:
     """The total balances by currency, free and frozen."""
     balances = process.state()["balances"]
     return {currency: Decimal(held["free"]) + Decimal(held["frozen"]) for currency, held in balances.items()}
-
-
-def parse_faults(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Reads ``--fault`` options: faults by FMZ's venue name; one that names no venue is for all.
-
-    Raises:
-        InputError: One is not of the form ``[VENUE:]NAME=VALUE``.
-        UnknownName: There is no such venue or fault.
-    """
-    found: dict[str, list[str]] = {name: [] for name in VENUES.values()}
-    for text in texts:
-        venue, colon, fault = text.partition(":")
-        if not colon:
-            venue, fault = "", text
-        elif venue not in VENUES:
-            raise UnknownName(f"--fault {text!r}: unknown venue {venue!r}{nearest(venue, VENUES)}")
-        parse_fault(fault)
-        for name in [VENUES[venue]] if venue else VENUES.values():
-            found[name].append(fault)
-    return found
-
-
-def set_faults(processes: Mapping[str, SimulatorProcess], faults: Mapping[str, Sequence[str]]) -> None:
-    """Switches on what ``parse_faults`` read."""
-    for venue, texts in faults.items():
-        for text in texts:
-            name, value, path = parse_fault(text)
-            processes[venue].set_faults(path, **{name: value})

@@ -11,14 +11,14 @@ from typing import Any
 from ..database import Database
 from ..errors import InputError
 
-__all__ = ["Channels"]
+__all__ = ["BotChannels"]
 
 _SCHEMA = ("CREATE TABLE IF NOT EXISTS channel (id TEXT PRIMARY KEY, value TEXT NOT NULL)",)
 # FMZ's API reference, "SetChannelData".
 _MOST_BYTES = 1024
 
 
-class Channels:
+class BotChannels:
     """What strategies publish and read; safe for threads and processes.
 
     Args:
@@ -55,7 +55,7 @@ class Channels:
         )
 
     def read(self, channel: str) -> Any:
-        """Returns the newest value of a channel; None at the first call, which subscribes, and while there is none.
+        """Returns the newest value of a channel; None at the first call, which subscribes, and before the first value.
 
         Raises:
             OperationFailed: The file cannot be read.

@@ -23,7 +23,7 @@ def strategy_names(exchanges: Sequence[Any]) -> dict[str, Any]:
     """Returns everything that FMZ puts into the globals of a strategy, by name.
 
     Args:
-        exchanges: The exchange objects; the first one is ``exchange`` (None if there is none).
+        exchanges: The exchange objects; the first one is ``exchange`` (None without exchanges).
     """
     names = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
     return {

@@ -24,7 +24,7 @@ from ..fork import after_fork_in_child
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
-from .channels import Channels
+from .channels import BotChannels
 from .charts import StrategyCharts
 from .commands import CommandQueue
 from .log.console import ConsoleSink
@@ -94,8 +94,8 @@ class Runtime:
         self._store = store
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None
-        self._channels: Channels | None = None
         self._charts: StrategyCharts | None = None
+        self._channels: BotChannels | None = None
         self._sql: dict[bool, SqliteConnection] = {}
         self._exchanges: list[weakref.ref[Any]] = []
         self._last_error: str | None = None
@@ -155,7 +155,7 @@ class Runtime:
             return self._querier
 
     @property
-    def channels(self) -> Channels:
+    def channels(self) -> BotChannels:
         """What the strategies of this machine show each other; made at the first use.
 
         Raises:
@@ -163,7 +163,7 @@ class Runtime:
         """
         with self._lock:
             if self._channels is None:
-                self._channels = Channels(data_folder() / "channels.sqlite3")
+                self._channels = BotChannels(data_folder() / "channels.sqlite3")
             return self._channels
 
     @property

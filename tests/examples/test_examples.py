@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.runs import fmzthreads
 from tests.helpers.shared_data import ROOT
 
 pytest.importorskip("uvicorn", reason="the examples run against the simulator, which needs the extra server")
@@ -44,9 +42,10 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-def sandbox(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fmzthreads", "sandbox", str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=cwd)
+def simulated(
+    script: Path, *arguments: str, home: Path, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    return fmzthreads("run", str(script), "--simulated", *options, "--", *arguments, home=home)
 
 
 def test_every_example_is_expected_to_say_something() -> None:
@@ -56,52 +55,12 @@ def test_every_example_is_expected_to_say_something() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path: Path, tmp_path: Path) -> None:
     arguments, patterns = EXPECTED[path.stem]
-    done = sandbox(path, *arguments, cwd=tmp_path)
+    done = simulated(path, *arguments, home=tmp_path)
     assert done.returncode == 0, done.stderr
     for pattern in patterns:
         assert re.search(pattern, done.stdout), f"{pattern!r} is not in:\n{done.stdout}"
     assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir()), "an example left something behind"
-
-
-def test_an_example_s_exit_code_is_passed_on(tmp_path: Path) -> None:
-    script = tmp_path / "fails.py"
-    script.write_text("import sys\nsys.exit(7)\n")
-    assert sandbox(script, cwd=tmp_path).returncode == 7
-
-
-def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
-    done = sandbox(Path("no_such_script.py"), cwd=tmp_path)
-    assert done.returncode == 2
-    assert "no_such_script.py" in done.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_ctrl_c_prints_one_line_and_gives_130(tmp_path: Path) -> None:
-    script = tmp_path / "waits.py"
-    script.write_text("from fmzthreads import *\nprint('ready', flush=True)\nSleep(600_000)\n")
-    command = [sys.executable, "-m", "fmzthreads", "sandbox", str(script)]
-    # A session of its own, so that the signal reaches the command and the script, as from a terminal, and not the tests.
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=100)
-    assert process.returncode == 130
-    assert (out + err).splitlines() == ["interrupted"]
-
-
-def test_the_traceback_of_a_script_begins_in_the_script(tmp_path: Path) -> None:
-    script = tmp_path / "fails.py"
-    script.write_text("import sys\nprint(sys.argv[1:], sys.path[0], __name__, __file__)\n1 / 0\n")
-    done = sandbox(script, "a", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stdout == f"['a'] {tmp_path} __main__ {script}\n"
-    assert "ZeroDivisionError" in done.stderr
-    assert "runpy" not in done.stderr
-    assert "script_runner" not in done.stderr
+    assert [found.name for found in tmp_path.iterdir()] == ["runs"], "an example left something behind"
 
 
 FAULTS = {
@@ -116,8 +75,7 @@ FAULTS = {
 def test_example_under_faults(path: Path, fault: str, tmp_path: Path) -> None:
     arguments, _ = EXPECTED[path.stem]
     options = [word for text in FAULTS[fault] for word in ("--fault", text)]
-    command = [sys.executable, "-m", "fmzthreads", "sandbox", *options, str(path), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path)
+    done = simulated(path, *arguments, home=tmp_path, options=tuple(options))
     assert "Traceback" not in done.stderr, done.stderr
     # One that gives up says why in one line; most go on.
     assert done.returncode == 0 or re.fullmatch(r"no \w+.*: .+\n", done.stderr), (done.returncode, done.stderr)

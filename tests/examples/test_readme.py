@@ -14,6 +14,7 @@ from fmzthreads import Exchange
 from fmzthreads.exchange.calls import PLANNED
 from fmzthreads.strategy import bot_globals, exports, not_built
 from fmzthreads.strategy import globals as globals_room
+from tests.helpers.runs import fmzthreads
 from tests.helpers.shared_data import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +34,7 @@ SPOT_ONLY = {f"exchange.{name}" for name in ("GetFundings", "GetPosition", "GetP
 
 
 def blocks_of(page: str) -> list[str]:
-    """The blocks of Python; what cannot run in the sandbox is marked as something else (``text``)."""
+    """The blocks of Python; what cannot run against the simulators is marked as something else (``text``)."""
     return re.findall(r"^```python\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
 
 
@@ -57,8 +58,7 @@ def test_block(page: str, number: int, tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="the blocks run against the simulator, which needs the extra server")
     script = tmp_path / f"block_{number}.py"
     script.write_text(blocks_of(page)[number], encoding="utf-8")
-    command = [sys.executable, "-m", "fmzthreads", "sandbox", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
+    done = fmzthreads("run", str(script), "--simulated", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip(), f"block {number} of {page} said nothing"
     if "except " not in script.read_text(encoding="utf-8"):  # such a block shows what goes wrong
@@ -117,7 +117,9 @@ def test_every_name_that_something_was_renamed_to_exists() -> None:
 
 
 def test_every_command_that_the_readme_types_exists() -> None:
-    for command in sorted(set(re.findall(r"(?:python -m )?fmzthreads (demo|simulate|sandbox)\b", README))):
+    for command in sorted(
+        set(re.findall(r"(?:python -m )?fmzthreads (run|status|command|stop|logs|demo|simulate)\b", README))
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "fmzthreads", command, "--help"],
             capture_output=True,

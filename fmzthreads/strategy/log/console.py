@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, TextIO
 
 from ...clock import Clock
 from .console_output import print_text
@@ -57,18 +58,18 @@ def _stamp(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
-def _is_terminal() -> bool:
-    """Whether stdout is a terminal that understands ANSI sequences."""
+def _is_terminal(stream: Any) -> bool:
+    """Whether the stream is a terminal that understands ANSI sequences."""
     if os.environ.get("TERM") == "dumb" or (os.name == "nt" and "WT_SESSION" not in os.environ):
         return False
     try:
-        return sys.stdout.isatty()
+        return bool(stream.isatty())
     except (AttributeError, ValueError):  # replaced by something else, or closed
         return False
 
 
 class ConsoleSink:
-    """Prints lines to stdout, as it is at that moment.
+    """Prints lines to stdout.
 
     On a terminal the status bar's text stands below the lines and is replaced in place, and colours are drawn (unless the environment has
     ``NO_COLOR``). What a script prints by itself moves the text; use ``Log``. Elsewhere the status is printed, indented, when it has
@@ -79,10 +80,14 @@ class ConsoleSink:
         clock: What measures ``status_every_s``.
         language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]``.
         status_every_s: The shortest time between two printed status texts; None: 1 s, and 0.1 s on a terminal.
+        stream: Where to print; None for stdout as it is at that moment.
     """
 
-    def __init__(self, clock: Clock, *, language: str = "en", status_every_s: float | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, language: str = "en", status_every_s: float | None = None, stream: TextIO | None = None
+    ) -> None:
         self._clock = clock
+        self._stream = stream
         self._language = language
         self._every_s = status_every_s
         self._shown = ""
@@ -91,6 +96,10 @@ class ConsoleSink:
         self._out: list[str] = []  # what is to be printed at once
         self._rows = 0  # of the status text that stands at the end of the terminal
 
+    @property
+    def _out_stream(self) -> Any:
+        return self._stream if self._stream is not None else sys.stdout
+
     def write(self, batch: Sequence[Entry]) -> None:
         """Prints the lines, on a terminal above the status text; and the status, if it changed and the last one is old enough.
 
@@ -98,7 +107,7 @@ class ConsoleSink:
         """
         self._out = []
         lines: list[str] = []
-        terminal = _is_terminal()
+        terminal = _is_terminal(self._out_stream)
         color = terminal and "NO_COLOR" not in os.environ
         for entry in batch:
             if isinstance(entry, Line):
@@ -121,8 +130,8 @@ class ConsoleSink:
     def _print(self) -> None:
         text, self._out = "".join(self._out), []
         if text:
-            own = sys.stdout is getattr(sys, "__stdout__", None)
-            print_text(sys.stdout, text, is_own=own)
+            stream = self._out_stream
+            print_text(stream, text, is_own=stream is getattr(sys, "__stdout__", None))
 
     def _add_status(self, text: str, terminal: bool) -> None:
         self._pending = text
@@ -136,7 +145,7 @@ class ConsoleSink:
         if self._pending == self._shown:
             return
         self._shown = self._pending
-        if _is_terminal():
+        if _is_terminal(self._out_stream):
             self._out.append(self._erase())
             self._draw()
         elif self._shown:

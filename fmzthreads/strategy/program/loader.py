@@ -1,6 +1,6 @@
 """Loads a strategy: its templates first, one shared ``ext``, own globals for each file, the API in them before a line runs.
 
-It knows neither how the strategy is run (live, simulated, in a backtest) nor where: whoever runs it passes the API in.
+It does not depend on how the strategy is run (live, simulated, in a backtest): the caller passes the API in.
 
 Source: FMZ's user guide, "Strategy" and "Template Library"; the order of the steps is that of FMZ's Python backtest package.
 """

@@ -203,7 +203,7 @@ def declared(source: Source) -> list[Parameter]:
     """The parameters that a strategy file declares, in its ``config`` header or in the JSON file of the same name beside it.
 
     Returns:
-        In the order of the declaration; empty when there is none.
+        In the order of the declaration; empty without a declaration.
 
     Raises:
         InputError: The declaration is not of the known form; names the row and the field.

@@ -69,7 +69,7 @@ def old_module(tree: ast.Module) -> tuple[int, str] | None:
     """Finds the first import of a module that only Python 2 has, outside ``try`` and ``if``.
 
     Returns:
-        The line and what to change; None if there is none.
+        The line and what to change; None without such an import.
     """
     for node in tree.body:
         names: list[str] = []

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,7 @@ class ControlListener:
             try:
                 connection, _ = self._socket.accept()
             except OSError:  # closed, or out of file descriptors for a moment
-                if self._closed.is_set():
-                    return
+                self._closed.wait(0.1)
                 continue
             with connection:
                 if self._closed.is_set():
@@ -78,12 +78,12 @@ class ControlListener:
     def _reply(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE_S)
         request = _read(connection)
-        if self.token and not hmac.compare_digest(str(request.get("token", "")), self.token):
+        if self.token and not hmac.compare_digest(str(request.get("token", "")).encode(), self.token.encode()):
             reply: dict[str, Any] = {"error": "the token is not that of this run"}
         else:
             try:
                 reply = self._answer(request)
-            except Exception as error:  # the thread serves later requests too; the client is told what went wrong
+            except Exception as error:  # the thread must serve later requests; the reply says what failed
                 reply = {"error": f"{type(error).__name__}: {error}"}
         connection.sendall(json.dumps(reply, default=str).encode() + b"\n")
 
@@ -92,23 +92,13 @@ class ControlListener:
         if self._closed.is_set():
             return
         self._closed.set()
-        with (
-            contextlib.suppress(OSError),
-            self._connection() as wake,
-        ):  # closing alone does not end accept on every system
+        with contextlib.suppress(OSError), socket.socket(self._socket.family) as wake:
             wake.settimeout(1.0)
+            wake.connect(self._socket.getsockname())  # closing alone does not end accept on every system
         self._thread.join(_PATIENCE_S)
         self._socket.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-
-    def _connection(self) -> socket.socket:
-        if self._path is None:
-            return socket.create_connection(self._socket.getsockname(), timeout=1.0)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(1.0)
-        connection.connect(str(self._path))
-        return connection
 
 
 def _read(connection: socket.socket) -> dict[str, Any]:
@@ -119,9 +109,10 @@ def _read(connection: socket.socket) -> dict[str, Any]:
         OSError: It did not come.
     """
     received = bytearray()
+    end = time.monotonic() + _PATIENCE_S
     while not received.endswith(b"\n"):
         part = connection.recv(65536)
-        if not part or len(received) > _LONGEST_LINE:
+        if not part or len(received) > _LONGEST_LINE or time.monotonic() > end:
             raise ValueError("not one line")
         received += part
     value = json.loads(received)
@@ -145,13 +136,9 @@ def ask(folder: Path, record: ProcessRecord, request: dict[str, Any]) -> dict[st
         raise OperationFailed(f"the run {record.name!r} does not listen (yet)")
     host, colon, port = record.control.partition(":")
     try:
-        if colon:
-            connection = socket.create_connection((host, int(port)), timeout=_PATIENCE_S)
-        else:
-            connection = socket.socket(socket.AF_UNIX)
+        with socket.socket(socket.AF_INET if colon else socket.AF_UNIX) as connection:
             connection.settimeout(_PATIENCE_S)
-            connection.connect(str(folder / record.control))
-        with connection:
+            connection.connect((host, int(port)) if colon else str(folder / record.control))
             connection.sendall(json.dumps({**request, "token": record.token}).encode() + b"\n")
             reply = _read(connection)
     except (OSError, ValueError) as error:

@@ -132,11 +132,10 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock_file = (self.path / "run.lock").open("a+b")
+            lock_file = _locks.take(self.path)
         except OSError as error:
             raise OperationFailed(f"the run folder {str(self.path)!r} cannot be used: {error.strerror}") from error
-        if not _locks.take(self.path, lock_file):
-            lock_file.close()
+        if lock_file is None:
             other = self.record()
             who = f"process {other.pid}, since {_local(other.since_ms)}" if other is not None else "another process"
             raise InputError(f"a run in {str(self.path)!r} is alive ({who}): stop it first, or choose another --name")
@@ -179,7 +178,7 @@ class RunFolder:
     # For everybody
 
     def record(self) -> ProcessRecord | None:
-        """Who runs, or ran last, in the folder; None if nobody did.
+        """Who runs, or ran last, in the folder; None before the first run.
 
         Raises:
             OperationFailed: ``process.json`` is damaged.
@@ -202,22 +201,28 @@ class _Locks:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards _held
-        self._held: dict[
-            tuple[Path, int], bool
-        ] = {}  # by folder and process, because a record lock does not exclude its own process
+        # By folder and process, because a record lock does not exclude its own process. The files are held here, because one that is closed,
+        # also by the garbage collector, gives its lock back.
+        self._held: dict[tuple[Path, int], IO[bytes]] = {}
 
-    def take(self, folder: Path, file: IO[bytes]) -> bool:
-        """Locks the file; False when another run has it."""
+    def take(self, folder: Path) -> IO[bytes] | None:
+        """Locks the folder's lock file and returns it; None when another run has it.
+
+        Raises:
+            OSError: The file cannot be made.
+        """
         key = (folder.resolve(), os.getpid())
         with self._guard:
-            if key in self._held:
-                return False
+            if key in self._held:  # before the file is opened: closing it again would give this process's lock back
+                return None
+            file = (folder / "run.lock").open("a+b")
             try:
                 _lock(file)
             except OSError:
-                return False
-            self._held[key] = True
-            return True
+                file.close()
+                return None
+            self._held[key] = file
+            return file
 
     def give_back(self, folder: Path, file: IO[bytes]) -> None:
         """Unlocks and closes the file."""

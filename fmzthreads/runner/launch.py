@@ -1,0 +1,357 @@
+"""Runs a strategy or a plain script with everything that belongs to it: folder, exchanges, control, signals, output."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ..clock import WallClock
+from ..errors import FmzError, InputError
+from ..exchange.exchange import Exchange
+from ..strategy.log.console import ConsoleSink
+from ..strategy.namespace import strategy_names
+from ..strategy.program.header import header_exchanges
+from ..strategy.program.loader import Program, load
+from ..strategy.program.parameters import bind
+from ..strategy.program.source import main_is_left_to_the_host, read_source
+from ..strategy.program.templates import Template, read_templates
+from ..strategy.run.control import ControlListener
+from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder
+from ..strategy.run.session import INTERRUPTED, RunOutcome, Session, as_script
+from ..strategy.runtime import Runtime, use
+from .key_files import key_text
+from .options import ExchangeSpec, Options
+
+if TYPE_CHECKING:
+    from .process_host import ProcessHost
+
+__all__ = ["Launch", "run_strategy"]
+
+
+_KEYS = ("access_key", "secret_key", "passphrase")
+
+
+class Launch:
+    """One run, from its options to its outcome.
+
+    Args:
+        options: What is run, and how.
+        exchanges: Ready exchange objects, in place of those of the options.
+        host: What this process does for the run when it is the run's own: then signals stop the strategy, one that does not heed its stop
+            ends the process, and the standard streams are copied into the run folder. None for a run within another program.
+
+    Raises:
+        FmzError: Something is not valid; nothing has begun.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        exchanges: Sequence[Any] | None = None,
+        host: ProcessHost | None = None,
+    ) -> None:
+        self._options = options
+        self._ready = list(exchanges) if exchanges is not None else None
+        self._host = host
+        self.source = read_source(options.file)
+        self.is_strategy = main_is_left_to_the_host(self.source.tree)
+        self._specs = self._exchange_specs()
+        self._values: dict[str, Any] = {}
+        self._templates: list[Template] = []
+        _ = self.source.code
+        if self.is_strategy:
+            self._values = bind(self.source, options.args)
+            self._templates = read_templates(options.templates, options.template_args, self.source)
+        elif options.args or options.templates or options.template_args:
+            raise InputError(
+                f"{self.source.path} is a plain script (no main that it leaves to the host): it takes no --arg and no --template; "
+                "arguments for a script stand after --"
+            )
+        if self.is_strategy and options.script_arguments:
+            raise InputError(f"{self.source.path} is a strategy: it takes --arg NAME=VALUE, no arguments after --")
+        self.folder = RunFolder(options.folder if options.folder is not None else default_folder(self.name))
+        self._cancel = False
+
+    @property
+    def name(self) -> str:
+        """The run's name: the given one, else that of the file."""
+        return self._options.name or "".join(c if c.isalnum() or c in "._-" else "_" for c in self.source.name)
+
+    def _exchange_specs(self) -> tuple[ExchangeSpec, ...]:
+        options = self._options
+        if self._ready is not None:
+            if options.exchanges or options.simulated:
+                raise InputError(
+                    "exchange objects were given: no names of exchanges, and no simulated ones, beside them"
+                )
+            return ()
+        specs = options.exchanges
+        if not specs and options.simulated:
+            named = header_exchanges(self.source) or [("Binance", "BTC_USDT"), ("OKX", "BTC_USDT")]
+            specs = tuple(ExchangeSpec(name=name, currency=pair) for name, pair in named)
+        if self.is_strategy and not specs:
+            raise InputError(
+                f"{self.source.path} needs an exchange: --exchange NAME:PAIR (such as Binance:BTC_USDT), or --simulated"
+            )
+        if not self.is_strategy and specs and not options.simulated:
+            raise InputError(
+                f"{self.source.path} is a plain script, which makes its own exchanges: --exchange needs --simulated"
+            )
+        return specs
+
+    # The run
+
+    def run(self) -> RunOutcome:
+        """Runs it to its end.
+
+        Raises:
+            FmzError: The folder is taken, an exchange cannot be made, a simulator does not start; the strategy has not begun.
+        """
+        self._refuse_a_folder_of_another_file()
+        former = self.folder.record()
+        self.folder.claim(self.name, self.source.path)
+        outcome = RunOutcome(INTERRUPTED, "interrupted before it began")
+        try:
+            with contextlib.ExitStack() as stack:
+                outcome = self._run(stack, former)
+        except FmzError as error:
+            outcome = RunOutcome(2, str(error))
+            raise
+        finally:
+            self.folder.release(outcome.code, outcome.reason)
+        return outcome
+
+    def _refuse_a_folder_of_another_file(self) -> None:
+        record = self.folder.record()
+        if record is None or self._options.name or self._options.folder is not None:
+            return
+        if record.file != str(self.source.path) and Path(record.file).exists():
+            raise InputError(
+                f"the run {self.name!r} is that of {record.file}: give this one another --name, or --name {self.name} to go on with its state"
+            )
+
+    def _run(self, stack: contextlib.ExitStack, former: ProcessRecord | None) -> RunOutcome:
+        options = self._options
+        runtime = Runtime(
+            WallClock(),
+            name=self.name,
+            database=self.folder.database,
+            console=False,
+            run_id=_run_id(self.folder.path),
+            meta=options.meta,
+        )
+        if self._host is not None:
+            self._host.show(runtime)
+            stack.enter_context(self._host.copying(self.folder))
+        else:
+            runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language))
+        stack.callback(runtime.close)
+        if former is not None:
+            runtime.journal.restart(
+                f"the run goes on; it {'was killed' if former.code is None else f'ended before: {former.reason}'}"
+            )
+        reach = self._start_simulators(stack)
+        stack.enter_context(use(runtime))
+        if self._host is not None:
+            os.environ.update(reach)
+        exchanges = self._exchanges(runtime, reach, stack)
+        control = ControlListener(self.folder.path, lambda request: self._answer(runtime, request))
+        stack.callback(control.close)
+        self.folder.update(control=control.address, token=control.token)
+        stack.enter_context(_time_limit(runtime, options.seconds))
+        stack.enter_context(_import_path(self.source.path.parent))
+        session = Session(
+            runtime,
+            exit=self._end_process(runtime) if self._host is not None else None,
+            before_onexit=lambda: self._cancel_orders(runtime) if self._cancel else None,
+        )
+        files = [self.source.path, *(template.source.path for template in self._templates)]
+        return session.run(lambda: self._load(exchanges), files, signals=self._host is not None)
+
+    def _start_simulators(self, stack: contextlib.ExitStack) -> dict[str, str]:
+        """The environment that leads to the simulated exchanges; empty without."""
+        if not self._options.simulated:
+            return {}
+        from .simulated import (  # the simulator's room is loaded only by those who use it
+            environment,
+            simulated_exchanges,
+        )
+
+        processes = stack.enter_context(
+            simulated_exchanges(
+                [spec.name for spec in self._specs],
+                pairs=[spec.currency for spec in self._specs],
+                seed=self._options.seed,
+                faults=self._options.faults,
+            )
+        )
+        return environment(processes)
+
+    def _exchanges(self, runtime: Runtime, reach: dict[str, str], stack: contextlib.ExitStack) -> list[Any]:
+        if self._ready is not None:
+            return self._ready
+        if not self.is_strategy:
+            return []
+        made = []
+        for spec in self._specs:
+            exchange = make_exchange(spec, runtime, self.folder.path, reach)
+            stack.callback(exchange.close)
+            made.append(exchange)
+        return made
+
+    def _load(self, exchanges: list[Any]) -> Program | None:
+        if not self.is_strategy:
+            as_script(self.source, list(self._options.script_arguments))
+            return None
+        return load(self.source, self._values, self._templates, strategy_names(exchanges))
+
+    # From outside
+
+    def _answer(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+        if "command" in request:
+            return {"accepted": runtime.send_command(str(request["command"]))}
+        if request.get("stop"):
+            self._cancel = self._cancel or bool(request.get("cancel"))
+            runtime.stop.request("stopped by fmzthreads stop")
+            return {"stopping": True}
+        if request.get("state"):
+            profits = runtime.journal.profits()
+            lines = runtime.journal.lines()
+            return {
+                "status": runtime.journal.status_text,
+                "profit": profits[-1].value if profits else None,
+                "last": attrs.asdict(lines[-1]) if lines else None,
+                "stopping": runtime.stop.requested,
+            }
+        return {"error": f"unknown request {sorted(request)!r}"}
+
+    def _cancel_orders(self, runtime: Runtime) -> None:
+        for exchange in runtime.exchanges:
+            for order in exchange.GetOrders() or []:
+                exchange.CancelOrder(order.Id, "cancelled at the stop")
+
+    def _end_process(self, runtime: Runtime) -> Callable[[RunOutcome], None]:
+        def _end(outcome: RunOutcome) -> None:
+            with contextlib.suppress(Exception):  # the process is to end whatever fails here
+                runtime.flush(5.0)
+                self.folder.release(outcome.code, outcome.reason)
+                print(f"fmzthreads: {self.source.path.name}: {outcome.reason}", file=sys.stderr, flush=True)
+            os._exit(outcome.code)
+
+        return _end
+
+
+def make_exchange(spec: ExchangeSpec, runtime: Runtime, folder: Path, reach: dict[str, str]) -> Exchange[None]:
+    """Makes an exchange object of a run.
+
+    Args:
+        spec: Which one.
+        runtime: Its host.
+        folder: The run folder, for keys in files.
+        reach: The environment variables that lead to simulated exchanges; empty for the real ones.
+
+    Raises:
+        FmzError: The venue, the pair, a key or an option is not valid.
+    """
+    fields: dict[str, Any] = {"label": spec.label, "period": spec.period, **spec.options}
+    prefix = f"FMZ_{spec.name.upper()}_"
+    if reach:
+        fields |= {name: reach.get(prefix + name.upper(), "") for name in (*_KEYS, "base")}
+        return Exchange(spec.name, spec.currency, host=runtime, **fields)
+    keys = {name: getattr(spec, name) or os.environ.get(prefix + name.upper(), "") for name in _KEYS}
+    if any(value.startswith("file:///") for value in keys.values()):
+        fields |= {name: key_text(value, folder) for name, value in keys.items()}
+    else:
+        fields |= {
+            name: getattr(spec, name) for name in _KEYS
+        }  # without any, Exchange itself looks into the key file and the environment
+    return Exchange(spec.name, spec.currency, host=runtime, base=spec.base, key_file=spec.key_file, **fields)
+
+
+def _run_id(folder: Path) -> int:
+    """The bot's id, ``_G()``: nine digits that depend on the folder."""
+    return 100_000_000 + int(hashlib.sha256(os.fsencode(folder)).hexdigest()[:12], 16) % 900_000_000
+
+
+@contextlib.contextmanager
+def _time_limit(runtime: Runtime, seconds: float | None) -> Iterator[None]:
+    """Requests the stop after so many seconds."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, lambda: runtime.stop.request(f"{seconds:g} seconds are over"))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _import_path(folder: Path) -> Iterator[None]:
+    """Has modules that lie beside the strategy imported by name."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+
+
+def run_strategy(
+    file: str | os.PathLike[str],
+    *,
+    exchanges: Sequence[Any] | None = None,
+    args: dict[str, Any] | None = None,
+    templates: Sequence[str | os.PathLike[str]] = (),
+    template_args: dict[str, dict[str, Any]] | None = None,
+    simulated: bool = False,
+    name: str = "",
+    folder: str | os.PathLike[str] | None = None,
+    seconds: float | None = None,
+) -> RunOutcome:
+    """Runs a strategy file in this thread and returns how it ended.
+
+    Args:
+        file: The strategy, or a plain script.
+        exchanges: Exchange objects, or texts such as ``"Binance:BTC_USDT"``.
+        args: Values of the strategy's parameters.
+        templates: Template files.
+        template_args: Values of templates' parameters, by template and name.
+        simulated: Whether to start simulated exchanges for the named ones.
+        name: The run's name; empty for the file's.
+        folder: The run folder; None for the usual place.
+        seconds: The longest time to run; None for no limit.
+
+    Returns:
+        The outcome: ``code`` (0 ended, 1 failed), ``reason`` and ``traceback``.
+
+    Raises:
+        FmzError: Something is not valid; the strategy has not begun.
+    """
+    given = list(exchanges or ())
+    named = tuple(ExchangeSpec.parse(one) for one in given if isinstance(one, str))
+    if named and len(named) < len(given):
+        raise InputError("exchanges holds both texts and exchange objects, expected one kind")
+    options = Options(
+        file=Path(file),
+        exchanges=named,
+        simulated=simulated,
+        args=args or {},
+        templates=tuple(Path(template) for template in templates),
+        template_args=template_args or {},
+        name=name,
+        folder=Path(folder) if folder is not None else None,
+        seconds=seconds,
+    )
+    return Launch(options, exchanges=given if given and not named else None).run()

@@ -1,0 +1,91 @@
+"""What a run that has a process of its own does with that process: its standard streams, the display, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+from ..errors import MissingExtra
+from ..strategy.log.console import ConsoleSink
+from ..strategy.run.folder import RunFolder
+from ..strategy.run.session import FAILED, INTERRUPTED, RunOutcome
+from ..strategy.runtime import Runtime
+from .options import Options
+from .outputs import JsonSink, RotatingFile, Tee, json_line
+
+__all__ = ["ProcessHost"]
+
+
+class ProcessHost:
+    """The standard streams of this process, for one run.
+
+    Args:
+        options: The run's options: ``json`` and ``language`` matter here.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._stdout = sys.stdout
+        self._stderr = sys.stderr
+        self._lock = threading.Lock()  # guards that a line of JSON is printed as a whole
+
+    @contextlib.contextmanager
+    def copying(self, folder: RunFolder) -> Iterator[None]:
+        """Copies what the strategy prints into the run folder; with ``--json`` each text becomes an event."""
+        files = RotatingFile(folder.stdout), RotatingFile(folder.stderr)
+        as_event = (lambda text: self._print_json({"type": "stdout", "text": text})) if self._options.json else None
+        sys.stdout, sys.stderr = Tee(self._stdout, files[0], as_event), Tee(self._stderr, files[1])
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = self._stdout, self._stderr
+            for file in files:
+                file.close()
+
+    def _print_json(self, event: dict[str, object]) -> None:
+        if event.get("text") != "":
+            self._print(json_line(event))
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            self._stdout.write(text)
+            self._stdout.flush()
+
+    def show(self, runtime: Runtime) -> None:
+        """Makes the journal's lines visible: as JSON, as a live display on a terminal that rich can draw on, else as plain lines."""
+        options = self._options
+        if options.json:
+            runtime.journal.add_sink(JsonSink(self._print))
+            return
+        if self._stdout.isatty() and os.environ.get("TERM") != "dumb" and os.name == "posix":
+            with contextlib.suppress(MissingExtra):
+                from .display import LiveSink
+
+                runtime.journal.add_sink(LiveSink(self._stdout, runtime.name, language=options.language))
+                return
+        runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language, stream=self._stdout))
+
+    def say(self, file: str, outcome: RunOutcome) -> None:
+        """Says how the run ended: the last event, or a line on stderr where it did not end by itself."""
+        if self._options.json:
+            self._print_json({"type": "end", "code": outcome.code, "reason": outcome.reason})
+        elif outcome.code == INTERRUPTED:
+            print("interrupted", file=self._stderr, flush=True)
+        elif outcome.code == FAILED and outcome.traceback:
+            print(f"fmzthreads: {file} failed: {outcome.reason}", file=self._stderr, flush=True)
+
+    def leave(self, code: int) -> None:
+        """Ends the process now if threads of the strategy would keep it alive; on FMZ they end with ``main``."""
+        others = [
+            thread
+            for thread in threading.enumerate()
+            if thread is not threading.main_thread() and not thread.daemon and not thread.name.startswith("fmzthreads")
+        ]
+        if others:
+            with contextlib.suppress(OSError, ValueError):
+                self._stdout.flush()
+                self._stderr.flush()
+            os._exit(code)

@@ -1,0 +1,85 @@
+"""The control socket: requests, bad clients, the token, and where it listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmzthreads.errors import OperationFailed
+from fmzthreads.strategy.run.control import ControlListener, ask
+from fmzthreads.strategy.run.folder import ProcessRecord
+
+
+def record(listener: ControlListener, **changes: Any) -> ProcessRecord:
+    values = {"name": "grid", "file": "g.py", "pid": 1, "started": "x", "since_ms": 0}
+    return ProcessRecord(**{**values, "control": listener.address, "token": listener.token, **changes})
+
+
+@contextmanager
+def listening(folder: Path) -> Iterator[ControlListener]:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("fail"):
+            raise ValueError("no")
+        return {"got": request.get("command"), "thread": threading.current_thread().name}
+
+    listener = ControlListener(folder, answer)
+    try:
+        yield listener
+    finally:
+        listener.close()
+        listener.close()
+
+
+@pytest.fixture
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="fz") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+def test_a_unix_socket_in_the_folder_for_its_owner_only(short_folder: Path) -> None:
+    (short_folder / "control.sock").write_text("left behind")
+    with listening(short_folder) as listener:
+        assert listener.address == "control.sock"
+        assert (short_folder / "control.sock").stat().st_mode & 0o077 == 0
+        reply = ask(short_folder, record(listener), {"command": "网格:1"})
+        assert reply == {"got": "网格:1", "thread": "fmzthreads-control"}
+    assert not (short_folder / "control.sock").exists()
+    with pytest.raises(OperationFailed, match="does not answer"):
+        ask(short_folder, record(listener), {})
+
+
+def test_a_folder_whose_path_is_too_long_has_a_port_and_a_token(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    with listening(folder) as listener:
+        assert listener.address.startswith("127.0.0.1:")
+        assert ask(folder, record(listener), {"command": "a"})["got"] == "a"
+        for token in ("", "wrong"):
+            with pytest.raises(OperationFailed, match="token"):
+                ask(folder, record(listener, token=token), {"command": "a"})
+
+
+def test_an_answer_that_fails_and_clients_that_misbehave_end_only_themselves(short_folder: Path) -> None:
+    with listening(short_folder) as listener:
+        with pytest.raises(OperationFailed, match="refused: ValueError: no"):
+            ask(short_folder, record(listener), {"fail": True})
+        for data in (b"", b"{\n", b"[]\n", os.urandom(100)):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(short_folder / "control.sock"))
+                client.sendall(data)
+        assert ask(short_folder, record(listener), {"command": "b"})["got"] == "b"
+
+
+def test_a_run_that_does_not_listen_is_named(short_folder: Path) -> None:
+    with listening(short_folder) as listener, pytest.raises(OperationFailed, match=r"'grid' does not listen"):
+        ask(short_folder, record(listener, control=""), {})
