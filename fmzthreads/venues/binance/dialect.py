@@ -16,7 +16,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
-from ..rest.parsing import integer, mapping, rows
+from ..rest.parsing import Malformed, integer, is_about, mapping, rows
 from ..rest.rows import OddRows
 from .replies import (
     read_asset,
@@ -266,7 +266,13 @@ class BinanceCalls:
         params = self._order_params(intent, name)
         client_order_id = str(params.get("newClientOrderId") or "")
         ask = attrs.evolve(self._product.place, params=tuple(params.items()))
-        return OrderQuery(ask, _order_number, client_order_id)
+        return OrderQuery(ask, lambda payload: _order_number(self.check_id(payload, client_order_id)), client_order_id)
+
+    def check_id(self, payload: Any, client_order_id: str) -> Any:
+        """The payload, unless its ``clientOrderId`` is that of another order."""
+        if client_order_id and type(payload) is dict:
+            is_about(payload, "clientOrderId", client_order_id)
+        return payload
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = _SIDES.get(intent.side)
@@ -301,15 +307,22 @@ class BinanceCalls:
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """A cancellation; for an order of a list (OCO) the reply is the list, in another format."""
         ask = self._product.cancel.of(("symbol", name), ("orderId", number))
-        return VenueQuery(ask, lambda payload: mapping(payload, "the reply"))
+        return VenueQuery(ask, lambda payload: _cancelled(mapping(payload, "the reply"), number))
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
         """One order by its number."""
-        return VenueQuery(self._product.order.of(("symbol", name), ("orderId", number)), read_order)
+        return self._one_order(name, ("orderId", number), "orderId")
 
     def order_by_client_id(self, name: str, client_order_id: str) -> VenueQuery[Order]:
         """One order by ``origClientOrderId``."""
-        return VenueQuery(self._product.order.of(("symbol", name), ("origClientOrderId", client_order_id)), read_order)
+        return self._one_order(name, ("origClientOrderId", client_order_id), "clientOrderId")
+
+    def _one_order(self, name: str, by: tuple[str, str], repeated: str) -> VenueQuery[Order]:
+        def _read(payload: Any) -> Order:
+            is_about(mapping(payload, "an order"), repeated, by[1])
+            return read_order(payload)
+
+        return VenueQuery(self._product.order.of(("symbol", name), by), _read)
 
     def _orders(self, payload: Any) -> Page[Order]:
         raw = rows(payload, "the reply")
@@ -357,6 +370,17 @@ class BinanceCalls:
 def _order_number(payload: Any) -> str:
     number = payload.get("orderId") if type(payload) is dict else None
     return str(number if type(number) is int else integer(mapping(payload, "the reply"), "orderId"))
+
+
+def _cancelled(reply: dict[str, Any], number: str) -> object:
+    """The reply to a cancellation: of the order, or of the list (OCO) that it belonged to."""
+    is_about(reply, "orderId", number)
+    orders = reply.get("orders")
+    if isinstance(orders, list) and not any(
+        isinstance(row, dict) and str(row.get("orderId")) == number for row in orders
+    ):
+        raise Malformed(f"the reply is about another list of orders: order {number} is not in it")
+    return reply
 
 
 def _drop_what_the_type_forbids(params: dict[str, object], intent: OrderIntent) -> None:

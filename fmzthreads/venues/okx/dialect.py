@@ -20,7 +20,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
-from ..rest.parsing import first, rows, text
+from ..rest.parsing import first, is_about, rows, text
 from ..rest.rows import OddRows
 from .protocol import PLACE_PATH, data_of
 from .replies import is_listed, read_asset, read_book, read_listing, read_order, read_rules, read_ticker, read_trade
@@ -229,7 +229,14 @@ class OKXCalls:
         params = self._order_params(intent, name)
         client_order_id = str(params.get("clOrdId") or "")
         ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}")
-        return OrderQuery(ask, _order_number, client_order_id)
+        return OrderQuery(ask, lambda payload: _order_number(self.check_id(payload, client_order_id)), client_order_id)
+
+    def check_id(self, payload: Any, client_order_id: str) -> Any:
+        """The payload, unless the ``clOrdId`` of its only row is that of another order."""
+        data = payload.get("data") if client_order_id and type(payload) is dict else None
+        if isinstance(data, list) and len(data) == 1 and isinstance(data[0], dict):
+            is_about(data[0], "clOrdId", client_order_id)
+        return payload
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = intent.side
@@ -258,7 +265,12 @@ class OKXCalls:
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-order``: OKX accepted the request; query the order to see the outcome."""
         ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
-        return VenueQuery(ask, _order_number)
+
+        def _read(payload: Any) -> str:
+            is_about(_single(payload), "ordId", number)
+            return _order_number(payload)
+
+        return VenueQuery(ask, _read)
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
         """``trade/order`` by ``ordId``."""
@@ -270,7 +282,13 @@ class OKXCalls:
 
     def _one_order(self, name: str, by: tuple[str, object]) -> VenueQuery[Order]:
         ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}")
-        return VenueQuery(ask, lambda payload: read_order(_single(payload)))
+
+        def _read(payload: Any) -> Order:
+            row = _single(payload)
+            is_about(row, *by)
+            return read_order(row)
+
+        return VenueQuery(ask, _read)
 
     def _order_pages(self, endpoint: Ask, *asked: tuple[str, object], most: int | None = None) -> Pages[Order]:
         """Orders page by page, newest first."""

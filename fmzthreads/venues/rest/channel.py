@@ -276,10 +276,10 @@ class Channel:
         ticket = budget.enter(ask)
 
         def _parse(reply: Reply) -> TimeSample:
-            received_s = self.clock.now()
+            received_at = self.clock.monotonic()
             budget.heard(ticket, reply)
             server_s = self._understand(ask, reply, self._read_time)
-            return TimeSample(server_s=server_s, received_s=received_s, rtt_s=reply.elapsed_s)
+            return TimeSample(server_s=server_s, received_at=received_at, rtt_s=reply.elapsed_s)
 
         try:
             url = self._url(ask)

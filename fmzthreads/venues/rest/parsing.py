@@ -23,6 +23,7 @@ __all__ = [
     "decimal_or",
     "first",
     "integer",
+    "is_about",
     "levels",
     "mapping",
     "number",
@@ -135,6 +136,19 @@ def first(value: Any, name: str) -> dict[str, Any]:
     if not found:
         raise Malformed(f"{name} is an empty list")
     return mapping(found[0], f"{name}[0]")
+
+
+def is_about(row: dict[str, Any], name: str, sent: object) -> None:
+    """Refuses a reply about another order than the request: it belongs to another request, and its ids and states are not ours.
+
+    Args:
+        row: The reply's row.
+        name: The field that repeats an id of the request; where the venue leaves it out, nothing can be said.
+        sent: The id that was sent.
+    """
+    said = row.get(name)
+    if said is not None and str(said) != str(sent):
+        raise Malformed(f"the reply is about another order: {name} is {_shown(said)}, sent was {_shown(sent)}")
 
 
 def _need(row: dict[str, Any], name: str) -> Any:

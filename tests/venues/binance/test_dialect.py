@@ -60,7 +60,8 @@ def test_it_fills_the_port() -> None:
     ],
 )
 def test_what_an_order_sends(changes: dict[str, Any], expected: dict[str, Any]) -> None:
-    venue, http, _ = make_binance({PLACE: {"symbol": "BTCUSDT", "orderId": 28, "clientOrderId": "x"}})
+    own = expected.get("newClientOrderId", "fzabc")
+    venue, http, _ = make_binance({PLACE: {"symbol": "BTCUSDT", "orderId": 28, "clientOrderId": own}})
     assert venue.place(intent(**changes)) == "BTCUSDT,28"
     seen = http.last(PLACE)
     assert {name: seen.form.get(name) for name in expected} == expected

@@ -59,7 +59,7 @@ BINANCE: dict[str, tuple[str, Any, Callable[[Venue], Any]]] = {
     "order": (
         "GET /api/v3/order",
         BINANCE_ORDER,
-        lambda v: (v.order("BTCUSDT,77"), v.order_by_client_id("BTC_USDT", "x")),
+        lambda v: (v.order("BTCUSDT,77"), v.order_by_client_id("BTC_USDT", "cid1")),
     ),
     "orders": ("GET /api/v3/openOrders", [BINANCE_ORDER], lambda v: (v.orders(), v.orders("BTC_USDT"))),
     "history": ("GET /api/v3/allOrders", [BINANCE_ORDER], lambda v: v.history_orders("BTC_USDT", 1, 5)),
@@ -105,7 +105,7 @@ OKX: dict[str, tuple[str, Any, Callable[[Venue], Any]]] = {
     "order": (
         "GET /api/v5/trade/order",
         ok(OKX_ORDER),
-        lambda v: (v.order("BTC-USDT,1"), v.order_by_client_id("BTC_USDT", "x")),
+        lambda v: (v.order("BTC-USDT,900001"), v.order_by_client_id("BTC_USDT", "cid1")),
     ),
     "orders": ("GET /api/v5/trade/orders-pending", ok(OKX_ORDER), lambda v: (v.orders(), v.orders("BTC_USDT"))),
     "history": ("GET /api/v5/trade/orders-history", ok(OKX_ORDER), lambda v: v.history_orders("BTC_USDT")),
@@ -120,7 +120,7 @@ CASES = [("Binance", name) for name in BINANCE] + [("OKX", name) for name in OKX
 def ask(venue_name: str, name: str, body: Answer) -> Any:
     path, _, call = (BINANCE if venue_name == "Binance" else OKX)[name]
     answers: dict[str, Answer] = {
-        "DELETE /api/v3/order": {"orderId": 1},
+        "DELETE /api/v3/order": {"orderId": 28},
         "POST /api/v5/trade/cancel-order": OKX_PLACED,
         "GET /api/v5/trade/orders-pending": ok(),
         path: body,

@@ -199,7 +199,7 @@ def test_an_okx_refusal_shuts_that_endpoint_only() -> None:
         with pytest.raises(errors.RateLimited):
             venue.place(intent())
     assert http.paths().count(PLACE) == 1
-    venue.cancel("BTC-USDT,1")
+    venue.cancel("BTC-USDT,900001")
     clock.advance(2.0)
     venue.place(intent())
 
@@ -211,7 +211,7 @@ def test_an_okx_account_over_its_order_rate_places_nothing_on_any_symbol() -> No
         with pytest.raises(errors.RateLimited):
             venue.place(intent(symbol=symbol))
     assert http.paths().count(PLACE) == 1
-    venue.cancel("BTC-USDT,1")
+    venue.cancel("BTC-USDT,900001")
 
 
 def test_another_base_starts_afresh() -> None:
