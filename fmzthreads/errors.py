@@ -34,7 +34,8 @@
     ├── ConcurrentUse            used by two threads where one is allowed (also a RuntimeError); names both
     └── StopRequested            the strategy is being stopped (also a RuntimeError)
 
-``error.request`` names the request that failed, where there was one: method and URL without its query string. It never holds secrets.
+``error.request`` names the request that failed, where there was one: method and URL without its query string. It never holds secrets; and
+signatures that a peer repeats in its reply are cut out of every text of an error.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ import importlib
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Literal
+
+from .redaction import cut_signatures
 
 __all__ = [
     "AuthenticationFailed",
@@ -104,9 +107,9 @@ class FmzError(Exception):
     """
 
     def __init__(self, message: str, *, request: str = "", code: str = "", status: int = 0) -> None:
-        super().__init__(message)
-        self.request = request
-        self.code = code
+        super().__init__(cut_signatures(message) if isinstance(message, str) else message)
+        self.request = cut_signatures(request) if request else request
+        self.code = cut_signatures(code) if isinstance(code, str) else code
         self.status = status
 
     def __str__(self) -> str:

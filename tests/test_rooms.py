@@ -13,7 +13,7 @@ ROOT = Path(fmzthreads.__file__).resolve().parent
 
 ORDER = (
     # words that everybody uses, and time
-    "fork", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
+    "fork", "redaction", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
     # a SQLite file
     "database",
     # which process is which

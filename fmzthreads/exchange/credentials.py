@@ -6,6 +6,7 @@ file that only its owner can read; the error for a missing key names the variabl
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -17,13 +18,11 @@ from typing import Any, NoReturn
 import attrs
 
 from ..errors import InputError, MissingCredentials, UnknownName, nearest
+from ..redaction import Secrets
 
 __all__ = ["Credentials", "load_credentials", "variable"]
 
 _FIELDS = ("access_key", "secret_key", "passphrase")
-
-# Shorter keys occur in ordinary words and numbers.
-_SHORTEST = 4
 
 
 def _clean(value: Any) -> str:
@@ -96,11 +95,8 @@ class Credentials:
         return tuple(key for key in (self.access_key, self.secret_key, self.passphrase) if key)
 
     def cut_out(self, text: str) -> str:
-        """Returns a text with ``***`` in place of each key; replies may echo them."""
-        for key in sorted(self.secrets(), key=len, reverse=True):
-            if len(key) >= _SHORTEST:
-                text = text.replace(key, "***")
-        return text
+        """Returns a text with ``***`` in place of each key and signature, also as escaped in URLs and JSON; replies may echo them."""
+        return _cutter(self.secrets()).cut(text)
 
     @classmethod
     def from_environment(cls, venue: str, environ: Mapping[str, str] | None = None) -> Credentials:
@@ -133,6 +129,15 @@ class Credentials:
                 shown = repr(name) if likely.startswith("; did you mean") else f"(entry {number}, not shown)"
                 raise UnknownName(f"the key file {str(path)!r} contains an unknown name {shown}{likely}")
         return cls(**values)
+
+
+@functools.lru_cache(maxsize=64)
+def _cutter(keys: tuple[str, ...]) -> Secrets:
+    """What cuts keys out of texts, cached: an error should not have to compile a pattern."""
+    secrets = Secrets()
+    for key in keys:
+        secrets.add(key)
+    return secrets
 
 
 def variable(venue: str, field: str) -> str:

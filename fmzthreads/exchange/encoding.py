@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from ..errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
+from ..redaction import remember_signature
 from .credentials import Credentials
 from .state import Core, Failure_co, SettingsFace
 
@@ -273,9 +274,12 @@ def encode_with_keys(
 ) -> str | bytes:
     """What ``encode`` does, with the account's keys in place of their templates in data and key."""
     keys = core.credentials
-    return encode(
-        algo, input_format, output_format, fill_in(data, keys, core.label), key_format, fill_in(key, keys, core.label)
-    )
+    filled = fill_in(data, keys, core.label)
+    result = encode(algo, input_format, output_format, filled, key_format, fill_in(key, keys, core.label))
+    if key or filled != data:  # signed, or made of a key
+        for text in (result,) if isinstance(result, str) else (result.hex(), base64.b64encode(result).decode("ascii")):
+            remember_signature(text)
+    return result
 
 
 class EncodingFace(SettingsFace[Failure_co], Generic[Failure_co]):

@@ -1,4 +1,4 @@
-"""Keyed digests, query strings, and the parameters of ``IO("api", ...)``."""
+"""Keyed digests (which are cut out of later texts), query strings, and the parameters of ``IO("api", ...)``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus
 
 from ..errors import InputError, short_repr
+from ..redaction import remember_signature
 
 __all__ = [
     "encode_query",
@@ -36,7 +37,7 @@ def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> st
         algorithm: A digest of hashlib, such as ``"sha256"`` or ``"sha512"``.
     """
     data = payload.encode() if isinstance(payload, str) else payload
-    return hmac.digest(secret.encode(), data, algorithm).hex()
+    return remember_signature(hmac.digest(secret.encode(), data, algorithm).hex())
 
 
 def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
@@ -48,7 +49,7 @@ def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") ->
         algorithm: A digest of hashlib, such as ``"sha256"`` or ``"sha512"``.
     """
     data = payload.encode() if isinstance(payload, str) else payload
-    return base64.b64encode(hmac.digest(secret.encode(), data, algorithm)).decode("ascii")
+    return remember_signature(base64.b64encode(hmac.digest(secret.encode(), data, algorithm)).decode("ascii"))
 
 
 def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:

@@ -19,6 +19,7 @@ from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance.streams import BinanceBook
 from fmzthreads.venues.okx.streams import OKXBook
 from tests.helpers.books import Chain
+from tests.helpers.threads import is_journal
 from tests.helpers.ws_server import Peer
 
 __all__ = [
@@ -199,7 +200,7 @@ def running(source: BookSource, *, plan: ResyncPlan = QUICK, host: LineHost | No
 def no_threads_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [thread.name for thread in set(threading.enumerate()) - before]
+    left = [thread.name for thread in set(threading.enumerate()) - before if not is_journal(thread)]
     assert left == [], f"threads are left: {left}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["PATIENCE_S", "InThread", "no_new_threads", "race", "run_in_thread", "side_by_side"]
+__all__ = ["PATIENCE_S", "InThread", "is_journal", "no_new_threads", "race", "run_in_thread", "side_by_side"]
 
 # Long enough for any machine; reached only when something hangs.
 PATIENCE_S = 60.0
@@ -84,12 +84,17 @@ def side_by_side(count: int, work: Callable[[int], object]) -> None:
     race(*(lambda index=index: work(index) for index in range(count)))
 
 
+def is_journal(thread: threading.Thread) -> bool:
+    """Whether a thread writes lines of a journal; that of the process's own runtime lives as long as the process."""
+    return thread.name.startswith("fmzthreads-journal-")
+
+
 @contextmanager
 def no_new_threads(grace_s: float = PATIENCE_S) -> Iterator[None]:
     """Fails when the block leaves a thread behind that does not end within ``grace_s``."""
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
+    left = [thread for thread in threading.enumerate() if thread not in before and not is_journal(thread)]
     for thread in left:
         thread.join(grace_s)
     assert [thread.name for thread in left if thread.is_alive()] == []

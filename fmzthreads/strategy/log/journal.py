@@ -22,11 +22,11 @@ from ...clock import Clock
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import InputError, short_repr
 from ...fork import after_fork_in_child
+from ...redaction import Secrets
 from ..numbers import finite_number
 from .console_output import print_text
 from .lines import Entry, Kind, Line, ProfitPoint, Reset, Sink, StatusText, Vacuum
 from .render import Markup, join, parse_markup
-from .secrets import Secrets
 from .writer import SinkStats, SinkWriter
 
 __all__ = ["Journal"]

@@ -231,7 +231,9 @@ class SinkWriter:
     def _wake(self) -> None:
         """Makes sure that a thread works on the queue."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=f"fmzthreads-{type(self.sink).__name__}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, name=f"fmzthreads-journal-{type(self.sink).__name__}", daemon=True
+            )
             self._thread = thread
             try:
                 thread.start()

@@ -221,6 +221,7 @@ class Channel:
         except FmzError as error:
             # The venue's text is shown; like a proxy's page, it may repeat what was sent to it.
             error.args = (self.keys.cut_out(str(error.args[0])), *error.args[1:])
+            error.request, error.code = self.keys.cut_out(error.request), self.keys.cut_out(str(error.code))
             raise
 
     def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T]) -> T:

@@ -14,11 +14,11 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_LOG, LOG_TYPE_SELL
 from fmzthreads.errors import InputError
+from fmzthreads.redaction import Secrets
 from fmzthreads.strategy.log.console import ConsoleSink, plain_line
 from fmzthreads.strategy.log.journal import Journal
 from fmzthreads.strategy.log.lines import Entry, Line
 from fmzthreads.strategy.log.log_database import DatabaseSink
-from fmzthreads.strategy.log.secrets import Secrets
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.strategy.store import Store
 from tests.helpers.strategy import Collector

@@ -176,7 +176,7 @@ def test_a_line_after_close_is_written_by_a_new_thread(clock: ManualClock) -> No
         assert journal.close()
         assert _texts(sink)[-1] == str(n)
     assert [name for name, _ in sink.seen] == ["line", "close"] * 50
-    assert not [thread for thread in threading.enumerate() if thread.name == "fmzthreads-Collector"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "fmzthreads-journal-Collector"]
 
 
 def test_a_journal_that_nobody_holds_writes_its_lines_and_ends_its_threads(clock: ManualClock) -> None:
