@@ -26,6 +26,7 @@ from .link import Link, WriterBusy
 from .options import DialOptions, destination, pause_s, read_messages, tls_context
 from .raw_link import RawLink
 from .sharing.connect_turns import CONNECT_TURNS
+from .sharing.request_pace import MessagePace
 from .stats import StreamStats, find_number
 from .websocket.frames import NORMAL, POLICY, ProtocolError
 from .websocket.handshake import upgrade
@@ -78,6 +79,7 @@ class StreamReader:
         self._ended = Signal()  # ends the pauses of the reader and the watch when the connection is closed
         # Written only by the reader (before it starts, by the caller's thread); other threads may see a slightly old value, which is harmless.
         self._link: Link | None = None
+        self._pace: MessagePace | None = None
         self.state = "connecting"
         self._greeter = 0  # the thread that sends the payload; only it may write before the state is "open"
         self._bytes = self._reconnects = self._heartbeats = self._errors = 0
@@ -109,6 +111,8 @@ class StreamReader:
         if link is None or (self.state != "open" and self._greeter != threading.get_ident()):
             return 0
         timeout_s = timeout_ms / 1000 if timeout_ms and timeout_ms > 0 else _WRITE_S
+        if self._pace is not None and not self._pace.take(timeout_s, self._ended):
+            return 0
         try:
             return link.write(data if isinstance(data, str) else bytes(data), timeout_s)
         except WriterBusy:
@@ -276,20 +280,32 @@ class StreamReader:
 
     def _greet(self, link: Link) -> None:
         """Sends the payload and the result of ``on_connect``, before any other write."""
+        self._pace = self._new_pace()
         self._link = link
         self._greeter = threading.get_ident()
         try:
             for message in self._options.payload:
-                link.write(message, self._options.connect_timeout_s)
+                self._send_first(link, message)
             if self._options.on_connect is not None:
                 for message in read_messages("the result of on_connect", self._options.on_connect(self._script_face())):
-                    link.write(message, self._options.connect_timeout_s)
+                    self._send_first(link, message)
         except OSError as error:
             raise ConnectFailed(
                 f"{self.address.shown} did not accept the messages sent after the connect: {error}"
             ) from error
         finally:
             self._greeter = 0
+
+    def _new_pace(self) -> MessagePace | None:
+        limits = self._turns.limits if self._turns is not None else None
+        if limits is None or not limits.messages:
+            return None
+        return MessagePace(limits.messages, limits.message_window_s, self._clock)
+
+    def _send_first(self, link: Link, message: str | bytes) -> None:
+        if self._pace is not None:
+            self._pace.take(self._options.connect_timeout_s, self._ended)
+        link.write(message, self._options.connect_timeout_s)
 
     # -- the reader ---------------------------------------------------------------------------------------------------------------
 

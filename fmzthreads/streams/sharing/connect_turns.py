@@ -35,24 +35,38 @@ class StreamLimits:
         connect_window_s: The length of that window, in seconds.
         requests: How many subscriptions and their ends one connection may send within ``request_window_s``.
         request_window_s: The length of that window, in seconds.
+        messages: How many messages of any kind one connection may send within ``message_window_s``; 0 for no limit.
+        message_window_s: The length of that window, in seconds.
     """
 
     connects: int
     connect_window_s: float
     requests: int
     request_window_s: float
+    messages: int = 0
+    message_window_s: float = 1.0
 
 
 # Binance, "WebSocket Streams", general information: 300 connections in 5 minutes for each IP, 5 incoming messages a second for each
-# connection, pings and pongs included. A tenth of the former is left for other programs at the address, two of the latter for heartbeats.
-BINANCE_LIMITS = StreamLimits(connects=270, connect_window_s=300.0, requests=3, request_window_s=1.0)
+# connection, pings and pongs included. A tenth of the former is left for other programs at the address, some of the latter for heartbeats.
+# The WebSocket API, on other hosts, counts weights instead of messages.
+BINANCE_LIMITS = StreamLimits(connects=270, connect_window_s=300.0, requests=3, request_window_s=1.0, messages=4)
+_BINANCE_API = attrs.evolve(BINANCE_LIMITS, messages=0)
 
 # OKX, "WebSocket", "Connect" and "Connection count limit": 3 connections a second for each IP; 480 subscribe, unsubscribe and login
 # requests an hour for each connection.
 OKX_LIMITS = StreamLimits(connects=3, connect_window_s=1.0, requests=450, request_window_s=3600.0)
 
-# Hosts that end in these names.
-_KNOWN_HOSTS = {".binance.com": BINANCE_LIMITS, ".binance.vision": BINANCE_LIMITS, ".okx.com": OKX_LIMITS}
+# By the end of a host's name; the first that fits counts.
+_KNOWN_HOSTS = {
+    ".stream.binance.com": BINANCE_LIMITS,
+    ".demo-stream.binance.com": BINANCE_LIMITS,
+    ".data-stream.binance.vision": BINANCE_LIMITS,
+    ".stream.testnet.binance.vision": BINANCE_LIMITS,
+    ".binance.com": _BINANCE_API,
+    ".binance.vision": _BINANCE_API,
+    ".okx.com": OKX_LIMITS,
+}
 
 
 class ConnectTurns:
@@ -61,9 +75,13 @@ class ConnectTurns:
     Args:
         host: The host's name, for messages.
         limits: What the host allows.
+
+    Attributes:
+        limits: The limits.
     """
 
     def __init__(self, host: str, limits: StreamLimits) -> None:
+        self.limits = limits
         self._host = host
         self._most = limits.connects
         self._window_s = limits.connect_window_s * _MARGIN

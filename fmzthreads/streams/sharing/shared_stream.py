@@ -21,7 +21,8 @@ from ..options import DialOptions, pause_s
 from ..reader import StreamReader
 from .distributor import Distributor, Lines
 from .line import SharedLine
-from .subscription_plan import RequestPace, SubscriptionPlan
+from .request_pace import RequestPace
+from .subscription_plan import SubscriptionPlan
 from .wire import StreamWire
 
 __all__ = ["SharedStream"]
@@ -67,13 +68,13 @@ class SharedStream:
         )  # guards the fields below; _lines is replaced and never changed, and read without it
         self._lines: Lines = {}
         self._plan = SubscriptionPlan(wire)
-        self._pace = RequestPace(wire.limits)
+        self._pace = self._new_pace()
         self._closing = False
         self._idle_since = clock.monotonic()
         self._work = Signal()  # requests are waiting to be sent, or the connection has ended
         self._closed = Signal()
         # Written by the thread of this object only.
-        self._told = False  # whether this outage was reported already
+        self._told: list[StreamHost] = []  # whose journals know of this outage
         self._thread = threading.Thread(target=self._run, name=f"shared {address.shown}", daemon=True)
         after_fork_in_child(self._left_behind)
 
@@ -170,11 +171,14 @@ class SharedStream:
         """The first requests on a new connection."""
         with self._lock:
             self._plan.begin(self._lines)
-            self._pace = RequestPace(self._wire.limits)
+            self._pace = self._new_pace()
             requests = []
             while (request := self._next()) is not None:
                 requests.append(request)
             return requests
+
+    def _new_pace(self) -> RequestPace:
+        return RequestPace(self._wire.limits.requests, self._wire.limits.request_window_s)
 
     def _next(self) -> str | None:
         """The next request if it may be sent now; the lock is held."""
@@ -253,13 +257,14 @@ class SharedStream:
         except StopRequested:
             raise
         except (FmzError, OSError) as error:
-            if not self._told:  # one line an outage: a venue that is down for an hour would fill the journal
-                self._told = True
-                self.error(f"{self._address.shown}: could not be connected: {error}", source="Dial")
+            for host in self._hosts():  # one line an outage: a venue that is down for an hour would fill the journal
+                if host not in self._told:
+                    self._told.append(host)
+                    host.error(f"{self._address.shown}: could not be connected: {error}", source="Dial")
             return False
         try:
             self.connects += 1
-            self._told = False
+            self._told.clear()
             self._serve(reader)
         finally:
             reader.close()

@@ -1,40 +1,15 @@
-"""What is to be subscribed to on a shared connection, in which requests, and how soon."""
+"""What is to be subscribed to on a shared connection, and in which requests."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from itertools import count, islice
 
-from .connect_turns import StreamLimits
 from .wire import StreamWire
 
-__all__ = ["RequestPace", "SubscriptionPlan"]
+__all__ = ["SubscriptionPlan"]
 
 _MOST_REMEMBERED = 64  # requests whose answer is still expected; some venues never answer
-
-
-class RequestPace:
-    """When requests may be sent on one connection. Not thread-safe.
-
-    Args:
-        limits: What the venue allows.
-    """
-
-    def __init__(self, limits: StreamLimits) -> None:
-        self._most = limits.requests
-        self._window_s = limits.request_window_s
-        self._sent: deque[float] = deque(maxlen=limits.requests)
-
-    def wait_s(self, now: float) -> float:
-        """Seconds until the next request may be sent; 0 for now."""
-        if len(self._sent) < self._most:
-            return 0.0
-        return max(0.0, self._sent[0] + self._window_s - now)
-
-    def sent(self, now: float) -> None:
-        """Counts a request."""
-        self._sent.append(now)
 
 
 class SubscriptionPlan:

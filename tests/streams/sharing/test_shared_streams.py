@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -179,6 +180,7 @@ def test_what_is_left_is_no_longer_subscribed_to_and_the_last_one_closes_the_con
         while (frame := peer.read_frame()) == (0x81, b"ping"):
             pass
         assert frame == (0x88, b"\x03\xe8")
+        first.owner.join(PATIENCE_S)  # type: ignore[attr-defined]
         room.close()
 
 
@@ -273,24 +275,25 @@ def test_so_many_books_and_then_another_connection(room: Room, monkeypatch: pyte
 
 def test_an_outage_is_told_once_to_each_journal_and_attempts_pause() -> None:
     clock = ManualClock()
-    with WsServer() as server:
-        port = server.port
-    server = WsServer.__new__(WsServer)
-    server.port = port  # nobody listens there any more
-    room = Room(server, clock=clock)
-    room.options = {}
-    other = LineHost(clock)
-    lines = [room.join("A"), room.join("B"), room.join("A", host=other)]
-    room.host.wait_for("could not be connected")
-    other.wait_for("could not be connected")
-    for _ in range(600):
-        clock.wait_for_sleepers(1, 0.001)
-        clock.advance(0.1)
-    assert (room.host.lines.qsize(), other.lines.qsize()) == (0, 0)
-    opened = run_in_thread(lines[0].open)
-    lines[0].close()
-    opened.result()
-    room.close()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        server = WsServer.__new__(WsServer)
+        server.port = taken.getsockname()[1]
+        room = Room(server, clock=clock)
+        room.options = {}
+        other = LineHost(clock)
+        lines = [room.join("A"), room.join("B")]
+        room.host.wait_for("could not be connected")
+        lines.append(room.join("A", host=other))
+        for _ in range(600):
+            clock.wait_for_sleepers(1, 0.001)
+            clock.advance(0.1)
+        other.wait_for("could not be connected")
+        assert (room.host.lines.qsize(), other.lines.qsize()) == (0, 0)
+        opened = run_in_thread(lines[0].open)
+        lines[0].close()
+        opened.result()
+        room.close()
 
 
 def test_a_stop_ends_the_connection_and_its_lines(room: Room) -> None:

@@ -1,4 +1,4 @@
-"""Which requests a shared connection sends, for which books, and how often."""
+"""Which requests a shared connection sends, and for which books."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.streams.sharing.connect_turns import BINANCE_LIMITS, StreamLimits
-from fmzthreads.streams.sharing.subscription_plan import RequestPace, SubscriptionPlan
+from fmzthreads.streams.sharing.subscription_plan import SubscriptionPlan
 from fmzthreads.venues.binance.streams import BINANCE_WIRE
 from fmzthreads.venues.okx.streams import OKX_WIRE
 
@@ -102,16 +101,3 @@ def test_requests_without_an_answer_are_not_kept_for_ever() -> None:
         plan.join("A")
         sent(plan)
     assert len(plan._asked) == 64
-
-
-def test_the_pace_of_requests() -> None:
-    pace = RequestPace(StreamLimits(connects=1, connect_window_s=1.0, requests=3, request_window_s=10.0))
-    for now in (0.0, 1.0, 2.0):
-        assert pace.wait_s(now) == 0
-        pace.sent(now)
-    assert pace.wait_s(2.0) == 8.0
-    assert pace.wait_s(9.5) == 0.5
-    assert pace.wait_s(10.0) == 0
-    pace.sent(10.0)
-    assert pace.wait_s(10.0) == 1.0
-    assert BINANCE_LIMITS.requests < 5, "heartbeats count too"
