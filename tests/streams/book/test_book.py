@@ -454,3 +454,26 @@ def test_readers_see_one_moment_while_the_book_changes() -> None:
 
     run_threads(4, work)
     assert len(seen) == 3
+
+
+def test_a_repeated_update_confirms_nothing() -> None:
+    book, clock = make(RangeRule())
+    book.apply(snapshot())
+    update = delta(101, 105, bids=[["99", "5"]])
+    book.apply(update)
+    clock.advance(10)
+    assert book.apply(update), "it is known, and breaks nothing"
+    assert book.age_s == 10
+    assert book.apply(snapshot(last=90)), "an older refresh says nothing either"
+    assert book.age_s == 10
+    book.apply(delta(106, 106))
+    assert book.age_s == 0
+
+
+def test_a_kept_delta_with_ids_that_cannot_be_breaks_no_later_snapshot() -> None:
+    book, _ = make(RangeRule())
+    assert not book.apply(delta(105, 104))
+    assert not book.apply(delta(101, 101, bids=[["99", "5"]]))
+    assert book.stats.kept == 1
+    assert book.apply(snapshot())
+    assert book.depth().bids[0][:2] == (99.0, 5.0)
