@@ -6,10 +6,9 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-import requests
 
 from .._version import __version__
 from ..arguments import real_number
@@ -19,13 +18,18 @@ from ..errors import BadReply, FmzError, InputError, NetworkError, short_repr
 from ..fork import after_fork_in_child
 from ..net.proxy import Environment, ProxyChoice, parse_proxy
 from ..net.tls import TlsPolicy
+from .client_settings import ClientSettings
 from .connection import ConnectionLimits
 from .reply import Headers, Reply
 from .reply_reader import ReplyLimits
 from .request import HttpRequest
 from .retry import RetryPolicy, repeat
-from .thread_client import ClientSettings, ThreadClient, ThreadClientOwner
 from .url import check_base, redact, split_url
+
+if TYPE_CHECKING:  # requests is loaded with a thread's first call: a program that makes none starts faster
+    import requests
+
+    from .thread_client import ThreadClient, ThreadClientOwner
 
 __all__ = ["Headers", "HttpClient", "HttpOptions", "HttpRequest", "Reply", "RetryPolicy", "redact"]
 
@@ -268,6 +272,8 @@ class HttpClient:
     def _thread_client(self) -> ThreadClient:
         owner: ThreadClientOwner | None = getattr(self._here, "owner", None)
         if owner is None:
+            from .thread_client import ThreadClient, ThreadClientOwner
+
             owner = ThreadClientOwner(ThreadClient(self._settings))
             with self._lock:
                 self._threads.add(owner.client)

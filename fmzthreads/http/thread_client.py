@@ -8,50 +8,29 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import FmzError
 from ..fork import after_fork_in_child
 from ..net.dial import Destination
 from ..net.inflate import inflate
-from ..net.proxy import Proxy, ProxyChoice
-from ..net.tls import TlsPolicy
+from ..net.proxy import Proxy
 from ..net.tunnel import basic
-from .connection import ConnectionLimits, HttpConnection
+from .client_settings import ClientSettings
+from .connection import HttpConnection
 from .reply import Headers, Reply
 from .request import HeadWriter, HttpRequest
 from .requests_adapter import CallTimeout, OwnAdapter, OwnRequest, from_requests
 from .url import Origin, redact, split_url
 
-__all__ = ["ClientSettings", "ThreadClient", "ThreadClientOwner"]
+__all__ = ["ThreadClient", "ThreadClientOwner"]
 
 _MOST_CONNECTIONS = 8  # per thread; the oldest is closed to make room
 # A URL without user, fragment or characters to escape, as venue adapters build them.
 _SIMPLE_URL: Final = re.compile(r"(https?://[^/?#@\s]+)(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
 _USUAL_SEND: Final = HTTPAdapter.send
-
-
-@attrs.define
-class ClientSettings:
-    """The settings that all threads of a client share.
-
-    Attributes:
-        clock: Measures time-outs; its stop ends calls.
-        limits: The limits of connections and replies.
-        user_agent: The User-Agent of requests without their own.
-        tls: Which certificates are trusted.
-        proxies: The proxy settings. Replaced as a whole, so that they are read and set atomically.
-    """
-
-    clock: Clock
-    limits: ConnectionLimits
-    user_agent: str
-    tls: TlsPolicy
-    proxies: ProxyChoice
 
 
 class _Route:

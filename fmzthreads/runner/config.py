@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,8 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: It cannot be read, is not TOML, or a value has the wrong type; or it holds keys and others may read it.
         UnknownName: It has a key that does not exist.
     """
+    import tomllib
+
     try:
         text = path.read_text("utf-8-sig")
         values = tomllib.loads(text)

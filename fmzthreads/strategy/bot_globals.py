@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..charts.chart import ChartObject
-from ..charts.kline_chart import KLineChartObject
 from ..errors import FmzError, InputError, UnknownName, nearest
 from .globals import GetOS
 from .log.render import join
 from .runtime import current
+
+if TYPE_CHECKING:
+    from ..charts.chart import ChartObject
+    from ..charts.kline_chart import KLineChartObject
 
 __all__ = [
     "Chart",

@@ -25,7 +25,6 @@ from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
 from .channels import BotChannels
-from .charts import StrategyCharts
 from .commands import CommandQueue
 from .log.console import ConsoleSink
 from .log.journal import Journal
@@ -36,6 +35,7 @@ from .store import Store
 if TYPE_CHECKING:
     from ..http.query import HttpQuerier
     from ..streams.sqlite import SqliteConnection
+    from .charts import StrategyCharts
 
 __all__ = ["Runtime", "bound", "current", "use"]
 
@@ -173,6 +173,8 @@ class Runtime:
         Raises:
             OperationFailed: The file cannot be read.
         """
+        from .charts import StrategyCharts  # loaded only by those who draw
+
         with self._lock:
             if self._charts is None:
                 self._charts = StrategyCharts(

@@ -1,0 +1,58 @@
+"""How long ``fmzthreads run`` of an empty ``main`` takes, beside the interpreter alone and ``import fmzthreads``.
+
+    python benchmarks/startup.py [--rounds 9]
+
+The commands are run in turn, so that what else the machine does meets all of them. The goal: at most 0.5 s more than the interpreter alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+__all__ = ["main"]
+
+_GOAL_S = 0.5
+
+
+def main() -> None:
+    """Prints the median and the shortest time of each command, and their ratio to the interpreter alone."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9, help="how often each command is run (default 9)")
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as home:
+        strategy = Path(home) / "empty.py"
+        strategy.write_text("def main():\n    pass\n")
+        commands = {
+            "python -c pass": ["-c", "pass"],
+            "import fmzthreads": ["-c", "import fmzthreads"],
+            "fmzthreads run": ["-m", "fmzthreads", "run", str(strategy), "--exchange", "Binance:BTC_USDT"],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(rounds):
+            for name, words in commands.items():
+                began = time.perf_counter()
+                subprocess.run(
+                    [sys.executable, *words],
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                    env={**os.environ, "FMZTHREADS_HOME": home},
+                )
+                times[name].append(time.perf_counter() - began)
+    alone = statistics.median(times["python -c pass"])
+    print(f"{'command':20} {'median':>9} {'shortest':>9} {'ratio':>7}")
+    for name, found in times.items():
+        median = statistics.median(found)
+        print(f"{name:20} {median:7.3f} s {min(found):7.3f} s {median / alone:7.1f}")
+    over = min(times["fmzthreads run"]) - min(times["python -c pass"])
+    print(f"fmzthreads run takes {over:.3f} s more than the interpreter alone (goal {_GOAL_S} s)")
+
+
+if __name__ == "__main__":
+    main()
