@@ -329,8 +329,8 @@ class HttpConnection:
         if "keep-alive" in reply.headers:
             for word in reply.headers["keep-alive"].split(","):
                 name, _, value = word.partition("=")
-                if name.strip().lower() == "timeout" and value.strip().isdigit():
-                    self._keep_s = min(self._limits.max_idle_s, int(value[:9]) - 1.0)
+                if name.strip().lower() == "timeout" and value.isascii() and value.strip().isdigit():
+                    self._keep_s = min(self._limits.max_idle_s, int(value.strip()[:9]) - 1.0)
 
     def _limit(self, deadline: Deadline) -> float | None:
         """The time-out of the next step: the rest of the deadline, or the read time-out if shorter."""

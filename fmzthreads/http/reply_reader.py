@@ -18,6 +18,7 @@ _HEADER_LINE: Final = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$", re.MUL
 _NO_BODY: Final = frozenset({204, 304})
 _MOST_INTERIM: Final = 16  # 1xx replies before the real one
 _CHUNK_LINE: Final = 4096
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _DIGITS: Final = re.compile(r"[0-9]{1,15}")
 
 
@@ -79,22 +80,26 @@ class ReplyReader:
 
     def _head(self) -> tuple[int, int, str, list[tuple[str, str]]]:
         """Reads minor version, status, reason and header lines; what follows stays in ``_rest``."""
-        data = self._rest or self._receive() or self._more("before the reply began")
+        data: bytes | bytearray = self._rest or self._receive() or self._more("before the reply began")
         end, after = _head_end(data, 0)
+        if end < 0:
+            data = bytearray(
+                data
+            )  # grows in place: a peer that sends byte by byte costs no more than one that does not
         while end < 0:
             if len(data) > self._limits.head_bytes:
                 raise self._too_large("headers", self._limits.head_bytes)
             if not b"HTTP/1.".startswith(data[:7]):
-                raise self._bad(f"the reply is not HTTP/1.0 or HTTP/1.1: {excerpt(data, 80)!r}")
+                raise self._bad(f"the reply is not HTTP/1.0 or HTTP/1.1: {excerpt(bytes(data[:400]), 80)!r}")
             seen = len(data)
             data += self._more("within the headers")
             end, after = _head_end(data, max(0, seen - 3))
         if end > self._limits.head_bytes:
             raise self._too_large("headers", self._limits.head_bytes)
-        self._rest = data[after:]
+        self._rest = bytes(data[after:])
         return self._parse_head(data[:end])
 
-    def _parse_head(self, head: bytes) -> tuple[int, int, str, list[tuple[str, str]]]:
+    def _parse_head(self, head: bytes | bytearray) -> tuple[int, int, str, list[tuple[str, str]]]:
         text = head.decode("latin-1").replace("\r\n", "\n")
         status_line, _, rest = text.partition("\n")
         found = _STATUS_LINE.fullmatch(status_line)
@@ -196,7 +201,7 @@ class ReplyReader:
     def _chunk_size(self, line: bytes) -> int:
         text = line.partition(b";")[0].rstrip(b" \t")
         try:
-            if not text or len(text) > 15 or not text.isalnum():
+            if not _HEX.fullmatch(text):
                 raise ValueError
             return int(text, 16)
         except ValueError:
@@ -230,7 +235,7 @@ class ReplyReader:
         return ReplyTooLarge(f"the reply's {what} exceed {limit}{unit}", request=self._request)
 
 
-def _head_end(data: bytes, start: int) -> tuple[int, int]:
+def _head_end(data: bytes | bytearray, start: int) -> tuple[int, int]:
     """Where the head ends and the body begins; -1 if not received yet. A line may end with LF alone (RFC 9112, section 2.2)."""
     at = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, at + 1 if at >= 0 else len(data))
