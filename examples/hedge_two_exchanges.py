@@ -246,7 +246,12 @@ class HedgeBot:
         self.calls += len(orders)
         for order, row in zip(orders, self.queue.run(timeout_ms=self.timeout_ms).rows, strict=True):
             if row.ok and row.value.DealAmount < order["amount"] - self.lot / 2:
-                self.fail(order["exchange"], order["side"], order["amount"], f"filled {row.value.DealAmount:.5f} of it")
+                self.fail(
+                    order["exchange"],
+                    order["side"],
+                    order["amount"],
+                    f"filled {row.value.DealAmount:.5f} of it: the price moved past the limit",
+                )
 
     def fail(self, index: int, side: str, amount: float, why: str) -> None:
         """Keeps a leg that went wrong; its repair is noted when it is made."""

@@ -21,6 +21,7 @@ from fmzthreads.strategy.globals import EnableLog, GetLastError, SetErrorFilter
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.structures import Market, Ticker
 from tests.helpers.strategy import quiet_runtime
+from tests.helpers.threads import run_in_thread
 
 KEYS = {"access_key": "access-0001", "secret_key": "secret-0002", "passphrase": "phrase-0003"}
 
@@ -159,12 +160,11 @@ def server() -> Iterator[str]:
             pass
 
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
+    serving = run_in_thread(made.serve_forever, 0.01)
     yield f"http://127.0.0.1:{made.server_address[1]}"
     made.shutdown()
     made.server_close()
-    thread.join(30)
+    serving.result()
 
 
 def test_http_query_and_its_background_form(runtime: Runtime, server: str) -> None:

@@ -94,9 +94,7 @@ def test_the_last_error_is_read_once_and_survives_a_filter() -> None:
 def test_an_error_of_another_thread_reaches_the_script_that_waits_and_only_one_reader_gets_it() -> None:
     with quiet_runtime() as runtime:
         for round_ in range(100):
-            thread = threading.Thread(target=runtime.error, args=(f"failed {round_}",))
-            thread.start()
-            thread.join(30)
+            run_in_thread(runtime.error, f"failed {round_}").result()
             got: list[str | None] = [None] * 4
 
             def read(index: int, got: list[str | None] = got) -> None:
@@ -337,16 +335,12 @@ def test_use_and_bound() -> None:
     one = Runtime(ManualClock(1), console=False, store=Store(), name="one")
     two = Runtime(ManualClock(2), console=False, store=Store(), name="two")
     with use(one):
-        seen: list[int] = []
         with bound(two):
             assert Unix() == 2
-            thread = threading.Thread(target=lambda: seen.append(Unix()))
-            thread.start()
-            thread.join(30)
+            assert run_in_thread(Unix).result() == 1
             with use(two):
                 assert current() is two
         assert Unix() == 1
-        assert seen == [1]
         with pytest.raises(RuntimeError), use(two):
             raise RuntimeError
         assert current() is one

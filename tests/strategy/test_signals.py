@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from fmzthreads.errors import InputError, StopRequested
 from fmzthreads.strategy.globals import GetLastError, Sleep
 from fmzthreads.strategy.signals import install_signal_handlers
 from tests.helpers.strategy import quiet_runtime
+from tests.helpers.threads import run_in_thread
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,18 +160,9 @@ def test_an_onexit_that_takes_too_long_is_ended_by_the_stop() -> None:
 
 
 def test_outside_the_main_thread_it_is_refused() -> None:
-    caught: list[BaseException] = []
-
-    def install() -> None:
-        try:
-            install_signal_handlers()
-        except InputError as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=install, name="worker-7")
-    thread.start()
-    thread.join(30)
-    assert "worker-7" in str(caught[0])
+    error = run_in_thread(install_signal_handlers, name="worker-7").error()
+    assert isinstance(error, InputError)
+    assert "worker-7" in str(error)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

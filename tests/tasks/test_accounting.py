@@ -11,7 +11,7 @@ from fmzthreads.tasks.queue import TaskQueue
 from fmzthreads.tasks.shared_context import SharedContext
 
 from ..helpers.tasks import FakeExchange
-from ..helpers.threads import PATIENCE_S, no_new_threads
+from ..helpers.threads import PATIENCE_S, no_new_threads, run_in_thread
 
 PRODUCERS = 4
 
@@ -58,9 +58,7 @@ def produce_and_work(turns: int) -> None:
             queue.push(exchange=(number + me) % 2, ret=f"of {me}", param=["Faulty", number])
             pushed.release()
 
-    producers = [threading.Thread(target=produce, args=(i,)) for i in range(PRODUCERS)]
-    for thread in producers:
-        thread.start()
+    producers = [run_in_thread(produce, i) for i in range(PRODUCERS)]
     reports = []
     for _ in range(turns):
         tokens.release(PRODUCERS)
@@ -72,9 +70,8 @@ def produce_and_work(turns: int) -> None:
         reports.append(report)
         assert all(row.status != "waiting" for row in report)
         assert all(row.bound == row.ok for row in report)
-    for thread in producers:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
+    for producer in producers:
+        producer.result()
     while len(queue):
         guard.running = True
         reports.append(queue.run(timeout_ms=10))
@@ -121,12 +118,8 @@ def test_background_loop_accounts_for_everything() -> None:
                 queue.push(exchange=number % 2, ret=f"of {me}", param=["Faulty", number])
 
         with queue.start(timeout_ms=10, on_report=rows.extend):
-            producers = [threading.Thread(target=produce, args=(i,)) for i in range(PRODUCERS)]
-            for thread in producers:
-                thread.start()
-            for thread in producers:
-                thread.join(PATIENCE_S * 3)
-            assert not any(thread.is_alive() for thread in producers)
+            for producer in [run_in_thread(produce, i) for i in range(PRODUCERS)]:
+                producer.result(PATIENCE_S * 3)
         stats = queue.stats
         for exchange in exchanges:
             exchange.close()

@@ -19,7 +19,7 @@ from fmzthreads.tasks.shared_context import SharedContext
 from fmzthreads.tasks.task import Task
 
 from ..helpers.tasks import FakeExchange
-from ..helpers.threads import PATIENCE_S, no_new_threads, race
+from ..helpers.threads import PATIENCE_S, no_new_threads, race, run_in_thread
 
 
 @pytest.fixture
@@ -623,3 +623,87 @@ def test_gather(exchanges: list[FakeExchange]) -> None:
     assert made.start_skew_ms == pytest.approx(1000 * abs(starts[0] - starts[1]))
     assert made.end_skew_ms == pytest.approx(1000 * abs(ends[0] - ends[1]))
     assert "GetDepth" in str(made)
+
+
+class _Unheard(ManualClock):
+    """A clock whose time can pass without waking the threads that sleep on it, as when a thread is woken late."""
+
+    def pass_unheard(self, seconds: float) -> None:
+        self._now_ns += round(seconds * 1e9)
+
+
+def test_a_result_after_its_time_is_not_bound_although_the_run_has_not_noticed_the_time() -> None:
+    clock = _Unheard()
+    exchange = FakeExchange("a", clock=clock)
+    call = exchange.hold("slow", "too late")
+    context: list[dict[str, Any]] = [{}]
+    queue = TaskQueue([exchange], context)
+    queue.push(ret="depth", param=["Held", "slow"])
+
+    def turn() -> None:
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
+        clock.pass_unheard(0.2)
+        call.go.set()
+
+    report = race(lambda: queue.run(timeout_ms=100), turn)[0]
+    assert [row.status for row in report] == ["timed out"]
+    assert context == [{}]
+    assert (report.late, queue.late) == (1, 1)
+    exchange.close()
+
+
+def test_a_late_result_does_not_disturb_a_run_that_goes_on() -> None:
+    clock = ManualClock()
+    exchange = FakeExchange("a", clock=clock)
+    late, other = exchange.hold("late", "too late"), exchange.hold("other", "in time")
+    context: list[dict[str, Any]] = [{}]
+    queue = TaskQueue([exchange], context)
+    queue.push(ret="late", param=["Held", "late"], timeout_ms=100)
+    queue.push(ret="other", param=["Held", "other"])
+
+    def turn() -> None:
+        assert late.begun.wait(PATIENCE_S)
+        assert clock.wait_for_sleepers(1, PATIENCE_S)
+        clock.advance(0.2)
+        late.go.set()
+        while not queue.late:
+            WallClock().sleep(0.001)
+        other.go.set()
+
+    report = race(queue.run, turn)[0]
+    assert [row.status for row in report] == ["timed out", "ok"]
+    assert context == [{"other": "in time"}]
+    exchange.close()
+
+
+def test_gated_tasks_find_the_free_workers() -> None:
+    exchange = FakeExchange("a", workers=2)
+    held = exchange.hold("first")
+    queue = TaskQueue([exchange], {}, gate_timeout_ms=PATIENCE_S * 2000)
+    queue.push(param=["Held", "first"])
+    for number in range(2):
+        queue.push(param=["Gated", number], gate=True)
+
+    def turn() -> None:
+        assert held.begun.wait(PATIENCE_S)
+        passed = list(exchange.passed)
+        held.go.set()
+        assert passed, "the task without a gate was started first, and a gated one waits for its worker"
+
+    assert race(queue.run, turn)[0].ok
+    exchange.close()
+
+
+def test_a_push_by_the_thread_that_runs_the_queue_is_refused_when_there_is_no_room(
+    exchanges: list[FakeExchange],
+) -> None:
+    class Pushing(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            for _ in range(2):
+                queue.push(param=["GetDepth"])
+
+    queue = TaskQueue(exchanges, [Pushing()], max_pending=1)
+    queue.push(ret="depth", param=["GetDepth"])
+    (row,) = run_in_thread(queue.run).result()
+    assert isinstance(row.error, TooManyHandles)
+    assert len(queue) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from fmzthreads.strategy.log import mail
 from fmzthreads.strategy.log.mail import Server, parse_server
 from tests.helpers.smtp import smtp_server
 from tests.helpers.strategy import quiet_runtime
+from tests.helpers.threads import PATIENCE_S, run_in_thread
 
 PASSWORD = "pa55-word/ü"
 ARGS = ("bot@example.com", PASSWORD, "a@example.com, b@example.com", "Grüße", "line 1\n.line 2\n")
@@ -122,11 +122,10 @@ def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_stop_ends_the_wait_for_a_server_that_hangs() -> None:
     with smtp_server(fault="hang") as box, quiet_runtime() as runtime:
-        stopper = threading.Thread(target=lambda: (box.connected.wait(30), runtime.stop.request("enough")))
-        stopper.start()
+        stopper = run_in_thread(lambda: (box.connected.wait(PATIENCE_S), runtime.stop.request("enough")))
         with pytest.raises(StopRequested, match="enough"):
             Mail(f"127.0.0.1:{box.port}", *ARGS)
-        stopper.join(30)
+        stopper.result()
         box.released.set()
 
 
