@@ -346,7 +346,7 @@ class BookFeed:
         silence_s = self._silence_s
         if not silence_s or not self.book.is_live or self._clock.monotonic() - self._data_at < silence_s:
             return False
-        self._doubt(f"no data of it for {silence_s:g} s")
+        self._doubt(f"no data for this book for {silence_s:g} s")
         return True
 
     def _take(self, connection: Connection | SharedLine, message: Message) -> None:

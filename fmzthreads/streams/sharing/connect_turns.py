@@ -160,7 +160,7 @@ class ConnectTurnsByHost:
 
         Args:
             address: Where to.
-            origin: Whatever decides the IP address that the venue sees: the proxy, the local address.
+            origin: What determines the IP address that the venue sees: the proxy and the local address.
             clock: Clocks other than the wall clock have turns of their own.
             limits: What a host that is not known by its name allows (a simulator); None for no limits.
         """
@@ -182,4 +182,4 @@ class ConnectTurnsByHost:
 
 
 CONNECT_TURNS = ConnectTurnsByHost()
-"""Those of this process."""
+"""The turns of this process."""

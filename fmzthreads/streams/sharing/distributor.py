@@ -43,6 +43,12 @@ class Distributor:
     def push(self, batch: list[Message], plain: bool = False) -> None:
         """Passes messages on; those of one book stay in order."""
         self.received += len(batch)
+        if len(batch) == 1:  # the usual case, without the lists below
+            key = self._key_of(batch[0])
+            if key is not None:
+                for line in self._lines().get(key, ()):
+                    line.buffer.push(batch, plain)
+                return
         parts: dict[str, list[Message]] = {}
         for message in batch:
             key = self._key_of(message)
@@ -63,18 +69,18 @@ class Distributor:
         parts.clear()
 
     def lose(self) -> None:
-        """Does nothing: the owner reconnects by itself, and is told of the end."""
+        """Does nothing: the owner reconnects by itself, after ``on_end``."""
 
     def finish(self) -> None:
         """Notes that the connection has ended."""
         self._on_end()
 
     def close(self) -> None:
-        """The same."""
+        """Same as ``finish``."""
         self._on_end()
 
     def is_blocked(self) -> bool:
-        """Never: a full buffer drops its oldest messages, which its book notices as a gap."""
+        """Always False: a full buffer drops its oldest messages, which its book notices as a gap."""
         return False
 
     def stats(self) -> BufferStats:

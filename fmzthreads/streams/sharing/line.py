@@ -22,7 +22,7 @@ class LineOwner(Protocol):
     """Measures waits."""
 
     def restart(self, line: SharedLine) -> None:
-        """Has the subscription of a line start over."""
+        """Restarts the subscription of a line."""
 
     def leave(self, line: SharedLine) -> None:
         """Ends the subscription of a line, if no other line has the same."""
@@ -78,7 +78,7 @@ class SharedLine:
         return "open" if self.owner.up.is_set() else "reconnecting"
 
     def renew(self) -> None:
-        """Has the venue send the book from its start again."""
+        """Restarts the subscription, so that the venue sends a new snapshot."""
         self.owner.restart(self)
 
     def lose(self) -> None:

@@ -58,8 +58,7 @@ class MessagePace:
             closed: Ends the wait when set.
 
         Returns:
-            False after the time-out, or when ``closed`` was set. A stop ends the wait, and the message may be sent: it may be what a strategy
-            says at its end.
+            False after the time-out, or when ``closed`` was set. A stop ends the wait with True, so that ``onexit`` can still write.
         """
         deadline = Deadline(self._clock, timeout_s)
         while True:

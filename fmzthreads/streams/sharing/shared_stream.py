@@ -74,7 +74,7 @@ class SharedStream:
         self._work = Signal()  # requests are waiting to be sent, or the connection has ended
         self._closed = Signal()
         # Written by the thread of this object only.
-        self._told: list[StreamHost] = []  # whose journals know of this outage
+        self._told: list[StreamHost] = []  # hosts whose journals have a line about this outage
         self._thread = threading.Thread(target=self._run, name=f"shared {address.shown}", daemon=True)
         after_fork_in_child(self._left_behind)
 

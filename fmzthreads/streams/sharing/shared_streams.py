@@ -107,4 +107,4 @@ class SharedStreams:
 
 
 SHARED_STREAMS = SharedStreams()
-"""Those of this process."""
+"""The shared connections of this process."""

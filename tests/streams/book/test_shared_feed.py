@@ -160,7 +160,7 @@ def test_a_book_without_data_is_subscribed_to_again_though_its_connection_is_ali
                 clock.wait_for_sleepers(1, 0.01)
         assert (quiet.stats.book.gaps, busy.stats.book.gaps) == (0, 0)
         clock.advance(11)
-        made.host.wait_for("no data of it for 90 s")
+        made.host.wait_for("no data for this book for 90 s")
         while quiet.stats.book.gaps == 0:
             clock.wait_for_sleepers(1, 0.01)
         push(peer, "BUSY", 9, snapshot=False)

@@ -255,7 +255,8 @@ def test_one_that_was_not_served_well_moves_alone(room: Room) -> None:
 
 def test_what_is_not_the_same_place_is_not_shared(room: Room, tmp_path: Any) -> None:
     line = room.join("A")
-    assert room.join("B").owner is line.owner
+    second = room.join("B")
+    assert second.owner is line.owner
     assert room.join("B", host=LineHost(room.host.clock)).owner is line.owner, "also of other exchange objects"
     other = LineHost(WallClock())
     elsewhere = room.join("A", host=other)
@@ -263,7 +264,10 @@ def test_what_is_not_the_same_place_is_not_shared(room: Room, tmp_path: Any) -> 
     room.options = {**room.options, "headers": {"X": "1"}}
     assert room.join("A").owner is not line.owner
     elsewhere.close()
+    line.close()
+    ours = len(room.table._streams)
     room.table.end_idle(other.clock, PATIENCE_S)
+    assert len(room.table._streams) == ours - 1
 
 
 def test_so_many_books_and_then_another_connection(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +297,26 @@ def test_an_outage_is_told_once_to_each_journal_and_attempts_pause() -> None:
         opened = run_in_thread(lines[0].open)
         lines[0].close()
         opened.result()
+        room.close()
+
+
+def test_a_lost_connection_without_a_book_is_not_opened_again() -> None:
+    clock = ManualClock()
+    with WsServer() as server:
+        room = Room(server, clock=clock)
+        line = room.join("A")
+        peer = server.peer()
+        line.open()
+        line.close()
+        peer.reset()
+        for _ in range(20):
+            threading.Event().wait(0.01)
+            clock.advance(1)
+        assert line.owner.connects == 1  # type: ignore[attr-defined]
+        again = room.join("B")
+        assert again.owner is line.owner
+        assert request_of(server.peer())[:2] == ("subscribe", ["B"])
+        again.close()
         room.close()
 
 
