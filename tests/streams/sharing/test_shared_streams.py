@@ -255,16 +255,16 @@ def test_one_that_was_not_served_well_moves_alone(room: Room) -> None:
 
 def test_what_is_not_the_same_place_is_not_shared(room: Room, tmp_path: Any) -> None:
     line = room.join("A")
-    second = room.join("B")
-    assert second.owner is line.owner
+    assert room.join("B").owner is line.owner
     assert room.join("B", host=LineHost(room.host.clock)).owner is line.owner, "also of other exchange objects"
     other = LineHost(WallClock())
     elsewhere = room.join("A", host=other)
     assert elsewhere.owner is not line.owner, "the stop of one clock is not that of another"
     room.options = {**room.options, "headers": {"X": "1"}}
-    assert room.join("A").owner is not line.owner
+    lone = room.join("A")
+    assert lone.owner is not line.owner
     elsewhere.close()
-    line.close()
+    lone.close()  # idle too, but of the other clock
     ours = len(room.table._streams)
     room.table.end_idle(other.clock, PATIENCE_S)
     assert len(room.table._streams) == ours - 1
