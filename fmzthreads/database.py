@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,24 @@ class Database:
         durable: Whether each write survives a power failure once it returns. Otherwise it survives only the end of the process, and
             costs far less.
         busy_s: How long a statement waits while another program holds the file, in seconds; it then raises OperationFailed.
+        setup: Called with a new connection before the tables are created; it may set modes, and raises OperationFailed for a file that
+            must not be used.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], schema: Sequence[str], *, durable: bool, busy_s: float = _BUSY_S
+        self,
+        path: str | os.PathLike[str],
+        schema: Sequence[str],
+        *,
+        durable: bool,
+        busy_s: float = _BUSY_S,
+        setup: Callable[[sqlite3.Connection], object] | None = None,
     ) -> None:
         self.path = Path(path)
         self._schema = tuple(schema)
         self._durable = durable
         self._busy_s = busy_s
+        self._setup = setup
         # Guards the connection: one statement at a time, and its rows read before the next.
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -134,6 +143,13 @@ class Database:
             except (sqlite3.Error, OSError) as error:
                 raise self._failure(error) from error
 
+    def synchronize(self) -> None:
+        """From now on each write survives a power failure once it returns."""
+        with self._lock:
+            self._durable = True
+            if self._connection is not None:
+                self._connection.execute("PRAGMA synchronous=FULL")
+
     def close(self) -> None:
         """Closes the file; a later statement opens it again."""
         with self._lock:
@@ -186,6 +202,8 @@ class Database:
             sleep=WallClock().sleep,
             reraise=True,
         )
+        if self._setup is not None:
+            patiently(self._setup, connection)  # first, so that a file that is refused stays as it is
         patiently(connection.execute, "PRAGMA journal_mode=WAL").fetchall()
         connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         for statement in self._schema:

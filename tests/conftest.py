@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import tempfile
 from collections.abc import Generator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +17,16 @@ from fmzthreads.errors import MissingExtra
 # The machine may be busy: how long an example takes says nothing about the code.
 settings.register_profile("fmzthreads", deadline=None)
 settings.load_profile("fmzthreads")
+
+
+_homes = tempfile.TemporaryDirectory(prefix="fmzthreads-tests-", ignore_cleanup_errors=True)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into the user's home, and none sees what another left: exchange objects with keys keep an order log."""
+    monkeypatch.setenv("FMZTHREADS_HOME", str(Path(_homes.name) / str(next(_numbers))))
 
 
 @pytest.hookimpl(wrapper=True)

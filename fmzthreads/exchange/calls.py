@@ -41,7 +41,7 @@ from .encoding import encode_with_keys, hmac_with_keys
 from .io import run_command
 from .live_books import DEFAULT_MAX_AGE_MS, check_channel
 from .market_rules import MarketRules
-from .order_log import IntentRecord, ask_again, place_once
+from .order_log import IntentRecord
 from .order_request import OrderRequest, prepare
 from .state import Core, Settings, split_symbol
 from .venue import OrderIntent
@@ -192,13 +192,11 @@ class Operations:
             amount_digits=settings.amount_digits,
             rate=settings.rate,
         )
-        intent, own_id = prepare(request, self._rules)
+        intent, own_id = prepare(request, self._rules, core.orders.new_id)
         if core.limits.active:
             core.limits.acquire(method)
         try:
-            with core.under_way.sending(intent):
-                core.clock.stop.check()  # after it counts as under way: the end of the strategy waits for it, or it sees the stop
-                order_id = place_once(core.venue, intent, core.intents, core.clock, core.plan, own_client_id=own_id)
+            order_id = core.orders.place(intent, own_client_id=own_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
             raise
@@ -244,7 +242,7 @@ class Operations:
         """Cancels an order."""
         _check_id(order_id)
         self._count("CancelOrder")
-        self.core.venue.cancel(order_id)
+        self.core.orders.cancel(order_id)
         self._write_line("CancelOrder", LOG_TYPE_CANCEL, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail)
         return True
 
@@ -268,9 +266,8 @@ class Operations:
         return [self._scaled(order, _ORDER_PRICES) for order in found]
 
     def reconcile(self) -> list[IntentRecord]:
-        """Asks again about each order whose outcome is unknown."""
-        core = self.core
-        return ask_again(core.venue, core.intents)
+        """Asks again about each order and cancel whose outcome is unknown, those of earlier runs among them."""
+        return self.core.orders.reconcile()
 
     # The rest
 

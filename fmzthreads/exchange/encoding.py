@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from ..errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
 from ..redaction import remember_signature
 from .credentials import Credentials
-from .state import Core, Failure_co, SettingsFace
+from .settings_face import SettingsFace
+from .state import Core, Failure_co
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

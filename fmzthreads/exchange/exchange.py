@@ -25,7 +25,8 @@ from .calls import LIMITED, PLANNED, Operations, check_call
 from .credentials import Credentials, load_credentials, variable
 from .encoding import EncodingFace
 from .host import Host, QuietHost
-from .order_log import IntentRecord, LookupPlan
+from .order_log import Durability, LookupPlan
+from .settings_face import OrderLogFace
 from .state import Core, Failure_co, ReplySlot, Settings, split_base, split_symbol
 from .venue import Venue
 
@@ -39,7 +40,7 @@ def _no_venues(name: str, **_: Any) -> Venue:
     raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
-class Exchange(EncodingFace[Failure_co]):
+class Exchange(EncodingFace[Failure_co], OrderLogFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
 
     To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
@@ -61,6 +62,8 @@ class Exchange(EncodingFace[Failure_co]):
         venue: An adapter to use instead of the one called ``name``. Keys, base and options must then be absent.
         max_workers: How many calls of ``Go`` run at once.
         lookup: How the outcome of an order without a reply is looked up.
+        durability: What the record of each order survives: ``"process"`` the end of the process, also by ``kill -9`` (the default with
+            keys); ``"disk"`` a power failure too; ``"memory"`` neither (the default without keys). See ``docs/orders.md``.
         options: Further options of the adapter.
 
     Raises:
@@ -80,13 +83,15 @@ class Exchange(EncodingFace[Failure_co]):
     def __init__(
         self: Exchange[None], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["log"] = "log",
-        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None, **options: Any,
+        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
+        durability: Durability | None = None, **options: Any,
     ) -> None: ...
     @overload
     def __init__(
         self: Exchange[Never], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["raise"],
-        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None, **options: Any,
+        host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
+        durability: Durability | None = None, **options: Any,
     ) -> None: ...
     # fmt: on
     def __init__(
@@ -106,6 +111,7 @@ class Exchange(EncodingFace[Failure_co]):
         venue: Venue | None = None,
         max_workers: int = 16,
         lookup: LookupPlan | None = None,
+        durability: Durability | None = None,
         **options: Any,
     ) -> None:
         if not isinstance(errors, str) or errors not in {"log", "raise"}:
@@ -129,7 +135,7 @@ class Exchange(EncodingFace[Failure_co]):
         settings = Settings(pair=pair, contract=contract, period_s=period_s)
         workers = whole_number("max_workers", max_workers, least=1, most=10_000)
         plan = lookup or LookupPlan()
-        self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials)
+        self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials, durability)
         self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod
@@ -171,29 +177,6 @@ class Exchange(EncodingFace[Failure_co]):
     ) -> None:
         """Closes it."""
         self.close()
-
-    def drain(self, timeout_s: float = 5.0) -> bool:
-        """Cancels the background calls that have not started, and waits for the others and for the orders of all threads.
-
-        The end of a strategy does this before ``onexit``. The exchange object can be used afterwards.
-
-        Args:
-            timeout_s: The longest to wait, in seconds of real time.
-
-        Returns:
-            Whether all have ended.
-        """
-        return self._core.drain(timeout_s)
-
-    def name_orders_under_way(self, when: str) -> None:
-        """Names the orders that are under way (id, side, symbol) in an error line, and in the order log; nothing waits for them then.
-
-        ``UnknownOrders`` lists them until their outcome is known.
-
-        Args:
-            when: The moment, for the line, such as ``"when the process ended"``.
-        """
-        self._core.name_orders_under_way(when)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends the live books, the background calls and the connections.
@@ -381,22 +364,6 @@ class Exchange(EncodingFace[Failure_co]):
                 0 for the venue's own default.
         """
         return self._call("GetHistoryOrders", Operations.history_orders, *args)
-
-    def UnknownOrders(self) -> list[IntentRecord]:
-        """Returns the orders that were sent and whose outcome is unknown, oldest first; sends nothing.
-
-        An order that a thread is sending just now is not among them, unless nothing waits for it any more: after ``close`` and at the end
-        of a strategy those still under way are listed, with the ``fate`` ``sending``, until their outcome is known.
-        """
-        return self._core.intents.unknown()
-
-    def Reconcile(self) -> list[IntentRecord] | Failure_co:
-        """Asks the venue again about each order of ``UnknownOrders``.
-
-        Returns:
-            Each of them with its new ``fate``: ``placed`` (with ``order_id``), ``absent``, or ``unknown``.
-        """
-        return self._call("Reconcile", Operations.reconcile)
 
     def Log(self, orderType: int, price: Any, amount: float = 0, *args: Any) -> None:
         """Writes an order line to the journal without placing an order.

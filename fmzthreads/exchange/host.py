@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ..clock import Clock, WallClock
 from ..tasks.events import Selectable
 from ..tasks.handle import Handle
+from .order_log import OrderFile
 
 __all__ = ["Host", "QuietHost"]
 
@@ -17,6 +18,10 @@ class Host(Protocol):
     @property
     def clock(self) -> Clock:
         """The strategy's clock."""
+
+    @property
+    def order_log(self) -> OrderFile | None:
+        """The file of the strategy's orders, one object for all its exchange objects; None to keep orders in memory only."""
 
     def error(self, text: str, *, source: str) -> None:
         """Writes one error line to the journal, and keeps its text for ``GetLastError()``.
@@ -96,6 +101,11 @@ class QuietHost:
     def clock(self) -> Clock:
         """The clock."""
         return self._clock
+
+    @property
+    def order_log(self) -> None:
+        """None: there is no folder."""
+        return None
 
     def error(self, text: str, *, source: str) -> None:
         """Drops the line; the exchange object keeps its last error itself."""

@@ -127,7 +127,11 @@ def _dump(value: Any) -> str:
     return json.dumps(value)
 
 
-def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]) -> tuple[OrderIntent, bool]:
+def prepare(
+    request: OrderRequest,
+    rules_of: Callable[[str], MarketRules | None],
+    new_id: Callable[[], str] = new_client_order_id,
+) -> tuple[OrderIntent, bool]:
     """Cuts an order to the market's tick and step, and checks it against the market's limits.
 
     Prices and amounts are cut toward zero: first to ``SetPrecision``'s decimals, then to the market's tick and step (FMZ: further digits are
@@ -138,6 +142,7 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
     Args:
         request: The order.
         rules_of: Returns the rules of a symbol, or None if there are no rules; called after all other checks.
+        new_id: Makes a client order id.
 
     Returns:
         The intent, and whether its client order id was made here (not given by the strategy).
@@ -188,7 +193,7 @@ def prepare(request: OrderRequest, rules_of: Callable[[str], MarketRules | None]
         side=side,
         price=price,
         amount=amount,
-        client_order_id=client_order_id or new_client_order_id(),
+        client_order_id=client_order_id or new_id(),
         time_in_force=in_force,
         options=MappingProxyType(options),
     )

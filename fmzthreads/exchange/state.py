@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import attrs
 
@@ -24,11 +24,10 @@ from .credentials import Credentials
 from .host import Host
 from .live_books import LiveBooks
 from .market_rules import MarketBook
-from .order_log import IntentLog, LookupPlan
-from .order_log.under_way import OrdersUnderWay
+from .order_log import Durability, LookupPlan, OrderDesk
 from .venue import LastReply, Venue
 
-__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "SettingsFace", "split_base", "split_symbol"]
+__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "split_base", "split_symbol"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -148,6 +147,7 @@ class Core:
         plan: How the outcome of an order without a reply is looked up.
         max_workers: How many background calls run at once.
         credentials: The account's keys, for ``Encode`` and ``HMAC``; None for none.
+        durability: What the records of orders survive; None for the default.
     """
 
     def __init__(
@@ -160,6 +160,7 @@ class Core:
         plan: LookupPlan,
         max_workers: int,
         credentials: Credentials | None = None,
+        durability: Durability | None = None,
     ) -> None:
         self.venue = venue
         self.credentials = credentials
@@ -169,8 +170,10 @@ class Core:
         self.clock: Clock = host.clock
         self.markets = MarketBook(venue.rules, self.clock)
         self.bars = BarBook(venue, self.clock)
-        self.intents = IntentLog(self.clock)
-        self.under_way = OrdersUnderWay()
+        file = None if durability == "memory" or not (durability or venue.account_id()) else host.order_log
+        self.orders = OrderDesk(venue, self.clock, plan, file, durability)
+        self.intents = self.orders.intents
+        self.under_way = self.orders.under_way
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
         venue.warn_with(lambda text: host.warning(text, source=label))
@@ -279,6 +282,7 @@ class Core:
             pool.shutdown(timeout_s, cancel_waiting=True)
         self.under_way.wait(deadline.remaining() or 0.0)
         self.name_orders_under_way("when the exchange object was closed")
+        self.orders.flush()
         self.venue.close()
         atexit.unregister(self._at_exit)
 
@@ -462,97 +466,3 @@ def _end_at_exit(core_of: weakref.ref[Core]) -> Callable[[], None]:
         core.name_orders_under_way("when the process ended")
 
     return _end
-
-
-class SettingsFace(Generic[Failure_co]):
-    """The part of FMZ's exchange object that sets and reads names, pair, precision, rate, base URL and time-out.
-
-    A setting holds for later calls; a call that was made before keeps what it began with. (Time-out, proxy and base URL belong to the
-    connection: they also hold for a call that still waits in ``Go``'s queue.) A setting that is refused changes nothing.
-    """
-
-    _core: Core
-    _name: str
-    _raises: bool
-
-    def __reduce_ex__(self, protocol: object) -> str:
-        """Refuses to be pickled or copied: connections, workers and keys are those of one object in one process."""
-        raise NotSupported(
-            f"{self!r} cannot be sent to another process, or copied: create it there, with its keys from a file or the environment"
-        )
-
-    def _run(self, name: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure_co:
-        try:
-            return self._core.run(name, self._core.here, work, *args, **kwargs)
-        except StopRequested:
-            raise
-        except FmzError:
-            if self._raises:
-                raise
-            return cast(Failure_co, None)
-
-    def GetName(self) -> str:
-        """FMZ's id of the venue."""
-        return self._name
-
-    def GetLabel(self) -> str:
-        """The label."""
-        return self._core.label
-
-    def GetCurrency(self) -> str:
-        """The current pair."""
-        return self._core.settings.pair
-
-    def GetBaseCurrency(self) -> str:
-        """The base currency: ``BTC`` of ``BTC_USDT``."""
-        return self.GetCurrency().partition("_")[0]
-
-    def GetQuoteCurrency(self) -> str:
-        """The quote currency: ``USDT`` of ``BTC_USDT``."""
-        return self.GetCurrency().partition("_")[2]
-
-    def SetCurrency(self, currency: str) -> bool | Failure_co:
-        """Sets the pair of later calls; True, or None if it is not a pair."""
-        return self._run("SetCurrency", self._core.set_currency, currency)
-
-    def GetPeriod(self) -> int:
-        """The default length of a bar, in seconds."""
-        return self._core.settings.period_s
-
-    def SetPrecision(self, pricePrecision: int, amountPrecision: int) -> None:
-        """Sets the decimals that prices and amounts of orders are cut to, besides the market's own steps."""
-        self._run("SetPrecision", self._core.set_precision, pricePrecision, amountPrecision)
-
-    def SetRate(self, rate: float = 1) -> float | Failure_co:
-        """Sets the factor of all prices; prices of orders are divided by it. 1 turns it off.
-
-        Amounts, balances and market rules stay in the venue's units.
-
-        Returns:
-            The rate; None if it is not a number above 0.
-        """
-        return self._run("SetRate", self._core.set_rate, rate)
-
-    def GetRate(self) -> float:
-        """The factor of prices; 1 if it is off."""
-        return float(self._core.settings.rate)
-
-    def SetMaxBarLen(self, n: int) -> None:
-        """Sets how many bars ``GetRecords`` first asks for, and keeps at most (default 5000)."""
-        self._run("SetMaxBarLen", self._core.set_bar_cap, n)
-
-    def SetBase(self, url: str) -> str | Failure_co:
-        """Sets the base URL of later requests and returns it."""
-        return self._run("SetBase", self._core.set_base, url)
-
-    def GetBase(self) -> str:
-        """The base URL in use."""
-        return self._core.venue.base()
-
-    def SetProxy(self, proxy: str) -> bool | Failure_co:
-        """Sets the proxy of later requests: ``socks5://``, ``http://``, ``ip://`` (a local address), empty for none."""
-        return self._run("SetProxy", self._core.set_proxy, proxy)
-
-    def SetTimeout(self, timeout: float) -> bool | Failure_co:
-        """Sets the total time-out of each later request, in ms."""
-        return self._run("SetTimeout", self._core.set_timeout, timeout)

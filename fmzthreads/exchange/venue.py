@@ -76,8 +76,11 @@ class Venue(Protocol):
     """Seconds after the loss of an order's reply during which "no such order" proves nothing: the order may still be on its way."""
 
     exact_outcomes: bool
-    """Whether any other error of ``place`` than OutcomeUnknown says that no order was made. If False, a time-out, a lost connection or
+    """Whether any other error of ``place`` and ``cancel`` than OutcomeUnknown says that nothing was done. If False, a time-out, a lost connection or
     a reply that cannot be read is settled by asking, just like OutcomeUnknown."""
+
+    def account_id(self) -> str:
+        """What tells this account at this place from any other, in the order log, without secrets; empty if there are no keys."""
 
     # Market data
 
@@ -164,7 +167,12 @@ class Venue(Protocol):
         """
 
     def cancel(self, order_id: str) -> None:
-        """Cancels an order; a lost reply raises the network's error, since a cancel can be repeated safely."""
+        """Cancels an order, in one request.
+
+        Raises:
+            OutcomeUnknown: It was sent and no reply says what became of it.
+            OrderNotFound: There is no such open order.
+        """
 
     def order(self, order_id: str) -> Order:
         """One order by its id.
@@ -275,6 +283,10 @@ class BaseVenue(Venue):
     name = ""
     settling_s = 2.0
     exact_outcomes = False
+
+    def account_id(self) -> str:
+        """Returns an empty text: there are no keys."""
+        return ""
 
     def _no(self, call: str) -> NotSupported:
         return NotSupported(f"{self.name} does not support {call}")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock, Stop, WallClock
 from ..deadline import Deadline
 from ..errors import InputError, short_repr
+from ..exchange.order_log import OrderFile
 from ..fork import after_fork_in_child
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
@@ -92,6 +93,7 @@ class Runtime:
         # Guards the fields below. Re-entrant, because a report that is garbage-collected under it writes its error lines.
         self._lock = threading.RLock()
         self._store = store
+        self._order_log: OrderFile | None = None
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None
         self._charts: StrategyCharts | None = None
@@ -135,6 +137,22 @@ class Runtime:
             if self._store is None:
                 self._store = Store(self._database if self._database is not None else database_path(self.name))
             return self._store
+
+    @property
+    def order_log(self) -> OrderFile | None:
+        """The file of the strategy's orders, beside its database; None in a simulation. Made when the first order is stored.
+
+        Raises:
+            OperationFailed: There is no folder to keep it in (no home, and ``FMZTHREADS_HOME`` is not set).
+        """
+        if self.virtual:
+            return None
+        with self._lock:
+            if self._order_log is None:
+                beside = Path(self._database) if self._database is not None else database_path(self.name)
+                path = beside.with_name("orders.sqlite3")
+                self._order_log = OrderFile(path, self.name, self.clock, warn=self.warning)
+            return self._order_log
 
     @property
     def pool(self) -> CallPool:
@@ -326,12 +344,15 @@ class Runtime:
             pool, self._pool = self._pool, None
             querier, self._querier = self._querier, None
             store = self._store
+            order_log = self._order_log
             channels = self._channels
             sql, self._sql = self._sql, {}
         if querier is not None:
             querier.close()
         if pool is not None:
             pool.shutdown(10.0)
+        if order_log is not None:
+            order_log.close()
         self.journal.close()
         if store is not None:
             store.close()

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from fmzthreads.clock import WallClock
-from fmzthreads.errors import ConnectFailed, StopRequested, TimedOut
+from fmzthreads.errors import ConnectFailed, StopRequested, VenueUnavailable
 from fmzthreads.tasks.events import clock_of
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.tasks.pool import CallPool
@@ -186,10 +186,10 @@ def test_submit_is_what_the_task_queue_needs(parts):
     exchange, venue, _ = parts
     assert exchange.max_concurrency == 8
     assert exchange.submit("GetTicker", ["ETH_USDT"]).wait().value.Symbol == "ETH_USDT"
-    venue.fail("cancel", TimedOut("late"))
+    venue.fail("cancel", VenueUnavailable("busy"))
     handle = exchange.submit("CancelOrder", ("X,1",))
     assert handle.wait() == (False, True)
-    assert isinstance(handle.error, TimedOut)
+    assert isinstance(handle.error, VenueUnavailable)
     assert handle.name == "CancelOrder"
 
 

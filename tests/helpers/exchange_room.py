@@ -11,6 +11,7 @@ import attrs
 from fmzthreads.clock import Clock, ManualClock, Signal
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.host import Host
+from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.tasks.events import Selectable
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.testing import FakeVenue
@@ -40,6 +41,7 @@ class MemoryHost:
         self.exchanges: list[Any] = []
         self.announced: list[tuple[str, int]] = []
         self.watched: list[tuple[Selectable, str, int]] = []
+        self.order_log: OrderFile | None = None
 
     def error(self, text: str, *, source: str) -> None:
         with self.lock:

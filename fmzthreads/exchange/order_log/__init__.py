@@ -1,15 +1,29 @@
 """The order log: every intent, its fate, and how an unknown outcome is looked up."""
 
-from .intents import Fate, IntentLog, IntentRecord, new_client_order_id
-from .outcome import LookupPlan, OrderNeverArrived, ask_again, place_once, settle
+from .cancelling import CancelNeverArrived, cancel_once
+from .client_ids import ClientIds, new_client_order_id
+from .desk import Durability, OrderDesk
+from .intents import CancelIntent, Fate, IntentLog, IntentRecord
+from .lookup import LookupPlan
+from .order_file import OrderFile
+from .outcome import OrderNeverArrived, place_once, settle
+from .reconcile import EarlierRuns, ask_again
 
 __all__ = [
+    "CancelIntent",
+    "CancelNeverArrived",
+    "ClientIds",
+    "Durability",
+    "EarlierRuns",
     "Fate",
     "IntentLog",
     "IntentRecord",
     "LookupPlan",
+    "OrderDesk",
+    "OrderFile",
     "OrderNeverArrived",
     "ask_again",
+    "cancel_once",
     "new_client_order_id",
     "place_once",
     "settle",

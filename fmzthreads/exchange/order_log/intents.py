@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
-from typing import Literal
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Literal, Protocol
 
 import attrs
 
 from ...clock import Clock
-from ...errors import (
-    DuplicateOrder,
-    short_repr,
-)
+from ...errors import DuplicateOrder, short_repr
 from ...fork import after_fork_in_child
 from ..venue import OrderIntent
 
-__all__ = ["Fate", "IntentLog", "IntentRecord", "new_client_order_id"]
+__all__ = ["CancelIntent", "Fate", "IntentLog", "IntentRecord", "IntentStore"]
 
-Fate = Literal["sending", "placed", "refused", "absent", "unknown"]
-"""``sending``: in flight. ``placed``: the venue has the order. ``refused``: it was refused, or never sent. ``absent``: no reply arrived, and
-the venue then had no such order. ``unknown``: the outcome could not be determined."""
+Fate = Literal["sending", "placed", "cancelled", "refused", "absent", "unknown"]
+"""``sending``: in flight. ``placed``: the venue has the order. ``cancelled``: the venue accepted the cancel. ``refused``: it was refused, or
+never sent. ``absent``: no reply arrived, and the venue then had no such order (a cancel: it did not arrive, and the order is still open).
+``unknown``: the outcome could not be determined."""
 
 
-def new_client_order_id() -> str:
-    """Returns an id for one intent: 32 letters and digits, which all venues accept (OKX is the strictest)."""
-    return "fz" + os.urandom(15).hex()
+@attrs.frozen(kw_only=True)
+class CancelIntent:
+    """The cancel of an order, ready to be sent.
+
+    Attributes:
+        order_id: The order, by the venue's id.
+        symbol: FMZ's symbol; empty if the order was not placed through this exchange object.
+        client_order_id: Names this cancel in the order log; it is not sent.
+    """
+
+    order_id: str
+    symbol: str
+    client_order_id: str
 
 
 @attrs.frozen(kw_only=True)
@@ -34,22 +43,47 @@ class IntentRecord:
     """One intent and its fate.
 
     Attributes:
-        intent: The order as it was to be sent.
+        intent: The order, or the cancel, as it was to be sent.
         fate: Its state or outcome.
         order_id: The venue's id; empty while it is unknown.
         detail: The text of the error, if there was one.
         made_at: When the intent was made, in seconds since the epoch.
         left_at: When the attempt to send it ended, in seconds since the epoch (it was sent earlier, if at all); 0 before.
         settled_at: When its fate was last recorded, in seconds since the epoch; 0 before.
+        run: The random part of the client order ids of the process that made it; empty for an intent of this process.
+        status: ``ORDER_STATE_...`` of an order, as far as ``Reconcile`` has read it; None before.
+        deal_amount: What was filled of it, exactly, as far as ``Reconcile`` has read it; None before.
     """
 
-    intent: OrderIntent
+    intent: OrderIntent | CancelIntent
     fate: Fate = "sending"
     order_id: str = ""
     detail: str = ""
     made_at: float = 0.0
     left_at: float = 0.0
     settled_at: float = 0.0
+    run: str = ""
+    status: int | None = None
+    deal_amount: Decimal | None = None
+
+    @property
+    def is_cancel(self) -> bool:
+        """Whether it is a cancel, not an order."""
+        return isinstance(self.intent, CancelIntent)
+
+
+class IntentStore(Protocol):
+    """Where intents outlive the process; see ``OrderFile``."""
+
+    def begin(self, record: IntentRecord, account: str) -> int:
+        """Stores an intent before it is sent; returns the number of its row.
+
+        Raises:
+            OperationFailed: It could not be stored, so nothing may be sent.
+        """
+
+    def change(self, row: int, record: IntentRecord) -> None:
+        """Stores what became of an intent, soon."""
 
 
 class IntentLog:
@@ -57,18 +91,30 @@ class IntentLog:
 
     Args:
         clock: Tells the time.
-        keep: How many settled intents are kept; those in flight or unknown are always kept.
+        keep: How many settled intents are kept in memory; those in flight or unknown are always kept.
+        store: Where each intent is stored before it is sent; None for memory alone.
+        account: Returns the account that orders are sent to, as the store names it.
     """
 
-    def __init__(self, clock: Clock, keep: int = 1000) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        keep: int = 1000,
+        store: IntentStore | None = None,
+        account: Callable[[], str] = str,
+    ) -> None:
         self._clock = clock
         self._keep = keep
+        self._store = store
+        self._account = account
         self._lock = threading.Lock()  # guards both maps
         self._open: dict[str, IntentRecord] = {}
         self._settled: OrderedDict[str, IntentRecord] = OrderedDict()
+        self._symbols: dict[str, str] = {}  # of the settled orders, by the venue's id
         # When each open intent left (was begun, before that), on the monotonic clock: the time of day may be set meanwhile.
         self._moments: dict[str, float] = {}
         self._opened = clock.monotonic()
+        self._rows: dict[str, int] = {}  # of the open intents, in the store
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -76,12 +122,14 @@ class IntentLog:
         self._lock = threading.Lock()
         self._open = {}
         self._moments = {}
+        self._rows = {}
 
-    def begin(self, intent: OrderIntent) -> IntentRecord:
+    def begin(self, intent: OrderIntent | CancelIntent) -> IntentRecord:
         """Records an intent that is about to be sent.
 
         Raises:
             DuplicateOrder: An intent with this client order id is in flight or unknown.
+            OperationFailed: It could not be stored, so nothing may be sent.
         """
         record = IntentRecord(intent=intent, made_at=self._clock.now())
         key = intent.client_order_id
@@ -93,7 +141,20 @@ class IntentLog:
             self._settled.pop(key, None)
             self._open[key] = record
             self._moments[key] = self._clock.monotonic()
+        if self._store is not None:
+            try:
+                self._rows[key] = self._store.begin(record, self._account())
+            except BaseException:  # for any reason, an interrupt too: it is not sent
+                with self._lock:
+                    self._open.pop(key, None)
+                    self._moments.pop(key, None)
+                raise
         return record
+
+    def symbol_of(self, order_id: str) -> str:
+        """Returns the symbol of an order that is kept; empty for others."""
+        with self._lock:
+            return self._symbols.get(order_id, "")
 
     def left(self, client_order_id: str) -> None:
         """Records that the attempt to send an intent has ended."""
@@ -123,13 +184,23 @@ class IntentLog:
             )
             if fate in {"sending", "unknown"}:
                 self._open[client_order_id] = record
-                return record
-            del self._open[client_order_id]
-            self._moments.pop(client_order_id, None)
-            self._settled[client_order_id] = record
-            while len(self._settled) > self._keep:
-                self._settled.popitem(last=False)
-            return record
+                row = self._rows.get(client_order_id)
+            else:
+                self._settle(client_order_id, record)
+                row = self._rows.pop(client_order_id, None)
+        if row is not None and self._store is not None:
+            self._store.change(row, record)
+        return record
+
+    def _settle(self, key: str, record: IntentRecord) -> None:
+        del self._open[key]
+        self._moments.pop(key, None)
+        self._settled[key] = record
+        if record.order_id:
+            self._symbols[record.order_id] = record.intent.symbol
+        while len(self._settled) > self._keep:
+            _, gone = self._settled.popitem(last=False)
+            self._symbols.pop(gone.order_id, None)
 
     def get(self, client_order_id: str) -> IntentRecord | None:
         """Returns one intent; None if it is not, or no longer, kept."""

@@ -7,17 +7,12 @@ is an error of its own.
 
 from __future__ import annotations
 
-import attrs
-
 from ...clock import Clock
-from ...deadline import Deadline
 from ...errors import (
-    AuthenticationFailed,
     BadReply,
     ConnectionLost,
     DuplicateOrder,
     FmzError,
-    NotSupported,
     OperationFailed,
     OrderNotFound,
     OutcomeUnknown,
@@ -25,26 +20,10 @@ from ...errors import (
     TimedOut,
 )
 from ..venue import OrderIntent, Venue
-from .intents import Fate, IntentLog, IntentRecord
+from .intents import Fate, IntentLog
+from .lookup import LookupPlan, NoAnswer, look_up
 
-__all__ = ["LookupPlan", "OrderNeverArrived", "ask_again", "place_once", "settle"]
-
-
-@attrs.frozen(kw_only=True)
-class LookupPlan:
-    """How an unknown outcome is looked up.
-
-    Attributes:
-        attempts: The most queries.
-        first_pause_s: Seconds before the second query; the pause doubles each time.
-        longest_pause_s: The longest pause between two queries, in seconds.
-        timeout_s: Seconds after which no further query is sent.
-    """
-
-    attempts: int = 8
-    first_pause_s: float = 0.1
-    longest_pause_s: float = 2.0
-    timeout_s: float = 15.0
+__all__ = ["OrderNeverArrived", "place_once", "settle"]
 
 
 def place_once(
@@ -55,7 +34,7 @@ def place_once(
     Args:
         venue: The venue.
         intent: The order; its client order id must not have been used before.
-        log: Records the intent and its fate.
+        log: Records the intent before it is sent, and its fate.
         clock: Waits and measures.
         plan: How an unknown outcome is looked up.
         own_client_id: Whether the client order id was made for this intent, so that "duplicate" can only mean that it arrived. False
@@ -119,7 +98,9 @@ class OrderNeverArrived(OperationFailed):
     """No reply arrived, and the venue then had no such order."""
 
 
-def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, cause: FmzError) -> str:
+def settle(
+    venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, cause: FmzError, *, gone_s: float = 0.0
+) -> str:
     """Looks up the outcome of an order whose reply is missing.
 
     Args:
@@ -128,6 +109,7 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
         clock: Waits and measures.
         plan: How often and how long to query.
         cause: Why the outcome is unknown.
+        gone_s: How long ago it was sent, at the latest.
 
     Returns:
         The id of the order, which arrived.
@@ -139,76 +121,26 @@ def settle(venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, ca
     """
     key = intent.client_order_id
     settling_s = venue.settling_s
-    settling = Deadline(clock, settling_s)
-    deadline = Deadline(clock, max(plan.timeout_s, settling_s + 0.01))
-    pause_s = plan.first_pause_s
-    last: FmzError = cause
-    attempt = 0
-    while attempt < plan.attempts:
-        settled = settling.expired  # before the query: a reply formed earlier proves nothing
-        attempt += 1
+
+    def _ask_venue() -> str | None:
         try:
             return venue.order_by_client_id(intent.symbol, key).Id
-        except StopRequested:
-            raise
-        except OrderNotFound as error:
-            last = error
-            if settled:
-                raise OrderNeverArrived(
-                    f"the order did not arrive: {cause}; queried after {settling_s:g} s, the venue has no order {key}"
-                ) from cause
-        except (NotSupported, AuthenticationFailed) as error:
-            last = error
-            break
-        except FmzError as error:
-            last = error
-        if deadline.expired or attempt == plan.attempts:
-            break
-        # The last query waits until the settling time has passed (and a little more); an earlier one could not be believed.
-        wait_s = pause_s if attempt < plan.attempts - 1 else max(pause_s, (settling.remaining() or 0.0) + 0.001)
-        clock.sleep(deadline.sooner(wait_s) or 0.0)
-        pause_s = min(pause_s * 2, plan.longest_pause_s)
-    raise OutcomeUnknown(
-        f"an order was sent and its outcome is unknown: {cause}; queried {attempt} times by client order id {key}, last reply: {last}",
-        client_order_id=key,
-        request=cause.request,
-        code=cause.code,
-        status=cause.status,
-    ) from cause
+        except OrderNotFound:
+            return None
 
-
-def ask_again(venue: Venue, log: IntentLog) -> list[IntentRecord]:
-    """Asks the venue once about each order whose outcome is unknown, and records the answer.
-
-    Args:
-        venue: Where the orders were sent.
-        log: Where they and their fate are recorded; it measures their age.
-
-    Returns:
-        Those that were unknown, with their new fate: ``placed`` with their order id, ``absent``, or ``unknown`` with the reason in
-        ``detail``.
-
-    Raises:
-        StopRequested: The strategy is being stopped.
-    """
-    return [_ask(venue, log, record) for record in log.unknown()]
-
-
-def _ask(venue: Venue, log: IntentLog, record: IntentRecord) -> IntentRecord:
-    key = record.intent.client_order_id
-    # An order that was delayed before it was sent (by a connection, say) may be in transit long after it was made.
-    # "No such order" cannot be believed yet; nor while a thread that was given up may still send it.
-    young = log.gone_s(key) < venue.settling_s or record.fate == "sending"
-    fate = record.fate
-    order_id = ""
     try:
-        order_id = venue.order_by_client_id(record.intent.symbol, key).Id
-        fate, detail = "placed", record.detail
-    except StopRequested:
-        raise
-    except OrderNotFound as error:
-        fate, detail = record.fate if young else "absent", str(error)
-    except FmzError as error:
-        detail = str(error)
-    # None: another thread settled it meanwhile, and that result holds.
-    return log.end(key, fate, order_id=order_id, detail=detail) or log.get(key) or record
+        order_id = look_up(_ask_venue, clock, plan, settling_s, gone_s)
+    except NoAnswer as open_still:
+        raise OutcomeUnknown(
+            f"an order was sent and its outcome is unknown: {cause}; queried {open_still.attempts} times by client order id {key}, "
+            f"last reply: {open_still.last or f'the venue has no order {key} yet'}",
+            client_order_id=key,
+            request=cause.request,
+            code=cause.code,
+            status=cause.status,
+        ) from cause
+    if order_id is None:
+        raise OrderNeverArrived(
+            f"the order did not arrive: {cause}; queried after {settling_s:g} s, the venue has no order {key}"
+        ) from cause
+    return order_id

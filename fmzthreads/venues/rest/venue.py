@@ -7,8 +7,10 @@ rules, which are fetched during the first call, then verify the name.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules
@@ -73,6 +75,18 @@ class RestVenue(BaseVenue):
         self.streams = streams
         self.symbols = SymbolBook(self.name, self._fetch_all, self._fetch_one, channel.clock)
         self._commands = commands
+        self._account = ("", "")  # the base URL, and the account's id there
+
+    def account_id(self) -> str:
+        """The venue, its host, and a digest of the access key; see ``Venue.account_id``."""
+        channel = self.channel
+        if not channel.keys:
+            return ""
+        base = channel.http.base
+        if self._account[0] != base:
+            digest = hashlib.sha256(f"{self.name}:{channel.keys.access_key}".encode()).hexdigest()[:16]
+            self._account = (base, f"{self.name}:{urlsplit(base).netloc.rpartition('@')[2]}:{digest}")
+        return self._account[1]
 
     # Symbols
 
@@ -233,7 +247,8 @@ class RestVenue(BaseVenue):
 
     def cancel(self, order_id: str) -> None:
         """One request; see ``Venue.cancel``."""
-        self.channel.get(self.dialect.cancel(*split_order_id(order_id)))
+        query = self.dialect.cancel(*split_order_id(order_id))
+        self.channel.send_once(query.ask, query.read)
 
     def order(self, order_id: str) -> Order:
         """One request, after the symbol's if it is unknown; see ``Venue.order``."""

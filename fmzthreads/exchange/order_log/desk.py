@@ -1,0 +1,120 @@
+"""The order desk of one exchange object: every order and cancel passes here, and is recorded before it is sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...clock import Clock
+from ...errors import InputError, no_such_name
+from ..venue import OrderIntent, Venue
+from .cancelling import cancel_once
+from .client_ids import ClientIds
+from .intents import CancelIntent, IntentLog, IntentRecord
+from .lookup import LookupPlan
+from .order_file import OrderFile
+from .outcome import place_once
+from .reconcile import EarlierRuns, ask_again
+from .under_way import OrdersUnderWay
+
+__all__ = ["Durability", "OrderDesk"]
+
+Durability = Literal["memory", "process", "disk"]
+"""What an order's record survives: nothing, the end of the process however it ends, or a power failure too."""
+
+_DURABILITIES = ("memory", "process", "disk")
+
+
+class OrderDesk:
+    """Sends the orders and cancels of one exchange object, each recorded before; thread-safe.
+
+    Args:
+        venue: Where they are sent.
+        clock: Waits and measures.
+        plan: How an unknown outcome is looked up.
+        file: The strategy's order log; None if there is none.
+        durability: What records survive; None for ``"process"`` if the venue has keys and there is a file, else ``"memory"``.
+
+    Raises:
+        InputError: ``durability`` is none of these, or needs a file and there is none.
+    """
+
+    def __init__(
+        self, venue: Venue, clock: Clock, plan: LookupPlan, file: OrderFile | None, durability: Durability | None
+    ) -> None:
+        if durability is not None and durability not in _DURABILITIES:
+            raise no_such_name("no durability", durability, _DURABILITIES)
+        kept = (
+            durability if durability is not None else "process" if file is not None and venue.account_id() else "memory"
+        )
+        if kept == "memory":
+            file = None
+        elif file is None:
+            raise InputError(
+                f"durability={kept!r} needs a folder for the order log, and this host has none; use 'memory'"
+            )
+        elif kept == "disk":
+            file.sync()
+        self.durability: Durability = kept
+        self.under_way = OrdersUnderWay()
+        self.intents = IntentLog(clock, store=file, account=self._account)
+        self._venue = venue
+        self._clock = clock
+        self._plan = plan
+        self._file = file
+        self._ids = file.ids if file is not None else ClientIds("")
+        self._earlier = EarlierRuns(file, venue, clock, plan) if file is not None else None
+        self.new_id = self._ids.new
+        """Makes a client order id."""
+
+    def _account(self) -> str:
+        return self._venue.account_id() or self._venue.name
+
+    def place(self, intent: OrderIntent, *, own_client_id: bool) -> str:
+        """Sends an order once, after what earlier runs left of its symbol is settled; see ``place_once``.
+
+        Raises:
+            OperationFailed: It could not be recorded, or an order of an earlier run is not settled: nothing was sent.
+        """
+        with self.under_way.sending(intent):
+            self._clock.stop.check()  # after it counts as under way: the end of the strategy waits for it, or it sees the stop
+            if self._earlier is not None:
+                self._earlier.ready(self._account(), intent.symbol)
+            return place_once(self._venue, intent, self.intents, self._clock, self._plan, own_client_id=own_client_id)
+
+    def cancel(self, order_id: str) -> None:
+        """Sends a cancel once; see ``cancel_once``.
+
+        Raises:
+            OperationFailed: It could not be recorded: nothing was sent.
+        """
+        intent = CancelIntent(order_id=order_id, symbol=self.intents.symbol_of(order_id), client_order_id=self.new_id())
+        cancel_once(self._venue, intent, self.intents, self._clock, self._plan)
+
+    def unknown(self, *, all_runs: bool) -> list[IntentRecord]:
+        """Returns the orders and cancels whose outcome is unknown, oldest first; sends nothing.
+
+        Args:
+            all_runs: Whether those that ended processes of the strategy left are among them.
+
+        Raises:
+            OperationFailed: The order log cannot be read.
+        """
+        own = self.intents.unknown()
+        if not all_runs or self._earlier is None:
+            return own
+        return sorted([*self._earlier.unknown(self._account()), *own], key=lambda record: record.made_at)
+
+    def reconcile(self) -> list[IntentRecord]:
+        """Asks the venue once about all of ``unknown(all_runs=True)``, and records the answers.
+
+        Raises:
+            OperationFailed: The order log cannot be read or written.
+            StopRequested: The strategy is being stopped.
+        """
+        earlier = self._earlier.ask_again(self._account()) if self._earlier is not None else []
+        return [*earlier, *ask_again(self._venue, self.intents)]
+
+    def flush(self) -> None:
+        """Writes what is queued for the order log; a failure is a warning."""
+        if self._file is not None:
+            self._file.flush_quietly()

@@ -1,0 +1,148 @@
+"""The tables of the order log, and its rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from decimal import Decimal
+from typing import Any, cast
+
+import attrs
+
+from ...errors import OperationFailed
+from ..venue import OrderIntent
+from .intents import CancelIntent, Fate, IntentRecord
+
+__all__ = [
+    "CHANGE",
+    "INSERT",
+    "SCHEMA",
+    "SELECT_OPEN",
+    "StoredIntent",
+    "changes_of",
+    "read_row",
+    "set_up",
+    "values_of",
+]
+
+APPLICATION_ID = 0x666D7A6F  # "fmzo", so that another program's file is never taken for ours
+FORMAT = 1
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS runs (
+        run INTEGER PRIMARY KEY, part TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, started TEXT NOT NULL, made_at REAL NOT NULL,
+        closed INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE TABLE IF NOT EXISTS intents (
+        id INTEGER PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT, price TEXT, amount TEXT,
+        client_order_id TEXT NOT NULL, time_in_force TEXT, options TEXT, order_id TEXT NOT NULL, fate TEXT NOT NULL,
+        detail TEXT NOT NULL, made_at REAL NOT NULL, left_at REAL NOT NULL, settled_at REAL NOT NULL, status INTEGER, deal_amount TEXT)""",
+    """CREATE TABLE IF NOT EXISTS fills (
+        account TEXT NOT NULL, symbol TEXT NOT NULL, order_id TEXT NOT NULL, trade_id TEXT NOT NULL, price TEXT NOT NULL,
+        amount TEXT NOT NULL, fee TEXT NOT NULL, fee_currency TEXT NOT NULL, time_ms INTEGER NOT NULL, maker INTEGER NOT NULL,
+        PRIMARY KEY (account, symbol, order_id, trade_id)) WITHOUT ROWID""",
+)
+"""``intents.id`` is the run's number times 2**32 plus a count, so that the rows of a run lie together and no other index is needed."""
+
+INSERT = "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# A settled intent stays as it is: another process may have settled it meanwhile.
+CHANGE = """UPDATE intents SET fate = ?, order_id = ?, detail = ?, left_at = ?, settled_at = ?
+    WHERE id = ? AND fate IN ('sending', 'unknown')"""
+SELECT_OPEN = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
+    WHERE id BETWEEN ? AND ? AND fate IN ('sending', 'unknown')"""
+
+
+def set_up(connection: sqlite3.Connection) -> None:
+    """Marks a new file as an order log, and leaves checkpoints to the writer thread.
+
+    Raises:
+        OperationFailed: The file is not an order log, or one of a newer version; it is not changed.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise OperationFailed("the file holds another program's tables; it was not changed: move it away")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    elif version > FORMAT:
+        raise OperationFailed(
+            f"it has format {version}, and this version of fmzthreads knows {FORMAT}; it was not changed: update fmzthreads"
+        )
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+@attrs.frozen(kw_only=True)
+class StoredIntent:
+    """One row of the order log.
+
+    Attributes:
+        row: Its number.
+        account: The account it was sent to.
+        record: The intent and its fate.
+        run: The number of the process that made it.
+    """
+
+    row: int
+    account: str
+    record: IntentRecord
+    run: int
+
+
+def values_of(row: int, record: IntentRecord, account: str) -> tuple[object, ...]:
+    """The values of a new row."""
+    intent = record.intent
+    if isinstance(intent, CancelIntent):
+        order: tuple[object, ...] = (None, None, None, intent.client_order_id, None, None, intent.order_id)
+        kind = "cancel"
+    else:
+        order = (
+            intent.side,
+            None if intent.price is None else str(intent.price),
+            str(intent.amount),
+            intent.client_order_id,
+            intent.time_in_force,
+            json.dumps(dict(intent.options)) if intent.options else None,
+            record.order_id,
+        )
+        kind = "order"
+    times = (record.made_at, record.left_at, record.settled_at)
+    return (row, account, kind, intent.symbol, *order, record.fate, record.detail, *times, None, None)
+
+
+def changes_of(row: int, record: IntentRecord) -> tuple[object, ...]:
+    """The values of ``CHANGE``."""
+    intent = record.intent
+    order_id = intent.order_id if isinstance(intent, CancelIntent) else record.order_id
+    return (record.fate, order_id, record.detail, record.left_at, record.settled_at, row)
+
+
+def read_row(values: tuple[Any, ...]) -> StoredIntent:
+    """A row of ``SELECT_OPEN``."""
+    (row, account, kind, symbol, side, price, amount, client_order_id, in_force, options, order_id, fate, detail, made_at, left_at,
+     settled_at, status, dealt, part) = values  # fmt: skip
+    intent: OrderIntent | CancelIntent
+    if kind == "cancel":
+        intent = CancelIntent(order_id=order_id, symbol=symbol, client_order_id=client_order_id)
+    else:
+        intent = OrderIntent(
+            symbol=symbol,
+            side=side,
+            price=None if price is None else Decimal(price),
+            amount=Decimal(amount),
+            client_order_id=client_order_id,
+            time_in_force=in_force,
+            options=json.loads(options) if options else {},
+        )
+    record = IntentRecord(
+        intent=intent,
+        fate=cast(Fate, fate),
+        order_id=order_id,
+        detail=detail,
+        made_at=made_at,
+        left_at=left_at,
+        settled_at=settled_at,
+        run=part,
+        status=status,
+        deal_amount=None if dealt is None else Decimal(dealt),
+    )
+    return StoredIntent(row=row, account=account, record=record, run=row >> 32)
