@@ -13,7 +13,7 @@ import fmzthreads
 
 ROOT = Path(fmzthreads.__file__).resolve().parent.parent
 
-STEPS = ("before the row", "before the first byte", "after the last byte", "after the reply")
+NAMES = {"binance": "Binance", "okx": "OKX"}
 
 SCRIPT = """
 import os, signal, sys
@@ -22,7 +22,7 @@ from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.http.connection import HttpConnection
 from fmzthreads.venues.rest.venue import RestVenue
 
-step, what, price, order_id = sys.argv[1:]
+step, what, price, order_id = sys.argv[1:]  # the order's id goes to stderr, the journal to stdout
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -54,22 +54,21 @@ elif step == "after the last byte":
 elif step == "after the reply":
     dies_after(RestVenue, "place" if what == "order" else "cancel")
 if what == "order":
-    print(exchange.Buy(float(price), 0.01), flush=True)
+    sys.stderr.write(exchange.Buy(float(price), 0.01))
 else:
     exchange.CancelOrder(order_id)
-    print("cancelled", flush=True)
 """
 
 
 def environment(server: Any, home: Path, **more: str) -> dict[str, str]:
     """The surroundings of a strategy that trades at a simulator."""
-    name = {"binance": "BINANCE", "okx": "OKX"}[server.venue]
+    name = NAMES[server.venue].upper()
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "FMZTHREADS_HOME": str(home),
         "FMZTHREADS_NAME": "crashing",
-        "VENUE": {"BINANCE": "Binance", "OKX": "OKX"}[name],
+        "VENUE": NAMES[server.venue],
         f"FMZ_{name}_BASE": server.base_url,
         f"FMZ_{name}_ACCESS_KEY": server.key,
         f"FMZ_{name}_SECRET_KEY": server.secret,
@@ -81,7 +80,7 @@ def environment(server: Any, home: Path, **more: str) -> dict[str, str]:
 def run_until_killed(
     server: Any, home: Path, step: str, what: str = "order", *, price: float = 0.0, order_id: str = ""
 ) -> str:
-    """Runs the script; it must have killed itself, unless the step is empty. Returns what it printed."""
+    """Runs the script; it must have killed itself, unless the step is empty. Returns the order's id."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, step, what, str(price), order_id],
         env=environment(server, home),
@@ -91,4 +90,4 @@ def run_until_killed(
         check=False,
     )
     assert done.returncode == (-signal.SIGKILL if step else 0), done.stderr
-    return done.stdout.strip()
+    return done.stderr.strip()

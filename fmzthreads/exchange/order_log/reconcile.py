@@ -115,7 +115,7 @@ class EarlierRuns:
         with self._lock:
             if (account, symbol) in self._settled:
                 return
-            for stored in self._file.left_open(account, symbol):
+            for stored in self._left_open(account, symbol):
                 record = self._settle(stored)
                 if record.fate == "unknown":
                     kind = "a cancel" if record.is_cancel else "an order"
@@ -124,6 +124,12 @@ class EarlierRuns:
                         f"{record.detail}; Reconcile() asks again"
                     )
             self._settled.add((account, symbol))
+
+    def _left_open(self, account: str, symbol: str) -> list[StoredIntent]:
+        try:
+            return self._file.left_open(account, symbol)
+        except OperationFailed as error:
+            raise OperationFailed(f"nothing was sent, because the order log cannot be read: {error}") from error
 
     def unknown(self, account: str) -> list[IntentRecord]:
         """Returns what is left, oldest first, as unknown; sends nothing.

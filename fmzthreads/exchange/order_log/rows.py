@@ -57,16 +57,17 @@ def set_up(connection: sqlite3.Connection) -> None:
     Raises:
         OperationFailed: The file is not an order log, or one of a newer version; it is not changed.
     """
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise OperationFailed("the file holds another program's tables; it was not changed: move it away")
+            raise OperationFailed(f"{path} holds another program's tables; it was not changed: move it away")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif version > FORMAT:
         raise OperationFailed(
-            f"it has format {version}, and this version of fmzthreads knows {FORMAT}; it was not changed: update fmzthreads"
+            f"{path} has format {version}, and this version of fmzthreads knows {FORMAT}; it was not changed: update fmzthreads"
         )
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
