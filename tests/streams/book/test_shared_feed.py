@@ -118,7 +118,8 @@ def test_snapshots_after_a_loss_are_not_asked_for_all_at_once(monkeypatch: pytes
     plan = ResyncPlan(pause_s=4.0, jitter=lambda: 1.0, answer_s=1000.0)
     snapshots = Snapshots(make_chain("spot", 5))
     with rig(monkeypatch, clock=clock, plan=plan) as made:
-        feed = made.feed(binance_source(made.server.port, snapshots))
+        source = binance_source(made.server.port, snapshots, pingInterval=100_000_000, silence_ms=100_000_000)
+        feed = made.feed(source)
         peer = made.server.peer()
         peer.text(json.dumps({"result": None, "id": json.loads(peer.read_message())["id"]}))
         while not feed.book.is_live:
