@@ -1,0 +1,207 @@
+"""Orders a second, and what the order log costs: through ``Go``, against ccxt in threads and ccxt async.
+
+A simulated Binance runs in a process of its own and answers after 0 or 20 ms. In turns, each contender sends so many IOC orders far from the
+market, with 16 at a time. The last lines compare one order in one thread with and without the order log, at a venue in memory::
+
+    pip install ccxt
+    python benchmarks/orders.py [--rounds 5] [--orders 160]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fmzthreads import Exchange, Runtime
+from fmzthreads.exchange.host import QuietHost
+from fmzthreads.exchange.order_log import OrderFile
+from fmzthreads.simulator import SimulatorProcess
+from fmzthreads.strategy.runtime import use
+from fmzthreads.testing import FakeVenue
+
+AT_ONCE = 16
+AMOUNT = 0.001
+
+
+def ours(process: SimulatorProcess, durability: Any, price: float, stack: ExitStack) -> Callable[[int], None]:
+    """Sends orders with ``Go``."""
+    exchange: Any = Exchange(
+        "Binance",
+        "BTC_USDT",
+        access_key=process.key,
+        secret_key=process.secret,
+        base=process.base_url,
+        errors="raise",
+        durability=durability,
+        max_workers=AT_ONCE,
+    )
+    stack.callback(exchange.close)
+    exchange.warm()
+
+    def _send(count: int) -> None:
+        handles = [exchange.Go("CreateOrder", "", "buy;timeInForce=IOC", price, AMOUNT) for _ in range(count)]
+        for handle in handles:
+            assert handle.wait().value
+
+    return _send
+
+
+def _options(process: SimulatorProcess) -> dict[str, Any]:
+    return {"apiKey": process.key, "secret": process.secret, "enableRateLimit": False}
+
+
+def _point_at(client: Any, process: SimulatorProcess) -> None:
+    """Moves every address of a ccxt object to the simulator, with its path kept."""
+    client.urls["api"] = {
+        name: process.base_url + urlsplit(url).path if isinstance(url, str) else url
+        for name, url in client.urls["api"].items()
+    }
+
+
+def ccxt_in_threads(process: SimulatorProcess, price: float, stack: ExitStack) -> Callable[[int], None]:
+    """Sends orders with one ccxt object a thread: an object is not safe for several."""
+    import ccxt
+
+    clients = []
+    for _ in range(AT_ONCE):
+        client = ccxt.binance(_options(process))
+        _point_at(client, process)
+        client.load_markets()
+        clients.append(client)
+    pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
+
+    def _share(client: Any, count: int) -> None:
+        for _ in range(count):
+            assert client.create_order("BTC/USDT", "limit", "buy", AMOUNT, price, {"timeInForce": "IOC"})["id"]
+
+    def _send(count: int) -> None:
+        list(pool.map(lambda client: _share(client, count // AT_ONCE), clients))
+
+    return _send
+
+
+def ccxt_async(process: SimulatorProcess, price: float, stack: ExitStack) -> Callable[[int], None]:
+    """Sends orders with one ccxt.async_support object."""
+    import ccxt.async_support
+
+    loop = asyncio.new_event_loop()
+    client = ccxt.async_support.binance(_options(process))
+    _point_at(client, process)
+    loop.run_until_complete(client.load_markets())
+    stack.callback(loop.close)
+    stack.callback(lambda: loop.run_until_complete(client.close()))
+
+    async def _share(count: int) -> None:
+        for _ in range(count):
+            order = await client.create_order("BTC/USDT", "limit", "buy", AMOUNT, price, {"timeInForce": "IOC"})
+            assert order["id"]
+
+    async def _all(count: int) -> None:
+        await asyncio.gather(*(_share(count // AT_ONCE) for _ in range(AT_ONCE)))
+
+    return lambda count: loop.run_until_complete(_all(count))
+
+
+def throughput(rounds: int, orders: int, latency_ms: int) -> dict[str, list[float]]:
+    """Orders a second of each contender, in each round."""
+    rates: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmzthreads-orders-"))
+        runtime = Runtime(console=False, name="benchmark", database=Path(home) / "strategy.sqlite3")
+        stack.enter_context(use(runtime))
+        stack.callback(runtime.close)
+        process = stack.enter_context(
+            SimulatorProcess("binance", seed=1, rate_scale=0, faults={"latency_ms": latency_ms})
+        )
+        probe: Any = Exchange("Binance", "BTC_USDT", base=process.base_url, errors="raise")
+        price = round(probe.GetTicker().Last * 0.9, 2)
+        contenders = {
+            "Go, memory": ours(process, "memory", price, stack),
+            "Go, process": ours(process, "process", price, stack),
+            "ccxt, threads": ccxt_in_threads(process, price, stack),
+            "ccxt, async": ccxt_async(process, price, stack),
+        }
+        for send in contenders.values():
+            send(AT_ONCE)
+        for _ in range(rounds):
+            for name, send in contenders.items():
+                began = time.perf_counter()
+                send(orders)
+                rates.setdefault(name, []).append(orders / (time.perf_counter() - began))
+    return rates
+
+
+class _Host(QuietHost):
+    """A host with an order log and nothing else."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._file = OrderFile(Path(folder) / "orders.sqlite3", "benchmark", self.clock)
+
+    @property
+    def order_log(self) -> OrderFile:  # type: ignore[override]
+        """The file."""
+        return self._file
+
+
+def cost(rounds: int) -> dict[str, list[float]]:
+    """Microseconds of an order in one thread, at a venue that answers at once, by durability."""
+    times: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="fmzthreads-orders-") as folder:
+        host = _Host(folder)
+        exchanges: dict[str, Any] = {}
+        for durability in ("memory", "process"):
+            venue = FakeVenue()
+            venue.place = lambda intent: "BTCUSDT,1"  # type: ignore[method-assign]
+            exchanges[durability] = Exchange(
+                "Fake",
+                "BTC_USDT",
+                venue=venue,
+                host=host,
+                errors="raise",
+                durability=durability,  # type: ignore[arg-type]
+            )
+        for number in range(rounds + 1):
+            for name, exchange in exchanges.items():
+                began = time.perf_counter()
+                for _ in range(100):
+                    exchange.Buy(100, 1)
+                if number:
+                    times.setdefault(name, []).append((time.perf_counter() - began) * 1e4)
+        host.order_log.close()
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each contender has its turn (default 5)")
+    parser.add_argument("--orders", type=int, default=160, help="orders in a turn (default 160)")
+    given = parser.parse_args()
+    print(f"Python {platform.python_version()}, {given.rounds} rounds of {given.orders} orders, {AT_ONCE} at once")
+    for latency_ms in (0, 20):
+        rates = throughput(given.rounds, given.orders, latency_ms)
+        base = statistics.median(rates["Go, memory"])
+        for name, found in rates.items():
+            middle = statistics.median(found)
+            print(f"{latency_ms:3d} ms  {name:15s} {middle:8.0f} orders/s  {middle / base:6.2f} of Go in memory")
+    times = cost(given.rounds * 20)
+    for name, found in times.items():
+        print(f"one order, {name:8s} median {statistics.median(found):6.1f} us, best {min(found):6.1f} us")
+    difference = statistics.median(b - a for a, b in zip(times["memory"], times["process"], strict=True))
+    print(
+        f"the order log costs {difference:.1f} us an order (goal 60), best turns {min(times['process']) - min(times['memory']):.1f} us"
+    )
+
+
+if __name__ == "__main__":
+    main()
