@@ -23,6 +23,7 @@ __all__ = [
     "Asset",
     "Condition",
     "Depth",
+    "Fee",
     "Funding",
     "Info",
     "Market",
@@ -354,6 +355,13 @@ class Market(Structure):
     MaxNotional: float
     CtVal: float
     CtValCcy: str
+
+
+class Fee(Structure):
+    """The fees of an account, in percent."""
+
+    Sell: float
+    Buy: float
 
 
 class Funding(Structure):

@@ -45,6 +45,7 @@ def test_each_declared_field_is_key_and_attribute(kind: type[Structure]) -> None
 def test_the_classes_are_those_of_the_reference() -> None:
     assert {k.__name__ for k in TYPED} == {
         "Ticker", "Depth", "MarketOrder", "Trade", "Record", "Order", "Condition", "Account", "Asset", "Position", "Market", "Funding",
+        "Fee",
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Each works on the settings of the moment when it was made. They raise; ``Exchang
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -28,6 +29,7 @@ from ..structures import (
     Account,
     Asset,
     Depth,
+    Fee,
     Funding,
     Market,
     Order,
@@ -62,6 +64,8 @@ S = TypeVar("S", bound=Structure)
 _TICKER_PRICES = ("High", "Low", "Sell", "Buy", "Last", "Open")
 _BAR_PRICES = ("Open", "High", "Low", "Close")
 _ORDER_PRICES = ("Price", "AvgPrice")
+
+_USD_CNY = "FMZ_USDCNY"
 
 
 @attrs.frozen
@@ -300,6 +304,23 @@ class Operations:
         """The price step of the current symbol."""
         return _known("price step", self._rules(self.settings.symbol), lambda rules: rules.tick)
 
+    def fee(self) -> Fee:
+        """The taker's fees of the current symbol, in percent."""
+        _, taker = self.core.venue.fee_rates(self.settings.symbol)
+        return Fee(Sell=taker * 100, Buy=taker * 100)
+
+    def usd_cny(self) -> float:
+        """The exchange rate that the environment names."""
+        text = os.environ.get(_USD_CNY, "")
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < 1e6:
+            shown = f"{_USD_CNY} is {short_repr(text)}" if text else f"{_USD_CNY} is not set"
+            raise NotSupported(f"no source of the rate of USD to CNY is known: {shown}, expected a rate such as 7.1")
+        return rate
+
     def log(self, kind: Any, price: Any, amount: Any = 0, *tail: Any) -> None:
         """Writes an order line without an order."""
         if type(kind) is not int or kind not in {LOG_TYPE_BUY, LOG_TYPE_SELL, LOG_TYPE_CANCEL}:
@@ -440,6 +461,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "GetHistoryOrders": Call(Operations.history_orders),
         "GetMinStock": Call(Operations.min_amount),
         "GetMinPrice": Call(Operations.min_price),
+        "GetFee": Call(Operations.fee),
+        "GetUSDCNY": Call(Operations.usd_cny),
         "Reconcile": Call(Operations.reconcile),
         "IO": Call(Operations.io),
         "Encode": Call(Operations.encode),
@@ -461,14 +484,26 @@ def _takes(work: Callable[..., Any]) -> tuple[int, int]:
 
 
 _UNLIMITED = frozenset(
-    {"GetMinStock", "GetMinPrice", "Reconcile", "IO", "Encode", "HMAC", "Log", "Subscribe", "Unsubscribe"}
+    {
+        "GetMinStock",
+        "GetMinPrice",
+        "GetFee",
+        "GetUSDCNY",
+        "Reconcile",
+        "IO",
+        "Encode",
+        "HMAC",
+        "Log",
+        "Subscribe",
+        "Unsubscribe",
+    }
 )
 LIMITED = frozenset(CALLS) - _UNLIMITED
 """The methods that a call limit may be set for; see ``call_limits.py``."""
 
 PLANNED = frozenset({
     "CancelConditionOrder", "CreateConditionOrder", "GetConditionOrder", "GetConditionOrders", "GetContractType", "GetData",
-    "GetHistoryConditionOrders", "GetUSDCNY", "ModifyConditionOrder", "ModifyOrder", "SetContractType", "SetData", "SetDirection",
+    "GetHistoryConditionOrders", "ModifyConditionOrder", "ModifyOrder", "SetContractType", "SetData", "SetDirection",
     "SetMarginLevel",
 })  # fmt: skip
 """Methods of FMZ's exchange object that fmzthreads does not have yet."""

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Concatenate, Literal, Never, ParamSpec, TypeVa
 from ..arguments import whole_number
 from ..clock import Clock
 from ..errors import ErrorMode, FmzError, InputError, NotSupported, StopRequested, no_such_name, short_repr
-from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
+from ..structures import Account, Asset, Depth, Fee, Funding, Market, Order, Position, Records, Ticker, Trade
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls import LIMITED, PLANNED, Operations, check_call
@@ -254,6 +254,14 @@ class Exchange(EncodingFace[Failure_co], OrderLogFace[Failure_co]):
     def GetMinPrice(self) -> float | Failure_co:
         """Returns the price step of the current symbol."""
         return self._call("GetMinPrice", Operations.min_price)
+
+    def GetFee(self) -> Fee | Failure_co:
+        """Returns the account's fees for the current symbol, as a taker, in percent: ``Buy`` and ``Sell`` of 0.1 mean 0.1 %."""
+        return self._call("GetFee", Operations.fee)
+
+    def GetUSDCNY(self) -> float | Failure_co:
+        """Returns the rate of USD to CNY in the environment's ``FMZ_USDCNY``; fails without it, since no source of it is known here."""
+        return self._call("GetUSDCNY", Operations.usd_cny)
 
     def Subscribe(
         self, channel: str, symbol: str = "", max_age_ms: float | None = None, wait_ms: float | None = None

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from ..errors import InputError, short_repr
 from .call_limits import Kind
+from .live_books import DEFAULT_MAX_AGE_MS
 from .state import Core
 
 __all__ = ["run_command"]
@@ -16,7 +17,7 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
 
     Args:
         core: The shared state of the exchange object.
-        command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own.
+        command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, ``status``, ``websocket``, or one of the venue's own.
         args: Its arguments.
 
     Raises:
@@ -34,6 +35,17 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
     if command == "base":
         (url,) = _exactly(command, args, ("url",))
         return core.set_base(url)
+    if (
+        command == "status"
+    ):  # whether there is a connection, for exchanges that keep one; REST has one whenever it needs one
+        _exactly(command, args, ())
+        return True
+    if command == "websocket":  # older strategies switch their prices to a stream with it
+        _exactly(command, args, ())
+        name = core.settings.symbol
+        core.markets.prefetch(name)
+        core.live.subscribe(name, DEFAULT_MAX_AGE_MS / 1000, 0.0)
+        return True
     if command in {"rate", "quota"}:
         if len(args) > 4:
             raise InputError(

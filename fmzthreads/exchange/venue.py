@@ -151,6 +151,9 @@ class Venue(Protocol):
     def fundings(self, symbol: str | None = None) -> list[Funding]:
         """Funding rates (perpetual contracts only)."""
 
+    def fee_rates(self, symbol: str) -> tuple[float, float]:
+        """The account's fees for a symbol, maker and taker, as fractions: 0.001 is 0.1 %."""
+
     # Orders
 
     def place(self, intent: OrderIntent) -> str:
@@ -313,6 +316,10 @@ class BaseVenue(Venue):
     def fundings(self, symbol: str | None = None) -> list[Funding]:
         """Raises NotSupported."""
         raise self._no("GetFundings")
+
+    def fee_rates(self, symbol: str) -> tuple[float, float]:
+        """Raises NotSupported."""
+        raise self._no("GetFee")
 
     def book_source(self, symbol: str) -> BookSource:
         """Raises NotSupported."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import urllib.request
+import sys
 from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -102,6 +102,19 @@ def _host_and_port(place: str, scheme: str, shown: str) -> tuple[str, int]:
     return host, port or _PORTS[scheme]
 
 
+def _system_proxies() -> dict[str, str]:
+    """The proxies of the environment and, on platforms that have them, of the system."""
+    if (
+        os.name == "posix"
+        and sys.platform != "darwin"
+        and not any(name.lower().endswith("_proxy") for name in os.environ)
+    ):
+        return {}  # as the next lines would find, which load a good part of Python's network modules
+    import urllib.request
+
+    return urllib.request.getproxies()
+
+
 class Environment:
     """The proxies named in the environment, read once.
 
@@ -112,7 +125,7 @@ class Environment:
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         if variables is None or variables is os.environ:
-            self._proxies = urllib.request.getproxies()
+            self._proxies = _system_proxies()
         else:
             found = {name.lower(): value for name, value in variables.items() if name.lower().endswith("_proxy")}
             self._proxies = {name[:-6]: value for name, value in found.items() if value}

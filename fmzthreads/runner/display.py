@@ -47,7 +47,9 @@ class LiveSink:
 
     def __init__(self, stream: TextIO, name: str, *, language: str = "en") -> None:
         self._console = require("rich.console", "ui").Console(file=stream, highlight=False, soft_wrap=False)
-        self._live = require("rich.live", "ui").Live(console=self._console, auto_refresh=False, transient=False)
+        self._live = require("rich.live", "ui").Live(
+            console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
         self._name, self._language = name, language
         self._lock = (
             threading.Lock()
@@ -55,6 +57,7 @@ class LiveSink:
         self._status = ""
         self._profits: list[float] = []
         self._tab = 0
+        self._partial = ""  # what the strategy printed since its last line end
         self._started = False
         self._keys = _Keys(self._choose)
 
@@ -74,9 +77,19 @@ class LiveSink:
                     self._status = entry.text
             self._live.update(self._drawn(), refresh=True)
 
+    def print_text(self, text: str) -> None:
+        """Prints what the strategy prints by itself above the status, once its line has ended."""
+        with self._lock:
+            *lines, self._partial = (self._partial + text).split("\n")
+            for line in lines:
+                self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+
     def close(self) -> None:
         """Leaves the last status on the terminal; a later ``write`` draws again."""
         with self._lock:
+            if self._partial:
+                self._console.print(self._partial, markup=False, emoji=False, soft_wrap=True)
+                self._partial = ""
             if self._started:
                 self._started = False
                 self._keys.stop()
@@ -141,19 +154,23 @@ class LiveSink:
 
     def _table(self, table: dict[str, Any]) -> Any:
         drawn = require("rich.table", "ui").Table(title=str(table.get("title") or "") or None, title_justify="left")
-        columns = table.get("cols") or []
-        for column in columns:
-            drawn.add_column(self._cell(column), overflow="fold")
-        for row in table.get("rows") or []:
-            cells: list[Any] = []
-            for value in row if isinstance(row, list) else [row]:
-                cells.append(self._cell(value))
-                span = value.get("colspan", 1) if isinstance(value, dict) else 1
-                cells += [""] * (min(span, 100) - 1 if isinstance(span, int) else 0)
-            while len(drawn.columns) < len(cells):
-                drawn.add_column()
-            drawn.add_row(*cells)
+        columns = [self._cell(column) for column in table.get("cols") or []]
+        rows = [self._row(row) for row in table.get("rows") or []]
+        width = max(map(len, [columns, *rows]))
+        for column in columns + [""] * (width - len(columns)):
+            drawn.add_column(column, overflow="fold")
+        for row in rows:
+            drawn.add_row(*row)
         return drawn
+
+    def _row(self, row: Any) -> list[Any]:
+        """The cells of a row; a merged one is followed by empty ones for the columns that it covers."""
+        cells: list[Any] = []
+        for value in row if isinstance(row, list) else [row]:
+            cells.append(self._cell(value))
+            span = value.get("colspan", 1) if isinstance(value, dict) else 1
+            cells += [""] * (min(span, 100) - 1 if isinstance(span, int) else 0)
+        return cells
 
     def _cell(self, value: Any) -> Any:
         text = require("rich.text", "ui").Text

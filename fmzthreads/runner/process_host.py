@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..errors import MissingExtra
 from ..strategy.log.console import ConsoleSink
@@ -30,14 +30,14 @@ class ProcessHost:
         self._options = options
         self._stdout = sys.stdout
         self._stderr = sys.stderr
+        self._forward: Callable[[str], object] | None = None  # where stdout goes in place of the stream itself
         self._lock = threading.Lock()  # guards that a line of JSON is printed as a whole
 
     @contextlib.contextmanager
     def copying(self, folder: RunFolder) -> Iterator[None]:
         """Copies what the strategy prints into the run folder; with ``--json`` each text becomes an event."""
         files = RotatingFile(folder.stdout), RotatingFile(folder.stderr)
-        as_event = (lambda text: self._print_json({"type": "stdout", "text": text})) if self._options.json else None
-        sys.stdout, sys.stderr = Tee(self._stdout, files[0], as_event), Tee(self._stderr, files[1])
+        sys.stdout, sys.stderr = Tee(self._stdout, files[0], self._forward), Tee(self._stderr, files[1])
         try:
             yield
         finally:
@@ -58,13 +58,16 @@ class ProcessHost:
         """Makes the journal's lines visible: as JSON, as a live display on a terminal that rich can draw on, else as plain lines."""
         options = self._options
         if options.json:
+            self._forward = lambda text: self._print_json({"type": "stdout", "text": text})
             runtime.journal.add_sink(JsonSink(self._print))
             return
         if self._stdout.isatty() and os.environ.get("TERM") != "dumb" and os.name == "posix":
             with contextlib.suppress(MissingExtra):
                 from .display import LiveSink
 
-                runtime.journal.add_sink(LiveSink(self._stdout, runtime.name, language=options.language))
+                live = LiveSink(self._stdout, runtime.name, language=options.language)
+                self._forward = live.print_text
+                runtime.journal.add_sink(live)
                 return
         runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language, stream=self._stdout))
 

@@ -30,6 +30,13 @@ _EXAMPLES = str(Path(_PACKAGE) / "examples")
 _SIGNAL = getattr(signal, "SIGURG", None)
 
 
+class _StoppedAnywhere(StopRequested):
+    """The stop as an asynchronous exception, which the interpreter makes without arguments."""
+
+    def __init__(self) -> None:
+        super().__init__("stop requested")
+
+
 class Enforcer:
     """Watches a strategy in the thread that made this object.
 
@@ -100,7 +107,9 @@ class Enforcer:
             with suppress(ProcessLookupError):
                 signal.pthread_kill(self._thread_id, _SIGNAL)
         elif self._active and self._hard:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), ctypes.py_object(StopRequested))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread_id), ctypes.py_object(_StoppedAnywhere)
+            )
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._active and (self._hard or not _in_a_call_of_ours(frame)):

@@ -114,7 +114,7 @@ class Session:
         if isinstance(error, SystemExit):
             return _exited(error)
         if isinstance(error, StopRequested) and self._runtime.stop.requested:
-            return RunOutcome(ENDED, str(error))
+            return RunOutcome(ENDED, self._runtime.stop.reason or str(error))
         text = own_traceback(error, files)
         self._runtime.error(text, source="main")
         return RunOutcome(FAILED, last_line(error, files), text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ...clock import Clock
+from ...errors import BadReply
 from ...exchange.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
+from ..rest.parsing import Malformed, mapping, number
 from ..rest.rate_limits import WeightWindow
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
@@ -64,6 +66,15 @@ class Binance(RestVenue):
             commands={"selfTradePreventionMode": IoCommand(str, dialect.prevent_self_trades)},
             settling_s=recv_window_ms / 1000 + 1.0,
         )
+
+    def fee_rates(self, symbol: str) -> tuple[float, float]:
+        """GET /api/v3/account/commission; see ``Venue.fee_rates``."""
+        reply = self.request("GET", "/api/v3/account/commission", f"symbol={self._name(symbol)}")
+        try:
+            rates = mapping(mapping(reply, "the reply").get("standardCommission"), "standardCommission")
+            return number(rates, "maker"), number(rates, "taker")
+        except Malformed as error:
+            raise BadReply(f"Binance GetFee: {error}") from error
 
     def _set_weight_limit(self, limit: int) -> None:
         self.weights.limit = limit

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ...clock import Clock
+from ...errors import BadReply
 from ...exchange.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
+from ..rest.parsing import Malformed, first, mapping, number
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
@@ -66,6 +68,15 @@ class OKX(RestVenue):
             commands={"simulate": IoCommand(bool, self._simulate), "tdMode": IoCommand(str, dialect.set_trade_mode)},
             settling_s=order_lifetime_ms / 1000 + 1.0,
         )
+
+    def fee_rates(self, symbol: str) -> tuple[float, float]:
+        """GET /api/v5/account/trade-fee, where a fee is negative; see ``Venue.fee_rates``."""
+        reply = self.request("GET", "/api/v5/account/trade-fee", f"instType=SPOT&instId={self._name(symbol)}")
+        try:
+            rates = first(mapping(reply, "the reply").get("data"), "data")
+            return -number(rates, "maker"), -number(rates, "taker")
+        except Malformed as error:
+            raise BadReply(f"OKX GetFee: {error}") from error
 
     def _simulate(self, on: bool) -> None:
         """Sends further calls to demo trading, or to real trading; the known symbols are dropped."""

@@ -1,0 +1,8 @@
+# Digests and signatures; the keys of the account stand in for themselves, so that they are in no strategy.
+
+
+def main():
+    Log(Encode("md5", "string", "hex", "hello world"), MD5("hello world"))
+    Log(Encode("sha256", "raw", "hex", "example", "raw", "123"))
+    signed = exchange.HMAC("sha256", "hex", "symbol=BTCUSDT&timestamp=1", "{{secretkey}}")
+    Log("a signature of", len(signed), "digits")
