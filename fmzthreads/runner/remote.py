@@ -16,6 +16,7 @@ from ..process_start import start_of
 from ..strategy.log.render import readable
 from ..strategy.run.control import ask
 from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder, run_names
+from .buttons import button_commands
 from .facts import RunFacts, facts_of
 
 __all__ = ["add_parser", "found_run"]
@@ -134,6 +135,9 @@ def _status(args: argparse.Namespace) -> int:
     if args.name is not None and facts[0].status:
         print()
         print(readable(facts[0].status))
+        commands = button_commands(facts[0].status)
+        if commands:
+            print(f"\ncommands: {', '.join(commands)}")
     return 0
 
 

@@ -57,6 +57,7 @@ def test_a_run_is_seen_commanded_stopped_and_read(tmp_path: Path) -> None:
         assert "running" in shown
         assert "1.25" in shown
         assert "[Go]" in shown
+        assert shown.endswith("\ncommands: go (Go)\n")
         assert fmzthreads("command", "bot", "go:5", home=tmp_path).returncode == 0
         wait_for_line(process, "command go:5")
         stopped = fmzthreads("stop", "bot", home=tmp_path)
