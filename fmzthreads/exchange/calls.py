@@ -259,6 +259,8 @@ class Operations:
     def orders(self, symbol: Any = "") -> list[Order]:
         """Open orders."""
         scope = self._scope(symbol)
+        if scope is None and not self.core.venue.lists_all_orders:
+            scope = self.settings.symbol
         self._count("GetOrders")
         return [self._scaled(order, _ORDER_PRICES) for order in self.core.venue.orders(scope)]
 

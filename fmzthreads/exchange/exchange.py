@@ -147,7 +147,7 @@ class Exchange(EncodingFace[Failure_co], OrderLogFace[Failure_co]):
         streams = os.environ.get(variable(name, "stream_base"), "")
         if streams:
             options.setdefault("stream_base", streams)
-        base, path = split_base(base or os.environ.get(variable(name, "base"), ""))
+        base, path = split_base(base or os.environ.get(variable(name, "base"), ""), name)
         if path:
             host.warning(f"a base URL has no API path; {path!r} was removed from the one of {name}", source=label)
         return cls.venue_factory(name, credentials=credentials, base=base, clock=host.clock, **options)

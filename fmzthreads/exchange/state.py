@@ -51,13 +51,21 @@ _MOST_DIGITS = 30  # behind the point; no market has more than 18
 _USUAL_PERIODS_S = frozenset({60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800})
 
 # Each request names its own path, such as /api/v3/depth. A path before that one (of a gateway, say) is kept.
+_WHOLE_ADDRESS = "Exchange"  # the general protocol, whose plugins choose their path themselves
 _API_PATH = re.compile(r"(?<=[^/:])/+[a-z]?api(/v\d+)?/*$")
 
 DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
 
 
-def split_base(url: str) -> tuple[str, str]:
-    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path may be empty."""
+def split_base(url: str, venue: str = "") -> tuple[str, str]:
+    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path may be empty.
+
+    Args:
+        url: The base URL.
+        venue: FMZ's id of the venue: the service address of the general protocol is never split.
+    """
+    if venue == _WHOLE_ADDRESS:
+        return url, ""
     found = _API_PATH.search(url)
     return (url[: found.start()], found.group()) if found is not None else (url, "")
 
@@ -372,7 +380,7 @@ class Core:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             given = short_repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
             raise InputError(f"a base URL must begin with http:// or https://, got {given}")
-        url, path = split_base(url)
+        url, path = split_base(url, self.venue.name)
         if path:
             self.warn_base("SetBase", url, path)
         self.venue.set_base(url)

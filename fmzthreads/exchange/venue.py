@@ -79,6 +79,12 @@ class Venue(Protocol):
     """Whether any other error of ``place`` and ``cancel`` than OutcomeUnknown says that nothing was done. If False, a time-out, a lost connection or
     a reply that cannot be read is settled by asking, just like OutcomeUnknown."""
 
+    finds_client_ids: bool
+    """Whether ``order_by_client_id`` can tell what became of an order. If False, an order without a reply stays unknown for ever."""
+
+    lists_all_orders: bool
+    """Whether ``orders(None)`` lists the open orders of all symbols; if False, it is only asked about one symbol."""
+
     def account_id(self) -> str:
         """What tells this account at this place from any other, in the order log, without secrets; empty if there are no keys."""
 
@@ -286,6 +292,8 @@ class BaseVenue(Venue):
     name = ""
     settling_s = 2.0
     exact_outcomes = False
+    finds_client_ids = True
+    lists_all_orders = True
 
     def account_id(self) -> str:
         """Returns an empty text: there are no keys."""

@@ -17,16 +17,17 @@ __all__ = ["VENUES", "VenueFactory", "create_venue", "venue_factory"]
 VENUES = {
     "Binance": "fmzthreads.venues.binance.venue:Binance",
     "OKX": "fmzthreads.venues.okx.venue:OKX",
+    "Exchange": "fmzthreads.venues.plugin.venue:PluginVenue",
 }
 """FMZ's id of each venue, and the import path of its adapter."""
 
 
 PLANNED = frozenset({
     "AscendEx", "Backpack", "Bibox", "BigONE", "BitFlyer", "Bitfinex", "Bitget", "Bithumb", "BitMart", "Bitstamp", "Bybit", "CoinEx",
-    "CoinW", "Coinbase", "Coincheck", "Coinone", "Crypto", "Deepcoin", "DigiFinex", "Exchange", "GateIO", "Gemini", "HitBTC", "Huobi",
+    "CoinW", "Coinbase", "Coincheck", "Coinone", "Crypto", "Deepcoin", "DigiFinex", "GateIO", "Gemini", "HitBTC", "Huobi",
     "Hyperliquid", "Korbit", "Kraken", "KuCoin", "MEXC", "Phemex", "Pionex", "Poloniex", "Uniswap", "Upbit", "WOO", "Web3", "ZB", "Zaif",
 })  # fmt: skip
-"""FMZ's ids of spot exchanges (and of ``Exchange``, the custom protocol) that fmzthreads does not have yet."""
+"""FMZ's ids of spot exchanges that fmzthreads does not have yet."""
 
 _FUTURES = "Futures_"  # prefix of FMZ's ids of exchanges for contracts
 

@@ -131,9 +131,9 @@ def settle(
     try:
         order_id = look_up(_ask_venue, clock, plan, settling_s, gone_s)
     except NoAnswer as open_still:
+        said = f"queried {open_still.attempts} times by client order id {key}, last reply: {open_still.last or f'the venue has no order {key} yet'}"
         raise OutcomeUnknown(
-            f"an order was sent and its outcome is unknown: {cause}; queried {open_still.attempts} times by client order id {key}, "
-            f"last reply: {open_still.last or f'the venue has no order {key} yet'}",
+            f"an order was sent and its outcome is unknown: {cause}; {said if venue.finds_client_ids else open_still.last}",
             client_order_id=key,
             request=cause.request,
             code=cause.code,
