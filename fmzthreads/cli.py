@@ -1,4 +1,4 @@
-"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``."""
+"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``, ``plugin``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _COMMANDS = {
     "logs": "runner.logs",
     "demo": "demo.command",
     "simulate": "simulator.command",
+    "plugin": "plugin.command",
 }
 
 

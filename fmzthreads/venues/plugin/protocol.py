@@ -40,14 +40,14 @@ from ..rest.ask import Ask
 from ..rest.parsing import Malformed, mapping, retry_after_s
 from ..rest.server_time import ServerTime
 
-__all__ = ["API_PREFIX", "DEFAULT_BASE", "PluginAsk", "PluginData", "PluginProtocol", "error_of"]
+__all__ = ["API_PREFIX", "DEFAULT_BASE", "KINDS", "PluginAsk", "PluginData", "PluginProtocol", "error_of"]
 
 API_PREFIX = "__api_"
 """What stands before the path in the method of a raw call."""
 
 DEFAULT_BASE = "http://127.0.0.1:6666"
 
-_KINDS: dict[str, type[FmzError]] = {
+KINDS: dict[str, type[FmzError]] = {
     kind.__name__: kind
     for kind in (
         AuthenticationFailed, Banned, DuplicateOrder, InsufficientFunds, InvalidOrder, NotSupported, OrderNotFound,
@@ -224,7 +224,7 @@ def error_of(body: dict[str, Any], reply: Reply) -> FmzError:
     text = excerpt(said if isinstance(said, str) else json.dumps(said)) or "an error without a text"
     kind = body.get("kind")
     message = f"the plugin replied: {text}"
-    known = _KINDS.get(kind) if isinstance(kind, str) and len(kind) <= _LONGEST_KIND else None
+    known = KINDS.get(kind) if isinstance(kind, str) and len(kind) <= _LONGEST_KIND else None
     if known is None:
         known = VenueUnavailable if reply.status >= 500 or _LEAVES_OPEN.search(text) else VenueRejected
         return known(message, request=reply.request, code="error", status=reply.status)
