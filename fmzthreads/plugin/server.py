@@ -17,7 +17,7 @@ import attrs
 
 from ..clock import WallClock
 from ..deadline import Deadline
-from ..errors import FmzError, InputError, VenueRejected
+from ..errors import FmzError, InputError, VenueRejected, VenueUnavailable
 from ..exchange.credentials import Credentials
 from ..net.hosts import authority, is_loopback
 from .http_request import BadRequest, HttpPost, RequestReader
@@ -192,8 +192,6 @@ class PluginServer:
     def _serve_one(self, connection: _Connection, reader: RequestReader) -> bool:
         """Answers one request; returns whether another may follow."""
         with self._lock:
-            if self._stopping.is_set():
-                return False  # nothing of the request was read; the host is told by the end of the connection
             connection.busy = True
         try:
             request = reader.read()
@@ -201,7 +199,10 @@ class PluginServer:
             refused = self._calls.refusal(VenueRejected(str(error)), _NO_KEYS)
             _send(connection.socket, error.status, refused, keep=False)
             return False
-        reply = self._answer(request)
+        if self._stopping.is_set():
+            reply = self._calls.refusal(VenueUnavailable("the plugin is being stopped; nothing was done"), _NO_KEYS)
+        else:
+            reply = self._answer(request)
         keep = request.keep and not self._stopping.is_set()
         _send(connection.socket, "200 OK", reply, keep=keep)
         with self._lock:
