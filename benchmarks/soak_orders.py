@@ -36,12 +36,12 @@ STRATEGY = Path(__file__).with_name("soak_orders_strategy.py")
 KILLS = (1 / 3, 2 / 3)
 MOST_GROWTH_MB = 12.0
 FAULTS = {
-    "refuse": 0.03,
-    "error_5xx": 0.03,
-    "cut_reply": 0.025,
-    "lose_order_reply": 0.02,
+    "refuse": 0.012,
+    "error_5xx": 0.012,
+    "cut_reply": 0.036,
+    "lose_order_reply": 0.04,
     "hang": 0.003,
-    "rate_limit_429": 0.001,
+    "rate_limit_429": 0.0005,
 }
 """What goes wrong, by share of the requests; besides bans of a second, clock offsets and latency, which come and go."""
 

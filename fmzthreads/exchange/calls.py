@@ -271,9 +271,9 @@ class Operations:
         found = self.core.venue.history_orders(name, since_ms, limit)
         return [self._scaled(order, _ORDER_PRICES) for order in found]
 
-    def reconcile(self) -> list[IntentRecord]:
+    def reconcile(self, fills: bool = False) -> list[IntentRecord]:
         """Asks again about each order and cancel whose outcome is unknown, those of earlier runs among them."""
-        return self.core.orders.reconcile()
+        return self.core.orders.reconcile(fills=bool(fills))
 
     # The rest
 

@@ -138,13 +138,17 @@ class OrderLogFace(SettingsFace[Failure_co]):
         """
         return self._run("UnknownOrders", self._core.orders.unknown, all_runs=bool(all_runs))
 
-    def Reconcile(self) -> list[IntentRecord] | Failure_co:
+    def Reconcile(self, fills: bool = False) -> list[IntentRecord] | Failure_co:
         """Asks the venue again about each order and cancel of ``UnknownOrders(all_runs=True)``.
+
+        Args:
+            fills: Whether the state and the fills of each placed order whose end is not in the order log yet are read too, one or two
+                requests each, and stored (table ``fills``); what was filled is then in the record's ``deal_amount``.
 
         Returns:
             Each of them with its new ``fate``: ``placed`` (with ``order_id``), ``cancelled``, ``absent``, or ``unknown``.
         """
-        return self._run("Reconcile", self._core.orders.reconcile)
+        return self._run("Reconcile", self._core.orders.reconcile, fills=bool(fills))
 
     def drain(self, timeout_s: float = 5.0) -> bool:
         """Cancels the background calls that have not started, and waits for the others and for the orders of all threads.

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import attrs
 
 from ..errors import NotSupported, UnknownName, UnknownSymbol, nearest, short_repr
-from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
+from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Structure, Ticker, Trade
 from .market_rules import MarketRules
 
 if TYPE_CHECKING:
     from ..streams.book.source import BookSource
 
-__all__ = ["BaseVenue", "LastReply", "OrderIntent", "Side", "Venue"]
+__all__ = ["BaseVenue", "LastReply", "OrderFill", "OrderIntent", "Side", "Venue"]
 
 Side = Literal["buy", "sell", "closebuy", "closesell"]
 
@@ -49,6 +49,22 @@ class OrderIntent:
     client_order_id: str
     time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] = "GTC"
     options: Mapping[str, str] = attrs.field(factory=dict)
+
+
+class OrderFill(Structure):
+    """One fill of an order of ours; prices and amounts are exact decimals.
+
+    ``Fee`` is what was charged, in ``FeeCurrency`` (negative for a rebate), ``Time`` in ms since the epoch, ``Maker`` whether the order rested.
+    """
+
+    Info: Any
+    Id: str
+    Price: Decimal
+    Amount: Decimal
+    Fee: Decimal
+    FeeCurrency: str
+    Time: int
+    Maker: bool
 
 
 class LastReply(Protocol):
@@ -209,6 +225,13 @@ class Venue(Protocol):
             InputError: A number is negative.
         """
 
+    def fills(self, order: Order) -> list[OrderFill]:
+        """All fills of an order, oldest first; a venue keeps them for some months.
+
+        Args:
+            order: The order, as the venue gave it.
+        """
+
     # Streams and raw calls
 
     def book_source(self, symbol: str) -> BookSource:
@@ -328,6 +351,10 @@ class BaseVenue(Venue):
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """Raises NotSupported."""
         raise self._no("GetFee")
+
+    def fills(self, order: Order) -> list[OrderFill]:
+        """Raises NotSupported."""
+        raise self._no("fills of an order")
 
     def book_source(self, symbol: str) -> BookSource:
         """Raises NotSupported."""

@@ -9,6 +9,7 @@ from ...errors import InputError, no_such_name
 from ..venue import OrderIntent, Venue
 from .cancelling import cancel_once
 from .client_ids import ClientIds
+from .fills import read_fills
 from .intents import CancelIntent, IntentLog, IntentRecord
 from .lookup import LookupPlan
 from .order_file import OrderFile
@@ -104,15 +105,24 @@ class OrderDesk:
             return own
         return sorted([*self._earlier.unknown(self._account()), *own], key=lambda record: record.made_at)
 
-    def reconcile(self) -> list[IntentRecord]:
+    def reconcile(self, *, fills: bool = False) -> list[IntentRecord]:
         """Asks the venue once about all of ``unknown(all_runs=True)``, and records the answers.
 
+        Args:
+            fills: Whether the state and the fills of each placed order whose end is not in the log are read too; see ``read_fills``.
+
         Raises:
+            InputError: ``fills``, and there is no order log (``durability="memory"``).
             OperationFailed: The order log cannot be read or written.
             StopRequested: The strategy is being stopped.
         """
+        if fills and self._file is None:
+            raise InputError("fills are kept in the order log, and this exchange object has none (durability='memory')")
         earlier = self._earlier.ask_again(self._account()) if self._earlier is not None else []
-        return [*earlier, *ask_again(self._venue, self.intents)]
+        found = [*earlier, *ask_again(self._venue, self.intents)]
+        if self._file is not None and fills:
+            found += read_fills(self._venue, self._file, self._account())
+        return found
 
     def flush(self) -> None:
         """Writes what is queued for the order log; a failure is a warning."""

@@ -19,9 +19,23 @@ from ...database import Database
 from ...errors import FmzError, OperationFailed
 from ...fork import after_fork_in_child
 from ...process_start import start_of
+from ..venue import OrderFill
 from .client_ids import ClientIds
 from .intents import IntentRecord
-from .rows import CHANGE, INSERT, SCHEMA, SELECT_OPEN, StoredIntent, changes_of, read_row, set_up, values_of
+from .rows import (
+    CHANGE,
+    CHANGE_STATUS,
+    INSERT,
+    INSERT_FILL,
+    SCHEMA,
+    SELECT_OPEN,
+    SELECT_WITHOUT_END,
+    StoredIntent,
+    changes_of,
+    read_row,
+    set_up,
+    values_of,
+)
 from .writer import Writer
 
 __all__ = ["OrderFile"]
@@ -244,6 +258,45 @@ class OrderFile:
         """
         now = self._clock.monotonic()
         return now - self._ended.setdefault(stored.run, now)
+
+    # Fills
+
+    def without_end(self, account: str) -> list[StoredIntent]:
+        """Reads the placed orders of an account whose end is not stored, oldest first; not those of other processes that still run.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        self.flush()
+        runs = self._database.execute("SELECT run, pid, started FROM runs WHERE run <> ?", (self._run,))
+        alive = {run for run, pid, started in runs if started and start_of(pid) == started}
+        found = map(read_row, self._database.execute(SELECT_WITHOUT_END, (account,)))
+        return [stored for stored in found if stored.run not in alive]
+
+    def put_fills(self, stored: StoredIntent, fills: Sequence[OrderFill]) -> None:
+        """Stores the fills of an order, each once by its trade id, with its state and what was filled, in one transaction.
+
+        Raises:
+            OperationFailed: The file cannot be written.
+        """
+        record = stored.record
+        head = (stored.account, record.intent.symbol, record.order_id)
+        rows: list[Statement] = [
+            (
+                INSERT_FILL,
+                (
+                    *head,
+                    fill["Id"],
+                    *(str(fill[name]) for name in ("Price", "Amount", "Fee", "FeeCurrency")),
+                    fill["Time"],
+                    int(fill["Maker"]),
+                ),
+            )
+            for fill in fills
+        ]
+        self._database.execute_all([*rows, (CHANGE_STATUS, (record.status, str(record.deal_amount), stored.row))])
 
     def close(self) -> None:
         """Writes what is queued and closes the file; a later order opens it again."""

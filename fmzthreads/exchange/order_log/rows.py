@@ -15,9 +15,12 @@ from .intents import CancelIntent, Fate, IntentRecord
 
 __all__ = [
     "CHANGE",
+    "CHANGE_STATUS",
     "INSERT",
+    "INSERT_FILL",
     "SCHEMA",
     "SELECT_OPEN",
+    "SELECT_WITHOUT_END",
     "StoredIntent",
     "changes_of",
     "read_row",
@@ -47,6 +50,10 @@ INSERT = "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 # A settled intent stays as it is: another process may have settled it meanwhile.
 CHANGE = """UPDATE intents SET fate = ?, order_id = ?, detail = ?, left_at = ?, settled_at = ?
     WHERE id = ? AND fate IN ('sending', 'unknown')"""
+SELECT_WITHOUT_END = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
+    WHERE account = ? AND kind = 'order' AND fate = 'placed' AND coalesce(status, 0) IN (0, 3) ORDER BY intents.id"""
+INSERT_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+CHANGE_STATUS = "UPDATE intents SET status = ?, deal_amount = ? WHERE id = ?"
 SELECT_OPEN = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
     WHERE id BETWEEN ? AND ? AND fate IN ('sending', 'unknown')"""
 

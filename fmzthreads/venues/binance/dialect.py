@@ -11,7 +11,7 @@ import attrs
 from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params
-from ...exchange.venue import OrderIntent
+from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
@@ -21,6 +21,7 @@ from ..rest.rows import OddRows
 from .replies import (
     read_asset,
     read_book,
+    read_fill,
     read_listing,
     read_order,
     read_rules,
@@ -51,6 +52,7 @@ class BinanceProduct:
         open_orders: Open orders of one symbol.
         all_open_orders_weight: The weight of a request for all symbols.
         past_orders: Past orders.
+        fills: Fills of an order.
         public: The paths without time stamp and signature.
     """
 
@@ -68,6 +70,7 @@ class BinanceProduct:
     open_orders: Ask
     all_open_orders_weight: int
     past_orders: Ask
+    fills: Ask
     public: re.Pattern[str]
 
 
@@ -86,6 +89,7 @@ SPOT = BinanceProduct(
     open_orders=Ask(path="/api/v3/openOrders", weight=6, signed=True),
     all_open_orders_weight=80,
     past_orders=Ask(path="/api/v3/allOrders", weight=20, signed=True),
+    fills=Ask(path="/api/v3/myTrades", weight=5, signed=True),
     # Binance refuses unknown parameters, including a signature on a public path.
     public=re.compile(
         r"/api/v\d+/(ping|time|exchangeInfo|depth|trades|historicalTrades|historicalBlockTrades|aggTrades|klines|uiKlines|avgPrice"
@@ -352,6 +356,19 @@ class BinanceCalls:
         first_page = endpoint.of(("symbol", name), ("limit", asked), *start)
         found = Pages(first=first_page, read=self._orders, key="Id", size=_MOST_ROWS, onward=_onward, most=wanted)
         return OrderHistory(lists=(found,), most=wanted)
+
+    def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
+        """``myTrades`` of one order, oldest first."""
+        asked = (("symbol", name), ("orderId", number), ("limit", _MOST_ROWS))
+
+        def _read(payload: Any) -> Page[OrderFill]:
+            raw = rows(payload, "the reply")
+            return Page([read_fill(row) for row in raw], len(raw))
+
+        def _onward(page: list[OrderFill], _found: int) -> Ask:
+            return self._product.fills.of(*asked, ("fromId", int(page[-1]["Id"]) + 1))
+
+        return Pages(first=self._product.fills.of(*asked), read=_read, key="Id", size=_MOST_ROWS, onward=_onward)
 
     # Any path
 

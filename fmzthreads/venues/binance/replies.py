@@ -14,14 +14,28 @@ from ...constants import (
     ORDER_TYPE_SELL,
 )
 from ...exchange.market_rules import MarketRules, OrderBounds
+from ...exchange.venue import OrderFill
 from ...structures import Asset, Depth, Market, Order, Ticker, Trade, info
 from ..rest.convert import asset_of, average_price, order_of, step_digits, ticker_of
 from ..rest.dialect import Listing
-from ..rest.parsing import Malformed, decimal_or, integer, levels, mapping, number, number_or, rows, text, to_integer
+from ..rest.parsing import (
+    Malformed,
+    decimal_or,
+    exact,
+    integer,
+    levels,
+    mapping,
+    number,
+    number_or,
+    rows,
+    text,
+    to_integer,
+)
 
 __all__ = [
     "read_asset",
     "read_book",
+    "read_fill",
     "read_listing",
     "read_order",
     "read_rules",
@@ -194,6 +208,21 @@ def read_trade(payload: Any) -> Trade:
 def read_asset(row: dict[str, Any]) -> Asset:
     """One balance of ``GET /api/v3/account``."""
     return asset_of(row, text(row, "asset"), number(row, "free"), number(row, "locked"))
+
+
+def read_fill(payload: Any) -> OrderFill:
+    """One row of ``GET /api/v3/myTrades``."""
+    row = mapping(payload, "a fill")
+    return OrderFill(
+        Info=info(row),
+        Id=str(integer(row, "id")),
+        Price=exact(row, "price"),
+        Amount=exact(row, "qty"),
+        Fee=exact(row, "commission"),
+        FeeCurrency=text(row, "commissionAsset"),
+        Time=integer(row, "time"),
+        Maker=row.get("isMaker") is True,
+    )
 
 
 def read_order(payload: Any) -> Order:

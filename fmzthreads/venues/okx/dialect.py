@@ -15,7 +15,7 @@ import attrs
 from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules, plain_text
 from ...exchange.signing import parse_params, parse_typed_params
-from ...exchange.venue import OrderIntent
+from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
@@ -23,7 +23,17 @@ from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import first, is_about, rows, text
 from ..rest.rows import OddRows
 from .protocol import PLACE_PATH, data_of
-from .replies import is_listed, read_asset, read_book, read_listing, read_order, read_rules, read_ticker, read_trade
+from .replies import (
+    is_listed,
+    read_asset,
+    read_book,
+    read_fill,
+    read_listing,
+    read_order,
+    read_rules,
+    read_ticker,
+    read_trade,
+)
 
 __all__ = ["SPOT", "OKXCalls", "OKXProduct"]
 
@@ -61,6 +71,8 @@ _ORDER = Ask(path="/api/v5/trade/order", signed=True, door="GET trade/order", li
 _OPEN_ORDERS = _endpoint("trade/orders-pending", 60, signed=True)
 _WEEK_ORDERS = _endpoint("trade/orders-history", 40, signed=True)
 _ARCHIVE_ORDERS = _endpoint("trade/orders-history-archive", 20, signed=True)
+_FILLS = _endpoint("trade/fills", 60, signed=True)  # of three days
+_OLD_FILLS = _endpoint("trade/fills-history", 10, signed=True)  # of three months
 
 # From six hours upwards OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
 _BARS = {
@@ -92,6 +104,7 @@ _MOST_RECENT_BARS = 1440  # the depth of market/candles; market/history-candles 
 _MOST_TRADES = 500
 _PAGE_OF_ORDERS = 100
 _WEEK_MS = 7 * 86_400_000
+_TWO_DAYS_MS = 2 * 86_400_000
 
 
 class OKXCalls:
@@ -307,6 +320,20 @@ class OKXCalls:
     def open_orders(self, name: str | None) -> Pages[Order]:
         """``trade/orders-pending``."""
         return self._order_pages(_OPEN_ORDERS, self._type, *((("instId", name),) if name is not None else ()))
+
+    def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
+        """``trade/fills`` of one order, newest first; ``trade/fills-history`` for one that is older than two days."""
+        endpoint = _FILLS if now_ms - made_ms < _TWO_DAYS_MS else _OLD_FILLS
+        asked = (self._type, ("instId", name), ("ordId", number), ("limit", _PAGE_OF_ORDERS))
+
+        def _read(payload: Any) -> Page[OrderFill]:
+            raw = data_of(payload)
+            return Page([read_fill(row) for row in raw], len(raw))
+
+        def _onward(page: list[OrderFill], _found: int) -> Ask:
+            return endpoint.of(*asked, ("after", page[-1]["Info"]["billId"]))
+
+        return Pages(first=endpoint.of(*asked), read=_read, key="Id", size=_PAGE_OF_ORDERS, onward=_onward)
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
         """Open orders, then ``trade/orders-history`` (a week) or its archive (three months).

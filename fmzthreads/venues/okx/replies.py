@@ -6,15 +6,17 @@ from typing import Any
 
 from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED, ORDER_STATE_PENDING, ORDER_STATE_UNKNOWN
 from ...exchange.market_rules import MarketRules, OrderBounds
+from ...exchange.venue import OrderFill
 from ...structures import Asset, Depth, Market, Order, Ticker, Trade, info
 from ..rest.convert import asset_of, order_of, step_digits, taker_side, ticker_of
 from ..rest.dialect import Listing
-from ..rest.parsing import decimal_or, integer, levels, mapping, number, number_or, text
+from ..rest.parsing import decimal_or, exact, integer, levels, mapping, number, number_or, text
 
 __all__ = [
     "is_listed",
     "read_asset",
     "read_book",
+    "read_fill",
     "read_listing",
     "read_order",
     "read_rules",
@@ -111,6 +113,22 @@ def read_asset(row: dict[str, Any]) -> Asset:
     """One detail of ``account/balance``. The free amount is ``availBal`` in spot mode, else ``availEq``."""
     free = "availBal" if row.get("availEq") in (None, "") else "availEq"
     return asset_of(row, text(row, "ccy"), number(row, free), number(row, "frozenBal"))
+
+
+def read_fill(payload: Any) -> OrderFill:
+    """One row of ``trade/fills``; OKX gives a fee that was charged as a negative number."""
+    row = mapping(payload, "a fill")
+    text(row, "billId")  # the next page is asked for by it
+    return OrderFill(
+        Info=info(row),
+        Id=text(row, "tradeId"),
+        Price=exact(row, "fillPx"),
+        Amount=exact(row, "fillSz"),
+        Fee=-exact(row, "fee"),
+        FeeCurrency=text(row, "feeCcy"),
+        Time=integer(row, "ts"),
+        Maker=row.get("execType") == "M",
+    )
 
 
 def read_order(payload: Any) -> Order:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from ...exchange.market_rules import MarketRules
-from ...exchange.venue import OrderIntent
+from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade
 from .ask import Ask, Pages, Params, VenueQuery
 from .rows import OddRows
@@ -161,6 +161,9 @@ class VenueDialect(Protocol):
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
         """Past orders; their ``Symbol`` is still the venue's name."""
+
+    def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
+        """The fills of an order that was made at ``made_ms``, read strictly."""
 
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
         """A call to any path, and its client order id (empty if it has none)."""

@@ -21,6 +21,7 @@ __all__ = [
     "Malformed",
     "bad_reply",
     "decimal_or",
+    "exact",
     "first",
     "integer",
     "is_about",
@@ -187,6 +188,20 @@ def price_or(row: dict[str, Any], name: str, default: float | None) -> float | N
     if value is None or value == "":
         return default
     return to_number(value, f"the field {name!r}") or default
+
+
+def exact(row: dict[str, Any], name: str) -> Decimal:
+    """A field that is a number, with every digit.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    value = _need(row, name)
+    to_number(value, f"the field {name!r}")
+    digits = str(value)
+    if len(digits) > _LONGEST_DECIMAL:
+        raise Malformed(f"the field {name!r} has too many digits: {_shown(value)}")
+    return Decimal(digits)
 
 
 def decimal_or(row: dict[str, Any], name: str, default: Decimal | None = None) -> Decimal | None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules
-from ...exchange.venue import BaseVenue, OrderIntent
+from ...exchange.venue import BaseVenue, OrderFill, OrderIntent
 from ...http.reply import Reply
 from ...streams.book.source import BookSource
 from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info
@@ -285,6 +285,12 @@ class RestVenue(BaseVenue):
         if plan.most is None:
             return oldest_first
         return oldest_first[: plan.most] if since_ms else oldest_first[-plan.most :]
+
+    def fills(self, order: Order) -> list[OrderFill]:
+        """As many pages as needed; see ``Venue.fills``."""
+        name, number = split_order_id(order["Id"])
+        pages = self.dialect.fills(name, number, order["Time"], self.channel.time.now_ms())
+        return sorted(walk(self.channel.call, pages), key=lambda fill: (fill["Time"], fill["Id"]))
 
     # Streams and raw calls
 

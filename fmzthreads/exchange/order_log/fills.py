@@ -1,0 +1,69 @@
+"""What was filled of the orders in the log: each fill once, and their sum is what the venue says of the order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from ...errors import FmzError, StopRequested
+from ...structures import Order
+from ..venue import OrderFill, Venue
+from .intents import IntentRecord
+from .order_file import OrderFile
+from .rows import StoredIntent
+
+__all__ = ["read_fills"]
+
+_ATTEMPTS = 3  # an order may be filled between its own reading and that of its fills
+
+
+def read_fills(venue: Venue, file: OrderFile, account: str) -> list[IntentRecord]:
+    """Reads the state and the fills of each placed order whose end is not in the log, and stores them.
+
+    A fill is stored once, by its trade id. The same replies give the same rows, however often they are read.
+
+    Args:
+        venue: Where the orders were placed.
+        file: The order log; orders of other processes that still run are left out.
+        account: The account.
+
+    Returns:
+        The orders that were read, with ``status`` and ``deal_amount``; one that could not be read, or whose fills do not add up to what
+        the venue says was filled, keeps the old ones, and ``detail`` says why.
+
+    Raises:
+        OperationFailed: The order log cannot be read or written.
+        StopRequested: The strategy is being stopped.
+    """
+    return [_read(venue, file, stored) for stored in file.without_end(account)]
+
+
+def _read(venue: Venue, file: OrderFile, stored: StoredIntent) -> IntentRecord:
+    record = stored.record
+    detail = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            order = venue.order(record.order_id)
+            fills = venue.fills(order) if order["DealAmount"] else []
+        except StopRequested:
+            raise
+        except FmzError as error:
+            return attrs.evolve(record, detail=str(error))
+        dealt = sum((fill["Amount"] for fill in _once(fills)), Decimal(0))
+        if float(dealt) == float(order["DealAmount"]):
+            return _store(file, stored, order, fills, dealt)
+        detail = (
+            f"the fills of {record.order_id} add up to {dealt}, and the venue says {order['DealAmount']!r} was filled"
+        )
+    return attrs.evolve(record, detail=detail)
+
+
+def _once(fills: list[OrderFill]) -> list[OrderFill]:
+    return list({fill["Id"]: fill for fill in fills}.values())
+
+
+def _store(file: OrderFile, stored: StoredIntent, order: Order, fills: list[OrderFill], dealt: Decimal) -> IntentRecord:
+    record = attrs.evolve(stored.record, status=int(order["Status"]), deal_amount=dealt)
+    file.put_fills(attrs.evolve(stored, record=record), _once(fills))
+    return record
