@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 import pytest
 
 from fmzthreads.errors import FmzError
@@ -16,9 +17,9 @@ from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.http.reply import Reply
 from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX
-from tests.helpers.exchange_room import MemoryHost
+from tests.helpers.exchange_room import JumpClock, MemoryHost
 from tests.helpers.mutations import mutated
-from tests.helpers.venue_replies import make_binance, make_okx
+from tests.helpers.venue_replies import NOW_S, make_binance, make_okx
 from tests.helpers.watchdog import at_once
 
 pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
@@ -113,8 +114,10 @@ def recorded(request: pytest.FixtureRequest) -> _Recorded:
 
 def _check(recorded: _Recorded, case: tuple[str, str, str, str]) -> None:
     call, path, what, body = case
-    venue, _, clock = recorded.make({**recorded.bodies, path: body})
-    venue.dialect.check_id = lambda payload, _: payload  # the recorded placement repeats the id of another order
+    venue, _, clock = recorded.make({**recorded.bodies, path: body}, clock=JumpClock(NOW_S))
+    place = venue.dialect.place
+    # The recorded placement repeats the id of another order.
+    venue.dialect.place = lambda *order: attrs.evolve(found := place(*order), ask=attrs.evolve(found.ask, about=None))
     host = MemoryHost(clock)
     exchange: Exchange[Any] = Exchange("x", "BTC_USDT", venue=venue, host=host, errors="raise")
     run = dict(_calls(recorded.order_id, recorded.price))[call]

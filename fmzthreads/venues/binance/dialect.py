@@ -16,7 +16,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
-from ..rest.parsing import Malformed, integer, is_about, mapping, rows
+from ..rest.parsing import Malformed, integer, mapping, rows
 from ..rest.rows import OddRows
 from .replies import (
     read_asset,
@@ -269,14 +269,8 @@ class BinanceCalls:
         """A new order; ``GTX`` becomes LIMIT_MAKER."""
         params = self._order_params(intent, name)
         client_order_id = str(params.get("newClientOrderId") or "")
-        ask = attrs.evolve(self._product.place, params=tuple(params.items()))
-        return OrderQuery(ask, lambda payload: _order_number(self.check_id(payload, client_order_id)), client_order_id)
-
-    def check_id(self, payload: Any, client_order_id: str) -> Any:
-        """The payload, unless its ``clientOrderId`` is that of another order."""
-        if client_order_id and type(payload) is dict:
-            is_about(payload, "clientOrderId", client_order_id)
-        return payload
+        ask = attrs.evolve(self._product.place, params=tuple(params.items()), about=_about(client_order_id))
+        return OrderQuery(ask, _order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = _SIDES.get(intent.side)
@@ -310,7 +304,7 @@ class BinanceCalls:
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """A cancellation; for an order of a list (OCO) the reply is the list, in another format."""
-        ask = self._product.cancel.of(("symbol", name), ("orderId", number))
+        ask = self._product.cancel.of(("symbol", name), ("orderId", number), about=("orderId", number))
         return VenueQuery(ask, lambda payload: _cancelled(mapping(payload, "the reply"), number))
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
@@ -322,11 +316,7 @@ class BinanceCalls:
         return self._one_order(name, ("origClientOrderId", client_order_id), "clientOrderId")
 
     def _one_order(self, name: str, by: tuple[str, str], repeated: str) -> VenueQuery[Order]:
-        def _read(payload: Any) -> Order:
-            is_about(mapping(payload, "an order"), repeated, by[1])
-            return read_order(payload)
-
-        return VenueQuery(self._product.order.of(("symbol", name), by), _read)
+        return VenueQuery(self._product.order.of(("symbol", name), by, about=(repeated, by[1])), read_order)
 
     def _orders(self, payload: Any) -> Page[Order]:
         raw = rows(payload, "the reply")
@@ -380,8 +370,21 @@ class BinanceCalls:
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
         """Signed unless it is a public path."""
         signed = not self._product.public.fullmatch(public_path(path))
-        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, patient=method == "GET")
-        return ask, str(dict(params).get("newClientOrderId", ""))
+        client_order_id = str(dict(params).get("newClientOrderId", ""))
+        ask = Ask(
+            path=path,
+            method=method,
+            params=params,
+            raw=raw,
+            signed=signed,
+            patient=method == "GET",
+            about=_about(client_order_id),
+        )
+        return ask, client_order_id
+
+
+def _about(client_order_id: str) -> tuple[str, str] | None:
+    return ("clientOrderId", client_order_id) if client_order_id else None
 
 
 def _order_number(payload: Any) -> str:
@@ -391,7 +394,6 @@ def _order_number(payload: Any) -> str:
 
 def _cancelled(reply: dict[str, Any], number: str) -> object:
     """The reply to a cancellation: of the order, or of the list (OCO) that it belonged to."""
-    is_about(reply, "orderId", number)
     orders = reply.get("orders")
     if isinstance(orders, list) and not any(
         isinstance(row, dict) and str(row.get("orderId")) == number for row in orders

@@ -84,6 +84,10 @@ class BinanceProtocol:
                 raise refusal(reply, server_now())
         return payload
 
+    def order_row(self, body: Any) -> Any:
+        """The reply itself; a refusal has only a code and a text, and so repeats no id."""
+        return body
+
     def read_time(self, payload: Any) -> float:
         """``serverTime``, in seconds."""
         return integer(mapping(payload, "the reply"), "serverTime") / 1000

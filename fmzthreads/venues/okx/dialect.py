@@ -20,7 +20,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
-from ..rest.parsing import first, is_about, rows, text
+from ..rest.parsing import first, rows, text
 from ..rest.rows import OddRows
 from .protocol import PLACE_PATH, data_of
 from .replies import (
@@ -96,6 +96,9 @@ _OPTIONS = frozenset({
 _TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 _PUBLIC = re.compile(r"/api/v5/(market|public|system|rubik)/.*")
+
+# The paths whose reply repeats the ids of the one order that the request names, on OKX's pages of these names.
+_ABOUT_ONE_ORDER = frozenset({PLACE_PATH, "/api/v5/trade/cancel-order", "/api/v5/trade/amend-order"})
 
 _MOST_LEVELS = 5000
 _DEEP = 400  # above this, only market/books-full has enough levels
@@ -241,15 +244,9 @@ class OKXCalls:
         """``trade/order``; ``GTX`` becomes post_only, which OKX accepts and then cancels if it would trade immediately."""
         params = self._order_params(intent, name)
         client_order_id = str(params.get("clOrdId") or "")
-        ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}")
-        return OrderQuery(ask, lambda payload: _order_number(self.check_id(payload, client_order_id)), client_order_id)
-
-    def check_id(self, payload: Any, client_order_id: str) -> Any:
-        """The payload, unless the ``clOrdId`` of its only row is that of another order."""
-        data = payload.get("data") if client_order_id and type(payload) is dict else None
-        if isinstance(data, list) and len(data) == 1 and isinstance(data[0], dict):
-            is_about(data[0], "clOrdId", client_order_id)
-        return payload
+        about = ("clOrdId", client_order_id) if client_order_id else None
+        ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}", about=about)
+        return OrderQuery(ask, _order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = intent.side
@@ -277,13 +274,8 @@ class OKXCalls:
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-order``: OKX accepted the request; query the order to see the outcome."""
-        ask = _CANCEL.of(("instId", name), ("ordId", number), door=f"trade/cancel-order:{name}")
-
-        def _read(payload: Any) -> str:
-            is_about(_single(payload), "ordId", number)
-            return _order_number(payload)
-
-        return VenueQuery(ask, _read)
+        by = ("ordId", number)
+        return VenueQuery(_CANCEL.of(("instId", name), by, door=f"trade/cancel-order:{name}", about=by), _order_number)
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
         """``trade/order`` by ``ordId``."""
@@ -293,15 +285,9 @@ class OKXCalls:
         """``trade/order`` by ``clOrdId``."""
         return self._one_order(name, ("clOrdId", client_order_id))
 
-    def _one_order(self, name: str, by: tuple[str, object]) -> VenueQuery[Order]:
-        ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}")
-
-        def _read(payload: Any) -> Order:
-            row = _single(payload)
-            is_about(row, *by)
-            return read_order(row)
-
-        return VenueQuery(ask, _read)
+    def _one_order(self, name: str, by: tuple[str, str]) -> VenueQuery[Order]:
+        ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}", about=by)
+        return VenueQuery(ask, lambda payload: read_order(_single(payload)))
 
     def _order_pages(self, endpoint: Ask, *asked: tuple[str, object], most: int | None = None) -> Pages[Order]:
         """Orders page by page, newest first."""
@@ -375,8 +361,18 @@ class OKXCalls:
         """Signed unless it is a public path."""
         bare = public_path(path)
         signed = not _PUBLIC.fullmatch(bare)
-        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, door=bare)
-        return ask, str(dict(params).get("clOrdId", ""))
+        given = dict(params)
+        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, door=bare, about=_about(bare, given))
+        return ask, str(given.get("clOrdId", ""))
+
+
+def _about(path: str, params: Mapping[str, object]) -> tuple[str, str] | None:
+    """The order of a raw call. Other paths do not repeat its id: ``clOrdId`` is empty in the reply to an algo order."""
+    if path in _ABOUT_ONE_ORDER:
+        for field in ("ordId", "clOrdId"):  # of both, the venue goes by the first
+            if params.get(field):
+                return field, str(params[field])
+    return None
 
 
 def _single(payload: Any) -> dict[str, Any]:

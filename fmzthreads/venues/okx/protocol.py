@@ -135,6 +135,11 @@ class OKXProtocol:
             raise refusal(reply, body)
         return body
 
+    def order_row(self, body: Any) -> Any:
+        """The only row of ``data``, which a refused order has as well."""
+        data = body.get("data") if isinstance(body, dict) else None
+        return data[0] if isinstance(data, list) and len(data) == 1 else None
+
     def read_time(self, payload: Any) -> float:
         """``ts``, in seconds."""
         return integer(first(data_of(payload), "the field 'data'"), "ts") / 1000

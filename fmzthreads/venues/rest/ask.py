@@ -32,6 +32,7 @@ class Ask:
         weight: Its request weight, in the venue's own unit.
         limit: How many calls of its group are allowed in the venue's window; 0 for no such limit.
         patient: Whether it may be delayed to stay within a limit. An order may not: it is sent now, or refused.
+        about: The field in which the reply repeats the id of the one order that is meant, and that id; None for no such order.
     """
 
     path: str
@@ -43,19 +44,23 @@ class Ask:
     weight: int = 1
     limit: int = 0
     patient: bool = True
+    about: tuple[str, str] | None = None
 
     @property
     def safe(self) -> bool:
         """Whether it changes nothing at the venue, so it may be repeated."""
         return self.method == "GET"
 
-    def of(self, *params: tuple[str, object], door: str = "", weight: int = 0) -> Ask:
+    def of(
+        self, *params: tuple[str, object], door: str = "", weight: int = 0, about: tuple[str, str] | None = None
+    ) -> Ask:
         """The same endpoint with parameters; product tables hold endpoints without parameters.
 
         Args:
             params: The parameters.
             door: Another group; empty to keep its own.
             weight: Another weight; 0 to keep its own.
+            about: The order that is meant; see the attribute.
         """
         return Ask(
             path=self.path,
@@ -66,6 +71,7 @@ class Ask:
             weight=weight or self.weight,
             limit=self.limit,
             patient=self.patient,
+            about=about,
         )
 
 

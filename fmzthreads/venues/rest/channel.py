@@ -26,7 +26,7 @@ from ...http.reply import Reply
 from ...http.url import split_url
 from ...net.hosts import is_loopback
 from .ask import Ask, VenueQuery
-from .parsing import Malformed, bad_reply
+from .parsing import Malformed, bad_reply, is_about
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
 
@@ -87,6 +87,9 @@ class RestProtocol(Protocol):
 
     def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
         """The JSON of a successful reply; raises for any other. ``server_now`` is the venue's time of day."""
+
+    def order_row(self, body: Any) -> Any:
+        """The part of a reply's JSON, accepted or refused, that repeats the ids of the one order that the request was about."""
 
     def read_time(self, payload: Any) -> float:
         """The venue's time of day in the reply to ``time_ask``, in seconds since the epoch."""
@@ -227,13 +230,30 @@ class Channel:
     def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T]) -> T:
         try:
             payload = self.protocol.payload(reply, self.time.now)
-        except RateLimited as error:
-            self.doors.shut(self.protocol.shuts(ask, error), error)
+        except FmzError as error:
+            if isinstance(error, RateLimited):
+                self.doors.shut(self.protocol.shuts(ask, error), error)
+            self._check_refusal(ask, reply, error)
             raise
         try:
+            if ask.about is not None:
+                is_about(self.protocol.order_row(payload), *ask.about)
             return read(payload)
         except Malformed as error:
             raise bad_reply(reply, str(error)) from None
+
+    def _check_refusal(self, ask: Ask, reply: Reply, refusal: FmzError) -> None:
+        """Raises ``BadReply`` if it is another order that was refused: the outcome of the one that was sent is then unknown."""
+        if ask.about is None:
+            return
+        try:
+            row = self.protocol.order_row(reply.json())
+        except BadReply:
+            return  # not JSON: a server on the way, which names no order
+        try:
+            is_about(row, *ask.about, refused=True)
+        except Malformed as error:
+            raise bad_reply(reply, f"{error}; it says: {refusal.args[0]}") from None
 
     def send_once(self, ask: Ask, read: Callable[[Any], T], client_order_id: str = "") -> T:
         """Makes a call that must not be repeated; tells "not done" from "unknown".

@@ -168,8 +168,5 @@ class VenueDialect(Protocol):
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
         """A call to any path, and its client order id (empty if it has none)."""
 
-    def check_id(self, payload: Any, client_order_id: str) -> Any:
-        """The payload of an order's reply; raises ``Malformed`` if it repeats another client order id than the one that was sent."""
-
     def raw_params(self, method: str, query: str, params: str, raw: str) -> Params:
         """The parameters of a call to any path, from URL-encoded text."""

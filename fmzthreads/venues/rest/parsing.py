@@ -43,6 +43,7 @@ _FLOATS = {float}
 _PRICE_AND_AMOUNT = itemgetter(0, 1)
 _NUMERIC = frozenset({str, int, float})
 _LONGEST_DECIMAL = 100
+_VENUE_NUMBERS = frozenset({"orderId", "ordId"})
 _MOST = 2**63 - 1  # ids and times have 64 bits at every venue; Python's JSON reader has no limit
 
 
@@ -139,16 +140,22 @@ def first(value: Any, name: str) -> dict[str, Any]:
     return mapping(found[0], f"{name}[0]")
 
 
-def is_about(row: dict[str, Any], name: str, sent: object) -> None:
+def is_about(row: Any, name: str, sent: str, *, refused: bool = False) -> None:
     """Refuses a reply about another order than the request: it belongs to another request, and its ids and states are not ours.
 
     Args:
-        row: The reply's row.
+        row: The reply's row; one that is not a dict says nothing.
         name: The field that repeats an id of the request; where the venue leaves it out, nothing can be said.
         sent: The id that was sent.
+        refused: Whether the request was refused; a refusal may leave the venue's own number empty.
+
+    Raises:
+        Malformed: The ids differ.
     """
-    said = row.get(name)
-    if said is not None and str(said) != str(sent):
+    said = row.get(name) if isinstance(row, dict) else None
+    if said is None or (refused and said == "" and name in _VENUE_NUMBERS):
+        return
+    if str(said) != sent:
         raise Malformed(f"the reply is about another order: {name} is {_shown(said)}, sent was {_shown(sent)}")
 
 

@@ -308,10 +308,7 @@ class RestVenue(BaseVenue):
         ask, client_order_id = self.dialect.raw(method, path, pairs, raw)
         if ask.safe:
             return self.channel.call(ask, info)
-        dialect = self.dialect
-        return self.channel.send_once(
-            ask, lambda payload: info(dialect.check_id(payload, client_order_id)), client_order_id
-        )
+        return self.channel.send_once(ask, info, client_order_id)
 
     def io(self, command: str, *args: object) -> Any:
         """Runs one of the venue's own commands; see ``Venue.io``."""
