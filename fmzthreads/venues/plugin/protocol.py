@@ -193,6 +193,10 @@ class PluginProtocol:
             )
         return PluginData(body["data"], body.get("raw"))
 
+    def order_row(self, body: Any) -> None:
+        """None: the protocol has no client order ids; the reader of an order compares its number."""
+        return
+
     def read_time(self, payload: Any) -> float:
         """Never called: the protocol has no call for the time.
 
