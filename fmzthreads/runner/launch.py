@@ -235,9 +235,18 @@ class Launch:
         return {"error": f"unknown request {sorted(request)!r}"}
 
     def _cancel_orders(self, runtime: Runtime) -> None:
+        """Cancels the open orders that the order log has; those that others placed on the same account stay."""
+        log = runtime.order_log
         for exchange in runtime.exchanges:
-            for order in exchange.GetOrders() or []:
-                exchange.CancelOrder(order.Id, "cancelled at the stop")
+            open_ids = [order.Id for order in exchange.GetOrders() or []]
+            own = log.placed(open_ids) if log is not None else set()
+            for order_id in open_ids:
+                if order_id in own:
+                    exchange.CancelOrder(order_id, "cancelled at the stop")
+            if len(own) < len(open_ids):
+                runtime.journal.log(
+                    f"{len(open_ids) - len(own)} open orders on {exchange.GetLabel()} are not this strategy's and stay open"
+                )
 
     def _end_process(self, runtime: Runtime) -> Callable[[RunOutcome], None]:
         def _end(outcome: RunOutcome) -> None:

@@ -131,7 +131,11 @@ class JsonSink:
         """Writes the entries."""
         for entry in batch:
             if isinstance(entry, Line):
-                row = {key: value for key, value in attrs.asdict(entry).items() if value not in ("", None, False)}
+                row = {
+                    key: value
+                    for key, value in attrs.asdict(entry).items()
+                    if value is not None and value is not False and value != ""
+                }
                 self._write(json_line({"type": "log", **row}))
             elif isinstance(entry, ProfitPoint):
                 self._write(json_line({"type": "profit", "time_ms": entry.time_ms, "value": entry.value}))

@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--wait", type=float, default=30.0, metavar="S", help="how long to wait for its end, in seconds (default 30)"
     )
-    parser.add_argument("--cancel", action="store_true", help="cancel the open orders of its exchanges before onexit")
+    parser.add_argument("--cancel", action="store_true", help="cancel the open orders that it placed, before onexit")
     _add_folder(parser)
     parser.set_defaults(run=_stop)
 

@@ -220,6 +220,28 @@ def test_a_strategy_trades_on_simulated_exchanges_with_a_template(tmp_path: Path
     assert "order 0.5" in done.stdout
 
 
+def test_stop_cancel_cancels_the_strategy_s_orders_and_no_others(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs the extra server")
+    strategy = """
+def main():
+    price = _N(_C(exchange.GetTicker).Last * 0.8, 1)
+    exchange.Buy(price, 0.01)
+    query = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.02&price=" + str(price)
+    Log("by hand", exchange.IO("api", "POST", "/api/v3/order", query) is not None)
+    Sleep(600000)
+
+def onexit():
+    Log("left", [order.Amount for order in exchange.GetOrders()])
+"""
+    bot = written(tmp_path, strategy)
+    with started("run", bot, "--simulated", *EXCHANGE, home=tmp_path) as process:
+        wait_for_line(process, "by hand True")
+        assert fmzthreads("stop", "bot", "--cancel", home=tmp_path).returncode == 0
+        assert wait_for_line(process, "left").endswith("left [0.02]\n")
+        assert process.wait(60) == 0
+    assert "1 open orders on Binance are not this strategy's" in fmzthreads("logs", "bot", home=tmp_path).stdout
+
+
 def test_two_files_of_one_name_do_not_share_their_state_unless_told(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     first = written(tmp_path, "def main():\n    _G('x', 1)\n")

@@ -251,6 +251,21 @@ class OrderFile:
         ]
         return sorted(mine, key=lambda one: one.record.made_at)
 
+    def placed(self, order_ids: Sequence[str]) -> set[str]:
+        """Which of these orders the strategy has placed, in this run or an earlier one.
+
+        Args:
+            order_ids: Ids, as in ``Order.Id``.
+
+        Raises:
+            OperationFailed: The file cannot be read or written.
+        """
+        self.flush()
+        if not self.path.exists():
+            return set()
+        known = "SELECT 1 FROM intents WHERE kind = 'order' AND order_id = ? LIMIT 1"
+        return {order_id for order_id in order_ids if self._database.execute(known, (order_id,))}
+
     def gone_s(self, stored: StoredIntent) -> float:
         """Seconds since ``left_open`` first saw that the process of an intent has ended.
 

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import Waker
+from fmzthreads.strategy.globals import _C
 from fmzthreads.strategy.namespace import strategy_names
 from fmzthreads.strategy.program.loader import Program, load
 from fmzthreads.strategy.program.source import read_source
+from fmzthreads.strategy.run.enforcer import _in_a_call_of_ours
 from fmzthreads.strategy.run.session import RunOutcome, Session
 from fmzthreads.strategy.runtime import Runtime, bound
 
@@ -155,3 +157,8 @@ def test_in_the_main_thread_a_sleep_of_python_s_own_is_interrupted(tmp_path: Pat
     assert (outcome.code, outcome.reason, run.said) == (0, "asked", ["onexit"])
     assert time.monotonic() - began < 60
     assert signal.getsignal(signal.SIGURG) is former
+
+
+def test_a_call_of_ours_is_told_from_the_strategy_s_own_code() -> None:
+    assert _in_a_call_of_ours(sys._getframe()) is False
+    assert _C(lambda: _in_a_call_of_ours(sys._getframe())) is True
