@@ -123,7 +123,9 @@ class PluginServer:
         with self._lock:
             for connection in self._open:
                 if not connection.busy:
-                    _end(connection.socket)
+                    _end(
+                        connection.socket, socket.SHUT_RD
+                    )  # a request that has just come in is still answered: by a refusal
             while self._open and not deadline.expired:
                 self._lock.wait(deadline.remaining())
             left = list(self._open)
@@ -207,6 +209,7 @@ class PluginServer:
         _send(connection.socket, "200 OK", reply, keep=keep)
         with self._lock:
             connection.busy = False
+            self._lock.notify_all()
             if connection in self._open:  # the longest idle one stands first
                 self._open[connection] = self._open.pop(connection)
             return keep and not self._stopping.is_set()
@@ -229,8 +232,8 @@ def _send(connection: socket.socket, status: str, body: bytes, *, keep: bool) ->
     connection.sendall(head.encode() + body)
 
 
-def _end(connection: socket.socket) -> None:
+def _end(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(how)
     except OSError:
         pass  # it has ended already
