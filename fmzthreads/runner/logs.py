@@ -6,12 +6,12 @@ import argparse
 import csv
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from ..clock import WallClock
 from ..strategy.log.console import plain_line
 from ..strategy.log.lines import Line
 from ..strategy.log.log_database import LOG_TYPES
@@ -51,6 +51,7 @@ def _logs(args: argparse.Namespace) -> int:
     run, _ = found_run(args.name, args.folder)
     kinds = tuple(args.type)
     writer = _Writer(args.export)
+    clock = WallClock()
     if not run.database.exists() and not args.follow:
         return 0
     with LogReader(run.database) as reader:
@@ -68,7 +69,7 @@ def _logs(args: argparse.Namespace) -> int:
                     for line in reader.after(after, kinds):  # what was written between the last look and the end
                         writer.write(line)
                     return 0
-                time.sleep(_LOOK_S)
+                clock.sleep(_LOOK_S)
             rows = reader.after(after, kinds)
 
 

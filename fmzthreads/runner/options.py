@@ -1,4 +1,4 @@
-"""What a run is told: by the command line, by a config file, or by ``run_strategy``."""
+"""The options of a run, from the command line, a config file or ``run_strategy``."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+from ..clock import WallClock
 from ..errors import OperationFailed, UnknownName, nearest
 from ..process_start import start_of
 from ..strategy.log.render import readable
@@ -102,12 +102,13 @@ def _stop(args: argparse.Namespace) -> int:
             raise
         print(f"fmzthreads: {error}; sending SIGTERM to process {record.pid}", file=sys.stderr)
         os.kill(record.pid, signal.SIGTERM)
-    deadline = time.monotonic() + args.wait
+    clock = WallClock()
+    deadline = clock.monotonic() + args.wait
     while record.state == "running":
-        if time.monotonic() >= deadline:
+        if clock.monotonic() >= deadline:
             print(f"fmzthreads: {args.name} has not ended within {args.wait:g} s", file=sys.stderr)
             return 1
-        time.sleep(0.05)
+        clock.sleep(0.05)
         record = run.record() or record
     print(f"{args.name}: {record.state}{f', {record.reason}' if record.reason else ''}")
     return 0

@@ -154,8 +154,8 @@ class RunFolder:
         self._write(self._record)
 
     def release(self, code: int, reason: str) -> None:
-        """Records the end and gives the folder back; a second call does nothing."""
-        if self._lock_file is None:
+        """Records the end and gives the folder back; a second call, and one in a forked child, does nothing."""
+        if self._lock_file is None or self._record is None or self._record.pid != os.getpid():
             return
         try:
             self.update(ended_ms=time.time_ns() // 1_000_000, code=code, reason=reason, control="", token="")

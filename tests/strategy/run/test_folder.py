@@ -113,3 +113,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OperationFailed, match=r"run folder .* cannot be used"):
         RunFolder(tmp_path / "file" / "x").claim("a", "a.py")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_end_the_run_of_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from fmzthreads.strategy.run.folder import RunFolder\n"
+        "folder = RunFolder(sys.argv[1]); folder.claim('grid', 'grid.py')\n"
+        "child = os.fork()\n"
+        "if not child:\n    folder.release(1, 'in the child'); os._exit(0)\n"
+        "os.waitpid(child, 0); print(folder.record().state); folder.release(0, 'ended'); print(folder.record().reason)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["running", "ended"]
