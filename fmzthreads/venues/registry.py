@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import re
@@ -12,7 +13,7 @@ from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name, 
 from ..exchange.credentials import Credentials
 from ..exchange.venue import Venue
 
-__all__ = ["VENUES", "VenueFactory", "create_venue", "venue_factory"]
+__all__ = ["CCXT", "VENUES", "VenueFactory", "create_venue", "venue_factory"]
 
 VENUES = {
     "Binance": "fmzthreads.venues.binance.venue:Binance",
@@ -21,6 +22,8 @@ VENUES = {
 }
 """FMZ's id of each venue, and the import path of its adapter."""
 
+CCXT = "ccxt:"
+"""What stands before ccxt's id of an exchange, such as in ``ccxt:kraken``."""
 
 PLANNED = frozenset({
     "AscendEx", "Backpack", "Bibox", "BigONE", "BitFlyer", "Bitfinex", "Bitget", "Bithumb", "BitMart", "Bitstamp", "Bybit", "CoinEx",
@@ -52,7 +55,12 @@ def venue_factory(name: str) -> VenueFactory:
     Raises:
         UnknownName: The name is unknown.
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
+        MissingExtra: It is one of ccxt, which is not installed (raised when it is made).
     """
+    exchange_id = name.removeprefix(CCXT) if isinstance(name, str) else name
+    if exchange_id != name:
+        ccxt_venue = importlib.import_module("fmzthreads.venues.ccxt.venue").CcxtVenue
+        return cast(VenueFactory, functools.partial(ccxt_venue, exchange_id))
     where = VENUES.get(name)
     if where is None:
         raise _no_venue(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -12,25 +11,20 @@ from ...errors import (
     ClockSkew,
     ConnectionLost,
     FmzError,
-    InputError,
     OutcomeUnknown,
     RateLimited,
     TimedOut,
     VenueRejected,
     VenueUnavailable,
-    short_repr,
 )
 from ...exchange.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
-from ...http.url import split_url
-from ...net.hosts import is_loopback
 from .ask import Ask, VenueQuery
 from .parsing import Malformed, bad_reply, is_about
+from .plain_http import PlainHttpCheck
 from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
-
-_log = logging.getLogger("fmzthreads.venues")
 
 __all__ = ["CallBudget", "Channel", "RestProtocol"]
 
@@ -41,10 +35,6 @@ _YEAR_2100_S = 4_102_444_800
 
 # Statuses that mean the request was refused before it was processed, by any server on the way; not so 408 and 499, for example.
 _NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
-
-
-def _log_warning(text: str) -> None:
-    _log.warning("%s", text)
 
 
 class CallBudget(Protocol):
@@ -126,16 +116,12 @@ class Channel:
         options: HttpOptions | None = None,
         allow_plain_http: bool = False,
     ) -> None:
-        if not isinstance(allow_plain_http, bool):
-            raise InputError(f"allow_plain_http must be True or False, got {short_repr(allow_plain_http)}")
         self.name = protocol.name
         self.protocol = protocol
         self.clock: Clock = clock if clock is not None else WallClock()
         self.keys = credentials if credentials is not None else Credentials()
         self._can_sign = self.keys.are_complete(passphrase=protocol.needs_passphrase)
-        self._allow_plain_http = allow_plain_http
-        self.warn: Callable[[str], None] = _log_warning
-        self._warned_of = ""  # the base whose warning was written
+        self._plain = PlainHttpCheck(protocol.name, allow=allow_plain_http)
         self.http = HttpClient(base or protocol.default_base, clock=self.clock, options=options)
         self._check_plain(self.http.base)
         self.time = ServerTime(self.clock, self._ask_time)
@@ -144,29 +130,12 @@ class Channel:
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings go, and writes that of a base URL without encryption."""
-        self.warn = warn
-        self._warned_of = ""
+        self._plain.warn_with(warn)
         self._check_plain(self.http.base)
 
     def _check_plain(self, url: str) -> None:
-        """Refuses an ``http://`` URL of another machine while there are keys, or warns of it if the user allowed it.
-
-        Whoever is on the way could read the signed requests, and use the key and the passphrase that are in their headers.
-        """
-        if url[:8].lower() == "https://" or not self.keys:
-            return
-        origin, _, _ = split_url(url)
-        # Names below .localhost are left out: not every resolver keeps them on this machine.
-        if origin.tls or (is_loopback(origin.host) and not origin.host.endswith(".localhost")):
-            return
-        if not self._allow_plain_http:
-            raise InputError(
-                f"{self.name}: {origin} is not encrypted, and keys would be readable on the way; expected an https:// URL "
-                "(or allow_plain_http=True); nothing was sent"
-            )
-        if self._warned_of != str(origin):
-            self._warned_of = str(origin)
-            self.warn(f"{self.name}: keys are sent to {origin} without encryption (allow_plain_http=True)")
+        if self.keys:
+            self._plain.check(url)
 
     def get(self, query: VenueQuery[T]) -> T:
         """Makes a query's call and reads its reply."""
