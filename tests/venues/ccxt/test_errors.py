@@ -20,7 +20,9 @@ CLASSES = sorted(
 
 
 def reply(status: int = 400, **headers: str) -> Reply:
-    return Reply(status, Headers(tuple((k.replace("_", "-"), v) for k, v in headers.items())), b"{}", "POST https://x/order")
+    return Reply(
+        status, Headers(tuple((k.replace("_", "-"), v) for k, v in headers.items())), b"{}", "POST https://x/order"
+    )
 
 
 @pytest.mark.parametrize("name", CLASSES)

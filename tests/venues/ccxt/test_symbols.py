@@ -66,7 +66,9 @@ def test_an_order_id_there_and_back(text: str, ref: OrderRef) -> None:
     assert str(ref) == text
 
 
-@pytest.mark.parametrize("text", ["", "123", "BTC/USDT", "BTC/USDT,", ",5", "BTCUSDT,5", "BTC/USDT,1,2", "BTC/USDT,a\nb"])
+@pytest.mark.parametrize(
+    "text", ["", "123", "BTC/USDT", "BTC/USDT,", ",5", "BTCUSDT,5", "BTC/USDT,1,2", "BTC/USDT,a\nb"]
+)
 def test_what_is_no_order_id(text: str) -> None:
     with pytest.raises(errors.InputError, match="an order id must have the form"):
         OrderRef.parse(text)

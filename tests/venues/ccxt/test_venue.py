@@ -1,0 +1,298 @@
+"""Exchanges of ccxt behind FMZ's face: many threads, lost replies, keys, forks, and what is not there. (What all venues do alike is in test_against_simulator.)"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fmzthreads import Exchange, errors
+from fmzthreads.clock import ManualClock
+from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.order_log import new_client_order_id
+from fmzthreads.exchange.venue import OrderIntent
+from fmzthreads.http.client import HttpOptions, RetryPolicy
+from fmzthreads.venues.ccxt.client_ids import BY_CLIENT_ID, CLIENT_IDS, venue_client_id
+from fmzthreads.venues.ccxt.orders import order_call
+from fmzthreads.venues.ccxt.pace import CallPace
+from fmzthreads.venues.ccxt.venue import CcxtVenue
+from fmzthreads.venues.registry import create_venue, venue_factory
+from tests.helpers.forked import in_fork, needs_fork
+
+ccxt = pytest.importorskip("ccxt", reason="needs the extra 'ccxt'")
+pytest.importorskip("starlette", reason="the simulator needs the extra 'server'")
+
+from fmzthreads.simulator import SimulatorServer  # noqa: E402
+
+ORDERS = {"binance": "/api/v3/order", "okx": "/api/v5/trade/batch-orders"}
+
+
+@pytest.fixture(params=["binance", "okx"])
+def server(request: pytest.FixtureRequest) -> Iterator[SimulatorServer]:
+    with SimulatorServer(request.param, seed=11, moving=False, rate_scale=0.0) as server:
+        server.ccxt_id = request.param  # type: ignore[attr-defined]
+        yield server
+
+
+def make(server: Any, **options: Any) -> CcxtVenue:
+    keys = Credentials(access_key=server.key, secret_key=server.secret, passphrase=server.passphrase or "")
+    options = {"paced": False, "options": HttpOptions(timeout_ms=60_000), **options}
+    return CcxtVenue(server.ccxt_id, credentials=keys, base=server.base_url, **options)
+
+
+def buy(price: str | None = "50000", **changes: Any) -> OrderIntent:
+    given: dict[str, Any] = {
+        "symbol": "BTC_USDT", "side": "buy", "price": None if price is None else Decimal(price), "amount": Decimal("0.001"),
+        "client_order_id": new_client_order_id(), **changes,
+    }  # fmt: skip
+    return OrderIntent(**given)
+
+
+def test_thirty_two_threads_at_once(server: Any) -> None:
+    venue = make(server)
+    barrier = threading.Barrier(32)
+
+    def work(number: int) -> tuple[str, float, int]:
+        barrier.wait()
+        order_id = venue.place(buy(str(50000 + number)))
+        assert venue.depth("BTC_USDT", 5).Asks[0].Price > venue.ticker("BTC_USDT").Buy
+        assert "buy" in str(venue.last_reply().text).lower() or venue.last_reply() is not None  # type: ignore[union-attr]
+        order = venue.order(order_id)
+        venue.cancel(order_id)
+        return order.Id, order.Price, order.Status
+
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(work, range(32)))
+    assert [price for _, price, _ in found] == [50000 + n for n in range(32)]  # nobody got another thread's reply
+    assert len({order_id for order_id, _, _ in found}) == 32
+    assert venue.orders() == []
+    assert len(venue._objects._idle) <= 32
+    first = venue._objects.loaded
+    assert first is not None
+    assert all(
+        api.markets is first.owner.markets for api, _ in venue._objects._idle if api.markets
+    )  # loaded once, shared
+    venue.close()
+
+
+def test_an_order_whose_reply_is_lost_is_sent_once_and_found(server: Any) -> None:
+    exchange = Exchange(
+        f"ccxt:{server.ccxt_id}", "BTC_USDT", access_key=server.key, secret_key=server.secret,
+        passphrase=server.passphrase or "", base=server.base_url, errors="raise", paced=False,
+    )  # fmt: skip
+    exchange.GetAccount()
+    server.faults.set(ORDERS[server.ccxt_id], cut_reply=1)
+    order_id = exchange.Buy(50000, 0.001)
+    assert [order.Id for order in exchange.GetOrders()] == [order_id]
+    assert exchange.CancelOrder(order_id)
+    exchange.close()
+
+
+def test_an_order_that_hangs_is_unknown_at_the_deadline_and_found_later(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    venue.assets()
+    venue.set_timeout(1500)
+    server.faults.set(ORDERS[server.ccxt_id], hang=1)
+    intent = buy()
+    with pytest.raises(errors.OutcomeUnknown, match="outcome is unknown"):
+        venue.place(intent)
+    venue.set_timeout(60_000)
+    server.faults.clear()
+    order = venue.order_by_client_id("BTC_USDT", intent.client_order_id)
+    assert order.Price == 50000
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_keys_never_reach_an_error(server: Any) -> None:
+    venue = make(server, options=HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=0)))
+    other = CcxtVenue(
+        "binance", credentials=Credentials(access_key=server.key, secret_key="wrong" * 8), base=server.base_url
+    )
+    for fault in ({"error_5xx": 1}, {"cut_reply": 1}, {"refuse": 1}):
+        venue.rules("BTC_USDT")
+        server.faults.set(ORDERS["binance"], **fault)
+        with pytest.raises(errors.OutcomeUnknown) as caught:
+            venue.place(buy())
+        error: BaseException | None = caught.value
+        while error is not None:
+            for secret in (server.key, server.secret, "signature="):
+                assert secret not in str(error)
+                assert secret not in str(getattr(error, "request", ""))
+            error = error.__cause__
+    with pytest.raises(errors.AuthenticationFailed) as refused:
+        other.assets()
+    assert server.key not in str(refused.value)
+
+
+@pytest.mark.parametrize("server", ["okx"], indirect=True)
+def test_a_condition_order_is_read_and_cancelled_with_trigger(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    loaded = venue._objects.loaded
+    assert loaded is not None
+    call = order_call("ccxt:okx", buy(options={"triggerPrice": "40000"}), "BTC/USDT", loaded.owner, "id")
+    assert call.trigger
+    assert not order_call("ccxt:okx", buy(), "BTC/USDT", loaded.owner, "id").trigger
+    for run in (venue.order, venue.cancel):
+        with pytest.raises(errors.FmzError):  # the simulator has no such orders
+            run("BTC/USDT,trigger:9")  # type: ignore[operator]
+        reply = venue.last_reply()
+        assert reply is not None
+        assert "algo" in reply.request
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_exact_digits_are_sent(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    sent: list[tuple[Any, ...]] = []
+
+    class Taker:
+        def create_order(self, *given: Any) -> None:
+            sent.append(given)
+
+        def create_market_buy_order_with_cost(self, *given: Any) -> None:
+            sent.append(given)
+
+    loaded = venue._objects.loaded
+    assert loaded is not None
+    long = Decimal("12345678901.123456789012")  # more digits than a float holds
+    order_call("x", buy(amount=long), "BTC/USDT", loaded.owner, "").run(Taker())
+    order_call("x", buy(amount=Decimal("0.1")), "BTC/USDT", loaded.owner, "").run(Taker())
+    order_call("x", buy(price=None, amount=Decimal(500)), "BTC/USDT", loaded.owner, "").run(Taker())
+    assert sent[0][3] == "12345678901.123456789012"
+    assert sent[1][3:5] == (0.1, 50000.0)
+    assert sent[2][:2] == ("BTC/USDT", 500.0)
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_what_ccxt_does_not_vouch_for_is_refused_before_anything_is_sent(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    before = venue.last_reply()
+    loaded = venue._objects.loaded
+    assert loaded is not None
+    loaded.owner.features["spot"]["createOrder"]["timeInForce"]["PO"] = False
+    with pytest.raises(errors.NotSupported, match="nothing was sent"):
+        venue.place(buy(time_in_force="GTX"))
+    with pytest.raises(errors.InputError, match="is for contracts"):
+        venue.place(buy(side="closebuy"))
+    with pytest.raises(errors.NotSupported, match="another host"):
+        venue.request("GET", "https://example.com/api/v3/account")
+    with pytest.raises(errors.InputError, match="no endpoint"):
+        venue.request("GET", "/api/v3/nothing/like/this")
+    with pytest.raises(errors.NotSupported, match="body"):
+        venue.request("POST", "/api/v3/order", "", "{}")
+    with pytest.raises(errors.InputError, match="cannot repeat"):
+        venue.request("POST", "/api/v3/order?a=1", "a=2")
+    with pytest.raises(errors.NotSupported, match="Subscribe"):
+        venue.book_source("BTC_USDT")
+    assert venue.last_reply() is before
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_without_keys_only_public_calls(server: Any) -> None:
+    venue = CcxtVenue("binance", base=server.base_url)
+    assert venue.ticker("BTC_USDT").Last > 0
+    assert venue.account_id() == ""
+    for call in (venue.assets, lambda: venue.place(buy()), lambda: venue.request("GET", "/api/v3/account")):
+        with pytest.raises(errors.MissingCredentials):
+            call()
+    with pytest.raises(errors.InputError, match="not encrypted"):
+        CcxtVenue("binance", credentials=Credentials(access_key="a" * 8, secret_key="b" * 8), base="http://192.0.2.1")
+    venue.close()
+
+
+@needs_fork
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_forked_child_starts_anew(server: Any) -> None:
+    venue = make(server, one_at_a_time=True)
+    venue.assets()
+    with venue.calls.wire.turn:  # held by this thread; in the child it is a new one
+        taken = threading.Thread(target=lambda: None)
+        taken.start()
+        taken.join()
+        assert in_fork(lambda: ThreadPoolExecutor(1).submit(lambda: len(venue.assets())).result(30)) == 3
+    assert venue.assets()
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_private_requests_go_one_after_the_other_where_nonces_grow(server: Any) -> None:
+    venue = make(server, one_at_a_time=True)
+    venue.assets()
+    stamps = [venue.calls.wire.now_ms() for _ in range(50)]
+    assert len(set(stamps)) == 50
+    assert stamps == sorted(stamps)
+    with venue.calls.wire.turn, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(venue.assets)
+        assert venue.depth("BTC_USDT").Asks  # a public call does not wait
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)
+        venue.calls.wire.turn.release()
+        try:
+            assert waiting.result(30)
+        finally:
+            venue.calls.wire.turn.acquire()
+    venue.close()
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ccxt", None)
+    with pytest.raises(errors.MissingExtra, match=r"fmzthreads\[ccxt\]"):
+        Exchange("ccxt:kraken", "BTC_USDT")
+
+
+def test_names_of_exchanges() -> None:
+    with pytest.raises(errors.UnknownName, match="did you mean 'kraken'"):
+        Exchange("ccxt:krakn", "BTC_USDT")
+    with pytest.raises(errors.UnknownName, match="has no option 'pased'; did you mean 'paced'"):
+        create_venue("ccxt:kraken", credentials=None, base="", clock=ManualClock(), pased=True)
+    venue = venue_factory("ccxt:kraken")(credentials=None, base="", clock=ManualClock())
+    assert (venue.name, venue.base()) == ("ccxt:kraken", "https://api.kraken.com")
+
+
+def test_a_pace_is_kept_by_all_together() -> None:
+    clock = ManualClock()
+    pace = CallPace(clock, burst_s=1.0)
+    clock.advance(100)
+    waits = [pace.turn(0.5, None) for _ in range(5)]
+    assert waits == [0, 0, 0, 0.5, 1.0]  # a second's worth at once, then the average
+    assert pace.turn(0.5, 1.0) == 1.5  # too late: not reserved
+    assert pace.turn(0.5, None) == 1.5
+    clock.advance(100)
+    assert pace.turn(0.5, 0.0) == 0
+
+
+@pytest.mark.parametrize("name", sorted(CLIENT_IDS))
+def test_ccxt_passes_client_order_ids_on_where_we_send_them(name: str) -> None:
+    if name not in ccxt.exchanges:
+        pytest.skip(f"this ccxt has no {name}")
+    module = inspect.getsource(sys.modules[getattr(ccxt, name).__mro__[0].__module__])
+    bases = "".join(inspect.getsource(sys.modules[one.__module__]) for one in getattr(ccxt, name).__mro__[1:3])
+    assert "clientOrderId" in module + bases
+    if name in BY_CLIENT_ID:
+        names = ("fetch_order", "fetch_order_request", "fetch_spot_order", "fetch_contract_order")
+        sources = [inspect.getsource(found) for one in names if (found := getattr(getattr(ccxt, name), one, None))]
+        assert any("clientOrderId" in source for source in sources)
+
+
+def test_the_form_of_a_client_order_id_is_the_venue_s_and_always_the_same() -> None:
+    ours = new_client_order_id()
+    assert venue_client_id("binance", ours) == ours
+    assert venue_client_id("kraken", ours) == venue_client_id("kraken", ours) != ours
+    assert len(venue_client_id("kraken", ours)) == 36
+    assert venue_client_id("hyperliquid", ours).startswith("0x")
+    assert int(venue_client_id("bitfinex", ours)) < 2**45
+    assert venue_client_id("kraken", "my-own-id") == "my-own-id"
