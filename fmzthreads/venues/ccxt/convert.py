@@ -19,6 +19,7 @@ from ...constants import (
     PD_LONG,
     PD_SHORT,
 )
+from ...exchange.venue import OrderFill
 from ...structures import (
     Account,
     Asset,
@@ -41,6 +42,7 @@ __all__ = [
     "account_of",
     "asset_rows",
     "depth_of",
+    "fill_of",
     "funding_of",
     "market_of",
     "order_of",
@@ -133,7 +135,7 @@ def _step(size: Any, mode: int) -> str | None:
     """A precision of ccxt as a step; None for significant digits, which no step describes."""
     if size is None:
         return None
-    number = Decimal(repr(size)) if isinstance(size, float) else Decimal(str(size))
+    number = _exact(size)
     if mode == _DECIMAL_PLACES:
         return format(Decimal(1).scaleb(-int(number)), "f")
     return format(number, "f") if mode == _TICK_SIZE and number > 0 else None
@@ -256,6 +258,26 @@ def _condition(row: Mapping[str, Any]) -> Condition | None:
         SlTriggerPrice=loss,
         SlOrderPrice=order_price if loss else 0.0,
     )
+
+
+def fill_of(row: Mapping[str, Any]) -> OrderFill:
+    """One fill of an order."""
+    fee = row.get("fee") or {}
+    return OrderFill(
+        Info=info(row.get("info")),
+        Id=str(_needed(row, "id")),
+        Price=_exact(_needed(row, "price")),
+        Amount=_exact(_needed(row, "amount")),
+        Fee=_exact(fee.get("cost") or 0),
+        FeeCurrency=str(fee.get("currency") or ""),
+        Time=int(_needed(row, "timestamp")),
+        Maker=row.get("takerOrMaker") == "maker",
+    )
+
+
+def _exact(value: Any) -> Decimal:
+    """A number of ccxt as the decimal that it was read from."""
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
 
 
 def position_of(row: Mapping[str, Any], symbol: str) -> Position:

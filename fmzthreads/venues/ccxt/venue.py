@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from ...clock import Clock, WallClock
-from ...errors import InputError, NotSupported, UnknownSymbol, short_repr
-from ...exchange.credentials import Credentials
-from ...exchange.market_rules import MarketRules
-from ...exchange.venue import BaseVenue, OrderIntent
-from ...http.client import HttpClient, HttpOptions
-from ...http.reply import Reply
-from ...http.url import check_base
-from ...structures import Account, Asset, Depth, Funding, Market, Order, Position, Record, Records, Ticker, Trade, info
-from ..rest.ask import checked_limit
+from ...errors import FmzError, InputError, NotSupported, OrderNotFound, UnknownSymbol, short_repr
+from ...exchange.venue import OrderFill, OrderIntent
+from ...structures import Order, info
 from ..rest.parsing import Malformed
-from ..rest.plain_http import PlainHttpCheck
-from ..rest.rows import OddRows
 from . import convert
-from .calls import CcxtCalls
-from .client_ids import BY_CLIENT_ID, CLIENT_IDS, venue_client_id
-from .objects import CcxtObjects, LoadedMarkets
+from .client_ids import BY_CLIENT_ID, venue_client_id
+from .core import within
+from .market_data import CcxtMarketData
+from .objects import LoadedMarkets
 from .orders import order_call
 from .raw import raw_call
 from .symbols import OrderRef
-from .wire import Wire
 
 __all__ = ["CcxtVenue"]
 
-T = TypeVar("T")
-
-_FRESH_S = 30.0  # the rules of a symbol come with those of all: a list this new serves the other symbols too
-_UNKNOWN_SETTLING_S = 10.0
-_USUAL_LEVELS = 100
-_USUAL_BARS = 500
-_MOST_ROWS = 10**9
-
-# Exchanges whose nonces must grow from request to request, so that a private request waits for the one before.
-_ORDERED = frozenset({
-    "bit2c", "bitbank", "bitfinex", "btcbox", "coincheck", "coinmate", "coinspot", "gemini", "independentreserve", "indodax", "kraken",
-    "krakenfutures", "ndax", "p2b", "whitebit", "zaif",
-})  # fmt: skip
+_NO_SUCH_PATH = frozenset({404, 410})  # a path that is not there (any more) holds no orders
 
 
-class CcxtVenue(BaseVenue):
+class CcxtVenue(CcxtMarketData):
     """An exchange of the ccxt library.
 
     Args:
@@ -71,215 +47,6 @@ class CcxtVenue(BaseVenue):
         UnknownName: ccxt has no such exchange.
         InputError: ``base`` is not valid.
     """
-
-    exact_outcomes = True
-
-    def __init__(
-        self,
-        exchange_id: str,
-        *,
-        credentials: Credentials | None = None,
-        base: str = "",
-        clock: Clock | None = None,
-        options: HttpOptions | None = None,
-        ccxt_options: Mapping[str, Any] | None = None,
-        paced: bool = True,
-        settling_s: float | None = None,
-        client_order_ids: bool | None = None,
-        one_at_a_time: bool | None = None,
-        allow_plain_http: bool = False,
-    ) -> None:
-        self.name = f"ccxt:{exchange_id}"
-        self.exchange_id = exchange_id
-        self._clock: Clock = clock if clock is not None else WallClock()
-        self.keys = credentials if credentials is not None else Credentials()
-        self._plain = PlainHttpCheck(self.name, allow=allow_plain_http)
-        http_options = options if options is not None else HttpOptions()
-        self.http = HttpClient("", clock=self._clock, options=http_options)
-        wire = Wire(
-            self.name,
-            self._clock,
-            self.http,
-            ordered=exchange_id in _ORDERED if one_at_a_time is None else one_at_a_time,
-        )
-        self._objects = CcxtObjects(
-            exchange_id, wire, self._clock, credentials=self.keys, options=ccxt_options or {}, paced=paced
-        )
-        if base:
-            self._check_base(base)
-            self._objects.set_base(check_base(base))
-        sample = self._objects.sample
-        self._has: Mapping[str, Any] = sample.has
-        self.calls = CcxtCalls(
-            self.name,
-            self._clock,
-            self._objects,
-            wire,
-            self.keys,
-            http_options,
-            tells_time=bool(sample.has.get("fetchTime")),
-        )
-        window_ms = sample.options.get("recvWindow")
-        usual_s = float(window_ms) / 1000 + 1.0 if isinstance(window_ms, (int, float)) else _UNKNOWN_SETTLING_S
-        self.settling_s = usual_s if settling_s is None else float(settling_s)
-        self._sends_ids = exchange_id in CLIENT_IDS if client_order_ids is None else client_order_ids
-        self._odd = OddRows(self.name)
-        self._periods = _periods(sample)
-
-    def account_id(self) -> str:
-        """The venue, its host, and a digest of the access key; see ``Venue.account_id``."""
-        if not self.keys:
-            return ""
-        digest = hashlib.sha256(f"{self.name}:{self.keys.access_key}".encode()).hexdigest()[:16]
-        return f"{self.name}:{urlsplit(self.base()).netloc}:{digest}"
-
-    # Markets
-
-    def _markets(self, *, contracts: bool = False, max_age_s: float = math.inf) -> LoadedMarkets:
-        return self._objects.load(self.calls.read, contracts=contracts, max_age_s=max_age_s)
-
-    def _market(self, symbol: str) -> tuple[str, LoadedMarkets]:
-        """The name of a symbol in ccxt, and the markets that it is in."""
-        loaded = self._markets(contracts="." in symbol)
-        return str(loaded.table.market(symbol)["symbol"]), loaded
-
-    def _about(self, symbol: str, work: Callable[[Any, str], T], *, signed: bool = False) -> T:
-        name, loaded = self._market(symbol)
-        return self.calls.read(lambda api: work(api, name), signed=signed, markets=loaded)
-
-    def _can(self, feature: str, call: str) -> None:
-        if not self._has.get(feature):
-            raise NotSupported(f"{self.name} does not support {call}: ccxt has no {feature} there")
-
-    def markets(self) -> dict[str, Market]:
-        """Loads ccxt's markets again: the spot ones, and contracts once they were asked for (or where ccxt loads all at once)."""
-        loaded = self._markets(max_age_s=-1.0)
-        mode = loaded.owner.precisionMode
-        found = loaded.table.markets.items()
-        return {
-            symbol: convert.market_of(market, mode) for symbol, market in found if market.get("active") is not False
-        }
-
-    def rules(self, symbol: str) -> MarketRules:
-        """The rules in ccxt's markets, which are loaded anew unless they are less than 30 s old; see ``Venue.rules``."""
-        loaded = self._markets(contracts="." in symbol, max_age_s=_FRESH_S)
-        return MarketRules.of(symbol, convert.market_of(loaded.table.market(symbol), loaded.owner.precisionMode))
-
-    # Market data
-
-    def _now_ms(self) -> int:
-        return self.calls.wire.now_ms()
-
-    def ticker(self, symbol: str) -> Ticker:
-        """``fetch_ticker``; see ``Venue.ticker``."""
-        return self._about(symbol, lambda api, name: convert.ticker_of(api.fetch_ticker(name), symbol, self._now_ms()))
-
-    def tickers(self) -> list[Ticker]:
-        """``fetch_tickers`` of the spot markets; see ``Venue.tickers``."""
-        self._can("fetchTickers", "GetTickers")
-        loaded = self._markets()
-
-        def _work(api: Any) -> list[Ticker]:
-            rows, now_ms = list(api.fetch_tickers().values()), self._now_ms()
-            return self._odd.tickers(
-                rows, "symbol", loaded.table.fmz, lambda row, symbol: convert.ticker_of(row, symbol, now_ms)
-            )
-
-        return self.calls.read(_work, markets=loaded)
-
-    def depth(self, symbol: str, limit: int | None = None) -> Depth:
-        """``fetch_order_book``; a limit that the venue does not have gives its usual book, cut; see ``Venue.depth``."""
-        levels = checked_limit(limit, _USUAL_LEVELS, _MOST_ROWS)
-
-        def _work(api: Any, name: str) -> Depth:
-            try:
-                row = api.fetch_order_book(name, levels)
-            except Exception:  # whatever ccxt's check of the limit raises
-                if api.fmz_state.sent:
-                    raise
-                row = api.fetch_order_book(name)
-            return convert.depth_of(row, api.last_json_response, self._now_ms(), levels)
-
-        return self._about(symbol, _work)
-
-    def trades(self, symbol: str, limit: int | None = None) -> list[Trade]:
-        """``fetch_trades``; see ``Venue.trades``."""
-        count = None if limit is None else checked_limit(limit, 1, _MOST_ROWS)
-
-        def _work(api: Any, name: str) -> list[Trade]:
-            return self._odd.read(api.fetch_trades(name, None, count), "a trade", "id", convert.trade_of)
-
-        found = sorted(self._about(symbol, _work), key=lambda trade: trade["Time"])
-        return found if count is None else found[-count:]
-
-    def periods_s(self) -> tuple[int, ...]:
-        """The time frames that ccxt has of the exchange; see ``Venue.periods_s``."""
-        return tuple(self._periods)
-
-    def records(self, symbol: str, period_s: int, limit: int | None = None) -> Records:
-        """``fetch_ohlcv``, as often as needed, from the newest page back; see ``Venue.records``."""
-        frame = self._periods.get(period_s)
-        if frame is None:
-            raise InputError(
-                f"{self.name} has no bars of {short_repr(period_s)} s; expected one of {', '.join(map(str, self._periods))}"
-            )
-        wanted = None if limit is None else checked_limit(limit, 1, _MOST_ROWS)
-
-        def _work(api: Any, name: str) -> list[Record]:
-            return [convert.record_of(row) for row in _bars(api, name, frame, period_s * 1000, wanted)]
-
-        found = self._about(symbol, _work)
-        return Records(found if wanted is None else found[-wanted:])
-
-    # Account
-
-    def account(self, symbol: str) -> Account:
-        """``fetch_balance``; see ``Venue.account``."""
-
-        def _work(api: Any, name: str) -> Account:
-            market = api.markets[name]
-            more = {"type": market["type"]} if market.get("contract") else {}
-            return convert.account_of(api.fetch_balance(more), market)
-
-        return self._about(symbol, _work, signed=True)
-
-    def assets(self) -> list[Asset]:
-        """``fetch_balance``; see ``Venue.assets``."""
-        loaded = self._markets()
-        return convert.asset_rows(self.calls.read(lambda api: api.fetch_balance(), signed=True, markets=loaded))
-
-    def positions(self, symbol: str | None = None) -> list[Position]:
-        """``fetch_positions``; see ``Venue.positions``."""
-        self._can("fetchPositions", "GetPositions")
-        loaded = self._markets(contracts=True)
-        names = _scope(loaded, symbol)
-
-        def _read(row: dict[str, Any]) -> Position:
-            return convert.position_of(row, loaded.table.fmz(row["symbol"]) or row["symbol"])
-
-        def _work(api: Any) -> list[Position]:
-            held = [row for row in api.fetch_positions(names) if row.get("contracts")]
-            return self._odd.read(held, "a position", "symbol", _read)
-
-        found = self.calls.read(_work, signed=True, markets=loaded)
-        return [one for one in found if _within(one["Symbol"], symbol)]
-
-    def fundings(self, symbol: str | None = None) -> list[Funding]:
-        """``fetch_funding_rate`` of a symbol, ``fetch_funding_rates`` of several; see ``Venue.fundings``."""
-        loaded = self._markets(contracts=True)
-        names = _scope(loaded, symbol)
-        one = names is not None
-        self._can("fetchFundingRate" if one else "fetchFundingRates", "GetFundings" if one else "GetFundings of all")
-
-        def _read(row: dict[str, Any]) -> Funding:
-            return convert.funding_of(row, loaded.table.fmz(row["symbol"]) or row["symbol"])
-
-        def _work(api: Any) -> list[Funding]:
-            rows = [api.fetch_funding_rate(names[0])] if names else list(api.fetch_funding_rates().values())
-            return self._odd.read(rows, "a rate", "symbol", _read)
-
-        found = self.calls.read(_work, markets=loaded)
-        return [one for one in found if _within(one["Symbol"], symbol)]
 
     # Orders
 
@@ -328,14 +95,25 @@ class CcxtVenue(BaseVenue):
         name, loaded = self._market(symbol)
         wanted = venue_client_id(self.exchange_id, client_order_id)
 
-        def _ask(api: Any) -> Order:
-            row = api.fetch_order_with_client_order_id(wanted, name)
+        def _ask(api: Any, trigger: bool = False) -> Order:
+            row = api.fetch_order_with_client_order_id(wanted, name, {"trigger": True} if trigger else {})
             if not _has_client_id(row, wanted):
                 raise Malformed(f"the reply is about order {short_repr(row.get('clientOrderId'))}, not {wanted}")
-            return self._order(row, loaded)
+            return self._order(row, loaded, trigger=trigger)
 
         if self.exchange_id in BY_CLIENT_ID:
-            return self.calls.read(_ask, signed=True, markets=loaded)
+            try:
+                return self.calls.read(_ask, signed=True, markets=loaded)
+            except OrderNotFound as error:
+                if not _keeps_apart(loaded.owner, name):
+                    raise
+                missing = error
+            try:  # it may be among the condition orders
+                return self.calls.read(partial(_ask, trigger=True), signed=True, markets=loaded)
+            except FmzError as error:
+                if isinstance(error, OrderNotFound) or error.status in _NO_SUCH_PATH:
+                    raise missing from None
+                raise
         found = self._listed(name, loaded, keep=lambda row: _has_client_id(row, wanted))
         if not found:
             raise NotSupported(f"{self.name} lists no order {wanted}, and does not tell whether there is one")
@@ -351,11 +129,12 @@ class CcxtVenue(BaseVenue):
         name = str(loaded.table.markets[symbol]["symbol"]) if one and symbol is not None else None
         kind = {} if name is not None else {"type": "swap" if contracts else "spot"}
         found: list[Order] = []
-        apart = _keeps_apart(self._objects.sample, "swap" if contracts else "spot")
-        for trigger in (False, True) if apart else (False,):
+        for trigger in (False, True):
+            if trigger and not _keeps_apart(loaded.owner, name or ("swap" if contracts else "spot")):
+                break
             fetch = partial(_open_orders, name=name, more={**kind, "trigger": True} if trigger else kind)
             found += self._orders(fetch, loaded, trigger=trigger)
-        return _in_order(order for order in found if _within(order["Symbol"], symbol))
+        return _in_order(order for order in found if within(order["Symbol"], symbol))
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """``fetch_orders``, or what ccxt has in its place; see ``Venue.history_orders``."""
@@ -367,6 +146,24 @@ class CcxtVenue(BaseVenue):
         if not limit:
             return found
         return found[:limit] if since_ms else found[-limit:]
+
+    def fills(self, order: Order) -> list[OrderFill]:
+        """``fetch_order_trades``, or the order's among ``fetch_my_trades``; see ``Venue.fills``."""
+        ref, loaded = self._ref(order["Id"])
+        whole = bool(self._has.get("fetchOrderTrades"))
+        if not whole:
+            self._can("fetchMyTrades", "fills of an order")
+
+        def _work(api: Any) -> list[OrderFill]:
+            if whole:
+                rows = api.fetch_order_trades(ref.number, ref.name)
+            else:
+                rows = api.fetch_my_trades(ref.name, order["Time"] or None)
+            mine = [row for row in rows if str(row.get("order") or ref.number) == ref.number]
+            return [convert.fill_of(row) for row in mine]
+
+        found = self.calls.read(_work, signed=True, markets=loaded)
+        return sorted(found, key=lambda fill: fill["Time"])
 
     def _listed(
         self,
@@ -441,56 +238,6 @@ class CcxtVenue(BaseVenue):
         except Exception:  # a reply that is no JSON but that ccxt has accepted
             return reply.text
 
-    def last_reply(self) -> Reply | None:
-        """The calling thread's last reply; see ``Venue.last_reply``."""
-        return self.http.last_reply()
-
-    # Connection
-
-    def _check_base(self, url: str) -> None:
-        if self.keys:
-            self._plain.check(url)
-
-    def base(self) -> str:
-        """The base URL; see ``Venue.base``."""
-        return self._objects.base
-
-    def set_base(self, url: str) -> None:
-        """Moves all of ccxt's URLs to another scheme and host, and drops markets, time and counts; see ``Venue.set_base``."""
-        if url:
-            self._check_base(url)
-        self._objects.set_base(check_base(url) if url else "")
-        if self.calls.time is not None:
-            self.calls.time.forget()
-        self.calls.doors.open_all()
-        self.calls.wire.pace.forget()
-
-    def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the total time-out of further calls; see ``Venue.set_timeout``."""
-        self.http.set_timeout(timeout_ms)
-        self.calls.timeout_ms = float(timeout_ms)
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of further calls; see ``Venue.set_proxy``."""
-        self.http.set_proxy(proxy)
-
-    def warn_with(self, warn: Callable[[str], None]) -> None:
-        """Sets where warnings go; see ``Venue.warn_with``."""
-        self._odd.warn = warn
-        self._plain.warn_with(warn)
-        if self.keys:
-            self._plain.check(self.base())
-
-    def warm(self, connections: int) -> None:
-        """Opens the calling thread's connection and measures the time; see ``Venue.warm``."""
-        self.http.warm(self.base())
-        if self.keys and self.calls.time is not None:
-            self.calls.time.ready(renew=True)
-
-    def close(self) -> None:
-        """Closes the connections; see ``Venue.close``."""
-        self.http.close()
-
 
 def _open_orders(api: Any, *, name: str | None, more: dict[str, Any]) -> list[Any]:
     return list(api.fetch_open_orders(name, None, None, more))
@@ -502,54 +249,12 @@ def _past_orders(
     return [row for row in getattr(api, method)(name, since, limit) if keep(row)]
 
 
-def _periods(sample: Any) -> dict[int, str]:
-    """The time frames by seconds, ascending; months are left out, because they have no fixed length."""
-    found = {}
-    for frame in sample.timeframes or {}:
-        if frame[-1:] in "smhdw":
-            found[int(sample.parse_timeframe(frame))] = frame
-    return dict(sorted(found.items()))
-
-
-def _bars(api: Any, name: str, frame: str, period_ms: int, wanted: int | None) -> list[Any]:
-    """The bars, oldest first; pages before the newest one are asked by their start."""
-    rows = sorted(api.fetch_ohlcv(name, frame, None, wanted), key=lambda row: row[0])
-    while wanted is not None and rows and len(rows) < wanted:
-        oldest = rows[0][0]
-        start = oldest - min(wanted - len(rows), _USUAL_BARS) * period_ms
-        older: list[Any] = []
-        while start < oldest:  # a venue may send fewer than it was asked for, from the start on
-            page = api.fetch_ohlcv(name, frame, start, (oldest - start) // period_ms)
-            fresh = sorted((row for row in page if start <= row[0] < oldest), key=lambda row: row[0])
-            if not fresh:
-                break
-            older += fresh
-            start = fresh[-1][0] + period_ms
-        if not older:
-            break
-        rows = older + rows
-    return rows
-
-
-def _scope(loaded: LoadedMarkets, symbol: str | None) -> list[str] | None:
-    """The names of a symbol in ccxt; None for all, or for a kind of contracts such as ``USDT.swap``."""
-    if symbol is None or "_" not in symbol:
-        return None
-    return [str(loaded.table.market(symbol)["symbol"])]
-
-
-def _within(symbol: str, scope: str | None) -> bool:
-    """Whether a symbol is in a scope: None is all of them, ``USDT.swap`` all such contracts."""
-    if scope is None or symbol == scope:
-        return True
-    quote, dot, code = scope.partition(".")
-    return bool(dot) and "_" not in quote and symbol.endswith(f"_{quote}.{code}")
-
-
-def _keeps_apart(sample: Any, kind: str) -> bool:
-    """Whether condition orders are read and cancelled by ccxt's ``trigger``."""
-    sub = "linear" if kind == "swap" else None
-    return bool(sample.feature_value_by_type(kind, sub, "fetchOpenOrders", "trigger"))
+def _keeps_apart(api: Any, name: str) -> bool:
+    """Whether condition orders of a market (or of a kind of markets) are read and cancelled by ccxt's ``trigger``."""
+    if name in api.markets:
+        return bool(api.feature_value(name, "fetchOpenOrders", "trigger"))
+    linear = "linear" if name == "swap" else None
+    return bool(api.feature_value_by_type(name, linear, "fetchOpenOrders", "trigger"))
 
 
 def _has_client_id(row: Mapping[str, Any], wanted: str) -> bool:
