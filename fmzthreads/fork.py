@@ -4,6 +4,10 @@ A child of ``os.fork`` (also by ``multiprocessing`` or ``ProcessPoolExecutor``) 
 A lock that another thread held at that moment stays locked for ever, a thread that should end a wait does not exist, and sockets and SQLite
 files are the parent's. So each object with a lock, a thread, a socket or a file registers a method here, which makes it start anew, or
 makes its calls fail with a clear error, in the child. The parent is not touched.
+
+Before any of these methods, CPython drops the ``threading.local`` values of the threads that the child does not have, so that a ``__del__`` of
+such a value runs while the locks are still those of the parent, which another thread may have held. What is kept per thread must
+therefore take no lock when it is destroyed, and must not write to its socket (closing our copy of a descriptor is harmless).
 """
 
 from __future__ import annotations

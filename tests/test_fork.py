@@ -1,12 +1,15 @@
 """The registry of what a forked child starts anew."""
 
+import ast
 import gc
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import fmzthreads
 from fmzthreads import fork
 from tests.helpers.forked import in_fork, needs_fork
 
@@ -59,3 +62,39 @@ def test_one_error_is_reported_and_does_not_keep_the_others_from_starting_anew()
 def test_only_bound_methods_are_taken() -> None:
     with pytest.raises(TypeError, match="bound methods"):
         fork.after_fork_in_child(os.getpid)
+
+
+# Classes with a lock and without a method for forks, and why they need none.
+NEED_NONE = {
+    "Waker": "made for one wait of one thread",
+    "Signal": "its owner makes another one, or only its own thread waits for it",
+    "TlsStream": "a stream's connection ends in the child, which writes nothing to it",
+    "FrameWriter": "as TlsStream",
+    "WebSocketLink": "as TlsStream",
+    "StreamReader": "ended in the child through the set of living readers",
+    "MessagePace": "as TlsStream: a connection that has ended is not written to",
+    "MessageBuffer": "ended by its reader",
+    "ReadyCallbacks": "made anew by its buffer or book",
+    "Gate": "made for the calls of one run, whose threads are the parent's",
+    "Turn": "one run, whose thread is the parent's",
+    "Handle": "ended by its pool",
+    "PluginServer": "serves in threads of the parent",
+}
+
+
+def test_every_class_with_a_lock_starts_anew_in_the_child_or_says_why_it_need_not() -> None:
+    root = Path(fmzthreads.__file__).parent
+    lacking = set()
+    for path in root.rglob("*.py"):
+        if "simulator" in path.relative_to(root).parts:  # an exchange in its own process, which nobody forks
+            continue
+        text = path.read_text("utf-8")
+        if "threading" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                body = ast.unparse(node)
+                makes_lock = any(f"threading.{kind}()" in body for kind in ("Lock", "RLock", "Condition"))
+                if makes_lock and "after_fork_in_child(" not in body and "around_fork(" not in body:
+                    lacking.add(node.name)
+    assert lacking == set(NEED_NONE)

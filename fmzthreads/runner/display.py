@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from ..errors import require
+from ..fork import after_fork_in_child
 from ..strategy.log.console import plain_line
 from ..strategy.log.lines import Entry, Line, ProfitPoint, StatusText
 from ..strategy.log.render import blocks, in_language
@@ -50,7 +51,7 @@ class LiveSink:
         self._live = require("rich.live", "ui").Live(
             console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
-        self._name, self._language = name, language
+        self._stream, self._name, self._language = stream, name, language
         self._lock = (
             threading.Lock()
         )  # guards the fields below: the writer's thread draws, and so does that of the keys
@@ -60,10 +61,20 @@ class LiveSink:
         self._partial = ""  # what the strategy printed since its last line end
         self._started = False
         self._keys = _Keys(self._choose)
+        self._is_copy = False
+        after_fork_in_child(self._stop_drawing)
+
+    def _stop_drawing(self) -> None:
+        """In the child of a fork: draws nothing any more, because the parent goes on drawing on this terminal."""
+        self._lock = threading.Lock()
+        self._started, self._partial = False, ""
+        self._is_copy = True
 
     def write(self, batch: Sequence[Entry]) -> None:
         """Prints the lines above the status, and draws the status anew."""
         with self._lock:
+            if self._is_copy:
+                return
             if not self._started:
                 self._started = True
                 self._live.start()
@@ -80,6 +91,9 @@ class LiveSink:
     def print_text(self, text: str) -> None:
         """Prints what the strategy prints by itself above the status, once its line has ended."""
         with self._lock:
+            if self._is_copy:
+                self._stream.write(text)
+                return
             *lines, self._partial = (self._partial + text).split("\n")
             for line in lines:
                 self._console.print(line, markup=False, emoji=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import attrs
 
+from ..fork import ForkHold, around_fork, keep_for_ever
 from ..strategy.log.lines import Entry, Line, ProfitPoint, StatusText
 
 __all__ = ["JsonSink", "RotatingFile", "Tee", "json_line"]
@@ -32,6 +33,23 @@ class RotatingFile:
         self._lock = threading.Lock()  # guards the file and its size
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._size = self._file.tell()
+        self._hold = ForkHold(self._lock)
+        around_fork(self._before_fork, self._in_parent, self._start_anew)
+
+    def _before_fork(self) -> None:
+        self._hold.take()
+
+    def _in_parent(self) -> None:
+        self._hold.release()
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a lock of its own, and a file of its own if another thread was in the middle of writing to it."""
+        was_at_rest = self._hold.is_held
+        self._lock = threading.Lock()
+        self._hold = ForkHold(self._lock)
+        if not was_at_rest:
+            keep_for_ever(self._file)  # its destructor would write what the parent's thread had not written yet
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
 
     def write(self, text: str) -> None:
         """Adds text; a full disk loses it."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ..errors import MissingExtra
+from ..fork import after_fork_in_child
 from ..strategy.log.console import ConsoleSink
 from ..strategy.run.folder import RunFolder
 from ..strategy.run.session import FAILED, INTERRUPTED, RunOutcome
@@ -32,6 +33,11 @@ class ProcessHost:
         self._stderr = sys.stderr
         self._forward: Callable[[str], object] | None = None  # where stdout goes in place of the stream itself
         self._lock = threading.Lock()  # guards that a line of JSON is printed as a whole
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a lock of its own."""
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def copying(self, folder: RunFolder) -> Iterator[None]:

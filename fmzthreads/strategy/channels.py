@@ -10,6 +10,7 @@ from typing import Any
 
 from ..database import Database
 from ..errors import InputError
+from ..fork import after_fork_in_child
 
 __all__ = ["BotChannels"]
 
@@ -30,6 +31,11 @@ class BotChannels:
         self._database = Database(path, _SCHEMA, durable=False)
         self._lock = threading.Lock()  # guards _subscribed
         self._subscribed: set[str] = set()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a lock of its own; what was subscribed stays so."""
+        self._lock = threading.Lock()
 
     def publish(self, channel: str, data: Any) -> None:
         """Replaces the value of a channel.

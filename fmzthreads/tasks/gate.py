@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from ..clock import Clock, Waker
+from ..clock import Clock, Stop, Waker
 
 __all__ = ["HERE", "Gate", "GatePass", "SharedGate", "gated", "pass_gate", "uncounted", "ungated"]
 
@@ -37,14 +37,16 @@ class Gate:
     Args:
         parties: How many calls the gate waits for.
         timeout_s: The longest that an arrived call is held, in seconds, in case another never arrives; None for ever.
+        stop: Ends the waits once it is set; None for none.
     """
 
-    def __init__(self, parties: int, timeout_s: float | None = None) -> None:
+    def __init__(self, parties: int, timeout_s: float | None = None, *, stop: Stop | None = None) -> None:
         self._lock = threading.Lock()  # guards _missing, _held and _open
         self._missing = parties
         self._held: list[Waker] = []
         self._open = parties <= 0
         self._timeout_s = timeout_s
+        self._stop = stop
 
     @property
     def is_open(self) -> bool:
@@ -56,6 +58,9 @@ class Gate:
 
         Returns:
             False when the wait ended by the time-out.
+
+        Raises:
+            StopRequested: The strategy is being stopped.
         """
         waker: Waker | None = None
         with self._lock:
@@ -68,7 +73,16 @@ class Gate:
         if waker is None:
             self.open()
             return True
-        return waker.sleep(self._timeout_s)
+        if self._stop is None:
+            return waker.sleep(self._timeout_s)
+        token = self._stop.add(waker.wake)
+        try:
+            in_time = waker.sleep(self._timeout_s)
+        finally:
+            self._stop.remove(token)
+        if not self._open:  # those that a stop wakes; once released together, each call is checked where it writes
+            self._stop.check()
+        return in_time
 
     def leave(self) -> None:
         """Removes a call that will not arrive, or not soon, from the count."""

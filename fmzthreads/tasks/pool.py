@@ -291,7 +291,7 @@ class CallPool:
             raise ConcurrentUse(
                 f"warm() of {self.name} was called from its background call in thread {short_repr(worker)}"
             )
-        together = Gate(count, timeout_s)
+        together = Gate(count, timeout_s, stop=self._clock.stop)
 
         def _once() -> T:
             together.arrive()  # none of them ends before all have begun: so each has a worker to itself

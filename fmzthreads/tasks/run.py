@@ -202,7 +202,7 @@ class Turn:
         self._started = True
         together = self._gated_together([entry for entry in ready if entry.task.gate])
         if len(together) > 1:
-            gate = Gate(len(together), self._longest_hold_s(together))
+            gate = Gate(len(together), self._longest_hold_s(together), stop=self._clock.stop)
             for entry in together:
                 entry.gate_pass = GatePass(gate, self._clock, entry.check_wanted)
         # Gated ones first: they must find the free workers, or the gate would wait for those in the line.

@@ -1,27 +1,38 @@
 """Exchange objects in children of ``fork``, ``spawn`` and ``forkserver``: each process has its own connections, workers and locks."""
 
+import gc
 import multiprocessing
 import os
 import pickle
+import ssl
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from fmzthreads import Exchange
 from fmzthreads.database import Database
 from fmzthreads.errors import NotSupported, OperationFailed
+from fmzthreads.http.client import HttpClient, HttpOptions, HttpRequest
+from fmzthreads.runner.outputs import RotatingFile
 from fmzthreads.simulator import SimulatorServer
+from fmzthreads.strategy.channels import BotChannels
+from fmzthreads.strategy.run.folder import _Locks
 from fmzthreads.tasks.events import EventQueue
 from fmzthreads.tasks.queue import TaskQueue
 from fmzthreads.tasks.shared_context import SharedContext
 from tests.helpers.exchange_room import MemoryHost, make
 from tests.helpers.forked import in_fork, needs_fork
 from tests.helpers.held_locks import hold_all, locks_of
+from tests.helpers.http_faults import FaultServer, Peer
 from tests.helpers.simulators import simulator
+from tests.helpers.strategy import quiet_runtime
 
 pytestmark = needs_fork
 
@@ -332,3 +343,91 @@ def test_an_event_queue_and_a_shared_context() -> None:
     assert event is not None
     assert event.Event == "of the parent"
     assert context["a"] == 1
+
+
+# -- a connection with TLS
+
+
+def test_a_tls_connection_of_the_parent_goes_on_and_the_child_opens_its_own(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    numbers = count(1)
+
+    def numbered(peer: Peer) -> None:
+        number = str(next(numbers)).encode()
+        while peer.request() is not None:
+            peer.reply(number)
+
+    with FaultServer(numbered, tls=context) as server:
+        client = HttpClient(
+            f"https://localhost:{server.port}", options=HttpOptions(verify=str(tmp_path / "ca.pem"), timeout_ms=60_000)
+        )
+
+        def connection_used() -> str:
+            return client.call(lambda: HttpRequest("GET", client.base), lambda reply: reply.text, idempotent=False)
+
+        mine = connection_used()
+        theirs = [in_fork(lambda: [connection_used(), connection_used()]) for _ in range(2)]
+        assert all(first == second != mine for first, second in theirs)
+        assert connection_used() == mine
+        assert ends_of_children(client) == mine
+        assert connection_used() == mine
+        client.close()
+
+
+def ends_of_children(client: HttpClient) -> str:
+    """A child that closes what it inherited, and whose interpreter destroys the rest; then a call of the parent."""
+
+    def child() -> None:
+        client.close()
+        gc.collect()
+
+    in_fork(child)
+    return client.call(lambda: HttpRequest("GET", client.base), lambda reply: reply.text, idempotent=False)
+
+
+# -- a strategy's own state
+
+
+def test_every_lock_of_a_strategy_is_held_by_another_thread_at_the_fork(tmp_path: Path) -> None:
+    with quiet_runtime(database=tmp_path / "run.db") as runtime:
+        channels, folders = BotChannels(tmp_path / "channels.db"), _Locks()
+        channels.publish("a", 1)
+        channels.read("a")
+        chart = runtime.charts.chart({"series": [{"name": "price", "data": []}]})
+        chart.add(0, [1, 1.0])
+        assert runtime.order_log is not None
+        locks = locks_of([runtime, channels, folders, chart], skip=(Database,))
+        found = " ".join(locks)
+        for part in ("_commands", "_guard", "_order_log._turn", "_writer", "_points", "hub", "stop", "_notices"):
+            assert part in found, (part, sorted(locks))
+
+        def child() -> list[Any]:
+            runtime.journal.log("of the child")
+            runtime.store.put("key", 1)
+            chart.add(0, [2, 2.0])
+            file = folders.take(tmp_path)
+            runtime.send_command("a command")
+            return [channels.read("a"), runtime.take_command(), file is not None]
+
+        with hold_all(locks) as held:
+            assert len(held) > 10
+            assert in_fork(child) == [1, "a command", True]
+        channels.close()
+
+
+def test_a_copy_of_the_output_that_another_thread_writes_to_at_the_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmzthreads.fork._HOLD_S", 0.01)
+    files = [RotatingFile(tmp_path / name) for name in ("held.log", "free.log")]
+    with hold_all(locks_of(files[0])):
+        in_fork(lambda: [file.write("of the child\n") for file in files])
+    for file in files:
+        file.write("of the parent\n")
+        file.close()
+    for name in ("held.log", "free.log"):
+        assert sorted((tmp_path / name).read_text().splitlines()) == ["of the child", "of the parent"]

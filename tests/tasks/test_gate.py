@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
+from fmzthreads.errors import StopRequested
 from fmzthreads.tasks.gate import Gate, GatePass, SharedGate, gated, pass_gate, uncounted, ungated
 from fmzthreads.tasks.gather import gather
 from fmzthreads.tasks.handle import Handle
@@ -103,9 +105,9 @@ def test_a_gate_holds_a_call_for_half_of_its_time_at_most(
 ) -> None:
     times: list[float | None] = []
 
-    def note(parties: int, timeout_s: float | None) -> Gate:
+    def note(parties: int, timeout_s: float | None, **more: Any) -> Gate:
         times.append(timeout_s)
-        return Gate(parties, timeout_s)
+        return Gate(parties, timeout_s, **more)
 
     monkeypatch.setattr("fmzthreads.tasks.run.Gate", note)
     exchange = FakeExchange("a", clock=ManualClock())
@@ -115,3 +117,61 @@ def test_a_gate_holds_a_call_for_half_of_its_time_at_most(
     queue.run(run_ms)
     assert times == pytest.approx([held_s])
     exchange.close()
+
+
+def test_a_stop_ends_the_wait_at_a_gate_and_nothing_is_left_registered() -> None:
+    clock = WallClock()
+    gate = Gate(2, None, stop=clock.stop)
+    waiting = run_in_thread(gate.arrive)
+    while not clock.stop._callbacks:
+        time.sleep(0.001)
+    clock.stop.request("enough")
+    with pytest.raises(StopRequested, match="enough"):
+        waiting.result()
+    assert not gate.is_open
+    assert not clock.stop._callbacks
+
+
+def test_calls_released_together_leave_nothing_registered_at_the_stop() -> None:
+    clock = WallClock()
+    gate = Gate(2, None, stop=clock.stop)
+    waiting = run_in_thread(gate.arrive)
+    assert gate.arrive()
+    assert waiting.result()
+    assert not clock.stop._callbacks
+
+
+def test_a_call_that_may_go_on_after_the_stop_waits_at_a_gate_as_before() -> None:
+    clock = WallClock()
+    clock.stop.request("enough")
+    gate = Gate(2, None, stop=clock.stop)
+
+    def arrive() -> bool:
+        with permission.held():
+            return gate.arrive()
+
+    permission = clock.stop.grant()
+    waiting = run_in_thread(arrive)
+    assert run_in_thread(arrive).result()
+    assert waiting.result()
+    late = Gate(2, None, stop=clock.stop)
+    with pytest.raises(StopRequested):
+        late.arrive()
+
+
+def test_a_stop_ends_gated_tasks_and_warming_at_once() -> None:
+    exchange = FakeExchange("a", workers=2)
+    held = exchange.hold("first")
+    queue = TaskQueue([exchange], {}, gate_timeout_ms=PATIENCE_S * 2000)
+    queue.push(param=["Gated", 1], gate=True)
+    queue.push(param=["Held", "first"], gate=True)  # never arrives
+    running = run_in_thread(queue.run)
+    assert held.begun.wait(PATIENCE_S)
+    while len(exchange.prepared) < 1 or len(exchange.clock.stop._callbacks) < 2:
+        time.sleep(0.001)
+    exchange.clock.stop.request("enough")
+    with pytest.raises(StopRequested):
+        running.result()
+    held.go.set()
+    assert exchange.pool.shutdown(PATIENCE_S)
+    assert exchange.passed == []

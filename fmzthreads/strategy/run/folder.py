@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 import attrs
 
 from ...errors import InputError, OperationFailed
+from ...fork import after_fork_in_child
 from ...process_start import start_of
 from ..paths import data_folder
 
@@ -204,6 +205,11 @@ class _Locks:
         # By folder and process, because a record lock does not exclude its own process. The files are held here, because one that is closed,
         # also by the garbage collector, gives its lock back.
         self._held: dict[tuple[Path, int], IO[bytes]] = {}
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a guard of its own. The parent's files stay open here, which keeps no lock."""
+        self._guard = threading.Lock()
 
     def take(self, folder: Path) -> IO[bytes] | None:
         """Locks the folder's lock file and returns it; None when another run has it.
