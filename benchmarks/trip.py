@@ -58,7 +58,7 @@ class Trip:
         """The calls of the calling thread, or of all others."""
         here = threading.current_thread().name
         total: Counter[CodeType] = Counter()
-        for name, counter in self.calls.items():
+        for name, counter in list(self.calls.items()):
             if (name == here) == client:
                 total += counter
         return total

@@ -41,6 +41,7 @@ signatures that a peer repeats in its reply are cut out of every text of an erro
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Literal
@@ -90,6 +91,9 @@ __all__ = [
 
 _LONGEST_MESSAGE = 500
 _LONGEST_NAME = 64  # the names that are compared with one that is not valid are much shorter
+_CUT_AHEAD = 512  # more than any signature or listen key takes, escaped for a URL or for JSON
+# At most so much is left out: keys are shorter, and the rest of what has no end is worth reading.
+_UNFINISHED_WORD = re.compile(r"""[^\s"'<>,]{1,128}\Z""")
 _MOST_BITS = 256  # longer integers are described: Python refuses to write those of more than 4300 digits
 
 ErrorMode = Literal["log", "raise"]
@@ -368,10 +372,17 @@ _CONTAINERS = frozenset({dict, frozenset, list, set, tuple})
 
 
 def excerpt(text: str | bytes, limit: int = 200) -> str:
-    """Returns the first ``limit`` characters of a reply on one line, for an error message."""
+    """Returns the first ``limit`` characters of a reply on one line, for an error message.
+
+    Signatures and what stands after the name of a key are cut out first. A word that goes on after the limit is left out: it may be a key
+    of which only a part would be there, and that is not found by whoever cuts out whole keys later.
+    """
     if isinstance(text, bytes):
-        text = text[: limit * 4].decode("utf-8", "replace")
-    return _encodable(" ".join(text[:limit].split()))
+        text = text[: (limit + _CUT_AHEAD) * 4].decode("utf-8", "replace")
+    text = cut_signatures(text[: limit + _CUT_AHEAD])
+    if len(text) > limit:
+        text = _UNFINISHED_WORD.sub("", text[: limit + 1])[:limit]
+    return _encodable(" ".join(text.split()))
 
 
 def require(module: str, extra: str) -> ModuleType:

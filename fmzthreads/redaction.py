@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,7 +31,6 @@ _OTHER = r"(?:%(?:25)*2[bBfFdD]|%(?:25)*3[dD]|%(?:25)*5[fF]|\\+u00(?:2[bBfFdD]|3
 _OTHER_HERE, _OTHER_BEFORE = re.compile(_OTHER), re.compile(_OTHER + r"\Z")
 _LONGEST_OTHER = 12
 
-_WORDS = ("sign", "apikey", "api_key", "api-key", "access-key", "passphrase", "listenkey")
 _VALUE = r"(?:%(?:25)?[0-9A-Fa-f]{2}|\\+[/u]|[A-Za-z0-9+/=_.~-])"
 _NAMED = re.compile(
     r"(?<![A-Za-z])((?:(?:[a-z-]*access-(?:sign|key|passphrase)|x-mbx-apikey)(?:\\*[\"'])?\s*[:=]\s*(?:\\*[\"'])?"
@@ -71,10 +71,16 @@ class _Signatures:
                     if self._pieces.get(piece, ("", 0))[0] == oldest:
                         del self._pieces[piece]
 
+    def keep(self, key: str) -> None:
+        """Has the parts of a key found for ever; those of letters only, or of digits only, may be ordinary words and numbers."""
+        with self._lock:
+            for place, piece in _pieces_of(key, 1):
+                if not piece.isalpha() and not piece.isdigit():
+                    self._pieces[piece] = (key, place)
+
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where signatures stand in a text, from left to right."""
-        runs = list(_RUN.finditer(text))
-        if not runs:
+        if _RUN.search(text) is None:
             return []
         with self._lock:
             if self.new:
@@ -84,7 +90,7 @@ class _Signatures:
                 return []
             found: list[tuple[int, int]] = []
             end = 0
-            for run in runs:
+            for run in _RUN.finditer(text):
                 place, last = max(run.start(), end), run.end() - _PIECE
                 while place <= last:
                     hit = pieces.get(text[place : place + _PIECE].lower())
@@ -97,13 +103,13 @@ class _Signatures:
             return found
 
 
-def _pieces_of(signature: str) -> list[tuple[int, str]]:
+def _pieces_of(signature: str, step: int = _STEP) -> list[tuple[int, str]]:
     """Pieces of letters and digits in lower case, with their places; a run that is shorter than two steps more gives its beginning only."""
     folded = signature.lower()
     return [
         (place, folded[place : place + _PIECE])
         for run in _RUN.finditer(folded)
-        for place in range(run.start(), run.end() - _PIECE + 1, _STEP)
+        for place in range(run.start(), run.end() - _PIECE + 1, step)
     ]
 
 
@@ -171,18 +177,22 @@ def cut_signatures(text: str) -> str:
             parts += [text[done:start], _HIDDEN]
             done = end
         text = "".join([*parts, text[done:]])
-    folded = text.lower()
-    if any(word in folded for word in _WORDS):
-        text = _NAMED.sub(rf"\1{_HIDDEN}", text)
+    # These look-ups tell most texts in which _NAMED finds nothing; the search itself costs as much as the rest of a log line.
+    if "=" in text or ":" in text or "%" in text:
+        folded = text.lower()
+        if "key" in folded or "sign" in folded or "passphrase" in folded:
+            return _NAMED.sub(rf"\1{_HIDDEN}", text)
     return text
 
 
 # A shorter secret would also match inside ordinary words and numbers, and make lines unreadable.
 _SHORTEST = 4
+# Of a key of so many characters, a part that is cut off is cut out too, in the texts of the whole process.
+_SHORTEST_KEY = 20
 
 
 class Secrets:
-    """A set of secrets to remove from texts, also as escaped in URLs and in JSON.
+    """A set of secrets to remove from texts, also as escaped in URLs and in JSON, and parts of those that are as long as keys.
 
     Any thread may use it.
     """
@@ -191,6 +201,7 @@ class Secrets:
         self._lock = threading.Lock()  # guards _forms; _replace is set as a whole and called without it
         self._forms: set[str] = set()
         self._replace: Callable[[str], str] = str
+        self._shortest = sys.maxsize  # of the forms
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -198,7 +209,7 @@ class Secrets:
 
     def cut(self, text: str) -> str:
         """Returns a text with ``***`` in place of each secret, and of signatures (see ``cut_signatures``)."""
-        return cut_signatures(self._replace(text))
+        return cut_signatures(text if len(text) < self._shortest else self._replace(text))
 
     def add(self, secret: str) -> bool:
         """Adds a secret.
@@ -208,6 +219,8 @@ class Secrets:
         """
         if len(secret) < _SHORTEST:
             return False
+        if len(secret) >= _SHORTEST_KEY:
+            _signatures.keep(secret)
         with self._lock:
             safe = secret.encode("utf-8", "replace").decode("utf-8")  # quote() refuses lone surrogates
             self._forms |= {secret, quote(safe, safe=""), quote(safe), quote_plus(safe), repr(secret)[1:-1]}
@@ -215,6 +228,7 @@ class Secrets:
             # The longest first, so that a secret that begins with another is cut whole.
             alternatives = sorted(self._forms, key=len, reverse=True)
             self._replace = partial(re.compile("|".join(map(re.escape, alternatives))).sub, "***")
+            self._shortest = len(alternatives[-1])  # last, because a text between is looked through all the same
         return True
 
     def __repr__(self) -> str:

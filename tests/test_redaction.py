@@ -8,8 +8,10 @@ import html
 import json
 import os
 import random
+import reprlib
 import subprocess
 import sys
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import BadReply, OutcomeUnknown, RateLimited, excerpt
 from fmzthreads.exchange.signing import hmac_base64, hmac_hex
-from fmzthreads.redaction import cut_signatures, remember_signature
+from fmzthreads.redaction import Secrets, cut_signatures, remember_signature
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.strategy.store import Store
 from tests.helpers.threads import side_by_side
@@ -42,7 +44,7 @@ def _is_clean(text: str, signature: str) -> bool:
     return not any(fragment in text.lower() for fragment in _fragments(signature))
 
 
-FORMS = {
+FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "upper": str.upper,
     "url": lambda text: quote(text, safe=""),
@@ -198,3 +200,59 @@ print(os.waitpid(child, 0)[1])
         check=False,
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+# Keys that are cut off, and what is tested before a search
+
+
+KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+
+
+@pytest.mark.parametrize("body", [str, str.encode], ids=["text", "bytes"])
+def test_an_excerpt_never_ends_within_a_key_or_signature(body: Callable[[str], str | bytes]) -> None:
+    signature = hmac_base64("secret", RNG.randbytes(16))
+    for secret in (KEY, "my-passphrase!", signature, quote(quote(signature, safe=""), safe="")):
+        for before in range(120, 210):
+            for around in ('{"x": "%s"}', "<b>%s</b>", "a=%s&b=1"):
+                shown = excerpt(body(" " + "x " * 60 + "y" * (before - 121) + " " + around % secret + " more" * 100))
+                assert len(shown) <= 200
+                assert not any(secret[:n] in shown and secret not in shown for n in range(4, len(secret))), shown
+
+
+def test_an_excerpt_keeps_what_fits_and_the_start_of_what_has_no_end() -> None:
+    assert excerpt("a b\n c") == "a b c"
+    assert excerpt("x" * 200) == "x" * 200
+    assert excerpt("x" * 1000, 150) == "x" * 23
+    assert excerpt("word " * 100) == ("word " * 40).strip()
+    assert excerpt("word " * 100, 203) == ("word " * 40).strip()
+
+
+def test_a_part_of_a_key_is_cut_out_of_every_text() -> None:
+    assert Secrets().cut(KEY[:30]) == KEY[:30]
+    Secrets().add(KEY)
+    for text in (KEY[:30], KEY[-24:], KEY[3:40].lower(), reprlib.repr(KEY)):
+        assert _is_clean(cut_signatures(text), KEY), text
+    Secrets().add("an ordinary long passphrase 12345678901234")
+    assert cut_signatures("the passphrase, 12345678901234") == "the passphrase, 12345678901234"
+
+
+def test_a_secret_is_cut_out_of_a_text_that_is_as_long() -> None:
+    secrets = Secrets()
+    assert secrets.add("abcdef")
+    assert [secrets.cut(text) for text in ("abcdef", "abcde", "xabcdef", "")] == ["***", "abcde", "x***", ""]
+    assert secrets.add("wxyz")
+    assert [secrets.cut(text) for text in ("wxyz", "wxy")] == ["***", "wxy"]
+
+
+def test_no_value_behind_a_name_is_missed_by_the_test_before_the_search() -> None:
+    from fmzthreads.redaction import _NAMED
+
+    words = ["sign", "SIGNATURE", "apiKey", "api_key", "api-key", "OK-ACCESS-KEY", "ok-access-sign", "listenKey", "passphrase",
+             "X-MBX-APIKEY", "Access-Passphrase", "=", ":", "%3D", "%253d", '"', "'", "\\", " ", "0123456789", "x", "é"]  # fmt: skip
+    found = 0
+    for _ in range(20_000):
+        text = "".join(RNG.choices(words, k=RNG.randint(1, 6)))
+        named = _NAMED.sub(r"\1***", text)
+        found += named != text
+        assert cut_signatures(text) == named or len(text) < 10
+    assert found > 500

@@ -161,14 +161,18 @@ class Journal:
         with self._lock:
             shown = self._order_lines
         if shown:
+            label, order_id = str(source), str(order_id)
+            both = f"{label}\n{order_id}"
+            if self.secrets.cut(both) != both:
+                label, order_id = self.secrets.cut(label), self.secrets.cut(order_id)
             self._write(
                 word,
                 self._rendered(tail) if tail else _NO_MARKUP,
-                label=self.secrets.cut(str(source)),
+                label=label,
                 symbol=str(symbol),
                 price=float(price),
                 amount=float(amount),
-                order_id=self.secrets.cut(str(order_id)),
+                order_id=order_id,
             )
 
     def status(self, *args: Any) -> None:
@@ -323,7 +327,7 @@ class Journal:
             self._number += 1
             line = Line(
                 number=self._number,
-                time_ms=self._now_ms(),
+                time_ms=self._clock.now_ns() // 1_000_000,
                 kind=kind,
                 text=markup.text,
                 color=markup.color,
@@ -332,7 +336,8 @@ class Journal:
                 **fields,
             )
             self._lines.append(line)
-            self._put(line)
+            for writer in self._writers:
+                writer.put_line(line)
 
     def _put(self, entry: Entry) -> None:
         for writer in self._writers:

@@ -21,9 +21,8 @@ from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, Vacuum
 
 __all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink"]
 
-LOG_TYPES: Mapping[Kind, int] = MappingProxyType(
-    {"buy": 0, "sell": 1, "cancel": 2, "error": 3, "profit": 4, "log": 5, "restart": 6}
-)
+_LOG_TYPES: dict[Kind, int] = {"buy": 0, "sell": 1, "cancel": 2, "error": 3, "profit": 4, "log": 5, "restart": 6}
+LOG_TYPES: Mapping[Kind, int] = MappingProxyType(_LOG_TYPES)
 """FMZ's number of each kind of line."""
 
 _COLUMNS = (
@@ -118,12 +117,14 @@ def _inserts(table: str, columns: Sequence[str], rows: list[Any]) -> Iterator[tu
 
 def _log_row(line: Line) -> tuple[Any, ...]:
     price = line.profit if line.kind == "profit" else line.price
+    text = line.text
     return (
-        line.time_ms, LOG_TYPES[line.kind], _storable(line.label), _storable(line.order_id), price or 0.0, line.amount or 0.0,
-        _storable(line.text), _storable(line.symbol), "", line.color, line.push, line.private, _storable(line.source),
+        line.time_ms, _LOG_TYPES[line.kind], line.label and _storable(line.label), line.order_id and _storable(line.order_id),
+        price or 0.0, line.amount or 0.0, text if text.isascii() else _storable(text), line.symbol and _storable(line.symbol), "",
+        line.color, line.push, line.private, line.source and _storable(line.source),
     )  # fmt: skip
 
 
 def _storable(text: str) -> str:
     """Text that SQLite takes: a lone surrogate (from a badly decoded reply) becomes a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -40,6 +40,9 @@ class _Close:
     """The entry after which the sink is closed."""
 
 
+_CLOSE = _Close()
+
+
 @attrs.frozen(kw_only=True)
 class SinkStats:
     """What became of the entries of one sink.
@@ -123,7 +126,7 @@ class SinkWriter:
     def put(self, entry: Entry) -> None:
         """Queues an entry; never waits for the sink."""
         if isinstance(entry, Line):
-            self._put(entry, _RANKS.get(entry.kind, 2), len(entry.text))
+            self.put_line(entry)
         elif isinstance(entry, StatusText):
             with self._lock:
                 self._number += 1
@@ -132,15 +135,20 @@ class SinkWriter:
         else:
             self._put(entry, 0 if isinstance(entry, (ProfitPoint, ChartPoint)) else 2, 0)
 
+    def put_line(self, line: Line) -> None:
+        """Queues a line; never waits for the sink."""
+        self._put(line, _RANKS.get(line.kind, 2), len(line.text))
+
     def _put(self, entry: Entry | _Close, rank: int, characters: int) -> None:
         with self._lock:
             self._number += 1
             self._ranks[rank].append((self._number, entry))
-            self._count += not isinstance(entry, _Close)
+            self._count += entry is not _CLOSE
             self._characters += characters
             full = self._count > self._most_entries or self._characters > self._most_characters
             news = self._make_room() if full else ""
-            self._wake()
+            if self._asleep or self._thread is None:
+                self._wake()
         if news:
             self._tell(news)
 
@@ -183,7 +191,7 @@ class SinkWriter:
         if idle:
             self._close_sink()
         else:
-            self._put(_Close(), 2, 0)
+            self._put(_CLOSE, 2, 0)
             self._alarm.wake()
 
     def final_words(self) -> str:
@@ -268,8 +276,8 @@ class SinkWriter:
             if self._status is not None:
                 entries.append(self._status)
             number = self._number
+            self._in_hand, self._hurry = self._count + (self._status is not None), False
             self._clear_queue()
-            self._in_hand, self._hurry = sum(not isinstance(entry, _Close) for _, entry in entries), False
         entries.sort(key=itemgetter(0))
         batch: list[Entry] = []
         for _, entry in entries:

@@ -209,7 +209,9 @@ for n in range(2000):
     path = tmp_path / "x.sqlite3"
     processes = [_start(script, path, name, stdout=subprocess.PIPE) for name in "ab"]
     for process in processes:
-        assert process.communicate(timeout=100)[1] == ""
+        told = process.communicate(timeout=100)[1]  # on a busy machine the other one may hold the file for a moment
+        assert process.returncode == 0
+        assert all("database is locked" in line or "works again; 0 lines" in line for line in told.splitlines()), told
     stored = _stored(path)
     for name in "ab":
         assert [text for text in stored if text.startswith(name)] == [f"{name} {n}" for n in range(2000)]

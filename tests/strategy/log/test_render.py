@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.strategy.log.render import blocks, in_language, join, parse_markup, readable
+from fmzthreads.strategy.log.render import Markup, blocks, in_language, join, parse_markup, readable
 from fmzthreads.structures import Ticker, info
 
 TABLE = {"type": "table", "title": "Book", "cols": ["a", "b"], "rows": [[1, "two"]]}
@@ -123,3 +123,18 @@ def test_readable_tabs_and_damaged_widgets() -> None:
     assert len(readable('`{"type":"table","cols":["a"],"rows":[[{"body":"x","colspan":999999999}]]}`')) < 1_000
     assert readable("an open `tick") == "an open `tick"
     assert readable("`[" * 5_000)
+
+
+def test_markup_is_taken_off_lines_that_hold_such_characters_elsewhere() -> None:
+    for text in ("a # b", "a@b.c", "x & y", "#12345", "#1234567", "# ff0000"):
+        assert parse_markup(text) == Markup(text)
+    assert parse_markup("x\n@ \n") == Markup("x", push=True)
+
+
+def test_plain_values_are_joined_as_str_makes_them() -> None:
+    class Loud(str):
+        def __str__(self) -> str:
+            return self.upper()
+
+    assert join((Loud("a"), "b", 1e22, float("nan"), -0.0, True, 10**5)) == "A b 1e+22 nan -0.0 True 100000"
+    assert join((10**5000, 1.5)).endswith("bits> 1.5")
