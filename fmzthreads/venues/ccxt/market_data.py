@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import InputError, short_repr
+from ...errors import FmzError, InputError, short_repr
 from ...structures import Account, Asset, Depth, Funding, Position, Record, Records, Ticker, Trade
 from ..rest.ask import checked_limit
 from ..rest.parsing import Malformed
@@ -49,6 +49,8 @@ class CcxtMarketData(CcxtCore):
         def _work(api: Any, name: str) -> Depth:
             try:
                 row = api.fetch_order_book(name, levels)
+            except FmzError:
+                raise
             except Exception:  # whatever ccxt's check of the limit raises
                 if api.fmz_state.sent:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from ...clock import Clock
@@ -22,7 +23,7 @@ class CallPace:
         self._clock = clock
         self._burst_s = burst_s
         self._lock = threading.Lock()  # guards _free_at
-        self._free_at = 0.0
+        self._free_at = -math.inf
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -50,4 +51,4 @@ class CallPace:
     def forget(self) -> None:
         """Forgets all calls (for example when the base URL changes)."""
         with self._lock:
-            self._free_at = 0.0
+            self._free_at = -math.inf

@@ -14,14 +14,16 @@ import pytest
 
 from fmzthreads import Exchange, errors
 from fmzthreads.clock import ManualClock
+from fmzthreads.deadline import Deadline
 from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.order_log import new_client_order_id
 from fmzthreads.exchange.venue import OrderIntent
-from fmzthreads.http.client import HttpOptions, RetryPolicy
+from fmzthreads.http.client import HttpClient, HttpOptions, RetryPolicy
 from fmzthreads.venues.ccxt.client_ids import BY_CLIENT_ID, CLIENT_IDS, venue_client_id
 from fmzthreads.venues.ccxt.orders import order_call
 from fmzthreads.venues.ccxt.pace import CallPace
 from fmzthreads.venues.ccxt.venue import CcxtVenue
+from fmzthreads.venues.ccxt.wire import CallState, Wire
 from fmzthreads.venues.registry import create_venue, venue_factory
 from tests.helpers.forked import in_fork, needs_fork
 
@@ -54,8 +56,16 @@ def buy(price: str | None = "50000", **changes: Any) -> OrderIntent:
     return OrderIntent(**given)
 
 
-def test_thirty_two_threads_at_once(server: Any) -> None:
+def test_thirty_two_threads_at_once(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     venue = make(server)
+    loads = []
+    load = venue._objects._load
+
+    def counted(*given: Any) -> Any:
+        loads.append(given)
+        return load(*given)
+
+    monkeypatch.setattr(venue._objects, "_load", counted)
     barrier = threading.Barrier(32)
 
     def work(number: int) -> tuple[str, float, int]:
@@ -73,6 +83,7 @@ def test_thirty_two_threads_at_once(server: Any) -> None:
     assert len({order_id for order_id, _, _ in found}) == 32
     assert venue.orders() == []
     assert len(venue._objects._idle) <= 32
+    assert len(loads) == 1
     first = venue._objects.loaded
     assert first is not None
     assert all(
@@ -296,3 +307,93 @@ def test_the_form_of_a_client_order_id_is_the_venue_s_and_always_the_same() -> N
     assert venue_client_id("hyperliquid", ours).startswith("0x")
     assert int(venue_client_id("bitfinex", ours)) < 2**45
     assert venue_client_id("kraken", "my-own-id") == "my-own-id"
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_an_order_that_was_accepted_is_unknown_whatever_is_raised_afterwards(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    loaded = venue._objects.loaded
+
+    def accepted_and_then(error: Exception) -> Any:
+        def work(api: Any) -> None:
+            api.create_order("BTC/USDT", "limit", "buy", 0.001, 50000.0)
+            raise error
+
+        return work
+
+    for error in (ccxt.InvalidOrder("x"), ccxt.InsufficientFunds("x"), KeyError("id"), ccxt.InvalidNonce("x")):
+        with pytest.raises(errors.OutcomeUnknown):
+            venue.calls.send_once(accepted_and_then(error), "id", markets=loaded)
+    assert len(venue.orders()) == 4
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_what_fails_before_anything_is_sent_is_certain(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+
+    def fails(_api: Any) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(errors.OperationFailed, match="ccxt could not go on"):
+        venue.calls.send_once(fails)
+    venue.close()
+
+
+def test_a_read_waits_for_its_turn_and_an_order_does_not() -> None:
+    clock = ManualClock()
+    wire = Wire("ccxt:x", clock, HttpClient(clock=clock), ordered=False)
+    read = CallState(Deadline(clock, 2.0), safe=True)
+    order = CallState(Deadline(clock, 2.0), safe=False)
+    for _ in range(12):
+        wire.wait(order, 1.0)  # at once, but counted
+    with pytest.raises(errors.RateLimited, match="nothing was sent") as caught:
+        wire.wait(read, 1.0)
+    assert caught.value.retry_after_s == 11.0
+
+
+@pytest.mark.parametrize("server", ["okx"], indirect=True)
+def test_a_condition_order_is_looked_for_by_its_client_id_too(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = make(server)
+    asked: list[Any] = []
+    kind = venue._objects._class
+
+    def find(self: Any, wanted: str, name: str, more: dict[str, Any]) -> dict[str, Any]:
+        asked.append(more)
+        if not more:
+            raise ccxt.OrderNotFound("x")
+        return {"id": "9", "symbol": name, "side": "buy", "status": "open", "clientOrderId": wanted, "info": {}}
+
+    monkeypatch.setattr(kind, "fetch_order_with_client_order_id", find)
+    found = venue.order_by_client_id("BTC_USDT", new_client_order_id())
+    assert found.Id == "BTC/USDT,trigger:9"
+    assert asked == [{}, {"trigger": True}]
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_lost_order_stays_unknown_where_the_venue_cannot_tell(server: Any) -> None:
+    mute = make(server, client_order_ids=False)
+    with pytest.raises(errors.NotSupported):
+        mute.order_by_client_id("BTC_USDT", new_client_order_id())
+    mute.place(buy())
+    exchange = Exchange("x", "BTC_USDT", venue=mute, errors="raise")
+    server.faults.set(ORDERS["binance"], cut_reply=1)
+    with pytest.raises(errors.OutcomeUnknown):
+        exchange.Buy(50000, 0.001)
+    assert len(exchange.UnknownOrders()) == 1
+    assert len(exchange.GetOrders()) == 2  # never sent again
+    exchange.close()
+
+
+def test_fees_and_fills(server: Any) -> None:
+    venue = make(server)
+    sold = venue.place(buy(price=None, side="sell", amount=Decimal("0.01")))
+    order = venue.order(sold)
+    fills = venue.fills(order)
+    assert sum(fill.Amount for fill in fills) == Decimal("0.01")
+    maker, taker = venue.fee_rates("BTC_USDT")
+    assert 0 <= maker <= taker < 0.01
+    venue.close()
