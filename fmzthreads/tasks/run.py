@@ -160,7 +160,7 @@ class Turn:
             for entry in arrived:
                 self._resolve(entry, self._outcome_of(entry))
             self._expire()
-            if self._open and not self._ready and not self._signal.is_set():
+            if self._open and not self._ready:
                 left = self._dues[0][0] - self._clock.monotonic() if self._dues else math.inf
                 self._clock.wait((self._signal, self._cut), None if left == math.inf else max(0.0, left))
 
@@ -343,7 +343,7 @@ class Turn:
             if outcome != "ok":
                 why = f"it comes after {short_repr(entry.task)}, which was {_english(outcome)}"
                 self._not_started(dependent, why, follows=True)
-            elif not dependent.waits_for and dependent.outcome is None:
+            elif not dependent.waits_for:  # one that has an outcome already is passed over when it would start
                 self._ready.append(dependent)
 
     def _abandon(self, reason: BaseException | None) -> None:
