@@ -120,6 +120,13 @@ class _Side:
                     raise BookGap(f"malformed level {short_repr(level)}, expected [price, size]")
                 price_text, size_text = level[0], level[1]
                 price, size = float(price_text), float(size_text)
+                if price_text.__class__ is str and size_text.__class__ is str:
+                    # float() takes "1_000" and the digits of other scripts too.
+                    odd = "_" in price_text or "_" in size_text or not price_text.isascii() or not size_text.isascii()
+                else:
+                    odd = not (_is_plain(price_text) and _is_plain(size_text))
+                if odd:
+                    raise BookGap(f"malformed level {short_repr(level)}, expected numbers")
                 key = sign * price
                 if 0.0 < size < _INFINITE:
                     if key not in rows:
@@ -132,8 +139,8 @@ class _Side:
                         del keys[bisect_left(keys, key)]
                 else:
                     raise BookGap(f"invalid size {short_repr(size_text)} in a level")
-        except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
-            raise BookGap(f"malformed level: {error}") from None
+        except (ValueError, TypeError, IndexError, KeyError, OverflowError):
+            raise BookGap(f"malformed level {short_repr(level)}, expected [price, size]") from None
 
     def top(self, limit: int | None) -> tuple[Level, ...]:
         """The known levels, the best first."""
@@ -159,6 +166,13 @@ class _Side:
         place = self.asked // _SHALLOW_PART
         keys = self.keys
         return len(keys) < place or keys[-place] < self.edge if place else not keys
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a price or size is a number, or a text without other characters than those of numbers."""
+    if isinstance(value, str):
+        return value.isascii() and "_" not in value
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class OrderBook:

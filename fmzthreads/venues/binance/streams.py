@@ -280,7 +280,7 @@ class BinanceBook:
 def _answer(row: Mapping[str, Any]) -> tuple[object, ...]:
     error = _error_of(row)
     if error is not None:
-        return (SourceRefused(f"{error.get('code')} {error.get('msg')}"),)
+        return (SourceRefused(excerpt(f"{error.get('code')} {error.get('msg')}")),)
     if row.get("id") is not None and "result" in row and row["result"] is None:
         return (SourceReady(),)
     return ()

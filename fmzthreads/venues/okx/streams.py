@@ -186,7 +186,7 @@ class OKXBook:
 
     def _answer(self, row: Mapping[str, Any]) -> tuple[object, ...]:
         if row["event"] == "error":
-            return (SourceRefused(f"{row.get('code')} {row.get('msg')}"),)
+            return (SourceRefused(excerpt(f"{row.get('code')} {row.get('msg')}")),)
         arg = row.get("arg")
         if row["event"] == "subscribe" and isinstance(arg, dict) and arg.get("channel") == _CHANNEL:
             return (SourceReady(),)

@@ -64,6 +64,14 @@ def make(rule: BookRule) -> tuple[OrderBook, SleepyClock]:
         [["99", "-1e-300"]],
         [[["99"], "1"]],
         [[{}, {}]],
+        [["99", True]],
+        [[True, "1"]],
+        [[98, True]],
+        [["9_9", "1"]],
+        [["99", "1_000"]],
+        [["1_000", 1]],
+        [["٩٩", "1"]],
+        [["99", "１"]],
     ],
 )
 @pytest.mark.parametrize("whole", [False, True], ids=["delta", "snapshot"])
