@@ -38,6 +38,15 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
         ["4"],
         [r"looks with a price [1-9]\d* .*confirmed by REST [1-9]\d* refused 0", "losses 0 state open"],
     ),
+    "own_exchange": (
+        [],
+        [
+            r"filled: 2\.0",
+            r"eight calls at once: \{100\.0\}",
+            r"cancelled: True left: 1198\.0",
+            "too much: None .*not enough",
+        ],
+    ),
     "market_maker": (["4"], [r"inventory -?\d.*open orders 0"]),
 }
 

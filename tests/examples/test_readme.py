@@ -118,7 +118,7 @@ def test_every_name_that_something_was_renamed_to_exists() -> None:
 
 def test_every_command_that_the_readme_types_exists() -> None:
     for command in sorted(
-        set(re.findall(r"(?:python -m )?fmzthreads (run|status|command|stop|logs|demo|simulate)\b", README))
+        set(re.findall(r"(?:python -m )?fmzthreads (run|status|command|stop|logs|demo|simulate|plugin)\b", README))
     ):
         done = subprocess.run(
             [sys.executable, "-m", "fmzthreads", command, "--help"],
