@@ -41,7 +41,7 @@ class CornerShop:
             if fills:
                 self.wallet["BTC"] += sign * amount
                 self.wallet["USDT"] -= sign * at * amount
-            order = {"id": f"shop-{next(self.numbers)}", "type": side, "price": price, "amount": amount}
+            order: dict[str, Any] = {"id": f"shop-{next(self.numbers)}", "type": side, "price": price, "amount": amount}
             self.orders[order["id"]] = {**order, "status": "closed" if fills else "open", "deal_amount": amount * fills}
         return str(order["id"])
 
@@ -65,14 +65,19 @@ class CornerShop:
 def main() -> None:
     """Serves the shop as `fmzthreads plugin examples/own_exchange.py:CornerShop --port 6666` would, and trades with it."""
     with PluginServer(CornerShop()) as server:
-        exchange = Exchange("Exchange", "BTC_USDT", base=server.address, access_key="mine", secret_key="secret")
+        exchange = Exchange(
+            "Exchange", "BTC_USDT", base=server.address, access_key="mine", secret_key="secret", errors="raise"
+        )
         resting = exchange.Buy(95, 1)
         filled = exchange.Sell(-1, 2)
         Log("open:", [order.Id for order in exchange.GetOrders()], "filled:", exchange.GetOrder(filled).DealAmount)
         handles = [exchange.Go("GetTicker") for _ in range(8)]
         Log("eight calls at once:", {handle.wait()[0].Last for handle in handles})
         Log("cancelled:", exchange.CancelOrder(resting), "left:", exchange.GetAccount().Balance)
-        Log("too much:", exchange.Buy(-1, 1000), GetLastError())
+        try:
+            exchange.Buy(-1, 1000)
+        except InsufficientFunds as error:
+            Log("too much:", error)
         exchange.close()
 
 

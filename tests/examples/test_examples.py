@@ -44,7 +44,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
             r"filled: 2\.0",
             r"eight calls at once: \{100\.0\}",
             r"cancelled: True left: 1198\.0",
-            "too much: None .*not enough",
+            "too much: the plugin replied: not enough",
         ],
     ),
     "market_maker": (["4"], [r"inventory -?\d.*open orders 0"]),
