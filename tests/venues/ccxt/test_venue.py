@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fmzthreads import Exchange, errors
-from fmzthreads.clock import ManualClock
+from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.deadline import Deadline
 from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.order_log import new_client_order_id
@@ -342,7 +342,7 @@ def test_what_fails_before_anything_is_sent_is_certain(server: Any) -> None:
     venue.close()
 
 
-def test_a_read_waits_for_its_turn_and_an_order_does_not() -> None:
+def test_a_read_waits_for_its_turn_and_an_order_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     wire = Wire("ccxt:x", clock, HttpClient(clock=clock), ordered=False)
     read = CallState(Deadline(clock, 2.0), safe=True)
@@ -352,6 +352,10 @@ def test_a_read_waits_for_its_turn_and_an_order_does_not() -> None:
     with pytest.raises(errors.RateLimited, match="nothing was sent") as caught:
         wire.wait(read, 1.0)
     assert caught.value.retry_after_s == 11.0
+    slept: list[float] = []
+    monkeypatch.setattr(clock, "sleep", slept.append)
+    wire.wait(CallState(Deadline(clock, 60.0), safe=True), 1.0)
+    assert slept == [11.0]
 
 
 @pytest.mark.parametrize("server", ["okx"], indirect=True)
@@ -396,4 +400,133 @@ def test_fees_and_fills(server: Any) -> None:
     assert sum(fill.Amount for fill in fills) == Decimal("0.01")
     maker, taker = venue.fee_rates("BTC_USDT")
     assert 0 <= maker <= taker < 0.01
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_keys_that_a_reply_repeats_are_cut_out(server: Any) -> None:
+    venue = make(server)
+
+    def repeats(_api: Any) -> None:
+        raise ccxt.BadRequest(f"no such key {server.key} with {server.secret}")
+
+    with pytest.raises(errors.InputError, match="no such key") as caught:
+        venue.calls.send_once(repeats)
+    assert server.key not in str(caught.value)
+    assert server.secret not in str(caught.value)
+    assert server.key not in repr(caught.value)
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_ban_is_not_knocked_at(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    venue.assets()
+    server.faults.set("*", ban_418_s=60)
+    with pytest.raises(errors.Banned) as caught:
+        venue.depth("BTC_USDT")
+    assert caught.value.retry_after_s is not None
+    assert caught.value.retry_after_s > 50
+    server.faults.clear()
+    for call in (lambda: venue.depth("BTC_USDT"), lambda: venue.place(buy())):
+        with pytest.raises(errors.Banned, match="nothing was sent"):
+            call()
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_stop_before_an_order_is_sent_is_no_unknown_order(server: Any) -> None:
+    clock = WallClock()
+    venue = make(server, clock=clock)
+    venue.rules("BTC_USDT")
+    venue.assets()
+    clock.stop.request("enough")
+    with pytest.raises(errors.StopRequested):
+        venue.place(buy())
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_another_base_has_its_own_markets_objects_and_time(server: Any) -> None:
+    venue = make(server)
+    assert venue.assets()
+    with SimulatorServer("binance", seed=12, moving=False, rate_scale=0.0, symbols=["SOL_USDT=150"]) as other:
+        venue.set_base(other.base_url)
+        assert venue.base() == other.base_url
+        assert venue._objects.loaded is None
+        assert not venue.calls.time.known  # type: ignore[union-attr]
+        assert set(venue.markets()) == {"SOL_USDT"}
+        with pytest.raises(errors.UnknownSymbol):
+            venue.ticker("BTC_USDT")
+        assert venue.last_reply().request.split()[1].startswith(other.base_url)  # type: ignore[union-attr]
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_an_object_that_was_lent_before_the_base_changed_is_not_used_again(server: Any) -> None:
+    venue = make(server)
+
+    def moves(api: Any) -> Any:
+        venue.set_base("https://elsewhere.example")
+        return api
+
+    old = venue.calls.with_object(moves)
+    assert venue.calls.with_object(lambda api: api) is not old
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_contract_is_closed_by_an_order_that_only_reduces(server: Any) -> None:
+    venue = make(server)
+    venue.rules("BTC_USDT")
+    loaded = venue._objects.loaded
+    assert loaded is not None
+    spot = loaded.owner.markets["BTC/USDT"]
+    swap = {
+        **spot,
+        "symbol": "BTC/USDT:USDT",
+        "spot": False,
+        "swap": True,
+        "contract": True,
+        "type": "swap",
+        "linear": True,
+        "subType": "linear",
+    }
+    loaded.owner.markets["BTC/USDT:USDT"] = swap
+    sent: list[Any] = []
+
+    class Taker:
+        def create_order(self, *given: Any) -> None:
+            sent.append(given)
+
+    for side, wire_side, reduces in (("closebuy", "sell", True), ("closesell", "buy", True), ("buy", "buy", False)):
+        intent = buy(symbol="BTC_USDT.swap", side=side, time_in_force="GTX")
+        order_call("ccxt:binance", intent, "BTC/USDT:USDT", loaded.owner, "id").run(Taker())
+        *_, given_side, _, _, params = sent[-1]
+        assert given_side == wire_side
+        assert params.get("reduceOnly", False) is reduces
+        assert params["postOnly"] is True
+        assert params["clientOrderId"] == "id"
+    venue.close()
+
+
+@pytest.mark.parametrize("server", ["binance"], indirect=True)
+def test_a_reply_about_another_order_is_not_believed(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = make(server, options=HttpOptions(timeout_ms=60_000, retry=RetryPolicy(retries=0)))
+    order_id = venue.place(buy())
+    kind = venue._objects._class
+    usual = kind.fetch_order
+
+    def other(self: Any, *given: Any) -> Any:
+        return {**usual(self, *given), "id": "77", "clientOrderId": "another"}
+
+    found = venue.order(order_id)
+    assert found.Id == order_id
+    monkeypatch.setattr(kind, "fetch_order", other)
+    monkeypatch.setattr(kind, "fetchOrder", other)
+    with pytest.raises(errors.BadReply, match="about order"):
+        venue.order(order_id)
+    with pytest.raises(errors.BadReply, match="about order"):
+        venue.order_by_client_id("BTC_USDT", str(found.Info["clientOrderId"]))
     venue.close()
