@@ -40,16 +40,17 @@ def hmac_hex(secret: str, payload: str | bytes, algorithm: str = "sha256") -> st
     return remember_signature(hmac.digest(secret.encode(), data, algorithm).hex())
 
 
-def hmac_base64(secret: str, payload: str | bytes, algorithm: str = "sha256") -> str:
+def hmac_base64(secret: str | bytes, payload: str | bytes, algorithm: str = "sha256") -> str:
     """The HMAC of a payload in base64 (OKX and many others).
 
     Args:
-        secret: The secret key, taken as UTF-8.
+        secret: The secret key; text is taken as UTF-8.
         payload: Exactly the bytes that travel; text is taken as UTF-8.
         algorithm: A digest of hashlib, such as ``"sha256"`` or ``"sha512"``.
     """
     data = payload.encode() if isinstance(payload, str) else payload
-    return remember_signature(base64.b64encode(hmac.digest(secret.encode(), data, algorithm)).decode("ascii"))
+    key = secret.encode() if isinstance(secret, str) else secret
+    return remember_signature(base64.b64encode(hmac.digest(key, data, algorithm)).decode("ascii"))
 
 
 def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:

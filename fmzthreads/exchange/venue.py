@@ -300,8 +300,8 @@ class Venue(Protocol):
 
 def _unsupported(call: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
-    def _refuse(self: Venue, *_args: object, **_more: object) -> Any:
-        raise NotSupported(f"{self.name} does not support {call}")
+    def _refuse(self: BaseVenue, *_args: object, **_more: object) -> Any:
+        raise self._no(call)
 
     return _refuse
 

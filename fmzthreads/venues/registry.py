@@ -18,6 +18,13 @@ __all__ = ["CCXT", "VENUES", "VenueFactory", "create_venue", "venue_factory"]
 VENUES = {
     "Binance": "fmzthreads.venues.binance.venue:Binance",
     "OKX": "fmzthreads.venues.okx.venue:OKX",
+    "Bitfinex": "fmzthreads.venues.raw.bitfinex:Bitfinex",
+    "BitMEX": "fmzthreads.venues.raw.bitmex:BitMEX",
+    "Coinbase": "fmzthreads.venues.raw.coinbase:Coinbase",
+    "Futures_BitMEX": "fmzthreads.venues.raw.bitmex:FuturesBitMEX",
+    "Futures_HuobiDM": "fmzthreads.venues.raw.htx:FuturesHuobiDM",
+    "HTX": "fmzthreads.venues.raw.htx:HTX",
+    "Huobi": "fmzthreads.venues.raw.htx:Huobi",
     "Exchange": "fmzthreads.venues.plugin.venue:PluginVenue",
 }
 """FMZ's id of each venue, and the import path of its adapter."""
@@ -26,8 +33,8 @@ CCXT = "ccxt:"
 """What stands before ccxt's id of an exchange, such as in ``ccxt:kraken``."""
 
 PLANNED = frozenset({
-    "AscendEx", "Backpack", "Bibox", "BigONE", "BitFlyer", "Bitfinex", "Bitget", "Bithumb", "BitMart", "Bitstamp", "Bybit", "CoinEx",
-    "CoinW", "Coinbase", "Coincheck", "Coinone", "Crypto", "Deepcoin", "DigiFinex", "GateIO", "Gemini", "HitBTC", "Huobi",
+    "AscendEx", "Backpack", "Bibox", "BigONE", "BitFlyer", "Bitget", "Bithumb", "BitMart", "Bitstamp", "Bybit", "CoinEx",
+    "CoinW", "Coincheck", "Coinone", "Crypto", "Deepcoin", "DigiFinex", "GateIO", "Gemini", "HitBTC",
     "Hyperliquid", "Korbit", "Kraken", "KuCoin", "MEXC", "Phemex", "Pionex", "Poloniex", "Uniswap", "Upbit", "WOO", "Web3", "ZB", "Zaif",
 })  # fmt: skip
 """FMZ's ids of spot exchanges that fmzthreads does not have yet."""

@@ -66,8 +66,10 @@ class RestProtocol(Protocol):
     name: str
     default_base: str
     needs_passphrase: bool
-    time_ask: Ask
-    """The request for the venue's time of day."""
+
+    @property
+    def time_ask(self) -> Ask | None:
+        """The request for the venue's time of day; None if the venue has none, and our own clock is used."""
 
     def budget(self, clock: Clock, server_now: Callable[[], float]) -> CallBudget:
         """A new counter of the venue's limits; ``server_now`` is the venue's time of day in seconds."""
@@ -156,7 +158,7 @@ class Channel:
         try:
             return self._once(ask, read, safe)
         except ClockSkew:
-            if not safe:
+            if not safe or self.protocol.time_ask is None:
                 self._measure_for_the_next()
                 raise
         self.time.measure()
@@ -166,9 +168,12 @@ class Channel:
         """Checks that the keys are there, and knows the venue's time; ``renew``: a recent one."""
         if not self._can_sign:
             self.keys.need(self.name, passphrase=self.protocol.needs_passphrase)
-        self.time.ready(renew=renew)
+        if self.protocol.time_ask is not None:
+            self.time.ready(renew=renew)
 
     def _measure_for_the_next(self) -> None:
+        if self.protocol.time_ask is None:
+            return
         try:
             self.time.measure()
         except FmzError:
@@ -262,6 +267,7 @@ class Channel:
 
     def _ask_time(self) -> TimeSample:
         ask, budget = self.protocol.time_ask, self.budget
+        assert ask is not None  # nobody measures the time of a venue that has none
         self.doors.check(ask.door)
         ticket = budget.enter(ask)
 

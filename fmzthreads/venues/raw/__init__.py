@@ -1,0 +1,1 @@
+"""Venues whose REST interface is reached by signed calls alone: ``exchange.IO("api", ...)``."""
