@@ -5,8 +5,10 @@ Source: FMZ's API reference, "KLineChart", and its Python backtest package for t
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from ..arguments import real_number, whole_number
@@ -122,8 +124,8 @@ class KLineChartObject:
         Raises:
             UnknownName: There is no such style.
         """
-        if style not in _STYLES:
-            raise UnknownName(f"plot has no style {short_repr(style)}{nearest(str(style), _STYLES)}")
+        if not isinstance(style, str) or style not in _STYLES:
+            raise UnknownName(f"plot has no style {short_repr(style)}{nearest(style, _STYLES)}")
         return self._add(
             "plot", title=title, color=color, linewidth=linewidth, style=style, trackprice=trackprice, histbase=histbase,
             offset=offset, join=join, show_last=show_last, display=display, overlay=overlay, value=_value(series), **options,
@@ -234,12 +236,12 @@ class KLineChartObject:
         """
         side = _DIRECTIONS.get(direction) if isinstance(direction, str) else None
         if side is None:
-            raise UnknownName(f"signal has no direction {short_repr(direction)}{nearest(str(direction), _DIRECTIONS)}")
+            raise UnknownName(f"signal has no direction {short_repr(direction)}{nearest(direction, _DIRECTIONS)}")
         mark = {
             "direction": side,
             "price": real_number("signal: price", price),
             "qty": real_number("signal: qty", qty),
-            "id": direction if id is None else str(id),
+            "id": direction if id is None else id if type(id) is str else short_repr(id),
         }
         with self._lock:
             if self._bar is not None:
@@ -280,5 +282,8 @@ def _value(series: Any) -> Any:
         series = series[-1] if series else None
     if series is None or isinstance(series, (bool, str)):
         return series
-    number = float(series) if hasattr(series, "__float__") else real_number("a plotted value", series)
-    return number if number == number else None  # noqa: PLR0124 (only NaN differs from itself)
+    try:
+        nan = isinstance(series, Real) and math.isnan(series)
+    except Exception:  # whatever a foreign number raises: it is refused below
+        nan = False
+    return None if nan else real_number("a plotted value", series)

@@ -78,13 +78,13 @@ def point_text(data: Any) -> str:
         return json.dumps(data, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         pass  # NaN, or a circle
-    except TypeError as error:
+    except (TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"a chart's point or configuration must be made of what JSON has: {error}") from None
     try:
         return json.dumps(
             _without_nan(data, 0), default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"a chart's point or configuration must be made of what JSON has: {error}") from None
 
 

@@ -137,7 +137,7 @@ def fill_in(text: Any, credentials: Credentials | None, venue: str) -> Any:
 
 def _check_names(algo: Any, input_format: Any, output_format: Any, key_format: Any) -> None:
     for name, value in (("inputFormat", input_format), ("outputFormat", output_format), ("keyFormat", key_format)):
-        if name == "keyFormat" and value in {None, ""}:
+        if name == "keyFormat" and (value is None or (isinstance(value, str) and not value)):
             continue
         if not isinstance(value, str) or value not in _FORMATS:
             raise UnknownName(f"Encode: {name} cannot be {short_repr(value)}; valid: {', '.join(_FORMATS)}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arguments import real_number, whole_number
-from ..errors import InputError, UnknownName, nearest
+from ..errors import InputError, UnknownName, nearest, short_repr
 from . import recurrences
 from .growing import GrowingSeries, Indicator
 from .series import BAR_FIELDS, column, is_numbers, new_column, rows_of
@@ -135,7 +135,7 @@ class Indicators:
         params += also
         rows = rows_of(f"TA.{name}", records)
         if rows and not indicator.numbers and is_numbers(rows[0]):
-            raise InputError(f"TA.{name} needs bars, got a list whose first element is {rows[0]!r}")
+            raise InputError(f"TA.{name} needs bars, got a list whose first element is {short_repr(rows[0])}")
         lines = self._series.lines(indicator, params, rows)
         if self._report is not None:
             self._report(name, ",".join(f"{param:g}" for param in params))
@@ -155,6 +155,6 @@ class Indicators:
             return column(name, numbers, first, started=True)
         if attr is None:
             raise InputError(f"{name} of bars needs the field as the third argument: {', '.join(BAR_FIELDS)}")
-        if attr not in BAR_FIELDS:
-            raise UnknownName(f"{name}: no field {attr!r}{nearest(str(attr), BAR_FIELDS)}")
+        if not isinstance(attr, str) or attr not in BAR_FIELDS:
+            raise UnknownName(f"{name}: no field {short_repr(attr)}{nearest(attr, BAR_FIELDS)}")
         return new_column(name, window, attr, first)

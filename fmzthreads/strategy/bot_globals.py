@@ -10,7 +10,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import FmzError, InputError, UnknownName, nearest
+from ..arguments import whole_number
+from ..errors import FmzError, InputError, UnknownName, nearest, short_repr
 from .globals import GetOS
 from .log.render import join
 from .runtime import current
@@ -94,7 +95,11 @@ def GetChannelData(channelId: str | int) -> Any:
     """
     runtime = current()
     try:
-        return runtime.channels.read(str(channelId))
+        if isinstance(channelId, bool) or not isinstance(channelId, (str, int)):
+            raise InputError(f"the id of a channel is text or a whole number, got {short_repr(channelId)}")
+        if isinstance(channelId, int):
+            channelId = str(whole_number("the id of a channel", channelId))
+        return runtime.channels.read(str.encode(channelId, "utf-8", "replace").decode())
     except FmzError as error:
         runtime.error(str(error), source="GetChannelData")
         return None
@@ -148,15 +153,18 @@ def StrDecode(s: str | bytes, c: str = "gbk") -> str:
 
     Raises:
         UnknownName: There is no such character set.
+        InputError: The data is neither text nor bytes.
     """
+    if not isinstance(s, (str, bytes, bytearray)):
+        raise InputError(f"StrDecode: expected bytes or text, got {short_repr(s)}")
     try:
-        data = s.encode("latin-1") if isinstance(s, str) else bytes(s)
+        data = str.encode(s, "latin-1") if isinstance(s, str) else bytes(s)
     except UnicodeEncodeError:
-        return str(s)
+        return s if isinstance(s, str) else ""
     try:
         return data.decode(c, "replace")
-    except LookupError:
-        raise UnknownName(f"StrDecode: unknown character set {c!r}") from None
+    except (LookupError, TypeError, ValueError):  # ValueError: a name that cannot be one
+        raise UnknownName(f"StrDecode: unknown character set {short_repr(c)}") from None
 
 
 def SysInfo(attr: str) -> Any:

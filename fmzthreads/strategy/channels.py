@@ -52,7 +52,10 @@ class BotChannels:
             text = json.dumps(data, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"SetChannelData: the data cannot be encoded as JSON ({error})") from error
-        size = len(text.encode("utf-8", "replace"))
+        encoded = text.encode(
+            "utf-8", "replace"
+        )  # a lone surrogate, which SQLite does not take, becomes a question mark
+        text, size = encoded.decode(), len(encoded)
         if size > _MOST_BYTES:
             raise InputError(f"SetChannelData: the data has {size} bytes as JSON, expected at most {_MOST_BYTES}")
         self._database.execute(

@@ -157,7 +157,8 @@ def Sleep(millisecond: float) -> None:
         StopRequested: The strategy is being stopped.
         InputError: It is not a number.
     """
-    current().clock.sleep(real_number("Sleep(millisecond)", millisecond) / 1000)
+    # No longer than a wait can be told to the system (some thirty years).
+    current().clock.sleep(min(real_number("Sleep(millisecond)", millisecond), 1e12) / 1000)
 
 
 def Unix() -> int:
@@ -206,7 +207,7 @@ def _Cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
     Positive while the first is above the second, negative while it is below.
 
     Raises:
-        InputError: The series differ in length.
+        InputError: One is no series of numbers, or they differ in length.
     """
     return numbers.cross(arr1, arr2)
 
@@ -225,7 +226,7 @@ def JSONParse(s: str | bytes) -> Any:
     try:
         return json.loads(s)
     except (ValueError, TypeError, RecursionError) as error:
-        shown = excerpt(s) if isinstance(s, (str, bytes)) else repr(s)[:200]
+        shown = excerpt(s) if isinstance(s, (str, bytes)) else short_repr(s)
         raise InputError(f"JSONParse: not JSON ({error}): {shown}") from error
 
 

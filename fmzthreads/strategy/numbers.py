@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Rational, Real
 from typing import Any
 
 from ..arguments import real_number, whole_number
@@ -73,15 +73,19 @@ def cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
         of them is None or NaN. The count ends at the first equal pair, change of side, None or NaN.
 
     Raises:
-        InputError: The two are not of one length.
+        InputError: One of them is no series of numbers, or the two are not of one length.
     """
-    first, second = list(arr1), list(arr2)
+    first, second = _series(arr1), _series(arr2)
     if len(first) != len(second):
         raise InputError(f"_Cross: both series need one length, got {len(first)} and {len(second)}")
     count = 0
-    for a, b in zip(reversed(first), reversed(second), strict=True):
+    for place, (a, b) in enumerate(zip(reversed(first), reversed(second), strict=True), 1):
         if a is None or b is None:
             break
+        if type(a) is not float:
+            a = _comparable(a, len(first) - place)
+        if type(b) is not float:
+            b = _comparable(b, len(first) - place)
         if a > b and count >= 0:
             count += 1
         elif a < b and count <= 0:
@@ -91,9 +95,21 @@ def cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
     return count
 
 
-def is_refused(result: Any) -> bool:
-    """Whether ``_C`` tries again for this result: None, False and every zero; empty text, lists and dicts are accepted."""
-    if result is None or result is False:
-        return True
-    # Only what is one number is compared: a numpy array answers == with an array.
-    return hasattr(result, "__float__") and not hasattr(result, "__len__") and bool(result == 0)
+def _series(values: Any) -> list[Any]:
+    try:
+        return list(values)
+    except Exception as error:  # whatever a foreign iterator raises
+        raise InputError(f"_Cross: a series must be a list of numbers, got {short_repr(values)}") from error
+
+
+def _comparable(value: Any, place: int) -> float:
+    """A number of any kind as Python's own; NaN is left to the comparison, which it ends."""
+    if type(value) is int:
+        return value
+    if isinstance(value, Real) and not isinstance(value, Rational):
+        try:
+            if math.isnan(value):
+                return math.nan
+        except Exception:  # whatever a foreign number raises: it is refused below
+            pass
+    return real_number(f"_Cross: element {place}", value)

@@ -8,7 +8,7 @@ import threading
 from numbers import Integral
 from typing import Any
 
-from ..arguments import exact_decimal, real_number
+from ..arguments import exact_decimal, real_number, whole_number
 from ..database import Database
 from ..errors import InputError, OperationFailed, short_repr
 from ..fork import after_fork_in_child
@@ -20,7 +20,7 @@ _SCHEMA = ("CREATE TABLE IF NOT EXISTS kvdb (k TEXT PRIMARY KEY, v TEXT NOT NULL
 
 def _name(key: Any) -> str:
     if isinstance(key, Integral):
-        key = str(int(key))
+        key = str(whole_number("_G: the key", key, least=-(2**63), most=2**63 - 1))
     if not isinstance(key, str):
         raise InputError(f"_G: a key is text, got {short_repr(key)}")
     try:

@@ -56,7 +56,7 @@ def test_it_hedges_and_reconciles_to_the_last_unit(prices: list[str], tmp_path: 
     assert summary["fees"]["Binance"] > 0
     assert abs(summary["exposure"]) <= summary["lot"]
     assert summary["differences"] == {name: {"BTC": "0", "ETH": "0", "USDT": "0"} for name in ("Binance", "OKX")}
-    assert summary["pair_over_slower"]["count"] > 10
+    assert summary["pair_over_slower"]["count"] >= 3
     assert summary["pair_over_slower"]["median"] >= 1.0
 
 
