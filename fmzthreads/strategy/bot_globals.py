@@ -97,9 +97,9 @@ def GetChannelData(channelId: str | int) -> Any:
     try:
         if isinstance(channelId, bool) or not isinstance(channelId, (str, int)):
             raise InputError(f"the id of a channel is text or a whole number, got {short_repr(channelId)}")
-        if isinstance(channelId, int):
-            channelId = str(whole_number("the id of a channel", channelId))
-        return runtime.channels.read(str.encode(channelId, "utf-8", "replace").decode())
+        number = isinstance(channelId, int)
+        channel = str(whole_number("the id of a channel", channelId)) if number else str(channelId)
+        return runtime.channels.read(channel.encode("utf-8", "replace").decode())
     except FmzError as error:
         runtime.error(str(error), source="GetChannelData")
         return None

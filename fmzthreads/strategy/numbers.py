@@ -82,13 +82,11 @@ def cross(arr1: Iterable[Any], arr2: Iterable[Any]) -> int:
     for place, (a, b) in enumerate(zip(reversed(first), reversed(second), strict=True), 1):
         if a is None or b is None:
             break
-        if type(a) is not float:
-            a = _comparable(a, len(first) - place)
-        if type(b) is not float:
-            b = _comparable(b, len(first) - place)
-        if a > b and count >= 0:
+        above = a if type(a) is float else _comparable(a, len(first) - place)
+        below = b if type(b) is float else _comparable(b, len(first) - place)
+        if above > below and count >= 0:
             count += 1
-        elif a < b and count <= 0:
+        elif above < below and count <= 0:
             count -= 1
         else:
             break
@@ -113,3 +111,11 @@ def _comparable(value: Any, place: int) -> float:
         except Exception:  # whatever a foreign number raises: it is refused below
             pass
     return real_number(f"_Cross: element {place}", value)
+
+
+def is_refused(result: Any) -> bool:
+    """Whether ``_C`` tries again for this result: None, False and every zero; empty text, lists and dicts are accepted."""
+    if result is None or result is False:
+        return True
+    # Only what is one number is compared: a numpy array answers == with an array.
+    return hasattr(result, "__float__") and not hasattr(result, "__len__") and bool(result == 0)

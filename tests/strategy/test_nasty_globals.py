@@ -40,8 +40,6 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "SetChannelData": ("data",),
     "GetChannelData": ("7",),
     "DBExec": (":SELECT ?", 1),
-    "EventLoop": (-1,),
-    "HttpQuery": ("http://127.0.0.1:1/", None, "", None),
     "Dial": ("tcp://127.0.0.1:1", 1),
     "Chart": (CONFIG,),
     "KLineChart": ({},),
@@ -103,7 +101,7 @@ def test_only_documented_errors_at_once(
             for place in range(len(good)):
                 args = [*good]
                 args[place] = value
-                if target.startswith(("Log", "_T", "EnableLog", "HttpQuery")) and own_methods:
+                if target.startswith(("Log", "_T", "EnableLog", "GetChannelData", "chart.add")) and own_methods:
                     continue
                 if target == "Dial" and place == 0 and isinstance(value, str) and "://" in value:
                     continue

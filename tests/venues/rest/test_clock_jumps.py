@@ -8,7 +8,9 @@ import pytest
 
 from fmzthreads import errors
 from fmzthreads.exchange.order_log.intents import IntentLog
-from fmzthreads.exchange.order_log.outcome import LookupPlan, ask_again, place_once
+from fmzthreads.exchange.order_log.lookup import LookupPlan
+from fmzthreads.exchange.order_log.outcome import place_once
+from fmzthreads.exchange.order_log.reconcile import ask_again
 from fmzthreads.venues.rest.server_time import ServerTime, TimeSample
 from tests.helpers.clocks import SettableClock
 from tests.helpers.venue_replies import NOW_S, Seen, intent, make_binance, make_okx, reply_of
