@@ -27,7 +27,6 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "LogError": ("text",),
     "EnableLog": (True,),
     "SetErrorFilter": ("timeout",),
-    "Sleep": (1,),
     "_D": (1_700_000_000_000, "yyyy-MM-dd"),
     "_N": (3.14, 2),
     "_Cross": ([1, 2], [2, 1]),
