@@ -375,7 +375,7 @@ def excerpt(text: str | bytes, limit: int = 200) -> str:
     """Returns the first ``limit`` characters of a reply on one line, for an error message.
 
     Signatures and what stands after the name of a key are cut out first. A word that goes on after the limit is left out: it may be a key
-    of which only a part would be there, and that is not found by whoever cuts out whole keys later.
+    of which only a part would be there, and a later search for whole keys would not find it.
     """
     if isinstance(text, bytes):
         text = text[: (limit + _CUT_AHEAD) * 4].decode("utf-8", "replace")

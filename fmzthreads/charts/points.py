@@ -1,6 +1,6 @@
 """The points of a strategy's charts: what was added, replaced and dropped, and where it is kept.
 
-A point has an id, which grows; replacing a point keeps its id. So whoever reads along asks for ids above the last one that it has, and
+A point has an id, which grows; replacing a point keeps its id. A reader that follows asks for ids above the last one it has, and
 for points that were changed since (FMZ's guide, "Extended API Interface", ``GetRobotLogs``).
 """
 

@@ -87,7 +87,7 @@ class HttpConnection:
             self.close()
 
     def _start_anew(self) -> None:
-        """In the child of a fork: closes this copy of the parent's connection, without a word to the peer."""
+        """In the child of a fork: closes this copy of the parent's connection and sends nothing."""
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._opening = self._timer = None

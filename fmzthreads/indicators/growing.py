@@ -78,7 +78,7 @@ class GrowingSeries:
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
-        # Used by single steps only (pop, assignment), each of them atomic: whoever takes a series out has it alone.
+        # Used by single steps only (pop, assignment), each of them atomic: a thread that takes a series out is its only user.
         self._known: dict[tuple[Any, ...], _Series] = {}
 
     def lines(self, indicator: Indicator, params: tuple[Any, ...], rows: list[Any]) -> list[list[Any]]:
@@ -132,7 +132,7 @@ class GrowingSeries:
                 first = first[indicator.fields[0]]
             except (KeyError, TypeError, IndexError):
                 return None, ()  # the error is raised where the columns are read
-        # A known series keeps its first element alive, so nobody else can have its id.
+        # A known series keeps its first element alive, so no other object can have its id.
         key = (indicator.name, params, id(first))
         known = self._known.pop(key, None)
         if known is None or len(known.rows) >= len(rows):

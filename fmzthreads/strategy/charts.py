@@ -61,7 +61,7 @@ def read_chart_points(
 
 
 def read_chart_config(path: str | os.PathLike[str]) -> str:
-    """Returns the charts' configuration as JSON; empty where there is none.
+    """Returns the charts' configuration as JSON; empty before the first chart.
 
     Raises:
         OperationFailed: The file cannot be read.

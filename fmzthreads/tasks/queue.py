@@ -199,7 +199,7 @@ class TaskQueue:
             return self._turn(self._take(), timeout_ms)
         finally:
             with self._lock:
-                self._runner = None  # nobody waits for this: a second ``run`` is refused, and does not wait
+                self._runner = None  # no thread waits for this: a second ``run`` is refused, and does not wait
 
     def _claim(self, me: threading.Thread) -> None:
         with self._lock:

@@ -32,11 +32,11 @@ class OrderDesk:
         venue: Where they are sent.
         clock: Waits and measures.
         plan: How an unknown outcome is looked up.
-        file: The strategy's order log; None if there is none.
+        file: The strategy's order log; None without one.
         durability: What records survive; None for ``"process"`` if the venue has keys and there is a file, else ``"memory"``.
 
     Raises:
-        InputError: ``durability`` is none of these, or needs a file and there is none.
+        InputError: ``durability`` is not one of these, or it needs a file and the strategy has no file.
     """
 
     def __init__(

@@ -146,7 +146,7 @@ class OrderFile:
         except FmzError as failure:
             error = failure
             self._changes.extendleft(reversed(changes))
-        except BaseException:  # an interrupt: nobody may believe that it was stored
+        except BaseException:  # an interrupt: the row must not count as stored
             error = OperationFailed("the write was interrupted")
             self._changes.extendleft(reversed(changes))
             raise

@@ -119,7 +119,7 @@ class EarlierRuns:
                 record = self._settle(stored)
                 if record.fate == "unknown":
                     if stored.record.fate == "unknown" and not (record.is_cancel or self._venue.finds_client_ids):
-                        continue  # the venue will never tell; whoever sent it was told, or an earlier run's first order was refused
+                        continue  # the venue will never tell; the sender got the error, or an earlier run's first order was refused
                     kind = "a cancel" if record.is_cancel else "an order"
                     raise OperationFailed(
                         f"nothing was sent: {kind} of an earlier run for {symbol} ({record.intent.client_order_id}) is not settled: "

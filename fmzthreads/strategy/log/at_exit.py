@@ -57,7 +57,7 @@ class _OpenQueues:
             try:
                 print_text(sys.stderr, f"fmzthreads: {words}\n", is_own=sys.stderr is sys.__stderr__)
             except (AttributeError, OSError, ValueError):
-                return  # stderr is closed, absent, or not read: nobody can be told
+                return  # stderr is closed, absent, or not read: the text cannot be shown
 
 
 _open = _OpenQueues()

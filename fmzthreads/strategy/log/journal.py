@@ -68,7 +68,7 @@ class Journal:
         self._queue_options = queue_options or {}
         self._writers = [self._writer(sink) for sink in sinks]
         self._notices = SinkWriter(_Stderr(), str, most_entries=100)
-        # A journal that nobody holds any more ends its threads, and does not wait for them.
+        # A journal without a reference ends its threads, and does not wait for them.
         weakref.finalize(self, _let_go, self._writers, self._notices).atexit = False
         after_fork_in_child(self._start_anew_in_child)
         self._lines: deque[Line] = deque(maxlen=keep)
@@ -267,7 +267,7 @@ class Journal:
         """Writes what waits and closes the sinks; a line written later still reaches those that can take it.
 
         Args:
-            timeout_s: The longest to wait, in seconds; what a sink has not taken by then is lost, and that is told on stderr.
+            timeout_s: The longest to wait, in seconds; lines that a sink has not taken by then are lost, and stderr says so.
 
         Returns:
             Whether every sink took what it had to.

@@ -73,7 +73,7 @@ class SharedStreams:
                 address, options, source.wire, host.clock, idle_s=self._idle_s, retire=partial(self._retire, key)
             )
             line = stream.add(source.key, host)
-            assert line is not None  # it is new, and known to nobody else
+            assert line is not None  # it is new, and no other thread knows it
             stream.start()
             streams.append(stream)
             return line

@@ -68,7 +68,7 @@ class SymbolTable:
         return found
 
     def fmz(self, name: str) -> str | None:
-        """FMZ's symbol of ccxt's; None if there is none."""
+        """FMZ's symbol of ccxt's; None without one."""
         return self._by_ccxt.get(name)
 
 

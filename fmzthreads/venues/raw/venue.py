@@ -125,7 +125,7 @@ class RawVenue(BaseVenue):
         return self.channel.http.last_reply()
 
     def base(self) -> str:
-        """The REST base URL; empty if there is none yet."""
+        """The REST base URL; empty before it is set."""
         return self.channel.http.base
 
     def set_base(self, url: str) -> None:

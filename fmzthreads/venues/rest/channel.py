@@ -267,7 +267,7 @@ class Channel:
 
     def _ask_time(self) -> TimeSample:
         ask, budget = self.protocol.time_ask, self.budget
-        assert ask is not None  # nobody measures the time of a venue that has none
+        assert ask is not None  # only a venue with a time call is asked for its time
         self.doors.check(ask.door)
         ticket = budget.enter(ask)
 
