@@ -62,6 +62,9 @@ def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) ->
 
     Args:
         params: The parameters.
+
+    Raises:
+        InputError: A name or value is not valid Unicode text.
     """
     pairs = params.items() if isinstance(params, Mapping) else params
     parts = []
@@ -70,10 +73,15 @@ def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) ->
             continue
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
         # Most text needs no escaping, and quote() is a dozen times slower than this check.
-        parts.append(
-            f"{name if _PLAIN(name) else quote(name, safe='')}={text if _PLAIN(text) else quote(text, safe='')}"
-        )
+        parts.append(f"{name if _PLAIN(name) else _quoted(name)}={text if _PLAIN(text) else _quoted(text)}")
     return "&".join(parts)
+
+
+def _quoted(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:  # a lone surrogate
+        raise InputError(f"a parameter must be valid Unicode text, got {short_repr(text)}") from None
 
 
 def iso_timestamp(time_s: float) -> str:

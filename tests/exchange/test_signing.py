@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from fmzthreads.errors import InputError
 from fmzthreads.exchange.signing import (
     encode_query,
     hmac_base64,
@@ -11,7 +12,7 @@ from fmzthreads.exchange.signing import (
     parse_typed_params,
 )
 
-# Published in Binance's public REST documents, "SIGNED endpoint examples" (see venue-binance.md, 1.3).
+# Published in Binance's public REST documents, "SIGNED endpoint examples".
 BINANCE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 BINANCE_PAYLOAD = (
     "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
@@ -76,3 +77,8 @@ def test_typed_params_of_io():
         "i": -2,
     }
     assert parse_typed_params("a=1&b=2&a='3'") == [("a", 1), ("b", 2), ("a", "3")]
+
+
+def test_a_lone_surrogate_is_named() -> None:
+    with pytest.raises(InputError, match=r"a parameter must be valid Unicode text, got '\\ud800'"):
+        encode_query([("symbol", "\ud800")])

@@ -22,6 +22,7 @@ from fmzthreads import Exchange
 from fmzthreads.clock import WallClock
 from fmzthreads.errors import FmzError, StopRequested
 from fmzthreads.exchange.order_log import IntentRecord
+from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.engine.events import Event, OrderEvent
 from fmzthreads.strategy.runtime import Runtime
@@ -140,8 +141,8 @@ class Round:
         self.own = {record.intent.client_order_id for record in self.records() if record.order_id in ids}
 
     def records(self) -> list[IntentRecord]:
-        """The order log."""
-        return self.exchange._core.intents.all()
+        """The orders of the order log; a cancel places nothing."""
+        return [record for record in self.exchange._core.intents.all() if isinstance(record.intent, OrderIntent)]
 
     def faults(self) -> list[str]:
         """What must not be."""

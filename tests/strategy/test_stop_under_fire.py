@@ -31,13 +31,13 @@ def _stops(rounds: int, seed: int, home: Path) -> dict[str, Any]:
     return told
 
 
-def test_sixteen_stops(tmp_path: Path) -> None:
+def test_eight_stops(tmp_path: Path) -> None:
     # Several seconds: each stop needs a strategy that has come to full speed.
-    told = _stops(16, 1, tmp_path)
+    told = _stops(8, 1, tmp_path)
     assert told["faults"] == []
-    assert told["stops"] == 16
+    assert told["stops"] == 8
     assert told["in flight at the stop"] > 0, "some orders were being sent when the stop came"
-    assert told["stops swallowed"] > 16 * 10
+    assert told["stops swallowed"] > 8 * 10
 
 
 @pytest.mark.stress

@@ -221,4 +221,7 @@ def test_a_feed_without_sharing_has_a_connection_of_its_own(monkeypatch: pytest.
         lone.start()
         made.server.peer()
         made.server.peer()
+        # A connection is entered a moment after the server has accepted it.
+        while not next(iter(made.table._streams.values())):
+            made.host.clock.sleep(0.001)
         assert len(next(iter(made.table._streams.values()))) == 1
