@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def test_what_a_child_writes_outlives_the_parent_s_connection(tmp_path: Path, pa
     thread.join(60)
     assert numbers(Database(tmp_path / "a.sqlite3", SCHEMA, durable=False)) == [1, 2, 3, 4]
     database.execute("INSERT INTO t VALUES (5)")  # the parent's goes on
-    assert sqlite3.connect(tmp_path / "a.sqlite3").execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with closing(sqlite3.connect(tmp_path / "a.sqlite3")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     database.close()
     for pipe in (told, tell, go, start):
         os.close(pipe)
