@@ -200,6 +200,9 @@ def running(source: BookSource, *, plan: ResyncPlan = QUICK, host: LineHost | No
 def no_threads_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("rules of "):  # fetches a symbol's rules in the background, and ends by itself
+            thread.join(10.0)
     left = [thread.name for thread in set(threading.enumerate()) - before if not is_journal(thread)]
     assert left == [], f"threads are left: {left}"
 
