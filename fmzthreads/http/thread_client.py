@@ -30,7 +30,15 @@ __all__ = ["ThreadClient", "ThreadClientOwner"]
 _MOST_CONNECTIONS = 8  # per thread; the oldest is closed to make room
 # A URL without user, fragment or characters to escape, as venue adapters build them.
 _SIMPLE_URL: Final = re.compile(r"(https?://[^/?#@\s]+)(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
-_USUAL_SEND: Final = HTTPAdapter.send
+
+
+def _is_replaced(send: Any) -> bool:
+    """Whether ``HTTPAdapter.send`` is not the one of requests; told by where its code stands.
+
+    What it was when this module was loaded says nothing: a test may load it while a replacement is in force.
+    """
+    code = getattr(send, "__code__", None)
+    return code is None or code.co_filename != HTTPAdapter.build_response.__code__.co_filename
 
 
 class _Route:
@@ -101,12 +109,12 @@ class ThreadClient:
             patient: Whether the reply is still awaited after a stop (see ``HttpConnection.request``).
         """
         self._used = None
-        if HTTPAdapter.send is _USUAL_SEND:
+        if _is_replaced(HTTPAdapter.send):
+            reply = self._send_by_adapter(request, deadline, patient)
+        else:
             reply = self._transmit(
                 request.method, request.url, request.headers, request.body, deadline, patient, request.close
             )
-        else:
-            reply = self._send_by_adapter(request, deadline, patient)
         self.last = reply
         return reply
 

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -661,3 +663,15 @@ def test_a_connection_that_dies_while_a_call_is_held_at_the_gate_is_replaced(mon
         monkeypatch.setattr("fmzthreads.http.connection._HELD_LONG_S", -1)
         assert post(client).text == "2"
         client.close()
+
+
+def test_responses_intercepts_also_when_it_was_there_before_the_client_was_loaded() -> None:
+    code = """
+import responses
+with responses.RequestsMock() as mock:
+    mock.get("https://host.invalid/x", body="said")
+    from fmzthreads import HttpQuery
+    print(HttpQuery("https://host.invalid/x", {"timeout": 2000}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "said\n", done.stdout + done.stderr

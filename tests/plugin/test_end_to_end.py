@@ -142,6 +142,8 @@ def test_a_plugin_killed_under_32_threads_costs_no_order_twice_and_comes_back() 
                     except errors.OutcomeUnknown as error:
                         with counting:
                             unknown.append(error)
+                        # A killed process may close a connection before its listener: another order could still be cut off.
+                        assert back.wait(100)
                     except errors.ConnectFailed:
                         assert back.wait(100)  # nothing was sent: it may be tried again
                     except BaseException as error:
