@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, NotSupported, OrderNotFound, VenueRejected, short_repr
 from ...exchange.credentials import Credentials
 from ...exchange.market_rules import plain_text
 from ...exchange.signing import parse_params
-from ...exchange.venue import BaseVenue, OrderIntent
+from ...exchange.venue import OrderIntent
 from ...http.client import HttpOptions
-from ...http.reply import Reply
 from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info
 from ..rest.ask import checked_limit
 from ..rest.channel import Channel
+from ..rest.channel_venue import ChannelVenue
 from ..rest.parsing import mapping, rows
 from ..rest.rows import OddRows
 from .protocol import API_PREFIX, PluginAsk, PluginData, PluginProtocol
@@ -32,7 +32,7 @@ _MOST_ROWS = 1_000_000
 _OWN_CLIENT_ID = re.compile(r"fz[0-9a-z]{19,30}")
 
 
-class PluginVenue(BaseVenue):
+class PluginVenue(ChannelVenue):
     """A venue behind a plugin, spot only.
 
     The protocol has no client order id: the outcome of an order whose reply was lost cannot be looked up. It is sent once, and stays
@@ -69,7 +69,7 @@ class PluginVenue(BaseVenue):
                 "(plugins of fmzthreads: 'secret,passphrase')"
             )
         self._clock: Clock = clock if clock is not None else WallClock()
-        self.channel = Channel(
+        channel = Channel(
             PluginProtocol(self._clock),
             credentials=credentials,
             base=base,
@@ -77,6 +77,7 @@ class PluginVenue(BaseVenue):
             options=options,
             allow_plain_http=allow_plain_http,
         )
+        super().__init__(channel)
         self._odd = OddRows(self.name)
 
     def _read(self, call: str, read: Callable[[PluginData], T], **fields: str) -> T:
@@ -85,12 +86,10 @@ class PluginVenue(BaseVenue):
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
-    def account_id(self) -> str:
-        """The service address and a digest of the access key; see ``Venue.account_id``."""
-        if not self.channel.keys:
-            return ""
-        digest = hashlib.sha256(f"{self.name}:{self.channel.keys.access_key}".encode()).hexdigest()[:16]
-        return f"{self.name}:{self.channel.http.base.partition('//')[2]}:{digest}"
+    @staticmethod
+    def _place(base: str) -> str:
+        """The service address: one plugin may serve several venues under several paths."""
+        return ChannelVenue._place(base) + urlsplit(base).path
 
     # Market data
 
@@ -247,40 +246,12 @@ class PluginVenue(BaseVenue):
             return self.channel.call(ask, _content)
         return self.channel.send_once(ask, _content)
 
-    def last_reply(self) -> Reply | None:
-        """The calling thread's last reply; see ``Venue.last_reply``."""
-        return self.channel.http.last_reply()
-
     # Connection
-
-    def base(self) -> str:
-        """The service address; see ``Venue.base``."""
-        return self.channel.http.base
-
-    def set_base(self, url: str) -> None:
-        """Sets the service address; see ``Venue.set_base``."""
-        self.channel.set_base(url)
-
-    def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the time-out of a call; see ``Venue.set_timeout``."""
-        self.channel.http.set_timeout(timeout_ms)
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy to the service address; see ``Venue.set_proxy``."""
-        self.channel.http.set_proxy(proxy)
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings about unreadable rows go; see ``Venue.warn_with``."""
         self._odd.warn = warn
-        self.channel.warn_with(warn)
-
-    def warm(self, connections: int) -> None:
-        """Opens the calling thread's connection; see ``Venue.warm``."""
-        self.channel.http.warm()
-
-    def close(self) -> None:
-        """Closes the connections; see ``Venue.close``."""
-        self.channel.http.close()
+        super().warn_with(warn)
 
 
 def _content(said: PluginData) -> Any:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from ...clock import Clock
 from ...errors import InputError, NotSupported, nearest, short_repr
 from ...exchange.credentials import Credentials
 from ...exchange.signing import parse_params, parse_typed_params
-from ...exchange.venue import BaseVenue
 from ...http.client import HttpOptions
-from ...http.reply import Reply
 from ...structures import info
 from ..rest.ask import Params, public_path
 from ..rest.channel import Channel
+from ..rest.channel_venue import ChannelVenue
 from .protocol import RawAsk, RawProtocol
 
 __all__ = ["RawVenue"]
@@ -24,7 +21,7 @@ __all__ = ["RawVenue"]
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
-class RawVenue(BaseVenue):
+class RawVenue(ChannelVenue):
     """A venue over signed raw calls.
 
     Args:
@@ -55,7 +52,7 @@ class RawVenue(BaseVenue):
     ) -> None:
         self.protocol = type(self).protocol_class()
         self.protocol.name = self.name
-        self.channel = Channel(
+        channel = Channel(
             self.protocol,
             credentials=credentials,
             base=base,
@@ -63,19 +60,13 @@ class RawVenue(BaseVenue):
             options=options,
             allow_plain_http=allow_plain_http,
         )
+        super().__init__(channel)
 
     def _no(self, call: str) -> NotSupported:
         return NotSupported(
             f"{self.name} does not support {call}: fmzthreads has only signed raw calls for it; use "
             "exchange.IO('api', method, path, params), or HttpQuery for public data"
         )
-
-    def account_id(self) -> str:
-        """The base and a digest of the access key; see ``Venue.account_id``."""
-        if not self.channel.keys:
-            return ""
-        digest = hashlib.sha256(f"{self.name}:{self.channel.keys.access_key}".encode()).hexdigest()[:16]
-        return f"{self.name}:{urlsplit(self.base()).netloc}:{digest}"
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
         """Any call of the REST interface; see ``Venue.request``. Only reads are repeated.
@@ -119,36 +110,3 @@ class RawVenue(BaseVenue):
                     "nothing was sent"
                 )
         return pairs
-
-    def last_reply(self) -> Reply | None:
-        """The calling thread's last reply; see ``Venue.last_reply``."""
-        return self.channel.http.last_reply()
-
-    def base(self) -> str:
-        """The REST base URL; empty before it is set."""
-        return self.channel.http.base
-
-    def set_base(self, url: str) -> None:
-        """Sets the REST base; see ``Venue.set_base``."""
-        self.channel.set_base(url)
-
-    def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the time-out of calls; see ``Venue.set_timeout``."""
-        self.channel.http.set_timeout(timeout_ms)
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of calls; see ``Venue.set_proxy``."""
-        self.channel.http.set_proxy(proxy)
-
-    def warn_with(self, warn: Callable[[str], None]) -> None:
-        """Sets where warnings go; see ``Venue.warn_with``."""
-        self.channel.warn_with(warn)
-
-    def warm(self, connections: int) -> None:
-        """Opens the calling thread's connection; see ``Venue.warm``."""
-        if self.base():
-            self.channel.http.warm()
-
-    def close(self) -> None:
-        """Closes the connections; see ``Venue.close``."""
-        self.channel.http.close()

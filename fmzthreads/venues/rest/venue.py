@@ -7,19 +7,17 @@ rules, which are fetched during the first call, then verify the name.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from ...errors import FmzError, InputError, UnknownName, UnknownSymbol, nearest, short_repr
 from ...exchange.market_rules import MarketRules
-from ...exchange.venue import BaseVenue, OrderFill, OrderIntent
-from ...http.reply import Reply
+from ...exchange.venue import OrderFill, OrderIntent
 from ...streams.book.source import BookSource
 from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info
 from .ask import Ask, Page, Pages, VenueQuery, walk
 from .channel import Channel
+from .channel_venue import ChannelVenue
 from .dialect import IoCommand, Listing, VenueDialect
 from .symbols import SymbolBook, split_order_id
 
@@ -46,7 +44,7 @@ class BookStreams(Protocol):
         """Resets all counts (for example when the base URL changes)."""
 
 
-class RestVenue(BaseVenue):
+class RestVenue(ChannelVenue):
     """A venue over REST.
 
     Args:
@@ -68,25 +66,13 @@ class RestVenue(BaseVenue):
         commands: Mapping[str, IoCommand],
         settling_s: float,
     ) -> None:
+        super().__init__(channel)
         self.name = channel.name
         self.settling_s = settling_s
-        self.channel = channel
         self.dialect = dialect
         self.streams = streams
         self.symbols = SymbolBook(self.name, self._fetch_all, self._fetch_one, channel.clock)
         self._commands = commands
-        self._account = ("", "")  # the base URL, and the account's id there
-
-    def account_id(self) -> str:
-        """The venue, its host, and a digest of the access key; see ``Venue.account_id``."""
-        channel = self.channel
-        if not channel.keys:
-            return ""
-        base = channel.http.base
-        if self._account[0] != base:
-            digest = hashlib.sha256(f"{self.name}:{channel.keys.access_key}".encode()).hexdigest()[:16]
-            self._account = (base, f"{self.name}:{urlsplit(base).netloc.rpartition('@')[2]}:{digest}")
-        return self._account[1]
 
     # Symbols
 
@@ -323,44 +309,24 @@ class RestVenue(BaseVenue):
         found.run(args[0])
         return True
 
-    def last_reply(self) -> Reply | None:
-        """The calling thread's last reply; see ``Venue.last_reply``."""
-        return self.channel.http.last_reply()
-
     # Connection
-
-    def base(self) -> str:
-        """The REST base URL; see ``Venue.base``."""
-        return self.channel.http.base
 
     def set_base(self, url: str) -> None:
         """Sets the REST base and drops symbols and counts; see ``Venue.set_base``."""
-        self.channel.set_base(url)
+        super().set_base(url)
         self.symbols.forget()
         self.streams.forget()
-
-    def set_timeout(self, timeout_ms: float) -> None:
-        """Sets the time-out of REST calls; see ``Venue.set_timeout``."""
-        self.channel.http.set_timeout(timeout_ms)
-
-    def set_proxy(self, proxy: str) -> None:
-        """Sets the proxy of REST calls and streams; see ``Venue.set_proxy``."""
-        self.channel.http.set_proxy(proxy)
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings about unreadable rows go; see ``Venue.warn_with``."""
         self.dialect.odd.warn = warn
-        self.channel.warn_with(warn)
+        super().warn_with(warn)
 
     def warm(self, connections: int) -> None:
         """Opens the calling thread's connection and measures the time; see ``Venue.warm``."""
-        self.channel.http.warm()
+        super().warm(connections)
         if self.channel.keys:
             self.channel.time.ready(renew=True)
-
-    def close(self) -> None:
-        """Closes the connections; see ``Venue.close``."""
-        self.channel.http.close()
 
 
 def _in_order(orders: Iterable[Order]) -> list[Order]:
