@@ -19,17 +19,17 @@ from fmzthreads.structures import Depth
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.testing import FakeVenue
 from fmzthreads.venues.okx.streams import OKXBook
-from tests.helpers.book_feeds import OPTIONS, PATIENCE_S, QUICK, OkxPeer, no_threads_left, truth_of
+from tests.helpers.book_feeds import OPTIONS, PATIENCE_S, QUICK, OkxPeer, truth_of
 from tests.helpers.books import Chain, make_chain
 from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.strategy import quiet_runtime
-from tests.helpers.threads import run_in_thread
+from tests.helpers.threads import no_new_threads, run_in_thread
 from tests.helpers.ws_server import WsServer
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 

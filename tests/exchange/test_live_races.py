@@ -21,15 +21,16 @@ from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.buffer.buffer import Message
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.testing import FakeVenue
-from tests.helpers.book_feeds import PATIENCE_S, no_threads_left
+from tests.helpers.book_feeds import PATIENCE_S
 from tests.helpers.exchange_room import MemoryHost, run_threads
+from tests.helpers.threads import no_new_threads
 
 PAIRS = ("AAA_USDT", "BBB_USDT", "CCC_USDT")
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 

@@ -19,11 +19,10 @@ from fmzthreads.structures import Ticker
 from fmzthreads.venues.binance.streams import BinanceBook
 from fmzthreads.venues.okx.streams import OKXBook
 from tests.helpers.books import Chain
-from tests.helpers.threads import is_journal
 from tests.helpers.ws_server import Peer
 
 __all__ = [
-    "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "Snapshots", "binance_source", "no_threads_left", "okx_source", "running", "truth_of",
+    "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "Snapshots", "binance_source", "okx_source", "running", "truth_of",
 ]  # fmt: skip
 
 PATIENCE_S = 20.0
@@ -194,17 +193,6 @@ def running(source: BookSource, *, plan: ResyncPlan = QUICK, host: LineHost | No
     finally:
         run.feed.close(PATIENCE_S)
         assert run.feed.ended.is_set(), "the thread of the feed has not ended"
-
-
-@contextmanager
-def no_threads_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        if thread.name.startswith("rules of "):  # fetches a symbol's rules in the background, and ends by itself
-            thread.join(10.0)
-    left = [thread.name for thread in set(threading.enumerate()) - before if not is_journal(thread)]
-    assert left == [], f"threads are left: {left}"
 
 
 def truth_of(chain: Chain, place: int) -> BookUpdate:

@@ -443,10 +443,10 @@ def test_the_background_loop(exchanges: list[FakeExchange]) -> None:
         queue.push(ret="depth", param=["GetDepth", number])
     assert queue.join(PATIENCE_S * 1000)
     assert context[0].depth == ("a", 199)
-    assert threads == {"fmzthreads-tasks"}
     queue.stop()
     queue.stop()
     assert queue.join()
+    assert threads == {"fmzthreads-tasks"}  # the last report comes after the last task, before the thread ends
     queue.push(ret="depth", param=["GetDepth", "afterwards"])
     assert not queue.join(-1)
     assert queue.run(5000).ok

@@ -15,15 +15,16 @@ from fmzthreads.simulator import SimulatorServer
 from fmzthreads.streams.book.feed import BookFeed
 from fmzthreads.streams.book.resync import ResyncPlan
 from fmzthreads.venues.binance.venue import Binance
-from tests.helpers.book_feeds import PATIENCE_S, no_threads_left
+from tests.helpers.book_feeds import PATIENCE_S
 from tests.helpers.exchange_room import MemoryHost
+from tests.helpers.threads import no_new_threads
 
 HASTY = ResyncPlan(pause_s=0.01, longest_pause_s=0.02, answer_s=PATIENCE_S, calm_s=0.0)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 

@@ -30,13 +30,14 @@ from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx import streams as okx_stream
 from fmzthreads.venues.okx.venue import OKX
 from fmzthreads.venues.registry import create_venue
-from tests.helpers.book_feeds import PATIENCE_S, binance_source, no_threads_left, okx_source
+from tests.helpers.book_feeds import PATIENCE_S, binance_source, okx_source
 from tests.helpers.exchange_room import MemoryHost
+from tests.helpers.threads import no_new_threads
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 

@@ -25,18 +25,18 @@ from tests.helpers.book_feeds import (
     Running,
     Snapshots,
     binance_source,
-    no_threads_left,
     okx_source,
     running,
     truth_of,
 )
 from tests.helpers.books import Chain, make_chain, rows
+from tests.helpers.threads import no_new_threads
 from tests.helpers.ws_server import WsServer
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 

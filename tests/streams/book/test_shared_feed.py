@@ -18,8 +18,9 @@ from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.sharing.shared_streams import SharedStreams
 from fmzthreads.venues.okx.streams import OKXBook
 
-from ...helpers.book_feeds import OPTIONS, PATIENCE_S, LineHost, Snapshots, binance_source, no_threads_left, truth_of
+from ...helpers.book_feeds import OPTIONS, PATIENCE_S, LineHost, Snapshots, binance_source, truth_of
 from ...helpers.books import make_chain
+from ...helpers.threads import no_new_threads
 from ...helpers.ws_server import Peer, WsServer
 
 CHAIN = make_chain("okx", 4)
@@ -56,7 +57,7 @@ PLAN = ResyncPlan(attempts=2, pause_s=0.01, longest_pause_s=0.02, answer_s=PATIE
 def rig(monkeypatch: pytest.MonkeyPatch, *, clock: Clock | None = None, plan: ResyncPlan = PLAN) -> Iterator[Rig]:
     table = SharedStreams()
     monkeypatch.setattr(book_feed, "SHARED_STREAMS", table)
-    with no_threads_left(), WsServer() as server:
+    with no_new_threads(), WsServer() as server:
         made = Rig(server, table, clock, plan)
         try:
             yield made

@@ -19,15 +19,15 @@ from fmzthreads.streams.sharing.shared_streams import SharedStreams
 from fmzthreads.venues.binance.streams import BinanceBook
 from fmzthreads.venues.okx.streams import OKXBook
 
-from ...helpers.book_feeds import PATIENCE_S, LineHost, no_threads_left
+from ...helpers.book_feeds import PATIENCE_S, LineHost
 from ...helpers.forked import in_fork, needs_fork
-from ...helpers.threads import run_in_thread
+from ...helpers.threads import no_new_threads, run_in_thread
 from ...helpers.ws_server import Peer, WsServer
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    with no_threads_left():
+    with no_new_threads():
         yield
 
 
