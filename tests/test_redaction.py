@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from fmzthreads import redaction
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import BadReply, OutcomeUnknown, RateLimited, excerpt
 from fmzthreads.exchange.signing import hmac_base64, hmac_hex
@@ -151,7 +152,9 @@ def test_log_lines_and_the_last_error_hold_no_signature() -> None:
     runtime.close()
 
 
-def test_the_newest_signatures_are_remembered_and_the_oldest_are_let_go() -> None:
+def test_the_newest_signatures_are_remembered_and_the_oldest_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered = redaction._Signatures()  # what other tests have signed is not counted
+    monkeypatch.setattr(redaction, "_signatures", remembered)
     signatures = [hashlib.sha256(b"%d" % n).hexdigest() for n in range(5_000)]
     for number, signature in enumerate(signatures):
         remember_signature(signature)
@@ -159,9 +162,7 @@ def test_the_newest_signatures_are_remembered_and_the_oldest_are_let_go() -> Non
             assert cut_signatures(signature) == "***"
     assert {cut_signatures(signature) for signature in signatures[-2_048:]} == {"***"}
     assert cut_signatures(signatures[0]) == signatures[0]
-    from fmzthreads.redaction import _signatures
-
-    assert len(_signatures._pieces) < 2_048 * 12
+    assert len(remembered._pieces) < 2_048 * 12
 
 
 def test_many_threads_sign_and_cut_at_once() -> None:
