@@ -18,8 +18,8 @@ import time
 from typing import Any
 
 from fmzthreads import Exchange
-from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.host import QuietHost
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.plugin.wrapped import VenuePlugin
 from fmzthreads.simulator.process import SimulatorProcess
 from fmzthreads.venues.binance.venue import Binance

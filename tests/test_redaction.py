@@ -19,7 +19,7 @@ import pytest
 from fmzthreads import redaction
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import BadReply, OutcomeUnknown, RateLimited, excerpt
-from fmzthreads.exchange.signing import hmac_base64, hmac_hex
+from fmzthreads.exchange.keys.signing import hmac_base64, hmac_hex
 from fmzthreads.redaction import Secrets, cut_signatures, remember_signature
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.strategy.store import Store
@@ -178,7 +178,7 @@ def test_many_threads_sign_and_cut_at_once() -> None:
 def test_a_forked_child_cuts_what_it_and_its_parent_signed() -> None:
     code = """
 import os, threading
-from fmzthreads.exchange.signing import hmac_hex
+from fmzthreads.exchange.keys.signing import hmac_hex
 from fmzthreads.redaction import _signatures, cut_signatures
 ours = hmac_hex("secret", b"parent")
 held = threading.Event()

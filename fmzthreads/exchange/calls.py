@@ -39,8 +39,8 @@ from ..structures import (
     Ticker,
     Trade,
 )
-from .encoding import encode_with_keys, hmac_with_keys
 from .io import run_command
+from .keys.encoding import encode_with_keys, hmac_with_keys
 from .live_books import DEFAULT_MAX_AGE_MS, check_channel
 from .market_rules import MarketRules
 from .order_log import IntentRecord

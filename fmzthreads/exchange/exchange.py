@@ -22,9 +22,9 @@ from ..structures import Account, Asset, Depth, Fee, Funding, Market, Order, Pos
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls import LIMITED, PLANNED, Operations, check_call
-from .credentials import Credentials, load_credentials, variable
-from .encoding import EncodingFace
 from .host import Host, QuietHost
+from .keys.credentials import Credentials, load_credentials, variable
+from .keys.encoding import EncodingFace
 from .order_log import Durability, LookupPlan
 from .settings_face import OrderLogFace
 from .state import Core, Failure_co, ReplySlot, Settings, split_base, split_symbol

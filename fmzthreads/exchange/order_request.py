@@ -12,9 +12,9 @@ import attrs
 
 from ..arguments import exact_decimal
 from ..errors import InputError, UnknownName, nearest, short_repr
+from .keys.signing import parse_params
 from .market_rules import MarketRules, cut, plain_text, to_precision
 from .order_log import new_client_order_id
-from .signing import parse_params
 from .venue import OrderIntent, Side
 
 __all__ = ["OrderRequest", "parse_side", "prepare"]

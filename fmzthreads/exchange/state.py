@@ -20,8 +20,8 @@ from ..fork import after_fork_in_child
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
-from .credentials import Credentials
 from .host import Host
+from .keys.credentials import Credentials
 from .live_books import LiveBooks
 from .market_rules import MarketBook
 from .order_log import Durability, LookupPlan, OrderDesk

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import AuthenticationFailed, InputError
-from ..exchange.credentials import Credentials
+from ..exchange.keys.credentials import Credentials
 
 __all__ = ["AllowedKeys", "read_key_file"]
 

@@ -35,7 +35,7 @@ from ..errors import (
     nearest,
     short_repr,
 )
-from ..exchange.credentials import Credentials
+from ..exchange.keys.credentials import Credentials
 from ..redaction import Secrets
 from ..venues.plugin.protocol import API_PREFIX, KINDS
 from .replies import WRITERS, WrongResult

@@ -18,7 +18,7 @@ import attrs
 from ..clock import WallClock
 from ..deadline import Deadline
 from ..errors import FmzError, InputError, VenueRejected, VenueUnavailable
-from ..exchange.credentials import Credentials
+from ..exchange.keys.credentials import Credentials
 from ..net.hosts import authority, is_loopback
 from .http_request import BadRequest, HttpPost, RequestReader
 from .keys import AllowedKeys

@@ -11,8 +11,8 @@ from typing import Any, Never
 from urllib.parse import urlencode
 
 from ..errors import InputError, MissingCredentials, VenueRejected
-from ..exchange.credentials import Credentials
 from ..exchange.host import QuietHost
+from ..exchange.keys.credentials import Credentials
 from ..fork import after_fork_in_child
 from ..strategy.exports import Exchange
 from ..structures import Asset, Depth, Order, Records, Ticker, Trade

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import ErrorMode
-from ..exchange.encoding import encode
 from ..exchange.exchange import Exchange
+from ..exchange.keys.encoding import encode
 from ..indicators.ta import Indicators
 from ..tasks.events import Event
 from ..tasks.handle import Handle
@@ -42,7 +42,7 @@ def Encode(
 ) -> str | bytes:
     """Digests, signs or converts data; ``exchange.Encode`` does the same with the account's keys.
 
-    See ``exchange.encoding.encode`` for the names, and what is raised.
+    See ``exchange.keys.encoding.encode`` for the names, and what is raised.
     """
     return encode(algo, inputFormat, outputFormat, data, keyFormat, key)
 

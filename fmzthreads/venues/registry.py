@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from ..clock import Clock
 from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name, short_repr
-from ..exchange.credentials import Credentials
+from ..exchange.keys.credentials import Credentials
 from ..exchange.venue import Venue
 
 __all__ = ["CCXT", "VENUES", "VenueFactory", "create_venue", "venue_factory"]

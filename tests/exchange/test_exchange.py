@@ -30,9 +30,9 @@ from fmzthreads.errors import (
     UnknownName,
     VenueUnavailable,
 )
-from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.host import QuietHost
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import Venue
 from fmzthreads.structures import Funding, Info, MarketOrder, Position, Trade
 from fmzthreads.testing import FakeVenue

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.http.client import HttpRequest
 from fmzthreads.http.reply import Headers, Reply

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fmzthreads import errors
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.plugin.protocol import PluginCalls, PluginRequest, read_request
 from tests.helpers.plugins import Counting
 

@@ -108,7 +108,7 @@ def test_own_keys_serve_hosts_that_have_none(monkeypatch: pytest.MonkeyPatch) ->
 def test_accounts_are_kept_apart_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fmzthreads.plugin.wrapped._MOST_ACCOUNTS", 3)
     plugin = VenuePlugin("Binance")
-    from fmzthreads.exchange.credentials import Credentials
+    from fmzthreads.exchange.keys.credentials import Credentials
 
     first, second = (Credentials(access_key=name, secret_key="x") for name in "ab")
     assert plugin._exchange(first) is plugin._exchange(first)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fmzthreads import Exchange, errors
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.plugin.keys import AllowedKeys, read_key_file
 from fmzthreads.plugin.server import PluginServer
 from tests.helpers.plugins import Counting

@@ -12,8 +12,8 @@ import pytest
 
 from fmzthreads.constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL
 from fmzthreads.errors import InputError, OperationFailed, StopRequested
-from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.host import Host
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import BaseVenue
 from fmzthreads.http.query import QueryHost
 from fmzthreads.strategy.exports import EventLoop, Exchange, HttpQuery, HttpQuery_Go

@@ -18,7 +18,7 @@ from fmzthreads.constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
 )
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.market_rules import MarketRules
 from fmzthreads.exchange.order_log import new_client_order_id
 from fmzthreads.exchange.venue import OrderIntent

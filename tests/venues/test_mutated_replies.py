@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from fmzthreads.errors import FmzError
-from fmzthreads.exchange.credentials import Credentials
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.http.reply import Reply
 from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from ...errors import InputError, UnknownName, UnknownSymbol, nearest, short_repr
+from ...exchange.keys.signing import parse_params
 from ...exchange.market_rules import MarketRules, plain_text
-from ...exchange.signing import parse_params
 from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path

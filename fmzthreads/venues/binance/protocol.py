@@ -7,8 +7,8 @@ from typing import Any
 
 from ...clock import Clock
 from ...errors import InputError, RateLimited, VenueUnavailable, short_repr
-from ...exchange.credentials import Credentials
-from ...exchange.signing import encode_query, hmac_hex
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import encode_query, hmac_hex
 from ...http.client import HttpRequest
 from ...http.reply import Reply
 from ..rest.ask import Ask

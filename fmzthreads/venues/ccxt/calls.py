@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ...clock import Clock
 from ...deadline import Deadline
 from ...errors import BadReply, ClockSkew, ConnectFailed, FmzError, OutcomeUnknown, RateLimited, VenueUnavailable
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpOptions
 from ...http.retry import repeat
 from ..rest.parsing import Malformed

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ...clock import Clock, WallClock
 from ...errors import NotSupported
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...exchange.market_rules import MarketRules
 from ...exchange.venue import BaseVenue
 from ...http.client import HttpClient, HttpOptions

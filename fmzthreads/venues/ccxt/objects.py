@@ -13,7 +13,7 @@ import attrs
 
 from ...clock import Clock
 from ...errors import UnknownName, nearest, require, short_repr
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...tasks.single_flight import SingleFlight
 from .symbols import SymbolTable
 from .wire import CallState, Wire, wired

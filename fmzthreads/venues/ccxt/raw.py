@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ...errors import InputError, MissingCredentials, NotSupported, nearest, short_repr
-from ...exchange.signing import parse_params
+from ...exchange.keys.signing import parse_params
 
 __all__ = ["Endpoint", "RawCall", "candidates", "raw_call"]
 

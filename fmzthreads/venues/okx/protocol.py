@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from ...clock import Clock
 from ...errors import BadReply, InputError, RateLimited, VenueUnavailable, short_repr
-from ...exchange.credentials import Credentials
-from ...exchange.signing import encode_query, hmac_base64, iso_timestamp
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import encode_query, hmac_base64, iso_timestamp
 from ...http.client import HttpRequest
 from ...http.reply import Reply
 from ..rest.ask import Ask

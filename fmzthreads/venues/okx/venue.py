@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...clock import Clock
 from ...errors import BadReply
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
 from ..rest.dialect import IoCommand

@@ -32,7 +32,7 @@ from ...errors import (
     WouldTake,
     excerpt,
 )
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
 from ...http.reply import Reply

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from ...clock import Clock, WallClock
 from ...errors import InputError, NotSupported, OrderNotFound, VenueRejected, short_repr
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import parse_params
 from ...exchange.market_rules import plain_text
-from ...exchange.signing import parse_params
 from ...exchange.venue import OrderIntent
 from ...http.client import HttpOptions
 from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker, Trade, info

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...clock import Clock
 from ...errors import RateLimited
-from ...exchange.credentials import Credentials
-from ...exchange.signing import encode_query
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import encode_query
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
 from ..rest.ask import Ask

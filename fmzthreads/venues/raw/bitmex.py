@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...exchange.credentials import Credentials
-from ...exchange.signing import encode_query
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import encode_query
 from ...http.client import HttpRequest
 from ..rest.ask import Ask
 from ..rest.server_time import ServerTime

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ...exchange.credentials import Credentials
-from ...exchange.signing import encode_query
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import encode_query
 from ...http.client import HttpRequest
 from ..rest.ask import Ask
 from ..rest.parsing import integer, mapping

@@ -21,7 +21,7 @@ from ...errors import (
     VenueUnavailable,
     excerpt,
 )
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpRequest
 from ...http.reply import Reply
 from ..rest.ask import Ask

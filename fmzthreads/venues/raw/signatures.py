@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable
 
 from ...errors import InputError
-from ...exchange.signing import encode_query, hmac_base64, hmac_hex
+from ...exchange.keys.signing import encode_query, hmac_base64, hmac_hex
 
 __all__ = ["bitfinex_signature", "bitmex_signature", "coinbase_signature", "htx_query", "htx_signature"]
 

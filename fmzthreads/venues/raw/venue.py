@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from ...clock import Clock
 from ...errors import InputError, NotSupported, nearest, short_repr
-from ...exchange.credentials import Credentials
-from ...exchange.signing import parse_params, parse_typed_params
+from ...exchange.keys.credentials import Credentials
+from ...exchange.keys.signing import parse_params, parse_typed_params
 from ...http.client import HttpOptions
 from ...structures import info
 from ..rest.ask import Params, public_path

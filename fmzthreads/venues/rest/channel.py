@@ -17,7 +17,7 @@ from ...errors import (
     VenueRejected,
     VenueUnavailable,
 )
-from ...exchange.credentials import Credentials
+from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
 from .ask import Ask, VenueQuery

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads import constants, errors
-from fmzthreads.exchange.credentials import Credentials
-from fmzthreads.exchange.signing import hmac_hex
+from fmzthreads.exchange.keys.credentials import Credentials
+from fmzthreads.exchange.keys.signing import hmac_hex
 from fmzthreads.exchange.venue import Venue
 from tests.helpers.venue_replies import KEYS, NOW_S, Once, intent, make_binance, reply_of
 

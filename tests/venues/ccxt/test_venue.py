@@ -15,7 +15,7 @@ import pytest
 from fmzthreads import Exchange, errors
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.deadline import Deadline
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.order_log import new_client_order_id
 from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.http.client import HttpClient, HttpOptions, RetryPolicy

@@ -11,7 +11,7 @@ import pytest
 
 from fmzthreads import Exchange, constants, errors
 from fmzthreads.clock import ManualClock
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import OrderIntent, Venue
 from fmzthreads.http.client import HttpOptions, RetryPolicy
 from fmzthreads.venues.plugin.venue import PluginVenue

@@ -12,7 +12,7 @@ import responses
 
 from fmzthreads import errors
 from fmzthreads.clock import WallClock
-from fmzthreads.exchange.signing import hmac_base64, hmac_hex
+from fmzthreads.exchange.keys.signing import hmac_base64, hmac_hex
 from fmzthreads.http.client import HttpOptions, RetryPolicy
 from fmzthreads.venues.binance.venue import Binance
 from fmzthreads.venues.okx.venue import OKX

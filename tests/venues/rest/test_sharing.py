@@ -12,7 +12,7 @@ import pytest
 
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.tasks.gate import Gate, gated, pass_gate
 from fmzthreads.venues.rest.server_time import ServerTime, TimeSample
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, OKX_INSTRUMENTS, Once, make_binance, make_okx, reply_of

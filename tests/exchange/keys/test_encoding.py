@@ -8,7 +8,7 @@ import pytest
 
 from fmzthreads import Encode, Exchange
 from fmzthreads.errors import FmzError, InputError, MissingCredentials, MissingExtra, NotSupported, UnknownName
-from fmzthreads.exchange.encoding import ALGORITHMS
+from fmzthreads.exchange.keys.encoding import ALGORITHMS
 from tests.helpers.exchange_room import MemoryHost
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"

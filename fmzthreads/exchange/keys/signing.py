@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus
 
-from ..errors import InputError, short_repr
-from ..redaction import remember_signature
+from ...errors import InputError, short_repr
+from ...redaction import remember_signature
 
 __all__ = [
     "encode_query",

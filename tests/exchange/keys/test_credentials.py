@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from fmzthreads.errors import InputError, MissingCredentials, UnknownName
-from fmzthreads.exchange.credentials import Credentials, load_credentials, variable
+from fmzthreads.exchange.keys.credentials import Credentials, load_credentials, variable
 
 SECRET = "s3cr3t-of-the-account"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fmzthreads.errors import InputError
-from fmzthreads.exchange.signing import (
+from fmzthreads.exchange.keys.signing import (
     encode_query,
     hmac_base64,
     hmac_hex,

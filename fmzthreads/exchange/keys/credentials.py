@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 import attrs
 
-from ..errors import InputError, MissingCredentials, UnknownName, nearest
-from ..redaction import Secrets
+from ...errors import InputError, MissingCredentials, UnknownName, nearest
+from ...redaction import Secrets
 
 __all__ = ["Credentials", "load_credentials", "variable"]
 

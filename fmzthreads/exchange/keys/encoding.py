@@ -14,11 +14,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from ..errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
-from ..redaction import remember_signature
+from ...errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
+from ...redaction import remember_signature
+from ..settings_face import SettingsFace
+from ..state import Core, Failure_co
 from .credentials import Credentials
-from .settings_face import SettingsFace
-from .state import Core, Failure_co
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
