@@ -30,6 +30,8 @@ ORDER = (
     "strategy",
     # exchanges on the loopback, and what tests need; runs of strategies, and the demo
     "simulator", "testing", "runner", "demo",
+    # runs over historical data
+    "backtest",
     # an exchange of one's own, served to hosts
     "plugin",
     # the command line and the root, which hands out the names of the others

@@ -1,0 +1,1 @@
+"""The backtester: FMZ strategies over historical data."""

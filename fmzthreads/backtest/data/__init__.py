@@ -1,0 +1,1 @@
+"""Historical bars: series in memory, files, servers, checks."""

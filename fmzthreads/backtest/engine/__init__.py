@@ -1,0 +1,1 @@
+"""Ticks, the virtual clock, and what each call does to them."""

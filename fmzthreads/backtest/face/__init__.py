@@ -1,0 +1,1 @@
+"""FMZ's exchange object and globals in a backtest."""

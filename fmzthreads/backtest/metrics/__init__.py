@@ -1,0 +1,1 @@
+"""Figures of a result: returns, risk, round trips, costs."""

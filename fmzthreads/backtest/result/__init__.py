@@ -1,0 +1,1 @@
+"""What a backtest leaves: log rows, snapshots, the result object."""

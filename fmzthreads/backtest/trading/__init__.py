@@ -1,0 +1,1 @@
+"""Orders, accounts and positions of a simulated exchange."""

@@ -1,0 +1,79 @@
+"""What orders see of one symbol: its current tick, and where its price went since.
+
+Ticks of a symbol are numbered from 0 over the whole backtest. A tick has one price; FMZ's engine sells at the price minus, and buys at the price plus
+a spread that is fixed for the symbol.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ..config.settings import MarketDetail
+
+__all__ = ["MarketView", "RowWriter", "Tick"]
+
+
+class Tick(NamedTuple):
+    """One tick; prices in nano.
+
+    Attributes:
+        number: Its number among the symbol's ticks.
+        time_ms: When it came.
+        last: Its price.
+        buy: The best bid.
+        sell: The best ask.
+    """
+
+    number: int
+    time_ms: int
+    last: int
+    buy: int
+    sell: int
+
+
+class MarketView(Protocol):
+    """One symbol of one exchange."""
+
+    @property
+    def detail(self) -> MarketDetail:
+        """The market."""
+
+    @property
+    def spread(self) -> int:
+        """Half of the distance between bid and ask, in nano: ``sell = last + spread``, ``buy = last - spread``."""
+
+    def tick(self) -> Tick:
+        """The current tick: the latest at or before the clock's time.
+
+        Raises:
+            EOFError: There is no tick at or before the clock's time, and none comes.
+        """
+
+    def tick_at(self, number: int) -> Tick:
+        """The tick of that number."""
+
+    def first_at_or_below(self, last: int, after: int, until: int) -> int:
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
+
+    def first_at_or_above(self, last: int, after: int, until: int) -> int:
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 when there is none."""
+
+
+class RowWriter(Protocol):
+    """Takes the rows that orders leave in the log."""
+
+    def order(
+        self,
+        kind: int,
+        exchange: int,
+        order_id: int,
+        price: int,
+        amount: int,
+        message: str,
+        symbol: str,
+        direction: str,
+    ) -> None:
+        """Writes a row of a placement (kind 0 buy, 1 sell) or a cancel (2); price and amount in nano, ``exchange`` counted from 1."""
+
+    def error(self, exchange: int, text: str) -> None:
+        """Writes an error row."""
