@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 import pytest
 
 from fmzthreads import Exchange
-from fmzthreads.exchange.calls import PLANNED
+from fmzthreads.exchange.calls.table import PLANNED
 from fmzthreads.strategy import bot_globals, exports, not_built
 from fmzthreads.strategy import globals as globals_room
 from tests.helpers.runs import fmzthreads

@@ -15,7 +15,7 @@ from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.streams.book import feed as feed_module
 from fmzthreads.streams.book.book import OrderBook
-from fmzthreads.streams.book.feed import FeedStats
+from fmzthreads.streams.book.feed_stats import FeedStats
 from fmzthreads.streams.book.rules import AbsoluteRule, BookRule, BookUpdate
 from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.buffer.buffer import Message

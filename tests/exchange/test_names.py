@@ -6,7 +6,7 @@ import pytest
 
 from fmzthreads import Exchange as RootExchange
 from fmzthreads.errors import NotBuiltYet, NotSupported, UnknownName, no_such_name
-from fmzthreads.exchange.calls import CALLS, PLANNED
+from fmzthreads.exchange.calls.table import CALLS, PLANNED
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.venues import registry
 from tests.helpers.exchange_room import make

@@ -22,8 +22,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from ...clock import Signal
 from ...errors import BadReply, BrokenBook, FmzError, OperationFailed, RateLimited, StopRequested, short_repr
 from ...fork import after_fork_in_child
@@ -36,12 +34,13 @@ from ..sharing.line import LineOwner, SharedLine
 from ..sharing.shared_streams import SHARED_STREAMS
 from ..sharing.wire import SharedSource
 from .age import Transit, clock_lead, seconds_since
-from .book import BookStats, OrderBook
-from .resync import ResyncPlan
+from .book import OrderBook
+from .feed_stats import FeedStats
+from .resync import ResyncAttempts, ResyncPlan
 from .rules import BookUpdate
 from .source import BookSource, OtherUnread, SourceReady, SourceRefused
 
-__all__ = ["BookFeed", "FeedStats"]
+__all__ = ["BookFeed"]
 
 # A venue may ban for days. Trying once a minute costs nothing (the adapter refuses by itself during a ban), and notices a ban that is
 # lifted early.
@@ -52,31 +51,6 @@ _SILENCE_FACTOR = 1.2
 
 # The time of day runs ahead of the monotonic clock by this much only if the machine slept, or its clock was set.
 _SLEPT_S = 5.0
-
-
-@attrs.frozen(kw_only=True)
-class FeedStats:
-    """The counters of a feed.
-
-    Attributes:
-        book: The counters of the book.
-        connected: Whether the connection is open.
-        connections: Connections opened by the feed (``Dial``'s own reconnects are counted as ``reconnects``).
-        reconnects: Reconnects by ``Dial``.
-        messages: Messages that were read.
-        unread: Messages that could not be parsed.
-        snapshots_asked: Requests for a snapshot.
-        snapshots_failed: Requests that failed.
-    """
-
-    book: BookStats
-    connected: bool
-    connections: int
-    reconnects: int
-    messages: int
-    unread: int
-    snapshots_asked: int
-    snapshots_failed: int
 
 
 class BookFeed:
@@ -114,7 +88,7 @@ class BookFeed:
         self._source = source
         self._host = host
         self.clock = self._clock = host.clock
-        self._plan = plan if plan is not None else ResyncPlan()
+        self._attempts = ResyncAttempts(plan if plan is not None else ResyncPlan())
         self._on_other = on_other
         self._on_loss = on_loss
         self._lock = threading.Lock()  # guards _closing and _connection, so that close() misses no connection
@@ -129,11 +103,6 @@ class BookFeed:
         # All below belong to the feed's thread; other threads may read a slightly old counter, which is harmless.
         self._ready = False  # whether the venue has confirmed the subscription on this connection
         self._refused = False  # whether it has refused it
-        self._round = 0  # attempts on this connection
-        self._in_a_row = 0  # attempts since the book was calm; the pauses grow with them
-        self._paused = False  # whether a pause was made before this connection
-        self._due = 0.0  # when the next attempt may be made
-        self._live_since: float | None = None
         self._caught_up = 0.0  # when the last message was read that had no other waiting behind it
         self._transit = Transit()
         self._lead = clock_lead(self._clock)
@@ -251,10 +220,10 @@ class BookFeed:
                 finally:
                     if connection is not None:
                         self._drop(connection)
-                self._in_a_row += 1
-                if self._clock.wait((self._closed,), self._pause()):
+                self._attempts.in_a_row += 1
+                if self._clock.wait((self._closed,), self._attempts.pause_s()):
                     return
-                self._paused = True
+                self._attempts.paused = True
         except StopRequested:
             pass  # the strategy is being stopped
         except Exception as error:  # a bug here or in a source: the thread must not end unreported
@@ -287,16 +256,15 @@ class BookFeed:
     def _begin(self) -> None:
         """Starts over after a connect: the subscription was sent, but not confirmed."""
         self._ready = self._refused = False
-        self._round = 0
         self._caught_up = self._clock.monotonic()
         self._data_at = self._caught_up
-        self._due = self._caught_up + self._plan.answer_s
+        self._attempts.connected(self._caught_up)
         self._transit.forget()
         self._lead = clock_lead(self._clock)
 
     def _lose(self, why: str) -> None:
         self.book.lose(why)
-        self._end_of_life(self._clock.monotonic())
+        self._attempts.ended(self._clock.monotonic())
         if self._on_loss is not None:
             self._on_loss()
         self._announce()
@@ -314,11 +282,11 @@ class BookFeed:
             elif message == "":
                 if self._closing or connection.ended:
                     return
-                calm = self._is_calm(self._clock.monotonic())
+                calm = self._attempts.is_calm(self._clock.monotonic())
                 self._lose("the connection was lost")
                 if isinstance(connection, SharedLine):
                     # It reconnects and subscribes by itself; the snapshots of all its books must not be asked for at once.
-                    self._in_a_row += 1
+                    self._attempts.in_a_row += 1
                     connection.open()
                 elif not calm:
                     # Dial reconnects a second after each loss; a venue that cuts every connection at once needs longer pauses.
@@ -331,7 +299,7 @@ class BookFeed:
         if self.book.is_live and not self.book.is_shallow:
             silence_s = self._silence_s
             return None if not silence_s else max(1.0, (self._data_at + silence_s - self._clock.monotonic()) * 1000)
-        return max(1.0, (self._due - self._clock.monotonic()) * 1000)
+        return max(1.0, (self._attempts.due - self._clock.monotonic()) * 1000)
 
     @property
     def _silence_s(self) -> float:
@@ -390,8 +358,7 @@ class BookFeed:
             self._tell(f"the subscription was refused: {event.why}")
             self._ready = False
             self._refused = True
-            self._round = self._plan.attempts  # another attempt on this connection would not help
-            self._due = self._clock.monotonic()
+            self._attempts.refused(self._clock.monotonic())
         else:
             self._unread += isinstance(event, OtherUnread)
             if self._on_other is not None:
@@ -411,8 +378,7 @@ class BookFeed:
         if not self._ready:
             self._ready = True
             if self._source.rule.buffers:
-                self._due = self._clock.monotonic() + (0.0 if self._paused else self._pause())
-                self._paused = False
+                self._attempts.confirmed(self._clock.monotonic())
 
     # -- restoring the book -----------------------------------------------------------------------------------------------------
 
@@ -423,14 +389,15 @@ class BookFeed:
         if live and not self.book.is_shallow:
             self._live_on(now)
             return True
-        if self._live_since is not None:
+        attempts = self._attempts
+        if attempts.live_since is not None:
             # It has just broken (or become shallow): the first attempt is made at once, unless it broke a moment ago too.
-            self._end_of_life(now)
-            self._due = now + self._pause()
-        if now < self._due:
+            attempts.ended(now)
+            attempts.due = now + attempts.pause_s()
+        if now < attempts.due:
             return True
         # A shallow book can still be read while it waits for a refresh, so its connection is kept.
-        if not live and (not self._ready or self._round >= self._plan.attempts):
+        if not live and (not self._ready or attempts.round >= attempts.plan.attempts):
             self._tell(self.book.stats.why or "no snapshot came")
             if isinstance(connection, SharedLine) and not self._refused:
                 self._avoid = connection.owner
@@ -450,11 +417,11 @@ class BookFeed:
     def _is_forgotten(self) -> bool:
         """Whether the connection is alive but has not confirmed the book for too long."""
         try:
-            if self.book.age_s <= self._plan.quiet_s:
+            if self.book.age_s <= self._attempts.plan.quiet_s:
                 return False
         except BrokenBook:
             return False  # it is being restored already
-        self._doubt(f"no update confirmed it for {self._plan.quiet_s:g} s")
+        self._doubt(f"no update confirmed it for {self._attempts.plan.quiet_s:g} s")
         return True
 
     def _doubt(self, why: str) -> None:
@@ -462,33 +429,15 @@ class BookFeed:
         self._announce()
         self._tell(why)
 
-    def _is_calm(self, now: float) -> bool:
-        return self._live_since is not None and now - self._live_since >= self._plan.calm_s
-
     def _live_on(self, now: float) -> None:
-        if self._live_since is None:
-            self._live_since = now
-            self._round = 0
+        if self._attempts.lives(now):
             self._told = False
-        elif self._in_a_row and self._is_calm(now):
-            self._in_a_row = 0
-
-    def _end_of_life(self, now: float) -> None:
-        if self._is_calm(now):
-            self._in_a_row = 0
-        self._live_since = None
-
-    def _pause(self) -> float:
-        if not self._in_a_row:
-            return 0.0
-        return self._plan.pause(self._in_a_row) * (0.5 + self._plan.jitter() / 2)
 
     def _ask(self, connection: Connection | SharedLine) -> None:
         self._asked += 1
-        self._round += 1
-        self._in_a_row += 1
+        self._attempts.began()
         asked_at, lead = self._clock.monotonic(), clock_lead(self._clock)
-        pause_s = self._pause()
+        pause_s = self._attempts.pause_s()
         try:
             snapshot = self._source.snapshot()
             if snapshot is None:
@@ -497,7 +446,7 @@ class BookFeed:
                 else:
                     for message in self._source.renew():
                         connection.write(message)
-                pause_s = max(pause_s, self._plan.answer_s)
+                pause_s = max(pause_s, self._attempts.plan.answer_s)
             elif self.book.apply(snapshot, self._clock.monotonic() - seconds_since(self._clock, asked_at, lead)):
                 self._live_on(self._clock.monotonic())
                 self._announce()
@@ -506,13 +455,13 @@ class BookFeed:
         except RateLimited as error:
             # The rate limit is not the connection's fault: another connection would not help.
             self._failed += 1
-            self._round -= 1
+            self._attempts.round -= 1
             pause_s = max(pause_s, min(error.retry_after_s or 0.0, _LONGEST_WAIT_S))
             self._tell(f"no snapshot: {error}")
         except FmzError as error:
             self._failed += 1
             self._tell(f"no snapshot: {error}")
-        self._due = self._clock.monotonic() + pause_s
+        self._attempts.due = self._clock.monotonic() + pause_s
 
     def _tell(self, why: str) -> None:
         if not self._told and not self._closing:

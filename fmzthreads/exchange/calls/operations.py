@@ -1,4 +1,4 @@
-"""The calls of FMZ's exchange object, and a table of them by name.
+"""The calls of FMZ's exchange object; ``table.py`` has them by name.
 
 Each works on the settings of the moment when it was made. They raise; ``Exchange`` turns that into FMZ's None or False.
 """
@@ -6,26 +6,24 @@ Each works on the settings of the moment when it was made. They raise; ``Exchang
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
-from ..arguments import exact_decimal, real_number, whole_number
-from ..constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
-from ..errors import (
+from ...arguments import exact_decimal, real_number, whole_number
+from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
+from ...errors import (
     InputError,
     InvalidOrder,
     NotSupported,
     OutcomeUnknown,
     StopRequested,
     UnknownName,
-    no_such_name,
     short_repr,
 )
-from ..structures import (
+from ...structures import (
     Account,
     Asset,
     Depth,
@@ -39,25 +37,17 @@ from ..structures import (
     Ticker,
     Trade,
 )
-from .io import run_command
-from .keys.encoding import encode_with_keys, hmac_with_keys
-from .live_books import DEFAULT_MAX_AGE_MS, check_channel
-from .market_rules import MarketRules
-from .order_log import IntentRecord
-from .order_request import OrderRequest, prepare
-from .state import Core, Settings, split_symbol
-from .venue import OrderIntent
+from ..io import run_command
+from ..keys.encoding import encode_with_keys, hmac_with_keys
+from ..live_books import DEFAULT_MAX_AGE_MS, check_channel
+from ..market_rules import MarketRules
+from ..order_log import IntentRecord
+from ..order_request import OrderRequest, prepare
+from ..state import Core, Settings, split_symbol
+from ..venue import OrderIntent
+from .arguments import history_arguments, record_arguments
 
-__all__ = [
-    "CALLS",
-    "LIMITED",
-    "PLANNED",
-    "Call",
-    "Operations",
-    "check_call",
-    "history_arguments",
-    "record_arguments",
-]
+__all__ = ["Operations"]
 
 S = TypeVar("S", bound=Structure)
 
@@ -369,52 +359,6 @@ class Operations:
         return structure
 
 
-def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int | None]:
-    """Reads the argument forms of ``GetRecords``: ``([symbol,] [period [, limit]])``.
-
-    Returns:
-        The symbol, the period in seconds, and the limit; None for no limit.
-
-    Raises:
-        InputError: The arguments are in none of these forms.
-    """
-    symbol, period, limit = _symbol_first("GetRecords", ("symbol", "period", "limit"), args)
-    return (
-        settings.symbol_of(symbol),
-        whole_number("period", settings.period_s if period is None else period, least=1),
-        None if limit is None else whole_number("limit", limit) or None,
-    )
-
-
-def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int]:
-    """Reads the argument forms of ``GetHistoryOrders``: ``([symbol,] [since [, limit]])``.
-
-    Returns:
-        The symbol, the time in ms and the limit; 0 where they are absent.
-
-    Raises:
-        InputError: The arguments are in none of these forms.
-    """
-    symbol, since, limit = _symbol_first("GetHistoryOrders", ("symbol", "since", "limit"), args)
-    return (
-        settings.symbol_of(symbol),
-        0 if since is None else whole_number("since", since),
-        0 if limit is None else whole_number("limit", limit),
-    )
-
-
-def _symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """The three arguments of a method whose first one, a symbol, may be left out; None for those that are absent."""
-    if len(args) > 3:
-        raise InputError(f"{method} takes at most ({', '.join(names)}), got {len(args)} arguments")
-    rest = list(args)
-    symbol = rest.pop(0) if rest and (rest[0] is None or isinstance(rest[0], str)) else None
-    if len(rest) == 3:
-        raise InputError(f"the first of three arguments of {method} is the symbol, got {short_repr(rest[0])}")
-    second, third = [*rest, None, None][:2]
-    return symbol, second, third
-
-
 def _check_id(order_id: Any) -> None:
     if not isinstance(order_id, str) or not order_id:
         raise InputError(f"an order id must be text such as 'BTCUSDT,12345', got {short_repr(order_id)}")
@@ -425,109 +369,3 @@ def _known(what: str, rules: MarketRules | None, pick: Callable[[MarketRules], D
     if found is None:
         raise NotSupported(f"the venue does not say the {what} of this market")
     return float(found)
-
-
-class Call(NamedTuple):
-    """The implementation of a method.
-
-    Attributes:
-        work: The method of ``Operations``.
-        failure: What FMZ's form returns when it fails.
-    """
-
-    work: Callable[..., Any]
-    failure: Any = None
-
-
-CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        "GetTicker": Call(Operations.ticker),
-        "GetTickers": Call(Operations.tickers),
-        "GetDepth": Call(Operations.depth),
-        "Subscribe": Call(Operations.subscribe),
-        "Unsubscribe": Call(Operations.unsubscribe),
-        "GetTrades": Call(Operations.trades),
-        "GetRecords": Call(Operations.records),
-        "GetMarkets": Call(Operations.markets),
-        "GetAccount": Call(Operations.account),
-        "GetAssets": Call(Operations.assets),
-        "GetPositions": Call(Operations.positions),
-        "GetPosition": Call(Operations.positions),
-        "GetFundings": Call(Operations.fundings),
-        "Buy": Call(Operations.buy),
-        "Sell": Call(Operations.sell),
-        "CreateOrder": Call(Operations.create_order),
-        "CancelOrder": Call(Operations.cancel_order, False),
-        "GetOrder": Call(Operations.order),
-        "GetOrders": Call(Operations.orders),
-        "GetHistoryOrders": Call(Operations.history_orders),
-        "GetMinStock": Call(Operations.min_amount),
-        "GetMinPrice": Call(Operations.min_price),
-        "GetFee": Call(Operations.fee),
-        "GetUSDCNY": Call(Operations.usd_cny),
-        "Reconcile": Call(Operations.reconcile),
-        "IO": Call(Operations.io),
-        "Encode": Call(Operations.encode),
-        "HMAC": Call(Operations.hmac),
-        "Log": Call(Operations.log),
-    }
-)
-
-
-_ANY = 2**31  # stands for any number of arguments
-_VARARGS = 0x04  # the flag of a code object with *args (inspect.CO_VARARGS)
-
-
-def _takes(work: Callable[..., Any]) -> tuple[int, int]:
-    """How many arguments a call takes, at the least and at the most, besides the object itself."""
-    code, defaults = work.__code__, work.__defaults__ or ()
-    count = code.co_argcount - 1
-    return count - len(defaults), _ANY if code.co_flags & _VARARGS else count
-
-
-_UNLIMITED = frozenset(
-    {
-        "GetMinStock",
-        "GetMinPrice",
-        "GetFee",
-        "GetUSDCNY",
-        "Reconcile",
-        "IO",
-        "Encode",
-        "HMAC",
-        "Log",
-        "Subscribe",
-        "Unsubscribe",
-    }
-)
-LIMITED = frozenset(CALLS) - _UNLIMITED
-"""The methods that a call limit may be set for; see ``call_limits.py``."""
-
-PLANNED = frozenset({
-    "CancelConditionOrder", "CreateConditionOrder", "GetConditionOrder", "GetConditionOrders", "GetContractType", "GetData",
-    "GetHistoryConditionOrders", "ModifyConditionOrder", "ModifyOrder", "SetContractType", "SetData", "SetDirection",
-    "SetMarginLevel",
-})  # fmt: skip
-"""Methods of FMZ's exchange object that fmzthreads does not have yet."""
-
-
-def check_call(method: Any, args: Sequence[Any]) -> Call:
-    """Returns the call of a method, if it can be made in the background with so many arguments.
-
-    Args:
-        method: The method's name.
-        args: Its arguments.
-
-    Raises:
-        UnknownName: There is no such method.
-        NotBuiltYet: FMZ has the method, fmzthreads does not yet.
-        TypeError: The number of arguments does not fit the method.
-    """
-    call = CALLS.get(method) if isinstance(method, str) else None
-    if call is None:
-        raise no_such_name("an exchange has no method for background calls named", method, CALLS, PLANNED)
-    least, most = _takes(call.work)
-    if not least <= len(args) <= most:
-        expected = f"{least}" if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"
-        raise TypeError(f"{method} takes {expected} argument{'' if expected == '1' else 's'}, got {len(args)}")
-    return call

@@ -1,0 +1,1 @@
+"""The calls of FMZ's exchange object: the operations, their argument forms, and their table."""
