@@ -27,9 +27,12 @@ _HOLD_S = 5.0  # the longest that a fork waits for another thread to finish with
 
 
 class _Lock(Protocol):
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As ``threading.Lock.acquire``."""
+        ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """As ``threading.Lock.release``."""
 
 
 # An object and a method of its class. No WeakMethod: it prints an error when it is destroyed before its object, as at the end of the process.

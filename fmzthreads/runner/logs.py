@@ -81,6 +81,7 @@ class _Writer:
             self._csv.writerow(_FIELDS)
 
     def write(self, line: Line) -> None:
+        """Prints one line of the log in the form."""
         values = attrs.asdict(line)
         if self._form == "csv":
             self._csv.writerow(["" if values[field] is None else values[field] for field in _FIELDS])

@@ -4,6 +4,7 @@ Source: FMZ's API reference, "Encode". Most digests come from hashlib; ``md4``, 
 Ed25519 from cryptography (both in the extra ``crypto``).
 """
 
+# ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
 
 import base64
@@ -289,10 +290,10 @@ class EncodingFace(SettingsFace[Failure_co], Generic[Failure_co]):
     # fmt: off
     @overload
     def Encode(self, algo: str, inputFormat: str, outputFormat: Literal["hex", "base64", "string"], data: str | bytes,
-               keyFormat: str | None = None, key: str | bytes | None = None) -> str | Failure_co: ...
+               keyFormat: str | None = None, key: str | bytes | None = None) -> str | Failure_co: """As text."""
     @overload
     def Encode(self, algo: str, inputFormat: str, outputFormat: str, data: str | bytes, keyFormat: str | None = None,
-               key: str | bytes | None = None) -> str | bytes | Failure_co: ...
+               key: str | bytes | None = None) -> str | bytes | Failure_co: """In any format."""
     # fmt: on
     def Encode(
         self,

@@ -32,6 +32,7 @@ class _Bell:
         self.ended = threading.Event()
 
     def end(self) -> None:
+        """Wakes the thread to write what is left and to end."""
         self.ended.set()
         self.rung.set()
 

@@ -17,11 +17,16 @@ _LONGEST_S = 3.0
 
 
 class _Queue(Protocol):
-    def begin_close(self, timeout_s: float) -> None: ...
+    def begin_close(self, timeout_s: float) -> None:
+        """Has the queue write what waits, then close; what cannot be written in ``timeout_s`` seconds is lost."""
 
-    def flush(self, timeout_s: float) -> bool: ...
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until all entries were written; False after ``timeout_s`` seconds."""
+        ...
 
-    def final_words(self) -> str: ...
+    def final_words(self) -> str:
+        """The line that says how many entries were not written; empty if all were."""
+        ...
 
 
 class _OpenQueues:
@@ -34,6 +39,7 @@ class _OpenQueues:
         atexit.register(self.write_out)
 
     def add(self, queue: _Queue) -> None:
+        """Adds a queue to those that the end of the process writes out."""
         self._queues.add(queue)
         process = sys.modules.get("multiprocessing.process")  # loaded in every such child
         if process is not None and process.parent_process() is not None and self._registered_in != os.getpid():
@@ -44,6 +50,7 @@ class _OpenQueues:
             Finalize(None, self.write_out, exitpriority=0)
 
     def write_out(self) -> None:
+        """Writes out all queues, within a few seconds; runs at the end of the process."""
         queues = list(self._queues)
         end = time.monotonic() + _LONGEST_S
         for queue in queues:

@@ -45,7 +45,7 @@ def _wait_until_writable(number: int) -> None:
     poll.register(number, select.POLLOUT)
     longest_ms = 1000 if threading.current_thread() is threading.main_thread() else None
     if not poll.poll(longest_ms):
-        raise TimeoutError("nobody reads it")
+        raise TimeoutError("the reader of stdout or stderr has stopped reading")
 
 
 def _write_all(number: int, data: bytes) -> None:

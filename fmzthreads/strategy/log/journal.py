@@ -363,6 +363,7 @@ class _Stderr:
     """Prints what there is to say about a sink on stderr, as it is then."""
 
     def write(self, batch: Sequence[Entry]) -> None:
+        """Prints the log lines among the entries."""
         for entry in batch:
             if isinstance(entry, Line):
                 print_text(sys.stderr, f"{entry.source}: {entry.text}\n", is_own=sys.stderr is sys.__stderr__)

@@ -1,7 +1,7 @@
 """The log and the profit curve in a strategy's SQLite file, with the tables and columns that FMZ's users know.
 
 The columns of ``log`` and ``profit`` are those of a row of ``GetRobotLogs`` (FMZ's guide, "Extended API Interface"); those after ``direction`` are
-ours. No row is deleted automatically: FMZ documents no limit for live runs, and ``LogReset`` keeps as many lines as it is told.
+ours. No row is deleted automatically: FMZ documents no limit for live runs, and ``LogReset`` keeps the number of lines that it is given.
 """
 
 from __future__ import annotations

@@ -148,6 +148,7 @@ def wired(base: Any, wire: Wire) -> Any:
         fmz_state: CallState
 
         def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            """Sends a request by our HTTP client, and returns the parsed reply as ccxt does."""
             state = self.fmz_state
             reply = wire.send(state, url, method, {**self.headers, **(headers or {})}, body)
             result = self._understand(reply, url, method, headers or {}, body)
@@ -168,6 +169,7 @@ def wired(base: Any, wire: Wire) -> Any:
             return found if found is not None else text
 
         def fetch2(self, path: str, api: Any, *more: Any, **named: Any) -> Any:
+            """Signs and sends a request; where nonces must grow, one at a time."""
             # A private request holds the turn from its nonce to its reply.
             if wire.ordered and "public" not in (api if isinstance(api, str) else " ".join(map(str, api))):
                 with wire.turn:
@@ -175,18 +177,23 @@ def wired(base: Any, wire: Wire) -> Any:
             return super().fetch2(path, api, *more, **named)
 
         def throttle(self, cost: Any = None) -> None:
+            """Waits as long as ccxt's ``rateLimit`` asks, by our clock."""
             wire.wait(self.fmz_state, self.rateLimit * (1 if cost is None else float(cost)) / 1000)
 
         def sleep(self, milliseconds: float) -> None:
+            """Sleeps by our clock, so that a stop ends it."""
             wire._clock.sleep(milliseconds / 1000)
 
         def milliseconds(self) -> int:
+            """The venue's time in ms, which requests are signed with."""
             return wire.now_ms()
 
         def seconds(self) -> int:
+            """The same in seconds."""
             return wire.now_ms() // 1000
 
         def microseconds(self) -> int:
+            """The same in microseconds."""
             return wire.now_ms() * 1000
 
     Wired.__name__ = base.__name__

@@ -112,6 +112,7 @@ class _Nonce:
         self._lock = threading.Lock()
 
     def next(self, clock: Clock) -> int:
+        """The clock's time in nanoseconds, or one more than the last number if that is higher."""
         with self._lock:
             self._last = max(self._last + 1, int(clock.now() * 1_000_000_000))
             return self._last
