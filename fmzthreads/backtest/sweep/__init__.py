@@ -1,0 +1,1 @@
+"""Parameter sweeps: many backtests of one strategy, scored and compared."""

@@ -1,0 +1,113 @@
+"""Backtests on an executor: bounded, complete, and alive after a worker died."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+import pytest
+
+from fmzthreads.backtest.sweep.job import Job, Score
+from fmzthreads.backtest.sweep.pool import Workers, evaluated, process_workers, workers_of
+from fmzthreads.errors import InputError
+
+
+def square(job: Job) -> Score:
+    if job.args["x"] == 13:
+        raise ValueError("thirteen")
+    return Score(job, {"square": job.args["x"] ** 2})
+
+
+def threads(count: int) -> Workers:
+    return Workers(lambda: ThreadPoolExecutor(count), count)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_backtest_is_scored_once_and_errors_are_scores(count: int) -> None:
+    jobs = [Job({"x": x}) for x in range(50)]
+    scores = list(evaluated(jobs, square, threads(count)))
+    assert sorted(score.job.args["x"] for score in scores) == list(range(50))
+    for score in scores:
+        x = score.job.args["x"]
+        assert score.error == ("ValueError: thirteen" if x == 13 else "")
+        assert score.figures == ({} if x == 13 else {"square": x * x})
+
+
+def test_only_a_few_backtests_are_taken_from_the_grid_at_a_time() -> None:
+    taken = 0
+
+    def jobs() -> Iterator[Job]:
+        nonlocal taken
+        for x in range(1000):
+            taken += 1
+            yield Job({"x": x})
+
+    scores = evaluated(jobs(), square, threads(2))
+    for _ in range(20):
+        next(scores)
+    assert taken <= 20 + 4
+    scores.close()  # type: ignore[attr-defined]
+
+
+def test_closing_cancels_what_waits() -> None:
+    release, ran = threading.Event(), []
+
+    def slow(job: Job) -> Score:
+        ran.append(job.args["x"])
+        if job.args["x"]:
+            assert release.wait(60)
+        return Score(job)
+
+    executor = ThreadPoolExecutor(1)
+
+    @attrs.frozen
+    class Kept:
+        def __enter__(self) -> Executor:
+            return executor
+
+        def __exit__(self, *_: object) -> None:
+            release.set()
+
+    scores = evaluated((Job({"x": x}) for x in range(9)), slow, Workers(Kept, 2))
+    next(scores)
+    scores.close()  # type: ignore[attr-defined]
+    executor.shutdown()
+    assert len(ran) <= 2
+
+
+@attrs.frozen
+class KillsItself:
+    """Kills its process for one value, always or only at the first try."""
+
+    folder: str
+    always: bool
+
+    def __call__(self, job: Job) -> Score:
+        if job.args["x"] == 3:
+            mark = Path(self.folder) / "killed"
+            if self.always or not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return Score(job, {"x": float(job.args["x"])})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+@pytest.mark.parametrize("always", [True, False])
+def test_a_worker_that_is_killed_costs_at_most_its_own_backtest(tmp_path: Path, always: bool) -> None:
+    jobs = [Job({"x": x}) for x in range(12)]
+    scores = list(evaluated(jobs, KillsItself(str(tmp_path), always), process_workers(2)))
+    assert sorted(score.job.args["x"] for score in scores) == list(range(12))
+    failed = [score for score in scores if score.error]
+    assert [score.job.args["x"] for score in failed] == ([3] if always else [])
+    assert all("worker process died" in score.error for score in failed)
+
+
+def test_wrong_executors_are_named() -> None:
+    for text in ("thread", "dask://", "dask"):
+        with pytest.raises(InputError, match="expected processes or dask"):
+            workers_of(text)
+    with pytest.raises(InputError, match="--workers is -1"):
+        workers_of("processes", -1)
