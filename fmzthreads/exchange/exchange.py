@@ -361,7 +361,7 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
 
     # fmt: off
     @overload
-    def IO(self, command: Literal["base"], url: str, /) -> str | Failure_co: """Sets the base URL."""
+    def IO(self, command: Literal["base", "mbase"], url: str, /) -> str | Failure_co: """Sets the base URL, or that of market data."""
     @overload
     def IO(self, command: Literal["currency"], pair: str, /) -> bool | Failure_co: """Sets the pair."""
     @overload
@@ -371,7 +371,7 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
     def IO(self, command: str, /, *args: Any) -> Any: """Any other command."""
     # fmt: on
     def IO(self, command: str, /, *args: Any) -> Any:
-        """Runs a command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None if it fails."""
+        """Runs a command: ``api``, ``base``, ``mbase``, ``currency``, ``rate``, ``quota``, or one of the venue's own; None if it fails."""
         return self._call("IO", Operations.io, command, *args)
 
     def GetRawJSON(self) -> str:

@@ -17,7 +17,7 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
 
     Args:
         core: The shared state of the exchange object.
-        command: ``api``, ``base``, ``currency``, ``rate``, ``quota``, ``status``, ``websocket``, or one of the venue's own.
+        command: ``api``, ``base``, ``currency``, ``mbase``, ``rate``, ``quota``, ``status``, ``websocket``, or one of the venue's own.
         args: Its arguments.
 
     Raises:
@@ -35,6 +35,9 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
     if command == "base":
         (url,) = _exactly(command, args, ("url",))
         return core.set_base(url)
+    if command == "mbase":
+        (url,) = _exactly(command, args, ("url",))
+        return core.set_market_base(url)
     if (
         command == "status"
     ):  # whether there is a connection, for exchanges that keep one; REST has one whenever it needs one

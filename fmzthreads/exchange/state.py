@@ -377,17 +377,35 @@ class Core:
         Raises:
             InputError: It is not a URL.
         """
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            given = short_repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
-            raise InputError(f"a base URL must begin with http:// or https://, got {given}")
-        url, path = split_base(url, self.venue.name)
-        if path:
-            self.warn_base("SetBase", url, path)
-        self.venue.set_base(url)
+        self.venue.set_base(self._base_of("SetBase", url))
         self.markets.forget()
         self.bars.forget()
         self.live.renew()
         return self.venue.base()
+
+    def set_market_base(self, url: Any) -> str:
+        """Sets the base URL of market data for later calls, drops the bars of the old one, and returns it.
+
+        Args:
+            url: Empty for the base URL of all other calls.
+
+        Raises:
+            InputError: It is not a URL.
+            NotSupported: The venue cannot have two.
+        """
+        self.venue.set_market_base("" if url == "" else self._base_of("IO('mbase')", url))
+        self.bars.forget()
+        self.live.renew()
+        return self.venue.market_base()
+
+    def _base_of(self, name: str, url: Any) -> str:
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            given = short_repr(url.partition("?")[0].rpartition("@")[2]) if isinstance(url, str) else type(url).__name__
+            raise InputError(f"a base URL must begin with http:// or https://, got {given}")
+        base, path = split_base(url, self.venue.name)
+        if path:
+            self.warn_base(name, base, path)
+        return base
 
     def warn_base(self, name: str, url: str, path: str) -> None:
         """Warns that the path of an API was removed from a base URL."""

@@ -278,6 +278,18 @@ class Venue(Protocol):
     def base(self) -> str:
         """The base URL in use."""
 
+    def set_market_base(self, url: str) -> None:
+        """Fetches market data (tickers, books, trades, bars, live books) from another base URL; empty for that of all other calls.
+
+        The rules of markets still come from where the orders go, and no key is sent to this URL.
+
+        Raises:
+            InputError: It is not an http or https URL.
+        """
+
+    def market_base(self) -> str:
+        """The base URL of market data in use."""
+
     def set_timeout(self, timeout_ms: float) -> None:
         """Sets the total time-out of each further call, in milliseconds."""
 
@@ -367,7 +379,7 @@ class BaseVenue(Venue):
     def io(self, command: str, *args: object) -> Any:
         """Raises UnknownName: there are no commands of its own."""
         raise UnknownName(
-            f"{self.name} has no IO command {short_repr(command)}; valid: 'api', 'base', 'currency', 'rate', 'quota'"
+            f"{self.name} has no IO command {short_repr(command)}; valid: 'api', 'base', 'currency', 'mbase', 'rate', 'quota'"
         )
 
     def set_base(self, url: str) -> None:
@@ -377,6 +389,14 @@ class BaseVenue(Venue):
     def base(self) -> str:
         """Returns an empty text: there is no base URL."""
         return ""
+
+    def set_market_base(self, url: str) -> None:
+        """Raises NotSupported."""
+        raise self._no("IO('mbase')")
+
+    def market_base(self) -> str:
+        """Returns the base URL of all calls."""
+        return self.base()
 
     def set_timeout(self, timeout_ms: float) -> None:
         """Raises NotSupported."""

@@ -33,6 +33,7 @@ from .market.bars import BarFile, load_bars
 from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
 from .pairs import DEFAULT_PAIRS, read_pairs
+from .transport.below import BelowPath, check_below
 from .transport.http import RestApp
 from .transport.listener import ServingThread
 from .transport.stream_settings import StreamSettings
@@ -83,6 +84,7 @@ class SimulatorServer:
         venue: ``binance`` or ``okx``.
         port: The port; 0 for one that is free.
         host: The address to listen on.
+        path: The path below which the exchange lies, such as ``/gateway``; empty for the server's root.
         seed: What makes the market and the faults repeat.
         data: A file of bars (or bars already loaded) that the first symbol's price follows instead of a random walk.
         speed: Bars of ``data`` a second; 1/60 replays minutes in real time.
@@ -125,6 +127,7 @@ class SimulatorServer:
         *,
         port: int = 0,
         host: str = "127.0.0.1",
+        path: str = "",
         seed: int = 0,
         data: str | Path | BarFile | None = None,
         speed: float = 1.0,
@@ -144,6 +147,7 @@ class SimulatorServer:
             raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
         if not 0 <= rate_scale <= 1e6:
             raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
+        self._path = check_below(path)
         self.venue = venue
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)
@@ -174,7 +178,7 @@ class SimulatorServer:
             port=port,
             name=f"fmzthreads-{venue}",
             tls=tls,
-            sockets=partial(WsConnection, site=self.site),
+            sockets=partial(WsConnection, site=self.site, below=self._path),
         )
 
     def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
@@ -193,7 +197,8 @@ class SimulatorServer:
         """
         rest = RestApp(self.dialect, self.faults)
         routes = control_routes(self.faults, self.state)
-        return require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
+        app = require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
+        return BelowPath(app, self._path) if self._path else app
 
     def __repr__(self) -> str:
         return f"SimulatorServer({self.venue!r}, {self.base_url!r})"
@@ -208,7 +213,7 @@ class SimulatorServer:
     @property
     def base_url(self) -> str:
         """The base URL for REST calls, without a trailing slash."""
-        return self._wire.base_url
+        return self._wire.base_url + self._path
 
     @property
     def stream_url(self) -> str:

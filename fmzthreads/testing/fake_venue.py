@@ -84,6 +84,7 @@ class FakeVenue(BaseVenue):
         self._local = _Local()
         self._next_id = 0
         self._url = "memory://fake"
+        self._market_url = ""
         self.calls: Counter[str] = Counter()
         """How often each method was called."""
         self.placed: list[OrderIntent] = []
@@ -467,6 +468,14 @@ class FakeVenue(BaseVenue):
     def base(self) -> str:
         """The URL."""
         return self._url
+
+    def set_market_base(self, url: str) -> None:
+        """Takes the URL of market data."""
+        self._market_url = url
+
+    def market_base(self) -> str:
+        """The URL of market data."""
+        return self._market_url or self._url
 
     def set_timeout(self, timeout_ms: float) -> None:
         """Takes the time-out."""

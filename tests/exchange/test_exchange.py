@@ -541,6 +541,22 @@ class TestSettings:
             assert exchange.IO("api", "", bad) is None
         assert "hunter2" not in "".join(host.errors)
 
+    def test_a_base_of_market_data(self, parts):
+        exchange, venue, host = parts
+        exchange.GetRecords(60)
+        exchange.Buy(100, 1)
+        assert exchange.IO("mbase", "https://data.example/api/v3") == "https://data.example"
+        assert (exchange.GetBase(), venue.market_base()) == ("memory://fake", "https://data.example")
+        assert len(host.warnings) == 1
+        exchange.GetRecords(60)
+        assert venue.calls["records"] == 2, "bars of another base were kept"
+        exchange.Buy(100, 1)
+        assert venue.calls["rules"] == 1, "rules come from where orders go"
+        for bad in ("ftp://x", "x", None):
+            assert exchange.IO("mbase", bad) is None
+        assert venue.market_base() == "https://data.example"
+        assert exchange.IO("mbase", "") == "memory://fake"
+
     def test_another_base_has_other_rules(self, parts):
         exchange, venue, _ = parts
         exchange.Buy(100, 1)

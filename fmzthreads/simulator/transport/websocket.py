@@ -13,12 +13,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 import attrs
 
 from ..faults import Faults
+from .below import inner_path
 from .frames import CLOSE, PING, PONG, TEXT, ClientFrames, FrameError, build_frame, close_frame
 from .message_faults import Breaker
 from .push import Push
@@ -114,11 +116,15 @@ class WsConnection(asyncio.Protocol):
         site: The venue.
         server_state: uvicorn's, for the list of connections (Any: uvicorn is an extra).
         app_state: Contains ``wire``, the serving thread.
+        below: The path on the server below which the venue lies; empty for its root.
         config: uvicorn's; not used.
     """
 
-    def __init__(self, *, site: Site, server_state: Any, app_state: dict[str, Any], config: Any = None) -> None:
+    def __init__(
+        self, *, site: Site, server_state: Any, app_state: dict[str, Any], below: str = "", config: Any = None
+    ) -> None:
         self._site = site
+        self._below = below
         self._connections: set[Any] = server_state.connections
         self._tasks: set[Any] = server_state.tasks
         self._wire = app_state["wire"]
@@ -192,7 +198,12 @@ class WsConnection(asyncio.Protocol):
         if request is None or accept is None:
             self._refuse(Refusal(status=400, body=b"not a websocket handshake"))
             return
-        self.path = request.path
+        path = inner_path(request.path, self._below)
+        if path is None:
+            self._refuse(Refusal(status=404, body=b"no such path"))
+            return
+        request = replace(request, path=path)
+        self.path = path
         if await self._hindered(request) or self._closing:
             return
         entered = self._site.enter(request, self)

@@ -76,12 +76,12 @@ class BinanceProduct:
 
 SPOT = BinanceProduct(
     listings=Ask(path="/api/v3/exchangeInfo", weight=20),
-    ticker=Ask(path="/api/v3/ticker/24hr", weight=2),
-    tickers=Ask(path="/api/v3/ticker/24hr", weight=80),
-    depth=Ask(path="/api/v3/depth", weight=5),
+    ticker=Ask(path="/api/v3/ticker/24hr", weight=2, market=True),
+    tickers=Ask(path="/api/v3/ticker/24hr", weight=80, market=True),
+    depth=Ask(path="/api/v3/depth", weight=5, market=True),
     depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
-    trades=Ask(path="/api/v3/aggTrades", weight=4),
-    bars=Ask(path="/api/v3/klines", weight=2),
+    trades=Ask(path="/api/v3/aggTrades", weight=4, market=True),
+    bars=Ask(path="/api/v3/klines", weight=2, market=True),
     account=Ask(path="/api/v3/account", weight=20, signed=True),
     place=Ask(path="/api/v3/order", method="POST", signed=True, door="orders", patient=False),
     cancel=Ask(path="/api/v3/order", method="DELETE", signed=True, patient=False),
@@ -379,6 +379,7 @@ class BinanceCalls:
             signed=signed,
             patient=method == "GET",
             about=_about(client_order_id),
+            market=method == "GET" and not signed,
         )
         return ask, client_order_id
 

@@ -171,13 +171,18 @@ class BinanceStreams:
 
     def source(self, symbol: str, name: str) -> BinanceBook:
         """The source of one book."""
-        base = self._channel.http.base
+        base = self._channel.market_base
 
         def _fetch(levels_a_side: int) -> BookUpdate:
             self.turns.take(SNAPSHOT_WEIGHT, self._weights.limit)
-            ask = Ask(path=_SNAPSHOT_PATH, params=(("symbol", name), ("limit", levels_a_side)), weight=SNAPSHOT_WEIGHT)
+            ask = Ask(
+                path=_SNAPSHOT_PATH,
+                params=(("symbol", name), ("limit", levels_a_side)),
+                weight=SNAPSHOT_WEIGHT,
+                market=True,
+            )
             snapshot = self._channel.call(ask, partial(read_book_snapshot, asked=levels_a_side))
-            if self._channel.http.base != base:
+            if self._channel.market_base != base:
                 raise BadReply(
                     "the base URL changed during the snapshot's fetch; the snapshot does not match the stream"
                 )

@@ -57,13 +57,13 @@ SPOT = OKXProduct(instrument_type="SPOT")
 """OKX spot."""
 
 _LISTINGS = _endpoint("public/instruments", 20)
-_TICKER = _endpoint("market/ticker", 20)
-_TICKERS = _endpoint("market/tickers", 20)
-_BOOK = _endpoint("market/books", 40)
-_DEEP_BOOK = _endpoint("market/books-full", 10)  # refreshed once a second instead of every 50 ms
-_TRADES = _endpoint("market/trades", 100)
-_RECENT_BARS = _endpoint("market/candles", 40)
-_OLDER_BARS = _endpoint("market/history-candles", 20)
+_TICKER = _endpoint("market/ticker", 20, market=True)
+_TICKERS = _endpoint("market/tickers", 20, market=True)
+_BOOK = _endpoint("market/books", 40, market=True)
+_DEEP_BOOK = _endpoint("market/books-full", 10, market=True)  # refreshed once a second instead of every 50 ms
+_TRADES = _endpoint("market/trades", 100, market=True)
+_RECENT_BARS = _endpoint("market/candles", 40, market=True)
+_OLDER_BARS = _endpoint("market/history-candles", 20, market=True)
 _BALANCE = _endpoint("account/balance", 10, signed=True)
 _PLACE = Ask(path=PLACE_PATH, method="POST", signed=True, door="trade/order", limit=60, patient=False)
 _CANCEL = _endpoint("trade/cancel-order", 60, method="POST", signed=True)
@@ -362,7 +362,16 @@ class OKXCalls:
         bare = public_path(path)
         signed = not _PUBLIC.fullmatch(bare)
         given = dict(params)
-        ask = Ask(path=path, method=method, params=params, raw=raw, signed=signed, door=bare, about=_about(bare, given))
+        ask = Ask(
+            path=path,
+            method=method,
+            params=params,
+            raw=raw,
+            signed=signed,
+            door=bare,
+            about=_about(bare, given),
+            market=method == "GET" and not signed,
+        )
         return ask, str(given.get("clOrdId", ""))
 
 

@@ -79,17 +79,19 @@ class RawVenue(ChannelVenue):
             raise InputError(f"unknown HTTP method {short_repr(http_method)}{nearest(method, _METHODS)}")
         path, _, query = str(resource).partition("?")
         full = "://" in path
-        if not full and not self.base():
+        if not full and not self.base():  # also with a base for market data, which says nothing about where orders go
             raise InputError(
                 f"{self.name} has no base URL: give base='https://...' to the exchange, or call exchange.SetBase(url); nothing was sent"
             )
         bare = public_path(path)
+        signed = self.protocol.is_signed(method, bare)
         ask = RawAsk(
             path=path,
             method=method,
             params=self._params(method, query, params, raw),
             raw=raw,
-            signed=self.protocol.is_signed(method, bare),
+            signed=signed,
+            market=method == "GET" and not signed,
             patient=self.protocol.is_read(method, bare),
             reads=self.protocol.is_read(method, bare),
         )

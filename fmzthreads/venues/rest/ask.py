@@ -33,6 +33,7 @@ class Ask:
         limit: How many calls of its group are allowed in the venue's window; 0 for no such limit.
         patient: Whether it may be delayed to stay within a limit. An order may not: it is sent now, or refused.
         about: The field in which the reply repeats the id of the one order that is meant, and that id; None for no such order.
+        market: Whether it asks for public market data, which may have a base URL of its own.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Ask:
     limit: int = 0
     patient: bool = True
     about: tuple[str, str] | None = None
+    market: bool = False
 
     @property
     def safe(self) -> bool:
@@ -72,6 +74,7 @@ class Ask:
             limit=self.limit,
             patient=self.patient,
             about=about,
+            market=self.market,
         )
 
 

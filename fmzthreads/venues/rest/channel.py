@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import attrs
+
 from ...clock import Clock, WallClock
 from ...errors import (
     BadReply,
@@ -20,6 +22,7 @@ from ...errors import (
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
+from ...http.url import check_base
 from .ask import Ask, VenueQuery
 from .parsing import Malformed, bad_reply, is_about
 from .plain_http import PlainHttpCheck
@@ -93,6 +96,15 @@ class RestProtocol(Protocol):
         """The group of requests that a refusal blocks (see ``Doors``); empty for all."""
 
 
+@attrs.frozen
+class _Site:
+    """A base URL with the limits that are counted for it."""
+
+    base: str
+    doors: Doors
+    budget: CallBudget
+
+
 class Channel:
     """One venue's REST.
 
@@ -129,6 +141,7 @@ class Channel:
         self.time = ServerTime(self.clock, self._ask_time)
         self.doors = Doors(protocol.name, self.clock)
         self.budget = protocol.budget(self.clock, self.time.now)
+        self._market: _Site | None = None  # where market data comes from, if not from the base
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings go, and writes that of a base URL without encryption."""
@@ -181,17 +194,18 @@ class Channel:
             self.time.forget()
 
     def _once(self, ask: Ask, read: Callable[[Any], T], safe: bool) -> T:
-        protocol, budget = self.protocol, self.budget
+        protocol, site = self.protocol, self._site_of(ask)
+        budget = site.budget
         try:
-            self.doors.check(ask.door)
+            site.doors.check(ask.door)
             ticket = budget.enter(ask)
             try:
 
                 def _parse(reply: Reply) -> T:
                     budget.heard(ticket, reply)
-                    return self._understand(ask, reply, read)
+                    return self._understand(ask, reply, read, site.doors)
 
-                url = self._url(ask)
+                url = self._url(ask, site.base)
                 return self.http.call(lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=safe)
             finally:
                 budget.leave(ticket)
@@ -201,12 +215,12 @@ class Channel:
             error.request, error.code = self.keys.cut_out(error.request), self.keys.cut_out(str(error.code))
             raise
 
-    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T]) -> T:
+    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T], doors: Doors) -> T:
         try:
             payload = self.protocol.payload(reply, self.time.now)
         except FmzError as error:
             if isinstance(error, RateLimited):
-                self.doors.shut(self.protocol.shuts(ask, error), error)
+                doors.shut(self.protocol.shuts(ask, error), error)
             self._check_refusal(ask, reply, error)
             raise
         try:
@@ -274,11 +288,11 @@ class Channel:
         def _parse(reply: Reply) -> TimeSample:
             received_at = self.clock.monotonic()
             budget.heard(ticket, reply)
-            server_s = self._understand(ask, reply, self._read_time)
+            server_s = self._understand(ask, reply, self._read_time, self.doors)
             return TimeSample(server_s=server_s, received_at=received_at, rtt_s=reply.elapsed_s)
 
         try:
-            url = self._url(ask)
+            url = self._url(ask, self.http.base)
             return self.http.call(lambda: self.protocol.build(ask, url, self.keys, self.time), _parse, idempotent=True)
         finally:
             budget.leave(ticket)
@@ -289,13 +303,36 @@ class Channel:
             raise Malformed(f"implausible server time {server_s:g} s (expected 2015 to 2100)")
         return server_s
 
-    def _url(self, ask: Ask) -> str:
+    def _url(self, ask: Ask, base: str) -> str:
         path = ask.path
         if "://" in path:
             if ask.signed:
                 self._check_plain(path)
             return path
-        return f"{self.http.base}{path}" if path.startswith("/") else f"{self.http.base}/{path}"
+        return f"{base}{path}" if path.startswith("/") else f"{base}/{path}"
+
+    def _site_of(self, ask: Ask) -> _Site:
+        if self._market is not None and ask.market and not ask.signed and "://" not in ask.path:
+            return self._market
+        return _Site(self.http.base, self.doors, self.budget)
+
+    @property
+    def market_base(self) -> str:
+        """The base URL of market data."""
+        return self.http.base if self._market is None else self._market.base
+
+    def set_market_base(self, url: str) -> None:
+        """Sends further requests for market data to another base URL, with limits of its own; empty for the base URL of all others.
+
+        No key and no signature goes there.
+
+        Raises:
+            InputError: It is not an http or https URL.
+        """
+        base = check_base(url)
+        self._market = (
+            _Site(base, Doors(self.name, self.clock), self.protocol.budget(self.clock, self.time.now)) if base else None
+        )
 
     def set_base(self, url: str) -> None:
         """Sets another base URL for further calls; resets clock offset, refusals and counts.

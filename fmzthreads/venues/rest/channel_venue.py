@@ -52,6 +52,14 @@ class ChannelVenue(BaseVenue):
         """Sets the REST base and drops its limits; see ``Venue.set_base``."""
         self.channel.set_base(url)
 
+    def market_base(self) -> str:
+        """The base URL of market data; see ``Venue.market_base``."""
+        return self.channel.market_base
+
+    def set_market_base(self, url: str) -> None:
+        """Sets where market data comes from; see ``Venue.set_market_base``."""
+        self.channel.set_market_base(url)
+
     def set_timeout(self, timeout_ms: float) -> None:
         """Sets the time-out of calls; see ``Venue.set_timeout``."""
         self.channel.http.set_timeout(timeout_ms)
@@ -65,9 +73,9 @@ class ChannelVenue(BaseVenue):
         self.channel.warn_with(warn)
 
     def warm(self, connections: int) -> None:
-        """Opens the calling thread's connection; see ``Venue.warm``."""
-        if self.base():
-            self.channel.http.warm()
+        """Opens the calling thread's connections; see ``Venue.warm``."""
+        for base in {self.base(), self.market_base()} - {""}:
+            self.channel.http.warm(base)
 
     def close(self) -> None:
         """Closes the connections; see ``Venue.close``."""

@@ -51,7 +51,7 @@ class StreamHome:
         self._given = (channel.http.base, check_stream_base(stream_base) if stream_base else "")
 
     def base(self, known: Mapping[str, str]) -> str:
-        """The stream base for the current REST base.
+        """The stream base for the current REST base of market data.
 
         Args:
             known: The venue's own REST hosts and their stream bases.
@@ -59,7 +59,7 @@ class StreamHome:
         Raises:
             NotSupported: The REST base is a different one, and no stream base was given for it.
         """
-        base, name = self._channel.http.base, self._channel.name
+        base, name = self._channel.market_base, self._channel.name
         with_base, given = self._given
         if given and with_base == base:
             return given

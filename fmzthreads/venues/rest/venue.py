@@ -26,7 +26,7 @@ __all__ = ["BookStreams", "RestVenue"]
 T = TypeVar("T")
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
-_COMMON_COMMANDS = ("api", "base", "currency", "quota", "rate")
+_COMMON_COMMANDS = ("api", "base", "currency", "mbase", "quota", "rate")
 _FEW_NAMES = 3  # up to this many unknown names of a list are requested one by one; for more the whole list is fetched
 
 
@@ -315,6 +315,11 @@ class RestVenue(ChannelVenue):
         """Sets the REST base and drops symbols and counts; see ``Venue.set_base``."""
         super().set_base(url)
         self.symbols.forget()
+        self.streams.forget()
+
+    def set_market_base(self, url: str) -> None:
+        """Sets where market data comes from and drops the streams' counts; see ``Venue.set_market_base``."""
+        super().set_market_base(url)
         self.streams.forget()
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
