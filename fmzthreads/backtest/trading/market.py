@@ -49,6 +49,9 @@ class MarketView(Protocol):
             EOFError: There is no tick at or before the clock's time, and none comes.
         """
 
+    def consume(self) -> None:
+        """Marks the current tick as seen, so that the next market call asks for a newer one (FMZ: orders consume ticks, too)."""
+
     def tick_at(self, number: int) -> Tick:
         """The tick of that number."""
 

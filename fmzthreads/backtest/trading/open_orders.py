@@ -1,0 +1,89 @@
+"""The open orders of one symbol, and when the prices since then fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .market import MarketView
+from .orders import DeskOrder
+
+__all__ = ["OpenOrders"]
+
+Fill = Callable[[DeskOrder, int, bool], None]
+"""Called with an order, a price in nano, and whether it was filled as a taker."""
+
+
+class OpenOrders:
+    """Orders of a symbol that are neither filled nor canceled, by ascending id.
+
+    Each order is checked against the tick at which it was placed (a fill there is at the market's price, as a taker), and then against the later ticks
+    (a fill there is at its own price, as a maker). Resting orders are not walked one by one: the highest buy and the lowest sell decide whether the
+    prices since the last check reached any.
+
+    Attributes:
+        orders: The orders by id.
+        seen: The number of the last tick that all resting orders have been checked against.
+    """
+
+    __slots__ = ("_fresh", "_highest_buy", "_lowest_sell", "_stale", "orders", "seen", "view")
+
+    def __init__(self, view: MarketView) -> None:
+        self.view = view
+        self.orders: dict[int, DeskOrder] = {}
+        self.seen = -1
+        self._fresh = False
+        self._stale = False
+        self._highest_buy: int | None = None
+        self._lowest_sell: int | None = None
+
+    def add(self, order: DeskOrder) -> None:
+        """Takes in an order that was just placed; it is checked at the next settlement."""
+        if not self.orders:
+            self.seen = order.birth.number
+        self.orders[order.id] = order
+        self._fresh = self._stale = True
+
+    def remove(self, order: DeskOrder) -> None:
+        """Takes out an order that was canceled."""
+        del self.orders[order.id]
+        self._stale = True
+
+    def settle(self, fill: Fill) -> None:
+        """Fills what the ticks up to the current one fill, by ascending id."""
+        until = self.view.tick().number
+        if (self._fresh or until > self.seen) and (self._fresh or self._reached(until)):
+            for order in list(self.orders.values()):
+                self._check(order, until, fill)
+            self._fresh = False
+        self.seen = until
+
+    def _check(self, order: DeskOrder, until: int, fill: Fill) -> None:
+        birth = order.birth
+        if order.seen < birth.number:
+            if order.crosses(birth):
+                self.remove(order)
+                fill(order, birth.sell if order.is_buy else birth.buy, True)
+                return
+            order.seen = birth.number
+            after = birth.number
+        else:
+            after = max(order.seen, self.seen)
+        order.seen = until
+        if after >= until:
+            return
+        find = self.view.first_at_or_below if order.is_buy else self.view.first_at_or_above
+        if find(order.trigger(), after, until) >= 0:
+            self.remove(order)
+            fill(order, order.price, False)
+
+    def _reached(self, until: int) -> bool:
+        if self._stale:
+            self._stale = False
+            buys = [order.trigger() for order in self.orders.values() if order.is_buy]
+            sells = [order.trigger() for order in self.orders.values() if not order.is_buy]
+            self._highest_buy = max(buys) if buys else None
+            self._lowest_sell = min(sells) if sells else None
+        view, seen = self.view, self.seen
+        if self._highest_buy is not None and view.first_at_or_below(self._highest_buy, seen, until) >= 0:
+            return True
+        return self._lowest_sell is not None and view.first_at_or_above(self._lowest_sell, seen, until) >= 0

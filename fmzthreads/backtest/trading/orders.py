@@ -1,0 +1,152 @@
+"""One order of a simulated exchange, and the texts with which FMZ's engine refuses orders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...constants import ORDER_STATE_CLOSED, ORDER_STATE_PENDING
+from ...structures import Order
+from ..config.settings import MarketDetail
+from ..nano import ONE, mul, to_float
+from .market import MarketView, Tick
+
+__all__ = ["MARKET", "NOT_FOUND", "NOT_OPEN", "DeskOrder", "Direction", "insufficient", "invalid"]
+
+MARKET = -1
+"""The price of a market order, as strategies give it."""
+
+NOT_FOUND = "order not found"
+NOT_OPEN = "order already cancelled or not found"
+
+Direction = Literal["buy", "sell", "closebuy", "closesell"]
+
+
+def invalid(symbol: str, price: float, amount: float) -> str:
+    """FMZ's text for a price or an amount that is 0 once rounded, with the numbers as the caller gave them."""
+    return f"ERR_INVALID_ORDER({symbol}, {price:f}, {amount:f})"
+
+
+def insufficient(symbol: str, side: str, price: float, amount: float) -> str:
+    """FMZ's text for an order that the account cannot pay, with the numbers as the caller gave them."""
+    return f"ERR_INSUFFICIENT_ASSET({symbol}, {side}, {price:f}, {amount:f})"
+
+
+class DeskOrder:
+    """An order as the desk keeps it; numbers in nano.
+
+    Attributes:
+        id: Its number, from 1.
+        time_ms: When it was placed.
+        view: Its symbol.
+        direction: What it does: buy, sell, or closing a long (closebuy) or a short position (closesell).
+        is_buy: Whether it buys.
+        is_close: Whether its ``Offset`` shows a close.
+        price: Its rounded price; 0 for a market order.
+        market: Whether it is a market order.
+        amount: Its rounded amount; money for a spot market buy.
+        deal: What has been filled.
+        turnover: The sum of price times amount of its fills.
+        average: The average price of its fills; 0 before the first.
+        state: An ``ORDER_STATE_`` constant.
+        birth: The tick that was current when it was placed.
+        seen: The number of the last tick that was checked for a fill; before the birth tick has been checked, one less.
+        frozen: What it holds frozen in the account, in the currency that it spends.
+        level: The leverage of the position that it opens.
+    """
+
+    __slots__ = (
+        "amount",
+        "average",
+        "birth",
+        "deal",
+        "direction",
+        "frozen",
+        "id",
+        "is_buy",
+        "is_close",
+        "level",
+        "market",
+        "price",
+        "seen",
+        "state",
+        "time_ms",
+        "turnover",
+        "view",
+    )
+
+    def __init__(
+        self, view: MarketView, birth: Tick, direction: Direction, price: int, amount: int, *, market: bool
+    ) -> None:
+        self.id = 0
+        self.time_ms = 0
+        self.view = view
+        self.direction: Direction = direction
+        self.is_buy = direction in ("buy", "closesell")
+        self.is_close = direction in ("closebuy", "closesell")
+        self.price = price
+        self.market = market
+        self.amount = amount
+        self.deal = 0
+        self.turnover = 0
+        self.average = 0
+        self.state = ORDER_STATE_PENDING
+        self.birth = birth
+        self.seen = birth.number - 1
+        self.frozen = 0
+        self.level = ONE
+
+    @property
+    def detail(self) -> MarketDetail:
+        """The market of its symbol."""
+        return self.view.detail
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither filled nor canceled."""
+        return self.state == ORDER_STATE_PENDING
+
+    @property
+    def in_quote(self) -> bool:
+        """Whether its amount is money: a market buy of a spot pair."""
+        return self.market and self.is_buy and not self.view.detail.is_contract
+
+    def trigger(self) -> int:
+        """The last price at or beyond which a resting limit order crosses: at or below for a buy, at or above for a sell."""
+        return self.price - self.view.spread if self.is_buy else self.price + self.view.spread
+
+    def crosses(self, tick: Tick) -> bool:
+        """Whether the order can be filled at a tick."""
+        if self.market:
+            return True
+        return self.price >= tick.sell if self.is_buy else self.price <= tick.buy
+
+    def filled(self, price: int, quantity: int) -> None:
+        """Notes that the whole order was filled at one price."""
+        self.deal = quantity
+        self.average = price
+        self.turnover = mul(price, quantity)
+        self.state = ORDER_STATE_CLOSED
+
+    def structure(self, rate: int = ONE) -> Order:
+        """The order as strategies see it, prices times ``rate``."""
+        detail = self.view.detail
+        price, average, amount = self.price, self.average, self.amount
+        if rate != ONE:
+            price, average = mul(price, rate), mul(average, rate)
+            if self.in_quote:
+                amount = mul(amount, rate)
+        order = Order(
+            Id=self.id,
+            Time=self.time_ms,
+            Price=to_float(price),
+            Amount=to_float(amount),
+            DealAmount=to_float(self.deal),
+            AvgPrice=to_float(average),
+            Type=0 if self.is_buy else 1,
+            Offset=1 if self.is_close else 0,
+            Status=self.state,
+            Symbol=detail.symbol,
+        )
+        if detail.is_contract:
+            order["ContractType"] = detail.contract_type
+        return order

@@ -1,0 +1,191 @@
+"""The account of a spot exchange: one balance a currency, fees in quote currency.
+
+Source: the published engine, github.com/fmzquant/backtest_javascript.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...structures import Account, Asset, Position
+from ..config.settings import ExchangeSettings, MarketDetail
+from ..nano import ONE, div, mul, to_float
+from .ledger import Refused
+from .market import MarketView
+from .orders import DeskOrder, Direction, insufficient
+
+__all__ = ["SpotAccount", "Wallet"]
+
+
+class Wallet:
+    """One currency of an account, in nano.
+
+    Attributes:
+        free: What can be spent.
+        frozen: What open orders hold.
+        initial: What there was at the start.
+        commission: The fees paid so far.
+        funding: The funding received, less what was paid.
+    """
+
+    __slots__ = ("commission", "free", "frozen", "funding", "initial")
+
+    def __init__(self, initial: int = 0) -> None:
+        self.free = initial
+        self.frozen = 0
+        self.initial = initial
+        self.commission = 0
+        self.funding = 0
+
+    @property
+    def total(self) -> int:
+        """Free and frozen together."""
+        return self.free + self.frozen
+
+    def freeze(self, amount: int) -> None:
+        """Moves an amount from free to frozen; a negative one back."""
+        self.free -= amount
+        self.frozen += amount
+
+
+class SpotAccount:
+    """Balances of a spot exchange.
+
+    Attributes:
+        wallets: The balances by currency; those that nothing has touched are absent.
+        rate: ``SetRate``'s factor, in nano.
+    """
+
+    def __init__(self, settings: ExchangeSettings) -> None:
+        self.settings = settings
+        self.rate = ONE
+        self.wallets: dict[str, Wallet] = {}
+        if settings.balance:
+            self.wallets[settings.quote_currency] = Wallet(settings.balance)
+        if settings.stocks:
+            self.wallets[settings.base_currency] = Wallet(settings.stocks)
+        self._nothing = Wallet()
+        self._highest_fee = max(settings.fee_maker, settings.fee_taker)
+
+    def wallet(self, currency: str) -> Wallet:
+        """The balance of a currency to be changed, made when it is missing."""
+        found = self.wallets.get(currency)
+        if found is None:
+            found = self.wallets[currency] = Wallet()
+        return found
+
+    def direction(self, side: str) -> Direction:
+        """Anything other than ``buy`` sells; what is neither ``buy`` nor ``sell`` shows the offset of a close."""
+        return "buy" if side == "buy" else "sell" if side == "sell" else "closebuy"
+
+    def reserve(self, order: DeskOrder, asked: tuple[float, float], replaced: DeskOrder | None) -> None:
+        """Freezes money for a buy, coins for a sell.
+
+        Raises:
+            Refused: There is not enough.
+        """
+        detail = order.detail
+        currency = detail.quote_currency if order.is_buy else detail.base_currency
+        needed = self._needed(order)
+        back = replaced.frozen if replaced is not None and replaced.is_buy == order.is_buy else 0
+        if self.wallets.get(currency, self._nothing).free + back < needed:
+            side = "buy" if order.is_buy else "sell"
+            raise Refused(insufficient(detail.symbol, side, *asked))
+        if replaced is not None:
+            self.release(replaced)
+        self.wallet(currency).freeze(needed)
+        order.frozen = needed
+
+    def _needed(self, order: DeskOrder) -> int:
+        if not order.is_buy or order.in_quote:
+            return order.amount
+        cost = mul(order.price, order.amount)
+        return cost + mul(cost, self._highest_fee)
+
+    def release(self, order: DeskOrder) -> None:
+        """Frees what an order holds frozen."""
+        detail = order.detail
+        if order.frozen:
+            self.wallet(detail.quote_currency if order.is_buy else detail.base_currency).freeze(-order.frozen)
+            order.frozen = 0
+
+    def fill(self, order: DeskOrder, price: int, *, taker: bool) -> None:
+        """Exchanges money and coins; the fee is always in quote currency."""
+        detail = order.detail
+        rate = self.settings.fee_taker if taker else self.settings.fee_maker
+        quantity = order.amount
+        if order.in_quote:
+            quantity = mul(div(order.amount, price), ONE - rate)
+        self.release(order)
+        value = mul(price, quantity)
+        fee = mul(value, rate)
+        quote, base = self.wallet(detail.quote_currency), self.wallet(detail.base_currency)
+        if order.is_buy:
+            quote.free -= value + fee
+            base.free += quantity
+        else:
+            quote.free += value - fee
+            base.free -= quantity
+        quote.commission += fee
+        order.filled(price, quantity)
+
+    def set_level(self, view: MarketView, level: float) -> None:
+        """Does nothing: spot has no leverage."""
+
+    def account(self, detail: MarketDetail) -> Account:
+        """Balance and Stocks are those of the symbol; Equity and UPnL are 0."""
+        quote = self.wallets.get(detail.quote_currency, self._nothing)
+        base = self.wallets.get(detail.base_currency, self._nothing)
+        free, frozen = quote.free, quote.frozen
+        if self.rate != ONE:
+            free, frozen = mul(free, self.rate), mul(frozen, self.rate)
+        return Account(
+            Balance=free / ONE,
+            FrozenBalance=frozen / ONE,
+            Stocks=base.free / ONE,
+            FrozenStocks=base.frozen / ONE,
+            Equity=0.0,
+            UPnL=0.0,
+        )
+
+    def assets(self, detail: MarketDetail) -> list[Asset]:
+        """One row a currency, in alphabetical order."""
+        quote, rate = self.settings.quote_currency, self.rate
+        rows = []
+        for currency, wallet in sorted(self.wallets.items()):
+            free, frozen = wallet.free, wallet.frozen
+            if rate != ONE and currency == quote:
+                free, frozen = mul(free, rate), mul(frozen, rate)
+            rows.append(Asset(Currency=currency, Amount=to_float(free), FrozenAmount=to_float(frozen)))
+        return rows
+
+    def positions(self, symbol: str) -> list[Position] | None:
+        """None: spot has no positions."""
+        return None
+
+    def worth(self, views: list[MarketView]) -> dict[str, Any]:
+        """Assets, PnL and Utilization: the change of the money, and of the coins at the current prices."""
+        settings = self.settings
+        quote = self.wallets.get(settings.quote_currency, self._nothing)
+        profit, held = quote.total - quote.initial, 0
+        for view in views:
+            base = self.wallets.get(view.detail.base_currency, self._nothing)
+            value = mul(base.total - base.initial, view.tick().last)
+            profit += value
+            held += abs(value)
+        assets = [
+            {
+                "Currency": currency,
+                "Amount": to_float(wallet.free),
+                "FrozenAmount": to_float(wallet.frozen),
+                "Initial": to_float(wallet.initial),
+                "Commission": to_float(wallet.commission),
+            }
+            for currency, wallet in sorted(self.wallets.items())
+        ]
+        return {
+            "Assets": assets,
+            "PnL": to_float(profit),
+            "Utilization": to_float(div(held, quote.initial)) if quote.initial else 0.0,
+            "Symbols": {view.detail.symbol: {} for view in views},
+        }

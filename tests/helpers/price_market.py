@@ -1,0 +1,130 @@
+"""A market for tests of a desk: prices put in one after the other, one tick each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail
+from fmzthreads.backtest.nano import ONE, nano
+from fmzthreads.backtest.trading.desk import Desk
+from fmzthreads.backtest.trading.market import MarketView, Tick
+
+
+class PriceMarket:
+    """A symbol whose ticks a test puts in.
+
+    Attributes:
+        consumed: The number of the last tick that was marked as seen; -1 for none.
+    """
+
+    def __init__(self, detail: MarketDetail, spread: int) -> None:
+        self.detail = detail
+        self.spread = spread
+        self.prices: list[int] = []
+        self.times: list[int] = []
+        self.consumed = -1
+
+    def put(self, price: float, time_ms: int) -> None:
+        self.prices.append(nano(price))
+        self.times.append(time_ms)
+
+    def tick(self) -> Tick:
+        if not self.prices:
+            raise EOFError("EOF")
+        return self.tick_at(len(self.prices) - 1)
+
+    def consume(self) -> None:
+        self.consumed = len(self.prices) - 1
+
+    def tick_at(self, number: int) -> Tick:
+        last = self.prices[number]
+        return Tick(number, self.times[number], last, last - self.spread, last + self.spread)
+
+    def first_at_or_below(self, last: int, after: int, until: int) -> int:
+        return next((n for n in range(after + 1, until + 1) if self.prices[n] <= last), -1)
+
+    def first_at_or_above(self, last: int, after: int, until: int) -> int:
+        return next((n for n in range(after + 1, until + 1) if self.prices[n] >= last), -1)
+
+
+class Rows:
+    """Keeps the rows of a desk."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Any, ...]] = []
+        self.errors: list[str] = []
+
+    def order(
+        self,
+        kind: int,
+        exchange: int,
+        order_id: int,
+        price: int,
+        amount: int,
+        message: str,
+        symbol: str,
+        direction: str,
+    ) -> None:
+        self.orders.append((kind, exchange, order_id, price / ONE, amount / ONE, message, symbol, direction))
+
+    def error(self, exchange: int, text: str) -> None:
+        self.errors.append(text)
+
+
+class Bench:
+    """A desk with its markets, rows and a clock turned by hand.
+
+    Attributes:
+        now_ms: The time; ``delay_ms`` is what a condition order's child costs.
+    """
+
+    def __init__(self, settings: ExchangeSettings, *details: MarketDetail, spread: float = 0.01) -> None:
+        self.markets = {detail.symbol: PriceMarket(detail, nano(spread)) for detail in details}
+        self.main = next(iter(self.markets.values()))
+        self.rows = Rows()
+        self.now_ms = 0
+        self.delay_ms = 200
+        self.desk = Desk(settings, self._market, self.rows, lambda: self.now_ms, delay=self._wait)
+
+    def _market(self, symbol: str) -> MarketView:
+        return self.markets[symbol]
+
+    def _wait(self) -> None:
+        self.now_ms += self.delay_ms
+
+    def price(self, price: float, symbol: str = "") -> None:
+        """The next tick of a symbol, a second later."""
+        self.now_ms += 1000
+        (self.markets[symbol] if symbol else self.main).put(price, self.now_ms)
+
+
+def percent(share: float) -> int:
+    """A fee in percent as a share in nano."""
+    return nano(share / 100)
+
+
+def spot_bench(
+    *,
+    balance: float = 10_000,
+    stocks: float = 0,
+    maker: float = 0.1,
+    taker: float = 0.2,
+    digits: tuple[int, int] = (2, 5),
+) -> Bench:
+    """A spot exchange with BTC_USDT; ``digits`` are those of prices and amounts."""
+    settings = ExchangeSettings(
+        eid="Binance",
+        balance=nano(balance),
+        stocks=nano(stocks),
+        fee_maker=percent(maker),
+        fee_taker=percent(taker),
+    )
+    detail = MarketDetail(
+        symbol="BTC_USDT",
+        base_currency="BTC",
+        quote_currency="USDT",
+        quote_precision=digits[0],
+        base_precision=digits[1],
+        price_tick=nano(0.01),
+    )
+    return Bench(settings, detail)
