@@ -1,7 +1,7 @@
 """What orders see of one symbol: its current tick, and where its price went since.
 
-Ticks of a symbol are numbered from 0 over the whole backtest. A tick has one price; FMZ's engine sells at the price minus, and buys at the price plus
-a spread that is fixed for the symbol.
+Ticks of a symbol are numbered from 0 over the whole backtest, history before its start included; the numbers ascend, with gaps. A tick has one
+price; FMZ's engine sells at the price minus, and buys at the price plus a spread that is fixed for the symbol.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MarketView(Protocol):
         """Marks the current tick as seen, so that the next market call asks for a newer one (FMZ: orders consume ticks, too)."""
 
     def tick_at(self, number: int) -> Tick:
-        """The tick of that number."""
+        """The tick of that number, which was a tick's number before."""
 
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
         """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""

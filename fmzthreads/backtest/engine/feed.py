@@ -1,0 +1,296 @@
+"""One symbol of one exchange: its ticks made from bars on demand, and how far the strategy has looked.
+
+A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. Nothing is computed for a tick that nobody looks at.
+
+Which tick a call gets follows the published engine, github.com/fmzquant/backtest_javascript: each function has a flag, and a function that asks
+again without another one in between is given the next tick, to which the clock jumps.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+
+from ..config.settings import MarketDetail
+from ..data.bars import BarSeries
+from ..trading.market import Tick
+from .extremes import BarExtremes
+from .ticks import TickPattern, offsets_of, volume_steps
+from .virtual_time import VirtualTime
+
+__all__ = ["PLACES", "TickFeed"]
+
+PLACES = 16
+"""The numbers that one bar's ticks take up."""
+
+_NEVER = 2**62
+
+
+class TickFeed:
+    """The ticks of one symbol, as orders and market calls see them. It is a ``MarketView``.
+
+    Args:
+        series: The bars, history included.
+        time: The clock.
+        slip_point: Slippage in price ticks.
+
+    Attributes:
+        detail: The market.
+        series: The bars.
+        spread: Half of the distance between bid and ask, in nano.
+        price_tick: The step of prices, in nano; where the market does not say it, one unit of its decimals.
+        number: The number of the current tick as of the last look; -1 before the first tick.
+        consumed: The number of the last tick that was delivered; -1 before the first one.
+        flags: The functions that were given the current tick, a bit each.
+        bar_count: The bars that begin before the end of the test.
+        last_ms: The time of the last tick.
+    """
+
+    __slots__ = (
+        "_extremes",
+        "_last_place",
+        "_offsets",
+        "_over_ms",
+        "_quiet",
+        "_time",
+        "_until_ms",
+        "_walked",
+        "_walked_prices",
+        "_walked_shape",
+        "bar_count",
+        "consumed",
+        "detail",
+        "flags",
+        "last_ms",
+        "number",
+        "pattern",
+        "price_tick",
+        "series",
+        "spread",
+        "time",
+    )
+
+    def __init__(self, series: BarSeries, time: VirtualTime, slip_point: int = 0) -> None:
+        detail: MarketDetail = series.detail
+        self.detail = detail
+        self.series = series
+        self.time = time
+        self.price_tick = detail.price_tick or 10 ** (9 - detail.quote_precision)
+        self.spread = (1 + slip_point) * self.price_tick
+        self.pattern = TickPattern(series, time.start_ms, self.price_tick)
+        self.number = self.consumed = -1
+        self.flags = 0
+        self._time = series.time
+        self._offsets = offsets_of(series.period_ms)
+        self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
+        self._extremes = BarExtremes(series)
+        self._walked = self._walked_shape = -1  # the bar whose prices are known
+        self._walked_prices: tuple[int, ...] = ()
+        # The current tick is known to be that of ``number`` while the time is before this.
+        self._until_ms = -_NEVER
+        self.bar_count = bisect_left(self._time, time.end_ms)
+        self._last_place = 0
+        self.last_ms = -1
+        if self.bar_count:
+            last = self.bar_count - 1
+            offsets = self._offsets[self.pattern.shape(last)]
+            begin = self._time[last]
+            self._last_place = bisect_left(offsets, time.end_ms - begin) - 1
+            self.last_ms = begin + offsets[self._last_place]
+        self._over_ms = self.last_ms + series.period_ms
+
+    def __repr__(self) -> str:
+        """The symbol and the current tick."""
+        return f"<TickFeed {self.detail.symbol}: tick {self.number}>"
+
+    # What market calls do
+
+    def deliver(self, bit: int, *, current: bool = False) -> None:
+        """Makes the tick current that a market call gets, and marks it as delivered; the clock may jump to it.
+
+        Args:
+            bit: The function's flag.
+            current: Whether the call takes the current tick in any case.
+
+        Raises:
+            EOFError: The end was reached, or there is no further tick.
+        """
+        time = self.time
+        now = time.now_ms
+        if now >= time.end_ms or now >= self._over_ms:
+            raise time.end()
+        if now >= self._until_ms:
+            self._look(now)
+        number = self.number
+        if (not self.flags or self.flags & bit) and not current:
+            if number == self.consumed:
+                number = self._jump()
+            self.flags = bit
+        else:
+            if number < 0:
+                number = self._jump()
+            self.flags |= bit
+        self.consumed = number
+
+    def consume(self) -> None:
+        """Marks the current tick as delivered, as orders do."""
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        self.consumed = self.number
+
+    def check_open(self) -> None:
+        """Raises when no order can be placed any more.
+
+        Raises:
+            EOFError: The end was reached, or the data ended.
+        """
+        now = self.time.now_ms
+        if now >= self.time.end_ms or now >= self._over_ms:
+            raise self.time.end()
+
+    def current(self) -> int:
+        """The number of the current tick; the clock jumps to the first one when none came yet.
+
+        Raises:
+            EOFError: There is no tick.
+        """
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        return self.number if self.number >= 0 else self._jump()
+
+    def _look(self, now: int) -> None:
+        """Finds the current tick."""
+        times, count = self._time, self.bar_count
+        if now >= self.time.end_ms:
+            now = self.time.end_ms - 1
+        bar = self.number >> 4
+        after = bar + 1
+        if after < count and times[after] <= now:
+            bar = after
+            after += 1
+            if after < count and times[after] <= now:
+                bar = bisect_right(times, now, after, count) - 1
+                after = bar + 1
+        elif bar < 0:
+            self._until_ms = times[0] if count else _NEVER
+            return
+        begin = times[bar]
+        since = now - begin
+        if since < self._quiet:
+            self.number = bar << 4
+            until = begin + self._quiet
+            # Two bars may overlap when the data are shorter than the period says: the later bar's ticks come first then.
+            self._until_ms = times[after] if after < count and times[after] < until else until
+            return
+        offsets = self._offsets[self.pattern.shape(bar)]
+        place = bisect_right(offsets, since) - 1
+        self.number = (bar << 4) + place
+        place += 1
+        until = begin + offsets[place] if place < len(offsets) else times[after] if after < count else _NEVER
+        self._until_ms = times[after] if after < count and times[after] < until else until
+
+    def _jump(self) -> int:
+        """Moves the clock to the next tick."""
+        number = self.next_number(self.number)
+        if number < 0:
+            raise self.time.end()
+        self.time.now_ms = max(self.time.now_ms, self.time_of(number))
+        self.number = number
+        self._until_ms = -_NEVER
+        return number
+
+    # What a tick is
+
+    def next_number(self, number: int) -> int:
+        """The number of the tick after a tick; -1 when there is none."""
+        bar, place = number >> 4, (number & 15) + 1
+        if number >= 0:
+            last = bar == self.bar_count - 1
+            offsets = self._offsets[self.pattern.shape(bar)]
+            if place < len(offsets) and not (last and place > self._last_place):
+                after = bar + 1
+                if last or self._time[bar] + offsets[place] < self._time[after]:
+                    return number + 1
+        return (bar + 1) << 4 if bar + 1 < self.bar_count else -1
+
+    def time_of(self, number: int) -> int:
+        """When a tick comes."""
+        bar, place = number >> 4, number & 15
+        begin = self._time[bar]
+        return begin + self._offsets[self.pattern.shape(bar)][place] if place else begin
+
+    def price_of(self, number: int) -> int:
+        """The price of a tick, in nano."""
+        return self.prices_of(number >> 4)[number & 15]
+
+    def prices_of(self, bar: int) -> tuple[int, ...]:
+        """The prices of all ticks of a bar, in nano."""
+        if bar != self._walked:
+            self._walked_shape = self.pattern.shape(bar)
+            self._walked_prices = self.pattern.prices(bar, self._walked_shape)
+            self._walked = bar
+        return self._walked_prices
+
+    def volume_of(self, number: int) -> int:
+        """The volume of the bar up to and including a tick, in nano."""
+        place = number & 15
+        if not place:
+            return 0
+        bar = number >> 4
+        whole = self.series.volume[bar] * 10 ** (9 - self.detail.base_precision)
+        return volume_steps(self.pattern.shape(bar), whole)[place]
+
+    def interest_of(self, number: int) -> int:
+        """The open interest at a tick, in nano; 0 when the data have none."""
+        position = self.series.position
+        return position[number >> 4] * 10 ** (9 - self.detail.base_precision) if position else 0
+
+    # What orders see
+
+    def tick(self) -> Tick:
+        """The current tick; the clock jumps to the first one when none came yet.
+
+        Raises:
+            EOFError: There is no tick.
+        """
+        return self.tick_at(self.current())
+
+    def tick_at(self, number: int) -> Tick:
+        """The tick of that number."""
+        last = self.price_of(number)
+        return Tick(number, self.time_of(number), last, last - self.spread, last + self.spread)
+
+    def last_price(self) -> int:
+        """The price of the current tick, in nano; 0 before the first one."""
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        return self.price_of(self.number) if self.number >= 0 else 0
+
+    def first_at_or_below(self, last: int, after: int, until: int) -> int:
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
+        # A price in the series of less than the limit plus one step may be cut to the limit.
+        limit = (last + self.price_tick - 1) // 10 ** (9 - self.detail.quote_precision)
+        return self._first(self._extremes.next_low, limit, last, after, until, below=True)
+
+    def first_at_or_above(self, last: int, after: int, until: int) -> int:
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 when there is none."""
+        limit = -(-last // 10 ** (9 - self.detail.quote_precision))
+        return self._first(self._extremes.next_high, limit, last, after, until, below=False)
+
+    def _first(
+        self, search: Callable[[int, int, int], int], limit: int, last: int, after: int, until: int, *, below: bool
+    ) -> int:
+        bar, end = (after + 1) >> 4, (until >> 4) + 1
+        while (bar := search(limit, bar, end)) < end:
+            number = bar << 4
+            for price in self.prices_of(bar):
+                if number > until:
+                    return -1
+                if number > after and (price <= last if below else price >= last):
+                    return number
+                number += 1
+            bar += 1
+        return -1

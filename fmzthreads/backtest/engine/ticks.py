@@ -1,0 +1,168 @@
+"""The ticks of a base bar: when each one comes, its price, and the volume so far.
+
+A bar has 2, 3, 4 or 14 ticks, by its shape. Source: the published engine, github.com/fmzquant/backtest_javascript. All prices and volumes are
+in nano.
+"""
+
+from __future__ import annotations
+
+from ..data.bars import BarSeries
+from ..nano import mul
+
+__all__ = ["DOUBLE", "EARLY", "FOURTEEN", "LATE", "MIDDLE", "QUADRUPLE", "TickPattern", "offsets_of", "volume_steps"]
+
+DOUBLE = 0
+"""Open and close, which are both extremes."""
+MIDDLE = 1
+"""Open, the extreme that is not the open, and a close at the open."""
+EARLY = 2
+"""Open, the extreme that is not the close, and a close at the other one."""
+LATE = 3
+"""Open at one extreme, the other extreme, close."""
+QUADRUPLE = 4
+"""Open, both extremes, close."""
+FOURTEEN = 5
+"""A walk of fourteen prices."""
+
+_FEW_MS = 180_000  # base bars up to here have at most four ticks
+_THIRTIETHS = (0, 1, 2, 3, 4, 6, 10, 12, 16, 18, 23, 25, 27, 29)
+_Q2 = 500_000_000
+_Q3 = 750_000_000
+_2_5 = 400_000_000
+_3_5 = 600_000_000
+_2_3 = 666_666_667
+_4_15 = 266_666_667
+
+
+def offsets_of(period_ms: int) -> tuple[tuple[int, ...], ...]:
+    """The times of the ticks of each shape, in ms after the start of a bar.
+
+    Args:
+        period_ms: The length of a base bar.
+    """
+    span = period_ms * 29 // 30
+    return (
+        (0, span),
+        (0, span * 2 // 5, span),
+        (0, span // 3, span),
+        (0, span * 9 // 10, span),
+        (0, span * 2 // 5, span * 9 // 10, span),
+        tuple(span * k // 30 for k in _THIRTIETHS),
+    )
+
+
+def volume_steps(shape: int, volume: int) -> tuple[int, ...]:
+    """The volume so far at each tick of a bar.
+
+    Args:
+        shape: The bar's shape.
+        volume: The bar's whole volume.
+    """
+    if shape == DOUBLE:
+        return (0, volume)
+    if shape < QUADRUPLE:
+        return (0, volume // 2, volume)
+    if shape == QUADRUPLE:
+        return (0, volume // 3, volume // 2, volume)
+    part = volume // 14
+    return (*(part * k for k in range(13)), volume)
+
+
+class TickPattern:
+    """Computes the shape and the prices of the ticks of each bar of a series.
+
+    Args:
+        series: The bars.
+        start_ms: The start of the test; longer base bars before it have at most four ticks too.
+        price_tick: The step of prices, more than 0; each price is cut down to a multiple of it.
+    """
+
+    __slots__ = ("_close", "_few", "_high", "_low", "_open", "_scale", "_start_ms", "_tick", "_time")
+
+    def __init__(self, series: BarSeries, start_ms: int, price_tick: int) -> None:
+        self._time, self._open, self._high = series.time, series.open, series.high
+        self._low, self._close = series.low, series.close
+        self._scale = 10 ** (9 - series.detail.quote_precision)
+        self._tick = price_tick
+        self._few = series.period_ms <= _FEW_MS
+        self._start_ms = start_ms
+
+    def shape(self, bar: int) -> int:
+        """The shape of a bar, which decides when its ticks come."""
+        first, high = self._open[bar], self._high[bar]
+        low, last = self._low[bar], self._close[bar]
+        if first == high:
+            if last == low:
+                return DOUBLE
+            return MIDDLE if first == last else EARLY if last == high else LATE
+        if first == low:
+            if last == high:
+                return DOUBLE
+            return MIDDLE if first == last else EARLY if last == low else LATE
+        if last in (low, high):
+            return EARLY
+        if self._few or self._time[bar] < self._start_ms:
+            return QUADRUPLE
+        return FOURTEEN
+
+    def prices(self, bar: int, shape: int) -> tuple[int, ...]:
+        """The prices of a bar's ticks."""
+        scale, tick = self._scale, self._tick
+        first, high = self._open[bar] * scale, self._high[bar] * scale
+        low, last = self._low[bar] * scale, self._close[bar] * scale
+        exact: tuple[int, ...]
+        if shape == DOUBLE:
+            exact = (first, last)
+        elif shape == EARLY:
+            exact = (first, high if last == low else low, last)
+        elif shape < QUADRUPLE:
+            exact = (first, low if first == high else high, last)
+        elif shape == QUADRUPLE:
+            exact = (first, high, low, last) if self._high_first(bar) else (first, low, high, last)
+        else:
+            exact = _walk(first, high, low, last, tick, up=self._high_first(bar))
+        return tuple([price - price % tick for price in exact])
+
+    def _high_first(self, bar: int) -> bool:
+        """Whether the high comes before the low: in a falling bar, and in one that ends where it began after a rising one."""
+        first, last = self._open[bar], self._close[bar]
+        if first != last:
+            return last < first
+        return bar > 0 and self._close[bar - 1] > self._open[bar - 1]
+
+
+def _walk(first: int, high: int, low: int, last: int, tick: int, *, up: bool) -> tuple[int, ...]:
+    """The fourteen prices, by way of the high first (``up``) or of the low first."""
+    size = high - low
+    begin = (first, min(first + tick, high), max(first - tick, low))
+    if up:
+        rise, rest = high - first, last - low
+        return (
+            *begin,
+            first + mul(rise, _Q3),
+            first + mul(rise, _Q2),
+            high,
+            high - size // 3,
+            high - mul(size, _4_15),
+            high - mul(size, _2_3),
+            high - mul(size, _3_5),
+            low,
+            low + mul(rest, _Q3),
+            low + mul(rest, _Q2),
+            last,
+        )
+    fall, rest = first - low, high - last
+    return (
+        *begin,
+        first - mul(fall, _Q3),
+        first - mul(fall, _Q2),
+        low,
+        low + size // 3,
+        low + mul(size, _4_15),
+        high - size // 3,
+        high - mul(size, _2_5),
+        high,
+        high - mul(rest, _Q3),
+        high - mul(rest, _Q2),
+        last,
+    )

@@ -1,0 +1,31 @@
+"""The clock of a backtest: a number that only moves forward."""
+
+from __future__ import annotations
+
+__all__ = ["VirtualTime"]
+
+
+class VirtualTime:
+    """The time of a backtest.
+
+    Attributes:
+        now_ms: The time, in milliseconds since the epoch.
+        start_ms: Where it starts.
+        end_ms: Where it ends; ticks at the end or later do not exist.
+    """
+
+    __slots__ = ("end_ms", "now_ms", "start_ms")
+
+    def __init__(self, start_ms: int, end_ms: int) -> None:
+        self.now_ms = start_ms
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+
+    def __repr__(self) -> str:
+        """The time and the range."""
+        return f"<VirtualTime {self.now_ms} of {self.start_ms} to {self.end_ms}>"
+
+    def end(self) -> EOFError:
+        """Stops the clock at the end if it passed it; returns the error to raise."""
+        self.now_ms = min(self.now_ms, self.end_ms)
+        return EOFError("EOF")
