@@ -86,6 +86,11 @@ def heal(books: list[VenueBook], ended: threading.Event) -> None:
         book.server.faults.clear()
 
 
+def placed(books: list[VenueBook]) -> int:
+    """How many orders the venues have heard of."""
+    return sum(len(book.orders) for book in books)
+
+
 def surroundings(books: list[VenueBook], home: str) -> dict[str, str]:
     found = {**os.environ, "FMZTHREADS_HOME": home, "FMZTHREADS_NAME": "soak"}
     for book in books:
@@ -109,20 +114,28 @@ class Run:
 def run_strategy(
     books: list[VenueBook], home: str, seconds: float, kills: tuple[float, ...], ended: threading.Event
 ) -> Run:
-    """Starts the strategy, kills it at the given shares of the time, and starts it again."""
-    began = time.time()
-    report = Path(home) / "report.json"
+    """Starts the strategy, kills it after the given shares of the time, and starts it again; the time in which it starts is not counted."""
+    report, begun = Path(home) / "report.json", Path(home) / "begun"
     run = Run()
-    moments = [*(began + seconds * share for share in kills), None]
-    for moment in moments:
-        command = [sys.executable, str(STRATEGY), str(began + seconds), str(report)]
+    shares = [after - before for before, after in zip((0.0, *kills), (*kills, 1.0), strict=True)]
+    for number, share in enumerate(shares):
+        begun.unlink(missing_ok=True)
+        trades_s = (
+            seconds * share if number == len(kills) else seconds + 600
+        )  # one that is to be killed does not end before
+        command = [sys.executable, str(STRATEGY), str(trades_s), str(begun), str(report)]
+        orders = placed(books)
         process = subprocess.Popen(command, env=surroundings(books, home))
-        if moment is None:
-            calm = threading.Timer(max(0.0, began + seconds - time.time()), heal, (books, ended))
+        while not begun.exists() and process.poll() is None:
+            time.sleep(0.01)
+        if number == len(kills):
+            calm = threading.Timer(seconds * share, heal, (books, ended))
             calm.start()
             run.code = process.wait(seconds + 300)
         else:
-            time.sleep(max(0.0, moment - time.time()))
+            time.sleep(seconds * share)
+            while placed(books) == orders and process.poll() is None:
+                time.sleep(0.01)  # a machine that is busy: one that has placed nothing is not worth a kill
             process.send_signal(signal.SIGKILL)
             process.wait()
             run.kills += 1
@@ -193,14 +206,14 @@ def show(found: dict[str, dict[str, int]], rest: dict[str, tuple[object, bool]])
     return good
 
 
-def judge(run: Run, kills: int, placed: int, wanted: int) -> dict[str, tuple[object, bool]]:
+def judge(run: Run, kills: int, orders: int, wanted: int) -> dict[str, tuple[object, bool]]:
     """What holds for the whole."""
     resident = run.report.get("resident_mb", [])
     settled = resident[len(resident) // 4 :]
     growth = max(settled[-5:], default=0.0) - min(settled[:5], default=0.0)
     threads, sockets = run.report.get("threads", ["no report"]), run.report.get("sockets", -1)
     return {
-        "orders of both venues": (f"{placed:,d}", placed >= wanted),
+        "orders of both venues": (f"{orders:,d}", orders >= wanted),
         "processes killed": (run.kills, run.kills == kills),
         "exit code of the last one": (run.code, run.code == 0),
         "unknown at the end": (run.report.get("unknown"), run.report.get("unknown") == [0, 0]),
@@ -231,8 +244,7 @@ def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS) -> bool:
             book.name: compare(book, [row[1:] for row in rows if row[0].startswith(book.name + ":")], histories(book))
             for book in books
         }
-    placed = sum(column["orders at the venue"] for column in found.values())
-    rest = judge(run, len(kills), placed, wanted)
+    rest = judge(run, len(kills), sum(column["orders at the venue"] for column in found.values()), wanted)
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(injected.items()) if count))
     print("fates:  " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(row[2] for row in rows).items())))
     return show(found, rest)

@@ -1,6 +1,6 @@
-"""The strategy of the soak of orders: eight threads place and cancel orders at two exchanges until a given time.
+"""The strategy of the soak of orders: eight threads place and cancel orders at two exchanges for a given time.
 
-It is started by ``soak_orders.py``, which also kills it. Addresses and keys come from the environment.
+It is started by ``soak_orders.py``, which also kills it. Addresses and keys come from the environment. It makes a file when it begins.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def settle(exchange: Any) -> int:
     return -1 if left is None else len(left)
 
 
-def main(end: float, report: Path) -> None:
+def main(seconds: float, begun: Path, report: Path) -> None:
     runtime = Runtime(console=False)
     samples = Samples()
     with use(runtime):
@@ -88,6 +88,8 @@ def main(end: float, report: Path) -> None:
         ]
         for exchange in exchanges:
             exchange.SetTimeout(1000)
+        end = time.time() + seconds
+        begun.touch()
         threads = [
             threading.Thread(target=trade, args=(exchanges[number % 2], number, end)) for number in range(THREADS)
         ]
@@ -108,6 +110,6 @@ def main(end: float, report: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(float(sys.argv[1]), Path(sys.argv[2]))
+        main(float(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
     except FmzError as error:
         sys.exit(f"the strategy failed: {error}")

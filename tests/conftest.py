@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import signal
 import tempfile
 from collections.abc import Generator
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ from fmzthreads.errors import MissingExtra
 settings.register_profile("fmzthreads", deadline=None)
 settings.load_profile("fmzthreads")
 
+# A shell that runs the tests in the background has Ctrl-C ignored, by them and by every process that they start; some of them test it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _homes = tempfile.TemporaryDirectory(prefix="fmzthreads-tests-", ignore_cleanup_errors=True)
 _numbers = itertools.count(1)

@@ -231,12 +231,13 @@ class LiveBooks:
         end = self._clock.monotonic() + wait_s
         current: LiveBook | None = live
         while current is not None and not current.feed.book.is_live:
+            self._clock.stop.check()  # a stop ends the feed too, perhaps before this thread waits for it
             left_s = end - self._clock.monotonic()
             if left_s <= 0 or (current.feed.ended.is_set() and self._books.get(symbol) is current):
                 why = current.feed.book.stats.why or "no snapshot has arrived"
                 raise TimedOut(f"the book of {symbol} is not live after {wait_s:g} s: {why}; the subscription stays")
             self._clock.wait((current.feed.book.live, current.feed.ended), left_s)
-            self._clock.stop.check()  # a stop ends the feed too, which may wake this thread first
+            self._clock.stop.check()  # the feed's end may have woken this thread first
             current = self._books.get(symbol)
         return current
 

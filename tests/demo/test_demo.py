@@ -119,7 +119,7 @@ def test_ctrl_c_ends_it_in_good_order_with_the_same_summary(tmp_path: Path) -> N
         rest = process.stdout.read()
         assert process.wait(30) == 0, rest
     assert "reconciliation      all books agree" in rest
-    assert time.perf_counter() - began < 15  # it promises one second; this only tells a hang from an end
+    assert time.perf_counter() - began < 40  # it promises one second; this only tells a hang from an end
 
 
 @pytest.mark.parametrize(

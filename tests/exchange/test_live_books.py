@@ -12,6 +12,7 @@ import pytest
 from fmzthreads.clock import Clock, ManualClock, WallClock
 from fmzthreads.errors import InputError, NotSupported, StopRequested, TimedOut, UnknownName
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.live_books import LiveBook, LiveBooks
 from fmzthreads.strategy.exports import EventLoop
 from fmzthreads.streams.book.rules import BookUpdate
 from fmzthreads.streams.book.source import BookSource
@@ -413,6 +414,22 @@ def test_a_stop_cuts_the_waiting_short(room: Room) -> None:
     with pytest.raises(StopRequested):
         room.exchange.Subscribe("depth", "", None, 60_000)
     stopper.join()
+
+
+def test_a_stop_before_the_waiting_is_told_as_a_stop(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = LiveBooks._put
+
+    def _put_and_stop(books: LiveBooks, symbol: str, old: LiveBook | None, new: LiveBook, *count: int) -> bool:
+        done = put(books, symbol, old, new, *count)
+        room.host.clock.stop.request()
+        ended = threading.Event()
+        new.feed.ended.add(ended.set)
+        assert ended.wait(PATIENCE_S)
+        return done
+
+    monkeypatch.setattr(LiveBooks, "_put", _put_and_stop)
+    with pytest.raises(StopRequested):
+        room.exchange.Subscribe("depth", "", None, 60_000)
 
 
 def test_raising_errors(room: Room) -> None:

@@ -25,7 +25,7 @@ __all__ = [
     "PATIENCE_S", "QUICK", "BinancePeer", "LineHost", "OkxPeer", "Snapshots", "binance_source", "okx_source", "running", "truth_of",
 ]  # fmt: skip
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 QUICK = ResyncPlan(attempts=3, pause_s=0.01, longest_pause_s=0.02, answer_s=PATIENCE_S, calm_s=0.0)
 OPTIONS: dict[str, object] = {"reconnect": True, "interval": 5}
 

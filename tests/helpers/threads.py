@@ -90,11 +90,17 @@ def is_journal(thread: threading.Thread) -> bool:
 
 
 @contextmanager
-def no_new_threads(grace_s: float = PATIENCE_S) -> Iterator[None]:
-    """Fails when the block leaves a thread behind that does not end within ``grace_s``."""
+def no_new_threads(grace_s: float = PATIENCE_S, *, named: str = "") -> Iterator[None]:
+    """Fails when the block leaves a thread behind that does not end within ``grace_s``.
+
+    Args:
+        grace_s: How long a thread has to end.
+        named: How the names of the threads that count begin; empty means all but those of a journal.
+    """
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before and not is_journal(thread)]
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith(named)]
+    left = [thread for thread in left if named or not is_journal(thread)]
     for thread in left:
         thread.join(grace_s)
     assert [thread.name for thread in left if thread.is_alive()] == []

@@ -39,7 +39,7 @@ __all__ = [
     "wait_until",
 ]
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Socket:

@@ -18,7 +18,7 @@ from types import TracebackType
 __all__ = ["Peer", "WsServer", "frame"]
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 def frame(

@@ -21,7 +21,7 @@ from tests.helpers.journal import StrictJournal
 from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import WsServer
 
-HANG_S = 20.0
+HANG_S = 60.0
 
 
 @pytest.mark.parametrize("first", ["watch", "cancel"])

@@ -14,7 +14,7 @@ from fmzthreads.deadline import Deadline
 from fmzthreads.errors import TimedOut
 from fmzthreads.net.sockets import PlainStream, receive_by
 
-HANG_S = 20.0
+HANG_S = 60.0
 HANDSHAKE_RECORD = b"\x16\x03\x03\x3f\xff"  # the head of a TLS record of 16 KiB
 
 

@@ -28,7 +28,7 @@ from tests.helpers.journal import StrictJournal
 from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import Peer, WsServer
 
-HANG_S = 20.0
+HANG_S = 60.0
 HANDSHAKE_RECORD = b"\x16\x03\x03\x3f\xff"  # the head of a TLS record of 16 KiB
 
 

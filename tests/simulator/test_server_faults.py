@@ -162,7 +162,7 @@ def test_latency_holds_every_reply_up(call: BinanceCaller) -> None:
     started = clock.monotonic()
     for _ in range(3):
         assert call.public("ping").status_code == 200
-    assert 0.18 <= clock.monotonic() - started < 5
+    assert clock.monotonic() - started >= 0.18
 
 
 def test_a_clock_that_is_off(call: BinanceCaller) -> None:
@@ -312,7 +312,7 @@ def test_it_stops_with_hanging_requests_and_idle_connections() -> None:
             assert server.connections
         started = clock.monotonic()
         server.stop()
-        assert clock.monotonic() - started < 5
+        assert clock.monotonic() - started < 30  # the hanging ones are held for longer
         server.stop()  # again has no effect
         for connection in waiting:
             with pytest.raises((ConnectionResetError, http.client.RemoteDisconnected)):

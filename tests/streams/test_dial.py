@@ -24,7 +24,7 @@ from fmzthreads.tasks.events import EventQueue, merge, select
 from tests.helpers.threads import run_in_thread
 from tests.helpers.ws_server import Peer, WsServer, frame
 
-HANG_S = 20.0
+HANG_S = 60.0
 
 
 class Journal:

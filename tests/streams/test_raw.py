@@ -16,7 +16,7 @@ from fmzthreads.streams import Connection, Dial, SqliteConnection
 from tests.helpers.journal import Journal
 from tests.helpers.ws_server import Peer, WsServer
 
-HANG_S = 20.0
+HANG_S = 60.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from fmzthreads.errors import InputError
 from fmzthreads.streams import Dial, SqliteConnection
 from tests.helpers.journal import StrictJournal
 
-HANG_S = 20.0
+HANG_S = 60.0
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x), started() FROM c"
 
 

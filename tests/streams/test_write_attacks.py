@@ -16,10 +16,10 @@ import pytest
 from fmzthreads.errors import FmzError, InputError
 from fmzthreads.streams import Connection, Dial
 from tests.helpers.journal import StrictJournal
-from tests.helpers.threads import run_in_thread
+from tests.helpers.threads import no_new_threads, run_in_thread
 from tests.helpers.ws_server import Peer, WsServer, frame
 
-HANG_S = 20.0
+HANG_S = 60.0
 HUGE = b"0123456789abcdef" * (20 << 16)  # 20 MiB: more than any pair of socket buffers takes
 
 
@@ -45,12 +45,12 @@ def dial(server: WsServer) -> Iterator[Callable[..., Opened]]:
         peers.append(server.peer())
         return client, peers[-1]
 
-    yield connect
-    for peer in peers:
-        peer.close()  # so that close() need not wait for an answer to its goodbye
-    for client in clients:
-        client.close()
-    assert not any(thread.name.startswith("Dial ") for thread in threading.enumerate())
+    with no_new_threads(named="Dial "):
+        yield connect
+        for peer in peers:
+            peer.close()  # so that close() need not wait for an answer to its goodbye
+        for client in clients:
+            client.close()
 
 
 def begun(peer: Peer) -> None:

@@ -61,8 +61,8 @@ def test_it_is_bounded_and_stands_on_a_thread_pool_executor() -> None:
         call = Held()
         handles = [pool.start(call) for _ in range(20)]
         assert (pool.workers, pool.free_workers) == (3, 0)
-        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("exchange a")]
-        assert len(names) == 3
+        assert len(pool._executor._threads) == 3
+        assert all(thread.name.startswith("exchange a") for thread in pool._executor._threads)
         call.go.set()
         for handle in handles:
             assert handle.wait().ok

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 SYMBOL = "BTC/USDT"
-PATIENCE_S = 20
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -326,9 +326,10 @@ def test_a_market_that_breaks_says_so(caplog: pytest.LogCaptureFixture) -> None:
     exchange = SimulatedExchange(binance_spot(), clock=clock)
     drive = MarketDriver(exchange, [MarketMaker(exchange, PAIR, Broken())]).start()
     assert clock.wait_for_sleepers(1)
-    (thread,) = (thread for thread in threading.enumerate() if thread.name == "fmzthreads-market")
+    thread = drive._thread
+    assert thread is not None
     clock.advance(0.1)
-    thread.join(10)
+    thread.join(60)
     assert not drive.running
     assert drive.stop()
     assert isinstance(drive.error, RuntimeError)
@@ -356,5 +357,5 @@ def test_two_threads_cannot_step_at_once() -> None:
             drive.step()
     finally:
         leave.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()

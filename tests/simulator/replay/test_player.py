@@ -161,8 +161,8 @@ def test_faults_strike_a_recording_too(tmp_path: Path) -> None:
         player.faults.set(ws_skip=1)
         assert frames(player) == ["trade", '{"e":"depthUpdate","u":2}']
         url = f"{player.base_url}/_simulator/faults"
-        assert requests.get(url, timeout=5).json()["injected"] == {"ws_skip": 1}
-        assert requests.get(f"{player.base_url}/_simulator/state", timeout=5).json()["finished"] == 1
+        assert requests.get(url, timeout=60).json()["injected"] == {"ws_skip": 1}
+        assert requests.get(f"{player.base_url}/_simulator/state", timeout=60).json()["finished"] == 1
 
 
 # --- the real ones ---
@@ -192,7 +192,7 @@ def test_binance_recordings_arrive_whole(name: str, counts: dict[str, int]) -> N
 def test_a_book_from_a_recording_and_its_snapshot() -> None:
     path = shared_data("hftbacktest/spot/btcusdt_20240808.gz")
     with StreamPlayer(path, speed=0, select=lambda data: "depthUpdate" in data[:80]) as player:
-        snapshot = requests.get(f"{player.base_url}/api/v3/depth?symbol=BTCUSDT&limit=1000", timeout=5).json()
+        snapshot = requests.get(f"{player.base_url}/api/v3/depth?symbol=BTCUSDT&limit=1000", timeout=60).json()
         book, last = DeltaBook(snapshot["bids"], snapshot["asks"]), snapshot["lastUpdateId"]
         applied = 0
         for text in frames(player)[:1000]:
@@ -223,9 +223,9 @@ def test_recorded_calls_are_found_by_symbol() -> None:
     path = shared_data("cryptofeed/BINANCE.ws.1.0")
     with StreamPlayer(path, rest=shared_data("cryptofeed/BINANCE.http.0.0"), speed=0) as player:
         url = f"{player.base_url}/api/v3/depth"
-        answers = [requests.get(url, params={"symbol": symbol}, timeout=5).json() for symbol in ("NKNUSDT", "BLZETH")]
+        answers = [requests.get(url, params={"symbol": symbol}, timeout=60).json() for symbol in ("NKNUSDT", "BLZETH")]
         assert [answer["lastUpdateId"] for answer in answers] == [499869752, 281916627]
-        assert requests.get(url, params={"symbol": "NONE"}, timeout=5).status_code == 404
+        assert requests.get(url, params={"symbol": "NONE"}, timeout=60).status_code == 404
         assert len(frames(player)) == 265
 
 

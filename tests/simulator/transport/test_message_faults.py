@@ -87,12 +87,13 @@ def test_a_cut_within_a_frame(server: SimulatorServer) -> None:
 
 def test_half_open_silence_lasts_for_the_connection_and_no_longer(server: SimulatorServer) -> None:
     server.faults.set(ws_silent=1)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=0.5) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         shake_hands(raw, TRADES)
         buy(server)
         buy(server)
         wait_until(lambda: server.faults.counts().get("ws_silent") == 1)
         raw.sendall(b"\x89\x80\0\0\0\0")  # a ping: no pong
+        raw.settimeout(0.5)
         with pytest.raises(TimeoutError):
             raw.recv(1)
         with open_socket(server, TRADES) as other:
@@ -246,7 +247,7 @@ def test_reconnects_are_refused_for_a_while_and_then_taken(server: SimulatorServ
     with pytest.raises(InvalidStatus) as caught, open_socket(server, TRADES):
         pass
     assert caught.value.response.status_code == 503
-    assert requests.get(f"{server.base_url}/api/v3/ping", timeout=5).status_code == 200  # REST goes on
+    assert requests.get(f"{server.base_url}/api/v3/ping", timeout=60).status_code == 200  # REST goes on
 
     def again() -> bool:
         try:
@@ -334,10 +335,10 @@ def test_our_own_client_reads_split_frames_and_huge_ones(server: SimulatorServer
 def test_the_faults_are_switched_over_http_and_on_the_command_line(server: SimulatorServer) -> None:
     with free_session() as session:
         url = f"{server.base_url}/_simulator/faults"
-        on = session.post(url, json={"path": "/ws/*", "ws_cut": 1, "ws_flood": 5, "ws_refuse_s": 30}, timeout=5).json()
+        on = session.post(url, json={"path": "/ws/*", "ws_cut": 1, "ws_flood": 5, "ws_refuse_s": 30}, timeout=60).json()
         assert {"path": "/ws/*", "ws_cut": 1, "ws_flood": 5}.items() <= on["faults"][0].items()
         assert 29 < on["faults"][0]["ws_refuse_s"] <= 30
-        session.delete(url, timeout=5)
+        session.delete(url, timeout=60)
     faults = Faults()
     faults.set_text("ws_skip=0.5@/stream*")
     assert faults.settings() == [{"path": "/stream*", "ws_skip": 0.5}]

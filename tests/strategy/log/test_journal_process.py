@@ -23,8 +23,11 @@ def _start(code: str, *args: object, **options: object) -> subprocess.Popen[str]
 
 
 def _run(code: str, *args: object) -> tuple[int, str, str]:
-    process = _start(code, *args, stdout=subprocess.PIPE)
-    out, err = process.communicate(timeout=100)
+    with _start(code, *args, stdout=subprocess.PIPE) as process:
+        try:
+            out, err = process.communicate(timeout=100)
+        finally:
+            process.kill()
     return process.returncode, out, err
 
 
@@ -156,13 +159,16 @@ with use(runtime):
             ends if kind == "pipe" else ends[:1]
         ):  # each takes the 3 s that the end of a process waits for such a sink
             path, done = tmp_path / f"{code}.sqlite3", tmp_path / f"done{code}"
-            process = _start(script.format(end=end), path, done, stdout=theirs)
-            if code:
-                while not done.exists():
-                    assert process.poll() is None
-                    time.sleep(0.01)
-                process.send_signal(signal.SIGINT)
-            err = process.communicate(timeout=60)[1]
+            with _start(script.format(end=end), path, done, stdout=theirs) as process:
+                try:
+                    while code and not done.exists():
+                        assert process.poll() is None
+                        time.sleep(0.01)
+                    if code:
+                        process.send_signal(signal.SIGINT)
+                    err = process.communicate(timeout=60)[1]
+                finally:
+                    process.kill()
             assert process.returncode == code, err
             assert "did not take" in err
             assert len([text for text in _stored(path) if text.startswith("line")]) == 5000

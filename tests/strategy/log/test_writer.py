@@ -21,7 +21,7 @@ from fmzthreads.strategy.log.journal import Journal
 from fmzthreads.strategy.log.lines import Entry, Line, StatusText
 from fmzthreads.strategy.log.log_database import DatabaseSink
 from tests.helpers.strategy import Collector
-from tests.helpers.threads import side_by_side
+from tests.helpers.threads import no_new_threads, side_by_side
 
 
 class Gated(Collector):
@@ -171,12 +171,12 @@ def test_close_ends_in_time_while_a_sink_hangs_and_says_what_is_lost(
 def test_a_line_after_close_is_written_by_a_new_thread(clock: ManualClock) -> None:
     sink = Collector()
     journal = Journal(clock, [sink])
-    for n in range(50):
-        journal.log(n)
-        assert journal.close()
-        assert _texts(sink)[-1] == str(n)
+    with no_new_threads(named="fmzthreads-journal-Collector"):
+        for n in range(50):
+            journal.log(n)
+            assert journal.close()
+            assert _texts(sink)[-1] == str(n)
     assert [name for name, _ in sink.seen] == ["line", "close"] * 50
-    assert not [thread for thread in threading.enumerate() if thread.name == "fmzthreads-journal-Collector"]
 
 
 def test_a_journal_that_nobody_holds_writes_its_lines_and_ends_its_threads(clock: ManualClock) -> None:

@@ -14,7 +14,7 @@ from fmzthreads.clock import ManualClock, Stop, WallClock
 from fmzthreads.errors import StopRequested
 from fmzthreads.streams.buffer.buffer import BufferFull, MessageBuffer
 
-HANG_S = 20.0
+HANG_S = 60.0
 
 
 def adds_up(buffer: MessageBuffer) -> None:

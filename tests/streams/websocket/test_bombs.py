@@ -21,7 +21,7 @@ from fmzthreads.streams.websocket.frames import FrameReader, ProtocolError
 from tests.helpers.journal import Journal
 from tests.helpers.ws_server import Peer, WsServer, frame
 
-HANG_S = 20.0
+HANG_S = 60.0
 MIB = 1 << 20
 CAP = 8 * MIB
 SMALL_CHANGE = MIB

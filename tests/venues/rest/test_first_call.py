@@ -19,7 +19,7 @@ from tests.helpers.http_faults import FaultServer, Peer
 from tests.helpers.venue_replies import BINANCE_INFO, OKX_INSTRUMENTS, narrowed
 
 BOOK = {"bids": [["4", "1"]], "asks": [["5", "1"]]}
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Venue:

