@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail
@@ -39,6 +40,9 @@ class PriceMarket:
     def tick_at(self, number: int) -> Tick:
         last = self.prices[number]
         return Tick(number, self.times[number], last, last - self.spread, last + self.spread)
+
+    def number_before(self, time_ms: int) -> int:
+        return bisect_left(self.times, time_ms) - 1
 
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
         return next((n for n in range(after + 1, until + 1) if self.prices[n] <= last), -1)
@@ -128,3 +132,45 @@ def spot_bench(
         price_tick=nano(0.01),
     )
     return Bench(settings, detail)
+
+
+def futures_bench(
+    *,
+    balance: float = 10_000,
+    stocks: float = 0,
+    maker: float = 0.02,
+    taker: float = 0.05,
+    fee_min: float = 0,
+    level: float = 10,
+    coin: bool = False,
+    margin_currency: str | None = None,
+    multiple: float | None = None,
+    spread: float = 0.1,
+) -> Bench:
+    """A futures exchange with ``BTC_USDT.swap``, or with ``BTC_USD.swap`` margined in coins (contracts of 100 USD)."""
+    quote = "USD" if coin else "USDT"
+    settings = ExchangeSettings(
+        eid="Futures_Binance",
+        currency=f"BTC_{quote}",
+        balance=nano(balance),
+        stocks=nano(stocks),
+        fee_maker=percent(maker),
+        fee_taker=percent(taker),
+        fee_min=nano(fee_min),
+        margin_currency=margin_currency,
+    )
+    detail = MarketDetail(
+        symbol=f"BTC_{quote}.swap",
+        base_currency="BTC",
+        quote_currency=quote,
+        margin_currency="BTC" if coin else "USDT",
+        quote_precision=1,
+        base_precision=0 if coin else 3,
+        price_tick=nano(0.1),
+        volume_multiple=nano(multiple if multiple is not None else 100 if coin else 1),
+        margin_level=nano(level),
+        contract_type="swap",
+        symbol_funding="",
+        symbol_index="",
+    )
+    return Bench(settings, detail, spread=spread)

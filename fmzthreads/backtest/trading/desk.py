@@ -11,11 +11,14 @@ from math import isfinite
 from typing import Any
 
 from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_PENDING
-from ...structures import Account, Asset, Order, Position
+from ...errors import InputError, NotSupported
+from ...structures import Account, Asset, Condition, Order, Position
 from ..config.settings import ExchangeSettings
 from ..nano import ONE, div, nano, printed, to_float
+from .conditions import ConditionOrder, LiveConditions, read_condition, side_text
 from .history import Archive, in_scope
 from .ledger import Ledger, Refused
+from .margin import SWITCH_REFUSED, MarginAccount
 from .market import MarketView, RowWriter
 from .open_orders import OpenOrders
 from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid
@@ -44,6 +47,7 @@ class Desk:
         now_ms: Callable[[], int],
         *,
         delay: Callable[[], None] = _no_delay,
+        compat_fmz: bool = False,
     ) -> None:
         """Makes the desk of an exchange.
 
@@ -53,19 +57,24 @@ class Desk:
             rows: Takes order rows and error rows.
             now_ms: Tells the virtual time.
             delay: Lets the virtual time of one call pass; called once for each order that a condition order places.
+            compat_fmz: Whether a triggered condition order places its order before the orders that were filled up to then are settled, as FMZ's
+                engine does: a stop then finds no position when its entry is filled in the same settlement.
         """
         self.settings = settings
-        self.ledger: Ledger = SpotAccount(settings)
+        self.ledger: Ledger = MarginAccount(settings) if settings.is_futures else SpotAccount(settings)
         self._market = market
         self._rows = rows
         self._now_ms = now_ms
         self._delay = delay
+        self._compat_fmz = compat_fmz
         self._number = settings.index + 1
         self._last_id = 0
         self._orders: Archive[DeskOrder] = Archive()
         self._open: dict[str, OpenOrders] = {}
         self._busy: list[OpenOrders] = []
         self._counts: dict[str, list[int]] = {}
+        self._conditions: Archive[ConditionOrder] = Archive(timed=False)
+        self._live = LiveConditions()
 
     def take_id(self) -> int:
         """Uses up the next order id (``exchange.Log`` takes one, too)."""
@@ -75,7 +84,7 @@ class Desk:
     def has_open(self, symbol: str) -> bool:
         """Whether an order or a condition order of a symbol is open as of the last settlement."""
         orders = self._open.get(symbol)
-        return orders is not None and bool(orders.orders)
+        return (orders is not None and bool(orders.orders)) or self._live.has(symbol)
 
     def set_rate(self, rate: float) -> float:
         """Sets the factor on prices and quote amounts that strategies see; returns the one before."""
@@ -148,7 +157,7 @@ class Desk:
             raise Refused(invalid(detail.symbol, price, amount))
         tick = view.tick()
         view.consume()
-        return DeskOrder(view, tick, direction, rounded, quantity, market=market)
+        return DeskOrder(view, tick, side, direction, rounded, quantity, market=market)
 
     def _enter(self, order: DeskOrder) -> None:
         symbol = order.detail.symbol
@@ -231,30 +240,102 @@ class Desk:
     def place_condition(
         self, symbol: str, side: str, amount: float, condition: Mapping[str, Any], message: str = ""
     ) -> int | None:
-        """Places a condition order; None without a ``ConditionType``."""
-        raise NotImplementedError
+        """Places a condition order: nothing is checked or frozen before it triggers.
+
+        Args:
+            symbol: FMZ's full symbol.
+            side: As for ``place``.
+            amount: The amount of the order that it places.
+            condition: ``ConditionType`` and the trigger and order prices that it needs; an order price of -1 is at market.
+            message: What the log row says.
+
+        Returns:
+            Its id; None without a ``ConditionType``.
+
+        Raises:
+            EOFError: The data have ended.
+            NoData: There is no such symbol.
+        """
+        self.settle()
+        terms = read_condition(condition)
+        if terms is None:
+            return None
+        view = self._market(symbol)
+        view.tick()  # the end of the data is raised before an id is taken
+        view.consume()
+        order = ConditionOrder(self.take_id(), view)
+        self._conditions.add(order)
+        self._live.orders[order.id] = order
+        self._set_condition(order, side, amount, terms, condition, message)
+        return order.id
+
+    def _set_condition(
+        self,
+        order: ConditionOrder,
+        side: str,
+        amount: float,
+        terms: Condition,
+        given: Mapping[str, Any],
+        message: str,
+    ) -> None:
+        order.set(side, self.ledger.direction(side), amount, terms, self._now_ms())
+        self._rows.order(
+            0 if order.is_buy else 1,
+            self._number,
+            order.id,
+            nano(order.price),
+            nano(amount),
+            message,
+            order.detail.symbol,
+            side_text(side, given),
+        )
+        self._place_triggered(self._live.triggered())  # the tick of its placement counts
 
     def modify_condition(
         self, order_id: object, side: str, amount: float, condition: Mapping[str, Any], message: str = ""
     ) -> int | None:
-        """Changes a live condition order, which keeps its id; None and an error row when there is no such live one."""
-        raise NotImplementedError
+        """Changes a live condition order, which keeps its id; an amount of -1 stays. None and an error row when there is no such live one."""
+        self.settle()
+        order = self._conditions.get(order_id)
+        if order is None or not order.is_open:
+            self._rows.error(self._number, NOT_FOUND)
+            return None
+        terms = read_condition(condition)
+        if terms is None:
+            return None
+        self._set_condition(order, side, order.amount if amount == -1 else amount, terms, condition, message)
+        return order.id
 
     def cancel_condition(self, order_id: object, message: str = "") -> bool:
         """Cancels a live condition order; False and an error row when there is no such live one."""
-        raise NotImplementedError
+        self.settle()
+        order = self._conditions.get(order_id)
+        if order is None or not order.is_open:
+            self._rows.error(self._number, NOT_OPEN)
+            return False
+        order.state = ORDER_STATE_CANCELED
+        del self._live.orders[order.id]
+        self._rows.order(2, self._number, order.id, 0, 0, message, order.detail.symbol, "")
+        return True
 
     def condition_order(self, order_id: object) -> Order | None:
         """One condition order; None and an error row for an id that there is not."""
-        raise NotImplementedError
+        self.settle()
+        order = self._conditions.get(order_id)
+        if order is None:
+            self._rows.error(self._number, NOT_FOUND)
+            return None
+        return order.structure()
 
     def condition_orders(self, symbol: str = "") -> list[Order]:
         """The live condition orders by id; ``symbol`` as for ``orders``."""
-        raise NotImplementedError
+        self.settle()
+        return [order.structure() for order in self._live.orders.values() if in_scope(order.detail, symbol)]
 
     def condition_history(self, symbol: str = "", since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Triggered and canceled condition orders; arguments as for ``history``."""
-        raise NotImplementedError
+        self.settle()
+        return [order.structure() for order in self._conditions.ended(symbol, since_ms, limit)]
 
     # account
 
@@ -287,19 +368,42 @@ class Desk:
 
         Raises:
             InputError: There is a position or an open order.
+            NotSupported: The exchange is a spot exchange.
         """
-        raise NotImplementedError
+        if not isinstance(self.ledger, MarginAccount):
+            raise NotSupported("IO('dual') needs a futures exchange; this is a spot exchange")
+        self.settle()
+        if self._busy or self._live.orders:
+            raise InputError(SWITCH_REFUSED)
+        self.ledger.set_dual(dual)
+        return True
 
     # settlement and snapshots
 
     def settle(self) -> None:
-        """Settles all orders up to the current tick."""
-        if not self._busy:
+        """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
+        if not self._live.orders:
+            if self._busy:
+                self._settle_orders()
             return
+        triggered = self._live.triggered()
+        if not self._compat_fmz:
+            self._settle_orders()
+        if triggered:
+            self._place_triggered(triggered)
+        if triggered or self._compat_fmz:
+            self._settle_orders()
+
+    def _settle_orders(self) -> None:
         for orders in self._busy:
             orders.settle(self._fill)
             orders.view.consume()
         self._busy = [orders for orders in self._busy if orders.orders]
+
+    def _place_triggered(self, triggered: list[tuple[ConditionOrder, float]]) -> None:
+        for order, price in triggered:
+            self._delay()
+            self._place(order.detail.symbol, order.side, price, order.amount, "", None)
 
     def _fill(self, order: DeskOrder, price: int, taker: bool) -> None:
         self.ledger.fill(order, price, taker=taker)

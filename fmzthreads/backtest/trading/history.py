@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
@@ -27,6 +27,8 @@ class _Entry(Protocol):
 
 E = TypeVar("E", bound=_Entry)
 
+_time = attrgetter("time_ms")
+
 
 def in_scope(detail: MarketDetail, scope: str) -> bool:
     """Whether a symbol belongs to what a strategy asked for.
@@ -47,12 +49,17 @@ def in_scope(detail: MarketDetail, scope: str) -> bool:
 
 
 class Archive(Generic[E]):
-    """Orders by ascending id, which is also ascending time unless an order was modified in place."""
+    """Orders by ascending id."""
 
-    def __init__(self, time: Callable[[E], int] = attrgetter("time_ms")) -> None:
+    def __init__(self, *, timed: bool = True) -> None:
+        """Makes an empty archive.
+
+        Args:
+            timed: Whether times ascend with ids, which they do unless orders are modified in place.
+        """
         self._by_id: dict[int, E] = {}
         self._all: list[E] = []
-        self._time = time
+        self._timed = timed
 
     def __iter__(self) -> Iterator[E]:
         """All orders by id."""
@@ -80,9 +87,10 @@ class Archive(Generic[E]):
         """
         most = min(limit, MOST_ROWS) if limit > 0 else MOST_ROWS
         found: list[E] = []
-        for index in range(bisect_left(self._all, since_ms, key=self._time) if since_ms > 0 else 0, len(self._all)):
+        first = bisect_left(self._all, since_ms, key=_time) if self._timed and since_ms > 0 else 0
+        for index in range(first, len(self._all)):
             order = self._all[index]
-            if not order.is_open and in_scope(order.detail, scope):
+            if not order.is_open and order.time_ms >= since_ms and in_scope(order.detail, scope):
                 found.append(order)
                 if len(found) == most:
                     break

@@ -55,6 +55,9 @@ class MarketView(Protocol):
     def tick_at(self, number: int) -> Tick:
         """The tick of that number, which was a tick's number before."""
 
+    def number_before(self, time_ms: int) -> int:
+        """The number of the latest tick that came before a time; -1 when there is none."""
+
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
         """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
 

@@ -38,6 +38,7 @@ class DeskOrder:
         id: Its number, from 1.
         time_ms: When it was placed.
         view: Its symbol.
+        side: What it does, as the strategy said.
         direction: What it does: buy, sell, or closing a long (closebuy) or a short position (closesell).
         is_buy: Whether it buys.
         is_close: Whether its ``Offset`` shows a close.
@@ -68,6 +69,7 @@ class DeskOrder:
         "market",
         "price",
         "seen",
+        "side",
         "state",
         "time_ms",
         "turnover",
@@ -75,11 +77,12 @@ class DeskOrder:
     )
 
     def __init__(
-        self, view: MarketView, birth: Tick, direction: Direction, price: int, amount: int, *, market: bool
+        self, view: MarketView, birth: Tick, side: str, direction: Direction, price: int, amount: int, *, market: bool
     ) -> None:
         self.id = 0
         self.time_ms = 0
         self.view = view
+        self.side = side
         self.direction: Direction = direction
         self.is_buy = direction in ("buy", "closesell")
         self.is_close = direction in ("closebuy", "closesell")
