@@ -34,6 +34,12 @@ class PriceMarket:
             raise EOFError("EOF")
         return self.tick_at(len(self.prices) - 1)
 
+    def current(self) -> int:
+        return self.tick().number
+
+    def last_price(self) -> int:
+        return self.prices[-1] if self.prices else 0
+
     def consume(self) -> None:
         self.consumed = len(self.prices) - 1
 

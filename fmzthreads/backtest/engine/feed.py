@@ -269,6 +269,14 @@ class TickFeed:
             self._look(now)
         return self.price_of(self.number) if self.number >= 0 else 0
 
+    def number_before(self, time_ms: int) -> int:
+        """The number of the latest tick that came before a time; -1 when there is none."""
+        bar = bisect_left(self._time, time_ms, 0, self.bar_count) - 1
+        if bar < 0:
+            return -1
+        place = bisect_left(self._offsets[self.pattern.shape(bar)], time_ms - self._time[bar]) - 1
+        return (bar << 4) + (min(place, self._last_place) if bar == self.bar_count - 1 else place)
+
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
         """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
         # A price in the series of less than the limit plus one step may be cut to the limit.

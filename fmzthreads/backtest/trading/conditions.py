@@ -89,7 +89,7 @@ class ConditionOrder:
         self.amount = amount
         self.condition = condition
         self.time_ms = now_ms
-        self.seen = self.view.tick().number - 1
+        self.seen = self.view.current() - 1
 
     @property
     def detail(self) -> MarketDetail:
@@ -113,7 +113,7 @@ class ConditionOrder:
         Returns:
             The price of the order to be placed (-1 at market), or None when nothing has triggered.
         """
-        until = self.view.tick().number
+        until = self.view.current()
         after, self.seen = self.seen, until
         if after >= until:
             return None

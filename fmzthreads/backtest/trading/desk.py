@@ -261,7 +261,7 @@ class Desk:
         if terms is None:
             return None
         view = self._market(symbol)
-        view.tick()  # the end of the data is raised before an id is taken
+        view.current()  # the end of the data is raised before an id is taken
         view.consume()
         order = ConditionOrder(self.take_id(), view)
         self._conditions.add(order)
@@ -422,7 +422,7 @@ class Desk:
             symbol = view.detail.symbol
             counts = self._counts.get(symbol, (0, 0, 0, 0))
             shown = worth["Symbols"].setdefault(symbol, {})
-            shown["Last"] = to_float(view.tick().last)
+            shown["Last"] = to_float(view.last_price())
             shown["TradeStatus"] = {
                 "BuyDealAmount": to_float(counts[0]),
                 "BuyOrderCount": counts[1],

@@ -272,7 +272,7 @@ class MarginAccount:
             held = positions.held()
             if not held or _margin_currency(positions.view.detail) != currency:
                 continue
-            last = positions.view.tick().last
+            last = positions.view.last_price()
             for position in held:
                 margins += position.margin
                 profits += position.profit(last)
@@ -292,7 +292,7 @@ class MarginAccount:
             held = positions.held()
             if not held or not in_scope(positions.view.detail, symbol):
                 continue
-            last = positions.view.tick().last
+            last = positions.view.last_price()
             rows += [_row(position, last) for position in held]
         return rows
 
@@ -314,7 +314,7 @@ class MarginAccount:
         positions = self.symbols.get(view.detail.symbol)
         if positions is None:
             return {}
-        last = view.tick().last
+        last = view.last_price()
         return {("Long" if p.is_long else "Short"): _side(p, last) for p in positions.shown()}
 
 

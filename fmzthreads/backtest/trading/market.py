@@ -49,6 +49,16 @@ class MarketView(Protocol):
             EOFError: There is no tick at or before the clock's time, and none comes.
         """
 
+    def current(self) -> int:
+        """The number of the current tick.
+
+        Raises:
+            EOFError: There is no tick at or before the clock's time, and none comes.
+        """
+
+    def last_price(self) -> int:
+        """The price of the current tick, in nano; 0 before the first one."""
+
     def consume(self) -> None:
         """Marks the current tick as seen, so that the next market call asks for a newer one (FMZ: orders consume ticks, too)."""
 

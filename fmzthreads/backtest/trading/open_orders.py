@@ -50,7 +50,7 @@ class OpenOrders:
 
     def settle(self, fill: Fill) -> None:
         """Fills what the ticks up to the current one fill, by ascending id."""
-        until = self.view.tick().number
+        until = self.view.current()
         if (self._fresh or until > self.seen) and (self._fresh or self._reached(until)):
             for order in list(self.orders.values()):
                 self._check(order, until, fill)

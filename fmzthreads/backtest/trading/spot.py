@@ -170,7 +170,7 @@ class SpotAccount:
         profit, held = quote.total - quote.initial, 0
         for view in views:
             base = self.wallets.get(view.detail.base_currency, self._nothing)
-            value = mul(base.total - base.initial, view.tick().last)
+            value = mul(base.total - base.initial, view.last_price())
             profit += value
             held += abs(value)
         assets = [

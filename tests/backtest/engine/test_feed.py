@@ -213,3 +213,14 @@ def test_a_search_passes_over_a_year() -> None:
     assert feed.first_at_or_below(nano(90), 4321 * 16 + 1, until) == -1
     assert feed.first_at_or_above(nano(120), 300, until) == 4800 * 16 + 1
     assert feed.first_at_or_above(nano(120), 300, 4800 * 16) == -1
+
+
+def test_the_tick_before_a_time() -> None:
+    feed = feed_of([BULL, (105, 105, 105, 105, 1), BULL], minutes=2)
+    numbers = [0]
+    while (number := feed.next_number(numbers[-1])) >= 0:
+        numbers.append(number)
+    times = [feed.time_of(number) for number in numbers]
+    for time_ms in range(START - 1000, START + 4 * MINUTE, 200):
+        place = bisect_right(times, time_ms - 1)
+        assert feed.number_before(time_ms) == (numbers[place - 1] if place else -1)
