@@ -136,6 +136,7 @@ class BacktestSettings:
         compat_fmz: Whether plain bugs of FMZ's engine are kept (``compat: fmz``).
         concurrent_go: Whether calls started together by ``Go`` share their latency (``go: concurrent``).
         seed: Of everything that is drawn by chance.
+        timezone: The time zone of the strategy's local times (``_D``, ``datetime.now``), and of ``start`` and ``end``: its name.
         options: The engine options as given, such as ``MaxRuntimeLogs``.
         task: The task as it was run, for the result's ``Task``.
     """
@@ -152,5 +153,6 @@ class BacktestSettings:
     compat_fmz: bool = False
     concurrent_go: bool = False
     seed: int = 0
+    timezone: str = "UTC"
     options: Mapping[str, Any] = attrs.field(factory=dict)
     task: Mapping[str, Any] = attrs.field(factory=dict, repr=False)

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import InputError
 from .source import Source
 
-__all__ = ["backtest_header", "config_header", "header_arguments", "header_exchanges"]
+__all__ = ["backtest_header", "config_header", "header_arguments", "header_exchanges", "settings_lines"]
 
 
 def _block(source: Source, word: str) -> tuple[int, str]:
@@ -28,7 +28,15 @@ def backtest_header(source: Source) -> dict[str, str]:
 
     Every line that contains a colon is split at its first one; other lines are ignored, and of two equal keys the later one counts.
     """
-    _, text = _block(source, "backtest")
+    return settings_lines(_block(source, "backtest")[1])
+
+
+def settings_lines(text: str) -> dict[str, str]:
+    """The keys and values of a header's lines, as texts.
+
+    Args:
+        text: The header without its first line. Every line that contains a colon is split at its first one; other lines are ignored.
+    """
     found = {}
     for line in text.splitlines():
         key, colon, value = line.partition(":")

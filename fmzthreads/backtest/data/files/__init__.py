@@ -1,0 +1,1 @@
+"""Files of bars: their columns, their formats, and how they are read."""

@@ -1,0 +1,236 @@
+"""Reads bars from CSV: in blocks of bytes, without a Python object for each line. Compressed files too (gzip, zip)."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from array import array
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from itertools import compress
+from operator import eq
+from pathlib import Path
+from typing import IO, cast
+
+from ....errors import InputError, excerpt
+from ..raw_series import RawSeries
+from .layout import default_layout, is_header, layout_of
+from .moments import times_of
+
+__all__ = ["line_of", "open_bytes", "read_csv"]
+
+_BLOCK = 1 << 20
+_NUMBERS = ("open", "high", "low", "close", "volume", "position")
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file of text, unpacked when its name ends with ``.gz`` or ``.zip`` (the archive holds one file).
+
+    Raises:
+        InputError: There is no such file, or the archive holds several.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file of bars {str(path)!r}")
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as packed:
+            yield cast("IO[bytes]", packed)  # a GzipFile reads as a file of bytes does
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(names) != 1:
+                raise InputError(f"{path} holds {len(names)} files, expected one with bars")
+            with archive.open(names[0]) as member:
+                yield member
+    else:
+        with path.open("rb") as plain:
+            yield plain
+
+
+def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
+    """The lines in blocks, without the end of the last line."""
+    rest = begun
+    while True:
+        chunk = stream.read(_BLOCK)
+        if not chunk:
+            break
+        cut = chunk.rfind(b"\n")
+        if cut < 0:
+            rest += chunk
+            continue
+        yield (rest + chunk[:cut]).decode("utf-8", "replace")
+        rest = chunk[cut + 1 :]
+    if rest.strip():
+        yield rest.decode("utf-8", "replace")
+
+
+def read_csv(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> dict[str, RawSeries]:
+    """Reads the series of a file, by name; a file without a column ``series`` has one with an empty name.
+
+    Args:
+        path: The file.
+        columns: Which column is what, where the first line does not say it.
+        zone: The time zone of written times that name none.
+
+    Raises:
+        InputError: The file cannot be read, or a line is not a bar; names the line.
+    """
+    with open_bytes(path) as stream:
+        first = stream.readline()
+        while first and not first.strip():
+            first = stream.readline()
+        names = first.decode("utf-8-sig", "replace").strip().split(",")
+        if not first:
+            raise InputError(f"{path} is empty, expected bars")
+        headed = is_header(names) or bool(columns and not _is_number(names[0]))
+        width = len(names)
+        shown = names if headed else [str(place) for place in range(width)]
+        layout = layout_of(shown, str(path), columns) if headed or columns else default_layout(width, str(path))
+        reader = _Reader(path, layout, width, zone)
+        for block in _blocks(stream, b"" if headed else first):
+            reader.take(block)
+    for series in reader.series.values():
+        series.check()
+    return reader.series
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _Reader:
+    """Puts the fields of blocks into columns."""
+
+    def __init__(self, path: Path, layout: Mapping[str, int], width: int, zone: tzinfo) -> None:
+        self._path = path
+        self._layout = layout
+        self._width = width
+        self._zone = zone
+        self.series: dict[str, RawSeries] = {}
+
+    def take(self, block: str) -> None:
+        """Adds the lines of a block."""
+        if "\r" in block:
+            block = block.replace("\r", "")
+        if '"' in block:
+            block = block.replace('"', "")
+        block = block.strip("\n")
+        if not block:
+            return
+        fields = block.replace("\n", ",").split(",")
+        if len(fields) != self._width * (block.count("\n") + 1):
+            self._complain(block)
+        place = self._layout.get("series")
+        if place is None:
+            self._add("", fields, None)
+            return
+        names = fields[place :: self._width]
+        if names.count(names[0]) == len(names):
+            self._add(names[0], fields, None)
+            return
+        for name in dict.fromkeys(names):
+            self._add(name, fields, [eq(name, other) for other in names])
+
+    def _add(self, name: str, fields: list[str], mask: list[bool] | None) -> None:
+        series = self.series.get(name)
+        if series is None:
+            place = self._layout.get("series")
+            where = f"{self._path}, {name}" if name else str(self._path)
+            series = RawSeries(
+                name=name, where=where, place=lambda row: f"line {line_of(self._path, name, row, place)}"
+            )
+            self.series[name] = series
+        try:
+            for role, column in self._layout.items():
+                if role == "series":
+                    continue
+                values = fields[column :: self._width]
+                if mask is not None:
+                    values = list(compress(values, mask))
+                if role == "time":
+                    series.time.extend(times_of(values, self._zone))
+                else:
+                    numbers: array[float] = getattr(series, role)
+                    if series.decimals is None and role in {"close", "volume"}:
+                        self._decimals(series, fields, mask)
+                    numbers.extend(map(float, values))
+        except (ValueError, InputError) as error:
+            self._complain(
+                "\n".join(",".join(fields[i : i + self._width]) for i in range(0, len(fields), self._width)), error
+            )
+        if "volume" not in self._layout:
+            series.volume.extend([0.0] * (len(series.time) - len(series.volume)))
+
+    def _decimals(self, series: RawSeries, fields: list[str], mask: list[bool] | None) -> None:
+        """Notes how many decimals prices and volumes have, by the first block."""
+        found = []
+        for roles in (("open", "high", "low", "close"), ("volume",)):
+            most = 0
+            for role in roles:
+                if role in self._layout:
+                    values = fields[self._layout[role] :: self._width][:_SAMPLE]
+                    if mask is not None:
+                        values = list(compress(values, mask))
+                    most = max([most, *(len(value.rstrip("0").partition(".")[2]) for value in values if "." in value)])
+            found.append(min(most, 9))
+        series.decimals = (found[0], found[1])
+
+    def _complain(self, block: str, error: Exception | None = None) -> None:
+        """Finds the line that is not a bar.
+
+        Raises:
+            InputError: Always.
+        """
+        for text in block.split("\n"):
+            fields = text.split(",")
+            what = "" if len(fields) == self._width else f"{len(fields)} columns, expected {self._width}"
+            for role, column in self._layout.items():
+                if not what and role in _NUMBERS and not _is_number(fields[column]):
+                    what = f"{role} is {fields[column][:40]!r}, expected a number"
+                elif not what and role == "time":
+                    try:
+                        times_of([fields[column]], self._zone)
+                    except InputError as wrong:
+                        what = str(wrong)
+            if what:
+                raise InputError(f"{self._path}, line {self._line(text)}: {what}: {excerpt(text, 100)}")
+        raise InputError(f"{self._path}: {error}")
+
+    def _line(self, text: str) -> int:
+        """The number of the first line with this text."""
+        wanted = text.encode()
+        with open_bytes(self._path) as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip().replace(b'"', b"") == wanted.strip():
+                    return number
+        return 0
+
+
+_SAMPLE = 2000
+
+
+def line_of(path: Path, name: str, row: int, column: int | None) -> int:
+    """The number of the line of a series' row, counted from 0; reads the file again.
+
+    Args:
+        path: The file.
+        name: The series.
+        row: The row within the series.
+        column: Which column holds the series' name; None for a file with one series.
+    """
+    seen = -1
+    with open_bytes(path) as stream:
+        for number, line in enumerate(stream, 1):
+            fields = line.decode("utf-8-sig", "replace").strip().replace('"', "").split(",")
+            if fields == [""] or (seen < 0 and is_header(fields)):
+                continue
+            if column is None or fields[column] == name:
+                seen += 1
+                if seen == row:
+                    return number
+    return 0

@@ -1,0 +1,65 @@
+"""Columns of times in whatever unit or form they were written, as milliseconds since the epoch."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
+
+from ....errors import InputError, short_repr
+
+__all__ = ["milliseconds", "times_of", "unit_of"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def unit_of(value: float) -> float:
+    """How many milliseconds one unit of a time is, by its size: seconds, milliseconds, microseconds or nanoseconds since the epoch."""
+    size = abs(value)
+    if size < 1e11:
+        return 1000.0
+    return 1.0 if size < 1e14 else 1e-3 if size < 1e17 else 1e-6
+
+
+def milliseconds(text: str, zone: tzinfo) -> int:
+    """A written time such as ``2024-01-31 12:00`` in milliseconds; by ``zone`` unless it names an offset.
+
+    Raises:
+        ValueError: It is not a time.
+    """
+    moment = datetime.fromisoformat(text.strip().strip('"').replace("/", "-"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+
+
+def times_of(values: Sequence[str], zone: tzinfo) -> array[int]:
+    """A column of times, all in the form of the first one.
+
+    Raises:
+        InputError: One is not a time.
+    """
+    try:
+        first = float(values[0])
+    except ValueError:
+        convert: Callable[[str], int] = lambda text: milliseconds(text, zone)  # noqa: E731 (chosen once, called for each row)
+    else:
+        unit = unit_of(first)
+        convert = int if unit == 1.0 and values[0].isdigit() else lambda text: int(float(text) * unit + 1e-6)
+        if unit < 1 and values[0].isdigit():
+            divisor = round(1 / unit)
+            convert = lambda text: int(text) // divisor  # noqa: E731 (exact where a float is not)
+    try:
+        return array("q", map(convert, values))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"a time is {short_repr(_first_bad(values, convert))}: {error}") from None
+
+
+def _first_bad(values: Sequence[str], convert: Callable[[str], int]) -> str:
+    for value in values:
+        try:
+            convert(value)
+        except (ValueError, OverflowError):
+            return value
+    return ""

@@ -1,0 +1,105 @@
+"""A series of bars as numbers in columns, as it was read: not yet scaled by a market's decimals, and not yet known to be in order."""
+
+from __future__ import annotations
+
+import operator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import attrs
+
+from ...errors import InputError
+
+__all__ = ["PRICES", "RawSeries"]
+
+PRICES = ("open", "high", "low", "close")
+_SAMPLE = 2000
+
+
+def _times() -> array[int]:
+    return array("q")
+
+
+def _numbers() -> array[float]:
+    return array("d")
+
+
+def _nowhere(row: int) -> str:
+    return f"row {row + 1}"
+
+
+@attrs.define(kw_only=True)
+class RawSeries:
+    """Bars of one symbol in columns.
+
+    Attributes:
+        name: Its name in the data, such as ``Binance/BTC_USDT``; empty when the data have none.
+        where: The file or object that it came from, for messages.
+        place: Says where a row stands, such as ``line 12``; rows are counted from 0.
+        time: The starts of the bars, in milliseconds since the epoch.
+        open: Prices; ``high``, ``low``, ``close`` alike.
+        volume: Volumes.
+        position: Open interest; empty when the data have none.
+        decimals: Decimals of the prices, and of the volumes, as far as a look at the first rows tells; None for unknown.
+    """
+
+    name: str = ""
+    where: str = "the bars"
+    place: Callable[[int], str] = attrs.field(default=_nowhere, repr=False)
+    time: array[int] = attrs.field(factory=_times, repr=False)
+    open: array[float] = attrs.field(factory=_numbers, repr=False)
+    high: array[float] = attrs.field(factory=_numbers, repr=False)
+    low: array[float] = attrs.field(factory=_numbers, repr=False)
+    close: array[float] = attrs.field(factory=_numbers, repr=False)
+    volume: array[float] = attrs.field(factory=_numbers, repr=False)
+    position: array[float] = attrs.field(factory=_numbers, repr=False)
+    decimals: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        """How many bars there are."""
+        return len(self.time)
+
+    def period_ms(self) -> int:
+        """The length of a bar: the most frequent distance of two bars; 60,000 when there is only one bar."""
+        steps = Counter(map(operator.sub, islice(self.time, 1, _SAMPLE), self.time))
+        positive = [(count, -step) for step, count in steps.items() if step > 0]
+        return -max(positive)[1] if positive else 60_000
+
+    def check(self) -> None:
+        """Checks what a backtest relies on: ascending times, and prices that make a bar.
+
+        Raises:
+            InputError: A bar is out of order, there twice, or has impossible prices; names the place.
+        """
+        later = islice(self.time, 1, None)
+        if not all(map(operator.lt, self.time, later)):
+            row = next(row for row, (a, b) in enumerate(self.steps()) if b <= a) + 1
+            what = (
+                "has the same time as the bar before it"
+                if self.time[row] == self.time[row - 1]
+                else "is earlier than the bar before it"
+            )
+            raise InputError(
+                f"{self.where}, {self.place(row)}: the bar of {self.time[row]} ms {what}; expected ascending times"
+                f" (fmzthreads data check shows all such places)"
+            )
+        if (
+            all(map(operator.ge, self.high, self.open)) and all(map(operator.ge, self.high, self.close))
+            and all(map(operator.le, self.low, self.open)) and all(map(operator.le, self.low, self.close))
+        ):  # fmt: skip
+            return
+        row = next(row for row in range(len(self)) if not self._is_bar(row))
+        prices = ", ".join(f"{name} {getattr(self, name)[row]:g}" for name in PRICES)
+        raise InputError(
+            f"{self.where}, {self.place(row)}: the bar has {prices}; expected numbers with low <= open, close <= high"
+        )
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """The times of each two neighbours."""
+        return zip(self.time, islice(self.time, 1, None), strict=False)
+
+    def _is_bar(self, row: int) -> bool:
+        low, high = self.low[row], self.high[row]
+        return low <= self.open[row] <= high and low <= self.close[row] <= high

@@ -1,0 +1,113 @@
+"""Turns bars as they were read into whole numbers scaled by a market's decimals, as FMZ's data server sends them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from array import array
+from collections.abc import Iterable
+from itertools import repeat
+
+from ...errors import InputError
+from ..config.settings import MarketDetail
+from ..nano import ONE
+from .bars import BarSeries
+from .fast_numpy import fast_numpy
+from .raw_series import RawSeries
+
+__all__ = ["guessed_detail", "scaled"]
+
+_LEAST_AMOUNT_PLACES = 5
+_MOST_AMOUNT_PLACES = 8
+
+
+def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
+    """The bars as whole numbers; prices times ``10 ** quote_precision``, volumes times ``10 ** base_precision``, rounded.
+
+    The columns of ``series`` are emptied on the way, so that no more than one is there twice.
+
+    Raises:
+        InputError: A number is too large for the market's decimals, or not finite.
+    """
+    result = BarSeries(detail=detail, period_ms=series.period_ms(), time=series.time)
+    price, amount = 10.0**detail.quote_precision, 10.0**detail.base_precision
+    for name, factor in (
+        ("open", price), ("high", price), ("low", price), ("close", price), ("volume", amount), ("position", amount)
+    ):  # fmt: skip
+        column: array[float] = getattr(series, name)
+        setattr(result, name, _whole(column, factor, f"{series.where}: {name}"))
+        setattr(series, name, array("d"))
+    return result
+
+
+def _whole(column: array[float], factor: float, where: str) -> array[int]:
+    numpy = fast_numpy(len(column))
+    if numpy is not None:
+        values = numpy.rint(numpy.frombuffer(column) * factor)
+        if bool((abs(values) < 2.0**63).all()):  # false for what is not finite, too
+            return array("q", values.astype("int64").tobytes())
+    try:
+        return array("q", map(round, map(operator.mul, column, repeat(factor))))
+    except (OverflowError, ValueError):
+        bad = next(value for value in column if not math.isfinite(value) or abs(value * factor) >= 2**63)
+        raise InputError(
+            f"{where}: {bad:g} with {math.log10(factor):.0f} decimals is not a finite number of 18 digits"
+        ) from None
+
+
+def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = None) -> MarketDetail:
+    """A market for bars that come without one: as many decimals as the data show.
+
+    Prices have the decimals of the data, and one step of the last decimal. Amounts have at least 5 decimals and at most 8.
+
+    Args:
+        series: The bars.
+        symbol: FMZ's symbol.
+        given: Currencies and contract, when they are known.
+    """
+    pair, _, contract = symbol.partition(".")
+    base, _, quote = pair.partition("_")
+    seen = series.decimals if series.decimals is not None else (0, 0)
+    places = min(9, _places((series.open, series.high, series.low, series.close), seen[0]))
+    wanted = max(_LEAST_AMOUNT_PLACES, seen[1])
+    largest = max(series.volume, default=0.0)
+    amount_places = next(
+        (count for count in range(min(wanted, _MOST_AMOUNT_PLACES), -1, -1) if largest * 10**count < 2**62), 0
+    )
+    return MarketDetail(
+        symbol=symbol,
+        alias=symbol,
+        base_currency=given.base_currency if given else base,
+        quote_currency=given.quote_currency if given else quote,
+        margin_currency=given.margin_currency if given else quote if contract else "",
+        base_precision=amount_places,
+        quote_precision=places,
+        price_tick=10 ** (9 - places),
+        volume_tick=10 ** (9 - amount_places),
+        volume_multiple=ONE,
+        margin_level=10 * ONE,
+        contract_type=contract,
+        symbol_funding="",
+        symbol_index="",
+    )
+
+
+def _places(columns: Iterable[array[float]], at_least: int) -> int:
+    """The decimals that all numbers of some columns have; at most 9."""
+    for column in columns:
+        while at_least < 9 and not _have(column, at_least):
+            at_least += 1
+    return at_least
+
+
+def _have(column: array[float], places: int) -> bool:
+    factor = 10.0**places
+    numpy = fast_numpy(len(column))
+    if numpy is not None:
+        values = numpy.frombuffer(column)
+        return bool((numpy.rint(values * factor) / factor == values).all())
+    try:
+        whole = map(round, map(operator.mul, column, repeat(factor)))
+        return all(map(operator.eq, map(operator.truediv, whole, repeat(factor)), column))
+    except (OverflowError, ValueError):
+        return True  # scaling names the number

@@ -1,0 +1,157 @@
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fmzthreads.backtest.config.times import zone_of
+from fmzthreads.backtest.data.files.csv_file import read_csv
+from fmzthreads.errors import InputError
+
+BARS = "time,open,high,low,close,volume\n1700000000000,1.5,2,1,1.75,10\n1700000060000,1.75,3,1.5,2.25,0.5\n"
+
+
+def write(tmp_path: Path, text: str, name: str = "bars.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_file_with_names(tmp_path: Path) -> None:
+    series = read_csv(write(tmp_path, BARS))
+    assert list(series) == [""]
+    rows = series[""]
+    assert list(rows.time) == [1700000000000, 1700000060000]
+    assert (list(rows.open), list(rows.high), list(rows.low)) == ([1.5, 1.75], [2, 3], [1, 1.5])
+    assert (list(rows.close), list(rows.volume), list(rows.position)) == ([1.75, 2.25], [10, 0.5], [])
+    assert rows.period_ms() == 60_000
+    assert rows.decimals == (2, 1)
+
+
+def test_several_series_in_one_file(tmp_path: Path) -> None:
+    text = "series,time,open,high,low,close,volume\n" + "".join(
+        f"{name},{1700000000000 + 60000 * row},{price},{price},{price},{price},1\n"
+        for row in range(3) for name, price in (("Binance/BTC_USDT", 1), ("OKX/BTC_USDT", 2))
+    )  # fmt: skip
+    series = read_csv(write(tmp_path, text))
+    assert list(series) == ["Binance/BTC_USDT", "OKX/BTC_USDT"]
+    assert list(series["OKX/BTC_USDT"].close) == [2, 2, 2]
+    assert list(series["Binance/BTC_USDT"].time) == [1700000000000, 1700000060000, 1700000120000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BARS.replace("\n", "\r\n"),
+        BARS.replace("1.75,10", '"1.75","10"'),
+        BARS.rstrip("\n"),
+        "\ufeff" + BARS,
+        BARS + "\n\n",
+        BARS.replace("time,", "Open Time,").replace("volume", "Vol"),
+        BARS.partition("\n")[2],
+        BARS.replace("000000000,", "000000,").replace("000060000,", "000060,").replace("00000000,", "00000000,"),
+    ],
+)
+def test_forms_of_the_same_bars(tmp_path: Path, text: str) -> None:
+    rows = read_csv(write(tmp_path, text))[""]
+    assert list(rows.time) == [1700000000000, 1700000060000]
+    assert list(rows.close) == [1.75, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("1700000000", "1700000060"), ("1700000000000000", "1700000060000000"), ("1700000000000000000", "1700000060000000000"),
+     ("2023-11-14 22:13:20", "2023-11-14 22:14:20"), ("2023-11-14T22:13:20Z", "2023-11-14T22:14:20Z"),
+     ("1700000000.0", "1700000060.0"), ("2023/11/14 22:13:20", "2023/11/14 22:14:20")],
+)  # fmt: skip
+def test_units_and_forms_of_times(tmp_path: Path, first: str, second: str) -> None:
+    text = BARS.replace("1700000000000", first).replace("1700000060000", second)
+    assert list(read_csv(write(tmp_path, text))[""].time) == [1700000000000, 1700000060000]
+
+
+def test_written_times_go_by_the_zone(tmp_path: Path) -> None:
+    text = BARS.replace("1700000000000", "2023-11-15 06:13:20").replace("1700000060000", "2023-11-15 06:14:20")
+    rows = read_csv(write(tmp_path, text), zone=zone_of("+08:00", ""))[""]
+    assert list(rows.time) == [1700000000000, 1700000060000]
+
+
+def test_binances_kline_files(tmp_path: Path) -> None:
+    line = "1735689600000000,93576.00000000,93610.93,93537.50,93610.93,8.21827000,1735689659999999,768978.12,2631,3.95,370757.79,0\n"
+    rows = read_csv(write(tmp_path, line))[""]
+    assert (list(rows.time), list(rows.volume), list(rows.position)) == ([1735689600000], [8.21827], [])
+
+
+def test_columns_as_the_user_names_them(tmp_path: Path) -> None:
+    text = "when,a,b,c,d,many\n1700000000000,1,4,1,2,9\n"
+    columns = {"time": "when", "open": "a", "high": "b", "low": "c", "close": "3", "volume": "many"}
+    with pytest.raises(InputError, match="line 2"):
+        read_csv(write(tmp_path, text), columns={**columns, "close": "many"})
+    rows = read_csv(write(tmp_path, text), columns={**columns, "close": "d"})[""]
+    assert (list(rows.close), list(rows.volume)) == ([2], [9])
+    with pytest.raises(InputError, match="there is no column 'e' for close; there are when, a"):
+        read_csv(write(tmp_path, text), columns={**columns, "close": "e"})
+    with pytest.raises(InputError, match="'closing' is no column of bars"):
+        read_csv(write(tmp_path, text), columns={"closing": "d"})
+
+
+def test_open_interest_and_no_volume(tmp_path: Path) -> None:
+    text = "time,open,high,low,close,openinterest\n1700000000000,1,2,1,2,77\n"
+    rows = read_csv(write(tmp_path, text))[""]
+    assert (list(rows.position), list(rows.volume)) == ([77], [0])
+
+
+def test_packed_files(tmp_path: Path) -> None:
+    packed = tmp_path / "bars.csv.gz"
+    packed.write_bytes(gzip.compress(BARS.encode()))
+    archive = tmp_path / "bars.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("bars.csv", BARS)
+    for path in (packed, archive):
+        assert list(read_csv(path)[""].close) == [1.75, 2.25]
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("more.csv", BARS)
+    with pytest.raises(InputError, match="holds 2 files, expected one"):
+        read_csv(archive)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("1700000060000", "1700000000000"),
+            "line 3: the bar of 1700000000000 ms has the same time as the bar before it",
+        ),
+        (("1700000060000", "1699999999999"), "line 3: the bar of 1699999999999 ms is earlier than the bar before it"),
+        (("1.75,3,", "1.75,2,"), "line 3: the bar has open 1.75, high 2, low 1.5, close 2.25"),
+        (("1.75,3,", "1.75,nan,"), "line 3: the bar has open 1.75, high nan"),
+        (("1.75,3,", "1.75,x,"), "line 3: high is 'x', expected a number"),
+        (("1.75,3,", "1.75,"), "line 3: 5 columns, expected 6"),
+        (("1700000060000", "soon"), "line 3: a time is 'soon'"),
+        (("open", "opn"), "no column for open; the columns are time, opn"),
+    ],
+)
+def test_what_is_no_bar_is_named_with_its_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_csv(write(tmp_path, BARS.replace(*change)))
+
+
+def test_the_line_of_a_series_among_others_is_named(tmp_path: Path) -> None:
+    text = "series,time,open,high,low,close,volume\nA,60000,1,1,1,1,1\nB,60000,1,1,1,1,1\nA,120000,1,1,1,1,1\nB,60000,1,1,1,1,1\n"
+    with pytest.raises(InputError, match=r"bars.csv, B, line 5: the bar of 60000000 ms has the same time"):
+        read_csv(write(tmp_path, text))
+
+
+def test_files_that_are_not_there_or_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file of bars"):
+        read_csv(tmp_path / "no.csv")
+    with pytest.raises(InputError, match="is empty"):
+        read_csv(write(tmp_path, ""))
+
+
+def test_lines_across_blocks_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file._BLOCK", 37)
+    text = "time,open,high,low,close,volume\n" + "".join(
+        f"{1700000000000 + 60000 * i},1,2,1,2,{i}\n" for i in range(50)
+    )
+    rows = read_csv(write(tmp_path, text))[""]
+    assert list(rows.volume) == list(range(50))

@@ -1,0 +1,134 @@
+from array import array
+from collections.abc import Mapping
+
+import pytest
+
+from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail
+from fmzthreads.backtest.data.local_bars import LocalBars, facts_of
+from fmzthreads.backtest.data.raw_series import RawSeries
+from fmzthreads.backtest.failures import NoData
+from fmzthreads.errors import InputError
+
+MINUTE = 60_000
+
+
+def series(count: int, *, start: int = 0, step: int = MINUTE, price: float = 100.25) -> RawSeries:
+    prices = [price + row for row in range(count)]
+    return RawSeries(
+        time=array("q", (start + row * step for row in range(count))),
+        open=array("d", prices),
+        high=array("d", (value + 2 for value in prices)),
+        low=array("d", (value - 1 for value in prices)),
+        close=array("d", (value + 1 for value in prices)),
+        volume=array("d", [1.5] * count),
+    )
+
+
+def source(raw: Mapping[str, RawSeries], *exchanges: ExchangeSettings) -> LocalBars:
+    return LocalBars(raw, exchanges or (ExchangeSettings(eid="Binance"),))
+
+
+def test_bars_are_scaled_by_the_details() -> None:
+    detail = MarketDetail(
+        symbol="BTC_USDT", base_currency="BTC", quote_currency="USDT", base_precision=3, quote_precision=1
+    )
+    exchange = ExchangeSettings(eid="Binance", details={"BTC_USDT": detail})
+    bars = source({"Binance/BTC_USDT": series(2)}, exchange).bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+    assert bars.detail is detail
+    assert list(bars.open) == [1002, 1012]  # 1002.5 is rounded to even
+    assert list(bars.volume) == [1500, 1500]
+    assert bars.period_ms == MINUTE
+
+
+def test_bars_without_details_keep_the_decimals_of_the_data() -> None:
+    bars = source({"": series(2)}).bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+    assert (bars.detail.quote_precision, bars.detail.base_precision) == (2, 5)
+    assert (bars.detail.price_tick, bars.detail.volume_tick) == (10_000_000, 10_000)
+    assert list(bars.close) == [10125, 10225]
+
+
+def test_the_window_is_half_open() -> None:
+    found = source({"": series(10)}).bars("Binance", "BTC_USDT", MINUTE, 2 * MINUTE, 5 * MINUTE)
+    assert list(found.time) == [2 * MINUTE, 3 * MINUTE, 4 * MINUTE]
+    assert list(found.close) == [10325, 10425, 10525]
+
+
+def test_longer_base_periods_are_aggregated() -> None:
+    found = source({"": series(10)}).bars("Binance", "BTC_USDT", 5 * MINUTE, 0, 8 * MINUTE)
+    assert list(found.time) == [0, 5 * MINUTE]
+    assert (list(found.open), list(found.close)) == ([10025, 10525], [10525, 10825])
+    assert (list(found.high), list(found.low)) == ([10625, 10925], [9925, 10425])
+    assert list(found.volume) == [750000, 450000]  # the bars at or after the end are not in it
+    assert found.period_ms == 5 * MINUTE
+
+
+def test_days_begin_at_midnight_in_shanghai() -> None:
+    hour = 60 * MINUTE
+    found = source({"": series(48, step=hour)}).bars("Binance", "BTC_USDT", 24 * hour, 0, 48 * hour, fill=True)
+    assert list(found.time) == [-8 * hour, 16 * hour, 40 * hour]
+
+
+def test_a_shorter_base_period_than_the_bars_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"have a period of 60 s, which does not divide the base period of 1 s; set basePeriod"
+    ):
+        source({"": series(10)}).bars("Binance", "BTC_USDT", 1000, 0, MINUTE)
+    with pytest.raises(NoData):
+        source({"": series(10)}).bars("Binance", "BTC_USDT", 90_000, 0, MINUTE, fill=True)
+
+
+def test_names_of_series() -> None:
+    bars = source(
+        {"Binance/BTC_USDT": series(1, price=1), "ETH_USDT": series(1, price=2)},
+        ExchangeSettings(eid="Binance"), ExchangeSettings(eid="OKX"),
+    )  # fmt: skip
+    assert list(bars.bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE).open) == [1]
+    assert list(bars.bars("OKX", "ETH_USDT", MINUTE, 0, MINUTE).open) == [2]
+    with pytest.raises(NoData, match=r"symbol BTC_USDT not found on OKX.*Binance/BTC_USDT"):
+        bars.bars("OKX", "BTC_USDT", MINUTE, 0, MINUTE)
+    assert bars.symbols("Binance") == ["BTC_USDT", "ETH_USDT"]
+
+
+def test_a_series_without_a_name_is_the_only_exchanges_own_symbol() -> None:
+    bars = source({"": series(1)}, ExchangeSettings(eid="Futures_OKX", currency="BTC_USDT"))
+    assert len(bars.bars("Futures_OKX", "BTC_USDT.swap", MINUTE, 0, MINUTE)) == 1
+    for symbol in ("ETH_USDT.swap", "BTC_USDT.funding"):
+        with pytest.raises(NoData):
+            bars.bars("Futures_OKX", symbol, MINUTE, 0, MINUTE)
+    two = source({"": series(1)}, ExchangeSettings(eid="OKX"), ExchangeSettings(eid="Binance"))
+    with pytest.raises(NoData):
+        two.bars("OKX", "BTC_USDT", MINUTE, 0, MINUTE)
+
+
+def test_no_bars_in_the_time_asked_for() -> None:
+    with pytest.raises(NoData, match=r"its bars go from 0 to 540000 ms, asked for 600000 to 900000"):
+        source({"": series(10)}).bars("Binance", "BTC_USDT", MINUTE, 600_000, 900_000)
+    with pytest.raises(NoData, match="has no bars"):
+        source({"": RawSeries()}).bars("Binance", "BTC_USDT", MINUTE, 0, 1)
+
+
+def test_numbers_that_do_not_fit_are_named() -> None:
+    raw = series(2)
+    raw.volume[1] = 1e18
+    detail = MarketDetail(symbol="BTC_USDT", base_currency="BTC", quote_currency="USDT", base_precision=8)
+    exchange = ExchangeSettings(eid="Binance", details={"BTC_USDT": detail})
+    with pytest.raises(InputError, match=r"volume: 1e\+18 with 8 decimals is not a finite number"):
+        source({"": raw}, exchange).bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE)
+    raw = series(2)
+    raw.volume[1] = 1e15
+    assert source({"": raw}).bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE).detail.base_precision == 3
+
+
+def test_facts_are_what_all_series_share() -> None:
+    facts = facts_of({"a": series(10), "b": series(5, start=2 * MINUTE, step=5 * MINUTE), "c": RawSeries()})
+    assert (facts.period_ms, facts.first_ms, facts.end_ms) == (MINUTE, 2 * MINUTE, 10 * MINUTE)
+    assert facts_of({}).period_ms is None
+
+
+@pytest.mark.parametrize("count", [10, 60_000])
+def test_numpy_and_plain_python_scale_alike(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numpy")
+    fast = source({"": series(count)}).bars("Binance", "BTC_USDT", MINUTE, 0, 2**62)
+    monkeypatch.setattr("fmzthreads.backtest.data.scaling.fast_numpy", lambda count: None)
+    plain = source({"": series(count)}).bars("Binance", "BTC_USDT", MINUTE, 0, 2**62)
+    assert (fast.open, fast.close, fast.volume, fast.detail) == (plain.open, plain.close, plain.volume, plain.detail)
