@@ -12,10 +12,11 @@ from typing import Any
 
 from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_PENDING
 from ...errors import InputError, NotSupported
-from ...structures import Account, Asset, Condition, Order, Position
+from ...structures import Account, Asset, Condition, Funding, Order, Position
 from ..config.settings import ExchangeSettings
 from ..nano import ONE, div, nano, printed, to_float
 from .conditions import ConditionOrder, LiveConditions, read_condition, side_text
+from .funding import FundingCalendar, SeriesOf
 from .history import Archive, in_scope
 from .ledger import Ledger, Refused
 from .margin import SWITCH_REFUSED, MarginAccount
@@ -47,6 +48,7 @@ class Desk:
         now_ms: Callable[[], int],
         *,
         delay: Callable[[], None] = _no_delay,
+        series_of: SeriesOf | None = None,
         compat_fmz: bool = False,
     ) -> None:
         """Makes the desk of an exchange.
@@ -57,8 +59,9 @@ class Desk:
             rows: Takes order rows and error rows.
             now_ms: Tells the virtual time.
             delay: Lets the virtual time of one call pass; called once for each order that a condition order places.
+            series_of: Returns the bars of a funding or index symbol over the whole backtest; None for no funding.
             compat_fmz: Whether a triggered condition order places its order before the orders that were filled up to then are settled, as FMZ's
-                engine does: a stop then finds no position when its entry is filled in the same settlement.
+                engine does: a stop then finds no position when its entry is filled in the same settlement. A funding series that no market names must exist then.
         """
         self.settings = settings
         self.ledger: Ledger = MarginAccount(settings) if settings.is_futures else SpotAccount(settings)
@@ -67,6 +70,7 @@ class Desk:
         self._now_ms = now_ms
         self._delay = delay
         self._compat_fmz = compat_fmz
+        self._funding = FundingCalendar(series_of, strict=compat_fmz)
         self._number = settings.index + 1
         self._last_id = 0
         self._orders: Archive[DeskOrder] = Archive()
@@ -121,6 +125,7 @@ class Desk:
         if amount <= 0 or (price <= 0 and price != MARKET):
             return None
         view = self._market(symbol)
+        self._funding.watch(view, self._now_ms())
         try:
             order = self._order(view, side, price, amount)
             self.ledger.reserve(order, (price, amount), replaced)
@@ -358,6 +363,15 @@ class Desk:
         self.settle()
         return self.ledger.positions(symbol)
 
+    def fundings(self, symbol: str) -> list[Funding]:
+        """The next funding payment of a contract; empty when there is none.
+
+        Raises:
+            NoData: There is no such symbol, or not the funding series that its market names.
+        """
+        self.settle()
+        return self._funding.upcoming(self._market(symbol), self._now_ms())
+
     def set_level(self, symbol: str, level: float) -> bool:
         """Sets the leverage of a symbol; ignored while it has a position. Always True."""
         self.ledger.set_level(self._market(symbol), level)
@@ -382,6 +396,8 @@ class Desk:
 
     def settle(self) -> None:
         """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
+        if self._funding.next_ms <= self._now_ms():
+            self._fund()
         if not self._live.orders:
             if self._busy:
                 self._settle_orders()
@@ -393,6 +409,14 @@ class Desk:
             self._place_triggered(triggered)
         if triggered or self._compat_fmz:
             self._settle_orders()
+
+    def _fund(self) -> None:
+        now = self._now_ms()
+        while self._funding.next_ms <= now:
+            event = self._funding.pop()
+            for orders in self._busy:
+                orders.settle_before(event.time_ms, self._fill)
+            self.ledger.fund(event)
 
     def _settle_orders(self) -> None:
         for orders in self._busy:

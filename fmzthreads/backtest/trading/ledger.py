@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from ...structures import Account, Asset, Position
 from ..config.settings import MarketDetail
+from .funding import FundingEvent
 from .market import MarketView
 from .orders import DeskOrder, Direction
 
@@ -53,6 +54,9 @@ class Ledger(Protocol):
 
     def set_level(self, view: MarketView, level: float) -> None:
         """Sets the leverage of a symbol."""
+
+    def fund(self, event: FundingEvent) -> None:
+        """Posts a funding payment on the position that there is."""
 
     def account(self, detail: MarketDetail) -> Account:
         """The account as ``GetAccount`` shows it for a symbol."""

@@ -11,6 +11,7 @@ from ...errors import InputError
 from ...structures import Account, Asset, Position
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..nano import ONE, div, mul, nano, to_float
+from .funding import FundingEvent
 from .held_position import HeldPosition, contract_value
 from .history import in_scope
 from .ledger import Refused
@@ -218,6 +219,21 @@ class MarginAccount:
         wallet = self.wallet(_margin_currency(detail))
         wallet.free += change - fee
         wallet.commission += fee
+
+    def fund(self, event: FundingEvent) -> None:
+        """Has the longs pay the shorts, or the other way round when the rate is negative."""
+        detail = event.view.detail
+        positions = self.symbols.get(detail.symbol)
+        if positions is None or not event.fair:
+            return
+        net = positions.long.amount - positions.short.amount
+        if detail.is_coin_margined:
+            cost = mul(div(mul(net, detail.volume_multiple), event.fair), event.rate)
+        else:
+            cost = mul(mul(mul(net, detail.volume_multiple), event.fair), event.rate)
+        wallet = self.wallet(_margin_currency(detail))
+        wallet.free -= cost
+        wallet.funding -= cost
 
     # settings
 

@@ -50,7 +50,19 @@ class OpenOrders:
 
     def settle(self, fill: Fill) -> None:
         """Fills what the ticks up to the current one fill, by ascending id."""
-        until = self.view.current()
+        self._settle(self.view.current(), fill)
+
+    def settle_before(self, time_ms: int, fill: Fill) -> None:
+        """Fills what the ticks before a time fill, orders that were placed at that time or later left out."""
+        later = [order for order in self.orders.values() if order.time_ms >= time_ms]
+        for order in later:
+            del self.orders[order.id]
+        self._settle(max(self.seen, self.view.number_before(time_ms)), fill)
+        for order in later:
+            self.orders[order.id] = order
+            self._fresh = self._stale = True
+
+    def _settle(self, until: int, fill: Fill) -> None:
         if (self._fresh or until > self.seen) and (self._fresh or self._reached(until)):
             for order in list(self.orders.values()):
                 self._check(order, until, fill)

@@ -10,6 +10,7 @@ from typing import Any
 from ...structures import Account, Asset, Position
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..nano import ONE, div, mul, to_float
+from .funding import FundingEvent
 from .ledger import Refused
 from .market import MarketView
 from .orders import DeskOrder, Direction, insufficient
@@ -131,6 +132,9 @@ class SpotAccount:
 
     def set_level(self, view: MarketView, level: float) -> None:
         """Does nothing: spot has no leverage."""
+
+    def fund(self, event: FundingEvent) -> None:
+        """Does nothing: spot has no funding."""
 
     def account(self, detail: MarketDetail) -> Account:
         """Balance and Stocks are those of the symbol; Equity and UPnL are 0."""
