@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fmzthreads.backtest.engine.feed import TickFeed
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.nano import nano
+from fmzthreads.backtest.trading.market import MarketView
 from tests.backtest.engine.test_ticks import bars
 from tests.helpers.backtests import MINUTE, START, PlainCursor, detail, flat, plain_ticks, series_of
 
@@ -201,6 +202,16 @@ def test_a_search_by_price_finds_what_a_plain_walk_finds(
     above = [tick.number for tick in between if tick.last >= limit]
     assert feed.first_at_or_below(limit, after, until) == (below[0] if below else -1)
     assert feed.first_at_or_above(limit, after, until) == (above[0] if above else -1)
+
+
+@given(ROWS, st.integers(-2, 45 * 300))
+def test_the_last_tick_before_a_time(rows: list[tuple[float, ...]], seconds: int) -> None:
+    series = series_of(rows, period_ms=5 * MINUTE)
+    end = START + len(rows) * series.period_ms
+    view: MarketView = TickFeed(series, VirtualTime(START, end))
+    moment = START + seconds * 1000
+    before = [tick.number for tick in plain_ticks(series, START, end) if tick.time_ms < moment]
+    assert view.number_before(moment) == (before[-1] if before else -1)
 
 
 def test_a_search_passes_over_a_year() -> None:
