@@ -262,15 +262,6 @@ class TickFeed:
         last = self.price_of(number)
         return Tick(number, self.time_of(number), last, last - self.spread, last + self.spread)
 
-    def number_before(self, time_ms: int) -> int:
-        """The number of the latest tick that came before a time; -1 when there is none."""
-        time_ms = min(time_ms, self.time.end_ms)
-        bar = bisect_left(self._time, time_ms, 0, self.bar_count) - 1
-        if bar < 0:
-            return -1
-        place = bisect_left(self._offsets[self.pattern.shape(bar)], time_ms - self._time[bar]) - 1
-        return (bar << 4) + place
-
     def last_price(self) -> int:
         """The price of the current tick, in nano; 0 before the first one."""
         now = self.time.now_ms

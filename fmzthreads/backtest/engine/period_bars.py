@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 
-from ...structures.growing import GrowingRecords, Record
+from ...structures import Record
+from ...structures.growing import GrowingRecords
 from ..nano import ONE
 from .feed import TickFeed
 from .ticks import volume_steps
@@ -146,9 +147,12 @@ class PeriodBars:
         closed = self._closed
         end = self._dropped + len(closed)
         missing = end - shown.first - shown.closed
-        if shown.history is not self._history or shown.first + shown.closed < self._first:
+        first = self._first
+        if first > end:  # of many short bars in one base bar, only the last ones are kept
+            forming = forming[first - end :]
+        if shown.history is not self._history or shown.first + shown.closed < first or missing < 0:
             _delete(shown, slice(None))
-            _extend(shown, closed[self._first - self._dropped :])
+            _extend(shown, closed[first - self._dropped :])
             shown.history = self._history
         else:
             if len(shown) - shown.closed == 1:
@@ -159,9 +163,9 @@ class PeriodBars:
                 _append(shown, closed[-1])
             elif missing:
                 _extend(shown, closed[-missing:])
-            if shown.first < self._first:
-                _delete(shown, slice(0, self._first - shown.first))
-        shown.first = self._first
+            if shown.first < first:
+                _delete(shown, slice(0, first - shown.first))
+        shown.first = first
         shown.closed = len(shown)
         _extend(shown, forming)
 
