@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
 import tempfile
@@ -14,6 +15,9 @@ import pytest
 from hypothesis import settings
 
 from fmzthreads.errors import MissingExtra
+
+# Counts of a simulator on a port that another test had before must not be this test's; tests of the sharing switch it on.
+os.environ.setdefault("FMZTHREADS_SHARE_LIMITS", "0")
 
 # The machine may be busy: how long an example takes says nothing about the code.
 settings.register_profile("fmzthreads", deadline=None)

@@ -129,6 +129,11 @@ class HttpClient:
         """The base URL, without a trailing slash."""
         return self._base
 
+    @property
+    def timeout_s(self) -> float:
+        """The total time-out of further calls, in seconds."""
+        return self._timeout_ms / 1000
+
     def set_base(self, url: str) -> None:
         """Sets another base URL for further requests.
 

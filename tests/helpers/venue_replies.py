@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.errors import FmzError
 from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import OrderIntent
 from fmzthreads.http.client import HttpRequest
@@ -174,17 +175,28 @@ class Once:
 
 
 class ScriptedHttp:
-    """Stands in for ``HttpClient``: the same call, without a network. Idempotent calls are not repeated."""
+    """Stands in for ``HttpClient``: the same call, without a network. Idempotent calls are repeated, without a pause, if ``repeats`` says so."""
 
     def __init__(self, script: Script, base: str, before: Callable[[Seen], None] | None = None) -> None:
         self.script = script
         self.base = base
         self.seen: list[Seen] = []
         self.before = before
+        self.timeout_s = 10.0
+        self.repeats = 0
         self._here = threading.local()
         self._lock = threading.Lock()
 
     def call(self, build: Any, parse: Any, *, idempotent: bool, timeout_ms: float | None = None) -> Any:
+        for left in reversed(range(self.repeats + 1)):
+            try:
+                return self._attempt(build, parse, idempotent)
+            except FmzError:
+                if not (idempotent and left):
+                    raise
+        raise AssertionError
+
+    def _attempt(self, build: Any, parse: Any, idempotent: bool) -> Any:
         seen = Seen(build(), idempotent)
         with self._lock:
             self.seen.append(seen)
@@ -209,6 +221,7 @@ class ScriptedHttp:
 
     def set_timeout(self, timeout_ms: float) -> None:
         self.timeout_ms = timeout_ms
+        self.timeout_s = timeout_ms / 1000
 
     def set_proxy(self, text: str) -> None:
         self.proxy = text
@@ -239,20 +252,21 @@ def narrowed(body: dict[str, Any], rows: str, field: str, name: str | None) -> A
 
 
 def make_binance(answers: Mapping[str, Answer], **options: Any) -> tuple[Binance, ScriptedHttp, ManualClock]:
-    """A Binance adapter over scripted answers; time and symbols are there unless given."""
+    """A Binance adapter over scripted answers; time and symbols are there unless given. ``limited=False``: Binance publishes no limits."""
     clock = options.pop("clock", None) or ManualClock(NOW_S)
+    info = BINANCE_INFO if options.pop("limited", True) else {**BINANCE_INFO, "rateLimits": []}
     venue = Binance(credentials=options.pop("credentials", KEYS), clock=clock, **options)
     script = Script(
         {
-            "GET /api/v3/exchangeInfo": lambda seen: narrowed(
-                BINANCE_INFO, "symbols", "symbol", seen.query.get("symbol")
-            ),
+            "GET /api/v3/exchangeInfo": lambda seen: narrowed(info, "symbols", "symbol", seen.query.get("symbol")),
             "GET /api/v3/time": lambda _seen: {"serverTime": int(clock.now() * 1000)},
             **answers,
         }
     )
     http = ScriptedHttp(script, venue.base())
     venue.channel.http = http  # type: ignore[assignment]
+    if not info["rateLimits"]:
+        venue.limits.learn(())
     return venue, http, clock
 
 

@@ -373,7 +373,7 @@ def test_a_ban_is_not_knocked_at() -> None:
 
 
 def test_the_weight_is_held_below_the_venues_limit() -> None:
-    with Pair("binance", rate_scale=0.02) as pair:
+    with Pair("binance", rate_scale=0.02, http=HttpOptions(timeout_ms=10_000)) as pair:
         pair.venue.rules("BTC_USDT")  # says the limit too
         served = 0
         with pytest.raises(errors.RateLimited, match="nothing was sent"):
@@ -388,9 +388,8 @@ def test_the_calls_of_an_endpoint_keep_to_its_limit() -> None:
     with Pair("okx", rate_scale=1.0, http=ONCE) as pair:
         for _ in range(25):
             assert pair.venue.ticker("BTC_USDT").Last > 0  # the venue serves 20 in 2 s
-    with Pair("okx", rate_scale=1.0, http=ONCE) as pair, pytest.raises(errors.RateLimited, match="50011"):
         for _ in range(25):
-            pair.venue.request("GET", "/api/v5/market/ticker", "instId=BTC-USDT")  # raw calls are not counted
+            pair.venue.request("GET", "/api/v5/market/ticker", "instId=BTC-USDT")  # raw calls count too
 
 
 def test_orders_side_by_side_from_many_threads(pair: Pair) -> None:

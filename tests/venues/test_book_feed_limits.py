@@ -97,7 +97,7 @@ def test_books_that_break_all_the_time_leave_half_of_the_weight_to_the_strategy(
         for _ in range(5):  # three that were granted, and one refusal for each book
             assert turns.acquire(timeout=PATIENCE_S)
         assert len(granted) == 3
-        assert venue.weights.used <= 3 * 20 + 3 * 50
+        assert venue.limits.used(venue.channel.time.now()) <= 3 * 20 + 3 * 50
         for _ in range(10):
             assert market.exchange.GetTicker() is not None
             assert market.exchange.GetDepth("ETH_USDT") is not None

@@ -18,6 +18,7 @@ from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import Malformed, integer, mapping, rows
 from ..rest.rows import OddRows
+from .limits import LimitRow, raw_cost, read_limits
 from .replies import (
     read_asset,
     read_book,
@@ -27,7 +28,6 @@ from .replies import (
     read_rules,
     read_ticker,
     read_trade,
-    read_weight_limit,
 )
 
 __all__ = ["SPOT", "BinanceCalls", "BinanceProduct"]
@@ -132,7 +132,7 @@ class BinanceCalls:
         product: The endpoints.
         odd: Collects the rows that cannot be read.
         now_ms: The venue's time of day, for replies without a time.
-        on_weight_limit: Called with the request weight allowed in a minute, whenever a reply reports it.
+        on_limits: Called with the limits, whenever a reply reports them.
     """
 
     periods: Mapping[int, str] = _INTERVALS
@@ -142,12 +142,12 @@ class BinanceCalls:
         product: BinanceProduct,
         odd: OddRows,
         now_ms: Callable[[], int],
-        on_weight_limit: Callable[[int], None],
+        on_limits: Callable[[tuple[LimitRow, ...]], None],
     ) -> None:
         self.odd = odd
         self._product = product
         self._now_ms = now_ms
-        self._on_weight_limit = on_weight_limit
+        self._on_limits = on_limits
         self._self_trade_prevention: str | None = None  # None: the symbol's own default
 
     def prevent_self_trades(self, mode: str) -> None:
@@ -197,9 +197,9 @@ class BinanceCalls:
 
     def _symbol_rows(self, payload: Any) -> list[Any]:
         found = mapping(payload, "the reply")
-        limit = read_weight_limit(found)
-        if limit:
-            self._on_weight_limit(limit)
+        limits = read_limits(found)
+        if limits is not None:
+            self._on_limits(limits)
         return rows(found.get("symbols"), "the field 'symbols'")
 
     def rules(self, listing: Listing) -> MarketRules:
@@ -369,7 +369,9 @@ class BinanceCalls:
 
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
         """Signed unless it is a public path."""
-        signed = not self._product.public.fullmatch(public_path(path))
+        bare = public_path(path)
+        signed = not self._product.public.fullmatch(bare)
+        door, weight = raw_cost(method, bare, params)
         client_order_id = str(dict(params).get("newClientOrderId", ""))
         ask = Ask(
             path=path,
@@ -377,6 +379,8 @@ class BinanceCalls:
             params=params,
             raw=raw,
             signed=signed,
+            door=door,
+            weight=weight,
             patient=method == "GET",
             about=_about(client_order_id),
             market=method == "GET" and not signed,

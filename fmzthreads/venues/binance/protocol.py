@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...clock import Clock
 from ...errors import InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query, hmac_hex
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.limiter import Limiter
 from ..rest.ask import Ask
 from ..rest.parsing import integer, mapping
-from ..rest.rate_limits import WeightWindow
 from ..rest.server_time import ServerTime
+from .limits import ORDER_DOOR, BinanceRateLimits
 from .refusals import OUTCOME_KNOWN, refusal
 
 __all__ = ["BinanceProtocol"]
@@ -42,9 +42,9 @@ class BinanceProtocol:
             raise InputError(f"recv_window_ms must be 1 to 60000, got {short_repr(recv_window_ms)}")
         self._recv_window_ms = recv_window_ms
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> WeightWindow:
-        """A new counter of the weight used; 6000 per minute until the venue reports another limit."""
-        return WeightWindow(self.name, server_now, header="X-MBX-USED-WEIGHT-1M", limit=6000)
+    def limits(self, limiter: Limiter, account: str) -> BinanceRateLimits:
+        """The limits of an account and its address: those that Binance publishes, its documents' until it has."""
+        return BinanceRateLimits(limiter, account)
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """Signs the query of GET and DELETE, the form of POST and PUT, or the query with a literal body."""
@@ -98,4 +98,4 @@ class BinanceProtocol:
 
     def shuts(self, ask: Ask, error: RateLimited) -> str:
         """-1015 counts orders of the account; everything else counts requests of the IP address."""
-        return "orders" if error.code == "-1015" else ""
+        return ORDER_DOOR if error.code == "-1015" else ""

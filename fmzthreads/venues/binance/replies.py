@@ -41,7 +41,6 @@ __all__ = [
     "read_rules",
     "read_ticker",
     "read_trade",
-    "read_weight_limit",
 ]
 
 _STATES = {
@@ -57,26 +56,9 @@ _STATES = {
     "EXPIRED_IN_MATCH": ORDER_STATE_CANCELED,
 }
 
-_MOST_WEIGHT = 10**9  # a minute; a larger number is a mistake
 
 # A symbol in BREAK is delisted; in the other states it is listed, though maybe halted for a while.
 _NOT_LISTED = frozenset({"BREAK"})
-
-
-def read_weight_limit(payload: dict[str, Any]) -> int:
-    """The request weight allowed in a minute, from exchangeInfo; 0 if not stated."""
-    found = payload.get("rateLimits")
-    for limit in found if isinstance(found, list) else ():
-        # A row of another form is one that says nothing: it must not cost the symbols beside it.
-        if (
-            isinstance(limit, dict)
-            and limit.get("rateLimitType") == "REQUEST_WEIGHT"
-            and limit.get("interval") == "MINUTE"
-            and limit.get("intervalNum") == 1
-        ):
-            per_window = limit.get("limit")
-            return per_window if type(per_window) is int and 0 < per_window <= _MOST_WEIGHT else 0
-    return 0
 
 
 def read_listing(row: dict[str, Any]) -> Listing:

@@ -19,7 +19,6 @@ from ..rest.ask import Ask
 from ..rest.channel import Channel
 from ..rest.convert import ticker_of
 from ..rest.parsing import Malformed, integer, mapping, number, rows
-from ..rest.rate_limits import WeightWindow
 from ..rest.stream_home import SnapshotTurns, StreamHome
 
 __all__ = [
@@ -160,21 +159,21 @@ class BinanceStreams:
     Args:
         home: Where the streams are.
         channel: Fetches snapshots.
-        weights: The counter of the request weight.
+        weight_limit: The request weight allowed in a minute.
     """
 
-    def __init__(self, home: StreamHome, channel: Channel, weights: WeightWindow) -> None:
+    def __init__(self, home: StreamHome, channel: Channel, weight_limit: Callable[[], int]) -> None:
         self.home = home
         self.turns = SnapshotTurns(channel.name, channel.clock)
         self._channel = channel
-        self._weights = weights
+        self._weight_limit = weight_limit
 
     def source(self, symbol: str, name: str) -> BinanceBook:
         """The source of one book."""
         base = self._channel.market_base
 
         def _fetch(levels_a_side: int) -> BookUpdate:
-            self.turns.take(SNAPSHOT_WEIGHT, self._weights.limit)
+            self.turns.take(SNAPSHOT_WEIGHT, self._weight_limit())
             ask = Ask(
                 path=_SNAPSHOT_PATH,
                 params=(("symbol", name), ("limit", levels_a_side)),

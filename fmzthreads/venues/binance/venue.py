@@ -9,11 +9,11 @@ from ...http.client import HttpOptions
 from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
 from ..rest.parsing import Malformed, mapping, number
-from ..rest.rate_limits import WeightWindow
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
 from .dialect import SPOT, BinanceCalls
+from .limits import BinanceRateLimits, LimitRow
 from .protocol import BinanceProtocol
 from .streams import BinanceStreams
 
@@ -30,6 +30,7 @@ class Binance(RestVenue):
         options: The options of the HTTP client; None for its defaults.
         recv_window_ms: How old a signed request may be when the matching engine gets it, 1 to 60000. An order that was delayed for
             longer is refused by Binance, so that a lost order cannot appear after this time.
+        share_limits: Whether requests are counted together with other processes of this user.
         stream_base: The base of the streams, such as ``wss://demo-stream.binance.com``; empty to derive it from ``base``.
         allow_plain_http: Whether keys may be sent to an ``http://`` base that is not this machine; a warning is written.
 
@@ -47,22 +48,23 @@ class Binance(RestVenue):
         recv_window_ms: int = 5000,
         stream_base: str = "",
         allow_plain_http: bool = False,
+        share_limits: bool = True,
     ) -> None:
+        protocol = BinanceProtocol(recv_window_ms)
         channel = Channel(
-            BinanceProtocol(recv_window_ms),
+            protocol,
             credentials=credentials,
             base=base,
             clock=clock,
             options=options,
             allow_plain_http=allow_plain_http,
+            share_limits=share_limits,
         )
-        assert isinstance(channel.budget, WeightWindow)
-        self.weights = channel.budget
-        dialect = BinanceCalls(SPOT, OddRows(channel.name), channel.time.now_ms, self._set_weight_limit)
+        dialect = BinanceCalls(SPOT, OddRows(channel.name), channel.time.now_ms, self._learn_limits)
         super().__init__(
             channel=channel,
             dialect=dialect,
-            streams=BinanceStreams(StreamHome(channel, stream_base), channel, self.weights),
+            streams=BinanceStreams(StreamHome(channel, stream_base), channel, lambda: self.limits.limit),
             commands={"selfTradePreventionMode": IoCommand(str, dialect.prevent_self_trades)},
             settling_s=recv_window_ms / 1000 + 1.0,
         )
@@ -76,5 +78,12 @@ class Binance(RestVenue):
         except Malformed as error:
             raise BadReply(f"Binance GetFee: {error}") from error
 
-    def _set_weight_limit(self, limit: int) -> None:
-        self.weights.limit = limit
+    @property
+    def limits(self) -> BinanceRateLimits:
+        """The limits at the current base URL."""
+        limits = self.channel.limits
+        assert isinstance(limits, BinanceRateLimits)  # made by BinanceProtocol
+        return limits
+
+    def _learn_limits(self, rows: tuple[LimitRow, ...]) -> None:
+        self.limits.learn(rows)

@@ -11,8 +11,8 @@ from ...errors import BadReply, ClockSkew, ConnectFailed, FmzError, OutcomeUnkno
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpOptions
 from ...http.retry import repeat
+from ..limits.doors import Doors
 from ..rest.parsing import Malformed
-from ..rest.rate_limits import Doors
 from ..rest.server_time import ServerTime, TimeSample
 from .errors import is_refusal, ours_of
 from .objects import CcxtObjects, LoadedMarkets

@@ -22,6 +22,7 @@ from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
 from ..rest.parsing import first, rows, text
 from ..rest.rows import OddRows
+from .limits import raw_door
 from .protocol import PLACE_PATH, data_of
 from .replies import (
     is_listed,
@@ -48,12 +49,14 @@ class OKXProduct:
 
     Attributes:
         instrument_type: ``instType``.
+        account_orders: The most new and changed orders of an account in two seconds, on all instruments; 0 where they are exempt.
     """
 
     instrument_type: str
+    account_orders: int = 1000
 
 
-SPOT = OKXProduct(instrument_type="SPOT")
+SPOT = OKXProduct(instrument_type="SPOT", account_orders=0)
 """OKX spot."""
 
 _LISTINGS = _endpoint("public/instruments", 20)
@@ -362,13 +365,16 @@ class OKXCalls:
         bare = public_path(path)
         signed = not _PUBLIC.fullmatch(bare)
         given = dict(params)
+        door, limit = raw_door(method, bare, params)
         ask = Ask(
             path=path,
             method=method,
             params=params,
             raw=raw,
             signed=signed,
-            door=bare,
+            door=door,
+            limit=limit,
+            patient=method == "GET",
             about=_about(bare, given),
             market=method == "GET" and not signed,
         )

@@ -7,23 +7,19 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...clock import Clock
 from ...errors import BadReply, InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query, hmac_base64, iso_timestamp
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.limiter import Limiter
 from ..rest.ask import Ask
 from ..rest.parsing import bad_reply, first, integer, mapping, rows
-from ..rest.rate_limits import RecentCalls
 from ..rest.server_time import ServerTime
-from .refusals import LIMIT_WINDOW_S, OUTCOME_KNOWN, refusal
+from .limits import OKXLimits
+from .refusals import OUTCOME_KNOWN, refusal
 
-__all__ = ["EndpointBudget", "OKXProtocol", "data_of"]
-
-# Slightly longer than the venue's window, because requests do not arrive as evenly as they are sent.
-_COUNTED_S = LIMIT_WINDOW_S * 1.05
-_LONGEST_WAIT_S = 5.0
+__all__ = ["OKXProtocol", "data_of"]
 
 PLACE_PATH = "/api/v5/trade/order"
 
@@ -33,49 +29,13 @@ def data_of(payload: Any) -> list[Any]:
     return rows(mapping(payload, "the reply").get("data"), "the field 'data'")
 
 
-class EndpointBudget:
-    """The calls of the last two seconds per endpoint; OKX's replies do not report usage.
-
-    Args:
-        clock: Measures and waits.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._recent = RecentCalls(clock, _COUNTED_S)
-
-    def enter(self, ask: Ask) -> int:
-        """Waits for a free slot of an endpoint; an order that would have to wait is refused."""
-        if ask.limit:
-            longest_s = _LONGEST_WAIT_S if ask.patient else 0.0
-            wait_s = self._recent.turn(ask.door, ask.limit, longest_s)
-            if wait_s > longest_s:
-                raise RateLimited(
-                    f"more than {ask.limit} calls of {ask.door} in {LIMIT_WINDOW_S:g} s; nothing was sent, "
-                    f"retry in {wait_s:.2f} s",
-                    retry_after_s=wait_s,
-                )
-            if wait_s > 0:
-                self._clock.sleep(wait_s)
-        return 0
-
-    def heard(self, ticket: int, reply: Reply) -> None:
-        """Does nothing: OKX's replies do not report usage."""
-
-    def leave(self, ticket: int) -> None:
-        """Does nothing: a call counts for its whole window."""
-
-    def forget(self) -> None:
-        """Forgets all calls."""
-        self._recent.forget()
-
-
 class OKXProtocol:
     """OKX's protocol: HMAC in headers, limits per endpoint, an envelope with a code.
 
     Args:
         simulated: Whether calls go to demo trading.
         order_lifetime_ms: OKX refuses an order that arrives later than this after it was signed.
+        account_orders: The most orders of the account in two seconds; 0 for no such limit.
 
     Raises:
         InputError: ``order_lifetime_ms`` is not 1 to 60000.
@@ -86,15 +46,16 @@ class OKXProtocol:
     needs_passphrase = True
     time_ask = Ask(path="/api/v5/public/time", door="public/time", limit=10)
 
-    def __init__(self, *, simulated: bool, order_lifetime_ms: int) -> None:
+    def __init__(self, *, simulated: bool, order_lifetime_ms: int, account_orders: int = 0) -> None:
         if not 1 <= order_lifetime_ms <= 60_000:
             raise InputError(f"order_lifetime_ms must be 1 to 60000, got {short_repr(order_lifetime_ms)}")
         self.simulated = simulated
+        self._account_orders = account_orders
         self._order_lifetime_ms = order_lifetime_ms
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> EndpointBudget:
-        """A new counter of the calls per endpoint."""
-        return EndpointBudget(clock)
+    def limits(self, limiter: Limiter, account: str) -> OKXLimits:
+        """The limits of an account and its address."""
+        return OKXLimits(limiter, account, self._account_orders)
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """Signs time, method, path with query, and body, exactly as they are sent."""

@@ -31,6 +31,7 @@ class OKX(RestVenue):
         trade_mode: ``tdMode`` of orders: ``cash`` in the spot and futures account modes, ``cross`` in the others.
         order_lifetime_ms: OKX refuses an order that arrives later than this after it was signed (header ``expTime``), so
             that a lost order cannot appear after this time; 1 to 60000.
+        share_limits: Whether requests are counted together with other processes of this user.
         stream_base: The base of the streams, such as ``wss://wseea.okx.com``; empty to derive it from ``base``.
         allow_plain_http: Whether keys may be sent to an ``http://`` base that is not this machine; a warning is written.
 
@@ -50,8 +51,11 @@ class OKX(RestVenue):
         order_lifetime_ms: int = 5000,
         stream_base: str = "",
         allow_plain_http: bool = False,
+        share_limits: bool = True,
     ) -> None:
-        self._protocol = OKXProtocol(simulated=simulated, order_lifetime_ms=order_lifetime_ms)
+        self._protocol = OKXProtocol(
+            simulated=simulated, order_lifetime_ms=order_lifetime_ms, account_orders=SPOT.account_orders
+        )
         channel = Channel(
             self._protocol,
             credentials=credentials,
@@ -59,6 +63,7 @@ class OKX(RestVenue):
             clock=clock,
             options=options,
             allow_plain_http=allow_plain_http,
+            share_limits=share_limits,
         )
         dialect = OKXCalls(SPOT, OddRows(channel.name), trade_mode)
         super().__init__(

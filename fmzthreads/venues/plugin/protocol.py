@@ -36,7 +36,9 @@ from ...exchange.keys.credentials import Credentials
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.limiter import Limiter
 from ..rest.ask import Ask
+from ..rest.counted_call import NoLimits
 from ..rest.parsing import Malformed, mapping, retry_after_s
 from ..rest.server_time import ServerTime
 
@@ -118,23 +120,6 @@ class _Nonce:
             return self._last
 
 
-class _NoLimits:
-    """The general protocol has no request limits; the plugin may refuse a call."""
-
-    def enter(self, ask: Ask) -> int:
-        """Counts nothing."""
-        return 0
-
-    def heard(self, ticket: int, reply: Reply) -> None:
-        """Reads nothing."""
-
-    def leave(self, ticket: int) -> None:
-        """Counts nothing."""
-
-    def forget(self) -> None:
-        """Has nothing to reset."""
-
-
 class PluginProtocol:
     """The wire of the general protocol.
 
@@ -151,9 +136,9 @@ class PluginProtocol:
         self._clock = clock
         self._nonce = _Nonce()
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> _NoLimits:
-        """A counter without limits."""
-        return _NoLimits()
+    def limits(self, limiter: Limiter, account: str) -> NoLimits:
+        """None: the general protocol has no request limits; the plugin may refuse a call."""
+        return NoLimits()
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """One POST to the service address, with the keys in its body."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
-from ...clock import Clock
-from ...errors import RateLimited
 from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
+from ..limits.limiter import Limiter
 from ..rest.ask import Ask
+from ..rest.counted_call import NoLimits
 from ..rest.server_time import ServerTime
-from .protocol import NoLimits, RawProtocol, json_body, target_of
+from .protocol import RawProtocol, json_body, target_of
 from .signatures import bitfinex_signature
 from .venue import RawVenue
 
 __all__ = ["Bitfinex"]
-
-_LONGEST_TURN_S = 30.0
 
 
 class _Turns(NoLimits):
@@ -33,24 +30,9 @@ class _Turns(NoLimits):
     def _start_anew(self) -> None:
         self._turn = threading.Lock()
 
-    def enter(self, ask: Ask) -> int:
-        """Waits for the end of the signed call before.
-
-        Raises:
-            RateLimited: It took too long; nothing was sent.
-        """
-        if not ask.signed:
-            return 0
-        if not self._turn.acquire(timeout=_LONGEST_TURN_S):
-            raise RateLimited(
-                f"Bitfinex takes signed calls one at a time, and those before took {_LONGEST_TURN_S:g} s; nothing was sent"
-            )
-        return 1
-
-    def leave(self, ticket: int) -> None:
-        """Lets the next signed call go."""
-        if ticket:
-            self._turn.release()
+    def turn(self, ask: Ask) -> threading.Lock | None:
+        """The lock of signed calls."""
+        return self._turn if ask.signed else None
 
 
 class BitfinexProtocol(RawProtocol):
@@ -67,7 +49,7 @@ class BitfinexProtocol(RawProtocol):
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> _Turns:
+    def limits(self, limiter: Limiter, account: str) -> _Turns:
         """Signed calls, one at a time."""
         return _Turns()
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ...clock import Clock
 from ...errors import (
     AuthenticationFailed,
     BadReply,
@@ -24,12 +23,13 @@ from ...errors import (
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.limiter import Limiter
 from ..rest.ask import Ask
-from ..rest.channel import CallBudget
+from ..rest.counted_call import NoLimits
 from ..rest.parsing import Malformed, retry_after_s
 from ..rest.server_time import ServerTime
 
-__all__ = ["NoLimits", "RawAsk", "RawProtocol", "json_body", "refused", "target_of"]
+__all__ = ["RawAsk", "RawProtocol", "json_body", "refused", "target_of"]
 
 
 _SPOKEN = frozenset({200, 400, 401, 403, 429, 500})  # statuses with which a venue itself explains a refusal
@@ -52,23 +52,6 @@ class RawAsk(Ask):
         return self.reads or self.method == "GET"
 
 
-class NoLimits:
-    """Counts nothing: what a raw call costs is not known, and the venue refuses what is too much."""
-
-    def enter(self, ask: Ask) -> int:
-        """Counts nothing."""
-        return 0
-
-    def heard(self, ticket: int, reply: Reply) -> None:
-        """Reads nothing."""
-
-    def leave(self, ticket: int) -> None:
-        """Counts nothing."""
-
-    def forget(self) -> None:
-        """Has nothing to reset."""
-
-
 class RawProtocol:
     """The protocol of one raw venue; a subclass signs, and reads the venue's error form."""
 
@@ -79,8 +62,8 @@ class RawProtocol:
     refuses_with_500: bool = False
     """Whether a status of 500 with a code of the venue is a refusal."""
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> CallBudget:
-        """A counter without limits."""
+    def limits(self, limiter: Limiter, account: str) -> NoLimits:
+        """None: what a raw call costs is not known, and the venue refuses what is too much."""
         return NoLimits()
 
     def is_signed(self, method: str, path: str) -> bool:

@@ -28,10 +28,11 @@ class Ask:
         params: Its parameters.
         raw: A literal body; empty for none.
         signed: Whether it must be signed.
-        door: Its group in ``Doors``: ``"orders"``, or an endpoint of the venue.
+        door: Its group, which is counted and blocked together: ``"orders"``, or an endpoint of the venue.
         weight: Its request weight, in the venue's own unit.
         limit: How many calls of its group are allowed in the venue's window; 0 for no such limit.
-        patient: Whether it may be delayed to stay within a limit. An order may not: it is sent now, or refused.
+        patient: Whether it may wait for as long as its time-out allows to stay within a limit, and leaves a part of the limit to others. An
+            order may not: it goes before all patient requests, waits for at most a second, and is then refused.
         about: The field in which the reply repeats the id of the one order that is meant, and that id; None for no such order.
         market: Whether it asks for public market data, which may have a base URL of its own.
     """

@@ -23,13 +23,15 @@ from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
 from ...http.url import check_base
+from ..limits.limiter import Limiter
+from ..limits.registry import limiter_of
 from .ask import Ask, VenueQuery
+from .counted_call import CountedCall, VenueLimits
 from .parsing import Malformed, bad_reply, is_about
 from .plain_http import PlainHttpCheck
-from .rate_limits import Doors
 from .server_time import ServerTime, TimeSample
 
-__all__ = ["CallBudget", "Channel", "RestProtocol"]
+__all__ = ["Channel", "RestProtocol"]
 
 T = TypeVar("T")
 
@@ -38,29 +40,6 @@ _YEAR_2100_S = 4_102_444_800
 
 # Statuses that mean the request was refused before it was processed, by any server on the way; not so 408 and 499, for example.
 _NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 429, 431, 451})
-
-
-class CallBudget(Protocol):
-    """A venue's rate limits, counted on our side; thread-safe."""
-
-    def enter(self, ask: Ask) -> int:
-        """Counts a request before it is sent; a patient one waits if necessary.
-
-        Returns:
-            A number for ``heard`` and ``leave``.
-
-        Raises:
-            RateLimited: It would exceed a limit; nothing was counted.
-        """
-
-    def heard(self, ticket: int, reply: Reply) -> None:
-        """Reads the rate-limit headers of a reply."""
-
-    def leave(self, ticket: int) -> None:
-        """Ends the count of ``enter``; called after success and failure."""
-
-    def forget(self) -> None:
-        """Resets all counts (for example when the base URL changes)."""
 
 
 class RestProtocol(Protocol):
@@ -74,8 +53,8 @@ class RestProtocol(Protocol):
     def time_ask(self) -> Ask | None:
         """The request for the venue's time of day; None if the venue has none, and our own clock is used."""
 
-    def budget(self, clock: Clock, server_now: Callable[[], float]) -> CallBudget:
-        """A new counter of the venue's limits; ``server_now`` is the venue's time of day in seconds."""
+    def limits(self, limiter: Limiter, account: str) -> VenueLimits:
+        """The limits of an account, counted by a limiter; ``account`` is its access key, empty for none."""
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """The request to send, with a fresh time stamp and signature."""
@@ -93,7 +72,7 @@ class RestProtocol(Protocol):
         """Whether an error reply leaves open if an order was accepted."""
 
     def shuts(self, ask: Ask, error: RateLimited) -> str:
-        """The group of requests that a refusal blocks (see ``Doors``); empty for all."""
+        """The group of requests that a refusal blocks; empty for all of this address."""
 
 
 @attrs.frozen
@@ -101,8 +80,8 @@ class _Site:
     """A base URL with the limits that are counted for it."""
 
     base: str
-    doors: Doors
-    budget: CallBudget
+    limiter: Limiter
+    limits: VenueLimits
 
 
 class Channel:
@@ -115,6 +94,7 @@ class Channel:
         clock: Tells the time and waits; real time if None.
         options: The options of the HTTP client; None for its defaults.
         allow_plain_http: Whether keys may be sent without encryption to a host other than the loopback.
+        share_limits: Whether requests are counted together with other processes of this user.
 
     Raises:
         InputError: With keys, the base URL is an ``http://`` one of such a host.
@@ -129,6 +109,7 @@ class Channel:
         clock: Clock | None = None,
         options: HttpOptions | None = None,
         allow_plain_http: bool = False,
+        share_limits: bool = True,
     ) -> None:
         self.name = protocol.name
         self.protocol = protocol
@@ -139,9 +120,36 @@ class Channel:
         self.http = HttpClient(base or protocol.default_base, clock=self.clock, options=options)
         self._check_plain(self.http.base)
         self.time = ServerTime(self.clock, self._ask_time)
-        self.doors = Doors(protocol.name, self.clock)
-        self.budget = protocol.budget(self.clock, self.time.now)
+        self._share_limits = share_limits
+        self._proxy = ""
+        self._main = self._site_at(self.http.base)
         self._market: _Site | None = None  # where market data comes from, if not from the base
+
+    def _site_at(self, base: str) -> _Site:
+        """A base URL; all exchange objects of a process at its address have the same limiter."""
+        limiter = limiter_of(self.name, base, self._proxy, self.clock, share=self._share_limits)
+        return _Site(base, limiter, self.protocol.limits(limiter, self.keys.access_key))
+
+    @property
+    def limiter(self) -> Limiter:
+        """Counts the requests to the base URL."""
+        return self._main.limiter
+
+    @property
+    def limits(self) -> VenueLimits:
+        """The limits at the base URL."""
+        return self._main.limits
+
+    def _counted(self, ask: Ask, site: _Site) -> CountedCall:
+        return CountedCall(
+            site.limiter,
+            site.limits,
+            ask,
+            clock=self.clock,
+            timeout_s=self.http.timeout_s,
+            server_now=self.time.now,
+            measured=self.time.known,
+        )
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings go, and writes that of a base URL without encryption."""
@@ -195,34 +203,33 @@ class Channel:
 
     def _once(self, ask: Ask, read: Callable[[Any], T], safe: bool) -> T:
         protocol, site = self.protocol, self._site_of(ask)
-        budget = site.budget
+        url, call = self._url(ask, site.base), self._counted(ask, site)
+
+        def _build() -> HttpRequest:
+            call.begin()  # each attempt counts, and none is made while the venue refuses
+            return protocol.build(ask, url, self.keys, self.time)
+
         try:
-            site.doors.check(ask.door)
-            ticket = budget.enter(ask)
             try:
-
-                def _parse(reply: Reply) -> T:
-                    budget.heard(ticket, reply)
-                    return self._understand(ask, reply, read, site.doors)
-
-                url = self._url(ask, site.base)
-                return self.http.call(lambda: protocol.build(ask, url, self.keys, self.time), _parse, idempotent=safe)
+                return self.http.call(_build, lambda reply: self._understand(ask, reply, read, call), idempotent=safe)
             finally:
-                budget.leave(ticket)
+                call.end()
         except FmzError as error:
             # The venue's text is shown; like a proxy's page, it may repeat what was sent to it.
             error.args = (self.keys.cut_out(str(error.args[0])), *error.args[1:])
             error.request, error.code = self.keys.cut_out(error.request), self.keys.cut_out(str(error.code))
             raise
 
-    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T], doors: Doors) -> T:
+    def _understand(self, ask: Ask, reply: Reply, read: Callable[[Any], T], call: CountedCall) -> T:
         try:
             payload = self.protocol.payload(reply, self.time.now)
         except FmzError as error:
             if isinstance(error, RateLimited):
-                doors.shut(self.protocol.shuts(ask, error), error)
-            self._check_refusal(ask, reply, error)
+                call.blocked(self.protocol.shuts(ask, error), error)
+            self._check_refusal(ask, reply, error)  # first: what is refused of another order was not this one's count
+            call.heard(reply, error)
             raise
+        call.heard(reply, None)
         try:
             if ask.about is not None:
                 is_about(self.protocol.order_row(payload), *ask.about)
@@ -280,22 +287,24 @@ class Channel:
         )
 
     def _ask_time(self) -> TimeSample:
-        ask, budget = self.protocol.time_ask, self.budget
+        ask = self.protocol.time_ask
         assert ask is not None  # only a venue with a time call is asked for its time
-        self.doors.check(ask.door)
-        ticket = budget.enter(ask)
+        site = self._main
+        url, call = self._url(ask, site.base), self._counted(ask, site)
+
+        def _build() -> HttpRequest:
+            call.begin()
+            return self.protocol.build(ask, url, self.keys, self.time)
 
         def _parse(reply: Reply) -> TimeSample:
             received_at = self.clock.monotonic()
-            budget.heard(ticket, reply)
-            server_s = self._understand(ask, reply, self._read_time, self.doors)
+            server_s = self._understand(ask, reply, self._read_time, call)
             return TimeSample(server_s=server_s, received_at=received_at, rtt_s=reply.elapsed_s)
 
         try:
-            url = self._url(ask, self.http.base)
-            return self.http.call(lambda: self.protocol.build(ask, url, self.keys, self.time), _parse, idempotent=True)
+            return self.http.call(_build, _parse, idempotent=True)
         finally:
-            budget.leave(ticket)
+            call.end()
 
     def _read_time(self, payload: Any) -> float:
         server_s = self.protocol.read_time(payload)
@@ -314,7 +323,7 @@ class Channel:
     def _site_of(self, ask: Ask) -> _Site:
         if self._market is not None and ask.market and not ask.signed and "://" not in ask.path:
             return self._market
-        return _Site(self.http.base, self.doors, self.budget)
+        return self._main
 
     @property
     def market_base(self) -> str:
@@ -330,12 +339,10 @@ class Channel:
             InputError: It is not an http or https URL.
         """
         base = check_base(url)
-        self._market = (
-            _Site(base, Doors(self.name, self.clock), self.protocol.budget(self.clock, self.time.now)) if base else None
-        )
+        self._market = self._site_at(base) if base else None
 
     def set_base(self, url: str) -> None:
-        """Sets another base URL for further calls; resets clock offset, refusals and counts.
+        """Sets another base URL for further calls; resets the clock offset, and counts towards the limits of that address.
 
         Raises:
             InputError: It is not an http or https URL, or keys would be sent to it without encryption.
@@ -344,5 +351,16 @@ class Channel:
         self._check_plain(base)
         self.http.set_base(base)
         self.time.forget()
-        self.doors.open_all()
-        self.budget.forget()
+        self._main = self._site_at(self.http.base)
+
+    def set_proxy(self, text: str) -> None:
+        """Sets the proxy of further calls; the venue counts them at another IP address.
+
+        Raises:
+            InputError: The text is not a proxy (see ``HttpClient.set_proxy``).
+        """
+        self.http.set_proxy(text)
+        self._proxy = text.rpartition("@")[2]  # without user and password
+        self._main = self._site_at(self.http.base)
+        if self._market is not None:
+            self._market = self._site_at(self._market.base)

@@ -49,7 +49,7 @@ class ChannelVenue(BaseVenue):
         return self.channel.http.base
 
     def set_base(self, url: str) -> None:
-        """Sets the REST base and drops its limits; see ``Venue.set_base``."""
+        """Sets the REST base, and counts towards its limits; see ``Venue.set_base``."""
         self.channel.set_base(url)
 
     def market_base(self) -> str:
@@ -66,7 +66,7 @@ class ChannelVenue(BaseVenue):
 
     def set_proxy(self, proxy: str) -> None:
         """Sets the proxy of calls; see ``Venue.set_proxy``."""
-        self.channel.http.set_proxy(proxy)
+        self.channel.set_proxy(proxy)
 
     def warn_with(self, warn: Callable[[str], None]) -> None:
         """Sets where warnings go; see ``Venue.warn_with``."""

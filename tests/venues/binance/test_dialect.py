@@ -400,7 +400,8 @@ def test_depth_limits_and_their_weight(limit: int | None, sent: str, weight: int
     weights: list[int] = []
     venue, http, clock = make_binance({"GET /api/v3/depth": {"lastUpdateId": 1, "bids": [], "asks": []}})
     venue.markets()
-    http.before = lambda _seen: weights.append(venue.weights._under_way)
+    http.before = lambda _seen: weights.append(venue.limits.used(clock.now()) - before)
+    before = venue.limits.used(clock.now())
     book = venue.depth("BTC_USDT", limit)
     assert http.last("GET /api/v3/depth").query["limit"] == sent
     assert weights == [weight]

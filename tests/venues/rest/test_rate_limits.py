@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock
-from fmzthreads.http.reply import Reply
-from fmzthreads.venues.rest.ask import Ask
-from fmzthreads.venues.rest.rate_limits import Doors, RecentCalls, WeightWindow
+from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.venues.rest.rate_limits import RecentCalls
+from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, Once, intent, make_binance, make_okx, reply_of
 from tests.helpers.venue_replies import OKX_PLACED as PLACED
-from tests.helpers.venue_replies import Once, intent, make_binance, make_okx, reply_of
 
 BOOK = {"lastUpdateId": 1, "bids": [], "asks": []}
 PLACE = "POST /api/v5/trade/order"
@@ -27,30 +26,6 @@ def weighed(used: int) -> Any:
     return reply_of(BOOK, headers={"X-MBX-USED-WEIGHT-1M": str(used)})
 
 
-def test_a_shut_door_says_until_when_and_opens_by_itself() -> None:
-    clock = ManualClock(1000.0)
-    doors = Doors("V", clock)
-    doors.check("orders")
-    doors.shut("orders", errors.RateLimited("slow down", retry_after_s=5, code="-1015"))
-    doors.check("reads")
-    with pytest.raises(
-        errors.RateLimited, match=r"until 00:16:45 UTC \(5\.0 s from now\); nothing was sent; its reply was: slow down"
-    ) as caught:
-        doors.check("orders")
-    assert (caught.value.retry_after_s, caught.value.code) == (5.0, "-1015")
-    doors.shut("orders", errors.RateLimited("shorter", retry_after_s=1))
-    clock.advance(4)
-    with pytest.raises(errors.RateLimited):
-        doors.check("orders")
-    clock.advance(1)
-    doors.check("orders")
-    doors.shut("", errors.Banned("out", retry_after_s=100))
-    with pytest.raises(errors.Banned):
-        doors.check()
-    doors.open_all()
-    doors.check()
-
-
 def test_the_used_weight_holds_reads_back_until_the_next_minute() -> None:
     path = "GET /api/v3/depth"
     venue, http, clock = make_binance(
@@ -58,60 +33,107 @@ def test_the_used_weight_holds_reads_back_until_the_next_minute() -> None:
     )
     venue.depth("BTC_USDT")
     venue.depth("BTC_USDT")
-    assert venue.weights.used == 5695
+    assert venue.limits.used(clock.now()) == 5695
     with pytest.raises(errors.RateLimited, match=r"5720 of 6000|5700 of 6000|5705") as caught:
         venue.depth("BTC_USDT", 101)
-    assert caught.value.retry_after_s == pytest.approx(54.0)
+    assert caught.value.retry_after_s == pytest.approx(55.0, abs=1e-3)
     assert http.paths().count(path) == 2
-    # An order is never held back by our own count.
+    # Reads leave a part of the limit to orders.
     venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
-    clock.advance(54)
+    clock.advance(56)
     venue.depth("BTC_USDT", 101)
-    assert venue.weights.used == 5
+    assert venue.limits.used(clock.now()) == 25
 
 
-def test_the_limit_is_the_one_that_the_venue_names() -> None:
-    info = {
-        "rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 100}],
-        "symbols": [],
-    }
-    venue, _, _ = make_binance({"GET /api/v3/exchangeInfo": info})
+def test_the_limits_are_those_that_the_venue_names() -> None:
+    rows = [
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "SECOND", "intervalNum": 6, "limit": 100},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 1, "limit": 2},
+        {"rateLimitType": "NEW_KIND", "interval": "FORTNIGHT", "intervalNum": 1, "limit": 2},
+        "of another form",
+    ]
+    venue, http, clock = make_binance(
+        {
+            "GET /api/v3/exchangeInfo": {**BINANCE_INFO, "rateLimits": rows},
+            "POST /api/v3/order": {"orderId": 1},
+            "GET /api/v3/openOrders": [],
+        }
+    )
+    clock.advance(1)
     venue.markets()
-    assert venue.weights.limit == 100
-    with pytest.raises(errors.RateLimited, match="of 100 in 60 s"):
-        venue.weights.enter(weighing(96))
+    assert venue.limits.limit == 1000  # a minute
+    for _ in range(2):
+        venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
+    assert http.paths().count("POST /api/v3/order") == 2
+    http.timeout_s = 1.0
+    venue.orders()  # weighs 80
+    with pytest.raises(errors.RateLimited, match="weight used at Binance to 16[01] of 100 in 6 s; nothing was sent"):
+        venue.orders()
 
 
-def weighing(weight: int, *, patient: bool = True) -> Ask:
-    return Ask(path="/", weight=weight, patient=patient)
+def test_a_venue_that_names_no_limits_has_none() -> None:
+    venue, http, _ = make_binance(
+        {"GET /api/v3/exchangeInfo": {**BINANCE_INFO, "rateLimits": []}, "GET /api/v3/openOrders": []}
+    )
+    venue.markets()
+    for _ in range(200):
+        venue.orders()
+    assert http.paths().count("GET /api/v3/openOrders") == 200
 
 
-def using(weight: int) -> Reply:
-    return reply_of({}, headers={"used": str(weight)})
+def test_all_objects_of_a_process_with_one_key_count_together() -> None:
+    order, clock = "POST /api/v3/order", ManualClock(NOW_S)
+    pairs = [make_binance({order: {"orderId": 1}}, clock=clock)[:2] for _ in range(4)]
+    for number in range(100):
+        venue, _ = pairs[number % 4]
+        venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
+    for venue, http in pairs:
+        with pytest.raises(errors.RateLimited, match="orders at Binance to 101 of 100 in 10 s; nothing was sent"):
+            venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
+        assert http.paths().count(order) == 25
+    other, http, _ = make_binance(
+        {order: {"orderId": 1}}, clock=clock, credentials=Credentials(access_key="b", secret_key="c")
+    )
+    other.request("POST", "/api/v3/order", "symbol=BTCUSDT")  # orders count per account, weight per address
+    assert other.limits.used(clock.now()) == pairs[0][0].limits.used(clock.now()) > 0
 
 
-def test_what_is_under_way_counts() -> None:
-    window = WeightWindow("V", lambda: 30.0, header="used", limit=100, share=1.0)
-    tickets = [window.enter(weighing(50)), window.enter(weighing(50))]
-    with pytest.raises(errors.RateLimited):
-        window.enter(weighing(1))
-    tickets.append(window.enter(weighing(1, patient=False)))
-    for ticket in tickets:
-        window.leave(ticket)
-    window.leave(window.enter(weighing(100)))
+def test_a_refused_order_is_no_order_and_a_successful_one_weighs_nothing() -> None:
+    refused = reply_of({"code": -2010, "msg": "Account has insufficient balance for requested action."}, 400)
+    venue, http, clock = make_binance({"POST /api/v3/order": [Once({"orderId": 1}), Once(refused)]})
+    venue.limits.learn((("REQUEST_WEIGHT", 60, 1000), ("ORDERS", 10, 2)))
+    venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
+    before = venue.limits.used(clock.now())
+    for _ in range(5):
+        with pytest.raises(errors.InsufficientFunds):
+            venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
+    assert http.paths().count("POST /api/v3/order") == 6
+    assert venue.limits.used(clock.now()) == before + 5
 
 
-def test_a_count_of_an_older_window_or_request_is_not_taken() -> None:
-    now = [59.0]
-    window = WeightWindow("V", lambda: now[0], header="used", limit=100)
-    early = window.enter(weighing(1))
-    now[0] = 60.5
-    window.heard(early, using(95))
-    assert window.used == 0
-    first, second = window.enter(weighing(1)), window.enter(weighing(1))
-    window.heard(second, using(20))
-    window.heard(first, using(10))
-    assert window.used == 20
+def test_the_largest_count_of_a_window_holds_when_replies_come_out_of_order() -> None:
+    """Two threads: the reply that reports more is read first."""
+    used = iter([500, 250])
+    venue, _, clock = make_binance({"GET /api/v3/depth": lambda _seen: weighed(next(used))})
+    venue.depth("BTC_USDT")
+    venue.depth("BTC_USDT")
+    assert venue.limits.used(clock.now()) == 505  # at least: the second was sent after the count of 500 was read
+
+
+def test_a_refused_read_does_not_knock_again_at_its_own_ban() -> None:
+    """The client repeats a read; while its limit or ban lasts, nothing is sent."""
+    for status in (418, 429):
+        hits: list[str] = []
+
+        def refuse(seen: Any, hits: list[str] = hits, status: int = status) -> Any:
+            hits.append(seen.path)
+            return reply_of({"code": -1003, "msg": "no"}, status, {"Retry-After": "7"})
+
+        venue, http, _ = make_binance({"GET /api/v3/depth": refuse})
+        http.repeats = 4
+        with pytest.raises(errors.RateLimited):
+            venue.depth("BTC_USDT")
+        assert len(hits) == 1, status
 
 
 def test_a_ban_is_kept_to_without_knocking() -> None:
@@ -187,7 +209,7 @@ def test_okx_orders_beyond_the_limit_are_refused_and_another_symbol_is_not() -> 
         venue.place(intent())
     with pytest.raises(errors.RateLimited, match="nothing was sent") as caught:
         venue.place(intent())
-    assert caught.value.retry_after_s == pytest.approx(2.1)
+    assert caught.value.retry_after_s == pytest.approx(2.05)
     assert http.paths().count(PLACE) == 60
     venue.place(intent(symbol="ETH_USDT"))
 

@@ -50,7 +50,7 @@ def test_threads_that_come_together_share_one_fetch_of_a_symbol(name: str) -> No
 
 def test_threads_that_come_together_share_one_measurement_of_the_clock() -> None:
     for _ in range(10):
-        venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock())
+        venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock(), limited=False)
         assert at_once(venue.assets) == [[]] * THREADS
         assert http.paths().count("GET /api/v3/time") == 1
 
@@ -58,7 +58,9 @@ def test_threads_that_come_together_share_one_measurement_of_the_clock() -> None
 def test_a_failed_fetch_is_everybodys_failure_and_the_next_one_succeeds() -> None:
     waiting = threading.Semaphore(0)
     release = threading.Event()
-    venue, http, _ = make_binance({INFO: errors.ConnectFailed("refused")}, clock=WallClock(), credentials=Credentials())
+    venue, http, _ = make_binance(
+        {INFO: errors.ConnectFailed("refused")}, clock=WallClock(), limited=False, credentials=Credentials()
+    )
 
     def hold(_seen: Any) -> None:
         waiting.release()
@@ -121,7 +123,7 @@ def test_a_listing_of_another_base_is_not_taken() -> None:
 
 
 def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it() -> None:
-    venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock())
+    venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock(), limited=False)
     at_the_gate: list[str] = []
 
     def arrive(seen: Any) -> None:

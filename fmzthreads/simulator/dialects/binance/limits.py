@@ -89,7 +89,9 @@ class BinanceLimits:
             self._weights.add(client, now_ms, weight)
 
     def used(self, client: str, now_ms: int) -> Headers:
-        """The headers of every reply."""
+        """The headers of every reply; none without limits."""
+        if self._weights.limit is None:
+            return ()
         used = str(self._weights.count(client, now_ms))
         return ("X-MBX-USED-WEIGHT", used), ("X-MBX-USED-WEIGHT-1M", used)
 
@@ -133,7 +135,9 @@ class BinanceLimits:
         return self._orders_10s.count(account, now_ms), self._orders_day.count(account, now_ms)
 
     def order_headers(self, account: str, now_ms: int) -> Headers:
-        """The headers of the reply to an accepted order."""
+        """The headers of the reply to an accepted order; none without limits."""
+        if self._orders_10s.limit is None:
+            return ()
         ten_seconds, day = self.order_counts(account, now_ms)
         return ("X-MBX-ORDER-COUNT-10S", str(ten_seconds)), ("X-MBX-ORDER-COUNT-1D", str(day))
 
@@ -141,7 +145,10 @@ class BinanceLimits:
 
     def report(self, client: str, now_ms: int, account: str | None) -> list[dict[str, Any]]:
         """The limits and counts in WebSocket API answers; order limits only with an account."""
-        weight, ten_seconds, day, _ = self.describe()
+        known = self.describe()
+        if not known:
+            return []
+        weight, ten_seconds, day, _ = known
         rows = [{**weight, "count": self._weights.count(client, now_ms)}]
         if account is not None:
             counts = self.order_counts(account, now_ms)
@@ -149,12 +156,15 @@ class BinanceLimits:
         return rows
 
     def describe(self) -> list[dict[str, Any]]:
-        """The limits in ``exchangeInfo``; a disabled one shows the venue's own value."""
+        """The limits in ``exchangeInfo``; none where they are switched off."""
+        rows = (
+            ("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit),
+            ("ORDERS", "SECOND", 10, self._orders_10s.limit),
+            ("ORDERS", "DAY", 1, self._orders_day.limit),
+            ("RAW_REQUESTS", "MINUTE", 5, self._raw.limit),
+        )
         return [
-            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit or _WEIGHT),
-            _rate_limit("ORDERS", "SECOND", 10, self._orders_10s.limit or _ORDERS_10S),
-            _rate_limit("ORDERS", "DAY", 1, self._orders_day.limit or _ORDERS_DAY),
-            _rate_limit("RAW_REQUESTS", "MINUTE", 5, self._raw.limit or _RAW),
+            _rate_limit(kind, interval, number, limit) for kind, interval, number, limit in rows if limit is not None
         ]
 
 
