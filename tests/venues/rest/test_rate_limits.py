@@ -67,7 +67,7 @@ def test_the_limits_are_those_that_the_venue_names() -> None:
     assert http.paths().count("POST /api/v3/order") == 2
     http.timeout_s = 1.0
     venue.orders()  # weighs 80
-    with pytest.raises(errors.RateLimited, match="weight used at Binance to 16[01] of 100 in 6 s; nothing was sent"):
+    with pytest.raises(errors.RateLimited, match=r"weight used at Binance to 16[01] of 100 in 6 s; nothing was sent"):
         venue.orders()
 
 
