@@ -24,6 +24,7 @@ class _Turns(NoLimits):
     """Lets one signed call at a time to the venue, which refuses a nonce that arrives after a larger one; thread-safe."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._turn = threading.Lock()  # held from the nonce of a signed call to its reply
         after_fork_in_child(self._start_anew)
 
