@@ -24,7 +24,7 @@ from tests.helpers.simulators import BinanceCaller, free_session, simulator
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[SimulatorServer]:
-    with simulator("binance") as server:
+    with simulator("binance", rate_scale=1000) as server:
         yield server
 
 
@@ -523,7 +523,7 @@ def test_cancel_restrictions(call: BinanceCaller) -> None:
 
 
 def test_history_pages(session: requests.Session) -> None:
-    with simulator("binance") as server:
+    with simulator("binance", rate_scale=1000) as server:
         call = BinanceCaller(server, session)
         ids = [
             call.order(type="MARKET", side=side, quantity="0.01").json()["orderId"] for side in ("BUY", "SELL", "BUY")

@@ -17,7 +17,7 @@ from tests.helpers.ws_clients import Socket, buy, open_socket, sign_ws, wait_unt
 
 @pytest.fixture
 def server() -> Iterator[SimulatorServer]:
-    with simulator("binance") as running:
+    with simulator("binance", rate_scale=1000) as running:
         yield running
 
 
