@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock
-from fmzthreads.exchange.credentials import Credentials
+from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.venues.rest.rate_limits import RecentCalls
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, Once, intent, make_binance, make_okx, reply_of
 from tests.helpers.venue_replies import OKX_PLACED as PLACED

@@ -69,9 +69,7 @@ class BinanceAccounts:
     def order_limits(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET /api/v3/rateLimit/order."""
         params.finish()
-        counts = self._limits.order_counts(account.name, params.now_ms)
-        limits = [limit for limit in self._limits.describe() if limit["rateLimitType"] == "ORDERS"]
-        return [{**limit, "count": count} for limit, count in zip(limits, counts, strict=True)]
+        return self._limits.order_report(account.name, params.now_ms)
 
     def my_filters(self, account: TradingAccount, params: BinanceParams) -> dict[str, Any]:
         """GET /api/v3/myFilters: the filters of the account; here only those of the symbol."""

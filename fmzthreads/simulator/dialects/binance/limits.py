@@ -145,15 +145,18 @@ class BinanceLimits:
 
     def report(self, client: str, now_ms: int, account: str | None) -> list[dict[str, Any]]:
         """The limits and counts in WebSocket API answers; order limits only with an account."""
-        known = self.describe()
-        if not known:
+        if self._weights.limit is None:
             return []
-        weight, ten_seconds, day, _ = known
-        rows = [{**weight, "count": self._weights.count(client, now_ms)}]
-        if account is not None:
-            counts = self.order_counts(account, now_ms)
-            rows[:0] = [{**ten_seconds, "count": counts[0]}, {**day, "count": counts[1]}]
-        return rows
+        weight = self.describe()[0]
+        rows = self.order_report(account, now_ms) if account is not None else []
+        return [*rows, {**weight, "count": self._weights.count(client, now_ms)}]
+
+    def order_report(self, account: str, now_ms: int) -> list[dict[str, Any]]:
+        """The order limits with an account's counts; none where limits are switched off."""
+        limits = [limit for limit in self.describe() if limit["rateLimitType"] == "ORDERS"]
+        return [
+            {**limit, "count": count} for limit, count in zip(limits, self.order_counts(account, now_ms), strict=False)
+        ]
 
     def describe(self) -> list[dict[str, Any]]:
         """The limits in ``exchangeInfo``; none where they are switched off."""

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:D
 
 @pytest.fixture
 def server() -> Iterator[SimulatorServer]:
-    with simulator("binance") as running:
+    with simulator("binance", rate_scale=1) as running:
         yield running
 
 
