@@ -42,6 +42,7 @@ class TickFeed:
         number: The number of the current tick as of the last look; -1 before the first tick.
         consumed: The number of the last tick that was delivered; -1 before the first one.
         flags: The functions that were given the current tick, a bit each.
+        period_ms: The period of the last ``GetRecords``; 0 before the first one.
         bar_count: The bars that begin before the end of the test.
         last_ms: The time of the last tick.
     """
@@ -64,6 +65,7 @@ class TickFeed:
         "last_ms",
         "number",
         "pattern",
+        "period_ms",
         "price_tick",
         "series",
         "spread",
@@ -80,6 +82,7 @@ class TickFeed:
         self.pattern = TickPattern(series, time.start_ms, self.price_tick)
         self.number = self.consumed = -1
         self.flags = 0
+        self.period_ms = 0
         self._time = series.time
         self._offsets = offsets_of(series.period_ms)
         self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
@@ -138,6 +141,18 @@ class TickFeed:
         if now >= self._until_ms:
             self._look(now)
         self.consumed = self.number
+
+    def started(self) -> bool:
+        """Whether there is a current tick."""
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        return self.number >= 0
+
+    def rewind(self) -> None:
+        """Finds the current tick anew after the clock went back, which only happens at the end of a sleep."""
+        self.number = -1
+        self._until_ms = -_NEVER
 
     def check_open(self) -> None:
         """Raises when no order can be placed any more.

@@ -394,6 +394,15 @@ class Desk:
 
     # settlement and snapshots
 
+    def all_ended(self) -> tuple[list[Order], list[Order]]:
+        """All orders and condition orders that are no longer open, by id, without a limit."""
+        self.settle()
+        rate = self.ledger.rate
+        return (
+            [order.structure(rate) for order in self._orders if not order.is_open],
+            [order.structure() for order in self._conditions if not order.is_open],
+        )
+
     def settle(self) -> None:
         """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
         if self._funding.next_ms <= self._now_ms():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...arguments import whole_number
 from ...errors import InputError, short_repr
-from ..state import Settings
 
-__all__ = ["history_arguments", "record_arguments"]
+if TYPE_CHECKING:
+    from ..state import Settings
+
+__all__ = ["history_arguments", "record_arguments", "symbol_first"]
 
 
 def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int | None]:
@@ -21,7 +23,7 @@ def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int,
     Raises:
         InputError: The arguments are in none of these forms.
     """
-    symbol, period, limit = _symbol_first("GetRecords", ("symbol", "period", "limit"), args)
+    symbol, period, limit = symbol_first("GetRecords", ("symbol", "period", "limit"), args)
     return (
         settings.symbol_of(symbol),
         whole_number("period", settings.period_s if period is None else period, least=1),
@@ -38,7 +40,7 @@ def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int
     Raises:
         InputError: The arguments are in none of these forms.
     """
-    symbol, since, limit = _symbol_first("GetHistoryOrders", ("symbol", "since", "limit"), args)
+    symbol, since, limit = symbol_first("GetHistoryOrders", ("symbol", "since", "limit"), args)
     return (
         settings.symbol_of(symbol),
         0 if since is None else whole_number("since", since),
@@ -46,8 +48,20 @@ def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int
     )
 
 
-def _symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """The three arguments of a method whose first one, a symbol, may be left out; None for those that are absent."""
+def symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Reads the three arguments of a method whose first one, a symbol, may be left out.
+
+    Args:
+        method: The method's name, for messages.
+        names: The names of the three.
+        args: What was given.
+
+    Returns:
+        The three; None for those that are absent.
+
+    Raises:
+        InputError: There are more than three, or three without a symbol.
+    """
     if len(args) > 3:
         raise InputError(f"{method} takes at most ({', '.join(names)}), got {len(args)} arguments")
     rest = list(args)

@@ -1,0 +1,172 @@
+"""A backtest's engine: one clock, the exchanges' symbols and desks, and the snapshots of their accounts."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+from ..config.settings import BacktestSettings, ExchangeSettings
+from ..data.bars import BarSource
+from ..trading.desk import Desk
+from ..trading.market import MarketView, RowWriter
+from .market_table import MarketTable
+from .snapshots import SnapshotStamps
+from .virtual_time import VirtualTime
+
+__all__ = ["BacktestEngine", "ExchangeParts"]
+
+
+class ExchangeParts(NamedTuple):
+    """One exchange of an engine.
+
+    Attributes:
+        settings: Its settings.
+        table: Its symbols.
+        desk: Its orders and account.
+    """
+
+    settings: ExchangeSettings
+    table: MarketTable
+    desk: Desk
+
+
+class BacktestEngine:
+    """Runs the exchanges of a backtest. It works in the thread that calls it.
+
+    Args:
+        settings: The backtest.
+        source: Where bars come from.
+        rows: Takes the rows of orders and errors.
+
+    Attributes:
+        settings: The backtest.
+        time: The clock.
+        net_delay_ms: What each exchange call takes.
+        due_ms: From when on ``after_call`` has something to do.
+        parts: The exchanges.
+        rows: Takes the rows of orders and errors.
+        source: Where bars come from.
+        together_ms: When the last call of ``Go`` ended that nothing waited for; -1 when there is none.
+        lock: Held by whoever calls, as a strategy may have threads.
+        snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``.
+    """
+
+    def __init__(self, settings: BacktestSettings, source: BarSource, rows: RowWriter) -> None:
+        self.settings = settings
+        self.source = source
+        self.rows = rows
+        self.lock = threading.RLock()
+        self.time = VirtualTime(settings.start_ms, settings.end_ms)
+        self.net_delay_ms = settings.net_delay_ms
+        self.parts = [self._parts(exchange) for exchange in settings.exchanges]
+        self.snapshots: list[list[Any]] = []
+        self._stamps = SnapshotStamps(self.time, settings.snapshot_ms, self._take)
+        self.due_ms = settings.start_ms
+        self.together_ms = -1
+
+    def _parts(self, exchange: ExchangeSettings) -> ExchangeParts:
+        settings = self.settings
+        table = MarketTable(settings, exchange, self.source, self.time)
+        desk = Desk(
+            exchange,
+            table.feed,
+            self.rows,
+            self._now,
+            delay=self._delay,
+            series_of=table.series,
+            compat_fmz=settings.compat_fmz,
+        )
+        return ExchangeParts(exchange, table, desk)
+
+    @property
+    def now_ms(self) -> int:
+        """The virtual time, in milliseconds since the epoch."""
+        return self.time.now_ms
+
+    def _now(self) -> int:
+        return self.time.now_ms
+
+    def _delay(self) -> None:
+        self.time.now_ms += self.net_delay_ms
+
+    def after_call(self) -> None:
+        """Ends a call at or after ``due_ms``: takes the snapshots that are over.
+
+        Raises:
+            EOFError: The call ended after the end of the backtest.
+        """
+        if self.time.now_ms > self.time.end_ms:
+            raise self.time.end()
+        self._stamps.pass_until(self.time.now_ms)
+        self._plan()
+
+    def _plan(self) -> None:
+        self.due_ms = min(self._stamps.next_ms, self.time.end_ms + 1)
+
+    def sleep(self, ms: float) -> None:
+        """Lets virtual time pass; 0 or less does nothing.
+
+        Args:
+            ms: Milliseconds; a fraction is cut off.
+
+        Raises:
+            EOFError: The end of the backtest would be passed; the clock is then at the end.
+        """
+        length = int(ms)
+        if length <= 0:
+            return
+        with self.lock:
+            time = self.time
+            target = time.now_ms + length
+            if target > time.end_ms:
+                time.now_ms = time.end_ms
+                raise EOFError("EOF")
+            if target >= self.due_ms:
+                self._stamps.pass_until(target)
+                self._plan()
+                if time.now_ms > target:
+                    # An order that a condition order placed at a stamp took time, which a sleep swallows.
+                    self._rewind()
+            time.now_ms = target
+
+    def _rewind(self) -> None:
+        for part in self.parts:
+            for feed in part.table.feeds.values():
+                feed.rewind()
+
+    def finish(self) -> None:
+        """Ends the backtest: settles up to the end, with the last snapshots. The clock is at the end afterwards."""
+        with self.lock:
+            self._stamps.finish()
+            self._plan()
+
+    def _take(self, stamp_ms: int) -> None:
+        shown = []
+        for part in self.parts:
+            views: list[MarketView] = list(part.table.started())
+            shown.append(part.desk.snapshot(views))
+        self.snapshots.append([stamp_ms, shown])
+
+    def final_state(self) -> list[dict[str, Any]]:
+        """Account, assets, positions and orders of each exchange as they stand; no time passes."""
+        with self.lock:
+            return [_state_of(part) for part in self.parts]
+
+
+def _state_of(part: ExchangeParts) -> dict[str, Any]:
+    desk, settings = part.desk, part.settings
+    symbol = f"{settings.currency}.swap" if settings.is_futures else settings.currency
+    if part.table.feeds and symbol not in part.table.feeds:
+        symbol = next(iter(part.table.feeds))
+    orders, conditions = desk.all_ended()
+    return {
+        "name": settings.eid,
+        "currency": settings.currency,
+        "account": desk.account(symbol),
+        "assets": desk.assets(symbol),
+        "positions": desk.positions(),
+        "openOrders": desk.orders(),
+        "historyOrders": orders,
+        "conditionOrders": desk.condition_orders(),
+        "historyConditionOrders": conditions,
+    }

@@ -1,0 +1,112 @@
+"""The symbols of one exchange: their ticks and their bars, loaded at the first use."""
+
+from __future__ import annotations
+
+from ...structures.growing import GrowingRecords
+from ..config.settings import BacktestSettings, ExchangeSettings
+from ..data.bars import BarSeries, BarSource
+from ..failures import NoData
+from .feed import TickFeed
+from .older_bars import joined
+from .period_bars import DAY_MS, FILL_FROM_MS, PeriodBars
+from .virtual_time import VirtualTime
+
+__all__ = ["MarketTable"]
+
+_MOST_PRE_BARS = 3000
+_MOST_BASE_BARS = 10_000
+_PRE_BARS = 200
+
+
+class MarketTable:
+    """Ticks and bars of the symbols of one exchange.
+
+    Args:
+        settings: The backtest.
+        exchange: The exchange.
+        source: Where the bars come from.
+        time: The clock.
+
+    Attributes:
+        feeds: The symbols that were used so far, in the order of their first use.
+        cap: How many bars are kept of each period.
+    """
+
+    def __init__(
+        self, settings: BacktestSettings, exchange: ExchangeSettings, source: BarSource, time: VirtualTime
+    ) -> None:
+        self.feeds: dict[str, TickFeed] = {}
+        self.cap = exchange.max_bar_len
+        self._settings = settings
+        self._exchange = exchange
+        self._source = source
+        self._time = time
+        self._bars: dict[tuple[str, int], PeriodBars] = {}
+        self._pre_bars = _PRE_BARS if exchange.pre_bar_len is None else exchange.pre_bar_len
+        base = settings.base_period_ms
+        history_ms = min(min(self._pre_bars, _MOST_PRE_BARS) * settings.period_ms, _MOST_BASE_BARS * base)
+        self.from_ms = settings.start_ms - (0 if settings.real_ticks else history_ms)
+
+    def feed(self, symbol: str) -> TickFeed:
+        """The ticks of a symbol.
+
+        Raises:
+            NoData: There are no bars of it.
+        """
+        found = self.feeds.get(symbol)
+        if found is None:
+            series = self.series(symbol)
+            if not len(series):
+                raise NoData(f"symbol {symbol} not found on {self._exchange.eid}")
+            found = self.feeds[symbol] = TickFeed(series, self._time, self._exchange.slip_point)
+        return found
+
+    def series(self, symbol: str) -> BarSeries:
+        """The base bars of a symbol over the whole backtest, history included; of a funding or index symbol, too.
+
+        Raises:
+            NoData: There are none.
+        """
+        settings = self._settings
+        return self._source.bars(self._exchange.eid, symbol, settings.base_period_ms, self.from_ms, settings.end_ms)
+
+    def bars(self, symbol: str, period_ms: int) -> PeriodBars:
+        """The bars of a symbol and period; its tick must have been delivered.
+
+        Raises:
+            NoData: There are no bars of the symbol.
+        """
+        found = self._bars.get((symbol, period_ms))
+        if found is None:
+            offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
+            found = PeriodBars(self.feed(symbol), period_ms, offset)
+            if period_ms >= FILL_FROM_MS:
+                self._fill(symbol, period_ms, found)
+            self._bars[symbol, period_ms] = found
+        return found
+
+    def records(self, symbol: str, period_ms: int) -> GrowingRecords:
+        """What ``GetRecords`` returns, without a limit."""
+        return self.bars(symbol, period_ms).get(self.cap)
+
+    def started(self) -> list[TickFeed]:
+        """The symbols that had a tick already, in the order of their first use."""
+        return [feed for feed in self.feeds.values() if feed.started()]
+
+    def _fill(self, symbol: str, period_ms: int, bars: PeriodBars) -> None:
+        """Puts older bars before those that the base bars give, if these are fewer than ``PreBarLen``."""
+        feed = self.feeds[symbol]
+        if bars.count() >= self._pre_bars or feed.series.time[0] > self.from_ms:
+            return
+        until, current = bars.first_start_ms()
+        begin = current - (self._pre_bars - 1) * period_ms
+        unit = DAY_MS if period_ms >= DAY_MS else FILL_FROM_MS
+        try:
+            older = self._source.bars(self._exchange.eid, symbol, unit, begin, until, fill=True)
+        except NoData:
+            return
+        offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
+        if self._settings.compat_fmz and period_ms > DAY_MS:
+            offset = 0
+        records = joined(older, period_ms, offset)
+        bars.fill([record for record in records if begin <= record["Time"] < until])

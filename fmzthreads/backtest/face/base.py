@@ -1,0 +1,130 @@
+"""What all calls of a simulated exchange have in common: the time that they take, faults on purpose, symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from ...errors import InputError, short_repr
+from ..engine.engine import BacktestEngine, ExchangeParts
+from ..engine.feed import TickFeed
+from ..failures import NoData
+from .faults import FaultDice
+
+__all__ = ["ExchangeBase", "joined_text", "timed"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+B = TypeVar("B", bound="ExchangeBase")
+
+
+def joined_text(args: tuple[Any, ...]) -> str:
+    """The extra arguments of a call as the text of its log row."""
+    return " ".join(map(str, args)) if args else ""
+
+
+class ExchangeBase:
+    """Settings and helpers of a simulated exchange.
+
+    Args:
+        engine: The engine.
+        parts: The exchange's part of it.
+    """
+
+    def __init__(self, engine: BacktestEngine, parts: ExchangeParts) -> None:
+        settings = parts.settings
+        self._engine = engine
+        self._time = engine.time
+        self._lock = engine.lock
+        self._delay_ms = engine.net_delay_ms
+        self._table = parts.table
+        self._desk = parts.desk
+        self._settings = settings
+        self._index = settings.index
+        self._number = settings.index + 1
+        self._futures = settings.is_futures
+        self._currency = settings.currency
+        self._contract = "swap" if settings.is_futures else ""
+        self._contract_set = False
+        self._direction = "buy"
+        self._period_ms = engine.settings.period_ms
+        self._rate = 1.0
+        self._faults = FaultDice(settings.fault_tolerant, engine.settings.seed, settings.index)
+        self._symbol = self._current_symbol()
+        self._feed: TickFeed | None = None  # of the current symbol, once it was used
+
+    def _current_symbol(self) -> str:
+        return f"{self._currency}.{self._contract}" if self._contract else self._currency
+
+    def _select(self) -> None:
+        """Takes over another pair or contract."""
+        self._symbol = self._current_symbol()
+        self._feed = None
+
+    def _symbol_of(self, symbol: Any) -> str:
+        """The full symbol that a strategy means.
+
+        Raises:
+            InputError: It is not text.
+            NoData: It is a pair without a contract, on a futures exchange.
+        """
+        if not symbol:
+            return self._symbol
+        if not isinstance(symbol, str):
+            raise InputError(f"a symbol must be text such as 'BTC_USDT', got {short_repr(symbol)}")
+        if self._futures and "." not in symbol and self._settings.eid != "Futures_CTP":
+            raise NoData(f"symbol {symbol} not set contract on {self._settings.eid}")
+        return symbol
+
+    def _feed_of(self, symbol: Any) -> TickFeed:
+        if not symbol or symbol == self._symbol:
+            feed = self._feed
+            if feed is None:
+                feed = self._feed = self._table.feed(self._symbol)
+            return feed
+        return self._table.feed(self._symbol_of(symbol))
+
+    def _error(self, text: str) -> None:
+        self._engine.rows.error(self._number, text)
+
+    def _fails(self, name: str) -> bool:
+        """Whether a call fails on purpose; writes its error row."""
+        if not self._faults.fails(name):
+            return False
+        self._error("FaultTolerant Test")
+        return True
+
+
+def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Callable[Concatenate[B, P], T]]:
+    """Makes a method a call that takes the network's time, after which snapshots that are over are taken.
+
+    Args:
+        failed: What the call returns when it fails. (A call that fails takes no snapshots, as in FMZ's engine.)
+    """
+
+    def _decorate(work: Callable[Concatenate[B, P], T]) -> Callable[Concatenate[B, P], T]:
+        name = work.__name__
+
+        @wraps(work)
+        def _call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            engine = self._engine
+            time = self._time
+            with self._lock:
+                time.now_ms += self._delay_ms
+                if self._faults.active and self._fails(name):
+                    return failed  # type: ignore[no-any-return]
+                try:
+                    result = work(self, *args, **kwargs)
+                except NoData:
+                    raise
+                except InputError as error:
+                    self._error(f"{name}: {error}")
+                    return failed  # type: ignore[no-any-return]
+                if time.now_ms >= engine.due_ms and result is not None and result is not False:
+                    engine.after_call()
+                return result
+
+        return _call
+
+    return _decorate

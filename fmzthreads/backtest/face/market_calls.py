@@ -1,0 +1,213 @@
+"""Market data of a simulated exchange. A call may move the clock to the next tick; see ``engine/feed.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...arguments import whole_number
+from ...errors import InputError, short_repr
+from ...exchange.calls.arguments import symbol_first
+from ...structures import Depth, Market, MarketOrder, Record, Records, Ticker, Trade
+from ..engine.engine import BacktestEngine, ExchangeParts
+from ..engine.feed import TickFeed
+from ..engine.period_bars import PeriodBars
+from ..nano import ONE
+from .base import ExchangeBase, timed
+
+__all__ = ["MarketCalls"]
+
+_TICKER, _DEPTH, _TRADES, _RECORDS = 1, 2, 4, 8
+
+
+class MarketCalls(ExchangeBase):
+    """``GetTicker`` and the like."""
+
+    def __init__(self, engine: BacktestEngine, parts: ExchangeParts) -> None:
+        super().__init__(engine, parts)
+        self._bars: dict[tuple[TickFeed, int], PeriodBars] = {}
+
+    def GetTicker(self, symbol: str = "") -> Ticker | None:
+        """Returns the ticker of a symbol; empty for the current one."""
+        time = self._time
+        with self._lock:
+            time.now_ms += self._delay_ms
+            if self._faults.active and self._fails("GetTicker"):
+                return None
+            feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
+            feed.deliver(_TICKER)
+            ticker = self._ticker(feed)
+            if time.now_ms >= self._engine.due_ms:
+                self._engine.after_call()
+            return ticker
+
+    def _ticker(self, feed: TickFeed) -> Ticker:
+        number, spread = feed.number, feed.spread
+        price = feed.price_of(number)
+        buy, sell, last = (price - spread) / ONE, (price + spread) / ONE, price / ONE
+        if self._rate != 1.0:
+            buy, sell, last = buy * self._rate, sell * self._rate, last * self._rate
+        return Ticker({
+            "Symbol": feed.detail.symbol,
+            "High": sell,
+            "Low": buy,
+            "Sell": sell,
+            "Buy": buy,
+            "Last": last,
+            "Open": last,
+            "Volume": feed.volume_of(number) / ONE,
+            "Time": feed.time_of(number),
+            "OpenInterest": feed.interest_of(number) / ONE,
+        })  # fmt: skip
+
+    @timed()
+    def GetTickers(self) -> list[Ticker] | None:
+        """Returns the tickers of the current symbol and of all symbols that were used so far."""
+        first = self._feed_of("")
+        first.deliver(_TICKER)
+        tickers = []
+        for feed in list(self._table.feeds.values()):
+            if feed is not first:
+                feed.deliver(_TICKER, current=True)
+            tickers.append(self._ticker(feed))
+        return tickers
+
+    @timed()
+    def GetDepth(self, symbol: str = "", limit: int | None = None) -> Depth | None:
+        """Returns the order book of a symbol: levels at equal distances, each with the same amount.
+
+        Args:
+            symbol: Empty for the current one.
+            limit: Levels a side; None for the settings' number.
+        """
+        feed = self._feed_of(symbol)
+        feed.deliver(_DEPTH)
+        settings = self._settings
+        levels = (
+            settings.depth_levels
+            if limit is None
+            else min(whole_number("limit", limit, least=1), settings.depth_levels)
+        )
+        price, spread, amount = feed.price_of(feed.number), feed.spread, settings.depth_amount / ONE
+        unit = ONE / self._rate
+        steps = range(spread, spread * 2 * levels, spread * 2)
+        return Depth({
+            "Asks": [MarketOrder({"Price": (price + step) / unit, "Amount": amount}) for step in steps],
+            "Bids": [MarketOrder({"Price": (price - step) / unit, "Amount": amount}) for step in steps],
+            "Time": feed.time_of(feed.number),
+        })  # fmt: skip
+
+    @timed()
+    def GetTrades(self, symbol: str = "") -> list[Trade] | None:
+        """Returns an empty list: bars hold no public trades."""
+        self._feed_of(symbol).deliver(_TRADES)
+        return []
+
+    def GetRecords(self, *args: Any) -> Records | None:
+        """Returns bars, oldest first; the last one is still forming.
+
+        Args:
+            args: ``()``, ``(symbol)``, ``(symbol, period)``, ``(symbol, period, limit)``, ``(period)`` or ``(period, limit)``; the period
+                in seconds, the limit in bars. Without a limit: all bars kept so far, at most ``SetMaxBarLen``.
+        """
+        time = self._time
+        with self._lock:
+            time.now_ms += self._delay_ms
+            if self._faults.active and self._fails("GetRecords"):
+                return None
+            symbol, period_ms, limit = "", self._period_ms, 0
+            if args:
+                try:
+                    symbol, period_ms, limit = self._record_arguments(args)
+                except InputError as error:
+                    self._error(f"GetRecords: {error}")
+                    return None
+            feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
+            if feed.period_ms == period_ms:
+                feed.deliver(_RECORDS)
+            else:
+                feed.deliver(_RECORDS, current=True)
+                feed.period_ms = period_ms
+            bars = self._bars.get((feed, period_ms))
+            if bars is None:
+                bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
+            records: Records = bars.get(self._table.cap)
+            if limit and limit < len(records):
+                records = records[-limit:]
+            if self._rate != 1.0:
+                records = _converted(records, self._rate)
+            if time.now_ms >= self._engine.due_ms:
+                self._engine.after_call()
+            return records
+
+    def _record_arguments(self, args: tuple[Any, ...]) -> tuple[str, int, int]:
+        symbol, period, limit = symbol_first("GetRecords", ("symbol", "period", "limit"), args)
+        period_ms = self._period_ms if period in (None, 0, -1) else whole_number("period", period, least=1) * 1000
+        return symbol, period_ms, 0 if limit is None else whole_number("limit", limit)
+
+    def GetMarkets(self) -> dict[str, Market]:
+        """Returns the trading rules of the current symbol and of all symbols that were used so far; takes no time."""
+        with self._lock:
+            self._feed_of("")
+            return {symbol: _market(feed) for symbol, feed in self._table.feeds.items()}
+
+    def SetMaxBarLen(self, n: int) -> None:
+        """Sets how many bars are kept when a new one comes.
+
+        Raises:
+            InputError: It is not a whole number of at least 1.
+        """
+        with self._lock:
+            self._table.cap = whole_number("n", n, least=1)
+
+    def SetRate(self, rate: float = 1) -> float:
+        """Sets the factor of prices and of amounts of quote currency; 1 turns it off.
+
+        Returns:
+            The factor before.
+
+        Raises:
+            InputError: It is not a number above 0.
+        """
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e9:
+            raise InputError(f"SetRate needs a number above 0, got {short_repr(rate)}")
+        with self._lock:
+            self._rate = float(rate)
+            return self._desk.set_rate(rate)
+
+    def GetRate(self) -> float:
+        """The factor of prices; 1 if it is off."""
+        return self._rate
+
+
+def _converted(records: Records, rate: float) -> Records:
+    """Bars whose prices are multiplied by a rate."""
+    prices = ("Open", "High", "Low", "Close")
+    return Records(
+        Record({name: value * rate if name in prices else value for name, value in record.items()})
+        for record in records
+    )
+
+
+def _market(feed: TickFeed) -> Market:
+    detail = feed.detail
+    market = Market({
+        "Symbol": detail.alias or detail.symbol,
+        "BaseAsset": detail.base_currency,
+        "QuoteAsset": detail.quote_currency,
+        "TickSize": feed.price_tick / ONE,
+        "AmountSize": detail.volume_tick / ONE or 10.0**-detail.base_precision,
+        "PricePrecision": detail.quote_precision,
+        "AmountPrecision": detail.base_precision,
+    })  # fmt: skip
+    for name, key in (
+        ("MinQty", "minQty"),
+        ("MaxQty", "maxQty"),
+        ("MinNotional", "minNotional"),
+        ("MaxNotional", "maxNotional"),
+    ):
+        if key in detail.raw:
+            market[name] = float(detail.raw[key])
+    if detail.is_contract:
+        market["CtVal"] = detail.volume_multiple / ONE
+        market["CtValCcy"] = detail.quote_currency if detail.is_coin_margined else detail.base_currency
+    return market
