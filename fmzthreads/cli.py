@@ -1,4 +1,4 @@
-"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``, ``plugin``."""
+"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``, ``plugin``, ``backtest``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _COMMANDS = {
     "demo": "demo.command",
     "simulate": "simulator.command",
     "plugin": "plugin.command",
+    "backtest": "backtest.command",
 }
 
 

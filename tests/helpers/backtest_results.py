@@ -16,7 +16,17 @@ from fmzthreads.backtest.config.settings import BacktestSettings, ExchangeSettin
 from fmzthreads.backtest.nano import nano
 from tests.helpers.shared_data import ROOT
 
-__all__ = ["DAY", "GOLDEN", "account", "golden_result", "made_result", "settings_of", "snapshot_row", "spot_settings"]
+__all__ = [
+    "DAY",
+    "GOLDEN",
+    "account",
+    "golden_folder",
+    "golden_result",
+    "made_result",
+    "settings_of",
+    "snapshot_row",
+    "spot_settings",
+]
 
 DAY = 86_400_000
 GOLDEN = (
@@ -34,11 +44,17 @@ GOLDEN = (
 )
 
 
-def golden_result(case: str) -> tuple[dict[str, Any], BacktestSettings]:
-    """What FMZ's engine computed for a golden case, and the case's settings; skips where the cases are absent."""
+def golden_folder(case: str) -> Path:
+    """The folder of a golden case; skips the calling test where the cases are absent."""
     folder = Path(os.environ.get("FMZTHREADS_SHARED", ROOT.parent / "shared")) / "oracle-cases" / case
     if not folder.exists():
         pytest.skip(f"the golden case {case} is not beside this checkout, nor under FMZTHREADS_SHARED")
+    return folder
+
+
+def golden_result(case: str) -> tuple[dict[str, Any], BacktestSettings]:
+    """What FMZ's engine computed for a golden case, and the case's settings; skips where the cases are absent."""
+    folder = golden_folder(case)
     expected = json.loads((folder / "expected.json").read_text("utf-8"))
     result = {
         "Snapshots": expected["snapshots"],

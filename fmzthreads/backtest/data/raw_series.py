@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -95,6 +96,11 @@ class RawSeries:
         raise InputError(
             f"{self.where}, {self.place(row)}: the bar has {prices}; expected numbers with low <= open, close <= high"
         )
+
+    def missing(self, from_ms: int, to_ms: int) -> int:
+        """How many bars of this period are missing in ``from_ms <= time < to_ms``."""
+        there = bisect_left(self.time, to_ms) - bisect_left(self.time, from_ms)
+        return max(0, (to_ms - from_ms) // self.period_ms() - there)
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """The times of each two neighbours."""

@@ -19,6 +19,8 @@ _PERCENT = ONE // 100
 class SettingsCalls(ExchangeBase):
     """``SetContractType``, ``GetName`` and the like. Names of the network (``SetProxy``, ``SetTimeout``) are taken and mean nothing."""
 
+    _logged = 0
+
     def GetName(self) -> str:
         """FMZ's id of the exchange."""
         return self._settings.eid
@@ -181,7 +183,7 @@ class SettingsCalls(ExchangeBase):
             args: Further text for the row.
 
         Returns:
-            The id that the row takes; True for a cancel.
+            The id of the row, counted apart from those of orders; True for a cancel.
         """
         rows = self._engine.rows
         with self._lock:
@@ -189,7 +191,8 @@ class SettingsCalls(ExchangeBase):
             if orderType == LOG_TYPE_CANCEL:
                 rows.order(LOG_TYPE_CANCEL, self._number, price, 0, 0, joined_text(args), self._symbol, "")
                 return True
-            order_id = self._desk.take_id()
+            self._logged += 1
+            order_id = self._logged
             rows.order(
                 int(orderType), self._number, order_id, nano(real_number("price", price)), nano(real_number("amount", amount)),
                 joined_text(args), self._symbol, direction,

@@ -7,6 +7,7 @@ github.com/fmzquant/backtest_javascript.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,9 @@ class RunLog:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._count = 0
+        self._lock = threading.Lock()  # guards that ids ascend in the rows, where a strategy has threads
         self._orders_shown = True
+        self._last_error: str | None = None
         self.rows: list[list[Any]] = []
         """The rows that were not reset, oldest first."""
         self.profits: list[list[Any]] = []
@@ -54,9 +57,10 @@ class RunLog:
         return self._count
 
     def _add(self, kind: int, exchange: int, order_id: int, price: Any, amount: Any, text: str, symbol: str, direction: str) -> None:  # fmt: skip
-        self._count += 1
-        row = [self._count, self._now_ms(), kind, exchange, order_id, price, amount, text, symbol, direction]
-        self.rows.append(row)
+        with self._lock:
+            self._count += 1
+            row = [self._count, self._now_ms(), kind, exchange, order_id, price, amount, text, symbol, direction]
+            self.rows.append(row)
         for listener in self.listeners:
             listener(row)
 
@@ -91,7 +95,13 @@ class RunLog:
 
     def error(self, exchange: int, text: str) -> None:
         """Writes an error row; ``exchange`` is counted from 1, 0 for none."""
+        self._last_error = text
         self._add(ERROR, exchange, 0, 0, 0, text, "", "")
+
+    def take_last_error(self) -> str | None:
+        """Returns the text of the last error row and forgets it; None when there was none since."""
+        text, self._last_error = self._last_error, None
+        return text
 
     def log(self, text: str) -> None:
         """Writes a row of ``Log``."""

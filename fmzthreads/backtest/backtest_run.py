@@ -1,0 +1,269 @@
+"""One backtest of one strategy: loads it, runs ``init``, ``main`` and ``onexit`` on the simulated clock, and collects what came of it.
+
+Source: FMZ's user guide, "Strategy", and its public Python backtest package: EOFError from the next call ends ``main`` at the end of the data, and
+``onexit`` runs only after ``main`` returned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from ..errors import NotSupported
+from ..strategy.program.loader import load
+from ..strategy.program.own_lines import last_line, own_traceback
+from ..strategy.program.source import Source
+from ..strategy.program.templates import Template
+from .config.settings import BacktestSettings
+from .config.times import zone_of
+from .data.bars import BarSource
+from .engine.engine import BacktestEngine
+from .face.exchange import exchanges_of
+from .face.globals import RunGlobals
+from .failures import NoData
+from .modules.imports import simulated_modules, strategy_builtins
+from .modules.own_modules import OwnModules
+from .result.join import Measured, joined
+from .result.log import RunLog
+
+__all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine"]
+
+Reason = Literal["end", "returned", "exit", "error", "interrupted", "no data"]
+
+
+class SimulationEngine(Protocol):
+    """What a run asks of the engine."""
+
+    snapshots: list[Any]
+
+    @property
+    def now_ms(self) -> int:
+        """The clock's time in milliseconds since the epoch."""
+
+    def sleep(self, milliseconds: float) -> None:
+        """Moves the clock on."""
+
+    def finish(self) -> None:
+        """Settles what is left until the end, and takes the last snapshots."""
+
+    def final_state(self) -> list[dict[str, Any]]:
+        """Accounts, positions and orders of each exchange."""
+
+
+EngineFactory = Callable[[BacktestSettings, BarSource, RunLog], tuple[SimulationEngine, Sequence[Any]]]
+"""Makes an engine, and FMZ's exchange objects over it."""
+
+
+@attrs.frozen
+class RunEnd:
+    """How a strategy ended.
+
+    Attributes:
+        reason: ``end`` (of the data), ``returned`` (``main``), ``exit`` (``exit()``), ``error``, ``interrupted`` (Ctrl-C), or ``no data``.
+        text: The reason in words.
+        traceback: The strategy's own lines of the error; empty otherwise.
+    """
+
+    reason: Reason
+    text: str = ""
+    traceback: str = attrs.field(default="", repr=False)
+
+    @property
+    def code(self) -> int:
+        """The exit code of the command line: 0 done, 1 strategy error, 3 no data, 130 interrupted."""
+        return {"error": 1, "no data": 3, "interrupted": 130}.get(self.reason, 0)
+
+
+class _Clock:
+    """The engine's clock as the strategy's own modules see it."""
+
+    def __init__(self, engine: SimulationEngine) -> None:
+        self._engine = engine
+        self.sleep = engine.sleep
+
+    @property
+    def now_ms(self) -> int:
+        return self._engine.now_ms
+
+
+class BacktestRun:
+    """One backtest.
+
+    Args:
+        settings: Its settings.
+        source: The bars.
+        make_engine: Makes the engine; None for ours.
+        folder: Where the strategy lies: modules beside it are its own.
+        output: Where the strategy's ``print`` writes; None for the standard output.
+        warn: Takes warnings, such as that a module does not go by the simulated clock; None ignores them.
+        load_ns: The real time that the bars took to load, for the result.
+    """
+
+    def __init__(
+        self,
+        settings: BacktestSettings,
+        source: BarSource,
+        *,
+        make_engine: EngineFactory | None = None,
+        folder: Path | None = None,
+        output: Any = None,
+        warn: Callable[[str], None] | None = None,
+        load_ns: int = 0,
+    ) -> None:
+        if make_engine is None:
+            make_engine = _engine
+        self.settings = settings
+        self.log = RunLog(lambda: self.engine.now_ms)
+        """The log."""
+        self.engine, exchanges = make_engine(settings, source, self.log)
+        """The engine."""
+        self.warnings: list[str] = []
+        """The warnings so far."""
+        self._warn = warn
+        self._started = time.perf_counter_ns()
+        self._load_ns = load_ns
+        self._finished: bool | None = None
+        clock = _Clock(self.engine)
+        zone = zone_of(settings.timezone, "timezone")
+        self.modules = simulated_modules(clock, zone, settings.seed)
+        """The modules that the strategy gets instead of Python's."""
+        self._globals = RunGlobals(clock, self.log, exchanges, zone, settings.seed)
+        self._beside = OwnModules(folder)
+        self.builtins = strategy_builtins(self.modules, self.warn, beside=self._beside, output=output)
+        """The builtins of the strategy."""
+
+    def warn(self, text: str) -> None:
+        """Takes a warning."""
+        self.warnings.append(text)
+        if self._warn is not None:
+            self._warn(text)
+
+    def names(self) -> dict[str, Any]:
+        """FMZ's names for the strategy's globals, on this backtest; without the modules and builtins."""
+        names = self._globals.names()
+        names["Exchange"] = _no_exchange
+        return names
+
+    # The run
+
+    def run(self, strategy: Source, args: Mapping[str, Any], templates: Iterable[Template] = ()) -> RunEnd:
+        """Loads a strategy and runs it to its end; whatever it raises becomes the outcome.
+
+        Args:
+            strategy: The strategy's file.
+            args: The values of its parameters.
+            templates: Its template libraries.
+        """
+        templates = tuple(templates)
+        files = [strategy.path, *(template.source.path for template in templates)]
+        api = {
+            **self.names(),
+            **{name: self.modules[name] for name in ("time", "datetime", "random")},
+            "__builtins__": self.builtins,
+        }
+
+        def _whole() -> None:
+            program = load(strategy, args, templates, api)
+            program.call("init")
+            program.call("main")
+            program.call("onexit")
+
+        return self.guarded(_whole, files)
+
+    def guarded(self, work: Callable[[], None], files: Sequence[Path]) -> RunEnd:
+        """Calls what runs the strategy, and says how it ended.
+
+        Args:
+            work: Runs the strategy.
+            files: The files whose lines are the strategy's own.
+        """
+        try:
+            work()
+            end = RunEnd("returned", "main returned")
+        except EOFError:
+            end = RunEnd("end", "the end of the backtest")
+        except SystemExit:
+            end = RunEnd("exit", "ended by exit()")
+        except KeyboardInterrupt:
+            end = RunEnd("interrupted", "interrupted")
+        except NoData as error:
+            end = RunEnd("no data", str(error))
+        except BaseException as error:  # whatever a strategy ends with becomes the outcome
+            own = [*files, *self._beside.files]
+            text = own_traceback(error, own)
+            self.log.error(0, text)
+            end = RunEnd("error", last_line(error, own), text)
+        return end
+
+    @property
+    def own_files(self) -> list[Path]:
+        """The modules beside the strategy that it imported."""
+        return self._beside.files
+
+    # What came of it
+
+    def finish(self, end: RunEnd) -> None:
+        """Settles what is left until the end; a run that was interrupted stays where it is."""
+        if self._finished is None:
+            self._finished = end.reason not in {"interrupted", "no data"}
+            if self._finished:
+                self.engine.finish()
+
+    def result(self, *, measured: bool = False) -> dict[str, Any]:
+        """What ``Join`` gives.
+
+        Args:
+            measured: Whether the real time and the memory that the run took are in it; they differ from run to run.
+        """
+        return joined(
+            self.settings,
+            self.log,
+            chart=self._globals.charts.result(),
+            indicators=self._globals.indicators,
+            snapshots=self.engine.snapshots,
+            symbols=_symbols(self.engine.snapshots),
+            time_ms=self.engine.now_ms,
+            finished=bool(self._finished),
+            measured=Measured(
+                elapsed_ns=time.perf_counter_ns() - self._started, load_ns=self._load_ns, memory=_memory()
+            )
+            if measured
+            else None,
+        )
+
+    def final(self) -> list[dict[str, Any]]:
+        """Accounts, positions and orders of each exchange as they stand."""
+        return self.engine.final_state()
+
+
+def _engine(settings: BacktestSettings, source: BarSource, log: RunLog) -> tuple[SimulationEngine, Sequence[Any]]:
+    engine = BacktestEngine(settings, source, log)
+    return engine, exchanges_of(engine)
+
+
+def _no_exchange(*args: Any, **options: Any) -> None:
+    """``Exchange`` in a backtest.
+
+    Raises:
+        NotSupported: Always: a backtest must not reach a real exchange.
+    """
+    raise NotSupported("Exchange(...) in a backtest: the exchanges are those of its settings (exchange, exchanges)")
+
+
+def _symbols(snapshots: Sequence[Any]) -> dict[str, list[str]]:
+    """The symbols of the last snapshot, by exchange."""
+    if not snapshots:
+        return {}
+    return {str(row.get("Id", "")): sorted(row.get("Symbols") or {}) for row in snapshots[-1][1]}
+
+
+def _memory() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

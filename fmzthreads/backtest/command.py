@@ -1,0 +1,216 @@
+"""``fmzthreads backtest FILE``: runs a strategy over historical data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..runner.options import argument_of
+from .backtest_run import BacktestRun, RunEnd
+from .failures import NoData
+from .inputs import BacktestInputs, BarsFile, ReadyBacktest
+from .progress import showing_progress
+from .result.join import to_json
+
+__all__ = ["add_parser", "inputs_of", "run"]
+
+_DESCRIPTION = """\
+Runs an FMZ strategy over historical data, as FMZ's own engine would, and reports the result. What to run is said by the strategy's header
+('''backtest ... '''), by a config file, and by options; options go before the config file, which goes before the header."""
+_EPILOG = """\
+exit codes: 0 done, 1 the strategy failed (its own traceback is shown), 2 not valid, 3 no bars, 130 interrupted (what there is is reported)."""
+
+_CHANGES = ("start", "end", "period", "basePeriod", "timezone", "seed")
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the program's parser."""
+    parser = commands.add_parser(
+        "backtest",
+        help="run a strategy over historical data",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("file", type=Path, nargs="?", metavar="FILE", help="the strategy")
+    add(
+        "--start",
+        metavar="TIME",
+        help="where it starts, such as '2024-01-01 00:00:00' (UTC unless --timezone says otherwise)",
+    )
+    add("--end", metavar="TIME", help="where it ends")
+    add("--period", metavar="P", help="the default period of records, such as 1h")
+    add("--base-period", dest="basePeriod", metavar="P", help="the period of the bars that ticks are made from")
+    add("--timezone", metavar="ZONE", help="the zone of local times, such as +08:00 or Asia/Shanghai (default UTC)")
+    add("--seed", type=int, metavar="N", help="the seed of everything that is drawn by chance (default 0)")
+    add("--exchange", action="append", default=[], metavar="JSON", help="an exchange as in the header; may be repeated")
+    add(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter; TEMPLATE.NAME=VALUE for one of a template",
+    )
+    add(
+        "--template",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a template library, loaded before the strategy",
+    )
+    add("--config", type=Path, metavar="FILE.json", help="the settings as a JSON object")
+    add(
+        "--bars",
+        action="append",
+        default=[],
+        metavar="[EID/SYMBOL=]FILE",
+        help="bars: CSV, CSV in gzip or zip, parquet; may be repeated",
+    )
+    add("--columns", default="", metavar="ROLE=NAME,...", help="which column is what, such as time=when,close=last")
+    add("--data-server", default="", metavar="URL", help="a server of FMZ's data protocol")
+    add("--out", type=Path, metavar="DIR", help="write result.json, report.html and manifest.json there")
+    add("--json", action="store_true", help="print one JSON object: result, final, metrics")
+    add("--progress", action="store_true", help="show the progress (on a terminal it is shown by itself)")
+    parser.set_defaults(run=run)
+
+
+def inputs_of(args: argparse.Namespace) -> BacktestInputs:
+    """What a parsed command line says.
+
+    Raises:
+        InputError: An option is not valid.
+    """
+    if args.file is None:
+        raise InputError("name the strategy: fmzthreads backtest FILE")
+    values: dict[str, Any] = {}
+    template_args: dict[str, dict[str, Any]] = {}
+    for text in args.arg:
+        template, name, value = argument_of(text)
+        (template_args.setdefault(template, {}) if template else values)[name] = value
+    changes: dict[str, Any] = {key: getattr(args, key) for key in _CHANGES if getattr(args, key) is not None}
+    if args.exchange:
+        changes["exchanges"] = [_exchange(text) for text in args.exchange]
+    columns = {}
+    for part in filter(None, args.columns.split(",")):
+        role, equals, name = part.partition("=")
+        if not equals:
+            raise InputError(f"--columns {part!r}: expected ROLE=NAME, such as time=when")
+        columns[role.strip()] = name.strip()
+    return BacktestInputs(
+        file=args.file,
+        templates=tuple(args.template),
+        args=values,
+        template_args=template_args,
+        config=args.config,
+        changes=changes,
+        bars=tuple(BarsFile.parse(text) for text in args.bars),
+        columns=columns,
+        data_server=args.data_server,
+    )
+
+
+def _exchange(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--exchange is not JSON ({error}): {text[:200]}") from None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the backtest and returns the exit code.
+
+    Raises:
+        FmzError: Something is not valid; nothing was run.
+    """
+    inputs = inputs_of(args)
+    try:
+        ready = ReadyBacktest.of(inputs)
+    except NoData as error:
+        return _no_data(str(error))
+    for text in ready.warnings:
+        warn(text)
+    return _report(args, inputs, ready, *simulate(ready, shown=args.progress or _terminal(args), quiet=args.json))
+
+
+def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[BacktestRun, RunEnd]:
+    """Runs a backtest.
+
+    Args:
+        ready: What to run.
+        shown: Whether the progress is shown.
+        quiet: Whether the strategy's ``print`` goes to the standard error.
+    """
+    run = BacktestRun(
+        ready.settings,
+        ready.source,
+        folder=ready.strategy.path.parent,
+        output=sys.stderr if quiet else None,
+        warn=warn,
+        load_ns=ready.load_ns,
+    )
+    settings = ready.settings
+    span = settings.end_ms - settings.start_ms
+    with showing_progress(lambda: (run.engine.now_ms - settings.start_ms) / span, shown=shown), _interruptible():
+        end = run.run(ready.strategy, ready.values, ready.templates)
+        run.finish(end)
+    return run, end
+
+
+def _report(
+    args: argparse.Namespace, inputs: BacktestInputs, ready: ReadyBacktest, run: BacktestRun, end: RunEnd
+) -> int:
+    from .manifest import manifest_of
+    from .outputs import result_object, summary_text, write_folder
+
+    if end.traceback:
+        print(end.traceback, file=sys.stderr)
+    if end.reason == "no data":
+        return _no_data(end.text)
+    whole = result_object(run)
+    if args.out is not None:
+        manifest = manifest_of(inputs, ready, end, whole, run.own_files, sys.argv[1:])
+        write_folder(args.out, whole, ready.settings, manifest)
+    if args.json:
+        print(to_json(whole))
+    else:
+        print(summary_text(whole, ready.settings, end))
+        if args.out is not None:
+            print(f"\nreport: {args.out / 'report.html'}")
+    return end.code
+
+
+def warn(text: str) -> None:
+    """Shows a warning."""
+    print(f"fmzthreads: warning: {text}", file=sys.stderr)
+
+
+def _no_data(text: str) -> int:
+    print(f"fmzthreads: no data: {text}", file=sys.stderr)
+    return 3
+
+
+def _terminal(args: argparse.Namespace) -> bool:
+    return bool(not args.json and sys.stderr.isatty())
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Has Ctrl-C raise KeyboardInterrupt in the strategy, also where the process was started with it ignored."""
+    try:
+        former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

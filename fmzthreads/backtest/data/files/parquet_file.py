@@ -1,0 +1,35 @@
+"""Reads bars from parquet files (extra ``data``: pyarrow)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from pathlib import Path
+
+from ....errors import InputError
+from ..raw_series import RawSeries
+from ..tables.arrow_table import arrow, series_from_arrow
+
+__all__ = ["read_parquet"]
+
+
+def read_parquet(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> dict[str, RawSeries]:
+    """Reads the series of a file, by name; a file without a column ``series`` has one with an empty name.
+
+    Args:
+        path: The file.
+        columns: Which column is what, where the names do not say it.
+        zone: The time zone of times that name none.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        InputError: The file cannot be read, or a row is not a bar.
+    """
+    parquet, pyarrow = arrow("pyarrow.parquet"), arrow()
+    if not path.is_file():
+        raise InputError(f"there is no file of bars {str(path)!r}")
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InputError(f"{path} is not a parquet file: {error}") from None
+    return series_from_arrow(table, str(path), columns=columns, zone=zone)

@@ -1,0 +1,1 @@
+"""Bars from a server of FMZ's data protocol."""

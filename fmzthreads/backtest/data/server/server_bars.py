@@ -1,0 +1,167 @@
+"""Bars from a server of FMZ's data protocol, and from custom ``feeder`` URLs; what lies in the past is kept on disk.
+
+Source: FMZ's user guide, "Custom Data Source" (the query of a feeder), and the requests of the published engine,
+github.com/fmzquant/backtest_javascript.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from ....errors import BadReply, FmzError, OperationFailed, excerpt
+from ....http.client import HttpClient, HttpOptions
+from ....http.reply import Headers, Reply
+from ....http.request import HttpRequest
+from ....strategy.paths import data_folder
+from ...config.settings import BacktestSettings, ExchangeSettings
+from ...failures import NoData
+from ..aggregate import cut_out
+from ..bars import BarSeries
+from .answer_cache import AnswerCache
+from .answers import bars_of, custom_of
+
+__all__ = ["ServerBars"]
+
+_SETTLED_MS = 3_600_000
+"""Bars that ended longer ago than this do not change any more."""
+
+
+class ServerBars:
+    """Asks a data server for each series once.
+
+    Args:
+        url: The server, such as ``http://localhost:9090``; empty when all exchanges have a feeder's URL.
+        settings: The settings of the backtest.
+        cache: Where answers are kept; None for the folder ``backtest-data`` among the user's files.
+    """
+
+    def __init__(self, url: str, settings: BacktestSettings, cache: Path | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._exchanges = {exchange.eid: exchange for exchange in settings.exchanges}
+        self._real_ticks = settings.real_ticks
+        self._client = HttpClient(
+            options=HttpOptions(timeout_ms=120_000, read_timeout_ms=60_000, max_reply_bytes=1 << 30)
+        )
+        self._cache = AnswerCache(cache if cache is not None else _folder())
+
+    def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
+        """The bars of a symbol; see ``BarSource.bars``.
+
+        Raises:
+            NoData: There are none, or the symbol is not known.
+            BadReply: The answer is not in the protocol's form.
+            OperationFailed: The server cannot be reached.
+        """
+        exchange = self._exchange(eid)
+        url = self._address(
+            exchange,
+            symbol,
+            period_ms,
+            from_ms,
+            to_ms,
+            event="fill" if fill else "feed",
+            depth=2 if fill else exchange.depth_levels,
+        )
+        answer = self._ask(url, to_ms)
+        try:
+            series = bars_of(answer, symbol, period_ms, _shown(url))
+        except NoData as error:
+            raise NoData(f"symbol {symbol} not found on {eid}: {error}") from None
+        found = cut_out(series, from_ms, to_ms)
+        if not len(found):
+            raise NoData(f"symbol {symbol} not found on {eid}: no bars from {from_ms} to {to_ms} ms in {_shown(url)}")
+        return found
+
+    def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
+        """The rows of a series that ``GetData`` names: a URL, or a name that the server knows; None when there is none.
+
+        Raises:
+            BadReply: The answer is not in the protocol's form.
+            OperationFailed: The server cannot be reached.
+        """
+        exchange = self._exchange(eid)
+        if name.startswith(("http://", "https://")):
+            query = urlencode({"from": from_ms // 1000, "to": to_ms // 1000})
+            url = f"{name}{'&' if urlsplit(name).query else '?'}{query}"
+        elif self._base(exchange):
+            url = self._address(
+                exchange, name, 60_000, from_ms, to_ms, event="feed", depth=exchange.depth_levels, custom=1
+            )
+        else:
+            return None
+        try:
+            return custom_of(self._ask(url, to_ms), _shown(url))
+        except NoData:
+            return None
+
+    def _exchange(self, eid: str) -> ExchangeSettings:
+        found = self._exchanges.get(eid)
+        if found is None:
+            raise NoData(f"the backtest has no exchange {eid!r}")
+        return found
+
+    def _base(self, exchange: ExchangeSettings) -> str:
+        if exchange.feeder.startswith(("http://", "https://")):
+            return exchange.feeder
+        return f"{self._url}/data/history" if self._url else ""
+
+    def _address(
+        self, exchange: ExchangeSettings, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, event: str, depth: int, custom: int = 0
+    ) -> str:  # fmt: skip
+        base = self._base(exchange)
+        if not base:
+            raise NoData(f"symbol {symbol} not found on {exchange.eid}: it has no feeder, and there is no data server")
+        query = {
+            "detail": "true",
+            "round": "true",
+            **({} if base == exchange.feeder else {"feeder": exchange.feeder or "local"}),
+            "event": event,
+            "symbol": symbol,
+            "eid": exchange.eid,
+            "depth": depth,
+            "trades": int(self._real_ticks),
+            "custom": custom,
+            "period": period_ms,
+            "from": from_ms // 1000,
+            "to": to_ms // 1000,
+        }
+        return f"{base}{'&' if urlsplit(base).query else '?'}{urlencode(query)}"
+
+    def _ask(self, url: str, to_ms: int) -> Any:
+        kept = self._cache.get(url)
+        if kept is not None:
+            return Reply(200, Headers(), kept, _shown(url)).json()
+        try:
+            reply = self._client.call(lambda: HttpRequest("GET", url), _complete, idempotent=True)
+        except FmzError as error:
+            if isinstance(error, (NoData, BadReply)):
+                raise
+            raise OperationFailed(f"no bars from {_shown(url)}: {error}") from error
+        answer = reply.json()
+        if to_ms < time.time() * 1000 - _SETTLED_MS:
+            self._cache.put(url, reply.body)
+        return answer
+
+
+def _complete(reply: Reply) -> Reply:
+    if reply.status == 404:
+        raise NoData(f"the server answered 404: {excerpt(reply.text)}")
+    if reply.status != 200:
+        raise BadReply(f"expected HTTP status 200: {excerpt(reply.text)}", request=reply.request, status=reply.status)
+    return reply
+
+
+def _shown(url: str) -> str:
+    """The URL without its query, for messages."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _folder() -> Path | None:
+    try:
+        return data_folder() / "backtest-data"
+    except OperationFailed:
+        return None

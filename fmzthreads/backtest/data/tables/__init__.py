@@ -1,0 +1,1 @@
+"""Bars from objects in memory: DataFrames, arrays, Arrow tables, lists of rows."""

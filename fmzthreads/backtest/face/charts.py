@@ -1,0 +1,82 @@
+"""``Chart`` and ``KLineChart`` of a backtest: rows in the order in which they were added, as FMZ's engine keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...charts.chart import ChartObject
+from ...charts.kline_chart import KLineChartObject
+from ...charts.points import ChartPoints, point_text
+from ...errors import InputError
+
+__all__ = ["RunCharts"]
+
+
+class _EnginePoints(ChartPoints):
+    """Points as FMZ's engine keeps them: one that has the x of the one before it is added like any other."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        super().__init__(None, now_ms)
+        self.entries: list[list[Any]] = []
+        self._places: dict[int, list[int]] = {}
+
+    def add(self, series: int, data: Any, index: int | None = None) -> None:
+        """Adds a row, or replaces one of the series.
+
+        Raises:
+            InputError: There is no point at that place, or JSON does not have what the point is made of.
+        """
+        point = json.loads(point_text(data))
+        places = self._places.setdefault(series, [])
+        if index is None or (index == -1 and not places):
+            places.append(len(self.entries))
+            self.entries.append([series, point])
+            return
+        try:
+            self.entries[places[index]][1] = point
+        except IndexError:
+            raise InputError(f"series {series} has {len(places)} points, none at {index}") from None
+
+    def reset(self, remain: int = 0) -> None:
+        """Deletes all rows but the newest ``remain``."""
+        self.entries = self.entries[-remain:] if remain else []
+        self._places = {}
+        for place, (series, _) in enumerate(self.entries):
+            self._places.setdefault(series, []).append(place)
+
+    def points(self, series: int) -> list[Any]:
+        """The points of one series, oldest first."""
+        return [self.entries[place][1] for place in self._places.get(series, ())]
+
+
+class RunCharts:
+    """The charts of one backtest.
+
+    Args:
+        now_ms: The clock's time, in milliseconds since the epoch.
+    """
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._points = _EnginePoints(now_ms)
+
+    def chart(self, options: Any) -> ChartObject:
+        """Returns a ``Chart`` with this configuration.
+
+        Raises:
+            InputError: The configuration is not valid.
+        """
+        return ChartObject(self._points, options)
+
+    def kline_chart(self, options: Mapping[str, Any] | None = None) -> KLineChartObject:
+        """Returns a ``KLineChart`` with these options.
+
+        Raises:
+            InputError: The options are not valid.
+        """
+        return KLineChartObject(self._points, options)
+
+    def result(self) -> dict[str, Any]:
+        """The charts as ``Join`` gives them: ``Cfg`` (JSON) and ``Datas`` (rows of series and point)."""
+        return {"Cfg": self._points.config, "Datas": self._points.entries}

@@ -1,0 +1,275 @@
+"""Everything that says what a backtest runs: the strategy, its parameters, the settings, the bars; and how it is made ready."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..errors import InputError, UnknownName, nearest
+from ..strategy.program.header import backtest_header, header_arguments
+from ..strategy.program.parameters import bind
+from ..strategy.program.source import Source, main_is_left_to_the_host, read_source
+from ..strategy.program.templates import Template, read_templates
+from .config.settings import BacktestSettings, ExchangeSettings
+from .config.task import header_task, ignored_keys, read_config, settings_of
+from .config.times import zone_of
+from .data.bars import BarSource
+from .data.files.bars_file import read_bars
+from .data.local_bars import LocalBars, facts_of
+from .data.raw_series import RawSeries
+from .failures import NoData
+
+__all__ = [
+    "BacktestInputs",
+    "BarsFile",
+    "ReadyBacktest",
+    "merged_task",
+    "read_series",
+    "settings_and_source",
+    "source_of",
+]
+
+
+@attrs.frozen
+class BarsFile:
+    """A file of bars.
+
+    Attributes:
+        path: The file.
+        name: The series in it, ``EID/SYMBOL``; empty when the file names its series, or for the only exchange.
+    """
+
+    path: Path
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> BarsFile:
+        """Reads ``FILE`` or ``EID/SYMBOL=FILE``.
+
+        Raises:
+            InputError: Nothing stands after the equals sign.
+        """
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            return cls(Path(text))
+        if not path or "/" not in name:
+            raise InputError(
+                f"--bars {text[:200]!r}: expected FILE, or EID/SYMBOL=FILE such as Binance/BTC_USDT=bars.csv"
+            )
+        return cls(Path(path), name)
+
+
+@attrs.frozen(kw_only=True)
+class BacktestInputs:
+    """What a backtest is made of, as the user gave it.
+
+    Attributes:
+        file: The strategy.
+        templates: Template files, in order.
+        args: The strategy's arguments by name, as texts or values.
+        template_args: Arguments of templates, by template and name.
+        config: A file with the settings as JSON; None for none.
+        changes: Settings that go before those of the config file and the header, by the header's keys.
+        bars: Files of bars.
+        columns: Which column of these files is what, where they do not say it.
+        data_server: The URL of a server of FMZ's data protocol; empty for the header's, else the variable DATASERVER.
+    """
+
+    file: Path
+    templates: tuple[Path, ...] = ()
+    args: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    template_args: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    config: Path | None = None
+    changes: Mapping[str, Any] = attrs.field(factory=dict)
+    bars: tuple[BarsFile, ...] = ()
+    columns: Mapping[str, str] = attrs.field(factory=dict)
+    data_server: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ReadyBacktest:
+    """A backtest that can run.
+
+    Attributes:
+        strategy: The strategy's file.
+        is_script: Whether it is a plain script that makes its own ``VCtx``.
+        settings: The settings.
+        values: The values of the strategy's parameters.
+        templates: The templates with theirs.
+        source: The bars.
+        warnings: What the user should know before it runs.
+        load_ns: The real time that loading the bars took.
+    """
+
+    strategy: Source
+    is_script: bool
+    settings: BacktestSettings
+    values: Mapping[str, Any] = attrs.field(repr=False)
+    templates: tuple[Template, ...]
+    source: BarSource
+    warnings: tuple[str, ...] = ()
+    load_ns: int = 0
+
+    @classmethod
+    def of(cls, inputs: BacktestInputs) -> ReadyBacktest:
+        """Reads and checks everything.
+
+        Raises:
+            InputError: Something is not valid; says what, and where it came from.
+            NoData: There is no source of bars.
+        """
+        strategy = read_source(inputs.file)
+        is_script = not main_is_left_to_the_host(strategy.tree)
+        task, where = merged_task(strategy, inputs)
+        templates = () if is_script else tuple(read_templates(inputs.templates, inputs.template_args, strategy))
+        values = {} if is_script else bind(strategy, {**_saved(task), **inputs.args})
+        began = time.perf_counter_ns()
+        series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
+        settings, source = settings_and_source(task, series, inputs.data_server, args=values, where=where)
+        warnings = [f"{key} of the header has no effect; it says how FMZ's page was set" for key in ignored_keys(task)]
+        warnings += [text for rows in series.values() for text in gap_warnings(rows, settings)]
+        return cls(
+            strategy=strategy,
+            is_script=is_script,
+            settings=settings,
+            values=values,
+            templates=templates,
+            source=source,
+            warnings=tuple(warnings),
+            load_ns=time.perf_counter_ns() - began if series else 0,
+        )
+
+
+def settings_and_source(
+    task: Mapping[str, Any],
+    series: Mapping[str, RawSeries],
+    data_server: str = "",
+    *,
+    args: Mapping[str, Any] | None = None,
+    where: str = "the settings",
+) -> tuple[BacktestSettings, BarSource]:
+    """The checked settings, and where the bars come from.
+
+    Args:
+        task: The settings by the header's keys.
+        series: The given bars by name.
+        data_server: The URL of a data server; empty for the task's ``dataServer``, else the variable DATASERVER.
+        args: The values of the strategy's parameters.
+        where: Where the task came from, for messages.
+
+    Raises:
+        InputError: A setting is not valid.
+        NoData: There is no source of bars.
+    """
+    settings = settings_of(task, args=args, facts=facts_of(series), where=where)
+    return settings, source_of(series, settings, data_server or str(task.get("dataServer") or ""))
+
+
+def merged_task(strategy: Source, inputs: BacktestInputs) -> tuple[dict[str, Any], str]:
+    """The settings of header, config file and command line, the later ones going before; and where they came from, for messages.
+
+    Raises:
+        InputError: One of them is not valid.
+    """
+    task: dict[str, Any] = {}
+    header = backtest_header(strategy)
+    where = str(strategy.path)
+    if header:
+        task.update(header_task(_header_text(strategy), where))
+        header_arguments(strategy)  # raises what is wrong with them
+    if inputs.config is not None:
+        try:
+            text = inputs.config.read_text("utf-8-sig")
+        except OSError as error:
+            raise InputError(f"cannot read the config file {str(inputs.config)!r}: {error.strerror}") from error
+        task.update(read_config(text, str(inputs.config)))
+        where = f"{inputs.config}"
+    task.update(inputs.changes)
+    return task, where
+
+
+def _header_text(strategy: Source) -> str:
+    for _, text in strategy.texts():
+        first, _, rest = text.lstrip().partition("\n")
+        if first.strip() == "backtest":
+            return rest
+    return ""
+
+
+def _saved(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a config file; those of a header are bound by its own rules."""
+    args = task.get("args")
+    if isinstance(args, Mapping):
+        return dict(args)
+    return {str(row[0]): row[1] for row in args or () if isinstance(row, (list, tuple)) and len(row) == 2}
+
+
+def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone: str) -> dict[str, RawSeries]:
+    """Reads files of bars.
+
+    Raises:
+        InputError: A file is not valid, or two have the same series.
+    """
+    zone = zone_of(timezone, "timezone")
+    found: dict[str, RawSeries] = {}
+    for file in files:
+        series = read_bars(file.path, columns=columns, zone=zone)
+        if file.name:
+            if len(series) != 1:
+                raise InputError(
+                    f"{file.path} holds {len(series)} series ({', '.join(series)}), expected one for {file.name}"
+                )
+            series = {file.name: next(iter(series.values()))}
+        for name, rows in series.items():
+            if name in found:
+                raise InputError(
+                    f"{file.path}: there are two series {name or '(without a name)'!r}; the other is of {found[name].where}"
+                )
+            found[name] = rows
+    return found
+
+
+def gap_warnings(rows: RawSeries, settings: BacktestSettings) -> list[str]:
+    """Says how much of the backtest's time has no bars."""
+    missing = rows.missing(settings.start_ms, settings.end_ms)
+    if not missing:
+        return []
+    count = (settings.end_ms - settings.start_ms) // rows.period_ms()
+    return [f"{rows.where}: {missing} of {count} bars are missing ({missing / count:.2%}); prices stand still there"]
+
+
+def source_of(series: Mapping[str, RawSeries], settings: BacktestSettings, data_server: str = "") -> BarSource:
+    """The bars of a backtest: the given ones, else those of a data server.
+
+    Args:
+        series: The given bars by name.
+        settings: The settings.
+        data_server: The server's URL; empty for the variable DATASERVER.
+
+    Raises:
+        NoData: There is neither.
+        UnknownName: A series is for an exchange that the backtest does not have.
+    """
+    if series:
+        _check_names(series, settings.exchanges)
+        return LocalBars(series, settings.exchanges)
+    url = data_server or os.environ.get("DATASERVER", "")
+    if not url and not any(exchange.feeder.startswith(("http://", "https://")) for exchange in settings.exchanges):
+        raise NoData(
+            "no bars: give --bars FILE (or VCtx(..., bars=...)), or the URL of a data server (dataServer in the header, or DATASERVER)"
+        )
+    from .data.server.server_bars import ServerBars  # HTTP is loaded only by those who ask a server
+
+    return ServerBars(url, settings)
+
+
+def _check_names(series: Mapping[str, RawSeries], exchanges: Sequence[ExchangeSettings]) -> None:
+    eids = [exchange.eid for exchange in exchanges]
+    if all("/" in name and name.partition("/")[0] not in eids for name in series):
+        name, rows = next(iter(series.items()))
+        raise UnknownName(f"{rows.where}: the backtest has no exchange {name!r}{nearest(name.partition('/')[0], eids)}")

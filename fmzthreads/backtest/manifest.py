@@ -1,0 +1,149 @@
+"""The manifest of a run: everything that its result depends on, so that it can be run again and compared byte by byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .._version import __version__
+from ..errors import InputError, OperationFailed, short_repr
+from .backtest_run import RunEnd
+from .inputs import BacktestInputs, BarsFile, ReadyBacktest
+from .result.join import to_json
+
+__all__ = ["StoredRun", "digest_of", "manifest_of", "read_manifest"]
+
+_FORMAT = 1
+
+
+def digest_of(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(
+    inputs: BacktestInputs, ready: ReadyBacktest, end: RunEnd, whole: Mapping[str, Any], own_files: Iterable[Path] = (), command: Sequence[str] = ()
+) -> dict[str, Any]:  # fmt: skip
+    """The manifest of a run.
+
+    Args:
+        inputs: What the user gave.
+        ready: What was run.
+        end: How it ended.
+        whole: The result, final state and metrics.
+        own_files: Modules beside the strategy that it imported.
+        command: The command line.
+    """
+    files = [inputs.file, *inputs.templates, *own_files, *(bars.path for bars in inputs.bars)]
+    if inputs.config is not None:
+        files.append(inputs.config)
+    return {
+        "format": _FORMAT,
+        "fmzthreads": __version__,
+        "python": platform.python_version(),
+        "command": list(command),
+        "inputs": _inputs_json(inputs),
+        "files": {str(path.resolve()): _file_digest(path) for path in files},
+        "task": ready.settings.task,
+        "args": dict(ready.values),
+        "seed": ready.settings.seed,
+        "timezone": ready.settings.timezone,
+        "ended": {"reason": end.reason, "text": end.text},
+        "result_sha256": digest_of((to_json(whole) + "\n").encode()),
+    }
+
+
+def _inputs_json(inputs: BacktestInputs) -> dict[str, Any]:
+    return {
+        "file": str(inputs.file.resolve()),
+        "templates": [str(path.resolve()) for path in inputs.templates],
+        "args": dict(inputs.args),
+        "template_args": {name: dict(values) for name, values in inputs.template_args.items()},
+        "config": str(inputs.config.resolve()) if inputs.config is not None else None,
+        "changes": dict(inputs.changes),
+        "bars": [[str(bars.path.resolve()), bars.name] for bars in inputs.bars],
+        "columns": dict(inputs.columns),
+        "data_server": inputs.data_server or os.environ.get("DATASERVER", ""),
+    }
+
+
+@attrs.frozen
+class StoredRun:
+    """A run as its manifest describes it.
+
+    Attributes:
+        inputs: What it was made of.
+        result_sha256: The digest of its result.
+        changed: The files that are not as they were.
+        version: The version of fmzthreads that made it.
+    """
+
+    inputs: BacktestInputs
+    result_sha256: str
+    changed: tuple[Path, ...]
+    version: str
+
+
+def read_manifest(run: Path) -> StoredRun:
+    """Reads the manifest of a run; files that moved are looked for beside the manifest.
+
+    Args:
+        run: The run's folder, or its ``manifest.json``.
+
+    Raises:
+        InputError: There is no manifest, or it is not one.
+        OperationFailed: A file of the run is not there any more.
+    """
+    path = run / "manifest.json" if run.is_dir() else run
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the manifest {str(path)!r}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else manifest
+        raise InputError(f"{path} is not a manifest of a backtest: format is {short_repr(found)}, expected {_FORMAT}")
+    places = {name: _found(Path(name), path.parent) for name in manifest["files"]}
+    given = manifest["inputs"]
+
+    def _path(name: str) -> Path:
+        return places.get(name, Path(name))
+
+    return StoredRun(
+        inputs=BacktestInputs(
+            file=_path(given["file"]),
+            templates=tuple(_path(name) for name in given["templates"]),
+            args=given["args"],
+            template_args=given["template_args"],
+            config=_path(given["config"]) if given["config"] else None,
+            changes=given["changes"],
+            bars=tuple(BarsFile(_path(name), series) for name, series in given["bars"]),
+            columns=given["columns"],
+            data_server=given["data_server"],
+        ),
+        result_sha256=manifest["result_sha256"],
+        changed=tuple(
+            places[name] for name, digest in manifest["files"].items() if _file_digest(places[name]) != digest
+        ),
+        version=str(manifest["fmzthreads"]),
+    )
+
+
+def _found(path: Path, folder: Path) -> Path:
+    for place in (path, folder / path.name):
+        if place.is_file():
+            return place
+    raise OperationFailed(f"the run needs {path}, which is neither there nor in {folder}")

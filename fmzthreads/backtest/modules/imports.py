@@ -1,0 +1,103 @@
+"""The builtins of a strategy in a backtest: an own ``__import__`` that hands out the modules on the backtest's clock.
+
+Nothing of the process changes: other code, other backtests and the modules that a strategy imports keep Python's own modules.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from types import ModuleType
+from typing import Any
+
+from .clock import SimulatedClock
+from .datetime_module import datetime_module
+from .own_modules import OwnModules
+from .random_module import random_module
+from .threading_module import threading_module
+from .time_module import time_module
+
+__all__ = ["simulated_modules", "strategy_builtins", "with_simulated"]
+
+_REAL_TIME = {
+    "asyncio": "asyncio goes by real time in a backtest; use Sleep or time.sleep",
+    "sched": "sched goes by real time in a backtest; use Sleep or time.sleep",
+}
+
+
+def simulated_modules(clock: SimulatedClock, zone: tzinfo, seed: int) -> dict[str, ModuleType]:
+    """The modules that a strategy gets instead of Python's, by name."""
+    return {
+        "time": time_module(clock, zone),
+        "datetime": datetime_module(clock, zone),
+        "threading": threading_module(clock),
+        "random": random_module(seed),
+    }
+
+
+def strategy_builtins(
+    modules: Mapping[str, ModuleType],
+    warn: Callable[[str], None],
+    *,
+    beside: OwnModules | None = None,
+    output: Any = None,
+) -> dict[str, Any]:
+    """The builtins of a strategy.
+
+    Args:
+        modules: What ``import NAME`` hands out for some names.
+        warn: Called once for each module that is imported and does not go by the clock.
+        beside: The modules that lie beside the strategy; None for none.
+        output: Where ``print`` writes; None for the standard output.
+    """
+    warned: set[str] = set()
+
+    def _import(
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """``__import__`` of a strategy."""
+        if level == 0:
+            found = modules.get(name)
+            if found is None and beside is not None:
+                found = beside.get(name, own)
+            if found is not None:
+                return found
+            if name in _REAL_TIME and name not in warned:
+                warned.add(name)
+                warn(_REAL_TIME[name])
+        return builtins.__import__(name, globals, locals, fromlist, level)
+
+    def _print(*values: Any, file: Any = None, **options: Any) -> None:
+        """``print``; to the place of the run when no file is named."""
+        print(*values, file=output if file is None else file, **options)
+
+    own = dict(vars(builtins))
+    own["__import__"] = _import
+    if output is not None:
+        own["print"] = _print
+    return own
+
+
+def with_simulated(namespace: dict[str, Any], modules: Mapping[str, ModuleType]) -> None:
+    """Replaces what a script has imported from Python's own modules by what it would have got in a strategy.
+
+    Args:
+        namespace: The script's globals.
+        modules: The modules on the backtest's clock, by name.
+    """
+    for name, value in list(namespace.items()):
+        for module_name, own in modules.items():
+            real = sys.modules.get(module_name)
+            if real is None or name.startswith("__"):
+                continue
+            word = str(getattr(value, "__name__", ""))
+            if value is real:
+                namespace[name] = own
+            elif word and getattr(real, word, None) is value:
+                namespace[name] = getattr(own, word)

@@ -1,0 +1,62 @@
+"""The module ``threading`` on a backtest's clock: waits with a time-out move the clock instead of taking real time."""
+
+from __future__ import annotations
+
+import threading
+from types import ModuleType
+
+from .clock import SimulatedClock
+
+__all__ = ["threading_module"]
+
+
+def threading_module(clock: SimulatedClock) -> ModuleType:
+    """The module; ``Event`` and ``Condition`` wait by the clock, and everything else is Python's.
+
+    A wait with a time-out for something that has not happened yet moves the clock by the time-out. A wait without one takes real time while
+    other threads run, and raises EOFError when none is left that could end it.
+    """
+
+    def _endless() -> None:
+        """Ends a wait that no other thread can end.
+
+        Raises:
+            EOFError: This is the only thread.
+        """
+        if threading.active_count() <= 1:
+            raise EOFError("EOF")
+
+    class Event(threading.Event):
+        """``threading.Event`` on the backtest's clock."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            """Waits; ``timeout`` is in seconds of the backtest."""
+            if self.is_set():
+                return True
+            if timeout is None:
+                _endless()
+                return super().wait()
+            clock.sleep(timeout * 1000)
+            return self.is_set()
+
+    class Condition(threading.Condition):
+        """``threading.Condition`` on the backtest's clock."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            """Waits; ``timeout`` is in seconds of the backtest."""
+            if timeout is None:
+                _endless()
+                return super().wait()
+            notified = super().wait(0)
+            if not notified:
+                clock.sleep(timeout * 1000)
+            return notified
+
+    module = ModuleType("threading", threading.__doc__)
+    vars(module).update(
+        {name: value for name, value in vars(threading).items() if name not in {"__loader__", "__spec__"}}
+    )
+    for replaced in (Event, Condition):
+        replaced.__module__, replaced.__qualname__ = "threading", replaced.__name__
+    vars(module).update(Event=Event, Condition=Condition)
+    return module

@@ -1,0 +1,102 @@
+"""What a backtest leaves: one JSON object, a text summary, a folder with result, report and manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .backtest_run import BacktestRun, RunEnd
+from .config.settings import BacktestSettings
+from .result.join import to_json
+
+__all__ = ["result_object", "show_page", "summary_text", "write_folder", "write_report"]
+
+_MOST_ERRORS = 5
+
+
+def result_object(run: BacktestRun) -> dict[str, Any]:
+    """The object that ``--json`` prints: ``result`` (what ``Join`` gives), ``final`` (the state of each exchange), ``metrics``.
+
+    Nothing in it depends on the machine or on how long the run took.
+    """
+    from .metrics.summary import metrics_of  # only those who print figures compute them
+
+    result, final = run.result(), run.final()
+    metrics = metrics_of(result, run.settings, final=final)
+    whole: dict[str, Any] = json.loads(to_json({"result": result, "final": final, "metrics": metrics}))
+    return whole
+
+
+def summary_text(whole: Mapping[str, Any], settings: BacktestSettings, end: RunEnd) -> str:
+    """What a run prints for people."""
+    from .metrics.table import metrics_table
+
+    result = whole["result"]
+    errors = [row for row in result.get("RuntimeLogs", ()) if row[2] == 3]
+    lines = [f"{end.text}; {result['LogsCount']} log rows, {len(errors)} errors"]
+    lines += [f"  error: {str(row[7]).splitlines()[-1] if row[7] else ''}" for row in errors[:_MOST_ERRORS]]
+    if len(errors) > _MOST_ERRORS:
+        lines.append(f"  ... and {len(errors) - _MOST_ERRORS} more")
+    if result.get("Status"):
+        lines += ["", str(result["Status"])]
+    lines += ["", metrics_table(whole["metrics"]), ""]
+    for state in whole["final"]:
+        lines.append(f"{state['name']} {state['currency']}: {_amounts(state['assets'] or ())}")
+        lines += [
+            f"  position {'long' if row['Type'] in (0, 2) else 'short'} {row['Amount']} {row['Symbol']} at {row['Price']}, profit {row['Profit']}"
+            for row in state["positions"] or ()
+        ]
+        if state["openOrders"]:
+            lines.append(f"  {len(state['openOrders'])} open orders")
+    return "\n".join(lines)
+
+
+def _amounts(assets: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{row['Amount'] + row['FrozenAmount']:.8g} {row['Currency']}" for row in assets)
+
+
+def write_folder(
+    folder: Path, whole: Mapping[str, Any], settings: BacktestSettings, manifest: Mapping[str, Any]
+) -> None:
+    """Writes ``result.json``, ``report.html`` and ``manifest.json``.
+
+    Raises:
+        InputError: The folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").write_text(to_json(whole) + "\n", "utf-8")
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
+        write_report(whole, settings, folder / "report.html")
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {str(folder)!r}: {error.strerror}") from error
+
+
+def write_report(whole: Mapping[str, Any], settings: BacktestSettings, path: Path) -> None:
+    """Writes the report page."""
+    from importlib import import_module
+
+    import_module(".report", __package__).write_page(whole["result"], settings, whole["metrics"], path)
+
+
+def show_page(whole: Mapping[str, Any], settings: BacktestSettings, path: Path, *, opened: bool) -> Path:
+    """Writes the report page, and opens it in the browser where there is a screen.
+
+    Args:
+        whole: The result, final state and metrics.
+        settings: The settings of the run.
+        path: The file.
+        opened: Whether it is opened.
+    """
+    write_report(whole, settings, path)
+    if opened and (
+        sys.platform in {"darwin", "win32"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        webbrowser.open(path.resolve().as_uri())
+    return path

@@ -1,0 +1,115 @@
+"""What ``Join`` gives: one JSON object with everything that came of a backtest, in the form of FMZ's engine.
+
+Source: the published engine, github.com/fmzquant/backtest_javascript (result version 2.2).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..config.settings import BacktestSettings
+from .log import RunLog
+
+__all__ = ["Measured", "joined", "to_json"]
+
+_VERSION = "2.2"
+_FINISHED, _STOPPED = 2, 3
+_STATUS, _SYMBOLS, _INDICATORS, _CHART, _PROFITS, _ROWS, _SNAPSHOTS = 1, 2, 4, 8, 16, 32, 256
+_LARGEST_EXACT = 2**53
+
+
+@attrs.frozen(kw_only=True)
+class Measured:
+    """What depends on the machine, not on the backtest; all zero where results are to be compared byte by byte.
+
+    Attributes:
+        elapsed_ns: The real time that the run took.
+        load_ns: The real time that loading the bars took.
+        memory: The largest memory of the process, in bytes.
+    """
+
+    elapsed_ns: int = 0
+    load_ns: int = 0
+    memory: int = 0
+
+
+def joined(
+    settings: BacktestSettings,
+    log: RunLog,
+    *,
+    chart: Mapping[str, Any],
+    indicators: Mapping[str, Any],
+    snapshots: Sequence[Any],
+    symbols: Mapping[str, Sequence[str]],
+    time_ms: int,
+    finished: bool,
+    measured: Measured | None = None,
+) -> dict[str, Any]:
+    """The result; the option ``RetFlags`` says which of the long parts are in it.
+
+    Args:
+        settings: The settings of the run.
+        log: Its log.
+        chart: ``Cfg`` and ``Datas`` of the strategy's charts.
+        indicators: The arguments that TA functions were called with, by name.
+        snapshots: The rows ``[time in ms, [an object for each exchange]]``.
+        symbols: The symbols that were used, by exchange.
+        time_ms: The clock's time at the end.
+        finished: Whether the run came to its end; False when it was interrupted.
+        measured: The times and memory of this machine; None for zeros.
+    """
+    measured = measured if measured is not None else Measured()
+    span = settings.end_ms - settings.start_ms
+    flags = int(settings.options.get("RetFlags") or 0xFFFF)
+    result: dict[str, Any] = {
+        "BacktestStatus": _FINISHED if finished else _STOPPED,
+        "TaskStatus": 1,
+        "Finished": finished,
+        "Progress": 100 if finished else round((time_ms - settings.start_ms) / span * 100, 2),
+        "Time": time_ms,
+        "Elapsed": measured.elapsed_ns,
+        "LoadElapsed": measured.load_ns,
+        "LoadBytes": 0,
+        "LogsCount": log.count,
+        "Memory": measured.memory,
+        "Task": settings.task,
+        "Version": _VERSION,
+    }
+    if log.last_profit is not None:
+        result["Profit"] = log.last_profit
+    parts: tuple[tuple[int, str, Any], ...] = (
+        (_PROFITS, "ProfitLogs", log.profits),
+        (_ROWS, "RuntimeLogs", log.rows),
+        (_CHART, "Chart", chart),
+        (_INDICATORS, "Indicators", indicators),
+        (_STATUS, "Status", log.status_text),
+        (_SNAPSHOTS, "Snapshots", snapshots),
+        (_SYMBOLS, "Symbols", symbols),
+    )
+    result.update((name, value) for flag, name, value in parts if flags & flag)
+    return result
+
+
+def to_json(value: Any) -> str:
+    """A result as JSON on one line; whole numbers without a fraction, as FMZ's engine prints them, and null for NaN and infinities."""
+    return json.dumps(_printed(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _printed(value: Any) -> Any:
+    if type(value) is float:
+        if value.is_integer() and abs(value) < _LARGEST_EXACT:
+            return int(value)
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _printed(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_printed(one) for one in value]
+    if isinstance(value, (str, int)) or value is None:
+        return value
+    number = getattr(value, "item", None)
+    return _printed(number()) if callable(number) else str(value)

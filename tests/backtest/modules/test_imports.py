@@ -1,0 +1,100 @@
+import random
+import sys
+import threading
+import time
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmzthreads.backtest.modules.imports import simulated_modules, strategy_builtins, with_simulated
+from fmzthreads.backtest.modules.own_modules import OwnModules
+from tests.backtest.modules.test_time_module import HandClock
+
+
+def execute(text: str, clock: HandClock, *, folder: Path | None = None, warn: Any = None) -> dict[str, Any]:
+    modules = simulated_modules(clock, UTC, 5)
+    own = strategy_builtins(modules, warn if warn is not None else lambda text: None, beside=OwnModules(folder))
+    namespace: dict[str, Any] = {"__builtins__": own}
+    exec(text, namespace)
+    return namespace
+
+
+def test_every_form_of_import_gets_the_simulated_module() -> None:
+    clock = HandClock(5000)
+    found = execute(
+        "import time, time as t\nfrom time import sleep, time as now\nfrom datetime import datetime\n"
+        "sleep(2); a = now(); b = time.time(); c = t.monotonic()\n"
+        "def later():\n    import time\n    return time.time()\nd = later()\ne = datetime.now().second\n",
+        clock,
+    )
+    assert [found[name] for name in "abcde"] == [7.0, 7.0, 2.0, 7.0, 7]
+    assert sys.modules["time"] is time
+    assert found["time"] is not time
+
+
+def test_random_numbers_are_the_runs_own() -> None:
+    state = random.getstate()
+    text = "import random\nfrom random import randint\na = [random.random(), randint(1, 1000), random.choice('abc')]"
+    first, second = (execute(text, HandClock())["a"] for _ in range(2))
+    assert first == second
+    assert random.getstate() == state
+
+
+def test_waits_of_events_move_the_clock() -> None:
+    clock = HandClock(0)
+    found = execute(
+        "import threading\ne = threading.Event()\na = e.wait(30)\ne.set()\nb = e.wait(30)\nc = threading.Condition()\n"
+        "with c:\n    d = c.wait(10)\n",
+        clock,
+    )
+    assert (found["a"], found["b"], found["d"], clock.now_ms) == (False, True, False, 40_000)
+    assert isinstance(found["e"], threading.Event)
+
+
+def test_a_wait_that_nothing_can_end_ends_the_backtest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    with pytest.raises(EOFError):
+        execute("import threading\nthreading.Event().wait()", HandClock())
+
+
+def test_an_event_that_another_thread_sets_is_waited_for() -> None:
+    found = execute(
+        "import threading\ne = threading.Event()\nt = threading.Thread(target=e.set)\nt.start()\na = e.wait()\nt.join()",
+        HandClock(),
+    )
+    assert found["a"] is True
+
+
+def test_modules_beside_the_strategy_go_by_its_clock_and_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import time\ncount = 0\ndef now():\n    return time.time()\n")
+    clock = HandClock(9000)
+    text = "import mine\nfrom mine import now\nmine.count += 1\na = (now(), mine.count)"
+    assert execute(text, clock, folder=tmp_path)["a"] == (9.0, 1)
+    assert execute(text, clock, folder=tmp_path)["a"] == (9.0, 1)
+    assert "mine" not in sys.modules
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        execute("import bad", clock, folder=tmp_path)
+
+
+def test_what_does_not_go_by_the_clock_is_named_once() -> None:
+    warnings: list[str] = []
+    execute("import asyncio\nimport asyncio\nfrom asyncio import sleep", HandClock(), warn=warnings.append)
+    assert warnings == ["asyncio goes by real time in a backtest; use Sleep or time.sleep"]
+
+
+def test_a_script_gets_the_simulated_modules_for_those_it_has_imported() -> None:
+    clock = HandClock(3000)
+    namespace: dict[str, Any] = {"__name__": "x"}
+    exec(
+        "import time, json\nfrom time import sleep as pause, time as now\nfrom datetime import datetime\nx = 5",
+        namespace,
+    )
+    json_module = namespace["json"]
+    with_simulated(namespace, simulated_modules(clock, UTC, 0))
+    namespace["pause"](2)
+    assert (namespace["now"](), namespace["time"].time(), namespace["datetime"].now().second) == (5.0, 5.0, 5)
+    assert namespace["json"] is json_module
+    assert (namespace["x"], namespace["__name__"]) == (5, "x")
