@@ -10,7 +10,7 @@ from typing import Any, Self, SupportsIndex, overload
 from ..errors import nearest
 from .base import Structure
 
-__all__ = ["Record", "Records", "record_changes"]
+__all__ = ["Record", "Records", "as_column", "record_changes"]
 
 
 class Record(Structure):
@@ -86,6 +86,15 @@ def _columns_are_arrays() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("talib", "numpy"))
 
 
+def as_column(name: str, values: list[Any]) -> Any:
+    """The values of a field as a column: a numpy array or a list, as FMZ's rule says."""
+    if name != "Time" and _columns_are_arrays():
+        import numpy
+
+        return numpy.array(values, dtype=numpy.float64)
+    return values
+
+
 class Records(list[Record]):
     """A list of bars whose columns are attributes: ``records.Close``, ``records[-20:].High``.
 
@@ -99,12 +108,7 @@ class Records(list[Record]):
         super().__init__(records)
 
     def _column(self, name: str) -> Any:
-        values = [record[name] for record in self]
-        if name != "Time" and _columns_are_arrays():
-            import numpy
-
-            return numpy.array(values, dtype=numpy.float64)
-        return values
+        return as_column(name, [record[name] for record in self])
 
     def __getattr__(self, name: str) -> Any:
         """A column by a field name that is not one of the seven (a venue's or feed's extra).

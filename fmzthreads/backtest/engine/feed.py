@@ -39,6 +39,8 @@ class TickFeed:
         series: The bars.
         spread: Half of the distance between bid and ask, in nano.
         price_tick: The step of prices, in nano; where the market does not say it, one unit of its decimals.
+        price_unit: One unit of the series' prices, in nano.
+        volume_unit: One unit of the series' volumes, in nano.
         number: The number of the current tick as of the last look; -1 before the first tick.
         consumed: The number of the last tick that was delivered; -1 before the first one.
         flags: The functions that were given the current tick, a bit each.
@@ -67,9 +69,11 @@ class TickFeed:
         "pattern",
         "period_ms",
         "price_tick",
+        "price_unit",
         "series",
         "spread",
         "time",
+        "volume_unit",
     )
 
     def __init__(self, series: BarSeries, time: VirtualTime, slip_point: int = 0) -> None:
@@ -77,7 +81,9 @@ class TickFeed:
         self.detail = detail
         self.series = series
         self.time = time
-        self.price_tick = detail.price_tick or 10 ** (9 - detail.quote_precision)
+        self.price_unit: int = 10 ** (9 - detail.quote_precision)
+        self.volume_unit: int = 10 ** (9 - detail.base_precision)
+        self.price_tick = detail.price_tick or self.price_unit
         self.spread = (1 + slip_point) * self.price_tick
         self.pattern = TickPattern(series, time.start_ms, self.price_tick)
         self.number = self.consumed = -1
@@ -254,13 +260,13 @@ class TickFeed:
         if not place:
             return 0
         bar = number >> 4
-        whole = self.series.volume[bar] * 10 ** (9 - self.detail.base_precision)
+        whole = self.series.volume[bar] * self.volume_unit
         return volume_steps(self.pattern.shape(bar), whole)[place]
 
     def interest_of(self, number: int) -> int:
         """The open interest at a tick, in nano; 0 when the data have none."""
         position = self.series.position
-        return position[number >> 4] * 10 ** (9 - self.detail.base_precision) if position else 0
+        return position[number >> 4] * self.volume_unit if position else 0
 
     # What orders see
 
@@ -295,12 +301,12 @@ class TickFeed:
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
         """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
         # A price in the series of less than the limit plus one step may be cut to the limit.
-        limit = (last + self.price_tick - 1) // 10 ** (9 - self.detail.quote_precision)
+        limit = (last + self.price_tick - 1) // self.price_unit
         return self._first(self._extremes.next_low, limit, last, after, until, below=True)
 
     def first_at_or_above(self, last: int, after: int, until: int) -> int:
         """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 when there is none."""
-        limit = -(-last // 10 ** (9 - self.detail.quote_precision))
+        limit = -(-last // self.price_unit)
         return self._first(self._extremes.next_high, limit, last, after, until, below=False)
 
     def _first(

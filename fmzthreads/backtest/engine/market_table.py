@@ -7,8 +7,8 @@ from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSeries, BarSource
 from ..failures import NoData
 from .feed import TickFeed
-from .older_bars import joined
-from .period_bars import DAY_MS, FILL_FROM_MS, PeriodBars
+from .older_bars import DAY_MS, FILL_FROM_MS, joined
+from .period_bars import PeriodBars, bars_of_period
 from .virtual_time import VirtualTime
 
 __all__ = ["MarketTable"]
@@ -79,8 +79,10 @@ class MarketTable:
         found = self._bars.get((symbol, period_ms))
         if found is None:
             offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
-            found = PeriodBars(self.feed(symbol), period_ms, offset)
-            if period_ms >= FILL_FROM_MS:
+            feed = self.feed(symbol)
+            found = bars_of_period(feed, period_ms, offset)
+            if period_ms >= FILL_FROM_MS and found.count() < self._pre_bars:
+                found = PeriodBars(feed, period_ms, offset)
                 self._fill(symbol, period_ms, found)
             self._bars[symbol, period_ms] = found
         return found
@@ -96,9 +98,9 @@ class MarketTable:
     def _fill(self, symbol: str, period_ms: int, bars: PeriodBars) -> None:
         """Puts older bars before those that the base bars give, if these are fewer than ``PreBarLen``."""
         feed = self.feeds[symbol]
-        if bars.count() >= self._pre_bars or feed.series.time[0] > self.from_ms:
+        if feed.series.time[0] > self.from_ms:
             return
-        until, current = bars.first_start_ms()
+        until, current = bars.starts()
         begin = current - (self._pre_bars - 1) * period_ms
         unit = DAY_MS if period_ms >= DAY_MS else FILL_FROM_MS
         try:
@@ -108,5 +110,4 @@ class MarketTable:
         offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
         if self._settings.compat_fmz and period_ms > DAY_MS:
             offset = 0
-        records = joined(older, period_ms, offset)
-        bars.fill([record for record in records if begin <= record["Time"] < until])
+        bars.fill([values for values in joined(older, period_ms, offset) if begin <= values[0] < until])

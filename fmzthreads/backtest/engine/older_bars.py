@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ...structures import Record
 from ..data.bars import BarSeries
-from .period_bars import bucket, record_in_nano
+from .period_bars import Values, bucket, in_floats
 
-__all__ = ["joined"]
+__all__ = ["DAY_MS", "FILL_FROM_MS", "joined"]
+
+DAY_MS = 86_400_000
+FILL_FROM_MS = 900_000
+"""Periods of at least this are filled up with older bars."""
 
 
-def joined(series: BarSeries, period_ms: int, offset_ms: int) -> list[Record]:
-    """Bars of a longer period from those that fill up records.
+def joined(series: BarSeries, period_ms: int, offset_ms: int) -> list[Values]:
+    """Bars of a longer period from those that fill up records, as the values of records.
 
     Args:
         series: The bars.
@@ -22,10 +25,10 @@ def joined(series: BarSeries, period_ms: int, offset_ms: int) -> list[Record]:
     price, amount = 10 ** (9 - series.detail.quote_precision), 10 ** (9 - series.detail.base_precision)
     starts = [bucket(time, period_ms, offset_ms) for time in series.time]
     borders = [i for i, start in enumerate(starts) if not i or start != starts[i - 1]]
-    records = []
+    bars = []
     for begin, end in pairwise([*borders, len(starts)]):
-        records.append(
-            record_in_nano(
+        bars.append(
+            in_floats([
                 starts[begin],
                 series.open[begin] * price,
                 max(series.high[begin:end]) * price,
@@ -33,6 +36,6 @@ def joined(series: BarSeries, period_ms: int, offset_ms: int) -> list[Record]:
                 series.close[end - 1] * price,
                 sum(series.volume[begin:end]) * amount,
                 series.position[end - 1] * amount if series.position else 0,
-            )
-        )
-    return records
+            ])
+        )  # fmt: skip
+    return bars

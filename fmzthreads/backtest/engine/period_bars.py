@@ -1,44 +1,32 @@
 """The bars behind ``GetRecords``: of any period, built from the ticks that came, the last one still forming.
 
-Whole base bars are added at once; only the ticks of the current one are looked at. The list that a strategy was given never changes while the
-strategy holds it: two lists take turns, and one is brought up to date only when nothing but this file refers to it.
+Whole base bars are added at once; only the ticks of the current one are looked at. What a strategy gets is a window of the bars, whose records
+are built when it looks at them.
 
 Source of the rules: the published engine, github.com/fmzquant/backtest_javascript.
 """
 
 from __future__ import annotations
 
-import sys
+from array import array
+from typing import Any
 
-from ...structures import Record
-from ...structures.growing import GrowingRecords
+from ...structures import Record, record_changes
+from ...structures.growing import GrowingRecords, window
 from ..nano import ONE
 from .feed import TickFeed
 from .ticks import volume_steps
 
-__all__ = ["DAY_MS", "FILL_FROM_MS", "PeriodBars", "bucket", "record_in_nano"]
-
-DAY_MS = 86_400_000
-FILL_FROM_MS = 900_000
-"""Periods of at least this are filled up with older bars."""
+__all__ = ["BaseBars", "PeriodBars", "bars_of_period", "bucket"]
 
 _LEAST_STEP = 10  # nano: volumes of records have eight decimals where the market's own step is smaller than 0.00001
 _SMALL_STEP = 10_000
-_append = list.append
-_extend = list.extend
-_pop = list.pop
-_delete = list.__delitem__
-_getrefcount = sys.getrefcount
+_FIELDS = tuple(Record.__annotations__)
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
+_TOUCHED = 4096
 
-
-def _references() -> int:
-    holder = [GrowingRecords()]
-    return _getrefcount(holder[0])
-
-
-# What getrefcount says of a list that only its place in another list refers to; no list passes for free where threads run without the
-# global lock, since counts are approximate there.
-_FREE = _references() if getattr(sys, "_is_gil_enabled", lambda: True)() else -1
+Values = tuple[Any, ...]
+"""The values of a record's fields."""
 
 
 def bucket(time_ms: int, period_ms: int, offset_ms: int) -> int:
@@ -52,8 +40,15 @@ def bucket(time_ms: int, period_ms: int, offset_ms: int) -> int:
     return time_ms - (time_ms + offset_ms) % period_ms
 
 
+def bars_of_period(feed: TickFeed, period_ms: int, offset_ms: int) -> PeriodBars:
+    """Makes the bars of a symbol and period; see ``PeriodBars``."""
+    if period_ms == feed.series.period_ms and BaseBars.fits(feed, offset_ms):
+        return BaseBars(feed, period_ms, offset_ms)
+    return PeriodBars(feed, period_ms, offset_ms)
+
+
 class PeriodBars:
-    """The bars of one symbol and period.
+    """The bars of one symbol and period. It is a ``BarHistory``.
 
     Args:
         feed: The ticks.
@@ -61,262 +56,296 @@ class PeriodBars:
         offset_ms: What the starts of bars are shifted by; see ``bucket``.
     """
 
-    __slots__ = (
-        "_bar",
-        "_closed",
-        "_dropped",
-        "_exact",
-        "_feed",
-        "_first",
-        "_forming",
-        "_history",
-        "_lists",
-        "_offset",
-        "_period",
-        "_scale",
-        "_seen",
-        "_span",
-        "_step",
-        "_turn",
-    )
-
     def __init__(self, feed: TickFeed, period_ms: int, offset_ms: int) -> None:
         self._feed = feed
         self._period = period_ms
         self._offset = offset_ms
         self._span = feed.series.period_ms * 29 // 30
-        detail = feed.detail
-        self._scale: int = 10**detail.quote_precision
-        self._exact = feed.price_tick * self._scale == ONE  # no price is cut
-        self._step = _LEAST_STEP if detail.volume_tick <= _SMALL_STEP else detail.volume_tick
+        tick = feed.detail.volume_tick
+        self._step = _LEAST_STEP if tick <= _SMALL_STEP else tick
         self._bar = 0  # the first base bar that was not added as a whole
-        self._closed: list[Record] = []  # the final bars, without the first _dropped ones
-        self._dropped = 0
+        # The final bars, a column for each field of a record.
+        self._columns: tuple[Any, ...] = (array("q"), *(array("d") for _ in _FIELDS[1:]))
         # The bar so far, of whole base bars: start, open, high, low, close, volume, open interest, in nano; None between bars.
         self._forming: list[int] | None = None
         self._first = 0  # the first final bar that is shown
         self._seen = 0
-        self._history = object()
-        self._lists = [GrowingRecords((), self._history), GrowingRecords((), self._history)]
-        self._turn = 0
+        self._touched: dict[int, Record] = {}  # the records that somebody looked at
+        self._token = record_changes()
 
     def get(self, cap: int) -> GrowingRecords:
-        """Returns the bars up to the current tick, oldest first; the list does not change while somebody holds it.
+        """Returns the bars up to the current tick, oldest first.
 
         Args:
             cap: How many bars are kept when a new one comes.
         """
-        forming = self._catch_up()
-        total = self._dropped + len(self._closed) + len(forming)
+        tips = self._catch_up()
+        closed = self._closed_count()
+        total = closed + len(tips)
         if total > self._seen:
             self._seen = total
             if total - self._first > cap:
                 self._first = total - cap
-                self._trim()
-        turn = self._turn
-        lists = self._lists
-        if _getrefcount(lists[turn]) > _FREE:
-            turn ^= 1
-            if _getrefcount(lists[turn]) > _FREE:
-                lists[turn] = GrowingRecords()
-        self._turn = turn ^ 1
-        shown = lists[turn]
-        self._update(shown, forming)
-        return shown
+        first = self._first
+        if first > closed:  # of many short bars in one base bar, only the last ones are kept
+            return window(self, closed, 0, 0, total - first, tips[first - closed :])
+        return window(self, first, closed - first, 0, len(tips), tips)
 
     def count(self) -> int:
         """How many bars there are up to the current tick, the forming one included."""
-        forming = self._catch_up()
-        return self._dropped + len(self._closed) + len(forming)
+        tips = self._catch_up()
+        return self._closed_count() + len(tips)
 
-    def fill(self, older: list[Record]) -> None:
-        """Puts older bars in place of the first one, which may be incomplete; to be called before the first ``get``."""
-        if older:
-            self._closed[:1] = older
+    def starts(self) -> tuple[int, int]:
+        """Where older bars would end, and where the current bar begins.
 
-    def first_start_ms(self) -> tuple[int, int]:
-        """The starts of the bar after the first one, and of the current one; both the same when there is only one."""
-        forming = self._catch_up()
-        bars = [*self._closed, *forming]
-        return bars[min(1, len(bars) - 1)]["Time"], bars[-1]["Time"]
+        Older bars replace the first bar, which may be incomplete, unless it is the current one or all of its ticks are of the current base bar.
+        """
+        tips = self._catch_up()
+        times = [*self._columns[0][:2], *(tip[0] for tip in tips)]
+        replaced = len(times) > 1 and (self._columns[0] or self._forming is not None)
+        return times[1 if replaced else 0], tips[-1][0]
 
-    # The list that is shown
+    def fill(self, older: list[Values]) -> None:
+        """Puts older bars, as far as ``starts`` said, before the others; to be called before the first ``get``."""
+        if not older:
+            return
+        if not self._columns[0] and len(self._catch_up()) > 1:
+            self._forming = None
+        for place, column in enumerate(self._columns):
+            column[:1] = array(column.typecode, [values[place] for values in older])
 
-    def _update(self, shown: GrowingRecords, forming: list[Record]) -> None:
-        """Brings a list up to date that nobody else holds."""
-        closed = self._closed
-        end = self._dropped + len(closed)
-        missing = end - shown.first - shown.closed
-        first = self._first
-        if first > end:  # of many short bars in one base bar, only the last ones are kept
-            forming = forming[first - end :]
-        if shown.history is not self._history or shown.first + shown.closed < first or missing < 0:
-            _delete(shown, slice(None))
-            _extend(shown, closed[first - self._dropped :])
-            shown.history = self._history
-        else:
-            if len(shown) - shown.closed == 1:
-                _pop(shown)
-            else:
-                _delete(shown, slice(shown.closed, None))
-            if missing == 1:
-                _append(shown, closed[-1])
-            elif missing:
-                _extend(shown, closed[-missing:])
-            if shown.first < first:
-                _delete(shown, slice(0, first - shown.first))
-        shown.first = first
-        shown.closed = len(shown)
-        _extend(shown, forming)
+    # What a window asks for
 
-    def _trim(self) -> None:
-        """Lets go of bars that are not shown any more, now and then."""
-        spare = self._first - self._dropped
-        if spare > 1000 and spare * 2 > len(self._closed):
-            del self._closed[:spare]
-            self._dropped = self._first
+    def record(self, number: int) -> Record:
+        """The bar of a number; the same object each time."""
+        found = self._touched.get(number)
+        if found is None:
+            found = Record(zip(_FIELDS, self._values(number), strict=True))
+            self._keep(number, found)
+        return found
+
+    def _keep(self, number: int, record: Record) -> None:
+        # A bar that was changed by hand stays as it was changed; the others can be built again.
+        if len(self._touched) >= max(_TOUCHED, 4 * (self._seen - self._first)) and record_changes() is self._token:
+            self._touched.clear()
+        self._touched[number] = record
+
+    def values(self, field: str, begin: int, end: int) -> list[Any]:
+        """One field of the bars from ``begin`` up to, not including, ``end``; as they are now, if a bar was changed by hand."""
+        found = self._field(field, begin, end)
+        if self._touched and record_changes() is not self._token:
+            touched = self._touched
+            for number in range(begin, end):
+                record = touched.get(number)
+                if record is not None:
+                    found[number - begin] = record[field]
+        return found
+
+    def tips(self, tick: int) -> list[Values]:
+        """Never asked for: a window holds the values of its forming bars."""
+        raise NotImplementedError
+
+    def _values(self, number: int) -> Values:
+        return tuple([column[number] for column in self._columns])
+
+    def _field(self, field: str, begin: int, end: int) -> list[Any]:
+        found: list[Any] = self._columns[_PLACES[field]][begin:end].tolist()
+        return found
 
     # The bars
 
-    def _catch_up(self) -> list[Record]:
+    def _closed_count(self) -> int:
+        return len(self._columns[0])
+
+    def _catch_up(self) -> list[Values]:
         """Adds what came; returns the bars that the current base bar's ticks may still change."""
-        feed = self._feed
-        number = feed.number
+        number = self._feed.number
         bar = number >> 4
         if bar < 0:
             return []
         if self._bar < bar:
             self._add_whole(bar)
         place = number & 15
-        if not place and self._forming is None:  # the first tick of a bar that begins with it
-            series = feed.series
-            begin = series.time[bar]
-            price = series.open[bar] / self._scale if self._exact else feed.price_of(number) / ONE
-            return [
-                Record({
-                    "Time": begin - (begin + self._offset) % self._period,
-                    "Open": price,
-                    "High": price,
-                    "Low": price,
-                    "Close": price,
-                    "Volume": 0.0,
-                    "OpenInterest": feed.interest_of(number) / ONE if series.position else 0,
-                })
-            ]  # fmt: skip
+        begin = self._feed.series.time[bar]
+        start = begin - (begin + self._offset) % self._period
+        if begin + self._span < start + self._period:
+            tip = [start, *self._part(bar, place)]
+            forming = self._forming
+            if forming is None or forming[0] == start:
+                return [in_floats(tip if forming is None else merged(forming, tip))]
+            return [in_floats(forming), in_floats(tip)]
         return self._partial(bar, place)
 
     def _add_whole(self, until: int) -> None:
         """Adds all ticks of the base bars before ``until``."""
-        feed = self._feed
-        time, period, offset, span = feed.series.time, self._period, self._offset, self._span
-        same = period == feed.series.period_ms
+        time, period, offset, span = self._feed.series.time, self._period, self._offset, self._span
         for bar in range(self._bar, until):
             begin = time[bar]
             start = begin - (begin + offset) % period
-            if same and start == begin:
-                self._close()
-                self._closed.append(self._record_of(bar))
-            elif begin + span < start + period:
-                self._merge(start, self._whole(bar))
+            if begin + span < start + period:
+                self._merge([start, *self._part(bar, 15)])
             else:
-                self._merge_ticks(bar, len(feed.prices_of(bar)))
+                self._merge_ticks(bar, 15)
         self._bar = until
 
-    def _record_of(self, bar: int) -> Record:
-        """The record of a whole base bar."""
-        series, scale = self._feed.series, self._scale
-        if self._exact:
-            first, high, low = series.open[bar], series.high[bar], series.low[bar]
-            last = series.close[bar]
-            if low <= first <= high and low <= last <= high:
-                return Record({
-                    "Time": series.time[bar],
-                    "Open": first / scale,
-                    "High": high / scale,
-                    "Low": low / scale,
-                    "Close": last / scale,
-                    "Volume": self._volume(bar) / ONE,
-                    "OpenInterest": self._feed.interest_of(bar << 4) / ONE if series.position else 0,
-                })  # fmt: skip
-        return record_in_nano(series.time[bar], *self._whole(bar))
-
-    def _whole(self, bar: int) -> tuple[int, int, int, int, int, int]:
-        """Open, high, low, close, volume and open interest of a whole base bar."""
+    def _part(self, bar: int, place: int) -> tuple[int, int, int, int, int, int]:
+        """Open, high, low, close, volume and open interest of a base bar up to the tick at a place, in nano."""
         feed = self._feed
-        series, tick = feed.series, feed.price_tick
-        unit = ONE // self._scale
-        first, last = series.open[bar], series.close[bar]
-        high, low = max(series.high[bar], first, last) * unit, min(series.low[bar], first, last) * unit
-        first *= unit
-        last *= unit
-        volume, interest = self._volume(bar), feed.interest_of(bar << 4)
-        return first - first % tick, high - high % tick, low - low % tick, last - last % tick, volume, interest
+        series = feed.series
+        interest = feed.interest_of(bar << 4) if series.position else 0
+        if not place:
+            price = feed.price_of(bar << 4)
+            return price, price, price, price, 0, interest
+        prices = feed.prices_of(bar)[: place + 1]
+        return prices[0], max(prices), min(prices), prices[-1], self._volume(bar, place), interest
 
-    def _volume(self, bar: int) -> int:
-        """The volume of a whole base bar: the increases from tick to tick, each one cut to the step."""
+    def _volume(self, bar: int, place: int) -> int:
+        """The volume of a base bar up to the tick at a place: the increases from tick to tick, each one cut to the step."""
         feed = self._feed
-        whole: int = feed.series.volume[bar] * 10 ** (9 - feed.detail.base_precision)
-        steps = volume_steps(feed.pattern.shape(bar), whole)
+        whole: int = feed.series.volume[bar] * feed.volume_unit
         step, volume, before = self._step, 0, 0
-        for so_far in steps:
+        for so_far in volume_steps(feed.pattern.shape(bar), whole)[1 : place + 1]:
             more = so_far - before
             volume += more - more % step
             before = so_far
         return volume
 
-    def _merge(self, start: int, more: tuple[int, int, int, int, int, int]) -> None:
-        """Adds prices and volume to the bar that begins at ``start``."""
+    def _merge(self, more: list[int]) -> None:
+        """Adds prices and volume to the bar that begins at their time."""
         forming = self._forming
-        if forming is None or forming[0] != start:
-            self._close()
-            self._forming = [start, *more]
+        if forming is None or forming[0] == more[0]:
+            self._forming = more if forming is None else merged(forming, more)
             return
-        _, high, low, last, volume, interest = more
-        forming[2] = max(forming[2], high)
-        forming[3] = min(forming[3], low)
-        forming[4] = last
-        forming[5] += volume
-        forming[6] = interest
+        self._close()
+        self._forming = more
 
     def _close(self) -> None:
-        forming = self._forming
-        if forming is not None:
-            self._closed.append(record_in_nano(*forming))
+        if self._forming is not None:
+            for column, value in zip(self._columns, in_floats(self._forming), strict=True):
+                column.append(value)
             self._forming = None
 
-    def _merge_ticks(self, bar: int, count: int) -> None:
-        """Adds the first ``count`` ticks of a base bar one by one."""
+    def _merge_ticks(self, bar: int, last: int) -> None:
+        """Adds the ticks of a base bar up to a place one by one."""
         feed = self._feed
         interest = feed.interest_of(bar << 4)
         before = 0
-        for place, price in enumerate(feed.prices_of(bar)[:count]):
+        for place, price in enumerate(feed.prices_of(bar)[: last + 1]):
             number = (bar << 4) + place
             so_far = feed.volume_of(number)
             more = so_far - before
             before = so_far
             start = bucket(feed.time_of(number), self._period, self._offset)
-            self._merge(start, (price, price, price, price, more - more % self._step, interest))
+            self._merge([start, price, price, price, price, more - more % self._step, interest])
 
-    def _partial(self, bar: int, place: int) -> list[Record]:
+    def _partial(self, bar: int, place: int) -> list[Values]:
         """The bars that the ticks of the current base bar belong to, which are looked at again with the next tick."""
-        kept, forming = len(self._closed), self._forming
-        self._forming = None if forming is None else forming.copy()
-        self._merge_ticks(bar, place + 1)
+        kept, forming = len(self._columns[0]), self._forming
+        self._merge_ticks(bar, place)
         self._close()
-        records = self._closed[kept:]
-        del self._closed[kept:]
+        tips = list(zip(*(column[kept:].tolist() for column in self._columns), strict=True))
+        for column in self._columns:
+            del column[kept:]
         self._forming = forming
-        return records
+        return tips
 
 
-def record_in_nano(time_ms: int, first: int, high: int, low: int, last: int, volume: int, interest: int) -> Record:
-    """A bar from numbers in nano."""
-    return Record({
-        "Time": time_ms,
-        "Open": first / ONE,
-        "High": high / ONE,
-        "Low": low / ONE,
-        "Close": last / ONE,
-        "Volume": volume / ONE,
-        "OpenInterest": interest / ONE if interest else 0,
-    })  # fmt: skip
+class BaseBars(PeriodBars):
+    """The bars of the base period: nothing is stored, they are read from the series."""
+
+    def __init__(self, feed: TickFeed, period_ms: int, offset_ms: int) -> None:
+        super().__init__(feed, period_ms, offset_ms)
+        series = feed.series
+        self._unit = ONE // feed.price_unit
+        prices: tuple[array[int], ...] = (series.open, series.high, series.low, series.close)
+        self._prices = dict(zip(_FIELDS[1:5], prices, strict=True))
+        # The volumes that somebody asked for, of the bars from _volumes_from on.
+        self._volumes = array("d")
+        self._volumes_from = 0
+
+    @staticmethod
+    def fits(feed: TickFeed, offset_ms: int) -> bool:
+        """Whether each base bar begins where a bar begins, no price is cut, and open and close lie within each bar's range."""
+        series = feed.series
+        period = series.period_ms
+        if feed.price_tick != feed.price_unit:
+            return False
+        aligned = all((begin + offset_ms) % period == 0 for begin in series.time)
+        return aligned and all(map(_is_sound, series.open, series.high, series.low, series.close))
+
+    def get(self, cap: int) -> GrowingRecords:
+        """Returns the bars up to the current tick; see ``PeriodBars.get``."""
+        number = self._feed.number
+        closed = number >> 4
+        if closed < 0:
+            return window(self, 0, 0, 0, 0, [])
+        if closed >= self._seen:
+            self._seen = closed + 1
+            if closed >= self._first + cap:
+                self._first = closed + 1 - cap
+        first = self._first
+        return window(self, first, closed - first, number, 1, None)
+
+    def fill(self, older: list[Values]) -> None:
+        """Never called: base bars reach back to the beginning of the data."""
+        raise NotImplementedError
+
+    def tips(self, tick: int) -> list[Values]:
+        """The bar that was forming at a tick."""
+        bar = tick >> 4
+        return [in_floats([self._feed.series.time[bar], *self._part(bar, tick & 15)])]
+
+    def _catch_up(self) -> list[Values]:
+        number = self._feed.number
+        return [] if number < 0 else self.tips(number)
+
+    def _closed_count(self) -> int:
+        return max(0, self._feed.number >> 4)
+
+    def _values(self, number: int) -> Values:
+        return in_floats([self._feed.series.time[number], *self._part(number, 15)])
+
+    def _field(self, field: str, begin: int, end: int) -> list[Any]:
+        column = self._prices.get(field)
+        if column is not None:
+            unit = self._unit
+            return [price / unit for price in column[begin:end]]
+        if field == "Time":
+            return self._feed.series.time[begin:end].tolist()
+        if field == "Volume":
+            return self._volumes_of(begin, end)
+        feed = self._feed
+        return [feed.interest_of(number << 4) / ONE for number in range(begin, end)]
+
+    def _volumes_of(self, begin: int, end: int) -> list[float]:
+        known, origin = self._volumes, self._volumes_from
+        if not origin <= begin <= origin + len(known):
+            known = self._volumes = array("d")
+            origin = self._volumes_from = begin
+        for number in range(origin + len(known), end):
+            known.append(self._volume(number, 15) / ONE)
+        return known[begin - origin : end - origin].tolist()
+
+
+def _is_sound(first: int, high: int, low: int, last: int) -> bool:
+    return low <= first <= high and low <= last <= high
+
+
+def merged(before: list[int], more: list[int]) -> list[int]:
+    """A bar to which prices and volume of the same time are added; in nano."""
+    return [
+        before[0],
+        before[1],
+        max(before[2], more[2]),
+        min(before[3], more[3]),
+        more[4],
+        before[5] + more[5],
+        more[6],
+    ]
+
+
+def in_floats(bar: list[int]) -> Values:
+    """A bar in nano as the values of a record."""
+    start, first, high, low, last, volume, interest = bar
+    return start, first / ONE, high / ONE, low / ONE, last / ONE, volume / ONE, interest / ONE

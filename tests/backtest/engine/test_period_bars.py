@@ -1,7 +1,10 @@
+# ruff: noqa: RUF005, PLC3002, B905, C416 (the forms of use are the subject)
 """Bars of any period: against the ticks added one by one; and lists that do not change while they are held."""
 
 import copy
+import json
 import pickle
+import threading
 from itertools import groupby
 
 import pytest
@@ -10,11 +13,10 @@ from hypothesis import strategies as st
 
 from fmzthreads.backtest.engine.feed import TickFeed
 from fmzthreads.backtest.engine.older_bars import joined
-from fmzthreads.backtest.engine.period_bars import PeriodBars, bucket
+from fmzthreads.backtest.engine.period_bars import BaseBars, PeriodBars, bars_of_period, bucket
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.nano import ONE, cut, nano
 from fmzthreads.structures import Record, Records
-from fmzthreads.structures.growing import GrowingRecords
 from tests.backtest.engine.test_ticks import bars
 from tests.helpers.backtests import MINUTE, START, PlainTick, detail, flat, plain_ticks, series_of
 
@@ -27,7 +29,7 @@ def bars_of(
 ) -> tuple[TickFeed, PeriodBars]:
     series = series_of(rows, period_ms=base_ms)
     feed = TickFeed(series, VirtualTime(START, START + len(rows) * base_ms))
-    return feed, PeriodBars(feed, period_ms, offset_ms)
+    return feed, bars_of_period(feed, period_ms, offset_ms)
 
 
 def look(feed: TickFeed, seconds: float) -> None:
@@ -78,7 +80,7 @@ def test_volumes_lose_what_each_tick_has_below_the_step() -> None:
     series = series_of([(100, 110, 95, 105, 7), flat()], market=market)
     minutes = TickFeed(series, VirtualTime(START, START + 2 * MINUTE))
     look(minutes, 60)
-    assert PeriodBars(minutes, MINUTE, 0).get(1000)[0].Volume == 6.999
+    assert bars_of_period(minutes, MINUTE, 0).get(1000)[0].Volume == 6.999
 
 
 def test_days_begin_at_the_offset() -> None:
@@ -115,37 +117,25 @@ def test_a_list_that_is_held_does_not_change() -> None:
     assert [len(seen) for _, seen in held[-3:]] == [7, 7, 7]
 
 
-def test_lists_that_nobody_holds_take_turns() -> None:
-    feed, minutes = bars_of([BULL] * 50, MINUTE)
-    seen = set()
-    shown = None
-    for minute in range(40):
-        look(feed, minute * 60)
-        shown = minutes.get(10)  # the one before is let go only now
-        seen.add(id(shown))
-        assert len(shown) == min(minute + 1, 10)
-        assert shown.first == max(0, minute - 9)
-        assert shown.closed == len(shown) - 1
-    assert len(seen) == 2
-
-
 @pytest.mark.parametrize("change", [
     lambda r: r.append(r[0]), lambda r: r.pop(), lambda r: r.reverse(), lambda r: r.clear(), lambda r: r.insert(0, r[0]),
     lambda r: r.__setitem__(0, r[1]), lambda r: r.__delitem__(0), lambda r: r.__iadd__([r[0]]), lambda r: r.__imul__(2),
     lambda r: r.extend([r[0]]), lambda r: r.remove(r[0]), lambda r: r.sort(key=lambda bar: -bar["Time"]),
 ])  # fmt: skip
-def test_a_list_that_was_changed_by_hand_is_not_used_again(change: object) -> None:
+def test_a_list_that_was_changed_by_hand_is_an_ordinary_one(change: object) -> None:
     feed, minutes = bars_of([BULL] * 9, MINUTE)
     for minute in range(6):
         look(feed, minute * 60)
         shown = minutes.get(1000)
+        assert type(shown).__name__ == "GrowingRecords"
         expected = [START + n * MINUTE for n in range(minute + 1)]
-        assert [bar["Time"] for bar in shown] == expected
+        assert [shown[place]["Time"] for place in range(len(shown))] == expected
         if minute:
-            assert shown.history is not None
+            plain = Records(shown[:])
+            change(plain)  # type: ignore[operator]
             change(shown)  # type: ignore[operator]
-            assert shown.history is None
-        del shown
+            assert type(shown).__name__ == "FilledRecords"
+            assert list(shown) == list(plain)
 
 
 def test_final_bars_are_the_same_objects_in_all_lists() -> None:
@@ -164,28 +154,123 @@ def test_final_bars_are_the_same_objects_in_all_lists() -> None:
 def test_growing_records_are_copied_as_records() -> None:
     feed, minutes = bars_of([BULL] * 2, MINUTE)
     look(feed, 70)
-    shown = minutes.get(1000)
-    for other in (copy.copy(shown), copy.deepcopy(shown), pickle.loads(pickle.dumps(shown)), shown.copy(), shown[:]):
+    for copied in (
+        copy.copy,
+        copy.deepcopy,
+        lambda r: pickle.loads(pickle.dumps(r)),
+        lambda r: r.copy(),
+        lambda r: r[:],
+    ):
+        shown = minutes.get(1000)
+        other = copied(shown)  # type: ignore[no-untyped-call]
         assert type(other) is Records
         assert other == shown
-    assert shown.Close == [105, 100]
-    assert shown != GrowingRecords()
+    assert minutes.get(1000).Close == [105, 100]
 
 
 def test_older_bars_stand_before_the_others() -> None:
-    feed, minutes = bars_of([BULL] * 3, MINUTE)
+    feed, _ = bars_of([BULL] * 3, MINUTE)
+    minutes = PeriodBars(feed, MINUTE, 0)
     look(feed, 70)
     assert minutes.count() == 2
-    assert minutes.first_start_ms() == (START + MINUTE, START + MINUTE)
-    older = joined(series_of([BULL, flat(90)], start_ms=START - MINUTE), MINUTE, 0)
-    minutes.fill(older)
+    assert minutes.starts() == (START + MINUTE, START + MINUTE)
+    minutes.fill(joined(series_of([BULL, flat(90)], start_ms=START - MINUTE), MINUTE, 0))
     assert [r.Close for r in minutes.get(1000)] == [105, 90, 100]
 
 
 def test_joined_bars() -> None:
     series = series_of([(1, 3, 1, 2, 1), (2, 2, 0.5, 1, 2), (1, 9, 1, 9, 3)], start_ms=START, period_ms=900_000)
-    assert values(joined(series, 1_800_000, 0)) == [[START, 1, 3, 0.5, 1, 3, 0], [START + 1_800_000, 1, 9, 1, 9, 3, 0]]
+    assert joined(series, 1_800_000, 0) == [(START, 1, 3, 0.5, 1, 3, 0), (START + 1_800_000, 1, 9, 1, 9, 3, 0)]
     assert joined(series_of([]), MINUTE, 0) == []
+
+
+def test_bars_of_the_base_period_are_read_from_the_series() -> None:
+    assert type(bars_of([BULL], MINUTE)[1]) is BaseBars
+    assert type(bars_of([BULL], 120_000)[1]) is PeriodBars
+    assert type(bars_of([BULL], MINUTE, offset_ms=1)[1]) is PeriodBars
+    assert type(bars_of([(100, 99, 98, 100)], MINUTE)[1]) is PeriodBars  # an open above the high
+    market = detail(price_tick=nano(0.05))
+    feed = TickFeed(series_of([BULL], market=market), VirtualTime(START, START + MINUTE))
+    assert type(bars_of_period(feed, MINUTE, 0)) is PeriodBars
+
+
+USES = [
+    lambda r: list(r), lambda r: [*r], lambda r: tuple(r), lambda r: json.dumps(r), lambda r: r + [1], lambda r: [1] + r,
+    lambda r: r == list(r), lambda r: list(r) == r, lambda r: r * 2, lambda r: 2 * r, lambda r: list(reversed(r)), lambda r: r[0] in r,
+    lambda r: r.index(r[1]), lambda r: r.count(r[0]), lambda r: bool(r), lambda r: len(r), lambda r: r[-1], lambda r: r[1:3], lambda r: r[::-1],
+    lambda r: [b.Close for b in r], lambda r: sorted(r, key=lambda b: b.Close), lambda r: max(r, key=lambda b: b.High), lambda r: r.Close,
+    lambda r: r.Volume, lambda r: r.Time, lambda r: r.OpenInterest, lambda r: r[-2:].High, lambda r: dict(enumerate(r)), lambda r: repr(r),
+    lambda r: (lambda *a: a)(*r), lambda r: copy.deepcopy(r), lambda r: r != [], lambda r: list(zip(r, r)), lambda r: list(map(len, r)),
+    lambda r: [] + r, lambda r: list(filter(None, r)), lambda r: r < [], lambda r: [1, 2].__add__(list(r)), lambda r: r[10:],
+    lambda r: [x for x in iter(r)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("period_ms", [MINUTE, 2 * MINUTE])
+def test_growing_records_are_used_as_a_list(use: object, period_ms: int) -> None:
+    feed, bars = bars_of([BULL, (105, 107, 100, 101, 3), flat(), (7, 9, 6, 8, 4), flat()], period_ms)
+    look(feed, 4 * 60 + 10)
+
+    def outcome(records: Records) -> object:
+        try:
+            return use(records)  # type: ignore[operator]
+        except TypeError as error:
+            return str(error)[:20]
+
+    plain = Records(bars.get(1000)[:])
+    assert outcome(bars.get(1000)) == outcome(plain)
+
+
+def test_an_extended_list_has_the_bars() -> None:
+    feed, minutes = bars_of([BULL] * 3, MINUTE)
+    look(feed, 130)
+    other: list[object] = [1]
+    other += minutes.get(1000)
+    other.extend(minutes.get(1000))
+    other[0:1] = minutes.get(1000)
+    first, *_ = minutes.get(1000)
+    assert len(other) == 9
+    assert first.Close == 105
+    with pytest.raises(IndexError):
+        minutes.get(1000)[3]
+    with pytest.raises(IndexError):
+        minutes.get(1000)[-4]
+    assert not minutes.get(1000)[5:]
+
+
+def _count_into(records: Records, lengths: list[int]) -> None:
+    lengths.append(len(list(records)))
+
+
+def test_two_threads_fill_a_list_once() -> None:
+    feed, minutes = bars_of([BULL] * 300, MINUTE)
+    look(feed, 290 * 60)
+    for _ in range(20):
+        shown = minutes.get(1000)
+        lengths: list[int] = []
+        threads = [threading.Thread(target=_count_into, args=(shown, lengths)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert lengths == [291] * 4
+
+
+def test_values_are_those_of_bars_that_were_changed_by_hand() -> None:
+    feed, minutes = bars_of([BULL] * 5, MINUTE)
+    look(feed, 200)
+    first = minutes.get(1000)
+    first[1].Close = 7
+    first[-1].Close = 8
+    assert first.Close == first.values_from("Close", 0) == [105, 7, 105, 8]
+    second = minutes.get(1000)
+    assert second.Close == [105, 7, 105, 100]
+    assert second.values_from("Close", 1) == [7, 105, 100]
+    assert second.values_from("Close", 3) == [100]
+    assert second.values_from("Close", 4) == []
+    assert second.values_from("Volume", 2) == [12, 0]
+    assert [bar.Close for bar in second] == [105, 7, 105, 100]
 
 
 @given(
@@ -197,6 +282,7 @@ def test_joined_bars() -> None:
     st.integers(1, 9),
     st.sampled_from([nano(0.01), nano(0.05)]),
     st.booleans(),
+    st.booleans(),
 )
 def test_any_period_at_any_moments(
     rows: list[tuple[float, ...]],
@@ -207,6 +293,7 @@ def test_any_period_at_any_moments(
     cap: int,
     tick: int,
     hold: bool,
+    touch: bool,
 ) -> None:
     place, spaced = -3, []
     for row, gap in zip(rows, gaps, strict=False):
@@ -216,7 +303,7 @@ def test_any_period_at_any_moments(
     end = START + 20 * base_s * 1000
     feed = TickFeed(series, VirtualTime(START, end))
     offset = 28_800_000 if period_s == 86_400 else 0
-    built = PeriodBars(feed, period_s * 1000, offset)
+    built = bars_of_period(feed, period_s * 1000, offset)
     ticks = plain_ticks(series, START, end)
     kept, before, first = [], 0, 0
     for ms in sleeps:
@@ -226,7 +313,14 @@ def test_any_period_at_any_moments(
         if len(expected) > before:
             before, first = len(expected), max(first, len(expected) - cap)
         shown = built.get(cap)
-        assert values(shown) == expected[first:]
-        if hold:
+        if touch:
+            assert [shown[-1][name] for name in Record.__annotations__] == expected[-1]
+            places = range(len(shown))
+            assert [shown.values_from(name, 0) for name in Record.__annotations__] == [
+                [expected[first + place][field] for place in places] for field in range(7)
+            ]
+        if not hold:
+            assert values(shown) == expected[first:]
+        else:
             kept.append((shown, expected[first:]))
     assert all(values(shown) == seen for shown, seen in kept)
