@@ -122,7 +122,7 @@ def backtesting(path: str) -> dict[str, Any]:
 
 
 def backtrader(path: str) -> dict[str, Any]:
-    """backtrader."""
+    """Backtrader."""
     import backtrader as bt
 
     class Cross(bt.Strategy):  # type: ignore[misc]
@@ -228,9 +228,7 @@ def nautilus(path: str) -> dict[str, Any]:
     engine = BacktestEngine(
         BacktestEngineConfig(trader_id=TraderId("BENCH-001"), logging=LoggingConfig(bypass_logging=True))
     )
-    engine.add_venue(
-        Venue("BINANCE"), OmsType.NETTING, AccountType.CASH, [Money(MONEY, USDT)], base_currency=None
-    )
+    engine.add_venue(Venue("BINANCE"), OmsType.NETTING, AccountType.CASH, [Money(MONEY, USDT)], base_currency=None)
     engine.add_instrument(instrument)
     engine.add_data(bars)
     strategy = Cross()

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import FmzError
 from ..strategy.program.parameters import Parameter, declared
-from ..strategy.program.source import main_is_left_to_the_host, read_source
+from ..strategy.program.reading import read_source
 from .options import ExchangeSpec, Options, argument_of
 
 __all__ = ["add_parser", "run"]
@@ -167,7 +167,7 @@ def parameters_text(file: Path) -> str:
         InputError: The file or its declaration is not valid.
     """
     source = read_source(file)
-    if not main_is_left_to_the_host(source.tree):
+    if not source.is_strategy:
         return f"{file} is a plain script: it takes no parameters; arguments for it stand after --"
     parameters = declared(source)
     if not parameters:

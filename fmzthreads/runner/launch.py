@@ -19,13 +19,14 @@ from ..exchange.exchange import Exchange
 from ..strategy.log.console import ConsoleSink
 from ..strategy.namespace import strategy_names
 from ..strategy.program.header import header_exchanges
-from ..strategy.program.loader import Program, load
+from ..strategy.program.javascript_source import JavaScriptSource
+from ..strategy.program.loader import load
 from ..strategy.program.parameters import bind
-from ..strategy.program.source import main_is_left_to_the_host, read_source
+from ..strategy.program.reading import read_source
 from ..strategy.program.templates import Template, read_templates
 from ..strategy.run.control import ControlListener
 from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder
-from ..strategy.run.session import INTERRUPTED, RunOutcome, Session, as_script
+from ..strategy.run.session import INTERRUPTED, LoadedStrategy, RunOutcome, Session, as_script
 from ..strategy.runtime import Runtime, use
 from .key_files import key_text
 from .options import ExchangeSpec, Options
@@ -63,7 +64,7 @@ class Launch:
         self._ready = list(exchanges) if exchanges is not None else None
         self._host = host
         self.source = read_source(options.file)
-        self.is_strategy = main_is_left_to_the_host(self.source.tree)
+        self.is_strategy = self.source.is_strategy
         self._specs = self._exchange_specs()
         self._values: dict[str, Any] = {}
         self._templates: list[Template] = []
@@ -208,11 +209,16 @@ class Launch:
             made.append(exchange)
         return made
 
-    def _load(self, exchanges: list[Any]) -> Program | None:
+    def _load(self, exchanges: list[Any]) -> LoadedStrategy | None:
         if not self.is_strategy:
             as_script(self.source, list(self._options.script_arguments))
             return None
-        return load(self.source, self._values, self._templates, strategy_names(exchanges))
+        names = strategy_names(exchanges)
+        if isinstance(self.source, JavaScriptSource):
+            from ..strategy.javascript.program import load_javascript  # its engine is an extra
+
+            return load_javascript(self.source, self._values, self._templates, names)
+        return load(self.source, self._values, self._templates, names)
 
     # From outside
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .python2 import hint_for_name
 
-__all__ = ["last_line", "own_traceback"]
+__all__ = ["ForeignError", "last_line", "own_traceback"]
 
 _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _PYTHON = tuple(
@@ -20,6 +20,10 @@ _PYTHON = tuple(
         if (folder := sysconfig.get_paths().get(name))
     }
 )
+
+
+class ForeignError(Exception):
+    """An error of a strategy in another language; its text ends with the strategy's own lines."""
 
 
 def _is_own(file: str, files: frozenset[str]) -> bool:
@@ -49,6 +53,8 @@ def own_traceback(error: BaseException, files: Iterable[str | Path]) -> str:
         error: What ended the strategy.
         files: The strategy's file and those of its templates.
     """
+    if isinstance(error, ForeignError):
+        return str(error)
     own = frozenset(str(file) for file in files)
     found = traceback.TracebackException.from_exception(error, limit=-200)
     _shortened(found, own, set())
@@ -59,6 +65,9 @@ def own_traceback(error: BaseException, files: Iterable[str | Path]) -> str:
 
 def last_line(error: BaseException, files: Iterable[str | Path]) -> str:
     """The error on one line, with the file and line of the strategy in which it was raised."""
+    if isinstance(error, ForeignError):
+        first, *places = str(error).splitlines()
+        return f"{first} ({places[0].strip().removeprefix('at ')})" if places else first
     own = frozenset(str(file) for file in files)
     text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -20,10 +20,10 @@ import attrs
 from ...errors import InputError, nearest
 from .python2 import old_module, old_syntax
 
-__all__ = ["Source", "main_is_left_to_the_host", "read_source"]
+__all__ = ["Source", "main_is_left_to_the_host", "read_file"]
 
 _OTHER_LANGUAGES = {
-    ".js": "JavaScript", ".ts": "TypeScript", ".rs": "Rust", ".cpp": "C++", ".cc": "C++", ".pine": "Pine", ".mylang": "MyLanguage",
+    ".ts": "TypeScript", ".rs": "Rust", ".cpp": "C++", ".cc": "C++", ".pine": "Pine", ".mylang": "MyLanguage",
 }  # fmt: skip
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -82,6 +82,15 @@ class Source:
             raise InputError(f"{self.path}: not Python: {type(error).__name__}: {error}") from None
 
     @property
+    def is_strategy(self) -> bool:
+        """Whether it is an FMZ strategy rather than a plain script; see ``main_is_left_to_the_host``.
+
+        Raises:
+            InputError: As ``tree``.
+        """
+        return main_is_left_to_the_host(self.tree)
+
+    @property
     def docstring(self) -> str:
         """The text of the module's docstring; empty without one."""
         return ast.get_docstring(self.tree, clean=False) or ""
@@ -110,28 +119,32 @@ class Source:
 _ONLY_PYTHON_3 = "Strategies run on Python 3"
 
 
-def read_source(path: str | Path) -> Source:
-    """Reads a strategy file.
+def read_file(path: str | Path, kind: type[Source] | None = None) -> Source:
+    """Reads a strategy file of one language.
 
     The encoding is that of the byte order mark or the coding line, else UTF-8, else GB 18030. Line ends of all systems become line feeds.
 
+    Args:
+        path: The file.
+        kind: The class of its language; None for Python.
+
     Raises:
-        InputError: There is no such file, it is in another language, or its bytes are not text.
+        InputError: There is no such file, it is in a language that does not run, or its bytes are not text.
     """
     path = Path(path)
     language = _OTHER_LANGUAGES.get(path.suffix.lower())
     if language is not None:
-        raise InputError(f"{path} is {language}; only strategies in Python run")
+        raise InputError(f"{path} is {language}; only strategies in Python and JavaScript run")
     if not path.is_file():
         near = ""
         if path.parent.is_dir():
-            near = nearest(path.name, (found.name for found in path.parent.glob("*.py")))
+            near = nearest(path.name, (found.name for ending in ("*.py", "*.js") for found in path.parent.glob(ending)))
         raise InputError(f"no strategy file {str(path)!r}{near}")
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the strategy file {str(path)!r}: {error.strerror}") from error
-    return Source(path.resolve(), _decoded(path, data).replace("\r\n", "\n").replace("\r", "\n"))
+    return (kind or Source)(path.resolve(), _decoded(path, data).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _decoded(path: Path, data: bytes) -> str:

@@ -14,7 +14,8 @@ import attrs
 from ...errors import InputError, UnknownName, nearest
 from .header import header_arguments
 from .parameters import bind
-from .source import Source, read_source
+from .reading import read_source
+from .source import Source
 
 __all__ = ["Ext", "Template", "read_templates"]
 

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 import attrs
 
 from ...errors import StopRequested
-from ..program.loader import Program
 from ..program.own_lines import last_line, own_traceback
 from ..program.source import Source
 from ..runtime import Runtime
@@ -23,10 +23,17 @@ from ..shutdown import ONEXIT_LIMIT_S, Shutdown
 from ..signals import install_signal_handlers
 from .enforcer import Enforcer
 
-__all__ = ["ENDED", "FAILED", "INTERRUPTED", "REFUSED", "RunOutcome", "Session", "as_script"]
+__all__ = ["ENDED", "FAILED", "INTERRUPTED", "REFUSED", "LoadedStrategy", "RunOutcome", "Session", "as_script"]
 
 ENDED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: the strategy ended, failed, was refused before it began, or was interrupted by a signal."""
+
+
+class LoadedStrategy(Protocol):
+    """A strategy whose files were executed, in any language."""
+
+    def call(self, name: str) -> None:
+        """Calls ``init``, ``main`` or ``onexit``, if the strategy has it."""
 
 
 @attrs.frozen
@@ -71,10 +78,10 @@ class Session:
         self._before_onexit = before_onexit
         self._limit_s = onexit_limit_s
         self._patience = patience
-        self._program: Program | None = None
+        self._program: LoadedStrategy | None = None
         self._entered = False
 
-    def run(self, load: Callable[[], Program | None], files: Iterable[Path], *, signals: bool) -> RunOutcome:
+    def run(self, load: Callable[[], LoadedStrategy | None], files: Iterable[Path], *, signals: bool) -> RunOutcome:
         """Loads the strategy, calls ``init`` and ``main``, then ``onexit``.
 
         Args:
@@ -91,7 +98,7 @@ class Session:
             outcome = self._run(load, files)
         return RunOutcome(INTERRUPTED, outcome.reason) if received.received and outcome.code == ENDED else outcome
 
-    def _run(self, load: Callable[[], Program | None], files: tuple[Path, ...]) -> RunOutcome:
+    def _run(self, load: Callable[[], LoadedStrategy | None], files: tuple[Path, ...]) -> RunOutcome:
         soft_s, hard_s, limit_s = self._patience
         enforcer = Enforcer(
             self._runtime.stop, lambda: self._give_up(files), soft_s=soft_s, hard_s=hard_s, limit_s=limit_s

@@ -13,7 +13,7 @@ from fmzthreads.errors import InputError, UnknownName
 from fmzthreads.strategy.namespace import strategy_names
 from fmzthreads.strategy.program.loader import Program, load
 from fmzthreads.strategy.program.own_lines import last_line, own_traceback
-from fmzthreads.strategy.program.source import read_source
+from fmzthreads.strategy.program.reading import read_source
 from fmzthreads.strategy.program.templates import read_templates
 
 

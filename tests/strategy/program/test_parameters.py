@@ -10,7 +10,8 @@ import pytest
 
 from fmzthreads.errors import InputError, UnknownName
 from fmzthreads.strategy.program.parameters import bind, declared
-from fmzthreads.strategy.program.source import Source, read_source
+from fmzthreads.strategy.program.reading import read_source
+from fmzthreads.strategy.program.source import Source
 from fmzthreads.strategy.program.visibility import is_shown, names_in
 
 

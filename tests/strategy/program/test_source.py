@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.errors import InputError
-from fmzthreads.strategy.program.source import main_is_left_to_the_host, read_source
+from fmzthreads.strategy.program.reading import read_source
+from fmzthreads.strategy.program.source import main_is_left_to_the_host
 
 
 def written(tmp_path: Path, data: bytes | str, name: str = "grid.py") -> Path:
@@ -67,7 +68,7 @@ def test_a_file_that_is_not_there_is_named_with_the_one_that_is_like_it(tmp_path
         read_source(tmp_path / "no_folder" / "x.py")
 
 
-@pytest.mark.parametrize(("name", "language"), [("a.js", "JavaScript"), ("a.TS", "TypeScript"), ("a.pine", "Pine")])
+@pytest.mark.parametrize(("name", "language"), [("a.rs", "Rust"), ("a.TS", "TypeScript"), ("a.pine", "Pine")])
 def test_another_language_is_named(name: str, language: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=language):
         read_source(written(tmp_path, "", name))

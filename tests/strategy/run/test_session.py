@@ -16,7 +16,7 @@ from fmzthreads.clock import Waker
 from fmzthreads.strategy.globals import _C
 from fmzthreads.strategy.namespace import strategy_names
 from fmzthreads.strategy.program.loader import Program, load
-from fmzthreads.strategy.program.source import read_source
+from fmzthreads.strategy.program.reading import read_source
 from fmzthreads.strategy.run.enforcer import _in_a_call_of_ours
 from fmzthreads.strategy.run.session import RunOutcome, Session
 from fmzthreads.strategy.runtime import Runtime, bound

@@ -1,0 +1,1 @@
+"""Strategies in JavaScript: FMZ's names for them, over an embedded engine."""

@@ -1,0 +1,132 @@
+"""Loads a JavaScript strategy: its templates first, with one shared ``$``, then the strategy; and calls its functions.
+
+Source: FMZ's user guide, "Strategy" and "Template Library": an error that is not caught calls ``onerror`` where there is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ..program.source import Source
+from ..program.templates import Template
+from .bridge import ENDS, Context
+from .errors import JavaScriptError
+from .threads import ScriptThreads
+from .values import plain
+from .worker import JavaScriptThread
+
+__all__ = ["JavaScriptProgram", "load_javascript"]
+
+
+class JavaScriptProgram:
+    """A loaded JavaScript strategy, in a thread of its own.
+
+    Attributes:
+        source: The strategy's file.
+        files: The files whose lines are the strategy's own.
+    """
+
+    def __init__(self, source: Source, files: tuple[Path, ...], make: Callable[[Callable[..., Any]], Context]) -> None:
+        self.source = source
+        self.files = files
+        self.namespace: dict[str, Any] = {}
+        self._thread = JavaScriptThread("fmzthreads script")
+        self._threads = ScriptThreads(make)
+        self._context: Context = self._thread.do(lambda: make(self._threads.serve(0)))
+
+    def function(self, name: str) -> Callable[[], Any] | None:
+        """A function of the strategy, such as ``init``; None when it has none."""
+        if not self._do(lambda: self._context.has(name)):
+            return None
+        return lambda: self.call(name)
+
+    def call(self, name: str) -> None:
+        """Calls ``init``, ``main`` or ``onexit``, if the strategy has it.
+
+        Raises:
+            JavaScriptError: An error that the strategy did not catch, after its ``onerror``.
+            BaseException: The strategy is ended (a stop, the end of the data).
+        """
+        if not self._do(lambda: self._context.has(name)):
+            return
+        try:
+            self._do(lambda: self._context.call(name))
+        except JavaScriptError as error:
+            self._on_error(str(error))
+            raise
+        finally:
+            if name == "main":
+                self._threads.end()
+
+    def execute(self, run: Callable[[Context], None]) -> None:
+        """Runs something in the context."""
+        self._do(lambda: run(self._context))
+
+    def _do(self, call: Callable[[], Any]) -> Any:
+        try:
+            return self._thread.do(call, self._context.given_up)
+        except RuntimeError:
+            end = self._context.end
+            if self._context.given_up.is_set() and end is not None:
+                raise end from None
+            raise
+
+    def _on_error(self, text: str) -> None:
+        if self._do(lambda: self._context.has("onerror")):
+            with contextlib.suppress(JavaScriptError, *ENDS):  # the first error is the one that counts
+                self._do(lambda: self._context.call("onerror", text))
+
+
+def load_javascript(
+    source: Source,
+    args: Mapping[str, Any],
+    templates: Iterable[Template],
+    api: Mapping[str, Any],
+    *,
+    virtual: bool = False,
+    seed: int = 0,
+    now_ms: Callable[[], float] | None = None,
+    memory_bytes: int = 0,
+) -> JavaScriptProgram:
+    """Executes the templates (and their ``init``), then the strategy file; ``init`` and ``main`` of the strategy are left to the caller.
+
+    Args:
+        source: The strategy.
+        args: The values of its parameters; they are globals.
+        templates: The template libraries, in the order in which they are loaded.
+        api: FMZ's names as a Python strategy has them.
+        virtual: Whether dates and chance are the strategy's own, as in a backtest.
+        seed: Of ``Math.random`` when ``virtual``.
+        now_ms: The strategy's time when ``virtual``.
+        memory_bytes: The most memory that each context may use; 0 for no limit.
+
+    Raises:
+        InputError: The file has no function ``main``.
+        MissingExtra: The engine is not installed.
+        JavaScriptError: The files raise an error while they are executed.
+    """
+    templates = list(templates)
+
+    def _make(threads: Callable[..., Any]) -> Context:
+        return Context(api, threads=threads, virtual=virtual, seed=seed, now_ms=now_ms, memory_bytes=memory_bytes)
+
+    files = (source.path, *(template.source.path for template in templates))
+    program = JavaScriptProgram(source, files, _make)
+
+    def _run(context: Context) -> None:
+        for template in templates:
+            values = "".join(f"var {name} = {json.dumps(plain(value))};" for name, value in template.values.items())
+            code = template.source.text
+            context.run_inside(template.source.path, values, code, "if (typeof init === 'function') init();")
+        context.set(args)
+        context.run(source.path, source.text)
+        if not context.has("main"):
+            raise InputError(f"{source.path}: no function main")
+
+    program.execute(_run)
+    return program

@@ -1,0 +1,94 @@
+"""Reads a JavaScript strategy: its headers, and what is wrong with a file of another language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from types import CodeType
+from typing import Any, NoReturn
+
+import attrs
+
+from ...errors import InputError, MissingExtra
+from .source import Source
+
+__all__ = ["JavaScriptSource", "engine"]
+
+_COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
+_TYPED = re.compile(
+    r"^\s*(?:interface\s+\w+\s*\{|type\s+\w+\s*=|enum\s+\w+\s*\{)|\b(?:let|const|var)\s+\w+\s*:\s*[A-Za-z]|\bas\s+(?:any|number|string|const)\b",
+    re.MULTILINE,
+)
+
+
+def engine() -> Any:
+    """The module of the JavaScript engine.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    try:
+        import quickjs
+    except ImportError as error:
+        raise MissingExtra(
+            "strategies in JavaScript need quickjs-ng; install it with: python -m pip install 'fmzthreads[js]'"
+        ) from error
+    return quickjs
+
+
+@attrs.frozen(slots=False)  # cached_property needs a __dict__
+class JavaScriptSource(Source):
+    """The text of one strategy or template file in JavaScript."""
+
+    @cached_property
+    def tree(self) -> NoReturn:
+        """Not for JavaScript.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"{self.path} is JavaScript, expected Python")
+
+    @property
+    def is_strategy(self) -> bool:
+        """True: there are no plain scripts in JavaScript."""
+        return True
+
+    @cached_property
+    def code(self) -> CodeType:
+        """Checks the syntax; the compiled form is the engine's own.
+
+        Raises:
+            InputError: A syntax error; names line and column. TypeScript is named as such.
+            MissingExtra: The engine is not installed.
+        """
+        quickjs = engine()
+        try:
+            # Compiled as the body of a function that is never called.
+            quickjs.Context().eval(f"(function(){{{self.text}\n}})")
+        except quickjs.JSException as error:
+            raise self._wrong(str(error)) from None
+        return compile("", str(self.path), "exec")
+
+    @property
+    def docstring(self) -> str:
+        """The first comment."""
+        return next((text for _, text in self.texts()), "")
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """The text of every block comment, with its line: headers stand in them."""
+        for found in _COMMENT.finditer(self.text):
+            yield self.text.count("\n", 0, found.start()) + 1, found.group(1)
+
+    def _wrong(self, text: str) -> InputError:
+        message, _, rest = text.partition("\n")
+        place = re.search(r"<input>:(\d+):(\d+)", rest)
+        line, column = (int(place[1]), int(place[2])) if place else (0, 0)
+        if line == 1:
+            column = max(1, column - len("(function(){"))
+        lines = self.text.split("\n")
+        shown = lines[line - 1].strip()[:120] if 0 < line <= len(lines) else ""
+        if _TYPED.search(self.text):
+            message = f"this is TypeScript; only plain JavaScript runs ({message})"
+        return InputError(f"{self.path}, line {line}, column {column}: {message}: {shown}")
