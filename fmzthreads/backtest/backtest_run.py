@@ -14,10 +14,12 @@ from typing import Any, Literal, Protocol
 import attrs
 
 from ..errors import NotSupported
+from ..strategy.program.javascript_source import JavaScriptSource
 from ..strategy.program.loader import load
 from ..strategy.program.own_lines import last_line, own_traceback
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template
+from ..strategy.run.session import LoadedStrategy
 from .config.settings import BacktestSettings
 from .config.times import zone_of
 from .data.bars import BarSource
@@ -167,12 +169,22 @@ class BacktestRun:
         }
 
         def _whole() -> None:
-            program = load(strategy, args, templates, api)
+            program = self._program(strategy, args, templates, api)
             program.call("init")
             program.call("main")
             program.call("onexit")
 
         return self.guarded(_whole, files)
+
+    def _program(
+        self, strategy: Source, args: Mapping[str, Any], templates: Sequence[Template], api: Mapping[str, Any]
+    ) -> LoadedStrategy:
+        if not isinstance(strategy, JavaScriptSource):
+            return load(strategy, args, templates, api)
+        from ..strategy.javascript.program import load_javascript  # its engine is an extra
+
+        seed, engine = self.settings.seed, self.engine
+        return load_javascript(strategy, args, templates, api, virtual=True, seed=seed, now_ms=lambda: engine.now_ms)
 
     def guarded(self, work: Callable[[], None], files: Sequence[Path]) -> RunEnd:
         """Calls what runs the strategy, and says how it ended.

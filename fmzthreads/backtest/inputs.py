@@ -13,7 +13,8 @@ import attrs
 from ..errors import InputError, UnknownName, nearest
 from ..strategy.program.header import backtest_header, header_arguments
 from ..strategy.program.parameters import bind
-from ..strategy.program.source import Source, main_is_left_to_the_host, read_source
+from ..strategy.program.reading import read_source
+from ..strategy.program.source import Source
 from ..strategy.program.templates import Template, read_templates
 from .config.settings import BacktestSettings, ExchangeSettings
 from .config.task import header_task, ignored_keys, read_config, settings_of
@@ -124,7 +125,7 @@ class ReadyBacktest:
             NoData: There is no source of bars.
         """
         strategy = read_source(inputs.file)
-        is_script = not main_is_left_to_the_host(strategy.tree)
+        is_script = not strategy.is_strategy
         task, where = merged_task(strategy, inputs)
         templates = () if is_script else tuple(read_templates(inputs.templates, inputs.template_args, strategy))
         values = {} if is_script else bind(strategy, {**_saved(task), **inputs.args})

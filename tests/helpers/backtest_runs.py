@@ -12,7 +12,7 @@ from fmzthreads.backtest.backtest_run import BacktestRun, RunEnd
 from fmzthreads.backtest.data.raw_series import RawSeries
 from fmzthreads.backtest.inputs import settings_and_source
 from fmzthreads.cli import main
-from fmzthreads.strategy.program.source import read_source
+from fmzthreads.strategy.program.reading import read_source
 
 __all__ = ["START_MS", "command", "generated", "run_text", "write_bars"]
 
