@@ -161,3 +161,48 @@ def test_a_column_of_a_feed_s_own_field_and_of_no_field() -> None:
 def test_a_record_has_exactly_seven_fields_in_order() -> None:
     assert list(Record.__annotations__) == ["Time", "Open", "High", "Low", "Close", "Volume", "OpenInterest"]
     assert list(bars(1)[0]) == list(Record.__annotations__)
+
+
+def test_records_know_whether_they_were_only_appended_to() -> None:
+    records = bars(5)
+    origin = records.origin()
+    records.append(Record(bars(1)[0]))
+    records.extend(bars(2))
+    records += bars(1)
+    assert records.origin() is origin
+    for change in (
+        lambda: records.__setitem__(0, records[1]),
+        lambda: records.__delitem__(0),
+        lambda: records.insert(0, records[1]),
+        lambda: records.pop(),
+        lambda: records.remove(records[0]),
+        lambda: records.reverse(),
+        lambda: records.sort(key=lambda record: record.Time),
+        lambda: records.__imul__(2),
+        lambda: records.clear(),
+    ):
+        origin = records.origin()
+        change()
+        assert records.origin() is not origin
+
+
+def test_records_copied_from_a_history_are_pickled_without_it() -> None:
+    history = object()
+    records = Records.copied(bars(3), history, 7)
+    assert records.origin()[:3] == (history, 7, 2)
+    for other in (
+        pickle.loads(pickle.dumps(records)),
+        copy.copy(records),
+        copy.deepcopy(records),
+        records.copy(),
+        records[:],
+    ):
+        assert other == records
+        assert type(other) is Records
+        assert other.origin().history is not history
+    records.sort(key=lambda record: -record.Time)
+    assert [record.Time for record in records] == [120_000, 60_000, 0]
+    assert records.origin().history is not history
+    with pytest.raises(TypeError):
+        records.sort()
+    assert records.pop(0).Time == 120_000

@@ -69,11 +69,15 @@ def bars_from_bars(bars: Sequence[Record], period_s: int) -> list[Record]:
         start = bucket_ms(bar.Time, period_s)
         if joined and joined[-1].Time == start:
             last = joined[-1]
-            last.High = max(last.High, bar.High)
-            last.Low = min(last.Low, bar.Low)
-            last.Close = bar.Close
-            last.Volume += bar.Volume
-            last.OpenInterest = bar.OpenInterest
+            # Made anew, not changed: a change of any bar has indicators look at all bars again.
+            joined[-1] = Record(
+                last,
+                High=max(last.High, bar.High),
+                Low=min(last.Low, bar.Low),
+                Close=bar.Close,
+                Volume=last.Volume + bar.Volume,
+                OpenInterest=bar.OpenInterest,
+            )
         else:
             joined.append(Record(bar, Time=start))
     if len(joined) > 1 and bars[0].Time != joined[0].Time:
@@ -131,6 +135,10 @@ class _History:
 
     def __init__(self) -> None:
         self.bars: list[Record] = []  # replaced as a whole; a bar in it is never changed
+        # Stands for the closed bars: another object as soon as one of them is another than before, so that indicators go on only where
+        # the past is as it was.
+        self.identity = object()
+        self.dropped = 0  # how many bars of this identity were dropped at the beginning
         self.newest_ticket = 0
         self.seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
@@ -143,6 +151,7 @@ class _History:
         known = self.bars
         if known and fetched[0].Time > known[-1].Time:
             known = []  # a gap in between: indicators cannot use the old bars
+            self._begin_anew()
         elif known and fetched[-1].Time < known[0].Time:
             return known  # a late reply about bars that were dropped since
         # Only bars within the reply's range are compared: mostly the last few of thousands.
@@ -151,7 +160,20 @@ class _History:
         for bar in fetched:
             if newer or bar.Time not in merged:
                 merged[bar.Time] = bar
-        return known[:untouched] + [merged[time] for time in sorted(merged)]
+        tail = [merged[time] for time in sorted(merged)]
+        closed = known[untouched:-1]  # the last one was still forming
+        if tail[: len(closed)] != closed:
+            self._begin_anew()
+        return known[:untouched] + tail
+
+    def keep(self, bars: list[Record], cap: int) -> None:
+        """Keeps the last ``cap`` bars."""
+        self.bars = bars[-cap:]
+        self.dropped += len(bars) - len(self.bars)
+
+    def _begin_anew(self) -> None:
+        self.identity = object()
+        self.dropped = 0
 
     def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
         """Returns the trades that are new, oldest first."""
@@ -217,10 +239,13 @@ class BarBook:
             ticket = self._tickets
         if source is None:
             bars = self._from_trades(symbol, period_s, history, cap)
+            identity, number = object(), 0  # late trades change old bars
         else:
-            bars = self._from_bars(symbol, period_s, source, limit, first, history, known, ticket, cap)
+            bars, identity, number = self._from_bars(
+                symbol, period_s, source, limit, first, history, known, ticket, cap
+            )
         shown = bars[-limit:] if limit else bars[-cap:]
-        return Records(Record(bar) for bar in shown)
+        return Records.copied(shown, identity, number + len(bars) - len(shown))
 
     def _from_bars(
         self,
@@ -233,7 +258,8 @@ class BarBook:
         known: list[Record],
         ticket: int,
         cap: int,
-    ) -> list[Record]:
+    ) -> tuple[list[Record], object, int]:
+        """Returns the bars, what stands for the closed ones, and the number of the first of them."""
         wanted = limit or first
         missing = self._missing(known, period_s) if len(known) >= (wanted or 1) else None
         fetched = self._fetch(symbol, period_s, source_s, missing or wanted)
@@ -242,8 +268,9 @@ class BarBook:
             fetched = self._fetch(symbol, period_s, source_s, wanted)
         with self._lock:
             bars = history.merge(fetched, ticket)
-            history.bars = bars[-cap:]
-        return bars
+            identity, number = history.identity, history.dropped
+            history.keep(bars, cap)
+        return bars, identity, number
 
     def _missing(self, known: list[Record], period_s: int) -> int:
         """How many bars at the end may have changed since they were fetched."""
@@ -253,7 +280,7 @@ class BarBook:
     def _fetch(self, symbol: str, period_s: int, source_s: int, count: int | None) -> list[Record]:
         ratio = period_s // source_s
         ask = None if count is None else count * ratio + (ratio - 1 if ratio > 1 else 0)
-        bars = list(self._venue.records(symbol, source_s, ask))
+        bars = [Record(bar) for bar in self._venue.records(symbol, source_s, ask)]  # ours: no one else changes them
         times = [bar.Time for bar in bars]
         if any(a >= b for a, b in pairwise(times)):
             raise BadReply(f"the bars of {symbol} in the venue's reply are not sorted by time")

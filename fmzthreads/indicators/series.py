@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 from ..arguments import real_number
 from ..errors import InputError
+from ..structures import Record, Records
+from .lines import Line
 
-__all__ = ["BAR_FIELDS", "column", "is_numbers", "new_column", "rows_of"]
+__all__ = ["BAR_FIELDS", "READY_LISTS", "column", "is_numbers", "new_column", "rows_of"]
 
 BAR_FIELDS = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 """The fields of a bar that an indicator may be asked for."""
+
+READY_LISTS = frozenset({list, Records, Line})
+"""The lists that are compared with each other as they are; of any other class it is not known how it compares."""
 
 _PLAIN = {float, int}
 
 
 def rows_of(name: str, records: Any) -> list[Any]:
-    """Returns the argument of an indicator as a list; one that is a list already is not copied.
+    """Returns the argument of an indicator as a list; one of ``READY_LISTS`` is not copied.
 
     Args:
         name: The indicator's name, for the message.
@@ -27,19 +31,21 @@ def rows_of(name: str, records: Any) -> list[Any]:
     Raises:
         InputError: It is not a sequence.
     """
-    if isinstance(records, list):
+    if type(records) in READY_LISTS:
+        assert isinstance(records, list)
         return records
     to_list = getattr(records, "tolist", None)  # numpy, pandas and array.array: Python's own numbers, fast
     if to_list is not None and not isinstance(records, type):
         records = to_list()
     if isinstance(records, (str, bytes, dict)) or not isinstance(records, Sequence):
-        raise InputError(f"{name} needs a list of bars or of numbers, got {type(records).__name__}")
+        raise InputError(f"TA.{name} needs a list of bars or of numbers, got {type(records).__name__}")
     return list(records)
 
 
 def is_numbers(row: Any) -> bool:
     """Whether the first element of a series says that it holds numbers, not bars."""
-    return row is None or type(row) in _PLAIN or not hasattr(row, "keys")
+    kind = type(row)
+    return kind is float or (kind is not Record and (row is None or kind is int or not hasattr(row, "keys")))
 
 
 def new_column(name: str, rows: Sequence[Any], field: str, first: int) -> list[Any]:
@@ -55,7 +61,7 @@ def new_column(name: str, rows: Sequence[Any], field: str, first: int) -> list[A
         InputError: A row is no bar, has no such field, or its value is not a number.
     """
     try:
-        values = list(map(itemgetter(field), rows))
+        values = [row[field] for row in rows]
     except (KeyError, TypeError, IndexError):
         raise _no_bar(name, rows, field, first) from None
     return _checked(name, values, field, first)
@@ -74,17 +80,22 @@ def column(name: str, values: Sequence[Any], first: int, *, started: bool) -> li
         InputError: A value is not a number, or None after the first number.
     """
     checked = list(values)
-    if not started:
-        for place, value in enumerate(checked):
-            if value is None or value != value:  # noqa: PLR0124 (only NaN differs from itself)
-                checked[place] = None
-            else:
-                return checked[:place] + _checked(name, checked[place:], "", first + place)
-        return checked
-    return _checked(name, checked, "", first)
+    if started:
+        return _checked(name, checked, "", first)
+    for place, value in enumerate(checked):
+        if value is None or value != value:  # noqa: PLR0124 (only NaN differs from itself)
+            checked[place] = None
+        else:
+            return checked[:place] + _checked(name, checked[place:], "", first + place)
+    return checked
 
 
 def _checked(name: str, values: list[Any], field: str, first: int) -> list[Any]:
+    for value in values:  # mostly one or two
+        if type(value) is not float:
+            break
+    else:
+        return values
     if set(map(type, values)) <= _PLAIN:
         return values
     for place, value in enumerate(values):

@@ -12,7 +12,8 @@ from typing import Any
 from ..arguments import real_number, whole_number
 from ..errors import InputError, UnknownName, nearest, short_repr
 from . import recurrences
-from .growing import GrowingSeries, Indicator
+from .growing import GrowingSeries
+from .known_series import Indicator
 from .series import BAR_FIELDS, column, is_numbers, new_column, rows_of
 
 __all__ = ["Indicators"]
@@ -60,50 +61,51 @@ class Indicators:
 
     def MA(self, records: Any, period: int = 9) -> list[float | None]:
         """Simple moving average of closes or numbers."""
-        return self._lines(_MA, records, period=period)[0]
+        return self._lines(_MA, records, ("period",), (period,))[0]
 
     def SMA(self, records: Any, period: int = 9) -> list[float | None]:
         """The same as ``MA``."""
-        return self._lines(_MA, records, "SMA", period=period)[0]
+        return self._lines(_MA, records, ("period",), (period,), "SMA")[0]
 
     def EMA(self, records: Any, period: int = 9) -> list[float | None]:
         """Exponential moving average of closes or numbers, beginning with the simple one."""
-        return self._lines(_EMA, records, period=period)[0]
+        return self._lines(_EMA, records, ("period",), (period,))[0]
 
     def MACD(self, records: Any, fastEMA: int = 12, slowEMA: int = 26, signalEMA: int = 9) -> list[list[float | None]]:
         """Moving average convergence of closes or numbers: ``[dif, dea, dif - dea]``."""
-        return self._lines(_MACD, records, fastEMA=fastEMA, slowEMA=slowEMA, signalEMA=signalEMA)
+        return self._lines(_MACD, records, ("fastEMA", "slowEMA", "signalEMA"), (fastEMA, slowEMA, signalEMA))
 
     def BOLL(self, records: Any, period: int = 20, multiplier: float = 2) -> list[list[float | None]]:
         """Bollinger bands of closes or numbers: ``[upper, middle, lower]``; deviation of the population."""
         width = real_number("TA.BOLL: multiplier", multiplier)
-        return self._lines(_BOLL, records, period=period, also=(width,))
+        return self._lines(_BOLL, records, ("period",), (period,), also=width)
 
     def KDJ(self, records: Any, n: int = 9, k: int = 3, d: int = 3) -> list[list[float | None]]:
         """Stochastic oscillator of bars: ``[K, D, J]``, at least ``n - 1`` long."""
-        return self._lines(_KDJ, records, n=n, k=k, d=d)
+        return self._lines(_KDJ, records, ("n", "k", "d"), (n, k, d))
 
     def RSI(self, records: Any, period: int = 14) -> list[float | None]:
         """Relative strength, 0 to 100, of closes or numbers; 0 while nothing fell, as FMZ computes it."""
-        return self._lines(_RSI, records, period=period)[0]
+        return self._lines(_RSI, records, ("period",), (period,))[0]
 
     def OBV(self, records: Any) -> list[float]:
         """On-balance volume of bars; a close that did not move counts as a rise."""
-        return self._lines(_OBV, records)[0]
+        return self._lines(_OBV, records, (), ())[0]
 
     def ATR(self, records: Any, period: int = 14) -> list[float]:
         """Average true range of bars; over all bars so far before the first full period."""
-        return self._lines(_ATR, records, period=period)[0]
+        return self._lines(_ATR, records, ("period",), (period,))[0]
 
     def Alligator(
         self, records: Any, jawLength: int = 13, teethLength: int = 8, lipsLength: int = 5
     ) -> list[list[float | None]]:
         """Alligator of bars: ``[jaw, teeth, lips]``, 8, 5 and 3 places longer than the bars (the last ones lie ahead)."""
-        return self._lines(_ALLIGATOR, records, jawLength=jawLength, teethLength=teethLength, lipsLength=lipsLength)
+        names = ("jawLength", "teethLength", "lipsLength")
+        return self._lines(_ALLIGATOR, records, names, (jawLength, teethLength, lipsLength))
 
     def CMF(self, records: Any, period: int = 20) -> list[float]:
         """Chaikin's money flow of bars, -1 to 1; over all bars so far before the first full period, 0 without any volume."""
-        return self._lines(_CMF, records, period=period)[0]
+        return self._lines(_CMF, records, ("period",), (period,))[0]
 
     def Highest(self, records: Any, n: int, attr: str | None = None) -> float | None:
         """The largest of the ``n`` values before the last one.
@@ -123,20 +125,29 @@ class Indicators:
         return min(self._window("Lowest", records, n, attr), default=None)
 
     def _lines(
-        self, indicator: Indicator, records: Any, name: str = "", *, also: tuple[Any, ...] = (), **periods: Any
+        self,
+        indicator: Indicator,
+        records: Any,
+        names: tuple[str, ...],
+        params: tuple[Any, ...],
+        name: str = "",
+        also: float | None = None,
     ) -> list[list[Any]]:
         name = name or indicator.name
-        params = tuple(
-            value
-            if type(value) is int and 0 < value <= _LONGEST
-            else whole_number(f"TA.{name}: {key}", value, least=1, most=_LONGEST)
-            for key, value in periods.items()
-        )
-        params += also
-        rows = rows_of(f"TA.{name}", records)
-        if rows and not indicator.numbers and is_numbers(rows[0]):
+        for value in params:
+            if type(value) is not int or not 0 < value <= _LONGEST:
+                params = tuple(
+                    whole_number(f"TA.{name}: {key}", given, least=1, most=_LONGEST)
+                    for key, given in zip(names, params, strict=True)
+                )
+                break
+        if also is not None:
+            params = (*params, also)
+        rows = rows_of(name, records)
+        numbers = bool(rows) and is_numbers(rows[0])
+        if numbers and not indicator.numbers:
             raise InputError(f"TA.{name} needs bars, got a list whose first element is {short_repr(rows[0])}")
-        lines = self._series.lines(indicator, params, rows)
+        lines = self._series.lines(indicator, params, rows, numbers=numbers)
         if self._report is not None:
             self._report(name, ",".join(f"{param:g}" for param in params))
         return lines
@@ -144,7 +155,7 @@ class Indicators:
     def _window(self, name: str, records: Any, n: int, attr: str | None) -> list[Any]:
         name = f"TA.{name}"
         count = whole_number(f"{name}: n", n)
-        rows = rows_of(name, records)
+        rows = rows_of(name[3:], records)
         if len(rows) < 2:  # the last one never counts
             return []
         size = len(rows) - 1

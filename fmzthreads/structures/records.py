@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Self, SupportsIndex, overload
+from typing import Any, NamedTuple, Self, SupportsIndex, overload
 
 from ..errors import nearest
 from .base import Structure
 
-__all__ = ["Record", "Records", "as_column", "record_changes"]
+__all__ = ["Origin", "Record", "Records", "as_column", "record_changes"]
 
 
 class Record(Structure):
@@ -80,6 +80,25 @@ def record_changes() -> object:
     return _changes[0]
 
 
+class Origin(NamedTuple):
+    """What the first bars of a list are known to be: those of a history in which no bar changes any more.
+
+    Attributes:
+        history: Stands for the history; compared by identity.
+        first: The number of the list's first bar in the history.
+        bars: How many bars at the beginning of the list are the history's.
+        token: What ``record_changes()`` was when they were copied; None if they are not copies, but the list's own.
+    """
+
+    history: object
+    first: int
+    bars: int
+    token: object
+
+
+_UNBOUNDED = 2**62
+
+
 @lru_cache(maxsize=1)
 def _columns_are_arrays() -> bool:
     # FMZ's rule: columns are numpy arrays where both TA-Lib and numpy can be imported, plain lists elsewhere.
@@ -102,10 +121,90 @@ class Records(list[Record]):
     TA-Lib are installed (FMZ's rule). ``Time`` is a column of integers.
     """
 
-    __slots__ = ()
+    __slots__ = ("_origin",)
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
+        self._origin: Origin | None = None
+
+    @classmethod
+    def copied(cls, bars: Iterable[Record], history: object, first: int) -> Records:
+        """Copies bars of a history, so that indicators recognise them without looking at each.
+
+        Args:
+            bars: The bars, oldest first. All but the last one are closed: as long as ``history`` is the same object, a bar of the same
+                number is the same.
+            history: Stands for the history.
+            first: The number of the first of them in the history.
+        """
+        token = record_changes()
+        records = cls(map(Record, bars))
+        records._origin = Origin(history, first, len(records) - 1, token)
+        return records
+
+    def origin(self) -> Origin:
+        """Returns what is known of the bars; the same object twice means that the list has only been appended to in between."""
+        try:
+            origin = self._origin
+        except AttributeError:  # it was unpickled
+            origin = None
+        if origin is None:
+            origin = self._origin = Origin(object(), 0, _UNBOUNDED, None)
+        return origin
+
+    def __getstate__(self) -> None:
+        """Pickles and copies without the origin."""
+
+    # What changes more than the end of the list ends what is known of it; afterwards, so that what another thread noted meanwhile goes too.
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Replaces a bar, or several."""
+        super().__setitem__(index, value)
+        self._origin = None
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        """Deletes a bar, or several."""
+        super().__delitem__(index)
+        self._origin = None
+
+    def __imul__(self, count: SupportsIndex) -> Self:
+        """Repeats the bars."""
+        super().__imul__(count)
+        self._origin = None
+        return self
+
+    def insert(self, index: SupportsIndex, record: Record) -> None:
+        """Inserts a bar."""
+        super().insert(index, record)
+        self._origin = None
+
+    def pop(self, index: SupportsIndex = -1) -> Record:
+        """Takes a bar out."""
+        record = super().pop(index)
+        self._origin = None
+        return record
+
+    def remove(self, record: Record) -> None:
+        """Takes the first equal bar out."""
+        super().remove(record)
+        self._origin = None
+
+    def clear(self) -> None:
+        """Takes all bars out."""
+        super().clear()
+        self._origin = None
+
+    def reverse(self) -> None:
+        """Reverses the order."""
+        super().reverse()
+        self._origin = None
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """Sorts the bars."""
+        try:
+            super().sort(key=key, reverse=reverse)
+        finally:  # an error leaves it partly sorted
+            self._origin = None
 
     def _column(self, name: str) -> Any:
         return as_column(name, [record[name] for record in self])

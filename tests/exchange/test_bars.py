@@ -6,6 +6,7 @@ import pytest
 
 from fmzthreads.errors import BadReply, ConnectFailed
 from fmzthreads.exchange.bars import bars_from_bars, bars_from_trades, bucket_ms, source_period
+from fmzthreads.indicators.ta import Indicators
 from fmzthreads.structures import Record, Records, Trade
 from tests.helpers.exchange_room import JumpClock, make, run_threads
 
@@ -335,3 +336,58 @@ def test_many_threads_always_see_a_whole_history():
             newest = times[-1]
 
     run_threads(6, work)
+
+
+class TestRecognisedByIndicators:
+    """The bars of two calls come from one history, as long as no closed bar is another than before."""
+
+    def records(self, parts, bars):
+        exchange, venue, _ = parts
+        venue.bars["BTC_USDT", 60] = bars
+        return exchange.GetRecords()
+
+    def test_a_history_that_grows_is_the_same(self, parts):
+        first = self.records(parts, minutes(5)).origin()
+        changed_tip = [*minutes(4), bar(T0 + 4 * MINUTE, 70.0)]
+        second = self.records(parts, [*changed_tip, bar(T0 + 5 * MINUTE)]).origin()
+        assert (first.history, first.first, first.bars) == (second.history, 0, 4)
+        assert second.bars == 5
+
+    def test_a_closed_bar_that_is_another_begins_a_new_one(self, parts):
+        first = self.records(parts, minutes(5)).origin()
+        second = self.records(parts, [*minutes(3), bar(T0 + 3 * MINUTE, 70.0), bar(T0 + 4 * MINUTE)]).origin()
+        assert first.history is not second.history
+
+    def test_a_gap_begins_a_new_one(self, parts):
+        first = self.records(parts, minutes(5)).origin()
+        second = self.records(parts, minutes(5, start=T0 + 60 * MINUTE)).origin()
+        assert first.history is not second.history
+
+    def test_bars_that_are_dropped_count(self, parts):
+        exchange, _, _ = parts
+        exchange.SetMaxBarLen(4)
+        first = self.records(parts, minutes(4)).origin()
+        second = self.records(parts, minutes(7)).origin()
+        assert first.history is second.history
+        assert (first.first, second.first) == (0, 3)
+        assert exchange.GetRecords("", 60, 2).origin()[1:3] == (5, 1)
+        assert exchange.GetRecords().origin().first == 3
+
+    def test_the_bars_of_the_venue_may_change_afterwards(self, parts):
+        exchange, venue, _ = parts
+        own = minutes(5)
+        venue.bars["BTC_USDT", 60] = own
+        ta = Indicators()
+        ta.MA(exchange.GetRecords(), 2)
+        own[1].Close = 1.0
+        venue.bars["BTC_USDT", 60] = [*own, bar(T0 + 5 * MINUTE)]
+        after = exchange.GetRecords()
+        assert ta.MA(after, 2) == Indicators().MA([*after], 2)
+
+    def test_bars_of_trades_are_never_taken_for_the_same(self, parts):
+        exchange, venue, _ = parts
+        venue.tradelist = []
+        venue.trades = lambda symbol: [trade(T0, 5.0), trade(T0 + 3000, 6.0)]
+        first, second = exchange.GetRecords(1), exchange.GetRecords(1)
+        assert first
+        assert first.origin().history is not second.origin().history

@@ -189,9 +189,9 @@ def test_a_result_is_an_input_again() -> None:
     assert TA.MACD([math.nan, 1, 2, 3, 4, 5], 2, 3, 2)[0] == [N, N, N, 0.5, 0.5, 0.5]
 
 
-def test_results_are_plain_lists_of_floats() -> None:
+def test_results_are_lists_of_floats() -> None:
     result = TA.MA([Decimal("1.5"), Fraction(5, 2), 2, True], 2)
-    assert type(result) is list
+    assert isinstance(result, list)
     assert [type(value) for value in result] == [type(None), float, float, float]
     assert result == [N, 2.0, 2.25, 1.5]
     assert TA.MA((1, 2), 2) == [N, 1.5]
@@ -326,21 +326,21 @@ def test_a_bar_changed_in_place_is_noticed(change: Callable[[Record], Any]) -> N
 
 def test_a_grown_series_costs_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
-    from fmzthreads.indicators import growing, ta
+    from fmzthreads.indicators import growing, known_series, ta
 
     def counting(params: Any, columns: Any, begin: int, end: int, state: Any, outs: Any) -> Any:
         steps.append(end - begin)
         return ta.recurrences.ma(params, columns, begin, end, state, outs)
 
-    counted = growing.Indicator("MA", ("Close",), counting)
+    counted = known_series.Indicator("MA", ("Close",), counting)
     series = growing.GrowingSeries()
     rows: list[Any] = [float(i) for i in range(100)]
-    series.lines(counted, (3,), rows)
+    series.lines(counted, (3,), rows, numbers=True)
     steps.clear()
     for _ in range(50):
         rows.append(1.0)
-        series.lines(counted, (3,), rows)
-    assert sum(steps) == 100  # the bar that closed, and the one on top
+        series.lines(counted, (3,), rows, numbers=True)
+    assert sum(steps) == 50  # the new bar; when it closes, the step over it is taken as it is
 
 
 def test_the_series_kept_are_bounded() -> None:
@@ -348,7 +348,7 @@ def test_the_series_kept_are_bounded() -> None:
 
     series = growing.GrowingSeries(kept=4)
     for start in range(50):
-        series.lines(ta._MA, (2,), [float(start), 1.0, 2.0])
+        series.lines(ta._MA, (2,), [float(start), 1.0, 2.0], numbers=True)
     assert len(series._known) == 4
 
 

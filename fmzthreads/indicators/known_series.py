@@ -1,0 +1,233 @@
+"""One series that grows: what is known of it, how it is recognised, and the step over what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+import attrs
+
+from ..structures import Record, record_changes
+from ..structures.records import Origin
+from .lines import LineStore
+from .recurrences import Advance
+from .series import column, new_column
+
+__all__ = ["Indicator", "KnownSeries"]
+
+
+@attrs.frozen
+class Indicator:
+    """How one indicator is computed.
+
+    Attributes:
+        name: Its name, for messages.
+        fields: The bars' fields that it needs.
+        advance: Its recurrence.
+        lines: How many lists it gives.
+        heads: Returns how many None stand before each list, given the parameters; None for no such places.
+        numbers: Whether it takes a list of numbers too.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    advance: Advance
+    lines: int = 1
+    heads: Callable[[tuple[Any, ...]], tuple[int, ...]] | None = None
+    numbers: bool = True
+
+    def new_outs(self, params: tuple[Any, ...]) -> list[list[Any]]:
+        """Returns the lists before the first element."""
+        heads = self.heads(params) if self.heads else (0,) * self.lines
+        return [[None] * head for head in heads]
+
+
+class _End:
+    """Stands after the known elements of a series, so that a comparison of lists says whether it came that far.
+
+    ``known < rows`` compares from the first element that differs. If that is this one, all elements before are the same. No copy is made,
+    and elements that are the same object are compared by their address.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        """It equals nothing, so that the comparison ends here."""
+        return False
+
+    def __lt__(self, other: object) -> Any:
+        """Returns itself, which nothing else does."""
+        return self
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_END = _End()
+
+
+class KnownSeries:
+    """What is known of one series: its closed elements, the lines up to them, and the step over the last element.
+
+    One thread has it at a time.
+
+    Args:
+        indicator: The indicator.
+        params: Its parameters.
+        numbers: Whether the series holds numbers, not bars.
+        keeps: Is kept alive.
+    """
+
+    __slots__ = (
+        "_columns",
+        "_indicator",
+        "_keeps",
+        "_lines",
+        "_numbers",
+        "_origin",
+        "_outs",
+        "_params",
+        "_rows",
+        "_started",
+        "_state",
+        "_tip",
+        "_tip_state",
+        "_tip_values",
+        "_token",
+    )  # fmt: skip
+
+    def __init__(self, indicator: Indicator, params: tuple[Any, ...], *, numbers: bool, keeps: object) -> None:
+        self._indicator = indicator
+        self._params = params
+        self._numbers = numbers
+        self._keeps = keeps
+        self._rows: list[Any] = [_END]  # the closed elements, and the mark of their end
+        self._columns: list[list[Any]] = [[] for _ in indicator.fields]
+        self._outs = indicator.new_outs(params)
+        self._lines = [(LineStore(), out) for out in self._outs]
+        self._state: Any = None
+        self._started = False  # whether a number came (before it, None may stand)
+        # Of the bars' changes when they were read; None if changes of these bars are not noticed.
+        self._token: object = None
+        self._origin: Origin | None = None  # what the elements came from, where that is known
+        # The last element that was seen, the lines' values there, and the state after it.
+        self._tip_values: list[Any] | None = None
+        self._tip: list[list[Any]] = []
+        self._tip_state: Any = None
+
+    def is_continued_by(self, rows: list[Any], origin: Origin | None) -> bool:
+        """Whether the rows begin with exactly the elements that are known, and have more.
+
+        Args:
+            rows: The rows.
+            origin: Where they come from, if that is known.
+        """
+        count = len(self._rows) - 1
+        if len(rows) <= count:
+            return False
+        known = self._origin
+        if (
+            known is not None
+            and origin is not None
+            and origin.history is known.history
+            and origin.first == known.first
+            and count <= origin.bars
+            # Copies were the same when they were made; the list's own elements when they were read.
+            and (self._numbers or (origin.token or self._token) is record_changes())
+        ):
+            return True
+        return self._begins_as(rows) if self._numbers else self._begins_with_bars_of(rows, count)
+
+    def _begins_as(self, rows: list[Any]) -> bool:
+        try:
+            found: object = self._rows < rows
+            return found is _END
+        except (TypeError, ValueError, ArithmeticError):
+            return False  # the elements that differ have no order
+
+    def _begins_with_bars_of(self, rows: list[Any], count: int) -> bool:
+        known = self._rows
+        if self._token is not None and self._token is record_changes():
+            same = not count or (
+                rows[0] is known[0] and rows[count - 1] is known[count - 1] and rows[count // 2] is known[count // 2]
+            )
+            if same and self._begins_as(rows):
+                return True
+        head, token = rows[:count], record_changes()
+        for field, values in zip(self._indicator.fields, self._columns, strict=True):
+            if _raw_column(head, field) != values:
+                return False
+        self._token = token if set(map(type, head)) <= {Record} else None
+        self._rows = [*head, _END]
+        return True
+
+    def lines(self, rows: list[Any], origin: Origin | None) -> list[list[Any]]:
+        """Goes on to the end of the rows, which begin with the known elements, and returns the lines.
+
+        Args:
+            rows: The rows.
+            origin: Where they come from, if that is known.
+
+        Raises:
+            InputError: An element is not what it must be.
+        """
+        indicator, columns = self._indicator, self._columns
+        begin = len(self._rows) - 1
+        token = record_changes()
+        fresh = rows[begin:]  # of one moment: another thread may append to the list
+        if not fresh:  # another thread has shortened it
+            return indicator.new_outs(self._params) if not begin else self._anew().lines(list(rows), None)
+        if self._numbers:
+            columns[0] += column(indicator.name, fresh, begin, started=self._started)
+        else:
+            for place, field in enumerate(indicator.fields):
+                columns[place] += new_column(indicator.name, fresh, field, begin)
+        closed = begin + len(fresh) - 1
+        self._advance(begin, closed)
+        if closed > begin:
+            fresh[-1] = _END
+            self._note(fresh, token, begin)
+        # Copies that were changed since are not those of their history; looked at after their values were read.
+        shared = origin is not None and origin.token is not None and origin.token is not record_changes()
+        self._origin = None if origin is None or shared or closed > origin.bars else origin
+        tips = self._tip
+        return [store.result(out, tips[place]) for place, (store, out) in enumerate(self._lines)]
+
+    def _anew(self) -> KnownSeries:
+        return KnownSeries(self._indicator, self._params, numbers=self._numbers, keeps=self._keeps)
+
+    def _advance(self, begin: int, closed: int) -> None:
+        """Computes the lines over the closed elements from ``begin`` on, and on top of them, apart, over the last element."""
+        advance, params, columns, outs = self._indicator.advance, self._params, self._columns, self._outs
+        if [values[begin] for values in columns] == self._tip_values:
+            # The element that was the last one is as it was, so the step over it has been made.
+            if closed > begin:
+                tips = iter(self._tip)
+                for out in outs:
+                    out.extend(next(tips))
+                self._state = self._tip_state
+            begin += 1
+        if closed > begin:
+            self._state = advance(params, columns, begin, closed, self._state, outs)
+        if closed >= begin:
+            self._tip = [[] for _ in outs]
+            self._tip_state = advance(params, columns, closed, closed + 1, self._state, self._tip)
+        self._tip_values = [values.pop() for values in columns]
+
+    def _note(self, elements: list[Any], token: object, begin: int) -> None:
+        """Remembers closed elements, which the mark of the end follows, and whether a change of one of them would be noticed."""
+        self._rows[-1:] = elements
+        if self._numbers:
+            self._started = self._columns[0][-1] is not None
+        else:
+            elements.pop()
+            tracked = set(map(type, elements)) == {Record} and (not begin or token is self._token)
+            self._token = token if tracked else None
+
+
+def _raw_column(rows: list[Any], field: str) -> list[Any] | None:
+    """One column as it is; None if a row has no such field."""
+    try:
+        return list(map(itemgetter(field), rows))
+    except (KeyError, TypeError, IndexError):
+        return None

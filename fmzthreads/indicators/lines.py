@@ -1,0 +1,166 @@
+"""Results of indicators: lists of the caller's own whose storage is used again once nothing refers to them.
+
+A list that grows a bar at a time gives, at each call, a result that differs from the one before in its last places only. To copy it whole
+each time would cost in proportion to its length. So the results of one line are remembered, and one that the script has
+dropped (its reference count says so) gets the new values at its end and is given out again. One that the script still holds, or has
+changed, is left to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, Self, SupportsIndex
+
+from ..structures.records import Origin
+
+__all__ = ["Line", "LineStore"]
+
+# A script that binds a result to a name holds the last one while it asks for the next: two lists take turns. A few more are for scripts that
+# keep the one before too, or ask twice.
+_MOST = 4
+
+
+class Line(list[Any]):
+    """One line of an indicator: a list of floats, with None where there is no value yet.
+
+    It pickles, and copies, as a plain list.
+
+    Attributes:
+        changed: Whether its holder has changed it.
+        source: Stands for the series and the line that it belongs to; compared by identity.
+        sure: How many values at its beginning stay as they are when the series grows.
+        written: Its length when it was given out.
+    """
+
+    __slots__ = ("changed", "source", "sure", "written")
+
+    def __init__(self, values: Iterable[Any], source: object, sure: int) -> None:
+        super().__init__(values)
+        self.changed = False
+        self.source = source
+        self.sure = sure
+        self.written = len(self)
+
+    def origin(self) -> Origin | None:
+        """What its first values are known to be: those of its source; None if it was changed."""
+        return Origin(self.source, 0, self.sure, None) if self.is_as_given else None
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether its holder has left it as it was (its length tells of C code that passes by the methods of a list)."""
+        return not self.changed and len(self) == self.written
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Pickles and copies as a plain list."""
+        return list, (list(self),)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Replaces a value, or several."""
+        self.changed = True
+        super().__setitem__(index, value)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        """Deletes a value, or several."""
+        self.changed = True
+        super().__delitem__(index)
+
+    def __iadd__(self, values: Iterable[Any]) -> Self:  # type: ignore[misc]
+        """Appends values."""
+        self.changed = True
+        return super().__iadd__(values)
+
+    def __imul__(self, count: SupportsIndex) -> Self:
+        """Repeats the values."""
+        self.changed = True
+        return super().__imul__(count)
+
+    def append(self, value: Any) -> None:
+        """Appends a value."""
+        self.changed = True
+        super().append(value)
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Appends values."""
+        self.changed = True
+        super().extend(values)
+
+    def insert(self, index: SupportsIndex, value: Any) -> None:
+        """Inserts a value."""
+        self.changed = True
+        super().insert(index, value)
+
+    def pop(self, index: SupportsIndex = -1) -> Any:
+        """Takes a value out."""
+        self.changed = True
+        return super().pop(index)
+
+    def remove(self, value: Any) -> None:
+        """Takes the first equal value out."""
+        self.changed = True
+        super().remove(value)
+
+    def clear(self) -> None:
+        """Takes all values out."""
+        self.changed = True
+        super().clear()
+
+    def reverse(self) -> None:
+        """Reverses the order."""
+        self.changed = True
+        super().reverse()
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """Sorts the values."""
+        self.changed = True
+        super().sort(key=key, reverse=reverse)
+
+
+def _count_of_one() -> int:
+    """The reference count of an object that one list refers to; -1, which no object has, where counts are not exact."""
+    is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+    if sys.implementation.name != "cpython" or not is_gil_enabled():
+        return -1
+    held = [object()]
+    return sys.getrefcount(held[0])
+
+
+_ALONE = _count_of_one()
+_write = list.__setitem__
+
+
+class LineStore:
+    """The results that were given out for one line of a series. One thread has it at a time."""
+
+    __slots__ = ("_given", "_source")
+
+    def __init__(self) -> None:
+        self._given: list[Line] = []
+        self._source = object()
+
+    def result(self, sure: list[Any], tip: list[Any]) -> Line:
+        """Returns the line as a list of the caller's own.
+
+        Args:
+            sure: Its values so far, which only grow.
+            tip: The values that follow for now.
+        """
+        given = self._given
+        for place in range(len(given)):
+            # Nothing but this list refers to it, so no thread can get at it, and what it holds is nobody's any more.
+            if sys.getrefcount(given[place]) == _ALONE:
+                line = given[place]
+                if not line.is_as_given:
+                    del given[place]
+                    break
+                _write(line, slice(line.sure, None), sure[line.sure :] + tip)
+                line.sure = len(sure)
+                line.written = len(line)
+                return line
+        line = Line(sure, self._source, len(sure))
+        list.extend(line, tip)
+        line.written = len(line)
+        if len(given) == _MOST:
+            del given[0]
+        given.append(line)
+        return line
