@@ -1,1 +1,5 @@
-"""The report page of a backtest."""
+"""The report of a backtest as one HTML page."""
+
+from .page import write_page
+
+__all__ = ["write_page"]

@@ -105,16 +105,20 @@ def in_language(text: str, language: str) -> str:
     return _TRANS.sub(_pick, text) if "[trans]" in text else text
 
 
-def blocks(text: str) -> list[Any]:
+def blocks(text: str, *, pictures: bool = False) -> list[Any]:
     """Splits a status text at its back-ticked blocks.
 
+    Args:
+        text: The text.
+        pictures: Whether pictures stay as they were written.
+
     Returns:
-        Text pieces as str; decoded JSON widgets as dict or list; pictures as the str ``"[image]"``; a block that is neither stays text.
+        Text pieces as str; decoded JSON widgets as dict or list; pictures as the str ``"[image]"``, or as they were written; a block that is neither stays text.
     """
     found: list[Any] = []
     plain_from = place = 0
     while (start := text.find("`", place)) >= 0:
-        block, end = _block(text, start)
+        block, end = _block(text, start, pictures)
         if end < 0:
             break
         if start > plain_from:
@@ -126,7 +130,7 @@ def blocks(text: str) -> list[Any]:
     return found
 
 
-def _block(text: str, start: int) -> tuple[Any, int]:
+def _block(text: str, start: int, pictures: bool) -> tuple[Any, int]:
     """Reads the block whose opening back-tick is at ``start``; gives it and where the text goes on, or -1 when it is not closed.
 
     JSON is decoded to find its end, because a cell may hold a picture, which has back-ticks of its own.
@@ -141,7 +145,8 @@ def _block(text: str, start: int) -> tuple[Any, int]:
                 return widget, end + 1
     end = text.find("`", start + 1)
     piece = text[start : end + 1]
-    return ("[image]" if piece.startswith("`data:image/") else piece), (end + 1 if end >= 0 else -1)
+    picture = piece.startswith("`data:image/") and not pictures
+    return ("[image]" if picture else piece), (end + 1 if end >= 0 else -1)
 
 
 def painted(text: str, color: str) -> str:

@@ -1,0 +1,191 @@
+"use strict";
+(() => {
+  const doc = JSON.parse(document.getElementById("data").textContent);
+  const root = document.documentElement;
+  const state = { failed: 0, drawn: 0 };
+  const tell = (ready) => Object.assign(root.dataset, { drawn: state.drawn, failed: state.failed, ready });
+
+  // The theme: what the system asks for, until the button says otherwise.
+  const button = document.getElementById("theme");
+  const setTheme = (dark) => {
+    root.classList.toggle("dark", dark);
+    button.textContent = dark ? "Light" : "Dark";
+  };
+  setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
+  button.addEventListener("click", () => {
+    setTheme(!root.classList.contains("dark"));
+    drawAll();
+  });
+
+  // Colours "@name" are those of the theme; "@name-soft" and "@name-faint" let the ground through.
+  const colors = () => {
+    const style = getComputedStyle(root);
+    return (name) => {
+      const [base, weight] = name.slice(1).split("-");
+      const value = style.getPropertyValue("--" + base).trim();
+      return weight ? value + (weight === "soft" ? "40" : "22") : value;
+    };
+  };
+  const painted = (value, color, key) => {
+    if (Array.isArray(value)) {
+      return value.length && (typeof value[0] === "number" || value[0] === null) ? value : value.map((one) => painted(one, color, key));
+    }
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, color, name)]));
+    }
+    const isColor = key === "color" || key === "fillcolor";
+    return isColor && typeof value === "string" && value[0] === "@" ? color(value) : value;
+  };
+
+  const layoutOf = (figure, element, color) => {
+    const narrow = element.clientWidth < 560;
+    const axis = { gridcolor: color("@line"), zerolinecolor: color("@line"), linecolor: color("@line"), tickcolor: color("@line"), automargin: true };
+    const layout = {
+      height: figure.height, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      colorway: ["accent", "amber", "teal", "violet", "up", "down", "bench"].map((name) => color("@" + name)),
+      font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12, color: color("@muted") },
+      margin: { l: 8, r: 8, t: 30, b: 8 }, hovermode: "x", dragmode: narrow ? false : "zoom",
+      hoverlabel: { bgcolor: color("@card"), bordercolor: color("@line"), font: { color: color("@ink") }, namelength: 40 },
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", xanchor: "left", font: { color: color("@ink") } },
+      ...painted(figure.layout, color, ""),
+    };
+    for (const name of Object.keys(layout)) {
+      if (/^[xy]axis\d*$/.test(name)) layout[name] = { ...axis, ...layout[name] };
+    }
+    if (narrow) {
+      for (const name of Object.keys(layout)) {
+        if (/^yaxis\d*$/.test(name)) layout[name] = { ...layout[name], nticks: 5 };
+        if (/^xaxis\d*$/.test(name)) layout[name] = { ...layout[name], nticks: 5 };
+      }
+    }
+    if (figure.log) layout.yaxis = { ...layout.yaxis, type: "log" };
+    return layout;
+  };
+
+  const draw = (figure) => {
+    const element = document.getElementById("figure-" + figure.key);
+    const color = colors();
+    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
+    return Plotly.react(element, painted(figure.data, color, ""), layoutOf(figure, element, color), config).then(() => {
+      if (figure.scale_switch && !element.querySelector(".switch")) addSwitch(figure, element);
+    });
+  };
+
+  const addSwitch = (figure, element) => {
+    const box = document.createElement("div");
+    box.className = "switch";
+    const buttons = ["Linear", "Log"].map((text) => {
+      const one = document.createElement("button");
+      one.type = "button";
+      one.textContent = text;
+      one.addEventListener("click", () => {
+        figure.log = text === "Log";
+        mark();
+        draw(figure);
+      });
+      box.append(one);
+      return one;
+    });
+    const mark = () => buttons.forEach((one, place) => one.setAttribute("aria-pressed", String(Boolean(figure.log) === (place === 1))));
+    mark();
+    element.append(box);
+  };
+
+  const drawAll = () => {
+    if (typeof Plotly === "undefined") {
+      tell("yes");
+      return;
+    }
+    state.drawn = 0;
+    tell("no");
+    const queue = [...doc.figures];
+    const next = () => {
+      const figure = queue.shift();
+      if (!figure) {
+        tell("yes");
+        return;
+      }
+      Promise.resolve().then(() => draw(figure)).then(() => { state.drawn += 1; }, (error) => {
+        state.failed += 1;
+        console.error(figure.key, error);
+        document.getElementById("figure-" + figure.key).textContent = "This chart cannot be drawn.";
+      }).then(() => setTimeout(next, 0));
+    };
+    next();
+  };
+
+  // The log: rows are made of text nodes only.
+  const view = document.getElementById("log-view");
+  const showLog = () => {
+    const log = doc.log, page = 300;
+    const counts = log.kinds.map((_, kind) => log.rows.filter((row) => row[1] === kind).length);
+    const shown = new Set(counts.flatMap((count, kind) => (count ? [kind] : [])));
+    let word = "", limit = page;
+    const make = (tag, name, text) => {
+      const one = document.createElement(tag);
+      if (name) one.className = name;
+      if (text !== undefined) one.textContent = text;
+      return one;
+    };
+    const digits = (number) => String(Number(Number(number).toPrecision(10)));
+    const filters = make("div", "filters");
+    log.kinds.forEach((name, kind) => {
+      if (!counts[kind]) return;
+      const label = make("label"), box = make("input");
+      box.type = "checkbox";
+      box.checked = true;
+      box.addEventListener("change", () => {
+        if (box.checked) shown.add(kind);
+        else shown.delete(kind);
+        fill();
+      });
+      label.append(box, name + " " + counts[kind]);
+      filters.append(label);
+    });
+    const search = make("input");
+    search.type = "search";
+    search.placeholder = "Search";
+    search.setAttribute("aria-label", "Search the log");
+    search.addEventListener("input", () => {
+      word = search.value.toLowerCase();
+      limit = page;
+      fill();
+    });
+    filters.append(search);
+    const scroll = make("div", "scroll tall"), table = make("table", "log"), head = make("tr"), body = make("tbody");
+    for (const name of ["Time (UTC)", "Kind", "Exchange", "Symbol", "Price", "Amount", "Text"]) head.append(make("th", name === "Price" || name === "Amount" ? "number" : "", name));
+    const top = make("thead");
+    top.append(head);
+    table.append(top, body);
+    scroll.append(table);
+    const note = make("p", "note"), more = make("button", "", "Show more");
+    more.type = "button";
+    more.addEventListener("click", () => {
+      limit += page;
+      fill();
+    });
+    const fill = () => {
+      const found = log.rows.filter((row) => shown.has(row[1]) && (!word || (row[6] + " " + row[7] + " " + row[8] + " " + row[2]).toLowerCase().includes(word)));
+      body.replaceChildren();
+      for (const [time, kind, exchange, order, price, amount, text, symbol, direction, color] of found.slice(-limit).reverse()) {
+        const row = make("tr"), badge = make("td");
+        badge.append(make("span", "kind kind-" + Number(kind), log.kinds[kind] || String(kind)));
+        const words = make("td", "text", text);
+        if (color) words.style.color = color;
+        const placed = kind < 2;
+        row.append(
+          make("td", "", new Date(time).toISOString().slice(0, 19).replace("T", " ")), badge, make("td", "", exchange),
+          make("td", "", direction ? symbol + " " + direction : symbol),
+          make("td", "number", placed ? (price === 0 ? "market" : digits(price)) : kind === 4 ? digits(price) : ""),
+          make("td", "number", placed ? digits(amount) : kind === 2 ? "order " + order : ""), words);
+        body.append(row);
+      }
+      note.textContent = Math.min(limit, found.length) + " of " + found.length + " matching rows, newest first; the log has " + log.total + ".";
+      more.hidden = found.length <= limit;
+    };
+    view.append(filters, scroll, note, more);
+    fill();
+  };
+  if (view) showLog();
+  drawAll();
+})();
