@@ -80,9 +80,9 @@ def write_folder(
 
 def write_report(whole: Mapping[str, Any], settings: BacktestSettings, path: Path) -> None:
     """Writes the report page."""
-    from importlib import import_module
+    from .report import write_page  # only those who want a page build one
 
-    import_module(".report", __package__).write_page(whole["result"], settings, whole["metrics"], path)
+    write_page(whole["result"], settings, whole["metrics"], path, final=whole["final"])
 
 
 def show_page(whole: Mapping[str, Any], settings: BacktestSettings, path: Path, *, opened: bool) -> Path:
