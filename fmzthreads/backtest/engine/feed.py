@@ -53,13 +53,15 @@ class TickFeed:
         "_extremes",
         "_last_place",
         "_offsets",
+        "_open",
         "_over_ms",
         "_quiet",
+        "_shape",
+        "_shaped",
         "_time",
         "_until_ms",
         "_walked",
         "_walked_prices",
-        "_walked_shape",
         "bar_count",
         "consumed",
         "detail",
@@ -90,10 +92,12 @@ class TickFeed:
         self.flags = 0
         self.period_ms = 0
         self._time = series.time
+        self._open = series.open
         self._offsets = offsets_of(series.period_ms)
         self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
         self._extremes = BarExtremes(series)
-        self._walked = self._walked_shape = -1  # the bar whose prices are known
+        self._shaped = self._shape = -1  # the bar whose shape is known
+        self._walked = -1  # the bar whose prices are known
         self._walked_prices: tuple[int, ...] = ()
         # The current tick is known to be that of ``number`` while the time is before this.
         self._until_ms = -_NEVER
@@ -205,7 +209,7 @@ class TickFeed:
             # Two bars may overlap when the data are shorter than the period says: the later bar's ticks come first then.
             self._until_ms = times[after] if after < count and times[after] < until else until
             return
-        offsets = self._offsets[self.pattern.shape(bar)]
+        offsets = self._offsets[self.shape_of(bar)]
         place = bisect_right(offsets, since) - 1
         self.number = (bar << 4) + place
         place += 1
@@ -229,7 +233,7 @@ class TickFeed:
         bar, place = number >> 4, (number & 15) + 1
         if number >= 0:
             last = bar == self.bar_count - 1
-            offsets = self._offsets[self.pattern.shape(bar)]
+            offsets = self._offsets[self.shape_of(bar)]
             if place < len(offsets) and not (last and place > self._last_place):
                 after = bar + 1
                 if last or self._time[bar] + offsets[place] < self._time[after]:
@@ -240,17 +244,26 @@ class TickFeed:
         """When a tick comes."""
         bar, place = number >> 4, number & 15
         begin = self._time[bar]
-        return begin + self._offsets[self.pattern.shape(bar)][place] if place else begin
+        return begin + self._offsets[self.shape_of(bar)][place] if place else begin
 
     def price_of(self, number: int) -> int:
         """The price of a tick, in nano."""
-        return self.prices_of(number >> 4)[number & 15]
+        if number & 15:
+            return self.prices_of(number >> 4)[number & 15]
+        price = self._open[number >> 4] * self.price_unit
+        return price - price % self.price_tick
+
+    def shape_of(self, bar: int) -> int:
+        """The shape of a bar; that of the last one is remembered."""
+        if bar != self._shaped:
+            self._shape = self.pattern.shape(bar)
+            self._shaped = bar
+        return self._shape
 
     def prices_of(self, bar: int) -> tuple[int, ...]:
         """The prices of all ticks of a bar, in nano."""
         if bar != self._walked:
-            self._walked_shape = self.pattern.shape(bar)
-            self._walked_prices = self.pattern.prices(bar, self._walked_shape)
+            self._walked_prices = self.pattern.prices(bar, self.shape_of(bar))
             self._walked = bar
         return self._walked_prices
 
@@ -261,7 +274,7 @@ class TickFeed:
             return 0
         bar = number >> 4
         whole = self.series.volume[bar] * self.volume_unit
-        return volume_steps(self.pattern.shape(bar), whole)[place]
+        return volume_steps(self.shape_of(bar), whole)[place]
 
     def interest_of(self, number: int) -> int:
         """The open interest at a tick, in nano; 0 when the data have none."""

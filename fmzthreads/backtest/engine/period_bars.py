@@ -205,7 +205,7 @@ class PeriodBars:
         feed = self._feed
         whole: int = feed.series.volume[bar] * feed.volume_unit
         step, volume, before = self._step, 0, 0
-        for so_far in volume_steps(feed.pattern.shape(bar), whole)[1 : place + 1]:
+        for so_far in volume_steps(feed.shape_of(bar), whole)[1 : place + 1]:
             more = so_far - before
             volume += more - more % step
             before = so_far

@@ -77,13 +77,14 @@ class TickPattern:
         price_tick: The step of prices, more than 0; each price is cut down to a multiple of it.
     """
 
-    __slots__ = ("_close", "_few", "_high", "_low", "_open", "_scale", "_start_ms", "_tick", "_time")
+    __slots__ = ("_close", "_exact", "_few", "_high", "_low", "_open", "_scale", "_start_ms", "_tick", "_time")
 
     def __init__(self, series: BarSeries, start_ms: int, price_tick: int) -> None:
         self._time, self._open, self._high = series.time, series.open, series.high
         self._low, self._close = series.low, series.close
         self._scale = 10 ** (9 - series.detail.quote_precision)
         self._tick = price_tick
+        self._exact = self._scale % price_tick == 0  # the series' own prices need not be cut
         self._few = series.period_ms <= _FEW_MS
         self._start_ms = start_ms
 
@@ -121,6 +122,8 @@ class TickPattern:
             exact = (first, high, low, last) if self._high_first(bar) else (first, low, high, last)
         else:
             exact = _walk(first, high, low, last, tick, up=self._high_first(bar))
+        if self._exact and shape != FOURTEEN:
+            return exact
         return tuple([price - price % tick for price in exact])
 
     def _high_first(self, bar: int) -> bool:

@@ -56,7 +56,7 @@ class MarketCalls(ExchangeBase):
             "Open": last,
             "Volume": feed.volume_of(number) / ONE,
             "Time": feed.time_of(number),
-            "OpenInterest": feed.interest_of(number) / ONE,
+            "OpenInterest": feed.interest_of(number) / ONE if feed.series.position else 0.0,
         })  # fmt: skip
 
     @timed()
