@@ -2,11 +2,14 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from fmzthreads.backtest.config.settings import MarketDetail
+from fmzthreads.backtest.config.settings import BacktestSettings, ExchangeSettings, MarketDetail
 from fmzthreads.backtest.data.bars import BarSeries
+from fmzthreads.backtest.engine.engine import BacktestEngine
+from fmzthreads.backtest.face.exchange import BacktestExchange, exchanges_of
+from fmzthreads.backtest.failures import NoData
 from fmzthreads.backtest.nano import cut, mul, nano
 
 START = 1_700_000_100_000 // 86_400_000 * 86_400_000
@@ -155,3 +158,100 @@ class PlainCursor:
 def flat(price: float = 100.0, volume: float = 1.0) -> tuple[float, ...]:
     """A bar that does not move."""
     return (price, price, price, price, volume)
+
+
+class FixedSource:
+    """A source of given series by name (``EID/SYMBOL``); notes what was asked for."""
+
+    def __init__(
+        self, series: Mapping[str, BarSeries], custom: Mapping[str, list[tuple[int, object]]] | None = None
+    ) -> None:
+        self.series = dict(series)
+        self.customs = dict(custom or {})
+        self.asked: list[tuple[object, ...]] = []
+
+    def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
+        """The bars of a symbol; fill bars are those of the name ``EID/SYMBOL/PERIOD_MS``."""
+        self.asked.append((eid, symbol, period_ms, from_ms, to_ms, fill))
+        name = f"{eid}/{symbol}/{period_ms}" if fill else f"{eid}/{symbol}"
+        if name not in self.series:
+            raise NoData(f"symbol {symbol} not found on {eid}")
+        whole = self.series[name]
+        kept = [place for place, time in enumerate(whole.time) if from_ms <= time < to_ms]
+        part = BarSeries(detail=whole.detail, period_ms=whole.period_ms)
+        for field in ("time", "open", "high", "low", "close", "volume"):
+            column = getattr(whole, field)
+            getattr(part, field).extend(column[place] for place in kept)
+        return part
+
+    def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
+        """A series that ``GetData`` names."""
+        return self.customs.get(name)
+
+
+class Rows:
+    """Collects the rows of orders and errors."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[object, ...]] = []
+        self.errors: list[str] = []
+
+    def order(self, *row: object) -> None:
+        """Takes an order row."""
+        self.orders.append(row)
+
+    def error(self, exchange: int, text: str) -> None:
+        """Takes an error row."""
+        self.errors.append(text)
+
+
+class Simulation(NamedTuple):
+    """An engine with its exchanges and what it wrote."""
+
+    engine: BacktestEngine
+    exchanges: list[BacktestExchange]
+    rows: Rows
+    source: FixedSource
+
+    @property
+    def exchange(self) -> BacktestExchange:
+        """The first exchange."""
+        return self.exchanges[0]
+
+    def seconds(self) -> float:
+        """The clock, since the start."""
+        return (self.engine.now_ms - START) / 1000
+
+
+def simulation(
+    rows: Iterable[Row] | Mapping[str, BarSeries],
+    *,
+    minutes: int,
+    exchanges: Sequence[Mapping[str, object]] = ({},),
+    base_ms: int = MINUTE,
+    market: MarketDetail | None = None,
+    custom: Mapping[str, list[tuple[int, object]]] | None = None,
+    **options: object,
+) -> Simulation:
+    """An engine over bars of one symbol (or series by name), which begins at ``START``."""
+    if isinstance(rows, Mapping):
+        series = dict(rows)
+    else:
+        series = {"Binance/BTC_USDT": series_of(rows, period_ms=base_ms, market=market)}
+    settings = BacktestSettings(
+        **{
+            "start_ms": START,
+            "end_ms": START + minutes * MINUTE,
+            "period_ms": base_ms,
+            "base_period_ms": base_ms,
+            "snapshot_ms": 5 * MINUTE,
+            "exchanges": tuple(
+                ExchangeSettings(**({"eid": "Binance", "index": index} | dict(given)))  # type: ignore[arg-type]
+                for index, given in enumerate(exchanges)
+            ),
+            **options,
+        }  # type: ignore[arg-type]
+    )
+    source, written = FixedSource(series, custom), Rows()
+    engine = BacktestEngine(settings, source, written)
+    return Simulation(engine, exchanges_of(engine), written, source)

@@ -10,6 +10,7 @@ from ...errors import InputError, short_repr
 from ..engine.engine import BacktestEngine, ExchangeParts
 from ..engine.feed import TickFeed
 from ..failures import NoData
+from ..nano import ONE
 from .faults import FaultDice
 
 __all__ = ["ExchangeBase", "joined_text", "timed"]
@@ -49,7 +50,7 @@ class ExchangeBase:
         self._contract_set = False
         self._direction = "buy"
         self._period_ms = engine.settings.period_ms
-        self._rate = 1.0
+        self._rate = ONE  # in nano
         self._faults = FaultDice(settings.fault_tolerant, engine.settings.seed, settings.index)
         self._symbol = self._current_symbol()
         self._feed: TickFeed | None = None  # of the current symbol, once it was used

@@ -11,7 +11,7 @@ from ...structures import Depth, Market, MarketOrder, Record, Records, Ticker, T
 from ..engine.engine import BacktestEngine, ExchangeParts
 from ..engine.feed import TickFeed
 from ..engine.period_bars import PeriodBars
-from ..nano import ONE
+from ..nano import ONE, mul, nano, to_float
 from .base import ExchangeBase, timed
 
 __all__ = ["MarketCalls"]
@@ -43,9 +43,10 @@ class MarketCalls(ExchangeBase):
     def _ticker(self, feed: TickFeed) -> Ticker:
         number, spread = feed.number, feed.spread
         price = feed.price_of(number)
-        buy, sell, last = (price - spread) / ONE, (price + spread) / ONE, price / ONE
-        if self._rate != 1.0:
-            buy, sell, last = buy * self._rate, sell * self._rate, last * self._rate
+        if self._rate == ONE:
+            buy, sell, last = (price - spread) / ONE, (price + spread) / ONE, price / ONE
+        else:
+            buy, sell, last = (to_float(mul(side, self._rate)) for side in (price - spread, price + spread, price))
         return Ticker({
             "Symbol": feed.detail.symbol,
             "High": sell,
@@ -88,11 +89,13 @@ class MarketCalls(ExchangeBase):
             else min(whole_number("limit", limit, least=1), settings.depth_levels)
         )
         price, spread, amount = feed.price_of(feed.number), feed.spread, settings.depth_amount / ONE
-        unit = ONE / self._rate
         steps = range(spread, spread * 2 * levels, spread * 2)
+        asks, bids = [price + step for step in steps], [price - step for step in steps]
+        if self._rate != ONE:
+            asks, bids = [mul(ask, self._rate) for ask in asks], [mul(bid, self._rate) for bid in bids]
         return Depth({
-            "Asks": [MarketOrder({"Price": (price + step) / unit, "Amount": amount}) for step in steps],
-            "Bids": [MarketOrder({"Price": (price - step) / unit, "Amount": amount}) for step in steps],
+            "Asks": [MarketOrder({"Price": ask / ONE, "Amount": amount}) for ask in asks],
+            "Bids": [MarketOrder({"Price": bid / ONE, "Amount": amount}) for bid in bids],
             "Time": feed.time_of(feed.number),
         })  # fmt: skip
 
@@ -133,7 +136,7 @@ class MarketCalls(ExchangeBase):
             records: Records = bars.get(self._table.cap)
             if limit and limit < len(records):
                 records = records[-limit:]
-            if self._rate != 1.0:
+            if self._rate != ONE:
                 records = _converted(records, self._rate)
             if time.now_ms >= self._engine.due_ms:
                 self._engine.after_call()
@@ -171,19 +174,19 @@ class MarketCalls(ExchangeBase):
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e9:
             raise InputError(f"SetRate needs a number above 0, got {short_repr(rate)}")
         with self._lock:
-            self._rate = float(rate)
+            self._rate = nano(rate)
             return self._desk.set_rate(rate)
 
     def GetRate(self) -> float:
         """The factor of prices; 1 if it is off."""
-        return self._rate
+        return to_float(self._rate)
 
 
-def _converted(records: Records, rate: float) -> Records:
+def _converted(records: Records, rate: int) -> Records:
     """Bars whose prices are multiplied by a rate."""
     prices = ("Open", "High", "Low", "Close")
     return Records(
-        Record({name: value * rate if name in prices else value for name, value in record.items()})
+        Record({name: to_float(mul(nano(value), rate)) if name in prices else value for name, value in record.items()})
         for record in records
     )
 
