@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ..errors import InputError, short_repr
+from ..http.url import redact
 from .call_limits import Kind
 from .live_books import DEFAULT_MAX_AGE_MS
 from .state import Core
@@ -75,7 +76,16 @@ def _api(core: Core, args: tuple[Any, ...]) -> Any:
             f"IO('api') needs an HTTP method and a resource, got {short_repr(method)} and {short_repr(shown)}"
         )
     core.limits.acquire("IO/api")
-    return core.venue.request(method.upper(), resource, params, raw)
+    method = method.upper()
+    if not core.venue.places_order(method, resource):
+        return core.venue.request(method, resource, params, raw)
+    path, _, query = resource.partition("?")
+    sent = " ".join(part for part in (query, params, raw) if part)
+    if core.credentials is not None:
+        sent = core.credentials.cut_out(sent)
+    return core.orders.raw(
+        method, redact("", path).strip(), sent, lambda: core.venue.request(method, resource, params, raw)
+    )
 
 
 def _exactly(command: str, args: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Any, ...]:

@@ -127,6 +127,8 @@ class OrderLogFace(SettingsFace[Failure_co]):
     def UnknownOrders(self, all_runs: bool = False) -> list[IntentRecord] | Failure_co:
         """Returns the orders and cancels that were sent and whose outcome is unknown, oldest first; sends nothing.
 
+        Orders by ``IO("api", ...)`` are among them (``record.is_raw``); nothing but ``DismissOrder`` settles those.
+
         Args:
             all_runs: Whether those that earlier processes of the strategy left are among them; those of living ones are not.
 
@@ -146,9 +148,21 @@ class OrderLogFace(SettingsFace[Failure_co]):
                 requests each, and stored (table ``fills``); what was filled is then in the record's ``deal_amount``.
 
         Returns:
-            Each of them with its new ``fate``: ``placed`` (with ``order_id``), ``cancelled``, ``absent``, or ``unknown``.
+            Each of them with its new ``fate``: ``placed`` (with ``order_id``), ``cancelled``, ``absent``, or ``unknown`` with the reason in
+            ``detail``.
         """
         return self._run("Reconcile", self._core.orders.reconcile, fills=bool(fills))
+
+    def DismissOrder(self, clientOrderId: str) -> bool | Failure_co:
+        """Takes an order, cancel or raw call off the list of unknown ones, for good: you have settled it by hand. Sends nothing.
+
+        Args:
+            clientOrderId: ``record.intent.client_order_id`` of a record of ``UnknownOrders(all_runs=True)``.
+
+        Returns:
+            True. None when none with this id is unknown, when a thread may still send it, or when it cannot be recorded.
+        """
+        return self._run("DismissOrder", self._core.orders.dismiss, clientOrderId)
 
     def drain(self, timeout_s: float = 5.0) -> bool:
         """Cancels the background calls that have not started, and waits for the others and for the orders of all threads.

@@ -24,7 +24,7 @@ from .host import Host
 from .keys.credentials import Credentials
 from .live_books import LiveBooks
 from .market_rules import MarketBook
-from .order_log import Durability, LookupPlan, OrderDesk
+from .order_log import Durability, LookupPlan, OrderDesk, words_of
 from .venue import LastReply, Venue
 
 __all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "split_base", "split_symbol"]
@@ -301,7 +301,7 @@ class Core:
             self.intents.end(intent.client_order_id, "sending", detail=f"still under way {when}")
         for first in range(0, len(intents), _NAMED_IN_A_LINE):
             some = intents[first : first + _NAMED_IN_A_LINE]
-            names = ", ".join(f"{intent.client_order_id} ({intent.side} {intent.symbol})" for intent in some)
+            names = ", ".join(f"{intent.client_order_id} ({words_of(intent)})" for intent in some)
             self.report("orders", OutcomeUnknown(f"still under way {when}, outcome unknown: {names}"))
 
     def set_currency(self, text: Any) -> bool:

@@ -232,6 +232,9 @@ class Venue(Protocol):
             order: The order, as the venue gave it.
         """
 
+    def client_id_of(self, order: Order) -> str:
+        """The client order id that the venue gives with an order, out of its ``Info``; empty if there is none."""
+
     # Streams and raw calls
 
     def book_source(self, symbol: str) -> BookSource:
@@ -253,6 +256,14 @@ class Venue(Protocol):
         Raises:
             InputError: The method is not one of these, or the parameters cannot be sent as given.
             OutcomeUnknown: Something other than a GET was sent, and no reply says what became of it.
+        """
+
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Whether a raw call places an order, which is recorded before it is sent.
+
+        Args:
+            http_method: The HTTP method, in upper case.
+            resource: See ``request``.
         """
 
     def io(self, command: str, *args: object) -> Any:
@@ -318,6 +329,9 @@ def _unsupported(call: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return _refuse
 
 
+_CLIENT_IDS = ("clientOrderId", "clOrdId", "clientOid", "client_oid", "clOrdID", "cl_ord_id", "orderLinkId")
+
+
 class BaseVenue(Venue):
     """What an adapter derives from: the port's docstrings, and NotSupported (naming venue and call) for what it does not implement.
 
@@ -368,6 +382,16 @@ class BaseVenue(Venue):
         """Raises NotSupported."""
         raise self._no("fills of an order")
 
+    def client_id_of(self, order: Order) -> str:
+        """Reads the field of ``Info`` that has one of the usual names."""
+        row = order.get("Info")
+        if isinstance(row, dict):
+            for name in _CLIENT_IDS:
+                value = row.get(name)
+                if isinstance(value, str) and value:
+                    return value
+        return ""
+
     def book_source(self, symbol: str) -> BookSource:
         """Raises NotSupported."""
         raise self._no("Subscribe")
@@ -375,6 +399,10 @@ class BaseVenue(Venue):
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
         """Raises NotSupported."""
         raise self._no("IO('api')")
+
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Returns False: no endpoints are known."""
+        return False
 
     def io(self, command: str, *args: object) -> Any:
         """Raises UnknownName: there are no commands of its own."""

@@ -66,7 +66,10 @@ class Trade(Structure):
 
 
 class Order(Structure):
-    """An order. ``Id`` is ``"<venue symbol>,<venue id>"``; ``Amount`` of a market buy may be in quote currency; ``AvgPrice`` is 0 where unknown."""
+    """An order. ``Id`` is ``"<venue symbol>,<venue id>"``; ``Amount`` of a market buy may be in quote currency; ``AvgPrice`` is 0 where unknown.
+
+    An order that is not known to be the strategy's own has one key more, ``Foreign``.
+    """
 
     Info: Any
     Symbol: str
@@ -81,6 +84,11 @@ class Order(Structure):
     Offset: int
     ContractType: str
     Condition: Any
+
+    @property
+    def Foreign(self) -> bool:
+        """Whether it is not known to be the strategy's own: placed by hand, or by another program."""
+        return bool(self.get("Foreign", False))
 
 
 class Condition(Structure):

@@ -457,6 +457,10 @@ class FakeVenue(BaseVenue):
 
         return self._serve("request", _answer)
 
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """A POST to a path that ends with ``/order``."""
+        return http_method == "POST" and resource.partition("?")[0].endswith("/order")
+
     def last_reply(self) -> _Answer | None:
         """This thread's last reply, as JSON; None before the first."""
         return self._local.reply

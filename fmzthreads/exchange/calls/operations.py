@@ -244,7 +244,7 @@ class Operations:
         """One order."""
         _check_id(order_id)
         self._count("GetOrder")
-        return self._scaled(self.core.venue.order(order_id), _ORDER_PRICES)
+        return self._shown([self.core.venue.order(order_id)])[0]
 
     def orders(self, symbol: Any = "") -> list[Order]:
         """Open orders."""
@@ -252,14 +252,17 @@ class Operations:
         if scope is None and not self.core.venue.lists_all_orders:
             scope = self.settings.symbol
         self._count("GetOrders")
-        return [self._scaled(order, _ORDER_PRICES) for order in self.core.venue.orders(scope)]
+        return self._shown(self.core.venue.orders(scope))
 
     def history_orders(self, *args: Any) -> list[Order]:
         """Orders of the past; the forms of ``GetHistoryOrders``."""
         name, since_ms, limit = history_arguments(self.settings, args)
         self._count("GetHistoryOrders")
-        found = self.core.venue.history_orders(name, since_ms, limit)
-        return [self._scaled(order, _ORDER_PRICES) for order in found]
+        return self._shown(self.core.venue.history_orders(name, since_ms, limit))
+
+    def _shown(self, orders: list[Order]) -> list[Order]:
+        self.core.orders.mark_foreign(orders)
+        return [self._scaled(order, _ORDER_PRICES) for order in orders]
 
     def reconcile(self, fills: bool = False) -> list[IntentRecord]:
         """Asks again about each order and cancel whose outcome is unknown, those of earlier runs among them."""

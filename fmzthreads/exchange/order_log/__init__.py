@@ -3,11 +3,12 @@
 from .cancelling import CancelNeverArrived, cancel_once
 from .client_ids import ClientIds, new_client_order_id
 from .desk import Durability, OrderDesk
-from .intents import CancelIntent, Fate, IntentLog, IntentRecord
+from .intents import CancelIntent, Fate, IntentLog, IntentRecord, RawIntent
 from .lookup import LookupPlan
 from .order_file import OrderFile
 from .outcome import OrderNeverArrived, place_once, settle
 from .reconcile import EarlierRuns, ask_again
+from .under_way import words_of
 
 __all__ = [
     "CancelIntent",
@@ -22,9 +23,11 @@ __all__ = [
     "OrderDesk",
     "OrderFile",
     "OrderNeverArrived",
+    "RawIntent",
     "ask_again",
     "cancel_once",
     "new_client_order_id",
     "place_once",
     "settle",
+    "words_of",
 ]

@@ -34,6 +34,7 @@ class ClientIds:
         self.tag = _text(
             int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big"), _TAG_LENGTH
         )
+        self._named = bool(name)
         self.run = ""
         """The random part of this process."""
         self._renew()
@@ -42,6 +43,8 @@ class ClientIds:
     def _renew(self) -> None:
         self.run = _text(int.from_bytes(os.urandom(16), "big"), _RUN_LENGTH)
         self._prefix = f"fz{self.tag}{self.run}"
+        self.own_prefix = f"fz{self.tag}" if self._named else self._prefix
+        """What the ids of the strategy begin with, in whatever process; without a name, those of this process."""
         self._count = itertools.count(1)  # next() of it is one step, so that no two threads get the same number
 
     def new(self) -> str:

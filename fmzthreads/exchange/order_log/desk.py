@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
 from ...clock import Clock
-from ...errors import InputError, no_such_name
+from ...errors import InputError, OperationFailed, OrderNotFound, no_such_name, short_repr
+from ...structures import Order
 from ..venue import OrderIntent, Venue
 from .cancelling import cancel_once
 from .client_ids import ClientIds
@@ -14,13 +16,19 @@ from .intents import CancelIntent, IntentLog, IntentRecord
 from .lookup import LookupPlan
 from .order_file import OrderFile
 from .outcome import place_once
+from .raw_orders import raw_intent, send_raw_once
 from .reconcile import EarlierRuns, ask_again
 from .under_way import OrdersUnderWay
 
 __all__ = ["Durability", "OrderDesk"]
 
+T = TypeVar("T")
+
 Durability = Literal["memory", "process", "disk"]
 """What an order's record survives: nothing, the end of the process however it ends, or a power failure too."""
+
+_YOUNG_MS = 60_000
+_MOST_FOREIGN = 10_000
 
 _DURABILITIES = ("memory", "process", "disk")
 
@@ -64,6 +72,8 @@ class OrderDesk:
         self._file = file
         self._ids = file.ids if file is not None else ClientIds("")
         self._earlier = EarlierRuns(file, venue, clock, plan) if file is not None else None
+        # Orders that the log does not have, so that it is not searched for them again; two threads that replace it at once do no harm.
+        self._foreign: set[str] = set()
         self.new_id = self._ids.new
         """Makes a client order id."""
 
@@ -90,6 +100,82 @@ class OrderDesk:
         """
         intent = CancelIntent(order_id=order_id, symbol=self.intents.symbol_of(order_id), client_order_id=self.new_id())
         cancel_once(self._venue, intent, self.intents, self._clock, self._plan)
+
+    def raw(self, http_method: str, resource: str, sent: str, send: Callable[[], T]) -> T:
+        """Sends an order by a raw call once; see ``send_raw_once``. What earlier runs left is not waited for: its symbol is not known.
+
+        Args:
+            http_method: The HTTP method.
+            resource: The path, without a query string.
+            sent: The parameters and the body, without keys.
+            send: Sends it.
+
+        Raises:
+            OperationFailed: It could not be recorded: nothing was sent.
+        """
+        intent = raw_intent(http_method, resource, sent, self.new_id())
+        with self.under_way.sending(intent):
+            self._clock.stop.check()
+            return send_raw_once(intent, self.intents, send, exact_outcomes=self._venue.exact_outcomes)
+
+    def dismiss(self, client_order_id: str) -> bool:
+        """Takes an order, cancel or raw call whose outcome is unknown off the list, also one of an earlier run, for good. True.
+
+        Raises:
+            OrderNotFound: None with this id is unknown.
+            InputError: A thread may still send it, or the id is not text.
+            OperationFailed: The order log cannot be read or written.
+        """
+        if not isinstance(client_order_id, str):
+            raise InputError(f"a client order id must be text, got {short_repr(client_order_id)}")
+        for record in self.intents.unknown():
+            if record.intent.client_order_id == client_order_id:
+                if record.fate == "sending":
+                    raise InputError(
+                        f"{client_order_id} may still be sent by a thread; it can be dismissed when that has ended"
+                    )
+                self.intents.end(client_order_id, "dismissed", order_id=record.order_id, detail="dismissed by the user")
+                if self._file is not None:
+                    self._file.flush()
+                return True
+        if self._earlier is None or not self._earlier.dismiss(self._account(), client_order_id):
+            raise OrderNotFound(
+                f"no order with client order id {short_repr(client_order_id)} is unknown; UnknownOrders(all_runs=True) lists those that are"
+            )
+        return True
+
+    def mark_foreign(self, orders: Sequence[Order]) -> None:
+        """Sets ``Foreign`` of each order that is not known to be the strategy's: placed by hand, or by another program.
+
+        The strategy's own are told by their client order id, by the orders of this process, and by the order log. An order log that
+        cannot be read knows none.
+
+        Args:
+            orders: Orders as the venue gave them.
+        """
+        left = [order for order in orders if not self._is_own(order)]
+        unseen = [order["Id"] for order in left if order["Id"] not in self._foreign]
+        own: set[str] = set()
+        if unseen and self._file is not None:
+            try:
+                own = self._file.recorded(unseen)
+            except OperationFailed:
+                unseen = []  # asked again the next time
+        now_ms = self._clock.now() * 1000
+        for order in left:
+            if order["Id"] not in own:
+                order["Foreign"] = True
+                # Another process of the strategy may have placed a young one, and may still be writing its id.
+                if order["Id"] in unseen and now_ms - order["Time"] > _YOUNG_MS:
+                    self._foreign.add(order["Id"])
+        if len(self._foreign) > _MOST_FOREIGN:
+            self._foreign = set()
+
+    def _is_own(self, order: Order) -> bool:
+        key = self._venue.client_id_of(order)
+        if key and (key.startswith(self._ids.own_prefix) or self.intents.get(key) is not None):
+            return True
+        return self.intents.has_placed(order["Id"])
 
     def unknown(self, *, all_runs: bool) -> list[IntentRecord]:
         """Returns the orders and cancels whose outcome is unknown, oldest first; sends nothing.

@@ -15,12 +15,13 @@ from ...errors import DuplicateOrder, short_repr
 from ...fork import after_fork_in_child
 from ..venue import OrderIntent
 
-__all__ = ["CancelIntent", "Fate", "IntentLog", "IntentRecord", "IntentStore"]
+__all__ = ["CancelIntent", "Fate", "Intent", "IntentLog", "IntentRecord", "IntentStore", "RawIntent"]
 
-Fate = Literal["sending", "placed", "cancelled", "refused", "absent", "unknown"]
+Fate = Literal["sending", "placed", "cancelled", "refused", "absent", "unknown", "dismissed"]
 """``sending``: in flight. ``placed``: the venue has the order. ``cancelled``: the venue accepted the cancel. ``refused``: it was refused, or
 never sent. ``absent``: no reply arrived, and the venue then had no such order (a cancel: it did not arrive, and the order is still open).
-``unknown``: the outcome could not be determined."""
+``unknown``: the outcome could not be determined. ``dismissed``: the user has settled it by hand (``DismissOrder``).
+Of a raw call ``placed`` only says that the venue answered it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,11 +40,34 @@ class CancelIntent:
 
 
 @attrs.frozen(kw_only=True)
+class RawIntent:
+    """An order that is placed by a raw call, ``IO("api", ...)``, ready to be sent.
+
+    Attributes:
+        http_method: The HTTP method.
+        resource: The path, or the URL, without a query string.
+        sent: The parameters and the body as given, without keys; cut to 2000 characters.
+        client_order_id: Names this call in the order log; it is not sent.
+        symbol: Empty: which symbol it is about is only in ``sent``.
+    """
+
+    http_method: str
+    resource: str
+    sent: str
+    client_order_id: str
+    symbol: str = ""
+
+
+Intent = OrderIntent | CancelIntent | RawIntent
+"""Whatever is recorded before it is sent."""
+
+
+@attrs.frozen(kw_only=True)
 class IntentRecord:
     """One intent and its fate.
 
     Attributes:
-        intent: The order, or the cancel, as it was to be sent.
+        intent: The order, the cancel, or the raw call, as it was to be sent.
         fate: Its state or outcome.
         order_id: The venue's id; empty while it is unknown.
         detail: The text of the error, if there was one.
@@ -55,7 +79,7 @@ class IntentRecord:
         deal_amount: What was filled of it, exactly, as far as ``Reconcile`` has read it; None before.
     """
 
-    intent: OrderIntent | CancelIntent
+    intent: Intent
     fate: Fate = "sending"
     order_id: str = ""
     detail: str = ""
@@ -70,6 +94,11 @@ class IntentRecord:
     def is_cancel(self) -> bool:
         """Whether it is a cancel, not an order."""
         return isinstance(self.intent, CancelIntent)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is an order by a raw call, which can only be settled by hand."""
+        return isinstance(self.intent, RawIntent)
 
 
 class IntentStore(Protocol):
@@ -124,7 +153,7 @@ class IntentLog:
         self._moments = {}
         self._rows = {}
 
-    def begin(self, intent: OrderIntent | CancelIntent) -> IntentRecord:
+    def begin(self, intent: Intent) -> IntentRecord:
         """Records an intent that is about to be sent.
 
         Raises:
@@ -155,6 +184,11 @@ class IntentLog:
         """Returns the symbol of an order that is kept; empty for others."""
         with self._lock:
             return self._symbols.get(order_id, "")
+
+    def has_placed(self, order_id: str) -> bool:
+        """Whether an order with this id of the venue was placed and is kept."""
+        with self._lock:
+            return order_id in self._symbols
 
     def left(self, client_order_id: str) -> None:
         """Records that the attempt to send an intent has ended."""

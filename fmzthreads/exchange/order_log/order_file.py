@@ -49,6 +49,9 @@ _COMMITS_PER_CHECKPOINT = 4000
 _MOST_WAITING = 1000
 """How many changes may wait for the writer's thread before an order's thread writes them."""
 
+_IDS_AT_ONCE = 500
+"""How many orders one query asks for; SQLite allows 999 values at the least."""
+
 Statement = tuple[str, Sequence[Any]]
 
 
@@ -232,7 +235,7 @@ class OrderFile:
         Raises:
             OperationFailed: The file cannot be read or written.
         """
-        if not self.path.exists():
+        if not self._exists():
             return []
         found: list[StoredIntent] = []
         runs = self._database.execute("SELECT run, pid, started FROM runs WHERE closed = 0 AND run <> ?", (self._run,))
@@ -244,7 +247,7 @@ class OrderFile:
             rows = self._database.execute(SELECT_OPEN, (first, first + 2**32 - 1))
             if not rows:
                 self._database.execute("UPDATE runs SET closed = 1 WHERE run = ?", (run,))
-            found += map(read_row, rows)
+            found += self._read(rows)
         wanted = {None, symbol, ""}
         mine = [
             one for one in found if one.account == account and (symbol is None or one.record.intent.symbol in wanted)
@@ -261,10 +264,41 @@ class OrderFile:
             OperationFailed: The file cannot be read or written.
         """
         self.flush()
-        if not self.path.exists():
+        return self.recorded(order_ids)
+
+    def recorded(self, order_ids: Sequence[str]) -> set[str]:
+        """``placed``, but for orders of this process that ended within the last milliseconds; writes nothing.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        if not self._exists():
             return set()
-        known = "SELECT 1 FROM intents WHERE kind = 'order' AND order_id = ? LIMIT 1"
-        return {order_id for order_id in order_ids if self._database.execute(known, (order_id,))}
+        found: set[str] = set()
+        for first in range(0, len(order_ids), _IDS_AT_ONCE):
+            some = order_ids[first : first + _IDS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._database.execute(
+                f"SELECT DISTINCT order_id FROM intents WHERE kind = 'order' AND order_id IN ({marks})",  # noqa: S608 (only marks)
+                some,
+            )
+            found.update(row[0] for row in rows)
+        return found
+
+    def _exists(self) -> bool:
+        try:
+            return self.path.exists()
+        except OSError as error:  # a folder that must not be looked into
+            raise OperationFailed(f"the order log {self.path} cannot be read: {error.strerror or error}") from error
+
+    def _read(self, rows: Sequence[tuple[Any, ...]]) -> list[StoredIntent]:
+        try:
+            return [read_row(row) for row in rows]
+        except (ValueError, ArithmeticError, TypeError, KeyError) as error:
+            raise OperationFailed(
+                f"the order log {self.path} holds a row that cannot be read ({type(error).__name__}: {error}); "
+                "it was not changed: move the file away, or mend the row"
+            ) from error
 
     def gone_s(self, stored: StoredIntent) -> float:
         """Seconds since ``left_open`` first saw that the process of an intent has ended.
@@ -282,12 +316,12 @@ class OrderFile:
         Raises:
             OperationFailed: The file cannot be read.
         """
-        if not self.path.exists():
+        if not self._exists():
             return []
         self.flush()
         runs = self._database.execute("SELECT run, pid, started FROM runs WHERE run <> ?", (self._run,))
         alive = {run for run, pid, started in runs if started and start_of(pid) == started}
-        found = map(read_row, self._database.execute(SELECT_WITHOUT_END, (account,)))
+        found = self._read(self._database.execute(SELECT_WITHOUT_END, (account,)))
         return [stored for stored in found if stored.run not in alive]
 
     def put_fills(self, stored: StoredIntent, fills: Sequence[OrderFill]) -> None:

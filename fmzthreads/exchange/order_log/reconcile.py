@@ -12,10 +12,11 @@ from ...errors import FmzError, OperationFailed, OrderNotFound, OutcomeUnknown, 
 from ...fork import after_fork_in_child
 from ..venue import Venue
 from .cancelling import CancelNeverArrived, end_of, settle_cancel
-from .intents import CancelIntent, Fate, IntentLog, IntentRecord
+from .intents import CancelIntent, Fate, IntentLog, IntentRecord, RawIntent
 from .lookup import LookupPlan
 from .order_file import OrderFile
 from .outcome import OrderNeverArrived, settle
+from .raw_orders import why_unsettled
 from .rows import StoredIntent
 
 __all__ = ["EarlierRuns", "ask_again"]
@@ -59,6 +60,8 @@ def ask_again(venue: Venue, log: IntentLog) -> list[IntentRecord]:
 
 def _ask(venue: Venue, record: IntentRecord, young: bool) -> _Answer:
     intent = record.intent
+    if isinstance(intent, RawIntent):
+        return _Answer(record.fate, detail=why_unsettled(intent))
     try:
         if isinstance(intent, CancelIntent):
             return _cancel_answer(end_of(venue, intent.order_id), record, young)
@@ -118,12 +121,13 @@ class EarlierRuns:
             for stored in self._left_open(account, symbol):
                 record = self._settle(stored)
                 if record.fate == "unknown":
-                    if stored.record.fate == "unknown" and not (record.is_cancel or self._venue.finds_client_ids):
+                    told = record.is_cancel or (self._venue.finds_client_ids and not record.is_raw)
+                    if stored.record.fate == "unknown" and not told:
                         continue  # the venue will never tell; the sender got the error, or an earlier run's first order was refused
                     kind = "a cancel" if record.is_cancel else "an order"
                     raise OperationFailed(
-                        f"nothing was sent: {kind} of an earlier run for {symbol} ({record.intent.client_order_id}) is not settled: "
-                        f"{record.detail}{'; Reconcile() asks again' if self._venue.finds_client_ids else ''}"
+                        f"nothing was sent: {kind} of an earlier run for {record.intent.symbol or 'an unknown symbol'} "
+                        f"({record.intent.client_order_id}) is not settled: {record.detail}{'; Reconcile() asks again' if told else ''}"
                     )
             self._settled.add((account, symbol))
 
@@ -141,6 +145,18 @@ class EarlierRuns:
         """
         return [_as_unknown(stored.record) for stored in self._file.left_open(account)]
 
+    def dismiss(self, account: str, client_order_id: str) -> bool:
+        """Records that the user has settled an intent; False if none with this id is left.
+
+        Raises:
+            OperationFailed: The order log cannot be read or written.
+        """
+        for stored in self._file.left_open(account):
+            if stored.record.intent.client_order_id == client_order_id:
+                self._record(stored, _Answer("dismissed", stored.record.order_id, "dismissed by the user"))
+                return True
+        return False
+
     def ask_again(self, account: str) -> list[IntentRecord]:
         """Asks the venue once about all that is left, and records the answers; see the function of this name.
 
@@ -156,6 +172,8 @@ class EarlierRuns:
 
     def _settle(self, stored: StoredIntent) -> IntentRecord:
         intent, gone_s = stored.record.intent, self._file.gone_s(stored)
+        if isinstance(intent, RawIntent):
+            return self._record(stored, _Answer("unknown", detail=why_unsettled(intent)))
         cause = OutcomeUnknown(_as_unknown(stored.record).detail)
         venue, clock, plan = self._venue, self._clock, self._plan
         try:

@@ -11,7 +11,7 @@ import attrs
 
 from ...errors import OperationFailed
 from ..venue import OrderIntent
-from .intents import CancelIntent, Fate, IntentRecord
+from .intents import CancelIntent, Fate, Intent, IntentRecord, RawIntent
 
 __all__ = [
     "CHANGE",
@@ -102,6 +102,10 @@ def values_of(row: int, record: IntentRecord, account: str) -> tuple[object, ...
     if isinstance(intent, CancelIntent):
         order: tuple[object, ...] = (None, None, None, intent.client_order_id, None, None, intent.order_id)
         kind = "cancel"
+    elif isinstance(intent, RawIntent):
+        call = json.dumps({"method": intent.http_method, "resource": intent.resource, "sent": intent.sent})
+        order = (None, None, None, intent.client_order_id, None, call, record.order_id)
+        kind = "raw"
     else:
         order = (
             intent.side,
@@ -128,9 +132,14 @@ def read_row(values: tuple[Any, ...]) -> StoredIntent:
     """A row of ``SELECT_OPEN``."""
     (row, account, kind, symbol, side, price, amount, client_order_id, in_force, options, order_id, fate, detail, made_at, left_at,
      settled_at, status, dealt, part) = values  # fmt: skip
-    intent: OrderIntent | CancelIntent
+    intent: Intent
     if kind == "cancel":
         intent = CancelIntent(order_id=order_id, symbol=symbol, client_order_id=client_order_id)
+    elif kind == "raw":
+        call = json.loads(options)
+        intent = RawIntent(
+            http_method=call["method"], resource=call["resource"], sent=call["sent"], client_order_id=client_order_id
+        )
     else:
         intent = OrderIntent(
             symbol=symbol,

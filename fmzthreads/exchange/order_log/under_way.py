@@ -8,8 +8,16 @@ from contextlib import contextmanager
 
 from ...fork import after_fork_in_child
 from ..venue import OrderIntent
+from .intents import RawIntent
 
-__all__ = ["OrdersUnderWay"]
+__all__ = ["OrdersUnderWay", "words_of"]
+
+
+def words_of(intent: OrderIntent | RawIntent) -> str:
+    """What an order is, in short: side and symbol, or the raw call."""
+    if isinstance(intent, RawIntent):
+        return f"{intent.http_method} {intent.resource}"
+    return f"{intent.side} {intent.symbol}"
 
 
 class OrdersUnderWay:
@@ -21,7 +29,7 @@ class OrdersUnderWay:
     def __init__(self) -> None:
         self._changed = threading.Condition()  # guards _intents
         # By identity: a client order id that the user chose may be in use twice, for a moment.
-        self._intents: dict[int, OrderIntent] = {}
+        self._intents: dict[int, OrderIntent | RawIntent] = {}
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -30,7 +38,7 @@ class OrdersUnderWay:
         self._intents = {}
 
     @contextmanager
-    def sending(self, intent: OrderIntent) -> Iterator[None]:
+    def sending(self, intent: OrderIntent | RawIntent) -> Iterator[None]:
         """Counts an order as under way within the ``with`` block."""
         with self._changed:
             self._intents[id(intent)] = intent
@@ -59,7 +67,7 @@ class OrdersUnderWay:
         with self._changed:
             return self._changed.wait_for(lambda: not self._intents, timeout_s)
 
-    def give_up(self) -> list[OrderIntent]:
+    def give_up(self) -> list[OrderIntent | RawIntent]:
         """Returns the orders that are under way, oldest first, and no longer counts them."""
         with self._changed:
             intents, self._intents = list(self._intents.values()), {}

@@ -16,6 +16,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
+from ..rest.order_calls import OrderCalls
 from ..rest.parsing import Malformed, integer, mapping, rows
 from ..rest.rows import OddRows
 from .limits import LimitRow, raw_cost, read_limits
@@ -117,6 +118,19 @@ _OPTIONS = frozenset({
     "trailingDelta", "icebergQty", "newOrderRespType", "selfTradePreventionMode", "pegPriceType", "pegOffsetType", "pegOffsetValue",
 })  # fmt: skip
 
+_ORDER_CALLS = OrderCalls(
+    r"/api/v3/order(/oco|/cancelReplace)?",
+    r"/api/v3/orderList/[a-z]+",  # oco, oto, otoco, opo, opoco
+    r"/api/v3/sor/order",
+    r"/sapi/v1/margin/order(/oco|/oto|/otoco)?",
+    r"/sapi/v1/algo/(spot/newOrderTwap|futures/newOrder(Twap|Vp))",
+    r"/sapi/v1/convert/(acceptQuote|limit/placeOrder)",
+    r"/[fde]api/v1/(order|batchOrders|algoOrder)",
+    r"/fapi/v1/convert/acceptQuote",
+    r"/eapi/v1/block/order/(create|execute)",
+    r"/papi/v1/((um|cm)/(conditional/|algo/)?order|margin/order(/oco)?)",
+)
+
 _STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE")
 
 _MOST_LEVELS = 5000
@@ -136,6 +150,8 @@ class BinanceCalls:
     """
 
     periods: Mapping[int, str] = _INTERVALS
+    order_calls = _ORDER_CALLS
+    client_id_field = "clientOrderId"
 
     def __init__(
         self,

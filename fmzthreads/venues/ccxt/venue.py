@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import FmzError, InputError, NotSupported, OrderNotFound, UnknownSymbol, short_repr
 from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Order, info
+from ..rest.order_calls import looks_like_an_order
 from ..rest.parsing import Malformed
 from . import convert
 from .client_ids import BY_CLIENT_ID, venue_client_id
@@ -216,6 +217,10 @@ class CcxtVenue(CcxtMarketData):
         )
 
     # Raw calls
+
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Judged by the words of the path; see ``Venue.places_order``."""
+        return looks_like_an_order(http_method, resource)
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
         """A call of one of ccxt's endpoints, found by its path, with ccxt's signature; see ``Venue.request``.

@@ -20,6 +20,7 @@ from ...structures import Depth, Order, Record, Ticker, Trade, info
 from ..rest.ask import Ask, Page, Pages, Params, VenueQuery, checked_limit, public_path
 from ..rest.convert import bars_of, check_options, side_refused, spot_name
 from ..rest.dialect import AccountBalances, Listing, OrderHistory, OrderQuery
+from ..rest.order_calls import OrderCalls
 from ..rest.parsing import first, rows, text
 from ..rest.rows import OddRows
 from .limits import raw_door
@@ -96,6 +97,15 @@ _OPTIONS = frozenset({
     "speedBump", "outcome",
 })  # fmt: skip
 
+_ORDER_CALLS = OrderCalls(
+    r"/api/v5/trade/(order|batch-orders|order-algo|close-position|easy-convert|one-click-repay(-v2)?)",
+    r"/api/v5/sprd/order",
+    r"/api/v5/rfq/execute-quote",
+    r"/api/v5/asset/convert/trade",
+    r"/api/v5/copytrading/(algo-order|close-subposition)",
+    r"/api/v5/tradingBot/(grid|recurring|signal|dca)/(order-algo|copy-order-algo|close-position|sub-order|orders/manual-buy)",
+)
+
 _TRADE_MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 _PUBLIC = re.compile(r"/api/v5/(market|public|system|rubik)/.*")
@@ -126,6 +136,8 @@ class OKXCalls:
     """
 
     periods: Mapping[int, str] = _BARS
+    order_calls = _ORDER_CALLS
+    client_id_field = "clOrdId"
 
     def __init__(self, product: OKXProduct, odd: OddRows, trade_mode: str) -> None:
         self.odd = odd

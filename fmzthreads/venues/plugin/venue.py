@@ -18,6 +18,7 @@ from ...structures import Account, Asset, Depth, Market, Order, Records, Ticker,
 from ..rest.ask import checked_limit
 from ..rest.channel import Channel
 from ..rest.channel_venue import ChannelVenue
+from ..rest.order_calls import looks_like_an_order
 from ..rest.parsing import mapping, rows
 from ..rest.rows import OddRows
 from .protocol import API_PREFIX, PluginAsk, PluginData, PluginProtocol
@@ -223,6 +224,10 @@ class PluginVenue(ChannelVenue):
         return self._read("orders", _read_all, symbol=symbol)
 
     # Raw calls
+
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Judged by the words of the path; see ``Venue.places_order``."""
+        return looks_like_an_order(http_method, resource)
 
     def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
         """The method ``__api_`` and the resource, with the parameters as an object; sent once.

@@ -12,6 +12,7 @@ from ...http.client import HttpRequest
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
 from ..rest.counted_call import NoLimits
+from ..rest.order_calls import OrderCalls
 from ..rest.server_time import ServerTime
 from .protocol import RawProtocol, json_body, target_of
 from .signatures import bitfinex_signature
@@ -40,6 +41,7 @@ class BitfinexProtocol(RawProtocol):
     """Headers ``bfx-...`` with a strictly increasing nonce; signed calls are POSTs with a JSON body."""
 
     default_base = "https://api.bitfinex.com"
+    order_calls = OrderCalls(r"/v2/auth/w/(order/(submit|multi)|funding/offer/submit|position/increase)")
     refuses_with_500 = True
 
     def __init__(self) -> None:

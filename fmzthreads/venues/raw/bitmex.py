@@ -9,6 +9,7 @@ from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query
 from ...http.client import HttpRequest
 from ..rest.ask import Ask
+from ..rest.order_calls import OrderCalls
 from ..rest.server_time import ServerTime
 from .protocol import RawProtocol, json_body, target_of
 from .signatures import bitmex_signature
@@ -24,6 +25,8 @@ _PUBLIC = re.compile(
 
 class BitmexProtocol(RawProtocol):
     """Headers with an expiry; parameters of all but GET travel as JSON."""
+
+    order_calls = OrderCalls(r"/api/v1/order(/bulk|/closePosition)?")
 
     def is_signed(self, method: str, path: str) -> bool:
         """All but the GETs of market data."""

@@ -9,6 +9,7 @@ from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query
 from ...http.client import HttpRequest
 from ..rest.ask import Ask
+from ..rest.order_calls import OrderCalls
 from ..rest.parsing import mapping, number
 from ..rest.server_time import ServerTime
 from .protocol import RawProtocol, json_body, target_of
@@ -26,6 +27,7 @@ class CoinbaseProtocol(RawProtocol):
     default_base = "https://api.exchange.coinbase.com"
     needs_passphrase = True
     time_ask = Ask(path="/time")
+    order_calls = OrderCalls(r"/(orders|conversions)")
 
     def is_signed(self, method: str, path: str) -> bool:
         """All but the GETs of market data."""

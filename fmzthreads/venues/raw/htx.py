@@ -11,6 +11,7 @@ from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query
 from ...http.client import HttpRequest
 from ..rest.ask import Ask
+from ..rest.order_calls import OrderCalls
 from ..rest.parsing import integer, mapping
 from ..rest.server_time import ServerTime
 from .protocol import RawProtocol, json_body
@@ -29,6 +30,14 @@ class HtxProtocol(RawProtocol):
     """The signature is part of the query; a POST has its parameters as JSON in the body."""
 
     default_base = "https://api.huobi.pro"
+    order_calls = OrderCalls(
+        r"/v1/order/(orders/place|batch-orders|auto/place)",
+        r"/v2/algo-orders",
+        r"/api/v1/(contract_(batch|trigger_|tpsl_|track_)?order|contract_relation_tpsl_order|lightning_close_position)",
+        r"/(linear-)?swap-api/v1/swap_(cross_)?((batch|trigger_|tpsl_|track_|relation_tpsl_)?order|lightning_close_position)",
+        r"/v5/trade/(order|batch_orders|position|position_all)",
+        r"/v5/algo/order",
+    )
     time_ask = Ask(path="/v1/common/timestamp")
 
     def is_signed(self, method: str, path: str) -> bool:

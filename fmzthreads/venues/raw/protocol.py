@@ -26,6 +26,7 @@ from ...http.reply import Reply
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
 from ..rest.counted_call import NoLimits
+from ..rest.order_calls import OrderCalls
 from ..rest.parsing import Malformed, retry_after_s
 from ..rest.server_time import ServerTime
 
@@ -61,6 +62,9 @@ class RawProtocol:
     time_ask: Ask | None = None
     refuses_with_500: bool = False
     """Whether a status of 500 with a code of the venue is a refusal."""
+
+    order_calls: OrderCalls
+    """The endpoints that place orders."""
 
     def limits(self, limiter: Limiter, account: str) -> NoLimits:
         """None: what a raw call costs is not known, and the venue refuses what is too much."""

@@ -99,6 +99,10 @@ class RawVenue(ChannelVenue):
             return self.channel.call(ask, info)
         return self.channel.send_once(ask, info)
 
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Whether it is one of the venue's endpoints for orders; see ``Venue.places_order``."""
+        return self.protocol.order_calls.includes(http_method, resource)
+
     def _params(self, method: str, query: str, params: str, raw: str) -> Params:
         """The parameters: text in a query string, typed by FMZ's rule in a JSON body."""
         if method not in self.json_methods or raw:

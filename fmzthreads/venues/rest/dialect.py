@@ -11,6 +11,7 @@ from ...exchange.market_rules import MarketRules
 from ...exchange.venue import OrderFill, OrderIntent
 from ...structures import Asset, Depth, Market, Order, Record, Ticker, Trade
 from .ask import Ask, Pages, Params, VenueQuery
+from .order_calls import OrderCalls
 from .rows import OddRows
 
 __all__ = ["AccountBalances", "IoCommand", "Listing", "OrderHistory", "OrderQuery", "VenueDialect"]
@@ -164,6 +165,12 @@ class VenueDialect(Protocol):
 
     def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
         """The fills of an order that was made at ``made_ms``, read strictly."""
+
+    client_id_field: str
+    """The field of an order's row that holds the client order id."""
+
+    order_calls: OrderCalls
+    """The endpoints that place orders."""
 
     def raw(self, method: str, path: str, params: Params, raw: str) -> tuple[Ask, str]:
         """A call to any path, and its client order id (empty if it has none)."""

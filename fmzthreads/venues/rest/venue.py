@@ -248,6 +248,10 @@ class RestVenue(ChannelVenue):
         query = self.dialect.order_by_client_id(self._name(symbol), client_order_id)
         return self._named(self._get(symbol, query), symbol)
 
+    def client_id_of(self, order: Order) -> str:
+        """The venue's own field; see ``Venue.client_id_of``."""
+        return str(order["Info"].get(self.dialect.client_id_field, ""))
+
     @staticmethod
     def _named(order: Order, symbol: str) -> Order:
         order["Symbol"] = symbol
@@ -295,6 +299,10 @@ class RestVenue(ChannelVenue):
         if ask.safe:
             return self.channel.call(ask, info)
         return self.channel.send_once(ask, info, client_order_id)
+
+    def places_order(self, http_method: str, resource: str) -> bool:
+        """Whether it is one of the venue's endpoints for orders; see ``Venue.places_order``."""
+        return self.dialect.order_calls.includes(http_method, resource)
 
     def io(self, command: str, *args: object) -> Any:
         """Runs one of the venue's own commands; see ``Venue.io``."""
