@@ -59,6 +59,11 @@ class Doors:
         with self._lock:
             self._blocks.clear()
 
+    @property
+    def are_shut(self) -> bool:
+        """Whether any may be."""
+        return bool(self._blocks)
+
     def check(self, *doors: str) -> None:
         """Refuses a request that is blocked.
 

@@ -30,7 +30,7 @@ _EXTEND_AFTER_S = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)  # not frozen: that costs microseconds for each request
 class Claim:
     """What a request needs before it is sent.
 
@@ -220,19 +220,21 @@ class Limiter:
         counts = claim.counts
         if self._running:
             self._extend_running(moment)
-        try:
-            self.doors.check(*(bucket.door for bucket, _ in counts))
-        except RateLimited as error:
-            return 0.0, error
+        if self.doors.are_shut:
+            try:
+                self.doors.check(*(bucket.door for bucket, _ in counts))
+            except RateLimited as error:
+                return 0.0, error
         loaded = [self._table.load(bucket) for bucket, _ in counts]
-        wait_s, worst = 0.0, None
+        wait_s, worst, patient = 0.0, None, claim.patient
         for (bucket, amounts), cells in zip(counts, loaded, strict=True):
-            left_ms = cells[BLOCKED_UNTIL] - moment.mono_s * 1000 if cells[BLOCKED_UNTIL] else 0
-            if 0 < left_ms < _LONGEST_BAN_MS:
-                why = "another process of this user was refused"
-                return 0.0, self.doors.refusal(left_ms / 1000, why, banned=bool(cells[IS_BAN]))
+            if cells[BLOCKED_UNTIL]:
+                left_ms = cells[BLOCKED_UNTIL] - moment.mono_s * 1000
+                if 0 < left_ms < _LONGEST_BAN_MS:
+                    why = "another process of this user was refused"
+                    return 0.0, self.doors.refusal(left_ms / 1000, why, banned=bool(cells[IS_BAN]))
             for number, window in enumerate(bucket.windows):
-                window_s = window.wait_s(cells, amounts[number], moment, patient=claim.patient)
+                window_s = window.wait_s(cells, amounts[number], moment, patient=patient)
                 if window_s > wait_s:
                     wait_s, worst = window_s, (bucket, number, cells)
         if worst is not None:
@@ -283,9 +285,12 @@ class Limiter:
             unsent: Whether nothing was sent, so that nothing counts.
         """
         moment = ticket.claim.moment()
+        given = unsent or refund is not None
         with self._lock:
             if self._running.pop(id(ticket), None) is None:
                 return  # left already, or in the parent of this process
+            if not given and self._is_settled(ticket, headers, moment):
+                return  # by far the most: the file is left alone
             self._table.begin()
             try:
                 self._extend(ticket, moment)
@@ -295,8 +300,18 @@ class Limiter:
                         self._settle(bucket, ticket.marks[place], back, headers, moment)
             finally:
                 self._table.end()
-            if (unsent or refund is not None) and self._line and not self._line[0].claim.patient:
+            if given and self._line and not self._line[0].claim.patient:
                 self._wake_all(moment)  # room came back that an order waits for; reads wait for the next window
+
+    def _is_settled(self, ticket: Ticket, headers: Headers | None, moment: Moment) -> bool:
+        for (bucket, _), marks in zip(ticket.claim.counts, ticket.marks, strict=True):
+            if not bucket.windows:
+                continue
+            cells = self._table.last_seen(bucket)
+            for window, mark in zip(bucket.windows, marks, strict=True):
+                if not window.is_settled(cells, mark, moment, _count_in(headers, window.header)):
+                    return False
+        return True
 
     def _settle(
         self, bucket: Bucket, marks: list[Mark], back: Sequence[int], headers: Headers | None, moment: Moment
@@ -306,10 +321,9 @@ class Limiter:
         for number, window in enumerate(bucket.windows):
             if back and back[number]:
                 window.refund(cells, back[number], marks[number])
-            if headers is not None and window.header:
-                text = headers.get(window.header, "")
-                if text.isascii() and text.isdigit() and len(text) < 10:
-                    window.heard(cells, int(text), marks[number])
+            count = _count_in(headers, window.header)
+            if count >= 0:
+                window.heard(cells, count, marks[number])
         if cells != before:
             self._table.save(bucket, cells, int(moment.mono_s * 1000))
 
@@ -384,3 +398,11 @@ class Limiter:
                 return self._table.load(bucket).copy()
             finally:
                 self._table.end()
+
+
+def _count_in(headers: Headers | None, name: str) -> int:
+    """The venue's own count in a reply; -1 for none."""
+    if headers is None or not name:
+        return -1
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1

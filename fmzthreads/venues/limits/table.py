@@ -64,6 +64,7 @@ class LimitTable:
         self._live = False
         self._kept: dict[tuple[int, int], list[int]] = {}
         self._places: dict[tuple[int, int], int] = {}
+        self._raw: dict[tuple[int, int], bytes] = {}  # the records that the kept cells were read from or written to
 
     @property
     def shared(self) -> bool:
@@ -82,15 +83,21 @@ class LimitTable:
 
     def load(self, bucket: Bucket) -> list[int]:
         """The cells of a bucket; a list that may be changed and saved."""
-        cells = self._from_file(bucket.key) if self._live else None
-        if cells is None:
-            cells = self._kept.get(bucket.key)
+        key = bucket.key
+        if self._live:
+            cells = self._from_file(key)
+        else:
+            cells = self._kept.get(key)
             if cells is None:
-                cells = _empty(bucket.key)
-        if len(self._kept) >= _MOST_KEPT and bucket.key not in self._kept:
+                cells = _empty(key)
+        if len(self._kept) >= _MOST_KEPT and key not in self._kept:
             self._forget_oldest()
-        self._kept[bucket.key] = cells
+        self._kept[key] = cells
         return cells
+
+    def last_seen(self, bucket: Bucket) -> list[int]:
+        """The cells as this process saw them last, without a look at the file; not to be changed."""
+        return self._kept.get(bucket.key) or _empty(bucket.key)
 
     def save(self, bucket: Bucket, cells: list[int], mono_ms: int) -> None:
         """Keeps changed cells.
@@ -102,14 +109,19 @@ class LimitTable:
         """
         cells[_STAMP] = mono_ms
         if self._live and self._file is not None:
-            self._file.write(self._places[bucket.key], _RECORD.pack(*cells))
+            raw = self._raw[bucket.key] = _RECORD.pack(*cells)
+            self._file.write(self._places[bucket.key], raw)
 
-    def _from_file(self, key: tuple[int, int]) -> list[int] | None:
+    def _from_file(self, key: tuple[int, int]) -> list[int]:
         assert self._file is not None
         place = self._places.get(key)
         if place is not None:
-            cells = _RECORD.unpack(self._file.read(place))
+            raw = self._file.read(place)
+            if raw == self._raw.get(key):
+                return self._kept[key]  # nobody has written since
+            cells = _RECORD.unpack(raw)
             if cells[:2] == key:
+                self._raw[key] = raw
                 return list(cells)
         return self._find(self._file, key)
 
@@ -121,16 +133,21 @@ class LimitTable:
         for number, cells in enumerate(found):
             if cells[:2] == key:
                 self._places[key] = start + number
+                self._raw[key] = data[number * _RECORD.size : (number + 1) * _RECORD.size]
                 return list(cells)
         oldest = min(range(_PROBES), key=lambda number: found[number][_STAMP] if any(found[number][:2]) else -1)
         self._places[key] = start + oldest
-        return _empty(key)
+        cells_of_none = _empty(key)
+        raw = self._raw[key] = _RECORD.pack(*cells_of_none)
+        file.write(start + oldest, raw)  # so that it is found at once the next time
+        return cells_of_none
 
     def _forget_oldest(self) -> None:
         oldest = sorted(self._kept, key=lambda key: self._kept[key][_STAMP])[: _MOST_KEPT // 2]
         for key in oldest:
             del self._kept[key]
             self._places.pop(key, None)
+            self._raw.pop(key, None)
 
 
 def _empty(key: tuple[int, int]) -> list[int]:

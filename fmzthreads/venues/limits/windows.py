@@ -61,6 +61,9 @@ class LimitWindow(Protocol):
     def extend(self, cells: list[int], amount: int, mark: Mark, moment: Moment) -> Mark:
         """Counts the same amount in what has begun since it was charged; the venue may count it only now."""
 
+    def is_settled(self, cells: list[int], mark: Mark, moment: Moment, count: int) -> bool:
+        """Whether the end of a request changes nothing; ``count`` is the venue's own, -1 for none. Cells may be old."""
+
     def refund(self, cells: list[int], amount: int, mark: Mark) -> None:
         """Uncounts an amount that the venue did not count."""
 
@@ -80,7 +83,7 @@ class AlignedWindow:
         share: The part of the limit that patient requests may use; the rest is for orders and other programs at the same address.
     """
 
-    __slots__ = ("_cell", "header", "length_s", "limit", "patient_limit", "what")
+    __slots__ = ("_cell", "_most_margin_s", "header", "length_s", "limit", "patient_limit", "what")
 
     SIZE = 12
     """Cells that it needs: four windows each of our own count, of other programs' and of the venue's."""
@@ -96,13 +99,17 @@ class AlignedWindow:
         self.length_s = length_s
         self.header = header
         self._cell = cell
+        self._most_margin_s = length_s * self._LONGEST_MARGIN
 
     def _margin_s(self, moment: Moment) -> float:
-        return min(moment.margin_s, self.length_s * self._LONGEST_MARGIN)
+        return min(moment[2], self._most_margin_s)
 
     def _span(self, moment: Moment) -> Mark:
-        margin = self._margin_s(moment)
-        return int((moment.server_s - margin) // self.length_s), int((moment.server_s + margin) // self.length_s)
+        _, server_s, margin = moment
+        if margin > self._most_margin_s:
+            margin = self._most_margin_s
+        length_s = self.length_s
+        return int((server_s - margin) // length_s), int((server_s + margin) // length_s)
 
     def _get(self, cells: list[int], row: int, window: int) -> int:
         value = cells[self._cell + 4 * row + window % 4]
@@ -113,8 +120,12 @@ class AlignedWindow:
 
     def used(self, cells: list[int], window: int) -> int:
         """The count of a window: the larger of what we know and what the venue has reported."""
-        get = self._get
-        return max(get(cells, 2, window), get(cells, 0, window) + get(cells, 1, window))
+        place = self._cell + window % 4  # written out: this is asked before each request
+        own, others, venue = cells[place], cells[place + 4], cells[place + 8]
+        count = own & _MOST if own >> _BITS == window else 0
+        if others >> _BITS == window:
+            count += others & _MOST
+        return max(count, venue & _MOST) if venue >> _BITS == window else count
 
     def wait_s(self, cells: list[int], amount: int, moment: Moment, *, patient: bool) -> float:
         """Seconds until a window with room begins, and all clocks agree that it has."""
@@ -151,6 +162,13 @@ class AlignedWindow:
         for window in range(max(last + 1, now - 3), now + 1):
             self._put(cells, 0, window, self._get(cells, 0, window) + amount)
         return first, now
+
+    def is_settled(self, cells: list[int], mark: Mark, moment: Moment, count: int) -> bool:
+        """Whether no window has begun since, and the venue's count is not above what is known."""
+        first, last = mark
+        if self._span(moment)[1] > last:
+            return False
+        return count < 0 or first != last or count <= self._get(cells, 0, last) + self._get(cells, 1, last)
 
     def refund(self, cells: list[int], amount: int, mark: Mark) -> None:
         """Uncounts it in all its windows."""
@@ -210,12 +228,8 @@ class SlidingWindow:
         cells[self._cell + step % self.SIZE] = step << _BITS | count
 
     def _used(self, cells: list[int], now: int) -> int:
-        oldest = now - self._STEPS
-        return sum(
-            value & _MOST
-            for value in cells[self._cell : self._cell + self.SIZE]
-            if value and oldest <= value >> _BITS <= now
-        )
+        least, most = (now - self._STEPS) << _BITS, (now + 1) << _BITS
+        return sum([value & _MOST for value in cells[self._cell : self._cell + self.SIZE] if least <= value < most])
 
     def wait_s(self, cells: list[int], amount: int, moment: Moment, *, patient: bool) -> float:
         """Seconds until enough calls are older than the window."""
@@ -253,6 +267,10 @@ class SlidingWindow:
             self._add(cells, mark[1], -amount)
         self._add(cells, now, amount)
         return now, now
+
+    def is_settled(self, cells: list[int], mark: Mark, moment: Moment, count: int) -> bool:
+        """Whether it is still in the piece that it was counted in."""
+        return self._now(moment) == mark[1]
 
     def refund(self, cells: list[int], amount: int, mark: Mark) -> None:
         """Uncounts it."""
