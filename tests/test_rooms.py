@@ -14,6 +14,8 @@ ROOT = Path(fmzthreads.__file__).resolve().parent
 ORDER = (
     # words that everybody uses, and time
     "fork", "redaction", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
+    # where files lie
+    "home",
     # a SQLite file
     "database",
     # which process is which

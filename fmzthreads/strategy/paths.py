@@ -8,11 +8,10 @@ import re
 import sys
 from pathlib import Path
 
-from ..errors import OperationFailed
+from ..home import data_folder
 
-__all__ = ["HOME_VARIABLE", "NAME_VARIABLE", "data_folder", "database_path", "script_name"]
+__all__ = ["NAME_VARIABLE", "database_path", "script_name"]
 
-HOME_VARIABLE = "FMZTHREADS_HOME"
 NAME_VARIABLE = "FMZTHREADS_NAME"
 
 
@@ -33,21 +32,6 @@ def script_name() -> str:
     path = Path(file).resolve()
     stem = path.parent.name if path.stem == "__main__" else path.stem
     return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
-
-
-def data_folder() -> Path:
-    """The folder of all strategies' files: the environment's ``FMZTHREADS_HOME``, or ``.fmzthreads`` in the user's home. Not made here.
-
-    Raises:
-        OperationFailed: The variable is not set and the user has no home.
-    """
-    given = os.environ.get(HOME_VARIABLE, "").strip()
-    if given:
-        return Path(given).expanduser()
-    try:
-        return Path.home() / ".fmzthreads"
-    except RuntimeError as error:
-        raise OperationFailed(f"there is no home folder to keep values in; set {HOME_VARIABLE} to a folder") from error
 
 
 def database_path(name: str) -> Path:

@@ -22,6 +22,7 @@ from ..deadline import Deadline
 from ..errors import InputError, short_repr
 from ..exchange.order_log import OrderFile
 from ..fork import after_fork_in_child
+from ..home import data_folder
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
 from ..tasks.pool import CallPool
@@ -30,7 +31,7 @@ from .commands import CommandQueue
 from .log.console import ConsoleSink
 from .log.journal import Journal
 from .log.log_database import DatabaseSink
-from .paths import data_folder, database_path, script_name
+from .paths import database_path, script_name
 from .store import Store
 
 if TYPE_CHECKING:

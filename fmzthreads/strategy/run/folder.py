@@ -20,8 +20,8 @@ import attrs
 
 from ...errors import InputError, OperationFailed
 from ...fork import after_fork_in_child
+from ...home import data_folder
 from ...process_start import start_of
-from ..paths import data_folder
 
 __all__ = ["ProcessRecord", "RunFolder", "default_folder", "run_names"]
 

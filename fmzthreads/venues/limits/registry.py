@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from ...clock import Clock, WallClock
+from ...errors import OperationFailed
 from ...fork import after_fork_in_child
+from ...home import data_folder
 from .limiter import Limiter
 from .shared_file import SharedFile
 
@@ -19,16 +21,12 @@ __all__ = ["SHARE_VARIABLE", "Limiters", "limiter_of"]
 SHARE_VARIABLE = "FMZTHREADS_SHARE_LIMITS"
 """The environment variable that switches sharing off for all exchanges of a process, when it is ``0``."""
 
-_HOME_VARIABLE = "FMZTHREADS_HOME"
-
 
 def _folder() -> Path | None:
-    given = os.environ.get(_HOME_VARIABLE, "").strip()
     try:
-        home = Path(given).expanduser() if given else Path.home() / ".fmzthreads"
-    except RuntimeError:  # the user has no home
+        return data_folder() / "limits"
+    except OperationFailed:  # the user has no home: this process counts alone
         return None
-    return home / "limits"
 
 
 class Limiters:

@@ -84,12 +84,7 @@ class LimitTable:
     def load(self, bucket: Bucket) -> list[int]:
         """The cells of a bucket; a list that may be changed and saved."""
         key = bucket.key
-        if self._live:
-            cells = self._from_file(key)
-        else:
-            cells = self._kept.get(key)
-            if cells is None:
-                cells = _empty(key)
+        cells = self._from_file(key) if self._live else self._kept.get(key) or _empty(key)
         if len(self._kept) >= _MOST_KEPT and key not in self._kept:
             self._forget_oldest()
         self._kept[key] = cells

@@ -106,8 +106,7 @@ class AlignedWindow:
 
     def _span(self, moment: Moment) -> Mark:
         _, server_s, margin = moment
-        if margin > self._most_margin_s:
-            margin = self._most_margin_s
+        margin = min(margin, self._most_margin_s)
         length_s = self.length_s
         return int((server_s - margin) // length_s), int((server_s + margin) // length_s)
 

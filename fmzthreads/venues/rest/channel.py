@@ -229,10 +229,10 @@ class Channel:
             self._check_refusal(ask, reply, error)  # first: what is refused of another order was not this one's count
             call.heard(reply, error)
             raise
-        call.heard(reply, None)
         try:
             if ask.about is not None:
                 is_about(self.protocol.order_row(payload), *ask.about)
+            call.heard(reply, None)  # not before: what was done with another order gives nothing back to this one
             return read(payload)
         except Malformed as error:
             raise bad_reply(reply, str(error)) from None

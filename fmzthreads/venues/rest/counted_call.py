@@ -21,6 +21,7 @@ _CALL_S = 1.0  # kept of the time-out for the call itself
 _MARGIN_S = 0.25  # more than an estimate of the venue's time is wrong by
 _UNMEASURED_MARGIN_S = 1.0
 _LONGEST_TURN_S = 30.0
+_STOP_LOOK_S = 0.05  # a lock cannot be waited for together with a stop
 
 
 class VenueLimits(Protocol):
@@ -130,11 +131,14 @@ class CountedCall:
         turn = self._limits.turn(ask)
         if turn is None:
             return
-        if not turn.acquire(timeout=_LONGEST_TURN_S):
-            raise RateLimited(
-                f"this venue takes signed calls one at a time, and those before took {_LONGEST_TURN_S:g} s; nothing was sent"
-            )
-        self._turn = turn
+        for _ in range(int(_LONGEST_TURN_S / _STOP_LOOK_S)):
+            self._clock.stop.check()
+            if turn.acquire(timeout=_STOP_LOOK_S):
+                self._turn = turn
+                return
+        raise RateLimited(
+            f"this venue takes signed calls one at a time, and those before took {_LONGEST_TURN_S:g} s; nothing was sent"
+        )
 
     def heard(self, reply: Reply, error: FmzError | None) -> None:
         """Takes what a reply says about the limits; ``error`` is the venue's refusal, None for success."""

@@ -131,7 +131,8 @@ def test_the_reported_weight_is_read(web: responses.RequestsMock, binance: Binan
         f"{BINANCE}/depth", json={"lastUpdateId": 1, "bids": [], "asks": []}, headers={"x-mbx-used-weight-1m": "321"}
     )
     binance.depth("BTC_USDT")
-    assert binance.limits.used(binance.channel.time.now()) in {321, 5, 0}  # 0 if a minute began right then
+    used = binance.limits.used(binance.channel.time.now())
+    assert used >= 321 or used in {5, 0}  # 0 if a minute began right then; more if other tests have used this address
 
 
 def test_settings_reach_the_client(binance: Binance) -> None:

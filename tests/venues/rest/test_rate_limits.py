@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock
 from fmzthreads.exchange.keys.credentials import Credentials
+from fmzthreads.venues.limits.limiter import Limiter
+from fmzthreads.venues.rest.ask import Ask
+from fmzthreads.venues.rest.counted_call import CountedCall, NoLimits
 from fmzthreads.venues.rest.rate_limits import RecentCalls
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, Once, intent, make_binance, make_okx, reply_of
 from tests.helpers.venue_replies import OKX_PLACED as PLACED
@@ -109,6 +112,42 @@ def test_a_refused_order_is_no_order_and_a_successful_one_weighs_nothing() -> No
             venue.request("POST", "/api/v3/order", "symbol=BTCUSDT")
     assert http.paths().count("POST /api/v3/order") == 6
     assert venue.limits.used(clock.now()) == before + 5
+
+
+@pytest.mark.parametrize(
+    "reply", [{"orderId": 1, "clientOrderId": "of-another"}, ({"code": -2010, "msg": "no", "clientOrderId": "x"}, 400)]
+)
+def test_a_reply_about_another_order_gives_nothing_back(reply: Any) -> None:
+    answer = reply_of(*reply) if isinstance(reply, tuple) else reply
+    venue, _, clock = make_binance({"POST /api/v3/order": answer})
+    venue.limits.learn((("REQUEST_WEIGHT", 60, 1000), ("ORDERS", 10, 1)))
+    with pytest.raises(errors.OutcomeUnknown):
+        venue.request("POST", "/api/v3/order", "symbol=BTCUSDT&newClientOrderId=mine")
+    assert venue.limits.used(clock.now()) == 2  # the call for the venue's time, and the order
+    with pytest.raises(errors.RateLimited, match="orders at Binance to 2 of 1 in 10 s"):
+        venue.request("POST", "/api/v3/order", "symbol=BTCUSDT&newClientOrderId=next")
+
+
+def test_a_stop_ends_the_wait_for_the_signed_call_before() -> None:
+    clock, held = ManualClock(100.0), threading.Lock()
+
+    class Turns(NoLimits):
+        def turn(self, ask: Ask) -> threading.Lock | None:
+            return held
+
+    def counted() -> CountedCall:
+        limiter = Limiter("V", clock)
+        return CountedCall(
+            limiter, Turns(), Ask(path="/"), clock=clock, timeout_s=5.0, server_now=clock.now, measured=True
+        )
+
+    first = counted()
+    first.begin()
+    clock.stop.request()
+    with pytest.raises(errors.StopRequested):
+        counted().begin()
+    first.end()
+    assert not held.locked()
 
 
 def test_the_largest_count_of_a_window_holds_when_replies_come_out_of_order() -> None:

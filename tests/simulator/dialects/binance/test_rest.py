@@ -619,6 +619,17 @@ def test_weights_run_out_and_who_goes_on_is_banned(session: requests.Session) ->
         assert call.public("ping").status_code == 200
 
 
+def test_without_limits_none_are_advertised(session: requests.Session) -> None:
+    with simulator("binance", rate_scale=0) as server:
+        call = BinanceCaller(server, session)
+        info = call.public("exchangeInfo")
+        assert info.json()["rateLimits"] == []
+        placed = call.order(side="BUY", quantity="0.01", price="1000")
+        assert call.signed("GET", "rateLimit/order").json() == []
+        for reply in (info, placed):
+            assert not [name for name in reply.headers if name.upper().startswith("X-MBX-")]
+
+
 def test_what_clients_ask_elsewhere_when_they_start(call: BinanceCaller) -> None:
     for path in ("fapi", "dapi"):
         assert call.session.get(f"{call.base}/{path}/v1/exchangeInfo", timeout=10).json()["symbols"] == []
