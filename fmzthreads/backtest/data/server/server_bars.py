@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from ....errors import BadReply, FmzError, OperationFailed, excerpt
+from ....home import data_folder
 from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Headers, Reply
 from ....http.request import HttpRequest
-from ....strategy.paths import data_folder
 from ...config.settings import BacktestSettings, ExchangeSettings
 from ...failures import NoData
 from ..aggregate import cut_out
