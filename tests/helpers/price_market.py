@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
-from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail
+from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail, PartialFills
 from fmzthreads.backtest.nano import ONE, nano
 from fmzthreads.backtest.trading.desk import Desk
 from fmzthreads.backtest.trading.market import MarketView, Tick
@@ -16,6 +16,8 @@ class PriceMarket:
 
     Attributes:
         consumed: The number of the last tick that was marked as seen; -1 for none.
+        ticks_a_bar: How many ticks are a bar.
+        volume: Each bar's volume, spread evenly over its ticks.
     """
 
     def __init__(self, detail: MarketDetail, spread: int) -> None:
@@ -24,6 +26,8 @@ class PriceMarket:
         self.prices: list[int] = []
         self.times: list[int] = []
         self.consumed = -1
+        self.ticks_a_bar = 4
+        self.volume = 8.0
 
     def put(self, price: float, time_ms: int) -> None:
         self.prices.append(nano(price))
@@ -46,6 +50,18 @@ class PriceMarket:
     def tick_at(self, number: int) -> Tick:
         last = self.prices[number]
         return Tick(number, self.times[number], last, last - self.spread, last + self.spread)
+
+    def next_number(self, number: int) -> int:
+        return number + 1 if number + 1 < len(self.prices) else -1
+
+    def bar_of(self, number: int) -> int:
+        return number // self.ticks_a_bar
+
+    def bar_volume(self, bar: int) -> int:
+        return nano(self.volume)
+
+    def volume_of(self, number: int) -> int:
+        return nano(self.volume) * (number % self.ticks_a_bar + 1) // self.ticks_a_bar
 
     def number_before(self, time_ms: int) -> int:
         return bisect_left(self.times, time_ms) - 1
@@ -120,6 +136,7 @@ def spot_bench(
     maker: float = 0.1,
     taker: float = 0.2,
     digits: tuple[int, int] = (2, 5),
+    partial: PartialFills | None = None,
 ) -> Bench:
     """A spot exchange with BTC_USDT; ``digits`` are those of prices and amounts."""
     settings = ExchangeSettings(
@@ -128,6 +145,7 @@ def spot_bench(
         stocks=nano(stocks),
         fee_maker=percent(maker),
         fee_taker=percent(taker),
+        partial_fills=partial,
     )
     detail = MarketDetail(
         symbol="BTC_USDT",
@@ -152,6 +170,7 @@ def futures_bench(
     margin_currency: str | None = None,
     multiple: float | None = None,
     spread: float = 0.1,
+    partial: PartialFills | None = None,
 ) -> Bench:
     """A futures exchange with ``BTC_USDT.swap``, or with ``BTC_USD.swap`` margined in coins (contracts of 100 USD)."""
     quote = "USD" if coin else "USDT"
@@ -164,6 +183,7 @@ def futures_bench(
         fee_taker=percent(taker),
         fee_min=nano(fee_min),
         margin_currency=margin_currency,
+        partial_fills=partial,
     )
     detail = MarketDetail(
         symbol=f"BTC_{quote}.swap",

@@ -9,7 +9,7 @@ import attrs
 
 from ..nano import ONE
 
-__all__ = ["BacktestSettings", "ExchangeSettings", "MarketDetail"]
+__all__ = ["BacktestSettings", "ExchangeSettings", "Latency", "MarketDetail", "PartialFills"]
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +58,35 @@ class MarketDetail:
 
 
 @attrs.frozen(kw_only=True)
+class Latency:
+    """How long the calls of one exchange take: drawn for each call.
+
+    Attributes:
+        median_ms: Half of the calls take less.
+        p99_ms: One call in a hundred takes longer (a log-normal distribution); None when all take ``median_ms``.
+        samples_ms: Measured values to be drawn from instead; empty for none.
+    """
+
+    median_ms: float = 0.0
+    p99_ms: float | None = None
+    samples_ms: tuple[float, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class PartialFills:
+    """Orders are filled by shares of the bars' volumes (``participation``, ``queue``), which FMZ's engine does not know.
+
+    Attributes:
+        participation: The share of each base bar's volume that the strategy's orders may take, in nano; more than 0, at most 1.
+        queue: How much of a book level's displayed amount stands before a resting order, as a share in nano; None when a resting order waits until the
+            price has gone beyond its own.
+    """
+
+    participation: int
+    queue: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ExchangeSettings:
     """One exchange of a backtest.
 
@@ -81,6 +110,8 @@ class ExchangeSettings:
         timezone_offset_ms: What the start of daily bars is shifted by.
         feeder: The name of the data feed.
         details: What is known of the symbols without asking a server.
+        partial_fills: How orders share the volume of bars; None when each fill is whole, as in FMZ's engine.
+        latency: How long each call takes; None for the backtest's ``net_delay_ms``.
     """
 
     index: int = 0
@@ -102,6 +133,8 @@ class ExchangeSettings:
     timezone_offset_ms: int = 28_800_000
     feeder: str = ""
     details: Mapping[str, MarketDetail] = attrs.field(factory=dict)
+    partial_fills: PartialFills | None = None
+    latency: Latency | None = None
 
     @property
     def base_currency(self) -> str:

@@ -14,6 +14,7 @@ import attrs
 
 from ...errors import InputError, UnknownName, nearest, short_repr
 from ...strategy.program.header import settings_lines
+from .beyond import with_beyond
 from .details import number
 from .exchange_rows import engine_row, exchange_of
 from .settings import BacktestSettings, ExchangeSettings
@@ -139,6 +140,7 @@ def settings_of(
     for row in rows:
         row.setdefault("BasePeriod", base)
     net_delay = int(number(options, "NetDelay", 200, where, least=0))
+    beyond = {**options, **{key: task[key] for key in _BEYOND if key in task}}
     run_as: dict[str, Any] = {
         "Options": {
             "NetDelay": net_delay, **options,
@@ -153,7 +155,7 @@ def settings_of(
         base_period_ms=base,
         snapshot_ms=snapshot,
         net_delay_ms=net_delay,
-        exchanges=_exchanges(rows, where),
+        exchanges=tuple(with_beyond(exchange, beyond, where) for exchange in _exchanges(rows, where)),
         args=dict(args or {}),
         real_ticks=real_ticks,
         compat_fmz=_choice(task, "compat", ("fmz",), where),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSource
 from ..trading.desk import Desk
 from ..trading.market import MarketView, RowWriter
+from .latency import LatencyDice
 from .market_table import MarketTable
 from .snapshots import SnapshotStamps
 from .virtual_time import VirtualTime
@@ -23,11 +25,13 @@ class ExchangeParts(NamedTuple):
         settings: Its settings.
         table: Its symbols.
         desk: Its orders and account.
+        latency: Draws what each call takes; None when it is the engine's ``net_delay_ms``.
     """
 
     settings: ExchangeSettings
     table: MarketTable
     desk: Desk
+    latency: LatencyDice | None = None
 
 
 class BacktestEngine:
@@ -66,17 +70,20 @@ class BacktestEngine:
 
     def _parts(self, exchange: ExchangeSettings) -> ExchangeParts:
         settings = self.settings
+        dice = None
+        if exchange.latency is not None:
+            dice = LatencyDice(exchange.latency, settings.seed, exchange.index)
         table = MarketTable(settings, exchange, self.source, self.time)
         desk = Desk(
             exchange,
             table.feed,
             self.rows,
             self._now,
-            delay=self._delay,
+            delay=partial(self._delay, dice) if dice is not None else self._delay,
             series_of=table.series,
             compat_fmz=settings.compat_fmz,
         )
-        return ExchangeParts(exchange, table, desk)
+        return ExchangeParts(exchange, table, desk, dice)
 
     @property
     def now_ms(self) -> int:
@@ -86,8 +93,8 @@ class BacktestEngine:
     def _now(self) -> int:
         return self.time.now_ms
 
-    def _delay(self) -> None:
-        self.time.now_ms += self.net_delay_ms
+    def _delay(self, dice: LatencyDice | None = None) -> None:
+        self.time.now_ms += self.net_delay_ms if dice is None else dice.draw()
 
     def after_call(self) -> None:
         """Ends a call at or after ``due_ms``: takes the snapshots that are over.

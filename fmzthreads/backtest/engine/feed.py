@@ -267,6 +267,15 @@ class TickFeed:
             self._walked = bar
         return self._walked_prices
 
+    def bar_of(self, number: int) -> int:
+        """The bar that a tick belongs to."""
+        return number >> 4
+
+    def bar_volume(self, bar: int) -> int:
+        """The whole volume of a bar, in nano."""
+        power: int = 10 ** (9 - self.detail.base_precision)
+        return self.series.volume[bar] * power
+
     def volume_of(self, number: int) -> int:
         """The volume of the bar up to and including a tick, in nano."""
         place = number & 15

@@ -38,7 +38,8 @@ class ExchangeBase:
         self._engine = engine
         self._time = engine.time
         self._lock = engine.lock
-        self._delay_ms = engine.net_delay_ms
+        self._latency = parts.latency
+        self._delay_ms = engine.net_delay_ms if parts.latency is None else parts.latency.draw()  # of the next call
         self._table = parts.table
         self._desk = parts.desk
         self._settings = settings
@@ -113,6 +114,8 @@ def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Call
             time = self._time
             with self._lock:
                 time.now_ms += self._delay_ms
+                if self._latency is not None:
+                    self._delay_ms = self._latency.draw()
                 if self._faults.active and self._fails(name):
                     return failed  # type: ignore[no-any-return]
                 try:

@@ -71,13 +71,15 @@ class GoCalls(ExchangeBase):
             if work is None or method in _NOT_BY_GO:
                 names = [name for name in dir(type(self)) if name[:1].isupper() and name not in _NOT_BY_GO]
                 raise no_such_name("an exchange has no method for background calls named", method, names)
+            together = engine.settings.concurrent_go and engine.together_ms == self._time.now_ms
             delay_ms = self._delay_ms
-            if engine.settings.concurrent_go and engine.together_ms == self._time.now_ms:
+            if together:
                 self._delay_ms = 0
             try:
                 value = work(self, *args)
             finally:
-                self._delay_ms = delay_ms
+                if together:
+                    self._delay_ms = delay_ms
             engine.together_ms = self._time.now_ms
             return DoneCall(method, value, self._waited, self._error)
 

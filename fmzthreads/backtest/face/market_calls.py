@@ -31,6 +31,8 @@ class MarketCalls(ExchangeBase):
         time = self._time
         with self._lock:
             time.now_ms += self._delay_ms
+            if self._latency is not None:
+                self._delay_ms = self._latency.draw()
             if self._faults.active and self._fails("GetTicker"):
                 return None
             feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
@@ -115,6 +117,8 @@ class MarketCalls(ExchangeBase):
         time = self._time
         with self._lock:
             time.now_ms += self._delay_ms
+            if self._latency is not None:
+                self._delay_ms = self._latency.draw()
             if self._faults.active and self._fails("GetRecords"):
                 return None
             symbol, period_ms, limit = "", self._period_ms, 0

@@ -23,6 +23,7 @@ from .margin import SWITCH_REFUSED, MarginAccount
 from .market import MarketView, RowWriter
 from .open_orders import OpenOrders
 from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid
+from .shared_volume import SharedVolume
 from .spot import SpotAccount
 
 __all__ = ["Desk"]
@@ -169,12 +170,16 @@ class Desk:
         self._orders.add(order)
         orders = self._open.get(symbol)
         if orders is None:
-            orders = self._open[symbol] = OpenOrders(order.view)
+            orders = self._open[symbol] = self._open_orders(order.view)
             self._counts.setdefault(symbol, [0, 0, 0, 0])
         if not orders.orders:
             self._busy.append(orders)
         orders.add(order)
         self._counts[symbol][1 if order.is_buy else 3] += 1
+
+    def _open_orders(self, view: MarketView) -> OpenOrders:
+        rule = self.settings.partial_fills
+        return OpenOrders(view) if rule is None else SharedVolume(view, rule, self.settings.depth_amount)
 
     def _end(self, order: DeskOrder) -> None:
         orders = self._open[order.detail.symbol]
@@ -438,9 +443,10 @@ class Desk:
             self._delay()
             self._place(order.detail.symbol, order.side, price, order.amount, "", None)
 
-    def _fill(self, order: DeskOrder, price: int, taker: bool) -> None:
-        self.ledger.fill(order, price, taker=taker)
-        self._counts[order.detail.symbol][0 if order.is_buy else 2] += order.deal
+    def _fill(self, order: DeskOrder, price: int, taker: bool, most: int | None) -> int:
+        quantity = self.ledger.fill(order, price, taker=taker, most=most)
+        self._counts[order.detail.symbol][0 if order.is_buy else 2] += quantity
+        return quantity
 
     def snapshot(self, views: list[MarketView]) -> dict[str, Any]:
         """One exchange's part of an equity snapshot, in the shape of FMZ's engine.

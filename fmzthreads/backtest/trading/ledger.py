@@ -49,8 +49,18 @@ class Ledger(Protocol):
     def release(self, order: DeskOrder) -> None:
         """Frees what an order holds frozen."""
 
-    def fill(self, order: DeskOrder, price: int, *, taker: bool) -> None:
-        """Fills a whole order at a price: fee, money, coins or position, what was frozen, and the order itself."""
+    def fill(self, order: DeskOrder, price: int, *, taker: bool, most: int | None = None) -> int:
+        """Fills an order at a price: fee, money, coins or position, what is frozen, and the order itself.
+
+        Args:
+            order: An open order.
+            price: The price.
+            taker: Which fee it pays.
+            most: The most that may be filled; None for all that remains of the order.
+
+        Returns:
+            The quantity; 0 when nothing of the order fits into ``most``.
+        """
 
     def set_level(self, view: MarketView, level: float) -> None:
         """Sets the leverage of a symbol."""

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ...structures import Account, Asset, Position
 from ..config.settings import ExchangeSettings, MarketDetail
-from ..nano import ONE, div, mul, nano, to_float
+from ..nano import ONE, cut, div, mul, nano, to_float
 from .funding import FundingEvent
 from .held_position import HeldPosition, contract_value
 from .history import in_scope
@@ -177,28 +177,49 @@ class MarginAccount:
             self._closed(self.symbol(order.view), order).frozen -= order.frozen
         order.frozen = 0
 
-    def fill(self, order: DeskOrder, price: int, *, taker: bool) -> None:
+    def fill(self, order: DeskOrder, price: int, *, taker: bool, most: int | None = None) -> int:
         """Opens, closes, or (with one net position) first closes the opposite side and opens with the rest."""
         rate = self.settings.fee_taker if taker else self.settings.fee_maker
+        before = quantity = order.remaining
+        last = most is None or quantity <= most
+        if most is not None and not last:
+            quantity = cut(most, 10 ** (9 - min(order.detail.base_precision, 9)))
+            if not quantity:
+                return 0
+        frozen = order.frozen
         self.release(order)
         positions = self.symbol(order.view)
-        value = contract_value(order.detail, price, order.amount)
+        value = contract_value(order.detail, price, quantity)
         if self.dual and order.is_close:
-            self._close(self._closed(positions, order), order.amount, value, rate)
+            self._close(self._closed(positions, order), quantity, value, rate)
         elif self.dual:
-            self._open(order, positions, price, order.amount, value, rate)
+            self._open(order, positions, price, quantity, value, rate)
         else:
-            self._fill_net(order, positions, price, value, rate)
-        order.filled(price, order.amount)
+            self._fill_net(order, positions, price, quantity, value, rate)
+        order.filled(price, quantity, last=last)
+        if not last:
+            self._freeze_rest(order, frozen, before)
+        return quantity
 
-    def _fill_net(self, order: DeskOrder, positions: SymbolPositions, price: int, value: int, rate: int) -> None:
+    def _freeze_rest(self, order: DeskOrder, frozen: int, before: int) -> None:
+        """Freezes for what remains of an order its share of what was frozen before a fill."""
+        if self._freezes_money(order):
+            order.frozen = frozen * order.remaining // before
+            self.wallet(_margin_currency(order.detail)).freeze(order.frozen)
+        else:
+            order.frozen = order.remaining
+            self._closed(self.symbol(order.view), order).frozen += order.frozen
+
+    def _fill_net(
+        self, order: DeskOrder, positions: SymbolPositions, price: int, quantity: int, value: int, rate: int
+    ) -> None:
         opposite = self._opposite(positions, order)
-        closing = min(order.amount, opposite.amount)
-        opening = order.amount - closing
+        closing = min(quantity, opposite.amount)
+        opening = quantity - closing
         if closing:
-            self._close(opposite, closing, mul(value, div(closing, order.amount)), rate)
+            self._close(opposite, closing, mul(value, div(closing, quantity)), rate)
         if opening:
-            self._open(order, positions, price, opening, mul(value, div(opening, order.amount)), rate)
+            self._open(order, positions, price, opening, mul(value, div(opening, quantity)), rate)
 
     def _open(
         self, order: DeskOrder, positions: SymbolPositions, price: int, amount: int, value: int, rate: int

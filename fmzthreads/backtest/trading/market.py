@@ -65,6 +65,18 @@ class MarketView(Protocol):
     def tick_at(self, number: int) -> Tick:
         """The tick of that number, which was a tick's number before."""
 
+    def next_number(self, number: int) -> int:
+        """The number of the tick after a tick; -1 when there is none."""
+
+    def bar_of(self, number: int) -> int:
+        """The bar that a tick belongs to; bars ascend with ticks."""
+
+    def bar_volume(self, bar: int) -> int:
+        """The whole volume of a bar, in nano."""
+
+    def volume_of(self, number: int) -> int:
+        """The volume of a tick's bar up to and including the tick, in nano."""
+
     def number_before(self, time_ms: int) -> int:
         """The number of the latest tick that came before a time; -1 when there is none."""
 

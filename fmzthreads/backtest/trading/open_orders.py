@@ -7,10 +7,10 @@ from collections.abc import Callable
 from .market import MarketView
 from .orders import DeskOrder
 
-__all__ = ["OpenOrders"]
+__all__ = ["Fill", "OpenOrders"]
 
-Fill = Callable[[DeskOrder, int, bool], None]
-"""Called with an order, a price in nano, and whether it was filled as a taker."""
+Fill = Callable[[DeskOrder, int, bool, int | None], int]
+"""Called with an order, a price in nano, whether it is filled as a taker, and the most that may be filled (None for all); returns the quantity."""
 
 
 class OpenOrders:
@@ -74,7 +74,7 @@ class OpenOrders:
         if order.seen < birth.number:
             if order.crosses(birth):
                 self.remove(order)
-                fill(order, birth.sell if order.is_buy else birth.buy, True)
+                fill(order, birth.sell if order.is_buy else birth.buy, True, None)
                 return
             order.seen = birth.number
             after = birth.number
@@ -86,7 +86,7 @@ class OpenOrders:
         find = self.view.first_at_or_below if order.is_buy else self.view.first_at_or_above
         if find(order.trigger(), after, until) >= 0:
             self.remove(order)
-            fill(order, order.price, False)
+            fill(order, order.price, False, None)
 
     def _reached(self, until: int) -> bool:
         if self._stale:

@@ -7,7 +7,7 @@ from typing import Literal
 from ...constants import ORDER_STATE_CLOSED, ORDER_STATE_PENDING
 from ...structures import Order
 from ..config.settings import MarketDetail
-from ..nano import ONE, mul, to_float
+from ..nano import ONE, div, mul, to_float
 from .market import MarketView, Tick
 
 __all__ = ["MARKET", "NOT_FOUND", "NOT_OPEN", "DeskOrder", "Direction", "insufficient", "invalid"]
@@ -46,6 +46,8 @@ class DeskOrder:
         market: Whether it is a market order.
         amount: Its rounded amount; money for a spot market buy.
         deal: What has been filled.
+        spent: The money that a spot market buy has spent, fees included.
+        ahead: The estimated quantity in the book before a resting order; -1 while it is not known.
         turnover: The sum of price times amount of its fills.
         average: The average price of its fills; 0 before the first.
         state: An ``ORDER_STATE_`` constant.
@@ -56,6 +58,7 @@ class DeskOrder:
     """
 
     __slots__ = (
+        "ahead",
         "amount",
         "average",
         "birth",
@@ -70,6 +73,7 @@ class DeskOrder:
         "price",
         "seen",
         "side",
+        "spent",
         "state",
         "time_ms",
         "turnover",
@@ -90,6 +94,8 @@ class DeskOrder:
         self.market = market
         self.amount = amount
         self.deal = 0
+        self.spent = 0
+        self.ahead = -1
         self.turnover = 0
         self.average = 0
         self.state = ORDER_STATE_PENDING
@@ -123,12 +129,24 @@ class DeskOrder:
             return True
         return self.price >= tick.sell if self.is_buy else self.price <= tick.buy
 
-    def filled(self, price: int, quantity: int) -> None:
-        """Notes that the whole order was filled at one price."""
-        self.deal = quantity
-        self.average = price
-        self.turnover = mul(price, quantity)
-        self.state = ORDER_STATE_CLOSED
+    @property
+    def remaining(self) -> int:
+        """What has not been filled yet; of a spot market buy the money that is left."""
+        return self.amount - (self.spent if self.in_quote else self.deal)
+
+    def filled(self, price: int, quantity: int, *, last: bool) -> None:
+        """Notes a fill.
+
+        Args:
+            price: Its price.
+            quantity: Its quantity.
+            last: Whether the order is closed by it.
+        """
+        self.turnover += mul(price, quantity)
+        self.average = div(self.turnover, self.deal + quantity) if self.deal else price
+        self.deal += quantity
+        if last:
+            self.state = ORDER_STATE_CLOSED
 
     def structure(self, rate: int = ONE) -> Order:
         """The order as strategies see it, prices times ``rate``."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...structures import Account, Asset, Position
 from ..config.settings import ExchangeSettings, MarketDetail
-from ..nano import ONE, div, mul, to_float
+from ..nano import ONE, cut, div, mul, to_float
 from .funding import FundingEvent
 from .ledger import Refused
 from .market import MarketView
@@ -110,16 +110,23 @@ class SpotAccount:
             self.wallet(detail.quote_currency if order.is_buy else detail.base_currency).freeze(-order.frozen)
             order.frozen = 0
 
-    def fill(self, order: DeskOrder, price: int, *, taker: bool) -> None:
+    def fill(self, order: DeskOrder, price: int, *, taker: bool, most: int | None = None) -> int:
         """Exchanges money and coins; the fee is always in quote currency."""
         detail = order.detail
         rate = self.settings.fee_taker if taker else self.settings.fee_maker
-        quantity = order.amount
+        quantity = order.remaining
         if order.in_quote:
-            quantity = mul(div(order.amount, price), ONE - rate)
-        self.release(order)
+            quantity = mul(div(quantity, price), ONE - rate)
+        last = most is None or quantity <= most
+        if most is not None and not last:
+            quantity = cut(most, 10 ** (9 - min(detail.base_precision, 9)))
+            if not quantity:
+                return 0
         value = mul(price, quantity)
         fee = mul(value, rate)
+        before = order.remaining
+        frozen = order.frozen
+        self.release(order)
         quote, base = self.wallet(detail.quote_currency), self.wallet(detail.base_currency)
         if order.is_buy:
             quote.free -= value + fee
@@ -128,7 +135,19 @@ class SpotAccount:
             quote.free += value - fee
             base.free -= quantity
         quote.commission += fee
-        order.filled(price, quantity)
+        if order.in_quote:
+            order.spent += value + fee
+        order.filled(price, quantity, last=last)
+        if not last:
+            self._freeze_rest(order, frozen, before)
+        return quantity
+
+    def _freeze_rest(self, order: DeskOrder, frozen: int, before: int) -> None:
+        """Freezes for what remains of an order its share of what was frozen before a fill."""
+        remaining = order.remaining
+        exact = order.in_quote or not order.is_buy
+        order.frozen = remaining if exact else frozen * remaining // before
+        self.wallet(order.detail.quote_currency if order.is_buy else order.detail.base_currency).freeze(order.frozen)
 
     def set_level(self, view: MarketView, level: float) -> None:
         """Does nothing: spot has no leverage."""
