@@ -24,6 +24,7 @@ from .config.settings import BacktestSettings
 from .config.times import zone_of
 from .data.bars import BarSource
 from .engine.engine import BacktestEngine
+from .engine.virtual_time import VirtualTime
 from .face.exchange import exchanges_of
 from .face.globals import RunGlobals
 from .failures import NoData
@@ -31,6 +32,7 @@ from .modules.imports import simulated_modules, strategy_builtins
 from .modules.own_modules import OwnModules
 from .result.join import Measured, joined
 from .result.log import RunLog
+from .unwinding import Unwinding
 
 __all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine"]
 
@@ -41,6 +43,7 @@ class SimulationEngine(Protocol):
     """What a run asks of the engine."""
 
     snapshots: list[Any]
+    time: VirtualTime
 
     @property
     def now_ms(self) -> int:
@@ -193,6 +196,8 @@ class BacktestRun:
             work: Runs the strategy.
             files: The files whose lines are the strategy's own.
         """
+        unwinding = Unwinding(str(file) for file in files)
+        self.engine.time.on_stubborn = unwinding.begin
         try:
             work()
             end = RunEnd("returned", "main returned")
@@ -209,6 +214,9 @@ class BacktestRun:
             text = own_traceback(error, own)
             self.log.error(0, text)
             end = RunEnd("error", last_line(error, own), text)
+        finally:
+            self.engine.time.on_stubborn = None
+            unwinding.end()
         return end
 
     @property

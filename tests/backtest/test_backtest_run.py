@@ -155,3 +155,47 @@ def test_return_flags_leave_parts_out(tmp_path: Path) -> None:
 def test_print_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_text(tmp_path, "def main():\n    print('hello', 5, sep='-')\n", bars=generated(5))
     assert capsys.readouterr().out == "hello-5\n"
+
+
+STUBBORN = {
+    "one": """while True:
+        try:
+            exchange.GetTicker()
+            Sleep(60000)
+        except:
+            pass
+""",
+    "one with calls in the handler": """while True:
+        try:
+            Sleep(3600000)
+        except Exception:
+            try:
+                exchange.GetAccount()
+            except Exception:
+                pass
+""",
+    "two within each other": """while True:
+        try:
+            while True:
+                try:
+                    Sleep(60000)
+                except BaseException as error:
+                    Log(error)
+        except:
+            n = 0
+""",
+}
+
+
+@pytest.mark.parametrize("name", STUBBORN)
+def test_a_strategy_that_catches_everything_ends_all_the_same(tmp_path: Path, name: str) -> None:
+    if name == "two within each other" and sys.version_info < (3, 12):
+        pytest.skip("Python 3.11 cannot end two such loops within each other")
+    text = f"def main():\n    {STUBBORN[name]}"
+    tracing = sys.gettrace()
+    run, end = run_text(tmp_path, text)
+    again, _ = run_text(tmp_path, text)
+    assert end.reason == "end"
+    assert sys.gettrace() is tracing
+    assert texts(run) == texts(again)
+    assert len(texts(run)) < 250

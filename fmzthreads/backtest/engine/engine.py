@@ -127,7 +127,7 @@ class BacktestEngine:
             target = time.now_ms + length
             if target > time.end_ms:
                 time.now_ms = time.end_ms
-                raise EOFError("EOF")
+                raise time.end()
             if target >= self.due_ms:
                 self._stamps.pass_until(target)
                 self._plan()

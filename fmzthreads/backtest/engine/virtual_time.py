@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = ["VirtualTime"]
+
+_PATIENCE = 100
 
 
 class VirtualTime:
@@ -12,14 +16,18 @@ class VirtualTime:
         now_ms: The time, in milliseconds since the epoch.
         start_ms: Where it starts.
         end_ms: Where it ends; ticks at the end or later do not exist.
+        ends: How often the strategy was told that this is the end.
+        on_stubborn: Called when it was told a hundred times and still goes on; None for nothing.
     """
 
-    __slots__ = ("end_ms", "now_ms", "start_ms")
+    __slots__ = ("end_ms", "ends", "now_ms", "on_stubborn", "start_ms")
 
     def __init__(self, start_ms: int, end_ms: int) -> None:
         self.now_ms = start_ms
         self.start_ms = start_ms
         self.end_ms = end_ms
+        self.ends = 0
+        self.on_stubborn: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         """The time and the range."""
@@ -28,4 +36,7 @@ class VirtualTime:
     def end(self) -> EOFError:
         """Stops the clock at the end if it passed it; returns the error to raise."""
         self.now_ms = min(self.now_ms, self.end_ms)
+        self.ends += 1
+        if self.ends >= _PATIENCE and self.on_stubborn is not None:
+            self.on_stubborn()
         return EOFError("EOF")

@@ -28,7 +28,7 @@ def datetime_module(clock: SimulatedClock, zone: real.tzinfo) -> ModuleType:
         def __subclasscheck__(cls, subclass: type) -> bool:
             return issubclass(subclass, cls.__mro__[1])
 
-    class datetime(real.datetime, metaclass=_AcceptsReal):  # noqa: N801 (Python's name)
+    class _SimulatedDatetime(real.datetime, metaclass=_AcceptsReal):
         """``datetime.datetime`` on the backtest's clock."""
 
         @classmethod
@@ -66,26 +66,26 @@ def datetime_module(clock: SimulatedClock, zone: real.tzinfo) -> ModuleType:
         def astimezone(self, tz: real.tzinfo | None = None) -> Any:
             """The same time in another zone; a time without a zone is in that of the backtest."""
             named = self.replace(tzinfo=zone) if self.tzinfo is None else self
-            return super(datetime, named).astimezone(zone if tz is None else tz)
+            return super(_SimulatedDatetime, named).astimezone(zone if tz is None else tz)
 
-    class date(real.date, metaclass=_AcceptsReal):  # noqa: N801 (Python's name)
+    class _SimulatedDate(real.date, metaclass=_AcceptsReal):
         """``datetime.date`` on the backtest's clock."""
 
         @classmethod
         def today(cls) -> Any:
             """The day of the backtest in its zone."""
-            moment = datetime.now()
+            moment = _SimulatedDatetime.now()
             return cls(moment.year, moment.month, moment.day)
 
         @classmethod
         def fromtimestamp(cls, timestamp: float) -> Any:
             """The day of a time in the backtest's zone."""
-            moment = datetime.fromtimestamp(timestamp)
+            moment = _SimulatedDatetime.fromtimestamp(timestamp)
             return cls(moment.year, moment.month, moment.day)
 
     module = ModuleType("datetime", real.__doc__)
     vars(module).update({name: value for name, value in vars(real).items() if name not in {"__loader__", "__spec__"}})
-    for replaced in (datetime, date):
-        replaced.__module__, replaced.__qualname__ = "datetime", replaced.__name__
-    vars(module).update(datetime=datetime, date=date)
+    for name, own in (("datetime", _SimulatedDatetime), ("date", _SimulatedDate)):
+        own.__module__, own.__name__, own.__qualname__ = "datetime", name, name
+        setattr(module, name, own)
     return module

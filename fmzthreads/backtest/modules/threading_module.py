@@ -26,7 +26,7 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
         if threading.active_count() <= 1:
             raise EOFError("EOF")
 
-    class Event(threading.Event):
+    class _SimulatedEvent(threading.Event):
         """``threading.Event`` on the backtest's clock."""
 
         def wait(self, timeout: float | None = None) -> bool:
@@ -39,7 +39,7 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
             clock.sleep(timeout * 1000)
             return self.is_set()
 
-    class Condition(threading.Condition):
+    class _SimulatedCondition(threading.Condition):
         """``threading.Condition`` on the backtest's clock."""
 
         def wait(self, timeout: float | None = None) -> bool:
@@ -56,7 +56,7 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
     vars(module).update(
         {name: value for name, value in vars(threading).items() if name not in {"__loader__", "__spec__"}}
     )
-    for replaced in (Event, Condition):
-        replaced.__module__, replaced.__qualname__ = "threading", replaced.__name__
-    vars(module).update(Event=Event, Condition=Condition)
+    for name, own in (("Event", _SimulatedEvent), ("Condition", _SimulatedCondition)):
+        own.__module__, own.__name__, own.__qualname__ = "threading", name, name
+        setattr(module, name, own)
     return module
