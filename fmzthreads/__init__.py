@@ -11,6 +11,9 @@ import typing as _typing
 import warnings as _warnings
 
 from ._version import __version__
+from .backtest.vctx import (
+    VCtx,
+)
 from .constants import (
     LOG_TYPE_BUY,
     LOG_TYPE_CANCEL,
@@ -107,7 +110,6 @@ from .strategy.globals import (
 )
 from .strategy.not_built import (
     EnableLogLocal,
-    VCtx,
     talib,
 )
 from .strategy.runtime import (

@@ -28,6 +28,7 @@ from .engine.virtual_time import VirtualTime
 from .face.exchange import exchanges_of
 from .face.globals import RunGlobals
 from .failures import NoData
+from .modules.fmz_module import fmz_modules
 from .modules.imports import simulated_modules, strategy_builtins
 from .modules.own_modules import OwnModules
 from .result.join import Measured, joined
@@ -138,7 +139,8 @@ class BacktestRun:
         """The modules that the strategy gets instead of Python's."""
         self._globals = RunGlobals(clock, self.log, exchanges, zone, settings.seed)
         self._beside = OwnModules(folder)
-        self.builtins = strategy_builtins(self.modules, self.warn, beside=self._beside, output=output)
+        importable = {**self.modules, **fmz_modules(self.names())}
+        self.builtins = strategy_builtins(importable, self.warn, beside=self._beside, output=output)
         """The builtins of the strategy."""
 
     def warn(self, text: str) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 from ..errors import InputError
 from ..runner.options import argument_of
+from ..strategy.program.reading import read_source
 from .backtest_run import BacktestRun, RunEnd
 from .failures import NoData
 from .inputs import BacktestInputs, BarsFile, ReadyBacktest
 from .progress import showing_progress
 from .result.join import to_json
+from .script_run import is_script, run_script
 
 __all__ = ["add_parser", "inputs_of", "run"]
 
@@ -132,13 +134,23 @@ def run(args: argparse.Namespace) -> int:
         FmzError: Something is not valid; nothing was run.
     """
     inputs = inputs_of(args)
+    strategy = read_source(inputs.file)
+    shown = args.progress or _terminal(args)
+    if is_script(strategy):
+        host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None)
+        if not host.contexts:
+            if end.reason == "no data":
+                return _no_data(end.text)
+            raise InputError(f"{inputs.file}: a plain script that makes no VCtx; there is nothing to report")
+        host.contexts[-1].Join()
+        return _report(args, inputs, host.contexts[-1].run, end)
     try:
         ready = ReadyBacktest.of(inputs)
     except NoData as error:
         return _no_data(str(error))
     for text in ready.warnings:
         warn(text)
-    return _report(args, inputs, ready, *simulate(ready, shown=args.progress or _terminal(args), quiet=args.json))
+    return _report(args, inputs, *simulate(ready, shown=shown, quiet=args.json))
 
 
 def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[BacktestRun, RunEnd]:
@@ -165,9 +177,7 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
     return run, end
 
 
-def _report(
-    args: argparse.Namespace, inputs: BacktestInputs, ready: ReadyBacktest, run: BacktestRun, end: RunEnd
-) -> int:
+def _report(args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, end: RunEnd) -> int:
     from .manifest import manifest_of
     from .outputs import result_object, summary_text, write_folder
 
@@ -177,12 +187,12 @@ def _report(
         return _no_data(end.text)
     whole = result_object(run)
     if args.out is not None:
-        manifest = manifest_of(inputs, ready, end, whole, run.own_files, sys.argv[1:])
-        write_folder(args.out, whole, ready.settings, manifest)
+        manifest = manifest_of(inputs, run.settings, end, whole, run.own_files, sys.argv[1:])
+        write_folder(args.out, whole, run.settings, manifest)
     if args.json:
         print(to_json(whole))
     else:
-        print(summary_text(whole, ready.settings, end))
+        print(summary_text(whole, end))
         if args.out is not None:
             print(f"\nreport: {args.out / 'report.html'}")
     return end.code

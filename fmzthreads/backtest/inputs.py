@@ -98,7 +98,6 @@ class ReadyBacktest:
 
     Attributes:
         strategy: The strategy's file.
-        is_script: Whether it is a plain script that makes its own ``VCtx``.
         settings: The settings.
         values: The values of the strategy's parameters.
         templates: The templates with theirs.
@@ -108,7 +107,6 @@ class ReadyBacktest:
     """
 
     strategy: Source
-    is_script: bool
     settings: BacktestSettings
     values: Mapping[str, Any] = attrs.field(repr=False)
     templates: tuple[Template, ...]
@@ -125,10 +123,9 @@ class ReadyBacktest:
             NoData: There is no source of bars.
         """
         strategy = read_source(inputs.file)
-        is_script = not strategy.is_strategy
         task, where = merged_task(strategy, inputs)
-        templates = () if is_script else tuple(read_templates(inputs.templates, inputs.template_args, strategy))
-        values = {} if is_script else bind(strategy, {**_saved(task), **inputs.args})
+        templates = tuple(read_templates(inputs.templates, inputs.template_args, strategy))
+        values = bind(strategy, {**_saved(task), **inputs.args})
         began = time.perf_counter_ns()
         series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
         settings, source = settings_and_source(task, series, inputs.data_server, args=values, where=where)
@@ -136,7 +133,6 @@ class ReadyBacktest:
         warnings += [text for rows in series.values() for text in gap_warnings(rows, settings)]
         return cls(
             strategy=strategy,
-            is_script=is_script,
             settings=settings,
             values=values,
             templates=templates,

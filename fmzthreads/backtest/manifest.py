@@ -15,7 +15,8 @@ import attrs
 from .._version import __version__
 from ..errors import InputError, OperationFailed, short_repr
 from .backtest_run import RunEnd
-from .inputs import BacktestInputs, BarsFile, ReadyBacktest
+from .config.settings import BacktestSettings
+from .inputs import BacktestInputs, BarsFile
 from .result.join import to_json
 
 __all__ = ["StoredRun", "digest_of", "manifest_of", "read_manifest"]
@@ -34,13 +35,18 @@ def _file_digest(path: Path) -> str:
 
 
 def manifest_of(
-    inputs: BacktestInputs, ready: ReadyBacktest, end: RunEnd, whole: Mapping[str, Any], own_files: Iterable[Path] = (), command: Sequence[str] = ()
+    inputs: BacktestInputs,
+    settings: BacktestSettings,
+    end: RunEnd,
+    whole: Mapping[str, Any],
+    own_files: Iterable[Path] = (),
+    command: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The manifest of a run.
 
     Args:
         inputs: What the user gave.
-        ready: What was run.
+        settings: The settings of the run.
         end: How it ended.
         whole: The result, final state and metrics.
         own_files: Modules beside the strategy that it imported.
@@ -56,10 +62,10 @@ def manifest_of(
         "command": list(command),
         "inputs": _inputs_json(inputs),
         "files": {str(path.resolve()): _file_digest(path) for path in files},
-        "task": ready.settings.task,
-        "args": dict(ready.values),
-        "seed": ready.settings.seed,
-        "timezone": ready.settings.timezone,
+        "task": settings.task,
+        "args": dict(settings.args),
+        "seed": settings.seed,
+        "timezone": settings.timezone,
         "ended": {"reason": end.reason, "text": end.text},
         "result_sha256": digest_of((to_json(whole) + "\n").encode()),
     }

@@ -33,7 +33,7 @@ def result_object(run: BacktestRun) -> dict[str, Any]:
     return whole
 
 
-def summary_text(whole: Mapping[str, Any], settings: BacktestSettings, end: RunEnd) -> str:
+def summary_text(whole: Mapping[str, Any], end: RunEnd) -> str:
     """What a run prints for people."""
     from .metrics.table import metrics_table
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, MissingExtra, short_repr
@@ -37,6 +38,8 @@ class ScriptHost:
         self.output = output
         self.contexts: list[VCtx] = []
         """The backtests that the script made."""
+        self.modules: dict[str, ModuleType] = {}
+        """What ``import NAME`` hands out in the script for some names."""
 
 
 script_host: ContextVar[ScriptHost | None] = ContextVar("fmzthreads_script_host", default=None)
@@ -73,11 +76,14 @@ class VCtx:
             task = self._namespace.get("__doc__") or ""
         self._file = Path(str(self._namespace.get("__file__") or "<script>"))
         self._joined: bytes | None = None
+        self._replaced: dict[str, tuple[Any, Any]] = {}
+        self._former_builtins = self._namespace.get("__builtins__")
         self._run = self._made(_task(task), bars, columns or {})
         self._inject()
         host = script_host.get()
         if host is not None:
             host.contexts.append(self)
+            host.modules.update(self._run.modules)
         if autoRun:
             self._auto_run()
 
@@ -115,7 +121,16 @@ class VCtx:
         """Gives the script the simulated modules for those that it has imported."""
         from .modules.imports import with_simulated
 
-        with_simulated(self._namespace, self._run.modules)
+        self._replaced.update(with_simulated(self._namespace, self._run.modules))
+
+    def _restore(self) -> None:
+        """Gives the script Python's own modules back."""
+        for name, (former, new) in self._replaced.items():
+            if self._namespace.get(name) is new:
+                self._namespace[name] = former
+        self._replaced.clear()
+        if self._former_builtins is not None:
+            self._namespace["__builtins__"] = self._former_builtins
 
     def _auto_run(self) -> None:
         main = self._namespace.get("main")
@@ -132,6 +147,8 @@ class VCtx:
     def Join(self, df: bool = False) -> Any:
         """Ends the backtest and returns its result; further calls return the same.
 
+        ``time`` and the like are Python's own again in the script afterwards.
+
         Args:
             df: Whether the snapshots are returned as a pandas DataFrame instead: profit and use of the first exchange, by time.
 
@@ -146,6 +163,7 @@ class VCtx:
 
         if self._joined is None:
             self._run.finish(RunEnd("returned"))
+            self._restore()
             self._joined = to_json(self._run.result(measured=True)).encode()
         return _frame(self._run) if df else self._joined
 

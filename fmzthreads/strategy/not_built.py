@@ -16,7 +16,6 @@ from ..errors import MissingExtra, NotBuiltYet
 __all__ = [
     "EnableLogLocal",
     "NotBuilt",
-    "VCtx",
     "talib",
 ]
 
@@ -52,7 +51,7 @@ class NotBuilt:
         raise self._error(f"{self._name}[{key!r}]")
 
     def __bool__(self) -> bool:
-        """False, so that ``if VCtx:`` takes the other branch."""
+        """False, so that ``if NAME:`` takes the other branch."""
         return False
 
     def __repr__(self) -> str:
@@ -86,5 +85,4 @@ class _Talib(NotBuilt):
 
 
 EnableLogLocal: Any = NotBuilt("EnableLogLocal")
-VCtx: Any = NotBuilt("VCtx", "a script runs live or against the simulator")
 talib: Any = _Talib("talib")

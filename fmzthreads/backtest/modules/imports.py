@@ -84,13 +84,17 @@ def strategy_builtins(
     return own
 
 
-def with_simulated(namespace: dict[str, Any], modules: Mapping[str, ModuleType]) -> None:
+def with_simulated(namespace: dict[str, Any], modules: Mapping[str, ModuleType]) -> dict[str, tuple[Any, Any]]:
     """Replaces what a script has imported from Python's own modules by what it would have got in a strategy.
 
     Args:
         namespace: The script's globals.
         modules: The modules on the backtest's clock, by name.
+
+    Returns:
+        What was replaced, by name: the former and the new value.
     """
+    replaced: dict[str, tuple[Any, Any]] = {}
     for name, value in list(namespace.items()):
         for module_name, own in modules.items():
             real = sys.modules.get(module_name)
@@ -98,6 +102,8 @@ def with_simulated(namespace: dict[str, Any], modules: Mapping[str, ModuleType])
                 continue
             word = str(getattr(value, "__name__", ""))
             if value is real:
-                namespace[name] = own
+                replaced[name] = (value, own)
             elif word and getattr(real, word, None) is value:
-                namespace[name] = getattr(own, word)
+                replaced[name] = (value, getattr(own, word))
+    namespace.update((name, new) for name, (_, new) in replaced.items())
+    return replaced
