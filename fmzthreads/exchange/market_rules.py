@@ -268,7 +268,7 @@ class MarketBook:
             missing = self._missing.get(symbol)
             if missing is not None and self._clock.monotonic() - missing[0] <= self._miss_age_s:
                 raise copy.copy(missing[1])
-            return self._refresh(symbol)
+            return self._refresh(symbol, None)
         if known.refused and self._clock.monotonic() >= known.wait_from:
             return self._refresh_refused(symbol, known)
         if known.refused or self._clock.monotonic() - known.fetched_at > self._max_age_s:
@@ -278,7 +278,7 @@ class MarketBook:
     def _refresh_refused(self, symbol: str, known: _Known) -> MarketRules:
         """Waits for new rules; while they cannot be fetched, the old ones are used, and orders wait for a fetch every ``retry_s`` only."""
         try:
-            return self._refresh(symbol)
+            return self._refresh(symbol, known)
         except (UnknownSymbol, StopRequested):
             raise
         except FmzError:  # old rules are better than nothing: ticks and steps change a few times a year
@@ -298,18 +298,19 @@ class MarketBook:
             return
         now = self._clock.monotonic()
         with self._lock:
+            known = self._known.get(symbol)
             if now < self._renewals.get(symbol, -math.inf):
                 return
             self._renewals[symbol] = now + self._retry_s
-        thread = threading.Thread(target=self._renew, args=(symbol,), name=f"rules of {symbol}", daemon=True)
+        thread = threading.Thread(target=self._renew, args=(symbol, known), name=f"rules of {symbol}", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no thread can be had: the call that needs the rules fetches them itself
             pass
 
-    def _renew(self, symbol: str) -> None:
+    def _renew(self, symbol: str, known: _Known | None) -> None:
         try:
-            self._refresh(symbol)
+            self._refresh(symbol, known)
         except FmzError:  # the call that needs the rules meets the error again, or uses those that are known
             pass
         except Exception:  # a defect of the adapter, which no call meets while there are known rules
@@ -344,12 +345,20 @@ class MarketBook:
             self._flights = {}  # calls from now on must not get the result of an earlier fetch
             self._generation += 1
 
-    def _refresh(self, symbol: str) -> MarketRules:
+    def _refresh(self, symbol: str, known: _Known | None) -> MarketRules:
+        """Fetches rules in place of those that the caller found, unless another thread's fetch has just ended."""
+
+        def _load_if_old() -> MarketRules:
+            now = self._known.get(symbol)
+            if now is None or now is known or now.refused:
+                return self._load(symbol)
+            return now.rules
+
         with self._lock:
             flight = self._flights.get(symbol)
             if flight is None:
                 flight = self._flights[symbol] = SingleFlight(self._clock)
-        return flight.run(lambda: self._load(symbol))
+        return flight.run(_load_if_old)
 
     def _load(self, symbol: str) -> MarketRules:
         generation, refusal = self._generation, self._refusals.get(symbol)

@@ -161,6 +161,36 @@ def test_a_refusal_during_a_fetch_is_not_answered_by_that_fetch():
     assert book.rules("BTC_USDT").tick == Decimal("0.5")
 
 
+class LateBook(MarketBook):
+    """A thread that found its rules old reaches the fetch only when another thread's has ended."""
+
+    late = True
+
+    def _refresh(self, symbol, known):
+        if self.late:
+            self.late = False
+            super()._refresh(symbol, known)
+        return super()._refresh(symbol, known)
+
+
+@pytest.mark.parametrize("state", ["unknown", "old", "refused"])
+def test_who_comes_late_to_a_fetch_takes_its_result(state):
+    clock, source = ManualClock(), Source()
+    book = LateBook(source, clock, max_age_s=100)
+    if state != "unknown":
+        book.late = False
+        book.rules("BTC_USDT")
+        book.late, source.calls = True, 0
+    if state == "old":
+        clock.advance(101)
+        book.rules("BTC_USDT")
+    elif state == "refused":
+        book.refused("BTC_USDT")
+    until(lambda: not any(thread.name == "rules of BTC_USDT" for thread in threading.enumerate()))
+    assert book.rules("BTC_USDT").symbol == "BTC_USDT"
+    assert source.calls == 1
+
+
 def test_a_symbol_that_is_delisted_is_refused_at_once_after_a_refusal():
     source = Source()
     book = MarketBook(source, ManualClock())

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 1024
 _KEEP_ALIVE_S = 75
 _STOP_S = 1.0
+_TURNS = 10  # of the loop, within which an accepted connection has been made
 # SO_LINGER on with a time of 0: the connection is reset instead of closed. (Windows has two shorts where others have two ints.)
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -85,6 +86,7 @@ class ServingThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closing: asyncio.Event | None = None
         self._server: asyncio.Server | None = None
+        self._port_turn = asyncio.Lock()  # held while the port is closed or opened, which takes some turns of the loop
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -147,7 +149,8 @@ class ServingThread:
         await self._listen()
         self._ready.set()
         await self.closing.wait()
-        self._stop_listening()
+        async with self._port_turn:
+            await self._stop_listening()
         self._socket.close()
         for protocol in list(self._state.connections):
             goodbye = getattr(protocol, "goodbye", None)
@@ -172,10 +175,17 @@ class ServingThread:
             self._protocol, sock=self._socket, backlog=_BACKLOG, ssl=self._tls
         )
 
-    def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def _stop_listening(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        # A connection that was just accepted becomes one of the server's some turns later; were the server closed before, its socket
+        # would be left open. So accepting ends first.
+        with contextlib.suppress(NotImplementedError):  # Windows' own loop
+            self._running_loop().remove_reader(self._socket)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        server.close()
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: Any = self._config.http_protocol_class(
@@ -199,18 +209,19 @@ class ServingThread:
 
     async def set_refusing(self, refuse: bool, asked_by: Scope | None = None) -> None:
         """Like ``refuse_connections``, in the loop; the requesting connection is closed, not reset."""
-        if refuse and self._server is not None:
-            self._stop_listening()
-            # A bound socket that does not listen reserves the port, and connections to it are refused.
-            self._socket = _bind(self.host, self.port)
-            for protocol in list(self._state.connections):
-                if asked_by is not None and protocol.client == asked_by["client"]:
-                    protocol.transport.close()
-                else:
-                    _reset(protocol.transport)
-        elif not refuse and self._server is None:
-            self._socket.listen(_BACKLOG)
-            await self._listen()
+        async with self._port_turn:
+            if refuse and self._server is not None:
+                await self._stop_listening()
+                # A bound socket that does not listen reserves the port, and connections to it are refused.
+                self._socket = _bind(self.host, self.port)
+                for protocol in list(self._state.connections):
+                    if asked_by is not None and protocol.client == asked_by["client"]:
+                        protocol.transport.close()
+                    else:
+                        _reset(protocol.transport)
+            elif not refuse and self._server is None:
+                self._socket.listen(_BACKLOG)
+                await self._listen()
 
     def refuse_for(self, seconds: float, asked_by: Scope) -> None:
         """Closes the port now and opens it again later; called in the loop.

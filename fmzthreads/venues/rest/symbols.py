@@ -94,14 +94,16 @@ class SymbolBook:
             UnknownSymbol: The venue does not list it.
             FmzError: It could not be fetched.
         """
+        # Looked up once more before the fetch: another thread's may have ended between the two.
+        return self._look_up(name) or self._fly(name, lambda: self._look_up(name) or self._load_one(name))
+
+    def _look_up(self, name: str) -> Listing | None:
         found = self._known.get(name)
-        if found is not None:
-            return found
-        if self._is_missing(name):
+        if found is None and self._is_missing(name):
             raise UnknownSymbol(
                 f"{self._venue} has no symbol named {short_repr(name)}{nearest(name, self._known.copy())}"
             )
-        return self.renew(name)
+        return found
 
     def renew(self, name: str) -> Listing:
         """Fetches one symbol, or waits for a running fetch of it.
@@ -110,11 +112,14 @@ class SymbolBook:
             UnknownSymbol: The venue does not list it.
             FmzError: It could not be fetched.
         """
+        return self._fly(name, lambda: self._load_one(name))
+
+    def _fly(self, name: str, load: Callable[[], Listing]) -> Listing:
         with self._lock:
             flight = self._flights.get(name)
             if flight is None:
                 flight = self._flights[name] = SingleFlight(self._clock)
-        return flight.run(lambda: self._load_one(name))
+        return flight.run(load)
 
     def _load_one(self, name: str) -> Listing:
         for _ in range(2):  # the base URL may change before the first reply arrives, which is then dropped

@@ -40,7 +40,8 @@ class Scene:
             passphrase=server.passphrase,
             base=server.base_url,
             errors="raise",
-            **{LIFETIME[self.name]: 100},  # so that "no such order" is believed after 1.1 s
+            # "No such order" is believed a second later; on a busy machine an order must not expire on its way.
+            **{LIFETIME[self.name]: 1500},
         )
         self.price = round(self.exchange.GetDepth().Bids[0].Price * 0.8, 1)
 

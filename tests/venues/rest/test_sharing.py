@@ -48,6 +48,29 @@ def test_threads_that_come_together_share_one_fetch_of_a_symbol(name: str) -> No
         assert http.paths().count(INFO if name == "Binance" else INSTRUMENTS) == 1
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_who_comes_late_to_a_fetch_of_a_symbol_takes_its_result(listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue, http, _ = make_binance({})
+    fly = venue.symbols._fly
+    name = "BTCUSDT" if listed else "XYZUSDT"
+
+    def _late(*args: Any) -> Any:
+        monkeypatch.setattr(venue.symbols, "_fly", fly)
+        try:
+            venue.symbols.one(name)  # another thread's, which ends before this one has begun
+        except errors.UnknownSymbol:
+            pass
+        return fly(*args)
+
+    monkeypatch.setattr(venue.symbols, "_fly", _late)
+    if listed:
+        assert venue.symbols.one(name).symbol == "BTC_USDT"
+    else:
+        with pytest.raises(errors.UnknownSymbol):
+            venue.symbols.one(name)
+    assert http.paths().count(INFO) == 1
+
+
 def test_threads_that_come_together_share_one_measurement_of_the_clock() -> None:
     for _ in range(10):
         venue, http, _ = make_binance({"GET /api/v3/account": {"balances": []}}, clock=WallClock(), limited=False)

@@ -106,7 +106,7 @@ def test_a_depth_cache_keeps_the_exchanges_book(server: SimulatorServer) -> None
                 await asyncio.wait_for(cache.recv(), PATIENCE_S)
             await asyncio.to_thread(server.driver.stop)
             _, own = top_levels(server, "BTC_USDT")
-            for _ in range(100):
+            for _ in range(1200):
                 book = kept.get_depth_cache()
                 sides = (book.get_bids(), book.get_asks())
                 if [[(Decimal(str(price)), Decimal(str(size))) for price, size in side] for side in sides] == list(own):
