@@ -22,6 +22,7 @@ from ...process_start import start_of
 from ..venue import OrderFill
 from .client_ids import ClientIds
 from .intents import IntentRecord
+from .pruning import Pruning
 from .rows import (
     CHANGE,
     CHANGE_STATUS,
@@ -108,6 +109,8 @@ class OrderFile:
         self._run = 0
         self._count = 0
         self._uncopied = 0  # transactions since the last checkpoint
+        self._pruning = Pruning(self._checkpoints, self._clock)
+        self._pruning_turn = threading.Lock()  # held by the thread that prunes
         self._warned = False
         self._ended: dict[int, float] = {}  # when each ended run was first seen, on the monotonic clock
 
@@ -210,9 +213,10 @@ class OrderFile:
             raise
 
     def flush_quietly(self) -> bool:
-        """Writes what is queued; a failure is a warning, once. Returns whether nothing is left."""
+        """Writes what is queued, and prunes now and then; a failure is a warning, once. Returns whether nothing is left."""
         try:
             self.flush()
+            self._prune()
         except FmzError as error:
             if not self._warned:
                 self._warned = True
@@ -222,6 +226,16 @@ class OrderFile:
             return False
         self._warned = False
         return not self._changes
+
+    def _prune(self) -> None:
+        if not self._run or not self._pruning_turn.acquire(blocking=False):
+            return
+        try:
+            self._pruning.step()
+        except OperationFailed:
+            pass  # nothing depends on it; it is tried again in an hour
+        finally:
+            self._pruning_turn.release()
 
     # What earlier runs left
 
