@@ -54,7 +54,7 @@ class GrowingSeries:
                 origin = rows.origin()
                 first = rows.source  # many results begin with None
         else:
-            if type(rows) is Records:
+            if isinstance(rows, Records):
                 origin = rows.origin()
             try:
                 first = first[indicator.fields[0]]

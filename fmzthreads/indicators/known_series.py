@@ -9,10 +9,11 @@ from typing import Any
 import attrs
 
 from ..structures import Record, record_changes
+from ..structures.growing import GrowingRecords
 from ..structures.records import Origin
 from .lines import LineStore
 from .recurrences import Advance
-from .series import column, new_column
+from .series import checked, column, new_column
 
 __all__ = ["Indicator", "KnownSeries"]
 
@@ -174,19 +175,26 @@ class KnownSeries:
         indicator, columns = self._indicator, self._columns
         begin = len(self._rows) - 1
         token = record_changes()
-        fresh = rows[begin:]  # of one moment: another thread may append to the list
+        windowed = type(rows) is GrowingRecords
+        # Of one moment: another thread may append to the list. The bars of a window of a history are not made for this.
+        fresh = [None] * (len(rows) - begin) if windowed else rows[begin:]
         if not fresh:  # another thread has shortened it
             return indicator.new_outs(self._params) if not begin else self._anew().lines(list(rows), None)
         if self._numbers:
             columns[0] += column(indicator.name, fresh, begin, started=self._started)
         else:
             for place, field in enumerate(indicator.fields):
-                columns[place] += new_column(indicator.name, fresh, field, begin)
+                columns[place] += (
+                    # It may become an ordinary list meanwhile, which keeps its place in the history.
+                    checked(indicator.name, GrowingRecords.values_from(rows, field, begin), field, begin)  # type: ignore[arg-type]
+                    if windowed
+                    else new_column(indicator.name, fresh, field, begin)
+                )
         closed = begin + len(fresh) - 1
         self._advance(begin, closed)
         if closed > begin:
             fresh[-1] = _END
-            self._note(fresh, token, begin)
+            self._note(fresh, token, begin, windowed=windowed)
         # Copies that were changed since are not those of their history; looked at after their values were read.
         shared = origin is not None and origin.token is not None and origin.token is not record_changes()
         self._origin = None if origin is None or shared or closed > origin.bars else origin
@@ -214,14 +222,14 @@ class KnownSeries:
             self._tip_state = advance(params, columns, closed, closed + 1, self._state, self._tip)
         self._tip_values = [values.pop() for values in columns]
 
-    def _note(self, elements: list[Any], token: object, begin: int) -> None:
+    def _note(self, elements: list[Any], token: object, begin: int, *, windowed: bool) -> None:
         """Remembers closed elements, which the mark of the end follows, and whether a change of one of them would be noticed."""
         self._rows[-1:] = elements
         if self._numbers:
             self._started = self._columns[0][-1] is not None
         else:
             elements.pop()
-            tracked = set(map(type, elements)) == {Record} and (not begin or token is self._token)
+            tracked = (windowed or set(map(type, elements)) == {Record}) and (not begin or token is self._token)
             self._token = token if tracked else None
 
 

@@ -8,14 +8,15 @@ from typing import Any
 from ..arguments import real_number
 from ..errors import InputError
 from ..structures import Record, Records
+from ..structures.growing import FilledRecords, GrowingRecords
 from .lines import Line
 
-__all__ = ["BAR_FIELDS", "READY_LISTS", "column", "is_numbers", "new_column", "rows_of"]
+__all__ = ["BAR_FIELDS", "READY_LISTS", "checked", "column", "is_numbers", "new_column", "rows_of"]
 
 BAR_FIELDS = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 """The fields of a bar that an indicator may be asked for."""
 
-READY_LISTS = frozenset({list, Records, Line})
+READY_LISTS = frozenset({list, Records, GrowingRecords, FilledRecords, Line})
 """The lists that are compared with each other as they are; of any other class it is not known how it compares."""
 
 _PLAIN = {float, int}
@@ -64,7 +65,7 @@ def new_column(name: str, rows: Sequence[Any], field: str, first: int) -> list[A
         values = [row[field] for row in rows]
     except (KeyError, TypeError, IndexError):
         raise _no_bar(name, rows, field, first) from None
-    return _checked(name, values, field, first)
+    return checked(name, values, field, first)
 
 
 def column(name: str, values: Sequence[Any], first: int, *, started: bool) -> list[Any]:
@@ -79,18 +80,29 @@ def column(name: str, values: Sequence[Any], first: int, *, started: bool) -> li
     Raises:
         InputError: A value is not a number, or None after the first number.
     """
-    checked = list(values)
+    numbers = list(values)
     if started:
-        return _checked(name, checked, "", first)
-    for place, value in enumerate(checked):
+        return checked(name, numbers, "", first)
+    for place, value in enumerate(numbers):
         if value is None or value != value:  # noqa: PLR0124 (only NaN differs from itself)
-            checked[place] = None
+            numbers[place] = None
         else:
-            return checked[:place] + _checked(name, checked[place:], "", first + place)
-    return checked
+            return numbers[:place] + checked(name, numbers[place:], "", first + place)
+    return numbers
 
 
-def _checked(name: str, values: list[Any], field: str, first: int) -> list[Any]:
+def checked(name: str, values: list[Any], field: str, first: int) -> list[Any]:
+    """Returns numbers as Python's own; the list itself.
+
+    Args:
+        name: The indicator's name, for the message.
+        values: The numbers.
+        field: The field of bars that they are; empty for numbers.
+        first: The place of the first of them in the whole list, for the message.
+
+    Raises:
+        InputError: A value is not a number.
+    """
     for value in values:  # mostly one or two
         if type(value) is not float:
             break

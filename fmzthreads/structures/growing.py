@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .records import Record, Records, as_column
+from .records import Origin, Record, Records, as_column
 
 __all__ = ["BarHistory", "FilledRecords", "GrowingRecords", "window"]
 
@@ -114,6 +114,10 @@ class GrowingRecords(_Window):
             place = _PLACES[field]
             found += [values[place] for values in self._tip_values()[max(0, begin - self.closed) :]]
         return found
+
+    def origin(self) -> Origin:
+        """The place in the history: bars of the same number are the same, unless a bar was changed since."""
+        return Origin(self.history, self.first, self.closed, None)
 
     def _column(self, name: str) -> Any:
         return as_column(name, self.values_from(name, 0)) if name in _PLACES else super()._column(name)

@@ -17,6 +17,7 @@ from fmzthreads import Record, Records
 from fmzthreads.indicators import known_series
 from fmzthreads.indicators.lines import Line, LineStore
 from fmzthreads.indicators.ta import Indicators
+from fmzthreads.structures.growing import GrowingRecords, window
 from tests.helpers.threads import run_in_thread
 
 CALLS: tuple[tuple[str, tuple[Any, ...]], ...] = (
@@ -416,3 +417,56 @@ def test_a_list_that_another_thread_shortens_meanwhile(monkeypatch: pytest.Monke
     rows.extend([7.0, 8.0])
     monkeypatch.undo()
     assert ta.MA(rows, 1) == [1.0, 2.0, 7.0, 8.0]
+
+
+class Bars:
+    """A history whose bars are made when somebody looks at them."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Record] = {}
+        self.closes: list[float] = []
+
+    def record(self, number: int) -> Record:
+        return self.made.setdefault(number, bar(number, self.closes[number]))
+
+    def values(self, field: str, begin: int, end: int) -> list[Any]:
+        return [(self.made.get(i) or bar(i, self.closes[i]))[field] for i in range(begin, end)]
+
+    def tips(self, tick: int) -> list[tuple[Any, ...]]:
+        return [tuple(bar(tick, float(tick)).values())]
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(st.tuples(st.integers(0, 12), prices, places), min_size=1, max_size=25))
+def test_windows_of_a_history_in_a_backtest(steps: list[tuple[int, float, int]]) -> None:
+    ta, history, first = Indicators(), Bars(), 0
+    for tick, (what, price, place) in enumerate(steps):
+        history.closes.append(price)
+        count = len(history.closes)
+        if what == 0:
+            first = min(first + 1, count - 1)
+        elif what == 1:
+            history.record(place % count).Close = price  # by hand
+        rows = window(history, first, count - first, tick, 1, None)
+        if what == 2:
+            rows.append(bar(99, price))
+        elif what == 3:
+            list(rows)
+        elif what == 4:
+            rows[-1].Close = price
+        for name, arguments in CALLS:
+            result = getattr(ta, name)(rows, *arguments)
+            assert result == getattr(Indicators(), name)([rows[i] for i in range(len(rows))], *arguments), name
+
+
+def test_the_bars_of_a_window_are_neither_made_nor_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = compared(monkeypatch)
+    ta, history = Indicators(), Bars()
+    for tick in range(30):
+        history.closes.append(float(tick))
+        rows = window(history, 0, tick + 1, tick, 1, None)
+        ta.MACD(rows, 2, 3, 2)
+        ta.ATR(rows, 3)
+        assert type(rows) is GrowingRecords
+    assert seen == []
+    assert len(history.made) == 1  # the first one tells the series apart
