@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +19,7 @@ from .series import checked, column, new_column
 __all__ = ["Indicator", "KnownSeries"]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Indicator:
     """How one indicator is computed.
 
@@ -37,6 +38,11 @@ class Indicator:
     lines: int = 1
     heads: Callable[[tuple[Any, ...]], tuple[int, ...]] | None = None
     numbers: bool = True
+
+    @cached_property
+    def read(self) -> Callable[[Any], tuple[Any, ...]]:
+        """Gets the values of its fields from a bar, in their order (and perhaps one more)."""
+        return itemgetter(*self.fields, self.fields[0])
 
     def new_outs(self, params: tuple[Any, ...]) -> list[list[Any]]:
         """Returns the lists before the first element."""
@@ -67,6 +73,15 @@ class _End:
 _END = _End()
 
 
+class _NotMade:
+    """Stands for a bar of a window, which is not made as long as its values are enough."""
+
+    __slots__ = ()
+
+
+_NOT_MADE = _NotMade()
+
+
 class KnownSeries:
     """What is known of one series: its closed elements, the lines up to them, and the step over the last element.
 
@@ -91,8 +106,10 @@ class KnownSeries:
         "_rows",
         "_started",
         "_state",
-        "_tip",
+        "_sure",
+        "_tip_row",
         "_tip_state",
+        "_tip_token",
         "_tip_values",
         "_token",
     )  # fmt: skip
@@ -111,10 +128,12 @@ class KnownSeries:
         # Of the bars' changes when they were read; None if changes of these bars are not noticed.
         self._token: object = None
         self._origin: Origin | None = None  # what the elements came from, where that is known
-        # The last element that was seen, the lines' values there, and the state after it.
+        # How much of each line will stay: all but what the last element that was seen gave. Its values, and the state after it.
+        self._sure = [len(out) for out in self._outs]
         self._tip_values: list[Any] | None = None
-        self._tip: list[list[Any]] = []
         self._tip_state: Any = None
+        self._tip_row: object = None
+        self._tip_token: object = None  # as _token, for the last element
 
     def is_continued_by(self, rows: list[Any], origin: Origin | None) -> bool:
         """Whether the rows begin with exactly the elements that are known, and have more.
@@ -172,63 +191,106 @@ class KnownSeries:
         Raises:
             InputError: An element is not what it must be.
         """
-        indicator, columns = self._indicator, self._columns
         begin = len(self._rows) - 1
         token = record_changes()
         windowed = type(rows) is GrowingRecords
         # Of one moment: another thread may append to the list. The bars of a window of a history are not made for this.
-        fresh = [None] * (len(rows) - begin) if windowed else rows[begin:]
+        fresh = [_NOT_MADE] * (len(rows) - begin) if windowed else rows[begin:]
         if not fresh:  # another thread has shortened it
-            return indicator.new_outs(self._params) if not begin else self._anew().lines(list(rows), None)
-        if self._numbers:
-            columns[0] += column(indicator.name, fresh, begin, started=self._started)
-        else:
-            for place, field in enumerate(indicator.fields):
-                columns[place] += (
-                    # It may become an ordinary list meanwhile, which keeps its place in the history.
-                    checked(indicator.name, GrowingRecords.values_from(rows, field, begin), field, begin)  # type: ignore[arg-type]
-                    if windowed
-                    else new_column(indicator.name, fresh, field, begin)
-                )
+            return self._indicator.new_outs(self._params) if not begin else self._anew().lines(list(rows), None)
         closed = begin + len(fresh) - 1
-        self._advance(begin, closed)
-        if closed > begin:
-            fresh[-1] = _END
-            self._note(fresh, token, begin, windowed=windowed)
+        if closed != begin + 1 or fresh[0] is not self._tip_row or not self._step(fresh, token):
+            self._read(rows, fresh, begin)
+            self._advance(begin, closed)
+            if closed > begin:
+                self._note(fresh[:-1], token, begin, windowed=windowed)
+            self._tip_row = fresh[-1]
+            self._tip_token = token if type(fresh[-1]) is Record else None
         # Copies that were changed since are not those of their history; looked at after their values were read.
         shared = origin is not None and origin.token is not None and origin.token is not record_changes()
         self._origin = None if origin is None or shared or closed > origin.bars else origin
-        tips = self._tip
-        return [store.result(out, tips[place]) for place, (store, out) in enumerate(self._lines)]
+        sure = self._sure
+        return [store.result(out, sure[place]) for place, (store, out) in enumerate(self._lines)]
+
+    def _read(self, rows: list[Any], fresh: list[Any], begin: int) -> None:
+        name, columns = self._indicator.name, self._columns
+        if self._numbers:
+            columns[0] += column(name, fresh, begin, started=self._started)
+            return
+        for place, field in enumerate(self._indicator.fields):
+            if type(fresh[0]) is _NotMade:
+                # It may become an ordinary list meanwhile, which keeps its place in the history.
+                values = GrowingRecords.values_from(rows, field, begin)  # type: ignore[arg-type]
+                columns[place] += checked(name, values, field, begin)
+            else:
+                columns[place] += new_column(name, fresh, field, begin)
+
+    def _step(self, fresh: list[Any], token: object) -> bool:
+        """Takes the last element as closed, and one after it: what ``_read``, ``_advance`` and ``_note`` do, for the usual case.
+
+        Returns:
+            Whether it is the usual case; else nothing was done.
+        """
+        known, row = fresh
+        if self._numbers:
+            new = (row,)
+            if not self._started:
+                return False
+        else:
+            if token is not self._tip_token or token is not self._token:
+                return False
+            try:
+                new = self._indicator.read(row)
+            except (KeyError, TypeError, IndexError):
+                return False
+        for value in new:
+            if type(value) is not float:
+                return False
+        columns, values, outs = self._columns, self._tip_values, self._outs
+        assert values is not None
+        for place, numbers in enumerate(columns):
+            numbers.append(values[place])
+            numbers.append(new[place])
+        closed = len(self._rows)
+        self._rows[-1] = known
+        self._rows.append(_END)
+        self._state = state = self._tip_state
+        self._sure = [len(out) for out in outs]
+        self._tip_state = self._indicator.advance(self._params, columns, closed, closed + 1, state, outs)
+        self._tip_values = [numbers.pop() for numbers in columns]
+        self._tip_row = row
+        if type(row) is not Record:
+            self._tip_token = None
+        return True
 
     def _anew(self) -> KnownSeries:
         return KnownSeries(self._indicator, self._params, numbers=self._numbers, keeps=self._keeps)
 
     def _advance(self, begin: int, closed: int) -> None:
-        """Computes the lines over the closed elements from ``begin`` on, and on top of them, apart, over the last element."""
+        """Computes the lines over the closed elements from ``begin`` on, and on top of them over the last element."""
         advance, params, columns, outs = self._indicator.advance, self._params, self._columns, self._outs
         if [values[begin] for values in columns] == self._tip_values:
             # The element that was the last one is as it was, so the step over it has been made.
             if closed > begin:
-                tips = iter(self._tip)
-                for out in outs:
-                    out.extend(next(tips))
                 self._state = self._tip_state
+                self._sure = [len(out) for out in outs]
             begin += 1
+        else:
+            for place, out in enumerate(outs):
+                del out[self._sure[place] :]
         if closed > begin:
             self._state = advance(params, columns, begin, closed, self._state, outs)
+            self._sure = [len(out) for out in outs]
         if closed >= begin:
-            self._tip = [[] for _ in outs]
-            self._tip_state = advance(params, columns, closed, closed + 1, self._state, self._tip)
+            self._tip_state = advance(params, columns, closed, closed + 1, self._state, outs)
         self._tip_values = [values.pop() for values in columns]
 
     def _note(self, elements: list[Any], token: object, begin: int, *, windowed: bool) -> None:
-        """Remembers closed elements, which the mark of the end follows, and whether a change of one of them would be noticed."""
-        self._rows[-1:] = elements
+        """Remembers closed elements, and whether a change of one of them would be noticed."""
+        self._rows[-1:] = [*elements, _END]
         if self._numbers:
             self._started = self._columns[0][-1] is not None
         else:
-            elements.pop()
             tracked = (windowed or set(map(type, elements)) == {Record}) and (not begin or token is self._token)
             self._token = token if tracked else None
 

@@ -116,13 +116,20 @@ class Line(list[Any]):
         super().sort(key=key, reverse=reverse)
 
 
+def _no_count(_: object) -> int:
+    return 0
+
+
+getrefcount = getattr(sys, "getrefcount", _no_count)  # other Pythons have none
+
+
 def _count_of_one() -> int:
     """The reference count of an object that one list refers to; -1, which no object has, where counts are not exact."""
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     if sys.implementation.name != "cpython" or not is_gil_enabled():
         return -1
     held = [object()]
-    return sys.getrefcount(held[0])
+    return getrefcount(held[0])
 
 
 _ALONE = _count_of_one()
@@ -138,28 +145,27 @@ class LineStore:
         self._given: list[Line] = []
         self._source = object()
 
-    def result(self, sure: list[Any], tip: list[Any]) -> Line:
+    def result(self, values: list[Any], sure: int) -> Line:
         """Returns the line as a list of the caller's own.
 
         Args:
-            sure: Its values so far, which only grow.
-            tip: The values that follow for now.
+            values: Its values.
+            sure: How many of them stay when the series grows.
         """
         given = self._given
         for place in range(len(given)):
             # Nothing but this list refers to it, so no thread can get at it, and what it holds is nobody's any more.
-            if sys.getrefcount(given[place]) == _ALONE:
+            if getrefcount(given[place]) == _ALONE:
                 line = given[place]
-                if not line.is_as_given:
+                if line.changed or len(line) != line.written:  # as in is_as_given, without a call
                     del given[place]
                     break
-                _write(line, slice(line.sure, None), sure[line.sure :] + tip)
-                line.sure = len(sure)
-                line.written = len(line)
+                known = line.sure
+                _write(line, slice(known, None), values[known:])
+                line.sure = sure
+                line.written = len(values)
                 return line
-        line = Line(sure, self._source, len(sure))
-        list.extend(line, tip)
-        line.written = len(line)
+        line = Line(values, self._source, sure)
         if len(given) == _MOST:
             del given[0]
         given.append(line)

@@ -77,6 +77,15 @@ def macd(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state:
     full = begun + signal - 1
     for i in range(begin, end):
         x = xs[i]
+        if count > full:  # mostly; the same steps as below
+            a = (x - a) * fast_weight + a
+            b = (x - b) * slow_weight + b
+            dif = a - b
+            c = (dif - c) * signal_weight + c
+            difs.append(dif)
+            deas.append(c)
+            gaps.append(dif - c)
+            continue
         dif = dea = None
         if x is not None:
             count += 1
@@ -114,7 +123,8 @@ def boll(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state:
         mean = total / period
         squares = 0.0
         for value in xs[i - period + 1 : i + 1]:
-            squares += (value - mean) * (value - mean)
+            off = value - mean
+            squares += off * off
         width = multiplier * math.sqrt(squares / period)
         upper.append(mean + width)
         middle.append(mean)

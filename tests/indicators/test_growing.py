@@ -279,12 +279,12 @@ def test_a_result_that_was_changed_is_not_used_again(change: Callable[[Any], Any
 
 def test_the_lists_that_are_remembered_for_use_are_few() -> None:
     store = LineStore()
-    held = [store.result([1.0], [float(i)]) for i in range(50)]
+    held = [store.result([1.0, float(i)], 1) for i in range(50)]
     assert [line[-1] for line in held] == [float(i) for i in range(50)]
     del held
     gc.collect()
     assert len(store._given) == 4
-    line = store.result([1.0, 2.0], [3.0])
+    line = store.result([1.0, 2.0, 3.0], 2)
     assert line == [1.0, 2.0, 3.0]
     assert (line.sure, line.written) == (2, 3)
 
