@@ -121,7 +121,7 @@ def _plot(
     kind: str, title: str, entries: Mapping[int, dict[str, Any]], candles: Sequence[Candle], columns: int
 ) -> list[Trace]:
     last = entries[max(entries)]
-    common: Trace = {"name": chart_text(title)} | ({} if last.get("overlay") else {"yaxis": "y2"})
+    common: Trace = {"name": chart_text(title, 40)} | ({} if last.get("overlay") else {"yaxis": "y2"})
     color = color_of(last.get("color"))
     if kind == "plotcandle":
         whole = [

@@ -100,10 +100,16 @@ def _chart(
     by_id = {str(one.config["id"]): one for one in series if isinstance(one.config.get("id"), (str, int))}
     traces: list[Trace] = []
     for number, one in enumerate(series):
-        name = chart_text(one.config.get("name") or f"Series {number + 1}")
+        name = chart_text(one.config.get("name") or f"Series {number + 1}", 40)
         traces += _traces(one, name, by_id.get(str(one.config.get("onSeries")), series[0]), columns)
     if not traces:
         return None
+    if any(trace["type"] != "pie" for trace in traces):
+        for trace in traces:
+            if (
+                trace["type"] == "pie"
+            ):  # beside other series it is a small one in the corner, as in Highcharts' examples
+                trace |= {"domain": {"x": [0.78, 1], "y": [0.6, 1]}, "textinfo": "none"}
     axes = [_dict(axis) for axis in _list(config.get("yAxis"))[:_MOST_AXES]] or [{}]
     layout = _axes(axes) | {"xaxis": _x_axis(config, series, axes)}
     shapes = [shape for place, axis in enumerate(axes) for shape in _plot_lines(axis, place)]
@@ -305,7 +311,7 @@ def _axes(axes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     placed = any("top" in axis or "height" in axis for axis in axes)
     for place, axis in enumerate(axes):
         name = "yaxis" if not place else f"yaxis{place + 1}"
-        one: dict[str, Any] = {"title": {"text": chart_text(_text_of(axis.get("title")))}, "anchor": "x"}
+        one: dict[str, Any] = {"title": {"text": chart_text(_text_of(axis.get("title")), 40)}, "anchor": "x"}
         if axis.get("type") == "logarithmic":
             one["type"] = "log"
         low, high = number_of(axis.get("min")), number_of(axis.get("max"))

@@ -46,7 +46,7 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12, color: color("@muted") },
       margin: { l: 8, r: 8, t: 30, b: 8 }, hovermode: "x", dragmode: narrow ? false : "zoom",
       hoverlabel: { bgcolor: color("@card"), bordercolor: color("@line"), font: { color: color("@ink") }, namelength: 40 },
-      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", xanchor: "left", font: { color: color("@ink") } },
+      legend: { orientation: "h", traceorder: "normal", x: 0, y: 1, yanchor: "bottom", xanchor: "left", font: { color: color("@ink") } },
       ...painted(figure.layout, color, ""),
     };
     for (const name of Object.keys(layout)) {

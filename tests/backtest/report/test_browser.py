@@ -1,0 +1,229 @@
+"""The report in a real browser: what is drawn, what it says on its console, and that it asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmzthreads.backtest.metrics import metrics_of
+from fmzthreads.backtest.metrics.monte_carlo import monte_carlo_of
+from fmzthreads.backtest.report import page, write_page
+from fmzthreads.charts.kline_chart import KLineChartObject
+from fmzthreads.charts.points import ChartPoints
+from tests.helpers.backtest_results import made_result
+
+WIDTHS = (1280, 390)
+EVIL = '</script><img src=x onerror="document.title=\'owned\'"><a href="https://example.org/">link</a>'
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LONG_MS = 60_000
+"""How long a busy machine may take; a chart takes a tenth of a second on a quiet one."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by playwright."""
+    api = pytest.importorskip("playwright.sync_api")
+    found = os.environ.get("FMZTHREADS_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no chromium was found (Debian: apt-get install chromium; or FMZTHREADS_CHROMIUM names it)")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class View:
+    """A page that is open, and what it said and asked for meanwhile."""
+
+    def __init__(self, browser: Any, path: Path, width: int = 1280, scheme: str = "light") -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+        self.wait_until_drawn()
+
+    def wait_until_drawn(self) -> None:
+        self.page.wait_for_selector("html[data-ready=yes]", state="attached", timeout=LONG_MS)
+
+    def count(self, selector: str) -> int:
+        return int(self.page.locator(selector).count())
+
+    def text(self, selector: str) -> str:
+        return str(self.page.locator(selector).first.text_content())
+
+    def drawn(self) -> tuple[int, int]:
+        """How many charts were drawn, and how many failed."""
+        html = self.page.locator("html")
+        return int(html.get_attribute("data-drawn")), int(html.get_attribute("data-failed"))
+
+    def is_quiet(self, path: Path) -> bool:
+        """Whether nothing was said, and nothing was asked for but the page itself."""
+        return not self.said and [url for url in self.asked if not url.startswith(("data:", "blob:"))] == [
+            path.as_uri()
+        ]
+
+
+def everything(folder: Path, name: str = "report.html") -> Path:
+    """A page with all kinds of charts, status tables and log rows, all of them with texts that try to break out."""
+    result, settings = made_result(200)
+    start = settings.start_ms
+    candle = [start, 1, 3, 0.5, 2]
+    kinds = ("line", "area", "column", "scatter", "candlestick", "ohlc", "flags", "pie", "arearange")
+    series = [
+        {
+            "type": kind,
+            "name": f"{kind} {EVIL}",
+            "yAxis": n % 2,
+            "data": [{"x": start, "y": 2, "name": EVIL, "title": EVIL}] if kind in ("flags", "pie") else [candle],
+        }
+        for n, kind in enumerate(kinds)
+    ]
+    axes = [{"title": {"text": EVIL}, "height": "60%"}, {"top": "65%", "height": "35%"}]
+    configs = [
+        {"title": {"text": EVIL}, "yAxis": axes, "series": series},
+        {"yAxis": [{}, {"opposite": True}], "series": series[:2]},
+    ]
+    result["Chart"] = {"Cfg": json.dumps(configs), "Datas": []}
+    result["Status"] = (
+        f"status {EVIL} #ff0000`" + json.dumps({"type": "table", "title": EVIL, "cols": ["a"], "rows": [[EVIL]]}) + "`"
+    )
+    texts = [f"{EVIL} #00aa00", "plain", *(f"line {n}" for n in range(400))]
+    result["RuntimeLogs"] += [
+        [n, start + n, 3 if n == 1 else 5, 0, "", 0, 0, text, "", ""] for n, text in enumerate(texts)
+    ]
+    metrics = metrics_of(result, settings)
+    metrics["monte_carlo"] = monte_carlo_of(result, settings, metrics, 30)
+    write_page(result, settings, metrics, folder / name, title=EVIL)
+    return folder / name
+
+
+def kline(folder: Path) -> Path:
+    """A page with a KLineChart."""
+    points = ChartPoints(None, lambda: 0)
+    chart = KLineChartObject(points, {"overlay": True})
+    result, settings = made_result(30)
+    for n in range(50):
+        chart.begin(
+            {
+                "Time": settings.start_ms + n * 60_000,
+                "Open": n,
+                "High": n + 2,
+                "Low": n - 2,
+                "Close": n + 1,
+                "Volume": 1,
+            }
+        )
+        line, level = chart.plot(n, EVIL), chart.plot(n + 3, "upper")
+        chart.fill(line, level)
+        chart.plot(n % 7, "below", overlay=False, style="columns")
+        chart.plotshape(n % 9 == 0, "shape", text=EVIL)
+        chart.signal("long", n, 1, EVIL)
+        chart.close()
+    result["Chart"] = {"Cfg": points.config, "Datas": [[row.series, json.loads(row.data)] for row in points.rows()]}
+    write_page(result, settings, metrics_of(result, settings), folder / "kline.html")
+    return folder / "kline.html"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_all_charts_are_drawn_quietly_at_both_widths(browser: Any, tmp_path: Path, width: int) -> None:
+    pytest.importorskip("plotly")
+    path = everything(tmp_path)
+    view = View(browser, path, width)
+    assert view.drawn() == (12, 0)
+    assert view.count(".chart .main-svg") >= 12
+    for key in (
+        "equity",
+        "price-0",
+        "positions",
+        "returns",
+        "rolling",
+        "trips",
+        "costs",
+        "block-bootstrap",
+        "trade-shuffle",
+    ):
+        assert view.count(f"#figure-{key} .cartesianlayer .trace path") > 0, key
+    for kind in ("scatterlayer path.js-line", "barlayer path", "boxlayer path", "slice path", "ohlclayer path"):
+        assert view.count(f"#figure-chart-0 .{kind}") > 0, kind
+    assert view.is_quiet(path), (view.said, view.asked)
+    assert view.page.title() == EVIL
+    assert view.count("main img, main a[href*=example], svg a") == 0
+    assert EVIL[:20] in view.text("#figure-chart-0 .legendtext")
+    box = view.page.locator("main").bounding_box()
+    assert box["x"] >= 0
+    assert box["width"] <= width
+    for selector in ("section", ".chart", ".tile"):
+        for one in view.page.locator(selector).all():
+            place = one.bounding_box()
+            assert place["x"] + place["width"] <= width, (selector, place)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_kline_chart_is_drawn(browser: Any, tmp_path: Path, width: int) -> None:
+    pytest.importorskip("plotly")
+    path = kline(tmp_path)
+    view = View(browser, path, width, "dark")
+    assert view.drawn()[1] == 0
+    assert view.count("#figure-kline .boxlayer path") > 0
+    assert view.count("#figure-kline .barlayer path") >= 40
+    assert view.count("#figure-kline .scatterlayer .points path") >= 50
+    assert view.is_quiet(path), (view.said, view.asked)
+
+
+def test_the_theme_and_the_scale_are_switched(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = everything(tmp_path)
+    view = View(browser, path, scheme="dark")
+    ticks = "#figure-equity .yaxislayer-above text, #figure-equity .ytick text"
+    assert view.page.locator("html.dark").count() == 1
+    dark = view.page.locator(ticks).first.evaluate("one => getComputedStyle(one).fill")
+    view.page.click("#theme")
+    view.wait_until_drawn()
+    assert view.page.locator("html.dark").count() == 0
+    assert view.page.locator(ticks).first.evaluate("one => getComputedStyle(one).fill") != dark
+    before = view.page.locator(ticks).all_text_contents()
+    view.page.click("#figure-equity .switch button:has-text('Log')")
+    view.page.wait_for_selector("#figure-equity .switch button[aria-pressed=true]:has-text('Log')")
+    view.page.locator(ticks).first.wait_for()
+    assert view.page.locator(ticks).all_text_contents() != before
+    assert view.is_quiet(path), (view.said, view.asked)
+
+
+def test_the_log_is_filtered_by_kind_and_word(browser: Any, tmp_path: Path) -> None:
+    path = everything(tmp_path)
+    view = View(browser, path, 390)
+    rows = "#log-view tbody tr"
+    assert view.count(rows) == 300
+    view.page.click("#log-view button:has-text('Show more')")
+    assert view.count(rows) > 400
+    colored = view.page.locator(f"{rows} td.text[style]").first
+    assert colored.text_content() == EVIL
+    view.page.fill("#log-view input[type=search]", "LINE 39")
+    assert view.count(rows) == 11
+    view.page.fill("#log-view input[type=search]", "")
+    for name in ("Log", "Buy", "Sell"):
+        view.page.click(f"#log-view label:has-text('{name} ') input")
+    assert view.page.locator(f"{rows} td.text").all_text_contents() == ["plain"]
+    assert view.is_quiet(path), (view.said, view.asked)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_small_page_without_plotly(
+    browser: Any, tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "plotly_script", lambda: None)
+    path = everything(tmp_path)
+    view = View(browser, path, width)
+    assert view.count("svg.equity polyline") == 3
+    assert view.count("#log-view tbody tr") == 300
+    assert view.page.locator("svg.equity").bounding_box()["width"] <= width
+    assert view.is_quiet(path), (view.said, view.asked)
