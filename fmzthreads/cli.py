@@ -23,6 +23,7 @@ _COMMANDS = {
     "simulate": "simulator.command",
     "plugin": "plugin.command",
     "backtest": "backtest.command",
+    "optimize": "backtest.sweep.command",
 }
 
 

@@ -21,7 +21,7 @@ from .progress import showing_progress
 from .result.join import to_json
 from .script_run import is_script, run_script
 
-__all__ = ["add_parser", "inputs_of", "run"]
+__all__ = ["add_input_options", "add_parser", "inputs_of", "run"]
 
 _DESCRIPTION = """\
 Runs an FMZ strategy over historical data, as FMZ's own engine would, and reports the result. What to run is said by the strategy's header
@@ -41,6 +41,16 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_input_options(parser)
+    add = parser.add_argument
+    add("--out", type=Path, metavar="DIR", help="write result.json, report.html and manifest.json there")
+    add("--json", action="store_true", help="print one JSON object: result, final, metrics")
+    add("--progress", action="store_true", help="show the progress (on a terminal it is shown by itself)")
+    parser.set_defaults(run=run)
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what is run; ``inputs_of`` reads them."""
     add = parser.add_argument
     add("file", type=Path, nargs="?", metavar="FILE", help="the strategy")
     add(
@@ -79,10 +89,6 @@ def add_parser(commands: Any) -> None:
     )
     add("--columns", default="", metavar="ROLE=NAME,...", help="which column is what, such as time=when,close=last")
     add("--data-server", default="", metavar="URL", help="a server of FMZ's data protocol")
-    add("--out", type=Path, metavar="DIR", help="write result.json, report.html and manifest.json there")
-    add("--json", action="store_true", help="print one JSON object: result, final, metrics")
-    add("--progress", action="store_true", help="show the progress (on a terminal it is shown by itself)")
-    parser.set_defaults(run=run)
 
 
 def inputs_of(args: argparse.Namespace) -> BacktestInputs:

@@ -52,6 +52,19 @@ def process_workers(count: int = 0) -> Workers:
     return Workers(lambda: ProcessPoolExecutor(count, mp_context=context), count)
 
 
+class _Here(Executor):
+    """Runs each call at once, in the thread that asks for it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs a call and returns its finished future."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # as an executor's worker keeps it
+            future.set_exception(error)
+        return future
+
+
 def dask_workers(address: str) -> Workers:
     """The workers of a Dask cluster.
 
@@ -97,7 +110,7 @@ class _DaskExecutor(AbstractContextManager[Executor]):
 
 
 def workers_of(text: str, count: int = 0) -> Workers:
-    """The workers that ``--executor`` names: ``processes``, or ``dask://HOST:PORT``.
+    """The workers that ``--executor`` names: ``processes``, ``here`` (this process, such as for a debugger), or ``dask://HOST:PORT``.
 
     Raises:
         InputError: It names neither, or the cluster cannot be reached.
@@ -105,9 +118,11 @@ def workers_of(text: str, count: int = 0) -> Workers:
     """
     if text == "processes":
         return process_workers(count)
+    if text == "here":
+        return Workers(_Here, 1)
     if text.startswith("dask://") and text != "dask://":
         return dask_workers(text.removeprefix("dask://").rstrip("/"))
-    raise InputError(f"--executor {text!r}: expected processes or dask://HOST:PORT")
+    raise InputError(f"--executor {text!r}: expected processes, here or dask://HOST:PORT")
 
 
 def evaluated(jobs: Iterable[Job], evaluate: Evaluate, workers: Workers) -> Iterator[Score]:

@@ -1,13 +1,16 @@
 """A sweep on a real Dask cluster: a scheduler and two worker processes on the loopback."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fmzthreads.backtest.sweep.job import Job
 from fmzthreads.backtest.sweep.pool import evaluated, workers_of
+from fmzthreads.cli import main
 from fmzthreads.errors import InputError
+from tests.backtest.sweep.test_optimize import words
 from tests.backtest.sweep.test_pool import square
 
 distributed: Any = pytest.importorskip("distributed")
@@ -30,6 +33,13 @@ def test_backtests_run_on_the_workers_of_a_cluster(cluster: Any) -> None:
         assert sorted(score.job.args["x"] for score in scores) == list(range(30))
         assert {score.error for score in scores} == {"", "ValueError: thirteen"}
         assert all(score.error or score.figures["square"] == score.job.args["x"] ** 2 for score in scores)
+
+
+def test_a_strategy_is_swept_on_a_cluster(cluster: Any, files: Any, tmp_path: Path) -> None:
+    address = cluster.scheduler_address.removeprefix("tcp://")
+    assert main(words(files, tmp_path / "dask", "--executor", f"dask://{address}")) == 0
+    assert main(words(files, tmp_path / "here", "--executor", "here")) == 0
+    assert (tmp_path / "dask" / "sweep.csv").read_bytes() == (tmp_path / "here" / "sweep.csv").read_bytes()
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:

@@ -105,9 +105,15 @@ def test_a_worker_that_is_killed_costs_at_most_its_own_backtest(tmp_path: Path, 
     assert all("worker process died" in score.error for score in failed)
 
 
+def test_backtests_can_run_in_this_process() -> None:
+    scores = list(evaluated([Job({"x": x}) for x in (1, 13)], square, workers_of("here")))
+    assert [score.figures.get("square") for score in scores] == [1, None]
+    assert scores[1].error == "ValueError: thirteen"
+
+
 def test_wrong_executors_are_named() -> None:
     for text in ("thread", "dask://", "dask"):
-        with pytest.raises(InputError, match="expected processes or dask"):
+        with pytest.raises(InputError, match="expected processes, here or dask"):
             workers_of(text)
     with pytest.raises(InputError, match="--workers is -1"):
         workers_of("processes", -1)

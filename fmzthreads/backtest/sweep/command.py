@@ -1,0 +1,218 @@
+"""``fmzthreads optimize FILE``: many backtests of one strategy, over the values of its parameters."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError, UnknownName, nearest
+from ...strategy.program.parameters import bind
+from ..command import add_input_options, inputs_of
+from ..inputs import BacktestInputs, ReadyBacktest
+from .evaluate import BacktestEvaluation
+from .heat_map import write_heat_maps
+from .job import Job, Score
+from .journal import SweepJournal
+from .objective import Objective, parse_objective
+from .pool import workers_of
+from .search import run_search
+from .space import Grid, parse_axis
+from .sweep import run_jobs
+from .table import best_table, write_csv
+from .walk_forward import WalkForward, parse_walk_forward, run_walk_forward, spans_of
+
+__all__ = ["add_parser", "run"]
+
+_DESCRIPTION = """\
+Runs a strategy's backtest for many values of its parameters and ranks the results. Finished backtests are kept in a journal in the --out folder: the same
+command after a kill goes on from there. The result does not depend on the number of workers."""
+_FIGURES = ("total_return", "sharpe", "max_drawdown", "win_rate", "round_trips")
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the program's parser."""
+    parser = commands.add_parser(
+        "optimize", help="backtests over the values of a strategy's parameters", description=_DESCRIPTION
+    )
+    add_input_options(parser)
+    add = parser.add_argument
+    add(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="NAME=FIRST:LAST:STEP",
+        help="a parameter's values, or NAME=A,B,C",
+    )
+    add("--objective", default="sharpe", metavar="FIGURE[:min]", help="what they are ranked by (default sharpe)")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--random", type=int, metavar="N", help="only N combinations, drawn by chance")
+    way.add_argument("--search", type=int, metavar="N", help="N combinations, each chosen by what was found (optuna)")
+    add("--walk-forward", metavar="train=90d,test=30d", help="choose on one stretch of time, try on the next")
+    add("--executor", default="processes", metavar="WHERE", help="processes, here (this one), or dask://HOST:PORT")
+    add("--workers", type=int, default=0, metavar="N", help="how many processes (default: one a core)")
+    add(
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="the folder of journal, table and heat maps (default: FILE.sweep)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the sweep and returns the exit code: 0, or 1 when every backtest failed.
+
+    Raises:
+        FmzError: Something is not valid; nothing was run.
+    """
+    inputs = inputs_of(args)
+    grid = Grid(tuple(parse_axis(text) for text in args.grid))
+    if not grid.axes:
+        raise InputError("--grid NAME=FIRST:LAST:STEP is missing: there is nothing to choose from")
+    objective = parse_objective(args.objective)
+    ready = _checked(inputs, grid)
+    _check_counts(args)
+    out: Path = args.out or inputs.file.with_suffix(".sweep")
+    workers = workers_of(args.executor, args.workers)
+    with SweepJournal(out / "journal.jsonl", _identity(inputs, ready, grid)) as journal:
+        progress = _Progress(len(journal.scores))
+        scores, walk = _run(args, ready, grid, objective, BacktestEvaluation(inputs), workers, journal, progress)
+    progress.end()
+    _check_objective(scores, objective)
+    write_csv(out / "sweep.csv", grid, scores)
+    if walk is None:
+        _write_maps(out / "heat_maps.html", inputs.file.name, grid, scores, objective)
+        print(best_table(grid, scores, objective, _FIGURES))
+    else:
+        print(_walk_text(walk, grid, objective))
+    failed = sum(bool(score.error) for score in scores)
+    print(f"\n{len(scores)} backtests, {failed} failed; table: {out / 'sweep.csv'}")
+    return 1 if scores and failed == len(scores) else 0
+
+
+def _run(
+    args: argparse.Namespace,
+    ready: ReadyBacktest,
+    grid: Grid,
+    objective: Objective,
+    evaluate: BacktestEvaluation,
+    workers: Any,
+    journal: SweepJournal,
+    progress: Callable[[Score], None],
+) -> tuple[list[Score], WalkForward | None]:
+    seed = args.seed or 0
+    numbers = grid.sample(args.random, seed) if args.random else range(len(grid))
+    if args.walk_forward:
+        train_ms, test_ms = parse_walk_forward(args.walk_forward)
+        spans = spans_of(ready.settings.start_ms, ready.settings.end_ms, train_ms, test_ms)
+        scores: list[Score] = []
+
+        def _note(score: Score) -> None:
+            scores.append(score)
+            progress(score)
+
+        walk = run_walk_forward(
+            grid, spans, objective, evaluate, workers, numbers=numbers, journal=journal, on_score=_note
+        )
+        return sorted(scores, key=lambda score: score.job.key), walk
+    if args.search:
+        found = run_search(
+            grid, args.search, objective, evaluate, workers, seed=seed, journal=journal, on_score=progress
+        )
+        return found, None
+    jobs = [Job(grid[number]) for number in numbers]
+    return run_jobs(jobs, evaluate, workers, journal=journal, on_score=progress), None
+
+
+def _checked(inputs: BacktestInputs, grid: Grid) -> ReadyBacktest:
+    """Checks everything with the first combination, before any worker is started."""
+    ready = ReadyBacktest.of(inputs)
+    if ready.is_script:
+        raise InputError(f"{inputs.file} is a plain script: only strategies with a main of their own can be swept")
+    bind(ready.strategy, {**inputs.args, **grid[0]})
+    return ready
+
+
+def _check_counts(args: argparse.Namespace) -> None:
+    for name in ("random", "search"):
+        count = getattr(args, name)
+        if count is not None and count < 1:
+            raise InputError(f"--{name} is {count}, expected 1 or more")
+    if args.search and args.walk_forward:
+        raise InputError("--search and --walk-forward exclude each other: use --random to compare fewer combinations")
+
+
+def _check_objective(scores: list[Score], objective: Objective) -> None:
+    known = sorted({name for score in scores for name in score.figures})
+    if known and objective.figure not in known:
+        raise UnknownName(f"--objective: no figure {objective.figure!r}{nearest(objective.figure, known)}")
+
+
+def _identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> dict[str, Any]:
+    """What the results depend on; a journal is only for the same."""
+    files = [inputs.file, *inputs.templates, *(bars.path for bars in inputs.bars)]
+    return {
+        "files": {path.name: _digest(path) for path in files},
+        "task": _without_args(ready.settings.task),
+        "args": dict(inputs.args),
+        "axes": [[axis.name, list(axis.values)] for axis in grid.axes],
+    }
+
+
+def _without_args(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in task.items() if name != "args"}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_maps(path: Path, title: str, grid: Grid, scores: list[Score], objective: Objective) -> None:
+    numbers = {Job(grid[number]).key: number for number in range(len(grid))} if len(grid) <= 1_000_000 else {}
+    found = {numbers[score.job.key]: score for score in scores if score.job.key in numbers}
+    write_heat_maps(path, title, grid, found, objective)
+
+
+def _walk_text(walk: WalkForward, grid: Grid, objective: Objective) -> str:
+    lines = []
+    for step in walk.steps:
+        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(step.span.test_ms / 1000))
+        if step.chosen is None or step.tried is None:
+            lines.append(f"{when}  no parameters could be chosen")
+            continue
+        args = " ".join(f"{axis.name}={step.chosen.job.args[axis.name]}" for axis in grid.axes)
+        inside, outside = objective.value(step.chosen), step.tried.figures.get("total_return")
+        shown = step.tried.error or ("–" if outside is None else f"{outside:+.2%}")
+        lines.append(f"{when}  {args}  {objective.figure} in sample {inside:.4g}, return out of sample {shown}")
+    total = "–" if walk.total_return is None else f"{walk.total_return:+.2%}"
+    efficiency = f"– ({walk.efficiency_reason})" if walk.efficiency is None else f"{walk.efficiency:.3f}"
+    winning = "–" if walk.winning is None else f"{walk.winning:.0%}"
+    lines += ["", f"return out of sample {total}, efficiency {efficiency}, winning steps {winning}"]
+    return "\n".join(lines)
+
+
+class _Progress:
+    """Counts finished backtests on the standard error."""
+
+    def __init__(self, known: int) -> None:
+        self._shown = sys.stderr.isatty()
+        self._count = 0
+        if known:
+            print(f"fmzthreads: {known} finished backtests are in the journal", file=sys.stderr)
+
+    def __call__(self, score: Score) -> None:
+        self._count += 1
+        if self._shown:
+            print(f"\r{self._count} backtests", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Ends the line."""
+        if self._shown and self._count:
+            print(file=sys.stderr)

@@ -1,0 +1,106 @@
+"""Runs one backtest of a sweep and returns its figures; made so that a worker process loads the bars once."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from ...errors import FmzError
+from ...strategy.program.parameters import bind
+from ...strategy.program.reading import read_source
+from ...strategy.program.templates import read_templates
+from ..backtest_run import BacktestRun
+from ..config.settings import BacktestSettings
+from ..data.bars import BarSource
+from ..inputs import BacktestInputs, BarsFile, merged_task, read_series, settings_and_source, source_of
+from ..metrics.summary import metrics_of
+from .job import Job, Score
+
+__all__ = ["BacktestEvaluation", "figures_of"]
+
+_SECTIONS = ("trades", "activity")
+
+
+@attrs.frozen
+class BacktestEvaluation:
+    """Runs backtests of one strategy; picklable, for executors in other processes.
+
+    Attributes:
+        inputs: What is run; its files must be there on every worker.
+    """
+
+    inputs: BacktestInputs
+
+    def __call__(self, job: Job) -> Score:
+        """Runs one; whatever goes wrong in it is in its score."""
+        try:
+            return self._score(job)
+        except FmzError as error:
+            return Score(job, error=str(error)[:500])
+
+    def _score(self, job: Job) -> Score:
+        inputs = self.inputs
+        strategy = read_source(inputs.file)
+        templates = tuple(read_templates(inputs.templates, inputs.template_args, strategy))
+        values = bind(strategy, {**inputs.args, **job.args})
+        settings, source = _prepared(pickle.dumps(inputs), tuple(_stamp(bars) for bars in inputs.bars))
+        settings = attrs.evolve(
+            settings,
+            args=values,
+            start_ms=settings.start_ms if job.start_ms is None else job.start_ms,
+            end_ms=settings.end_ms if job.end_ms is None else job.end_ms,
+        )
+        if not inputs.bars:  # a server's bars are asked for by the time of this backtest
+            source = source_of({}, settings, inputs.data_server or str(settings.task.get("dataServer") or ""))
+        run = BacktestRun(settings, source, folder=strategy.path.parent, output=io.StringIO())
+        end = run.run(strategy, values, templates)
+        run.finish(end)
+        if end.reason == "interrupted":
+            raise KeyboardInterrupt
+        if end.code:
+            return Score(job, error=end.text[:500])
+        return Score(job, figures_of(metrics_of(run.result(), settings, final=run.final())))
+
+
+def figures_of(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """The figures of a backtest by short names.
+
+    Those of the equity curve, of trades and of activity keep their own names (``sharpe``, ``win_rate``, ``fees``); those of the profit that the strategy
+    logged, and of FMZ's report, stand behind ``log_profit.`` and ``fmz.``.
+    """
+    found: dict[str, float | None] = {}
+    for section, prefix in (
+        ("equity", ""),
+        *((name, "") for name in _SECTIONS),
+        ("log_profit", "log_profit."),
+        ("fmz", "fmz."),
+    ):
+        rows = metrics.get(section)
+        if not isinstance(rows, Mapping):
+            continue
+        for key, row in rows.items():
+            value = row.get("value") if isinstance(row, Mapping) else row
+            if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+                found[prefix + key] = value
+    return found
+
+
+def _stamp(bars: BarsFile) -> tuple[int, int]:
+    """The file's time and size: a file that was changed is read anew."""
+    facts = bars.path.stat()
+    return facts.st_mtime_ns, facts.st_size
+
+
+@lru_cache(maxsize=4)
+def _prepared(inputs: bytes, stamps: tuple[tuple[int, int], ...]) -> tuple[BacktestSettings, BarSource]:
+    """The settings and the bars, which many backtests share; they are not changed by any."""
+    del stamps  # part of the key
+    wanted: BacktestInputs = pickle.loads(inputs)  # noqa: S301 (made by this process a moment ago)
+    task, where = merged_task(read_source(wanted.file), wanted)
+    series = read_series(wanted.bars, wanted.columns, str(task.get("timezone") or "UTC"))
+    return settings_and_source(task, series, wanted.data_server, where=where)

@@ -1,0 +1,117 @@
+"""``fmzthreads optimize``: the same answer for any number of workers, also after a kill."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmzthreads.backtest.inputs import BacktestInputs, BarsFile
+from fmzthreads.backtest.sweep.evaluate import BacktestEvaluation
+from fmzthreads.backtest.sweep.job import Job
+from fmzthreads.cli import main
+
+
+def words(files: tuple[Path, Path], out: Path, *more: str) -> list[str]:
+    strategy, bars = files
+    return [
+        "optimize", str(strategy), "--bars", f"Binance/BTC_USDT={bars}", "--grid", "fast=2:4:1", "--grid", "slow=10:30:10",
+        "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def test_a_grid_is_ranked_and_failures_come_last(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = []
+    for place in (("--executor", "here"), ("--workers", "3")):
+        out = tmp_path / f"out{place[1]}"
+        assert main(words(files, out, *place)) == 0
+        results.append((capsys.readouterr().out.replace(str(out), "OUT"), (out / "sweep.csv").read_text()))
+    assert results[0] == results[1]
+    shown = results[0][0].splitlines()
+    assert shown[0].split()[:3] == ["fast", "slow", "sharpe"]
+    assert "ValueError: no such pair (cross.py, line 15)" in shown[9]
+    assert "9 backtests, 1 failed" in shown[-1]
+    with (tmp_path / "outhere" / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["fast"], row["slow"]) for row in rows] == [(str(f), str(s)) for f in (2, 3, 4) for s in (10, 20, 30)]
+    sharpes = [float(row["sharpe"]) for row in rows if not row["error"]]
+    assert float(shown[1].split()[2]) == pytest.approx(max(sharpes), rel=1e-5)
+    assert "<script" not in (tmp_path / "outhere" / "heat_maps.html").read_text(encoding="utf-8")
+
+
+def test_a_worker_runs_many_backtests_on_the_same_bars(files: tuple[Path, Path]) -> None:
+    strategy, bars = files
+    evaluate = BacktestEvaluation(BacktestInputs(file=strategy, bars=(BarsFile(bars, "Binance/BTC_USDT"),)))
+    first = evaluate(Job({"fast": 3, "slow": 10}))
+    assert evaluate(Job({"fast": 2, "slow": 10})).figures != first.figures
+    assert evaluate(Job({"fast": 3, "slow": 10})) == first
+    day = 86_400_000
+    part = evaluate(Job({"fast": 3, "slow": 10}, 1_704_067_200_000, 1_704_067_200_000 + day))
+    assert part.figures["orders"] != first.figures["orders"]
+
+
+def test_walk_forward_and_chance(files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(files, tmp_path / "walk", "--executor", "here", "--walk-forward", "train=1d,test=12h")) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].startswith("2024-01-02 00:00")
+    assert shown.splitlines()[1].startswith("2024-01-02 12:00")
+    assert "return out of sample" in shown
+    assert main(words(files, tmp_path / "some", "--executor", "here", "--random", "4", "--seed", "2")) == 0
+    assert "4 backtests" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--grid", "none=1,2"), ""),
+        (("--objective", "sharp"), "did you mean 'sharpe'"),
+        (("--random", "0"), "--random is 0"),
+        (("--executor", "threads"), "expected processes, here or dask"),
+        (("--walk-forward", "train=9d,test=1d"), "leaves nothing"),
+        (("--search", "3", "--walk-forward", "train=1d,test=1d"), "exclude each other"),
+    ],
+)
+def test_what_is_not_valid_is_named(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], said: str
+) -> None:
+    code = main(words(files, tmp_path / "out", "--executor", "here", *more))
+    error = capsys.readouterr().err
+    if said:
+        assert code == 2
+        assert said in error
+    else:  # a header without a declaration takes every argument
+        assert code == 0
+
+
+def test_without_a_grid_there_is_nothing_to_do(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["optimize", str(files[0]), "--bars", f"Binance/BTC_USDT={files[1]}"]) == 2
+    assert "--grid" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_sweep_that_was_killed_goes_on(files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "fmzthreads", *words(files, out, "--workers", "1")]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        journal = out / "journal.jsonl"
+        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 3):
+            pass
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    done = journal.read_bytes().count(b"\n") - 1
+    assert done >= 2
+    assert main(words(files, out, "--executor", "here")) == 0
+    told = capsys.readouterr()
+    assert f"{done} finished backtests are in the journal" in told.err
+    assert main(words(files, tmp_path / "whole", "--executor", "here")) == 0
+    assert (out / "sweep.csv").read_bytes() == (tmp_path / "whole" / "sweep.csv").read_bytes()
