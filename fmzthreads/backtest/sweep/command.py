@@ -12,8 +12,10 @@ from typing import Any
 
 from ...errors import InputError, UnknownName, nearest
 from ...strategy.program.parameters import bind
+from ...strategy.program.reading import read_source
 from ..command import add_input_options, inputs_of
 from ..inputs import BacktestInputs, ReadyBacktest
+from ..script_run import is_script
 from .evaluate import BacktestEvaluation
 from .heat_map import write_heat_maps
 from .job import Job, Score
@@ -132,9 +134,9 @@ def _run(
 
 def _checked(inputs: BacktestInputs, grid: Grid) -> ReadyBacktest:
     """Checks everything with the first combination, before any worker is started."""
-    ready = ReadyBacktest.of(inputs)
-    if ready.is_script:
+    if is_script(read_source(inputs.file)):
         raise InputError(f"{inputs.file} is a plain script: only strategies with a main of their own can be swept")
+    ready = ReadyBacktest.of(inputs)
     bind(ready.strategy, {**inputs.args, **grid[0]})
     return ready
 
