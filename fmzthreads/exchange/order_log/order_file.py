@@ -7,6 +7,7 @@ asking the venue.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
@@ -45,7 +46,7 @@ _BUSY_S = 0.25
 """How long an order waits while another program holds the file, in seconds. Ours hold it for a millisecond at most."""
 
 _COMMITS_PER_CHECKPOINT = 4000
-"""How many transactions the write-ahead log collects (about 20 MB). Copying them waits for the disk, and may hold up orders for that time."""
+"""How many transactions the write-ahead log collects (about 10 MB). Copying them waits for the disk, and may hold up orders for that time."""
 
 _MOST_WAITING = 1000
 """How many changes may wait for the writer's thread before an order's thread writes them."""
@@ -107,7 +108,7 @@ class OrderFile:
         self._tickets: deque[_Ticket] = deque()
         self._changes: deque[Statement] = deque()  # not written yet; appended to without a lock, which a deque allows
         self._run = 0
-        self._count = 0
+        self._numbers = itertools.count(1)
         self._uncopied = 0  # transactions since the last checkpoint
         self._pruning = Pruning(self._checkpoints, self._clock)
         self._pruning_turn = threading.Lock()  # held by the thread that prunes
@@ -142,12 +143,16 @@ class OrderFile:
 
     def _commit(self) -> None:
         """Commits all that waits, in one transaction; called with the turn. The last error goes to each ticket."""
-        tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
+        count = len(self._tickets)
+        tickets = [self._tickets.popleft()] if count == 1 else [self._tickets.popleft() for _ in range(count)]
         # Usually the writer's thread writes the changes, many in one transaction; with an order they would cost it twice as much.
         changes = self._take_changes() if len(self._changes) > _MOST_WAITING else []
         error: FmzError | None = None
         try:
-            self._database.execute_all([*changes, *(ticket.statement for ticket in tickets)])
+            if count == 1 and not changes:
+                self._database.execute_one(*tickets[0].statement)
+            else:
+                self._database.execute_all([*changes, *(ticket.statement for ticket in tickets)])
             self._uncopied += 1
         except FmzError as failure:
             error = failure
@@ -165,11 +170,10 @@ class OrderFile:
         return [self._changes.popleft() for _ in range(len(self._changes))]
 
     def _next_row(self) -> int:
-        with self._turn:
-            if not self._run:
-                self._run = self._register()
-            self._count += 1
-            return (self._run << 32) + self._count
+        if not self._run:
+            with self._turn:
+                self._run = self._run or self._register()
+        return (self._run << 32) + next(self._numbers)  # which no two threads get alike
 
     def _register(self) -> int:
         """Reserves this process's part of the ids, and returns its number."""
