@@ -24,6 +24,7 @@ from .audit import FillAudit
 from .control import control_routes
 from .dialects.base import Dialect
 from .dialects.binance.rest import SimulatedBinance
+from .dialects.binance.signatures import check_public_key
 from .dialects.binance.streams.connections import BinanceSite
 from .dialects.okx.connections import OkxSite
 from .dialects.okx.rest import SimulatedOkx
@@ -101,6 +102,8 @@ class SimulatorServer:
         clock: The exchange's clock; a wall clock when None.
         tls: What to serve TLS with; None for plain HTTP.
         streams: How the websockets behave; as the venue's when None.
+        public_key: The public key in PEM of an Ed25519 API key (Binance), whose private key then signs the account's calls; empty for
+            a secret (HMAC).
 
     Raises:
         UnknownName: There is no such venue, or a symbol has no starting price.
@@ -142,12 +145,17 @@ class SimulatorServer:
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         streams: StreamSettings | None = None,
+        public_key: str = "",
     ) -> None:
         if venue not in VENUES:
             raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
         if not 0 <= rate_scale <= 1e6:
             raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
         self._path = check_below(path)
+        if public_key:
+            if venue != "binance":
+                raise InputError(f"only Binance has keys with a public key, not {venue!r}")
+            check_public_key(public_key)
         self.venue = venue
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)
@@ -158,6 +166,7 @@ class SimulatorServer:
         if balances is None:
             balances = {**{pair.instrument.base: pair.endowment for pair in pairs}, **DEFAULT_BALANCES}
         self.account = self.exchange.create_account("user", self.key, self.secret, self.passphrase, balances)
+        self.account.public_key = public_key
         self._ledger = FillAudit(self.exchange, self.account)
         markets = []
         for number, pair in enumerate(pairs):

@@ -23,6 +23,8 @@ from ...redaction import Secrets
 __all__ = ["Credentials", "load_credentials", "variable"]
 
 _FIELDS = ("access_key", "secret_key", "passphrase")
+_PEM = "-----BEGIN "
+_LONG_LINE = 16  # shorter ones of a key in PEM are of no use to anybody
 
 
 def _clean(value: Any) -> str:
@@ -35,13 +37,25 @@ def _clean(value: Any) -> str:
     return text
 
 
+def _clean_secret(value: Any) -> str:
+    """A secret on one line, or a private key in PEM; its line breaks may also be written as two characters, as in a variable."""
+    if not isinstance(value, str) or not value.lstrip().startswith(_PEM):
+        return _clean(value)
+    lines = [line.strip() for line in value.replace("\\n", "\n").strip().splitlines()]
+    if not lines[-1].startswith("-----END ") or not all(line.isprintable() for line in lines):
+        raise InputError(
+            "a private key in PEM must end with a line such as '-----END PRIVATE KEY-----'; it is cut off or malformed"
+        )
+    return "\n".join(line for line in lines if line)
+
+
 @attrs.frozen(kw_only=True)
 class Credentials:
     """The keys of one account, with which a venue's requests are signed.
 
     Attributes:
         access_key: The public part; empty for none.
-        secret_key: The secret that signs; empty for none.
+        secret_key: The secret that signs, or a private key in PEM (Binance's Ed25519); empty for none.
         passphrase: The third part, for venues that have one (OKX); empty for none.
 
     Raises:
@@ -49,7 +63,7 @@ class Credentials:
     """
 
     access_key: str = attrs.field(default="", repr=False, converter=_clean)
-    secret_key: str = attrs.field(default="", repr=False, converter=_clean)
+    secret_key: str = attrs.field(default="", repr=False, converter=_clean_secret)
     passphrase: str = attrs.field(default="", repr=False, converter=_clean)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
@@ -91,8 +105,9 @@ class Credentials:
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """Returns the keys that are set, so that they can be masked in logs."""
-        return tuple(key for key in (self.access_key, self.secret_key, self.passphrase) if key)
+        """Returns the keys that are set, so that they can be masked in logs; of a key in PEM also each line of its content."""
+        body = [line for line in self.secret_key.split("\n")[1:-1] if len(line) >= _LONG_LINE]
+        return tuple(key for key in (self.access_key, self.secret_key, *body, self.passphrase) if key)
 
     def cut_out(self, text: str) -> str:
         """Returns a text with ``***`` in place of each key and signature, also as escaped in URLs and JSON; replies may echo them."""
@@ -168,13 +183,20 @@ def _parse(text: str, path: str) -> dict[str, str]:
             raise InputError(f"the key file {path!r} is not valid JSON") from None
         return dict(values)
     values = {}
+    pem = ""  # the name whose key in PEM goes on
     for number, line in enumerate(text.splitlines(), 1):
+        if pem:
+            values[pem] += "\n" + line
+            pem = "" if line.strip().startswith("-----END ") else pem
+            continue
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = line.partition("=")
         if not equals:
             raise InputError(f"line {number} of the key file {path!r} is not of the form name = value")
         values[name.strip().lower()] = value.strip()
+        if value.strip().startswith(_PEM) and "-----END " not in value:
+            pem = name.strip().lower()
     return values
 
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus
 
-from ...errors import InputError, short_repr
+from ...errors import InputError, require, short_repr
 from ...redaction import remember_signature
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 __all__ = [
+    "ed25519_base64",
     "encode_query",
     "hmac_base64",
     "hmac_hex",
+    "is_private_key",
     "iso_timestamp",
     "parse_params",
     "parse_typed_params",
@@ -51,6 +58,47 @@ def hmac_base64(secret: str | bytes, payload: str | bytes, algorithm: str = "sha
     data = payload.encode() if isinstance(payload, str) else payload
     key = secret.encode() if isinstance(secret, str) else secret
     return remember_signature(base64.b64encode(hmac.digest(key, data, algorithm)).decode("ascii"))
+
+
+def is_private_key(secret: str) -> bool:
+    """Whether a secret is a private key in PEM, not the secret of an HMAC."""
+    return secret.startswith("-----BEGIN ")
+
+
+def ed25519_base64(private_key: str, payload: str | bytes) -> str:
+    """The Ed25519 signature of a payload in base64 (Binance).
+
+    Args:
+        private_key: The key in PEM (PKCS #8), without a password.
+        payload: Exactly the bytes that travel; text is taken as UTF-8.
+
+    Raises:
+        InputError: It is not such a key; the message does not show it.
+        MissingExtra: cryptography is not installed.
+    """
+    data = payload.encode() if isinstance(payload, str) else payload
+    return remember_signature(base64.b64encode(_ed25519_key(private_key).sign(data)).decode("ascii"))
+
+
+@functools.lru_cache(maxsize=16)
+def _ed25519_key(private_key: str) -> Ed25519PrivateKey:
+    """The key, cached: reading it costs more than a signature."""
+    serialization = require("cryptography.hazmat.primitives.serialization", "crypto")
+    kind = require("cryptography.hazmat.primitives.asymmetric.ed25519", "crypto").Ed25519PrivateKey
+    try:
+        key = serialization.load_pem_private_key(private_key.encode(), None)
+    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
+        what = "encrypted with a password" if isinstance(error, TypeError) else "malformed"
+        raise InputError(
+            f"the secret_key is a private key in PEM that is {what}; expected PKCS #8 without a password"
+        ) from None
+    except Exception as error:  # cryptography's own UnsupportedAlgorithm, whose module is loaded only with it
+        raise InputError(
+            f"the secret_key is a private key of a kind that is not supported: {type(error).__name__}"
+        ) from None
+    if not isinstance(key, kind):
+        raise InputError(f"the secret_key is a private key of another kind ({type(key).__name__}); expected Ed25519")
+    return key  # type: ignore[no-any-return] # an optional package's class
 
 
 def encode_query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:

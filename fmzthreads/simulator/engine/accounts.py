@@ -31,6 +31,7 @@ class TradingAccount(Holdings):
         key: The API key.
         secret: The API secret; never part of ``repr``.
         passphrase: The passphrase that OKX requires; empty if not needed; never part of ``repr``.
+        public_key: The public key in PEM of an Ed25519 API key, which then signs instead of the secret; empty for none.
         uid: The account number in replies.
         house: Whether it is the exchange's own (fees, market participants): no history is kept and no private events are sent.
         maker_fee: Its own maker fee rate; None for the instrument's.
@@ -63,6 +64,7 @@ class TradingAccount(Holdings):
         self.key = key
         self.secret = secret
         self.passphrase = passphrase
+        self.public_key = ""
         self.uid = uid
         self.house = house
         self.maker_fee = maker_fee

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from ...errors import InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.keys.credentials import Credentials
-from ...exchange.keys.signing import encode_query, hmac_hex
+from ...exchange.keys.signing import ed25519_base64, encode_query, hmac_hex, is_private_key
 from ...http.client import HttpRequest
 from ...http.reply import Reply
 from ..limits.limiter import Limiter
@@ -17,9 +18,23 @@ from ..rest.server_time import ServerTime
 from .limits import ORDER_DOOR, BinanceRateLimits
 from .refusals import OUTCOME_KNOWN, refusal
 
-__all__ = ["BinanceProtocol"]
+__all__ = ["BinanceProtocol", "binance_signature"]
 
 _FORM = "application/x-www-form-urlencoded"
+
+
+def binance_signature(secret: str, payload: bytes) -> str:
+    """Binance's signature, as it goes into the query: HMAC-SHA256 in hex, or Ed25519 in base64, percent-encoded.
+
+    Args:
+        secret: The secret key, or the private key in PEM of an Ed25519 API key.
+        payload: The percent-encoded query and the body, one after the other.
+
+    Raises:
+        InputError: It is a private key of another kind, or malformed.
+        MissingExtra: It is a private key, and cryptography is not installed.
+    """
+    return quote(ed25519_base64(secret, payload), safe="") if is_private_key(secret) else hmac_hex(secret, payload)
 
 
 class BinanceProtocol:
@@ -71,7 +86,7 @@ class BinanceProtocol:
         if "timestamp" not in given:
             stamp.append(f"timestamp={time.now_ms()}")
         query = "&".join([query, *stamp] if query else stamp)
-        return f"{query}&signature={hmac_hex(keys.secret_key, query.encode() + body)}"
+        return f"{query}&signature={binance_signature(keys.secret_key, query.encode() + body)}"
 
     def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
         """The JSON of a reply with a 2xx status and without a negative code."""

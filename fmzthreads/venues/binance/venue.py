@@ -24,7 +24,7 @@ class Binance(RestVenue):
     """Binance spot.
 
     Args:
-        credentials: Key and secret (HMAC); None for public calls only.
+        credentials: Key, and secret (HMAC) or Ed25519 private key in PEM; None for public calls only.
         base: The REST base, such as ``https://demo-api.binance.com``; empty for ``https://api.binance.com``.
         clock: Tells the time and waits; real time when None.
         options: The options of the HTTP client; None for its defaults.

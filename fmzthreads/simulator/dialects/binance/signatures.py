@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote_plus
 
+from ....errors import InputError, require
 from ...engine.accounts import TradingAccount
 from ...engine.exchange import SimulatedExchange
 from ...transport.requests import WireRequest
@@ -69,6 +71,38 @@ def check_signature(payload: SignedPayload, secret: str) -> None:
         raise BinanceRefusal(-1022, "Signature for this request is not valid.")
 
 
+def check_public_key(public_key: str) -> None:
+    """Checks that a text is the public key of an Ed25519 key.
+
+    Raises:
+        InputError: It is not.
+        MissingExtra: cryptography is not installed.
+    """
+    kind = require("cryptography.hazmat.primitives.asymmetric.ed25519", "crypto").Ed25519PublicKey
+    try:
+        key = require("cryptography.hazmat.primitives.serialization", "crypto").load_pem_public_key(public_key.encode())
+    except ValueError:
+        key = None
+    if not isinstance(key, kind):
+        raise InputError("public_key must be an Ed25519 public key in PEM (-----BEGIN PUBLIC KEY-----)")
+
+
+def check_ed25519(payload: SignedPayload, public_key: str) -> None:
+    """Verifies an Ed25519 signature in base64 with a public key in PEM.
+
+    Raises:
+        BinanceRefusal: -1022 if it is wrong.
+        MissingExtra: cryptography is not installed.
+    """
+    signature, covered = payload
+    loaded = require("cryptography.hazmat.primitives.serialization", "crypto").load_pem_public_key(public_key.encode())
+    wrong = require("cryptography.exceptions", "crypto").InvalidSignature
+    try:
+        loaded.verify(base64.b64decode(signature, validate=True), covered)
+    except (wrong, ValueError):
+        raise BinanceRefusal(-1022, "Signature for this request is not valid.") from None
+
+
 def key_owner(exchange: SimulatedExchange, key: str) -> TradingAccount:
     """The account of an API key.
 
@@ -103,5 +137,8 @@ def authenticate(
         raise BinanceRefusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if params.now_ms - timestamp > window_ms:
         raise BinanceRefusal(-1021, "Timestamp for this request is outside of the recvWindow.")
-    check_signature(payload(), account.secret)
+    if account.public_key:
+        check_ed25519(payload(), account.public_key)
+    else:
+        check_signature(payload(), account.secret)
     return account
