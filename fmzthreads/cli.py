@@ -1,4 +1,4 @@
-"""The command line: ``fmzthreads run``, ``status``, ``command``, ``stop``, ``logs``, ``demo``, ``simulate``, ``plugin``, ``backtest``."""
+"""The command line: ``fmzthreads run``, ``backtest``, ``optimize``, ``data``, ``demo``, ``simulate``, ``plugin``, and those of running strategies."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _COMMANDS = {
     "plugin": "plugin.command",
     "backtest": "backtest.command",
     "optimize": "backtest.sweep.command",
+    "data": "backtest.data.command",
 }
 
 

@@ -91,7 +91,7 @@ class RawSeries:
             and all(map(operator.le, self.low, self.open)) and all(map(operator.le, self.low, self.close))
         ):  # fmt: skip
             return
-        row = next(row for row in range(len(self)) if not self._is_bar(row))
+        row = next(row for row in range(len(self)) if not self.is_bar(row))
         prices = ", ".join(f"{name} {getattr(self, name)[row]:g}" for name in PRICES)
         raise InputError(
             f"{self.where}, {self.place(row)}: the bar has {prices}; expected numbers with low <= open, close <= high"
@@ -106,6 +106,7 @@ class RawSeries:
         """The times of each two neighbours."""
         return zip(self.time, islice(self.time, 1, None), strict=False)
 
-    def _is_bar(self, row: int) -> bool:
+    def is_bar(self, row: int) -> bool:
+        """Whether a row has prices that make a bar: low <= open, close <= high."""
         low, high = self.low[row], self.high[row]
         return low <= self.open[row] <= high and low <= self.close[row] <= high

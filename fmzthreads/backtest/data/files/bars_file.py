@@ -12,13 +12,16 @@ from .csv_file import read_csv
 __all__ = ["read_bars"]
 
 
-def read_bars(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> dict[str, RawSeries]:
+def read_bars(
+    path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC, checked: bool = True
+) -> dict[str, RawSeries]:
     """Reads the series of a CSV file (also with ``.gz`` or ``.zip``) or of a parquet file, by name.
 
     Args:
         path: The file; a name that ends with ``.parquet`` is a parquet file, all others are CSV.
         columns: Which column is what, where their names do not say it.
         zone: The time zone of written times that name none.
+        checked: Whether bars out of order or with impossible prices are refused.
 
     Raises:
         InputError: The file cannot be read, or a row is not a bar; names the place.
@@ -27,5 +30,5 @@ def read_bars(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzi
     if path.suffix.lower() in {".parquet", ".pq"}:
         from .parquet_file import read_parquet  # pyarrow is an extra
 
-        return read_parquet(path, columns=columns, zone=zone)
-    return read_csv(path, columns=columns, zone=zone)
+        return read_parquet(path, columns=columns, zone=zone, checked=checked)
+    return read_csv(path, columns=columns, zone=zone, checked=checked)

@@ -65,13 +65,16 @@ def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def read_csv(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> dict[str, RawSeries]:
+def read_csv(
+    path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC, checked: bool = True
+) -> dict[str, RawSeries]:
     """Reads the series of a file, by name; a file without a column ``series`` has one with an empty name.
 
     Args:
         path: The file.
         columns: Which column is what, where the first line does not say it.
         zone: The time zone of written times that name none.
+        checked: Whether bars out of order or with impossible prices are refused.
 
     Raises:
         InputError: The file cannot be read, or a line is not a bar; names the line.
@@ -90,7 +93,7 @@ def read_csv(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzin
         reader = _Reader(path, layout, width, zone)
         for block in _blocks(stream, b"" if headed else first):
             reader.take(block)
-    for series in reader.series.values():
+    for series in reader.series.values() if checked else ():
         series.check()
     return reader.series
 

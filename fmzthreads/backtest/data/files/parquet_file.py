@@ -13,13 +13,16 @@ from ..tables.arrow_table import arrow, series_from_arrow
 __all__ = ["read_parquet"]
 
 
-def read_parquet(path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC) -> dict[str, RawSeries]:
+def read_parquet(
+    path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC, checked: bool = True
+) -> dict[str, RawSeries]:
     """Reads the series of a file, by name; a file without a column ``series`` has one with an empty name.
 
     Args:
         path: The file.
         columns: Which column is what, where the names do not say it.
         zone: The time zone of times that name none.
+        checked: Whether bars out of order or with impossible prices are refused.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -32,4 +35,4 @@ def read_parquet(path: Path, *, columns: Mapping[str, str] | None = None, zone: 
         table = parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} is not a parquet file: {error}") from None
-    return series_from_arrow(table, str(path), columns=columns, zone=zone)
+    return series_from_arrow(table, str(path), columns=columns, zone=zone, checked=checked)

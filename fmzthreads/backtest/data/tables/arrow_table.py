@@ -36,7 +36,7 @@ def has_arrow_interface(value: Any) -> bool:
 
 
 def series_from_arrow(
-    value: Any, where: str, *, columns: Mapping[str, str] | None = None, zone: tzinfo
+    value: Any, where: str, *, columns: Mapping[str, str] | None = None, zone: tzinfo, checked: bool = True
 ) -> dict[str, RawSeries]:
     """The series of a table, by name; a table without a column ``series`` has one with an empty name.
 
@@ -45,6 +45,7 @@ def series_from_arrow(
         where: Where it came from, for messages.
         columns: Which column is what, where the names do not say it.
         zone: The time zone of times without one.
+        checked: Whether bars out of order or with impossible prices are refused.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -59,21 +60,23 @@ def series_from_arrow(
     layout = layout_of(names, where, columns)
     place = layout.get("series")
     if place is None:
-        return {"": _one(table, where, "", columns, zone)}
+        return {"": _one(table, where, "", columns, zone, checked=checked)}
     compute = arrow("pyarrow.compute")
     series = {}
     for name in compute.unique(table.column(place)).to_pylist():
         part = table.filter(compute.equal(table.column(place), name))
-        series[str(name)] = _one(part, f"{where}, {name}", str(name), columns, zone)
+        series[str(name)] = _one(part, f"{where}, {name}", str(name), columns, zone, checked=checked)
     return series
 
 
-def _one(table: Any, where: str, name: str, columns: Mapping[str, str] | None, zone: tzinfo) -> RawSeries:
+def _one(
+    table: Any, where: str, name: str, columns: Mapping[str, str] | None, zone: tzinfo, *, checked: bool
+) -> RawSeries:
     pyarrow = arrow()
     found: dict[str, Any] = {}
     for title, column in zip(table.column_names, table.columns, strict=True):
         found[title] = _milliseconds(column) if pyarrow.types.is_timestamp(column.type) else column.to_pylist()
-    return series_from_columns(found, where, name=name, given=columns, zone=zone, count=table.num_rows)
+    return series_from_columns(found, where, name=name, given=columns, zone=zone, count=table.num_rows, checked=checked)
 
 
 def _milliseconds(column: Any) -> list[Any]:

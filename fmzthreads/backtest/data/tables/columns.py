@@ -25,6 +25,7 @@ def series_from_columns(
     given: Mapping[str, str] | None = None,
     zone: tzinfo,
     count: int,
+    checked: bool = True,
 ) -> RawSeries:
     """A series of bars from columns by name.
 
@@ -35,6 +36,7 @@ def series_from_columns(
         given: Which column is what, where the names do not say it.
         zone: The time zone of times without one.
         count: How many rows there are.
+        checked: Whether bars out of order or with impossible prices are refused.
 
     Raises:
         InputError: A column is missing, or holds something else than numbers; or a row is not a bar.
@@ -60,7 +62,8 @@ def series_from_columns(
     if not series.volume:
         series.volume = array("d", bytes(8 * count))
     series.decimals = (0, _places(series.volume))
-    series.check()
+    if checked:
+        series.check()
     return series
 
 

@@ -84,12 +84,12 @@ def _from_pandas(frame: Any, columns: Mapping[str, str], zone: tzinfo, where: st
     key = next((name for name in named if name.lower() == "series"), None)
     if key is None:
         return {"": _series(named, len(frame), columns, zone, where)}
-    return {
-        str(name): _series(
-            {k: part[k] for k in frame.columns if k != key}, len(part), columns, zone, f"{where}, {name}"
-        )
-        for name, part in frame.groupby(key, sort=False)
-    }
+    found = {}
+    for name, part in frame.groupby(key, sort=False):
+        columns_of_part = {other: part[other] for other in part.columns if other != key}
+        series = _series(columns_of_part, len(part), columns, zone, f"{where}, {name}")
+        found[str(name)] = attrs.evolve(series, name=str(name))
+    return found
 
 
 def _from_numpy(values: Any, columns: Mapping[str, str], zone: tzinfo, where: str) -> RawSeries:

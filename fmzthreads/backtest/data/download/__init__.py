@@ -1,0 +1,1 @@
+"""Bars from the public candles of exchanges."""

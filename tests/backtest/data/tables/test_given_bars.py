@@ -1,0 +1,109 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmzthreads.backtest.data.tables.given_bars import series_of
+from fmzthreads.errors import InputError, MissingExtra
+from tests.helpers.backtest_runs import write_bars
+
+START = 1_704_067_200_000
+ROWS = [[START, 1.5, 3.0, 1.0, 2.0, 10.0], [START + 60_000, 2.0, 4.0, 1.5, 2.5, 20.0]]
+NAMES = ("time", "open", "high", "low", "close", "volume")
+
+
+def check(bars: Any, columns: dict[str, str] | None = None, name: str = "", zone: str = "UTC") -> None:
+    rows = series_of(bars, columns or {}, zone)[name]
+    assert [list(getattr(rows, column)) for column in NAMES] == [list(column) for column in zip(*ROWS, strict=True)]
+    assert rows.name == name
+
+
+def test_rows_dicts_and_columns() -> None:
+    check(ROWS)
+    check([tuple(row) for row in ROWS])
+    check([dict(zip(("Time", "Open", "High", "Low", "Close", "Volume"), row, strict=True)) for row in ROWS])
+    check(dict(zip(NAMES, zip(*ROWS, strict=True), strict=True)))
+    check([[row[0] / 1000, *row[1:]] for row in ROWS])
+    check([[datetime.fromtimestamp(row[0] / 1000, UTC), *row[1:]] for row in ROWS])
+    check([[f"2024-01-01 08:0{place}:00", *row[1:]] for place, row in enumerate(ROWS)], zone="+08:00")
+    check([dict(zip("tabcdv", row, strict=True)) for row in ROWS],
+          {"time": "t", "open": "a", "high": "b", "low": "c", "close": "d", "volume": "v"})  # fmt: skip
+
+
+def test_several_by_name_and_files(tmp_path: Path) -> None:
+    check({"Binance/BTC_USDT": ROWS, "OKX/BTC_USDT": ROWS}, name="OKX/BTC_USDT")
+    path = write_bars(tmp_path / "bars.csv")
+    assert len(series_of({"Binance/BTC_USDT": path}, {}, "UTC")["Binance/BTC_USDT"]) == 240
+    assert len(series_of(str(path), {}, "UTC")[""]) == 240
+
+
+@pytest.mark.parametrize(
+    ("bars", "text"),
+    [
+        ([], "an empty list, expected bars"),
+        (5, "expected a file, a DataFrame"),
+        ([[1, 2, 3]], "3 columns, expected at least time, open"),
+        ([[START, 1, 2, 1, "x", 1]], "column '4' \\(close\\)"),
+        ([[START, 1, 2, 1, 1, 1], [START, 1, 2, 1, 1, 1]], "has the same time as the bar before"),
+        ([[START, 1, 2, 1, 5, 1]], "the bar has open 1, high 2, low 1, close 5"),
+        ([[START, 1, 2, 1, 1, 1], [START]], "of one length"),
+        ([{"Time": START, "Open": 1}, {"Time": 5}], "a row has no 'Open'"),
+        ({"a": ROWS, "b": 5}, "the bars of b"),
+    ],
+)
+def test_what_is_not_valid_is_named(bars: Any, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        series_of(bars, {}, "UTC")
+
+
+def test_numpy_arrays() -> None:
+    numpy = pytest.importorskip("numpy")
+    check(numpy.array(ROWS))
+    kinds = [("time", "i8"), *((name, "f8") for name in NAMES[1:])]
+    check(numpy.array([tuple(row) for row in ROWS], dtype=kinds))
+    times = numpy.array([row[0] for row in ROWS], dtype="datetime64[ms]")
+    kinds[0] = ("time", "M8[ns]")
+    check(numpy.array([(time, *row[1:]) for time, row in zip(times, ROWS, strict=True)], dtype=kinds))
+    with pytest.raises(InputError, match="of the shape"):
+        series_of(numpy.zeros((2, 2, 2)), {}, "UTC")
+
+
+def test_data_frames() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(ROWS, columns=NAMES)
+    check(frame)
+    named = frame.rename(columns=str.title)
+    check(named)
+    indexed = frame.drop(columns="time").set_index(pandas.to_datetime(frame["time"], unit="ms"))
+    check(indexed)
+    check(indexed.tz_localize("UTC").tz_convert("Asia/Shanghai"))
+    check(indexed.shift(8, freq="h"), zone="+08:00")
+    both = pandas.concat([frame.assign(series="A/X_Y"), frame.assign(series="B/X_Y")])
+    check(both, name="B/X_Y")
+
+
+def test_arrow_tables_and_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({name: list(column) for name, column in zip(NAMES, zip(*ROWS, strict=True), strict=True)})
+    check(table)
+    check(table.to_batches()[0])
+    times = pyarrow.array([row[0] for row in ROWS]).cast(pyarrow.timestamp("ms", "Asia/Shanghai"))
+    check(table.set_column(0, "time", times))
+    path = tmp_path / "bars.parquet"
+    parquet.write_table(table, path)
+    check(path)
+    check({"A/X_Y": path}, name="A/X_Y")
+    two = pyarrow.concat_tables([table.append_column("series", [[name] * 2]) for name in ("A/X_Y", "B/X_Y")])
+    check(two, name="B/X_Y")
+    path.write_bytes(b"no")
+    with pytest.raises(InputError, match="is not a parquet file"):
+        series_of(path, {}, "UTC")
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'fmzthreads\[data\]'"):
+        series_of(tmp_path / "bars.parquet", {}, "UTC")
