@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
-from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail, PartialFills
+from fmzthreads.backtest.config.settings import ExchangeSettings, MaintenanceTier, MarketDetail, PartialFills
 from fmzthreads.backtest.nano import ONE, nano
 from fmzthreads.backtest.trading.desk import Desk
 from fmzthreads.backtest.trading.market import MarketView, Tick
@@ -171,6 +171,9 @@ def futures_bench(
     multiple: float | None = None,
     spread: float = 0.1,
     partial: PartialFills | None = None,
+    tiers: tuple[MaintenanceTier, ...] = (),
+    liquidation_fee: float = 0,
+    symbols: tuple[str, ...] = ("BTC",),
 ) -> Bench:
     """A futures exchange with ``BTC_USDT.swap``, or with ``BTC_USD.swap`` margined in coins (contracts of 100 USD)."""
     quote = "USD" if coin else "USDT"
@@ -185,18 +188,23 @@ def futures_bench(
         margin_currency=margin_currency,
         partial_fills=partial,
     )
-    detail = MarketDetail(
-        symbol=f"BTC_{quote}.swap",
-        base_currency="BTC",
-        quote_currency=quote,
-        margin_currency="BTC" if coin else "USDT",
-        quote_precision=1,
-        base_precision=0 if coin else 3,
-        price_tick=nano(0.1),
-        volume_multiple=nano(multiple if multiple is not None else 100 if coin else 1),
-        margin_level=nano(level),
-        contract_type="swap",
-        symbol_funding="",
-        symbol_index="",
-    )
-    return Bench(settings, detail, spread=spread)
+    details = [
+        MarketDetail(
+            symbol=f"{base}_{quote}.swap",
+            base_currency=base,
+            quote_currency=quote,
+            margin_currency=base if coin else "USDT",
+            quote_precision=1,
+            base_precision=0 if coin else 3,
+            price_tick=nano(0.1),
+            volume_multiple=nano(multiple if multiple is not None else 100 if coin else 1),
+            margin_level=nano(level),
+            contract_type="swap",
+            symbol_funding="",
+            symbol_index="",
+            tiers=tiers,
+            liquidation_fee=nano(liquidation_fee),
+        )
+        for base in symbols
+    ]
+    return Bench(settings, *details, spread=spread)

@@ -11,9 +11,9 @@ from typing import Any
 
 from ...errors import InputError, short_repr
 from ..nano import ONE, nano
-from .settings import MarketDetail
+from .settings import MaintenanceTier, MarketDetail
 
-__all__ = ["detail_of", "number"]
+__all__ = ["detail_of", "number", "tiers_of"]
 
 
 def number(row: Mapping[str, Any], key: str, default: float, where: str, *, least: float = -math.inf) -> float:
@@ -78,5 +78,43 @@ def detail_of(row: Mapping[str, Any], symbol: str, where: str) -> MarketDetail:
         contract_type=str(row.get("contractType") or contract),
         symbol_funding=None if funding is None else str(funding),
         symbol_index=None if index is None else str(index),
+        symbol_mark=str(row.get("symbolMark") or ""),
+        tiers=tiers_of(row.get("brackets"), where),
+        liquidation_fee=_step("liquidationFee"),
         raw=dict(row),
     )
+
+
+def tiers_of(rows: Any, where: str) -> tuple[MaintenanceTier, ...]:
+    """The tiers of the maintenance margin from ``brackets``, with the keys of Binance's endpoint ``leverageBracket``.
+
+    Args:
+        rows: Objects with ``notionalCap`` (the last one may have none), ``maintMarginRatio``, and perhaps ``cum``, the deduction; where no tier has a
+            ``cum``, the deductions follow from the ratios. None for no tiers.
+        where: Where they came from, for messages.
+
+    Raises:
+        InputError: They are not such a list in ascending order.
+    """
+    if not rows:
+        return ()
+    if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Mapping) for row in rows):
+        raise InputError(f"{where}: brackets is {short_repr(rows)}, expected a list of objects with notionalCap")
+    found: list[MaintenanceTier] = []
+    given = any("cum" in row for row in rows)
+    cap, rate, deduction = 0, 0, 0
+    for place, row in enumerate(sorted(rows, key=_cap_of)):
+        above, own = cap, nano(number(row, "maintMarginRatio", -1, where))
+        if not 0 <= own < ONE or (place and own < rate):
+            raise InputError(
+                f"{where}: maintMarginRatio is {short_repr(row.get('maintMarginRatio'))}, expected a share that grows with notionalCap"
+            )
+        deduction = nano(number(row, "cum", 0, where)) if given else deduction + above * (own - rate) // ONE
+        cap, rate = nano(number(row, "notionalCap", 0, where, least=0)), own
+        last = place == len(rows) - 1
+        found.append(MaintenanceTier(up_to=None if last else cap, rate=own, deduction=deduction))
+    return tuple(found)
+
+
+def _cap_of(row: Mapping[str, Any]) -> float:
+    return number(row, "notionalCap", math.inf, "brackets")

@@ -9,7 +9,22 @@ import attrs
 
 from ..nano import ONE
 
-__all__ = ["BacktestSettings", "ExchangeSettings", "Latency", "MarketDetail", "PartialFills"]
+__all__ = ["BacktestSettings", "ExchangeSettings", "Latency", "MaintenanceTier", "MarketDetail", "PartialFills"]
+
+
+@attrs.frozen(kw_only=True)
+class MaintenanceTier:
+    """One tier of the maintenance margin.
+
+    Attributes:
+        up_to: The greatest position value of the tier, in nano of the margin currency; None for no bound.
+        rate: The maintenance margin as a share of the position's value, in nano.
+        deduction: What is taken off the margin, so that it does not jump between tiers, in nano.
+    """
+
+    up_to: int | None
+    rate: int
+    deduction: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +42,9 @@ class MarketDetail:
         contract_type: Such as ``swap``; empty for a spot pair.
         symbol_funding: The symbol of the funding series; empty for no funding; None when not said.
         symbol_index: The symbol of the index series; as ``symbol_funding``.
+        symbol_mark: The symbol of the mark price series; empty for the contract's own prices.
+        tiers: The tiers of the maintenance margin, ascending; empty for no liquidation, as in FMZ's engine.
+        liquidation_fee: The fee of a liquidation as a share, in nano.
         raw: The object as it was given.
     """
 
@@ -44,6 +62,9 @@ class MarketDetail:
     contract_type: str = ""
     symbol_funding: str | None = None
     symbol_index: str | None = None
+    symbol_mark: str = ""
+    tiers: tuple[MaintenanceTier, ...] = ()
+    liquidation_fee: int = 0
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     @property

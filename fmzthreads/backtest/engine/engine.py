@@ -81,6 +81,7 @@ class BacktestEngine:
             self._now,
             delay=partial(self._delay, dice) if dice is not None else self._delay,
             series_of=table.series,
+            side_market=table.side_feed,
             compat_fmz=settings.compat_fmz,
         )
         return ExchangeParts(exchange, table, desk, dice)

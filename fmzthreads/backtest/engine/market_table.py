@@ -36,6 +36,7 @@ class MarketTable:
         self, settings: BacktestSettings, exchange: ExchangeSettings, source: BarSource, time: VirtualTime
     ) -> None:
         self.feeds: dict[str, TickFeed] = {}
+        self._side_feeds: dict[str, TickFeed] = {}
         self.cap = exchange.max_bar_len
         self._settings = settings
         self._exchange = exchange
@@ -59,6 +60,17 @@ class MarketTable:
             if not len(series):
                 raise NoData(f"symbol {symbol} not found on {self._exchange.eid}")
             found = self.feeds[symbol] = TickFeed(series, self._time, self._exchange.slip_point)
+        return found
+
+    def side_feed(self, symbol: str) -> TickFeed:
+        """The ticks of a series that is no symbol of the strategy's, such as mark prices.
+
+        Raises:
+            NoData: There are no bars of it.
+        """
+        found = self._side_feeds.get(symbol)
+        if found is None:
+            found = self._side_feeds[symbol] = TickFeed(self.series(symbol), self._time)
         return found
 
     def series(self, symbol: str) -> BarSeries:

@@ -19,7 +19,7 @@ from .market import MarketView
 from .orders import DeskOrder, Direction, insufficient
 from .spot import Wallet
 
-__all__ = ["SWITCH_REFUSED", "MarginAccount", "SymbolPositions"]
+__all__ = ["SWITCH_REFUSED", "MarginAccount", "SymbolPositions", "margin_currency_of"]
 
 SWITCH_REFUSED = "can't switch mode when has position or pending order"
 
@@ -126,14 +126,14 @@ class MarginAccount:
         if not self.dual:
             opening = max(0, opening - self._opposite(positions, order).amount)
         needed = self._needed(order, opening)
-        wallet = self.wallets.get(_margin_currency(detail), self._nothing)
+        wallet = self.wallets.get(margin_currency_of(detail), self._nothing)
         back = replaced.frozen if replaced is not None and self._freezes_money(replaced) else 0
         if needed and needed > wallet.free + back:
             raise Refused(insufficient(detail.symbol, order.side, *asked))
         if replaced is not None:
             self.release(replaced)
         if needed:
-            self.wallet(_margin_currency(detail)).freeze(needed)
+            self.wallet(margin_currency_of(detail)).freeze(needed)
         order.frozen = needed
 
     def _needed(self, order: DeskOrder, opening: int) -> int:
@@ -172,7 +172,7 @@ class MarginAccount:
         if not order.frozen:
             return
         if self._freezes_money(order):
-            self.wallet(_margin_currency(order.detail)).freeze(-order.frozen)
+            self.wallet(margin_currency_of(order.detail)).freeze(-order.frozen)
         else:
             self._closed(self.symbol(order.view), order).frozen -= order.frozen
         order.frozen = 0
@@ -205,7 +205,7 @@ class MarginAccount:
         """Freezes for what remains of an order its share of what was frozen before a fill."""
         if self._freezes_money(order):
             order.frozen = frozen * order.remaining // before
-            self.wallet(_margin_currency(order.detail)).freeze(order.frozen)
+            self.wallet(margin_currency_of(order.detail)).freeze(order.frozen)
         else:
             order.frozen = order.remaining
             self._closed(self.symbol(order.view), order).frozen += order.frozen
@@ -237,9 +237,15 @@ class MarginAccount:
         self._pay(position.detail, mul(value, rate), margin + profit)
 
     def _pay(self, detail: MarketDetail, fee: int, change: int) -> None:
-        wallet = self.wallet(_margin_currency(detail))
+        wallet = self.wallet(margin_currency_of(detail))
         wallet.free += change - fee
         wallet.commission += fee
+
+    def close_out(self, position: HeldPosition, price: int, fee: int) -> None:
+        """Closes a whole position at a price, with a fee of its own."""
+        value = contract_value(position.detail, price, position.amount)
+        margin, profit = position.shrink(position.amount, value)
+        self._pay(position.detail, fee, margin + profit)
 
     def fund(self, event: FundingEvent) -> None:
         """Has the longs pay the shorts, or the other way round when the rate is negative."""
@@ -252,7 +258,7 @@ class MarginAccount:
             cost = mul(div(mul(net, detail.volume_multiple), event.fair), event.rate)
         else:
             cost = mul(mul(mul(net, detail.volume_multiple), event.fair), event.rate)
-        wallet = self.wallet(_margin_currency(detail))
+        wallet = self.wallet(margin_currency_of(detail))
         wallet.free -= cost
         wallet.funding -= cost
 
@@ -307,7 +313,7 @@ class MarginAccount:
         margins = profits = 0
         for positions in self.symbols.values():
             held = positions.held()
-            if not held or _margin_currency(positions.view.detail) != currency:
+            if not held or margin_currency_of(positions.view.detail) != currency:
                 continue
             last = positions.view.last_price()
             for position in held:
@@ -355,7 +361,8 @@ class MarginAccount:
         return {("Long" if p.is_long else "Short"): _side(p, last) for p in positions.shown()}
 
 
-def _margin_currency(detail: MarketDetail) -> str:
+def margin_currency_of(detail: MarketDetail) -> str:
+    """The currency of a contract's margin and profit."""
     return detail.base_currency if detail.is_coin_margined else detail.quote_currency
 
 

@@ -52,6 +52,27 @@ class OpenOrders:
         """Fills what the ticks up to the current one fill, by ascending id."""
         self._settle(self.view.current(), fill)
 
+    def next_ms(self) -> int | None:
+        """When the next fill may come, up to now; None when there is none."""
+        until = self.view.current()
+        number = self._next_due(until)
+        if number < 0:
+            return None
+        placed = [order.time_ms for order in self.orders.values() if order.seen < number == order.birth.number]
+        return min(placed) if placed else self.view.tick_at(number).time_ms
+
+    def _next_due(self, until: int) -> int:
+        due = []
+        for order in self.orders.values():
+            if order.seen < order.birth.number and order.crosses(order.birth):
+                due.append(order.birth.number)
+                continue
+            after = max(order.seen, self.seen, order.birth.number)
+            find = self.view.first_at_or_below if order.is_buy else self.view.first_at_or_above
+            if after < until and (number := find(order.trigger(), after, until)) >= 0:
+                due.append(number)
+        return min(due, default=-1)
+
     def settle_before(self, time_ms: int, fill: Fill) -> None:
         """Fills what the ticks before a time fill, orders that were placed at that time or later left out."""
         later = [order for order in self.orders.values() if order.time_ms >= time_ms]

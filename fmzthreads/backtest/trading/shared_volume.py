@@ -38,12 +38,15 @@ class SharedVolume(OpenOrders):
         self._left = 0
 
     def _settle(self, until: int, fill: Fill) -> None:
-        number = self._next(self.seen - 1, until) if self._fresh else self._next(self.seen, until)
+        number = self._next_due(until)
         while number >= 0 and self.orders:
             self._at(number, fill)
             number = self._next(number, until)
         self._fresh = False
         self.seen = max(self.seen, until)
+
+    def _next_due(self, until: int) -> int:
+        return self._next(self.seen - 1 if self._fresh else self.seen, until)
 
     def _next(self, after: int, until: int) -> int:
         """The next tick at which an order may be filled; -1 when there is none."""

@@ -27,9 +27,10 @@ class Wallet:
         initial: What there was at the start.
         commission: The fees paid so far.
         funding: The funding received, less what was paid.
+        insured: What liquidations fell short of, which an insurance fund has paid.
     """
 
-    __slots__ = ("commission", "free", "frozen", "funding", "initial")
+    __slots__ = ("commission", "free", "frozen", "funding", "initial", "insured")
 
     def __init__(self, initial: int = 0) -> None:
         self.free = initial
@@ -37,6 +38,7 @@ class Wallet:
         self.initial = initial
         self.commission = 0
         self.funding = 0
+        self.insured = 0
 
     @property
     def total(self) -> int:

@@ -1,0 +1,1 @@
+"""Liquidation by mark price and maintenance tiers, which FMZ's engine does not know."""
