@@ -354,3 +354,36 @@ class TestPermission:
 
         run_in_thread(in_thread).result()
         assert seen == [False, True]
+
+
+def test_a_sleeper_wakes_at_the_very_moment_and_the_earliest_first_whoever_gave_up() -> None:
+    clock = ManualClock(stop=(stop := Stop()))
+    assert clock.stop is stop
+    clock._now_ns = clock._start_ns = 0
+    signals = {due: Signal() for due in (1.0, 10.0, 2.0, 11.0, 12.0, 3.0)}
+    threads = {}
+    for number, (due, signal) in enumerate(signals.items(), 1):
+        threads[due] = run_in_thread(lambda signal=signal, due=due: clock.wait((signal,), due))
+        assert clock.wait_for_sleepers(number, 60.0)
+    signals[1.0].set()  # it was the first of the heap
+    assert threads[1.0].result() is True
+    for due in (2.0, 3.0, 10.0, 11.0, 12.0):
+        clock.advance(due - clock.monotonic())
+        assert threads[due].result() is False
+
+
+def test_a_newer_permission_ends_an_earlier_one_and_tells_who_waits_by_it() -> None:
+    stop = Stop()
+    stop.request("enough")
+    first = stop.grant()
+    called: list[str] = []
+    with first.held():
+        assert stop.permission() is first
+        stop.add(lambda: called.append("ended"))
+        second = stop.grant()
+        assert called == ["ended"]
+        assert stop.permission() is None
+        assert stop.is_set()
+    with second.held():
+        assert stop.permission() is second
+        assert not stop.is_set()

@@ -257,3 +257,20 @@ def test_no_value_behind_a_name_is_missed_by_the_test_before_the_search() -> Non
         found += named != text
         assert cut_signatures(text) == named or len(text) < 10
     assert found > 500
+
+
+def test_a_short_secret_is_cut_in_every_form_in_which_it_is_written() -> None:
+    secret = 'p"ä /+\n'
+    secrets = Secrets()
+    assert secrets.add(secret)
+    for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]):
+        assert secrets.cut(f"before {form} after") == "before *** after"
+    for form in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        assert secrets.cut(f"before {form} after") == "before *** after"
+    assert not secrets.add("abc")
+    assert secrets.cut("abcdef") == "abcdef"
+
+
+def test_parts_of_short_secrets_are_left_alone() -> None:
+    Secrets().add("short5and7plain9x")
+    assert cut_signatures("5and7plain9 is text") == "5and7plain9 is text"

@@ -675,3 +675,45 @@ with responses.RequestsMock() as mock:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "said\n", done.stdout + done.stderr
+
+
+def test_the_name_and_password_of_a_url_are_sent_unless_the_call_has_its_own() -> None:
+    with FaultServer(answering(b"1")) as server:
+        client = HttpClient(server.base)
+        url = f"http://user:pass%40word@127.0.0.1:{server.port}/x"
+        for headers in ({}, {"authorization": "Bearer own"}):
+            client.call(lambda h=headers: HttpRequest("GET", url, h), lambda reply: reply, idempotent=True)  # type: ignore[misc]
+        client.close()
+        assert [seen.headers["authorization"] for seen in server.seen] == ["Basic dXNlcjpwYXNzQHdvcmQ=", "Bearer own"]
+
+
+def test_a_thread_keeps_so_many_connections_and_closes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.http.thread_client._MOST_CONNECTIONS", 2)
+    with (
+        FaultServer(answering(b"1")) as first,
+        FaultServer(answering(b"1")) as second,
+        FaultServer(answering(b"1")) as third,
+    ):
+        client = HttpClient(first.base)
+
+        def ask(server: FaultServer) -> None:
+            client.call(lambda: HttpRequest("GET", server.base + "/x"), lambda reply: reply, idempotent=True)
+
+        for server in (first, second, first, second):
+            ask(server)
+        assert (first.connections, second.connections) == (1, 1)
+        ask(third)
+        assert first.ended.acquire(timeout=60)
+        ask(second)
+        ask(first)
+        client.close()
+        assert (first.connections, second.connections, third.connections) == (2, 1, 1)
+
+
+def test_only_the_first_attempt_after_a_connection_that_had_gone_stale_comes_at_once() -> None:
+    policy = RetryPolicy(first_delay_s=1.0, longest_delay_s=4.0, jitter=lambda: 1.0)
+    error = ConnectionLost("gone")
+    assert [policy.pause_s(error, attempt, stale=True) for attempt in (1, 2, 3)] == [0.0, 2.0, 4.0]
+    assert policy.pause_s(error, 1) == 1.0
+    assert policy.pause_s(RateLimited("slow"), 1) == 1.0
+    assert policy.pause_s(RateLimited("slow", retry_after_s=3.0), 1) == 3.0

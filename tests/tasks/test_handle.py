@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock, WallClock
-from fmzthreads.errors import InputError, StopRequested
+from fmzthreads.errors import InputError, OperationFailed, StopRequested, UnknownName
 from fmzthreads.tasks.handle import Handle, WaitResult
 from fmzthreads.tasks.pool import CallPool
 
 from ..helpers.tasks import Held
-from ..helpers.threads import PATIENCE_S, race
+from ..helpers.threads import PATIENCE_S, race, run_in_thread
 
 
 @pytest.fixture
@@ -337,3 +337,63 @@ def test_cancel_against_a_real_worker() -> None:
     assert len(runs) + cancelled == 3000
     assert pool.unfinished == 0
     assert pool.shutdown(PATIENCE_S)
+
+
+def test_a_call_that_was_left_in_the_parent_says_so_at_once_whatever_another_thread_did() -> None:
+    handle = Handle(lambda: 1, clock=WallClock(), name="GetTicker", errors="raise")
+    handle._lock.acquire()  # by a thread that does not exist in the child
+    handle.left_behind()
+    assert handle.done
+    assert handle.done_signal.is_set()
+    with pytest.raises(OperationFailed, match="GetTicker was started before the fork"):
+        handle.wait()
+    handle.run()
+    assert handle.started_at is None
+
+
+def test_a_repr_tells_the_state_and_the_error_but_no_argument() -> None:
+    def fails(secret: str) -> None:
+        raise ValueError(secret)
+
+    good, bad = (
+        Handle(lambda _: 1, ("hush",), clock=WallClock(), name="IO"),
+        Handle(fails, ("hush",), clock=WallClock()),
+    )
+    assert repr(good) == "<Handle IO: waiting>"
+    good.run()
+    assert repr(good) == "<Handle IO: done>"
+    good.wait()
+    assert repr(good) == "<Handle IO: done, taken>"
+    bad.run()
+    assert repr(bad) == "<Handle call: done, ValueError>"
+
+
+def test_after_a_stop_a_call_has_the_permission_of_whoever_made_its_handle() -> None:
+    clock = WallClock()
+    clock.stop.request("enough")
+    with clock.stop.grant().held():
+        allowed = Handle(lambda: clock.stop.is_set(), clock=clock)
+    stopped = Handle(lambda: clock.stop.is_set(), clock=clock)
+    for handle in (allowed, stopped):
+        run_in_thread(handle.run).join()
+    assert (allowed.wait(), stopped.wait()) == ((False, True), (True, True))
+
+
+def test_on_done_is_called_once_when_the_call_has_ended_or_was_cancelled() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def note(handle: Handle[Any]) -> None:
+        seen.append((handle.name, handle.done))
+
+    Handle(lambda: 1, clock=WallClock(), name="ran", on_done=note).run()
+    assert Handle(lambda: 1, clock=WallClock(), name="cancelled", on_done=note).cancel()
+    assert seen == [("ran", True), ("cancelled", True)]
+
+
+def test_a_result_has_no_private_fields_and_names_what_is_missing() -> None:
+    assert not hasattr(WaitResult(1, True), "_private")
+    with pytest.raises(AttributeError) as private:
+        _ = WaitResult(1, True)._private
+    assert not isinstance(private.value, UnknownName)
+    with pytest.raises(UnknownName, match=r"value\.Asks"):
+        _ = WaitResult(1, True).Asks

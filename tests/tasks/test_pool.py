@@ -299,3 +299,31 @@ def test_a_stop_does_not_keep_calls_from_ending() -> None:
     call.go.set()
     assert pool.shutdown(PATIENCE_S)
     assert done == [1]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_call_for_which_no_thread_can_be_had_runs_in_the_caller_once(
+    queued: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = CallPool("p", max_workers=1)
+    submit = pool._executor.submit
+    ran: list[str] = []
+    later: list[tuple[Any, ...]] = []
+
+    def refuses(*args: Any) -> Any:
+        if queued:  # the executor had taken the job before it could not start a thread
+            later.append(args)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool._executor, "submit", refuses)
+    handle = pool.start(lambda: ran.append(threading.current_thread().name))
+    assert handle.done
+    assert ran == [threading.current_thread().name]
+    assert (pool._jobs, pool.unfinished) == (0, 0)
+    monkeypatch.setattr(pool._executor, "submit", submit)
+    for job in later:  # the job that is void takes no call from the line
+        submit(*job).result(PATIENCE_S)
+    assert pool._jobs == 0
+    assert pool._void_jobs == (set() if queued else {0})
+    assert pool.start(lambda: 7).wait() == (7, True)
+    assert pool.shutdown(PATIENCE_S)

@@ -362,3 +362,35 @@ def test_status_texts_are_not_stored(clock: ManualClock, tmp_path: Path) -> None
     sink.write([Line(number=1, time_ms=0, kind="log", text="x"), StatusText("y")])
     assert sink._database.execute("SELECT extra FROM log") == [("x",)]
     sink.close()
+
+
+def test_a_sink_without_lines_is_closed_too(clock: ManualClock) -> None:
+    sink = Collector()
+    journal = Journal(clock, [sink])
+    assert journal.close()
+    assert sink.seen == [("close", None)]
+
+
+def test_a_restart_is_a_line(clock: ManualClock) -> None:
+    sink = Collector()
+    journal = Journal(clock, [sink])
+    journal.restart("again", 1)
+    assert journal.close()
+    assert [(line.kind, line.text) for line in sink.lines()] == [("restart", "again 1")]
+
+
+def test_a_sink_that_cannot_be_closed_is_told_of_and_works_again_later(
+    clock: ManualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stuck(Collector):
+        def close(self) -> None:
+            raise OSError("no way to close")
+
+    sink = Stuck()
+    journal = Journal(clock, [sink])
+    journal.log("first")
+    journal.close()
+    assert "no way to close" in capsys.readouterr().err
+    journal.log("second")
+    journal.close()
+    assert _texts(sink) == ["first", "second"]
