@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
@@ -22,7 +22,7 @@ from ..strategy.program.templates import Template
 from ..strategy.run.session import LoadedStrategy
 from .config.settings import BacktestSettings
 from .config.times import zone_of
-from .data.bars import BarSource
+from .data.bars import BarSeries, BarSource
 from .engine.engine import BacktestEngine
 from .engine.virtual_time import VirtualTime
 from .face.exchange import exchanges_of
@@ -34,6 +34,9 @@ from .modules.own_modules import OwnModules
 from .result.join import Measured, joined
 from .result.log import RunLog
 from .unwinding import Unwinding
+
+if TYPE_CHECKING:
+    from .metrics.fills import BacktestFill
 
 __all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine"]
 
@@ -260,6 +263,18 @@ class BacktestRun:
     def final(self) -> list[dict[str, Any]]:
         """Accounts, positions and orders of each exchange as they stand."""
         return self.engine.final_state()
+
+    def fills(self) -> list[BacktestFill] | None:
+        """The fills, by time; None when the engine is not ours."""
+        from .result.run_fills import engine_fills  # only those who print figures load them
+
+        return engine_fills(self.engine) if isinstance(self.engine, BacktestEngine) else None
+
+    def bars(self) -> dict[tuple[int, str], BarSeries] | None:
+        """The bars by exchange and symbol, history included; None when the engine is not ours."""
+        from .result.run_fills import engine_bars
+
+        return engine_bars(self.engine) if isinstance(self.engine, BacktestEngine) else None
 
 
 def _engine(settings: BacktestSettings, source: BarSource, log: RunLog) -> tuple[SimulationEngine, Sequence[Any]]:

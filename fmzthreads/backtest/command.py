@@ -194,7 +194,7 @@ def _report(args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, 
     whole = result_object(run)
     if args.out is not None:
         manifest = manifest_of(inputs, run.settings, end, whole, run.own_files, sys.argv[1:])
-        write_folder(args.out, whole, run.settings, manifest)
+        write_folder(args.out, whole, run, manifest, title=inputs.file.stem)
     if args.json:
         print(to_json(whole))
     else:

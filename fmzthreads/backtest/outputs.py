@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import InputError
 from .backtest_run import BacktestRun, RunEnd
-from .config.settings import BacktestSettings
 from .result.join import to_json
 
 __all__ = ["result_object", "show_page", "summary_text", "write_folder", "write_report"]
@@ -28,7 +27,7 @@ def result_object(run: BacktestRun) -> dict[str, Any]:
     from .metrics.summary import metrics_of  # only those who print figures compute them
 
     result, final = run.result(), run.final()
-    metrics = metrics_of(result, run.settings, final=final)
+    metrics = metrics_of(result, run.settings, final=final, fills=run.fills(), bars=run.bars())
     whole: dict[str, Any] = json.loads(to_json({"result": result, "final": final, "metrics": metrics}))
     return whole
 
@@ -62,9 +61,16 @@ def _amounts(assets: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_folder(
-    folder: Path, whole: Mapping[str, Any], settings: BacktestSettings, manifest: Mapping[str, Any]
+    folder: Path, whole: Mapping[str, Any], run: BacktestRun, manifest: Mapping[str, Any], title: str = "Backtest"
 ) -> None:
     """Writes ``result.json``, ``report.html`` and ``manifest.json``.
+
+    Args:
+        folder: The folder; it is made when it is missing.
+        whole: The result, final state and metrics.
+        run: The run that they are of.
+        manifest: What the run was made of.
+        title: The heading of the report.
 
     Raises:
         InputError: The folder cannot be made or written to.
@@ -73,28 +79,29 @@ def write_folder(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").write_text(to_json(whole) + "\n", "utf-8")
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
-        write_report(whole, settings, folder / "report.html")
+        write_report(whole, run, folder / "report.html", title)
     except OSError as error:
         raise InputError(f"cannot write to the folder {str(folder)!r}: {error.strerror}") from error
 
 
-def write_report(whole: Mapping[str, Any], settings: BacktestSettings, path: Path) -> None:
+def write_report(whole: Mapping[str, Any], run: BacktestRun, path: Path, title: str = "Backtest") -> None:
     """Writes the report page."""
     from .report import write_page  # only those who want a page build one
 
-    write_page(whole["result"], settings, whole["metrics"], path, final=whole["final"])
+    more = {"final": whole["final"], "fills": run.fills(), "bars": run.bars()}
+    write_page(whole["result"], run.settings, whole["metrics"], path, title=title, **more)
 
 
-def show_page(whole: Mapping[str, Any], settings: BacktestSettings, path: Path, *, opened: bool) -> Path:
+def show_page(whole: Mapping[str, Any], run: BacktestRun, path: Path, *, opened: bool) -> Path:
     """Writes the report page, and opens it in the browser where there is a screen.
 
     Args:
         whole: The result, final state and metrics.
-        settings: The settings of the run.
+        run: The run that they are of.
         path: The file.
         opened: Whether it is opened.
     """
-    write_report(whole, settings, path)
+    write_report(whole, run, path)
     if opened and (
         sys.platform in {"darwin", "win32"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):

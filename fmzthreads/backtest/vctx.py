@@ -180,7 +180,7 @@ class VCtx:
 
         self.Join()
         place = Path(path) if path is not None else Path("backtest-report.html")
-        return show_page(result_object(self._run), self._run.settings, place, opened=script_host.get() is None)
+        return show_page(result_object(self._run), self._run, place, opened=script_host.get() is None)
 
     def __repr__(self) -> str:
         """The exchanges and the time."""

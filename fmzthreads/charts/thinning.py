@@ -12,21 +12,24 @@ __all__ = ["column_ranges", "thin_candles", "thinned"]
 T = TypeVar("T", bound=float)
 
 
-def column_ranges(times: Sequence[float], columns: int) -> Iterator[range]:
+def column_ranges(times: Sequence[float], columns: int, start: int = 0, stop: int | None = None) -> Iterator[range]:
     """The places of the points in each pixel column that has any, from left to right.
 
     Args:
         times: Ascending.
         columns: How many columns of equal width there are, at least 1.
+        start: The place of the first point.
+        stop: The place after the last point; None for all.
     """
-    if not len(times):
+    stop = len(times) if stop is None else stop
+    if stop <= start:
         return
-    first, span, end = times[0], times[-1] - times[0], 0
+    first, span, end = times[start], times[stop - 1] - times[start], start
     for column in range(1, columns + 1):
-        start = end
-        end = len(times) if column == columns else bisect_left(times, first + span * column / columns, start)
-        if end > start:
-            yield range(start, end)
+        begin = end
+        end = stop if column == columns else bisect_left(times, first + span * column / columns, begin, stop)
+        if end > begin:
+            yield range(begin, end)
 
 
 def thinned(
@@ -36,6 +39,8 @@ def thinned(
     *,
     lows: Sequence[Any] | None = None,
     highs: Sequence[Any] | None = None,
+    start: int = 0,
+    stop: int | None = None,
 ) -> tuple[list[T], list[Any]]:
     """The points of a line that can be seen: at most four a column, those that were there, in their order.
 
@@ -45,15 +50,18 @@ def thinned(
         columns: How many columns of pixels the drawing has, at least 1.
         lows: Where the lowest value of a column is looked for, when not in the values themselves: the lows of bars.
         highs: Where the highest one is looked for.
+        start: The place of the first point.
+        stop: The place after the last point; None for all.
 
     Returns:
         Times and values; all of them when there are no more than four a column.
     """
-    if len(times) <= 4 * columns and lows is None and highs is None:
-        return list(times), list(values)
+    stop = len(times) if stop is None else stop
+    if stop - start <= 4 * columns and lows is None and highs is None:
+        return list(times[start:stop]), list(values[start:stop])
     out_times: list[T] = []
     out_values: list[Any] = []
-    for places in column_ranges(times, columns):
+    for places in column_ranges(times, columns, start, stop):
         for place, value in _kept(places, values, lows or values, highs or values):
             out_times.append(times[place])
             out_values.append(value)

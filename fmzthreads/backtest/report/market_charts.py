@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,8 +79,12 @@ def _places(snapshots: Snapshots, bars: Bars | None) -> list[Place]:
 def _price(
     snapshots: Snapshots, series: BarSeries | None, place: Place, settings: BacktestSettings, columns: int
 ) -> Trace:
-    if series is not None and len(series):
-        times, values = thinned(series.time, series.close, columns, lows=series.low, highs=series.high)
+    start = bisect_left(series.time, settings.start_ms) if series is not None else 0
+    stop = bisect_left(series.time, settings.end_ms) if series is not None else 0
+    if series is not None and start < stop:
+        times, values = thinned(
+            series.time, series.close, columns, lows=series.low, highs=series.high, start=start, stop=stop
+        )
         scale = 10**series.detail.quote_precision
         values = [value / scale for value in values]
     else:

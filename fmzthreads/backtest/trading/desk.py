@@ -189,6 +189,10 @@ class Desk(OrderDesk):
             [order.structure() for order in self._conditions if not order.is_open],
         )
 
+    def dealt_orders(self) -> list[DeskOrder]:
+        """All orders that were filled at all, by id."""
+        return [order for order in self._orders if order.deal]
+
     def settle(self) -> None:
         """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
         if not self._live.orders:

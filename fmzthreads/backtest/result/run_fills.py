@@ -1,0 +1,67 @@
+"""The fills and the bars of a backtest that has ended, for its figures and its report."""
+
+from __future__ import annotations
+
+from ..data.bars import BarSeries
+from ..engine.engine import BacktestEngine, ExchangeParts
+from ..metrics.fills import BacktestFill, market_of
+from ..nano import to_float
+from ..trading.margin import MarginAccount
+from ..trading.orders import DeskOrder
+
+__all__ = ["engine_bars", "engine_fills"]
+
+_POSITIONS = {"buy": "long", "closebuy": "long", "sell": "short", "closesell": "short"}
+
+
+def engine_bars(engine: BacktestEngine) -> dict[tuple[int, str], BarSeries]:
+    """The bars of the symbols that were traded or looked at, by exchange and symbol; history is included."""
+    return {
+        (number, symbol): feed.series
+        for number, part in enumerate(engine.parts)
+        for symbol, feed in part.table.feeds.items()
+    }
+
+
+def engine_fills(engine: BacktestEngine) -> list[BacktestFill]:
+    """One fill for each order that was filled at all, at its average price, by time.
+
+    Its time is that of the tick that first reached its price: an order that was filled in parts counts as if that had been then. The middle of
+    the book is that of the tick at which the order was placed.
+    """
+    found = [
+        _fill(engine, number, part, order)
+        for number, part in enumerate(engine.parts)
+        for order in part.desk.dealt_orders()
+    ]
+    return sorted(found, key=lambda fill: fill.time_ms)
+
+
+def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskOrder) -> BacktestFill:
+    ledger, detail = part.desk.ledger, order.detail
+    hedged = isinstance(ledger, MarginAccount) and ledger.dual
+    price, amount = to_float(order.average), to_float(order.deal)
+    taker = order.crosses(order.birth)
+    market = market_of(engine.settings, number, detail.symbol)
+    value = market.value(price, amount) / (price if market.coin else 1.0)
+    rate = to_float(part.settings.fee_taker if taker else part.settings.fee_maker)
+    parts = part.settings.partial_fills is not None
+    return BacktestFill(
+        time_ms=order.time_ms if taker else _reached_ms(order),
+        exchange=number,
+        symbol=detail.symbol,
+        order_id=str(order.id),
+        side="buy" if order.is_buy else "sell",
+        position=_POSITIONS[order.direction] if hedged else "net",
+        price=price,
+        amount=amount,
+        fee=None if parts else value * rate,  # the parts of an order may have paid different rates
+        mid=to_float(order.birth.last),
+    )
+
+
+def _reached_ms(order: DeskOrder) -> int:
+    view = order.view
+    find = view.first_at_or_below if order.is_buy else view.first_at_or_above
+    number = find(order.trigger(), order.birth.number, max(order.seen, order.birth.number))
+    return view.tick_at(number).time_ms if number >= 0 else order.time_ms
