@@ -18,7 +18,7 @@ from .history import in_scope
 from .margin import SWITCH_REFUSED, MarginAccount
 from .market import MarketView
 from .order_desk import OrderDesk
-from .orders import NOT_FOUND, NOT_OPEN
+from .orders import NOT_FOUND, NOT_OPEN, DeskOrder
 
 __all__ = ["Desk"]
 
