@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..structures import Records
+from ..structures.growing import GrowingRecords
 from .known_series import Indicator, KnownSeries
+from .known_window import GrowingWindows
 from .lines import Line
 
 __all__ = ["GrowingSeries"]
@@ -24,12 +26,16 @@ class GrowingSeries:
 
     Args:
         kept: How many series are remembered; the one that was not used for longest goes first.
+
+    Attributes:
+        windows: Computes indicators over growing records.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
         # Used by single steps only (pop, assignment), each of them atomic: a thread that takes a series out is its only user.
         self._known: dict[tuple[Any, ...], KnownSeries] = {}
+        self.windows = GrowingWindows(kept)
 
     def lines(
         self, indicator: Indicator, params: tuple[Any, ...], rows: list[Any], *, numbers: bool
@@ -45,6 +51,8 @@ class GrowingSeries:
         Raises:
             InputError: An element is not what it must be.
         """
+        if type(rows) is GrowingRecords:
+            return self.windows.lines(indicator, params, rows)
         if not rows:
             return indicator.new_outs(params)
         first = rows[0]
@@ -68,12 +76,13 @@ class GrowingSeries:
         lines = known.lines(rows, origin)
         self._known[key] = known
         if len(self._known) > self._kept:
-            self._drop()
+            _drop(self._known, self._kept)
         return lines
 
-    def _drop(self) -> None:
-        while len(self._known) > self._kept:
-            try:
-                self._known.pop(next(iter(self._known)), None)
-            except (RuntimeError, StopIteration):  # another thread changed it meanwhile: it drops its own share
-                return
+
+def _drop(known: dict[tuple[Any, ...], Any], kept: int) -> None:
+    while len(known) > kept:
+        try:
+            known.pop(next(iter(known)), None)
+        except (RuntimeError, StopIteration):  # another thread changed it meanwhile: it drops its own share
+            return

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..arguments import real_number, whole_number
 from ..errors import InputError, UnknownName, nearest, short_repr
+from ..structures.growing import GrowingRecords
 from . import recurrences
 from .growing import GrowingSeries
 from .known_series import Indicator
@@ -143,11 +144,14 @@ class Indicators:
                 break
         if also is not None:
             params = (*params, also)
-        rows = rows_of(name, records)
-        numbers = bool(rows) and is_numbers(rows[0])
-        if numbers and not indicator.numbers:
-            raise InputError(f"TA.{name} needs bars, got a list whose first element is {short_repr(rows[0])}")
-        lines = self._series.lines(indicator, params, rows, numbers=numbers)
+        if type(records) is GrowingRecords:
+            lines = self._series.windows.lines(indicator, params, records)
+        else:
+            rows = rows_of(name, records)
+            numbers = bool(rows) and is_numbers(rows[0])
+            if numbers and not indicator.numbers:
+                raise InputError(f"TA.{name} needs bars, got a list whose first element is {short_repr(rows[0])}")
+            lines = self._series.lines(indicator, params, rows, numbers=numbers)
         if self._report is not None:
             self._report(name, ",".join(f"{param:g}" for param in params))
         return lines

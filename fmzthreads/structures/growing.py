@@ -27,6 +27,9 @@ class BarHistory(Protocol):
     def tips(self, tick: int) -> list[tuple[Any, ...]]:
         """The bars that were still forming at a tick, as the values of a record's fields."""
 
+    def tip_value(self, field: str, tick: int) -> Any:
+        """One field of the only bar that was still forming at a tick."""
+
 
 class _Window(Records):
     """The place of a list in its history."""
@@ -108,7 +111,10 @@ class GrowingRecords(_Window):
         """
         first = self.first
         found = self.history.values(field, first + begin, first + self.closed) if begin < self.closed else []
-        if self._tip_records is not None:
+        if self._tips is None and self._tip_records is None:
+            if begin <= self.closed:
+                found.append(self.history.tip_value(field, self.tick))
+        elif self._tip_records is not None:
             found += [record[field] for record in self._tip_records[max(0, begin - self.closed) :]]
         else:
             place = _PLACES[field]

@@ -146,6 +146,10 @@ class PeriodBars:
         """Never asked for: a window holds the values of its forming bars."""
         raise NotImplementedError
 
+    def tip_value(self, field: str, tick: int) -> Any:
+        """Never asked for; see ``tips``."""
+        raise NotImplementedError
+
     def _values(self, number: int) -> Values:
         return tuple([column[number] for column in self._columns])
 
@@ -295,6 +299,12 @@ class BaseBars(PeriodBars):
         """The bar that was forming at a tick."""
         bar = tick >> 4
         return [in_floats([self._feed.series.time[bar], *self._part(bar, tick & 15)])]
+
+    def tip_value(self, field: str, tick: int) -> Any:
+        """One field of the bar that was forming at a tick."""
+        if field == "Close":
+            return self._feed.price_of(tick) / ONE
+        return self.tips(tick)[0][_PLACES[field]]
 
     def _catch_up(self) -> list[Values]:
         number = self._feed.number
