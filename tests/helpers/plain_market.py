@@ -76,9 +76,6 @@ class PlainFeed:
         """Whether there is a current tick."""
         return self._now() >= 0
 
-    def rewind(self) -> None:
-        """Nothing is remembered."""
-
     def current(self) -> int:
         """The number of the current tick."""
         place = self._now()
@@ -194,6 +191,13 @@ class PlainTable:
         """The bars of a symbol."""
         base = self.settings.base_period_ms
         return self.source.bars(self.exchange.eid, symbol, base, self.from_ms, self.settings.end_ms)
+
+    def side_feed(self, symbol: str) -> PlainFeed:
+        """The ticks of a series that is no symbol of the strategy's."""
+        return PlainFeed(self.series(symbol), self.time, 0)
+
+    def rewind(self) -> None:
+        """Nothing is remembered."""
 
     def started(self) -> list[PlainFeed]:
         """The symbols that had a tick."""

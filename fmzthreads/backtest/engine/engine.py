@@ -139,8 +139,7 @@ class BacktestEngine:
 
     def _rewind(self) -> None:
         for part in self.parts:
-            for feed in part.table.feeds.values():
-                feed.rewind()
+            part.table.rewind()
 
     def finish(self) -> None:
         """Ends the backtest: settles up to the end, with the last snapshots. The clock is at the end afterwards."""

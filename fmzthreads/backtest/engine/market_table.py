@@ -103,6 +103,11 @@ class MarketTable:
         """What ``GetRecords`` returns, without a limit."""
         return self.bars(symbol, period_ms).get(self.cap)
 
+    def rewind(self) -> None:
+        """Finds the current ticks anew after the clock went back."""
+        for feed in (*self.feeds.values(), *self._side_feeds.values()):
+            feed.rewind()
+
     def started(self) -> list[TickFeed]:
         """The symbols that had a tick already, in the order of their first use."""
         return [feed for feed in self.feeds.values() if feed.started()]
