@@ -146,9 +146,7 @@ class SpotAccount:
 
     def _freeze_rest(self, order: DeskOrder, frozen: int, before: int) -> None:
         """Freezes for what remains of an order its share of what was frozen before a fill."""
-        remaining = order.remaining
-        exact = order.in_quote or not order.is_buy
-        order.frozen = remaining if exact else frozen * remaining // before
+        order.frozen = frozen * order.remaining // before
         self.wallet(order.detail.quote_currency if order.is_buy else order.detail.base_currency).freeze(order.frozen)
 
     def set_level(self, view: MarketView, level: float) -> None:

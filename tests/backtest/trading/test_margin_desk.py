@@ -238,6 +238,18 @@ def test_with_one_net_position_only_the_part_beyond_it_is_frozen() -> None:
     assert bench.desk.account(SWAP).FrozenBalance == 0
 
 
+def test_one_net_position_can_be_reduced_without_money() -> None:
+    bench = futures_bench(balance=200)
+    bench.desk.set_dual(False)
+    bench.price(1600)
+    opened(bench, 1)
+    bench.price(1000)
+    bench.desk.place(SWAP, "sell", -1, 0.9)
+    assert bench.desk.account(SWAP).Balance < 0
+    assert bench.desk.place(SWAP, "sell", -1, 0.1) == 3
+    assert bench.desk.positions() == []
+
+
 def test_with_one_net_position_closes_act_like_plain_orders_that_show_offset_1() -> None:
     bench = net_bench()
     bench.desk.place(SWAP, "closebuy", -1, 1)
