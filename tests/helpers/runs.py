@@ -20,8 +20,10 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "FMZTHREADS_HOME": str(home), "NO_COLOR": "1"}
 
 
-def fmzthreads(*words: str, home: Path, timeout_s: float = 100.0) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
+def fmzthreads(
+    *words: str, home: Path, timeout_s: float = 100.0, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, with further variables of the environment."""
     return subprocess.run(
         [*_COMMAND, *words],
         capture_output=True,
@@ -29,7 +31,7 @@ def fmzthreads(*words: str, home: Path, timeout_s: float = 100.0) -> subprocess.
         timeout=timeout_s,
         check=False,
         cwd=home,
-        env=environment(home),
+        env={**environment(home), **(more or {})},
     )
 
 

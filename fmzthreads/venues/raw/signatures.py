@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from ...errors import InputError
 from ...exchange.keys.signing import encode_query, hmac_base64, hmac_hex
 
-__all__ = ["bitfinex_signature", "bitmex_signature", "coinbase_signature", "htx_query", "htx_signature"]
+__all__ = [
+    "bitfinex_signature",
+    "bitmex_signature",
+    "coinbase_signature",
+    "htx_query",
+    "htx_signature",
+    "htx_stream_query",
+]
 
 
 def htx_query(access_key: str, timestamp: str, params: Iterable[tuple[str, object]] = (), version: str = "2") -> str:
@@ -30,6 +37,23 @@ def htx_query(access_key: str, timestamp: str, params: Iterable[tuple[str, objec
     return encode_query(sorted((*auth, *params), key=lambda pair: pair[0]))
 
 
+def htx_stream_query(access_key: str, timestamp: str) -> str:
+    """What is signed of the login to HTX's stream of orders and assets (``/ws/v2``): version 2.1, whose names are written differently.
+
+    Args:
+        access_key: The public part of the key.
+        timestamp: UTC as ``YYYY-MM-DDThh:mm:ss``.
+    """
+    return encode_query(
+        (
+            ("accessKey", access_key),
+            ("signatureMethod", "HmacSHA256"),
+            ("signatureVersion", "2.1"),
+            ("timestamp", timestamp),
+        )
+    )
+
+
 def htx_signature(secret: str, method: str, host: str, path: str, query: str) -> str:
     """HTX's signature: base64 of the HMAC-SHA256 of method, host, path and sorted query, one a line.
 
@@ -38,7 +62,7 @@ def htx_signature(secret: str, method: str, host: str, path: str, query: str) ->
         method: ``GET`` or ``POST``.
         host: The host without a port; lower case is signed.
         path: The path from the root.
-        query: The result of ``htx_query``.
+        query: The result of ``htx_query`` or ``htx_stream_query``.
     """
     return hmac_base64(secret, f"{method}\n{host.lower()}\n{path}\n{query}")
 

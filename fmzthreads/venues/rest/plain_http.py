@@ -51,7 +51,7 @@ class PlainHttpCheck:
         Raises:
             InputError: It is an ``http://`` URL of another machine, and that is not allowed.
         """
-        if url[:8].lower() == "https://":
+        if not url or url[:8].lower() == "https://":  # without a base URL nothing is sent
             return
         origin, _, _ = split_url(url)
         # Names below .localhost are left out: not every resolver keeps them on this machine.

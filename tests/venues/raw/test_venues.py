@@ -294,8 +294,9 @@ def test_market_calls_name_the_way_round(server: _Venue) -> None:
 
 
 @pytest.mark.parametrize("name", ["BitMEX", "Futures_BitMEX"])
-def test_bitmex_needs_a_base(name: str) -> None:
-    exchange = Exchange(name, "XBT_USD", errors="raise")
+@pytest.mark.parametrize("keys", [{}, {"access_key": _KEY, "secret_key": _SECRET}], ids=["without keys", "with keys"])
+def test_bitmex_needs_a_base(name: str, keys: dict[str, str]) -> None:
+    exchange = Exchange(name, "XBT_USD", errors="raise", **keys)
     with pytest.raises(InputError, match="has no base URL"):
         exchange.IO("api", "GET", "/api/v1/instrument")
 
