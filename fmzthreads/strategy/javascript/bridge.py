@@ -16,7 +16,6 @@ from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
 from ...errors import StopRequested, UnknownName
 from ...indicators.ta import Indicators
-from ...tasks.handle import Handle
 from ..program.javascript_source import engine
 from .errors import FilePlace, JavaScriptError, shown
 from .values import given, plain, result_text
@@ -225,7 +224,9 @@ class Context:
         return self._result(value)
 
     def _result(self, value: Any) -> Any:
-        if isinstance(value, Handle):
+        if isinstance(value, (dict, list, str)):
+            return result_text(value)
+        if _is_handle(value):
             return self._made(value, "handle", ["wait"])
         if isinstance(value, KLineChartObject):
             return self._made(value, "kline", _KLINE)
@@ -247,7 +248,7 @@ class Context:
     def _keep(self, value: Any) -> int:
         number = next(self._numbers)
         self._objects[number] = value
-        if isinstance(value, Handle):
+        if _is_handle(value):
             self._handles.append(number)
             if len(self._handles) > _MOST_HANDLES:  # one that nobody has waited for since so many others
                 self._objects.pop(self._handles.popleft(), None)
@@ -258,7 +259,7 @@ class Context:
             found = self._objects.get(number)
             if found is None:
                 raise LookupError(f"routine {number} already finished")
-            if isinstance(found, Handle) and name == "wait":
+            if _is_handle(found) and name == "wait":
                 return self._waits(number, found)
             if name == "__keywords__":
                 return lambda method, options, *args: getattr(found, method)(*args, **options)
@@ -274,7 +275,7 @@ class Context:
         method = own.get(name) or self._api[name]
         return method
 
-    def _waits(self, number: int, handle: Handle[Any]) -> Callable[..., Any]:
+    def _waits(self, number: int, handle: Any) -> Callable[..., Any]:
         def _wait(*args: Any) -> Any:
             result = handle.wait(*args)
             if result[1]:  # taken: nothing more comes of it
@@ -288,6 +289,11 @@ class Context:
         function = getattr(self._api["talib"], name)
         numpy = __import__("numpy")
         return function(*(numpy.array(arg, dtype=float) if isinstance(arg, list) else arg for arg in args))
+
+
+def _is_handle(value: Any) -> bool:
+    """Whether it is what ``Go`` returns, of this package's or of a backtest."""
+    return callable(getattr(value, "wait", None))
 
 
 def _print(stream: str, text: str) -> None:

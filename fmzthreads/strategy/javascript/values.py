@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from ...structures import Structure
+
 __all__ = ["given", "plain", "result_text"]
 
 # Larger whole numbers are not exact in JavaScript; they cross as texts, so that ids keep their digits.
 _EXACT = 2**53
 _INT32 = 2**31
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _LONG_NUMBER = re.compile(r"(?<![\w.\"])-?\d{16,}(?![\w.\"])")
 
 
@@ -77,12 +80,19 @@ def result_text(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return f"b{value.decode('latin-1')}"
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except (TypeError, ValueError):
         return f"j{json.dumps(plain(value), separators=(',', ':'))}"
-    if _LONG_NUMBER.search(text):
+    if not _is_ours(value) and _LONG_NUMBER.search(text):
         return f"j{json.dumps(plain(value), separators=(',', ':'))}"
     return f"j{text}"
+
+
+def _is_ours(value: Any) -> bool:
+    """Whether these are our structures without a venue's reply in them, whose whole numbers are never that large."""
+    if isinstance(value, list):
+        return not value or (isinstance(value[0], Structure) and "Info" not in value[0])
+    return isinstance(value, Structure) and "Info" not in value
 
 
 def _is_well_formed(text: str) -> bool:
