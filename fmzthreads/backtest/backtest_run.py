@@ -38,7 +38,7 @@ from .unwinding import Unwinding
 if TYPE_CHECKING:
     from .metrics.fills import BacktestFill
 
-__all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine"]
+__all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine", "make_simulation"]
 
 Reason = Literal["end", "returned", "exit", "error", "interrupted", "no data"]
 
@@ -110,6 +110,7 @@ class BacktestRun:
         output: Where the strategy's ``print`` writes; None for the standard output.
         warn: Takes warnings, such as that a module does not go by the simulated clock; None ignores them.
         load_ns: The real time that the bars took to load, for the result.
+        seen: Told of files that the strategy opens, and of modules that reach the network; None for nobody.
     """
 
     def __init__(
@@ -122,9 +123,10 @@ class BacktestRun:
         output: Any = None,
         warn: Callable[[str], None] | None = None,
         load_ns: int = 0,
+        seen: Callable[[str], None] | None = None,
     ) -> None:
         if make_engine is None:
-            make_engine = _engine
+            make_engine = make_simulation
         self.settings = settings
         self.log = RunLog(lambda: self.engine.now_ms)
         """The log."""
@@ -143,7 +145,7 @@ class BacktestRun:
         self._globals = RunGlobals(clock, self.log, exchanges, zone, settings.seed)
         self._beside = OwnModules(folder)
         importable = {**self.modules, **fmz_modules(self.names())}
-        self.builtins = strategy_builtins(importable, self.warn, beside=self._beside, output=output)
+        self.builtins = strategy_builtins(importable, self.warn, beside=self._beside, output=output, seen=seen)
         """The builtins of the strategy."""
 
     def warn(self, text: str) -> None:
@@ -277,7 +279,10 @@ class BacktestRun:
         return engine_bars(self.engine) if isinstance(self.engine, BacktestEngine) else None
 
 
-def _engine(settings: BacktestSettings, source: BarSource, log: RunLog) -> tuple[SimulationEngine, Sequence[Any]]:
+def make_simulation(
+    settings: BacktestSettings, source: BarSource, log: RunLog
+) -> tuple[SimulationEngine, Sequence[Any]]:
+    """Makes our engine, and FMZ's exchange objects over it."""
     engine = BacktestEngine(settings, source, log)
     return engine, exchanges_of(engine)
 

@@ -6,11 +6,12 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..errors import InputError
 from ..runner.options import argument_of
 from ..strategy.program.reading import read_source
@@ -20,6 +21,9 @@ from .inputs import BacktestInputs, BarsFile, ReadyBacktest
 from .progress import showing_progress
 from .result.join import to_json
 from .script_run import is_script, run_script
+
+if TYPE_CHECKING:
+    from .manifest import StoredRun
 
 __all__ = ["add_input_options", "add_parser", "inputs_of", "run"]
 
@@ -46,6 +50,20 @@ def add_parser(commands: Any) -> None:
     add("--out", type=Path, metavar="DIR", help="write result.json, report.html and manifest.json there")
     add("--json", action="store_true", help="print one JSON object: result, final, metrics")
     add("--progress", action="store_true", help="show the progress (on a terminal it is shown by itself)")
+    add(
+        "--check-lookahead",
+        type=int,
+        nargs="?",
+        const=3,
+        metavar="K",
+        help="run again with the bars cut, and altered, from K instants on (default 3): what came before must not change",
+    )
+    add(
+        "--repeat",
+        type=Path,
+        metavar="RUN",
+        help="run a --out folder's backtest again, and compare the result byte by byte",
+    )
     parser.set_defaults(run=run)
 
 
@@ -139,24 +157,65 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FmzError: Something is not valid; nothing was run.
     """
-    inputs = inputs_of(args)
+    stored = _stored(args)
+    inputs = inputs_of(args) if stored is None else stored.inputs
     strategy = read_source(inputs.file)
     shown = args.progress or _terminal(args)
     if is_script(strategy):
+        if args.check_lookahead:
+            raise InputError(f"{inputs.file}: --check-lookahead needs a strategy; this is a script that runs itself")
         host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None)
         if not host.contexts:
             if end.reason == "no data":
                 return _no_data(end.text)
             raise InputError(f"{inputs.file}: a plain script that makes no VCtx; there is nothing to report")
         host.contexts[-1].Join()
-        return _report(args, inputs, host.contexts[-1].run, end)
+        return _report(args, inputs, host.contexts[-1].run, end, stored)
     try:
         ready = ReadyBacktest.of(inputs)
     except NoData as error:
         return _no_data(str(error))
     for text in ready.warnings:
         warn(text)
-    return _report(args, inputs, *simulate(ready, shown=shown, quiet=args.json))
+    run, end = simulate(ready, shown=shown, quiet=args.json)
+    code = _report(args, inputs, run, end, stored)
+    return _looked_ahead(args, ready) or code if args.check_lookahead else code
+
+
+def _stored(args: argparse.Namespace) -> StoredRun | None:
+    """The run that is to be repeated; None for none."""
+    if args.repeat is None:
+        return None
+    from .manifest import read_manifest
+
+    if args.file is not None:
+        raise InputError(f"--repeat {args.repeat} says what is run: give no FILE with it")
+    stored = read_manifest(args.repeat)
+    if stored.changed:
+        raise InputError(f"--repeat {args.repeat}: changed since: {', '.join(map(str, stored.changed))}")
+    return stored
+
+
+def _looked_ahead(args: argparse.Namespace, ready: ReadyBacktest) -> int:
+    """Checks for look-ahead; 1 when some was found."""
+    from .lookahead import check_lookahead
+
+    report = check_lookahead(ready, args.check_lookahead)
+    print(report.text(), file=sys.stderr if args.json else sys.stdout)
+    return 1 if report.findings else 0
+
+
+def _compared(stored: StoredRun, whole: Mapping[str, Any]) -> int:
+    """Says whether a repeated run gave the same bytes; 1 when it did not."""
+    from .manifest import result_digest
+
+    same = result_digest(whole) == stored.result_sha256
+    made_by = "" if stored.version == __version__ else f" (made by fmzthreads {stored.version}, this is {__version__})"
+    print(
+        f"fmzthreads: {'the same bytes as' if same else 'the result differs from'} the stored run{made_by}",
+        file=sys.stderr,
+    )
+    return 0 if same else 1
 
 
 def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[BacktestRun, RunEnd]:
@@ -183,7 +242,9 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
     return run, end
 
 
-def _report(args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, end: RunEnd) -> int:
+def _report(
+    args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, end: RunEnd, stored: StoredRun | None
+) -> int:
     from .manifest import manifest_of
     from .outputs import result_object, summary_text, write_folder
 
@@ -201,6 +262,8 @@ def _report(args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, 
         print(summary_text(whole, end))
         if args.out is not None:
             print(f"\nreport: {args.out / 'report.html'}")
+    if stored is not None and _compared(stored, whole):
+        return 1
     return end.code
 
 

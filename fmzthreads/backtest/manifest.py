@@ -19,14 +19,14 @@ from .config.settings import BacktestSettings
 from .inputs import BacktestInputs, BarsFile
 from .result.join import to_json
 
-__all__ = ["StoredRun", "digest_of", "manifest_of", "read_manifest"]
+__all__ = ["StoredRun", "manifest_of", "read_manifest", "result_digest"]
 
 _FORMAT = 1
 
 
-def digest_of(data: bytes) -> str:
-    """The SHA-256 of some bytes, in hex."""
-    return hashlib.sha256(data).hexdigest()
+def result_digest(whole: Mapping[str, Any]) -> str:
+    """The SHA-256 of a result's JSON as ``result.json`` has it, in hex."""
+    return hashlib.sha256((to_json(whole) + "\n").encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:
@@ -67,7 +67,7 @@ def manifest_of(
         "seed": settings.seed,
         "timezone": settings.timezone,
         "ended": {"reason": end.reason, "text": end.text},
-        "result_sha256": digest_of((to_json(whole) + "\n").encode()),
+        "result_sha256": result_digest(whole),
     }
 
 

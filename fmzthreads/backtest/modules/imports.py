@@ -26,6 +26,12 @@ _REAL_TIME = {
     "sched": "sched goes by real time in a backtest; use Sleep or time.sleep",
 }
 
+_OUTSIDE = frozenset({
+    "aiohttp", "ccxt", "csv", "ftplib", "http", "httpx", "io", "multiprocessing", "numpy", "pandas", "pathlib", "pickle", "polars", "pyarrow",
+    "pymongo", "redis", "requests", "shelve", "socket", "sqlite3", "subprocess", "urllib", "urllib3", "websocket", "websockets",
+})  # fmt: skip
+"""Modules by which a strategy can reach files or the network past the backtest."""
+
 
 def simulated_modules(clock: SimulatedClock, zone: tzinfo, seed: int) -> dict[str, ModuleType]:
     """The modules that a strategy gets instead of Python's, by name."""
@@ -43,6 +49,7 @@ def strategy_builtins(
     *,
     beside: OwnModules | None = None,
     output: Any = None,
+    seen: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The builtins of a strategy.
 
@@ -51,6 +58,7 @@ def strategy_builtins(
         warn: Called once for each module that is imported and does not go by the clock.
         beside: The modules that lie beside the strategy; None for none.
         output: Where ``print`` writes; None for the standard output.
+        seen: Told of files that are opened, and of modules that reach files or the network; None for nobody.
     """
     warned: set[str] = set()
 
@@ -71,16 +79,26 @@ def strategy_builtins(
             if name in _REAL_TIME and name not in warned:
                 warned.add(name)
                 warn(_REAL_TIME[name])
+            if seen is not None and name.partition(".")[0] in _OUTSIDE:
+                seen(f"module {name.partition('.')[0]}")
         return builtins.__import__(name, globals, locals, fromlist, level)
 
     def _print(*values: Any, file: Any = None, **options: Any) -> None:
         """``print``; to the place of the run when no file is named."""
         print(*values, file=output if file is None else file, **options)
 
+    def _open(file: Any, *args: Any, **options: Any) -> Any:
+        """``open``, noted."""
+        if seen is not None:
+            seen(f"file {file}")
+        return open(file, *args, **options)  # noqa: PTH123 (it stands in for open itself)
+
     own = dict(vars(builtins))
     own["__import__"] = _import
     if output is not None:
         own["print"] = _print
+    if seen is not None:
+        own["open"] = _open
     return own
 
 

@@ -1,0 +1,186 @@
+"""Finds strategies that see the future: runs them again over bars that are cut, and over bars that are altered, from some instants on.
+
+What a strategy did before such an instant must not depend on what comes after it. Every call on an exchange with its arguments, and every log row (orders
+among them), that ended before the instant must be the same as in the plain run.
+"""
+
+from __future__ import annotations
+
+import io
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from .backtest_run import BacktestRun, SimulationEngine, make_simulation
+from .config.settings import BacktestSettings
+from .data.aggregate import cut_out
+from .data.bars import BarSeries, BarSource
+from .inputs import ReadyBacktest
+from .result.log import RunLog
+
+__all__ = ["LookaheadReport", "check_lookahead"]
+
+_BEGINNING = -(2**62)
+
+
+@attrs.frozen
+class LookaheadReport:
+    """What was found.
+
+    Attributes:
+        instants: The instants, in milliseconds since the epoch.
+        findings: One text for each run that differs before its instant.
+        unseen: What the strategy used that the check cannot alter: files, modules that reach the network.
+        compared: How many calls and rows were compared, over all runs.
+    """
+
+    instants: tuple[int, ...]
+    findings: tuple[str, ...]
+    unseen: tuple[str, ...]
+    compared: int
+
+    def text(self) -> str:
+        """The report for people."""
+        count = len(self.instants)
+        head = (
+            f"look-ahead: {len(self.findings)} of {2 * count} runs differ before the instant at which their bars were cut or altered"
+            if self.findings
+            else f"look-ahead: none found at {count} instants, bars cut and bars altered ({self.compared} calls and log rows compared)"
+        )
+        lines = [head, *(f"  {finding}" for finding in self.findings)]
+        if self.unseen:
+            lines.append(f"  not altered, so not checked: {', '.join(self.unseen)}")
+        return "\n".join(lines)
+
+
+class _ChangedBars:
+    """Bars that end, or are others, from an instant on."""
+
+    def __init__(self, source: BarSource, instant_ms: int, *, altered: bool) -> None:
+        self._source = source
+        self._instant_ms = instant_ms
+        self._altered = altered
+
+    def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
+        """The bars of the source, changed."""
+        series = self._source.bars(eid, symbol, period_ms, from_ms, to_ms, fill=fill)
+        before = cut_out(series, _BEGINNING, self._instant_ms)
+        if not self._altered or len(before) == len(series):
+            return before if len(before) else series
+        return _altered(series, len(before))
+
+    def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
+        """The rows of the source before the instant."""
+        rows = self._source.custom(eid, name, from_ms, to_ms)
+        return None if rows is None else [row for row in rows if row[0] < self._instant_ms]
+
+
+def _altered(series: BarSeries, first: int) -> BarSeries:
+    """The bars with other prices and volumes from a row on; each bar stays a bar."""
+    columns: dict[str, Any] = {}
+    for name in ("open", "high", "low", "close"):
+        column: array[int] = getattr(series, name)
+        changed = array("q", column)
+        for row in range(first, len(column)):
+            changed[row] = column[row] * (107 + row % 5) // 100
+        columns[name] = changed
+    volume = array("q", series.volume)
+    for row in range(first, len(volume)):
+        volume[row] = volume[row] * 2 + 1
+    return attrs.evolve(series, **columns, volume=volume)
+
+
+class _RecordedExchange:
+    """An exchange object whose calls are noted with the time at which they ended."""
+
+    def __init__(self, exchange: Any, note: Callable[[str], None]) -> None:
+        self._exchange = exchange
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._exchange, name)
+        if not callable(found) or name.startswith("_"):
+            return found
+        note = self._note
+
+        def _call(*args: Any, **options: Any) -> Any:
+            try:
+                return found(*args, **options)
+            finally:
+                note(f"{name}{args!r}{options or ''}")
+
+        return _call
+
+
+class _Recorded:
+    """One run, with everything that it did by time."""
+
+    def __init__(self, ready: ReadyBacktest, source: BarSource) -> None:
+        self.entries: list[tuple[int, str]] = []
+        self.unseen: dict[str, None] = {}
+        run = BacktestRun(
+            ready.settings,
+            source,
+            make_engine=self._make,
+            folder=ready.strategy.path.parent,
+            output=io.StringIO(),
+            seen=self._see,
+        )
+        run.log.listeners.append(lambda row: self.entries.append((row[1], f"log row {row[2:]}")))
+        self.end = run.run(ready.strategy, ready.values, ready.templates)
+
+    def _see(self, what: str) -> None:
+        self.unseen[what] = None
+
+    def _make(
+        self, settings: BacktestSettings, source: BarSource, log: RunLog
+    ) -> tuple[SimulationEngine, Sequence[Any]]:
+        engine, exchanges = make_simulation(settings, source, log)
+        return engine, [
+            _RecordedExchange(one, lambda text: self.entries.append((engine.now_ms, text))) for one in exchanges
+        ]
+
+    def before(self, instant_ms: int) -> list[tuple[int, str]]:
+        """What had ended before an instant."""
+        return [entry for entry in self.entries if entry[0] < instant_ms]
+
+
+def check_lookahead(ready: ReadyBacktest, count: int = 3) -> LookaheadReport:
+    """Runs a strategy ``1 + 2 * count`` times and compares.
+
+    Args:
+        ready: The backtest.
+        count: At how many instants, spread evenly over its time.
+    """
+    settings = ready.settings
+    span, base = settings.end_ms - settings.start_ms, settings.base_period_ms
+    instants = tuple(
+        sorted({(settings.start_ms + span * number // (count + 1)) // base * base for number in range(1, count + 1)})
+    )
+    plain = _Recorded(ready, ready.source)
+    findings: list[str] = []
+    unseen = dict(plain.unseen)
+    compared = 0
+    for instant in instants:
+        expected = plain.before(instant)
+        for altered in (False, True):
+            other = _Recorded(ready, _ChangedBars(ready.source, instant, altered=altered))
+            unseen.update(other.unseen)
+            found = other.before(instant)
+            compared += len(expected)
+            if found != expected:
+                findings.append(_difference(expected, found, instant, "altered" if altered else "cut"))
+    return LookaheadReport(instants, tuple(findings), tuple(unseen), compared)
+
+
+def _difference(expected: Sequence[tuple[int, str]], found: Sequence[tuple[int, str]], instant: int, how: str) -> str:
+    place = next(
+        (n for n, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), min(len(expected), len(found))
+    )
+
+    def _shown(entries: Sequence[tuple[int, str]]) -> str:
+        return f"{entries[place][1][:120]} at {entries[place][0]} ms" if place < len(entries) else "nothing"
+
+    return f"bars {how} from {instant} ms on: expected {_shown(expected)}, found {_shown(found)}"
