@@ -86,6 +86,7 @@ from .strategy.globals import (
     MD5,
     UUID,
     EnableLog,
+    EnableLogLocal,
     GetCommand,
     GetLastError,
     GetOS,
@@ -109,7 +110,6 @@ from .strategy.globals import (
     _Cross,
 )
 from .strategy.not_built import (
-    EnableLogLocal,
     talib,
 )
 from .strategy.runtime import (

@@ -16,6 +16,7 @@ import attrs
 from ..clock import WallClock
 from ..errors import FmzError, InputError
 from ..exchange.exchange import Exchange
+from ..exchange.keys.credentials import variable
 from ..strategy.log.console import ConsoleSink
 from ..strategy.namespace import strategy_names
 from ..strategy.program.header import header_exchanges
@@ -24,6 +25,7 @@ from ..strategy.program.loader import load
 from ..strategy.program.parameters import bind
 from ..strategy.program.reading import read_source
 from ..strategy.program.templates import Template, read_templates
+from ..strategy.program.undefined_names import undefined_names
 from ..strategy.run.control import ControlListener
 from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder
 from ..strategy.run.session import INTERRUPTED, LoadedStrategy, RunOutcome, Session, as_script
@@ -176,7 +178,7 @@ class Launch:
             before_onexit=lambda: self._cancel_orders(runtime) if self._cancel else None,
         )
         files = [self.source.path, *(template.source.path for template in self._templates)]
-        return session.run(lambda: self._load(exchanges), files, signals=self._host is not None)
+        return session.run(lambda: self._load(exchanges, runtime), files, signals=self._host is not None)
 
     def _start_simulators(self, stack: contextlib.ExitStack) -> dict[str, str]:
         """The environment that leads to the simulated exchanges; empty without."""
@@ -209,7 +211,7 @@ class Launch:
             made.append(exchange)
         return made
 
-    def _load(self, exchanges: list[Any]) -> LoadedStrategy | None:
+    def _load(self, exchanges: list[Any], runtime: Runtime) -> LoadedStrategy | None:
         if not self.is_strategy:
             as_script(self.source, list(self._options.script_arguments))
             return None
@@ -218,7 +220,13 @@ class Launch:
             from ..strategy.javascript.program import load_javascript  # its engine is an extra
 
             return load_javascript(self.source, self._values, self._templates, names)
-        return load(self.source, self._values, self._templates, names)
+        program = load(self.source, self._values, self._templates, names)
+        # One line at the start, not only a NameError when the line is reached, perhaps hours later; the strategy runs all the same.
+        missing = undefined_names(self.source.text, self.source.path, program.namespace)
+        if missing:
+            words = ", ".join(f"{name} (line {line})" for name, line in missing.items())
+            runtime.warning(f"{self.source.path.name} reads names that nothing defines: {words}")
+        return program
 
     # From outside
 
@@ -278,11 +286,10 @@ def make_exchange(spec: ExchangeSpec, runtime: Runtime, folder: Path, reach: dic
         FmzError: The venue, the pair, a key or an option is not valid.
     """
     fields: dict[str, Any] = {"label": spec.label, "period": spec.period, **spec.options}
-    prefix = f"FMZ_{spec.name.upper()}_"
     if reach:
-        fields |= {name: reach.get(prefix + name.upper(), "") for name in (*_KEYS, "base")}
+        fields |= {name: reach.get(variable(spec.name, name), "") for name in (*_KEYS, "base")}
         return Exchange(spec.name, spec.currency, host=runtime, **fields)
-    keys = {name: getattr(spec, name) or os.environ.get(prefix + name.upper(), "") for name in _KEYS}
+    keys = {name: getattr(spec, name) or os.environ.get(variable(spec.name, name), "") for name in _KEYS}
     if any(value.startswith("file:///") for value in keys.values()):
         fields |= {name: key_text(value, folder) for name, value in keys.items()}
     else:

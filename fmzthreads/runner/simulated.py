@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import UnknownName, nearest
+from ..exchange.keys.credentials import variable
 from ..simulator import SimulatorProcess
 from ..simulator.faults import parse_fault
 
@@ -14,6 +15,7 @@ __all__ = ["VENUES", "environment", "parse_faults", "set_faults", "simulated_exc
 
 # FMZ's name of each venue that can be simulated, and the simulator's.
 VENUES = {"Binance": "binance", "OKX": "okx"}
+_SIMULATORS = {**VENUES, "ccxt:binance": "binance", "ccxt:okx": "okx"}
 
 
 @contextlib.contextmanager
@@ -23,7 +25,7 @@ def simulated_exchanges(
     """Runs a simulator for each venue; they follow one price, each with its own noise and lag.
 
     Args:
-        names: FMZ's names; a name that is there twice is started once.
+        names: FMZ's names, or ``ccxt:binance`` and ``ccxt:okx``; one simulator is started for each venue, whatever its names.
         pairs: Pairs that the strategy trades; those that a simulator does not have by itself are added at a price of 100.
         seed: The seed of the generated prices and of each venue's noise.
         faults: ``[VENUE:]NAME=VALUE``; without a venue for all.
@@ -38,17 +40,20 @@ def simulated_exchanges(
     """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
-        if name not in VENUES:
-            raise UnknownName(f"--simulated: no simulator for the exchange {name!r}{nearest(name, VENUES)}")
+        if name not in _SIMULATORS:
+            raise UnknownName(f"--simulated: no simulator for the exchange {name!r}{nearest(name, _SIMULATORS)}")
     parsed = parse_faults(faults, wanted)
     symbols = _symbols(pairs)
-    processes = {name: SimulatorProcess(VENUES[name], seed=seed, symbols=symbols) for name in wanted}
+    venues = {
+        venue: SimulatorProcess(venue, seed=seed, symbols=symbols) for venue in (_SIMULATORS[name] for name in wanted)
+    }
+    processes = {name: venues[_SIMULATORS[name]] for name in wanted}
     with contextlib.ExitStack() as stack:
-        for process in processes.values():
+        for process in venues.values():
             stack.callback(process.stop)
-        with ThreadPoolExecutor(max(1, len(processes))) as pool:
+        with ThreadPoolExecutor(max(1, len(venues))) as pool:
             # All at once: most of a start is Python importing its modules.
-            list(pool.map(SimulatorProcess.start, processes.values()))
+            list(pool.map(SimulatorProcess.start, venues.values()))
         set_faults(processes, parsed)
         yield processes
 
@@ -72,7 +77,7 @@ def parse_faults(texts: Sequence[str], names: Sequence[str]) -> dict[str, list[s
         UnknownName: There is no such venue or fault.
     """
     found: dict[str, list[str]] = {name: [] for name in names}
-    by_simulator = {VENUES[name]: name for name in names}
+    by_simulator = {_SIMULATORS[name]: name for name in names}
     for text in texts:
         venue, colon, fault = text.partition(":")
         if not colon:
@@ -97,10 +102,9 @@ def environment(processes: Mapping[str, SimulatorProcess]) -> dict[str, str]:
     """The environment variables that lead ``Exchange(...)`` of a plain script to the simulators."""
     found = {}
     for name, process in processes.items():
-        prefix = f"FMZ_{name.upper()}_"
-        found[prefix + "BASE"] = process.base_url
-        found[prefix + "ACCESS_KEY"] = process.key
-        found[prefix + "SECRET_KEY"] = process.secret
+        found[variable(name, "base")] = process.base_url
+        found[variable(name, "access_key")] = process.key
+        found[variable(name, "secret_key")] = process.secret
         if process.passphrase:
-            found[prefix + "PASSPHRASE"] = process.passphrase
+            found[variable(name, "passphrase")] = process.passphrase
     return found

@@ -30,6 +30,7 @@ __all__ = [
     "_N",
     "_T",
     "EnableLog",
+    "EnableLogLocal",
     "GetCommand",
     "GetLastError",
     "GetOS",
@@ -123,6 +124,15 @@ def LogStatus(*msgs: Any) -> None:
 def EnableLog(enable: bool = True) -> None:
     """Switches the lines of orders on or off; other lines are not affected."""
     current().journal.enable_order_lines(enable)
+
+
+def EnableLogLocal(enable: bool = True) -> None:
+    """Switches the storing of further log lines in the strategy's database on or off; they are shown all the same.
+
+    FMZ's guide does not describe it; published strategies call it as "whether to keep the log locally". The profit curve and charts are
+    stored in any case.
+    """
+    current().journal.enable_storing(bool(enable))
 
 
 def SetErrorFilter(filters: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from ..errors import MissingExtra, NotBuiltYet
 
 __all__ = [
-    "EnableLogLocal",
     "NotBuilt",
     "talib",
 ]
@@ -84,5 +83,4 @@ class _Talib(NotBuilt):
         return "talib" in sys.modules or importlib.util.find_spec("talib") is not None
 
 
-EnableLogLocal: Any = NotBuilt("EnableLogLocal")
 talib: Any = _Talib("talib")

@@ -7,14 +7,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from fmzthreads.clock import Clock
-from fmzthreads.strategy.log.lines import Entry, Line, ProfitPoint, Reset, StatusText, Vacuum
+from fmzthreads.strategy.log.lines import Entry, Line, ProfitPoint, Reset, StatusText, UnstoredLine, Vacuum
 from fmzthreads.strategy.runtime import Runtime, use
 from fmzthreads.strategy.store import Store
 
 __all__ = ["Collector", "quiet_runtime"]
 
 
-_NAMES = {Line: "line", ProfitPoint: "profit", StatusText: "status", Reset: "reset", Vacuum: "vacuum"}
+_NAMES = {
+    Line: "line",
+    UnstoredLine: "line",
+    ProfitPoint: "profit",
+    StatusText: "status",
+    Reset: "reset",
+    Vacuum: "vacuum",
+}
 
 
 class Collector:

@@ -220,6 +220,46 @@ def test_a_strategy_trades_on_simulated_exchanges_with_a_template(tmp_path: Path
     assert "order 0.5" in done.stdout
 
 
+def test_simulators_for_exchanges_over_ccxt_one_for_each_venue(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs the extra server")
+    pytest.importorskip("ccxt", reason="needs the extra ccxt")
+    strategy = """
+def main():
+    for e in exchanges:
+        id = e.Buy(_N(_C(e.GetTicker).Last * 0.8, 1), 0.01)
+        Log(e.GetName(), e.GetBase().startswith("http://127.0.0.1"), e.GetOrder(id).Amount)
+    Log("at one venue", len(exchanges[0].GetOrders()))
+"""
+    names = [part for name in ("ccxt:binance", "ccxt:okx", "Binance") for part in ("--exchange", f"{name}:BTC_USDT")]
+    done = fmzthreads("run", written(tmp_path, strategy), "--simulated", *names, home=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ccxt:binance True 0.01" in done.stdout
+    assert "ccxt:okx True 0.01" in done.stdout
+    assert "Binance True 0.01" in done.stdout
+    assert "at one venue 2" in done.stdout
+
+
+def test_an_exchange_without_a_simulator_is_named_with_those_that_have_one(tmp_path: Path) -> None:
+    done = fmzthreads(
+        "run",
+        written(tmp_path, "def main(): pass"),
+        "--simulated",
+        "--exchange",
+        "ccxt:bynance:BTC_USDT",
+        home=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "ccxt:bynance" in done.stderr
+
+
+def test_names_that_nothing_defines_are_named_once_at_the_start(tmp_path: Path) -> None:
+    strategy = "def main():\n    Log('runs')\n    if len(exchanges) > 5:\n        GetTickre(LIMIT)\n"
+    done = fmzthreads("run", written(tmp_path, strategy), "--exchange", "Binance:BTC_USDT", home=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("reads names that nothing defines: GetTickre (line 4), LIMIT (line 4)") == 1
+    assert "runs" in done.stdout
+
+
 def test_stop_cancel_cancels_the_strategy_s_orders_and_no_others(tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="needs the extra server")
     strategy = """

@@ -25,7 +25,7 @@ from ...fork import after_fork_in_child
 from ...redaction import Secrets
 from ..numbers import finite_number
 from .console_output import print_text
-from .lines import Entry, Kind, Line, ProfitPoint, Reset, Sink, StatusText, Vacuum
+from .lines import Entry, Kind, Line, ProfitPoint, Reset, Sink, StatusText, UnstoredLine, Vacuum
 from .render import Markup, join, parse_markup
 from .writer import SinkStats, SinkWriter
 
@@ -76,6 +76,7 @@ class Journal:
         self._status = ""
         self._number = 0
         self._order_lines = True
+        self._row: type[Line] = Line  # what the next lines are
         self._filters: list[re.Pattern[str]] = []
 
     def _writer(self, sink: Sink) -> SinkWriter:
@@ -192,6 +193,11 @@ class Journal:
         """Shows and stores order lines, or does neither. Other lines are not concerned."""
         with self._lock:
             self._order_lines = bool(enable)
+
+    def enable_storing(self, enable: bool) -> None:
+        """Stores further lines of the log, or only shows them. The profit curve and charts are not concerned."""
+        with self._lock:
+            self._row = Line if enable else UnstoredLine
 
     def add_filter(self, pattern: str) -> None:
         """Hides every later error line in which the regular expression is found; patterns add up, an empty one drops them all.
@@ -325,7 +331,7 @@ class Journal:
     def _write(self, kind: Kind, markup: Markup, **fields: Any) -> None:
         with self._lock:
             self._number += 1
-            line = Line(
+            line = self._row(
                 number=self._number,
                 time_ms=self._clock.now_ns() // 1_000_000,
                 kind=kind,

@@ -51,6 +51,11 @@ class Line:
     profit: float | None = None
 
 
+@attrs.frozen(kw_only=True)
+class UnstoredLine(Line):
+    """A row of the log that is shown, but not stored: one that was written while ``EnableLogLocal(False)`` held."""
+
+
 @attrs.frozen
 class ProfitPoint:
     """One point of the profit curve: when, in milliseconds since the epoch (UTC), and how much."""

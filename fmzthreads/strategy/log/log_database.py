@@ -17,7 +17,7 @@ from ...charts.points import ChartEntry
 from ...database import Database
 from ..charts import SCHEMA as CHART_SCHEMA
 from ..charts import chart_statements
-from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, Vacuum
+from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, UnstoredLine, Vacuum
 
 __all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink"]
 
@@ -93,6 +93,8 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
         rows = list(group)
         if kind is Line:
             yield from _inserts("log", _COLUMNS, [_log_row(row) for row in rows if isinstance(row, Line)])
+        elif kind is UnstoredLine:
+            continue
         elif kind is ProfitPoint:
             points = [(row.value, row.time_ms) for row in rows if isinstance(row, ProfitPoint)]
             yield from _inserts("profit", ("profit", "date"), points)

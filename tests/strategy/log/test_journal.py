@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sqlite3
@@ -445,3 +446,21 @@ def test_a_database_that_cannot_be_written_is_told_and_does_not_stop_the_strateg
     assert told.count("bot.sqlite3 cannot be used") == 1
     assert "lost 2 lines" in told
     assert path.read_bytes() == b"no database" * 100
+
+
+def test_lines_that_are_not_to_be_stored_are_shown_all_the_same(tmp_path: Path) -> None:
+    path, shown = tmp_path / "a.db", Collector()
+    journal = Journal(ManualClock(5), [DatabaseSink(path), shown])
+    journal.log("before")
+    journal.enable_storing(False)
+    journal.log("not stored")
+    journal.error("neither")
+    journal.profit(1.5, "and")
+    journal.enable_storing(True)
+    journal.log("after")
+    assert journal.close()
+    assert [line.text for line in journal.lines()] == ["before", "not stored", "neither", "and", "after"]
+    assert [entry.text for entry in shown.lines()] == [line.text for line in journal.lines()]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT extra FROM log ORDER BY id").fetchall() == [("before",), ("after",)]
+        assert database.execute("SELECT profit FROM profit").fetchall() == [(1.5,)]

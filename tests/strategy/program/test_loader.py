@@ -90,6 +90,7 @@ def test_the_api_has_every_name_of_the_package(tmp_path: Path) -> None:
         "Runtime",
         "StopRequested",
         "Task",
+        "VCtx",
         "__version__",
     }
     assert (api["exchange"], api["exchanges"]) == ("a", ["a", "b"])
