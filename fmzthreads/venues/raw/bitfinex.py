@@ -88,9 +88,11 @@ class BitfinexProtocol(RawProtocol):
         return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
 
     def refusal_of(self, body: Any) -> tuple[str, str] | None:
-        """``["error", code, text]``, whatever the status."""
+        """``["error", code, text]``, whatever the status; while the service is unavailable an object."""
         if isinstance(body, list) and len(body) >= 2 and body[0] == "error":
             return str(body[1]), str(body[2]) if len(body) > 2 else ""
+        if isinstance(body, dict) and "error" in body:
+            return str(body["error"]), str(body.get("error_description", body.get("message", "")))
         return None
 
 

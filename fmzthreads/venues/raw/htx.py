@@ -22,7 +22,13 @@ __all__ = ["HTX", "FuturesHuobiDM", "Huobi"]
 
 _PUBLIC = re.compile(
     r"/market/.*|/v1/common/.*|/v[12]/settings/common/.*|/v2/reference/.*|/v2/market-status|/v5/market/.*|/heartbeat/?|/index/.*"
-    r"|/(?:linear-swap-ex|swap-ex)/.*|/(?:linear-swap-api|swap-api)/v\d/.*|/api/v1/.*"
+    r"|(?:/v2)?/(?:linear-swap-ex|swap-ex|market)/.*|/v2/etp/(?:reference|rebalance)"
+    r"|/(?:linear-swap-api|swap-api)/v1/.*|/api/v1/.*|/(?:linear-swap-api|swap-api|api)/v3/(?:swap|contract)_liquidation_orders"
+)
+# Of the account, although they lie among the public paths.
+_PRIVATE = re.compile(
+    r".*/(?:contract|swap)_(?:sub_auth_list|api_trading_status)|/v2/reference/transact-fee-rate"
+    r"|/v5/market/(?:risk/limit|assets_deduction_currency|multi_assets_margin)"
 )
 
 
@@ -41,8 +47,8 @@ class HtxProtocol(RawProtocol):
     time_ask = Ask(path="/v1/common/timestamp")
 
     def is_signed(self, method: str, path: str) -> bool:
-        """All but the GETs of market data; the contracts' GETs below ``.../v1`` are all public."""
-        return not (method == "GET" and _PUBLIC.fullmatch(path))
+        """All but the GETs of market data; of the contracts' GETs below ``.../v1`` nearly all are public."""
+        return not (method == "GET" and _PUBLIC.fullmatch(path)) or _PRIVATE.fullmatch(path) is not None
 
     def build(self, ask: Ask, url: str, keys: Credentials, time: ServerTime) -> HttpRequest:
         """Signs method, host, path and sorted query."""

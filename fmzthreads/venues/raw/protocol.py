@@ -36,6 +36,9 @@ __all__ = ["RawAsk", "RawProtocol", "json_body", "refused", "target_of"]
 _SPOKEN = frozenset({200, 400, 401, 403, 429, 500})  # statuses with which a venue itself explains a refusal
 _LEAVES_OPEN = re.compile(r"internal|timeout|system|unavailable|(?:500|503|504|10000)\Z", re.IGNORECASE)  # codes
 
+# The contracts of HTX have numbers as codes for this.
+_SAYS_OPEN = re.compile(r"system (?:is )?busy|system error|internal (?:server )?error|timed? ?out", re.IGNORECASE)
+
 
 @attrs.frozen(kw_only=True)
 class RawAsk(Ask):
@@ -133,7 +136,9 @@ def refused(name: str, reply: Reply, code: str, text: str, *, certain: bool = Fa
     where: dict[str, Any] = {"request": reply.request, "code": code, "status": reply.status}
     said = f"{code} {text}".lower()
     # First: what a server on the way writes into such a page says nothing about what was done.
-    if (reply.status >= 500 and not (certain and code)) or (code and _LEAVES_OPEN.search(code)):
+    if (reply.status >= 500 and not (certain and code)) or (
+        code and (_LEAVES_OPEN.search(code) or _SAYS_OPEN.search(text))
+    ):
         return VenueUnavailable(message, **where)
     if reply.status not in _SPOKEN:
         return VenueRejected(message, **where)
