@@ -79,6 +79,7 @@ class LiveBook:
         self.max_age_s = max_age_s
         self.source = source
         self._clock = lines.clock
+        self.permission = lines.clock.stop.permission()  # what is made in onexit goes on after the stop
         from ..streams.book.age import clock_lead, seconds_since
         from ..streams.book.feed import BookFeed
         from ..streams.book.source import OtherUnread
@@ -214,10 +215,10 @@ class LiveBooks:
         generation = self._generation
         while True:
             moves, live = self._moves, self._books.get(symbol)
-            if live is not None and not live.feed.ended.is_set():
+            if live is not None and not live.feed.ended.is_set() and live.permission is self._clock.stop.permission():
                 break
             fresh = LiveBook(self._source(symbol), self._lines, max_age_s, self.plan)
-            if self._put(symbol, live, fresh, generation, moves):  # the old one has ended already
+            if self._put(symbol, live, fresh, generation, moves):  # the old one has ended already, or a stop ends it
                 live = fresh
                 break
             if generation != self._generation:

@@ -558,3 +558,19 @@ def test_event_loop_wakes_when_a_live_book_changes() -> None:
                     pass
             assert exchange.Unsubscribe("depth") is True
             assert EventLoop(-1) is None
+
+
+def test_onexit_subscribes_over_a_connection_of_its_own_after_the_stop(room: Room) -> None:
+    chain = CHAIN
+    room.subscribe(chain)
+    stop = room.host.clock.stop
+    stop.request("enough")
+    with stop.grant().held():
+        room.peer = None
+        room.subscribe(chain)
+        assert room.host.clock.wait((room.book().live,), PATIENCE_S)
+        depth = room.exchange.GetDepth()
+        assert depth.Info.Live
+        assert room.exchange.Unsubscribe("depth") is True
+    with pytest.raises(StopRequested):
+        room.exchange.Subscribe("depth", "", None, 60_000)

@@ -15,6 +15,7 @@ from fmzthreads.errors import ConcurrentUse, InputError, StopRequested, TooManyH
 from fmzthreads.tasks.gather import gather
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.queue import TaskQueue
+from fmzthreads.tasks.run import Turn
 from fmzthreads.tasks.shared_context import SharedContext
 from fmzthreads.tasks.task import Task
 
@@ -652,19 +653,29 @@ def test_a_result_after_its_time_is_not_bound_although_the_run_has_not_noticed_t
     exchange.close()
 
 
-def test_a_late_result_does_not_disturb_a_run_that_goes_on() -> None:
+@pytest.mark.parametrize("ret", ["late", None])
+def test_a_late_result_does_not_disturb_a_run_that_goes_on(ret: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     exchange = FakeExchange("a", clock=clock)
     late, other = exchange.hold("late", "too late"), exchange.hold("other", "in time")
     context: list[dict[str, Any]] = [{}]
     queue = TaskQueue([exchange], context)
-    queue.push(ret="late", param=["Held", "late"], timeout_ms=100)
+    queue.push(ret=ret, param=["Held", "late"], timeout_ms=100)
     queue.push(ret="other", param=["Held", "other"])
+    resolved = threading.Semaphore(0)
+    resolve = Turn._resolve
+
+    def _resolve(*args: Any) -> None:
+        resolve(*args)
+        resolved.release()
+
+    monkeypatch.setattr(Turn, "_resolve", _resolve)
 
     def turn() -> None:
         assert late.begun.wait(PATIENCE_S)
         assert clock.wait_for_sleepers(1, PATIENCE_S)
         clock.advance(0.2)
+        assert resolved.acquire(timeout=PATIENCE_S)  # it has timed out
         late.go.set()
         while not queue.late:
             WallClock().sleep(0.001)

@@ -75,7 +75,7 @@ class SharedStream:
         self._closed = Signal()
         # Written by the thread of this object only.
         self._told: list[StreamHost] = []  # hosts whose journals have a line about this outage
-        self._thread = threading.Thread(target=self._run, name=f"shared {address.shown}", daemon=True)
+        self._thread = threading.Thread(target=clock.stop.carry(self._run), name=f"shared {address.shown}", daemon=True)
         after_fork_in_child(self._left_behind)
 
     def _left_behind(self) -> None:

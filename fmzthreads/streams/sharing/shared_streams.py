@@ -48,7 +48,8 @@ class SharedStreams:
     ) -> SharedLine:
         """Adds a book to a connection that has room, or to a new one.
 
-        Books share a connection if their address, their way there, their certificates, their clock and their wire are the same.
+        Books share a connection if their address, their way there, their certificates, their clock, their wire, and their
+        permission to go on after a stop are the same.
 
         Args:
             source: The source of the book.
@@ -62,7 +63,8 @@ class SharedStreams:
         """
         way = options.proxy.proxy_for(address.scheme, address.host, address.port)
         trust = (options.insecure, options.ca_file, tuple(options.headers.items()))
-        key = (address.url, way, options.local_ip, trust, source.wire, host.clock)
+        # After a stop, what may go on (``onexit``) shares nothing with what is ending.
+        key = (address.url, way, options.local_ip, trust, source.wire, host.clock, host.clock.stop.permission())
         with self._lock:
             streams = self._streams.setdefault(key, [])
             for stream in streams:
