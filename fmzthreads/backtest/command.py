@@ -49,6 +49,13 @@ def add_parser(commands: Any) -> None:
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", help="write result.json, report.html and manifest.json there")
     add("--json", action="store_true", help="print one JSON object: result, final, metrics")
+    add(
+        "--monte-carlo",
+        type=int,
+        default=0,
+        metavar="N",
+        help="draw N other orders of the same round trips, and N paths of blocks of the same returns",
+    )
     add("--progress", action="store_true", help="show the progress (on a terminal it is shown by itself)")
     add(
         "--check-lookahead",
@@ -157,6 +164,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FmzError: Something is not valid; nothing was run.
     """
+    if args.monte_carlo < 0:
+        raise InputError(f"--monte-carlo {args.monte_carlo}: expected the number of paths, 0 for none")
     stored = _stored(args)
     inputs = inputs_of(args) if stored is None else stored.inputs
     strategy = read_source(inputs.file)
@@ -246,7 +255,7 @@ def _report(
     args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, end: RunEnd, stored: StoredRun | None
 ) -> int:
     from .manifest import manifest_of
-    from .outputs import result_object, summary_text, write_folder
+    from .outputs import add_monte_carlo, result_object, summary_text, write_folder, write_report
 
     if end.traceback:
         print(end.traceback, file=sys.stderr)
@@ -255,7 +264,11 @@ def _report(
     whole = result_object(run)
     if args.out is not None:
         manifest = manifest_of(inputs, run.settings, end, whole, run.own_files, sys.argv[1:])
-        write_folder(args.out, whole, run, manifest, title=inputs.file.stem)
+        write_folder(args.out, whole, manifest)
+    if args.monte_carlo:
+        add_monte_carlo(whole, run.settings, args.monte_carlo)
+    if args.out is not None:
+        write_report(whole, run, args.out / "report.html", title=inputs.file.stem)
     if args.json:
         print(to_json(whole))
     else:

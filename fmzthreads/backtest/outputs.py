@@ -12,9 +12,10 @@ from typing import Any
 
 from ..errors import InputError
 from .backtest_run import BacktestRun, RunEnd
+from .config.settings import BacktestSettings
 from .result.join import to_json
 
-__all__ = ["result_object", "show_page", "summary_text", "write_folder", "write_report"]
+__all__ = ["add_monte_carlo", "result_object", "show_page", "summary_text", "write_folder", "write_report"]
 
 _MOST_ERRORS = 5
 
@@ -60,17 +61,26 @@ def _amounts(assets: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{row['Amount'] + row['FrozenAmount']:.8g} {row['Currency']}" for row in assets)
 
 
-def write_folder(
-    folder: Path, whole: Mapping[str, Any], run: BacktestRun, manifest: Mapping[str, Any], title: str = "Backtest"
-) -> None:
-    """Writes ``result.json``, ``report.html`` and ``manifest.json``.
+def add_monte_carlo(whole: dict[str, Any], settings: BacktestSettings, runs: int) -> None:
+    """Adds ``monte_carlo`` to the metrics; the same seed and number of paths give the same.
+
+    Args:
+        whole: The result, final state and metrics.
+        settings: The settings of the run, for the seed.
+        runs: How many paths, at least 1.
+    """
+    from .metrics.monte_carlo import monte_carlo_of
+
+    whole["metrics"]["monte_carlo"] = monte_carlo_of(whole["result"], settings, whole["metrics"], runs)
+
+
+def write_folder(folder: Path, whole: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Writes ``result.json`` and ``manifest.json``.
 
     Args:
         folder: The folder; it is made when it is missing.
         whole: The result, final state and metrics.
-        run: The run that they are of.
         manifest: What the run was made of.
-        title: The heading of the report.
 
     Raises:
         InputError: The folder cannot be made or written to.
@@ -79,17 +89,29 @@ def write_folder(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").write_text(to_json(whole) + "\n", "utf-8")
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
-        write_report(whole, run, folder / "report.html", title)
     except OSError as error:
         raise InputError(f"cannot write to the folder {str(folder)!r}: {error.strerror}") from error
 
 
 def write_report(whole: Mapping[str, Any], run: BacktestRun, path: Path, title: str = "Backtest") -> None:
-    """Writes the report page."""
+    """Writes the report page.
+
+    Args:
+        whole: The result, final state and metrics.
+        run: The run that they are of.
+        path: The file.
+        title: The heading.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     from .report import write_page  # only those who want a page build one
 
     more = {"final": whole["final"], "fills": run.fills(), "bars": run.bars()}
-    write_page(whole["result"], run.settings, whole["metrics"], path, title=title, **more)
+    try:
+        write_page(whole["result"], run.settings, whole["metrics"], path, title=title, **more)
+    except OSError as error:
+        raise InputError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
 
 
 def show_page(whole: Mapping[str, Any], run: BacktestRun, path: Path, *, opened: bool) -> Path:

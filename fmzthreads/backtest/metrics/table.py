@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["UNDEFINED", "metrics_table", "text_of"]
+__all__ = ["UNDEFINED", "metrics_table", "monte_carlo_lines", "text_of"]
 
 UNDEFINED = "–"
 """What stands for a figure without a value."""
@@ -94,7 +94,33 @@ def metrics_table(metrics: Mapping[str, Any], *, formulas: bool = False) -> str:
         ]
         lines += ["", title, *_aligned(rows, formulas)]
     notes = ["", *metrics["notes"]] if metrics["notes"] else []
+    drawn = monte_carlo_lines(metrics.get("monte_carlo") or {})
+    notes += ["", "Monte Carlo", *drawn] if drawn else []
     return "\n".join([*lines, *_reasons(metrics, columns), *notes]) + "\n"
+
+
+def monte_carlo_lines(made: Mapping[str, Any]) -> list[str]:
+    """What the Monte Carlo simulations say, in words; nothing when there were none.
+
+    Args:
+        made: What ``monte_carlo_of`` gave, or an empty dict.
+    """
+    lines = [f"{made['runs']:,} paths, seed {made['seed']}."] if made else []
+    for key, name in (
+        ("block_bootstrap", "Blocks of returns, drawn again"),
+        ("trade_shuffle", "Round trips in random order"),
+    ):
+        one = made.get(key) or {}
+        if "reason" in one:
+            lines.append(f"{name}: {UNDEFINED} ({one['reason']}).")
+        elif one:
+            half, rare = (f"{100 * one['max_drawdown'][share]:.1f} %" for share in ("0.5", "0.95"))
+            lines.append(
+                f"{name}: a maximum drawdown above {half} in half of the paths, above {rare} in one of twenty."
+            )
+            if "loss_probability" in one:
+                lines.append(f"{100 * one['loss_probability']:.1f} % of these paths end with a loss.")
+    return lines
 
 
 def _period(metrics: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from ..metrics.curves import returns_of, sampled
 from ..metrics.figure import Sampling, Undefined
 from ..metrics.fills import BacktestFill
 from ..metrics.summary import Bars, curves_of, fills_of
-from ..metrics.table import shown_curves
+from ..metrics.table import monte_carlo_lines, shown_curves
 from .account_charts import cost_chart, equity_chart, fan_charts, monthly_returns, return_chart, rolling_chart
 from .escaping import html_text
 from .figures import Figure
@@ -152,22 +152,6 @@ class _Builder:
 
 
 def _fan_notes(metrics: Mapping[str, Any]) -> str:
-    made = metrics.get("monte_carlo") or {}
-    parts = []
-    for key, name in (
-        ("block_bootstrap", "Blocks of returns, drawn again"),
-        ("trade_shuffle", "Round trips in random order"),
-    ):
-        one = made.get(key) or {}
-        if "reason" in one:
-            parts.append(f"{name}: – ({one['reason']})")
-        elif one:
-            worst = f"{name}: a maximum drawdown of {100 * one['max_drawdown']['0.5']:.1f} % in half of the paths, of {100 * one['max_drawdown']['0.95']:.1f} % or more in one of twenty"
-            loss = (
-                f"; {100 * one['loss_probability']:.1f} % of the paths end with a loss"
-                if "loss_probability" in one
-                else ""
-            )
-            parts.append(worst + loss)
-    text = "".join(f"<p class=note>{html_text(part)}.</p>" for part in parts)
-    return f"{text}<p class=note>{made['runs']:,} paths, seed {made['seed']}.</p>" if made else ""
+    return "".join(
+        f"<p class=note>{html_text(line)}</p>" for line in monte_carlo_lines(metrics.get("monte_carlo") or {})
+    )

@@ -45,7 +45,7 @@ def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskO
     market = market_of(engine.settings, number, detail.symbol)
     value = market.value(price, amount) / (price if market.coin else 1.0)
     rate = to_float(part.settings.fee_taker if taker else part.settings.fee_maker)
-    parts = part.settings.partial_fills is not None
+    mixed = part.settings.partial_fills is not None or bool(detail.tiers)
     return BacktestFill(
         time_ms=order.time_ms if taker else _reached_ms(order),
         exchange=number,
@@ -55,7 +55,7 @@ def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskO
         position=_POSITIONS[order.direction] if hedged else "net",
         price=price,
         amount=amount,
-        fee=None if parts else value * rate,  # the parts of an order may have paid different rates
+        fee=None if mixed else value * rate,  # parts of an order, and liquidations, may have paid other rates
         mid=to_float(order.birth.last),
     )
 
