@@ -96,6 +96,7 @@ class SimulatorServer:
         balances: What the account starts with; by default ``DEFAULT_BALANCES``, and some of the base of each further pair.
         faults: What goes wrong; nothing when None. It can be changed at any time.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
+        weight_window_s: The length of Binance's window of request weight, in whole seconds; tests of limits shorten its minute.
         settings: How the market behaves.
         step_s: Seconds between the market's steps.
         moving: Whether the market moves by itself; otherwise ``driver.step()`` moves it, after first steps that fill the books.
@@ -139,6 +140,7 @@ class SimulatorServer:
         balances: Mapping[str, Decimal] | None = None,
         faults: Faults | None = None,
         rate_scale: float = 1.0,
+        weight_window_s: int = 60,
         settings: MarketSettings | None = None,
         step_s: float = 0.1,
         moving: bool = True,
@@ -151,6 +153,8 @@ class SimulatorServer:
             raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
         if not 0 <= rate_scale <= 1e6:
             raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
+        if type(weight_window_s) is not int or not 1 <= weight_window_s <= 86_400:
+            raise InputError(f"weight_window_s must be a whole number from 1 to 86400, got {weight_window_s!r}")
         self._path = check_below(path)
         if public_key:
             if venue != "binance":
@@ -180,7 +184,9 @@ class SimulatorServer:
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS
-        self.dialect, self.site = self._speak(rate_scale, streams if streams is not None else StreamSettings())
+        self.dialect, self.site = self._speak(
+            rate_scale, weight_window_s, streams if streams is not None else StreamSettings()
+        )
         self._wire = ServingThread(
             self._app(),
             host=host,
@@ -190,12 +196,14 @@ class SimulatorServer:
             sockets=partial(WsConnection, site=self.site, below=self._path),
         )
 
-    def _speak(self, rate_scale: float, streams: StreamSettings) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
+    def _speak(
+        self, rate_scale: float, weight_window_s: int, streams: StreamSettings
+    ) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
         """The venue's REST interface and its websockets."""
         if self.venue == "okx":
             okx = SimulatedOkx(self.exchange, self.faults, rate_scale=rate_scale)
             return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
-        binance = SimulatedBinance(self.exchange, self.faults, rate_scale=rate_scale)
+        binance = SimulatedBinance(self.exchange, self.faults, rate_scale=rate_scale, weight_window_s=weight_window_s)
         site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
         return binance, site
 

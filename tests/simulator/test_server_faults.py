@@ -374,6 +374,8 @@ def test_two_venues_with_one_seed_follow_one_price() -> None:
         ({"symbols": ["BTC_USDT", "BTC_USDT"]}, InputError, "given twice"),
         ({"rate_scale": -1}, InputError, "rate_scale"),
         ({"rate_scale": float("nan")}, InputError, "rate_scale"),
+        ({"weight_window_s": 0}, InputError, "weight_window_s"),
+        ({"weight_window_s": 2.5}, InputError, "weight_window_s"),
         ({"data": "/does/not/exist.csv"}, InputError, "cannot be read"),
         ({"balances": {"USDT": Decimal("NaN")}}, InputError, "finite"),
     ],

@@ -140,14 +140,19 @@ class Limiter:
             RateLimited: It would have to wait for longer than it may, or the venue has just refused such requests; nothing was counted.
             StopRequested: A stop was requested during the wait.
         """
-        moment = claim.moment()
         with self._lock:
-            waiter = None
+            # Only now: a thread that was held up before the lock would not see what has been counted since.
+            moment = claim.moment()
             if self._line and any(one.due <= moment.mono_s for one in self._line):
                 waiter = self._queue(claim, moment.mono_s, moment)
                 self._serve(moment)
             else:
-                found = self._try(claim, moment)
+                self._table.begin()
+                try:
+                    moment = claim.moment()  # the file may have been waited for
+                    found = self._try_in_table(claim, moment, claim.longest_s)
+                finally:
+                    self._table.end()
                 if isinstance(found, Ticket):
                     return found
                 wait_s, error = found
@@ -203,13 +208,6 @@ class Limiter:
                     continue
                 self._line.remove(waiter)
                 waiter.signal.set()
-        finally:
-            self._table.end()
-
-    def _try(self, claim: Claim, moment: Moment) -> Ticket | tuple[float, RateLimited | None]:
-        self._table.begin()
-        try:
-            return self._try_in_table(claim, moment, claim.longest_s)
         finally:
             self._table.end()
 

@@ -227,7 +227,8 @@ class SlidingWindow:
         cells[self._cell + step % self.SIZE] = step << _BITS | count
 
     def _used(self, cells: list[int], now: int) -> int:
-        least, most = (now - self._STEPS) << _BITS, (now + 1) << _BITS
+        # Another process may have counted later than this moment; what is later by more than a window is damage.
+        least, most = (now - self._STEPS) << _BITS, (now + self._STEPS) << _BITS
         return sum([value & _MOST for value in cells[self._cell : self._cell + self.SIZE] if least <= value < most])
 
     def wait_s(self, cells: list[int], amount: int, moment: Moment, *, patient: bool) -> float:
@@ -260,7 +261,7 @@ class SlidingWindow:
     def extend(self, cells: list[int], amount: int, mark: Mark, moment: Moment) -> Mark:
         """Counts it from now on, instead of from when it was charged."""
         now = self._now(moment)
-        if now == mark[1]:
+        if now <= mark[1]:
             return mark
         if self._get(cells, mark[1]):
             self._add(cells, mark[1], -amount)
@@ -269,7 +270,7 @@ class SlidingWindow:
 
     def is_settled(self, cells: list[int], mark: Mark, moment: Moment, count: int) -> bool:
         """Whether it is still in the piece that it was counted in."""
-        return self._now(moment) == mark[1]
+        return self._now(moment) <= mark[1]
 
     def refund(self, cells: list[int], amount: int, mark: Mark) -> None:
         """Uncounts it."""

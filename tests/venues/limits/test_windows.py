@@ -164,3 +164,13 @@ def test_cells_left_by_other_times_count_nothing() -> None:
     assert aligned.wait_s(found, 1, moment(100), patient=True) == 0
     aligned.charge(found, 1, moment(1_770_000_000))
     assert all(0 <= cell < 2**64 for cell in found)
+
+
+def test_a_moment_that_is_late_sees_what_others_have_counted_since() -> None:
+    """A thread or process that was held up after it read the clock."""
+    window, cells = SlidingWindow("calls", 10, 2.0), [0] * CELLS
+    late = Moment(100.0, 0.0, 0.0)
+    window.charge(cells, 10, Moment(100.3, 0.0, 0.0))
+    assert window.wait_s(cells, 1, late, patient=True) > 0
+    mark = window.charge([0] * CELLS, 1, Moment(100.3, 0.0, 0.0))
+    assert window.extend(cells, 1, mark, late) == mark

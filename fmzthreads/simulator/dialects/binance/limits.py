@@ -32,12 +32,18 @@ class BinanceLimits:
         exchange: The exchange with the orders to count.
         now_ms: The exchange's time.
         scale: All limits are multiplied by it; 0 switches them off.
+        weight_window_s: The length of the window of request weight, in seconds.
     """
 
-    def __init__(self, exchange: SimulatedExchange, now_ms: Callable[[], int], scale: float) -> None:
+    def __init__(
+        self, exchange: SimulatedExchange, now_ms: Callable[[], int], scale: float, weight_window_s: int = _MINUTE
+    ) -> None:
         self._now_ms = now_ms
         self._lock = threading.Lock()  # guards all counts below
-        self._weights = AlignedWindows(_scaled(_WEIGHT, scale), _MINUTE)
+        self._weights = AlignedWindows(_scaled(_WEIGHT, scale), weight_window_s)
+        number, unit = _interval(weight_window_s)
+        self._weight_period = f"{number} {unit}"
+        self._weight_header = f"X-MBX-USED-WEIGHT-{number}{unit[0]}"
         self._raw = AlignedWindows(_scaled(_RAW, scale), _FIVE_MINUTES)
         self._refusals = AlignedWindows(_REFUSALS_BEFORE_BAN if scale else None, _MINUTE)
         self._orders_10s = AlignedWindows(_scaled(_ORDERS_10S, scale), _TEN_SECONDS)
@@ -65,7 +71,10 @@ class BinanceLimits:
         """
         with self._lock:
             self._raw.add(client, now_ms)
-            for windows, what in ((self._weights, "request weight per 1 MINUTE"), (self._raw, "requests per 5 MINUTE")):
+            for windows, what in (
+                (self._weights, f"request weight per {self._weight_period}"),
+                (self._raw, "requests per 5 MINUTE"),
+            ):
                 if windows.would_exceed(client, now_ms, weight if windows is self._weights else 0):
                     raise self._too_much(client, now_ms, windows, what)
 
@@ -93,7 +102,7 @@ class BinanceLimits:
         if self._weights.limit is None:
             return ()
         used = str(self._weights.count(client, now_ms))
-        return ("X-MBX-USED-WEIGHT", used), ("X-MBX-USED-WEIGHT-1M", used)
+        return ("X-MBX-USED-WEIGHT", used), (self._weight_header, used)
 
     # --- orders ---
 
@@ -160,8 +169,9 @@ class BinanceLimits:
 
     def describe(self) -> list[dict[str, Any]]:
         """The limits in ``exchangeInfo``; none where they are switched off."""
+        number, unit = _interval(self._weights.period_s)
         rows = (
-            ("REQUEST_WEIGHT", "MINUTE", 1, self._weights.limit),
+            ("REQUEST_WEIGHT", unit, number, self._weights.limit),
             ("ORDERS", "SECOND", 10, self._orders_10s.limit),
             ("ORDERS", "DAY", 1, self._orders_day.limit),
             ("RAW_REQUESTS", "MINUTE", 5, self._raw.limit),
@@ -184,6 +194,11 @@ def banned(until_ms: int, now_ms: int) -> BinanceRefusal:
 
 def _scaled(limit: int, scale: float) -> int | None:
     return max(1, round(limit * scale)) if scale else None
+
+
+def _interval(length_s: int) -> tuple[int, str]:
+    """A length as Binance names it, such as 1 MINUTE."""
+    return (length_s, "SECOND") if length_s % _MINUTE else (length_s // _MINUTE, "MINUTE")
 
 
 def _rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class SimulatedBinance(Dialect[BinanceParams]):
         exchange: The simulated exchange.
         faults: The faults, with the offset of the exchange's clock.
         rate_scale: All limits are multiplied by it; 0 switches them off.
+        weight_window_s: The length of the window of request weight, in seconds.
 
     Attributes:
         symbols: The exchange's instruments under Binance's names.
@@ -74,9 +75,11 @@ class SimulatedBinance(Dialect[BinanceParams]):
     name: ClassVar[str] = "binance"
     refusals = REFUSALS
 
-    def __init__(self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0) -> None:
+    def __init__(
+        self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0, weight_window_s: int = 60
+    ) -> None:
         super().__init__(exchange, faults, rate_scale=rate_scale)
-        self.limits = BinanceLimits(exchange, self.now_ms, rate_scale)
+        self.limits = BinanceLimits(exchange, self.now_ms, rate_scale, weight_window_s)
         self.symbols = Symbols(exchange)
         self.market = BinanceMarket(exchange, self.symbols, self.limits.describe())
         self.orders = BinanceOrders(exchange, self.symbols, self.market.average)

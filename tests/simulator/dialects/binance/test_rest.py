@@ -619,6 +619,22 @@ def test_weights_run_out_and_who_goes_on_is_banned(session: requests.Session) ->
         assert call.public("ping").status_code == 200
 
 
+def test_the_window_of_weight_can_be_shortened(session: requests.Session) -> None:
+    clock = ManualClock(1_800_000_030.0)
+    with simulator("binance", rate_scale=0.01, weight_window_s=5, clock=clock) as server:
+        call = BinanceCaller(server, session)
+        row = call.public("exchangeInfo").json()["rateLimits"][0]
+        assert (row["interval"], row["intervalNum"], row["limit"]) == ("SECOND", 5, 60)
+        for _ in range(8):
+            reply = call.public("depth", symbol="BTCUSDT")
+        assert reply.headers["X-MBX-USED-WEIGHT-5S"] == "60"
+        over = call.public("depth", symbol="BTCUSDT")
+        assert over.status_code == 429
+        assert "current limit is 60 request weight per 5 SECOND" in over.json()["msg"]
+        clock.advance(5)
+        assert call.public("depth", symbol="BTCUSDT").headers["X-MBX-USED-WEIGHT-5S"] == "5"
+
+
 def test_without_limits_none_are_advertised(session: requests.Session) -> None:
     with simulator("binance", rate_scale=0) as server:
         call = BinanceCaller(server, session)
