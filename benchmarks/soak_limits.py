@@ -99,7 +99,7 @@ class Watch:
 
 
 def trade(exchange: Any, price: float, end: float, counts: Counter[str], number: int) -> None:
-    """One thread, until a time of day: every eighth places and cancels orders, the others read."""
+    """One thread, until a time of day: every eighth places and cancels orders, the others repeat a light or a heavy read."""
     places = number % 8 == 0
     reads: tuple[Callable[[], Any], ...] = (
         exchange.GetDepth,
@@ -107,16 +107,15 @@ def trade(exchange: Any, price: float, end: float, counts: Counter[str], number:
         exchange.GetOrders,
         exchange.GetDepth,
     )
-    beat = number
+    read = reads[number % len(reads)]  # each thread its own kind, so that no limit waits for another
     while time.time() < end:
-        beat += 1
         try:
             if places:
                 order = exchange.Buy(price, 0.001)
                 counts["orders"] += 1
                 exchange.CancelOrder(order)
             else:
-                reads[beat % len(reads)]()
+                read()
                 counts["reads"] += 1
         except RateLimited as error:
             counts["refused there" if error.status else "refused here"] += 1
@@ -216,9 +215,9 @@ def main() -> int:
     print("| venue | clients | reads | orders | used of the allowed | refused before sending | 429 and 418 |")
     print("|---|---|---|---|---|---|---|")
     good = True
-    for venue in WINDOW_S:
+    for venue, window_s in WINDOW_S.items():
         for processes, objects in SHAPES:
-            windows = options.windows * WINDOW_S["binance"] / WINDOW_S[venue]
+            windows = options.windows * WINDOW_S["binance"] / window_s
             one, row = soak(venue, processes, objects, threads=options.threads, windows=windows)
             good = good and one
             print(row, flush=True)
