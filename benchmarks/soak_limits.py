@@ -191,7 +191,7 @@ def soak(
         finally:
             for process in found:
                 process.kill()
-                process.wait()
+                process.communicate()  # closes the pipes
     used = {kind: watch.used(kind, begin_s, end_s) for kind in LIMITS[venue]}
     good = not watch.refused and not counts["refused there"] and used.get("weight", least) >= least
     shares = ", ".join(f"{kind} {share:.0%}" for kind, share in used.items())
