@@ -44,6 +44,52 @@ class _Window(Records):
     _tips: list[tuple[Any, ...]] | None
     _tip_records: list[Record] | None
 
+    # What stands here works after the class has changed, too: another thread may be in the middle of it.
+
+    def _forming(self) -> list[Record]:
+        records = self._tip_records
+        if records is None:
+            fields = Record.__annotations__
+            records = [Record(zip(fields, values, strict=True)) for values in self._tip_values()]
+            self._tip_records = records
+        return records
+
+    def _tip_values(self) -> list[tuple[Any, ...]]:
+        tips = self._tips
+        if tips is None:
+            tips = self._tips = self.history.tips(self.tick)
+        return tips
+
+    def values_from(self, field: str, begin: int) -> list[Any]:
+        """One field of the bars from a place on, those that are still forming included.
+
+        Args:
+            field: Such as ``Close``.
+            begin: The place of the first one, 0 to the length.
+        """
+        first = self.first
+        found = self.history.values(field, first + begin, first + self.closed) if begin < self.closed else []
+        if self._tips is None and self._tip_records is None:
+            if begin <= self.closed:
+                found.append(self.history.tip_value(field, self.tick))
+        elif self._tip_records is not None:
+            found += [record[field] for record in self._tip_records[max(0, begin - self.closed) :]]
+        else:
+            place = _PLACES[field]
+            found += [values[place] for values in self._tip_values()[max(0, begin - self.closed) :]]
+        return found
+
+    def fill(self) -> None:
+        """Makes it an ordinary list."""
+        record, first = self.history.record, self.first
+        records = [record(number) for number in range(first, first + self.closed)]
+        records += self._forming()
+        # Two threads that look at one list fill it once; those that read go by the history until the class changes.
+        with _filling:
+            if type(self) is GrowingRecords:
+                list.extend(self, records)
+                self.__class__ = FilledRecords  # type: ignore[assignment]
+
 
 class FilledRecords(_Window):
     """Growing records that have become an ordinary list."""
@@ -88,57 +134,12 @@ class GrowingRecords(_Window):
             return self._forming()[place]
         raise IndexError("list index out of range")
 
-    def _forming(self) -> list[Record]:
-        records = self._tip_records
-        if records is None:
-            fields = Record.__annotations__
-            records = [Record(zip(fields, values, strict=True)) for values in self._tip_values()]
-            self._tip_records = records
-        return records
-
-    def _tip_values(self) -> list[tuple[Any, ...]]:
-        tips = self._tips
-        if tips is None:
-            tips = self._tips = self.history.tips(self.tick)
-        return tips
-
-    def values_from(self, field: str, begin: int) -> list[Any]:
-        """One field of the bars from a place on, those that are still forming included.
-
-        Args:
-            field: Such as ``Close``.
-            begin: The place of the first one, 0 to the length.
-        """
-        first = self.first
-        found = self.history.values(field, first + begin, first + self.closed) if begin < self.closed else []
-        if self._tips is None and self._tip_records is None:
-            if begin <= self.closed:
-                found.append(self.history.tip_value(field, self.tick))
-        elif self._tip_records is not None:
-            found += [record[field] for record in self._tip_records[max(0, begin - self.closed) :]]
-        else:
-            place = _PLACES[field]
-            found += [values[place] for values in self._tip_values()[max(0, begin - self.closed) :]]
-        return found
-
     def origin(self) -> Origin:
         """The place in the history: bars of the same number are the same, unless a bar was changed since."""
         return Origin(self.history, self.first, self.closed, None)
 
     def _column(self, name: str) -> Any:
         return as_column(name, self.values_from(name, 0)) if name in _PLACES else super()._column(name)
-
-    def fill(self) -> None:
-        """Makes it an ordinary list."""
-        record, first = self.history.record, self.first
-        records = [record(number) for number in range(first, first + self.closed)]
-        records += self._forming()
-        with (
-            _filling
-        ):  # two threads that look at one list fill it once; those that read go by the history until the class changes
-            if type(self) is GrowingRecords:
-                list.extend(self, records)
-                self.__class__ = FilledRecords  # type: ignore[assignment]
 
 
 _filling = threading.Lock()

@@ -17,6 +17,7 @@ from fmzthreads.backtest.engine.period_bars import BaseBars, PeriodBars, bars_of
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.nano import ONE, cut, nano
 from fmzthreads.structures import Record, Records
+from fmzthreads.structures.growing import GrowingRecords
 from tests.backtest.engine.test_ticks import bars
 from tests.helpers.backtests import MINUTE, START, PlainTick, detail, flat, plain_ticks, series_of
 
@@ -249,12 +250,24 @@ def test_two_threads_fill_a_list_once() -> None:
     for _ in range(20):
         shown = minutes.get(1000)
         lengths: list[int] = []
-        threads = [threading.Thread(target=_count_into, args=(shown, lengths)) for _ in range(4)]
+        threads = [threading.Thread(target=_count_into, args=(shown, lengths)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert lengths == [291] * 4
+        assert lengths == [291] * 8
+
+
+def test_a_thread_in_the_middle_of_a_look_finds_the_list_filled_by_another() -> None:
+    feed, minutes = bars_of([BULL] * 5, MINUTE)
+    look(feed, 200)
+    shown = minutes.get(1000)
+    list(shown)
+    assert type(shown).__name__ == "FilledRecords"
+    # What such a thread still calls are the methods of the class that the list had.
+    assert len(list(GrowingRecords.__iter__(shown))) == 4
+    assert GrowingRecords.__getitem__(shown, -1) is shown[-1]
+    assert GrowingRecords.values_from(shown, "Close", 2) == [105, 100]
 
 
 def test_values_are_those_of_bars_that_were_changed_by_hand() -> None:
