@@ -112,11 +112,15 @@ class OpenOrders:
     def _reached(self, until: int) -> bool:
         if self._stale:
             self._stale = False
-            buys = [order.trigger() for order in self.orders.values() if order.is_buy]
-            sells = [order.trigger() for order in self.orders.values() if not order.is_buy]
+            buys = [self._limit(order) for order in self.orders.values() if order.is_buy]
+            sells = [self._limit(order) for order in self.orders.values() if not order.is_buy]
             self._highest_buy = max(buys) if buys else None
             self._lowest_sell = min(sells) if sells else None
         view, seen = self.view, self.seen
         if self._highest_buy is not None and view.first_at_or_below(self._highest_buy, seen, until) >= 0:
             return True
         return self._lowest_sell is not None and view.first_at_or_above(self._lowest_sell, seen, until) >= 0
+
+    def _limit(self, order: DeskOrder) -> int:
+        """The last price that a resting order waits for."""
+        return order.trigger()

@@ -17,6 +17,7 @@ from .orders import DeskOrder
 __all__ = ["SharedVolume"]
 
 _NONE = -1
+_ANY = 2**62
 
 
 class SharedVolume(OpenOrders):
@@ -38,6 +39,9 @@ class SharedVolume(OpenOrders):
         self._left = 0
 
     def _settle(self, until: int, fill: Fill) -> None:
+        if not self._fresh and not self._reached(until):
+            self.seen = max(self.seen, until)
+            return
         number = self._next_due(until)
         while number >= 0 and self.orders:
             self._at(number, fill)
@@ -66,11 +70,15 @@ class SharedVolume(OpenOrders):
                 found = found if found <= until else _NONE
             else:
                 find = view.first_at_or_below if order.is_buy else view.first_at_or_above
-                touch = order.price if self._rule.queue is not None else order.trigger()
-                found = find(touch, start, until if best < 0 else min(until, best))
+                found = find(self._limit(order), start, until if best < 0 else min(until, best))
             if found >= 0 and (best < 0 or found < best):
                 best = found
         return best
+
+    def _limit(self, order: DeskOrder) -> int:
+        if order.market:  # any price will do
+            return _ANY if order.is_buy else -_ANY
+        return order.trigger() if self._rule.queue is None else order.price
 
     def _end_of_bar(self, after: int, until: int) -> int:
         """The last tick of the bar that has nothing left."""

@@ -163,14 +163,15 @@ def test_what_the_cuts_leave_of_the_margin_comes_back_with_the_last_close() -> N
 def test_the_level_is_kept_while_there_is_a_position_and_by_open_orders() -> None:
     bench = futures_bench()
     bench.price(1600)
-    bench.desk.place(SWAP, "buy", 1500, 1)  # at level 10
+    bench.desk.set_level(SWAP, 4)
+    bench.desk.place(SWAP, "buy", 1500, 1)  # at level 4
     bench.desk.set_level(SWAP, 5)
     bench.price(1500)
     bench.price(1400)
     position = (bench.desk.positions() or [])[0]
-    assert (position.Margin, position.MarginLevel) == (150, 10)
+    assert (position.Margin, position.MarginLevel) == (375, 4)
     assert bench.desk.set_level(SWAP, 20) is True
-    assert opened(bench, 1)["Margin"] == 150 + 1400.1 / 5
+    assert opened(bench, 1)["Margin"] == 375 + 1400.1 / 5
     bench.desk.place(SWAP, "closebuy", -1, 2)
     bench.desk.positions()
     bench.desk.set_level(SWAP, 0)  # not a level
@@ -330,3 +331,15 @@ def test_snapshots_show_both_sides_once_touched() -> None:
         },
         "TradeStatus": {"BuyDealAmount": 0, "BuyOrderCount": 0, "SellDealAmount": 2, "SellOrderCount": 1},
     }
+
+
+def test_a_close_of_the_other_side_does_not_count_as_free() -> None:
+    bench = futures_bench()
+    bench.price(1600)
+    opened(bench, 1)
+    opened(bench, 1, "sell")
+    assert bench.desk.place(SWAP, "closebuy", 1700, 1) == 3
+    assert bench.desk.place(SWAP, "closesell", 1500, 1) == 4
+    assert bench.desk.modify(3, "closesell", 1500, 1) is None
+    assert bench.rows.errors[-1] == "ERR_INVALID_POSITION"
+    assert [p.FrozenAmount for p in bench.desk.positions() or []] == [1, 1]
