@@ -473,3 +473,25 @@ def test_the_bars_of_a_window_are_neither_made_nor_compared(monkeypatch: pytest.
         assert type(rows) is GrowingRecords
     assert seen == []
     assert len(history.made) == 0
+
+
+def test_windows_whose_first_bars_share_a_value_are_told_apart() -> None:
+    ta, price, identity = Indicators(), 5.5, object()
+    history = [bar(i, float(i)) for i in range(12)]
+    for number in (0, 1):
+        history[number] = Record(history[number], Close=price)  # one object, by which a series is looked up
+    assert ta.MA(Records.copied(history[:5], identity, 0), 2)
+    later = history[1:]
+    assert ta.MA(Records.copied(later, identity, 1), 2) == Indicators().MA(later, 2)
+
+
+def test_bars_that_the_script_added_to_a_copy_are_not_the_history_s() -> None:
+    ta, identity = Indicators(), object()
+    history = [bar(i, float(i)) for i in range(12)]
+    ta.MA(Records.copied(history, identity, 0), 2)
+    shorter = Records.copied(history[:8], identity, 0)
+    shorter.extend(bar(50 + i, 100.0 * i) for i in range(9))
+    assert ta.MA(shorter, 2) == Indicators().MA([*shorter], 2)
+    assert ta.MA(Records.copied([*history, bar(12, 1.0)], identity, 0), 2) == Indicators().MA(
+        [*history, bar(12, 1.0)], 2
+    )
