@@ -27,7 +27,7 @@ def example_path(name: str) -> Path:
         path = folder / f"{name}.py"
         if path.is_file():
             return path
-        names += [found.stem for found in folder.glob("*.py")]
+        names += [found.stem for found in folder.glob("*.py") if not found.stem.startswith("backtest_")]
     raise UnknownName(f"there is no example {name!r}{nearest(name, names)}")
 
 

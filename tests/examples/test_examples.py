@@ -14,7 +14,8 @@ from tests.helpers.shared_data import ROOT
 pytest.importorskip("uvicorn", reason="the examples run against the simulator, which needs the extra server")
 pytestmark = pytest.mark.example
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# Strategies for backtests have a test of their own.
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if not path.stem.startswith("backtest_"))
 
 # What each example must have said, and how long it is told to run where it takes seconds.
 EXPECTED: dict[str, tuple[list[str], list[str]]] = {
