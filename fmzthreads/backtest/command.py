@@ -265,14 +265,16 @@ def _report(
     if args.out is not None:
         manifest = manifest_of(inputs, run.settings, end, whole, run.own_files, sys.argv[1:])
         write_folder(args.out, whole, manifest)
+    shown = whole
     if args.monte_carlo:
-        add_monte_carlo(whole, run.settings, args.monte_carlo)
+        shown = {**whole, "metrics": {**whole["metrics"]}}  # the stored result has none
+        add_monte_carlo(shown, run.settings, args.monte_carlo)
     if args.out is not None:
-        write_report(whole, run, args.out / "report.html", title=inputs.file.stem)
+        write_report(shown, run, args.out / "report.html", title=inputs.file.stem)
     if args.json:
-        print(to_json(whole))
+        print(to_json(shown))
     else:
-        print(summary_text(whole, end))
+        print(summary_text(shown, end))
         if args.out is not None:
             print(f"\nreport: {args.out / 'report.html'}")
     if stored is not None and _compared(stored, whole):

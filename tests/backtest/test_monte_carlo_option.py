@@ -47,6 +47,7 @@ def test_both_simulations_are_printed_and_drawn_and_the_result_stays_the_same(
     assert whole == plain
     files_of = [(tmp_path / name / "result.json").read_bytes() for name in ("plain", "drawn")]
     assert files_of[0] == files_of[1]
+    assert main(["backtest", "--repeat", str(tmp_path / "plain"), "--monte-carlo", "5"]) == 0
     page = (tmp_path / "drawn" / "report.html").read_text("utf-8")
     assert "<title>my strategy</title>" in page
     assert "40 paths, seed 0." in page

@@ -144,7 +144,9 @@ def position_chart(snapshots: Snapshots, settings: BacktestSettings, columns: in
             line(name, times, values, columns, color="@amber" if len(used) == 1 else None, pane=2, line={"shape": "hv"})
         )
     panes = (("Position", 3), ("Utilization, %", 2))
-    note = "Contracts, long above 0 and short below; coins of a spot account less what it began with."
+    note = (
+        "As of the snapshots. Contracts, long above 0 and short below; coins of a spot account less what it began with."
+    )
     return chart("positions", traces, panes=panes, height=400, note=note)
 
 

@@ -205,6 +205,8 @@ def test_the_log_is_filtered_by_kind_and_word(browser: Any, tmp_path: Path) -> N
     assert view.count(rows) == 300
     view.page.click("#log-view button:has-text('Show more')")
     assert view.count(rows) > 400
+    box = view.page.locator(f"{rows} td.text").first.bounding_box()
+    assert box["x"] + box["width"] <= 390  # the text can be read without scrolling to the side
     colored = view.page.locator(f"{rows} td.text[style]").first
     assert colored.text_content() == EVIL
     view.page.fill("#log-view input[type=search]", "LINE 39")
