@@ -495,3 +495,8 @@ def test_bars_that_the_script_added_to_a_copy_are_not_the_history_s() -> None:
     assert ta.MA(Records.copied([*history, bar(12, 1.0)], identity, 0), 2) == Indicators().MA(
         [*history, bar(12, 1.0)], 2
     )
+    added = Records.copied(history[:8], identity, 0)
+    added.extend(bar(50 + i, 100.0 * i) for i in range(9))
+    ta.MA(added, 2)
+    longer = history + [bar(i, 1.0) for i in range(12, 30)]
+    assert ta.MA(Records.copied(longer, identity, 0), 2) == Indicators().MA(longer, 2)
