@@ -99,6 +99,7 @@ def test_a_young_order_is_looked_for_again_and_an_old_one_is_not(desk: Desk, mon
     recorded = OrderFile.recorded
     monkeypatch.setattr(OrderFile, "recorded", lambda self, ids: (asked.append(list(ids)), recorded(self, ids))[1])
     for _ in range(2):
+        desk.clock.advance(10)
         assert marks(exchange)[foreign]
     assert asked == [[foreign]] * 2, "another process may still be writing its id"
     desk.clock.advance(61)
