@@ -17,6 +17,7 @@ from .raw_series import RawSeries
 
 __all__ = ["guessed_detail", "scaled"]
 
+_PART = 250_000
 _LEAST_AMOUNT_PLACES = 5
 _MOST_AMOUNT_PLACES = 8
 
@@ -43,9 +44,15 @@ def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
 def _whole(column: array[float], factor: float, where: str) -> array[int]:
     numpy = fast_numpy(len(column))
     if numpy is not None:
-        values = numpy.rint(numpy.frombuffer(column) * factor)
-        if bool((abs(values) < 2.0**63).all()):  # false for what is not finite, too
-            return array("q", values.astype("int64").tobytes())
+        found = array("q")
+        view = memoryview(column)
+        for start in range(0, len(column), _PART):  # in parts, so that little is in memory twice
+            values = numpy.rint(numpy.frombuffer(view[start : start + _PART]) * factor)
+            if not bool((abs(values) < 2.0**63).all()):  # also false for what is not finite
+                break
+            found.frombytes(values.astype("int64").tobytes())
+        else:
+            return found
     try:
         return array("q", map(round, map(operator.mul, column, repeat(factor))))
     except (OverflowError, ValueError):

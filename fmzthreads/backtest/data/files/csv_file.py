@@ -11,16 +11,18 @@ from datetime import UTC, tzinfo
 from itertools import compress
 from operator import eq
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from ....errors import InputError, excerpt
+from ..fast_numpy import fast_numpy
 from ..raw_series import RawSeries
 from .layout import default_layout, is_header, layout_of
-from .moments import times_of
+from .moments import times_of, unit_of
 
 __all__ = ["line_of", "open_bytes", "read_csv"]
 
 _BLOCK = 1 << 20
+_LARGEST_EXACT = 2.0**53
 _NUMBERS = ("open", "high", "low", "close", "volume", "position")
 
 
@@ -125,6 +127,8 @@ class _Reader:
         block = block.strip("\n")
         if not block:
             return
+        if self.series and self._take_numbers(block):
+            return
         fields = block.replace("\n", ",").split(",")
         if len(fields) != self._width * (block.count("\n") + 1):
             self._complain(block)
@@ -138,6 +142,37 @@ class _Reader:
             return
         for name in dict.fromkeys(names):
             self._add(name, fields, [eq(name, other) for other in names])
+
+    def _take_numbers(self, block: str) -> bool:
+        """Adds a block of numbers of one known series with NumPy, where it is installed; False when the block is something else."""
+        lines, width, place = block.count("\n") + 1, self._width, self._layout.get("series")
+        name = ""
+        if place is not None:
+            name = block.partition(",")[0]
+            if place != 0 or block.count(f"\n{name},") != lines - 1:
+                return False
+            block, width = block.replace(f"\n{name},", ",")[len(name) + 1 :], width - 1
+        series = self.series.get(name)
+        numpy = fast_numpy(len(block)) if series is not None else None
+        if series is None or numpy is None:
+            return False
+        try:
+            values = numpy.fromstring(block.replace("\n", ","), dtype="float64", sep=",")
+        except (ValueError, DeprecationWarning):  # something that is not a number: the plain way names it
+            return False
+        shift = 0 if place is None else 1
+        if len(values) != lines * width or not values[self._layout["time"] - shift] < _LARGEST_EXACT:
+            return False
+        rows = values.reshape(lines, width)
+        for role, column in self._layout.items():
+            if role == "time":
+                times = rows[:, column - shift]
+                series.time.frombytes(_milliseconds(numpy, times).tobytes())
+            elif role != "series":
+                getattr(series, role).frombytes(rows[:, column - shift].tobytes())
+        if "volume" not in self._layout:
+            series.volume.extend([0.0] * lines)
+        return True
 
     def _add(self, name: str, fields: list[str], mask: list[bool] | None) -> None:
         series = self.series.get(name)
@@ -215,6 +250,11 @@ class _Reader:
 
 
 _SAMPLE = 2000
+
+
+def _milliseconds(numpy: Any, times: Any) -> Any:
+    unit = unit_of(float(times[0]))
+    return (times // round(1 / unit) if unit < 1 else numpy.rint(times * unit)).astype("int64")
 
 
 def line_of(path: Path, name: str, row: int, column: int | None) -> int:

@@ -46,7 +46,7 @@ def times_of(values: Sequence[str], zone: tzinfo) -> array[int]:
         convert: Callable[[str], int] = lambda text: milliseconds(text, zone)  # noqa: E731 (chosen once, called for each row)
     else:
         unit = unit_of(first)
-        convert = int if unit == 1.0 and values[0].isdigit() else lambda text: int(float(text) * unit + 1e-6)
+        convert = int if unit == 1.0 and values[0].isdigit() else lambda text: round(float(text) * unit)
         if unit < 1 and values[0].isdigit():
             divisor = round(1 / unit)
             convert = lambda text: int(text) // divisor  # noqa: E731 (exact where a float is not)

@@ -103,16 +103,14 @@ def times_from(values: Any, zone: tzinfo) -> array[int]:
         if not len(values):
             return array("q")
         unit = unit_of(float(values[0]))
-        scaled = (
-            values.astype("int64") // round(1 / unit) if unit < 1 else (values * unit + (0 if kind in "iu" else 1e-6))
-        )
+        scaled = values.astype("int64") // round(1 / unit) if unit < 1 else (values * unit).round()
         return array("q", scaled.astype("int64").tobytes())
     rows: Sequence[Any] = list(values)
     if not rows:
         return array("q")
     if isinstance(rows[0], (int, float)) and not isinstance(rows[0], bool):
         unit = unit_of(float(rows[0]))
-        return array("q", (int(value * unit + 1e-6) if unit >= 1 else int(value) // round(1 / unit) for value in rows))
+        return array("q", (round(value * unit) if unit >= 1 else int(value) // round(1 / unit) for value in rows))
     return array("q", (_moment(value, zone) for value in rows))
 
 

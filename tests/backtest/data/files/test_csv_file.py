@@ -155,3 +155,50 @@ def test_lines_across_blocks_stay_whole(tmp_path: Path, monkeypatch: pytest.Monk
     )
     rows = read_csv(write(tmp_path, text))[""]
     assert list(rows.volume) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("head", "lead"), [("time,open,high,low,close,volume", ""), ("series,time,open,high,low,close,volume", "Binance/BTC_USDT,")]
+)  # fmt: skip
+@pytest.mark.parametrize("unit", [1, 1000, 0.001, 1_000_000])
+def test_numpy_and_plain_python_read_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str, lead: str, unit: float
+) -> None:
+    pytest.importorskip("numpy")
+    monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file._BLOCK", 3000)
+    rows = [
+        f"{lead}{round((1700000000000 + 60000 * i) * unit)},{1.1 + i % 3},{9.125 + i % 2},0.1,{2.0 + i % 5},{i / 7:.3f}"
+        for i in range(2000)
+    ]
+    path = write(tmp_path, "\n".join([head, *rows]))
+    fast = read_csv(path)
+    monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file.fast_numpy", lambda count: None)
+    plain = read_csv(path)
+    name = lead.rstrip(",")
+    for column in ("time", "open", "high", "low", "close", "volume"):
+        assert getattr(fast[name], column) == getattr(plain[name], column), column
+    assert list(plain[name].time) == [1700000000000 + 60000 * i for i in range(2000)]
+
+
+def test_a_bad_line_in_a_later_block_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file._BLOCK", 3000)
+    rows = [f"{1700000000000 + 60000 * i},1,2,1,2,{i}" for i in range(1000)]
+    for bad, message in (("1700054000000,1,2,x,2,900", "low is 'x'"), ("1700054000000,1,2,1,2", "5 columns, expected 6"), ("1700054000000,1,,1,2,5", "high is ''")):  # fmt: skip
+        rows[900] = bad
+        with pytest.raises(InputError, match=f"line 902: {message}"):
+            read_csv(write(tmp_path, "\n".join(["time,open,high,low,close,volume", *rows])))
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_fractions_of_seconds_are_whole_milliseconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    if fast:
+        pytest.importorskip("numpy")
+    else:
+        monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file.fast_numpy", lambda count: None)
+    monkeypatch.setattr("fmzthreads.backtest.data.files.csv_file._BLOCK", 3000)
+    expected = [1700000000000 + 1001 * i for i in range(1000)]
+    rows = [f"{time // 1000}.{time % 1000:03d},1,2,1,2,1" for time in expected]
+    found = read_csv(write(tmp_path, "\n".join(["time,open,high,low,close,volume", *rows])))[""]
+    assert list(found.time) == expected
