@@ -311,3 +311,31 @@ def test_a_late_settlement_liquidates_as_one_at_each_tick_does(kind: str, steps:
     assert often.desk.account(symbol) == late.desk.account(symbol)
     assert often.desk.history() == late.desk.history()
     assert often.desk.positions() == late.desk.positions()
+
+
+def test_a_position_that_was_liquidated_before_an_event_does_not_pay_it() -> None:
+    bench = funded({5000: 0.001}, {0: 1600})
+    bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+    assert isinstance(bench.desk.ledger, MarginAccount)
+    bench.desk.ledger.wallet("USDT").free = nano(200)
+    bench.desk.place(SWAP, "buy", -1, 1)
+    bench.price(1400)  # 2000
+    bench.price(1600)
+    bench.now_ms = 9000
+    assert bench.desk.positions() == []
+    assert last_order(bench).Time == 2000
+    assert bench.desk.snapshot([bench.main])["Assets"][0]["Funding"] == 0
+
+
+def test_orders_in_another_margin_currency_stay() -> None:
+    coin = bench_of(1, coin=True).main.detail
+    usdt = bench_of().main.detail
+    settings = attrs.evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
+    bench = Bench(settings, usdt, coin, spread=0)
+    bench.price(1000)
+    bench.price(1000, COIN)
+    bench.desk.place(SWAP, "buy", -1, 1)
+    bench.desk.place(COIN, "buy", 500, 1)
+    bench.price(905)
+    assert bench.desk.positions() == []
+    assert [order.Symbol for order in bench.desk.orders()] == [COIN]
