@@ -58,7 +58,17 @@ def main():
     exchange.Buy(1, 1)
     Sleep(10 ** 13)
 """
-STRATEGIES = {"SMA cross": CROSS, "GetTicker and Sleep": TURNS, "one resting order": RESTING}
+STRATEGIES = {
+    "SMA cross": CROSS,
+    "SMA cross, 1,000 bars kept": CROSS,
+    "GetTicker and Sleep": TURNS,
+    "one resting order": RESTING,
+}
+
+
+CAPS = {"SMA cross, 1,000 bars kept": 1_000}
+"""How many bars a record list keeps (FMZ's default is 1,000): while it grows, averages go on from bar to bar; a list that has lost its first bar is
+another list, whose averages FMZ computes anew from its own first bar."""
 
 
 def write_bars(path: Path, count: int) -> None:
@@ -88,7 +98,15 @@ def ours(name: str, path: Path) -> dict[str, Any]:
         file = Path(folder) / "strategy.py"
         file.write_text(STRATEGIES[name])
         started = time.perf_counter()
-        exchange = {"eid": "Binance", "currency": "BTC_USDT", "balance": 100_000_000, "stocks": 10, "fee": [0.1, 0.1]}
+        cap = CAPS.get(name, 10_000_000)
+        exchange = {
+            "eid": "Binance",
+            "currency": "BTC_USDT",
+            "balance": 100_000_000,
+            "stocks": 10,
+            "fee": [0.1, 0.1],
+            "raw": {"MaxBarLen": cap},
+        }
         changes = {"exchanges": [exchange], "period": "1m", "basePeriod": "1m"}
         ready = ReadyBacktest.of(BacktestInputs(file=file, bars=(BarsFile(path),), changes=changes))
         loaded = time.perf_counter()
