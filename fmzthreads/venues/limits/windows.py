@@ -88,7 +88,7 @@ class AlignedWindow:
     SIZE = 12
     """Cells that it needs: four windows each of our own count, of other programs' and of the venue's."""
 
-    _LONGEST_MARGIN = 0.025  # of a window; a wider margin would cost too much of a short window
+    _LONGEST_MARGIN = 0.25  # of a window; a wider margin would leave too little of a short window
 
     def __init__(
         self, what: str, limit: int, length_s: float, *, cell: int = FIRST_CELL, header: str = "", share: float = 0.95

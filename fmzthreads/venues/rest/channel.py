@@ -149,6 +149,7 @@ class Channel:
             timeout_s=self.http.timeout_s,
             server_now=self.time.now,
             measured=self.time.known,
+            error_s=self.time.error_s,
         )
 
     def warn_with(self, warn: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ __all__ = ["CountedCall", "NoLimits", "VenueLimits"]
 
 _ORDER_WAIT_S = 1.0  # an order's price is meant for now: a later turn is refused, so that the caller decides anew
 _CALL_S = 1.0  # kept of the time-out for the call itself
-_MARGIN_S = 0.25  # more than an estimate of the venue's time is wrong by
+_MARGIN_S = 0.25  # besides the time that the measurement of the venue's clock took
 _UNMEASURED_MARGIN_S = 1.0
 _LONGEST_TURN_S = 30.0
 _STOP_LOOK_S = 0.05  # a lock cannot be waited for together with a stop
@@ -75,9 +75,10 @@ class CountedCall:
         timeout_s: Its time-out, from now.
         server_now: The venue's time of day, in seconds since the epoch.
         measured: Whether that was measured.
+        error_s: How wrong the measurement may be, in seconds.
     """
 
-    __slots__ = ("_ask", "_clock", "_deadline", "_limiter", "_limits", "_measured", "_server_now", "_ticket", "_turn")
+    __slots__ = ("_ask", "_clock", "_deadline", "_limiter", "_limits", "_margin_s", "_server_now", "_ticket", "_turn")
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class CountedCall:
         timeout_s: float,
         server_now: Callable[[], float],
         measured: bool,
+        error_s: float = 0.0,
     ) -> None:
         self._limiter = limiter
         self._limits = limits
@@ -96,7 +98,7 @@ class CountedCall:
         self._clock = clock
         self._deadline = Deadline(clock, timeout_s)
         self._server_now = server_now
-        self._measured = measured
+        self._margin_s = _MARGIN_S + error_s if measured else _UNMEASURED_MARGIN_S
         self._ticket: Ticket | None = None
         self._turn: threading.Lock | None = None  # held
 
@@ -123,7 +125,7 @@ class CountedCall:
                 longest_s=longest_s,
                 clock=self._clock,
                 server_now=self._server_now,
-                margin_s=_MARGIN_S if self._measured else _UNMEASURED_MARGIN_S,
+                margin_s=self._margin_s,
             )
         )
 

@@ -70,6 +70,7 @@ class ServerTime:
         self._retry_s = retry_s
         self._lock = threading.Lock()  # guards the fields below, which change together
         self._base_s: float | None = None
+        self._rtt_s = 0.0
         self._lead_s = 0.0  # the time of day minus the monotonic clock, before the measurement
         self._renew_at = 0.0
         self._generation = 0
@@ -89,6 +90,11 @@ class ServerTime:
     def known(self) -> bool:
         """Whether the venue's time was measured."""
         return self._base_s is not None
+
+    @property
+    def error_s(self) -> float:
+        """How far ``now`` may be behind the venue's clock, in seconds: as long as the measurement took."""
+        return self._rtt_s
 
     def now(self) -> float:
         """The venue's time of day, in seconds since the epoch; our own before the first measurement."""
@@ -189,6 +195,6 @@ class ServerTime:
                 best = sample
         with self._lock:
             if generation == self._generation:
-                self._base_s = best.base_s
+                self._base_s, self._rtt_s = best.base_s, best.rtt_s
                 self._lead_s = lead_s
                 self._renew_at = self._clock.monotonic() + self._max_age_s

@@ -246,3 +246,11 @@ def test_warming_measures_the_clock_and_reads_then_need_nothing_else() -> None:
     assert http.paths() == ["GET /api/v3/time"]
     venue.account("BTC_USDT")
     assert http.paths()[1:] == ["GET /api/v3/account"]
+
+
+def test_the_time_that_a_measurement_took_is_how_wrong_it_may_be() -> None:
+    clock = ManualClock(NOW_S)
+    time = ServerTime(clock, lambda: TimeSample(server_s=NOW_S, received_at=clock.monotonic(), rtt_s=0.7))
+    assert time.error_s == 0.0
+    time.measure()
+    assert time.error_s == 0.7
