@@ -284,3 +284,26 @@ def test_another_base_starts_afresh() -> None:
     venue.depth("BTC_USDT")
     assert http.base == "http://127.0.0.1:9"
     assert http.paths().count("GET /api/v3/depth") == 2
+
+
+def test_a_slow_measurement_of_the_venues_clock_widens_the_margin() -> None:
+    clock = ManualClock(100.0)
+
+    def margin_s(error_s: float) -> float:
+        limiter = Limiter("V", clock)
+        call = CountedCall(
+            limiter,
+            NoLimits(),
+            Ask(path="/"),
+            clock=clock,
+            timeout_s=5.0,
+            server_now=clock.now,
+            measured=True,
+            error_s=error_s,
+        )
+        call.begin()
+        (ticket,) = limiter._running.values()
+        call.end()
+        return ticket.claim.margin_s
+
+    assert margin_s(0.7) == pytest.approx(margin_s(0.0) + 0.7)
