@@ -17,13 +17,13 @@ from .conditions import ConditionOrder, read_condition, side_text
 from .history import in_scope
 from .margin import SWITCH_REFUSED, MarginAccount
 from .market import MarketView
-from .order_desk import OrderDesk
+from .order_desk import SettlingDesk
 from .orders import NOT_FOUND, NOT_OPEN, DeskOrder
 
 __all__ = ["Desk"]
 
 
-class Desk(OrderDesk):
+class Desk(SettlingDesk):
     """Orders, condition orders and account of one exchange."""
 
     # condition orders

@@ -56,6 +56,7 @@ class _Rates:
 
     @property
     def next_ms(self) -> int:
+        """When the next payment is due."""
         return self.rates.time[self.place] if self.place < len(self.rates) else _NEVER
 
 

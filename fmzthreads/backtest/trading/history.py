@@ -20,9 +20,12 @@ class _Entry(Protocol):
     time_ms: int
 
     @property
-    def detail(self) -> MarketDetail: ...
+    def detail(self) -> MarketDetail:
+        """The market."""
+
     @property
-    def is_open(self) -> bool: ...
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
 
 
 E = TypeVar("E", bound=_Entry)

@@ -26,7 +26,7 @@ from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid
 from .shared_volume import SharedVolume
 from .spot import SpotAccount
 
-__all__ = ["LIQUIDATION", "OrderDesk"]
+__all__ = ["LIQUIDATION", "SettlingDesk"]
 
 LIQUIDATION = "liquidation"
 """What the log rows of a liquidation say."""
@@ -36,7 +36,7 @@ def _no_delay() -> None:
     pass
 
 
-class OrderDesk:
+class SettlingDesk:
     """Orders of one exchange, and their settlement.
 
     Attributes:

@@ -145,6 +145,17 @@ def test_beyond_the_touch_the_queue_is_gone() -> None:
     assert deal(bench, 1) == 3
 
 
+def test_once_beyond_the_touch_an_order_is_first_at_its_price() -> None:
+    bench = bench_of(PartialFills(participation=ONE, queue=nano(1000)))
+    bench.desk.place(PAIR, "sell", 201, 10)
+    bench.price(201.01)
+    assert deal(bench, 1) == 8  # all that the bar has
+    bench.price(200)
+    bench.price(200)
+    bench.price(201)  # the next bar, at the touch: its tick trades 2
+    assert deal(bench, 1) == 10
+
+
 def test_a_canceled_order_keeps_what_was_filled() -> None:
     bench = bench_of()
     bench.desk.place(PAIR, "sell", 150, 10)
