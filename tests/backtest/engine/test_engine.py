@@ -204,3 +204,19 @@ def test_the_first_bar_stays_when_there_are_no_older_ones() -> None:
     records = run.exchange.GetRecords(900)
     assert records is not None
     assert [bar.Open for bar in records] == [1, 16, 31]
+
+
+def test_prices_go_back_with_the_clock_when_a_sleep_swallows_a_delay() -> None:
+    swap = series_of([flat(100)] * 4 + [(90, 97, 80, 92)] * 16, market=detail("BTC_USDT.swap"))
+    run = simulation(
+        {"Futures_Binance/BTC_USDT.swap": swap}, minutes=20, exchanges=[{"eid": "Futures_Binance"}], net_delay_ms=30_000
+    )
+    exchange = run.exchange
+    exchange.Buy(-1, 1)
+    exchange.CreateConditionOrder(
+        "BTC_USDT.swap", "closebuy", 1, {"ConditionType": 2, "SlTriggerPrice": 95, "SlOrderPrice": -1}
+    )
+    run.engine.sleep(300_000 - round(run.seconds() * 1000))  # the order that is placed at 300 s takes 30 s
+    assert run.seconds() == 300
+    assert run.engine.parts[0].table.feeds["BTC_USDT.swap"].last_price() == nano(90)
+    assert exchange.GetOrder(3).Time == START + 330_000

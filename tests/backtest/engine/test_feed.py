@@ -235,3 +235,20 @@ def test_the_tick_before_a_time() -> None:
     for time_ms in range(START - 1000, START + 4 * MINUTE, 200):
         place = bisect_right(times, time_ms - 1)
         assert feed.number_before(time_ms) == (numbers[place - 1] if place else -1)
+
+
+def test_a_price_that_is_cut_down_to_the_limit_is_found() -> None:
+    market = detail(price_tick=nano(0.05))
+    feed = TickFeed(series_of([(100.1, 100.2, 99.97, 100.1)], market=market), VirtualTime(START, START + MINUTE))
+    assert feed.first_at_or_below(nano(99.95), -1, 3) == 1
+    assert feed.first_at_or_below(nano(99.9), -1, 3) == -1
+
+
+def test_bars_that_come_before_the_last_one_has_ended() -> None:
+    series = series_of([BULL, flat(7), flat(8)])
+    series.period_ms = 5 * MINUTE  # what the settings say, while the data are of a minute
+    feed = TickFeed(series, VirtualTime(START, START + 3 * MINUTE))
+    feed.time.now_ms = START + 59_500
+    assert feed.last_price() == nano(95)
+    feed.time.now_ms = START + 60_500
+    assert feed.last_price() == nano(7)
