@@ -27,7 +27,15 @@ PAGES = {
 # Names of ours on FMZ's objects; README and docs explain them, the table is of FMZ's.
 ADDED = {
     f"exchange.{name}"
-    for name in ("DismissOrder", "GetLastError", "Reconcile", "Subscribe", "Subscriptions", "UnknownOrders", "Unsubscribe")
+    for name in (
+        "DismissOrder",
+        "GetLastError",
+        "Reconcile",
+        "Subscribe",
+        "Subscriptions",
+        "UnknownOrders",
+        "Unsubscribe",
+    )
 }
 # They are there, and spot venues answer that they have none.
 SPOT_ONLY = {f"exchange.{name}" for name in ("GetFundings", "GetPosition", "GetPositions")}
