@@ -96,6 +96,7 @@ class _Clock:
 
     @property
     def now_ms(self) -> int:
+        """The simulated time, in milliseconds."""
         return self._engine.now_ms
 
 
@@ -110,7 +111,7 @@ class BacktestRun:
         output: Where the strategy's ``print`` writes; None for the standard output.
         warn: Takes warnings, such as that a module does not go by the simulated clock; None ignores them.
         load_ns: The real time that the bars took to load, for the result.
-        seen: Told of files that the strategy opens, and of modules that reach the network; None for nobody.
+        seen: Called with files that the strategy opens, and modules that reach the network; None to ignore them.
     """
 
     def __init__(

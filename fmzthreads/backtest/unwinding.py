@@ -14,7 +14,7 @@ __all__ = ["Unwinding"]
 class Unwinding:
     """Makes every further line of the strategy raise EOFError, wherever it stands: also in its handlers of an earlier one.
 
-    Python 3.11 can raise so only once for each call of the strategy that is told the end; two such loops within each other go on there.
+    Python 3.11 can raise so only once for each call of the strategy in which the end is raised; two such loops within each other go on there.
 
     Args:
         files: The files whose lines are the strategy's own.

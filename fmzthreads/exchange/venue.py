@@ -233,7 +233,7 @@ class Venue(Protocol):
         """
 
     def client_id_of(self, order: Order) -> str:
-        """The client order id that the venue gives with an order, out of its ``Info``; empty if there is none."""
+        """The client order id that the venue gives with an order, out of its ``Info``; empty if it has none."""
 
     # Streams and raw calls
 

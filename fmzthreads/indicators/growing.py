@@ -13,7 +13,7 @@ from ..structures import Records
 from ..structures.growing import GrowingRecords
 from .known_series import Indicator, KnownSeries
 from .known_window import GrowingWindows
-from .lines import Line
+from .lines import IndicatorLine
 
 __all__ = ["GrowingSeries"]
 
@@ -58,7 +58,7 @@ class GrowingSeries:
         first = rows[0]
         origin = None
         if numbers:
-            if type(rows) is Line:
+            if type(rows) is IndicatorLine:
                 origin = rows.origin()
                 first = rows.source  # many results begin with None
         else:

@@ -11,7 +11,7 @@ import attrs
 
 from ..structures import Record, record_changes
 from ..structures.growing import GrowingRecords
-from ..structures.records import Origin
+from ..structures.records import RecordOrigin
 from .lines import LineStore
 from .recurrences import Advance
 from .series import checked, column, new_column
@@ -127,7 +127,7 @@ class KnownSeries:
         self._started = False  # whether a number came (before it, None may stand)
         # Of the bars' changes when they were read; None if changes of these bars are not noticed.
         self._token: object = None
-        self._origin: Origin | None = None  # what the elements came from, where that is known
+        self._origin: RecordOrigin | None = None  # what the elements came from, where that is known
         # How much of each line will stay: all but what the last element that was seen gave. Its values, and the state after it.
         self._sure = [len(out) for out in self._outs]
         self._tip_values: list[Any] | None = None
@@ -135,7 +135,7 @@ class KnownSeries:
         self._tip_row: object = None
         self._tip_token: object = None  # as _token, for the last element
 
-    def is_continued_by(self, rows: list[Any], origin: Origin | None) -> bool:
+    def is_continued_by(self, rows: list[Any], origin: RecordOrigin | None) -> bool:
         """Whether the rows begin with exactly the elements that are known, and have more.
 
         Args:
@@ -181,7 +181,7 @@ class KnownSeries:
         self._rows = [*head, _END]
         return True
 
-    def lines(self, rows: list[Any], origin: Origin | None) -> list[list[Any]]:
+    def lines(self, rows: list[Any], origin: RecordOrigin | None) -> list[list[Any]]:
         """Goes on to the end of the rows, which begin with the known elements, and returns the lines.
 
         Args:

@@ -1,4 +1,4 @@
-"""Indicators over windows of one history of bars: what was seen before is told by the history itself, without a look at the bars.
+"""Indicators over windows of one history of bars, which says itself what was seen before.
 
 The columns of a history are read once for all indicators, and of a window that grew only what is new.
 """

@@ -12,16 +12,16 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Self, SupportsIndex
 
-from ..structures.records import Origin
+from ..structures.records import RecordOrigin
 
-__all__ = ["Line", "LineStore"]
+__all__ = ["IndicatorLine", "LineStore"]
 
 # A script that binds a result to a name holds the last one while it asks for the next: two lists take turns. A few more are for scripts that
 # keep the one before too, or ask twice.
 _MOST = 4
 
 
-class Line(list[Any]):
+class IndicatorLine(list[Any]):
     """One line of an indicator: a list of floats, with None where there is no value yet.
 
     It pickles, and copies, as a plain list.
@@ -42,9 +42,9 @@ class Line(list[Any]):
         self.sure = sure
         self.written = len(self)
 
-    def origin(self) -> Origin | None:
+    def origin(self) -> RecordOrigin | None:
         """What its first values are known to be: those of its source; None if it was changed."""
-        return Origin(self.source, 0, self.sure, None) if self.is_as_given else None
+        return RecordOrigin(self.source, 0, self.sure, None) if self.is_as_given else None
 
     @property
     def is_as_given(self) -> bool:
@@ -142,10 +142,10 @@ class LineStore:
     __slots__ = ("_given", "_source")
 
     def __init__(self) -> None:
-        self._given: list[Line] = []
+        self._given: list[IndicatorLine] = []
         self._source = object()
 
-    def result(self, values: list[Any], sure: int) -> Line:
+    def result(self, values: list[Any], sure: int) -> IndicatorLine:
         """Returns the line as a list of the caller's own.
 
         Args:
@@ -154,7 +154,7 @@ class LineStore:
         """
         given = self._given
         for place in range(len(given)):
-            # Nothing but this list refers to it, so no thread can get at it, and what it holds is nobody's any more.
+            # Only this list refers to it: no thread can reach it, and its contents are free for use.
             if getrefcount(given[place]) == _ALONE:
                 line = given[place]
                 if line.changed or len(line) != line.written:  # as in is_as_given, without a call
@@ -165,7 +165,7 @@ class LineStore:
                 line.sure = sure
                 line.written = len(values)
                 return line
-        line = Line(values, self._source, sure)
+        line = IndicatorLine(values, self._source, sure)
         if len(given) == _MOST:
             del given[0]
         given.append(line)

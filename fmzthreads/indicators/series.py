@@ -9,14 +9,14 @@ from ..arguments import real_number
 from ..errors import InputError
 from ..structures import Record, Records
 from ..structures.growing import FilledRecords, GrowingRecords
-from .lines import Line
+from .lines import IndicatorLine
 
 __all__ = ["BAR_FIELDS", "READY_LISTS", "checked", "column", "is_numbers", "new_column", "rows_of"]
 
 BAR_FIELDS = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 """The fields of a bar that an indicator may be asked for."""
 
-READY_LISTS = frozenset({list, Records, GrowingRecords, FilledRecords, Line})
+READY_LISTS = frozenset({list, Records, GrowingRecords, FilledRecords, IndicatorLine})
 """The lists that are compared with each other as they are; of any other class it is not known how it compares."""
 
 _PLAIN = {float, int}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .records import Origin, Record, Records, as_column
+from .records import Record, RecordOrigin, Records, as_column
 
 __all__ = ["BarHistory", "FilledRecords", "GrowingRecords", "window"]
 
@@ -134,9 +134,9 @@ class GrowingRecords(_Window):
             return self._forming()[place]
         raise IndexError("list index out of range")
 
-    def origin(self) -> Origin:
+    def origin(self) -> RecordOrigin:
         """The place in the history: bars of the same number are the same, unless a bar was changed since."""
-        return Origin(self.history, self.first, self.closed, None)
+        return RecordOrigin(self.history, self.first, self.closed, None)
 
     def _column(self, name: str) -> Any:
         return as_column(name, self.values_from(name, 0)) if name in _PLACES else super()._column(name)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, SupportsIndex, overload
 from ..errors import nearest
 from .base import Structure
 
-__all__ = ["Origin", "Record", "Records", "as_column", "record_changes"]
+__all__ = ["Record", "RecordOrigin", "Records", "as_column", "record_changes"]
 
 
 class Record(Structure):
@@ -80,7 +80,7 @@ def record_changes() -> object:
     return _changes[0]
 
 
-class Origin(NamedTuple):
+class RecordOrigin(NamedTuple):
     """What the first bars of a list are known to be: those of a history in which no bar changes any more.
 
     Attributes:
@@ -125,7 +125,7 @@ class Records(list[Record]):
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
-        self._origin: Origin | None = None
+        self._origin: RecordOrigin | None = None
 
     @classmethod
     def copied(cls, bars: Iterable[Record], history: object, first: int) -> Records:
@@ -139,17 +139,17 @@ class Records(list[Record]):
         """
         token = record_changes()
         records = cls(map(Record, bars))
-        records._origin = Origin(history, first, len(records) - 1, token)
+        records._origin = RecordOrigin(history, first, len(records) - 1, token)
         return records
 
-    def origin(self) -> Origin:
+    def origin(self) -> RecordOrigin:
         """Returns what is known of the bars; the same object twice means that the list has only been appended to in between."""
         try:
             origin = self._origin
         except AttributeError:  # it was unpickled
             origin = None
         if origin is None:
-            origin = self._origin = Origin(object(), 0, _UNBOUNDED, None)
+            origin = self._origin = RecordOrigin(object(), 0, _UNBOUNDED, None)
         return origin
 
     def __getstate__(self) -> None:

@@ -21,7 +21,7 @@ from ..constants import (
     ORDER_STATE_PENDING,
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
-)
+)  # fmt: skip
 from ..errors import (
     DuplicateOrder,
     FmzError,
@@ -500,5 +500,5 @@ class FakeVenue(BaseVenue):
 
 
 def _raw(result: Any) -> str:
-    # A new string object each time, as with replies of a real venue, even for equal text.
+    # A new string each time, as real replies are.
     return "".join(list(json.dumps(result, default=str)))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fmzthreads import Record, Records
 from fmzthreads.indicators import known_series
-from fmzthreads.indicators.lines import Line, LineStore
+from fmzthreads.indicators.lines import IndicatorLine, LineStore
 from fmzthreads.indicators.ta import Indicators
 from fmzthreads.structures.growing import GrowingRecords, window
 from tests.helpers.threads import run_in_thread
@@ -399,7 +399,7 @@ def test_a_list_of_another_class_is_read_as_a_sequence() -> None:
     assert ta.MA(rows, 1) == [1.0, 2.0, 3.0]
     rows.append(4.0)
     assert ta.MA(rows, 1) == [1.0, 2.0, 3.0, 4.0]
-    assert type(ta.MA(rows, 1)) is Line
+    assert type(ta.MA(rows, 1)) is IndicatorLine
 
 
 def test_a_list_that_another_thread_shortens_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,4 +64,4 @@ class BarSource(Protocol):
         """
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
-        """The rows ``(time in ms, data)`` of a series that ``GetData`` names; None when there is none."""
+        """The rows ``(time in ms, data)`` of a series that ``GetData`` names; None if none exists."""

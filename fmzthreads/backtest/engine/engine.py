@@ -50,8 +50,8 @@ class BacktestEngine:
         parts: The exchanges.
         rows: Takes the rows of orders and errors.
         source: Where bars come from.
-        together_ms: When the last call of ``Go`` ended that nothing waited for; -1 when there is none.
-        lock: Held by whoever calls, as a strategy may have threads.
+        together_ms: When the last call of ``Go`` ended without a wait after it; -1 if none exists.
+        lock: Guards the engine; every call takes it, since a strategy may have threads.
         snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``.
     """
 

@@ -34,7 +34,7 @@ class BarExtremes:
         self._highs = array("q", [_NONE]) * blocks
 
     def next_low(self, price: int, begin: int, end: int) -> int:
-        """The first bar from ``begin`` up to, not including, ``end`` that has a price of ``price`` or less; ``end`` when there is none."""
+        """The first bar from ``begin`` up to, not including, ``end`` that has a price of ``price`` or less; ``end`` if none has."""
         opens, _, lows, closes = self._columns
         bar = begin
         while bar < end:
@@ -48,7 +48,7 @@ class BarExtremes:
         return end
 
     def next_high(self, price: int, begin: int, end: int) -> int:
-        """The first bar from ``begin`` up to, not including, ``end`` that has a price of ``price`` or more; ``end`` when there is none."""
+        """The first bar from ``begin`` up to, not including, ``end`` that has a price of ``price`` or more; ``end`` if none has."""
         opens, highs, _, closes = self._columns
         bar = begin
         while bar < end:

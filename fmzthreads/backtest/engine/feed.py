@@ -1,6 +1,6 @@
 """One symbol of one exchange: its ticks made from bars on demand, and how far the strategy has looked.
 
-A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. Nothing is computed for a tick that nobody looks at.
+A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. A tick is computed when it is asked for.
 
 Which tick a call gets follows the published engine, github.com/fmzquant/backtest_javascript: each function has a flag, and a function that asks
 again without another one in between is given the next tick, to which the clock jumps.
@@ -229,7 +229,7 @@ class TickFeed:
     # What a tick is
 
     def next_number(self, number: int) -> int:
-        """The number of the tick after a tick; -1 when there is none."""
+        """The number of the tick after a tick; -1 if none exists."""
         bar, place = number >> 4, (number & 15) + 1
         if number >= 0:
             last = bar == self.bar_count - 1
@@ -313,7 +313,7 @@ class TickFeed:
         return self.price_of(self.number) if self.number >= 0 else 0
 
     def number_before(self, time_ms: int) -> int:
-        """The number of the latest tick that came before a time; -1 when there is none."""
+        """The number of the latest tick that came before a time; -1 if none exists."""
         bar = bisect_left(self._time, time_ms, 0, self.bar_count) - 1
         if bar < 0:
             return -1
@@ -321,13 +321,13 @@ class TickFeed:
         return (bar << 4) + (min(place, self._last_place) if bar == self.bar_count - 1 else place)
 
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
-        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 if none exists."""
         # A price in the series of less than the limit plus one step may be cut to the limit.
         limit = (last + self.price_tick - 1) // self.price_unit
         return self._first(self._extremes.next_low, limit, last, after, until, below=True)
 
     def first_at_or_above(self, last: int, after: int, until: int) -> int:
-        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 when there is none."""
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 if none exists."""
         limit = -(-last // self.price_unit)
         return self._first(self._extremes.next_high, limit, last, after, until, below=False)
 

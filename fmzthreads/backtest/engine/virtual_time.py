@@ -16,8 +16,8 @@ class VirtualTime:
         now_ms: The time, in milliseconds since the epoch.
         start_ms: Where it starts.
         end_ms: Where it ends; ticks at the end or later do not exist.
-        ends: How often the strategy was told that this is the end.
-        on_stubborn: Called when it was told a hundred times and still goes on; None for nothing.
+        ends: How often the end was raised in the strategy.
+        on_stubborn: Called when the strategy goes on after the end was raised a hundred times; None to ignore it.
     """
 
     __slots__ = ("end_ms", "ends", "now_ms", "on_stubborn", "start_ms")

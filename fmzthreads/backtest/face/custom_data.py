@@ -21,6 +21,7 @@ class _StepFunction:
         self.values = [value for _, value in rows]
 
     def at(self, now_ms: int) -> dict[str, Any] | None:
+        """The value at a time; None before the first one."""
         place = bisect_right(self.times, now_ms) - 1
         return None if place < 0 else {"Time": self.times[place], "Data": self.values[place]}
 

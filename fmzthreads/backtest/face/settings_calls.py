@@ -72,7 +72,7 @@ class SettingsCalls(ExchangeBase):
             self._select()
             try:
                 feed = self._feed_of("")
-            except BaseException:
+            except BaseException:  # whatever it was, the contract stays as it was
                 self._contract = before
                 self._select()
                 raise

@@ -58,7 +58,7 @@ def strategy_builtins(
         warn: Called once for each module that is imported and does not go by the clock.
         beside: The modules that lie beside the strategy; None for none.
         output: Where ``print`` writes; None for the standard output.
-        seen: Told of files that are opened, and of modules that reach files or the network; None for nobody.
+        seen: Called with files that are opened, and modules that reach files or the network; None to ignore them.
     """
     warned: set[str] = set()
 

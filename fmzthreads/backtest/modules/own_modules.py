@@ -27,7 +27,7 @@ class OwnModules:
         return [Path(str(module.__file__)) for module in self._loaded.values()]
 
     def get(self, name: str, builtins: Mapping[str, Any]) -> ModuleType | None:
-        """A module of the folder, loaded at its first use; None when there is none of that name.
+        """A module of the folder, loaded at its first use; None without such a module.
 
         Args:
             name: The module's name, without dots.

@@ -45,7 +45,7 @@ class SweepJournal:
         try:
             _lock(self._file, self.path)
             self._begin(json.loads(json.dumps(sweep)))
-        except BaseException:
+        except BaseException:  # whatever it was, no file stays open
             self._file.close()
             raise
 

@@ -150,7 +150,7 @@ class Desk(SettlingDesk):
         return self.ledger.positions(symbol)
 
     def fundings(self, symbol: str) -> list[Funding]:
-        """The next funding payment of a contract; empty when there is none.
+        """The next funding payment of a contract; empty if none exists.
 
         Raises:
             NoData: There is no such symbol, or not the funding series that its market names.

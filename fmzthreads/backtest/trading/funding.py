@@ -64,7 +64,7 @@ class FundingCalendar:
     """The funding of the contracts that are traded.
 
     Attributes:
-        next_ms: When the next payment is due; far beyond any time when there is none.
+        next_ms: When the next payment is due; far beyond any time without one.
     """
 
     def __init__(self, series_of: SeriesOf | None, *, strict: bool = False) -> None:
@@ -102,7 +102,7 @@ class FundingCalendar:
             return self._series_of(named or usual)
         try:
             return self._series_of(usual)
-        except NoData:  # nobody said that there is one
+        except NoData:  # the settings name no such series
             return None
 
     def _plan(self) -> None:
@@ -137,7 +137,7 @@ class FundingCalendar:
         return _nano(column[place], series)
 
     def upcoming(self, view: MarketView, now_ms: int) -> list[Funding]:
-        """The next payment of a contract, as ``GetFundings`` shows it; empty when there is none.
+        """The next payment of a contract, as ``GetFundings`` shows it; empty if none exists.
 
         Raises:
             NoData: The market names a funding series that there is not.

@@ -66,7 +66,7 @@ class MarketView(Protocol):
         """The tick of that number, which was a tick's number before."""
 
     def next_number(self, number: int) -> int:
-        """The number of the tick after a tick; -1 when there is none."""
+        """The number of the tick after a tick; -1 if none exists."""
 
     def bar_of(self, number: int) -> int:
         """The bar that a tick belongs to; bars ascend with ticks."""
@@ -78,13 +78,13 @@ class MarketView(Protocol):
         """The volume of a tick's bar up to and including the tick, in nano."""
 
     def number_before(self, time_ms: int) -> int:
-        """The number of the latest tick that came before a time; -1 when there is none."""
+        """The number of the latest tick that came before a time; -1 if none exists."""
 
     def first_at_or_below(self, last: int, after: int, until: int) -> int:
-        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 when there is none."""
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or less; -1 if none exists."""
 
     def first_at_or_above(self, last: int, after: int, until: int) -> int:
-        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 when there is none."""
+        """The number of the first tick with ``after < number <= until`` whose price is ``last`` or more; -1 if none exists."""
 
 
 class RowWriter(Protocol):

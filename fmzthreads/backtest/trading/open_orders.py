@@ -53,7 +53,7 @@ class OpenOrders:
         self._settle(self.view.current(), fill)
 
     def next_ms(self) -> int | None:
-        """When the next fill may come, up to now; None when there is none."""
+        """When the next fill may come, up to now; None if none exists."""
         until = self.view.current()
         number = self._next_due(until)
         if number < 0:

@@ -53,7 +53,7 @@ class SharedVolume(OpenOrders):
         return self._next(self.seen - 1 if self._fresh else self.seen, until)
 
     def _next(self, after: int, until: int) -> int:
-        """The next tick at which an order may be filled; -1 when there is none."""
+        """The next tick at which an order may be filled; -1 if none exists."""
         view = self.view
         fresh = [order.birth.number for order in self.orders.values() if order.seen < order.birth.number]
         best = min(fresh) if fresh and min(fresh) <= until else _NONE

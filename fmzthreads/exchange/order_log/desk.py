@@ -147,7 +147,7 @@ class OrderDesk:
     def mark_foreign(self, orders: Sequence[Order]) -> None:
         """Sets ``Foreign`` of each order that is not known to be the strategy's: placed by hand, or by another program.
 
-        The strategy's own are told by their client order id, by the orders of this process, and by the order log. An order log that
+        The strategy's own are recognised by their client order id, by the orders of this process, and by the order log. An order log that
         cannot be read knows none.
 
         Args:

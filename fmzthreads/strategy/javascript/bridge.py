@@ -250,7 +250,7 @@ class Context:
         self._objects[number] = value
         if _is_handle(value):
             self._handles.append(number)
-            if len(self._handles) > _MOST_HANDLES:  # one that nobody has waited for since so many others
+            if len(self._handles) > _MOST_HANDLES:  # the oldest one without a wait
                 self._objects.pop(self._handles.popleft(), None)
         return number
 

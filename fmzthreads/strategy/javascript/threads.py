@@ -130,7 +130,7 @@ class ScriptThreads:
                 result = json.loads(context.call("__fmz_run", text))
             except ENDS:
                 pass
-            except Exception as error:  # a thread of a strategy that fails is told in the log
+            except Exception as error:  # a failing thread of a strategy writes an error line
                 current().error(str(error), source=shared.name)
             with shared.condition:
                 shared.result = {

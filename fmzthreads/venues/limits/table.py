@@ -113,7 +113,7 @@ class LimitTable:
         if place is not None:
             raw = self._file.read(place)
             if raw == self._raw.get(key):
-                return self._kept[key]  # nobody has written since
+                return self._kept[key]  # unchanged since it was read
             cells = _RECORD.unpack(raw)
             if cells[:2] == key:
                 self._raw[key] = raw

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from ...clock import Clock
 from ...errors import InputError, NotSupported, RateLimited, short_repr
 from ...net.hosts import is_loopback
+from ..limits.recent_calls import RecentCalls
 from .channel import Channel
-from .rate_limits import RecentCalls
 
 __all__ = ["SnapshotTurns", "StreamHome", "check_stream_base"]
 

@@ -76,7 +76,7 @@ class ServerBars:
         return found
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
-        """The rows of a series that ``GetData`` names: a URL, or a name that the server knows; None when there is none.
+        """The rows of a series that ``GetData`` names: a URL, or a name that the server knows; None if none exists.
 
         Raises:
             BadReply: The answer is not in the protocol's form.

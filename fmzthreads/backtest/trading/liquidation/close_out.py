@@ -68,7 +68,7 @@ def liquidate(account: MarginAccount, watch: MarginWatch, time_ms: int) -> list[
 
 
 def _bankruptcy_price(side: HeldPosition, balance: int, mark: int) -> int:
-    """The price at which a position's loss takes all that there is; the mark price where there is none."""
+    """The price at which a position's loss takes all that there is; the mark price without such a price."""
     detail = side.detail
     loss = balance + side.margin
     value = side.entry - loss if side.is_long != detail.is_coin_margined else side.entry + loss

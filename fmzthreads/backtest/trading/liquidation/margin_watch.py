@@ -72,7 +72,7 @@ class MarginWatch:
             until_ms: The last moment that counts.
 
         Returns:
-            The time; None when there is none, or no position is in a market with tiers.
+            The time; None if none exists, or no position is in a market with tiers.
         """
         held = self.held()
         if not any(positions.view.detail.tiers for positions in held):

@@ -1,4 +1,4 @@
-"""A sliding-window limit of our own, such as the book snapshots of a venue; the venue's limits are in ``venues/limits``."""
+"""A sliding-window limit of our own, such as the book snapshots of a venue; the venue's limits are beside it."""
 
 from __future__ import annotations
 
