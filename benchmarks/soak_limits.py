@@ -187,7 +187,8 @@ def soak(
             counts: Counter[str] = Counter()
             for process in found:
                 out, _ = process.communicate(timeout=120)
-                counts.update(json.loads(out.splitlines()[-1]))
+                # A line of the journal may come after the counts.
+                counts.update(json.loads(next(line for line in out.splitlines() if line.startswith("{"))))
         finally:
             for process in found:
                 process.kill()

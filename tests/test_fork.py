@@ -79,6 +79,10 @@ NEED_NONE = {
     "Turn": "one run, whose thread is the parent's",
     "Handle": "ended by its pool",
     "PluginServer": "serves in threads of the parent",
+    "BacktestEngine": "one backtest, whose thread is the parent's",
+    "RunLog": "as BacktestEngine",
+    "ScriptThreads": "the threads of one JavaScript strategy, which are the parent's",
+    "_Shared": "as ScriptThreads",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from ..fork import after_fork_in_child
 from ..structures import record_changes
 from ..structures.growing import BarHistory, GrowingRecords
 from .known_series import Indicator
@@ -95,8 +96,14 @@ class GrowingWindows:
     def __init__(self, kept: int) -> None:
         self._kept = kept
         self._lock = threading.Lock()  # guards everything here
+        after_fork_in_child(self._start_anew)
         self._columns: dict[int, _Columns] = {}  # they keep their histories alive, so that no other one has its id
         self._known: dict[tuple[Any, ...], _Known] = {}
+
+    def _start_anew(self) -> None:
+        """In the child of a fork: a new lock, and nothing is known."""
+        self._lock = threading.Lock()
+        self._columns, self._known = {}, {}
 
     def lines(self, indicator: Indicator, params: tuple[Any, ...], rows: GrowingRecords) -> list[list[Any]]:
         """Returns the lists of an indicator; they are the caller's own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -259,4 +260,7 @@ def returns_of(values: Sequence[float]) -> list[float] | Undefined:
     """The relative changes from value to value."""
     if any(value <= 0 for value in values):
         return Undefined("the account fell to zero or below, where returns mean nothing")
-    return [later / earlier - 1 for earlier, later in pairwise(values)]
+    found = [later / earlier - 1 for earlier, later in pairwise(values)]
+    if not all(map(math.isfinite, found)):
+        return Undefined("the account grew from next to nothing, where returns mean nothing")
+    return found

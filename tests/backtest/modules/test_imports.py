@@ -68,12 +68,12 @@ def test_an_event_that_another_thread_sets_is_waited_for() -> None:
 
 
 def test_modules_beside_the_strategy_go_by_its_clock_and_are_its_own(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import time\ncount = 0\ndef now():\n    return time.time()\n")
+    (tmp_path / "beside_strategy.py").write_text("import time\ncount = 0\ndef now():\n    return time.time()\n")
     clock = HandClock(9000)
-    text = "import mine\nfrom mine import now\nmine.count += 1\na = (now(), mine.count)"
+    text = "import beside_strategy as mine\nfrom beside_strategy import now\nmine.count += 1\na = (now(), mine.count)"
     assert execute(text, clock, folder=tmp_path)["a"] == (9.0, 1)
     assert execute(text, clock, folder=tmp_path)["a"] == (9.0, 1)
-    assert "mine" not in sys.modules
+    assert "beside_strategy" not in sys.modules
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         execute("import bad", clock, folder=tmp_path)

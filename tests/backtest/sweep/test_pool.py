@@ -107,8 +107,8 @@ def test_a_worker_that_is_killed_costs_at_most_its_own_backtest(tmp_path: Path, 
 
 def test_backtests_can_run_in_this_process() -> None:
     scores = list(evaluated([Job({"x": x}) for x in (1, 13)], square, workers_of("here")))
-    assert [score.figures.get("square") for score in scores] == [1, None]
-    assert scores[1].error == "ValueError: thirteen"
+    assert {score.job.args["x"]: score.figures.get("square") for score in scores} == {1: 1, 13: None}
+    assert {score.error for score in scores} == {"", "ValueError: thirteen"}
 
 
 def test_wrong_executors_are_named() -> None:

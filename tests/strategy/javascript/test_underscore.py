@@ -104,6 +104,7 @@ def test_results(results: list[Any], row: int) -> None:
 
 
 def test_what_needs_timers_says_so(logged: Any) -> None:
+    pytest.importorskip("quickjs")
     assert logged("try { _.debounce(main) } catch (e) { Log(e.message) }") == [
         "_.debounce needs timers, which a strategy does not have"
     ]
