@@ -166,10 +166,15 @@ class Engine:
         self.tell_account(account, market.settlement.moved_assets(record))
         self.tell_book(market)
 
+    def take_order_id(self) -> int:
+        """The next order id, which no other order gets."""
+        number = self._next_order
+        self._next_order += 1
+        return number
+
     def _open(self, record: OrderRecord) -> None:
         """Assigns an order id and records the order as open."""
-        record.order_id = self._next_order
-        self._next_order += 1
+        record.order_id = self.take_order_id()
         record.account.add(record)
 
     def _match(self, market: InstrumentMarket, record: OrderRecord, order: NewOrder, budget: int | None) -> None:

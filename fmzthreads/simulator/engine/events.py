@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .conditional.conditions import ConditionEvent
 from .orders import FillView, OrderView
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountEvent",
     "BookEvent",
+    "ConditionEvent",
     "DepthView",
     "EngineEvents",
     "Event",
@@ -148,7 +150,7 @@ class AccountEvent:
     time_ms: int
 
 
-Event = TradeEvent | BookEvent | TickerEvent | OrderEvent | AccountEvent
+Event = TradeEvent | BookEvent | TickerEvent | OrderEvent | AccountEvent | ConditionEvent
 Listener = Callable[[Event], None]
 
 

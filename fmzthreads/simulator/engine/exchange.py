@@ -34,6 +34,7 @@ from ...clock import Clock, WallClock
 from ...errors import InputError, nearest
 from .accounts import Execution, OrderRecord, TradingAccount
 from .balances import Balance
+from .conditional.condition_orders import ConditionOrders
 from .conditional.order_lists import OrderLists
 from .conditional.triggers import TriggerEngine
 from .instruments import Instrument, binance_spot, from_units, to_units
@@ -81,6 +82,7 @@ class SimulatedExchange(MarketData):
         super().__init__(engine, clock)
         self.house = house
         self.lists = OrderLists(engine, self.lock)
+        self.conditions = ConditionOrders(engine, self.lock)
         self._accounts = {house.name: house}
         self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history

@@ -13,12 +13,22 @@ from ...clock import Clock
 from ...errors import InputError
 from .candles import Candle, DayStats, History
 from .engine import Engine
-from .events import AccountEvent, BookEvent, DepthView, Event, OrderEvent, TickerEvent, TradeEvent, TradeView
+from .events import (
+    AccountEvent,
+    BookEvent,
+    ConditionEvent,
+    DepthView,
+    Event,
+    OrderEvent,
+    TickerEvent,
+    TradeEvent,
+    TradeView,
+)
 from .instruments import Instrument
 
 __all__ = ["MarketData"]
 
-_ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent)
+_ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent, ConditionEvent)
 
 
 class MarketData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -51,10 +51,15 @@ class TriggerEngine(Engine):
 
     A waiting order freezes what it will need; the second of a pair only what it needs beyond the first, because at most one of them
     can trade.
+
+    Attributes:
+        pairs: The newest pairs, by number.
+        watchers: Called at the end of each request with its market; each returns whether it placed an order, and is then called again.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.watchers: list[Callable[[InstrumentMarket], bool]] = []
         self._waiting: dict[str, dict[int, OrderRecord]] = {instrument: {} for instrument in self.markets}
         self.pairs: dict[int, OrderPair] = {}
         self._next_list = 1
@@ -187,15 +192,26 @@ class TriggerEngine(Engine):
     # --- triggering ---
 
     def tell_book(self, market: InstrumentMarket) -> None:
-        """Ends a request: emits the book's changes, then activates triggered orders."""
+        """Ends a request: emits the book's changes, then activates triggered orders and calls the watchers."""
         super().tell_book(market)
-        waiting = self._waiting[market.instrument.id]
-        if not waiting or self._firing:
+        self.look_for_triggers(market)
+
+    def look_for_triggers(self, market: InstrumentMarket) -> None:
+        """Activates the orders of a market whose trigger price is reached, until no more are.
+
+        Called after every request, and by a product with mark prices after each new one.
+        """
+        if self._firing:
             return
+        waiting = self._waiting[market.instrument.id]
         self._firing = True
         try:
-            while due := next((record for record in waiting.values() if self._reached(market, record)), None):
-                self._begin(market, due)
+            while True:
+                due = next((record for record in waiting.values() if self._reached(market, record)), None)
+                if due is not None:
+                    self._begin(market, due)
+                elif not any(watch(market) for watch in self.watchers):
+                    return
         finally:
             self._firing = False
 
