@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import attrs
 
 from ..errors import NotSupported, UnknownName, UnknownSymbol, nearest, short_repr
 from ..structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Structure, Ticker, Trade
+from .contracts.intents import Side
+from .contracts.port import ContractPort, ContractPortDefaults
 from .market_rules import MarketRules
 
 if TYPE_CHECKING:
     from ..streams.book.source import BookSource
 
 __all__ = ["BaseVenue", "LastReply", "OrderFill", "OrderIntent", "Side", "Venue"]
-
-Side = Literal["buy", "sell", "closebuy", "closesell"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +41,8 @@ class OrderIntent:
         time_in_force: ``GTC``, ``IOC``, ``FOK`` or ``GTX`` (post-only).
         options: The venue's own further parameters, as given by ``"buy;key=value"`` or ``"buy;{json}"``.
     """
+
+    kind: ClassVar[str] = "order"
 
     symbol: str
     side: Side
@@ -76,7 +78,7 @@ class LastReply(Protocol):
 
 
 @runtime_checkable
-class Venue(Protocol):
+class Venue(ContractPort, Protocol):
     """What an exchange adapter answers. Every method may be called from many threads at once.
 
     A venue returns structures or raises from the error tree: ``OperationFailed`` (it may be repeated), ``VenueRejected`` (the venue
@@ -168,10 +170,15 @@ class Venue(Protocol):
         """All holdings that are not zero."""
 
     def positions(self, symbol: str | None = None) -> list[Position]:
-        """Open positions (contracts only)."""
+        """Open positions, one row a contract and side.
+
+        Args:
+            symbol: FMZ's symbol, or a kind of contracts: ``USDT.swap`` and ``USD.swap`` (perpetual), ``USDT.futures`` and
+                ``USD.futures`` (delivery); None for all.
+        """
 
     def fundings(self, symbol: str | None = None) -> list[Funding]:
-        """Funding rates (perpetual contracts only)."""
+        """Funding rates of perpetual contracts; the symbol as of ``positions``."""
 
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """The account's fees for a symbol, maker and taker, as fractions: 0.001 is 0.1 %."""
@@ -211,7 +218,7 @@ class Venue(Protocol):
         """One order by the client order id that it was placed with; raises OrderNotFound when the venue has none."""
 
     def orders(self, symbol: str | None = None) -> list[Order]:
-        """Open orders of one symbol, or of all when None, oldest first."""
+        """Open orders, oldest first; the symbol as of ``positions``."""
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Orders of one symbol, open and ended ones, oldest first.
@@ -332,7 +339,7 @@ def _unsupported(call: str, method: Callable[..., Any]) -> Callable[..., Any]:
 _CLIENT_IDS = ("clientOrderId", "clOrdId", "clientOid", "client_oid", "clOrdID", "cl_ord_id", "orderLinkId")
 
 
-class BaseVenue(Venue):
+class BaseVenue(ContractPortDefaults, Venue):
     """What an adapter derives from: the port's docstrings, and NotSupported (naming venue and call) for what it does not implement.
 
     For mypy only the calls that not every venue has are implemented here; an adapter without one of the others is reported.

@@ -16,19 +16,25 @@ from ...errors import (
 )
 from ..venue import Venue
 from .intents import CancelIntent, Fate, IntentLog
+from .kinds.doors import read_order, send_cancel
 from .lookup import LookupPlan, NoAnswer, look_up
 
 __all__ = ["CancelNeverArrived", "cancel_once", "end_of", "settle_cancel"]
 
 
-def end_of(venue: Venue, order_id: str) -> int | None:
+def end_of(venue: Venue, order_id: str, *, conditional: bool = False) -> int | None:
     """The state in which an order ended, ``ORDER_STATE_CLOSED`` or ``ORDER_STATE_CANCELED``; None while it is open.
+
+    Args:
+        venue: The venue.
+        order_id: The order.
+        conditional: Whether it is a condition order.
 
     Raises:
         BadReply: The venue gives a state that is neither.
         FmzError: It could not be asked.
     """
-    state = venue.order(order_id)["Status"]
+    state = read_order(venue, order_id, conditional=conditional)["Status"]
     if state == ORDER_STATE_PENDING:
         return None
     if state not in {ORDER_STATE_CANCELED, ORDER_STATE_CLOSED}:
@@ -63,7 +69,7 @@ def cancel_once(venue: Venue, intent: CancelIntent, log: IntentLog, clock: Clock
     try:
         try:
             try:
-                venue.cancel(intent.order_id)
+                send_cancel(venue, intent.order_id, conditional=intent.conditional)
             except BaseException:
                 log.left(key)  # for any reason: if it was sent, then before now
                 raise
@@ -109,7 +115,13 @@ def settle_cancel(
         StopRequested: The strategy is being stopped.
     """
     try:
-        state = look_up(lambda: end_of(venue, intent.order_id), clock, plan, venue.settling_s, gone_s)
+        state = look_up(
+            lambda: end_of(venue, intent.order_id, conditional=intent.conditional),
+            clock,
+            plan,
+            venue.settling_s,
+            gone_s,
+        )
     except NoAnswer as open_still:
         if isinstance(open_still.last, OrderNotFound):
             raise open_still.last from cause

@@ -8,11 +8,13 @@ from typing import Literal, TypeVar
 from ...clock import Clock
 from ...errors import InputError, OperationFailed, OrderNotFound, no_such_name, short_repr
 from ...structures import Order
+from ..contracts.intents import ConditionIntent, ModifyIntent
 from ..venue import OrderIntent, Venue
 from .cancelling import cancel_once
 from .client_ids import ClientIds
 from .fills import read_fills
 from .intents import CancelIntent, IntentLog, IntentRecord
+from .kinds.modifying import modify_once
 from .lookup import LookupPlan
 from .order_file import OrderFile
 from .outcome import place_once
@@ -80,8 +82,8 @@ class OrderDesk:
     def _account(self) -> str:
         return self._venue.account_id() or self._venue.name
 
-    def place(self, intent: OrderIntent, *, own_client_id: bool) -> str:
-        """Sends an order once, after what earlier runs left of its symbol is settled; see ``place_once``.
+    def place(self, intent: OrderIntent | ConditionIntent, *, own_client_id: bool) -> str:
+        """Sends an order or a condition order once, after what earlier runs left of its symbol is settled; see ``place_once``.
 
         Raises:
             OperationFailed: It could not be recorded, or an order of an earlier run is not settled: nothing was sent.
@@ -92,13 +94,27 @@ class OrderDesk:
                 self._earlier.ready(self._account(), intent.symbol)
             return place_once(self._venue, intent, self.intents, self._clock, self._plan, own_client_id=own_client_id)
 
-    def cancel(self, order_id: str) -> None:
-        """Sends a cancel once; see ``cancel_once``.
+    def modify(self, intent: ModifyIntent) -> str:
+        """Sends a change of an order once; see ``modify_once``.
 
         Raises:
             OperationFailed: It could not be recorded: nothing was sent.
         """
-        intent = CancelIntent(order_id=order_id, symbol=self.intents.symbol_of(order_id), client_order_id=self.new_id())
+        self._clock.stop.check()
+        return modify_once(self._venue, intent, self.intents, self._clock, self._plan)
+
+    def cancel(self, order_id: str, *, conditional: bool = False) -> None:
+        """Sends a cancel once; see ``cancel_once``.
+
+        Args:
+            order_id: The order.
+            conditional: Whether it is a condition order.
+
+        Raises:
+            OperationFailed: It could not be recorded: nothing was sent.
+        """
+        symbol = self.intents.symbol_of(order_id, conditional=conditional)
+        intent = CancelIntent(order_id=order_id, symbol=symbol, client_order_id=self.new_id(), conditional=conditional)
         cancel_once(self._venue, intent, self.intents, self._clock, self._plan)
 
     def raw(self, http_method: str, resource: str, sent: str, send: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ from ...errors import FmzError, StopRequested
 from ...structures import Order
 from ..venue import OrderFill, Venue
 from .intents import IntentRecord
+from .kinds.doors import filled_order, read_order
 from .order_file import OrderFile
 from .rows import StoredIntent
 
@@ -44,8 +45,9 @@ def _read(venue: Venue, file: OrderFile, stored: StoredIntent) -> IntentRecord:
     detail = ""
     for _ in range(_ATTEMPTS):
         try:
-            order = venue.order(record.order_id)
-            fills = venue.fills(order) if order["DealAmount"] else []
+            order = read_order(venue, record.order_id, conditional=record.is_condition)
+            filled = filled_order(venue, order) if order["DealAmount"] else None
+            fills = venue.fills(filled) if filled is not None else []
         except StopRequested:
             raise
         except FmzError as error:

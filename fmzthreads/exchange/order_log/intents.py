@@ -6,20 +6,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import attrs
 
 from ...clock import Clock
 from ...errors import DuplicateOrder, short_repr
 from ...fork import after_fork_in_child
+from ..contracts.intents import ConditionIntent, ModifyIntent
 from ..venue import OrderIntent
 
 __all__ = ["CancelIntent", "Fate", "Intent", "IntentLog", "IntentRecord", "IntentStore", "RawIntent"]
 
-Fate = Literal["sending", "placed", "cancelled", "refused", "absent", "unknown", "dismissed"]
-"""``sending``: in flight. ``placed``: the venue has the order. ``cancelled``: the venue accepted the cancel. ``refused``: it was refused, or
-never sent. ``absent``: no reply arrived, and the venue then had no such order (a cancel: it did not arrive, and the order is still open).
+Fate = Literal["sending", "placed", "modified", "cancelled", "refused", "absent", "unknown", "dismissed"]
+"""``sending``: in flight. ``placed``: the venue has the order. ``modified``: the order was changed. ``cancelled``: the venue accepted the
+cancel. ``refused``: it was refused, or never sent. ``absent``: no reply arrived, and the venue then had no such order (a cancel or a
+change: it did not arrive, and the order is still open as it was).
 ``unknown``: the outcome could not be determined. ``dismissed``: the user has settled it by hand (``DismissOrder``).
 Of a raw call ``placed`` only says that the venue answered it."""
 
@@ -32,11 +34,18 @@ class CancelIntent:
         order_id: The order, by the venue's id.
         symbol: FMZ's symbol; empty if the order was not placed through this exchange object.
         client_order_id: Names this cancel in the order log; it is not sent.
+        conditional: Whether it is a condition order.
     """
 
     order_id: str
     symbol: str
     client_order_id: str
+    conditional: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``cancel``, or ``cancel_condition``."""
+        return "cancel_condition" if self.conditional else "cancel"
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +60,8 @@ class RawIntent:
         symbol: Empty: which symbol it is about is only in ``sent``.
     """
 
+    kind: ClassVar[str] = "raw"
+
     http_method: str
     resource: str
     sent: str
@@ -58,8 +69,8 @@ class RawIntent:
     symbol: str = ""
 
 
-Intent = OrderIntent | CancelIntent | RawIntent
-"""Whatever is recorded before it is sent."""
+Intent = OrderIntent | ConditionIntent | ModifyIntent | CancelIntent | RawIntent
+"""Whatever is recorded before it is sent. ``kind`` names what it is, and so at which door of the venue it is looked up."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +78,7 @@ class IntentRecord:
     """One intent and its fate.
 
     Attributes:
-        intent: The order, the cancel, or the raw call, as it was to be sent.
+        intent: The order, condition order, change, cancel, or raw call, as it was to be sent.
         fate: Its state or outcome.
         order_id: The venue's id; empty while it is unknown.
         detail: The text of the error, if there was one.
@@ -94,6 +105,16 @@ class IntentRecord:
     def is_cancel(self) -> bool:
         """Whether it is a cancel, not an order."""
         return isinstance(self.intent, CancelIntent)
+
+    @property
+    def is_modify(self) -> bool:
+        """Whether it is a change of an order, not an order."""
+        return isinstance(self.intent, ModifyIntent)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is about a condition order: one itself, its change or its cancel."""
+        return "condition" in self.intent.kind
 
     @property
     def is_raw(self) -> bool:
@@ -139,7 +160,8 @@ class IntentLog:
         self._lock = threading.Lock()  # guards both maps
         self._open: dict[str, IntentRecord] = {}
         self._settled: OrderedDict[str, IntentRecord] = OrderedDict()
-        self._symbols: dict[str, str] = {}  # of the settled orders, by the venue's id
+        # Of the settled orders, by the venue's id and whether it is that of a condition order: the two count apart.
+        self._symbols: dict[tuple[str, bool], str] = {}
         # When each open intent left (was begun, before that), on the monotonic clock: the time of day may be set meanwhile.
         self._moments: dict[str, float] = {}
         self._opened = clock.monotonic()
@@ -180,15 +202,15 @@ class IntentLog:
                 raise
         return record
 
-    def symbol_of(self, order_id: str) -> str:
-        """Returns the symbol of an order that is kept; empty for others."""
+    def symbol_of(self, order_id: str, *, conditional: bool = False) -> str:
+        """Returns the symbol of an order (or a condition order) that is kept; empty for others."""
         with self._lock:
-            return self._symbols.get(order_id, "")
+            return self._symbols.get((order_id, conditional), "")
 
-    def has_placed(self, order_id: str) -> bool:
-        """Whether an order with this id of the venue was placed and is kept."""
+    def has_placed(self, order_id: str, *, conditional: bool = False) -> bool:
+        """Whether an order (or a condition order) with this id of the venue was placed and is kept."""
         with self._lock:
-            return order_id in self._symbols
+            return (order_id, conditional) in self._symbols
 
     def left(self, client_order_id: str) -> None:
         """Records that the attempt to send an intent has ended."""
@@ -231,10 +253,10 @@ class IntentLog:
         self._moments.pop(key, None)
         self._settled[key] = record
         if record.order_id:
-            self._symbols[record.order_id] = record.intent.symbol
+            self._symbols[record.order_id, record.is_condition] = record.intent.symbol
         while len(self._settled) > self._keep:
             _, gone = self._settled.popitem(last=False)
-            self._symbols.pop(gone.order_id, None)
+            self._symbols.pop((gone.order_id, gone.is_condition), None)
 
     def get(self, client_order_id: str) -> IntentRecord | None:
         """Returns one intent; None if it is not, or no longer, kept."""

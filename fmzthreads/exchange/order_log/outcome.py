@@ -19,21 +19,29 @@ from ...errors import (
     StopRequested,
     TimedOut,
 )
+from ..contracts.intents import ConditionIntent
 from ..venue import OrderIntent, Venue
 from .intents import Fate, IntentLog
+from .kinds.doors import find_placed, send_order
 from .lookup import LookupPlan, NoAnswer, look_up
 
 __all__ = ["OrderNeverArrived", "place_once", "settle"]
 
 
 def place_once(
-    venue: Venue, intent: OrderIntent, log: IntentLog, clock: Clock, plan: LookupPlan, *, own_client_id: bool = True
+    venue: Venue,
+    intent: OrderIntent | ConditionIntent,
+    log: IntentLog,
+    clock: Clock,
+    plan: LookupPlan,
+    *,
+    own_client_id: bool = True,
 ) -> str:
     """Sends an order once and determines its outcome.
 
     Args:
         venue: The venue.
-        intent: The order; its client order id must not have been used before.
+        intent: The order, or condition order; its client order id must not have been used before.
         log: Records the intent before it is sent, and its fate.
         clock: Waits and measures.
         plan: How an unknown outcome is looked up.
@@ -57,7 +65,7 @@ def place_once(
     try:
         try:
             try:
-                order_id = venue.place(intent)
+                order_id = send_order(venue, intent)
             except BaseException:
                 log.left(key)  # for any reason: if the order was sent, then before now
                 raise
@@ -99,7 +107,13 @@ class OrderNeverArrived(OperationFailed):
 
 
 def settle(
-    venue: Venue, intent: OrderIntent, clock: Clock, plan: LookupPlan, cause: FmzError, *, gone_s: float = 0.0
+    venue: Venue,
+    intent: OrderIntent | ConditionIntent,
+    clock: Clock,
+    plan: LookupPlan,
+    cause: FmzError,
+    *,
+    gone_s: float = 0.0,
 ) -> str:
     """Looks up the outcome of an order whose reply is missing.
 
@@ -124,7 +138,7 @@ def settle(
 
     def _ask_venue() -> str | None:
         try:
-            return venue.order_by_client_id(intent.symbol, key).Id
+            return find_placed(venue, intent).Id
         except OrderNotFound:
             return None
 

@@ -27,19 +27,29 @@ _STEP_ROWS = 2000
 _STEP_PAUSE_S = 1.0
 """The time between two steps of a walk, in seconds."""
 
-_INDEX = "CREATE INDEX IF NOT EXISTS cancelled ON intents (order_id) WHERE kind = 'cancel' AND fate = 'cancelled'"
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS cancelled ON intents (order_id) WHERE kind = 'cancel' AND fate = 'cancelled'",
+    "CREATE INDEX IF NOT EXISTS cancelled_conditions ON intents (order_id) WHERE kind = 'cancel_condition' AND fate = 'cancelled'",
+)
 _LAST_OF_STEP = "SELECT max(id), count(*) FROM (SELECT id FROM intents WHERE id > ? ORDER BY id LIMIT ?)"
 # The states are ORDER_STATE_CLOSED and ORDER_STATE_CANCELED.
 _OVER = """id > ? AND id <= ? AND settled_at > 0 AND max(made_at, settled_at) < ? AND (
-    (kind IN ('order', 'raw') AND fate IN ('refused', 'absent'))
+    (kind IN ('order', 'raw', 'condition') AND fate IN ('refused', 'absent'))
     OR (kind = 'order' AND fate = 'placed' AND (
         status IN (1, 2)
         OR (options IS NULL AND (price IS NULL OR lower(coalesce(time_in_force, '')) IN ('ioc', 'fok')))
         OR EXISTS (SELECT 1 FROM intents AS other WHERE other.kind = 'cancel' AND other.fate = 'cancelled'
             AND other.order_id = intents.order_id AND other.account = intents.account AND other.symbol IN ('', intents.symbol))))
-    OR (kind = 'cancel' AND fate IN ('cancelled', 'refused', 'absent') AND max(made_at, settled_at) < ?))"""
+    OR (kind = 'condition' AND fate = 'placed' AND (
+        status IN (1, 2)
+        OR EXISTS (SELECT 1 FROM intents AS other WHERE other.kind = 'cancel_condition' AND other.fate = 'cancelled'
+            AND other.order_id = intents.order_id AND other.account = intents.account AND other.symbol IN ('', intents.symbol))))
+    OR (kind IN ('cancel', 'cancel_condition', 'modify', 'modify_condition')
+        AND fate IN ('cancelled', 'modified', 'refused', 'absent') AND max(made_at, settled_at) < ?))"""
 _DELETE_FILLS = """DELETE FROM fills WHERE (account, symbol, order_id) IN
-    (SELECT account, symbol, order_id FROM intents WHERE kind = 'order' AND :over)""".replace(":over", _OVER)
+    (SELECT account, symbol, order_id FROM intents WHERE kind IN ('order', 'condition') AND :over)""".replace(
+    ":over", _OVER
+)
 _DELETE = "DELETE FROM intents WHERE :over".replace(":over", _OVER)
 
 
@@ -67,7 +77,8 @@ class Pruning:
             return
         self._due_s = self._clock.monotonic() + _PAUSE_S  # after a failure too
         if self._after is None:
-            self._database.execute(_INDEX)
+            for index in _INDEXES:
+                self._database.execute(index)
             self._after = self._somewhere()
         ((last, count),) = self._database.execute(_LAST_OF_STEP, (self._after, _STEP_ROWS))
         if count:

@@ -10,9 +10,12 @@ from ...clock import Clock
 from ...constants import ORDER_STATE_CANCELED
 from ...errors import FmzError, OperationFailed, OrderNotFound, OutcomeUnknown, StopRequested
 from ...fork import after_fork_in_child
+from ..contracts.intents import ModifyIntent
 from ..venue import Venue
 from .cancelling import CancelNeverArrived, end_of, settle_cancel
 from .intents import CancelIntent, Fate, IntentLog, IntentRecord, RawIntent
+from .kinds.doors import find_placed
+from .kinds.modifying import ModifyNeverArrived, changed_id, settle_modify
 from .lookup import LookupPlan
 from .order_file import OrderFile
 from .outcome import OrderNeverArrived, settle
@@ -64,14 +67,24 @@ def _ask(venue: Venue, record: IntentRecord, young: bool) -> _Answer:
         return _Answer(record.fate, detail=why_unsettled(intent))
     try:
         if isinstance(intent, CancelIntent):
-            return _cancel_answer(end_of(venue, intent.order_id), record, young)
-        return _Answer("placed", venue.order_by_client_id(intent.symbol, intent.client_order_id).Id, record.detail)
+            state = end_of(venue, intent.order_id, conditional=intent.conditional)
+            return _cancel_answer(state, record, young)
+        if isinstance(intent, ModifyIntent):
+            return _modify_answer(changed_id(venue, intent), record, young)
+        return _Answer("placed", find_placed(venue, intent).Id, record.detail)
     except StopRequested:
         raise
     except OrderNotFound as error:
-        return _Answer(record.fate if young else "absent", record.order_id, str(error))
+        gone: Fate = "refused" if record.is_modify else "absent"
+        return _Answer(record.fate if young else gone, record.order_id, str(error))
     except FmzError as error:
         return _Answer(record.fate, record.order_id, str(error))
+
+
+def _modify_answer(order_id: str | None, record: IntentRecord, young: bool) -> _Answer:
+    if order_id is None:
+        return _Answer(record.fate if young else "absent", record.order_id, f"{record.order_id} is unchanged")
+    return _Answer("modified", order_id)
 
 
 def _cancel_answer(state: int | None, record: IntentRecord, young: bool) -> _Answer:
@@ -121,10 +134,11 @@ class EarlierRuns:
             for stored in self._left_open(account, symbol):
                 record = self._settle(stored)
                 if record.fate == "unknown":
-                    told = record.is_cancel or (self._venue.finds_client_ids and not record.is_raw)
+                    by_state = record.is_cancel or record.is_modify
+                    told = by_state or (self._venue.finds_client_ids and not record.is_raw)
                     if stored.record.fate == "unknown" and not told:
                         continue  # the venue will never tell; the sender got the error, or an earlier run's first order was refused
-                    kind = "a cancel" if record.is_cancel else "an order"
+                    kind = "a cancel" if record.is_cancel else "a change" if record.is_modify else "an order"
                     raise OperationFailed(
                         f"nothing was sent: {kind} of an earlier run for {record.intent.symbol or 'an unknown symbol'} "
                         f"({record.intent.client_order_id}) is not settled: {record.detail}{'; Reconcile() asks again' if told else ''}"
@@ -180,11 +194,14 @@ class EarlierRuns:
             if isinstance(intent, CancelIntent):
                 settle_cancel(venue, intent, clock, plan, cause, gone_s=gone_s)
                 return self._record(stored, _Answer("cancelled", intent.order_id))
+            if isinstance(intent, ModifyIntent):
+                changed = settle_modify(venue, intent, clock, plan, cause, gone_s=gone_s)
+                return self._record(stored, _Answer("modified", changed))
             order_id = settle(venue, intent, clock, plan, cause, gone_s=gone_s)
             return self._record(stored, _Answer("placed", order_id))
-        except (OrderNeverArrived, CancelNeverArrived) as error:
+        except (OrderNeverArrived, CancelNeverArrived, ModifyNeverArrived) as error:
             return self._record(stored, _Answer("absent", stored.record.order_id, str(error)))
-        except OrderNotFound as error:  # of a cancel: the order has ended without it
+        except OrderNotFound as error:  # of a cancel or a change: the order has ended without it
             return self._record(stored, _Answer("refused", stored.record.order_id, str(error)))
         except OutcomeUnknown as error:
             return self._record(stored, _Answer("unknown", stored.record.order_id, str(error)))

@@ -10,8 +10,10 @@ from typing import Any, cast
 import attrs
 
 from ...errors import OperationFailed
+from ..contracts.intents import ConditionIntent, ModifyIntent
 from ..venue import OrderIntent
 from .intents import CancelIntent, Fate, Intent, IntentRecord, RawIntent
+from .kinds.terms_text import read_terms, terms_text
 
 __all__ = [
     "CHANGE",
@@ -29,7 +31,8 @@ __all__ = [
 ]
 
 APPLICATION_ID = 0x666D7A6F  # "fmzo", so that another program's file is never taken for ours
-FORMAT = 1
+FORMAT = 2
+"""2: condition orders and changes of orders, which a version that knows 1 alone would look up at the wrong door. The tables are the same."""
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS runs (
@@ -51,7 +54,7 @@ INSERT = "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 CHANGE = """UPDATE intents SET fate = ?, order_id = ?, detail = ?, left_at = ?, settled_at = ?
     WHERE id = ? AND fate IN ('sending', 'unknown')"""
 SELECT_WITHOUT_END = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
-    WHERE account = ? AND kind = 'order' AND fate = 'placed' AND coalesce(status, 0) IN (0, 3) ORDER BY intents.id"""
+    WHERE account = ? AND kind IN ('order', 'condition') AND fate = 'placed' AND coalesce(status, 0) IN (0, 3) ORDER BY intents.id"""
 INSERT_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 CHANGE_STATUS = "UPDATE intents SET status = ?, deal_amount = ? WHERE id = ?"
 SELECT_OPEN = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
@@ -78,6 +81,8 @@ def set_up(connection: sqlite3.Connection) -> None:
         raise OperationFailed(
             f"{path} has format {version}, and this version of fmzthreads knows {FORMAT}; it was not changed: update fmzthreads"
         )
+    elif version < FORMAT:
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
@@ -101,32 +106,40 @@ class StoredIntent:
 def values_of(row: int, record: IntentRecord, account: str) -> tuple[object, ...]:
     """The values of a new row."""
     intent = record.intent
+    key = intent.client_order_id
     if isinstance(intent, CancelIntent):
-        order: tuple[object, ...] = (None, None, None, intent.client_order_id, None, None, intent.order_id)
-        kind = "cancel"
+        order: tuple[object, ...] = (None, None, None, key, None, None, intent.order_id)
     elif isinstance(intent, RawIntent):
         call = json.dumps({"method": intent.http_method, "resource": intent.resource, "sent": intent.sent})
-        order = (None, None, None, intent.client_order_id, None, call, record.order_id)
-        kind = "raw"
+        order = (None, None, None, key, None, call, record.order_id)
+    elif isinstance(intent, ConditionIntent):
+        text = terms_text(intent.terms, intent.options)
+        order = (intent.side, None, str(intent.amount), key, None, text, record.order_id)
+    elif isinstance(intent, ModifyIntent):
+        text = terms_text(intent.terms, intent.options)
+        order = (intent.side, _text(intent.price), _text(intent.amount), key, None, text, intent.order_id)
     else:
+        options = json.dumps(dict(intent.options)) if intent.options else None
         order = (
-            intent.side,
-            None if intent.price is None else str(intent.price),
-            str(intent.amount),
-            intent.client_order_id,
-            intent.time_in_force,
-            json.dumps(dict(intent.options)) if intent.options else None,
-            record.order_id,
-        )
-        kind = "order"
+            intent.side, _text(intent.price), str(intent.amount), key, intent.time_in_force, options, record.order_id
+        )  # fmt: skip
     times = (record.made_at, record.left_at, record.settled_at)
-    return (row, account, kind, intent.symbol, *order, record.fate, record.detail, *times, None, None)
+    return (row, account, intent.kind, intent.symbol, *order, record.fate, record.detail, *times, None, None)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def changes_of(row: int, record: IntentRecord) -> tuple[object, ...]:
     """The values of ``CHANGE``."""
     intent = record.intent
-    order_id = intent.order_id if isinstance(intent, CancelIntent) else record.order_id
+    own_id = intent.order_id if isinstance(intent, (CancelIntent, ModifyIntent)) else ""
+    order_id = own_id if isinstance(intent, CancelIntent) else record.order_id or own_id
     return (record.fate, order_id, record.detail, record.left_at, record.settled_at, row)
 
 
@@ -135,18 +148,36 @@ def read_row(values: tuple[Any, ...]) -> StoredIntent:
     (row, account, kind, symbol, side, price, amount, client_order_id, in_force, options, order_id, fate, detail, made_at, left_at,
      settled_at, status, dealt, part) = values  # fmt: skip
     intent: Intent
-    if kind == "cancel":
-        intent = CancelIntent(order_id=order_id, symbol=symbol, client_order_id=client_order_id)
+    if kind in {"cancel", "cancel_condition"}:
+        conditional = kind != "cancel"
+        intent = CancelIntent(
+            order_id=order_id, symbol=symbol, client_order_id=client_order_id, conditional=conditional
+        )
     elif kind == "raw":
         call = json.loads(options)
         intent = RawIntent(
             http_method=call["method"], resource=call["resource"], sent=call["sent"], client_order_id=client_order_id
         )
+    elif kind == "condition":
+        terms, own = read_terms(options)
+        if terms is None:
+            raise ValueError("a condition order without a condition")
+        intent = ConditionIntent(
+            symbol=symbol, side=side, amount=Decimal(amount), terms=terms, client_order_id=client_order_id, options=own
+        )
+    elif kind in {"modify", "modify_condition"}:
+        terms, own = read_terms(options)
+        intent = ModifyIntent(
+            order_id=order_id, symbol=symbol, side=side, price=_number(price), amount=_number(amount),
+            client_order_id=client_order_id, terms=terms, options=own,
+        )  # fmt: skip
+    elif kind != "order":
+        raise ValueError(f"the kind {kind!r} is not known")
     else:
         intent = OrderIntent(
             symbol=symbol,
             side=side,
-            price=None if price is None else Decimal(price),
+            price=_number(price),
             amount=Decimal(amount),
             client_order_id=client_order_id,
             time_in_force=in_force,
@@ -162,6 +193,6 @@ def read_row(values: tuple[Any, ...]) -> StoredIntent:
         settled_at=settled_at,
         run=part,
         status=status,
-        deal_amount=None if dealt is None else Decimal(dealt),
+        deal_amount=_number(dealt),
     )
     return StoredIntent(row=row, account=account, record=record, run=row >> 32)

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...fork import after_fork_in_child
+from ..contracts.intents import ConditionIntent
 from ..venue import OrderIntent
 from .intents import RawIntent
 
 __all__ = ["OrdersUnderWay", "words_of"]
 
+_Placing = OrderIntent | ConditionIntent | RawIntent
 
-def words_of(intent: OrderIntent | RawIntent) -> str:
+
+def words_of(intent: _Placing) -> str:
     """What an order is, in short: side and symbol, or the raw call."""
     if isinstance(intent, RawIntent):
         return f"{intent.http_method} {intent.resource}"
@@ -29,7 +32,7 @@ class OrdersUnderWay:
     def __init__(self) -> None:
         self._changed = threading.Condition()  # guards _intents
         # By identity: a client order id that the user chose may be in use twice, for a moment.
-        self._intents: dict[int, OrderIntent | RawIntent] = {}
+        self._intents: dict[int, _Placing] = {}
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -38,7 +41,7 @@ class OrdersUnderWay:
         self._intents = {}
 
     @contextmanager
-    def sending(self, intent: OrderIntent | RawIntent) -> Iterator[None]:
+    def sending(self, intent: _Placing) -> Iterator[None]:
         """Counts an order as under way within the ``with`` block."""
         with self._changed:
             self._intents[id(intent)] = intent
@@ -67,7 +70,7 @@ class OrdersUnderWay:
         with self._changed:
             return self._changed.wait_for(lambda: not self._intents, timeout_s)
 
-    def give_up(self) -> list[OrderIntent | RawIntent]:
+    def give_up(self) -> list[_Placing]:
         """Returns the orders that are under way, oldest first, and no longer counts them."""
         with self._changed:
             intents, self._intents = list(self._intents.values()), {}
