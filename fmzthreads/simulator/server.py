@@ -26,8 +26,8 @@ from .dialects.base import Dialect
 from .dialects.binance.rest import SimulatedBinance
 from .dialects.binance.signatures import check_public_key
 from .dialects.binance.streams.connections import BinanceSite
-from .dialects.okx.connections import OkxSite
 from .dialects.okx.rest import SimulatedOkx
+from .dialects.okx.streams.connections import OkxSite
 from .engine.exchange import SimulatedExchange
 from .faults import Faults
 from .market.bars import BarFile, load_bars

@@ -14,7 +14,7 @@ import requests
 from fmzthreads.errors import InputError
 from fmzthreads.simulator import Faults, SimulatorServer
 from fmzthreads.simulator.dialects.fields import plain_decimal
-from fmzthreads.simulator.dialects.okx.channels import Level, checksum
+from fmzthreads.simulator.dialects.okx.streams.public_channels import Level, checksum
 from fmzthreads.simulator.transport.message_faults import HUGE_BYTES
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Connection, Dial

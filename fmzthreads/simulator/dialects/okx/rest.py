@@ -14,14 +14,14 @@ from ...transport.requests import WireReply, WireRequest, encode_json, json_repl
 from ..base import Dialect, Outcome, Route, Visit
 from ..fields import VenueRefusal
 from ..windows import AlignedWindows
-from .account import OkxAccounts
-from .dead_man import CancelAllAfter
-from .market import Instruments, OkxMarket
-from .orders import OkxOrders
+from .accounts.balances import OkxAccounts
 from .parameters import OkxParams, OkxRefusal, parse_body
-from .refusals import REFUSALS
+from .public.market import Instruments, OkxMarket
 from .routes import TradeRoute, spot_routes
 from .signatures import authenticate
+from .trading.dead_man import CancelAllAfter
+from .trading.orders import OkxOrders
+from .trading.refusals import REFUSALS
 
 __all__ = ["SimulatedOkx", "check_items", "overall"]
 

@@ -9,11 +9,11 @@ import attrs
 
 from ...engine.accounts import TradingAccount
 from ..base import Route
-from .account import OkxAccounts
-from .dead_man import CancelAllAfter
-from .market import OkxMarket
-from .orders import OkxOrders
+from .accounts.balances import OkxAccounts
 from .parameters import Item, ItemRefusal, OkxParams
+from .public.market import OkxMarket
+from .trading.dead_man import CancelAllAfter
+from .trading.orders import OkxOrders
 
 __all__ = ["TradeRoute", "spot_routes"]
 

@@ -20,9 +20,9 @@ from ..engine import InstrumentMarket
 from ..orders import Finish, NewOrder
 from ..reasons import Reason, Rejected
 from .conditions import (
-    Condition,
     ConditionEvent,
     ConditionLeg,
+    ConditionRecord,
     ConditionState,
     ConditionView,
     NewCondition,
@@ -59,8 +59,8 @@ class ConditionOrders:
     def __init__(self, engine: TriggerEngine, lock: threading.RLock) -> None:
         self._engine = engine
         self._lock = lock
-        self._waiting: dict[str, dict[int, Condition]] = {}  # by instrument; the oldest first
-        self._all: dict[str, OrderedDict[int, Condition]] = {}  # by account; ids are ascending
+        self._waiting: dict[str, dict[int, ConditionRecord]] = {}  # by instrument; the oldest first
+        self._all: dict[str, OrderedDict[int, ConditionRecord]] = {}  # by account; ids are ascending
         self.price_of: PriceOf = self._last
         self.size_of: SizeOf = _no_position
         engine.watchers.append(self.check)
@@ -88,7 +88,7 @@ class ConditionOrders:
                 raise Rejected(Reason.TOO_MANY_ORDERS, f"the limit of {_MOST_WAITING} condition orders is reached")
             self._check(market, account, request, None)
             now = self._engine.now_ms()
-            condition = Condition(
+            condition = ConditionRecord(
                 condition_id=self._engine.take_order_id(), account=account, request=request,
                 placed_last=self._last(market), created_ms=now, updated_ms=now,
             )  # fmt: skip
@@ -217,7 +217,7 @@ class ConditionOrders:
     def _reached(self, market: InstrumentMarket, legs: Iterable[ConditionLeg]) -> ConditionLeg | None:
         return next((leg for leg in legs if leg.reached(self._price(market, leg.source))), None)
 
-    def _follow(self, market: InstrumentMarket, condition: Condition) -> bool:
+    def _follow(self, market: InstrumentMarket, condition: ConditionRecord) -> bool:
         """Moves a trailing trigger with the market; returns whether it is reached."""
         trail, sells = condition.request.trail, condition.sells
         price = self._price(market, trail.source) if trail is not None else Decimal(0)
@@ -231,7 +231,7 @@ class ConditionOrders:
         trigger = trail.trigger(condition.peak, sells=sells)
         return price <= trigger if sells else price >= trigger
 
-    def _fire(self, market: InstrumentMarket, condition: Condition, leg: ConditionLeg | None) -> None:
+    def _fire(self, market: InstrumentMarket, condition: ConditionRecord, leg: ConditionLeg | None) -> None:
         """Places the order of a condition; a refusal is kept with it."""
         engine, account = self._engine, condition.account
         del self._waiting[market.instrument.id][condition.condition_id]
@@ -247,7 +247,7 @@ class ConditionOrders:
         condition.updated_ms = engine.now_ms()
         self._tell(condition)
 
-    def _child(self, condition: Condition, leg: ConditionLeg | None) -> NewOrder:
+    def _child(self, condition: ConditionRecord, leg: ConditionLeg | None) -> NewOrder:
         """The order to place.
 
         Raises:
@@ -270,7 +270,7 @@ class ConditionOrders:
     # --- keeping ---
 
     def _check(
-        self, market: InstrumentMarket, account: TradingAccount, request: NewCondition, but: Condition | None
+        self, market: InstrumentMarket, account: TradingAccount, request: NewCondition, but: ConditionRecord | None
     ) -> None:
         """Checks form, filters and client id of a request; ``but`` is the one that it changes."""
         instrument, order = market.instrument, request.order
@@ -290,7 +290,7 @@ class ConditionOrders:
         if reached is not None:
             raise Rejected(Reason.WOULD_TRIGGER, f"the {reached.source} price has already reached {reached.price:f}")
 
-    def _keep(self, condition: Condition) -> None:
+    def _keep(self, condition: ConditionRecord) -> None:
         kept = self._all.setdefault(condition.account.name, OrderedDict())
         kept[condition.condition_id] = condition
         self._waiting.setdefault(condition.request.order.instrument, {})[condition.condition_id] = condition
@@ -299,11 +299,11 @@ class ConditionOrders:
             if old is not None:
                 del kept[old.condition_id]
 
-    def _waiting_of(self, account: TradingAccount) -> list[Condition]:
+    def _waiting_of(self, account: TradingAccount) -> list[ConditionRecord]:
         found = [c for waiting in self._waiting.values() for c in waiting.values() if c.account is account]
         return sorted(found, key=lambda condition: condition.condition_id)
 
-    def _find(self, account: TradingAccount, condition_id: int | None, client_id: str | None) -> Condition:
+    def _find(self, account: TradingAccount, condition_id: int | None, client_id: str | None) -> ConditionRecord:
         kept = self._all.get(account.name, OrderedDict())
         if condition_id is not None:
             found = kept.get(condition_id)
@@ -314,7 +314,7 @@ class ConditionOrders:
             raise Rejected(Reason.UNKNOWN_ORDER, f"no condition order {name!r}")
         return found
 
-    def _open(self, account: TradingAccount, condition_id: int | None, client_id: str | None) -> Condition:
+    def _open(self, account: TradingAccount, condition_id: int | None, client_id: str | None) -> ConditionRecord:
         condition = self._find(account, condition_id, client_id)
         if condition.state is not ConditionState.WAITING:
             raise Rejected(
@@ -322,13 +322,13 @@ class ConditionOrders:
             )
         return condition
 
-    def _end(self, condition: Condition, state: ConditionState, finish: Finish) -> None:
+    def _end(self, condition: ConditionRecord, state: ConditionState, finish: Finish) -> None:
         del self._waiting[condition.request.order.instrument][condition.condition_id]
         condition.state, condition.finish = state, finish
         condition.updated_ms = self._engine.now_ms()
         self._tell(condition)
 
-    def _tell(self, condition: Condition, *, amended: bool = False) -> None:
+    def _tell(self, condition: ConditionRecord, *, amended: bool = False) -> None:
         events = self._engine.events
         if events.wants(ConditionEvent):
             events.emit(ConditionEvent(account=condition.account.name, condition=condition.view(), amended=amended))

@@ -13,9 +13,9 @@ from ..orders import Finish, NewOrder
 from ..reasons import Rejected
 
 __all__ = [
-    "Condition",
     "ConditionEvent",
     "ConditionLeg",
+    "ConditionRecord",
     "ConditionState",
     "ConditionView",
     "NewCondition",
@@ -166,7 +166,7 @@ class ConditionEvent:
 
 
 @attrs.define(kw_only=True, eq=False)
-class Condition:
+class ConditionRecord:
     """The exchange's record of a condition order; the fields are those of its view."""
 
     condition_id: int

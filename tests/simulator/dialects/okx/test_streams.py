@@ -17,7 +17,7 @@ import pytest
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.simulator.dialects.okx.channels import checksum
+from fmzthreads.simulator.dialects.okx.streams.public_channels import checksum
 from fmzthreads.simulator.engine.events import BookEvent
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from fmzthreads.streams import Dial

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...engine.instruments import Instrument
-from ...engine.orders import NewOrder
-from ...engine.reasons import Reason, Rejected
-from .parameters import ItemRefusal
+from ....engine.instruments import Instrument
+from ....engine.orders import NewOrder
+from ....engine.reasons import Reason, Rejected
+from ..parameters import ItemRefusal
 
 __all__ = ["CANCEL_FAILED", "NOT_OPEN", "NO_INSTRUMENT", "REFUSALS", "refuse_amendment", "refuse_order"]
 

@@ -10,18 +10,18 @@ from typing import Any, Protocol
 
 import attrs
 
-from ...engine.accounts import TradingAccount
-from ...transport.push import Push
-from ...transport.requests import encode_json
-from ...transport.topics import Topic
-from ...transport.websocket import WsConnection
-from ..base import Route
-from ..fields import VenueRefusal
-from ..streaming import StreamSubscription, VenueSession, VenueSite
-from ..windows import AlignedWindows
-from .parameters import OkxParams
-from .rest import SimulatedOkx, check_items, overall
-from .signatures import log_in
+from ....engine.accounts import TradingAccount
+from ....transport.push import Push
+from ....transport.requests import encode_json
+from ....transport.topics import Topic
+from ....transport.websocket import WsConnection
+from ...base import Route
+from ...fields import VenueRefusal
+from ...streaming import StreamSubscription, VenueSession, VenueSite
+from ...windows import AlignedWindows
+from ..parameters import OkxParams
+from ..rest import SimulatedOkx, check_items, overall
+from ..signatures import log_in
 
 __all__ = ["ChannelSource", "OkxSession", "wrong_channel"]
 

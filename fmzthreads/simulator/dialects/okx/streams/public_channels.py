@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from ...engine.events import DepthView, TradeEvent, TradeView
-from ...engine.exchange import SimulatedExchange
-from ...engine.instruments import Instrument
-from ...transport.push import Push
-from ...transport.requests import encode_json
-from ...transport.topics import EventTopic, Feed, Listener, SampledTopic, Topic
-from ..fields import plain_decimal
-from .market import BARS, Instruments, OkxMarket
+from ....engine.events import DepthView, TradeEvent, TradeView
+from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument
+from ....transport.push import Push
+from ....transport.requests import encode_json
+from ....transport.topics import EventTopic, Feed, Listener, SampledTopic, Topic
+from ...fields import plain_decimal
+from ..public.market import BARS, Instruments, OkxMarket
 
 __all__ = ["BooksTopic", "Channels", "TradesTopic", "checksum", "data_push"]
 

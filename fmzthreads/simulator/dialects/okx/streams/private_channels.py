@@ -7,17 +7,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import TradingAccount
-from ...engine.events import AccountEvent, OrderEvent
-from ...engine.exchange import SimulatedExchange
-from ...engine.orders import FillView, Finish, State, TimeInForce
-from ...transport.push import Push
-from ...transport.requests import encode_json
-from ...transport.topics import Feed, Listener, Topic
-from ..fields import plain_decimal
-from .account import OkxAccounts
-from .market import Instruments
-from .orders import OkxOrders
+from ....engine.accounts import TradingAccount
+from ....engine.events import AccountEvent, OrderEvent
+from ....engine.exchange import SimulatedExchange
+from ....engine.orders import FillView, Finish, State, TimeInForce
+from ....transport.push import Push
+from ....transport.requests import encode_json
+from ....transport.topics import Feed, Listener, Topic
+from ...fields import plain_decimal
+from ..accounts.balances import OkxAccounts
+from ..public.market import Instruments
+from ..trading.orders import OkxOrders
 
 __all__ = ["AccountTopic", "BalanceAndPositionTopic", "NoPositionsTopic", "OrdersTopic", "PrivateTopic"]
 

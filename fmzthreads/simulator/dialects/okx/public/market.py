@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from ...engine.candles import MONTH_S, Candle
-from ...engine.events import DepthView, TradeView
-from ...engine.exchange import SimulatedExchange
-from ...engine.instruments import Instrument
-from ...transport.requests import Rendered, encode_json
-from ..base import InstrumentNames
-from ..fields import plain_decimal
-from ..rendered import BarPage, RenderedBars, RenderedBooks, join_rows
-from .parameters import OkxParams, OkxRefusal
+from ....engine.candles import MONTH_S, Candle
+from ....engine.events import DepthView, TradeView
+from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument
+from ....transport.requests import Rendered, encode_json
+from ...base import InstrumentNames
+from ...fields import plain_decimal
+from ...rendered import BarPage, RenderedBars, RenderedBooks, join_rows
+from ..parameters import OkxParams, OkxRefusal
 
 __all__ = ["BARS", "Instruments", "OkxMarket", "instrument_code"]
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
-from ...engine.accounts import OrderRecord, TradingAccount
-from ...engine.book import SelfTrade
-from ...engine.exchange import SimulatedExchange
-from ...engine.instruments import Instrument
-from ...engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
-from ...engine.reasons import Rejected
-from ..fields import plain_decimal
-from .market import Instruments, OkxMarket
-from .parameters import Item, ItemRefusal, OkxParams, OkxRefusal, client_id
+from ....engine.accounts import OrderRecord, TradingAccount
+from ....engine.book import SelfTrade
+from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument
+from ....engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
+from ....engine.reasons import Rejected
+from ...fields import plain_decimal
+from ..parameters import Item, ItemRefusal, OkxParams, OkxRefusal, client_id
+from ..public.market import Instruments, OkxMarket
 from .refusals import CANCEL_FAILED, NO_INSTRUMENT, NOT_OPEN, refuse_amendment, refuse_order
 
 __all__ = ["OkxOrders"]

@@ -6,18 +6,18 @@ import re
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from ...engine.accounts import TradingAccount
-from ...engine.exchange import SimulatedExchange
-from ...faults import Faults
-from ...transport.requests import WireRequest, encode_json
-from ...transport.stream_settings import StreamSettings
-from ...transport.topics import Topic
-from ...transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
-from ..fields import VenueRefusal
-from ..streaming import VenueSite
-from .channels import Channels
+from ....engine.accounts import TradingAccount
+from ....engine.exchange import SimulatedExchange
+from ....faults import Faults
+from ....transport.requests import WireRequest, encode_json
+from ....transport.stream_settings import StreamSettings
+from ....transport.topics import Topic
+from ....transport.websocket import ClientSession, Keepalive, Refusal, WsConnection
+from ...fields import VenueRefusal
+from ...streaming import VenueSite
+from ..rest import SimulatedOkx
 from .private_channels import AccountTopic, BalanceAndPositionTopic, NoPositionsTopic, OrdersTopic
-from .rest import SimulatedOkx
+from .public_channels import Channels
 from .session import OkxSession, wrong_channel
 
 __all__ = ["OkxSite"]

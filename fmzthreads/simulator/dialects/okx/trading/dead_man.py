@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from ...engine.accounts import TradingAccount
-from ...engine.exchange import SimulatedExchange
-from ...engine.orders import Finish
-from ...engine.reasons import Rejected
-from .parameters import Item, ItemRefusal, OkxParams, OkxRefusal
+from ....engine.accounts import TradingAccount
+from ....engine.exchange import SimulatedExchange
+from ....engine.orders import Finish
+from ....engine.reasons import Rejected
+from ..parameters import Item, ItemRefusal, OkxParams, OkxRefusal
 
 __all__ = ["CancelAllAfter"]
 

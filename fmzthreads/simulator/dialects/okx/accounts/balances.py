@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ...engine.accounts import TradingAccount
-from ...engine.exchange import SimulatedExchange
-from ...engine.instruments import Instrument
-from ..fields import plain_decimal
-from .market import Instruments, OkxMarket
-from .parameters import OkxParams, OkxRefusal
+from ....engine.accounts import TradingAccount
+from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument
+from ...fields import plain_decimal
+from ..parameters import OkxParams, OkxRefusal
+from ..public.market import Instruments, OkxMarket
 
 __all__ = ["OkxAccounts"]
 

@@ -1,0 +1,1 @@
+"""OKX v5's account calls: balances, positions, leverage and bills."""

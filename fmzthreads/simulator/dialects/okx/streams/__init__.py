@@ -1,0 +1,1 @@
+"""OKX v5's websocket connections and channels."""

@@ -1,0 +1,1 @@
+"""OKX v5's orders and algo orders."""
