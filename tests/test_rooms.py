@@ -36,6 +36,8 @@ ORDER = (
     "backtest",
     # an exchange of one's own, served to hosts
     "plugin",
+    # one's own platform of robots
+    "platform",
     # the command line and the root, which hands out the names of the others
     "cli", "__main__", "",
 )  # fmt: skip

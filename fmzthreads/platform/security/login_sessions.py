@@ -1,0 +1,105 @@
+"""Logins that are kept on the server: a cookie holds a random token, the database its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+
+import attrs
+
+from ...clock import Clock, WallClock
+from ...database import Database
+
+__all__ = ["LoginSession", "LoginSessions"]
+
+IDLE_S = 14 * 86_400
+"""After so long without a request a session ends."""
+
+LONGEST_S = 90 * 86_400
+"""After so long a session ends in any case."""
+
+_SEEN_S = 60.0
+_SCHEMA = (
+    (
+        "CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, person TEXT NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, "
+        "made_s REAL NOT NULL, seen_s REAL NOT NULL)"
+    ),
+)
+
+
+@attrs.frozen
+class LoginSession:
+    """A session as the settings page lists it; ``id`` is the beginning of the token's hash."""
+
+    id: str
+    person: str
+    address: str
+    agent: str
+    made_ms: int
+    seen_ms: int
+
+
+class LoginSessions:
+    """The sessions of all people; they survive a restart of the platform.
+
+    Args:
+        path: The SQLite file; it may hold other tables too.
+        clock: Tells their age.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
+        self._clock = clock or WallClock()
+        self._database = Database(path, _SCHEMA, durable=True)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def begin(self, person: str, address: str = "", agent: str = "") -> str:
+        """Begins a session and returns its token."""
+        token, now = secrets.token_urlsafe(32), self._clock.now()
+        self._database.execute("DELETE FROM sessions WHERE seen_s < ? OR made_s < ?", (now - IDLE_S, now - LONGEST_S))
+        self._database.execute(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", (_id(token), person, address, agent[:200], now, now)
+        )
+        return token
+
+    def person_of(self, token: str) -> str | None:
+        """The name of the person whose session this is; None when it has ended or never was."""
+        if not token or len(token) > 100:
+            return None
+        id, now = _id(token), self._clock.now()
+        rows = self._database.execute(
+            "SELECT person, seen_s FROM sessions WHERE id = ? AND seen_s > ? AND made_s > ?",
+            (id, now - IDLE_S, now - LONGEST_S),
+        )
+        if not rows:
+            return None
+        if now - rows[0][1] > _SEEN_S:
+            self._database.execute("UPDATE sessions SET seen_s = ? WHERE id = ?", (now, id))
+        return str(rows[0][0])
+
+    def end(self, token: str) -> None:
+        """Ends one session."""
+        self._database.execute("DELETE FROM sessions WHERE id = ?", (_id(token),))
+
+    def end_all(self, person: str) -> None:
+        """Ends all sessions of a person."""
+        self._database.execute("DELETE FROM sessions WHERE person = ?", (person,))
+
+    def of(self, person: str) -> list[LoginSession]:
+        """The sessions of a person, the last used first."""
+        rows = self._database.execute(
+            "SELECT id, person, address, agent, made_s, seen_s FROM sessions WHERE person = ? ORDER BY seen_s DESC",
+            (person,),
+        )
+        return [
+            LoginSession(id[:12], name, where, agent, int(made * 1000), int(seen * 1000))
+            for id, name, where, agent, made, seen in rows
+        ]
+
+
+def _id(token: str) -> str:
+    """A stolen database holds no token: a hash of 256 random bits cannot be turned back."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
