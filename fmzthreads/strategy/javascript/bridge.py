@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -14,19 +14,14 @@ from typing import Any
 
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
-from ...errors import StopRequested, UnknownName
 from ...indicators.ta import Indicators
 from ..program.javascript_source import engine
+from .calls import NativeCalls
 from .errors import FilePlace, JavaScriptError, shown
-from .values import given, plain, result_text
+from .values import EngineValues, plain
 
-__all__ = ["ENDS", "Context"]
+__all__ = ["Context"]
 
-ENDS = (StopRequested, EOFError, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What ends a strategy; it cannot be caught for good in JavaScript."""
-
-# A strategy that goes on after its end was announced so often is not going to end by itself.
-_MOST_REFUSALS = 200
 _MOST_HANDLES = 4_000
 # Each file has so many line numbers of its own, since the engine knows no file names.
 _LINES = 100_000
@@ -48,6 +43,8 @@ _KLINE = [
     "plotcandle",
     "signal",
 ]
+_CONNECTION = ["read", "write", "close", "fd", "exec"]
+_UNDEFINED = object()
 _THREADING = {
     "Thread": ["peekMessage", "postMessage", "join", "terminate", "getData", "setData", "id", "name", "eventLoop"],
     "Lock": ["acquire", "release"],
@@ -93,42 +90,43 @@ class Context:
             self._engine.set_memory_limit(memory_bytes)
         self._api = api
         self._threads = threads
-        self._now_ms = now_ms
+        self._values = EngineValues(self._engine)
+        self._calls = NativeCalls(self._engine, self._result)
         self._numbers = itertools.count(1)
         self._objects: dict[int, Any] = {}
-        self._methods: dict[tuple[int, str], Callable[..., Any]] = {}
         self._handles: deque[int] = deque()
         self._places: list[FilePlace] = []
-        self._end: BaseException | None = None
-        self._refusals = 0
-        self.given_up = threading.Event()
+        self.given_up = self._calls.given_up
         """Set when the script does not end although its end was announced; its thread stands still for ever then."""
-        self._engine.add_callable("__fmz_native", self._native)
-        self._engine.eval(self._prelude(virtual=virtual, seed=seed))
+        self._engine.eval(self._prelude(virtual=virtual, seed=seed, now_ms=now_ms))
 
-    def _prelude(self, *, virtual: bool, seed: int) -> str:
+    def _prelude(self, *, virtual: bool, seed: int, now_ms: Callable[[], float] | None) -> str:
         api = self._api
         functions = [name for name, value in api.items() if _is_function(value) and name not in _SKIPPED]
         constants = {
             name: value for name, value in api.items() if name.isupper() and isinstance(value, (int, float, str))
         }
+        own: dict[str, Callable[..., Any]] = {
+            "object": self._on_object, "threading": self._threads, "print": _print, "talib": self._talib, "now": now_ms or time.time,
+        }  # fmt: skip
+        ta = api.get("TA") or Indicators()
         setup = {
-            "functions": functions,
+            "own": {name: self._calls.add(call) for name, call in own.items()},
+            "functions": {name: self._calls.add(api[name]) for name in functions},
             "constants": constants,
             "missing": [name for name, value in api.items() if type(value).__name__ == "NotBuilt"],
-            "indicators": _TA,
-            "ta": self._keep(api.get("TA", Indicators())),
-            "exchanges": [self._described(exchange, "exchange") for exchange in api.get("exchanges", ())],
+            "indicators": {name: self._calls.add(getattr(ta, name)) for name in _TA},
+            "exchanges": [self._methods_of(exchange) for exchange in api.get("exchanges", ())],
             "threading": _THREADING,
             "virtual": virtual,
             "seed": str(seed),
         }
-        return f"{_script('underscore.js')}\n{_script('threads.js')}\n({_script('prelude.js').rstrip().rstrip(';')})(__fmz_native, {json.dumps(plain(setup))});undefined;"
+        return f"{_script('underscore.js')}\n{_script('threads.js')}\n({_script('prelude.js').rstrip().rstrip(';')})({json.dumps(plain(setup))});undefined;"
 
     @property
     def end(self) -> BaseException | None:
         """What ended the strategy; None while nothing did."""
-        return self._end
+        return self._calls.end
 
     # Running
 
@@ -174,15 +172,15 @@ class Context:
         self._engine.eval(f"Object.assign(globalThis, {json.dumps(plain(values))});undefined;")
 
     def _execute(self, code: str) -> Any:
-        self._end, self._refusals = None, 0
+        self._calls.begin()
         try:
             result = self._engine.eval(code)
         except (self._quickjs.JSException, SystemError, UnicodeError) as error:
-            if self._end is not None:
-                raise self._end from None
+            if self.end is not None:
+                raise self.end from None
             raise self._error(error) from None
-        if self._end is not None:  # it was caught by the script, which ended all the same
-            raise self._end
+        if self.end is not None:  # it was caught by the script, which ended all the same
+            raise self.end
         return result
 
     def _error(self, error: BaseException) -> JavaScriptError:
@@ -193,39 +191,12 @@ class Context:
 
     # What JavaScript calls
 
-    def _native(self, number: int, name: str, *args: Any) -> Any:
-        if self._end is not None:
-            return self._refused()
-        try:
-            return self._call(int(number), name, [given(arg) for arg in args])
-        except ENDS as error:
-            self._end = error
-            return "tEOF" if isinstance(error, EOFError) else f"e{error or type(error).__name__}"
-        except BaseException as error:  # nothing may pass through the engine: every error becomes one of JavaScript
-            return f"e{_one_text(error)}"
-
-    def _refused(self) -> str:
-        self._refusals += 1
-        if self._refusals > _MOST_REFUSALS:
-            self.given_up.set()
-            threading.Event().wait()  # for ever: the script would only go on asking
-        return "tEOF" if isinstance(self._end, EOFError) else f"e{self._end or type(self._end).__name__}"
-
-    def _call(self, number: int, name: str, args: list[Any]) -> Any:
-        method = self._methods.get((number, name))
-        if method is None:
-            method = self._methods[number, name] = self._method(number, name)
-        value = method(*args)
-        kind = type(value)
-        if kind is float or kind is int or kind is bool or value is None:
-            return result_text(value)
-        if name == "wait" and kind is not dict and isinstance(value, tuple):
-            return result_text(value[0]) if value[1] else "u"
-        return self._result(value)
-
     def _result(self, value: Any) -> Any:
-        if isinstance(value, (dict, list, str)):
-            return result_text(value)
+        """Makes of a result what the engine takes; objects with methods cross as their number and the methods' names."""
+        if isinstance(value, (dict, list, str, int, float)):
+            return self._values.result(value)
+        if value is _UNDEFINED:
+            return "u"
         if _is_handle(value):
             return self._made(value, "handle", ["wait"])
         if isinstance(value, KLineChartObject):
@@ -233,17 +204,15 @@ class Context:
         if isinstance(value, ChartObject):
             return self._made(value, "chart", ["add", "update", "reset"])
         if callable(getattr(value, "read", None)) and callable(getattr(value, "write", None)):
-            return self._made(value, "connection", ["read", "write", "close"])
-        return result_text(value)
+            return self._made(value, "connection", _CONNECTION)
+        return self._values.result(value)
 
     def _made(self, value: Any, kind: str, methods: Sequence[str]) -> str:
-        return "o" + json.dumps([self._keep(value), kind, list(methods), {}])
+        return "o" + json.dumps([self._keep(value), kind, [name for name in methods if hasattr(value, name)]])
 
-    def _described(self, value: Any, kind: str) -> list[Any]:
-        methods = [
-            name for name in dir(type(value)) if name[0].isupper() and callable(getattr(value, name)) and name != "Go"
-        ]
-        return [self._keep(value), kind, methods, {}]
+    def _methods_of(self, exchange: Any) -> dict[str, tuple[str, int]]:
+        names = [name for name in dir(type(exchange)) if name[0].isupper() and callable(getattr(exchange, name))]
+        return {name: self._calls.add(getattr(exchange, name)) for name in names}
 
     def _keep(self, value: Any) -> int:
         number = next(self._numbers)
@@ -254,36 +223,26 @@ class Context:
                 self._objects.pop(self._handles.popleft(), None)
         return number
 
-    def _method(self, number: int, name: str) -> Callable[..., Any]:
-        if number:
-            found = self._objects.get(number)
-            if found is None:
-                raise LookupError(f"routine {number} already finished")
-            if _is_handle(found) and name == "wait":
-                return self._waits(number, found)
-            if name == "__keywords__":
-                return lambda method, options, *args: getattr(found, method)(*args, **options)
-            if isinstance(found, ChartObject) and name == "add":
-                return lambda first, *rest: (
-                    found.add(*first) if isinstance(first, list) and not rest else found.add(first, *rest)
-                )
-            method: Callable[..., Any] = getattr(found, name)
-            return method
-        own = {
-            "__threading__": self._threads, "__now_ms__": self._now_ms, "__print__": _print, "__talib__": self._talib,
-        }  # fmt: skip
-        method = own.get(name) or self._api[name]
-        return method
+    def _on_object(self, number: int, name: str, *args: Any) -> Any:
+        """Calls a method of an object that a call returned."""
+        found = self._objects.get(number)
+        if found is None:
+            raise LookupError(f"routine {number} already finished")
+        if name == "wait" and _is_handle(found):
+            return self._waited(number, found, args)
+        if name == "__keywords__":
+            method, options, *rest = args
+            return getattr(found, method)(*rest, **options)
+        if isinstance(found, ChartObject) and name == "add" and len(args) == 1 and isinstance(args[0], list):
+            return found.add(*args[0])
+        return getattr(found, name)(*args)
 
-    def _waits(self, number: int, handle: Any) -> Callable[..., Any]:
-        def _wait(*args: Any) -> Any:
-            result = handle.wait(*args)
-            if result[1]:  # taken: nothing more comes of it
-                self._objects.pop(number, None)
-                self._methods.pop((number, "wait"), None)
-            return result
-
-        return _wait
+    def _waited(self, number: int, handle: Any, args: tuple[Any, ...]) -> Any:
+        value, done = handle.wait(*args)
+        if not done:
+            return _UNDEFINED
+        self._objects.pop(number, None)  # taken: nothing more comes of it
+        return value
 
     def _talib(self, name: str, *args: Any) -> Any:
         function = getattr(self._api["talib"], name)
@@ -302,9 +261,3 @@ def _print(stream: str, text: str) -> None:
 
 def _is_function(value: Any) -> bool:
     return callable(value) and not isinstance(value, type) and type(value).__name__ != "NotBuilt"
-
-
-def _one_text(error: BaseException) -> str:
-    if isinstance(error, (UnknownName, AttributeError)):
-        return str(error)
-    return str(error) or type(error).__name__

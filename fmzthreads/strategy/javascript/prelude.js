@@ -1,8 +1,8 @@
-// FMZ's names for a strategy in JavaScript, over one native function: __fmz_native(object, name, ...arguments).
+// FMZ's names for a strategy in JavaScript, over native functions. A native function is described by its name among the globals and the most arguments that it takes, -1 for any number.
 //
-// Arguments cross as numbers, booleans, texts and null; what else there is crosses as JSON behind a mark, since texts end at a null character on their way. Results come back alike, texts with a letter
-// before them: s a text, j JSON, b bytes, o an object, u undefined, e an error. Object 0 stands for the global functions.
-(function fmzPrelude(native, setup) {
+// Arguments cross as numbers, booleans, texts and null; what else there is crosses as JSON behind a mark, since texts end at a null character on their way. Results come back as they are, but texts with
+// a letter before them: s a text, j JSON of a text, b bytes, o an object with methods, u undefined, e an error, t what is thrown as a text.
+(function fmzPrelude(setup) {
   "use strict";
   const global = globalThis;
   const stringify = JSON.stringify;
@@ -42,8 +42,7 @@
     return text;
   }
 
-  function fmzResult(result) {
-    if (typeof result !== "string") return result;
+  function fmzText(result) {
     const rest = result.slice(1);
     switch (result[0]) {
       case "s":
@@ -66,21 +65,23 @@
     }
   }
 
-  function fmzCall(object, name, args) {
+  function fmzCall(call, args) {
     let count = args.length;
     while (count && args[count - 1] === undefined) count--;
-    switch (count) {
-      case 0:
-        return fmzResult(native(object, name));
-      case 1:
-        return fmzResult(native(object, name, fmzArgument(args[0])));
-      case 2:
-        return fmzResult(native(object, name, fmzArgument(args[0]), fmzArgument(args[1])));
-    }
-    const given = [object, name];
+    const given = [];
     for (let i = 0; i < count; i++) given.push(fmzArgument(args[i]));
-    return fmzResult(native.apply(null, given));
+    const result = call.apply(null, given);
+    return typeof result === "string" ? fmzText(result) : result;
   }
+
+  // Takes a native function out of the globals.
+  function fmzNative(description) {
+    const call = global[description[0]];
+    delete global[description[0]];
+    return call;
+  }
+
+  const onObject = fmzNative(setup.own.object);
 
   // What Log and the tails of order calls show of a value.
   function fmzShown(value) {
@@ -94,17 +95,36 @@
     return String(value);
   }
 
-  function fmzFunction(object, name, texts) {
-    if (texts === undefined) {
+  // The arguments object costs as much as a call, so that functions of few arguments do without.
+  function fmzFunction(description, texts) {
+    const call = fmzNative(description);
+    if (texts !== undefined) {
+      // From this place on, arguments are texts for the log.
       return function fmzApi() {
-        return fmzCall(object, name, arguments);
+        const given = slice.call(arguments, 0, texts);
+        for (let i = texts; i < arguments.length; i++) given.push(fmzShown(arguments[i]));
+        return fmzCall(call, given);
       };
     }
-    // From this place on, arguments are texts for the log.
+    switch (description[1]) {
+      case 0:
+        return function fmzApi() {
+          const result = call();
+          return typeof result === "string" ? fmzText(result) : result;
+        };
+      case 1:
+        return function fmzApi(first) {
+          const result = first === undefined ? call() : call(typeof first === "number" ? first : fmzArgument(first));
+          return typeof result === "string" ? fmzText(result) : result;
+        };
+      case 2:
+        return function fmzApi(first, second) {
+          const result = second !== undefined ? call(fmzArgument(first), fmzArgument(second)) : first === undefined ? call() : call(fmzArgument(first));
+          return typeof result === "string" ? fmzText(result) : result;
+        };
+    }
     return function fmzApi() {
-      const given = slice.call(arguments, 0, texts);
-      for (let i = texts; i < arguments.length; i++) given.push(fmzShown(arguments[i]));
-      return fmzCall(object, name, given);
+      return fmzCall(call, arguments);
     };
   }
 
@@ -113,33 +133,39 @@
     "exchange.CreateOrder": 4, "exchange.CreateConditionOrder": 4, "exchange.Log": 3,
   };
 
+  function fmzMethod(id, name) {
+    return function fmzApi() {
+      return fmzCall(onObject, [id, name, ...arguments]);
+    };
+  }
+
   // The methods of KLineChart take their optional arguments in an object at the end.
-  function fmzDrawing(object, name) {
+  function fmzDrawing(id, name) {
     return function fmzApi() {
       const given = slice.call(arguments);
       const last = given[given.length - 1];
       const options = given.length > 1 && last !== null && typeof last === "object" && !Array.isArray(last) ? given.pop() : {};
-      return fmzCall(object, "__keywords__", [name, options, ...given]);
+      return fmzCall(onObject, [id, "__keywords__", name, options, ...given]);
     };
   }
 
   function fmzObject(description) {
-    const [id, kind, methods, fields] = description;
-    const made = Object.assign({}, fields);
-    for (const name of methods) {
-      if (kind === "exchange") made[name] = fmzFunction(id, name, TEXTS["exchange." + name]);
-      else if (kind === "kline" && !["begin", "close", "reset", "signal"].includes(name)) made[name] = fmzDrawing(id, name);
-      else made[name] = fmzFunction(id, name);
-    }
-    if (kind === "exchange") {
-      made.Go = function fmzApi(method) {
-        const given = slice.call(arguments);
-        const texts = TEXTS["exchange." + method];
-        return fmzCall(id, "Go", texts === undefined ? given : given.map((value, i) => (i > texts ? fmzShown(value) : value)));
-      };
-      made.toString = () => made.GetName();
-    }
+    const [id, kind, methods] = description;
+    const made = {};
+    for (const name of methods) made[name] = kind === "kline" && !["begin", "close", "reset", "signal"].includes(name) ? fmzDrawing(id, name) : fmzMethod(id, name);
     return Object.defineProperty(made, "__id", { value: id });
+  }
+
+  function fmzExchange(methods) {
+    const made = {};
+    for (const name of Object.keys(methods)) if (name !== "Go") made[name] = fmzFunction(methods[name], TEXTS["exchange." + name]);
+    const go = methods.Go && fmzNative(methods.Go);
+    made.Go = function fmzApi(method) {
+      const texts = TEXTS["exchange." + method];
+      if (texts === undefined) return fmzCall(go, arguments);
+      return fmzCall(go, slice.call(arguments).map((value, i) => (i > texts ? fmzShown(value) : value)));
+    };
+    return Object.defineProperty(made, "toString", { value: () => made.GetName() });
   }
 
   // TA: a number for each bar, NaN where there is none yet.
@@ -157,14 +183,16 @@
   }
 
   const TA = {};
-  for (const name of setup.indicators) {
+  for (const name of Object.keys(setup.indicators)) {
+    const call = fmzNative(setup.indicators[name]);
     TA[name] = function fmzApi(records) {
       const given = slice.call(arguments);
       given[0] = fmzColumns(name, records);
-      return fmzGaps(fmzCall(setup.ta, name, given));
+      return fmzGaps(fmzCall(call, given));
     };
   }
 
+  const talibCall = fmzNative(setup.own.talib);
   const talib = new Proxy(
     {},
     {
@@ -173,13 +201,15 @@
         return (target[name] ??= function fmzApi() {
           const given = slice.call(arguments);
           given[0] = Array.isArray(given[0]) && typeof given[0][0] === "object" ? fmzColumns("", given[0]) : given[0];
-          return fmzGaps(fmzCall(0, "__talib__", [name, ...given]));
+          return fmzGaps(fmzCall(talibCall, [name, ...given]));
         });
       },
     },
   );
 
-  for (const name of setup.functions) global[name] = fmzFunction(0, name, TEXTS[name]);
+  const dateText = fmzNative(setup.functions._D);
+  const store = fmzNative(setup.functions._G);
+  for (const name of Object.keys(setup.functions)) global[name] = fmzFunction(setup.functions[name], TEXTS[name]);
   for (const name of setup.missing) {
     global[name] = function fmzApi() {
       throw new Error(name + ": FMZ has it; fmzthreads does not have it in JavaScript");
@@ -204,7 +234,7 @@
   global._D = function fmzApi(ms, format) {
     const given = [ms === undefined || ms === null ? null : (ms instanceof Date ? ms.getTime() : ms) / 1000];
     if (format !== undefined) given.push(fmzFormat(format));
-    return fmzCall(0, "_D", given);
+    return fmzCall(dateText, given);
   };
   // yyyy-MM-dd hh:mm:ss as FMZ's JavaScript writes it; %Y and the like go through as they are.
   function fmzFormat(format) {
@@ -212,21 +242,20 @@
     const parts = { yyyy: "%Y", MM: "%m", dd: "%d", hh: "%H", HH: "%H", mm: "%M", ss: "%S" };
     return format.replace(/yyyy|MM|dd|hh|HH|mm|ss/g, (part) => parts[part]);
   }
-  const store = fmzFunction(0, "_G");
   global._G = function fmzApi(key, value) {
-    if (arguments.length > 1 && value === undefined) return store(key, null);
-    return store.apply(null, arguments);
+    return fmzCall(store, arguments.length > 1 && value === undefined ? [key, null] : arguments);
   };
 
   global.TA = TA;
   global.talib = talib;
-  global.exchanges = setup.exchanges.map(fmzObject);
+  global.exchanges = setup.exchanges.map(fmzExchange);
   global.exchange = global.exchanges.length ? global.exchanges[0] : null;
   global.$ = {};
 
+  const print = fmzNative(setup.own.print);
   function fmzPrinter(stream) {
     return function fmzApi() {
-      native(0, "__print__", stream, fmzArgument(slice.call(arguments).map(fmzShown).join(" ")));
+      print(stream, fmzArgument(slice.call(arguments).map(fmzShown).join(" ")));
     };
   }
   global.console = { log: fmzPrinter("out"), info: fmzPrinter("out"), debug: fmzPrinter("out"), warn: fmzPrinter("err"), error: fmzPrinter("err") };
@@ -234,10 +263,10 @@
     throw new Error("require(" + stringify(name) + ") is not there: a strategy is one file, with templates beside it");
   };
 
+  const now = fmzNative(setup.own.now);
   // In a backtest, dates and chance are the strategy's own.
   if (setup.virtual) {
     const Real = Date;
-    const now = () => native(0, "__now_ms__");
     global.Date = class Date extends Real {
       constructor(...given) {
         if (given.length) super(...given);
@@ -261,6 +290,6 @@
     };
   }
 
-  fmzThreads(global, fmzCall, fmzResult, fmzArgument, setup);
-  return fmzObject;
+  const threads = fmzNative(setup.own.threading);
+  fmzThreads(global, (given) => fmzCall(threads, given), setup.threading);
 });

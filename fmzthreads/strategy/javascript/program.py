@@ -14,7 +14,8 @@ from typing import Any
 from ...errors import InputError
 from ..program.source import Source
 from ..program.templates import Template
-from .bridge import ENDS, Context
+from .bridge import Context
+from .calls import ENDS
 from .errors import JavaScriptError
 from .threads import ScriptThreads
 from .values import plain

@@ -1,15 +1,15 @@
 // FMZ's threading objects. A thread runs functions by their text in a context of its own; what is handed over is copied.
-function fmzThreads(global, fmzCall, fmzResult, fmzArgument, setup) {
+function fmzThreads(global, fmzServe, methods) {
   "use strict";
 
   function fmzHandle(kind, id) {
     const made = { __thread_kind: kind, __thread_id: id };
-    const names = setup.threading[kind];
+    const names = methods[kind];
     for (const name of names) {
       made[name] = function fmzApi() {
         const given = [kind, id, name];
         for (const value of arguments) given.push(fmzPacked(value));
-        return fmzUnpacked(fmzCall(0, "__threading__", given));
+        return fmzUnpacked(fmzServe(given));
       };
     }
     return made;
@@ -42,7 +42,7 @@ function fmzThreads(global, fmzCall, fmzResult, fmzArgument, setup) {
     threading[name] = function fmzApi() {
       const given = ["module", 0, name];
       for (const value of arguments) given.push(fmzPacked(value));
-      return fmzUnpacked(fmzCall(0, "__threading__", given));
+      return fmzUnpacked(fmzServe(given));
     };
   }
   threading.Serve = global.__Serve = function fmzApi() {

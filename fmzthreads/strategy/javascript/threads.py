@@ -16,7 +16,8 @@ from typing import Any
 
 from ...errors import InputError, UnknownName, nearest
 from ..runtime import current
-from .bridge import ENDS, Context
+from .bridge import Context
+from .calls import ENDS
 from .worker import JavaScriptThread
 
 __all__ = ["ScriptThreads"]

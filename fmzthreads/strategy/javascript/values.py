@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from ...structures import Structure
 
-__all__ = ["given", "plain", "result_text"]
+__all__ = ["EngineValues", "given", "plain"]
 
 # Larger whole numbers are not exact in JavaScript; they cross as texts, so that ids keep their digits.
 _EXACT = 2**53
 _INT32 = 2**31
+# The most forms of structures that get a builder of their own: a reply of a venue could have endless ones.
+_MOST_BUILDERS = 500
+# The most elements that are handed to JavaScript in one call.
+_AT_ONCE = 500
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _LONG_NUMBER = re.compile(r"(?<![\w.\"])-?\d{16,}(?![\w.\"])")
+
+
+class _OddText(Exception):
+    """A text within a value that does not cross as it is."""
 
 
 def given(value: Any) -> Any:
@@ -26,20 +34,19 @@ def given(value: Any) -> Any:
     Args:
         value: A number, a boolean, None, or a text; texts that begin with ``\x01`` hold JSON, bytes or a large whole number.
     """
-    if isinstance(value, float):
-        return (
-            int(value)
-            if value.is_integer() and abs(value) <= _EXACT and (value or math.copysign(1, value) > 0)
-            else value
-        )
-    if not isinstance(value, str) or not value.startswith("\x01"):
+    kind = type(value)
+    if kind is float:
+        if value.is_integer() and abs(value) <= _EXACT and (value or math.copysign(1, value) > 0):
+            return int(value)
         return value
-    kind, rest = value[1:2], value[2:]
-    if kind == "j":
+    if kind is not str or not value.startswith("\x01"):
+        return value
+    mark, rest = value[1:2], value[2:]
+    if mark == "j":
         return json.loads(rest)
-    if kind == "b":
+    if mark == "b":
         return str(json.loads(rest)).encode("latin-1")
-    if kind == "i":
+    if mark == "i":
         return int(rest)
     return rest
 
@@ -65,37 +72,104 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def result_text(value: Any) -> Any:
-    """A result for JavaScript: numbers, booleans and None as they are, else a text with its kind before it."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int):
-        # The engine's binding would cut a larger int to 32 bits.
-        return value if abs(value) < _INT32 else float(value) if abs(value) <= _EXACT else f"s{value}"
-    if isinstance(value, str):
-        # Lone surrogates do not cross as text; as JSON they do.
-        return f"s{value}" if value.isascii() or _is_well_formed(value) else f"j{json.dumps(value)}"
-    if isinstance(value, (bytes, bytearray)):
-        return f"b{value.decode('latin-1')}"
-    try:
-        text = _encode(value)
-    except (TypeError, ValueError):
-        return f"j{json.dumps(plain(value), separators=(',', ':'))}"
-    if not _is_ours(value) and _LONG_NUMBER.search(text):
-        return f"j{json.dumps(plain(value), separators=(',', ':'))}"
-    return f"j{text}"
+class EngineValues:
+    """Makes values of one JavaScript context.
+
+    Numbers, booleans and None are handed to the engine as they are, texts with a letter before them. Structures are built by a function of
+    JavaScript for each set of fields, which costs a third of what JSON would; other objects are parsed by the engine from JSON.
+
+    Args:
+        engine: The context.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._builders: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self._array = engine.eval("(() => [])")
+        self._push = engine.eval("((array, ...items) => { for (const item of items) array.push(item); })")
+
+    def result(self, value: Any) -> Any:
+        """A result of a call, as the native function returns it."""
+        if isinstance(value, Structure):
+            try:
+                return self._structure(value)
+            except _OddText:
+                return self._parsed(value)
+        if isinstance(value, str):
+            # Lone surrogates do not cross as text; as JSON they do.
+            return f"s{value}" if _crosses(value) else f"j{json.dumps(value)}"
+        if type(value) is int and abs(value) > _EXACT:
+            return f"s{value}"
+        if isinstance(value, (bytes, bytearray)):
+            return f"b{value.decode('latin-1')}"
+        try:
+            made = self._made(value)
+        except _OddText:
+            return self._parsed(value)
+        return f"s{made}" if type(made) is str else made
+
+    def _made(self, value: Any) -> Any:
+        """Any value within a result: one that the engine takes as it is, or an object of the engine.
+
+        Raises:
+            _OddText: A text does not cross as it is.
+        """
+        kind = type(value)
+        if kind is float:
+            return value if math.isfinite(value) else None
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            # The engine's binding would cut a larger int to 32 bits.
+            return value if -_INT32 <= value < _INT32 else float(value) if abs(value) <= _EXACT else str(value)
+        if kind is str:
+            if not _crosses(value):
+                raise _OddText
+            return value
+        if isinstance(value, Structure):
+            return self._structure(value)
+        if isinstance(value, list) and value and isinstance(value[0], Structure):
+            return self._list(value)
+        return self._parsed(value)
+
+    def _structure(self, value: Structure) -> Any:
+        build = self._builders.get(tuple(value)) or self._builder(tuple(value))
+        if build is None:
+            return self._parsed(value)
+        made = self._made
+        # Most items are finite floats; only of those is the difference to themselves 0.
+        return build(*[item if type(item) is float and item - item == 0.0 else made(item) for item in value.values()])
+
+    def _builder(self, fields: tuple[str, ...]) -> Any:
+        """A function of JavaScript that makes an object of these fields; None if there are too many forms, or odd names."""
+        if len(self._builders) >= _MOST_BUILDERS or not all(map(str.isidentifier, fields)) or "__proto__" in fields:
+            return None
+        names = [f"a{n}" for n in range(len(fields))]
+        body = ",".join(f"{json.dumps(field)}:{name}" for field, name in zip(fields, names, strict=True))
+        self._builders[fields] = self._engine.eval(f"((({','.join(names)}) => ({{{body}}})))")
+        return self._builders[fields]
+
+    def _list(self, value: list[Any]) -> Any:
+        array = self._array()
+        for first in range(0, len(value), _AT_ONCE):
+            self._push(array, *map(self._made, value[first : first + _AT_ONCE]))
+        return array
+
+    def _parsed(self, value: Any) -> Any:
+        try:
+            text = _encode(value)
+        except (TypeError, ValueError):
+            text = _encode(plain(value))
+        else:
+            if _LONG_NUMBER.search(text):
+                text = _encode(plain(value))
+        return self._engine.parse_json(text)
 
 
-def _is_ours(value: Any) -> bool:
-    """Whether these are our structures without a venue's reply in them, whose whole numbers are never that large."""
-    if isinstance(value, list):
-        return not value or (isinstance(value[0], Structure) and "Info" not in value[0])
-    return isinstance(value, Structure) and "Info" not in value
-
-
-def _is_well_formed(text: str) -> bool:
+def _crosses(text: str) -> bool:
+    """Whether a text reaches JavaScript as it is."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,0 +1,105 @@
+"""The native functions of one JavaScript context: what they raise becomes errors of JavaScript, and an end is final."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import StopRequested
+from .values import given
+
+__all__ = ["ENDS", "NativeCalls"]
+
+ENDS = (StopRequested, EOFError, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends a strategy; it cannot be caught for good in JavaScript."""
+
+# A strategy that goes on after its end was announced so often is not going to end by itself.
+_MOST_REFUSALS = 200
+_INT32 = 2**31  # what the engine's binding takes of an int
+_EXACT = 2**53
+
+
+class NativeCalls:
+    """Python's functions as native functions of a context.
+
+    Args:
+        engine: The context.
+        result: Makes of a result what the engine takes.
+
+    Attributes:
+        end: What ended the strategy; None while nothing did.
+        given_up: Set when the script does not end although its end was announced; its thread stands still for ever then.
+    """
+
+    def __init__(self, engine: Any, result: Callable[[Any], Any]) -> None:
+        self._engine = engine
+        self._result = result
+        self._names = itertools.count()
+        self._refusals = 0
+        self.end: BaseException | None = None
+        self.given_up = threading.Event()
+
+    def begin(self) -> None:
+        """Forgets an earlier end."""
+        self.end, self._refusals = None, 0
+
+    def add(self, call: Callable[..., Any]) -> tuple[str, int]:
+        """Adds a native function as a global.
+
+        Returns:
+            Its name, and the most arguments that it takes; -1 if that is more than two, or unknown.
+        """
+        name = f"__fmz{next(self._names)}"
+        self._engine.add_callable(name, self._guarded(call))
+        return name, _most_arguments(call)
+
+    def _guarded(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        result = self._result
+
+        def _call(*args: Any) -> Any:
+            if self.end is not None:
+                return self._refused()
+            try:
+                value = call(*[arg if type(arg) is int else given(arg) for arg in args]) if args else call()
+                # What most calls return, without a further call; see EngineValues.
+                kind = type(value)
+                if value is None or kind is bool or (kind is float and value - value == 0.0):
+                    return value
+                if kind is int and -_EXACT <= value <= _EXACT:
+                    return value if -_INT32 <= value < _INT32 else float(value)
+                return f"s{value}" if kind is str and value.isascii() else result(value)
+            except ENDS as error:
+                self.end = error
+                return _ended(error)
+            except BaseException as error:  # nothing may pass through the engine: every error becomes one of JavaScript
+                return f"e{str(error) or type(error).__name__}"
+
+        return _call
+
+    def _refused(self) -> str:
+        self._refusals += 1
+        if self._refusals > _MOST_REFUSALS:
+            self.given_up.set()
+            threading.Event().wait()  # for ever: the script would only go on asking
+        assert self.end is not None
+        return _ended(self.end)
+
+
+def _ended(error: BaseException) -> str:
+    # FMZ's engine throws the end of the data as a text.
+    return "tEOF" if isinstance(error, EOFError) else f"e{error or type(error).__name__}"
+
+
+def _most_arguments(call: Callable[..., Any]) -> int:
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return -1
+    if any(
+        parameter.kind not in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} for parameter in parameters
+    ):
+        return -1
+    return len(parameters) if len(parameters) <= 2 else -1
