@@ -13,8 +13,11 @@ from itertools import islice
 from ...errors import InputError
 from .balances import Holdings
 from .book import BookOrder
-from .instruments import Instrument, from_units
-from .orders import FillView, Finish, NewOrder, OrderView, State
+from .instruments import Instrument, Kind, from_units
+from .margin.margin_accounts import MarginHoldings
+from .margin.positions import Leg, Side
+from .orders import FillView, Finish, NewOrder, OrderView, Origin, State
+from .reasons import Reason, Rejected
 
 __all__ = ["Execution", "OrderRecord", "TradingAccount"]
 
@@ -39,6 +42,7 @@ class TradingAccount(Holdings):
         open: Its open orders by id, oldest first.
         closed: The newest ``history`` closed orders, in the order of closing.
         fills: The newest ``history`` fills, oldest first.
+        margin: Its positions in contracts and their settings; None before the first.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class TradingAccount(Holdings):
         self.closed: OrderedDict[int, OrderRecord] = OrderedDict()
         self.by_client: dict[str, OrderRecord] = {}
         self.fills: deque[Execution] = deque(maxlen=history)
+        self.margin: MarginHoldings | None = None
         self._ids: list[int] = []  # of the kept orders, ascending
         self._ids_of: dict[str, list[int]] = {}  # likewise, by instrument
 
@@ -98,6 +103,21 @@ class TradingAccount(Holdings):
         if own is not None:
             return own
         return instrument.maker_fee if maker else instrument.taker_fee
+
+    def freeze(self, asset: str, units: int) -> None:
+        """Moves units from free to frozen, but for those that positions need.
+
+        Raises:
+            Rejected: INSUFFICIENT_FUNDS; nothing has changed.
+        """
+        if self.margin is not None:
+            spare = self.margin.available(asset)
+            if units > spare:
+                raise Rejected(
+                    Reason.INSUFFICIENT_FUNDS,
+                    f"{from_units(units):f} {asset} needed, {from_units(spare):f} {asset} available",
+                )
+        super().freeze(asset, units)
 
     # --- orders ---
 
@@ -176,7 +196,7 @@ class TradingAccount(Holdings):
 class Execution:
     """One side of a trade, stored as integers."""
 
-    __slots__ = ("fee", "fee_rate", "fill_id", "is_maker", "lots", "order", "ticks", "time_ms", "trade_id")
+    __slots__ = ("fee", "fee_rate", "fill_id", "is_maker", "lots", "order", "profit", "ticks", "time_ms", "trade_id")
 
     def __init__(
         self,
@@ -189,6 +209,7 @@ class Execution:
         fee_rate: Decimal,
         is_maker: bool,
         time_ms: int,
+        profit: int = 0,
     ) -> None:
         self.order = order
         self.fill_id = fill_id
@@ -199,6 +220,7 @@ class Execution:
         self.fee_rate = fee_rate
         self.is_maker = is_maker
         self.time_ms = time_ms
+        self.profit = profit  # realized, in units
 
     def view(self) -> FillView:
         """The same in decimals."""
@@ -212,7 +234,10 @@ class Execution:
             side="buy" if order.is_buy else "sell",
             price=instrument.price(self.ticks),
             quantity=instrument.quantity(self.lots),
-            quote_quantity=instrument.notional(self.ticks * self.lots),
+            quote_quantity=instrument.quote_of(self.ticks * self.lots, self.lots),
+            base_quantity=instrument.base_of(self.ticks, self.lots),
+            profit=from_units(self.profit),
+            position_side=order.position_side,
             fee=from_units(self.fee),
             fee_asset=instrument.fee_asset(order.is_buy),
             fee_rate=self.fee_rate,
@@ -238,14 +263,20 @@ class OrderRecord(BookOrder):
         "fee",
         "finish",
         "frozen",
+        "held_lots",
         "instrument",
         "last_view",
+        "leg",
         "list_id",
+        "origin",
+        "profit",
+        "reduce_only",
         "request",
         "state",
         "trigger_ticks",
         "updated_ms",
         "working_ms",
+        "worth",
     )
 
     def __init__(
@@ -277,13 +308,25 @@ class OrderRecord(BookOrder):
         self.working_ms = now_ms  # -1 while it waits for its trigger price
         self.trigger_ticks = 0
         self.list_id = -1
+        self.origin = Origin.USER
+        self.leg: Leg | None = None  # the position that it works on; None for spot
+        self.held_lots = 0  # lots that are counted in the leg
+        self.reduce_only = False
+        self.profit = 0  # realized by its fills, in units
+        self.worth = 0  # of its fills, in units of the settling asset
+
+    @property
+    def position_side(self) -> Side:
+        """The side of the position that it works on; ``net`` for spot."""
+        return self.leg.side if self.leg is not None else "net"
 
     def view(self, *, with_fills: bool = True) -> OrderView:
         """The same in decimals, with all its fills or without."""
         if self.last_view is not None and with_fills:
             return self.last_view
         instrument, request = self.instrument, self.request
-        filled, value = instrument.quantity(self.done_lots), instrument.notional(self.done_value)
+        filled, value = instrument.quantity(self.done_lots), instrument.quote_of(self.done_value, self.done_lots)
+        base = from_units(self.worth) if instrument.kind is Kind.INVERSE else instrument.base_of(1, self.done_lots)
         if request is None:
             quantity: Decimal | None = instrument.quantity(self.done_lots + self.left)
             request = NewOrder(instrument=instrument.id, side="buy" if self.is_buy else "sell", quantity=quantity)
@@ -300,7 +343,8 @@ class OrderRecord(BookOrder):
             quote_quantity=request.quote_quantity,
             filled=filled,
             filled_quote=value,
-            average_price=_average(value, filled),
+            filled_base=base,
+            average_price=_average(value, base),
             fee=from_units(self.fee),
             fee_asset=instrument.fee_asset(self.is_buy),
             state=self.state,
@@ -314,6 +358,10 @@ class OrderRecord(BookOrder):
             trigger_rising=request.trigger_rising,
             working_ms=self.working_ms,
             list_id=self.list_id,
+            origin=self.origin,
+            position_side=self.position_side,
+            reduce_only=self.reduce_only,
+            profit=from_units(self.profit),
         )
         if with_fills and self.state.final:
             self.last_view = view

@@ -341,11 +341,12 @@ class CandleStore:
     def views(self, rows: Iterable[tuple[int, int, BarRow]], now_ms: int) -> list[Candle]:
         """Bars in decimals; needs no lock."""
         instrument = self._instrument
-        price, quantity, value = instrument.price, instrument.quantity, instrument.value
+        price, quantity, turnover = instrument.price, instrument.quantity, instrument.turnover
         return [
             Candle(
                 begin_s * 1000, end_s * 1000 - 1, price(row.open), price(row.high), price(row.low), price(row.close),
-                quantity(row.lots), value(row.value), row.count, quantity(row.taker_lots), value(row.taker_value), now_ms >= end_s * 1000,
+                quantity(row.lots), turnover(row.value, row.lots), row.count, quantity(row.taker_lots),
+                turnover(row.taker_value, row.taker_lots), now_ms >= end_s * 1000,
             )
             for begin_s, end_s, row in rows
         ]  # fmt: skip
@@ -374,7 +375,7 @@ class CandleStore:
             last=instrument.price(last.ticks if last is not None else row.close),
             last_quantity=instrument.quantity(last.lots if last is not None else 0),
             volume=instrument.quantity(row.lots),
-            quote_volume=instrument.notional(row.value),
+            quote_volume=instrument.turnover(row.value, row.lots),
             trades=row.count,
             bid=instrument.price(bid),
             bid_quantity=instrument.quantity(book.lots_at(True, bid)),

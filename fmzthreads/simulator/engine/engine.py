@@ -26,6 +26,8 @@ from .trades import TradeLog, TradeRow
 
 __all__ = ["Engine", "InstrumentMarket"]
 
+_NOTHING = Decimal(0)
+
 
 class InstrumentMarket:
     """The state of one instrument."""
@@ -67,6 +69,7 @@ class Engine:
         trade_history: int,
     ) -> None:
         self.clock = clock
+        self.house = house
         self.events = EngineEvents()
         self.markets = {
             instrument.id: InstrumentMarket(instrument, settlement(instrument, house), trade_history)
@@ -226,6 +229,12 @@ class Engine:
         market.candles.add(now, ticks, lots, taker.is_buy)
         if self.events.wants(TradeEvent):
             self.events.emit(TradeEvent(instrument=instrument.id, trade=trade.view(instrument)))
+        self._move_both(market, taker, maker, trade, ends_taker)
+
+    def _move_both(
+        self, market: InstrumentMarket, taker: OrderRecord, maker: OrderRecord, trade: TradeRow, ends_taker: bool
+    ) -> None:
+        buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
         # Both sides are settled before any event, so that a listener never sees half of a trade.
         bought = self._move(market, buyer, trade, buyer is maker)
         sold = self._move(market, seller, trade, seller is maker)
@@ -244,6 +253,7 @@ class Engine:
         Returns the record that a user's account keeps of it.
         """
         account, ticks, lots, now = order.account, trade.ticks, trade.lots, trade.time_ms
+        before = order.profit
         fee, rate = market.settlement.fill(order, ticks, lots, is_maker=is_maker)
         account.updated_ms = order.updated_ms = now
         order.done_lots += lots
@@ -252,7 +262,9 @@ class Engine:
         order.state = State.PARTIALLY_FILLED
         if account.house:
             return None
-        execution = Execution(order, self._next_fill, trade.trade_id, ticks, lots, fee, rate, is_maker, now)
+        execution = Execution(
+            order, self._next_fill, trade.trade_id, ticks, lots, fee, rate, is_maker, now, order.profit - before
+        )
         self._next_fill += 1
         order.executions.append(execution)
         account.fills.append(execution)
@@ -379,11 +391,31 @@ class Engine:
                 OrderEvent(account=record.account.name, order=record.view(with_fills=False), fill=fill, amended=amended)
             )
 
-    def tell_account(self, account: TradingAccount, assets: Iterable[str]) -> None:
-        """Emits the event of changed balances."""
+    def tell_account(
+        self,
+        account: TradingAccount,
+        assets: Iterable[str],
+        reason: str = "order",
+        *,
+        instrument: str = "",
+        amount: Decimal = _NOTHING,
+    ) -> None:
+        """Emits the event of changed balances and positions."""
         if not account.house and self.events.wants(AccountEvent):
             balances = {asset: account.balance(asset) for asset in assets}
-            self.events.emit(AccountEvent(account=account.name, balances=balances, time_ms=self.now_ms()))
+            positions = account.margin.changed() if account.margin is not None else ()
+            if balances or positions:
+                self.events.emit(
+                    AccountEvent(
+                        account=account.name,
+                        balances=balances,
+                        time_ms=self.now_ms(),
+                        reason=reason,
+                        positions=positions,
+                        instrument=instrument,
+                        amount=amount,
+                    )
+                )
 
     def tell_book(self, market: InstrumentMarket) -> None:
         """Emits one delta with all changes of a request to a book."""

@@ -17,6 +17,9 @@ from .orders import FillView, OrderView
 
 if TYPE_CHECKING:
     from .balances import Balance
+    from .margin.margin_accounts import MarginWallet
+    from .margin.positions import PositionView
+    from .margin.prices import PriceView
 
 __all__ = [
     "AccountEvent",
@@ -25,7 +28,11 @@ __all__ = [
     "DepthView",
     "EngineEvents",
     "Event",
+    "LeverageEvent",
+    "LiquidationEvent",
+    "MarginCallEvent",
     "OrderEvent",
+    "PriceEvent",
     "TickerEvent",
     "TradeEvent",
     "TradeView",
@@ -42,11 +49,12 @@ class TradeView:
         trade_id: Consecutive within its instrument.
         price: In quote.
         quantity: In base.
-        quote_quantity: Price times quantity.
+        quote_quantity: Price times quantity; the face value of an inverse contract.
         buyer_is_maker: Whether the buyer was the maker; the taker's side is then ``sell``.
         time_ms: When, on the exchange's clock.
         buy_order_id: The buyer's order.
         sell_order_id: The seller's order.
+        base_quantity: The coins; the same as ``quantity`` for spot.
     """
 
     trade_id: int
@@ -57,6 +65,7 @@ class TradeView:
     time_ms: int
     buy_order_id: int
     sell_order_id: int
+    base_quantity: Decimal = Decimal(0)
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +92,11 @@ class TradeEvent:
     instrument: str
     trade: TradeView
 
+    @property
+    def topic(self) -> str:
+        """The instrument's id."""
+        return self.instrument
+
 
 @attrs.frozen(kw_only=True)
 class BookEvent:
@@ -104,6 +118,11 @@ class BookEvent:
     asks: tuple[tuple[Decimal, Decimal], ...]
     time_ms: int
 
+    @property
+    def topic(self) -> str:
+        """The instrument's id."""
+        return self.instrument
+
 
 @attrs.frozen(kw_only=True)
 class TickerEvent:
@@ -120,6 +139,11 @@ class TickerEvent:
     ask_quantity: Decimal
     last: Decimal
     time_ms: int
+
+    @property
+    def topic(self) -> str:
+        """The instrument's id."""
+        return self.instrument
 
 
 @attrs.frozen(kw_only=True)
@@ -140,17 +164,125 @@ class OrderEvent:
     amended: bool = False
     triggered: bool = False
 
+    @property
+    def topic(self) -> str:
+        """The account's name."""
+        return self.account
+
 
 @attrs.frozen(kw_only=True)
 class AccountEvent:
-    """Balances changed; contains only the changed assets."""
+    """Balances or positions changed.
+
+    Attributes:
+        account: The account's name.
+        balances: The changed assets.
+        time_ms: When.
+        reason: The cause: ``order``, ``funding``, ``liquidation``, ``delivery``, ``deposit``, ``margin`` (moved to or from an isolated
+            position) or ``settings``.
+        positions: The changed positions.
+        instrument: The instrument of a funding payment; empty otherwise.
+        amount: The amount of a funding payment, below 0 if it was paid.
+    """
 
     account: str
     balances: dict[str, Balance]
     time_ms: int
+    reason: str = "order"
+    positions: tuple[PositionView, ...] = ()
+    instrument: str = ""
+    amount: Decimal = Decimal(0)
+
+    @property
+    def topic(self) -> str:
+        """The account's name."""
+        return self.account
 
 
-Event = TradeEvent | BookEvent | TickerEvent | OrderEvent | AccountEvent | ConditionEvent
+@attrs.frozen(kw_only=True)
+class PriceEvent:
+    """The mark price, index price or funding rate of a contract was set."""
+
+    prices: PriceView
+
+    @property
+    def topic(self) -> str:
+        """The instrument's id."""
+        return self.prices.instrument
+
+
+@attrs.frozen(kw_only=True)
+class LiquidationEvent:
+    """The exchange closed a position by force.
+
+    Attributes:
+        order: The order that it made for it, in its final state.
+    """
+
+    order: OrderView
+
+    @property
+    def topic(self) -> str:
+        """The instrument's id."""
+        return self.order.instrument
+
+
+@attrs.frozen(kw_only=True)
+class MarginCallEvent:
+    """Positions came near their liquidation.
+
+    Attributes:
+        account: The account's name.
+        wallet: The asset that they settle in.
+        positions: The positions.
+        time_ms: When.
+    """
+
+    account: str
+    wallet: MarginWallet
+    positions: tuple[PositionView, ...]
+    time_ms: int
+
+    @property
+    def topic(self) -> str:
+        """The account's name."""
+        return self.account
+
+
+@attrs.frozen(kw_only=True)
+class LeverageEvent:
+    """An account changed the leverage of a contract.
+
+    Attributes:
+        account: The account's name.
+        instrument: The instrument's id.
+        leverage: The new leverage.
+        time_ms: When.
+    """
+
+    account: str
+    instrument: str
+    leverage: int
+    time_ms: int
+
+    @property
+    def topic(self) -> str:
+        """The account's name."""
+        return self.account
+
+
+Event = (
+    TradeEvent
+    | BookEvent
+    | TickerEvent
+    | OrderEvent
+    | AccountEvent
+    | PriceEvent
+    | LiquidationEvent
+    | MarginCallEvent
+    | LeverageEvent
+    | ConditionEvent
+)
 Listener = Callable[[Event], None]
 
 

@@ -19,6 +19,7 @@ The interface that the dialects use::
     exchange.order_history(account, instrument=None, from_id=None, start_ms=None, end_ms=None, limit=None) -> list[OrderView]
     exchange.fills(account, instrument=None, order_id=None, from_id=None, start_ms=None, end_ms=None, limit=None) -> list[FillView]
     exchange.balances(account) -> {asset: Balance(free, frozen)}
+    exchange.contracts.positions(account), .set_leverage(...), .set_prices(...), .pay_funding(...), ...  # see ``ContractDesk``
     exchange.server_time_ms()
     exchange.subscribe(callback, kinds) -> unsubscribe
 
@@ -36,12 +37,15 @@ from .accounts import Execution, OrderRecord, TradingAccount
 from .balances import Balance
 from .conditional.condition_orders import ConditionOrders
 from .conditional.order_lists import OrderLists
-from .conditional.triggers import TriggerEngine
 from .instruments import Instrument, binance_spot, from_units, to_units
+from .margin.contract_engine import ContractEngine
+from .margin.desk import ContractDesk
+from .margin.references import position_size, reference_price
+from .margin.settlement import settle_by_kind
 from .market_data import MarketData
 from .orders import FillView, Finish, NewOrder, OrderView, State
 from .reasons import Reason, Rejected
-from .settlement import SettlementFactory, SpotSettlement
+from .settlement import SettlementFactory
 
 __all__ = ["SimulatedExchange"]
 
@@ -55,7 +59,14 @@ class SimulatedExchange(MarketData):
         first_order_id: The number of the first order.
         trade_history: The minimum number of trades kept per instrument.
         order_history: The number of closed orders, and of fills, kept per account.
-        settlement: Creates the settlement of each instrument, which applies orders and fills to balances.
+        settlement: Creates the settlement of each instrument, which applies orders and fills to balances; by default spot's, or that of
+            contracts for an instrument with ``terms``.
+
+    Attributes:
+        house: The account that receives the fees.
+        insurance: The account that pays what liquidated accounts lack.
+        lists: Linked orders.
+        contracts: Positions, leverage, reference prices, funding and delivery.
 
     Raises:
         InputError: Two instruments share an id, or the list is empty.
@@ -69,21 +80,25 @@ class SimulatedExchange(MarketData):
         first_order_id: int = 1_000_001,
         trade_history: int = 10_000,
         order_history: int = 10_000,
-        settlement: SettlementFactory = SpotSettlement,
+        settlement: SettlementFactory = settle_by_kind,
     ) -> None:
         listed = tuple(binance_spot() if instruments is None else instruments)
         if not listed or len({instrument.id for instrument in listed}) != len(listed):
             raise InputError("an exchange needs at least one instrument, each with a unique id")
         clock = clock if clock is not None else WallClock()
         house = TradingAccount("house", uid=10_000_000, house=True, history=order_history)
-        engine = TriggerEngine(
-            listed, clock=clock, house=house, settlement=settlement, first_order_id=first_order_id, trade_history=trade_history
+        self.insurance = TradingAccount("insurance", uid=10_000_001, house=True, history=order_history)
+        self._accounts = {account.name: account for account in (house, self.insurance)}
+        engine = ContractEngine(
+            listed, clock=clock, house=house, settlement=settlement, first_order_id=first_order_id, trade_history=trade_history,
+            accounts=self._accounts, insurance=self.insurance,
         )  # fmt: skip
         super().__init__(engine, clock)
         self.house = house
         self.lists = OrderLists(engine, self.lock)
         self.conditions = ConditionOrders(engine, self.lock)
-        self._accounts = {house.name: house}
+        self.contracts = ContractDesk(engine, self.lock)
+        self.conditions.price_of, self.conditions.size_of = reference_price, position_size
         self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history
 
@@ -167,13 +182,15 @@ class SimulatedExchange(MarketData):
     def supply(self) -> dict[str, Decimal]:
         """The total of each asset over all accounts, including the exchange's own.
 
-        Only deposits change these totals.
+        With margins, and what open positions have cost. Only deposits change these totals.
         """
         with self.lock:
             total: dict[str, int] = {}
             for account in self._accounts.values():
                 for asset, free in account.free.items():
                     total[asset] = total.get(asset, 0) + free + account.frozen[asset]
+                for leg in account.margin.legs.values() if account.margin is not None else ():
+                    total[leg.asset] = total.get(leg.asset, 0) + leg.margin - leg.cost
             return {asset: from_units(units) for asset, units in total.items()}
 
     def _account(self, account: TradingAccount | str) -> TradingAccount:

@@ -13,15 +13,30 @@ from decimal import Decimal
 import attrs
 
 from ...errors import InputError
+from .margin.terms import ContractTerms
 from .reasons import Reason, Rejected
 
-__all__ = ["DIGITS", "RATE", "UNIT", "Instrument", "Kind", "binance_spot", "from_units", "okx_spot", "to_units"]
+__all__ = [
+    "COIN_STEP",
+    "DIGITS",
+    "RATE",
+    "UNIT",
+    "Instrument",
+    "Kind",
+    "binance_spot",
+    "from_units",
+    "okx_spot",
+    "to_units",
+]
 
 DIGITS = 16
 """Decimal places of a unit: enough that price times quantity is never rounded."""
 
-UNIT = 10**DIGITS
+UNIT: int = 10**DIGITS
 """Units in one whole coin."""
+
+COIN_STEP = 1000
+"""Units that the coins of an inverse contract are rounded down to: Binance keeps 13 decimal places."""
 
 RATE = 10**10
 """The denominator of integer fee rates."""
@@ -94,6 +109,7 @@ class Instrument:
         maker_fee: The rate that the resting side pays; 0.001 is 0.1 %.
         taker_fee: The rate that the arriving side pays.
         fee_digits: The decimal places of fees, which are always rounded down.
+        terms: The tiers, funding and delivery of a contract that is traded on margin; None for spot.
     """
 
     id: str
@@ -114,6 +130,7 @@ class Instrument:
     maker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
     taker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=_rate)
     fee_digits: int = attrs.field(default=8, validator=attrs.validators.in_(range(DIGITS + 1)))
+    terms: ContractTerms | None = None
     fee_step: int = attrs.field(init=False)
     """The smallest part of a fee, in units."""
     min_notional_units: int = attrs.field(init=False)
@@ -125,6 +142,7 @@ class Instrument:
     lot_value: int = attrs.field(init=False)
     """The value of one lot in units of quote: at one tick, or at any price if inverse."""
 
+    _contract_units: int = attrs.field(init=False)
     lot_price: Decimal = attrs.field(init=False)
     """``lot_value`` as an amount of quote."""
 
@@ -139,6 +157,8 @@ class Instrument:
     def __attrs_post_init__(self) -> None:
         if self.kind is Kind.SPOT and (self.contract_value != 1 or self.settle):
             raise InputError(f"{self.id}: a spot instrument must not have a contract value or a settling asset")
+        if self.kind is Kind.SPOT and self.terms is not None:
+            raise InputError(f"{self.id}: a spot instrument must not have the terms of a contract")
         tick, step = to_units(self.tick), to_units(self.step)
         one = tick if self.kind is not Kind.INVERSE else UNIT
         value, rest = divmod(one * step * to_units(self.contract_value), UNIT * UNIT)
@@ -152,6 +172,7 @@ class Instrument:
         object.__setattr__(self, "tick_units", tick)
         object.__setattr__(self, "step_units", step)
         object.__setattr__(self, "lot_value", value)
+        object.__setattr__(self, "_contract_units", to_units(self.contract_value))
         object.__setattr__(self, "lot_price", from_units(value))
 
     def fee_asset(self, is_buy: bool) -> str:
@@ -219,9 +240,25 @@ class Instrument:
         """
         return _EXACT.multiply(Decimal(ticks_times_lots), self.lot_price)
 
-    def notional(self, ticks_times_lots: int) -> Decimal:
-        """A sum of ticks times lots as an amount of quote."""
-        return from_units(ticks_times_lots * self.lot_value)
+    def quote_of(self, ticks_times_lots: int, lots: int) -> Decimal:
+        """The quote of lots with a sum of ticks times lots; the face value of an inverse contract."""
+        return from_units((lots if self.kind is Kind.INVERSE else ticks_times_lots) * self.lot_value)
+
+    def base_of(self, ticks: int, lots: int) -> Decimal:
+        """The base of lots at a price; a linear contract's does not depend on it."""
+        if self.kind is Kind.SPOT:
+            return self.quantity(lots)
+        if self.kind is Kind.INVERSE:
+            coins = lots * self.lot_value * UNIT // (ticks * self.tick_units)
+            return from_units(coins - coins % COIN_STEP)
+        return from_units(lots * self.step_units * self._contract_units // UNIT)
+
+    def turnover(self, ticks_times_lots: int, lots: int) -> Decimal:
+        """The volume beside the quantity: quote, or for an inverse contract its coins at the mean price."""
+        if self.kind is not Kind.INVERSE:
+            return self.value(ticks_times_lots)
+        coins = lots * lots * self.lot_value * UNIT // (ticks_times_lots * self.tick_units) if ticks_times_lots else 0
+        return from_units(coins - coins % COIN_STEP)
 
 
 def _units(value: Decimal, bad: Reason, too_fine: Reason) -> int:

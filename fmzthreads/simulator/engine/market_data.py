@@ -19,7 +19,11 @@ from .events import (
     ConditionEvent,
     DepthView,
     Event,
+    LeverageEvent,
+    LiquidationEvent,
+    MarginCallEvent,
     OrderEvent,
+    PriceEvent,
     TickerEvent,
     TradeEvent,
     TradeView,
@@ -28,7 +32,10 @@ from .instruments import Instrument
 
 __all__ = ["MarketData"]
 
-_ALL_EVENTS = (TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent, ConditionEvent)
+_ALL_EVENTS = (
+    TradeEvent, BookEvent, TickerEvent, OrderEvent, AccountEvent, PriceEvent, LiquidationEvent, MarginCallEvent, LeverageEvent,
+    ConditionEvent,
+)  # fmt: skip
 
 
 class MarketData:

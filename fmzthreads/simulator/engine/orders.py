@@ -11,7 +11,7 @@ import attrs
 
 from .book import SelfTrade
 
-__all__ = ["FillView", "Finish", "NewOrder", "OrderView", "State", "TimeInForce"]
+__all__ = ["FillView", "Finish", "NewOrder", "OrderView", "Origin", "State", "TimeInForce"]
 
 
 class TimeInForce(enum.StrEnum):
@@ -52,6 +52,18 @@ class Finish(enum.StrEnum):
     SYSTEM = "system"
     TIMER = "timer"
     LINKED = "linked"
+    REDUCE_ONLY = "reduce_only"
+    LIQUIDATION = "liquidation"
+    DELIVERY = "delivery"
+
+
+class Origin(enum.StrEnum):
+    """Who made an order: the account, or the exchange itself."""
+
+    USER = "user"
+    LIQUIDATION = "liquidation"
+    ADL = "adl"
+    DELIVERY = "delivery"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +85,9 @@ class NewOrder:
         trigger_price: The last price that activates the order; None for an order that is active at once.
         trigger_rising: Whether it is activated when the price rises to ``trigger_price``; False: when it falls to it.
         extra: Any data of the dialect, returned with the order; the exchange ignores it.
+        position_side: For a contract: ``net`` in one-way mode, ``long`` or ``short`` in hedge mode.
+        reduce_only: Whether it may only reduce a position; in hedge mode, a sell of ``long`` and a buy of ``short`` always do.
+        isolated: Whether it works on an isolated position; None for the account's setting of the instrument.
     """
 
     instrument: str
@@ -88,6 +103,14 @@ class NewOrder:
     trigger_price: Decimal | None = None
     trigger_rising: bool = False
     extra: Mapping[str, str] = attrs.field(factory=dict)
+    position_side: Literal["net", "long", "short"] = "net"
+    reduce_only: bool = False
+    isolated: bool | None = None
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it may only reduce a position."""
+        return self.reduce_only or self.position_side == ("short" if self.side == "buy" else "long")
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +133,9 @@ class FillView:
         is_maker: Whether this side was the maker.
         time_ms: When, on the exchange's clock.
         list_id: The list that the order belongs to; -1 for none.
+        base_quantity: The coins of the fill; the same as ``quantity`` for spot.
+        profit: Realized by the fill, before its fee, in the asset that the contract settles in; 0 for spot.
+        position_side: The side of the position; ``net`` for spot.
     """
 
     fill_id: int
@@ -127,6 +153,9 @@ class FillView:
     is_maker: bool
     time_ms: int
     list_id: int = -1
+    base_quantity: Decimal = Decimal(0)
+    profit: Decimal = Decimal(0)
+    position_side: Literal["net", "long", "short"] = "net"
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +175,7 @@ class OrderView:
         quote_quantity: As requested, in quote; None unless it is a market order by quote amount.
         filled: In base.
         filled_quote: The value of the filled part, in quote, before fees.
-        average_price: ``filled_quote / filled`` to 16 significant digits; None before the first fill.
+        average_price: ``filled_quote / filled_base`` to 16 significant digits; None before the first fill.
         fee: Charged so far, in ``fee_asset``.
         fee_asset: The asset received by fills: base for a buy, quote for a sell.
         state: Its state.
@@ -160,6 +189,11 @@ class OrderView:
         trigger_rising: As requested.
         working_ms: When it became active; -1 while it waits for its trigger price.
         list_id: The list that it belongs to; -1 for none.
+        filled_base: The coins of the filled part; the same as ``filled`` for spot.
+        origin: Who made it.
+        position_side: The side of the position that it works on; ``net`` for spot.
+        reduce_only: Whether it may only reduce a position.
+        profit: Realized by its fills, before fees, in the asset that the contract settles in.
     """
 
     order_id: int
@@ -188,3 +222,8 @@ class OrderView:
     trigger_rising: bool = False
     working_ms: int = 0
     list_id: int = -1
+    filled_base: Decimal = Decimal(0)
+    origin: Origin = Origin.USER
+    position_side: Literal["net", "long", "short"] = "net"
+    reduce_only: bool = False
+    profit: Decimal = Decimal(0)

@@ -32,6 +32,13 @@ class Reason(enum.StrEnum):
     WOULD_TAKE = "would_take"
     WOULD_TRIGGER = "would_trigger"
     BAD_COMBINATION = "bad_combination"
+    POSITION_SIDE = "position_side"
+    REDUCE_ONLY = "reduce_only"
+    POSITION_LIMIT = "position_limit"
+    CLOSED_INSTRUMENT = "closed_instrument"
+    OPEN_POSITIONS = "open_positions"
+    OPEN_ORDERS = "open_orders"
+    BAD_LEVERAGE = "bad_leverage"
 
 
 class Rejected(FmzError):

@@ -17,7 +17,7 @@ from .accounts import OrderRecord, TradingAccount
 from .instruments import RATE, Instrument
 from .orders import NewOrder
 
-__all__ = ["Settlement", "SettlementFactory", "SpotSettlement", "fee_units"]
+__all__ = ["Settlement", "SettlementFactory", "SpotSettlement", "fee_units", "rate_units"]
 
 
 class Settlement(Protocol):
@@ -149,11 +149,11 @@ def fee_units(received: int, rate: Decimal, step: int) -> int:
     """The fee on an amount, in units, rounded down to whole steps."""
     if not rate:
         return 0
-    raw = received * _scaled(rate) // RATE
+    raw = received * rate_units(rate) // RATE
     return raw - raw % step
 
 
 @lru_cache(maxsize=256)
-def _scaled(rate: Decimal) -> int:
+def rate_units(rate: Decimal) -> int:
     """A rate in units of ``RATE``."""
     return int(rate * RATE)

@@ -7,7 +7,10 @@ from bisect import bisect_left, bisect_right
 from .events import TradeView
 from .instruments import Instrument
 
-__all__ = ["TradeLog", "TradeRow"]
+__all__ = ["OUTSIDE_FROM", "TradeLog", "TradeRow"]
+
+OUTSIDE_FROM = 10**12
+"""The number that trades outside the book are counted from."""
 
 
 class TradeRow:
@@ -39,7 +42,8 @@ class TradeRow:
             trade_id=self.trade_id,
             price=instrument.price(self.ticks),
             quantity=instrument.quantity(self.lots),
-            quote_quantity=instrument.notional(self.ticks * self.lots),
+            quote_quantity=instrument.quote_of(self.ticks * self.lots, self.lots),
+            base_quantity=instrument.base_of(self.ticks, self.lots),
             buyer_is_maker=self.buyer_is_maker,
             time_ms=self.time_ms,
             buy_order_id=self.buy_order_id,
@@ -58,6 +62,7 @@ class TradeLog:
         self._keep = max(1, keep)
         self._rows: list[TradeRow] = []
         self._next_id = 1
+        self._outside = 0
         self.last_ticks = 0
         """The last price in ticks; 0 before the first trade."""
 
@@ -93,6 +98,11 @@ class TradeLog:
         if len(self._rows) > 2 * self._keep:
             del self._rows[: self._keep]
         return row
+
+    def outside(self, ticks: int, lots: int, time_ms: int, buy_order_id: int, sell_order_id: int) -> TradeRow:
+        """A trade that the exchange made outside the book: it gets a number of its own, and is neither kept nor published."""
+        self._outside += 1
+        return TradeRow(OUTSIDE_FROM + self._outside, ticks, lots, False, time_ms, buy_order_id, sell_order_id)
 
     def find(self, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None) -> list[TradeRow]:
         """Trades by number and time, oldest first (see ``SimulatedExchange.trades``)."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from ..engine.events import AccountEvent, BookEvent, ConditionEvent, Event, OrderEvent
+from ..engine.events import BookEvent, Event
 from ..engine.exchange import SimulatedExchange
 from .push import Push
 
@@ -87,7 +87,7 @@ class Feed:
         self._scheduled = False
         while self._events:
             event = self._events.popleft()
-            name = event.account if isinstance(event, (OrderEvent, AccountEvent, ConditionEvent)) else event.instrument
+            name = event.topic
             for handler in tuple(self._handlers.get(type(event), {}).get(name, ())):
                 _guarded(partial(handler, event))
 

@@ -117,7 +117,7 @@ def test_steps_come_back_as_decimals_without_noise() -> None:
     for instrument in (*binance_spot(), *okx_spot()):
         assert instrument.price(instrument.ticks(D(2000))) == D(2000)
         assert instrument.quantity(instrument.lots(D("0.5"))) == D("0.5")
-        assert instrument.notional(3) == 3 * instrument.tick * instrument.step
+        assert instrument.turnover(3, 1) == 3 * instrument.tick * instrument.step
 
 
 @pytest.mark.parametrize(

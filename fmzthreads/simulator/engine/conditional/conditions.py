@@ -164,6 +164,11 @@ class ConditionEvent:
     condition: ConditionView
     amended: bool = False
 
+    @property
+    def topic(self) -> str:
+        """The account's name."""
+        return self.account
+
 
 @attrs.define(kw_only=True, eq=False)
 class ConditionRecord:
