@@ -1,4 +1,4 @@
-"""The command line: ``fmzthreads run``, ``backtest``, ``optimize``, ``data``, ``demo``, ``simulate``, ``plugin``, and those of running strategies."""
+"""The command line: ``fmzthreads run``, ``backtest``, ``optimize``, ``data``, ``demo``, ``simulate``, ``plugin``, ``platform``, and those of running strategies."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _COMMANDS = {
     "demo": "demo.command",
     "simulate": "simulator.command",
     "plugin": "plugin.command",
+    "platform": "platform.command",
     "backtest": "backtest.command",
     "optimize": "backtest.sweep.command",
     "data": "backtest.data.command",

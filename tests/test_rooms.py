@@ -36,7 +36,7 @@ ORDER = (
     "backtest",
     # an exchange of one's own, served to hosts
     "plugin",
-    # one's own platform of robots
+    # robots behind FMZ's extended API, with pages
     "platform",
     # the command line and the root, which hands out the names of the others
     "cli", "__main__", "",

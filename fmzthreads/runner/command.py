@@ -93,7 +93,9 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="a template library, loaded before the strategy",
     )
-    add("--config", type=Path, metavar="FILE.toml", help="the same settings from a file, and keys")
+    add(
+        "--config", type=Path, metavar="FILE.toml", help="the same settings from a file, and keys; - for standard input"
+    )
     add("--name", default="", help="the run's name (default: the file's); it names the run folder")
     add("--folder", type=Path, metavar="F", help="the run folder (default: ~/.fmzthreads/runs/NAME)")
     add("--seconds", type=_seconds, metavar="N", help="stop after so many seconds")
@@ -153,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = options_of(args)
     host = ProcessHost(options)
+    host.limit()
     launch = Launch(options, host=host)
     outcome = launch.run()
     host.say(launch.source.path.name, outcome)

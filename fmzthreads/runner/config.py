@@ -15,13 +15,16 @@
     currency = "BTC_USDT"
     key_file = "binance.keys"
 
-Paths are relative to the file. Unknown keys are refused.
+Paths are relative to the file. Unknown keys are refused. A file that begins with ``{`` is JSON with the same keys; the name ``-`` means
+standard input, so that another program can hand over keys without a file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,8 @@ __all__ = ["merged", "read_config"]
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str, "folder": str, "simulated": bool, "seconds": (int, float), "templates": list, "args": dict, "template_args": dict,
-    "exchanges": list, "json": bool, "seed": int, "faults": list, "meta": str, "language": str,
+    "exchanges": list, "json": bool, "seed": int, "faults": list, "meta": str, "language": str, "quiet": bool, "run_id": int,
+    "memory_mb": int, "open_files": int,
 }  # fmt: skip
 _EXCHANGE_KEYS = tuple(field.name for field in attrs.fields(ExchangeSpec))
 _SECRETS = ("access_key", "secret_key", "passphrase")
@@ -49,18 +53,20 @@ def read_config(path: Path) -> dict[str, Any]:
         The fields of ``Options`` that it sets.
 
     Raises:
-        InputError: It cannot be read, is not TOML, or a value has the wrong type; or it holds keys and others may read it.
+        InputError: It cannot be read, is neither TOML nor JSON, or a value has the wrong type; or it holds keys and others may read it.
         UnknownName: It has a key that does not exist.
     """
     import tomllib
 
     try:
-        text = path.read_text("utf-8-sig")
-        values = tomllib.loads(text)
+        text = sys.stdin.buffer.read().decode("utf-8") if str(path) == "-" else path.read_text("utf-8-sig")
+        values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the config file {str(path)!r}: {type(error).__name__}") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     _check(path, values)
     found = dict(values)
     here = path.parent
@@ -118,6 +124,8 @@ def _exchange(path: Path, number: int, row: Any) -> ExchangeSpec:
 
 
 def _refuse_if_others_may_read(path: Path) -> None:
+    if str(path) == "-":
+        return
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
         raise InputError(

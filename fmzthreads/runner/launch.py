@@ -83,6 +83,9 @@ class Launch:
             raise InputError(f"{self.source.path} is a strategy: it takes --arg NAME=VALUE, no arguments after --")
         self.folder = RunFolder(options.folder if options.folder is not None else default_folder(self.name))
         self._cancel = False
+        self._stage: dict[str, Any] = {
+            "stage": "starting"
+        }  # replaced as a whole; read by the control listener's thread
 
     @property
     def name(self) -> str:
@@ -149,7 +152,7 @@ class Launch:
             name=self.name,
             database=self.folder.database,
             console=False,
-            run_id=_run_id(self.folder.path),
+            run_id=options.run_id or _run_id(self.folder.path),
             meta=options.meta,
         )
         if self._host is not None:
@@ -158,6 +161,7 @@ class Launch:
         else:
             runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language))
         stack.callback(runtime.close)
+        stack.callback(self._keep_status, runtime)
         if former is not None:
             runtime.journal.restart(
                 f"the run goes on; it {'was killed' if former.code is None else f'ended before: {former.reason}'}"
@@ -175,8 +179,9 @@ class Launch:
         session = Session(
             runtime,
             exit=self._end_process(runtime) if self._host is not None else None,
-            before_onexit=lambda: self._cancel_orders(runtime) if self._cancel else None,
+            before_onexit=lambda: self._before_onexit(runtime),
         )
+        self._stage = {"stage": "running"}
         files = [self.source.path, *(template.source.path for template in self._templates)]
         return session.run(lambda: self._load(exchanges, runtime), files, signals=self._host is not None)
 
@@ -245,22 +250,40 @@ class Launch:
                 "profit": profits[-1].value if profits else None,
                 "last": attrs.asdict(lines[-1]) if lines else None,
                 "stopping": runtime.stop.requested,
+                **self._stage,
             }
         return {"error": f"unknown request {sorted(request)!r}"}
+
+    def _before_onexit(self, runtime: Runtime) -> None:
+        if self._cancel:
+            self._cancel_orders(runtime)
+        self._stage = {**self._stage, "stage": "onexit"}
+
+    def _keep_status(self, runtime: Runtime) -> None:
+        """Keeps the status bar's last text in the run folder, for those who look at it after the end."""
+        text = runtime.journal.status_text
+        if text:
+            with contextlib.suppress(OSError):  # a full disk must not change how the run ends
+                self.folder.status.write_text(text, "utf-8", "replace")
 
     def _cancel_orders(self, runtime: Runtime) -> None:
         """Cancels the open orders that the order log has; those that others placed on the same account stay."""
         log = runtime.order_log
+        found: list[tuple[Any, str]] = []
+        self._stage = {"stage": "cancelling", "orders": 0, "cancelled": 0}
         for exchange in runtime.exchanges:
             open_ids = [order.Id for order in exchange.GetOrders() or []]
             own = log.placed(open_ids) if log is not None else set()
-            for order_id in open_ids:
-                if order_id in own:
-                    exchange.CancelOrder(order_id, "cancelled at the stop")
+            found += [(exchange, order_id) for order_id in open_ids if order_id in own]
             if len(own) < len(open_ids):
                 runtime.journal.log(
                     f"{len(open_ids) - len(own)} open orders on {exchange.GetLabel()} are not this strategy's and stay open"
                 )
+        cancelled = 0
+        for exchange, order_id in found:
+            self._stage = {"stage": "cancelling", "orders": len(found), "cancelled": cancelled}
+            cancelled += bool(exchange.CancelOrder(order_id, "cancelled at the stop"))
+        self._stage = {"stage": "cancelling", "orders": len(found), "cancelled": cancelled}
 
     def _end_process(self, runtime: Runtime) -> Callable[[RunOutcome], None]:
         def _end(outcome: RunOutcome) -> None:

@@ -74,6 +74,10 @@ class Options:
         meta: What ``GetMeta`` answers.
         script_arguments: The arguments of a plain script.
         language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]`` on the terminal.
+        quiet: Whether nothing is printed; what the strategy prints is in the run folder.
+        run_id: What ``_G()`` answers; 0 for a number that depends on the folder.
+        memory_mb: The most memory that the process may reserve, in MiB; 0 for no limit.
+        open_files: The most files and sockets that it may have open; 0 for the system's limit.
     """
 
     file: Path
@@ -91,6 +95,10 @@ class Options:
     meta: str = ""
     script_arguments: tuple[str, ...] = ()
     language: str = "en"
+    quiet: bool = False
+    run_id: int = 0
+    memory_mb: int = 0
+    open_files: int = 0
 
 
 def argument_of(text: str) -> tuple[str, str, str]:

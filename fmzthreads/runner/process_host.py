@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from ..errors import MissingExtra
+from ..errors import InputError, MissingExtra
 from ..fork import after_fork_in_child
 from ..strategy.log.console import ConsoleSink
 from ..strategy.run.folder import RunFolder
@@ -24,7 +24,7 @@ class ProcessHost:
     """The standard streams of this process, for one run.
 
     Args:
-        options: The run's options: ``json`` and ``language`` matter here.
+        options: The run's options: ``json``, ``quiet``, ``language`` and the limits matter here.
     """
 
     def __init__(self, options: Options) -> None:
@@ -35,6 +35,30 @@ class ProcessHost:
         self._lock = threading.Lock()  # guards that a line of JSON is printed as a whole
         after_fork_in_child(self._start_anew)
 
+    def limit(self) -> None:
+        """Sets the limits of the process, for itself and for what it starts.
+
+        Raises:
+            InputError: A limit is not possible here.
+        """
+        wanted = {
+            "memory_mb": ("RLIMIT_DATA", self._options.memory_mb * 2**20),
+            "open_files": ("RLIMIT_NOFILE", self._options.open_files),
+        }
+        for option, (name, value) in wanted.items():
+            if not value:
+                continue
+            try:
+                import resource  # POSIX only
+
+                number = getattr(resource, name)
+                most = resource.getrlimit(number)[1]
+                resource.setrlimit(
+                    number, (value, value) if most == resource.RLIM_INFINITY or value <= most else (most, most)
+                )
+            except (ImportError, ValueError, OSError) as error:
+                raise InputError(f"{option} = {getattr(self._options, option)} cannot be set here: {error}") from error
+
     def _start_anew(self) -> None:
         """In the child of a fork: a lock of its own."""
         self._lock = threading.Lock()
@@ -43,7 +67,8 @@ class ProcessHost:
     def copying(self, folder: RunFolder) -> Iterator[None]:
         """Copies what the strategy prints into the run folder; with ``--json`` each text becomes an event."""
         files = RotatingFile(folder.stdout), RotatingFile(folder.stderr)
-        sys.stdout, sys.stderr = Tee(self._stdout, files[0], self._forward), Tee(self._stderr, files[1])
+        drop: Callable[[str], object] | None = str if self._options.quiet else None
+        sys.stdout, sys.stderr = Tee(self._stdout, files[0], drop or self._forward), Tee(self._stderr, files[1], drop)
         try:
             yield
         finally:
@@ -61,8 +86,10 @@ class ProcessHost:
             self._stdout.flush()
 
     def show(self, runtime: Runtime) -> None:
-        """Makes the journal's lines visible: as JSON, as a live display on a terminal that rich can draw on, else as plain lines."""
+        """Makes the journal's lines visible: as JSON, as a live display on a terminal that rich can draw on, as plain lines, or not at all."""
         options = self._options
+        if options.quiet:
+            return
         if options.json:
             self._forward = lambda text: self._print_json({"type": "stdout", "text": text})
             runtime.journal.add_sink(JsonSink(self._print))

@@ -23,7 +23,7 @@ from ...fork import after_fork_in_child
 from ...home import data_folder
 from ...process_start import start_of
 
-__all__ = ["ProcessRecord", "RunFolder", "default_folder", "run_names"]
+__all__ = ["ProcessRecord", "RunFolder", "default_folder", "give_lock_back", "run_names", "take_lock"]
 
 State = Literal["running", "ended", "killed"]
 _NAME = re.compile(r"[\w][\w.@+-]{0,99}\Z")
@@ -117,6 +117,11 @@ class RunFolder:
     def stderr(self) -> Path:
         """What the strategy printed to the error stream, and its traceback."""
         return self.path / "stderr.log"
+
+    @property
+    def status(self) -> Path:
+        """The status bar's text at the end of the last run."""
+        return self.path / "status.txt"
 
     # For the process that runs in it
 
@@ -239,6 +244,26 @@ class _Locks:
 
 
 _locks = _Locks()
+
+
+def take_lock(folder: Path) -> IO[bytes] | None:
+    """Takes a folder for this process, until the lock is given back or the process ends.
+
+    Args:
+        folder: The folder, which is there.
+
+    Returns:
+        The lock; None when another process, or this one, has it.
+
+    Raises:
+        OSError: The lock file cannot be made.
+    """
+    return _locks.take(folder)
+
+
+def give_lock_back(folder: Path, lock: IO[bytes]) -> None:
+    """Gives back what ``take_lock`` returned."""
+    _locks.give_back(folder, lock)
 
 
 def _lock(file: IO[bytes]) -> None:

@@ -1,0 +1,1 @@
+"""FMZ's extended API over the platform."""

@@ -1,0 +1,1 @@
+"""Robots: their life, what is read of their folders, who watches them."""

@@ -1,0 +1,396 @@
+"""Reads the tables of robots' run folders: log, profit curve and chart, in pages, also while the robots write.
+
+Ids of a table have no gaps: they count up, and only the oldest rows are ever deleted (``LogReset``); so the number of rows and the place of a
+page follow from the smallest and the largest id, without a walk over a million rows. Source of the rows' form: FMZ's user guide, "Extended API
+Interface", ``GetRobotLogs``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ...errors import OperationFailed
+
+__all__ = ["EVERYTHING", "ChartRow", "LogFilter", "LogRow", "ProfitRow", "RobotTables", "TablePage"]
+
+_MOST_FILES = 256  # open at once
+_MOST_COUNTS = 512  # numbers of matching rows that are remembered
+_MOST_ROWS = 100_000  # of one page
+_LOG = "id, date, logType, eid, orderId, price, amount, extra, contractType, direction, color, push, private, source"
+
+
+@attrs.frozen(kw_only=True)
+class LogRow:
+    """A line of a robot's log.
+
+    Attributes:
+        id: Its number; counts up from 1.
+        time_ms: When, in milliseconds since the epoch.
+        kind: FMZ's log type: 0 buy, 1 sell, 2 cancel, 3 error, 4 profit, 5 message, 6 restart.
+        label: The exchange of an order line.
+        order_id: The order of an order line.
+        price: Its price, or the value of a profit line.
+        amount: Its amount.
+        text: The text, with ``[trans]`` and tables in backquotes as the strategy wrote them: never trust it as markup.
+        symbol: The symbol of an order line.
+        direction: The direction of an order line.
+        color: ``#rrggbb`` or empty.
+        push: Whether it was pushed.
+        private: Whether ``&`` hides it from others.
+        source: Where an error came from.
+    """
+
+    id: int
+    time_ms: int
+    kind: int
+    label: str
+    order_id: str
+    price: float
+    amount: float
+    text: str
+    symbol: str
+    direction: str
+    color: str
+    push: bool
+    private: bool
+    source: str
+
+
+@attrs.frozen(kw_only=True)
+class ProfitRow:
+    """A point of the profit curve: its number, when in milliseconds since the epoch, and the profit."""
+
+    id: int
+    time_ms: int
+    profit: float
+
+
+@attrs.frozen(kw_only=True)
+class ChartRow:
+    """A point of a chart: its number, the index of its series, its JSON text, and when it was last written."""
+
+    id: int
+    series: int
+    data: str
+    changed_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class LogFilter:
+    """Which lines of a log are wanted.
+
+    Attributes:
+        kinds: FMZ's log types; empty for all.
+        label: The exchange's label; empty for all.
+        word: A text that stands in the line, in any case; empty for all.
+    """
+
+    kinds: tuple[int, ...] = ()
+    label: str = ""
+    word: str = ""
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """The SQL condition, empty for all, and its parameters."""
+        parts: list[str] = []
+        params: list[Any] = []
+        if self.kinds:
+            parts.append(f"logType IN ({','.join('?' * len(self.kinds))})")
+            params += self.kinds
+        if self.label:
+            parts.append("eid = ?")
+            params.append(self.label)
+        if self.word:
+            parts.append("extra LIKE ? ESCAPE '!'")
+            params.append(f"%{self.word.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%")
+        return " AND ".join(parts), params
+
+
+EVERYTHING = LogFilter()
+"""All lines."""
+
+
+@attrs.frozen(kw_only=True)
+class TablePage:
+    """A page of a table.
+
+    Attributes:
+        total: How many rows match; all rows without a filter.
+        smallest: The smallest id of the table; 0 when it is empty.
+        largest: The largest id of the table; 0 when it is empty.
+        rows: The rows (of ``LogRow``, ``ProfitRow`` or ``ChartRow``), newest first.
+    """
+
+    total: int = 0
+    smallest: int = 0
+    largest: int = 0
+    rows: Sequence[Any] = ()
+
+
+class RobotTables:
+    """Reads run folders' databases; keeps the files open. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _files and _counts
+        self._files: OrderedDict[Path, _File] = OrderedDict()
+        # Of a filter: the matching rows between two ids; only rows that came or went since are looked at again.
+        self._counts: OrderedDict[tuple[Path, LogFilter], tuple[int, int, int]] = OrderedDict()
+
+    def log(
+        self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
+        wanted: LogFilter = EVERYTHING,
+    ) -> TablePage:  # fmt: skip
+        """A page of the log, newest first.
+
+        Args:
+            path: The robot's database.
+            min_id: The smallest id; 0 or less for no bound.
+            max_id: The largest id; 0 or less for no bound.
+            offset: How many of the newest matching rows are skipped.
+            limit: At most so many rows; 0 for none, only the counts.
+            wanted: Which lines.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        condition, params = wanted.condition()
+        smallest, largest = self._bounds(path, "log")
+        low, high = max(smallest, min_id), min(largest, max_id) if max_id > 0 else largest
+        if not condition:
+            rows = self._slice(path, f"SELECT {_LOG} FROM log", smallest, low, high, offset, limit)  # noqa: S608
+            total = max(0, high - low + 1) if largest else 0
+        else:
+            query = f"SELECT {_LOG} FROM log WHERE id BETWEEN ? AND ? AND {condition} ORDER BY id DESC LIMIT ? OFFSET ?"  # noqa: S608
+            rows = self._rows(path, query, (low, high, *params, _at_most(limit), max(0, offset))) if limit else []
+            total = self._matching(path, wanted, low, high)
+        return TablePage(total=total, smallest=smallest, largest=largest, rows=[_log_row(row) for row in rows])
+
+    def log_after(self, path: Path, after_id: int, *, limit: int = 500, wanted: LogFilter = EVERYTHING) -> list[LogRow]:
+        """The lines after an id, oldest first; for those who follow a log.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        condition, params = wanted.condition()
+        query = f"SELECT {_LOG} FROM log WHERE id > ? {f'AND {condition}' if condition else ''} ORDER BY id LIMIT ?"  # noqa: S608
+        return [_log_row(row) for row in self._rows(path, query, (after_id, *params, _at_most(limit)))]
+
+    def pushes_after(self, path: Path, after_id: int, *, limit: int) -> tuple[list[LogRow], int]:
+        """The lines after an id that are to be pushed, oldest first, and up to which id all lines were looked at.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        largest = self._bounds(path, "log")[1]
+        if largest <= after_id:
+            return [], after_id
+        query = f"SELECT {_LOG} FROM log WHERE id > ? AND id <= ? AND push = 1 ORDER BY id LIMIT ?"  # noqa: S608
+        rows = [_log_row(row) for row in self._rows(path, query, (after_id, largest, limit))]
+        return rows, rows[-1].id if len(rows) == limit else largest
+
+    def profit(self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100) -> TablePage:
+        """A page of the profit curve, newest first; see ``log``.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        smallest, largest = self._bounds(path, "profit")
+        low, high = max(smallest, min_id), min(largest, max_id) if max_id > 0 else largest
+        rows = self._slice(path, "SELECT id, date, profit FROM profit", smallest, low, high, offset, limit)
+        points = [ProfitRow(id=row[0], time_ms=row[1], profit=row[2]) for row in rows]
+        return TablePage(
+            total=max(0, high - low + 1) if largest else 0, smallest=smallest, largest=largest, rows=points
+        )
+
+    def profit_line(self, path: Path, points: int = 60) -> list[ProfitRow]:
+        """So many points of the whole profit curve at equal distances, oldest first; the newest is among them.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        smallest, largest = self._bounds(path, "profit")
+        if not largest:
+            return []
+        count = min(points, largest - smallest + 1)
+        ids = sorted({largest - (largest - smallest) * step // max(1, count - 1) for step in range(count)} | {largest})
+        query = f"SELECT id, date, profit FROM profit WHERE id IN ({','.join('?' * len(ids))}) ORDER BY id"  # noqa: S608
+        return [ProfitRow(id=row[0], time_ms=row[1], profit=row[2]) for row in self._rows(path, query, ids)]
+
+    def chart(
+        self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
+        update_base_id: int = 0, update_ms: int = 0,
+    ) -> TablePage:  # fmt: skip
+        """A page of the chart's points, newest first; see ``log``.
+
+        Args:
+            path: The robot's database.
+            min_id: The smallest id.
+            max_id: The largest id.
+            offset: How many of the newest are skipped.
+            limit: At most so many.
+            update_base_id: Points up to this id are wanted too if they were written since ``update_ms``.
+            update_ms: See there, in milliseconds since the epoch.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        smallest, largest = self._bounds(path, "chart")
+        low, high = max(smallest, min_id), min(largest, max_id) if max_id > 0 else largest
+        columns = "SELECT id, seriesIndex, data, date FROM chart"
+        rows = self._slice(path, columns, smallest, low, high, offset, limit)
+        if update_base_id > 0 and update_ms > 0 and limit:
+            have = {row[0] for row in rows}
+            changed = f"{columns} WHERE id <= ? AND date >= ? ORDER BY id DESC LIMIT ?"
+            rows += [
+                row
+                for row in self._rows(path, changed, (update_base_id, update_ms, _at_most(limit)))
+                if row[0] not in have
+            ]
+        points = [ChartRow(id=row[0], series=row[1], data=row[2], changed_ms=row[3]) for row in rows]
+        return TablePage(
+            total=max(0, high - low + 1) if largest else 0, smallest=smallest, largest=largest, rows=points
+        )
+
+    def chart_config(self, path: Path) -> str:
+        """The charts' configuration as JSON text; empty before the first chart.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        rows = self._rows(path, "SELECT v FROM cfg WHERE k = 'chart'", ())
+        return str(rows[0][0]) if rows else ""
+
+    def last(self, path: Path) -> tuple[int, int, str, float | None]:
+        """The newest line's number, time and text, and the newest profit; 0, 0, empty and None without.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        lines = self._rows(path, "SELECT id, date, extra FROM log ORDER BY id DESC LIMIT 1", ())
+        points = self._rows(path, "SELECT profit FROM profit ORDER BY id DESC LIMIT 1", ())
+        number, time_ms, text = lines[0] if lines else (0, 0, "")
+        return number, time_ms, text, float(points[0][0]) if points else None
+
+    def forget(self, path: Path) -> None:
+        """Closes a file, which is about to be moved or deleted."""
+        with self._lock:
+            file = self._files.pop(path, None)
+            for key in [key for key in self._counts if key[0] == path]:
+                del self._counts[key]
+        if file is not None:
+            file.close()
+
+    def close(self) -> None:
+        """Closes all files; a later call opens them again."""
+        with self._lock:
+            files = list(self._files.values())
+            self._files.clear()
+        for file in files:
+            file.close()
+
+    def _bounds(self, path: Path, table: str) -> tuple[int, int]:
+        query = (
+            f"SELECT (SELECT id FROM {table} ORDER BY id LIMIT 1), (SELECT id FROM {table} ORDER BY id DESC LIMIT 1)"  # noqa: S608
+        )
+        rows = self._rows(path, query, ())
+        return (rows[0][0] or 0, rows[0][1] or 0) if rows else (0, 0)
+
+    def _slice(self, path: Path, query: str, smallest: int, low: int, high: int, offset: int, limit: int) -> list[Any]:
+        high -= max(0, offset)
+        if not limit or high < max(low, smallest, 1):
+            return []
+        return self._rows(
+            path, f"{query} WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?", (low, high, _at_most(limit))
+        )
+
+    def _matching(self, path: Path, wanted: LogFilter, low: int, high: int) -> int:
+        """How many rows between two ids match."""
+        condition, params = wanted.condition()
+
+        def _count(first: int, last: int) -> int:
+            if last < first:
+                return 0
+            query = f"SELECT COUNT(*) FROM log WHERE id BETWEEN ? AND ? AND {condition}"  # noqa: S608
+            rows = self._rows(path, query, (first, last, *params))
+            return int(rows[0][0]) if rows else 0
+
+        with self._lock:
+            known = self._counts.get((path, wanted))
+        if known is not None and known[0] == low and known[1] <= high:
+            count = known[2] + _count(known[1] + 1, high)
+        else:
+            count = _count(low, high)
+        with self._lock:
+            self._counts[path, wanted] = (low, high, count)
+            self._counts.move_to_end((path, wanted))
+            while len(self._counts) > _MOST_COUNTS:
+                self._counts.popitem(last=False)
+        return count
+
+    def _rows(self, path: Path, query: str, params: Sequence[Any]) -> list[Any]:
+        try:
+            with self._lock:
+                file = self._files.get(path)
+                if file is None:
+                    if not path.exists():
+                        return []
+                    file = self._files[path] = _File(path)
+                self._files.move_to_end(path)
+                old = self._files.popitem(last=False)[1] if len(self._files) > _MOST_FILES else None
+            if old is not None:
+                old.close()
+            return file.rows(query, params)
+        except (sqlite3.Error, OSError) as error:
+            if "no such table" in str(error):  # nothing was written yet
+                return []
+            self.forget(path)
+            raise OperationFailed(f"the database {path} cannot be read: {error}") from error
+
+
+class _File:
+    """One open database."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()  # guards the connection: one query at a time
+        self._path = path
+        self._inode = path.stat().st_ino
+        self._connection: sqlite3.Connection | None = None
+
+    def rows(self, query: str, params: Sequence[Any]) -> list[Any]:
+        """The rows of a query."""
+        with self._lock:
+            inode = self._path.stat().st_ino
+            if self._connection is None or inode != self._inode:  # the file was replaced by another
+                if self._connection is not None:
+                    self._connection.close()
+                self._inode = inode
+                uri = f"{self._path.resolve().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(uri, uri=True, timeout=2.0, check_same_thread=False, isolation_level=None)  # fmt: skip
+            return self._connection.execute(query, params).fetchall()
+
+    def close(self) -> None:
+        """Closes it."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _at_most(limit: int) -> int:
+    return _MOST_ROWS if limit < 0 else min(limit, _MOST_ROWS)
+
+
+def _log_row(row: Sequence[Any]) -> LogRow:
+    (
+        number, time_ms, kind, label, order_id, price, amount, text, symbol, direction, color, push, private, source,
+    ) = row  # fmt: skip
+    return LogRow(
+        id=number, time_ms=time_ms, kind=kind, label=label, order_id=order_id, price=price, amount=amount, text=text, symbol=symbol,
+        direction=direction, color=color, push=bool(push), private=bool(private), source=source,
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""Serves the application by uvicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from ..errors import OperationFailed, require
+from .app import make_app
+from .service import Platform
+
+__all__ = ["serve"]
+
+_STOP_S = 5
+
+
+def serve(
+    platform: Platform,
+    *,
+    host: str,
+    port: int,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    behind_proxy: str = "",
+) -> int:
+    """Serves until SIGINT or SIGTERM; prints one line of JSON with the address when it listens.
+
+    Args:
+        platform: The platform; it is started here.
+        host: The address.
+        port: The port; 0 for one that is free.
+        tls_cert: A certificate chain in PEM.
+        tls_key: Its key.
+        behind_proxy: The addresses and networks of proxies that are believed about the caller's address, with commas between; empty for none.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        OperationFailed: The port cannot be had.
+    """
+    uvicorn = require("uvicorn", "platform")
+    listening = _listening(host, port)
+    bound = listening.getsockname()[1]
+    config = uvicorn.Config(
+        make_app(platform),
+        log_level="warning",
+        access_log=False,  # URLs may hold secrets: direct verification has them there
+        proxy_headers=bool(behind_proxy),
+        forwarded_allow_ips=behind_proxy or None,
+        ssl_certfile=str(tls_cert) if tls_cert else None,
+        ssl_keyfile=str(tls_key) if tls_key else None,
+        timeout_graceful_shutdown=_STOP_S,
+        server_header=False,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
+    platform.start()
+    scheme = "https" if tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    print(json.dumps({"url": f"{scheme}://{shown}:{bound}", "port": bound, "pid": os.getpid()}), flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after its own graceful end
+        server.run(sockets=[listening])
+    return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family: Any = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        raise OperationFailed(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listening

@@ -1,0 +1,1 @@
+"""What the platform keeps: accounts, keys, exchanges, robots, nodes, the audit trail and pushes, in one SQLite file."""
