@@ -24,6 +24,7 @@
     │   ├── OrderNotFound
     │   └── UnknownSymbol
     ├── OutcomeUnknown           the request was sent, and its outcome could not be determined
+    ├── GuardRefused             a guard or the kill switch held an order back; nothing was sent
     ├── InputError               refused before anything was sent (also a ValueError)
     │   ├── UnknownName          no such exchange, method, option...; names the nearest valid ones
     │   └── MissingCredentials   names the key and the variable to set
@@ -60,6 +61,7 @@ __all__ = [
     "DuplicateOrder",
     "ErrorMode",
     "FmzError",
+    "GuardRefused",
     "InputError",
     "InsufficientFunds",
     "InvalidOrder",
@@ -228,6 +230,18 @@ class OutcomeUnknown(FmzError):
     ) -> None:
         super().__init__(message, request=request, code=code, status=status)
         self.client_order_id = client_order_id
+
+
+class GuardRefused(FmzError):
+    """A guard or the kill switch held an order back; nothing was sent.
+
+    Attributes:
+        guard: The guard, as ``Guards`` names it, or ``kill_switch``.
+    """
+
+    def __init__(self, message: str, *, guard: str = "", request: str = "", code: str = "", status: int = 0) -> None:
+        super().__init__(message, request=request, code=code, status=status)
+        self.guard = guard
 
 
 class InputError(FmzError, ValueError):

@@ -11,7 +11,7 @@ made: ``SetCurrency`` changes neither a call that is running nor one that waits 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Never, ParamSpec, TypeVar, overload
 
@@ -23,12 +23,13 @@ from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls.operations import Operations
 from .calls.table import LIMITED, PLANNED, check_call
+from .guards.face import GuardFace
+from .guards.settings import Guards, guards_of
 from .host import Host, QuietHost
 from .keys.credentials import Credentials, load_credentials, variable
 from .keys.encoding import EncodingFace
 from .market_face import MarketFace
 from .order_log import Durability, LookupPlan
-from .settings_face import OrderLogFace
 from .state import Core, Failure_co, ReplySlot, Settings, split_base, split_symbol
 from .venue import Venue
 
@@ -42,7 +43,7 @@ def _no_venues(name: str, **_: Any) -> Venue:
     raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
-class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Failure_co]):
+class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
 
     To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
@@ -66,10 +67,11 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
         lookup: How the outcome of an order without a reply is looked up.
         durability: What the record of each order survives: ``"process"`` the end of the process, also by ``kill -9`` (the default with
             keys); ``"disk"`` a power failure too; ``"memory"`` neither (the default without keys). See ``docs/orders.md``.
+        guards: The limits that each order must pass, as ``Guards`` or a dict of its fields; None for none. See ``docs/guards.md``.
         options: Further options of the adapter.
 
     Raises:
-        UnknownName: There is no such venue, option, or value of ``errors``.
+        UnknownName: There is no such venue, option, guard, or value of ``errors``.
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
         InputError: An argument is not valid.
     """
@@ -86,14 +88,14 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
         self: Exchange[None], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["log"] = "log",
         host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
-        durability: Durability | None = None, **options: Any,
+        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, **options: Any,
     ) -> None: ...
     @overload
     def __init__(
         self: Exchange[Never], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["raise"],
         host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
-        durability: Durability | None = None, **options: Any,
+        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, **options: Any,
     ) -> None: ...
     # fmt: on
     def __init__(
@@ -114,6 +116,7 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
         max_workers: int = 16,
         lookup: LookupPlan | None = None,
         durability: Durability | None = None,
+        guards: Guards | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         if not isinstance(errors, str) or errors not in {"log", "raise"}:
@@ -122,6 +125,7 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
             raise InputError(f"name and label must be text, got {short_repr(name)} and {short_repr(label)}")
         pair, contract = split_symbol(currency)
         period_s = whole_number("period", period, least=1)
+        limits = guards_of(guards)
         if host is None:
             host = type(self).host_factory()
         credentials = None
@@ -138,6 +142,7 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
         workers = whole_number("max_workers", max_workers, least=1, most=10_000)
         plan = lookup or LookupPlan()
         self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials, durability)
+        self._guard(self._core, limits)
         self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod
@@ -189,6 +194,8 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], OrderLogFace[Fa
             timeout_s: The longest to wait for running calls and for the orders of all threads, in seconds.
         """
         self._core.close(timeout_s)
+        if self.guards is not None:
+            self.guards.close()
 
     # Account and orders
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ..clock import Clock, WallClock
 from ..tasks.events import Selectable
 from ..tasks.handle import Handle
+from .guards.kill_switch import KillSwitch
 from .order_log import OrderFile
 
 __all__ = ["Host", "QuietHost"]
@@ -22,6 +23,10 @@ class Host(Protocol):
     @property
     def order_log(self) -> OrderFile | None:
         """The file of the strategy's orders, one object for all its exchange objects; None to keep orders in memory only."""
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """What holds back the strategy's new orders, one object for all its exchange objects."""
 
     def error(self, text: str, *, source: str) -> None:
         """Writes one error line to the journal, and keeps its text for ``GetLastError()``.
@@ -96,6 +101,7 @@ class QuietHost:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock: Clock = clock if clock is not None else WallClock()
+        self._kill_switch = KillSwitch(self._clock)
 
     @property
     def clock(self) -> Clock:
@@ -106,6 +112,11 @@ class QuietHost:
     def order_log(self) -> None:
         """None: there is no folder."""
         return None
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """One in memory: there is no folder."""
+        return self._kill_switch
 
     def error(self, text: str, *, source: str) -> None:
         """Drops the line; the exchange object keeps its last error itself."""

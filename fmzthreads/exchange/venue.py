@@ -103,6 +103,9 @@ class Venue(ContractPort, Protocol):
     lists_all_orders: bool
     """Whether ``orders(None)`` lists the open orders of all symbols; if False, it is only asked about one symbol."""
 
+    has_dead_man: bool
+    """Whether ``cancel_all_after`` works here."""
+
     def account_id(self) -> str:
         """What tells this account at this place from any other, in the order log, without secrets; empty if there are no keys."""
 
@@ -204,6 +207,18 @@ class Venue(ContractPort, Protocol):
         Raises:
             OutcomeUnknown: It was sent and no reply says what became of it.
             OrderNotFound: There is no such open order.
+        """
+
+    def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
+        """Has the venue cancel all open orders when so much time has passed without another such call.
+
+        Args:
+            symbol: Of which symbol at the least; some venues cancel the orders of the whole account.
+            timeout_s: In seconds; 0 ends the countdown.
+
+        Raises:
+            NotSupported: The venue has no such countdown.
+            InputError: It takes no such time.
         """
 
     def order(self, order_id: str) -> Order:
@@ -350,6 +365,7 @@ class BaseVenue(ContractPortDefaults, Venue):
     exact_outcomes = False
     finds_client_ids = True
     lists_all_orders = True
+    has_dead_man = False
 
     def account_id(self) -> str:
         """Returns an empty text: there are no keys."""
@@ -384,6 +400,10 @@ class BaseVenue(ContractPortDefaults, Venue):
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """Raises NotSupported."""
         raise self._no("GetFee")
+
+    def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
+        """Raises NotSupported."""
+        raise self._no("a dead-man switch")
 
     def fills(self, order: Order) -> list[OrderFill]:
         """Raises NotSupported."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Stop, WallClock
 from ..deadline import Deadline
-from ..errors import InputError, short_repr
+from ..errors import InputError, OperationFailed, short_repr
+from ..exchange.guards.kill_switch import FILE_NAME, KillSwitch
 from ..exchange.order_log import OrderFile
 from ..fork import after_fork_in_child
 from ..home import data_folder
@@ -95,6 +96,7 @@ class Runtime:
         self._lock = threading.RLock()
         self._store = store
         self._order_log: OrderFile | None = None
+        self._kill_switch: KillSwitch | None = None
         self._pool: CallPool | None = None
         self._querier: HttpQuerier | None = None
         self._charts: StrategyCharts | None = None
@@ -154,6 +156,21 @@ class Runtime:
                 path = beside.with_name("orders.sqlite3")
                 self._order_log = OrderFile(path, self.name, self.clock, warn=self.warning)
             return self._order_log
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """What holds back the strategy's new orders: a file beside its database, in memory for a simulation. Made at the first use."""
+        with self._lock:
+            if self._kill_switch is None:
+                own = everywhere = None
+                if not self.virtual:
+                    try:
+                        beside = Path(self._database) if self._database is not None else database_path(self.name)
+                        own, everywhere = beside.with_name(FILE_NAME), data_folder() / FILE_NAME
+                    except OperationFailed:
+                        pass  # no home: nothing outlives the process, and there is no order log either
+                self._kill_switch = KillSwitch(self.clock, own, everywhere, warn=self.warning)
+            return self._kill_switch
 
     @property
     def pool(self) -> CallPool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from ...clock import Clock
 from ...errors import InputError, OperationFailed, OrderNotFound, no_such_name, short_repr
@@ -13,7 +13,7 @@ from ..venue import OrderIntent, Venue
 from .cancelling import cancel_once
 from .client_ids import ClientIds
 from .fills import read_fills
-from .intents import CancelIntent, IntentLog, IntentRecord
+from .intents import CancelIntent, IntentLog, IntentRecord, RawIntent
 from .kinds.modifying import modify_once
 from .lookup import LookupPlan
 from .order_file import OrderFile
@@ -22,7 +22,7 @@ from .raw_orders import raw_intent, send_raw_once
 from .reconcile import EarlierRuns, ask_again
 from .under_way import OrdersUnderWay
 
-__all__ = ["Durability", "OrderDesk"]
+__all__ = ["Durability", "OrderDesk", "OrderGate", "OrderSwitch"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,26 @@ _YOUNG_MS = 60_000
 _MOST_FOREIGN = 10_000
 
 _DURABILITIES = ("memory", "process", "disk")
+
+
+class OrderSwitch(Protocol):
+    """Holds back all new orders while it is set; see ``KillSwitch``."""
+
+    def check(self) -> None:
+        """Raises GuardRefused while it is set."""
+
+
+class OrderGate(Protocol):
+    """Judges each new order before it is recorded; see ``OrderGuards``."""
+
+    def place(self, intent: OrderIntent | ConditionIntent, send: Callable[[], str]) -> str:
+        """Calls ``send`` for an order that passes, and returns its result; raises GuardRefused for any other."""
+
+    def modify(self, intent: ModifyIntent, send: Callable[[], str]) -> str:
+        """The same for a change of an order."""
+
+    def raw(self, intent: RawIntent, send: Callable[[], T]) -> T:
+        """The same for an order by a raw call."""
 
 
 class OrderDesk:
@@ -76,6 +96,10 @@ class OrderDesk:
         self._earlier = EarlierRuns(file, venue, clock, plan) if file is not None else None
         # Orders that the log does not have, so that it is not searched for them again; two threads that replace it at once do no harm.
         self._foreign: set[str] = set()
+        self.switch: OrderSwitch | None = None
+        """Checked for each new order, once it counts as under way."""
+        self.gate: OrderGate | None = None
+        """The guards that the user asked for; None for none."""
         self.new_id = self._ids.new
         """Makes a client order id."""
 
@@ -87,21 +111,37 @@ class OrderDesk:
 
         Raises:
             OperationFailed: It could not be recorded, or an order of an earlier run is not settled: nothing was sent.
+            GuardRefused: A guard or the kill switch held it back: nothing was sent.
         """
+
+        def _send() -> str:
+            return place_once(self._venue, intent, self.intents, self._clock, self._plan, own_client_id=own_client_id)
+
         with self.under_way.sending(intent):
-            self._clock.stop.check()  # after it counts as under way: the end of the strategy waits for it, or it sees the stop
+            self._check_stops()
             if self._earlier is not None:
                 self._earlier.ready(self._account(), intent.symbol)
-            return place_once(self._venue, intent, self.intents, self._clock, self._plan, own_client_id=own_client_id)
+            return _send() if self.gate is None else self.gate.place(intent, _send)
+
+    def _check_stops(self) -> None:
+        """Called once an order counts as under way: the end of the strategy, or a kill, waits for it, or it sees them here."""
+        self._clock.stop.check()
+        if self.switch is not None:
+            self.switch.check()
 
     def modify(self, intent: ModifyIntent) -> str:
         """Sends a change of an order once; see ``modify_once``.
 
         Raises:
             OperationFailed: It could not be recorded: nothing was sent.
+            GuardRefused: A guard or the kill switch held it back: nothing was sent.
         """
-        self._clock.stop.check()
-        return modify_once(self._venue, intent, self.intents, self._clock, self._plan)
+
+        def _send() -> str:
+            return modify_once(self._venue, intent, self.intents, self._clock, self._plan)
+
+        self._check_stops()
+        return _send() if self.gate is None else self.gate.modify(intent, _send)
 
     def cancel(self, order_id: str, *, conditional: bool = False) -> None:
         """Sends a cancel once; see ``cancel_once``.
@@ -128,11 +168,16 @@ class OrderDesk:
 
         Raises:
             OperationFailed: It could not be recorded: nothing was sent.
+            GuardRefused: A guard or the kill switch held it back: nothing was sent.
         """
         intent = raw_intent(http_method, resource, sent, self.new_id())
-        with self.under_way.sending(intent):
-            self._clock.stop.check()
+
+        def _send() -> T:
             return send_raw_once(intent, self.intents, send, exact_outcomes=self._venue.exact_outcomes)
+
+        with self.under_way.sending(intent):
+            self._check_stops()
+            return _send() if self.gate is None else self.gate.raw(intent, _send)
 
     def dismiss(self, client_order_id: str) -> bool:
         """Takes an order, cancel or raw call whose outcome is unknown off the list, also one of an earlier run, for good. True.

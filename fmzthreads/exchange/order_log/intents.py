@@ -207,6 +207,11 @@ class IntentLog:
         with self._lock:
             return self._symbols.get((order_id, conditional), "")
 
+    def symbols(self) -> set[str]:
+        """Returns the symbols of the orders that are kept."""
+        with self._lock:
+            return {*self._symbols.values(), *(record.intent.symbol for record in self._open.values())} - {""}
+
     def has_placed(self, order_id: str, *, conditional: bool = False) -> bool:
         """Whether an order (or a condition order) with this id of the venue was placed and is kept."""
         with self._lock:
