@@ -126,6 +126,19 @@ class Item(Fields):
             raise self.invalid(name)
         return str(value)
 
+    def objects(self, name: str) -> list[Item]:
+        """A field that is a list of objects; empty if absent.
+
+        Raises:
+            ItemRefusal: 51000 if it is not one.
+        """
+        value = self._fields.get(name)
+        if value in (None, "", [], {}):
+            return []
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            raise self.invalid(name)
+        return [Item(row) for row in value]
+
     def present(self, name: str) -> bool:
         """Whether a field has a value; an empty list or object counts as absent."""
         return self._fields.get(name) not in (None, "", [], {})

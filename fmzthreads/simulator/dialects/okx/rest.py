@@ -15,18 +15,25 @@ from ..base import Dialect, Outcome, Route, Visit
 from ..fields import VenueRefusal
 from ..windows import AlignedWindows
 from .accounts.balances import OkxAccounts
+from .algo.attached import AttachedAlgos
+from .algo.orders import AlgoOrders
+from .algo.requests import AlgoReader
+from .algo.rows import AlgoRows
 from .parameters import OkxParams, OkxRefusal, parse_body
-from .public.market import Instruments, OkxMarket
-from .routes import TradeRoute, spot_routes
+from .public.instruments import Instruments
+from .public.market import OkxMarket
+from .routes import Handlers, TradeRoute, okx_routes
 from .signatures import authenticate
 from .trading.dead_man import CancelAllAfter
+from .trading.listings import OrderListings
+from .trading.order_requests import OrderReader
+from .trading.order_rows import OrderRows
 from .trading.orders import OkxOrders
 from .trading.refusals import REFUSALS
 
 __all__ = ["SimulatedOkx", "check_items", "overall"]
 
 _PERIOD_S = 2
-_MOST_ORDERS = 20
 
 
 @attrs.define(kw_only=True)
@@ -51,7 +58,7 @@ class _HttpVisit:
         self.account(route, None)
         body = parse_body(request)
         items = body if route.single is not None else [body]
-        check_items(items, batch=route.single is not None)
+        check_items(items, batch=route.single is not None, most=route.most if isinstance(route, TradeRoute) else 1)
         return OkxParams({}, self.now_ms, items, request.headers.get("exptime"))
 
     def account(self, route: Route[OkxParams], params: OkxParams | None) -> TradingAccount:
@@ -61,8 +68,8 @@ class _HttpVisit:
         return self.owner
 
 
-def check_items(items: Any, *, batch: bool) -> None:
-    """Checks that the body is a list of objects within the maximum length.
+def check_items(items: Any, *, batch: bool, most: int = 20) -> None:
+    """Checks that the body is a list of at most so many objects.
 
     Raises:
         OkxRefusal: 50002 if it is not, 50000 if it is empty, 51111 if there are too many.
@@ -71,8 +78,8 @@ def check_items(items: Any, *, batch: bool) -> None:
         raise OkxRefusal("50002", "JSON syntax error", 400)
     if not items:
         raise OkxRefusal("50000", "Body for POST request cannot be empty.", 400)
-    if batch and len(items) > _MOST_ORDERS:
-        raise OkxRefusal("51111", f"Maximum {_MOST_ORDERS} orders can be placed in bulk.")
+    if batch and len(items) > most:
+        raise OkxRefusal("51111", f"Maximum {most} orders can be placed in bulk.")
 
 
 def overall(rows: list[dict[str, Any]]) -> str:
@@ -94,7 +101,10 @@ class SimulatedOkx(Dialect[OkxParams]):
     Attributes:
         instruments: The exchange's instruments under OKX's names.
         market: The handlers of public calls.
+        rows: Renders orders and fills.
+        algo_rows: Renders algo orders.
         orders: The handlers of orders.
+        algos: The handlers of algo orders.
         accounts: The handlers of account calls.
         dead_man: Cancels all orders if a client stops renewing its timer.
     """
@@ -107,10 +117,19 @@ class SimulatedOkx(Dialect[OkxParams]):
         self._buckets: dict[str, AlignedWindows] = {}
         self.instruments = Instruments(exchange)
         self.market = OkxMarket(exchange, self.instruments)
-        self.orders = OkxOrders(exchange, self.instruments, self.market)
+        reader = OrderReader(self.instruments, self.market)
+        algo_reader = AlgoReader(reader, self.market)
+        self.rows = OrderRows(exchange, self.instruments)
+        self.algo_rows = AlgoRows(exchange, self.instruments, self.rows)
+        self.orders = OkxOrders(exchange, reader, AttachedAlgos(exchange, algo_reader), self.market)
+        self.algos = AlgoOrders(exchange, self.instruments, reader, algo_reader, self.algo_rows)
         self.accounts = OkxAccounts(exchange, self.instruments, self.market)
         self.dead_man = CancelAllAfter(exchange)
-        self.add(spot_routes(self.market, self.orders, self.accounts, self.dead_man))
+        handlers = Handlers(
+            market=self.market, orders=self.orders, listings=OrderListings(exchange, self.instruments, self.rows),
+            algos=self.algos, accounts=self.accounts, dead_man=self.dead_man,
+        )  # fmt: skip
+        self.add(okx_routes(handlers))
 
     # --- counting ---
 
@@ -180,7 +199,8 @@ class SimulatedOkx(Dialect[OkxParams]):
             return WireReply(200, b'{"code":"0","msg":"","data":%b}' % encode_json(outcome.result))
         code = overall(outcome.result)
         answer = {"code": code, "msg": "All operations failed" if code == "1" else "", "data": outcome.result}
-        answer.update(inTime=str(visit.now_ms * 1000), outTime=str(self.now_ms() * 1000))
+        if outcome.route.timed:
+            answer.update(inTime=str(visit.now_ms * 1000), outTime=str(self.now_ms() * 1000))
         return json_reply(200, answer)
 
     def refusal_reply(self, error: VenueRefusal, visit: Visit[OkxParams]) -> WireReply:

@@ -1,4 +1,4 @@
-"""The calls of OKX v5 for spot: their paths, limits and handlers."""
+"""The calls of OKX v5: their paths, limits and handlers."""
 
 from __future__ import annotations
 
@@ -10,48 +10,84 @@ import attrs
 from ...engine.accounts import TradingAccount
 from ..base import Route
 from .accounts.balances import OkxAccounts
+from .algo.orders import AlgoOrders, refused_algo
 from .parameters import Item, ItemRefusal, OkxParams
 from .public.market import OkxMarket
 from .trading.dead_man import CancelAllAfter
+from .trading.listings import OrderListings
 from .trading.orders import OkxOrders
 
-__all__ = ["TradeRoute", "spot_routes"]
+__all__ = ["Handlers", "TradeRoute", "okx_routes"]
 
 _PREFIX = "/api/v5/"
 
 ItemHandler = Callable[[TradingAccount, Item, int], dict[str, Any]]
+RefusedRow = Callable[[ItemRefusal, dict[str, Any], int], dict[str, Any]]
 
 
 @attrs.frozen(kw_only=True)
 class TradeRoute(Route[OkxParams]):
-    """A route for orders; each order gets its own row in the reply."""
+    """A route for orders; each order gets its own row in the reply.
+
+    Attributes:
+        most: How many orders a list may have.
+        timed: Whether the reply says when the request came and the reply left.
+    """
+
+    most: int = 20
+    timed: bool = True
 
 
-def spot_routes(
-    market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts, dead_man: CancelAllAfter
-) -> Iterator[Route[OkxParams]]:
-    """All routes for spot."""
+@attrs.frozen(kw_only=True)
+class Handlers:
+    """The handlers of all calls."""
+
+    market: OkxMarket
+    orders: OkxOrders
+    listings: OrderListings
+    algos: AlgoOrders
+    accounts: OkxAccounts
+    dead_man: CancelAllAfter
+
+
+def okx_routes(handlers: Handlers) -> Iterator[Route[OkxParams]]:
+    """All routes."""
+    market, orders = handlers.market, handlers.orders
     ahead = {"market/candles": market.candles_ahead, "market/history-candles": market.history_candles_ahead}
     for path, public, limit in _public(market):
         yield Route(
             method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path, public_ahead=ahead.get(path)
         )
-    for path, private, limit in _private(market, orders, accounts):
+    for path, private, limit in _private(handlers):
         yield Route(method="GET", path=_PREFIX + path, private=private, weight=limit, bucket=path)
-    for path, private, limit in _posted(orders, dead_man):
+    for path, private, limit in _posted(orders, handlers.dead_man):
         yield Route(method="POST", path=_PREFIX + path, private=private, weight=limit, bucket=path)
     for one, many, handler in (
         ("trade/order", "trade/batch-orders", orders.place),
         ("trade/cancel-order", "trade/cancel-batch-orders", orders.cancel),
         ("trade/amend-order", "trade/amend-batch-orders", orders.amend),
     ):
-        places, each = one == "trade/order", _each(handler)
+        places, each = one == "trade/order", _each(handler, _refused_order)
         yield TradeRoute(
             method="POST", path=_PREFIX + one, private=each, weight=60, bucket=f"POST {one}", places=places
         )
         yield TradeRoute(
             method="POST", path=_PREFIX + many, private=each, weight=300, bucket=f"POST {many}", places=places,
             single=(f"POST {one}", 60),
+        )  # fmt: skip
+    yield from _algo_routes(handlers.algos)
+
+
+def _algo_routes(algos: AlgoOrders) -> Iterator[Route[OkxParams]]:
+    for path, handler, batch in (
+        ("trade/order-algo", algos.place, False),
+        ("trade/cancel-algos", algos.cancel, True),
+        ("trade/amend-algos", algos.amend, False),
+    ):
+        bucket = f"POST {path}"
+        yield TradeRoute(
+            method="POST", path=_PREFIX + path, private=_each(handler, refused_algo), weight=20, bucket=bucket,
+            places=path == "trade/order-algo", single=(bucket, 20) if batch else None, most=10, timed=False,
         )  # fmt: skip
 
 
@@ -79,9 +115,8 @@ def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], in
     ]
 
 
-def _private(
-    market: OkxMarket, orders: OkxOrders, accounts: OkxAccounts
-) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
+def _private(handlers: Handlers) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
+    market, listings, algos, accounts = handlers.market, handlers.listings, handlers.algos, handlers.accounts
     return [
         ("account/balance", accounts.balance, 10),
         ("account/config", accounts.config, 5),
@@ -94,36 +129,41 @@ def _private(
         ("trade/account-rate-limit", accounts.rate_limit, 1),
         ("asset/currencies", accounts.nothing, 12),
         ("asset/balances", accounts.nothing, 12),
-        ("trade/order", orders.query, 60),
-        ("trade/orders-pending", orders.pending, 60),
-        ("trade/orders-history", orders.history, 40),
-        ("trade/orders-history-archive", orders.archive, 20),
-        ("trade/orders-algo-pending", accounts.nothing, 20),
-        ("trade/fills", orders.fills, 60),
-        ("trade/fills-history", orders.fills_history, 10),
+        ("trade/order", listings.query, 60),
+        ("trade/orders-pending", listings.pending, 60),
+        ("trade/orders-history", listings.history, 40),
+        ("trade/orders-history-archive", listings.archive, 20),
+        ("trade/order-algo", algos.query, 20),
+        ("trade/orders-algo-pending", algos.pending, 20),
+        ("trade/orders-algo-history", algos.history, 20),
+        ("trade/fills", listings.fills, 60),
+        ("trade/fills-history", listings.fills_history, 10),
     ]
 
 
-def _each(handler: ItemHandler) -> Callable[[TradingAccount, OkxParams], list[dict[str, Any]]]:
+def _each(handler: ItemHandler, refused: RefusedRow) -> Callable[[TradingAccount, OkxParams], list[dict[str, Any]]]:
     """Makes a handler of a list of orders from the handler of one order."""
 
+    def _row(account: TradingAccount, item: dict[str, Any], now_ms: int) -> dict[str, Any]:
+        try:
+            return handler(account, Item(item), now_ms)
+        except ItemRefusal as error:
+            return refused(error, item, now_ms)
+
     def _rows(account: TradingAccount, params: OkxParams) -> list[dict[str, Any]]:
-        return [_row(handler, account, item, params.now_ms) for item in params.items]
+        return [_row(account, item, params.now_ms) for item in params.items]
 
     return _rows
 
 
-def _row(handler: ItemHandler, account: TradingAccount, item: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    """The reply row of one order, accepted or refused."""
-    try:
-        return handler(account, Item(item), now_ms)
-    except ItemRefusal as error:
-        return {
-            "ordId": "",
-            "clOrdId": str(item.get("clOrdId") or ""),
-            "tag": str(item.get("tag") or ""),
-            "ts": str(now_ms),
-            "sCode": error.code,
-            "sMsg": error.msg,
-            "subCode": error.sub_code,
-        }
+def _refused_order(error: ItemRefusal, item: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """The reply row of a refused order."""
+    return {
+        "ordId": "",
+        "clOrdId": str(item.get("clOrdId") or ""),
+        "tag": str(item.get("tag") or ""),
+        "ts": str(now_ms),
+        "sCode": error.code,
+        "sMsg": error.msg,
+        "subCode": error.sub_code,
+    }

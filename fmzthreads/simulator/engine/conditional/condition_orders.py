@@ -74,8 +74,14 @@ class ConditionOrders:
 
     # --- placing and changing ---
 
-    def place(self, account: TradingAccount, request: NewCondition) -> ConditionView:
+    def place(self, account: TradingAccount, request: NewCondition, *, refuse_reached: bool = True) -> ConditionView:
         """Places a condition order; nothing is frozen.
+
+        Args:
+            account: The account.
+            request: The request.
+            refuse_reached: Whether a trigger price that has been reached already is refused; False: it triggers at the end of the
+                next request.
 
         Raises:
             Rejected: UNKNOWN_INSTRUMENT, DUPLICATE_CLIENT_ID, TOO_MANY_ORDERS, BAD_COMBINATION (neither legs nor a trail), a price
@@ -86,7 +92,7 @@ class ConditionOrders:
             waiting = [c for c in self._waiting_of(account) if c.request.order.instrument == market.instrument.id]
             if len(waiting) >= _MOST_WAITING:
                 raise Rejected(Reason.TOO_MANY_ORDERS, f"the limit of {_MOST_WAITING} condition orders is reached")
-            self._check(market, account, request, None)
+            self._check(market, account, request, None, refuse_reached=refuse_reached)
             now = self._engine.now_ms()
             condition = ConditionRecord(
                 condition_id=self._engine.take_order_id(), account=account, request=request,
@@ -214,6 +220,17 @@ class ConditionOrders:
                 return True
         return False
 
+    def reached(self, request: NewCondition) -> ConditionLeg | None:
+        """The first leg whose price has been reached; None if there is none, or before the first trade."""
+        market = self._engine.market(request.order.instrument)
+        with self._lock:
+            return self._reached(market, request.legs) if market.trades.last_ticks else None
+
+    def price(self, instrument: str, source: TriggerPrice) -> Decimal:
+        """The price that trigger prices of a source are compared with; 0 before the first."""
+        with self._lock:
+            return self._price(self._engine.market(instrument), source)
+
     def _reached(self, market: InstrumentMarket, legs: Iterable[ConditionLeg]) -> ConditionLeg | None:
         return next((leg for leg in legs if leg.reached(self._price(market, leg.source))), None)
 
@@ -270,7 +287,13 @@ class ConditionOrders:
     # --- keeping ---
 
     def _check(
-        self, market: InstrumentMarket, account: TradingAccount, request: NewCondition, but: ConditionRecord | None
+        self,
+        market: InstrumentMarket,
+        account: TradingAccount,
+        request: NewCondition,
+        but: ConditionRecord | None,
+        *,
+        refuse_reached: bool = True,
     ) -> None:
         """Checks form, filters and client id of a request; ``but`` is the one that it changes."""
         instrument, order = market.instrument, request.order
@@ -286,8 +309,8 @@ class ConditionOrders:
             instrument.ticks(leg.price)
             if leg.order_price is not None:
                 instrument.ticks(leg.order_price)
-        reached = self._reached(market, request.legs) if market.trades.last_ticks else None
-        if reached is not None:
+        reached = self.reached(request)
+        if reached is not None and refuse_reached:
             raise Rejected(Reason.WOULD_TRIGGER, f"the {reached.source} price has already reached {reached.price:f}")
 
     def _keep(self, condition: ConditionRecord) -> None:

@@ -325,7 +325,8 @@ def test_a_post_only_order_that_would_take_is_accepted_and_cancelled(call: OkxCa
         ({"tag": "much too long for a tag"}, "51000", "tag"),
         ({"posSide": "long"}, "51000", "posSide"),
         ({"stpMode": "cancel_both", "ordType": "fok"}, "50016", ""),
-        ({"attachAlgoOrds": [{"tpTriggerPx": "1"}]}, "51000", "attachAlgoOrds"),
+        ({"attachAlgoOrds": [{"tpTriggerPx": "1"}]}, "50014", "tpOrdPx"),
+        ({"attachAlgoOrds": [{}, {}]}, "51000", "attachAlgoOrds"),
     ],
 )  # fmt: skip
 def test_what_a_bad_order_gets(call: OkxCaller, change: dict[str, Any], code: str, text: str) -> None:

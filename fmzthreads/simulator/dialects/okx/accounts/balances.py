@@ -10,7 +10,8 @@ from ....engine.exchange import SimulatedExchange
 from ....engine.instruments import Instrument
 from ...fields import plain_decimal
 from ..parameters import OkxParams, OkxRefusal
-from ..public.market import Instruments, OkxMarket
+from ..public.instruments import Instruments
+from ..public.market import OkxMarket
 
 __all__ = ["OkxAccounts"]
 

@@ -16,6 +16,8 @@ from ....transport.websocket import ClientSession, Keepalive, Refusal, WsConnect
 from ...fields import VenueRefusal
 from ...streaming import VenueSite
 from ..rest import SimulatedOkx
+from .algo_channel import AlgoOrdersTopic
+from .instrument_choice import InstrumentChoice
 from .private_channels import AccountTopic, BalanceAndPositionTopic, NoPositionsTopic, OrdersTopic
 from .public_channels import Channels
 from .session import OkxSession, wrong_channel
@@ -91,7 +93,7 @@ class OkxSite(VenueSite[SimulatedOkx]):
             VenueRefusal: An argument is missing or wrong.
         """
         channel, dialect = arg["channel"], self.dialect
-        if channel in {"orders", "positions"}:
+        if channel in {"orders", "positions", "orders-algo", "algo-advance"}:
             return self._by_instrument(account, channel, arg)
         if channel == "account":
             currency = str(arg["ccy"]) if arg.get("ccy") else None
@@ -115,9 +117,11 @@ class OkxSite(VenueSite[SimulatedOkx]):
             raise wrong_channel(channel, name)
         if channel == "positions":
             return (channel, account.name), lambda: NoPositionsTopic(self.feed, account)
-        if kind not in {"SPOT", "ANY"}:
-            return (channel, "none"), lambda: Topic(self.feed)
-        wanted = instrument.id if instrument is not None else None
-        return (channel, account.name, wanted), lambda: OrdersTopic(
-            self.feed, account, self.dialect.orders, self.exchange, wanted
-        )
+        choice = InstrumentChoice(
+            self.exchange, inst_type=str(kind), family=arg.get("instFamily"), instrument=instrument.id if instrument is not None else None
+        )  # fmt: skip
+        key = (channel, account.name, choice.key)
+        if channel in {"orders-algo", "algo-advance"}:
+            advanced = channel == "algo-advance"
+            return key, lambda: AlgoOrdersTopic(self.feed, account, self.dialect, choice, advanced=advanced)
+        return key, lambda: OrdersTopic(self.feed, account, self.dialect, choice)

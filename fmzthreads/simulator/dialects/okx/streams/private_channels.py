@@ -16,8 +16,9 @@ from ....transport.requests import encode_json
 from ....transport.topics import Feed, Listener, Topic
 from ...fields import plain_decimal
 from ..accounts.balances import OkxAccounts
-from ..public.market import Instruments
-from ..trading.orders import OkxOrders
+from ..public.instruments import Instruments
+from ..rest import SimulatedOkx
+from .instrument_choice import InstrumentChoice
 
 __all__ = ["AccountTopic", "BalanceAndPositionTopic", "NoPositionsTopic", "OrdersTopic", "PrivateTopic"]
 
@@ -75,23 +76,15 @@ class OrdersTopic(PrivateTopic):
     Args:
         feed: The source of events.
         account: The account.
-        orders: Renders orders.
-        exchange: The exchange.
-        instrument: The only instrument to report; None for all.
+        dialect: Renders orders.
+        choice: The instruments to report.
     """
 
-    def __init__(
-        self,
-        feed: Feed,
-        account: TradingAccount,
-        orders: OkxOrders,
-        exchange: SimulatedExchange,
-        instrument: str | None,
-    ) -> None:
+    def __init__(self, feed: Feed, account: TradingAccount, dialect: SimulatedOkx, choice: InstrumentChoice) -> None:
         super().__init__(feed, account)
-        self._orders = orders
-        self._exchange = exchange
-        self._instrument = instrument
+        self._rows = dialect.rows
+        self._request_ids = dialect.orders.request_ids
+        self._choice = choice
         self._held: dict[int, tuple[OrderEvent, asyncio.TimerHandle]] = {}
 
     def start(self) -> None:
@@ -107,7 +100,7 @@ class OrdersTopic(PrivateTopic):
 
     def _changed(self, event: OrderEvent) -> None:
         order = event.order
-        if self._instrument is not None and order.instrument != self._instrument:
+        if not self._choice.includes(order.instrument):
             return
         if order.time_in_force is TimeInForce.POST_ONLY and order.state is State.NEW:
             timer = asyncio.get_running_loop().call_later(_BOOK_ENTRY_S, self._let_go, order.order_id)
@@ -126,11 +119,11 @@ class OrdersTopic(PrivateTopic):
 
     def _row(self, event: OrderEvent) -> dict[str, Any]:
         order, fill = event.order, event.fill
-        row = self._orders.describe(order)
+        row = self._rows.describe(order)
         row.pop("cancelSourceReason", None)
         row.update(dict.fromkeys(_EMPTY_FIELDS, ""))
         if event.amended:
-            row.update(amendSource="1", amendResult="0", reqId=self._orders.request_ids.get(order.order_id, ""))
+            row.update(amendSource="1", amendResult="0", reqId=self._request_ids.get(order.order_id, ""))
         price = order.price if order.price is not None else order.average_price
         size = order.quantity if order.quantity is not None else order.filled
         row.update(

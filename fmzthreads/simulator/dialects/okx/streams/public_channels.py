@@ -15,7 +15,8 @@ from ....transport.push import Push
 from ....transport.requests import encode_json
 from ....transport.topics import EventTopic, Feed, Listener, SampledTopic, Topic
 from ...fields import plain_decimal
-from ..public.market import BARS, Instruments, OkxMarket
+from ..public.instruments import Instruments
+from ..public.market import BARS, OkxMarket
 
 __all__ = ["BooksTopic", "Channels", "TradesTopic", "checksum", "data_push"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Hashable
-from functools import partial
 from typing import Any, Protocol
 
 import attrs
@@ -27,6 +26,8 @@ __all__ = ["ChannelSource", "OkxSession", "wrong_channel"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _PRIVATE = ("orders", "account", "positions", "balance_and_position")
+_ALGO = ("orders-algo", "algo-advance")
+_COUNTED = _PRIVATE
 _HIGH_TIER = ("books-l2-tbt", "books50-l2-tbt")
 _ECHO = 200
 _TIER = "Your trading fee tier doesn't meet the requirement to access this channel"
@@ -231,11 +232,10 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
             self._logged_in()
             raise VenueRefusal("64003", _TIER)
         make: Callable[[], Topic] | None
-        if self._place == "business" and channel == "orders-algo":
-            self._logged_in()
-            make = partial(Topic, self.site.feed)  # such orders are not simulated: the channel stays silent
-        else:
-            make = self._channels.public_topic(self._place, channel, inst_id)
+        if self._place == "business" and channel in _ALGO:
+            self._subscribe_private(arg, channel)
+            return
+        make = self._channels.public_topic(self._place, channel, inst_id)
         if make is None:
             raise wrong_channel(channel, inst_id)
         subscription = _ChannelSubscription(self.connection, arg, (self._place, channel, inst_id), None)
@@ -247,19 +247,24 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         account = self._logged_in()
         if channel == "fills":
             raise VenueRefusal("64003", _TIER)
-        if channel not in _PRIVATE:
+        if channel not in (_ALGO if self._place == "business" else _PRIVATE):
             raise wrong_channel(channel, arg.get("instId"))
         key, make = self._channels.private_topic(account, arg)
-        count, too_many = self._channels.count(channel, self, account)
+        counted = channel in _COUNTED
+        count, too_many = self._channels.count(channel, self, account) if counted else (0, False)
         subscription = _ChannelSubscription(self.connection, arg, key, str(account.uid))
         if not too_many:
             self.join(_name(arg), subscription, make)
         self._event("subscribe", arg=arg)
-        request_id, self.request_id = self.request_id, None  # the number of connections is reported in its own event
-        self._event(
-            "channel-conn-count-error" if too_many else "channel-conn-count", channel=channel, connCount=str(count)
-        )
-        self.request_id = request_id
+        if counted:
+            request_id, self.request_id = (
+                self.request_id,
+                None,
+            )  # the number of connections is reported in its own event
+            self._event(
+                "channel-conn-count-error" if too_many else "channel-conn-count", channel=channel, connCount=str(count)
+            )
+            self.request_id = request_id
         subscription.begin()
 
     def _unsubscribe(self, arg: dict[str, Any]) -> None:

@@ -1,0 +1,180 @@
+"""Reads OKX v5's orders ("Order Book Trading", "Place order" in OKX's API guide)."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Literal
+
+import attrs
+
+from ....engine.accounts import TradingAccount
+from ....engine.book import SelfTrade
+from ....engine.instruments import Instrument
+from ....engine.orders import NewOrder, TimeInForce
+from ...fields import plain_decimal
+from ..parameters import Item, ItemRefusal, client_id
+from ..public.instruments import Instruments
+from ..public.market import OkxMarket
+from ..public.products import product_of
+from .refusals import NO_INSTRUMENT
+
+__all__ = ["SELF_TRADE", "OrderReader", "stp_mode", "tag"]
+
+_TYPES: dict[str, tuple[Literal["limit", "market"], TimeInForce]] = {
+    "market": ("market", TimeInForce.GTC),
+    "limit": ("limit", TimeInForce.GTC),
+    "post_only": ("limit", TimeInForce.POST_ONLY),
+    "fok": ("limit", TimeInForce.FOK),
+    "ioc": ("limit", TimeInForce.IOC),
+}
+SELF_TRADE = {
+    "cancel_maker": SelfTrade.EXPIRE_MAKER,
+    "cancel_taker": SelfTrade.EXPIRE_TAKER,
+    "cancel_both": SelfTrade.EXPIRE_BOTH,
+}
+"""The modes of self-trade prevention by OKX's names."""
+
+_TAG = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
+_MODES = ("cash", "cross", "isolated", "spot_isolated")
+
+
+class OrderReader:
+    """Reads the fields of orders.
+
+    Args:
+        instruments: The exchange's instruments under OKX's names.
+        market: Knows the price limits.
+    """
+
+    def __init__(self, instruments: Instruments, market: OkxMarket) -> None:
+        self._instruments = instruments
+        self._market = market
+
+    def instrument_of(self, item: Item) -> Instrument:
+        """The instrument of an item, by ``instId`` or else by ``instIdCode``.
+
+        Raises:
+            ItemRefusal: 50014 if both are absent, 51001 if the instrument is unknown.
+        """
+        name = item.optional("instId")
+        if name is None:
+            code = item.optional("instIdCode")
+            if code is None:
+                raise ItemRefusal("50014", "Parameter instId can not be empty.")
+            found = self._instruments.by_code(int(code)) if code.isascii() and code.isdigit() else None
+        else:
+            found = self._instruments.find(name)
+        if found is None:
+            raise ItemRefusal(*NO_INSTRUMENT)
+        return found
+
+    def read(self, account: TradingAccount, instrument: Instrument, item: Item) -> NewOrder:
+        """An order of trade/order.
+
+        Raises:
+            ItemRefusal: A field is missing or wrong.
+        """
+        kind, force = _TYPES[item.choice("ordType", _TYPES, required=True) or ""]
+        terms = self.read_terms(account, instrument, item)
+        buys = terms.side == "buy"
+        item.required("sz")
+        size = item.decimal("sz")
+        price = item.decimal("px") if kind == "limit" else None
+        if size is None or size <= 0:
+            raise ItemRefusal("51000", "Parameter sz error")
+        target = item.choice("tgtCcy", ("base_ccy", "quote_ccy"))
+        in_quote = kind == "market" and (target or ("quote_ccy" if buys else "base_ccy")) == "quote_ccy"
+        return attrs.evolve(
+            terms,
+            type=kind,
+            price=self.price(instrument, item, price, buys=buys) if kind == "limit" else None,
+            quantity=None if in_quote else size,
+            quote_quantity=size if in_quote else None,
+            time_in_force=force,
+            post_only_cancels=True,
+            client_id=client_id(item) or "",
+            self_trade=stp_mode(item, force),
+        )
+
+    def read_terms(self, account: TradingAccount, instrument: Instrument, item: Item) -> NewOrder:
+        """What an order and an algo order share: side, mode, position side and tag.
+
+        Raises:
+            ItemRefusal: A field is missing or wrong.
+        """
+        mode = item.choice("tdMode", _MODES, required=True)
+        side = item.choice("side", ("buy", "sell"), required=True)
+        if mode not in product_of(instrument).trade_modes:
+            raise ItemRefusal("51010", "Request unsupported under current account mode")
+        if item.optional("posSide") not in {None, "net"}:
+            raise ItemRefusal("51000", "Parameter posSide error")
+        return NewOrder(
+            instrument=instrument.id,
+            side="buy" if side == "buy" else "sell",
+            type="market",
+            extra={"tag": tag(item), "reduceOnly": "true" if item.flag("reduceOnly") else "false"},
+        )
+
+    def price(self, instrument: Instrument, item: Item, price: Decimal | None, *, buys: bool) -> Decimal:
+        """The limit price within the price limits; adjusted to them if ``pxAmendType`` says so.
+
+        Raises:
+            ItemRefusal: 51204 if it is missing, 51000 if it is not above 0, 51137 or 51138 if it is outside the price limits.
+        """
+        if price is None:
+            raise ItemRefusal("51204", "The price for the limit order cannot be empty.")
+        if price <= 0:
+            raise ItemRefusal("51000", "Parameter px error")
+        clip = item.choice("pxAmendType", ("0", "1")) == "1"
+        band = self._market.price_band(instrument)
+        if band is None:
+            return price
+        low, high = band
+        if buys and price > high:
+            if clip:
+                return high
+            raise ItemRefusal("51137", f"The highest price limit for buy orders is {plain_decimal(high)}.")
+        if not buys and price < low:
+            if clip:
+                return low
+            raise ItemRefusal("51138", f"The lowest price limit for sell orders is {plain_decimal(low)}.")
+        return price
+
+    @staticmethod
+    def ids(item: Item) -> tuple[int | None, str | None]:
+        """Order id and client id of an item; the order id takes precedence.
+
+        Raises:
+            ItemRefusal: 51407 if both are absent, 51000 if the order id is not a number.
+        """
+        order_id, own_id = item.optional("ordId"), item.optional("clOrdId")
+        if order_id is None and own_id is None:
+            raise ItemRefusal("51407", "Either order ID or client order ID is required.")
+        if order_id is not None and not re.fullmatch(r"[0-9]{1,19}", order_id, re.ASCII):
+            raise ItemRefusal("51000", "Parameter ordId error")
+        return (int(order_id) if order_id is not None else None), own_id
+
+
+def stp_mode(item: Item, force: TimeInForce) -> SelfTrade:
+    """The mode of self-trade prevention.
+
+    Raises:
+        ItemRefusal: 51000 if it is unknown, 50016 if it does not fit a fill-or-kill order.
+    """
+    mode = item.choice("stpMode", SELF_TRADE) or "cancel_maker"
+    if mode == "cancel_both" and force is TimeInForce.FOK:
+        raise ItemRefusal("50016", "Parameter stpMode does not match parameter ordType")
+    return SELF_TRADE[mode]
+
+
+def tag(item: Item) -> str:
+    """The client's tag; empty if absent.
+
+    Raises:
+        ItemRefusal: 51000 if its characters or length are not allowed.
+    """
+    text = item.optional("tag") or ""
+    if text and not _TAG.fullmatch(text):
+        raise ItemRefusal("51000", "Parameter tag error")
+    return text

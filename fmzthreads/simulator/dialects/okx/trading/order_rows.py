@@ -1,0 +1,155 @@
+"""OKX v5's rows of orders and fills ("Order details", "Transaction details" in OKX's API guide)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ....engine.exchange import SimulatedExchange
+from ....engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
+from ...fields import plain_decimal
+from ..public.instruments import Instruments
+from .order_requests import SELF_TRADE
+
+__all__ = ["STATES", "OrderRows", "order_type", "sub_type"]
+
+_STP_MODES = {mode: name for name, mode in SELF_TRADE.items()}
+STATES = {
+    State.NEW: "live",
+    State.PARTIALLY_FILLED: "partially_filled",
+    State.FILLED: "filled",
+    State.CANCELED: "canceled",
+    State.EXPIRED: "canceled",
+}
+"""OKX's names of the states of orders."""
+
+_CANCEL_SOURCE = {
+    Finish.USER: "1",
+    Finish.FOK: "13",
+    Finish.IOC: "14",
+    Finish.POST_ONLY: "31",
+    Finish.SELF_TRADE: "32",
+    Finish.SYSTEM: "0",
+    Finish.TIMER: "20",
+    Finish.NO_LIQUIDITY: "0",
+}
+
+
+class OrderRows:
+    """Renders orders and fills.
+
+    Args:
+        exchange: The exchange.
+        instruments: Its instruments under OKX's names.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
+        self._exchange = exchange
+        self._instruments = instruments
+
+    def describe(self, order: OrderView) -> dict[str, Any]:
+        """An order in the format of queries and lists."""
+        last = order.fills[-1] if order.fills else None
+        in_quote = order.quantity is None
+        market = order.type == "market"
+        size = order.quote_quantity if order.quantity is None else order.quantity
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_FIELDS, "")
+        row.update(
+            instType="SPOT",
+            instId=self._instruments.name(order.instrument),
+            tgtCcy=("quote_ccy" if in_quote else "base_ccy") if market else "",
+            ordId=str(order.order_id),
+            clOrdId=order.client_id,
+            tag=order.extra.get("tag", ""),
+            px=plain_decimal(order.price) if order.price is not None else "",
+            sz=plain_decimal(size),
+            pnl="0",
+            ordType=order_type(order),
+            algoId=order.extra.get("condition", ""),
+            algoClOrdId=order.extra.get("algoClOrdId", ""),
+            source=order.extra.get("source", ""),
+            side=order.side,
+            **self.terms(order.account, order),
+            accFillSz=plain_decimal(order.filled),
+            fillPx=plain_decimal(last.price) if last else "",
+            tradeId=str(last.trade_id) if last else "",
+            fillSz=plain_decimal(last.quantity) if last else "0",
+            fillTime=str(last.time_ms) if last else "",
+            avgPx=plain_decimal(order.average_price) if order.average_price is not None else "",
+            state=STATES[order.state],
+            stpMode=_STP_MODES.get(order.self_trade, "cancel_maker"),
+            feeCcy=order.fee_asset,
+            fee=plain_decimal(-order.fee),
+            rebateCcy=self._other_asset(order),
+            rebate="0",
+            category="normal",
+            isTpLimit="false",
+            cancelSource=_CANCEL_SOURCE.get(order.finish, ""),
+            attachAlgoOrds=json.loads(order.extra.get("attach", "[]")),
+            linkedAlgoOrd={"algoId": ""},
+            uTime=str(order.updated_ms),
+            cTime=str(order.created_ms),
+        )
+        return row
+
+    def terms(self, account: str, order: OrderView | NewOrder) -> dict[str, str]:
+        """What the rows of orders and algo orders share."""
+        return {
+            "posSide": "net",
+            "tdMode": "cash",
+            "lever": "",
+            "reduceOnly": order.extra.get("reduceOnly", "false"),
+            "tradeQuoteCcy": self._exchange.instrument(order.instrument).quote,
+        }
+
+    def _other_asset(self, order: OrderView) -> str:
+        instrument = self._exchange.instrument(order.instrument)
+        return instrument.quote if order.fee_asset == instrument.base else instrument.base
+
+    def describe_fill(self, fill: FillView) -> dict[str, Any]:
+        """A fill."""
+        row: dict[str, Any] = dict.fromkeys(_EMPTY_FILL_FIELDS, "")
+        row.update(
+            instType="SPOT",
+            instId=self._instruments.name(fill.instrument),
+            tradeId=str(fill.trade_id),
+            ordId=str(fill.order_id),
+            clOrdId=fill.client_id,
+            billId=str(fill.fill_id),
+            subType=sub_type(fill),
+            fillPx=plain_decimal(fill.price),
+            fillSz=plain_decimal(fill.quantity),
+            fillPnl="0",
+            side=fill.side,
+            posSide="net",
+            execType="M" if fill.is_maker else "T",
+            feeCcy=fill.fee_asset,
+            fee=plain_decimal(-fill.fee),
+            feeRate=plain_decimal(-fill.fee_rate),
+            ts=str(fill.time_ms),
+            fillTime=str(fill.time_ms),
+            tradeQuoteCcy=self._exchange.instrument(fill.instrument).quote,
+        )
+        return row
+
+
+# The fields of a spot order or fill that are always empty.
+_EMPTY_FIELDS = (
+    "attachAlgoClOrdId", "cancelSourceReason", "ccy", "pxType", "pxUsd", "pxVol", "quickMgnType",
+    "slOrdPx", "slTriggerPx", "slTriggerPxType", "stpId", "tpOrdPx", "tpTriggerPx", "tpTriggerPxType",
+)  # fmt: skip
+_EMPTY_FILL_FIELDS = (
+    "fillFwdPx", "fillIdxPx", "fillMarkPx", "fillMarkVol", "fillPxUsd", "fillPxVol", "tag",
+)  # fmt: skip
+
+
+def order_type(order: OrderView | NewOrder) -> str:
+    """An order's ``ordType``."""
+    if order.type == "market":
+        return "market"
+    return "limit" if order.time_in_force is TimeInForce.GTC else order.time_in_force.value.lower()
+
+
+def sub_type(fill: FillView) -> str:
+    """A fill's ``subType``."""
+    return "1" if fill.side == "buy" else "2"
