@@ -43,6 +43,15 @@ class LineHost:
     def warning(self, text: str, *, source: str) -> None:
         self.lines.put(text)
 
+    def has_said(self, words: str, within_s: float = 1.0) -> bool:
+        """Whether a line with these words comes in so many real seconds; the lines before it are gone."""
+        try:
+            while words not in self.lines.get(timeout=within_s):
+                pass
+        except queue.Empty:
+            return False
+        return True
+
     def wait_for(self, words: str) -> str:
         while True:
             line = self.lines.get(timeout=PATIENCE_S)
