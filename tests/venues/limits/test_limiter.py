@@ -82,6 +82,7 @@ def test_a_heavy_read_does_not_hold_up_light_ones_and_is_first_in_the_next_windo
     assert isinstance(found[0], Ticket)
     assert found[0].waited_s == pytest.approx(10.01)
     assert not later
+    assert clock.wait_for_sleepers(1, PATIENCE_S)  # the light one, once more
     clock.advance(10)
     light.join(PATIENCE_S)
     assert isinstance(later[0], Ticket)
