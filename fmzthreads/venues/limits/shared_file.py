@@ -36,7 +36,8 @@ _MAGIC = b"fmzlim1\n"
 _HEAD_BYTES = RECORD_BYTES
 _SIZE = _HEAD_BYTES + RECORDS * RECORD_BYTES
 
-_LOCK_WAIT_S = 0.1  # a holder needs microseconds; one that is suspended must not hold up an order
+# A holder needs microseconds, or a turn of a busy processor; one that is suspended must not hold up an order.
+_LOCK_WAIT_S = 0.5
 _RETRY_S = 5.0  # after a failure the file is left alone for so long
 _LOOK_S = 1.0  # how often it is checked that the path still names the open file
 
