@@ -18,19 +18,20 @@ from typing import Any, ClassVar, Literal, Never, ParamSpec, TypeVar, overload
 from ..arguments import whole_number
 from ..clock import Clock
 from ..errors import ErrorMode, InputError, NotSupported, no_such_name, short_repr
-from ..structures import Account, Asset, Funding, Order, Position
+from ..structures import Account, Asset, Order
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls.operations import Operations
 from .calls.table import LIMITED, PLANNED, check_call
+from .faces.contracts import ContractFace
 from .guards.face import GuardFace
 from .guards.settings import Guards, guards_of
 from .host import Host, QuietHost
 from .keys.credentials import Credentials, load_credentials, variable
 from .keys.encoding import EncodingFace
-from .market_face import MarketFace
 from .order_log import Durability, LookupPlan
-from .state import Core, Failure_co, ReplySlot, Settings, split_base, split_symbol
+from .settings import Settings, split_base, split_symbol
+from .state import Core, Failure_co, ReplySlot
 from .venue import Venue
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ def _no_venues(name: str, **_: Any) -> Venue:
     raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
-class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co]):
+class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
 
     To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
@@ -138,7 +139,13 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failu
             raise InputError("keys, base and options are the venue's: pass them to the venue, or leave out venue=")
         self._name = name
         self._raises = errors == "raise"
-        settings = Settings(pair=pair, contract=contract, period_s=period_s)
+        settings = Settings(
+            pair=pair,
+            contract=contract or venue.default_contract,
+            contracts_of=name if venue.contracts_only else "",
+            direction="buy" if venue.contracts_only else "",
+            period_s=period_s,
+        )
         workers = whole_number("max_workers", max_workers, least=1, most=10_000)
         plan = lookup or LookupPlan()
         self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials, durability)
@@ -207,24 +214,12 @@ class Exchange(MarketFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failu
         """Returns all balances that are not zero."""
         return self._call("GetAssets", Operations.assets)
 
-    def GetPositions(self, symbol: str = "") -> list[Position] | Failure_co:
-        """Returns open positions; contracts only."""
-        return self._call("GetPositions", Operations.positions, symbol)
-
-    def GetPosition(self, symbol: str = "") -> list[Position] | Failure_co:
-        """The older spelling of ``GetPositions``."""
-        return self._call("GetPosition", Operations.positions, symbol)
-
-    def GetFundings(self, symbol: str = "") -> list[Funding] | Failure_co:
-        """Returns funding rates; perpetual contracts only."""
-        return self._call("GetFundings", Operations.fundings, symbol)
-
     def Buy(self, price: float, amount: float, *args: Any) -> str | Failure_co:
-        """Buys the current symbol.
+        """Buys the current symbol; a contract as ``SetDirection`` says.
 
         Args:
             price: The limit price; -1 buys at market.
-            amount: In base currency; at market on a spot venue in quote currency.
+            amount: In base currency; at market on a spot venue in quote currency; of contracts their number.
             args: Further text for the order's line in the journal.
 
         Returns:

@@ -17,7 +17,15 @@ from .market_rules import MarketRules, cut, plain_text, to_precision
 from .order_log import new_client_order_id
 from .venue import OrderIntent, Side
 
-__all__ = ["OrderRequest", "parse_side", "prepare"]
+__all__ = [
+    "OrderRequest",
+    "cut_amount",
+    "cut_price",
+    "parse_side",
+    "positive_amount",
+    "prepare",
+    "take_client_order_id",
+]
 
 SIDES = ("buy", "sell", "closebuy", "closesell")
 SPOT_SIDES = SIDES[:2]
@@ -46,6 +54,7 @@ class OrderRequest:
         price_digits: ``SetPrecision``'s decimals of prices; None for the market's tick alone.
         amount_digits: ``SetPrecision``'s decimals of amounts; None for the market's step alone.
         rate: ``SetRate``'s factor between the venue's prices and the strategy's.
+        contract: What one contract is, for messages, such as ``100 USD``; empty for spot and where it is unknown.
     """
 
     symbol: str
@@ -55,6 +64,12 @@ class OrderRequest:
     price_digits: int | None = None
     amount_digits: int | None = None
     rate: Decimal = Decimal(1)
+    contract: str = ""
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the symbol names no contract."""
+        return "." not in self.symbol
 
 
 def parse_side(text: Any, *, spot: bool = True) -> tuple[Side, dict[str, str]]:
@@ -151,7 +166,7 @@ def prepare(
         InputError: A value is not a number, is negative (a price other than -1), becomes 0 when it is cut, or is beyond a limit.
         UnknownName: There is no such side.
     """
-    spot = "." not in request.symbol
+    spot = request.is_spot
     side, options = parse_side(request.side, spot=spot)
     asked = exact_decimal("price", request.price, most=_MOST)
     amount = exact_decimal("amount", request.amount, most=_MOST)
@@ -161,29 +176,21 @@ def prepare(
             f"price must be more than 0 (or -1 for a market order), got {plain_text(asked)}; nothing was sent"
         )
     if amount <= 0:
-        raise InputError(f"amount must be more than 0, got {plain_text(amount)}; nothing was sent")
+        raise _not_above_0(amount)
     rules = rules_of(request.symbol) or MarketRules(symbol=request.symbol)
     bounds = rules.bounds(market=market)
     in_quote = spot and market and side == "buy"
     price: Decimal | None = None
     if not market:
-        price = asked / request.rate
-        if request.price_digits is not None:
-            price = to_precision(price, request.price_digits, forgive_noise=True)
-        price = cut(price, rules.tick, forgive_noise=True)
+        price = cut_price(asked, request, rules.tick)
         if price <= 0:
             raise _vanished("price", request.price, rules.tick)
-    if request.amount_digits is not None:
-        amount = to_precision(amount, request.amount_digits)
-    step = _QUOTE_STEP if in_quote else bounds.step
-    amount = cut(amount, step)
-    if amount <= 0:
-        raise _vanished("amount", request.amount, step)
+    amount = cut_amount(amount, request, _QUOTE_STEP if in_quote else bounds.step)
     client_order_id, own = "", True
     in_force: TimeInForce = "GTC"
     if options:  # they may replace price and amount, so that only the venue can judge
         in_force = _time_in_force(options)
-        client_order_id, own = _client_order_id(options)
+        client_order_id, own = take_client_order_id(options)
     elif not bounds.admit(
         None if in_quote else amount, amount if in_quote else price * amount if price and spot else None
     ):
@@ -198,6 +205,53 @@ def prepare(
         options=MappingProxyType(options),
     )
     return intent, own
+
+
+def positive_amount(request: OrderRequest) -> Decimal:
+    """The amount of a request, exactly.
+
+    Raises:
+        InputError: It is not a number above 0.
+    """
+    amount = exact_decimal("amount", request.amount, most=_MOST)
+    if amount <= 0:
+        raise _not_above_0(amount)
+    return amount
+
+
+def _not_above_0(amount: Decimal) -> InputError:
+    return InputError(f"amount must be more than 0, got {plain_text(amount)}; nothing was sent")
+
+
+def cut_price(asked: Decimal, request: OrderRequest, tick: Decimal | None) -> Decimal:
+    """A price of the strategy in the venue's currency, cut to ``SetPrecision`` and to the tick; it may be 0 then."""
+    price = asked / request.rate
+    if request.price_digits is not None:
+        price = to_precision(price, request.price_digits, forgive_noise=True)
+    return cut(price, tick, forgive_noise=True)
+
+
+def cut_amount(amount: Decimal, request: OrderRequest, step: Decimal | None) -> Decimal:
+    """An amount cut to ``SetPrecision`` and to the market's step.
+
+    A fraction where the venue takes whole contracts is refused, not cut: it is likely to be an amount of coins.
+
+    Raises:
+        InputError: It is 0 then, or a fraction of a contract.
+    """
+    if request.amount_digits is not None:
+        amount = to_precision(amount, request.amount_digits)
+    fits = request.is_spot or step is None or step < 1 or amount % 1 == 0
+    whole = cut(amount, step)
+    if fits and whole > 0:
+        return whole
+    if request.is_spot:
+        raise _vanished("amount", request.amount, step)
+    one = f"one is {request.contract}, " if request.contract else ""
+    raise InputError(
+        f"the amount of {request.symbol} is a number of contracts ({one}the step is {plain_text(step or Decimal(1))}), got "
+        f"{short_repr(request.amount)}; nothing was sent. SetPrecision drops decimals, and an amount of coins must be converted first"
+    )
 
 
 def _vanished(name: str, given: Any, step: Decimal | None) -> InputError:
@@ -220,7 +274,8 @@ def _time_in_force(options: dict[str, str]) -> TimeInForce:
     return "GTC"
 
 
-def _client_order_id(options: dict[str, str]) -> tuple[str, bool]:
+def take_client_order_id(options: dict[str, str]) -> tuple[str, bool]:
+    """Takes a client order id out of options; empty if there is none, and whether it is to be made."""
     for name in _CLIENT_ID_OPTIONS:
         given = options.pop(name, "")
         if given:

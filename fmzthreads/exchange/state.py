@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import re
 import threading
 import weakref
 from collections.abc import Callable
@@ -15,19 +14,31 @@ import attrs
 from ..arguments import exact_decimal, whole_number
 from ..clock import Clock, WallClock
 from ..deadline import Deadline
-from ..errors import FmzError, InputError, NotSupported, OutcomeUnknown, StopRequested, TimedOut, short_repr
+from ..errors import (
+    FmzError,
+    InputError,
+    NotSupported,
+    OutcomeUnknown,
+    StopRequested,
+    TimedOut,
+    short_repr,
+)
 from ..fork import after_fork_in_child
+from ..structures import Info
 from ..tasks.pool import CallPool
 from .bars import BarBook
 from .call_limits import CallLimits
+from .contracts.choice import ContractDesk, contract_code, listed_as
+from .contracts.directions import check_direction
 from .host import Host
 from .keys.credentials import Credentials
 from .live_books import LiveBooks
 from .market_rules import MarketBook
 from .order_log import Durability, LookupPlan, OrderDesk, words_of
+from .settings import Settings, split_base, split_symbol
 from .venue import LastReply, Venue
 
-__all__ = ["Core", "Failure_co", "ReplySlot", "Settings", "split_base", "split_symbol"]
+__all__ = ["Core", "Failure_co", "ReplySlot"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -42,95 +53,12 @@ else:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LONGEST_SYMBOL = 100
 _MOST_RATE = Decimal(10) ** 18
 _EXIT_GRACE_S = 10.0  # what a script that ends grants the orders that its own threads are sending
 _NAMED_IN_A_LINE = 6  # orders under way; an error's text has at most 500 characters
 _MOST_DIGITS = 30  # behind the point; no market has more than 18
 # Periods that a script may have meant in milliseconds: FMZ's constants, from a minute to a week.
 _USUAL_PERIODS_S = frozenset({60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800})
-
-# Each request names its own path, such as /api/v3/depth. A path before that one (of a gateway, say) is kept.
-_WHOLE_ADDRESS = "Exchange"  # the general protocol, whose plugins choose their path themselves
-_API_PATH = re.compile(r"(?<=[^/:])/+[a-z]?api(/v\d+)?/*$")
-
-DEFAULT_BAR_CAP = 5000  # FMZ's documented number of bars kept by a live robot
-
-
-def split_base(url: str, venue: str = "") -> tuple[str, str]:
-    """Splits a base URL and the API path that it ends in, such as ``/api/v3``; the path may be empty.
-
-    Args:
-        url: The base URL.
-        venue: FMZ's id of the venue: the service address of the general protocol is never split.
-    """
-    if venue == _WHOLE_ADDRESS:
-        return url, ""
-    found = _API_PATH.search(url)
-    return (url[: found.start()], found.group()) if found is not None else (url, "")
-
-
-def split_symbol(text: Any) -> tuple[str, str]:
-    """Splits FMZ's symbol into the pair, in upper case, and the contract code (empty for spot).
-
-    Args:
-        text: ``BTC_USDT``, or ``BTC_USDT.swap``.
-
-    Raises:
-        InputError: It is not of that form.
-    """
-    if not isinstance(text, str):
-        raise InputError(f"a symbol must be text such as 'BTC_USDT', got {short_repr(text)}")
-    pair, _, code = text.partition(".")
-    base, underscore, quote = pair.partition("_")
-    odd = len(text) > _LONGEST_SYMBOL or not text.isprintable() or any(map(str.isspace, text))
-    if odd or not (base and underscore and quote) or "_" in quote:
-        raise InputError(
-            f"a symbol must be like 'BTC_USDT' (or 'BTC_USDT.swap' for a contract), got {short_repr(text)}"
-        )
-    return pair.upper(), code
-
-
-@attrs.frozen(kw_only=True)
-class Settings:
-    """The settings of an exchange object at one moment; a call keeps those that it began with.
-
-    Attributes:
-        pair: The current pair, such as ``BTC_USDT``.
-        contract: The current contract code; empty for spot.
-        period_s: The default length of a bar, in seconds.
-        price_digits: Decimals of prices; None for the market's own.
-        amount_digits: Decimals of amounts; None for the market's own.
-        rate: The factor of prices that the strategy sees; prices of orders are divided by it.
-        bar_cap: How many bars are kept of each symbol and period.
-        first_bars: How many bars the first request asks for; None for one full request.
-    """
-
-    pair: str
-    contract: str = ""
-    period_s: int = 60
-    price_digits: int | None = None
-    amount_digits: int | None = None
-    rate: Decimal = Decimal(1)
-    bar_cap: int = DEFAULT_BAR_CAP
-    first_bars: int | None = None
-    symbol: str = attrs.field(init=False)
-    """The pair, with the contract where there is one."""
-
-    @symbol.default
-    def _symbol(self) -> str:
-        return f"{self.pair}.{self.contract}" if self.contract else self.pair
-
-    def symbol_of(self, text: Any) -> str:
-        """Returns the symbol that an argument means; empty text means the current one.
-
-        Raises:
-            InputError: It is not a symbol.
-        """
-        if text is None or (isinstance(text, str) and not text):
-            return self.symbol
-        pair, code = split_symbol(text)
-        return f"{pair}.{code}" if code else pair
 
 
 class ReplySlot:
@@ -184,6 +112,7 @@ class Core:
         self.under_way = self.orders.under_way
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
+        self.contracts = ContractDesk(venue, lambda error: self.report("orders", error))
         venue.warn_with(lambda text: host.warning(text, source=label))
         self.here: ReplySlot = _LocalSlot()  # of the calling thread
         # Guards settings against two changes at once, and _last_error. Re-entrant, because a task queue's report that is garbage-collected
@@ -311,7 +240,33 @@ class Core:
             InputError: It is not a symbol.
         """
         pair, code = split_symbol(text)
-        self.change(pair=pair, contract=code)
+        self.change(pair=pair, contract=code or self.venue.default_contract)
+        return True
+
+    def set_contract_type(self, code: Any) -> Info:
+        """Sets the contract of later calls, and returns what the venue lists it as.
+
+        Raises:
+            InputError: It is not text.
+            UnknownSymbol: The venue does not list it.
+            NotSupported: The venue has no contracts.
+        """
+        pair, name = split_symbol(self.settings.pair + "." + contract_code(code))
+        contract = self.contracts.choose(f"{pair}.{name}")
+        self.change(pair=pair, contract=name)
+        return listed_as(contract)
+
+    def set_direction(self, direction: Any) -> bool:
+        """Sets what ``Buy`` and ``Sell`` do with contracts. True.
+
+        Raises:
+            UnknownName: There is no such direction.
+            InputError: The current symbol is no contract.
+        """
+        found = check_direction(direction)
+        if not (self.settings.contracts_of or self.settings.contract):
+            raise InputError(f"SetDirection is for contracts, and {self.settings.symbol} is none")
+        self.change(direction=found)
         return True
 
     def set_precision(self, price: Any, amount: Any) -> None:
@@ -379,6 +334,7 @@ class Core:
         """
         self.venue.set_base(self._base_of("SetBase", url))
         self.markets.forget()
+        self.contracts.forget()
         self.bars.forget()
         self.live.renew()
         return self.venue.base()

@@ -68,7 +68,8 @@ class Trade(Structure):
 class Order(Structure):
     """An order. ``Id`` is ``"<venue symbol>,<venue id>"``; ``Amount`` of a market buy may be in quote currency; ``AvgPrice`` is 0 where unknown.
 
-    An order that is not known to be the strategy's own has one key more, ``Foreign``.
+    An order that is not known to be the strategy's own has one key more, ``Foreign``; one that the venue made itself (a liquidation, say)
+    also ``MadeBy``; a condition order that has triggered ``ChildId``, the id of the order that it placed.
     """
 
     Info: Any
@@ -89,6 +90,16 @@ class Order(Structure):
     def Foreign(self) -> bool:
         """Whether it is not known to be the strategy's own: placed by hand, or by another program."""
         return bool(self.get("Foreign", False))
+
+    @property
+    def MadeBy(self) -> str:
+        """``liquidation``, ``adl``, ``settlement`` or ``delivery`` of an order that the venue made itself; empty for any other."""
+        return str(self.get("MadeBy", ""))
+
+    @property
+    def ChildId(self) -> str:
+        """The id of the order that a condition order has placed; empty before, and for other orders."""
+        return str(self.get("ChildId", ""))
 
 
 class Condition(Structure):

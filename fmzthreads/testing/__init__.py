@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..clock import ManualClock
+from .contract_venue import FakeContractVenue
 from .fake_venue import FakeVenue
 from .scripting import Hold
 
-__all__ = ["FakeVenue", "Hold", "ManualClock"]
+__all__ = ["FakeContractVenue", "FakeVenue", "Hold", "ManualClock"]

@@ -11,7 +11,7 @@ import pytest
 from fmzthreads.constants import LOG_TYPE_BUY
 from fmzthreads.errors import InputError, UnknownName
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.exchange.state import split_base
+from fmzthreads.exchange.settings import split_base
 from fmzthreads.structures import Record
 from fmzthreads.testing import FakeVenue
 from tests.helpers.exchange_room import MemoryHost, make

@@ -31,7 +31,7 @@ def test_a_method_that_is_not_built_yet_says_so(name: str) -> None:
     assert host.errors == []
 
 
-@pytest.mark.parametrize("name", ["SetContractTyp", "setcontracttype", "SetDirektion", "CreateConditionalOrder"])
+@pytest.mark.parametrize("name", ["SetDta", "setdata", "GetDatta"])
 def test_a_slip_of_the_pen_of_such_a_method_suggests_no_other_one(name: str) -> None:
     exchange, _, _ = make()
     with pytest.raises(NotBuiltYet, match="FMZ has it; fmzthreads does not yet") as caught:

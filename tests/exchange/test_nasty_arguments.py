@@ -10,7 +10,7 @@ import pytest
 
 from fmzthreads.errors import FmzError
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.testing import FakeVenue
+from fmzthreads.testing import FakeContractVenue, FakeVenue
 from tests.helpers.exchange_room import MemoryHost
 from tests.helpers.nasty_values import NASTY
 from tests.helpers.watchdog import at_once
@@ -40,6 +40,25 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "SetProxy": ("http://127.0.0.1:1",),
     "SetTimeout": (1000,),
     "warm": (1,),
+}
+CONTRACTS: dict[str, tuple[Any, ...]] = {
+    "SetContractType": ("swap",),
+    "SetDirection": ("buy",),
+    "SetMarginLevel": ("BTC_USDT.swap", 5),
+    "GetFundingPayments": ("BTC_USDT.swap", 0, 5),
+    "ModifyOrder": ("BTCUSDT,1", "buy", 99.0, 1),
+    "CancelAll": ("BTC_USDT.swap",),
+    "CreateConditionOrder": (
+        "BTC_USDT.swap",
+        "sell",
+        1,
+        {"ConditionType": 2, "SlTriggerPrice": 90, "SlOrderPrice": -1},
+    ),
+    "ModifyConditionOrder": ("BTCUSDT,1", "sell", 1, {"ConditionType": 2, "SlTriggerPrice": 90, "SlOrderPrice": -1}),
+    "CancelConditionOrder": ("BTCUSDT,1", "note"),
+    "GetConditionOrder": ("BTCUSDT,1",),
+    "GetConditionOrders": ("USDT.swap",),
+    "GetHistoryConditionOrders": ("BTC_USDT.swap", 0, 5),
 }
 IO: list[tuple[Any, ...]] = [
     ("rate", "GetTicker", 10, "1s", "delay"),
@@ -84,3 +103,15 @@ def test_only_documented_errors_at_once(method: str, name: str) -> None:
             call = partial(exchange.Go, value) if method == "Go" else partial(getattr(exchange, method), *args)
             _only_documented(call, f"{method} with {name} as argument {place}")
             exchange.close(0)
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_only_documented_errors_at_once_with_contracts(name: str) -> None:
+    value = NASTY[name]
+    for method, good in CONTRACTS.items():
+        exchange = Exchange("Futures_Fake", "BTC_USDT", venue=FakeContractVenue(), host=MemoryHost(), errors="raise")
+        for place in range(len(good)):
+            args = [*good]
+            args[place] = value
+            _only_documented(partial(getattr(exchange, method), *args), f"{method} with {name} as argument {place}")
+        exchange.close(0)

@@ -15,7 +15,7 @@ from fmzthreads.exchange.host import Host
 from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.tasks.events import Selectable
 from fmzthreads.tasks.handle import Handle
-from fmzthreads.testing import FakeVenue
+from fmzthreads.testing import FakeContractVenue, FakeVenue
 
 
 @attrs.frozen
@@ -124,3 +124,13 @@ def run_threads(count: int, work: Callable[[int], None], timeout_s: float = 60.0
     assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     if failures:
         raise failures[0]
+
+
+def make_contracts(
+    *, errors: Any = "log", currency: str = "BTC_USDT", contracts: tuple[str, ...] = ("BTC_USDT.swap",), **options: Any
+) -> tuple[Exchange, FakeContractVenue, MemoryHost]:
+    """An exchange object for contracts over a venue in memory, and its journal."""
+    host = options.pop("host", None) or MemoryHost(JumpClock())
+    default = options.pop("default_contract", "swap")
+    venue = FakeContractVenue(clock=host.clock, contracts=contracts, default_contract=default)
+    return Exchange("Futures_Fake", currency, venue=venue, host=host, errors=errors, **options), venue, host

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...arguments import real_number, whole_number
-from ...errors import InputError, short_repr
-from ...exchange.calls.arguments import symbol_first
+from ...arguments import real_number
+from ...exchange.calls.arguments import bare_side, history_numbers
+from ...exchange.contracts.conditions import condition_of
 from ...structures import Account, Asset, Funding, Order, Position
 from .base import ExchangeBase, joined_text, timed
 
@@ -46,7 +46,7 @@ class TradeCalls(ExchangeBase):
             amount: See ``Buy``.
             args: Further text for the order's row.
         """
-        return self._place(self._symbol_of(symbol), _side(side), price, amount, args)
+        return self._place(self._symbol_of(symbol), bare_side(side), price, amount, args)
 
     def _place(self, symbol: str, side: str, price: float, amount: float, args: tuple[Any, ...]) -> int | None:
         if type(price) is not float:
@@ -60,7 +60,7 @@ class TradeCalls(ExchangeBase):
     def ModifyOrder(self, orderId: Any, side: str, price: float, amount: float, *args: Any) -> int | None:
         """Replaces an open order by a new one; returns its id, or None when it is refused (the old one stays)."""
         return self._desk.modify(
-            orderId, _side(side), real_number("price", price), real_number("amount", amount), joined_text(args)
+            orderId, bare_side(side), real_number("price", price), real_number("amount", amount), joined_text(args)
         )
 
     @timed(failed=False)
@@ -89,7 +89,7 @@ class TradeCalls(ExchangeBase):
         Args:
             args: ``()``, ``(symbol)``, ``(symbol, since)``, ``(symbol, since, limit)``, ``(since)`` or ``(since, limit)``; since in ms.
         """
-        return self._desk.history(*_history_arguments("GetHistoryOrders", args))
+        return self._desk.history(*_history("GetHistoryOrders", args))
 
     @timed()
     def CreateConditionOrder(
@@ -107,7 +107,7 @@ class TradeCalls(ExchangeBase):
         name = self._symbol_of(symbol)
         self._feed_of(name).check_open()
         return self._desk.place_condition(
-            name, _side(side), real_number("amount", amount), _condition(condition), joined_text(args)
+            name, bare_side(side), real_number("amount", amount), condition_of(condition), joined_text(args)
         )
 
     @timed()
@@ -116,7 +116,7 @@ class TradeCalls(ExchangeBase):
     ) -> int | None:
         """Changes a live condition order, which keeps its id; an amount of -1 stays."""
         return self._desk.modify_condition(
-            orderId, _side(side), real_number("amount", amount), _condition(condition), joined_text(args)
+            orderId, bare_side(side), real_number("amount", amount), condition_of(condition), joined_text(args)
         )
 
     @timed(failed=False)
@@ -137,7 +137,7 @@ class TradeCalls(ExchangeBase):
     @timed()
     def GetHistoryConditionOrders(self, *args: Any) -> list[Order] | None:
         """Returns triggered and canceled condition orders; see ``GetHistoryOrders``."""
-        return self._desk.condition_history(*_history_arguments("GetHistoryConditionOrders", args))
+        return self._desk.condition_history(*_history("GetHistoryConditionOrders", args))
 
     @timed()
     def GetAccount(self) -> Account | None:
@@ -165,27 +165,6 @@ class TradeCalls(ExchangeBase):
         return self._desk.fundings(self._symbol_of(symbol))
 
 
-def _side(side: Any) -> str:
-    """A side without a venue's options, which mean nothing here.
-
-    Raises:
-        InputError: It is not text.
-    """
-    if not isinstance(side, str):
-        raise InputError(f"side must be text such as 'buy' or 'sell', got {short_repr(side)}")
-    return side.partition(";")[0].strip()
-
-
-def _condition(condition: Any) -> dict[str, Any]:
-    if not isinstance(condition, dict):
-        raise InputError(f"a condition must be a dict with ConditionType, got {short_repr(condition)}")
-    return condition
-
-
-def _history_arguments(method: str, args: tuple[Any, ...]) -> tuple[str, int, int]:
-    symbol, since, limit = symbol_first(method, ("symbol", "since", "limit"), args)
-    return (
-        symbol or "",
-        0 if since is None else whole_number("since", since),
-        0 if limit is None else whole_number("limit", limit),
-    )
+def _history(method: str, args: tuple[Any, ...]) -> tuple[str, int, int]:
+    symbol, since_ms, limit = history_numbers(method, args)
+    return symbol or "", since_ms, limit

@@ -9,9 +9,9 @@ from ...arguments import whole_number
 from ...errors import InputError, short_repr
 
 if TYPE_CHECKING:
-    from ..state import Settings
+    from ..settings import Settings
 
-__all__ = ["history_arguments", "record_arguments", "symbol_first"]
+__all__ = ["bare_side", "history_arguments", "history_numbers", "level_arguments", "record_arguments", "symbol_first"]
 
 
 def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int | None]:
@@ -31,8 +31,8 @@ def record_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int,
     )
 
 
-def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int, int]:
-    """Reads the argument forms of ``GetHistoryOrders``: ``([symbol,] [since [, limit]])``.
+def history_arguments(settings: Settings, args: Sequence[Any], method: str) -> tuple[str, int, int]:
+    """Reads the argument forms of ``GetHistoryOrders`` and the like: ``([symbol,] [since [, limit]])``.
 
     Returns:
         The symbol, the time in ms and the limit; 0 where they are absent.
@@ -40,12 +40,50 @@ def history_arguments(settings: Settings, args: Sequence[Any]) -> tuple[str, int
     Raises:
         InputError: The arguments are in none of these forms.
     """
-    symbol, since, limit = symbol_first("GetHistoryOrders", ("symbol", "since", "limit"), args)
+    symbol, since_ms, limit = history_numbers(method, args)
+    return settings.symbol_of(symbol), since_ms, limit
+
+
+def history_numbers(method: str, args: Sequence[Any]) -> tuple[Any, int, int]:
+    """Reads ``([symbol,] [since [, limit]])``.
+
+    Returns:
+        The symbol as given (None where it is absent), the time in ms and the limit; 0 where they are absent.
+
+    Raises:
+        InputError: The arguments are in none of these forms.
+    """
+    symbol, since, limit = symbol_first(method, ("symbol", "since", "limit"), args)
     return (
-        settings.symbol_of(symbol),
+        symbol,
         0 if since is None else whole_number("since", since),
         0 if limit is None else whole_number("limit", limit),
     )
+
+
+def level_arguments(args: Sequence[Any]) -> tuple[Any, int]:
+    """Reads the argument forms of ``SetMarginLevel``: ``([symbol,] level)``.
+
+    Returns:
+        The symbol (None where it is absent), and the level.
+
+    Raises:
+        InputError: The arguments are in neither form, or the level is not a whole number of 1 or more.
+    """
+    if not 1 <= len(args) <= 2 or (len(args) == 2 and not isinstance(args[0], str)):
+        raise InputError(f"SetMarginLevel takes (level) or (symbol, level), got {short_repr(args)}")
+    return (args[0] if len(args) == 2 else None), whole_number("level", args[-1], least=1)
+
+
+def bare_side(side: Any) -> str:
+    """A side without the venue's options behind its ``;``.
+
+    Raises:
+        InputError: It is not text.
+    """
+    if not isinstance(side, str):
+        raise InputError(f"side must be text such as 'buy' or 'sell', got {short_repr(side)}")
+    return side.partition(";")[0].strip()
 
 
 def symbol_first(method: str, names: tuple[str, str, str], args: Sequence[Any]) -> tuple[Any, Any, Any]:

@@ -6,9 +6,9 @@ Each works on the settings of the moment when it was made. They raise; ``Exchang
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import attrs
 
@@ -18,7 +18,6 @@ from ...errors import (
     InputError,
     InvalidOrder,
     NotSupported,
-    OutcomeUnknown,
     StopRequested,
     UnknownName,
     short_repr,
@@ -28,47 +27,34 @@ from ...structures import (
     Asset,
     Depth,
     Fee,
-    Funding,
     Market,
     Order,
-    Position,
     Records,
-    Structure,
     Ticker,
     Trade,
 )
+from ..contracts.closing import capped_amount, closes
+from ..contracts.directions import is_buy, side_of
 from ..io import run_command
 from ..keys.encoding import encode_with_keys, hmac_with_keys
 from ..live_books import DEFAULT_MAX_AGE_MS, check_channel
 from ..market_rules import MarketRules
 from ..order_log import IntentRecord
-from ..order_request import OrderRequest, prepare
-from ..state import Core, Settings, split_symbol
-from ..venue import OrderIntent
+from ..order_request import prepare
 from .arguments import history_arguments, record_arguments
+from .base import check_id
+from .contracts import ContractCalls
 
 __all__ = ["Operations"]
 
-S = TypeVar("S", bound=Structure)
-
 _TICKER_PRICES = ("High", "Low", "Sell", "Buy", "Last", "Open")
 _BAR_PRICES = ("Open", "High", "Low", "Close")
-_ORDER_PRICES = ("Price", "AvgPrice")
 
 _USD_CNY = "FMZ_USDCNY"
 
 
-@attrs.frozen
-class Operations:
-    """The calls of one exchange object under one snapshot of its settings.
-
-    Attributes:
-        core: The state of the exchange object.
-        settings: The settings of this call.
-    """
-
-    core: Core
-    settings: Settings
+class Operations(ContractCalls):
+    """The calls of one exchange object under one snapshot of its settings."""
 
     # Market
 
@@ -141,35 +127,28 @@ class Operations:
 
     def account(self) -> Account:
         """Free and frozen currency of the current pair."""
-        self._begin("GetAccount", self.settings.symbol)
-        return self.core.venue.account(self.settings.symbol)
+        name = self._current()
+        self._begin("GetAccount", name)
+        return self.core.venue.account(name)
 
     def assets(self) -> list[Asset]:
         """All holdings."""
         self._count("GetAssets")
         return self.core.venue.assets()
 
-    def positions(self, symbol: Any = "") -> list[Position]:
-        """Open positions; contracts only."""
-        scope = self._scope(symbol)
-        self._count("GetPositions")
-        return [self._scaled(position, ("Price",)) for position in self.core.venue.positions(scope)]
-
-    def fundings(self, symbol: Any = "") -> list[Funding]:
-        """Funding rates; perpetual contracts only."""
-        scope = self._scope(symbol)
-        self._count("GetFundings")
-        return self.core.venue.fundings(scope)
-
     # Orders
 
     def buy(self, price: Any, amount: Any, *tail: Any) -> str:
-        """A buy of the current symbol."""
-        return self._order("Buy", self.settings.symbol, "buy", price, amount, tail)
+        """A buy of the current symbol; of a contract as the direction says."""
+        return self._order("Buy", self._current(), self._side("Buy"), price, amount, tail)
 
     def sell(self, price: Any, amount: Any, *tail: Any) -> str:
-        """A sale of the current symbol."""
-        return self._order("Sell", self.settings.symbol, "sell", price, amount, tail)
+        """A sale of the current symbol; of a contract as the direction says."""
+        return self._order("Sell", self._current(), self._side("Sell"), price, amount, tail)
+
+    def _side(self, verb: Literal["Buy", "Sell"]) -> str:
+        direction = self.settings.direction
+        return verb.lower() if not direction else side_of(verb, direction)
 
     def create_order(self, symbol: Any, side: Any, price: Any, amount: Any, *tail: Any) -> str:
         """An order of any symbol and side."""
@@ -177,16 +156,10 @@ class Operations:
 
     def _order(self, method: str, symbol: str, side: Any, price: Any, amount: Any, tail: tuple[Any, ...]) -> str:
         core, settings = self.core, self.settings
-        request = OrderRequest(
-            symbol=symbol,
-            side=side,
-            price=price,
-            amount=amount,
-            price_digits=settings.price_digits,
-            amount_digits=settings.amount_digits,
-            rate=settings.rate,
-        )
-        intent, own_id = prepare(request, self._rules, core.orders.new_id)
+        intent, own_id = prepare(self._request(symbol, side, price, amount), self._rules, core.orders.new_id)
+        if closes(intent.side):
+            held = capped_amount(symbol, intent.side, intent.amount, core.venue.positions(symbol))
+            intent = attrs.evolve(intent, amount=held)
         if core.limits.active:
             core.limits.acquire(method)
         try:
@@ -197,10 +170,9 @@ class Operations:
         except InvalidOrder:
             core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
             raise
-        # closebuy sells what was bought, closesell buys back what was sold
         self._write_line(
             method,
-            LOG_TYPE_BUY if intent.side in {"buy", "closesell"} else LOG_TYPE_SELL,
+            LOG_TYPE_BUY if is_buy(intent.side) else LOG_TYPE_SELL,
             symbol=intent.symbol,
             price=-1.0 if intent.price is None else float(intent.price * settings.rate),
             amount=float(intent.amount),
@@ -209,32 +181,9 @@ class Operations:
         )
         return order_id
 
-    def _write_line(self, method: str, kind: int, **fields: Any) -> None:
-        """Writes the line of something that the venue has done; whatever is wrong with the line must not hide that."""
-        core = self.core
-        try:
-            core.host.order_line(kind, source=core.label, **fields)
-        except Exception as error:  # mostly a __str__ of the strategy's own objects
-            text = f"the line of order {short_repr(fields['order_id'])} could not be written: {type(error).__name__}"
-            core.report(method, InputError(text))
-
-    def _tell_interrupted(self, method: str, intent: OrderIntent, error: BaseException) -> None:
-        """Writes the error line of an interrupted order; a stop and Ctrl-C write none of their own."""
-        key = intent.client_order_id
-        record = self.core.intents.get(key)
-        if record is not None and record.fate == "unknown":
-            words = f"interrupted ({type(error).__name__}); the order may have been sent and its outcome is unknown: Reconcile() asks about its client order id {key}"
-            self.core.report(method, OutcomeUnknown(words, client_order_id=key))
-
-    def _rules(self, symbol: str) -> MarketRules | None:
-        try:
-            return self.core.markets.rules(symbol)
-        except NotSupported:
-            return None
-
     def cancel_order(self, order_id: Any, *tail: Any) -> bool:
         """Cancels an order."""
-        _check_id(order_id)
+        check_id(order_id)
         self._count("CancelOrder")
         self.core.orders.cancel(order_id)
         self._write_line("CancelOrder", LOG_TYPE_CANCEL, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail)
@@ -242,7 +191,7 @@ class Operations:
 
     def order(self, order_id: Any) -> Order:
         """One order."""
-        _check_id(order_id)
+        check_id(order_id)
         self._count("GetOrder")
         return self._shown([self.core.venue.order(order_id)])[0]
 
@@ -250,19 +199,15 @@ class Operations:
         """Open orders."""
         scope = self._scope(symbol)
         if scope is None and not self.core.venue.lists_all_orders:
-            scope = self.settings.symbol
+            scope = self._current()
         self._count("GetOrders")
         return self._shown(self.core.venue.orders(scope))
 
     def history_orders(self, *args: Any) -> list[Order]:
         """Orders of the past; the forms of ``GetHistoryOrders``."""
-        name, since_ms, limit = history_arguments(self.settings, args)
+        name, since_ms, limit = history_arguments(self.settings, args, "GetHistoryOrders")
         self._count("GetHistoryOrders")
         return self._shown(self.core.venue.history_orders(name, since_ms, limit))
-
-    def _shown(self, orders: list[Order]) -> list[Order]:
-        self.core.orders.mark_foreign(orders)
-        return [self._scaled(order, _ORDER_PRICES) for order in orders]
 
     def reconcile(self, fills: bool = False) -> list[IntentRecord]:
         """Asks again about each order and cancel whose outcome is unknown, those of earlier runs among them."""
@@ -293,15 +238,15 @@ class Operations:
 
     def min_amount(self) -> float:
         """The minimum order amount of the current symbol."""
-        return _known("minimum amount", self._rules(self.settings.symbol), lambda rules: rules.min_amount)
+        return _known("minimum amount", self._rules(self._current()), lambda rules: rules.min_amount)
 
     def min_price(self) -> float:
         """The price step of the current symbol."""
-        return _known("price step", self._rules(self.settings.symbol), lambda rules: rules.tick)
+        return _known("price step", self._rules(self._current()), lambda rules: rules.tick)
 
     def fee(self) -> Fee:
         """The taker's fees of the current symbol, in percent."""
-        _, taker = self.core.venue.fee_rates(self.settings.symbol)
+        _, taker = self.core.venue.fee_rates(self._current())
         return Fee(Sell=taker * 100, Buy=taker * 100)
 
     def usd_cny(self) -> float:
@@ -331,40 +276,6 @@ class Operations:
             order_id=(price if isinstance(price, str) else short_repr(price)) if cancel else "",
             tail=tail,
         )
-
-    def _begin(self, method: str, symbol: str) -> None:
-        """Counts a call about a symbol, whose rules are fetched while its first call runs, so that no order has to wait for them."""
-        self._count(method)
-        self.core.markets.prefetch(symbol)
-
-    def _count(self, method: str) -> None:
-        self.core.clock.stop.check()
-        if self.core.limits.active:
-            self.core.limits.acquire(method)
-
-    def _scope(self, symbol: Any) -> str | None:
-        """The scope of a list call: None for all of a spot account, or a kind of contracts such as ``USDT.swap``."""
-        if symbol is None or (isinstance(symbol, str) and not symbol):
-            return self.settings.symbol if self.settings.contract else None
-        if isinstance(symbol, str) and "." in symbol and "_" not in symbol.partition(".")[0]:
-            return symbol
-        pair, code = split_symbol(symbol)
-        return f"{pair}.{code}" if code else pair
-
-    def _scaled(self, structure: S, fields: Iterable[str]) -> S:
-        rate = self.settings.rate
-        if rate == 1:
-            return structure
-        for field in fields:
-            value = structure.get(field)
-            if value and value > 0:  # neither 0 (unknown) nor -1 (at market) is a price
-                structure[field] = float(Decimal(repr(float(value))) * rate)
-        return structure
-
-
-def _check_id(order_id: Any) -> None:
-    if not isinstance(order_id, str) or not order_id:
-        raise InputError(f"an order id must be text such as 'BTCUSDT,12345', got {short_repr(order_id)}")
 
 
 def _known(what: str, rules: MarketRules | None, pick: Callable[[MarketRules], Decimal | None]) -> float:

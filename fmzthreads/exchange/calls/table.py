@@ -42,10 +42,20 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "Buy": Call(Operations.buy),
         "Sell": Call(Operations.sell),
         "CreateOrder": Call(Operations.create_order),
+        "ModifyOrder": Call(Operations.modify_order),
         "CancelOrder": Call(Operations.cancel_order, False),
+        "CancelAll": Call(Operations.cancel_all, False),
         "GetOrder": Call(Operations.order),
         "GetOrders": Call(Operations.orders),
         "GetHistoryOrders": Call(Operations.history_orders),
+        "CreateConditionOrder": Call(Operations.create_condition_order),
+        "ModifyConditionOrder": Call(Operations.modify_condition_order),
+        "CancelConditionOrder": Call(Operations.cancel_condition_order, False),
+        "GetConditionOrder": Call(Operations.condition_order),
+        "GetConditionOrders": Call(Operations.condition_orders),
+        "GetHistoryConditionOrders": Call(Operations.history_condition_orders),
+        "GetFundingPayments": Call(Operations.funding_payments),
+        "SetMarginLevel": Call(Operations.set_margin_level),
         "GetMinStock": Call(Operations.min_amount),
         "GetMinPrice": Call(Operations.min_price),
         "GetFee": Call(Operations.fee),
@@ -88,11 +98,7 @@ _UNLIMITED = frozenset(
 LIMITED = frozenset(CALLS) - _UNLIMITED
 """The methods that a call limit may be set for; see ``exchange/call_limits.py``."""
 
-PLANNED = frozenset({
-    "CancelConditionOrder", "CreateConditionOrder", "GetConditionOrder", "GetConditionOrders", "GetContractType", "GetData",
-    "GetHistoryConditionOrders", "ModifyConditionOrder", "ModifyOrder", "SetContractType", "SetData", "SetDirection",
-    "SetMarginLevel",
-})  # fmt: skip
+PLANNED = frozenset({"GetData", "SetData"})
 """Methods of FMZ's exchange object that fmzthreads does not have yet."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import InputError, short_repr
-from ..settings_face import OrderLogFace
+from ..faces.settings import OrderLogFace
 from ..state import Core, Failure_co
 from .kill_switch import Killed, KillReport
 from .order_guards import OrderGuards

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from ...errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
 from ...redaction import remember_signature
-from ..settings_face import SettingsFace
+from ..faces.settings import SettingsFace
 from ..state import Core, Failure_co
 from .credentials import Credentials
 

@@ -96,6 +96,7 @@ class OrderDesk:
         self._earlier = EarlierRuns(file, venue, clock, plan) if file is not None else None
         # Orders that the log does not have, so that it is not searched for them again; two threads that replace it at once do no harm.
         self._foreign: set[str] = set()
+        self._foreign_conditions: set[str] = set()
         self.switch: OrderSwitch | None = None
         """Checked for each new order, once it counts as under way."""
         self.gate: OrderGate | None = None
@@ -205,7 +206,7 @@ class OrderDesk:
             )
         return True
 
-    def mark_foreign(self, orders: Sequence[Order]) -> None:
+    def mark_foreign(self, orders: Sequence[Order], *, conditional: bool = False) -> None:
         """Sets ``Foreign`` of each order that is not known to be the strategy's: placed by hand, or by another program.
 
         The strategy's own are recognised by their client order id, by the orders of this process, and by the order log. An order log that
@@ -213,13 +214,15 @@ class OrderDesk:
 
         Args:
             orders: Orders as the venue gave them.
+            conditional: Whether they are condition orders.
         """
-        left = [order for order in orders if not self._is_own(order)]
-        unseen = [order["Id"] for order in left if order["Id"] not in self._foreign]
+        left = [order for order in orders if not self._is_own(order, conditional=conditional)]
+        foreign = self._foreign_conditions if conditional else self._foreign
+        unseen = [order["Id"] for order in left if order["Id"] not in foreign]
         own: set[str] = set()
         if unseen and self._file is not None:
             try:
-                own = self._file.recorded(unseen)
+                own = self._file.recorded(unseen, conditional=conditional)
             except OperationFailed:
                 unseen = []  # asked again the next time
         now_ms = self._clock.now() * 1000
@@ -228,15 +231,15 @@ class OrderDesk:
                 order["Foreign"] = True
                 # Another process of the strategy may have placed a young one, and may still be writing its id.
                 if order["Id"] in unseen and now_ms - order["Time"] > _YOUNG_MS:
-                    self._foreign.add(order["Id"])
-        if len(self._foreign) > _MOST_FOREIGN:
-            self._foreign = set()
+                    foreign.add(order["Id"])
+        if len(foreign) > _MOST_FOREIGN:
+            foreign.clear()
 
-    def _is_own(self, order: Order) -> bool:
+    def _is_own(self, order: Order, *, conditional: bool) -> bool:
         key = self._venue.client_id_of(order)
         if key and (key.startswith(self._ids.own_prefix) or self.intents.get(key) is not None):
             return True
-        return self.intents.has_placed(order["Id"])
+        return self.intents.has_placed(order["Id"], conditional=conditional)
 
     def unknown(self, *, all_runs: bool) -> list[IntentRecord]:
         """Returns the orders and cancels whose outcome is unknown, oldest first; sends nothing.

@@ -284,8 +284,12 @@ class OrderFile:
         self.flush()
         return self.recorded(order_ids)
 
-    def recorded(self, order_ids: Sequence[str]) -> set[str]:
+    def recorded(self, order_ids: Sequence[str], *, conditional: bool = False) -> set[str]:
         """``placed``, but for orders of this process that ended within the last milliseconds; writes nothing.
+
+        Args:
+            order_ids: Ids, as in ``Order.Id``.
+            conditional: Whether they are those of condition orders.
 
         Raises:
             OperationFailed: The file cannot be read.
@@ -297,8 +301,8 @@ class OrderFile:
             some = order_ids[first : first + _IDS_AT_ONCE]
             marks = ", ".join("?" * len(some))
             rows = self._database.execute(
-                f"SELECT DISTINCT order_id FROM intents WHERE kind = 'order' AND order_id IN ({marks})",  # noqa: S608 (only marks)
-                some,
+                f"SELECT DISTINCT order_id FROM intents WHERE kind = ? AND order_id IN ({marks})",  # noqa: S608 (only marks)
+                ["condition" if conditional else "order", *some],
             )
             found.update(row[0] for row in rows)
         return found

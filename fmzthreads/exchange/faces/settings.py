@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, cast, overload
 
-from ..errors import FmzError, NotSupported, StopRequested
-from .order_log import IntentRecord
-from .state import Core, Failure_co
+from ...errors import FmzError, NotSupported, StopRequested
+from ..order_log import IntentRecord
+from ..state import Core, Failure_co
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

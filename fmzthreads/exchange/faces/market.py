@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
-from ..errors import FmzError, StopRequested
-from ..structures import Depth, Fee, Market, Records, Ticker, Trade
-from .calls.operations import Operations
-from .settings_face import SettingsFace
-from .state import Failure_co
+from ...errors import FmzError, StopRequested
+from ...structures import Depth, Fee, Market, Records, Ticker, Trade
+from ..calls.operations import Operations
+from ..state import Failure_co
+from .settings import SettingsFace
 
 __all__ = ["MarketFace"]
 

@@ -1,0 +1,1 @@
+"""The parts of FMZ's exchange object: settings, market data, contracts."""

@@ -1,0 +1,1 @@
+"""Tests of contracts, condition orders and changes of orders."""
