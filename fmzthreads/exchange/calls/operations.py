@@ -157,7 +157,7 @@ class Operations(ContractCalls):
     def _order(self, method: str, symbol: str, side: Any, price: Any, amount: Any, tail: tuple[Any, ...]) -> str:
         core, settings = self.core, self.settings
         intent, own_id = prepare(self._request(symbol, side, price, amount), self._rules, core.orders.new_id)
-        if closes(intent.side):
+        if closes(intent.side) and settings.contracts_of:
             held = capped_amount(symbol, intent.side, intent.amount, core.venue.positions(symbol))
             intent = attrs.evolve(intent, amount=held)
         if core.limits.active:
