@@ -21,6 +21,7 @@ from .reasons import Reason, Rejected
 
 __all__ = ["Execution", "OrderRecord", "TradingAccount"]
 
+_NOTHING = Decimal(0)
 _SIXTEEN = decimal.Context(prec=16)
 
 
@@ -225,6 +226,7 @@ class Execution:
     def view(self) -> FillView:
         """The same in decimals."""
         order, instrument = self.order, self.order.instrument
+        quantity, of_position = instrument.quantity(self.lots), order.leg is not None
         return FillView(
             fill_id=self.fill_id,
             trade_id=self.trade_id,
@@ -233,10 +235,10 @@ class Execution:
             instrument=instrument.id,
             side="buy" if order.is_buy else "sell",
             price=instrument.price(self.ticks),
-            quantity=instrument.quantity(self.lots),
+            quantity=quantity,
             quote_quantity=instrument.quote_of(self.ticks * self.lots, self.lots),
-            base_quantity=instrument.base_of(self.ticks, self.lots),
-            profit=from_units(self.profit),
+            base_quantity=instrument.base_of(self.ticks, self.lots) if of_position else quantity,
+            profit=from_units(self.profit) if of_position else _NOTHING,
             position_side=order.position_side,
             fee=from_units(self.fee),
             fee_asset=instrument.fee_asset(order.is_buy),
@@ -325,8 +327,14 @@ class OrderRecord(BookOrder):
         if self.last_view is not None and with_fills:
             return self.last_view
         instrument, request = self.instrument, self.request
-        filled, value = instrument.quantity(self.done_lots), instrument.quote_of(self.done_value, self.done_lots)
-        base = from_units(self.worth) if instrument.kind is Kind.INVERSE else instrument.base_of(1, self.done_lots)
+        filled = base = instrument.quantity(self.done_lots)
+        value = instrument.quote_of(self.done_value, self.done_lots)
+        side: Side = "net"
+        profit = _NOTHING
+        if self.leg is not None:
+            inverse = instrument.kind is Kind.INVERSE
+            base = from_units(self.worth) if inverse else instrument.base_of(1, self.done_lots)
+            profit, side = from_units(self.profit), self.leg.side
         if request is None:
             quantity: Decimal | None = instrument.quantity(self.done_lots + self.left)
             request = NewOrder(instrument=instrument.id, side="buy" if self.is_buy else "sell", quantity=quantity)
@@ -359,9 +367,9 @@ class OrderRecord(BookOrder):
             working_ms=self.working_ms,
             list_id=self.list_id,
             origin=self.origin,
-            position_side=self.position_side,
+            position_side=side,
             reduce_only=self.reduce_only,
-            profit=from_units(self.profit),
+            profit=profit,
         )
         if with_fills and self.state.final:
             self.last_view = view

@@ -29,7 +29,8 @@ def measure(instrument: Instrument, book: MatchingBook, trades: TradeLog, order:
         if order.price is None or order.quantity is None or order.quote_quantity is not None:
             raise Rejected(Reason.BAD_COMBINATION, "a limit order requires a price and a quantity in base")
         ticks, lots = instrument.ticks(order.price), instrument.lots(order.quantity)
-        check_notional(instrument, instrument.worth(ticks, lots))
+        if not order.reduces:
+            check_notional(instrument, instrument.worth(ticks, lots))
         return ticks, lots
     if order.price is not None or (order.quantity is None) == (order.quote_quantity is None):
         raise Rejected(
@@ -40,7 +41,7 @@ def measure(instrument: Instrument, book: MatchingBook, trades: TradeLog, order:
     if order.quantity is not None:
         lots = instrument.lots(order.quantity, market=True)
         reference = trades.last_ticks or (book.best_ask() if order.side == "buy" else book.best_bid())
-        if reference:
+        if reference and not order.reduces:
             check_notional(instrument, instrument.worth(reference, lots))
         return 0, lots
     check_notional(instrument, quote_budget(instrument, order) * instrument.lot_value)

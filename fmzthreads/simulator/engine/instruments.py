@@ -41,6 +41,7 @@ COIN_STEP = 1000
 RATE = 10**10
 """The denominator of integer fee rates."""
 
+_ZERO = Decimal(0)
 # Decimal sums and products must never be rounded by the caller's decimal context (28 digits by default).
 _EXACT = decimal.Context(prec=80, traps=[decimal.InvalidOperation])
 
@@ -61,6 +62,8 @@ def to_units(value: Decimal) -> int:
 
 def from_units(units: int) -> Decimal:
     """The exact amount of so many units, without trailing zeros."""
+    if not units:
+        return _ZERO
     whole, rest = divmod(units, UNIT)
     return Decimal(whole) if not rest else Decimal(units).scaleb(-DIGITS, _EXACT).normalize(_EXACT)
 

@@ -210,7 +210,11 @@ class TriggerEngine(Engine):
                 due = next((record for record in waiting.values() if self._reached(market, record)), None)
                 if due is not None:
                     self._begin(market, due)
-                elif not any(watch(market) for watch in self.watchers):
+                    continue
+                for watch in self.watchers:
+                    if watch(market):
+                        break
+                else:
                     return
         finally:
             self._firing = False

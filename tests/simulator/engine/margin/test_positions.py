@@ -199,3 +199,13 @@ def test_the_amounts_of_tiers_make_the_maintenance_margin_continuous() -> None:
     assert [tier.amount for tier in rows] == [0, D("0.005"), D("0.055")]
     for lower, upper in itertools.pairwise(rows):
         assert lower.cap * lower.maintenance_rate - lower.amount == upper.floor * upper.maintenance_rate - upper.amount
+
+
+def test_only_an_order_that_reduces_may_be_below_the_minimum_value(exchange: SimulatedExchange) -> None:
+    trade(exchange, "ann", "maker", "0.01", "60000")
+    exchange.place("maker", order("buy", "1", "60000"))
+    for price in ("60000", None):
+        with pytest.raises(Rejected) as caught:
+            exchange.place("ann", order("sell", "0.001", price))
+        assert caught.value.reason is Reason.NOTIONAL_TOO_SMALL
+        assert exchange.place("ann", order("sell", "0.001", price, reduce_only=True)).state is State.FILLED
