@@ -7,13 +7,12 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
 from ..errors import OperationFailed, require
 from .app import make_app
 from .service import Platform
 
-__all__ = ["serve"]
+__all__ = ["listening", "serve"]
 
 _STOP_S = 5
 
@@ -44,8 +43,8 @@ def serve(
         OperationFailed: The port cannot be had.
     """
     uvicorn = require("uvicorn", "platform")
-    listening = _listening(host, port)
-    bound = listening.getsockname()[1]
+    bound_socket = listening(host, port)
+    bound = bound_socket.getsockname()[1]
     config = uvicorn.Config(
         make_app(platform),
         log_level="warning",
@@ -64,18 +63,27 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     print(json.dumps({"url": f"{scheme}://{shown}:{bound}", "port": bound, "pid": os.getpid()}), flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after its own graceful end
-        server.run(sockets=[listening])
+        server.run(sockets=[bound_socket])
     return 0
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family: Any = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: The address.
+        port: The port; 0 for one that is free.
+
+    Raises:
+        OperationFailed: The port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(256)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(256)
     except OSError as error:
-        listening.close()
+        made.close()
         raise OperationFailed(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return listening
+    return made

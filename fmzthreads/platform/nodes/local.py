@@ -27,6 +27,7 @@ OUTPUT = "process.log"
 """What a robot's process prints before and after the strategy: the interpreter's words, and why a run was refused."""
 
 _LONGEST_OUTPUT = 1_000_000
+_MOST_ENDED = 256
 
 
 class LocalNode:
@@ -71,6 +72,10 @@ class LocalNode:
             ) from error
         handle = f"{process.pid} {start_of(process.pid)}"
         with self._lock:
+            # Those that ended keep why they did for later looks, but not for ever.
+            ended = [key for key, child in self._children.items() if child.returncode is not None]
+            for key in ended[:-_MOST_ENDED]:
+                del self._children[key]
             self._children[handle] = process
         threading.Thread(
             target=_hand_over, args=(process, json.dumps(config).encode()), name="fmzthreads-robot-start", daemon=True
@@ -92,9 +97,6 @@ class LocalNode:
         record = folder.record()
         if record is not None and record.state == "running":
             return ProcessLook(alive=True, memory_mb=_memory_mb(record.pid))
-        if child is not None:
-            with self._lock:
-                self._children.pop(handle, None)
         if record is not None and record.code is not None and record.pid == pid:
             return ProcessLook(alive=False, code=record.code, reason=record.reason)
         if returned is not None and returned >= 0:

@@ -359,17 +359,20 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()  # guards the connection: one query at a time
         self._path = path
-        self._inode = path.stat().st_ino
+        self._files = _inodes(path)
         self._connection: sqlite3.Connection | None = None
 
     def rows(self, query: str, params: Sequence[Any]) -> list[Any]:
         """The rows of a query."""
         with self._lock:
-            inode = self._path.stat().st_ino
-            if self._connection is None or inode != self._inode:  # the file was replaced by another
+            files = _inodes(self._path)
+            if (
+                self._connection is None or files != self._files
+            ):  # the file, or its write-ahead log, was replaced by another
                 if self._connection is not None:
                     self._connection.close()
-                self._inode = inode
+                    self._connection = None
+                self._files = files
                 uri = f"{self._path.resolve().as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(uri, uri=True, timeout=2.0, check_same_thread=False, isolation_level=None)  # fmt: skip
             return self._connection.execute(query, params).fetchall()
@@ -380,6 +383,19 @@ class _File:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _inodes(path: Path) -> tuple[int, int]:
+    """Which files these are now: the database and its write-ahead log; 0 for a log that is not there.
+
+    Raises:
+        OSError: There is no database.
+    """
+    try:
+        log = path.with_name(f"{path.name}-wal").stat().st_ino
+    except OSError:
+        log = 0
+    return path.stat().st_ino, log
 
 
 def _at_most(limit: int) -> int:

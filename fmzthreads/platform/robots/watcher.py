@@ -110,10 +110,10 @@ class RobotWatcher:
                 robot = self._lives.table.get(robot_id)
                 if robot.phase in ALIVE:
                     self._note_look(robot)
-                    self._collect_pushes(robot)
                     robot = self._lives.settle(robot)
-                    if robot.phase in ALIVE:
-                        self._press(robot)
+                if robot.phase in ALIVE:
+                    self._press(robot)
+                    self._read_tables(robot)
                 if robot.phase not in ALIVE and 0 < robot.restart_ms <= self._lives.now_ms():
                     self._restart(robot)
         except OperationFailed as error:
@@ -130,11 +130,19 @@ class RobotWatcher:
             self._away_since.pop(robot.id, None)
             with self._lock:
                 self._looks[robot.id] = (look, now)
-        self._watch_silence(robot, now)
+
+    def _read_tables(self, robot: Robot) -> None:
+        """Collects pushes and watches for silence; a damaged database raises an alarm, and hides nothing else."""
+        try:
+            self._collect_pushes(robot)
+            self._watch_silence(robot, self._lives.now_ms())
+        except OperationFailed as error:
+            if not self._lives.table.get(robot.id).alarm:
+                self._alarm(robot, str(error))
 
     def _watch_silence(self, robot: Robot, now: int) -> None:
         limit_ms = robot.settings.limits.silent_s * 1000
-        if not limit_ms or robot.alarm or robot.phase == "stopping":
+        if not limit_ms or self._lives.table.get(robot.id).alarm or robot.phase == "stopping":
             return
         last_ms = self._tables.last(self._lives.run_folder(robot.id).database)[1]
         if now - max(last_ms, robot.started_ms) > limit_ms:
