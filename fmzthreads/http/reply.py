@@ -27,6 +27,11 @@ def join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return by_name
 
 
+def canonical(name: str) -> str:
+    """A header name with its words capitalised, as FMZ's platform gives it: ``content-type`` is ``Content-Type``."""
+    return "-".join(map(str.capitalize, name.split("-")))
+
+
 class Headers(Mapping[str, str]):
     """The header lines of a reply: a read-only mapping with case-insensitive names.
 
@@ -73,8 +78,8 @@ class Headers(Mapping[str, str]):
         return [value for other, value in self._pairs if other.lower() == key]
 
     def lists(self) -> dict[str, list[str]]:
-        """Every name, in the spelling of its first line, with the list of its values."""
-        return {name: self.get_all(name) for name in self}
+        """Every name in its usual spelling, such as ``Content-Type``, with the list of its values."""
+        return {canonical(name): self.get_all(name) for name in self}
 
 
 class Reply:

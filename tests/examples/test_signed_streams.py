@@ -1,4 +1,4 @@
-"""The examples of signed streams, run by ``fmzthreads run`` against local servers that check signature and order of messages."""
+"""The examples of signed streams, in both languages, run by ``fmzthreads run`` against local servers that check signature and order of messages."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ from tests.helpers.ws_server import Peer, WsServer
 
 pytestmark = pytest.mark.example
 
-FOLDER = ROOT / "examples" / "signed_streams"
+EXAMPLES = ROOT / "examples"
 KEY, SECRET = "not-a-real-key", "not-a-real-secret"
+
+
+@pytest.fixture(params=["signed_streams/{}.py", "tutorial_js/signed_{}.js"], ids=["python", "javascript"])
+def form(request: pytest.FixtureRequest) -> str:
+    """Where the examples of a language lie, with ``{}`` for the name."""
+    if request.param.endswith(".js"):
+        pytest.importorskip("quickjs", reason="strategies in JavaScript need the extra js")
+    return str(request.param)
 
 
 class _Script(threading.Thread):
@@ -46,13 +54,13 @@ class _Script(threading.Thread):
             raise self.error
 
 
-def run(name: str, exchange: str, work: Callable[[], None], home: Path, secret: str = SECRET, **args: Any) -> Any:
+def run(path: str, exchange: str, work: Callable[[], None], home: Path, secret: str = SECRET, **args: Any) -> Any:
     script = _Script(work)
     script.start()
     options = [part for key, value in {"apikey": KEY, **args}.items() for part in ("--arg", f"{key}={value}")]
     variable = f"FMZ_{exchange.upper()}"
     done = fmzthreads(
-        "run", str(FOLDER / f"{name}.py"), "--exchange", f"{exchange}:BTC_USDT", *options, home=home,
+        "run", str(EXAMPLES / path), "--exchange", f"{exchange}:BTC_USDT", *options, home=home,
         more={f"{variable}_ACCESS_KEY": KEY, f"{variable}_SECRET_KEY": secret},
     )  # fmt: skip
     script.end()
@@ -90,17 +98,25 @@ def _htx(server: WsServer) -> None:
     assert peer.read_close() in {1000, 1005}
 
 
-def test_htx(tmp_path: Path) -> None:
+def test_htx(form: str, tmp_path: Path) -> None:
     with WsServer() as server:
-        done = run("htx_orders", "HTX", lambda: _htx(server), tmp_path, stream=server.url, most=1)
+        done = run(form.format("htx_orders"), "HTX", lambda: _htx(server), tmp_path, stream=server.url, most=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "subscribed to orders#btcusdt" in done.stdout
     assert "order 27163533 submitted" in done.stdout
 
 
-def test_htx_with_a_wrong_secret(tmp_path: Path) -> None:
+def test_htx_with_a_wrong_secret(form: str, tmp_path: Path) -> None:
     with WsServer() as server:
-        done = run("htx_orders", "HTX", lambda: _htx(server), tmp_path, "another-secret", stream=server.url, most=1)
+        done = run(
+            form.format("htx_orders"),
+            "HTX",
+            lambda: _htx(server),
+            tmp_path,
+            "another-secret",
+            stream=server.url,
+            most=1,
+        )
     assert done.returncode == 1
     assert "login refused: 2002" in done.stdout + done.stderr
 
@@ -124,16 +140,25 @@ def _bitmex(server: WsServer) -> None:
     assert peer.read_close() in {1000, 1005}
 
 
-def test_bitmex(tmp_path: Path) -> None:
+def test_bitmex(form: str, tmp_path: Path) -> None:
     with WsServer() as server:
-        done = run("bitmex_positions", "BitMEX", lambda: _bitmex(server), tmp_path, stream=server.url, most=1)
+        done = run(
+            form.format("bitmex_positions"), "BitMEX", lambda: _bitmex(server), tmp_path, stream=server.url, most=1
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "XBTUSD position -100" in done.stdout
 
 
-def test_bitmex_with_a_wrong_secret(tmp_path: Path) -> None:
+def test_bitmex_with_a_wrong_secret(form: str, tmp_path: Path) -> None:
     with WsServer() as server:
-        done = run("bitmex_positions", "BitMEX", lambda: _bitmex(server), tmp_path, "another-secret", stream=server.url)
+        done = run(
+            form.format("bitmex_positions"),
+            "BitMEX",
+            lambda: _bitmex(server),
+            tmp_path,
+            "another-secret",
+            stream=server.url,
+        )
     assert done.returncode == 1
     assert "refused: Signature not valid." in done.stdout + done.stderr
 
@@ -172,12 +197,12 @@ class _Binance:
         assert peer.read_close() in {1000, 1005}
 
 
-def test_binance_futures(tmp_path: Path) -> None:
+def test_binance_futures(form: str, tmp_path: Path) -> None:
     venue = _Binance()
     with venue.server as server:
         base = f"127.0.0.1:{server.port}"
         done = run(
-            "binance_futures_user", "Binance", venue.talk, tmp_path,
+            form.format("binance_futures_user"), "Binance", venue.talk, tmp_path,
             rest=f"http://{base}", stream=f"ws://{base}/private", keep_alive=0, most=2,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -188,4 +213,6 @@ def test_binance_futures(tmp_path: Path) -> None:
 
 
 def test_every_example_here_is_run() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == {"htx_orders", "binance_futures_user", "bitmex_positions"}
+    names = {"htx_orders", "binance_futures_user", "bitmex_positions"}
+    assert {path.stem for path in (EXAMPLES / "signed_streams").glob("*.py")} == names
+    assert {path.stem.removeprefix("signed_") for path in (EXAMPLES / "tutorial_js").glob("signed_*.js")} == names

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
+from ...exchange.calls.table import PLANNED
 from ...indicators.ta import Indicators
 from ..program.javascript_source import engine
 from .calls import NativeCalls
@@ -107,7 +108,7 @@ class Context:
             name: value for name, value in api.items() if name.isupper() and isinstance(value, (int, float, str))
         }
         own: dict[str, Callable[..., Any]] = {
-            "object": self._on_object, "threading": self._threads, "print": _print, "talib": self._talib, "now": now_ms or time.time,
+            "object": self._on_object, "threading": self._threads, "print": _print, "talib": self._talib, "now": now_ms or _now_ms,
         }  # fmt: skip
         ta = api.get("TA") or Indicators()
         setup = {
@@ -116,6 +117,7 @@ class Context:
             "constants": constants,
             "missing": [name for name, value in api.items() if type(value).__name__ == "NotBuilt"],
             "indicators": {name: self._calls.add(getattr(ta, name)) for name in _TA},
+            "planned": sorted(PLANNED),
             "exchanges": [self._methods_of(exchange) for exchange in api.get("exchanges", ())],
             "threading": _THREADING,
             "virtual": virtual,
@@ -257,6 +259,10 @@ def _is_handle(value: Any) -> bool:
 
 def _print(stream: str, text: str) -> None:
     print(text, file=sys.stderr if stream == "err" else sys.stdout, flush=True)
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
 
 
 def _is_function(value: Any) -> bool:

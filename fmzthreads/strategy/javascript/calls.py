@@ -16,7 +16,9 @@ __all__ = ["ENDS", "NativeCalls"]
 ENDS = (StopRequested, EOFError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """What ends a strategy; it cannot be caught for good in JavaScript."""
 
-# A strategy that goes on after its end was announced so often is not going to end by itself.
+# A catch or finally block may still log at the end, as in Python: so many calls are made, although those that wait or trade raise the end again. Then every call raises it,
+# and a script that goes on all the same is not going to end by itself.
+_MOST_CALLS = 200
 _MOST_REFUSALS = 200
 _INT32 = 2**31  # what the engine's binding takes of an int
 _EXACT = 2**53
@@ -38,16 +40,19 @@ class NativeCalls:
         self._engine = engine
         self._result = result
         self._names = itertools.count()
-        self._refusals = 0
+        self._after_end = 0
         self.end: BaseException | None = None
         self.given_up = threading.Event()
 
     def begin(self) -> None:
         """Forgets an earlier end."""
-        self.end, self._refusals = None, 0
+        self.end, self._after_end = None, 0
 
     def add(self, call: Callable[..., Any]) -> tuple[str, int]:
         """Adds a native function as a global.
+
+        Args:
+            call: What it calls.
 
         Returns:
             Its name, and the most arguments that it takes; -1 if that is more than two, or unknown.
@@ -60,8 +65,8 @@ class NativeCalls:
         result = self._result
 
         def _call(*args: Any) -> Any:
-            if self.end is not None:
-                return self._refused()
+            if self.end is not None and self._is_refused():
+                return _ended(self.end)
             try:
                 value = call(*[arg if type(arg) is int else given(arg) for arg in args]) if args else call()
                 # What most calls return, without a further call; see EngineValues.
@@ -79,13 +84,13 @@ class NativeCalls:
 
         return _call
 
-    def _refused(self) -> str:
-        self._refusals += 1
-        if self._refusals > _MOST_REFUSALS:
+    def _is_refused(self) -> bool:
+        """Whether a call after the end is refused; a script that makes too many of them stands still for ever."""
+        self._after_end += 1
+        if self._after_end > _MOST_CALLS + _MOST_REFUSALS:
             self.given_up.set()
             threading.Event().wait()  # for ever: the script would only go on asking
-        assert self.end is not None
-        return _ended(self.end)
+        return self._after_end > _MOST_CALLS or not isinstance(self.end, (StopRequested, EOFError))
 
 
 def _ended(error: BaseException) -> str:

@@ -165,6 +165,11 @@
       if (texts === undefined) return fmzCall(go, arguments);
       return fmzCall(go, slice.call(arguments).map((value, i) => (i > texts ? fmzShown(value) : value)));
     };
+    for (const name of setup.planned) {
+      made[name] ??= function fmzApi() {
+        throw new Error("exchange." + name + ": FMZ has it; fmzthreads does not have it yet");
+      };
+    }
     return Object.defineProperty(made, "toString", { value: () => made.GetName() });
   }
 
@@ -253,6 +258,19 @@
   global.$ = {};
 
   const print = fmzNative(setup.own.print);
+  // Whole numbers that a number cannot hold become texts, so that ids keep their digits; a reviver sees the texts.
+  const LONG = /\d{16}/;
+  function fmzLong(value, source) {
+    return typeof value === "number" && /^-?\d{16,}$/.test(source) && String(BigInt(value)) !== source ? source : value;
+  }
+  JSON.parse = function fmzParse(text, reviver) {
+    if (!LONG.test(text)) return parse(text, reviver);
+    return parse(text, function fmzRevive(key, value, context) {
+      const kept = fmzLong(value, context.source);
+      return typeof reviver === "function" ? reviver.call(this, key, kept, context) : kept;
+    });
+  };
+
   function fmzPrinter(stream) {
     return function fmzApi() {
       print(stream, fmzArgument(slice.call(arguments).map(fmzShown).join(" ")));

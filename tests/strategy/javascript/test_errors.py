@@ -87,14 +87,34 @@ def test_a_stop_that_is_caught_comes_again_until_the_script_is_given_up(load: An
     begun.join(60)
 
 
-def test_the_end_of_the_data_is_the_text_that_fmz_throws(load: Any, runtime: Runtime) -> None:
+def test_the_end_of_the_data_is_the_text_that_fmz_throws_and_may_still_be_logged(load: Any, runtime: Runtime) -> None:
     def ended() -> None:
         raise EOFError("EOF")
 
     program = load("function main() { try { Next() } catch (e) { Log(typeof e, e) } }", api={"Next": ended})
     with pytest.raises(EOFError):
         program.call("main")
-    assert not runtime.journal.lines()  # the log was called after the end, and refused
+    assert [line.text for line in runtime.journal.lines()] == ["string EOF"]
+
+
+def test_a_stop_may_still_be_logged_but_not_for_ever(load: Any, runtime: Runtime) -> None:
+    runtime.stop.request("enough")
+    with pytest.raises(StopRequested):
+        load(
+            "function main() { try { Sleep(1) } catch (e) { Log(e.message) } finally { Log('left', Unix() >= 0) } }"
+        ).call("main")
+    assert [line.text for line in runtime.journal.lines()] == ["enough", "left true"]
+    program = load("function main() { for (;;) { try { Sleep(1) } catch (e) {} for (;;) Log('on') } }")
+    with pytest.raises(StopRequested):
+        program.call("main")
+    assert len(runtime.journal.lines()) < 1000
+
+
+def test_an_exit_that_is_caught_refuses_every_call(load: Any, runtime: Runtime) -> None:
+    program = load("function main() { try { Panic('over') } catch (e) { Log('caught') } }")
+    with pytest.raises(SystemExit):
+        program.call("main")
+    assert "caught" not in [line.text for line in runtime.journal.lines()]
 
 
 def test_a_script_that_takes_too_much_memory_fails(load: Any) -> None:
