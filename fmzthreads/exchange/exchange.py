@@ -22,8 +22,9 @@ from ..structures import Account, Asset, Order
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
 from .calls.operations import Operations
-from .calls.table import LIMITED, PLANNED, check_call
+from .calls.table import LIMITED, check_call
 from .faces.contracts import ContractFace
+from .faces.own_data import OwnData, OwnDataFace
 from .guards.face import GuardFace
 from .guards.settings import Guards, guards_of
 from .host import Host, QuietHost
@@ -44,7 +45,7 @@ def _no_venues(name: str, **_: Any) -> Venue:
     raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
-class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co]):
+class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co], OwnDataFace[Failure_co]):
     """One account at one venue, as FMZ's strategies know it.
 
     To type checkers ``Exchange[None]`` is one whose calls return None when they fail (the default), ``Exchange[Never]`` one with
@@ -150,6 +151,7 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         plan = lookup or LookupPlan()
         self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials, durability)
         self._guard(self._core, limits)
+        self._own_data = OwnData(host)
         self._core.live.index = self._index = host.add_exchange(self)
 
     @classmethod
@@ -175,12 +177,11 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
 
         Raises:
             UnknownName: There is no such method; names the most similar ones.
-            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
         """
         if name.startswith("_"):
             raise AttributeError(name)
         public = [word for word in dir(type(self)) if not word.startswith("_")]
-        raise no_such_name("an exchange has no method", name, public, PLANNED)
+        raise no_such_name("an exchange has no method", name, public)
 
     def __enter__(self) -> Exchange[Failure_co]:
         """Returns itself; the end of the block closes it."""
@@ -200,6 +201,7 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         Args:
             timeout_s: The longest to wait for running calls and for the orders of all threads, in seconds.
         """
+        self._own_data.close()
         self._core.close(timeout_s)
         if self.guards is not None:
             self.guards.close()
@@ -296,7 +298,6 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
 
         Raises:
             UnknownName: There is no such method.
-            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
             TypeError: The number of arguments does not fit the method.
             TooManyHandles: 2000 calls have not ended.
             StopRequested: The strategy is being stopped, or the exchange object was closed.
@@ -308,7 +309,6 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
 
         Raises:
             UnknownName: There is no such method.
-            NotBuiltYet: FMZ has the method, fmzthreads does not yet.
             TypeError: The number of arguments does not fit the method.
         """
         check_call(method, args)

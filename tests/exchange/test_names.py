@@ -6,7 +6,6 @@ import pytest
 
 from fmzthreads import Exchange as RootExchange
 from fmzthreads.errors import NotBuiltYet, NotSupported, UnknownName, no_such_name
-from fmzthreads.exchange.calls.table import CALLS, PLANNED
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.venues import registry
 from tests.helpers.exchange_room import make
@@ -14,29 +13,6 @@ from tests.helpers.exchange_room import make
 
 def test_there_is_one_exchange_class() -> None:
     assert RootExchange is Exchange
-
-
-@pytest.mark.parametrize("name", sorted(PLANNED))
-def test_a_method_that_is_not_built_yet_says_so(name: str) -> None:
-    exchange, _, host = make()
-    words = f"FMZ has {name}; fmzthreads does not yet"
-    assert not hasattr(exchange, name)
-    with pytest.raises(NotBuiltYet) as caught:
-        getattr(exchange, name)
-    assert str(caught.value) == words
-    for attempt in (exchange.Go, exchange.check_call):
-        with pytest.raises(NotBuiltYet) as caught:
-            attempt(name)
-        assert str(caught.value) == words
-    assert host.errors == []
-
-
-@pytest.mark.parametrize("name", ["SetDta", "setdata", "GetDatta"])
-def test_a_slip_of_the_pen_of_such_a_method_suggests_no_other_one(name: str) -> None:
-    exchange, _, _ = make()
-    with pytest.raises(NotBuiltYet, match="FMZ has it; fmzthreads does not yet") as caught:
-        getattr(exchange, name)
-    assert not any(repr(method) in str(caught.value) for method in CALLS)
 
 
 def test_other_unknown_methods_name_the_nearest() -> None:

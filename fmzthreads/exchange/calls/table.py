@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...errors import no_such_name
 from .operations import Operations
 
-__all__ = ["CALLS", "LIMITED", "PLANNED", "Call", "check_call"]
+__all__ = ["CALLS", "LIMITED", "Call", "check_call"]
 
 
 class Call(NamedTuple):
@@ -98,9 +98,6 @@ _UNLIMITED = frozenset(
 LIMITED = frozenset(CALLS) - _UNLIMITED
 """The methods that a call limit may be set for; see ``exchange/call_limits.py``."""
 
-PLANNED = frozenset({"GetData", "SetData"})
-"""Methods of FMZ's exchange object that fmzthreads does not have yet."""
-
 
 def check_call(method: Any, args: Sequence[Any]) -> Call:
     """Returns the call of a method, if it can be made in the background with so many arguments.
@@ -111,12 +108,11 @@ def check_call(method: Any, args: Sequence[Any]) -> Call:
 
     Raises:
         UnknownName: There is no such method.
-        NotBuiltYet: FMZ has the method, fmzthreads does not yet.
         TypeError: The number of arguments does not fit the method.
     """
     call = CALLS.get(method) if isinstance(method, str) else None
     if call is None:
-        raise no_such_name("an exchange has no method for background calls named", method, CALLS, PLANNED)
+        raise no_such_name("an exchange has no method for background calls named", method, CALLS)
     least, most = _takes(call.work)
     if not least <= len(args) <= most:
         expected = f"{least}" if least == most else f"{least} to {most}" if most < _ANY else f"{least} or more"

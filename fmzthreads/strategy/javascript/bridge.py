@@ -14,7 +14,6 @@ from typing import Any
 
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
-from ...exchange.calls.table import PLANNED
 from ...indicators.ta import Indicators
 from ..program.javascript_source import engine
 from .calls import NativeCalls
@@ -117,7 +116,6 @@ class Context:
             "constants": constants,
             "missing": [name for name, value in api.items() if type(value).__name__ == "NotBuilt"],
             "indicators": {name: self._calls.add(getattr(ta, name)) for name in _TA},
-            "planned": sorted(PLANNED),
             "exchanges": [self._methods_of(exchange) for exchange in api.get("exchanges", ())],
             "threading": _THREADING,
             "virtual": virtual,

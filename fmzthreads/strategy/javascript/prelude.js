@@ -165,11 +165,6 @@
       if (texts === undefined) return fmzCall(go, arguments);
       return fmzCall(go, slice.call(arguments).map((value, i) => (i > texts ? fmzShown(value) : value)));
     };
-    for (const name of setup.planned) {
-      made[name] ??= function fmzApi() {
-        throw new Error("exchange." + name + ": FMZ has it; fmzthreads does not have it yet");
-      };
-    }
     return Object.defineProperty(made, "toString", { value: () => made.GetName() });
   }
 
