@@ -38,7 +38,10 @@ from .venue import Venue
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__all__ = ["Exchange"]
+__all__ = ["PAPER_VARIABLE", "Exchange"]
+
+PAPER_VARIABLE = "FMZTHREADS_PAPER"
+"""The variable of the environment that makes every ``Exchange(...)`` trade on paper: ``1``."""
 
 
 def _no_venues(name: str, **_: Any) -> Venue:
@@ -70,6 +73,9 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         durability: What the record of each order survives: ``"process"`` the end of the process, also by ``kill -9`` (the default with
             keys); ``"disk"`` a power failure too; ``"memory"`` neither (the default without keys). See ``docs/orders.md``.
         guards: The limits that each order must pass, as ``Guards`` or a dict of its fields; None for none. See ``docs/guards.md``.
+        paper: True for paper trading: market data of the venue, orders and balances of an account on paper, and no key is read. A
+            ``Paper``, or a dict of its fields, says what the account holds and what trading costs. None for ``FMZTHREADS_PAPER`` of the
+            environment. See ``docs/paper.md``.
         options: Further options of the adapter.
 
     Raises:
@@ -90,14 +96,14 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         self: Exchange[None], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["log"] = "log",
         host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
-        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, **options: Any,
+        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, paper: Any = None, **options: Any,
     ) -> None: ...
     @overload
     def __init__(
         self: Exchange[Never], name: str, currency: str, *, access_key: str = "", secret_key: str = "", passphrase: str = "",
         key_file: str | None = None, base: str = "", label: str = "", period: int = 60, errors: Literal["raise"],
         host: Host | None = None, venue: Venue | None = None, max_workers: int = 16, lookup: LookupPlan | None = None,
-        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, **options: Any,
+        durability: Durability | None = None, guards: Guards | Mapping[str, Any] | None = None, paper: Any = None, **options: Any,
     ) -> None: ...
     # fmt: on
     def __init__(
@@ -119,6 +125,7 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         lookup: LookupPlan | None = None,
         durability: Durability | None = None,
         guards: Guards | Mapping[str, Any] | None = None,
+        paper: Any = None,
         **options: Any,
     ) -> None:
         if not isinstance(errors, str) or errors not in {"log", "raise"}:
@@ -131,13 +138,20 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         if host is None:
             host = type(self).host_factory()
         credentials = None
+        if paper is None and venue is None:
+            paper = os.environ.get(PAPER_VARIABLE, "") == "1"
         if venue is None:
-            credentials = load_credentials(
-                name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
-            )
+            if paper:
+                options |= {"paper": paper, "folder": host.kill_switch.folder}
+            else:
+                credentials = load_credentials(
+                    name, access_key=access_key, secret_key=secret_key, passphrase=passphrase, key_file=key_file
+                )
             venue = self._make_venue(name, label or name, credentials, base, host, options)
-        elif access_key or secret_key or passphrase or key_file or base or options:
-            raise InputError("keys, base and options are the venue's: pass them to the venue, or leave out venue=")
+        elif access_key or secret_key or passphrase or key_file or base or options or paper:
+            raise InputError(
+                "keys, base, paper and options are the venue's: pass them to the venue, or leave out venue="
+            )
         self._name = name
         self._raises = errors == "raise"
         settings = Settings(

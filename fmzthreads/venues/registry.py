@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import re
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..clock import Clock
@@ -87,7 +88,16 @@ def _no_venue(name: object) -> FmzError:
     return no_such_name("no exchange", text, VENUES, PLANNED)
 
 
-def create_venue(name: str, *, credentials: Credentials | None, base: str, clock: Clock, **options: Any) -> Venue:
+def create_venue(
+    name: str,
+    *,
+    credentials: Credentials | None,
+    base: str,
+    clock: Clock,
+    paper: object = None,
+    folder: Path | None = None,
+    **options: Any,
+) -> Venue:
     """Creates the venue of a name.
 
     Args:
@@ -95,16 +105,30 @@ def create_venue(name: str, *, credentials: Credentials | None, base: str, clock
         credentials: The keys; None for public calls only.
         base: The base URL; empty for the venue's own.
         clock: The clock to use.
+        paper: ``Paper``, a table of its fields, or True, for a paper account over the venue's market data; the keys are then not used.
+        folder: Where the paper account is kept; None for memory.
         options: The adapter's further options.
 
     Raises:
         UnknownName: The name is unknown, or its adapter does not have such an option.
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
+        InputError: ``paper`` is not valid.
+        OperationFailed: The file of the paper account cannot be used.
     """
+    account = None
+    if paper:
+        from .paper.settings import paper_of  # loaded only by those who trade on paper
+
+        account, credentials = paper_of(paper), None
     factory = venue_factory(name)
     parameters = inspect.signature(factory).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         for option in options:
             if option not in parameters:
                 raise UnknownName(f"{name} has no option {short_repr(option)}{nearest(option, parameters)}")
-    return factory(credentials=credentials, base=base, clock=clock, **options)
+    venue = factory(credentials=credentials, base=base, clock=clock, **options)
+    if account is None:
+        return venue
+    from .paper.venue import PaperVenue
+
+    return PaperVenue(venue, account, folder, clock)

@@ -1,0 +1,75 @@
+"""Paper trading through the exchange object: against a simulated exchange, without keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="the simulator needs the extra 'server'")
+pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
+
+from fmzthreads.errors import InputError, UnknownName
+from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.strategy.runtime import Runtime, use
+from fmzthreads.testing import FakeVenue
+from tests.helpers.simulators import simulator
+
+PAPER = {"balances": {"USDT": 100_000, "BTC": 1}, "latency_ms": 0}
+
+
+@pytest.fixture(params=["Binance", "OKX"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_orders_are_filled_against_the_venues_book_and_no_key_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path))
+    monkeypatch.setenv(f"FMZ_{name.upper()}_ACCESS_KEY", "a live key that is too secret")
+    with simulator(name.lower()) as server:
+        runtime = Runtime(name="on paper", console=False)
+        with use(runtime):
+            exchange: Any = Exchange(
+                name, "BTC_USDT", base=server.base_url, access_key="live", errors="raise", paper=PAPER
+            )
+            ask = exchange.GetDepth().Asks[0]
+            order = exchange.GetOrder(exchange.Buy(ask.Price, min(ask.Amount, 0.01)))
+            assert order.Status == 1
+            assert order.AvgPrice == ask.Price
+            assert not order.Foreign
+            resting = exchange.Buy(round(ask.Price * 0.5, 1), 0.01)
+            assert [one.Id for one in exchange.GetOrders()] == [resting]
+            account = exchange.GetAccount()
+            assert account.Stocks == pytest.approx(1 + order.DealAmount * 0.999)
+            assert account.FrozenBalance == pytest.approx(round(ask.Price * 0.5, 1) * 0.01)
+            assert exchange.CancelOrder(resting)
+            with pytest.raises(Exception, match="insufficient balance"):
+                exchange.Sell(-1, 50)
+            records = exchange.Reconcile(True)
+            assert {record.status for record in records} == {1, 2}
+            exchange.close()
+            assert server.exchange.open_orders(server.exchange.account_by_key(server.key)) == []
+            assert not any("live" in line.text for line in runtime.journal.lines())
+        runtime.close()
+    assert list(tmp_path.glob(f"*/paper-{name}.sqlite3"))
+
+
+def test_the_environment_turns_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path))
+    monkeypatch.setenv("FMZTHREADS_PAPER", "1")
+    with use(Runtime(name="on paper", console=False)):
+        with Exchange("Binance", "BTC_USDT", access_key="k", secret_key="s", base="http://127.0.0.1:9") as exchange:
+            assert exchange.GetAccount().Balance == 10_000
+            assert exchange.venue.account_id().startswith("paper:Binance:")
+        with Exchange("Binance", "BTC_USDT", base="http://127.0.0.1:9", paper=False) as exchange:
+            assert exchange.GetAccount() is None
+
+
+def test_what_is_not_valid() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'balances'"):
+        Exchange("Binance", "BTC_USDT", paper={"balance": {}})
+    with pytest.raises(InputError, match="paper"):
+        Exchange("Fake", "BTC_USDT", venue=FakeVenue(), paper=True)
