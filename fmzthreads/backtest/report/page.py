@@ -132,8 +132,8 @@ def _static_equity(result: Mapping[str, Any], settings: BacktestSettings) -> Sec
 
 def _assembled(document: Document, data: str, script: str | None, title: str, settings: BacktestSettings) -> str:
     assets = resources.files(__package__) / "assets"
-    style, own = ((assets / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    scripts = [one for one in (script, own) if one is not None]
+    style, figures, own = ((assets / name).read_text("utf-8") for name in ("page.css", "figures.js", "page.js"))
+    scripts = [own] if script is None else [script, figures, own]
     policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {' '.join(map(_hash, scripts))}"
     links = "".join(f'<a href="#{one.key}">{html_text(one.title)}</a>' for one in document.sections)
     return "".join(

@@ -54,7 +54,8 @@ class RobotView:
         exchanges: What it trades on, such as ``Binance BTC_USDT``.
         args: Its arguments by name; secrets are left out.
         period_s: The default bar length.
-        restart: ``never``, ``on failure`` or ``always``.
+        restart: ``never``, ``failed`` or ``always``.
+        trouble: What is wrong with its folder, such as a damaged database; empty for nothing.
     """
 
     id: int
@@ -75,6 +76,7 @@ class RobotView:
     args: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     period_s: int = 60
     restart: str = "never"
+    trouble: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,6 +159,7 @@ class LogView:
     amount: float = 0.0
     color: str = ""
     push: bool = False
+    is_private: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -192,7 +195,7 @@ class BacktestView:
         share_done: How much of the span has been run, from 0 to 1.
         problem: Why it failed; empty otherwise.
         args: Its arguments; secrets are left out.
-        settings: ``start``, ``end``, ``period``, ``exchanges`` and so on, as texts.
+        settings: ``start``, ``end``, ``period``, ``exchange``, ``pair`` and so on, as texts.
         figures: By section and key, as ``metrics_of`` gives them; empty before it is done.
         has_report: Whether there is a page to look at.
     """
@@ -216,6 +219,7 @@ class ExchangeKindView:
     eid: str
     name: str
     fields: Sequence[tuple[str, str, bool]] = ()
+    can_be_simulated: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -290,6 +294,9 @@ class PageService(Protocol):
             Its id.
         """
 
+    def robot_settings(self, robot_id: int) -> Mapping[str, Any]:
+        """The settings of a robot, in the form of ``create_robot``; ``***`` stands for secrets, and sent back leaves them as they are."""
+
     def update_robot(self, robot_id: int, settings: Mapping[str, Any]) -> None:
         """Changes the settings of a robot, which take effect at its next start; what is not named stays."""
 
@@ -315,30 +322,43 @@ class PageService(Protocol):
         self,
         robot_id: int,
         *,
-        after: int = 0,
         before: int = 0,
         kinds: Sequence[int] = (),
         exchange: str = "",
         word: str = "",
         most: int = 100,
     ) -> Sequence[LogView]:
-        """Lines of the log.
+        """The newest lines of the log, newest first.
 
         Args:
             robot_id: The robot.
-            after: Only lines with greater ids: the oldest ``most`` of them, oldest first.
-            before: Only lines with smaller ids, when above 0. Without ``after`` the newest ``most``, newest first.
+            before: Only lines with smaller ids, when above 0.
             kinds: Only of these kinds; empty for all.
             exchange: Only of this exchange's label; empty for all.
             word: Only those whose text has it; empty for all.
             most: The most lines.
         """
 
+    def log_after(
+        self,
+        robot_id: int,
+        after: int,
+        *,
+        kinds: Sequence[int] = (),
+        exchange: str = "",
+        word: str = "",
+        most: int = 100,
+    ) -> Sequence[LogView]:
+        """The lines with greater ids than ``after``, oldest first; otherwise as ``log``."""
+
     def profits(self, robot_id: int, most: int = 2000) -> Sequence[tuple[int, float]]:
         """The profit curve as ``(ms, profit)``, oldest first, thinned to about ``most`` points."""
 
     def chart(self, robot_id: int) -> Mapping[str, Any]:
         """The strategy's charts: ``Cfg`` (JSON text), ``Datas`` (rows ``[series, point]``), ``changed`` (grows with each change)."""
+
+    def chart_mark(self, robot_id: int) -> int:
+        """A number that grows when the strategy's charts change, without reading them."""
 
     def orders(self, robot_id: int, most: int = 200) -> Sequence[OrderView]:
         """The newest orders of a robot, newest first."""
@@ -368,6 +388,9 @@ class PageService(Protocol):
 
     # Backtests
 
+    def backtest_defaults(self, strategy: str) -> Mapping[str, str]:
+        """The settings of a strategy's own backtest header, as far as the form has them."""
+
     def start_backtest(self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str]) -> int:
         """Starts a backtest and returns its id; ``settings`` as in ``BacktestView``."""
 
@@ -391,8 +414,8 @@ class PageService(Protocol):
     def exchanges(self) -> Sequence[ExchangeView]:
         """The accounts."""
 
-    def add_exchange(self, eid: str, label: str, fields: Mapping[str, str]) -> int:
-        """Stores an account with its keys, encrypted; returns its id."""
+    def add_exchange(self, eid: str, label: str, fields: Mapping[str, str], *, is_simulated: bool = False) -> int:
+        """Stores an account with its keys, encrypted, or a simulated one; returns its id."""
 
     def delete_exchange(self, exchange_id: int) -> None:
         """Forgets an account that no robot uses."""
@@ -408,9 +431,3 @@ class PageService(Protocol):
 
     def delete_key(self, key_id: int) -> None:
         """Removes a key."""
-
-    def settings(self) -> Mapping[str, str]:
-        """The platform's settings by name, without secrets, such as ``push_mail`` and ``push_urls``."""
-
-    def change_settings(self, values: Mapping[str, str]) -> None:
-        """Changes settings."""

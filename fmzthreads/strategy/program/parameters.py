@@ -61,6 +61,7 @@ class Parameter:
         step: The distance between two valid numbers, from ``minimum`` or 0 on; None for any.
         options: The options of a dropdown, in order.
         multiple: Whether a dropdown takes several options (the value is then a list).
+        component: How a form asks for it, such as ``slider``, ``date``, ``color`` or ``textarea``; empty for the usual way of its type.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Parameter:
     step: float | None = None
     options: tuple[Option, ...] = ()
     multiple: bool = False
+    component: str = ""
 
     @property
     def empty(self) -> Any:
@@ -284,6 +286,7 @@ def _parameter(where: str, name: str, shown: str, default: Any, row: Mapping[str
         step=_limit(where, "step", row),
         options=options,
         multiple=bool(row.get("multiple", False)),
+        component=str(row.get("component") or row.get("render") or ""),
     )
     if kind == "selected" and not options:
         raise InputError(f"{where}: a dropdown needs options")

@@ -1,0 +1,88 @@
+"""Everything at a glance: robots by group, profit, holdings, nodes, alarms, and the switch that stops all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from ..port import BalanceView, PageService, RobotView
+from ..rendering import Renderer
+from ..replies import html
+from ..site import Page, redirect
+from ..visit import Visit
+
+__all__ = ["OverviewPages"]
+
+
+@attrs.frozen
+class GroupOfRobots:
+    """Robots of one group, with the sum of their profits; the name is empty for those of none."""
+
+    name: str
+    robots: Sequence[RobotView]
+    profit: float
+
+
+class OverviewPages:
+    """The first page.
+
+    Args:
+        renderer: Makes HTML.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def pages(self) -> list[Page]:
+        """The pages."""
+        return [
+            Page("/", self._overview),
+            Page("/stop-all", self._stop_all, "operator", "POST"),
+            Page("/alarms/{alarm:int}/dismiss", self._dismiss, "operator", "POST"),
+        ]
+
+    def _overview(self, visit: Visit) -> Any:
+        template = "overview_part.html" if visit.query.has("part") else "overview.html"
+        return html(self._renderer.page(visit, template, **overview_facts(visit.service)))
+
+    def _stop_all(self, visit: Visit) -> Any:
+        visit.service.stop_all(cancel=visit.form.has("cancel"))
+        return redirect("/?said=stopping")
+
+    def _dismiss(self, visit: Visit) -> Any:
+        visit.service.dismiss_alarm(visit.params["alarm"])
+        return redirect("/")
+
+
+def overview_facts(service: PageService) -> dict[str, Any]:
+    """What the overview shows, read now."""
+    robots = service.robots()
+    balances, positions = service.balances(), service.positions()
+    names = list(dict.fromkeys([*service.groups(), *(one.group for one in robots if one.group)]))
+    groups = []
+    for name in (*names, ""):
+        some = [one for one in robots if one.group == name]
+        if some:
+            groups.append(GroupOfRobots(name, some, sum(one.profit or 0.0 for one in some)))
+    return {
+        "groups": groups,
+        "robots": robots,
+        "profit": sum(one.profit or 0.0 for one in robots),
+        "running": sum(one.status in (1, 2) for one in robots),
+        "equity": _equity(balances),
+        "balances": balances,
+        "positions": positions,
+        "nodes": service.nodes(),
+        "alarms": service.alarms(),
+    }
+
+
+def _equity(balances: Sequence[BalanceView]) -> list[tuple[str, float]]:
+    """The worth of all holdings, by the unit that it is known in."""
+    found: dict[str, float] = {}
+    for one in balances:
+        if one.worth is not None:
+            found[one.unit] = found.get(one.unit, 0.0) + one.worth
+    return sorted(found.items(), key=lambda item: -item[1])

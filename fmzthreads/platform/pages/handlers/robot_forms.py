@@ -1,0 +1,163 @@
+"""Making a robot, and changing one: the form of strategy, exchanges, arguments and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....errors import FmzError, InputError
+from ..parameter_fields import FieldGroup, field_groups, typed_arguments
+from ..port import PageService
+from ..rendering import Renderer
+from ..replies import html
+from ..site import Page, redirect
+from ..visit import Form, Visit
+
+__all__ = ["RobotForms", "strategy_fields", "typed_by_strategy"]
+
+_MOST_EXCHANGES = 20
+RESTARTS = ("never", "failed", "always")
+
+
+class RobotForms:
+    """The forms of robots.
+
+    Args:
+        renderer: Makes HTML.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def pages(self) -> list[Page]:
+        """The pages."""
+        return [
+            Page("/robots/new", self._ask, "owner"),
+            Page("/robots/new", self._create, "owner", "POST"),
+            Page("/robots/{robot:int}/settings", self._edit, "operator"),
+            Page("/robots/{robot:int}/settings", self._change, "operator", "POST"),
+        ]
+
+    def _ask(self, visit: Visit) -> Any:
+        strategy = visit.query.text("strategy")
+        settings = {
+            "name": strategy.rpartition(".")[0],
+            "strategy": strategy,
+            "templates": visit.query.many("template"),
+        }
+        return self._form(visit, settings, "")
+
+    def _create(self, visit: Visit) -> Any:
+        settings = _plain_settings(visit.form)
+        try:
+            settings["args"] = typed_by_strategy(visit.service, settings["strategy"], settings["templates"], visit.form)
+            robot = visit.service.create_robot(settings)
+        except FmzError as error:
+            return self._form(visit, settings, str(error), status=400)
+        return redirect(f"/robots/{robot}?said=started")
+
+    def _edit(self, visit: Visit) -> Any:
+        robot = visit.service.robot(visit.params["robot"])
+        visit.person.check_operates(robot.id, "change")
+        settings = dict(visit.service.robot_settings(robot.id))
+        return self._form(visit, settings, "", robot_id=robot.id)
+
+    def _change(self, visit: Visit) -> Any:
+        robot_id = visit.params["robot"]
+        stored = dict(visit.service.robot_settings(robot_id))
+        owns = visit.person.role == "owner"
+        settings = {**stored, **(_plain_settings(visit.form) if owns else {}), "strategy": stored["strategy"]}
+        try:
+            settings["args"] = typed_by_strategy(visit.service, settings["strategy"], settings["templates"], visit.form)
+            visit.service.update_robot(robot_id, settings)
+            if visit.form.has("start"):
+                visit.service.restart_robot(robot_id)
+        except FmzError as error:
+            return self._form(visit, settings, str(error), robot_id=robot_id, status=400)
+        return redirect(f"/robots/{robot_id}?said={'started' if visit.form.has('start') else 'saved'}")
+
+    def _form(
+        self, visit: Visit, settings: Mapping[str, Any], problem: str, *, robot_id: int = 0, status: int = 200
+    ) -> Any:
+        service = visit.service
+        strategies = service.strategies()
+        groups: list[FieldGroup] = []
+        broken = ""
+        strategy = str(settings.get("strategy") or "")
+        if strategy:
+            try:
+                groups = strategy_fields(
+                    service, strategy, settings.get("templates") or [], settings.get("args") or {}, visit.language
+                )
+            except FmzError as error:
+                broken = str(error)
+        text = self._renderer.page(
+            visit,
+            "robots/form.html",
+            robot_id=robot_id,
+            settings={
+                "name": "", "strategy": "", "templates": [], "exchanges": [], "period_s": 60, "node": 0, "group": "", "restart": "never",
+                **settings,
+            },
+            problem=problem or broken,
+            groups=groups,
+            strategies=[one for one in strategies if one.kind == "strategy"],
+            templates=[one for one in strategies if one.kind == "template"],
+            accounts=service.exchanges(),
+            nodes=service.nodes(),
+            robot_groups=service.groups(),
+            restarts=RESTARTS,
+            may_all=visit.person.role == "owner",
+        )  # fmt: skip
+        return html(text, status=status)
+
+
+def strategy_fields(
+    service: PageService, strategy: str, templates: Sequence[str], values: Mapping[str, Any], language: str
+) -> list[FieldGroup]:
+    """The fields of a strategy's parameters and of those of its templates.
+
+    Raises:
+        FmzError: A declaration cannot be read.
+    """
+    groups = field_groups(service.parameters(strategy), values, language)
+    for template in templates:
+        name = template.rpartition(".")[0]
+        for group in field_groups(service.parameters(template), values, language, template=name):
+            groups.append(FieldGroup(f"{name}: {group.title}" if group.title else name, group.fields))
+    return groups
+
+
+def typed_by_strategy(service: PageService, strategy: str, templates: Sequence[str], form: Form) -> dict[str, Any]:
+    """The arguments that were typed, for a strategy and its templates.
+
+    Raises:
+        FmzError: A declaration cannot be read, or a value is not valid.
+    """
+    if not strategy:
+        raise InputError("choose a strategy first")
+    found = typed_arguments(service.parameters(strategy), form)
+    for template in templates:
+        found |= typed_arguments(service.parameters(template), form, template=template.rpartition(".")[0])
+    return found
+
+
+def _plain_settings(form: Form) -> dict[str, Any]:
+    """What was typed besides the arguments."""
+    pairs = zip(form.many("exchange"), form.many("pair"), strict=False)
+    exchanges = [
+        {"id": int(account), "pair": pair.strip().upper()}
+        for account, pair in pairs
+        if account.isascii() and account.isdigit() and pair.strip()
+    ]
+    restart = form.text("restart", "never")
+    return {
+        "name": form.text("name").strip(),
+        "strategy": form.text("strategy"),
+        "templates": form.many("template"),
+        "exchanges": exchanges[:_MOST_EXCHANGES],
+        "period_s": form.number("period_s", 60) or 60,
+        "node": form.number("node"),
+        "group": form.text("group").strip(),
+        "restart": restart if restart in RESTARTS else "never",
+    }
