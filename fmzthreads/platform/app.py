@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import require
 from .api.routes import api_routes
 from .pages.routes import page_routes
+from .security.guard import RequestGuard
 from .service import Platform
 
 __all__ = ["make_app"]
@@ -30,5 +31,6 @@ def make_app(platform: Platform) -> Any:
 
     routes = [routing.Route("/healthz", healthz), *api_routes(platform), *page_routes(platform)]
     app = applications.Starlette(routes=routes)
+    app.add_middleware(RequestGuard, names=platform.settings.get("allowed_hosts", []))
     app.state.platform = platform
     return app

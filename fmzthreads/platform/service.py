@@ -97,14 +97,24 @@ class Platform:
             self.lives, self.strategies, self.exchanges, self.tables, self.watcher.watched, lambda node: node <= LOCAL_NODE
         )  # fmt: skip
         self.started_ms = time.time_ns() // 1_000_000
+        self._at_close: list[Callable[[], object]] = []
+        self.is_closing = False
+        """Whether it is about to end: what waits for news, such as a page that follows a log, then ends too."""
 
     def start(self) -> None:
         """Adopts the robots that run, and begins to watch and to push."""
         self.watcher.start()
         self.pushes.start()
 
+    def at_close(self, *calls: Callable[[], object]) -> None:
+        """Has functions called when the platform is closed, before its own parts are, the last one first."""
+        self._at_close += calls
+
     def close(self) -> None:
         """Ends what the platform does by itself; the robots go on."""
+        self.is_closing = True
+        while self._at_close:
+            self._at_close.pop()()
         self.watcher.close()
         self.pushes.close()
         with self._lock:

@@ -6,6 +6,7 @@ import json
 
 import attrs
 
+from ...errors import AuthenticationFailed
 from .handlers.robots import log_rows, status_part
 from .port import RobotView
 from .visit import Visit
@@ -13,6 +14,8 @@ from .visit import Visit
 __all__ = ["LiveFeed", "News"]
 
 _MOST_LINES = 500
+_CHECK_EVERY = 10
+"""After how many looks a session is looked up again: one that was ended sees nothing more."""
 
 
 @attrs.frozen
@@ -40,6 +43,7 @@ class LiveFeed:
         self._status = ""
         self._state: tuple[object, ...] = ()
         self._changed = ""
+        self._looks = 0
         self.is_behind = False
         """Whether more lines wait than one look takes."""
 
@@ -47,8 +51,12 @@ class LiveFeed:
         """Everything that is new.
 
         Raises:
+            AuthenticationFailed: The session has ended meanwhile.
             FmzError: The robot cannot be read.
         """
+        self._looks += 1
+        if self._looks % _CHECK_EVERY == 0 and not self._visit.is_logged_in():
+            raise AuthenticationFailed("the session has ended")
         service = self._visit.service
         news = []
         lines = service.log_after(self._robot_id, self._after, most=_MOST_LINES)

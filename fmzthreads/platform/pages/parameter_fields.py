@@ -19,7 +19,7 @@ from .visit import Form
 
 __all__ = ["HIDDEN_SECRET", "FieldGroup", "ParameterField", "field_groups", "typed_arguments"]
 
-HIDDEN_SECRET = "***"
+HIDDEN_SECRET = "***"  # noqa: S105  # stands in place of one
 """What stands in place of a secret that is stored; sent back, it means: leave it."""
 
 _DATE_FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")

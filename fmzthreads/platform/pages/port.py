@@ -52,9 +52,6 @@ class RobotView:
         profit: The newest point of its profit curve; None without one.
         curve: Some values of its profit curve, oldest first, for a small picture; at most about 60.
         exchanges: What it trades on, such as ``Binance BTC_USDT``.
-        args: Its arguments by name; secrets are left out.
-        period_s: The default bar length.
-        restart: ``never``, ``failed`` or ``always``.
         trouble: What is wrong with its folder, such as a damaged database; empty for nothing.
     """
 
@@ -73,9 +70,6 @@ class RobotView:
     profit: float | None = None
     curve: Sequence[float] = ()
     exchanges: Sequence[str] = ()
-    args: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    period_s: int = 60
-    restart: str = "never"
     trouble: str = ""
 
 

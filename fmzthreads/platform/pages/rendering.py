@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -92,7 +93,7 @@ def number_text(value: object, digits: int = 10) -> str:
     """A number with so many significant digits and with commas; a dash for None."""
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return "–" if value is None else str(value)
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         return str(value)
     text = f"{float(f'{value:.{digits}g}'):,.10f}"
     return text.rstrip("0").rstrip(".") or "0"

@@ -11,7 +11,7 @@ import attrs
 
 from ...errors import AuthenticationFailed, FmzError, InputError, UnknownName, require
 from ..access import Actor, NotPermitted
-from ..security.login_sessions import LoginSessions
+from ..security.login_sessions import LoginSession, LoginSessions
 from .port import PageService
 from .rendering import Renderer
 from .visit import Form, Visit, form_of, language_of
@@ -48,7 +48,7 @@ class Site:
 
     Args:
         sessions: The logins.
-        actor_of: The person of a name and an address; None when they may not log in any more.
+        actor_of: The person of a session, at an address; None when they may not log in any more.
         service_for: The platform for a person; for None, what anybody may see.
         renderer: Makes HTML.
     """
@@ -56,7 +56,7 @@ class Site:
     def __init__(
         self,
         sessions: LoginSessions,
-        actor_of: Callable[[str, str], Actor | None],
+        actor_of: Callable[[LoginSession, str], Actor | None],
         service_for: Callable[[Actor | None], PageService],
         renderer: Renderer,
     ) -> None:
@@ -106,8 +106,7 @@ class Site:
     def _visit(self, page: Page, request: Any, body: bytes) -> Visit:
         token = request.cookies.get(COOKIE, "")
         address = getattr(request.state, "address", "")
-        name = self._sessions.person_of(token) if token else None
-        actor = self._actor_of(name, address) if name is not None else None
+        actor = self._actor(token, address)
         return Visit(
             method=page.method,
             path=request.url.path,
@@ -119,6 +118,7 @@ class Site:
             language=language_of(request.cookies.get("language", ""), request.headers.get("accept-language", "")),
             theme=theme if (theme := request.cookies.get("theme", "")) in {"light", "dark"} else "",
             token=token,
+            is_logged_in=lambda: self._actor(token, address) is not None,
             agent=request.headers.get("user-agent", ""),
             last_event=request.headers.get("last-event-id", ""),
             known_tag=request.headers.get("if-none-match", ""),
@@ -126,6 +126,10 @@ class Site:
             address=address,
             is_secure=bool(getattr(request.state, "is_secure", False)),
         )
+
+    def _actor(self, token: str, address: str) -> Actor | None:
+        session = self._sessions.find(token) if token else None
+        return self._actor_of(session, address) if session is not None else None
 
     def _to_login(self, page: Page, request: Any) -> Any:
         if page.method != "GET" or "text/html" not in request.headers.get("accept", ""):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email import policy
 from email.parser import BytesParser
 from typing import Any
@@ -79,7 +79,7 @@ def form_of(content_type: str, body: bytes) -> Form:
 def _parts(content_type: str, body: bytes) -> list[tuple[str, str]]:
     head = f"Content-Type: {content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode("latin-1", "replace")
     message = BytesParser(policy=policy.HTTP).parsebytes(head + body)
-    found = []
+    found: list[tuple[str, str]] = []
     for part in message.iter_parts() if message.is_multipart() else ():
         name = part.get_param("name", header="content-disposition")
         if not isinstance(name, str) or len(found) >= _MOST_FIELDS:
@@ -108,6 +108,7 @@ class Visit:
         language: ``en`` or ``zh``.
         theme: ``light``, ``dark``, or empty for what the system asks for.
         token: The session's token.
+        is_logged_in: Whether the session is still valid, looked up now; for what goes on for long.
         agent: The browser's name for itself.
         last_event: The id of the last event that a stream had before it was cut off.
         known_tag: The tag of the copy that the browser has of a file.
@@ -126,6 +127,7 @@ class Visit:
     language: str = "en"
     theme: str = ""
     token: str = attrs.field(default="", repr=False)
+    is_logged_in: Callable[[], bool] = lambda: False
     agent: str = ""
     last_event: str = ""
     known_tag: str = ""

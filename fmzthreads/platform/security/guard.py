@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["CONTENT_POLICY", "CONTENT_POLICY_WITH_CHARTS", "RequestGuard", "client_address"]
+__all__ = ["CONTENT_POLICY", "CONTENT_POLICY_WITH_CHARTS", "LOOPBACK_NAMES", "RequestGuard"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,37 +35,36 @@ _HEADERS = {
     b"cache-control": b"no-store",
 }
 _SAFE = {"GET", "HEAD"}
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""Names that lead to this machine only."""
 
 
 class RequestGuard:
     """ASGI middleware around the whole platform.
 
-    - The ``Host`` of each request must be on the list, so that another site's name that is made to point here (DNS rebinding) leads nowhere.
+    - The ``Host`` of each request must be one of the platform's names, so that another site's name that is made to point here (DNS
+      rebinding) leads nowhere.
     - A request that changes something must come from a page of this platform: ``Sec-Fetch-Site: same-origin``, or an ``Origin`` that is the
-      request's own host. Cookies alone are never enough. Paths that do not look at cookies, such as the signed API, are exempt.
+      request's own host, or one of the names given with ``--allowed-host``. Cookies alone are never enough.
+    - Paths that do not look at cookies, such as the signed API, are exempt from both.
     - Replies get a strict content policy and their like, unless they bring their own.
 
     Args:
         app: What is guarded.
-        hosts: The host names, in lower case, without ports.
-        is_secure: Whether browsers reach the platform by https: then cookies are for https only, and browsers keep to it.
-        behind_proxy: Whether a proxy stands in front: then ``X-Forwarded-For`` names the client.
-        exempt: Beginnings of paths whose changes need no origin.
+        names: The host names besides those of the loopback, without ports.
+        exempt: Beginnings of paths that are exempt.
     """
 
     def __init__(
         self,
         app: App,
         *,
-        hosts: Iterable[str],
-        is_secure: bool = False,
-        behind_proxy: bool = False,
-        exempt: Iterable[str] = ("/api/",),
+        names: Iterable[str] = (),
+        exempt: Iterable[str] = ("/api/", "/chart/", "/healthz"),
     ) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
-        self._is_secure = is_secure
-        self._behind_proxy = behind_proxy
+        self._names = frozenset(name.strip().lower() for name in names)
+        self._hosts = self._names | LOOPBACK_NAMES
         self._exempt = tuple(exempt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,26 +72,23 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _single_headers(scope)
-        if headers is None:
-            await _refuse(send, 400, "a header that must stand once stands twice")
-            return
-        host = headers.get("host", "")
-        if _name_of(host) not in self._hosts:
-            await _refuse(send, 421, "this host name is not one of the platform's; --host-name adds one")
-            return
-        if (
-            scope["method"] not in _SAFE
-            and not scope["path"].startswith(self._exempt)
-            and not self._is_own(headers, host)
-        ):
-            await _refuse(send, 403, "this change did not come from a page of the platform")
-            return
-        scope.setdefault("state", {})["address"] = client_address(scope, headers, behind_proxy=self._behind_proxy)
-        scope["state"]["is_secure"] = self._is_secure
-        await self._app(scope, receive, self._with_headers(send))
+        is_secure = scope.get("scheme") == "https"
+        if not scope["path"].startswith(self._exempt):
+            headers = _single_headers(scope)
+            if headers is None:
+                await _refuse(send, 400, "a header that must stand once stands twice")
+                return
+            if _name_of(headers.get("host", "")) not in self._hosts:
+                await _refuse(send, 421, "this host name is not one of the platform's; --allowed-host adds one")
+                return
+            if scope["method"] not in _SAFE and not self._is_own(headers, is_secure=is_secure):
+                await _refuse(send, 403, "this change did not come from a page of the platform")
+                return
+        client = scope.get("client")
+        scope.setdefault("state", {}).update(address=str(client[0]) if client else "", is_secure=is_secure)
+        await self._app(scope, receive, self._with_headers(send, is_secure=is_secure))
 
-    def _is_own(self, headers: dict[str, str], host: str) -> bool:
+    def _is_own(self, headers: dict[str, str], *, is_secure: bool) -> bool:
         """Whether a change comes from a page of the platform itself."""
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site is not None and site != "same-origin":
@@ -100,17 +96,17 @@ class RequestGuard:
         if origin is None:
             return site == "same-origin"
         parts = urlsplit(origin)
-        if parts.scheme != ("https" if self._is_secure else "http"):
+        if parts.scheme != ("https" if is_secure else "http"):
             return False
-        # A proxy may pass its own Host on; the name must be one of ours in either case.
-        return parts.netloc.lower() == host.lower() or (self._behind_proxy and _name_of(parts.netloc) in self._hosts)
+        # A proxy may send a Host of its own; the origin is then one of the names that were given.
+        return parts.netloc.lower() == headers.get("host", "").lower() or _name_of(parts.netloc) in self._names
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, *, is_secure: bool) -> Send:
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message.get("headers", ())}
                 added = [(name, value) for name, value in _HEADERS.items() if name not in given]
-                if self._is_secure:
+                if is_secure:
                     added.append((b"strict-transport-security", b"max-age=31536000"))
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
@@ -139,14 +135,6 @@ def _name_of(host: str) -> str:
     if parts.path or parts.query or parts.fragment or parts.username is not None or parts.hostname is None:
         return ""
     return f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-
-
-def client_address(scope: Scope, headers: dict[str, str], *, behind_proxy: bool) -> str:
-    """The client's address; behind a proxy the one that the proxy added last, which a client cannot choose."""
-    if behind_proxy and headers.get("x-forwarded-for"):
-        return headers["x-forwarded-for"].rpartition(",")[2].strip()[:60]
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 async def _refuse(send: Send, status: int, text: str) -> None:

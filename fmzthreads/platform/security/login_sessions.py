@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from typing import Any
 
 import attrs
 
@@ -25,6 +26,7 @@ _SCHEMA = (
         "CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, person TEXT NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, "
         "made_s REAL NOT NULL, seen_s REAL NOT NULL)"
     ),
+    "CREATE TABLE IF NOT EXISTS used_codes (person TEXT PRIMARY KEY, step INTEGER NOT NULL)",
 )
 
 
@@ -65,20 +67,33 @@ class LoginSessions:
         )
         return token
 
-    def person_of(self, token: str) -> str | None:
-        """The name of the person whose session this is; None when it has ended or never was."""
+    def find(self, token: str) -> LoginSession | None:
+        """The session of a token; None when it has ended or never was."""
         if not token or len(token) > 100:
             return None
         id, now = _id(token), self._clock.now()
         rows = self._database.execute(
-            "SELECT person, seen_s FROM sessions WHERE id = ? AND seen_s > ? AND made_s > ?",
+            "SELECT id, person, address, agent, made_s, seen_s FROM sessions WHERE id = ? AND seen_s > ? AND made_s > ?",
             (id, now - IDLE_S, now - LONGEST_S),
         )
         if not rows:
             return None
-        if now - rows[0][1] > _SEEN_S:
+        if now - rows[0][5] > _SEEN_S:
             self._database.execute("UPDATE sessions SET seen_s = ? WHERE id = ?", (now, id))
-        return str(rows[0][0])
+        return _session(rows[0])
+
+    def take_code(self, person: str, step: int) -> bool:
+        """Takes a one-time code; of two logins with the same one, or after a newer one, only the first gets it.
+
+        Args:
+            person: Whose code.
+            step: The code's step of 30 s.
+        """
+        statement = (
+            "INSERT INTO used_codes (person, step) VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET step = excluded.step "
+            "WHERE excluded.step > used_codes.step RETURNING step"
+        )
+        return bool(self._database.execute(statement, (person, step)))
 
     def end(self, token: str) -> None:
         """Ends one session."""
@@ -94,10 +109,12 @@ class LoginSessions:
             "SELECT id, person, address, agent, made_s, seen_s FROM sessions WHERE person = ? ORDER BY seen_s DESC",
             (person,),
         )
-        return [
-            LoginSession(id[:12], name, where, agent, int(made * 1000), int(seen * 1000))
-            for id, name, where, agent, made, seen in rows
-        ]
+        return [_session(row) for row in rows]
+
+
+def _session(row: tuple[Any, ...]) -> LoginSession:
+    id, name, where, agent, made, seen = row
+    return LoginSession(id[:12], name, where, agent, int(made * 1000), int(seen * 1000))
 
 
 def _id(token: str) -> str:

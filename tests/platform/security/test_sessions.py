@@ -9,10 +9,14 @@ import pytest
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError
-from fmzthreads.platform.security.audit_trail import AuditTrail
 from fmzthreads.platform.security.login_sessions import IDLE_S, LoginSessions
 from fmzthreads.platform.security.login_throttle import LoginThrottle
 from fmzthreads.platform.security.share_links import ShareLinks
+
+
+def person_of(sessions: LoginSessions, token: str) -> str | None:
+    found = sessions.find(token)
+    return None if found is None else found.person
 
 
 def test_a_session_survives_a_restart_and_its_token_is_not_stored(tmp_path: Path) -> None:
@@ -21,9 +25,9 @@ def test_a_session_survives_a_restart_and_its_token_is_not_stored(tmp_path: Path
     token = first.begin("ann", "10.0.0.1", "browser")
     first.close()
     again = LoginSessions(path)
-    assert again.person_of(token) == "ann"
-    assert again.person_of(token[:-1]) is None
-    assert again.person_of("") is None
+    assert person_of(again, token) == "ann"
+    assert person_of(again, token[:-1]) is None
+    assert person_of(again, "") is None
     assert [one.address for one in again.of("ann")] == ["10.0.0.1"]
     again.close()
     assert all(token.encode() not in file.read_bytes() for file in tmp_path.iterdir())
@@ -33,9 +37,9 @@ def test_sessions_end(tmp_path: Path) -> None:
     sessions = LoginSessions(tmp_path / "platform.sqlite3")
     tokens = [sessions.begin(name) for name in ("ann", "ann", "bob")]
     sessions.end(tokens[0])
-    assert [sessions.person_of(token) for token in tokens] == [None, "ann", "bob"]
+    assert [person_of(sessions, token) for token in tokens] == [None, "ann", "bob"]
     sessions.end_all("ann")
-    assert [sessions.person_of(token) for token in tokens] == [None, None, "bob"]
+    assert [person_of(sessions, token) for token in tokens] == [None, None, "bob"]
     sessions.close()
 
 
@@ -44,13 +48,13 @@ def test_a_session_ends_by_idleness_and_by_age(tmp_path: Path) -> None:
     sessions = LoginSessions(tmp_path / "platform.sqlite3", clock)
     idle, used = sessions.begin("ann"), sessions.begin("ann")
     clock.advance(IDLE_S - 100)
-    assert sessions.person_of(used) == "ann"
+    assert person_of(sessions, used) == "ann"
     clock.advance(200)
-    assert sessions.person_of(idle) is None
+    assert person_of(sessions, idle) is None
     for _ in range(6):
-        assert sessions.person_of(used) == "ann"
+        assert person_of(sessions, used) == "ann"
         clock.advance(IDLE_S - 100)
-    assert sessions.person_of(used) is None
+    assert person_of(sessions, used) is None
     sessions.close()
 
 
@@ -74,15 +78,24 @@ def test_a_share_link_ends(tmp_path: Path) -> None:
     links.close()
 
 
-def test_the_audit_trail_keeps_order_and_cuts_secrets(tmp_path: Path) -> None:
-    trail = AuditTrail(tmp_path / "platform.sqlite3")
-    for number in range(5):
-        trail.record("ann", "::1", "robot stopped", str(number), "signature=0123456789abcdef0123456789abcdef \ud800")
-    entries = trail.entries(3)
-    assert [entry.target for entry in entries] == ["4", "3", "2"]
-    assert "0123456789abcdef" not in entries[0].detail
-    assert [entry.target for entry in trail.entries(10, before=entries[-1].id)] == ["1", "0"]
-    trail.close()
+def test_a_code_is_taken_once(tmp_path: Path) -> None:
+    sessions = LoginSessions(tmp_path / "platform.sqlite3")
+    assert [sessions.take_code("ann", step) for step in (5, 5, 4, 6)] == [True, False, False, True]
+    assert sessions.take_code("bob", 5)
+    barrier = threading.Barrier(4)
+    taken: list[bool] = []
+
+    def take() -> None:
+        barrier.wait(60)
+        taken.append(sessions.take_code("ann", 7))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(taken) == [False, False, False, True]
+    sessions.close()
 
 
 def test_delays_double_and_end() -> None:

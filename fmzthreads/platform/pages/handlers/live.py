@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from ....errors import FmzError, require
+from ....errors import AuthenticationFailed, FmzError, require
 from ..live_feed import LiveFeed
 from ..site import Page
 from ..visit import Visit
@@ -58,6 +58,8 @@ class LivePages:
         while not self._is_closing():
             try:
                 news = await in_thread(feed.look)
+            except AuthenticationFailed:
+                return
             except FmzError as error:
                 yield {"event": "problem", "data": json.dumps(str(error), ensure_ascii=False)}
                 await asyncio.sleep(10 * self._look_s)

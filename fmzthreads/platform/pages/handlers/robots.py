@@ -12,7 +12,6 @@ from ....backtest.report.figures import chart, line
 from ....backtest.report.strategy_charts import strategy_charts
 from ....errors import InputError
 from ....strategy.log.render import in_language, parse_markup, without_colors
-from ...access import NotPermitted
 from ...security.share_links import ShareLinks
 from ..live_status import LiveStatusView
 from ..port import LogView, RobotView
@@ -72,6 +71,7 @@ class RobotPages:
             Page(f"{base}/log.csv", self._log_csv),
             Page(f"{base}/charts.json", self._charts),
             Page(f"{base}/facts", self._facts),
+            Page(f"{base}/orders", self._orders),
             Page(f"{base}/output", self._output),
             Page(f"{base}/stop", self._stop, "operator", "POST"),
             Page(f"{base}/kill", self._kill, "operator", "POST"),
@@ -89,6 +89,7 @@ class RobotPages:
             visit,
             "robots/robot.html",
             **robot_facts(visit, robot, self._renderer),
+            settings=visit.service.robot_settings(robot.id),
             may_operate=visit.person.role != "reader",
             links=self._links.of(robot.id) if owns else [],
             base=f"/robots/{robot.id}",
@@ -104,6 +105,10 @@ class RobotPages:
             visit, "robots/facts.html", **facts, base=f"/robots/{robot.id}", may_operate=visit.person.role != "reader"
         )
         return html(text)
+
+    def _orders(self, visit: Visit) -> Any:
+        robot = visit.service.robot(visit.params["robot"])
+        return html(self._renderer.page(visit, "robots/orders.html", **robot_facts(visit, robot, self._renderer)))
 
     def _log(self, visit: Visit) -> Any:
         return json_reply(log_page(visit, visit.params["robot"]))
@@ -156,17 +161,6 @@ class RobotPages:
         robot = visit.params["robot"]
         self._links.remove(visit.params["number"], robot)
         return redirect(f"/robots/{robot}#share")
-
-
-def check_operates(visit: Visit, robot_id: int) -> None:
-    """Refuses who may only look.
-
-    Raises:
-        NotPermitted: The visitor does not operate this robot.
-    """
-    if visit.actor is None:
-        raise NotPermitted("a share link shows a robot; it does not operate it")
-    visit.actor.check_operates(robot_id, "operate")
 
 
 def robot_facts(visit: Visit, robot: RobotView, renderer: Renderer) -> dict[str, Any]:
