@@ -60,7 +60,7 @@ def positions_in(path: Path) -> list[PositionView]:
 
 def _label(account: str) -> str:
     """The exchange of an account of the order log, without what tells its keys apart."""
-    return str(account).partition("/")[0].partition(" ")[0]
+    return str(account).partition(":")[0]
 
 
 def _number(value: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -204,7 +205,7 @@ class RobotsOfPlatform:
         path = self._seen(robot_id)
         tables = self._platform.tables
         page = tables.chart(path, limit=_MOST_POINTS)
-        rows = [[row.series, row.data] for row in reversed(page.rows)]
+        rows = [[row.series, point] for row in reversed(page.rows) if (point := _point(row.data)) is not None]
         return {"Cfg": tables.chart_config(path), "Datas": rows, "changed": self.chart_mark(robot_id)}
 
     def chart_mark(self, robot_id: int) -> int:
@@ -290,6 +291,14 @@ class RobotsOfPlatform:
             return self._platform.groups.create(name).id
         except InputError:  # somebody else has just made it
             return {one.name: one.id for one in self._platform.groups.all()}.get(name, 0)
+
+
+def _point(text: str) -> Any:
+    """A chart's point; None for what is damaged."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _key(row: Sequence[Any]) -> str:
