@@ -14,6 +14,7 @@ from ..errors import InputError, UnknownName, nearest, short_repr
 from ..structures.growing import GrowingRecords
 from . import recurrences
 from .growing import GrowingSeries
+from .growing_means import GrowingMeans
 from .known_series import Indicator
 from .series import BAR_FIELDS, column, is_numbers, new_column, rows_of
 
@@ -36,6 +37,7 @@ _CMF = Indicator("CMF", (*_BARS, "Volume"), recurrences.cmf, numbers=False)
 
 # Longer than any series: a larger period is a mistake.
 _LONGEST = 10_000_000
+_KEPT = 256
 
 
 class Indicators:
@@ -48,13 +50,14 @@ class Indicators:
     Every method raises InputError if a parameter or an element is not what it must be; the message names it.
 
     Args:
-        report: Is called with the name and the parameters, joined by commas, of each call but ``Highest`` and ``Lowest``; what a
-            backtest draws.
+        report: Is called with the name and the parameters, joined by commas, of each new kind of call but ``Highest`` and ``Lowest``, at
+            least once; what a backtest draws.
     """
 
     def __init__(self, report: Callable[[str, str], None] | None = None) -> None:
         self._report = report
         self._series = GrowingSeries()
+        self._means, self._same_means = GrowingMeans(_KEPT), GrowingMeans(_KEPT)
 
     def __repr__(self) -> str:
         """Its name."""
@@ -62,10 +65,18 @@ class Indicators:
 
     def MA(self, records: Any, period: int = 9) -> list[float | None]:
         """Simple moving average of closes or numbers."""
+        if type(records) is GrowingRecords and type(period) is int and 0 < period <= _LONGEST:
+            line = self._means.line(period, records)
+            if line is not None:
+                return line
         return self._lines(_MA, records, ("period",), (period,))[0]
 
     def SMA(self, records: Any, period: int = 9) -> list[float | None]:
         """The same as ``MA``."""
+        if type(records) is GrowingRecords and type(period) is int and 0 < period <= _LONGEST:
+            line = self._same_means.line(period, records)
+            if line is not None:
+                return line
         return self._lines(_MA, records, ("period",), (period,), "SMA")[0]
 
     def EMA(self, records: Any, period: int = 9) -> list[float | None]:

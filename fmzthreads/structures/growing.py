@@ -24,6 +24,9 @@ class BarHistory(Protocol):
     def values(self, field: str, begin: int, end: int) -> list[Any]:
         """One field of the bars from ``begin`` up to, not including, ``end``; as they are now, if a bar was changed by hand."""
 
+    def final_until(self, number: int, most: int) -> int:
+        """Up to which number, from ``number`` to ``most``, the values of bars are known to be final; those before ``number`` are."""
+
     def tips(self, tick: int) -> list[tuple[Any, ...]]:
         """The bars that were still forming at a tick, as the values of a record's fields."""
 
@@ -34,30 +37,49 @@ class BarHistory(Protocol):
 class _Window(Records):
     """The place of a list in its history."""
 
-    __slots__ = ("_tip_records", "_tips", "closed", "first", "history", "tick", "tip_count")
+    __slots__ = ("_tips", "place", "tip_close", "tip_records")
 
-    history: BarHistory
-    first: int
-    closed: int
-    tick: int
-    tip_count: int
+    # One attribute, since each access to one costs more than usual in a class with __getattr__, as Records is.
+    place: tuple[BarHistory, int, int, int, int]
     _tips: list[tuple[Any, ...]] | None
-    _tip_records: list[Record] | None
+    tip_records: list[Record] | None
+    tip_close: Any
+
+    @property
+    def history(self) -> BarHistory:
+        """The history."""
+        return self.place[0]
+
+    @property
+    def first(self) -> int:
+        """The number of the first element in the history."""
+        return self.place[1]
+
+    @property
+    def closed(self) -> int:
+        """How many elements are final."""
+        return self.place[2]
+
+    @property
+    def tip_count(self) -> int:
+        """How many elements are still forming, mostly one."""
+        return self.place[4]
 
     # What stands here works after the class has changed, too: another thread may be in the middle of it.
 
     def _forming(self) -> list[Record]:
-        records = self._tip_records
+        records = self.tip_records
         if records is None:
             fields = Record.__annotations__
             records = [Record(zip(fields, values, strict=True)) for values in self._tip_values()]
-            self._tip_records = records
+            self.tip_records = records
+            self.tip_close = None
         return records
 
     def _tip_values(self) -> list[tuple[Any, ...]]:
         tips = self._tips
         if tips is None:
-            tips = self._tips = self.history.tips(self.tick)
+            tips = self._tips = self.place[0].tips(self.place[3])
         return tips
 
     def values_from(self, field: str, begin: int) -> list[Any]:
@@ -67,22 +89,37 @@ class _Window(Records):
             field: Such as ``Close``.
             begin: The place of the first one, 0 to the length.
         """
-        first = self.first
-        found = self.history.values(field, first + begin, first + self.closed) if begin < self.closed else []
-        if self._tips is None and self._tip_records is None:
-            if begin <= self.closed:
-                found.append(self.history.tip_value(field, self.tick))
-        elif self._tip_records is not None:
-            found += [record[field] for record in self._tip_records[max(0, begin - self.closed) :]]
+        history, first, closed, tick, _ = self.place
+        found = history.values(field, first + begin, first + closed) if begin < closed else []
+        if self._tips is None and self.tip_records is None:
+            if begin <= closed:
+                found.append(history.tip_value(field, tick))
+        elif self.tip_records is not None:
+            found += [record[field] for record in self.tip_records[max(0, begin - closed) :]]
         else:
             place = _PLACES[field]
-            found += [values[place] for values in self._tip_values()[max(0, begin - self.closed) :]]
+            found += [values[place] for values in self._tip_values()[max(0, begin - closed) :]]
         return found
+
+    def tip(self, field: str) -> Any:
+        """One field of the bar that is still forming, where there is one."""
+        if self.tip_records is not None:
+            return self.tip_records[-1][field]
+        tips = self._tips
+        value = self.place[0].tip_value(field, self.place[3]) if tips is None else tips[-1][_PLACES[field]]
+        if field == "Close":
+            self.tip_close = value
+            self._forget_made_tip()
+        return value
+
+    def _forget_made_tip(self) -> None:
+        if self.tip_records is not None:  # another thread has made them meanwhile, and may change them
+            self.tip_close = None
 
     def fill(self) -> None:
         """Makes it an ordinary list."""
-        record, first = self.history.record, self.first
-        records = [record(number) for number in range(first, first + self.closed)]
+        history, first, closed, _, _ = self.place
+        records = [history.record(number) for number in range(first, first + closed)]
         records += self._forming()
         # Two threads that look at one list fill it once; those that read go by the history until the class changes.
         with _filling:
@@ -107,41 +144,44 @@ class GrowingRecords(_Window):
     Once it is changed, or read as a whole, its class becomes ``FilledRecords``; then it is no longer told by its history.
 
     Attributes:
-        history: The history.
-        first: The number of the first element in the history.
-        closed: How many elements are final.
-        tick: What the history's ``tips`` is asked for.
-        tip_count: How many elements are still forming, mostly one.
+        place: The history; the number of the first element in it; how many elements are final; what the history's ``tips`` is asked for; how many
+            elements are still forming, mostly one.
+        tip_records: These elements, once somebody has looked at them; else None.
+        tip_close: The close of the last one, if it is known and ``tip_records`` is None; else None.
     """
 
     __slots__ = ()
 
     def __len__(self) -> int:
         """How many bars there are."""
-        return self.closed + self.tip_count
+        place = self.place
+        return place[2] + place[4]
 
     def __getitem__(self, index: Any) -> Any:
         """One bar, or a slice that serves columns as well."""
+        history, first, closed, _, tip_count = self.place
         if isinstance(index, slice):
-            return Records([self[place] for place in range(*index.indices(self.closed + self.tip_count))])
+            return Records([self[place] for place in range(*index.indices(closed + tip_count))])
         place: int = index.__index__()
         if place < 0:
-            place += self.closed + self.tip_count
-        if 0 <= place < self.closed:
-            return self.history.record(self.first + place)
-        place -= self.closed
-        if 0 <= place < self.tip_count:
+            place += closed + tip_count
+        if 0 <= place < closed:
+            return history.record(first + place)
+        place -= closed
+        if 0 <= place < tip_count:
             return self._forming()[place]
         raise IndexError("list index out of range")
 
     def origin(self) -> RecordOrigin:
         """The place in the history: bars of the same number are the same, unless a bar was changed since."""
-        return RecordOrigin(self.history, self.first, self.closed, None)
+        history, first, closed, _, _ = self.place
+        return RecordOrigin(history, first, closed, None)
 
     def _column(self, name: str) -> Any:
         return as_column(name, self.values_from(name, 0)) if name in _PLACES else super()._column(name)
 
 
+_new = GrowingRecords.__new__
 _filling = threading.Lock()
 _PLACES = {name: place for place, name in enumerate(Record.__annotations__)}
 
@@ -159,14 +199,10 @@ def window(
         tip_count: How many elements are still forming.
         tips: Their values; None if the history is to be asked when somebody looks.
     """
-    records = GrowingRecords.__new__(GrowingRecords)
-    records.history = history
-    records.first = first
-    records.closed = closed
-    records.tick = tick
-    records.tip_count = tip_count
+    records = _new(GrowingRecords)
+    records.place = (history, first, closed, tick, tip_count)
     records._tips = tips
-    records._tip_records = None
+    records.tip_records = records.tip_close = None
     return records
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, SupportsIndex, overload
 from ..errors import nearest
 from .base import Structure
 
-__all__ = ["Record", "RecordOrigin", "Records", "as_column", "record_changes"]
+__all__ = ["RECORD_CHANGES", "Record", "RecordOrigin", "Records", "as_column", "record_changes"]
 
 
 class Record(Structure):
@@ -30,54 +30,55 @@ class Record(Structure):
     def __setitem__(self, name: str, value: Any) -> None:
         """Writes a field."""
         super().__setitem__(name, value)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
 
     def __delitem__(self, name: str) -> None:
         """Deletes a field."""
         super().__delitem__(name)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]
         """Writes several fields."""
         super().update(other)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
         return self
 
     def update(self, *args: Any, **fields: Any) -> None:
         """Writes several fields."""
         super().update(*args, **fields)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         """Writes a field that is missing."""
         value = super().setdefault(name, default)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
         return value
 
     def pop(self, *args: Any) -> Any:
         """Takes a field out."""
         value = super().pop(*args)
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
         return value
 
     def popitem(self) -> tuple[str, Any]:
         """Takes the last field out."""
         item = super().popitem()
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
         return item
 
     def clear(self) -> None:
         """Deletes all fields."""
         super().clear()
-        _changes[0] = object()
+        RECORD_CHANGES[0] = object()
 
 
-_changes: list[object] = [object()]
+RECORD_CHANGES: list[object] = [object()]
+"""Its only element is what ``record_changes`` returns; for those who look at it so often that a call would be felt."""
 
 
 def record_changes() -> object:
     """Returns an object that is replaced whenever a bar is changed: the same one twice means that none was changed in between."""
-    return _changes[0]
+    return RECORD_CHANGES[0]
 
 
 class RecordOrigin(NamedTuple):

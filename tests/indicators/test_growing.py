@@ -432,6 +432,9 @@ class Bars:
     def values(self, field: str, begin: int, end: int) -> list[Any]:
         return [(self.made.get(i) or bar(i, self.closes[i]))[field] for i in range(begin, end)]
 
+    def final_until(self, number: int, most: int) -> int:
+        return min(len(self.closes), most)
+
     def tip_value(self, field: str, tick: int) -> Any:
         return dict(zip(Record.__annotations__, self.tips(tick)[0], strict=True))[field]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from ..config.settings import BacktestSettings, ExchangeSettings
@@ -12,6 +12,7 @@ from ..trading.desk import Desk
 from ..trading.market import MarketView, RowWriter
 from .latency import LatencyDice
 from .market_table import MarketTable
+from .owner_lock import OwnerLock
 from .snapshots import SnapshotStamps
 from .virtual_time import VirtualTime
 
@@ -59,7 +60,7 @@ class BacktestEngine:
         self.settings = settings
         self.source = source
         self.rows = rows
-        self.lock = threading.RLock()
+        self.lock = OwnerLock()
         self.time = VirtualTime(settings.start_ms, settings.end_ms)
         self.net_delay_ms = settings.net_delay_ms
         self.parts = [self._parts(exchange) for exchange in settings.exchanges]
@@ -123,19 +124,36 @@ class BacktestEngine:
         length = int(ms)
         if length <= 0:
             return
-        with self.lock:
-            time = self.time
-            target = time.now_ms + length
-            if target > time.end_ms:
-                time.now_ms = time.end_ms
-                raise time.end()
-            if target >= self.due_ms:
-                self._stamps.pass_until(target)
-                self._plan()
-                if time.now_ms > target:
-                    # An order that a condition order placed at a stamp took time, which a sleep swallows.
-                    self._rewind()
-            time.now_ms = target
+        lock = self.lock
+        if get_ident() == lock.owner:
+            was = lock.busy
+            try:
+                lock.busy = True
+                if not lock.shared:
+                    time = self.time
+                    target = time.now_ms + length
+                    if target < self.due_ms:
+                        time.now_ms = target
+                    else:
+                        self._sleep_until(target)
+                    return
+            finally:
+                lock.busy = was
+        with lock:
+            self._sleep_until(self.time.now_ms + length)
+
+    def _sleep_until(self, target: int) -> None:
+        time = self.time
+        if target > time.end_ms:
+            time.now_ms = time.end_ms
+            raise time.end()
+        if target >= self.due_ms:
+            self._stamps.pass_until(target)
+            self._plan()
+            if time.now_ms > target:
+                # An order that a condition order placed at a stamp took time, which a sleep swallows.
+                self._rewind()
+        time.now_ms = target
 
     def _rewind(self) -> None:
         for part in self.parts:

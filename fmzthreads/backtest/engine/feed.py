@@ -8,12 +8,14 @@ again without another one in between is given the next tick, to which the clock 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 from ..config.settings import MarketDetail
 from ..data.bars import BarSeries
 from ..trading.market import Tick
+from .bar_block import BarBlock
 from .extremes import BarExtremes
 from .ticks import TickPattern, offsets_of, volume_steps
 from .virtual_time import VirtualTime
@@ -24,6 +26,8 @@ PLACES = 16
 """The numbers that one bar's ticks take up."""
 
 _NEVER = 2**62
+_BLOCK = 256
+_NEAR = 4
 
 
 class TickFeed:
@@ -50,14 +54,17 @@ class TickFeed:
     """
 
     __slots__ = (
+        "_block",
         "_extremes",
         "_last_place",
+        "_moments",
         "_offsets",
         "_open",
         "_over_ms",
         "_quiet",
-        "_shape",
-        "_shaped",
+        "_regular",
+        "_regular_bar",
+        "_regular_ms",
         "_time",
         "_until_ms",
         "_walked",
@@ -94,9 +101,22 @@ class TickFeed:
         self._time = series.time
         self._open = series.open
         self._offsets = offsets_of(series.period_ms)
+        self._moments = [(*offsets, series.period_ms) for offsets in self._offsets]
         self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
         self._extremes = BarExtremes(series)
-        self._shaped = self._shape = -1  # the bar whose shape is known
+        self._block = BarBlock(self.pattern, 0, 0)  # where ticks come from one after the other
+        # Bars without a hole between them need no look at their times.
+        count = len(series)
+        self._regular = (
+            series.period_ms
+            if count
+            and series.time
+            == array("q", range(series.time[0], series.time[0] + count * series.period_ms, series.period_ms))
+            else 0
+        )
+        # A bar that has begun, and its time; of the last look or from before it.
+        self._regular_bar = 0
+        self._regular_ms: int = series.time[0] if count else 0
         self._walked = -1  # the bar whose prices are known
         self._walked_prices: tuple[int, ...] = ()
         # The current tick is known to be that of ``number`` while the time is before this.
@@ -110,7 +130,7 @@ class TickFeed:
             begin = self._time[last]
             self._last_place = bisect_left(offsets, time.end_ms - begin) - 1
             self.last_ms = begin + offsets[self._last_place]
-        self._over_ms = self.last_ms + series.period_ms
+        self._over_ms = min(self.last_ms + series.period_ms, time.end_ms)  # no calls from here on
 
     def __repr__(self) -> str:
         """The symbol and the current tick."""
@@ -130,7 +150,7 @@ class TickFeed:
         """
         time = self.time
         now = time.now_ms
-        if now >= time.end_ms or now >= self._over_ms:
+        if now >= self._over_ms:
             raise time.end()
         if now >= self._until_ms:
             self._look(now)
@@ -170,8 +190,7 @@ class TickFeed:
         Raises:
             EOFError: The end was reached, or the data ended.
         """
-        now = self.time.now_ms
-        if now >= self.time.end_ms or now >= self._over_ms:
+        if self.time.now_ms >= self._over_ms:
             raise self.time.end()
 
     def current(self) -> int:
@@ -187,20 +206,40 @@ class TickFeed:
 
     def _look(self, now: int) -> None:
         """Finds the current tick."""
+        period = self._regular
+        since = now - self._regular_ms
+        if since < 0 or not period or now >= self.time.end_ms:
+            self._look_plainly(now)
+            return
+        bar = self._regular_bar
+        if since >= period:
+            steps = since // period
+            bar += steps
+            if bar >= self.bar_count:
+                self._look_plainly(now)
+                return
+            self._regular_bar = bar
+            self._regular_ms += steps * period
+            since -= steps * period
+        block = self._block
+        if not block.begin <= bar < block.end:
+            block = self._move_block(bar)
+        moments = self._moments[block.shapes[bar - block.begin]]
+        place = bisect_right(moments, since)
+        self.number = (bar << 4) + place - 1
+        self._until_ms = self._regular_ms + moments[place]
+
+    def _look_plainly(self, now: int) -> None:
+        """As ``_look``, for any series and time."""
         times, count = self._time, self.bar_count
         if now >= self.time.end_ms:
             now = self.time.end_ms - 1
-        bar = self.number >> 4
-        after = bar + 1
-        if after < count and times[after] <= now:
-            bar = after
-            after += 1
-            if after < count and times[after] <= now:
-                bar = bisect_right(times, now, after, count) - 1
-                after = bar + 1
-        elif bar < 0:
+        bar = self._bar_at(now)
+        if bar < 0:
             self._until_ms = times[0] if count else _NEVER
             return
+        self._regular_bar, self._regular_ms = bar, times[bar]
+        after = bar + 1
         begin = times[bar]
         since = now - begin
         if since < self._quiet:
@@ -215,6 +254,18 @@ class TickFeed:
         place += 1
         until = begin + offsets[place] if place < len(offsets) else times[after] if after < count else _NEVER
         self._until_ms = times[after] if after < count and times[after] < until else until
+
+    def _bar_at(self, now: int) -> int:
+        """The bar that has begun last, no earlier one than that of the last look; -1 if none exists."""
+        times, count = self._time, self.bar_count
+        bar = self.number >> 4
+        after = bar + 1
+        if after < count and times[after] <= now:
+            bar = after
+            after += 1
+            if after < count and times[after] <= now:
+                bar = bisect_right(times, now, after, count) - 1
+        return bar
 
     def _jump(self) -> int:
         """Moves the clock to the next tick."""
@@ -248,22 +299,32 @@ class TickFeed:
 
     def price_of(self, number: int) -> int:
         """The price of a tick, in nano."""
-        if number & 15:
-            return self.prices_of(number >> 4)[number & 15]
-        price = self._open[number >> 4] * self.price_unit
+        bar, place = number >> 4, number & 15
+        block = self._block
+        if block.begin <= bar < block.end:
+            return block.price(bar, place)
+        if place:
+            return self.prices_of(bar)[place]
+        price = self._open[bar] * self.price_unit
         return price - price % self.price_tick
 
     def shape_of(self, bar: int) -> int:
-        """The shape of a bar; that of the last one is remembered."""
-        if bar != self._shaped:
-            self._shape = self.pattern.shape(bar)
-            self._shaped = bar
-        return self._shape
+        """The shape of a bar."""
+        block = self._block
+        if not block.begin <= bar < block.end:
+            block = self._move_block(bar)
+        return block.shapes[bar - block.begin]
+
+    def _move_block(self, bar: int) -> BarBlock:
+        # No more than this one, unless the looks go on from bar to bar.
+        size = _BLOCK if 0 <= bar - self._block.end <= _NEAR else 1
+        block = self._block = BarBlock(self.pattern, bar, min(bar + size, len(self._time)))
+        return block
 
     def prices_of(self, bar: int) -> tuple[int, ...]:
         """The prices of all ticks of a bar, in nano."""
         if bar != self._walked:
-            self._walked_prices = self.pattern.prices(bar, self.shape_of(bar))
+            self._walked_prices = self.pattern.prices(bar, self.pattern.shape(bar))
             self._walked = bar
         return self._walked_prices
 

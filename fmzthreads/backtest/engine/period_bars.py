@@ -142,6 +142,10 @@ class PeriodBars:
                     found[number - begin] = record[field]
         return found
 
+    def final_until(self, number: int, most: int) -> int:
+        """Up to which number bars are final: those that were closed."""
+        return min(len(self._columns[0]), most)
+
     def tips(self, tick: int) -> list[Values]:
         """Never asked for: a window holds the values of its forming bars."""
         raise NotImplementedError
@@ -262,6 +266,7 @@ class BaseBars(PeriodBars):
         super().__init__(feed, period_ms, offset_ms)
         series = feed.series
         self._unit = ONE // feed.price_unit
+        self._price_of = feed.price_of
         prices: tuple[array[int], ...] = (series.open, series.high, series.low, series.close)
         self._prices = dict(zip(_FIELDS[1:5], prices, strict=True))
         # The volumes that somebody asked for, of the bars from _volumes_from on.
@@ -295,6 +300,10 @@ class BaseBars(PeriodBars):
         """Never called: base bars reach back to the beginning of the data."""
         raise NotImplementedError
 
+    def final_until(self, number: int, most: int) -> int:
+        """Up to which number bars are final: all are, as the series has them."""
+        return min(self._feed.bar_count, most)
+
     def tips(self, tick: int) -> list[Values]:
         """The bar that was forming at a tick."""
         bar = tick >> 4
@@ -303,7 +312,7 @@ class BaseBars(PeriodBars):
     def tip_value(self, field: str, tick: int) -> Any:
         """One field of the bar that was forming at a tick."""
         if field == "Close":
-            return self._feed.price_of(tick) / ONE
+            return self._price_of(tick) / ONE
         return self.tips(tick)[0][_PLACES[field]]
 
     def _catch_up(self) -> list[Values]:

@@ -6,6 +6,8 @@ in nano.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from ..data.bars import BarSeries
 from ..nano import mul
 
@@ -75,16 +77,21 @@ class TickPattern:
         series: The bars.
         start_ms: The start of the test; longer base bars before it have at most four ticks too.
         price_tick: The step of prices, more than 0; each price is cut down to a multiple of it.
+
+    Attributes:
+        scale: One unit of the series' prices, in nano.
+        cut_to: The step that the series' own prices must be cut to, in nano; 0 where all are multiples of it.
     """
 
-    __slots__ = ("_close", "_exact", "_few", "_high", "_low", "_open", "_scale", "_start_ms", "_tick", "_time")
+    __slots__ = ("_close", "_exact", "_few", "_high", "_low", "_open", "_start_ms", "_tick", "_time", "cut_to", "scale")
 
     def __init__(self, series: BarSeries, start_ms: int, price_tick: int) -> None:
         self._time, self._open, self._high = series.time, series.open, series.high
         self._low, self._close = series.low, series.close
-        self._scale = 10 ** (9 - series.detail.quote_precision)
+        self.scale = 10 ** (9 - series.detail.quote_precision)
         self._tick = price_tick
-        self._exact = self._scale % price_tick == 0  # the series' own prices need not be cut
+        self._exact = self.scale % price_tick == 0  # the series' own prices need not be cut
+        self.cut_to = 0 if self._exact else price_tick
         self._few = series.period_ms <= _FEW_MS
         self._start_ms = start_ms
 
@@ -106,9 +113,37 @@ class TickPattern:
             return QUADRUPLE
         return FOURTEEN
 
+    def shapes(self, begin: int, end: int) -> list[int]:
+        """The shapes of the bars from ``begin`` up to, not including, ``end``; as ``shape``, for many at once."""
+        first_long = begin if self._few else bisect_left(self._time, self._start_ms, begin, end)
+        rest = QUADRUPLE if self._few else FOURTEEN
+        found = [
+            (DOUBLE if last == low else MIDDLE if last == first else EARLY if last == high else LATE)
+            if first == high
+            else (DOUBLE if last == high else MIDDLE if last == first else EARLY if last == low else LATE)
+            if first == low
+            else EARLY
+            if last == low or last == high  # noqa: PLR1714 (a tuple would be built)
+            else rest
+            for first, high, low, last in zip(*self.columns(begin, end), strict=True)
+        ]
+        for place in range(first_long - begin):
+            if found[place] == FOURTEEN:
+                found[place] = QUADRUPLE
+        return found
+
+    def columns(self, begin: int, end: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Open, high, low and close of the bars from ``begin`` up to, not including, ``end``, as in the series."""
+        return (
+            self._open[begin:end].tolist(),
+            self._high[begin:end].tolist(),
+            self._low[begin:end].tolist(),
+            self._close[begin:end].tolist(),
+        )
+
     def prices(self, bar: int, shape: int) -> tuple[int, ...]:
         """The prices of a bar's ticks."""
-        scale, tick = self._scale, self._tick
+        scale, tick = self.scale, self._tick
         first, high = self._open[bar] * scale, self._high[bar] * scale
         low, last = self._low[bar] * scale, self._close[bar] * scale
         exact: tuple[int, ...]
@@ -119,14 +154,14 @@ class TickPattern:
         elif shape < QUADRUPLE:
             exact = (first, low if first == high else high, last)
         elif shape == QUADRUPLE:
-            exact = (first, high, low, last) if self._high_first(bar) else (first, low, high, last)
+            exact = (first, high, low, last) if self.high_first(bar) else (first, low, high, last)
         else:
-            exact = _walk(first, high, low, last, tick, up=self._high_first(bar))
+            exact = _walk(first, high, low, last, tick, up=self.high_first(bar))
         if self._exact and shape != FOURTEEN:
             return exact
         return tuple([price - price % tick for price in exact])
 
-    def _high_first(self, bar: int) -> bool:
+    def high_first(self, bar: int) -> bool:
         """Whether the high comes before the low: in a falling bar, and in one that ends where it began after a rising one."""
         first, last = self._open[bar], self._close[bar]
         if first != last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from threading import get_ident
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ...errors import InputError, short_repr
@@ -108,26 +109,38 @@ def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Call
     def _decorate(work: Callable[Concatenate[B, P], T]) -> Callable[Concatenate[B, P], T]:
         name = work.__name__
 
-        @wraps(work)
-        def _call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        def _within(self: B, args: Any, kwargs: Any) -> T:
             engine = self._engine
             time = self._time
-            with self._lock:
-                time.now_ms += self._delay_ms
-                if self._latency is not None:
-                    self._delay_ms = self._latency.draw()
-                if self._faults.active and self._fails(name):
-                    return failed  # type: ignore[no-any-return]
+            time.now_ms += self._delay_ms
+            if self._latency is not None:
+                self._delay_ms = self._latency.draw()
+            if self._faults.active and self._fails(name):
+                return failed  # type: ignore[no-any-return]
+            try:
+                result = work(self, *args, **kwargs)
+            except NoData:
+                raise
+            except InputError as error:
+                self._error(f"{name}: {error}")
+                return failed  # type: ignore[no-any-return]
+            if time.now_ms >= engine.due_ms and result is not None and result is not False:
+                engine.after_call()
+            return result
+
+        @wraps(work)
+        def _call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            lock = self._lock
+            if get_ident() == lock.owner:
+                was = lock.busy
                 try:
-                    result = work(self, *args, **kwargs)
-                except NoData:
-                    raise
-                except InputError as error:
-                    self._error(f"{name}: {error}")
-                    return failed  # type: ignore[no-any-return]
-                if time.now_ms >= engine.due_ms and result is not None and result is not False:
-                    engine.after_call()
-                return result
+                    lock.busy = True
+                    if not lock.shared:
+                        return _within(self, args, kwargs)
+                finally:
+                    lock.busy = was
+            with lock:
+                return _within(self, args, kwargs)
 
         return _call
 

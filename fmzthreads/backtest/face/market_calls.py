@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any
 
 from ...arguments import whole_number
@@ -28,19 +29,31 @@ class MarketCalls(ExchangeBase):
 
     def GetTicker(self, symbol: str = "") -> Ticker | None:
         """Returns the ticker of a symbol; empty for the current one."""
+        lock = self._lock
+        if get_ident() == lock.owner:
+            was = lock.busy
+            try:
+                lock.busy = True
+                if not lock.shared:
+                    return self._ticker_call(symbol)
+            finally:
+                lock.busy = was
+        with lock:
+            return self._ticker_call(symbol)
+
+    def _ticker_call(self, symbol: str) -> Ticker | None:
         time = self._time
-        with self._lock:
-            time.now_ms += self._delay_ms
-            if self._latency is not None:
-                self._delay_ms = self._latency.draw()
-            if self._faults.active and self._fails("GetTicker"):
-                return None
-            feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
-            feed.deliver(_TICKER)
-            ticker = self._ticker(feed)
-            if time.now_ms >= self._engine.due_ms:
-                self._engine.after_call()
-            return ticker
+        time.now_ms += self._delay_ms
+        if self._latency is not None:
+            self._delay_ms = self._latency.draw()
+        if self._faults.active and self._fails("GetTicker"):
+            return None
+        feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
+        feed.deliver(_TICKER)
+        ticker = self._ticker(feed)
+        if time.now_ms >= self._engine.due_ms:
+            self._engine.after_call()
+        return ticker
 
     def _ticker(self, feed: TickFeed) -> Ticker:
         number, spread = feed.number, feed.spread
@@ -114,37 +127,49 @@ class MarketCalls(ExchangeBase):
             args: ``()``, ``(symbol)``, ``(symbol, period)``, ``(symbol, period, limit)``, ``(period)`` or ``(period, limit)``; the period
                 in seconds, the limit in bars. Without a limit: all bars kept so far, at most ``SetMaxBarLen``.
         """
+        lock = self._lock
+        if get_ident() == lock.owner:
+            was = lock.busy
+            try:
+                lock.busy = True
+                if not lock.shared:
+                    return self._records_call(args)
+            finally:
+                lock.busy = was
+        with lock:
+            return self._records_call(args)
+
+    def _records_call(self, args: tuple[Any, ...]) -> Records | None:
         time = self._time
-        with self._lock:
-            time.now_ms += self._delay_ms
-            if self._latency is not None:
-                self._delay_ms = self._latency.draw()
-            if self._faults.active and self._fails("GetRecords"):
+        time.now_ms += self._delay_ms
+        if self._latency is not None:
+            self._delay_ms = self._latency.draw()
+        if self._faults.active and self._fails("GetRecords"):
+            return None
+        symbol, period_ms, limit = "", self._period_ms, 0
+        if args:
+            try:
+                symbol, period_ms, limit = self._record_arguments(args)
+            except InputError as error:
+                self._error(f"GetRecords: {error}")
                 return None
-            symbol, period_ms, limit = "", self._period_ms, 0
-            if args:
-                try:
-                    symbol, period_ms, limit = self._record_arguments(args)
-                except InputError as error:
-                    self._error(f"GetRecords: {error}")
-                    return None
-            feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
-            if feed.period_ms == period_ms:
-                feed.deliver(_RECORDS)
-            else:
-                feed.deliver(_RECORDS, current=True)
-                feed.period_ms = period_ms
-            bars = self._bars.get((feed, period_ms))
-            if bars is None:
-                bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
-            records: Records = bars.get(self._table.cap)
-            if limit and limit < len(records):
-                records = records[-limit:]
-            if self._rate != ONE:
-                records = _converted(records, self._rate)
-            if time.now_ms >= self._engine.due_ms:
-                self._engine.after_call()
-            return records
+        feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
+        if feed.period_ms == period_ms:
+            feed.deliver(_RECORDS)
+        else:
+            feed.deliver(_RECORDS, current=True)
+            feed.period_ms = period_ms
+        bars = self._bars.get((feed, period_ms))
+        if bars is None:
+            bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
+        records: Records = bars.get(self._table.cap)
+        if limit and limit < len(records):
+            records = records[-limit:]
+        if self._rate != ONE:
+            records = _converted(records, self._rate)
+        if time.now_ms >= self._engine.due_ms:
+            self._engine.after_call()
+        return records
 
     def _record_arguments(self, args: tuple[Any, ...]) -> tuple[str, int, int]:
         symbol, period, limit = symbol_first("GetRecords", ("symbol", "period", "limit"), args)

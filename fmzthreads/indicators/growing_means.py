@@ -1,0 +1,170 @@
+"""Simple means over records that grow: the fast path of ``MA``, for the most used indicator and the usual case.
+
+The usual case: the window begins where it began at the last call, no bar was changed by hand, one bar is still forming. Then the means of the final
+bars are taken from a list that is computed for many bars at once, in the order of ``recurrences.ma`` (so far ahead as the history knows its
+final bars; a mean ahead is never shown), and the mean of the forming bar is one step more. The result is a list that was given out before and has been
+dropped since, with the new means at its end; see ``lines``. Everything else is left to ``known_window``.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from operator import sub
+from typing import Any
+
+from ..structures.growing import BarHistory, GrowingRecords
+from ..structures.records import RECORD_CHANGES
+from .lines import HELD, IndicatorLine, getrefcount
+from .recurrences import ma
+
+__all__ = ["GrowingMeans"]
+
+_AHEAD = 1024
+_append, _extend, _pop = list.append, list.extend, list.pop
+
+
+def _unfit() -> IndicatorLine:
+    """A list that is not used again."""
+    line = IndicatorLine((), None, 0)
+    line.changed = True
+    return line
+
+
+class _Means:
+    """The means of one history from one first bar on.
+
+    Attributes:
+        means: The means of the final bars, some of them ahead.
+        totals: The running sums up to the bars from ``totals_from`` on.
+        closes: The closes from ``closes_from`` on: those that later steps need.
+        last: The list that was given out last.
+        spare: The list that was given out before it.
+    """
+
+    __slots__ = (
+        "closes", "closes_from", "first", "history", "last", "means", "period", "seen", "source", "spare", "totals", "totals_from",
+    )  # fmt: skip
+
+    def __init__(self, period: int, history: BarHistory) -> None:
+        self.period = period
+        self.history = history
+        self.first = -1
+        self.seen: object = None  # of the bars' changes when they were read
+        self.means: list[Any] = []
+        self.totals: list[Any] = []
+        self.totals_from = 0
+        self.closes: list[Any] = []
+        self.closes_from = 0
+        self.source = object()
+        self.spare = self.last = _unfit()
+
+    def begin(self, rows: GrowingRecords) -> bool:
+        """Computes the means of a window anew; False if it is too short for a step."""
+        period, first, closed = self.period, rows.first, rows.closed
+        self.first, self.seen = -1, None
+        if closed < period:
+            return False
+        seen = RECORD_CHANGES[0]
+        closes = rows.history.values("Close", first, first + closed)
+        means: list[Any] = []
+        total, count = ma((period,), (closes,), 0, closed, None, (means,))
+        if count < period:
+            return False
+        self.means, self.totals, self.totals_from = means, [total], closed - 1
+        self.closes, self.closes_from = closes[closed - period :], closed - period
+        self.source = object()
+        self.spare = self.last = _unfit()
+        self.first, self.seen = first, seen
+        return True
+
+    def extend(self, closed: int) -> None:
+        """Goes on with the means of the final bars, at least up to a place."""
+        period, first, begin = self.period, self.first, len(self.means)
+        end = self.history.final_until(first + closed, first + closed + _AHEAD) - first
+        closes, origin = self.closes, self.closes_from
+        closes += self.history.values("Close", first + begin, first + end)
+        gone = closes[begin - period - origin : end - period - origin]
+        totals = list(accumulate(map(sub, closes[begin - origin :], gone), initial=self.totals[-1]))
+        self.totals, self.totals_from = totals, begin - 1
+        self.means += [total / period for total in totals[1:]]
+        del closes[: begin - period - origin]
+        self.closes_from = begin - period
+
+    def line(self, rows: GrowingRecords) -> IndicatorLine | None:
+        """The means of a window; None if it is not the usual case."""
+        _, first, closed, _, tip_count = rows.place
+        if tip_count != 1:
+            return None
+        if (first != self.first or RECORD_CHANGES[0] is not self.seen) and not self.begin(rows):
+            return None
+        means = self.means
+        if closed > len(means):
+            self.extend(closed)
+        place = closed - 1 - self.totals_from
+        if place < 0:  # an older window
+            return None
+        period = self.period
+        close = rows.tip_close
+        if close is None:
+            close = rows.tip("Close")
+        mean = (self.totals[place] + (close - self.closes[closed - period - self.closes_from])) / period
+        line = self.spare
+        if getrefcount(line) == HELD and not line.changed and len(line) == line.written and line.sure <= closed:
+            # Only this object refers to it: no thread can reach it, and its contents are free for use.
+            _pop(line)
+            _extend(line, means[line.sure : closed])
+        else:
+            line = IndicatorLine(means[:closed], self.source, closed)
+        line.sure = closed
+        _append(line, mean)
+        line.written = closed + 1
+        self.spare, self.last = self.last, line
+        return line
+
+
+class GrowingMeans:
+    """The means that were asked for. Safe from many threads; threads never wait for each other.
+
+    Args:
+        kept: How many are remembered; the one that was not used for longest goes first.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        # Used by single steps only (pop, assignment): a thread that takes means out is their only user.
+        self._last: dict[int, _Means] = {}  # of the history that was asked for last, by period
+        self._others: dict[tuple[int, int], _Means] = {}  # by period and history, which they keep alive
+
+    def line(self, period: int, rows: GrowingRecords) -> IndicatorLine | None:
+        """The means of a window; None for the first call of each kind, and if it is not the usual case.
+
+        Args:
+            period: The period, at least 1.
+            rows: The window.
+        """
+        history = rows.place[0]
+        known = self._last.pop(period, None)
+        if known is not None and known.history is history:
+            line = known.line(rows)
+            self._last[period] = known
+            return line
+        if known is not None:
+            self._others[period, id(known.history)] = known
+            _drop(self._others, self._kept)
+        known = self._others.pop((period, id(history)), None)
+        line = None
+        if known is not None and known.history is history:
+            line = known.line(rows)
+        else:
+            known = _Means(period, history)
+        self._last[period] = known
+        _drop(self._last, self._kept)
+        return line
+
+
+def _drop(known: dict[Any, _Means], kept: int) -> None:
+    while len(known) > kept:
+        try:
+            known.pop(next(iter(known)), None)
+        except (RuntimeError, StopIteration):  # another thread changed it meanwhile: it drops its own share
+            return
