@@ -13,7 +13,7 @@ from typing import IO
 import attrs
 
 from ..database import Database
-from ..errors import FmzError, InputError, NotSupported, OperationFailed, UnknownName
+from ..errors import FmzError, InputError, OperationFailed, UnknownName
 from ..strategy.run.folder import give_lock_back, take_lock
 from .access import Actor
 from .nodes.local import LocalNode
@@ -209,7 +209,13 @@ class Platform:
 def _usual_node(row: NodeRow) -> Node:
     if row.kind == "local":
         return LocalNode()
-    raise NotSupported(f"nodes of the kind {row.kind!r} are not supported")
+    if row.kind == "docker":
+        from .nodes.docker import DockerNode  # its package is an extra
+
+        return DockerNode(row.settings)
+    from .nodes.dask import DaskNode  # as above
+
+    return DaskNode(row.settings)
 
 
 def _claimed(folder: Path) -> IO[bytes]:

@@ -292,7 +292,10 @@ class RobotLives:
         if look.alive is None:
             return robot
         if look.alive:
-            if robot.phase == "starting" and self.run_folder(robot.id).path.joinpath("control.sock").exists():
+            folder = self.run_folder(robot.id)
+            if robot.phase == "starting" and (
+                folder.path.joinpath("control.sock").exists() or folder.database.exists()
+            ):
                 self.table.update(robot.id, phase="running")
                 robot = attrs.evolve(robot, phase="running")
             return robot
