@@ -18,6 +18,8 @@ _COMMANDS = {
     "status": "runner.remote",
     "command": "runner.remote",
     "stop": "runner.remote",
+    "kill": "runner.kill",
+    "release": "runner.kill",
     "logs": "runner.logs",
     "demo": "demo.command",
     "simulate": "simulator.command",

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import FmzError
 from ..strategy.program.parameters import Parameter, declared
 from ..strategy.program.reading import read_source
-from .options import ExchangeSpec, Options, argument_of
+from .options import ExchangeSpec, Options, argument_of, guard_of
 
 __all__ = ["add_parser", "run"]
 
@@ -108,6 +108,18 @@ def add_parser(commands: Any) -> None:
         metavar="[VENUE:]NAME=VALUE",
         help="a fault of simulated exchanges, such as okx:error_5xx=0.2",
     )
+    add(
+        "--guard",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a limit for orders, such as max_order_value=1000 (docs/guards.md)",
+    )
+    add(
+        "--paper",
+        action="store_true",
+        help="trade on paper: real market data, no keys, orders filled against the real book (docs/paper.md)",
+    )
     add("--language", choices=("en", "zh"), help="the language of texts in two languages (default en)")
     parser.set_defaults(run=run)
 
@@ -140,6 +152,11 @@ def options_of(args: argparse.Namespace) -> Options:
         "language": args.language,
         "script_arguments": tuple(args.script_arguments),
     }
+    guards: dict[str, Any] = {}
+    for text in args.guard:
+        name, number = guard_of(text)
+        guards[name] = {**guards[name], **number} if isinstance(number, dict) and name in guards else number
+    given |= {"guards": guards, "paper": args.paper}
     config = read_config(args.config) if args.config is not None else {}
     return merged({"file": args.file, **given}, config)
 

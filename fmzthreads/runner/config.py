@@ -10,6 +10,13 @@
     [template_args.trade]
     retries = 3
 
+    [guards]
+    max_order_value = 1000
+    orders_per_minute = 60
+
+    [paper]
+    balances = {USDT = 10000}
+
     [[exchanges]]
     name = "Binance"
     currency = "BTC_USDT"
@@ -39,7 +46,7 @@ __all__ = ["merged", "read_config"]
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str, "folder": str, "simulated": bool, "seconds": (int, float), "templates": list, "args": dict, "template_args": dict,
     "exchanges": list, "json": bool, "seed": int, "faults": list, "meta": str, "language": str, "quiet": bool, "run_id": int,
-    "memory_mb": int, "open_files": int,
+    "memory_mb": int, "open_files": int, "guards": dict, "paper": (bool, dict),
 }  # fmt: skip
 _EXCHANGE_KEYS = tuple(field.name for field in attrs.fields(ExchangeSpec))
 _SECRETS = ("access_key", "secret_key", "passphrase")
@@ -86,7 +93,7 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
         if key not in _KEYS:
             raise UnknownName(f"{path}: unknown key {key!r}{nearest(key, _KEYS)}")
         expected = _KEYS[key]
-        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected not in {bool, (bool, dict)}):
             raise InputError(f"{path}: {key} is {value!r}, expected {_words(expected)}")
     for name, row in values.get("template_args", {}).items():
         if not isinstance(row, dict):
@@ -97,6 +104,8 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
 
 def _words(expected: type | tuple[type, ...]) -> str:
     words = {str: "a text", bool: "true or false", list: "a list", dict: "a table", int: "a whole number"}
+    if expected == (bool, dict):
+        return "true, false or a table"
     return "a number" if isinstance(expected, tuple) else words[expected]
 
 
@@ -109,7 +118,7 @@ def _exchange(path: Path, number: int, row: Any) -> ExchangeSpec:
     for key, value in row.items():
         if key not in _EXCHANGE_KEYS:
             raise UnknownName(f"{where}: unknown key {key!r}{nearest(key, _EXCHANGE_KEYS)}")
-        kind = {"period": int, "options": dict}.get(key, str)
+        kind = {"period": int, "options": dict, "guards": dict, "paper": dict}.get(key, str)
         if not isinstance(value, kind) or isinstance(value, bool):
             shown = "" if key in _SECRETS else f" is {value!r}"
             raise InputError(f"{where}: {key}{shown}, expected {_words(kind)}")
@@ -148,4 +157,11 @@ def merged(given: Mapping[str, Any], config: Mapping[str, Any]) -> Options:
         for name, row in some.items():
             templates.setdefault(name, {}).update(row)
     values["template_args"] = templates
+    guards = dict(config.get("guards", {}))
+    for name, value in given.get("guards", {}).items():  # of the breaker's settings each one alone
+        both = isinstance(value, dict) and isinstance(guards.get(name), dict)
+        guards[name] = {**guards[name], **value} if both else value
+    values["guards"] = guards
+    if given.get("paper") is True and config.get("paper"):
+        values["paper"] = config["paper"]  # --paper turns on what the file describes
     return Options(**values)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ import attrs
 
 from ..clock import WallClock
 from ..errors import FmzError, InputError
-from ..exchange.exchange import Exchange
+from ..exchange.exchange import PAPER_VARIABLE, Exchange
+from ..exchange.guards.settings import guards_of
 from ..exchange.keys.credentials import variable
 from ..strategy.log.console import ConsoleSink
 from ..strategy.namespace import strategy_names
@@ -30,6 +31,7 @@ from ..strategy.run.control import ControlListener
 from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder
 from ..strategy.run.session import INTERRUPTED, LoadedStrategy, RunOutcome, Session, as_script
 from ..strategy.runtime import Runtime, use
+from ..venues.paper.settings import Paper, paper_of
 from .key_files import key_text
 from .options import ExchangeSpec, Options
 
@@ -108,6 +110,19 @@ class Launch:
             raise InputError(
                 f"{self.source.path} needs an exchange: --exchange NAME:PAIR (such as Binance:BTC_USDT), or --simulated"
             )
+        if not self.is_strategy and options.guards:
+            raise InputError(
+                f"{self.source.path} is a plain script, which makes its own exchanges: pass guards= to Exchange instead of --guard"
+            )
+        if not self.is_strategy and options.paper and self._host is None:
+            raise InputError(
+                f"{self.source.path} is a plain script, which makes its own exchanges: pass paper=True to Exchange, or use fmzthreads run"
+            )
+        guards_of(options.guards)
+        paper_of(options.paper)
+        for spec in specs:
+            guards_of(spec.guards)
+            paper_of(dict(spec.paper))
         if not self.is_strategy and specs and not options.simulated:
             raise InputError(
                 f"{self.source.path} is a plain script, which makes its own exchanges: --exchange needs --simulated"
@@ -170,10 +185,13 @@ class Launch:
         stack.enter_context(use(runtime))
         if self._host is not None:
             os.environ.update(reach)
+            if options.paper and not self.is_strategy:
+                os.environ[PAPER_VARIABLE] = "1"
         exchanges = self._exchanges(runtime, reach, stack)
         control = ControlListener(self.folder.path, lambda request: self._answer(runtime, request))
         stack.callback(control.close)
         self.folder.update(control=control.address, token=control.token)
+        self._tell_killed(runtime)
         stack.enter_context(_time_limit(runtime, options.seconds))
         stack.enter_context(_import_path(self.source.path.parent))
         session = Session(
@@ -211,7 +229,7 @@ class Launch:
             return []
         made = []
         for spec in self._specs:
-            exchange = make_exchange(spec, runtime, self.folder.path, reach)
+            exchange = make_exchange(self._guarded(spec), runtime, self.folder.path, reach, paper=self._paper(spec))
             stack.callback(exchange.close)
             made.append(exchange)
         return made
@@ -233,11 +251,43 @@ class Launch:
             runtime.warning(f"{self.source.path.name} reads names that nothing defines: {words}")
         return program
 
+    def _guarded(self, spec: ExchangeSpec) -> ExchangeSpec:
+        """The exchange with the run's guards, unless it has its own."""
+        return (
+            spec
+            if spec.guards is not None or not self._options.guards
+            else attrs.evolve(spec, guards=self._options.guards)
+        )
+
+    def _paper(self, spec: ExchangeSpec) -> dict[str, Any] | None:
+        """The settings of an exchange's paper account; None if it trades for real."""
+        paper = self._options.paper
+        if not paper:
+            return None
+        return {**(paper if isinstance(paper, Mapping) else {}), **spec.paper}
+
+    @staticmethod
+    def _tell_killed(runtime: Runtime) -> None:
+        """Says at the start that the strategy is killed, and cancels what an earlier process left open."""
+        killed = runtime.kill_switch.state()
+        report = runtime.kill_switch.answer()
+        if killed is not None and report is not None:
+            why = f" ({killed.reason})" if killed.reason else ""
+            runtime.warning(
+                f"the strategy is killed{why}: new orders are refused until it is released; {report.words()}"
+            )
+
     # From outside
 
     def _answer(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
         if "command" in request:
             return {"accepted": runtime.send_command(str(request["command"]))}
+        if request.get("killed"):
+            report = runtime.kill_switch.answer()
+            if report is None:
+                return {"killed": False}
+            runtime.warning(f"the strategy was killed: new orders are refused; {report.words()}")
+            return {"killed": True, **attrs.asdict(report)}
         if request.get("stop"):
             self._cancel = self._cancel or bool(request.get("cancel"))
             runtime.stop.request("stopped by fmzthreads stop")
@@ -296,7 +346,9 @@ class Launch:
         return _end
 
 
-def make_exchange(spec: ExchangeSpec, runtime: Runtime, folder: Path, reach: dict[str, str]) -> Exchange[None]:
+def make_exchange(
+    spec: ExchangeSpec, runtime: Runtime, folder: Path, reach: dict[str, str], *, paper: Mapping[str, Any] | None = None
+) -> Exchange[None]:
     """Makes an exchange object of a run.
 
     Args:
@@ -304,11 +356,17 @@ def make_exchange(spec: ExchangeSpec, runtime: Runtime, folder: Path, reach: dic
         runtime: Its host.
         folder: The run folder, for keys in files.
         reach: The environment variables that lead to simulated exchanges; empty for the real ones.
+        paper: The settings of a paper account; None to trade for real.
 
     Raises:
-        FmzError: The venue, the pair, a key or an option is not valid.
+        FmzError: The venue, the pair, a key, a guard or an option is not valid.
     """
-    fields: dict[str, Any] = {"label": spec.label, "period": spec.period, **spec.options}
+    fields: dict[str, Any] = {"label": spec.label, "period": spec.period, "guards": spec.guards, **spec.options}
+    if paper is not None:  # no key is looked at
+        base = reach.get(variable(spec.name, "base"), "") if reach else spec.base
+        account = Paper(**paper)  # not the table itself: an empty one would count as none
+        return Exchange(spec.name, spec.currency, host=runtime, base=base, paper=account, **fields)
+    fields["paper"] = False
     if reach:
         fields |= {name: reach.get(variable(spec.name, name), "") for name in (*_KEYS, "base")}
         return Exchange(spec.name, spec.currency, host=runtime, **fields)
@@ -364,6 +422,8 @@ def run_strategy(
     name: str = "",
     folder: str | os.PathLike[str] | None = None,
     seconds: float | None = None,
+    guards: Mapping[str, Any] | None = None,
+    paper: bool | Mapping[str, Any] = False,
 ) -> RunOutcome:
     """Runs a strategy file in this thread and returns how it ended.
 
@@ -377,6 +437,8 @@ def run_strategy(
         name: The run's name; empty for the file's.
         folder: The run folder; None for the usual place.
         seconds: The longest time to run; None for no limit.
+        guards: The limits that each named exchange holds its orders to, by the names of ``Guards``.
+        paper: Whether the named exchanges trade on paper; a table of ``Paper``'s fields says how.
 
     Returns:
         The outcome: ``code`` (0 ended, 1 failed), ``reason`` and ``traceback``.
@@ -398,5 +460,7 @@ def run_strategy(
         name=name,
         folder=Path(folder) if folder is not None else None,
         seconds=seconds,
+        guards=guards or {},
+        paper=paper,
     )
     return Launch(options, exchanges=given if given and not named else None).run()

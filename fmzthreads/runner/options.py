@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import attrs
 
 from ..errors import InputError
 
-__all__ = ["ExchangeSpec", "Options", "argument_of"]
+__all__ = ["ExchangeSpec", "Options", "argument_of", "guard_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +29,8 @@ class ExchangeSpec:
         base: The base URL; empty for the venue's own.
         period: The default bar length, in seconds.
         options: Further options of the venue's adapter.
+        guards: The limits of its orders, in place of those of the run; None for the run's.
+        paper: Settings of its paper account, over those of the run; empty for the run's.
     """
 
     name: str
@@ -40,6 +43,8 @@ class ExchangeSpec:
     base: str = ""
     period: int = 60
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    guards: Mapping[str, Any] | None = None
+    paper: Mapping[str, Any] = attrs.field(factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> ExchangeSpec:
@@ -73,6 +78,8 @@ class Options:
         faults: Faults of simulated exchanges, ``[VENUE:]NAME=VALUE``.
         meta: What ``GetMeta`` answers.
         script_arguments: The arguments of a plain script.
+        guards: The limits that each exchange object holds its orders to, by the names of ``Guards``.
+        paper: Whether the exchanges trade on paper; a table of ``Paper``'s fields says how.
         language: ``zh`` or ``en``, for ``[trans]zh|en[/trans]`` on the terminal.
         quiet: Whether nothing is printed; what the strategy prints is in the run folder.
         run_id: What ``_G()`` answers; 0 for a number that depends on the folder.
@@ -95,6 +102,8 @@ class Options:
     meta: str = ""
     script_arguments: tuple[str, ...] = ()
     language: str = "en"
+    guards: Mapping[str, Any] = attrs.field(factory=dict)
+    paper: bool | Mapping[str, Any] = False
     quiet: bool = False
     run_id: int = 0
     memory_mb: int = 0
@@ -115,3 +124,23 @@ def argument_of(text: str) -> tuple[str, str, str]:
     if not equals or not parameter.isidentifier():
         raise InputError(f"--arg {text[:100]!r}: expected NAME=VALUE, or TEMPLATE.NAME=VALUE")
     return template, parameter, value
+
+
+def guard_of(text: str) -> tuple[str, Any]:
+    """Reads ``--guard name=value``, or ``breaker.name=value``.
+
+    Returns:
+        The guard's name, and a number (for the breaker a table with one entry).
+
+    Raises:
+        InputError: It is not of this form.
+    """
+    name, equals, value = text.partition("=")
+    head, dot, field = name.strip().partition(".")
+    try:
+        number: Any = {"true": True, "false": False}[value] if value in {"true", "false"} else Decimal(value)
+    except ArithmeticError:
+        equals = ""
+    if not equals or not head:
+        raise InputError(f"--guard {text[:100]!r}: expected NAME=NUMBER, such as max_order_value=1000")
+    return head, {field: number} if dot else number

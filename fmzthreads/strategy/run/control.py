@@ -101,15 +101,15 @@ class ControlListener:
             self._path.unlink(missing_ok=True)
 
 
-def _read(connection: socket.socket) -> dict[str, Any]:
-    """One line of JSON.
+def _read(connection: socket.socket, patience_s: float = _PATIENCE_S) -> dict[str, Any]:
+    """One line of JSON, within so many seconds.
 
     Raises:
         ValueError: It is not a JSON object.
         OSError: It did not come.
     """
     received = bytearray()
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + patience_s
     while not received.endswith(b"\n"):
         part = connection.recv(65536)
         if not part or len(received) > _LONGEST_LINE or time.monotonic() > end:
@@ -121,13 +121,16 @@ def _read(connection: socket.socket) -> dict[str, Any]:
     return value
 
 
-def ask(folder: Path, record: ProcessRecord, request: dict[str, Any]) -> dict[str, Any]:
+def ask(
+    folder: Path, record: ProcessRecord, request: dict[str, Any], *, patience_s: float = _PATIENCE_S
+) -> dict[str, Any]:
     """Sends a request to a run and returns its reply.
 
     Args:
         folder: The run folder.
         record: Who runs there.
         request: The request's fields.
+        patience_s: How long to wait for the reply, in seconds.
 
     Raises:
         OperationFailed: The run does not listen, does not answer, or refused.
@@ -137,10 +140,10 @@ def ask(folder: Path, record: ProcessRecord, request: dict[str, Any]) -> dict[st
     host, colon, port = record.control.partition(":")
     try:
         with socket.socket(socket.AF_INET if colon else socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE_S)
+            connection.settimeout(patience_s)
             connection.connect((host, int(port)) if colon else str(folder / record.control))
             connection.sendall(json.dumps({**request, "token": record.token}).encode() + b"\n")
-            reply = _read(connection)
+            reply = _read(connection, patience_s)
     except (OSError, ValueError) as error:
         raise OperationFailed(f"the run {record.name!r} does not answer: {type(error).__name__}: {error}") from error
     if "error" in reply:
