@@ -368,6 +368,7 @@ class OrderRecord(BookOrder):
             list_id=self.list_id,
             origin=self.origin,
             position_side=side,
+            isolated=self.leg is not None and self.leg.isolated,
             reduce_only=self.reduce_only,
             profit=profit,
         )

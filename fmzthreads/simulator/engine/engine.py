@@ -175,6 +175,12 @@ class Engine:
         self._next_order += 1
         return number
 
+    def take_fill_id(self) -> int:
+        """The next fill id, which no other fill gets."""
+        number = self._next_fill
+        self._next_fill += 1
+        return number
+
     def _open(self, record: OrderRecord) -> None:
         """Assigns an order id and records the order as open."""
         record.order_id = self.take_order_id()
@@ -263,9 +269,8 @@ class Engine:
         if account.house:
             return None
         execution = Execution(
-            order, self._next_fill, trade.trade_id, ticks, lots, fee, rate, is_maker, now, order.profit - before
+            order, self.take_fill_id(), trade.trade_id, ticks, lots, fee, rate, is_maker, now, order.profit - before
         )
-        self._next_fill += 1
         order.executions.append(execution)
         account.fills.append(execution)
         return execution

@@ -159,6 +159,11 @@ class SimulatedExchange(MarketData):
             raise InputError(f"no account {name!r}{nearest(name, self._accounts)}")
         return account
 
+    def accounts(self) -> list[TradingAccount]:
+        """All accounts, the exchange's own included."""
+        with self.lock:
+            return list(self._accounts.values())
+
     def account_by_key(self, key: str) -> TradingAccount | None:
         """The account with an API key; None if not found."""
         return self._by_key.get(key) if key else None
@@ -423,6 +428,11 @@ class SimulatedExchange(MarketData):
                 limit, newest=not oldest if newest is None else newest, order_id=order_id, wanted=_wanted
             )
         return [fill.view() for fill in found]
+
+    def take_fill_id(self) -> int:
+        """A number among the fill ids that no fill gets, for a statement that lists fills with other changes of balances."""
+        with self.lock:
+            return self._engine.take_fill_id()
 
     # --- the market's own participants ---
 

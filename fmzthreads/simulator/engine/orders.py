@@ -192,6 +192,7 @@ class OrderView:
         filled_base: The coins of the filled part; the same as ``filled`` for spot.
         origin: Who made it.
         position_side: The side of the position that it works on; ``net`` for spot.
+        isolated: Whether that position's margin is isolated; False for spot.
         reduce_only: Whether it may only reduce a position.
         profit: Realized by its fills, before fees, in the asset that the contract settles in.
     """
@@ -225,5 +226,6 @@ class OrderView:
     filled_base: Decimal = Decimal(0)
     origin: Origin = Origin.USER
     position_side: Literal["net", "long", "short"] = "net"
+    isolated: bool = False
     reduce_only: bool = False
     profit: Decimal = Decimal(0)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from ...transport.requests import WireRequest
 from ..fields import Fields, VenueRefusal
 
-__all__ = ["Item", "ItemRefusal", "OkxParams", "OkxRefusal", "client_id", "parse_body"]
+__all__ = ["Item", "ItemRefusal", "OkxParams", "OkxRefusal", "PostedFields", "client_id", "parse_body"]
 
 _CLIENT_ID = r"[A-Za-z0-9]{1,32}"
 
@@ -93,11 +93,50 @@ class OkxParams(Fields):
         return self._values.get(name)
 
 
-class Item(Fields):
-    """The fields of one order, cancellation or change in a posted body; ``""`` and null count as absent."""
+class _JsonFields(Fields):
+    """The fields of a posted object; ``""`` and null count as absent."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
+
+    def optional(self, name: str) -> str | None:
+        """A field as text, also if sent as a number or a boolean; None if absent.
+
+        Raises:
+            VenueRefusal: 51000 if it is a list or an object.
+        """
+        value = self._fields.get(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (dict, list)):
+            raise self.invalid(name)
+        return str(value)
+
+    def present(self, name: str) -> bool:
+        """Whether a field has a value; an empty list or object counts as absent."""
+        return self._fields.get(name) not in (None, "", [], {})
+
+
+class PostedFields(_JsonFields):
+    """The fields of a posted object that is refused as a whole."""
+
+    def absent(self, name: str) -> OkxRefusal:
+        """50014."""
+        return OkxRefusal("50014", f"Parameter {name} can not be empty.", 400)
+
+    def malformed(self, name: str, legal: str) -> OkxRefusal:
+        """51000."""
+        return self.invalid(name)
+
+    def invalid(self, name: str) -> OkxRefusal:
+        """51000."""
+        return OkxRefusal("51000", f"Parameter {name} error", 400)
+
+
+class Item(_JsonFields):
+    """The fields of one order, cancellation or change in a posted body."""
 
     def absent(self, name: str) -> ItemRefusal:
         """50014."""
@@ -111,21 +150,6 @@ class Item(Fields):
         """51000."""
         return ItemRefusal("51000", f"Parameter {name} error")
 
-    def optional(self, name: str) -> str | None:
-        """A field as text, also if sent as a number or a boolean; None if absent.
-
-        Raises:
-            ItemRefusal: 51000 if it is a list or an object.
-        """
-        value = self._fields.get(name)
-        if value is None or value == "":
-            return None
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, (dict, list)):
-            raise self.invalid(name)
-        return str(value)
-
     def objects(self, name: str) -> list[Item]:
         """A field that is a list of objects; empty if absent.
 
@@ -138,10 +162,6 @@ class Item(Fields):
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise self.invalid(name)
         return [Item(row) for row in value]
-
-    def present(self, name: str) -> bool:
-        """Whether a field has a value; an empty list or object counts as absent."""
-        return self._fields.get(name) not in (None, "", [], {})
 
 
 def client_id(item: Item) -> str | None:

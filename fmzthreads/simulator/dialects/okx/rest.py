@@ -15,15 +15,22 @@ from ..base import Dialect, Outcome, Route, Visit
 from ..fields import VenueRefusal
 from ..windows import AlignedWindows
 from .accounts.balances import OkxAccounts
+from .accounts.bills import Bills
+from .accounts.position_log import PositionLog
+from .accounts.positions import Positions
+from .accounts.settings import AccountSettings
+from .accounts.sizes import OrderSizes
 from .algo.attached import AttachedAlgos
 from .algo.orders import AlgoOrders
 from .algo.requests import AlgoReader
 from .algo.rows import AlgoRows
 from .parameters import OkxParams, OkxRefusal, parse_body
+from .public.contract_data import ContractData
 from .public.instruments import Instruments
 from .public.market import OkxMarket
 from .routes import Handlers, TradeRoute, okx_routes
 from .signatures import authenticate
+from .trading.closing import PositionCloser
 from .trading.dead_man import CancelAllAfter
 from .trading.listings import OrderListings
 from .trading.order_requests import OrderReader
@@ -84,7 +91,7 @@ def check_items(items: Any, *, batch: bool, most: int = 20) -> None:
 
 def overall(rows: list[dict[str, Any]]) -> str:
     """The code of a list of orders: 0 if all succeeded, 1 if all failed, else 2."""
-    failures = sum(row["sCode"] != "0" for row in rows)
+    failures = sum(row.get("sCode", "0") != "0" for row in rows)
     return "0" if not failures else "1" if failures == len(rows) else "2"
 
 
@@ -101,11 +108,13 @@ class SimulatedOkx(Dialect[OkxParams]):
     Attributes:
         instruments: The exchange's instruments under OKX's names.
         market: The handlers of public calls.
+        contracts: The handlers of contracts' public data.
         rows: Renders orders and fills.
         algo_rows: Renders algo orders.
         orders: The handlers of orders.
         algos: The handlers of algo orders.
         accounts: The handlers of account calls.
+        positions: The handlers that list positions.
         dead_man: Cancels all orders if a client stops renewing its timer.
     """
 
@@ -117,17 +126,21 @@ class SimulatedOkx(Dialect[OkxParams]):
         self._buckets: dict[str, AlignedWindows] = {}
         self.instruments = Instruments(exchange)
         self.market = OkxMarket(exchange, self.instruments)
-        reader = OrderReader(self.instruments, self.market)
+        self.contracts = ContractData(exchange, self.instruments, self.market)
+        reader = OrderReader(exchange, self.instruments, self.market)
         algo_reader = AlgoReader(reader, self.market)
         self.rows = OrderRows(exchange, self.instruments)
         self.algo_rows = AlgoRows(exchange, self.instruments, self.rows)
         self.orders = OkxOrders(exchange, reader, AttachedAlgos(exchange, algo_reader), self.market)
         self.algos = AlgoOrders(exchange, self.instruments, reader, algo_reader, self.algo_rows)
         self.accounts = OkxAccounts(exchange, self.instruments, self.market)
+        self.positions = Positions(exchange, self.instruments, self.market, self.contracts, PositionLog(exchange))
         self.dead_man = CancelAllAfter(exchange)
         handlers = Handlers(
-            market=self.market, orders=self.orders, listings=OrderListings(exchange, self.instruments, self.rows),
-            algos=self.algos, accounts=self.accounts, dead_man=self.dead_man,
+            market=self.market, contracts=self.contracts, orders=self.orders,
+            listings=OrderListings(exchange, self.instruments, self.rows), closer=PositionCloser(exchange, reader), algos=self.algos,
+            accounts=self.accounts, sizes=OrderSizes(exchange, self.instruments, self.market), positions=self.positions,
+            settings=AccountSettings(exchange, self.instruments), bills=Bills(exchange, self.instruments), dead_man=self.dead_man,
         )  # fmt: skip
         self.add(okx_routes(handlers))
 

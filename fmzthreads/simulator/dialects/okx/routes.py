@@ -10,9 +10,15 @@ import attrs
 from ...engine.accounts import TradingAccount
 from ..base import Route
 from .accounts.balances import OkxAccounts
+from .accounts.bills import Bills
+from .accounts.positions import Positions
+from .accounts.settings import AccountSettings
+from .accounts.sizes import OrderSizes
 from .algo.orders import AlgoOrders, refused_algo
 from .parameters import Item, ItemRefusal, OkxParams
+from .public.contract_data import ContractData
 from .public.market import OkxMarket
+from .trading.closing import PositionCloser, refused_closing
 from .trading.dead_man import CancelAllAfter
 from .trading.listings import OrderListings
 from .trading.orders import OkxOrders
@@ -43,10 +49,16 @@ class Handlers:
     """The handlers of all calls."""
 
     market: OkxMarket
+    contracts: ContractData
     orders: OkxOrders
     listings: OrderListings
+    closer: PositionCloser
     algos: AlgoOrders
     accounts: OkxAccounts
+    sizes: OrderSizes
+    positions: Positions
+    settings: AccountSettings
+    bills: Bills
     dead_man: CancelAllAfter
 
 
@@ -54,13 +66,13 @@ def okx_routes(handlers: Handlers) -> Iterator[Route[OkxParams]]:
     """All routes."""
     market, orders = handlers.market, handlers.orders
     ahead = {"market/candles": market.candles_ahead, "market/history-candles": market.history_candles_ahead}
-    for path, public, limit in _public(market):
+    for path, public, limit in [*_public(market), *_contract_data(handlers.contracts)]:
         yield Route(
             method="GET", path=_PREFIX + path, public=public, weight=limit, bucket=path, public_ahead=ahead.get(path)
         )
     for path, private, limit in _private(handlers):
         yield Route(method="GET", path=_PREFIX + path, private=private, weight=limit, bucket=path)
-    for path, private, limit in _posted(orders, handlers.dead_man):
+    for path, private, limit in _posted(handlers):
         yield Route(method="POST", path=_PREFIX + path, private=private, weight=limit, bucket=path)
     for one, many, handler in (
         ("trade/order", "trade/batch-orders", orders.place),
@@ -75,6 +87,10 @@ def okx_routes(handlers: Handlers) -> Iterator[Route[OkxParams]]:
             method="POST", path=_PREFIX + many, private=each, weight=300, bucket=f"POST {many}", places=places,
             single=(f"POST {one}", 60),
         )  # fmt: skip
+    closes, path = _each(handlers.closer.close, refused_closing), "trade/close-position"
+    yield TradeRoute(
+        method="POST", path=_PREFIX + path, private=closes, weight=20, bucket=path, places=True, timed=False
+    )
     yield from _algo_routes(handlers.algos)
 
 
@@ -91,10 +107,26 @@ def _algo_routes(algos: AlgoOrders) -> Iterator[Route[OkxParams]]:
         )  # fmt: skip
 
 
-def _posted(
-    orders: OkxOrders, dead_man: CancelAllAfter
-) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
-    return [("trade/cancel-all-after", dead_man.arm, 2), ("trade/order-precheck", orders.precheck, 5)]
+def _posted(handlers: Handlers) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
+    settings = handlers.settings
+    return [
+        ("trade/cancel-all-after", handlers.dead_man.arm, 2),
+        ("trade/order-precheck", handlers.orders.precheck, 5),
+        ("account/set-position-mode", settings.set_position_mode, 5),
+        ("account/set-leverage", settings.set_leverage, 20),
+        ("account/position/margin-balance", settings.move_margin, 20),
+    ]
+
+
+def _contract_data(contracts: ContractData) -> list[tuple[str, Callable[[OkxParams], Any], int]]:
+    return [
+        ("public/mark-price", contracts.mark_price, 10),
+        ("public/open-interest", contracts.open_interest, 20),
+        ("public/funding-rate", contracts.funding_rate, 10),
+        ("public/funding-rate-history", contracts.funding_rate_history, 10),
+        ("public/position-tiers", contracts.position_tiers, 10),
+        ("market/index-tickers", contracts.index_tickers, 20),
+    ]
 
 
 def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], int]]:
@@ -102,7 +134,6 @@ def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], in
         ("public/time", market.server_time, 10),
         ("public/instruments", market.instruments, 20),
         ("public/price-limit", market.price_limit, 20),
-        ("public/mark-price", market.mark_price, 10),
         ("market/ticker", market.ticker, 20),
         ("market/tickers", market.tickers, 20),
         ("market/books", market.books, 40),
@@ -117,14 +148,19 @@ def _public(market: OkxMarket) -> list[tuple[str, Callable[[OkxParams], Any], in
 
 def _private(handlers: Handlers) -> list[tuple[str, Callable[[TradingAccount, OkxParams], Any], int]]:
     market, listings, algos, accounts = handlers.market, handlers.listings, handlers.algos, handlers.accounts
+    positions, sizes = handlers.positions, handlers.sizes
     return [
         ("account/balance", accounts.balance, 10),
         ("account/config", accounts.config, 5),
-        ("account/positions", accounts.positions, 10),
+        ("account/positions", positions.positions, 10),
+        ("account/positions-history", positions.history, 10),
+        ("account/leverage-info", handlers.settings.leverage_info, 20),
+        ("account/bills", handlers.bills.recent, 10),
+        ("account/bills-archive", handlers.bills.archive, 10),
         ("account/trade-fee", accounts.trade_fee, 5),
         ("account/instruments", lambda _, params: market.instruments(params), 20),
-        ("account/max-size", accounts.max_size, 20),
-        ("account/max-avail-size", accounts.max_avail_size, 20),
+        ("account/max-size", sizes.max_size, 20),
+        ("account/max-avail-size", sizes.max_avail_size, 20),
         ("account/max-withdrawal", accounts.max_withdrawal, 20),
         ("trade/account-rate-limit", accounts.rate_limit, 1),
         ("asset/currencies", accounts.nothing, 12),

@@ -284,6 +284,19 @@ class ContractDesk:
             margin = margin_of(account)
             return margin.view(margin.leg(self._of(instrument)[1].prices, side, isolated))
 
+    def open_interest(self, instrument: str) -> Decimal:
+        """The contracts that all accounts together hold long."""
+        with self._lock:
+            market, _ = self._of(instrument)
+            lots = sum(
+                leg.lots
+                for account in self._engine.accounts.values()
+                if account.margin is not None
+                for leg in account.margin.legs_of(instrument)
+                if leg.lots > 0
+            )
+            return market.instrument.quantity(lots)
+
     def wallet(self, account: TradingAccount, asset: str) -> MarginWallet:
         """Balance, profit and margins of one asset."""
         with self._lock:

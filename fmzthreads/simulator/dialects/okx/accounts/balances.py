@@ -1,23 +1,26 @@
-"""OKX v5's calls of a spot account ("Trading Account" in OKX's API guide)."""
+"""OKX v5's balances and configuration of an account ("Trading Account" in OKX's API guide)."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
+import attrs
+
 from ....engine.accounts import TradingAccount
+from ....engine.balances import Balance
 from ....engine.exchange import SimulatedExchange
-from ....engine.instruments import Instrument
+from ....engine.margin.margin_accounts import MarginWallet
 from ...fields import plain_decimal
 from ..parameters import OkxParams, OkxRefusal
 from ..public.instruments import Instruments
 from ..public.market import OkxMarket
+from ..public.products import INST_TYPES, product_of
 
 __all__ = ["OkxAccounts"]
 
 _DOLLARS = ("USDT", "USDC", "USD")
 _MOST_CURRENCIES = 20
-_MOST_INSTRUMENTS = 5
 
 
 class OkxAccounts:
@@ -39,35 +42,52 @@ class OkxAccounts:
         self, account: TradingAccount, currencies: list[str] | None, now_ms: int, *, zeros: bool = False
     ) -> dict[str, Any]:
         """The balance object, also for pushes; None for all currencies; zeros only with ``zeros``."""
-        total = Decimal(0)
-        details = []
+        details, sums = [], _Sums()
         updated = str(account.updated_ms or now_ms)
-        for asset, balance in self._exchange.balances(account).items():
-            if (not balance.total and not zeros) or (currencies is not None and asset not in currencies):
-                continue
-            worth = balance.total * self._dollars(asset)
-            total += worth
-            detail: dict[str, Any] = dict.fromkeys(_EMPTY_DETAIL_FIELDS, "")
-            detail.update(dict.fromkeys(_ZERO_DETAIL_FIELDS, "0"))
-            detail.update(
-                ccy=asset,
-                eq=plain_decimal(balance.total),
-                cashBal=plain_decimal(balance.total),
-                uTime=updated,
-                availBal=plain_decimal(balance.free),
-                frozenBal=plain_decimal(balance.frozen),
-                ordFrozen=plain_decimal(balance.frozen),
-                disEq=plain_decimal(worth.quantize(_CENTS)),
-                eqUsd=plain_decimal(worth.quantize(_CENTS)),
-                spotBal=plain_decimal(balance.total),
-                collateralRestrict=False,
-                collateralEnabled=False,
-                autoLendStatus="unsupported",
-            )
-            details.append(detail)
+        with self._exchange.lock:
+            for asset, balance in self._exchange.balances(account).items():
+                wallet = self._exchange.contracts.wallet(account, asset) if self._instruments.has_contracts else None
+                equity = _equity(wallet) if wallet is not None else balance.total
+                if (not balance.total and not equity and not zeros) or (
+                    currencies is not None and asset not in currencies
+                ):
+                    continue
+                price = self._dollars(asset)
+                sums.total += equity * price
+                detail = self._detail(asset, balance, equity * price, updated)
+                if wallet is not None:
+                    detail.update(_margin_fields(balance, wallet, equity))
+                    sums.add(wallet, price)
+                details.append(detail)
         answer: dict[str, Any] = dict.fromkeys(_EMPTY_BALANCE_FIELDS, "")
-        answer.update(uTime=updated, totalEq=plain_decimal(total.quantize(_CENTS)), details=details)
+        answer.update(uTime=updated, totalEq=plain_decimal(sums.total.quantize(_CENTS)), details=details)
+        if self._instruments.has_contracts:
+            answer.update(
+                isoEq=plain_decimal(sums.isolated.quantize(_CENTS)), upl=plain_decimal(sums.unrealized.quantize(_CENTS))
+            )
         return answer
+
+    @staticmethod
+    def _detail(asset: str, balance: Balance, worth: Decimal, updated: str) -> dict[str, Any]:
+        """One currency, as in the account mode Spot."""
+        detail: dict[str, Any] = dict.fromkeys(_EMPTY_DETAIL_FIELDS, "")
+        detail.update(dict.fromkeys(_ZERO_DETAIL_FIELDS, "0"))
+        detail.update(
+            ccy=asset,
+            eq=plain_decimal(balance.total),
+            cashBal=plain_decimal(balance.total),
+            uTime=updated,
+            availBal=plain_decimal(balance.free),
+            frozenBal=plain_decimal(balance.frozen),
+            ordFrozen=plain_decimal(balance.frozen),
+            disEq=plain_decimal(worth.quantize(_CENTS)),
+            eqUsd=plain_decimal(worth.quantize(_CENTS)),
+            spotBal=plain_decimal(balance.total),
+            collateralRestrict=False,
+            collateralEnabled=False,
+            autoLendStatus="unsupported",
+        )
+        return detail
 
     def _dollars(self, asset: str) -> Decimal:
         """The value of one unit of an asset in dollars; 0 if it has no dollar pair."""
@@ -79,14 +99,16 @@ class OkxAccounts:
         return Decimal(0)
 
     def config(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/config: a spot account with permission to read and trade."""
+        """GET account/config: permission to read and trade; the mode is Futures where there are contracts, else Spot."""
+        contracts = self._instruments.has_contracts
+        hedge = contracts and self._exchange.contracts.hedge(account)
         row: dict[str, Any] = dict.fromkeys(_EMPTY_CONFIG_FIELDS, "")
         row.update(
             uid=str(account.uid),
             mainUid=str(account.uid),
-            acctLv="1",
+            acctLv="2" if contracts else "1",
             acctStpMode="cancel_maker",
-            posMode="net_mode",
+            posMode="long_short_mode" if hedge else "net_mode",
             autoLoan=False,
             feeType="0",
             level="Lv1",
@@ -108,19 +130,21 @@ class OkxAccounts:
         )
         return [row]
 
-    def positions(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/positions: empty for a spot account."""
-        return []
-
     def trade_fee(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/trade-fee: negative rates are charged."""
-        kind = params.choice("instType", ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
-        name = params.optional("instId")
-        chosen = self._instruments.instrument(name) if name is not None else self._exchange.instruments()[0]
+        kind = params.choice("instType", INST_TYPES, required=True)
+        name, family = params.optional("instId"), params.optional("instFamily") or params.optional("uly")
+        if name is not None:
+            chosen = self._instruments.instrument(name)
+        else:
+            chosen = next(iter(self._instruments.of_type(kind, family)), self._exchange.instruments()[0])
         maker = plain_decimal(-account.rate(chosen, maker=True))
         taker = plain_decimal(-account.rate(chosen, maker=False))
-        group = {"groupId": "12", "taker": taker, "maker": maker, "elpMaker": "", "rpiMaker": ""}
+        product = product_of(chosen)
+        group = {"groupId": product.fee_group, "taker": taker, "maker": maker, "elpMaker": "", "rpiMaker": ""}
         row: dict[str, Any] = dict.fromkeys(("delivery", "exercise", "makerU", "takerU", "settle", "category"), "")
+        if product.contracts:
+            row.update(makerU=maker, takerU=taker)
         row.update(
             level="Lv1",
             feeGroup=[group],
@@ -134,47 +158,6 @@ class OkxAccounts:
             fiat=[],
         )
         return [row]
-
-    def _holdings(self, account: TradingAccount, instrument: Instrument) -> tuple[Decimal, Decimal]:
-        """The free amounts of the quote asset and of the base asset."""
-        held = self._exchange.balances(account)
-        free = [held[asset].free if asset in held else Decimal(0) for asset in (instrument.quote, instrument.base)]
-        return free[0], free[1]
-
-    def _chosen(self, params: OkxParams) -> list[tuple[str, Instrument]]:
-        """The instruments of up to five names, in a trade mode valid for spot."""
-        if params.choice("tdMode", ("cash", "cross", "isolated", "spot_isolated"), required=True) != "cash":
-            raise OkxRefusal("51010", "Request unsupported under current account mode")
-        names = params.required("instId").split(",")
-        if len(names) > _MOST_INSTRUMENTS:
-            raise params.invalid("instId")
-        return [(name, self._instruments.instrument(name)) for name in names]
-
-    def max_size(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/max-size: the maximum amounts of base to buy and to sell."""
-        chosen, price = self._chosen(params), params.decimal("px")
-        rows = []
-        for name, instrument in chosen:
-            quote, base = self._holdings(account, instrument)
-            at = price if price is not None and price > 0 else self._market.last(instrument)
-            most = quote / at if at else Decimal(0)
-            rows.append(
-                {
-                    "ccy": instrument.base,
-                    "instId": name,
-                    "maxBuy": plain_decimal(most - most % instrument.step),
-                    "maxSell": plain_decimal(base - base % instrument.step),
-                }
-            )
-        return rows
-
-    def max_avail_size(self, account: TradingAccount, params: OkxParams) -> list[Any]:
-        """GET account/max-avail-size: quote to buy with, and base to sell."""
-        rows = []
-        for name, instrument in self._chosen(params):
-            quote, base = self._holdings(account, instrument)
-            rows.append({"instId": name, "availBuy": plain_decimal(quote), "availSell": plain_decimal(base)})
-        return rows
 
     def max_withdrawal(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """GET account/max-withdrawal: all free amounts."""
@@ -194,6 +177,51 @@ class OkxAccounts:
     def nothing(self, account: TradingAccount, params: OkxParams) -> list[Any]:
         """Calls that clients make at start, answered with empty lists: currencies, funding balances."""
         return []
+
+
+@attrs.define
+class _Sums:
+    """Sums over all currencies, in dollars."""
+
+    total: Decimal = Decimal(0)
+    isolated: Decimal = Decimal(0)
+    unrealized: Decimal = Decimal(0)
+
+    def add(self, wallet: MarginWallet, price: Decimal) -> None:
+        """Adds one currency."""
+        self.isolated += _isolated(wallet) * price
+        self.unrealized += wallet.unrealized * price
+
+
+def _isolated(wallet: MarginWallet) -> Decimal:
+    """The equity of isolated positions."""
+    return wallet.wallet - wallet.cross_wallet + wallet.unrealized - wallet.cross_unrealized
+
+
+def _equity(wallet: MarginWallet) -> Decimal:
+    """Cash, isolated margins and the profit of all positions."""
+    return wallet.wallet + wallet.unrealized
+
+
+def _margin_fields(balance: Balance, wallet: MarginWallet, equity: Decimal) -> dict[str, str]:
+    """What the account mode Futures adds to a currency."""
+    isolated = _isolated(wallet)
+    available = min(wallet.available, max(Decimal(0), equity - isolated - balance.frozen))
+    cross = wallet.cross_wallet + wallet.cross_unrealized
+    needed = wallet.cross_maintenance
+    return {
+        "eq": plain_decimal(equity),
+        "isoEq": plain_decimal(isolated),
+        "availEq": plain_decimal(available),
+        "availBal": plain_decimal(min(available, balance.free)),
+        "frozenBal": plain_decimal(equity - available),
+        "ordFrozen": plain_decimal(balance.frozen + wallet.order_margin),
+        "upl": plain_decimal(wallet.unrealized),
+        "isoUpl": plain_decimal(wallet.unrealized - wallet.cross_unrealized),
+        "imr": plain_decimal(wallet.initial_margin + wallet.order_margin),
+        "mmr": plain_decimal(wallet.maintenance_margin),
+        "mgnRatio": plain_decimal((cross / needed).quantize(_CENTS)) if needed else "",
+    }
 
 
 _CENTS = Decimal("0.00000001")

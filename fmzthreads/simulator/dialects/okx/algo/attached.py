@@ -119,12 +119,12 @@ class AttachedAlgos:
             size -= size % instrument.step
         kind, own_id = "oco" if len(legs) > 1 else "conditional", row["attachAlgoClOrdId"]
         extra = {
-            **{name: value for name, value in order.extra.items() if name != "attach"},
+            **{name: value for name, value in order.extra.items() if name not in {"attach", "ordType"}},
             "reduceOnly": "true" if contracts else "false",
             "source": "7",
             "algoClOrdId": own_id,
         }
-        child = self._child(order, size, extra)
+        child = self._child(order, size, extra, contracts=contracts)
         return NewCondition(
             order=child,
             legs=legs,
@@ -135,7 +135,7 @@ class AttachedAlgos:
         )
 
     @staticmethod
-    def _child(order: OrderView, size: Decimal, extra: dict[str, str]) -> NewOrder:
+    def _child(order: OrderView, size: Decimal, extra: dict[str, str], *, contracts: bool) -> NewOrder:
         """The order that closes what the first one opened."""
         return NewOrder(
             instrument=order.instrument,
@@ -143,6 +143,9 @@ class AttachedAlgos:
             type="market",
             quantity=size,
             time_in_force=TimeInForce.GTC,
+            position_side=order.position_side,
+            reduce_only=contracts and order.position_side == "net",
+            isolated=order.isolated if contracts else None,
             self_trade=order.self_trade,
             extra=extra,
         )

@@ -11,13 +11,13 @@ from ....engine.candles import MONTH_S, Candle
 from ....engine.conditional.conditions import TriggerPrice
 from ....engine.events import DepthView, TradeView
 from ....engine.exchange import SimulatedExchange
-from ....engine.instruments import Instrument
+from ....engine.instruments import Instrument, Kind
 from ....transport.requests import Rendered, encode_json
 from ...fields import plain_decimal
 from ...rendered import BarPage, RenderedBars, RenderedBooks, join_rows
 from ..parameters import OkxParams
 from .instruments import Instruments
-from .products import INST_TYPES
+from .products import product_of
 
 __all__ = ["BARS", "OkxMarket"]
 
@@ -47,7 +47,7 @@ class OkxMarket:
     def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
         self._exchange = exchange
         self._instruments = instruments
-        self._bars = RenderedBars(exchange, lambda bar: encode_json(self.describe_candle(bar)))
+        self._bars: dict[str, RenderedBars] = {}
         self._books = RenderedBooks(exchange, lambda depth: encode_json(_levels(depth))[1:-1])
 
     def server_time(self, params: OkxParams) -> list[Any]:
@@ -55,13 +55,8 @@ class OkxMarket:
         return [{"ts": str(params.now_ms)}]
 
     def instruments(self, params: OkxParams) -> list[Any]:
-        """GET public/instruments and account/instruments; empty for types other than SPOT."""
-        kind = params.choice("instType", INST_TYPES, required=True)
-        inst_id = params.optional("instId")
-        if kind != "SPOT":
-            return []
-        chosen = self._instruments.all() if inst_id is None else [self._instruments.instrument(inst_id)]
-        return [self._instruments.describe(instrument) for instrument in chosen]
+        """GET public/instruments and account/instruments; empty for types that are not simulated."""
+        return [self._instruments.describe(instrument) for instrument in self._instruments.listed(params)]
 
     def ticker(self, params: OkxParams) -> list[Any]:
         """GET market/ticker."""
@@ -69,15 +64,15 @@ class OkxMarket:
 
     def tickers(self, params: OkxParams) -> list[Any]:
         """GET market/tickers."""
-        if params.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True) != "SPOT":
-            return []
-        return [self.describe_ticker(instrument, params.now_ms) for instrument in self._instruments.all()]
+        kind = params.choice("instType", ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
+        chosen = self._instruments.of_type(kind, params.optional("instFamily") or params.optional("uly"))
+        return [self.describe_ticker(instrument, params.now_ms) for instrument in chosen]
 
     def describe_ticker(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
         """One ticker."""
         day = self._exchange.stats_24h(instrument.id)
         return {
-            "instType": "SPOT",
+            "instType": product_of(instrument).inst_type,
             "instId": self._instruments.name(instrument.id),
             "last": plain_decimal(day.last),
             "lastSz": plain_decimal(day.last_quantity),
@@ -88,7 +83,7 @@ class OkxMarket:
             "open24h": plain_decimal(day.open),
             "high24h": plain_decimal(day.high),
             "low24h": plain_decimal(day.low),
-            "volCcy24h": plain_decimal(day.quote_volume),
+            "volCcy24h": plain_decimal(_volumes(instrument, day.volume, day.quote_volume)[0]),
             "vol24h": plain_decimal(day.volume),
             "sodUtc0": plain_decimal(self._day_open(instrument, 0) or day.open),
             "sodUtc8": plain_decimal(self._day_open(instrument, _UTC8_S) or day.open),
@@ -171,11 +166,22 @@ class OkxMarket:
 
     def candles_ahead(self, params: OkxParams) -> Iterator[None]:
         """Makes the bars of market/candles in steps."""
-        return self._bars.ahead(*self._asked_bars(params, recent=True))
+        page = self._asked_bars(params, recent=True)
+        return self._bars_of(page[0]).ahead(*page)
 
     def history_candles_ahead(self, params: OkxParams) -> Iterator[None]:
         """Makes the bars of market/history-candles in steps."""
-        return self._bars.ahead(*self._asked_bars(params, recent=False))
+        page = self._asked_bars(params, recent=False)
+        return self._bars_of(page[0]).ahead(*page)
+
+    def _bars_of(self, instrument: str) -> RenderedBars:
+        """The rendered bars of one instrument, whose volumes are its own."""
+        found = self._bars.get(instrument)
+        if found is None:
+            traded = self._exchange.instrument(instrument)
+            found = RenderedBars(self._exchange, lambda bar: encode_json(self.describe_candle(traded, bar)))
+            self._bars[instrument] = found
+        return found
 
     def _asked_bars(self, params: OkxParams, *, recent: bool) -> BarPage:
         instrument = self._instruments.instrument(params.required("instId"))
@@ -190,32 +196,33 @@ class OkxMarket:
     def _candles(self, params: OkxParams, *, recent: bool) -> Rendered:
         page = self._asked_bars(params, recent=recent)
         period_s, before = page[1], params.integer("before")
-        opens, rows = self._bars.page(*page)
+        opens, rows = self._bars_of(page[0]).page(*page)
         oldest_ms = params.now_ms - period_s * 1000 * _RECENT_BARS if recent else 0
         newer_ms = max(oldest_ms, before if before is not None else 0)
         return join_rows(rows[: bisect_right(opens, newer_ms) - 1 - len(rows) : -1] if opens else ())
 
     @staticmethod
-    def describe_candle(bar: Candle) -> list[str]:
+    def describe_candle(instrument: Instrument, bar: Candle) -> list[str]:
         """One bar."""
-        quote_volume = plain_decimal(bar.quote_volume)
-        prices = [plain_decimal(price) for price in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
-        return [str(bar.open_ms), *prices, quote_volume, quote_volume, "1" if bar.closed else "0"]
+        volumes = _volumes(instrument, bar.volume, bar.quote_volume)
+        numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume, *volumes)
+        return [str(bar.open_ms), *(plain_decimal(number) for number in numbers), "1" if bar.closed else "0"]
 
     def price_limit(self, params: OkxParams) -> list[Any]:
         """GET public/price-limit."""
-        instrument = self._instruments.instrument(params.required("instId"))
+        return [self.describe_limit(self._instruments.instrument(params.required("instId")), params.now_ms)]
+
+    def describe_limit(self, instrument: Instrument, now_ms: int) -> dict[str, Any]:
+        """One row of public/price-limit."""
         band = self.price_band(instrument)
-        return [
-            {
-                "instType": "SPOT",
-                "instId": self._instruments.name(instrument.id),
-                "buyLmt": plain_decimal(band[1]) if band else "",
-                "sellLmt": plain_decimal(band[0]) if band else "",
-                "ts": str(params.now_ms),
-                "enabled": band is not None,
-            }
-        ]
+        return {
+            "instType": product_of(instrument).inst_type,
+            "instId": self._instruments.name(instrument.id),
+            "buyLmt": plain_decimal(band[1]) if band else "",
+            "sellLmt": plain_decimal(band[0]) if band else "",
+            "ts": str(now_ms),
+            "enabled": band is not None,
+        }
 
     def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
         """The lowest price for sells and the highest for buys; None before the first trade."""
@@ -228,11 +235,6 @@ class OkxMarket:
 
     def status(self, params: OkxParams) -> list[Any]:
         """GET system/status: no maintenance is planned."""
-        return []
-
-    def mark_price(self, params: OkxParams) -> list[Any]:
-        """GET public/mark-price: empty, because margin instruments are not simulated."""
-        params.choice("instType", ("MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"), required=True)
         return []
 
     def price_now(self, instrument: Instrument, source: TriggerPrice) -> Decimal:
@@ -251,3 +253,14 @@ def _levels(depth: DepthView) -> dict[str, list[list[str]]]:
         name: [[plain_decimal(price), plain_decimal(left), "0", str(count)] for price, left, count in side]
         for name, side in (("asks", depth.asks), ("bids", depth.bids))
     }
+
+
+def _volumes(instrument: Instrument, volume: Decimal, quote_volume: Decimal) -> tuple[Decimal, Decimal]:
+    """``volCcy`` and ``volCcyQuote``: for spot both are in quote, for contracts the first is in base.
+
+    The engine counts what is traded in an inverse contract in coins.
+    """
+    if instrument.kind is Kind.SPOT:
+        return quote_volume, quote_volume
+    value = volume * instrument.contract_value
+    return (quote_volume, value) if instrument.kind is Kind.INVERSE else (value, quote_volume)

@@ -17,8 +17,10 @@ from ...fields import VenueRefusal
 from ...streaming import VenueSite
 from ..rest import SimulatedOkx
 from .algo_channel import AlgoOrdersTopic
+from .contract_channels import ContractChannels
 from .instrument_choice import InstrumentChoice
-from .private_channels import AccountTopic, BalanceAndPositionTopic, NoPositionsTopic, OrdersTopic
+from .position_channels import PositionsTopic, RiskWarningTopic
+from .private_channels import AccountTopic, BalanceAndPositionTopic, OrdersTopic
 from .public_channels import Channels
 from .session import OkxSession, wrong_channel
 
@@ -34,6 +36,7 @@ class OkxSite(VenueSite[SimulatedOkx]):
 
     Attributes:
         channels: The public channels.
+        contract_channels: Those of contracts only.
     """
 
     message_limit = 65_536
@@ -53,6 +56,9 @@ class OkxSite(VenueSite[SimulatedOkx]):
         self.channels = Channels(
             exchange, self.feed, dialect.instruments, dialect.market, self.now_ms, checksums=settings.checksums
         )
+        self.contract_channels = ContractChannels(
+            exchange, self.feed, dialect.instruments, dialect.market, dialect.contracts, self.now_ms
+        )
         self._private_connections: dict[tuple[str, str], set[object]] = {}
 
     def keepalive(self, path: str) -> Keepalive:
@@ -68,9 +74,12 @@ class OkxSite(VenueSite[SimulatedOkx]):
 
     # --- channels ---
 
-    def public_topic(self, place: str, channel: str, inst_id: str | None) -> Callable[[], Topic] | None:
+    def public_topic(self, place: str, channel: str, arg: dict[str, Any]) -> Callable[[], Topic] | None:
         """The factory of a public channel's topic; None if channel or instrument is unknown."""
-        return self.channels.topic(place, channel, inst_id)
+        found = self.channels.topic(place, channel, str(arg["instId"]) if "instId" in arg else None)
+        if found is None and place == "public":
+            return self.contract_channels.topic(arg)
+        return found
 
     def count(self, channel: str, session: object, account: TradingAccount) -> tuple[int, bool]:
         """Counts a connection for a private channel; returns the count, and whether it is too high."""
@@ -93,17 +102,14 @@ class OkxSite(VenueSite[SimulatedOkx]):
             VenueRefusal: An argument is missing or wrong.
         """
         channel, dialect = arg["channel"], self.dialect
-        if channel in {"orders", "positions", "orders-algo", "algo-advance"}:
+        if channel in {"orders", "positions", "liquidation-warning", "orders-algo", "algo-advance"}:
             return self._by_instrument(account, channel, arg)
         if channel == "account":
-            currency = str(arg["ccy"]) if arg.get("ccy") else None
-            regular = '"updateInterval":"0"' not in str(arg.get("extraParams", "")).replace(" ", "")
+            currency, regular = str(arg["ccy"]) if arg.get("ccy") else None, _regular(arg)
             return (channel, account.name, currency, regular), lambda: AccountTopic(
                 self.feed, account, dialect.accounts, self.now_ms, currency, regular=regular
             )
-        return (channel, account.name), lambda: BalanceAndPositionTopic(
-            self.feed, account, self.exchange, dialect.instruments, self.now_ms
-        )
+        return (channel, account.name), lambda: BalanceAndPositionTopic(self.feed, account, dialect, self.now_ms)
 
     def _by_instrument(
         self, account: TradingAccount, channel: str, arg: dict[str, Any]
@@ -115,13 +121,23 @@ class OkxSite(VenueSite[SimulatedOkx]):
         instrument = self.dialect.instruments.find(str(name)) if name is not None else None
         if kind not in _INST_TYPES or (name is not None and instrument is None):
             raise wrong_channel(channel, name)
-        if channel == "positions":
-            return (channel, account.name), lambda: NoPositionsTopic(self.feed, account)
         choice = InstrumentChoice(
             self.exchange, inst_type=str(kind), family=arg.get("instFamily"), instrument=instrument.id if instrument is not None else None
         )  # fmt: skip
         key = (channel, account.name, choice.key)
+        if channel == "positions":
+            regular = _regular(arg)
+            return (*key, regular), lambda: PositionsTopic(
+                self.feed, account, self.dialect, choice, self.now_ms, regular=regular
+            )
+        if channel == "liquidation-warning":
+            return key, lambda: RiskWarningTopic(self.feed, account, self.dialect, choice, self.now_ms)
         if channel in {"orders-algo", "algo-advance"}:
             advanced = channel == "algo-advance"
             return key, lambda: AlgoOrdersTopic(self.feed, account, self.dialect, choice, advanced=advanced)
         return key, lambda: OrdersTopic(self.feed, account, self.dialect, choice)
+
+
+def _regular(arg: dict[str, Any]) -> bool:
+    """Whether a subscription wants periodic snapshots besides changes."""
+    return '"updateInterval":"0"' not in str(arg.get("extraParams", "")).replace(" ", "")

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
 from ....engine.accounts import TradingAccount
 from ....engine.events import AccountEvent, OrderEvent
-from ....engine.exchange import SimulatedExchange
+from ....engine.instruments import Instrument, Kind
+from ....engine.margin.positions import PositionView
 from ....engine.orders import FillView, Finish, State, TimeInForce
 from ....transport.push import Push
 from ....transport.requests import encode_json
 from ....transport.topics import Feed, Listener, Topic
 from ...fields import plain_decimal
 from ..accounts.balances import OkxAccounts
-from ..public.instruments import Instruments
 from ..rest import SimulatedOkx
 from .instrument_choice import InstrumentChoice
 
-__all__ = ["AccountTopic", "BalanceAndPositionTopic", "NoPositionsTopic", "OrdersTopic", "PrivateTopic"]
+__all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic", "PrivateTopic"]
 
 # A post-only order is announced only after it has entered the book.
 _BOOK_ENTRY_S = 0.002
 _GATHER_S = 0.05
 _REGULAR_S = 5.0
+_CAUSES = {
+    "funding": "funding_fee",
+    "liquidation": "liquidation",
+    "delivery": "delivered",
+    "margin": "adjust_margin",
+}
+"""The ``eventType`` of a change of balances or positions that no order made, by the engine's reason."""
+
+_POSITION_FIELDS = (
+    "posId", "tradeId", "instId", "instType", "mgnMode", "posSide", "ccy", "posCcy", "avgPx", "nonSettleAvgPx", "settledPnl", "uTime",
+)  # fmt: skip
 _EMPTY_FIELDS = (
     "fillPxVol",
     "fillPxUsd",
@@ -62,14 +73,6 @@ class PrivateTopic(Topic):
             self.publish(push)
 
 
-class NoPositionsTopic(PrivateTopic):
-    """The channel ``positions`` of a spot account: an empty snapshot."""
-
-    def join(self, listener: Listener) -> None:
-        """Sends a snapshot to a new listener."""
-        self.say([], listener, eventType="snapshot", curPage=1, lastPage=True)
-
-
 class OrdersTopic(PrivateTopic):
     """The channel ``orders``: one message for each change.
 
@@ -82,6 +85,7 @@ class OrdersTopic(PrivateTopic):
 
     def __init__(self, feed: Feed, account: TradingAccount, dialect: SimulatedOkx, choice: InstrumentChoice) -> None:
         super().__init__(feed, account)
+        self._exchange = dialect.exchange
         self._rows = dialect.rows
         self._request_ids = dialect.orders.request_ids
         self._choice = choice
@@ -126,16 +130,26 @@ class OrdersTopic(PrivateTopic):
             row.update(amendSource="1", amendResult="0", reqId=self._request_ids.get(order.order_id, ""))
         price = order.price if order.price is not None else order.average_price
         size = order.quantity if order.quantity is not None else order.filled
+        instrument = self._exchange.instrument(order.instrument)
         row.update(
             avgPx=plain_decimal(order.average_price) if order.average_price is not None else "0",
-            notionalUsd=plain_decimal(price * size) if price is not None else "",
+            notionalUsd=plain_decimal(_dollars(instrument, price, size)) if price is not None else "",
             fillNotionalUsd=plain_decimal(order.filled_quote) if order.filled else "",
-            fillPnl="0",
+            fillPnl=plain_decimal(fill.profit) if fill is not None else "0",
             lastPx=plain_decimal(fill.price) if fill is not None else "",
             code="0",
             **_fill_fields(fill),
         )
+        if fill is not None and instrument.terms is not None:
+            prices = self._exchange.contracts.prices(instrument.id)
+            row.update(fillMarkPx=plain_decimal(prices.mark), fillIdxPx=plain_decimal(prices.index))
         return row
+
+
+def _dollars(instrument: Instrument, price: Decimal, size: Decimal) -> Decimal:
+    """What an order is worth in its quote currency."""
+    value = size * instrument.contract_value
+    return value if instrument.kind is Kind.INVERSE else price * value
 
 
 def _fill_fields(fill: FillView | None) -> dict[str, str]:
@@ -225,22 +239,15 @@ class BalanceAndPositionTopic(PrivateTopic):
     Args:
         feed: The source of events.
         account: The account.
-        exchange: The exchange.
-        instruments: Its instruments under OKX's names.
+        dialect: Renders positions.
         now_ms: The venue's time.
     """
 
-    def __init__(
-        self,
-        feed: Feed,
-        account: TradingAccount,
-        exchange: SimulatedExchange,
-        instruments: Instruments,
-        now_ms: Callable[[], int],
-    ) -> None:
+    def __init__(self, feed: Feed, account: TradingAccount, dialect: SimulatedOkx, now_ms: Callable[[], int]) -> None:
         super().__init__(feed, account)
-        self._exchange = exchange
-        self._instruments = instruments
+        self._exchange = dialect.exchange
+        self._instruments = dialect.instruments
+        self._positions = dialect.positions
         self._now_ms = now_ms
         self._totals: dict[str, Decimal] = {}
         self._trades: list[dict[str, str]] = []
@@ -259,7 +266,9 @@ class BalanceAndPositionTopic(PrivateTopic):
 
     def join(self, listener: Listener) -> None:
         """Sends a snapshot to a new listener."""
-        self._send("snapshot", {asset: total for asset, total in self._totals.items() if total}, [], listener)
+        held = {asset: total for asset, total in self._totals.items() if total}
+        views = self._exchange.contracts.positions(self.account) if self._instruments.has_contracts else []
+        self._send("snapshot", held, [view for view in views if view.quantity], [], listener)
 
     def _filled(self, event: OrderEvent) -> None:
         if event.fill is not None:
@@ -272,13 +281,25 @@ class BalanceAndPositionTopic(PrivateTopic):
             for asset, balance in event.balances.items()
             if balance.total != self._totals.get(asset)
         }
-        if not moved:
-            return  # only its frozen part changed
+        if not moved and not event.positions:
+            return  # only the frozen part of a balance changed
         self._totals.update(moved)
         trades, self._trades = self._trades, []
-        self._send("filled" if trades else "delivered", moved, trades, None)
+        kind = _CAUSES.get(event.reason) or ("filled" if trades else "delivered")
+        self._send(kind, moved, event.positions, trades, None)
 
-    def _send(self, kind: str, totals: dict[str, Decimal], trades: list[dict[str, str]], to: Listener | None) -> None:
+    def _send(
+        self,
+        kind: str,
+        totals: dict[str, Decimal],
+        views: Iterable[PositionView],
+        trades: list[dict[str, str]],
+        to: Listener | None,
+    ) -> None:
         now = str(self._now_ms())
         cash = [{"ccy": asset, "cashBal": plain_decimal(total), "uTime": now} for asset, total in totals.items()]
-        self.say([{"pTime": now, "eventType": kind, "balData": cash, "posData": [], "trades": trades}], to)
+        rows = (self._positions.describe(self.account, view) for view in views)
+        held = [
+            {**{field: row[field] for field in _POSITION_FIELDS}, "pos": row["pos"]} for row in rows if row is not None
+        ]
+        self.say([{"pTime": now, "eventType": kind, "balData": cash, "posData": held, "trades": trades}], to)

@@ -121,7 +121,7 @@ class Channels:
 
         def _rows() -> list[list[str]]:
             bars = self._exchange.bars(instrument.id, period_s, 2, offset_s=offset_s)
-            return [self._market.describe_candle(candle) for candle in bars]
+            return [self._market.describe_candle(instrument, candle) for candle in bars]
 
         def _make() -> Iterator[Push]:
             found = _rows()

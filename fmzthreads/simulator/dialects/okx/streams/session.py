@@ -25,7 +25,7 @@ from ..signatures import log_in
 __all__ = ["ChannelSource", "OkxSession", "wrong_channel"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9]{1,32}")
-_PRIVATE = ("orders", "account", "positions", "balance_and_position")
+_PRIVATE = ("orders", "account", "positions", "balance_and_position", "liquidation-warning")
 _ALGO = ("orders-algo", "algo-advance")
 _COUNTED = _PRIVATE
 _HIGH_TIER = ("books-l2-tbt", "books50-l2-tbt")
@@ -50,7 +50,7 @@ _Site = VenueSite[SimulatedOkx]
 class ChannelSource(Protocol):
     """Provides a session's channels."""
 
-    def public_topic(self, place: str, channel: str, inst_id: str | None) -> Callable[[], Topic] | None:
+    def public_topic(self, place: str, channel: str, arg: dict[str, Any]) -> Callable[[], Topic] | None:
         """The factory of a public channel's topic; None if unknown."""
 
     def private_topic(self, account: TradingAccount, arg: dict[str, Any]) -> tuple[Hashable, Callable[[], Topic]]:
@@ -235,10 +235,12 @@ class OkxSession(VenueSession[_Site, _ChannelSubscription]):
         if self._place == "business" and channel in _ALGO:
             self._subscribe_private(arg, channel)
             return
-        make = self._channels.public_topic(self._place, channel, inst_id)
+        make = self._channels.public_topic(self._place, channel, arg)
         if make is None:
             raise wrong_channel(channel, inst_id)
-        subscription = _ChannelSubscription(self.connection, arg, (self._place, channel, inst_id), None)
+        subscription = _ChannelSubscription(
+            self.connection, arg, (self._place, channel, inst_id, arg.get("instType")), None
+        )
         self.join(_name(arg), subscription, make)
         self._event("subscribe", arg=arg)
         subscription.begin()

@@ -10,7 +10,7 @@ from ....engine.exchange import SimulatedExchange
 from ....engine.reasons import Rejected
 from ..parameters import OkxParams, OkxRefusal
 from ..public.instruments import Instruments
-from ..public.products import INST_TYPES
+from ..public.products import INST_TYPES, family_of, product_of
 from .order_rows import STATES, OrderRows, order_type, sub_type
 
 __all__ = ["OrderListings"]
@@ -79,12 +79,13 @@ class OrderListings:
         types = set((params.optional("ordType") or "").split(",")) - {""}
         begin, end = params.integer("begin"), params.integer("end")
         after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
-        if kind not in {None, "SPOT"}:
-            return []
+        family = params.optional("instFamily") or params.optional("uly")
 
         def _wanted(record: OrderRecord) -> bool:
             return (
                 listed(record)
+                and kind in {None, product_of(record.instrument).inst_type}
+                and family in {None, family_of(record.instrument)}
                 and (state is None or STATES[record.state] == state)
                 and (not types or (record.request is not None and order_type(record.request) in types))
             )
@@ -111,12 +112,15 @@ class OrderListings:
         wanted = params.optional("subType")
         begin, end = params.integer("begin"), params.integer("end")
         after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
-        if kind not in {None, "SPOT"}:
-            return []
+        choosy = wanted is not None or (kind is not None and instrument is None)
         found = self._exchange.fills(
             account, instrument, order_id=order_id, fill_ids=(before + 1 if before is not None else None, after), start_ms=begin,
-            end_ms=end, limit=None if wanted is not None else limit, newest=True,
+            end_ms=end, limit=None if choosy else limit, newest=True,
         )  # fmt: skip
-        if wanted is not None:
-            found = [fill for fill in found if sub_type(fill) == wanted][-limit:]
+        found = [
+            fill
+            for fill in found
+            if wanted in {None, sub_type(fill)}
+            and kind in {None, product_of(self._exchange.instrument(fill.instrument)).inst_type}
+        ][-limit:]
         return [self._rows.describe_fill(fill) for fill in reversed(found)]

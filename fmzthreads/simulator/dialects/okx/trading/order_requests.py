@@ -10,14 +10,17 @@ import attrs
 
 from ....engine.accounts import TradingAccount
 from ....engine.book import SelfTrade
+from ....engine.exchange import SimulatedExchange
 from ....engine.instruments import Instrument
+from ....engine.margin.positions import Side
 from ....engine.orders import NewOrder, TimeInForce
+from ....engine.reasons import Rejected
 from ...fields import plain_decimal
 from ..parameters import Item, ItemRefusal, client_id
 from ..public.instruments import Instruments
 from ..public.market import OkxMarket
 from ..public.products import product_of
-from .refusals import NO_INSTRUMENT
+from .refusals import NO_INSTRUMENT, refuse_order
 
 __all__ = ["SELF_TRADE", "OrderReader", "stp_mode", "tag"]
 
@@ -27,7 +30,9 @@ _TYPES: dict[str, tuple[Literal["limit", "market"], TimeInForce]] = {
     "post_only": ("limit", TimeInForce.POST_ONLY),
     "fok": ("limit", TimeInForce.FOK),
     "ioc": ("limit", TimeInForce.IOC),
+    "optimal_limit_ioc": ("market", TimeInForce.IOC),
 }
+_CONTRACTS_ONLY = ("optimal_limit_ioc",)
 SELF_TRADE = {
     "cancel_maker": SelfTrade.EXPIRE_MAKER,
     "cancel_taker": SelfTrade.EXPIRE_TAKER,
@@ -43,11 +48,13 @@ class OrderReader:
     """Reads the fields of orders.
 
     Args:
-        instruments: The exchange's instruments under OKX's names.
+        exchange: The exchange.
+        instruments: Its instruments under OKX's names.
         market: Knows the price limits.
     """
 
-    def __init__(self, instruments: Instruments, market: OkxMarket) -> None:
+    def __init__(self, exchange: SimulatedExchange, instruments: Instruments, market: OkxMarket) -> None:
+        self._exchange = exchange
         self._instruments = instruments
         self._market = market
 
@@ -75,9 +82,12 @@ class OrderReader:
         Raises:
             ItemRefusal: A field is missing or wrong.
         """
-        kind, force = _TYPES[item.choice("ordType", _TYPES, required=True) or ""]
+        name = item.choice("ordType", _TYPES, required=True) or ""
+        kind, force = _TYPES[name]
         terms = self.read_terms(account, instrument, item)
-        buys = terms.side == "buy"
+        buys, contracts = terms.side == "buy", product_of(instrument).contracts
+        if name in _CONTRACTS_ONLY and not contracts:
+            raise item.invalid("ordType")
         item.required("sz")
         size = item.decimal("sz")
         price = item.decimal("px") if kind == "limit" else None
@@ -85,16 +95,34 @@ class OrderReader:
             raise ItemRefusal("51000", "Parameter sz error")
         target = item.choice("tgtCcy", ("base_ccy", "quote_ccy"))
         in_quote = kind == "market" and (target or ("quote_ccy" if buys else "base_ccy")) == "quote_ccy"
-        return attrs.evolve(
+        order = attrs.evolve(
             terms,
             type=kind,
             price=self.price(instrument, item, price, buys=buys) if kind == "limit" else None,
-            quantity=None if in_quote else size,
-            quote_quantity=size if in_quote else None,
-            time_in_force=force,
+            quantity=None if in_quote and not contracts else size,
+            quote_quantity=size if in_quote and not contracts else None,
+            time_in_force=force if kind == "limit" else TimeInForce.GTC,
             post_only_cancels=True,
             client_id=client_id(item) or "",
             self_trade=stp_mode(item, force),
+        )
+        return self._at_price_limit(instrument, order, name) if contracts and kind == "market" else order
+
+    def _at_price_limit(self, instrument: Instrument, order: NewOrder, name: str) -> NewOrder:
+        """A market order of a contract: a limit order at the price limit, whose rest stays in the book unless it is IOC."""
+        band = self._market.price_band(instrument)
+        if band is None or order.quantity is None:
+            return order
+        try:
+            instrument.lots(order.quantity, market=True)
+        except Rejected as error:
+            raise refuse_order(error, instrument, order) from error
+        return attrs.evolve(
+            order,
+            type="limit",
+            price=band[1] if order.side == "buy" else band[0],
+            time_in_force=TimeInForce.IOC if name in _CONTRACTS_ONLY else TimeInForce.GTC,
+            extra={**order.extra, "ordType": name},
         )
 
     def read_terms(self, account: TradingAccount, instrument: Instrument, item: Item) -> NewOrder:
@@ -105,16 +133,38 @@ class OrderReader:
         """
         mode = item.choice("tdMode", _MODES, required=True)
         side = item.choice("side", ("buy", "sell"), required=True)
+        contracts = product_of(instrument).contracts
         if mode not in product_of(instrument).trade_modes:
             raise ItemRefusal("51010", "Request unsupported under current account mode")
-        if item.optional("posSide") not in {None, "net"}:
-            raise ItemRefusal("51000", "Parameter posSide error")
-        return NewOrder(
+        position_side = self.position_side(account, instrument, item)
+        reduces = item.flag("reduceOnly")
+        order = NewOrder(
             instrument=instrument.id,
             side="buy" if side == "buy" else "sell",
             type="market",
-            extra={"tag": tag(item), "reduceOnly": "true" if item.flag("reduceOnly") else "false"},
+            position_side=position_side,
+            reduce_only=contracts and position_side == "net" and reduces,
+            isolated=mode == "isolated" if contracts else None,
         )
+        only = order.reduces if contracts else reduces
+        return attrs.evolve(order, extra={"tag": tag(item), "reduceOnly": "true" if only else "false"})
+
+    def position_side(self, account: TradingAccount, instrument: Instrument, item: Item) -> Side:
+        """The side of the position: ``net``, or ``long`` or ``short`` in long/short mode.
+
+        Raises:
+            ItemRefusal: 51000 if it does not fit the position mode.
+        """
+        word = item.optional("posSide")
+        if not product_of(instrument).contracts or not self._exchange.contracts.hedge(account):
+            if word not in {None, "net"}:
+                raise ItemRefusal("51000", "Parameter posSide error")
+            return "net"
+        if word == "long":
+            return "long"
+        if word == "short":
+            return "short"
+        raise ItemRefusal("51000", "Parameter posSide error")
 
     def price(self, instrument: Instrument, item: Item, price: Decimal | None, *, buys: bool) -> Decimal:
         """The limit price within the price limits; adjusted to them if ``pxAmendType`` says so.

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from ....engine.exchange import SimulatedExchange
-from ....engine.orders import FillView, Finish, NewOrder, OrderView, State, TimeInForce
+from ....engine.orders import FillView, Finish, NewOrder, OrderView, Origin, State, TimeInForce
 from ...fields import plain_decimal
 from ..public.instruments import Instruments
+from ..public.products import product_of
 from .order_requests import SELF_TRADE
 
 __all__ = ["STATES", "OrderRows", "order_type", "sub_type"]
@@ -32,6 +33,15 @@ _CANCEL_SOURCE = {
     Finish.SYSTEM: "0",
     Finish.TIMER: "20",
     Finish.NO_LIQUIDITY: "0",
+    Finish.REDUCE_ONLY: "23",
+    Finish.LIQUIDATION: "3",
+    Finish.DELIVERY: "7",
+}
+_CATEGORIES = {
+    Origin.USER: "normal",
+    Origin.LIQUIDATION: "full_liquidation",
+    Origin.ADL: "adl",
+    Origin.DELIVERY: "delivery",
 }
 
 
@@ -51,20 +61,22 @@ class OrderRows:
         """An order in the format of queries and lists."""
         last = order.fills[-1] if order.fills else None
         in_quote = order.quantity is None
-        market = order.type == "market"
+        kind, product = order_type(order), product_of(self._exchange.instrument(order.instrument))
+        market = kind in {"market", "optimal_limit_ioc"}
+        spot_market = market and not product.contracts
         size = order.quote_quantity if order.quantity is None else order.quantity
         row: dict[str, Any] = dict.fromkeys(_EMPTY_FIELDS, "")
         row.update(
-            instType="SPOT",
+            instType=product.inst_type,
             instId=self._instruments.name(order.instrument),
-            tgtCcy=("quote_ccy" if in_quote else "base_ccy") if market else "",
+            tgtCcy=("quote_ccy" if in_quote else "base_ccy") if spot_market else "",
             ordId=str(order.order_id),
             clOrdId=order.client_id,
             tag=order.extra.get("tag", ""),
-            px=plain_decimal(order.price) if order.price is not None else "",
+            px=plain_decimal(order.price) if order.price is not None and not market else "",
             sz=plain_decimal(size),
-            pnl="0",
-            ordType=order_type(order),
+            pnl=plain_decimal(order.profit),
+            ordType=kind,
             algoId=order.extra.get("condition", ""),
             algoClOrdId=order.extra.get("algoClOrdId", ""),
             source=order.extra.get("source", ""),
@@ -82,7 +94,7 @@ class OrderRows:
             fee=plain_decimal(-order.fee),
             rebateCcy=self._other_asset(order),
             rebate="0",
-            category="normal",
+            category=_CATEGORIES[order.origin],
             isTpLimit="false",
             cancelSource=_CANCEL_SOURCE.get(order.finish, ""),
             attachAlgoOrds=json.loads(order.extra.get("attach", "[]")),
@@ -94,23 +106,40 @@ class OrderRows:
 
     def terms(self, account: str, order: OrderView | NewOrder) -> dict[str, str]:
         """What the rows of orders and algo orders share."""
+        instrument = self._exchange.instrument(order.instrument)
+        if not product_of(instrument).contracts:
+            return {
+                "posSide": "net",
+                "tdMode": "cash",
+                "lever": "",
+                "reduceOnly": order.extra.get("reduceOnly", "false"),
+                "tradeQuoteCcy": instrument.quote,
+            }
+        isolated, reduces = bool(order.isolated), order.reduces if isinstance(order, NewOrder) else order.reduce_only
+        leverage = self._exchange.contracts.leverage(
+            self._exchange.account(account), instrument.id, order.position_side, isolated
+        )
         return {
-            "posSide": "net",
-            "tdMode": "cash",
-            "lever": "",
-            "reduceOnly": order.extra.get("reduceOnly", "false"),
-            "tradeQuoteCcy": self._exchange.instrument(order.instrument).quote,
+            "posSide": order.position_side,
+            "tdMode": "isolated" if isolated else "cross",
+            "lever": str(leverage),
+            "reduceOnly": "true" if reduces else "false",
+            "ccy": instrument.settle,
+            "tradeQuoteCcy": "",
         }
 
     def _other_asset(self, order: OrderView) -> str:
         instrument = self._exchange.instrument(order.instrument)
+        if instrument.terms is not None:
+            return instrument.settle
         return instrument.quote if order.fee_asset == instrument.base else instrument.base
 
     def describe_fill(self, fill: FillView) -> dict[str, Any]:
         """A fill."""
+        product = product_of(self._exchange.instrument(fill.instrument))
         row: dict[str, Any] = dict.fromkeys(_EMPTY_FILL_FIELDS, "")
         row.update(
-            instType="SPOT",
+            instType=product.inst_type,
             instId=self._instruments.name(fill.instrument),
             tradeId=str(fill.trade_id),
             ordId=str(fill.order_id),
@@ -119,16 +148,16 @@ class OrderRows:
             subType=sub_type(fill),
             fillPx=plain_decimal(fill.price),
             fillSz=plain_decimal(fill.quantity),
-            fillPnl="0",
+            fillPnl=plain_decimal(fill.profit),
             side=fill.side,
-            posSide="net",
+            posSide=fill.position_side,
             execType="M" if fill.is_maker else "T",
             feeCcy=fill.fee_asset,
             fee=plain_decimal(-fill.fee),
-            feeRate=plain_decimal(-fill.fee_rate),
+            feeRate="" if product.contracts else plain_decimal(-fill.fee_rate),
             ts=str(fill.time_ms),
             fillTime=str(fill.time_ms),
-            tradeQuoteCcy=self._exchange.instrument(fill.instrument).quote,
+            tradeQuoteCcy="" if product.contracts else self._exchange.instrument(fill.instrument).quote,
         )
         return row
 
@@ -145,6 +174,8 @@ _EMPTY_FILL_FIELDS = (
 
 def order_type(order: OrderView | NewOrder) -> str:
     """An order's ``ordType``."""
+    if "ordType" in order.extra:  # a contract's market order is a limit order at the price limit
+        return order.extra["ordType"]
     if order.type == "market":
         return "market"
     return "limit" if order.time_in_force is TimeInForce.GTC else order.time_in_force.value.lower()
@@ -152,4 +183,8 @@ def order_type(order: OrderView | NewOrder) -> str:
 
 def sub_type(fill: FillView) -> str:
     """A fill's ``subType``."""
-    return "1" if fill.side == "buy" else "2"
+    side = fill.position_side
+    if side == "net":
+        return "1" if fill.side == "buy" else "2"
+    opens = (side == "long") is (fill.side == "buy")
+    return {("long", True): "3", ("short", True): "4", ("long", False): "5", ("short", False): "6"}[side, opens]
