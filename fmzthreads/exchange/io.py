@@ -50,6 +50,12 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
         core.markets.prefetch(name)
         core.live.subscribe(name, DEFAULT_MAX_AGE_MS / 1000, 0.0)
         return True
+    if command == "cross" and core.settings.contracts_of:
+        (cross,) = _exactly(command, args, ("cross",))
+        if not isinstance(cross, bool):
+            raise InputError(f"IO('cross') takes True or False, got {short_repr(cross)}")
+        core.venue.set_cross(core.settings.symbol_of(""), cross)
+        return True
     if command in {"rate", "quota"}:
         if len(args) > 4:
             raise InputError(

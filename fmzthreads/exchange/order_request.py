@@ -33,7 +33,14 @@ TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "GTX")
 
 # The venues' names of a client order id; one that the strategy gives is also used to look the order up.
-_CLIENT_ID_OPTIONS = ("newClientOrderId", "clOrdId", "clientOrderId", "client_order_id")
+_CLIENT_ID_OPTIONS = (
+    "newClientOrderId",
+    "clientAlgoId",
+    "clOrdId",
+    "algoClOrdId",
+    "clientOrderId",
+    "client_order_id",
+)
 
 # Beyond any real price or amount; larger numbers would exceed the digits in which sums are exact.
 _MOST = Decimal("1e30")

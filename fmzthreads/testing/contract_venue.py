@@ -23,7 +23,7 @@ from ..exchange.contracts.intents import ConditionIntent, ModifyIntent
 from ..exchange.contracts.port import FundingPayment, PositionMode
 from ..exchange.contracts.scopes import scope_includes
 from ..exchange.venue import OrderIntent
-from ..structures import Funding, Info, Order, Position
+from ..structures import Asset, Funding, Info, Order, Position
 from .fake_venue import FakeVenue
 
 __all__ = ["FakeContractVenue"]
@@ -60,6 +60,7 @@ class FakeContractVenue(FakeVenue):
         self.rates: list[Funding] = []
         self.payments: list[FundingPayment] = []
         self.levels: dict[str, float] = {}
+        self.crossed: dict[str, bool] = {}
         self.modified: list[ModifyIntent] = []
         """Every change that the venue accepted, in order."""
         self.conditions: list[ConditionIntent] = []
@@ -126,6 +127,19 @@ class FakeContractVenue(FakeVenue):
     def position_mode(self) -> PositionMode:
         """What ``mode`` holds."""
         return self._serve("position_mode", lambda: self.mode)
+
+    def margin_assets(self, symbol: str) -> list[Asset]:
+        """All holdings that are not zero."""
+        self._check(symbol)
+        return self.assets()
+
+    def set_cross(self, symbol: str, cross: bool) -> None:
+        """Takes the setting."""
+
+        def _answer() -> None:
+            self.crossed[self._check(symbol)] = cross
+
+        self._serve("set_cross", _answer)
 
     def set_margin_level(self, symbol: str, level: int) -> float:
         """Takes a level of at most ``most_leverage``."""

@@ -22,6 +22,7 @@ VENUES = {
     "Bitfinex": "fmzthreads.venues.raw.bitfinex:Bitfinex",
     "BitMEX": "fmzthreads.venues.raw.bitmex:BitMEX",
     "Coinbase": "fmzthreads.venues.raw.coinbase:Coinbase",
+    "Futures_Binance": "fmzthreads.venues.binance.futures.venue:FuturesBinance",
     "Futures_BitMEX": "fmzthreads.venues.raw.bitmex:FuturesBitMEX",
     "Futures_HuobiDM": "fmzthreads.venues.raw.htx:FuturesHuobiDM",
     "HTX": "fmzthreads.venues.raw.htx:HTX",

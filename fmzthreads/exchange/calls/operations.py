@@ -133,8 +133,9 @@ class Operations(ContractCalls):
 
     def assets(self) -> list[Asset]:
         """All holdings."""
+        symbol = self._current() if self.settings.contracts_of else ""
         self._count("GetAssets")
-        return self.core.venue.assets()
+        return self.core.venue.margin_assets(symbol) if symbol else self.core.venue.assets()
 
     # Orders
 

@@ -95,13 +95,20 @@ class ContractDesk:
             self._names.clear()
 
     def alarm(self, orders: Sequence[Order]) -> None:
-        """Writes an error line, once each, for orders that the venue made itself: liquidation, auto-deleveraging, delivery."""
+        """Writes an error line, once each, for what must not go unnoticed.
+
+        Orders that the venue made itself (liquidation, auto-deleveraging, delivery), and condition orders that triggered while the order
+        that they were to place was refused.
+        """
         for order in orders:
-            made_by = order.get("MadeBy")
-            if made_by and self._is_new(order["Id"]):
-                self._report(
-                    VenueRejected(f"the venue made an order of its own ({made_by}): {order['Id']} of {order['Symbol']}")
+            made_by, refused = order.get("MadeBy"), order.get("Refused")
+            if (made_by or refused) and self._is_new(order["Id"]):
+                words = (
+                    f"the venue made an order of its own ({made_by}): {order['Id']} of {order['Symbol']}"
+                    if made_by
+                    else f"the order of the triggered condition order {order['Id']} of {order['Symbol']} was refused: {refused}"
                 )
+                self._report(VenueRejected(words))
 
     def _is_new(self, order_id: str) -> bool:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ...structures import Order, Structure
+from ...structures import Asset, Order, Structure
 from .converter import Contract
 from .intents import ConditionIntent, ModifyIntent
 
@@ -50,6 +50,12 @@ class ContractPort(Protocol):
 
     def position_mode(self) -> PositionMode:
         """The account's position mode, read once; no call changes it but ``io("dual", ...)``."""
+
+    def margin_assets(self, symbol: str) -> list[Asset]:
+        """The holdings that a contract's margin comes from, those that are zero left out."""
+
+    def set_cross(self, symbol: str, cross: bool) -> None:
+        """Sets cross (True) or isolated margin of a contract; nothing happens if it is set already."""
 
     def set_margin_level(self, symbol: str, level: int) -> float:
         """Sets the leverage of a contract and returns the one that the venue then has.
@@ -114,6 +120,14 @@ class ContractPortDefaults(ContractPort):
     def position_mode(self) -> PositionMode:
         """Raises NotSupported."""
         raise self._no("position modes")
+
+    def margin_assets(self, symbol: str) -> list[Asset]:
+        """Raises NotSupported."""
+        raise self._no("GetAssets of contracts")
+
+    def set_cross(self, symbol: str, cross: bool) -> None:
+        """Raises NotSupported."""
+        raise self._no("IO('cross')")
 
     def set_margin_level(self, symbol: str, level: int) -> float:
         """Raises NotSupported."""

@@ -31,7 +31,7 @@ from .replies import (
     read_trade,
 )
 
-__all__ = ["SPOT", "BinanceCalls", "BinanceProduct"]
+__all__ = ["SPOT", "BinanceCalls", "BinanceProduct", "order_number"]
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +44,8 @@ class BinanceProduct:
         tickers: The same for all symbols.
         depth: An order book.
         depth_weights: The weights of a book, by the highest number of levels each applies to.
+        depth_steps: The numbers of levels that may be asked for; empty for any up to 5000.
+        bar_weights: The weights of bars, by the highest number each applies to.
         trades: Aggregated public trades.
         bars: Bars.
         account: Balances.
@@ -73,6 +75,8 @@ class BinanceProduct:
     past_orders: Ask
     fills: Ask
     public: re.Pattern[str]
+    depth_steps: tuple[int, ...] = ()
+    bar_weights: tuple[tuple[int, int], ...] = ((1000, 2),)
 
 
 SPOT = BinanceProduct(
@@ -152,6 +156,8 @@ class BinanceCalls:
     periods: Mapping[int, str] = _INTERVALS
     order_calls = _ORDER_CALLS
     client_id_field = "clientOrderId"
+    read_order = staticmethod(read_order)
+    read_fill = staticmethod(read_fill)
 
     def __init__(
         self,
@@ -239,9 +245,23 @@ class BinanceCalls:
     def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """``depth``, at most 5000 levels a side."""
         levels = checked_limit(limit, 100, _MOST_LEVELS)
+        steps = self._product.depth_steps
+        if steps:
+            return self._stepped_depth(name, min(levels, steps[-1]))
         weight = next(cost for most, cost in self._product.depth_weights if levels <= most)
         ask = self._product.depth.of(("symbol", name), ("limit", levels), weight=weight)
         return VenueQuery(ask, lambda payload: read_book(payload, self._now_ms()))
+
+    def _stepped_depth(self, name: str, levels: int) -> VenueQuery[Depth]:
+        asked = next(step for step in self._product.depth_steps if levels <= step)
+        weight = next(cost for most, cost in self._product.depth_weights if asked <= most)
+
+        def _read(payload: Any) -> Depth:
+            depth = read_book(payload, self._now_ms())
+            del depth["Asks"][levels:], depth["Bids"][levels:]
+            return depth
+
+        return VenueQuery(self._product.depth.of(("symbol", name), ("limit", asked), weight=weight), _read)
 
     def trades(self, name: str, limit: int | None) -> VenueQuery[list[Trade]]:
         """``aggTrades``: fills of one taker order at one price are one trade."""
@@ -258,7 +278,9 @@ class BinanceCalls:
         asked = (("symbol", name), ("interval", period))
 
         def _ask(found: int, *end: tuple[str, object]) -> Ask:
-            return self._product.bars.of(*asked, ("limit", min(wanted - found, _MOST_ROWS)), *end)
+            count = min(wanted - found, _MOST_ROWS)
+            weight = next(cost for most, cost in self._product.bar_weights if count <= most)
+            return self._product.bars.of(*asked, ("limit", count), *end, weight=weight)
 
         return Pages(
             first=_ask(0),
@@ -286,7 +308,7 @@ class BinanceCalls:
         params = self._order_params(intent, name)
         client_order_id = str(params.get("newClientOrderId") or "")
         ask = attrs.evolve(self._product.place, params=tuple(params.items()), about=_about(client_order_id))
-        return OrderQuery(ask, _order_number, client_order_id)
+        return OrderQuery(ask, order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
         side = _SIDES.get(intent.side)
@@ -332,11 +354,11 @@ class BinanceCalls:
         return self._one_order(name, ("origClientOrderId", client_order_id), "clientOrderId")
 
     def _one_order(self, name: str, by: tuple[str, str], repeated: str) -> VenueQuery[Order]:
-        return VenueQuery(self._product.order.of(("symbol", name), by, about=(repeated, by[1])), read_order)
+        return VenueQuery(self._product.order.of(("symbol", name), by, about=(repeated, by[1])), self.read_order)
 
     def _orders(self, payload: Any) -> Page[Order]:
         raw = rows(payload, "the reply")
-        return Page(self.odd.read(raw, "an order", "orderId", read_order), len(raw))
+        return Page(self.odd.read(raw, "an order", "orderId", self.read_order), len(raw))
 
     def open_orders(self, name: str | None) -> Pages[Order]:
         """``openOrders``: all in one page."""
@@ -369,7 +391,7 @@ class BinanceCalls:
 
         def _read(payload: Any) -> Page[OrderFill]:
             raw = rows(payload, "the reply")
-            return Page([read_fill(row) for row in raw], len(raw))
+            return Page([self.read_fill(row) for row in raw], len(raw))
 
         def _onward(page: list[OrderFill], _found: int) -> Ask:
             return self._product.fills.of(*asked, ("fromId", int(page[-1]["Id"]) + 1))
@@ -408,7 +430,8 @@ def _about(client_order_id: str) -> tuple[str, str] | None:
     return ("clientOrderId", client_order_id) if client_order_id else None
 
 
-def _order_number(payload: Any) -> str:
+def order_number(payload: Any) -> str:
+    """The venue's number of the order in a reply; raises ``Malformed``."""
     number = payload.get("orderId") if type(payload) is dict else None
     return str(number if type(number) is int else integer(mapping(payload, "the reply"), "orderId"))
 

@@ -16,7 +16,7 @@ from ..limits.table import Bucket
 from ..limits.windows import FIRST_CELL, AlignedWindow
 from ..rest.ask import Ask, Params
 
-__all__ = ["ORDER_DOOR", "BinanceRateLimits", "LimitRow", "raw_cost", "read_limits"]
+__all__ = ["FUTURES_LIMITS", "ORDER_DOOR", "SPOT_LIMITS", "BinanceRateLimits", "LimitRow", "raw_cost", "read_limits"]
 
 ORDER_DOOR = "orders"
 """The group of requests that place orders."""
@@ -25,12 +25,15 @@ LimitRow = tuple[str, int, int]
 """Type, length of the window in seconds, limit."""
 
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
-_DEFAULTS: tuple[LimitRow, ...] = (
+SPOT_LIMITS: tuple[LimitRow, ...] = (
     ("REQUEST_WEIGHT", 60, 6000),
     ("RAW_REQUESTS", 300, 300_000),
     ("ORDERS", 10, 100),
     ("ORDERS", 86_400, 200_000),
 )
+FUTURES_LIMITS: tuple[LimitRow, ...] = (("REQUEST_WEIGHT", 60, 2400), ("ORDERS", 10, 300), ("ORDERS", 60, 1200))
+"""Of USD-margined and coin-margined contracts together (since 2026-06-30)."""
+
 _MOST_WINDOWS = 4  # of one bucket; a record has no room for more
 _LEARNED = "Binance rateLimits"
 _WEIGHT_USED = "weight used"
@@ -59,13 +62,24 @@ class BinanceRateLimits:
     Args:
         limiter: Counts, and keeps the published limits for all exchange objects.
         account: The access key; empty for none.
+        defaults: The limits until they are published.
+        gives_back: Whether a successful order or cancellation weighs nothing, and a refused order does not count as one (spot).
     """
 
-    def __init__(self, limiter: Limiter, account: str) -> None:
+    def __init__(
+        self,
+        limiter: Limiter,
+        account: str,
+        defaults: tuple[LimitRow, ...] = SPOT_LIMITS,
+        *,
+        gives_back: bool = True,
+    ) -> None:
         self._limiter = limiter
         self._account = account
+        self._defaults = defaults
+        self._gives_back = gives_back
         self._rows: tuple[LimitRow, ...] = ()
-        self._use(limiter.learned.get(_LEARNED, _DEFAULTS))
+        self._use(limiter.learned.get(_LEARNED, defaults))
 
     def learn(self, rows: tuple[LimitRow, ...]) -> None:
         """Uses other limits from now on, in all exchange objects at this address."""
@@ -79,7 +93,7 @@ class BinanceRateLimits:
         self._rows = rows
 
     def _follow(self) -> None:
-        rows = self._limiter.learned.get(_LEARNED, _DEFAULTS)
+        rows = self._limiter.learned.get(_LEARNED, self._defaults)
         if rows is not self._rows:
             self._use(rows)
 
@@ -99,7 +113,12 @@ class BinanceRateLimits:
 
     def refund(self, ask: Ask, counts: Sequence[Count], error: FmzError | None) -> Sequence[tuple[int, ...]] | None:
         """A successful order or cancellation weighs nothing (since April 2026), and a refused order is not counted as one."""
-        if ask.method not in {"POST", "DELETE"} or "/order" not in ask.path or ask.path.endswith("/test"):
+        if (
+            not self._gives_back
+            or ask.method not in {"POST", "DELETE"}
+            or "/order" not in ask.path
+            or ask.path.endswith("/test")
+        ):
             return None
         address, *orders = [bucket.windows for bucket, _ in counts]
         if error is None:

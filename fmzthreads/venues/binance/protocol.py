@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from ...errors import InputError, RateLimited, VenueUnavailable, short_repr
+from ...errors import FmzError, InputError, RateLimited, VenueUnavailable, short_repr
 from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import ed25519_base64, encode_query, hmac_hex, is_private_key
 from ...http.client import HttpRequest
@@ -51,11 +52,17 @@ class BinanceProtocol:
     default_base = "https://api.binance.com"
     needs_passphrase = False
     time_ask = Ask(path="/api/v3/time")
+    refusals: Mapping[int, type[FmzError]] = MappingProxyType({})
+    """What codes mean that only this product has; see ``refusal``."""
 
     def __init__(self, recv_window_ms: int) -> None:
         if not 1 <= recv_window_ms <= 60_000:
             raise InputError(f"recv_window_ms must be 1 to 60000, got {short_repr(recv_window_ms)}")
         self._recv_window_ms = recv_window_ms
+
+    def counted_at(self, base: str) -> str:
+        """The base URL itself: each host counts for itself."""
+        return base
 
     def limits(self, limiter: Limiter, account: str) -> BinanceRateLimits:
         """The limits of an account and its address: those that Binance publishes, its documents' until it has."""
@@ -91,12 +98,12 @@ class BinanceProtocol:
     def payload(self, reply: Reply, server_now: Callable[[], float]) -> Any:
         """The JSON of a reply with a 2xx status and without a negative code."""
         if not 200 <= reply.status < 300:
-            raise refusal(reply, server_now())
+            raise refusal(reply, server_now(), self.refusals)
         payload = reply.json()
         if isinstance(payload, dict):
             code = payload.get("code")
             if type(code) is int and code < 0:
-                raise refusal(reply, server_now())
+                raise refusal(reply, server_now(), self.refusals)
         return payload
 
     def order_row(self, body: Any) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ...errors import (
@@ -131,15 +133,18 @@ _ORDER_WINDOW_S = 10.0
 _WEIGHT_WINDOW_S = 60.0
 
 
-def refusal(reply: Reply, server_now_s: float) -> FmzError:
+def refusal(
+    reply: Reply, server_now_s: float, own_codes: Mapping[int, type[FmzError]] = MappingProxyType({})
+) -> FmzError:
     """The error for a refusing reply.
 
     Args:
         reply: A reply with a status other than 2xx, or with a negative ``code``.
         server_now_s: The venue's time of day, to compute how long a ban or a window lasts.
+        own_codes: What a product's own codes mean, or codes that mean something else there.
     """
     code, said = _code_and_text(reply)
-    kind = _kind(code, said, reply.status)
+    kind = own_codes.get(code) or _kind(code, said, reply.status)
     message = (
         f"Binance refused: {said} (code {short_repr(code, 20)})"
         if code

@@ -33,6 +33,7 @@ from ..rest.parsing import (
 )
 
 __all__ = [
+    "market_of",
     "read_asset",
     "read_book",
     "read_fill",
@@ -65,6 +66,11 @@ def read_listing(row: dict[str, Any]) -> Listing:
     """One symbol of ``GET /api/v3/exchangeInfo``."""
     name, base, quote = text(row, "symbol"), text(row, "baseAsset"), text(row, "quoteAsset")
     listed = text(row, "status") not in _NOT_LISTED and row.get("isSpotTradingAllowed", True) is not False
+    return Listing(symbol=f"{base}_{quote}", venue_symbol=name, listed=listed, market=market_of(row, name, base, quote))
+
+
+def market_of(row: dict[str, Any], name: str, base: str, quote: str) -> Market:
+    """The trading rules of a symbol of ``exchangeInfo``, as far as FMZ's structure has them."""
     market = Market(Info=info(row), Symbol=name, BaseAsset=base, QuoteAsset=quote)
     filters = _filters(row)
     market.update(_steps(filters, "PRICE_FILTER", "tickSize", "TickSize", "PricePrecision", row.get("quotePrecision")))
@@ -75,13 +81,13 @@ def read_listing(row: dict[str, Any]) -> Listing:
     for field, source, key in (
         ("MinQty", lot, "minQty"),
         ("MaxQty", lot, "maxQty"),
-        ("MinNotional", notional, "minNotional"),
+        ("MinNotional", notional, "notional" if "notional" in notional else "minNotional"),
         ("MaxNotional", notional, "maxNotional"),
     ):
         value = number_or(source, key, 0.0)
         if value > 0:
             market[field] = value
-    return Listing(symbol=f"{base}_{quote}", venue_symbol=name, listed=listed, market=market)
+    return market
 
 
 def _filters(row: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -53,6 +53,10 @@ class OKXProtocol:
         self._account_orders = account_orders
         self._order_lifetime_ms = order_lifetime_ms
 
+    def counted_at(self, base: str) -> str:
+        """The base URL itself."""
+        return base
+
     def limits(self, limiter: Limiter, account: str) -> OKXLimits:
         """The limits of an account and its address."""
         return OKXLimits(limiter, account, self._account_orders)

@@ -136,6 +136,10 @@ class PluginProtocol:
         self._clock = clock
         self._nonce = _Nonce()
 
+    def counted_at(self, base: str) -> str:
+        """The base URL itself."""
+        return base
+
     def limits(self, limiter: Limiter, account: str) -> NoLimits:
         """None: the general protocol has no request limits; the plugin may refuse a call."""
         return NoLimits()

@@ -69,6 +69,10 @@ class RawProtocol:
     order_calls: OrderCalls
     """The endpoints that place orders."""
 
+    def counted_at(self, base: str) -> str:
+        """The base URL itself."""
+        return base
+
     def limits(self, limiter: Limiter, account: str) -> NoLimits:
         """None: what a raw call costs is not known, and the venue refuses what is too much."""
         return NoLimits()

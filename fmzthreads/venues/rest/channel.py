@@ -53,6 +53,9 @@ class RestProtocol(Protocol):
     def time_ask(self) -> Ask | None:
         """The request for the venue's time of day; None if the venue has none, and our own clock is used."""
 
+    def counted_at(self, base: str) -> str:
+        """The base URL under whose address requests to a base URL are counted; another one where two hosts share their limits."""
+
     def limits(self, limiter: Limiter, account: str) -> VenueLimits:
         """The limits of an account, counted by a limiter; ``account`` is its access key, empty for none."""
 
@@ -127,7 +130,9 @@ class Channel:
 
     def _site_at(self, base: str) -> _Site:
         """A base URL; all exchange objects of a process at its address have the same limiter."""
-        limiter = limiter_of(self.name, base, self._proxy, self.clock, share=self._share_limits)
+        limiter = limiter_of(
+            self.name, self.protocol.counted_at(base), self._proxy, self.clock, share=self._share_limits
+        )
         return _Site(base, limiter, self.protocol.limits(limiter, self.keys.access_key))
 
     @property

@@ -49,6 +49,20 @@ def test_an_order_of_the_venue_has_a_flag_and_one_alarm_line() -> None:
     assert host.errors == [f"orders: the venue made an order of its own (liquidation): {order_id} of BTC_USDT.swap"]
 
 
+def test_a_refused_child_of_a_condition_order_is_one_error_line() -> None:
+    exchange, venue, host = make_contracts()
+    order_id = exchange.CreateConditionOrder(
+        "", "sell", 1, {"ConditionType": 2, "SlTriggerPrice": 90, "SlOrderPrice": -1}
+    )
+    assert order_id
+    venue._conditional[order_id]["Refused"] = "Margin is insufficient."
+    for _ in range(2):
+        assert exchange.GetConditionOrder(order_id)
+    assert host.errors == [
+        f"orders: the order of the triggered condition order {order_id} of BTC_USDT.swap was refused: Margin is insufficient."
+    ]
+
+
 def test_lists_without_a_symbol_are_about_the_kind_of_the_current_contract() -> None:
     exchange, venue, _ = make_contracts(
         errors="raise", contracts=("BTC_USDT.swap", "ETH_USDT.swap", "BTC_USDT.quarter")

@@ -1,0 +1,438 @@
+"""Market data, account and settings of one family of Binance's futures, composed of its channel, its dialect and its streams."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from ....clock import Clock
+from ....errors import BadReply, InputError, VenueRejected, short_repr
+from ....exchange.contracts.converter import Contract, ContractValue
+from ....exchange.contracts.port import FundingPayment, PositionMode
+from ....exchange.contracts.scopes import is_scope, scope_includes
+from ....exchange.keys.credentials import Credentials
+from ....exchange.market_rules import MarketRules
+from ....fork import after_fork_in_child
+from ....http.client import HttpOptions
+from ....structures import Account, Asset, Funding, Order, Position, Structure, Ticker
+from ...rest.ask import Ask, VenueQuery
+from ...rest.channel import Channel
+from ...rest.dialect import Listing
+from ...rest.parsing import Malformed, first, integer, mapping, number, rows
+from ...rest.rows import OddRows
+from ...rest.stream_home import StreamHome
+from ...rest.venue import RestVenue
+from ..limits import BinanceRateLimits, LimitRow
+from .brackets import Bracket, most_leverage, read_brackets
+from .dialect import FuturesCalls
+from .products import FuturesProduct
+from .protocol import FuturesProtocol
+from .replies import (
+    expiry_ms,
+    read_account,
+    read_asset,
+    read_funding,
+    read_payment,
+    read_position,
+    read_ticker,
+)
+from .streams import FuturesStreams
+
+__all__ = ["FuturesAccount"]
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Structure)
+
+_FUNDING_INFO_S = 3600.0  # how long the intervals of funding are believed
+_ALREADY = frozenset({"-4046", "-4059"})  # no need to change the margin type, or the position mode
+
+
+class FuturesAccount(RestVenue):
+    """Market data, account and settings of one family of Binance's contracts.
+
+    Args:
+        product: Which of the two.
+        credentials: See ``FuturesBinance``.
+        base: The REST base; empty for production.
+        clock: See ``FuturesBinance``.
+        options: See ``FuturesBinance``.
+        recv_window_ms: See ``FuturesBinance``.
+        share_limits: See ``FuturesBinance``.
+        stream_base: The base of the streams; empty to derive it from ``base``.
+        allow_plain_http: See ``FuturesBinance``.
+        mode: The account's position mode, which both families share; None to read it here.
+    """
+
+    contracts_only = True
+    has_dead_man = True
+    default_contract = "swap"
+    replaces_conditions = True
+    dialect: FuturesCalls
+
+    def __init__(
+        self,
+        product: FuturesProduct,
+        *,
+        credentials: Credentials | None,
+        base: str,
+        clock: Clock | None,
+        options: HttpOptions | None,
+        recv_window_ms: int,
+        share_limits: bool,
+        stream_base: str,
+        allow_plain_http: bool,
+        mode: Callable[[], PositionMode] | None = None,
+    ) -> None:
+        channel = Channel(
+            FuturesProtocol(product, recv_window_ms),
+            credentials=credentials,
+            base=base,
+            clock=clock,
+            options=options,
+            allow_plain_http=allow_plain_http,
+            share_limits=share_limits,
+        )
+        self.product = product
+        dialect = FuturesCalls(
+            product, OddRows(channel.name), channel.time.now_ms, self._learn_limits, mode or self.position_mode
+        )
+        super().__init__(
+            channel=channel,
+            dialect=dialect,
+            streams=FuturesStreams(StreamHome(channel, stream_base), channel, product, lambda: self.limits.limit),
+            commands={},
+            settling_s=recv_window_ms / 1000 + 1.0,
+        )
+        self._mode: PositionMode | None = None
+        self._hours: tuple[float, dict[str, int]] | None = None
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        self._mode_turn = threading.Lock()  # one thread reads the mode; the first orders of others wait for it
+
+    @property
+    def limits(self) -> BinanceRateLimits:
+        """The limits that both families share."""
+        limits = self.channel.limits
+        assert isinstance(limits, BinanceRateLimits)  # made by FuturesProtocol
+        return limits
+
+    def _learn_limits(self, found: tuple[LimitRow, ...]) -> None:
+        if not self.product.coin:  # the coin-margined list has but a part of the limits that both share
+            self.limits.learn(found)
+
+    # Symbols
+
+    def _name(self, symbol: str) -> str:
+        if self.dialect.is_certain(symbol):
+            name = self.dialect.name_of(symbol)
+            self.symbols.check(symbol, name)
+            return name
+        return self._listing(symbol).venue_symbol
+
+    def _listing(self, symbol: str) -> Listing:
+        """The listing of a symbol; the list is fetched again when the contract behind a code has been delivered."""
+        self.dialect.name_of(symbol)  # refuses what is no contract of this family
+        found = self.symbols.by_symbol.get(symbol)
+        if found is None or self._is_over(found):
+            self.symbols.refresh()
+            found = self.symbols.by_symbol.get(symbol)
+            if found is None or self._is_over(found):
+                raise self.symbols.unknown(symbol)
+        return found
+
+    def _is_over(self, listing: Listing) -> bool:
+        ends_ms = expiry_ms(listing)
+        return not listing.listed or bool(ends_ms and ends_ms <= self.channel.time.now_ms())
+
+    def rules(self, symbol: str) -> MarketRules:
+        """The rules of a symbol, fetched again with the whole list; see ``Venue.rules``."""
+        if self.channel.keys:
+            self.channel.time.prefetch()  # a caller who needs the rules is about to order
+        self.symbols.refresh()
+        return self.dialect.rules(self._listing(symbol))
+
+    def contract(self, symbol: str) -> Contract:
+        """What the list says; see ``Venue.contract``."""
+        listing = self._listing(symbol)
+        market = listing.market
+        step = market.get("AmountSize")
+        return Contract(
+            symbol=symbol,
+            venue_symbol=listing.venue_symbol,
+            value=ContractValue.of(market),
+            value_currency=market["CtValCcy"],
+            margin_currency=self._margin_currency(symbol),
+            step=None if step is None else Decimal(repr(step)),
+            expires_ms=expiry_ms(listing),
+        )
+
+    def _margin_currency(self, symbol: str) -> str:
+        base, _, quote = symbol.partition(".")[0].partition("_")
+        return base if self.product.coin else quote
+
+    @staticmethod
+    def _named(order: Order, symbol: str) -> Order:
+        order["Symbol"] = symbol
+        order["ContractType"] = symbol.partition(".")[2]
+        return order
+
+    def _put_symbols(self, orders: Iterable[Order]) -> list[Order]:
+        found = super()._put_symbols(orders)
+        return [self._named(order, order["Symbol"]) for order in found]
+
+    def _placed(self, found: list[S], scope: str | None) -> list[S]:
+        """Rows with FMZ's symbols instead of the venue's names, those of the scope."""
+        kept = []
+        for row in found:
+            name = row["Symbol"]
+            listing = self.symbols.known(name) or self.symbols.all().get(name)
+            row["Symbol"] = listing.symbol if listing is not None else name
+            if "ContractType" in row:
+                row["ContractType"] = row["Symbol"].partition(".")[2]
+            if scope_includes(scope, row["Symbol"]):
+                kept.append(row)
+        return kept
+
+    def _one(self, scope: str | None) -> str | None:
+        """The venue's name of a scope that is one symbol; None for any other."""
+        return None if scope is None or is_scope(scope) else self._name(scope)
+
+    # Market data
+
+    def ticker(self, symbol: str) -> Ticker:
+        """Two requests: the day's statistics have no best bid and ask. See ``Venue.ticker``."""
+        name = self._name(symbol)
+        day, best = (
+            self._get(symbol, VenueQuery(ask.of(("symbol", name)), _one_row))
+            for ask in (self.product.ticker, self.product.best)
+        )
+        return self._read("GetTicker", lambda: read_ticker(day, best, symbol))
+
+    def tickers(self) -> list[Ticker]:
+        """Two requests for all symbols; see ``Venue.tickers``."""
+        known = self.symbols.all()
+        best = {
+            row["symbol"]: row for row in self.channel.call(self.product.best.of(weight=5), _rows) if "symbol" in row
+        }
+
+        def _symbol_of(name: str) -> str | None:
+            listing = known.get(name)
+            return listing.symbol if listing is not None and listing.listed else None
+
+        def _read(payload: Any) -> list[Ticker]:
+            raw = rows(payload, "the reply")
+            return self.dialect.odd.tickers(
+                raw, "symbol", _symbol_of, lambda row, symbol: read_ticker(row, best.get(row["symbol"], {}), symbol)
+            )
+
+        return self.channel.call(self.product.tickers, _read)
+
+    def fundings(self, symbol: str | None = None) -> list[Funding]:
+        """``premiumIndex``, and the intervals that are not eight hours; see ``Venue.fundings``."""
+        name = self._one(symbol)
+        ask = self.product.premium if name is None else self.product.premium.of(("symbol", name))
+        hours = self._funding_hours()
+
+        def _read(payload: Any) -> list[Funding]:
+            raw = payload if isinstance(payload, list) else [payload]
+            found = self.dialect.odd.read(raw, "a funding rate", "symbol", lambda row: read_funding(row, hours))
+            return [one for one in found if one is not None]
+
+        return self._placed(self.channel.call(ask, _read), symbol)
+
+    def _funding_hours(self) -> dict[str, int]:
+        now = self.channel.clock.monotonic()
+        known = self._hours
+        if known is None or now - known[0] > _FUNDING_INFO_S:
+            known = self._hours = (now, self.channel.call(self.product.funding_info, _read_hours))
+        return known[1]
+
+    # Account
+
+    def account(self, symbol: str) -> Account:
+        """The margin of the contract's currency; see ``Venue.account``."""
+        self._name(symbol)
+        currency = self._margin_currency(symbol)
+        return self.channel.call(
+            self.product.account, lambda payload: read_account(payload, currency, coin=self.product.coin)
+        )
+
+    def assets(self) -> list[Asset]:
+        """The margin assets of this family that are not zero; see ``Venue.assets``."""
+
+        def _read(payload: Any) -> list[Asset]:
+            raw = rows(mapping(payload, "the reply").get("assets"), "the field 'assets'")
+            return self.dialect.odd.read(raw, "a balance", "asset", read_asset)
+
+        found = self.channel.call(self.product.account, _read)
+        return [asset for asset in found if asset["Amount"] or asset["FrozenAmount"]]
+
+    def margin_assets(self, symbol: str) -> list[Asset]:
+        """The margin assets of this family; see ``Venue.margin_assets``."""
+        return self.assets()
+
+    def positions(self, symbol: str | None = None) -> list[Position]:
+        """``positionRisk``; see ``Venue.positions``."""
+        name = self._one(symbol)
+        ask = self.product.positions
+        if name is not None:
+            ask = ask.of(("pair", name.partition("_")[0]) if self.product.coin else ("symbol", name))
+
+        def _read(payload: Any) -> list[Position]:
+            found = self.dialect.odd.read(rows(payload, "the reply"), "a position", "symbol", read_position)
+            return [one for one in found if one["Amount"]]
+
+        return self._placed(self.channel.call(ask, _read), symbol)
+
+    def fee_rates(self, symbol: str) -> tuple[float, float]:
+        """``commissionRate``; see ``Venue.fee_rates``."""
+
+        def _read(payload: Any) -> tuple[float, float]:
+            row = mapping(payload, "the reply")
+            return number(row, "makerCommissionRate"), number(row, "takerCommissionRate")
+
+        return self._get(symbol, VenueQuery(self.product.fees.of(("symbol", self._name(symbol))), _read))
+
+    def funding_payments(self, symbol: str | None = None, since_ms: int = 0, limit: int = 0) -> list[FundingPayment]:
+        """``income`` of funding; see ``Venue.funding_payments``."""
+        name = self._one(symbol)
+        kinds = ("FUNDING_FEE",) if self.product.coin else ("FUNDING_FEE", "SPECIAL_FUNDING_FEE")
+        found: dict[tuple[str, str], FundingPayment] = {}
+        for kind in kinds:
+            for one in self._payments(kind, name, since_ms, limit):
+                found[one["Symbol"], one["Id"]] = one
+        ordered = sorted(found.values(), key=lambda one: (one["Time"], one["Id"]))
+        kept = self._placed(ordered, symbol)
+        return kept if not limit else kept[:limit] if since_ms else kept[-limit:]
+
+    def _payments(self, kind: str, name: str | None, since_ms: int, limit: int) -> Iterable[FundingPayment]:
+        """All pages from ``since_ms`` on; without it the newest page."""
+        page = 1
+        asked = ("symbol", name), ("incomeType", kind), ("startTime", since_ms or None), ("limit", _INCOME_ROWS)
+        while True:
+            raw = self.channel.call(self.product.income.of(*asked, ("page", page)), _rows)
+            yield from self.dialect.odd.read(raw, "a payment", "symbol", read_payment) if raw else ()
+            if len(raw) < _INCOME_ROWS or not since_ms or (limit and page * _INCOME_ROWS >= limit):
+                return
+            page += 1
+
+    # Settings of the account
+
+    def position_mode(self) -> PositionMode:
+        """One request, once; see ``Venue.position_mode``."""
+        known = self._mode
+        if known is not None:
+            return known
+        with self._mode_turn:
+            again = self._mode  # another thread may have read it meanwhile
+            return again if again is not None else self._read_position_mode()
+
+    def _read_position_mode(self) -> PositionMode:
+        mode = self.channel.call(self.product.mode, _read_mode)
+        self._mode = mode
+        return mode
+
+    def forget_mode(self) -> None:
+        """Reads the position mode again at the next order."""
+        self._mode = None
+
+    def set_mode(self, hedge: bool) -> None:
+        """Changes the position mode, of both families at once; open orders and positions of either prevent it."""
+        self._set(self.product.set_mode.of(("dualSidePosition", "true" if hedge else "false")))
+        self.forget_mode()
+
+    def set_cross(self, symbol: str, cross: bool) -> None:
+        """``marginType``; see ``Venue.set_cross``."""
+        kind = "CROSSED" if cross else "ISOLATED"
+        self._set(self.product.set_margin.of(("symbol", self._name(symbol)), ("marginType", kind)))
+
+    def _set(self, ask: Ask) -> None:
+        try:
+            self.channel.call(ask, _accepted)
+        except VenueRejected as error:
+            if error.code not in _ALREADY:
+                raise
+
+    def set_margin_level(self, symbol: str, level: int) -> float:
+        """Three requests: the brackets, the change, and what the venue then has; see ``Venue.set_margin_level``."""
+        name = self._name(symbol)
+        brackets = self._get(
+            symbol, VenueQuery(self.product.brackets.of(("symbol", name)), lambda payload: read_brackets(payload, name))
+        )
+        self._check_level(symbol, level, brackets)
+        self.channel.call(self.product.set_leverage.of(("symbol", name), ("leverage", level)), _accepted)
+        by = ("pair", name.partition("_")[0]) if self.product.coin else ("symbol", name)
+        return self.channel.call(self.product.level.of(by), lambda payload: _read_level(payload, name))
+
+    def _check_level(self, symbol: str, level: int, brackets: list[Bracket]) -> None:
+        """Refuses a leverage beyond the brackets: of the contract, and of the size of the position."""
+        held = max((_worth(one) for one in self.positions(symbol)), default=0.0)
+        most = most_leverage(brackets, held)
+        if level > most:
+            of = f"a position worth {held:g}" if held else "it"
+            raise InputError(
+                f"the leverage of {symbol} is at most {most} by Binance's brackets for {of}, got {level}; nothing was sent"
+            )
+
+    def set_base(self, url: str) -> None:
+        """Sets the REST base and forgets what was learnt there; see ``Venue.set_base``."""
+        super().set_base(url)
+        self._mode, self._hours = None, None
+
+    def _read(self, call: str, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except Malformed as error:
+            raise BadReply(f"{self.name} {call}: {error}") from error
+
+
+_INCOME_ROWS = 1000
+
+
+def _rows(payload: Any) -> list[Any]:
+    return [one for one in rows(payload, "the reply") if isinstance(one, dict)]
+
+
+def _one_row(payload: Any) -> dict[str, Any]:
+    """One object, or the only one of a list: the coin-margined family answers with lists."""
+    return first(payload, "the reply") if isinstance(payload, list) else mapping(payload, "the reply")
+
+
+def _read_hours(payload: Any) -> dict[str, int]:
+    return {str(row.get("symbol")): integer(row, "fundingIntervalHours") for row in _rows(payload)}
+
+
+def _read_mode(payload: Any) -> PositionMode:
+    dual = mapping(payload, "the reply").get("dualSidePosition")
+    if dual in {True, "true"}:
+        return "hedge"
+    if dual in {False, "false"}:
+        return "one_way"
+    raise Malformed(f"the field 'dualSidePosition' is {short_repr(dual)}")
+
+
+def _accepted(payload: Any) -> None:
+    mapping(payload, "the reply")
+
+
+def _read_level(payload: Any, name: str) -> float:
+    raw = payload if isinstance(payload, list) else [payload]
+    for row in raw:
+        if isinstance(row, dict) and row.get("symbol") == name:
+            return number(row, "leverage")
+    raise Malformed(f"the reply has no leverage of {name}")
+
+
+def _worth(position: Position) -> float:
+    """The size of a position as brackets count it: in quote currency, or in coins."""
+    row = position["Info"]
+    for name in ("notional", "notionalValue"):
+        try:
+            return abs(float(row.get(name)))
+        except (TypeError, ValueError):
+            continue
+    return 0.0

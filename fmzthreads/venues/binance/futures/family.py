@@ -1,0 +1,176 @@
+"""One family of Binance's futures: its orders and condition orders, over its account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import attrs
+
+from ....constants import ORDER_STATE_PENDING
+from ....errors import InputError, InvalidOrder, OrderNotFound, short_repr
+from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
+from ....exchange.contracts.scopes import scope_includes
+from ....exchange.venue import OrderFill, OrderIntent
+from ....structures import Order
+from ...rest.ask import walk
+from ...rest.parsing import mapping
+from ...rest.symbols import split_order_id
+from .account import FuturesAccount
+from .conditions import ALGO
+from .refusals import WRONG_POSITION_SIDE
+
+__all__ = ["FuturesFamily"]
+
+T = TypeVar("T")
+
+
+class FuturesFamily(FuturesAccount):
+    """USD-margined or coin-margined contracts of Binance; see ``FuturesAccount``."""
+
+    def place(self, intent: OrderIntent) -> str:
+        """Sends an order once; see ``Venue.place``."""
+        return self._checking_mode(lambda: super(FuturesFamily, self).place(intent))
+
+    def _checking_mode(self, send: Callable[[], T]) -> T:
+        try:
+            return send()
+        except InvalidOrder as error:
+            if error.code == WRONG_POSITION_SIDE:
+                self.forget_mode()
+                error.args = (
+                    f"{error.args[0]}; the account's position mode was changed outside, and is read again for the next order",
+                    *error.args[1:],
+                )
+            raise
+
+    def cancel(self, order_id: str) -> None:
+        """One request, at the door of condition orders for one of them; see ``Venue.cancel``."""
+        if _is_condition(order_id):
+            self.cancel_condition(order_id)
+        else:
+            super().cancel(order_id)
+
+    def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
+        """``countdownCancelAll``, which leaves condition orders; see ``Venue.cancel_all_after``."""
+        ask = self.product.countdown.of(("symbol", self._name(symbol)), ("countdownTime", int(timeout_s * 1000)))
+        self.channel.call(ask, _taken)
+
+    def order(self, order_id: str) -> Order:
+        """One request; see ``Venue.order``."""
+        if _is_condition(order_id):
+            return self.condition_order(order_id)
+        name, number_ = split_order_id(order_id)
+        query = self.dialect.order(name, number_)
+        return self._put_symbols([self.channel.call(query.ask, query.read)])[0]
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        """One request; a second one where an order of a conditional type may have been meant. See ``Venue.order_by_client_id``."""
+        try:
+            return super().order_by_client_id(symbol, client_order_id)
+        except OrderNotFound:
+            return self.condition_by_client_id(symbol, client_order_id)
+
+    def orders(self, symbol: str | None = None) -> list[Order]:
+        """Open orders; see ``Venue.orders``."""
+        pages = self.dialect.open_orders(self._one(symbol))
+        return _sorted(self._scoped(self._put_symbols(walk(self.channel.call, pages)), symbol))
+
+    @staticmethod
+    def _scoped(orders: list[Order], scope: str | None) -> list[Order]:
+        return [order for order in orders if scope_includes(scope, order["Symbol"])]
+
+    def fills(self, order: Order) -> list[OrderFill]:
+        """One request a week since the order was made; see ``Venue.fills``."""
+        name, number_ = split_order_id(order["Id"])
+        now_ms = self.channel.time.now_ms()
+        pages = self.dialect.fills(name, number_, order["Time"], now_ms)
+        found = {fill["Id"]: fill for fill in walk(self.channel.call, pages)}
+        for ask in self.dialect.later_fills(name, number_, order["Time"], now_ms):
+            found.update({fill["Id"]: fill for fill in self.channel.call(ask, pages.read).items})
+        return sorted(found.values(), key=lambda fill: (fill["Time"], fill["Id"]))
+
+    def modify(self, intent: ModifyIntent) -> str:
+        """One request, after a query if price or amount is to stay; see ``Venue.modify``."""
+        name, number_ = split_order_id(intent.order_id)
+        if intent.price is None or intent.amount is None:
+            intent = self._completed(intent)
+        query = self.dialect.modify(intent, name, number_)
+        return f"{name},{self.channel.send_once(query.ask, query.read)}"
+
+    def _completed(self, intent: ModifyIntent) -> ModifyIntent:
+        """A change with the price and the amount that the order has where none is given: Binance wants both."""
+        order = self.order(intent.order_id)
+        if order["Status"] != ORDER_STATE_PENDING:
+            raise OrderNotFound(f"{intent.order_id} has ended; nothing was sent")
+        return attrs.evolve(
+            intent,
+            price=Decimal(str(order["Info"]["price"])) if intent.price is None else intent.price,
+            amount=Decimal(str(order["Info"]["origQty"])) if intent.amount is None else intent.amount,
+        )
+
+    # Condition orders
+
+    def place_condition(self, intent: ConditionIntent) -> str:
+        """Sends a condition order once; see ``Venue.place_condition``."""
+        name = self._listing(intent.symbol).venue_symbol
+        order = self.dialect.place_condition(intent, name)
+        send = lambda: self.channel.send_once(order.ask, order.read, order.client_order_id)  # noqa: E731 (shown where it is sent)
+        return f"{name},{self._checking_mode(send)}"
+
+    def cancel_condition(self, order_id: str) -> None:
+        """One request; see ``Venue.cancel_condition``."""
+        query = self.dialect.cancel_condition(split_order_id(order_id)[1])
+        self.channel.send_once(query.ask, query.read)
+
+    def condition_order(self, order_id: str) -> Order:
+        """One request, and one more for the order that it has placed; see ``Venue.condition_order``."""
+        query = self.dialect.condition(split_order_id(order_id)[1])
+        return self._with_child(self.channel.call(query.ask, query.read))
+
+    def condition_by_client_id(self, symbol: str, client_order_id: str) -> Order:
+        """One request, and one more for the order that it has placed; see ``Venue.condition_by_client_id``."""
+        query = self.dialect.condition_by_client_id(client_order_id)
+        return self._with_child(self._get(symbol, query))
+
+    def _with_child(self, order: Order) -> Order:
+        """A condition order and the order that it has placed are one order: its state and what was filled are the child's."""
+        self._put_symbols([order])
+        if order.get("ChildId"):
+            child = self.order(order["ChildId"])
+            order.update({name: child[name] for name in ("Status", "DealAmount", "AvgPrice")})
+        return order
+
+    def condition_orders(self, symbol: str | None = None) -> list[Order]:
+        """Those that have not triggered; see ``Venue.condition_orders``."""
+        pages = self.dialect.open_conditions(self._one(symbol))
+        found = self._put_symbols(walk(self.channel.call, pages))
+        return _sorted(order for order in self._scoped(found, symbol) if not order.get("ChildId"))
+
+    def history_condition_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
+        """Those that have ended or triggered; see ``Venue.history_condition_orders``."""
+        if since_ms < 0 or limit < 0:
+            raise InputError(f"since and limit must be 0 or more, got {short_repr(since_ms)} and {short_repr(limit)}")
+        plan = self.dialect.past_conditions(self._name(symbol), since_ms, limit, self.channel.time.now_ms())
+        found = {order["Id"]: order for pages in plan.lists for order in walk(self.channel.call, pages)}
+        ended = [order for order in found.values() if order["Status"] != ORDER_STATE_PENDING or order.get("ChildId")]
+        kept = [order for order in _sorted(self._put_symbols(ended)) if order["Time"] >= since_ms]
+        return kept if plan.most is None else kept[: plan.most] if since_ms else kept[-plan.most :]
+
+    def client_id_of(self, order: Order) -> str:
+        """The order's own field, or that of a condition order; see ``Venue.client_id_of``."""
+        row = order["Info"]
+        return str(row.get("clientOrderId") or row.get("clientAlgoId") or "")
+
+
+def _taken(payload: Any) -> None:
+    mapping(payload, "the reply")
+
+
+def _is_condition(order_id: str) -> bool:
+    return split_order_id(order_id)[1].startswith(ALGO)
+
+
+def _sorted(orders: Iterable[Order]) -> list[Order]:
+    return sorted(orders, key=lambda order: (order["Time"], order["Id"]))

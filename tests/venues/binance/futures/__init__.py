@@ -1,0 +1,1 @@
+"""Tests of Binance's futures over scripted replies."""
