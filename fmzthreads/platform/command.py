@@ -33,6 +33,11 @@ def add_parser(commands: Any) -> None:
     add("--behind-proxy", nargs="?", const="127.0.0.1,::1", default="", metavar="ADDRESSES", help="a proxy before it adds TLS; what it says of the caller's address is believed if it comes from one of these (default: the loopback)")  # fmt: skip
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a host name under which browsers may reach the pages; may be repeated")  # fmt: skip
     add("--reset-password", metavar="NAME", help="make a new password for this account, print it once, and end")
+    add(
+        "--new-api-key",
+        metavar="LABEL",
+        help="make a key of the extended API for the first owner, print it once, and end",
+    )
     parser.set_defaults(run=run)
 
 
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.reset_password is not None:
             return _reset_password(platform, args.reset_password)
+        if args.new_api_key is not None:
+            return _new_api_key(platform, args.new_api_key)
         first = platform.first_account()
         if first is not None:
             print(
@@ -81,6 +88,15 @@ def _reset_password(platform: Any, name: str) -> int:
             print(f"account: {account.name}\npassword: {password}", flush=True)
             return 0
     raise InputError(f"no account {name!r}")
+
+
+def _new_api_key(platform: Any, label: str) -> int:
+    owners = [account for account in platform.accounts.all() if account.role == "owner"]
+    if not owners:
+        raise InputError("there is no account yet: start the platform once")
+    key, secret = platform.api_keys.create(owners[0].id, label)
+    print(f"access key: {key.access_key}\nsecret key: {secret}", flush=True)
+    return 0
 
 
 def _check(args: argparse.Namespace) -> None:
