@@ -9,9 +9,10 @@ from decimal import Decimal, InvalidOperation
 import attrs
 
 from ..errors import InputError, UnknownName, nearest
-from .engine.instruments import Instrument, binance_spot, okx_spot
+from .engine.instruments import Instrument, Kind, binance_spot, okx_spot
+from .engine.margin.listings import binance_coin_margined, binance_usd_margined
 
-__all__ = ["DEFAULT_PAIRS", "TradedPair", "read_pairs"]
+__all__ = ["DEFAULT_PAIRS", "TradedPair", "contract_pairs", "read_pairs"]
 
 DEFAULT_PAIRS = ("BTC_USDT", "ETH_USDT")
 _INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
@@ -77,6 +78,40 @@ def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> l
     if not pairs:
         raise InputError("no symbols to trade; expected at least one, such as BTC_USDT")
     return list(pairs.values())
+
+
+def contract_pairs(product: str, pairs: Iterable[TradedPair]) -> list[TradedPair]:
+    """Binance's perpetual contracts on the coins of spot pairs, at the same prices.
+
+    Args:
+        product: ``um`` (in USDT) or ``cm`` (in the coin).
+        pairs: The spot pairs; only those in dollars have contracts, and each coin once.
+
+    Raises:
+        InputError: No pair is in dollars.
+    """
+    found: dict[str, TradedPair] = {}
+    for pair in pairs:
+        base, spot = pair.instrument.base, pair.instrument
+        if spot.quote not in _DOLLARS or base in found:
+            continue
+        instrument = binance_usd_margined(base) if product == "um" else binance_coin_margined(base)
+        if f"{base}_USDT" not in _START_PRICES:
+            instrument = _fitted(instrument, spot)
+        found[base] = TradedPair(instrument, pair.price)
+    if not found:
+        raise InputError(f"none of the pairs has contracts of {product!r}; expected one in dollars, such as BTC_USDT")
+    return list(found.values())
+
+
+def _fitted(instrument: Instrument, spot: Instrument) -> Instrument:
+    """A contract with the price step of a spot pair, and its quantity step where quantities are in coins."""
+    steps = {name: getattr(spot, name) for name in ("tick", "max_price")}
+    if instrument.kind is Kind.LINEAR:
+        steps.update(
+            {name: getattr(spot, name) for name in ("step", "min_quantity", "max_quantity", "max_market_quantity")}
+        )
+    return attrs.evolve(instrument, min_price=spot.tick, **steps)
 
 
 def _price(text: str, price: str) -> Decimal:

@@ -23,6 +23,8 @@ from ..errors import InputError, UnknownName, nearest, require
 from .audit import FillAudit
 from .control import control_routes
 from .dialects.base import Dialect
+from .dialects.binance.contracts.streams.site import BinanceSites, ContractSite
+from .dialects.binance.products import BinanceProducts, contract_dialects
 from .dialects.binance.rest import SimulatedBinance
 from .dialects.binance.signatures import check_public_key
 from .dialects.binance.streams.connections import BinanceSite
@@ -33,16 +35,19 @@ from .faults import Faults
 from .market.bars import BarFile, load_bars
 from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
-from .pairs import DEFAULT_PAIRS, read_pairs
+from .pairs import DEFAULT_PAIRS, TradedPair, contract_pairs, read_pairs
 from .transport.below import BelowPath, check_below
 from .transport.http import RestApp
 from .transport.listener import ServingThread
 from .transport.stream_settings import StreamSettings
 from .transport.websocket import WsConnection
 
-__all__ = ["DEFAULT_BALANCES", "VENUES", "SimulatorServer"]
+__all__ = ["DEFAULT_BALANCES", "PRODUCTS", "VENUES", "SimulatorServer"]
 
 VENUES = ("binance", "okx")
+PRODUCTS: Mapping[str, tuple[str, ...]] = {"binance": ("spot", "um", "cm"), "okx": ("spot",)}
+"""The products of each venue; ``um`` and ``cm`` are Binance's contracts in USDT and in the coin."""
+
 DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)}
 """What the account starts with."""
 
@@ -93,6 +98,8 @@ class SimulatorServer:
             length stay side by side when they are given the same.
         symbols: What is traded: any pair with the price that it starts at, such as ``SOL_USDT=150``; BTC_USDT and ETH_USDT need no price,
             and neither does the first pair when ``data`` is given.
+        products: What can be traded besides spot: ``um`` and ``cm`` for Binance's contracts on the coins of ``symbols``, each with an
+            exchange and an account of its own, under the same key. Their prices follow spot's.
         balances: What the account starts with; by default ``DEFAULT_BALANCES``, and some of the base of each further pair.
         faults: What goes wrong; nothing when None. It can be changed at any time.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
@@ -114,8 +121,9 @@ class SimulatorServer:
 
     Attributes:
         venue: As given.
-        exchange: The exchange itself.
-        account: The account behind the key.
+        products: What can be traded; spot always.
+        exchange: The exchange itself, of spot.
+        account: The account behind the key, of spot.
         faults: What goes wrong.
         driver: What moves the market.
         dialect: What answers.
@@ -137,6 +145,7 @@ class SimulatorServer:
         speed: float = 1.0,
         data_origin_ms: int | None = None,
         symbols: Iterable[str] = DEFAULT_PAIRS,
+        products: Iterable[str] = ("spot",),
         balances: Mapping[str, Decimal] | None = None,
         faults: Faults | None = None,
         rate_scale: float = 1.0,
@@ -161,6 +170,7 @@ class SimulatorServer:
                 raise InputError(f"only Binance has keys with a public key, not {venue!r}")
             check_public_key(public_key)
         self.venue = venue
+        self.products = _checked_products(venue, products)
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)
         self.exchange = SimulatedExchange([pair.instrument for pair in pairs], clock=clock)
@@ -172,14 +182,23 @@ class SimulatorServer:
         self.account = self.exchange.create_account("user", self.key, self.secret, self.passphrase, balances)
         self.account.public_key = public_key
         self._ledger = FillAudit(self.exchange, self.account)
+        self.exchanges = {"spot": self.exchange}
+        """The exchange of each product."""
+        self.accounts = {"spot": self.account}
+        """The account behind the key, in each product's exchange."""
+        traded = [(self.exchange, pair, pair.instrument.id) for pair in pairs]
+        for product in self.products[1:]:
+            traded += self._open_product(product, pairs, credentials, balances)
         markets = []
-        for number, pair in enumerate(pairs):
-            name = pair.instrument.id
-            prices: PriceSource = PriceWalk(f"{seed}:{name}", float(pair.price))
-            if bars is not None and not number:
+        for exchange, pair, followed in traded:
+            # Contracts follow the same price as spot: the same walk, or the same bars.
+            prices: PriceSource = PriceWalk(f"{seed}:{followed}", float(pair.price))
+            if bars is not None and followed == pairs[0].instrument.id:
                 prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
             markets.append(
-                MarketMaker(self.exchange, name, prices, venue=venue, seed=seed, settings=settings, step_s=step_s)
+                MarketMaker(
+                    exchange, pair.instrument.id, prices, venue=venue, seed=seed, settings=settings, step_s=step_s
+                )
             )
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
@@ -196,16 +215,42 @@ class SimulatorServer:
             sockets=partial(WsConnection, site=self.site, below=self._path),
         )
 
+    def _open_product(
+        self, product: str, pairs: list[TradedPair], credentials: _Credentials, balances: Mapping[str, Decimal]
+    ) -> list[tuple[SimulatedExchange, TradedPair, str]]:
+        """Opens the exchange of a product of contracts.
+
+        Returns:
+            Its exchange, each contract, and the spot pair whose price it follows.
+        """
+        contracts = contract_pairs(product, pairs)
+        exchange = SimulatedExchange([pair.instrument for pair in contracts], clock=self.exchange.clock)
+        settle = {pair.instrument.settle for pair in contracts}
+        held = {asset: amount for asset, amount in balances.items() if asset in settle}
+        self.exchanges[product] = exchange
+        self.accounts[product] = exchange.create_account("user", credentials.key, credentials.secret, "", held)
+        self.accounts[product].public_key = self.account.public_key
+        of_coin = {pair.instrument.base: pair.instrument.id for pair in reversed(pairs)}
+        return [(exchange, pair, of_coin[pair.instrument.base]) for pair in contracts]
+
     def _speak(
         self, rate_scale: float, weight_window_s: int, streams: StreamSettings
-    ) -> tuple[Dialect[Any], BinanceSite | OkxSite]:
+    ) -> tuple[Dialect[Any] | BinanceProducts, BinanceSite | OkxSite | BinanceSites]:
         """The venue's REST interface and its websockets."""
         if self.venue == "okx":
             okx = SimulatedOkx(self.exchange, self.faults, rate_scale=rate_scale)
             return okx, OkxSite(self.exchange, okx, self.faults, streams, rate_scale=rate_scale)
         binance = SimulatedBinance(self.exchange, self.faults, rate_scale=rate_scale, weight_window_s=weight_window_s)
         site = BinanceSite(self.exchange, binance, self.faults, streams, rate_scale=rate_scale)
-        return binance, site
+        others = {name: exchange for name, exchange in self.exchanges.items() if name != "spot"}
+        if not others:
+            return binance, site
+        dialects = contract_dialects(others, self.faults, rate_scale=rate_scale, weight_window_s=weight_window_s)
+        sites = {
+            name: ContractSite(others[name], dialect, self.faults, streams, rate_scale=rate_scale)
+            for name, dialect in dialects.items()
+        }
+        return BinanceProducts(binance, dialects), BinanceSites(site, sites)
 
     def _app(self) -> Any:
         """The ASGI application.
@@ -236,6 +281,12 @@ class SimulatorServer:
     def stream_url(self) -> str:
         """The base URL for websockets, without a trailing slash."""
         return "ws" + self.base_url.removeprefix("http")
+
+    @property
+    def contract_stream_urls(self) -> dict[str, str]:
+        """The base URLs for the websockets of contracts, by ``um`` and ``cm``; what follows is as on the exchange's own hosts."""
+        paths = {"um": "/fstream", "cm": "/dstream"}
+        return {product: self.stream_url + paths[product] for product in self.products if product in paths}
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -297,3 +348,17 @@ class SimulatorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _checked_products(venue: str, products: Iterable[str]) -> tuple[str, ...]:
+    """The products in the venue's order; spot is always among them.
+
+    Raises:
+        UnknownName: The venue has no such product.
+    """
+    asked = {products} if isinstance(products, str) else set(products)
+    known = PRODUCTS[venue]
+    for product in asked:
+        if product not in known:
+            raise UnknownName(f"no product {product!r} of {venue} to simulate{nearest(product, known)}")
+    return tuple(product for product in known if product == "spot" or product in asked)

@@ -16,7 +16,7 @@ import requests
 
 from fmzthreads.simulator import SimulatorServer
 
-__all__ = ["BinanceCaller", "OkxCaller", "free_session", "simulator"]
+__all__ = ["BinanceCaller", "ContractCaller", "OkxCaller", "free_session", "simulator"]
 
 
 @contextmanager
@@ -39,13 +39,15 @@ def free_session() -> Iterator[requests.Session]:
 class BinanceCaller:
     """Signs and sends Binance requests by hand; gives the whole reply."""
 
+    prefix = "/api/v3/"
+
     def __init__(self, server: SimulatorServer, session: requests.Session) -> None:
         self.server = server
         self.session = session
         self.base = server.base_url
 
     def public(self, path: str, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.base}/api/v3/{path}", params=params, timeout=10)
+        return self.session.get(f"{self.base}{self.prefix}{path}", params=params, timeout=10)
 
     def signed(
         self,
@@ -74,7 +76,7 @@ class BinanceCaller:
         headers = {"X-MBX-APIKEY": self.server.key if key is None else key}
         if body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        url = f"{self.base}/api/v3/{path}" + (f"?{query}" if query else "")
+        url = f"{self.base}{self.prefix}{path}" + (f"?{query}" if query else "")
         return self.session.request(method, url, data=body or None, headers=headers, timeout=10)
 
     def order(self, **params: Any) -> requests.Response:
@@ -84,6 +86,24 @@ class BinanceCaller:
         if params["type"] == "LIMIT":
             params.setdefault("timeInForce", "GTC")
         return self.signed("POST", "order", **params)
+
+
+class ContractCaller(BinanceCaller):
+    """The same for Binance's contracts: ``um`` or ``cm``."""
+
+    def __init__(self, server: SimulatorServer, session: requests.Session, product: str) -> None:
+        super().__init__(server, session)
+        self.product = product
+        self._family = {"um": "/fapi/", "cm": "/dapi/"}[product]
+        self.prefix = self._family + "v1/"
+
+    def signed(self, method: str, path: str, *, version: str = "v1", **params: Any) -> requests.Response:
+        """One signed call of a version of the interface."""
+        self.prefix = f"{self._family}{version}/"
+        try:
+            return super().signed(method, path, **params)
+        finally:
+            self.prefix = self._family + "v1/"
 
 
 class OkxCaller:

@@ -408,7 +408,8 @@ class Engine:
         """Emits the event of changed balances and positions."""
         if not account.house and self.events.wants(AccountEvent):
             balances = {asset: account.balance(asset) for asset in assets}
-            positions = account.margin.changed() if account.margin is not None else ()
+            margin = account.margin
+            positions = margin.changed() if margin is not None else ()
             if balances or positions:
                 self.events.emit(
                     AccountEvent(
@@ -417,6 +418,7 @@ class Engine:
                         time_ms=self.now_ms(),
                         reason=reason,
                         positions=positions,
+                        wallets={asset: margin.wallet(asset) for asset in balances} if margin is not None else {},
                         instrument=instrument,
                         amount=amount,
                     )

@@ -181,6 +181,7 @@ class AccountEvent:
         reason: The cause: ``order``, ``funding``, ``liquidation``, ``delivery``, ``deposit``, ``margin`` (moved to or from an isolated
             position) or ``settings``.
         positions: The changed positions.
+        wallets: Balance and margins of the changed assets, for an account that trades contracts.
         instrument: The instrument of a funding payment; empty otherwise.
         amount: The amount of a funding payment, below 0 if it was paid.
     """
@@ -190,6 +191,7 @@ class AccountEvent:
     time_ms: int
     reason: str = "order"
     positions: tuple[PositionView, ...] = ()
+    wallets: dict[str, MarginWallet] = attrs.field(factory=dict)
     instrument: str = ""
     amount: Decimal = Decimal(0)
 

@@ -15,6 +15,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterable
+from decimal import Decimal
 
 import attrs
 
@@ -22,7 +23,7 @@ from ...clock import Signal
 from ...errors import ConcurrentUse, InputError, StopRequested
 from ..engine.accounts import OrderRecord, TradingAccount
 from ..engine.exchange import SimulatedExchange
-from ..engine.instruments import Instrument, from_units
+from ..engine.instruments import Instrument, Kind, from_units
 from .history import MadeUpHistory
 from .prices import PriceSource
 from .shape import MarketShape, Reverting
@@ -31,6 +32,10 @@ __all__ = ["MarketDriver", "MarketMaker", "MarketSettings"]
 
 _log = logging.getLogger(__name__)
 
+_PREMIUM_SHARE = 0.02
+"""How much of its distance to the present premium the average premium makes up in each step."""
+
+_LOWEST_MARK = Decimal("1e-8")
 _SIZE_SPREAD = 0.8
 """The standard deviation of sizes, as a part of their mean: a fifth of it is certain, the rest is exponential."""
 
@@ -137,7 +142,10 @@ class MarketMaker:
         """The fair price after the last step."""
         self._rng = random.Random(f"market:{seed}:{venue}:{instrument}")
         self._tick = float(self.instrument.tick)
-        self._step = float(self.instrument.step)
+        # What one lot is worth: at one unit of price, or at any price for an inverse contract.
+        self._step = float(self.instrument.step * self.instrument.contract_value)
+        self._inverse = self.instrument.kind is Kind.INVERSE
+        self._premium = 0.0  # the moving average of the book's distance from the fair price, as a part of the price
         self._behind: deque[float] = deque([prices.start] * self.settings.lag_steps)
         self._apart = 0.0  # this venue's own deviation, as a part of the price
         ticks = prices.start / self._tick
@@ -171,7 +179,7 @@ class MarketMaker:
             ),
             step_s=step_s,
             trades=settings.take_chance * prices.per_step / step_s,
-            trade_lots=max(1.0, settings.take_value / prices.start / self._step),
+            trade_lots=max(1.0, settings.take_value / (1.0 if self._inverse else prices.start) / self._step),
             trade_spread=_SIZE_SPREAD,
         )
 
@@ -194,8 +202,20 @@ class MarketMaker:
         for fair in self.prices.step():
             self.fair = fair
             self._behind.append(fair)
-            self._quote_around(self._own_price(self._behind.popleft()))
+            own = self._own_price(self._behind.popleft())
+            self._quote_around(own)
+            if self.instrument.terms is not None:
+                self._set_references(fair, own)
             self._take()
+
+    def _set_references(self, fair: float, own: float) -> None:
+        """Sets the index to the fair price, and the mark to it with the average premium of this venue; pays what is due."""
+        self._premium += _PREMIUM_SHARE * (own / fair - 1 - self._premium)
+        contracts, name = self.exchange.contracts, self.instrument.id
+        mark, index = (Decimal(f"{price:.8f}") for price in (fair * (1 + self._premium), fair))
+        if index > 0:
+            contracts.set_prices(name, mark=max(mark, _LOWEST_MARK), index=index)
+        contracts.settle_due()
 
     def _own_price(self, fair: float) -> float:
         """What this venue makes of the fair price."""
@@ -251,7 +271,7 @@ class MarketMaker:
     def _lots(self, value: float, ticks: int) -> int:
         """A random size with a mean value in quote."""
         worth = value * (1 - _SIZE_SPREAD + self._rng.expovariate(1 / _SIZE_SPREAD))
-        return max(1, round(worth / (ticks * self._tick) / self._step))
+        return max(1, round(worth / (1.0 if self._inverse else ticks * self._tick) / self._step))
 
     def _take(self) -> None:
         """Lets the crowd trade now and then."""

@@ -1,10 +1,12 @@
-"""Binance spot's limits and bans ("LIMITS" in Binance's spot documentation)."""
+"""Binance's limits and bans ("LIMITS" in Binance's documentation)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import attrs
 
 from ...engine.events import Event, OrderEvent
 from ...engine.exchange import SimulatedExchange
@@ -12,10 +14,9 @@ from ...engine.orders import State
 from ..windows import AlignedWindows
 from .parameters import BinanceRefusal
 
-__all__ = ["BinanceLimits", "banned"]
+__all__ = ["CONTRACT_LIMITS", "SPOT_LIMITS", "BinanceLimits", "LimitTable", "OrderLimit", "banned"]
 
 _MINUTE, _FIVE_MINUTES, _TEN_SECONDS, _DAY = 60, 300, 10, 86_400
-_WEIGHT, _RAW, _ORDERS_10S, _ORDERS_DAY = 6000, 300_000, 100, 200_000
 # How much the first fill of an order lowers the count: 1 for a taker, more for a maker (the example of Binance's documents).
 _GIVEN_BACK_TAKER, _GIVEN_BACK_MAKER = 1, 5
 # A client is banned after this many 429 replies within a minute; the venue does not publish its own figure.
@@ -25,31 +26,89 @@ _FIRST_BAN_S = 120
 Headers = tuple[tuple[str, str], ...]
 
 
+@attrs.frozen
+class OrderLimit:
+    """How many orders an account may place in a window.
+
+    Attributes:
+        limit: The number.
+        period_s: The length of the window, in seconds.
+        interval: Binance's name of the unit.
+        number: How many units it lasts.
+        header: The last part of the header with the count.
+    """
+
+    limit: int
+    period_s: int
+    interval: str
+    number: int
+    header: str
+
+
+@attrs.frozen
+class LimitTable:
+    """The limits of one product.
+
+    Attributes:
+        weight: Request weight per window.
+        raw: Requests in five minutes; None for no limit.
+        orders: The limits of orders.
+        gives_back: Whether fills lower the count of orders.
+    """
+
+    weight: int
+    raw: int | None
+    orders: tuple[OrderLimit, ...]
+    gives_back: bool
+
+
+SPOT_LIMITS = LimitTable(
+    6000,
+    300_000,
+    (OrderLimit(100, _TEN_SECONDS, "SECOND", 10, "10S"), OrderLimit(200_000, _DAY, "DAY", 1, "1D")),
+    True,
+)
+# USDⓈ-M and COIN-M share these since 2026-06-30.
+CONTRACT_LIMITS = LimitTable(
+    2400,
+    None,
+    (OrderLimit(300, _TEN_SECONDS, "SECOND", 10, "10S"), OrderLimit(1200, _MINUTE, "MINUTE", 1, "1M")),
+    False,
+)
+
+
 class BinanceLimits:
     """Counts, refuses and bans. Thread-safe, because any thread may fill orders.
 
     Args:
-        exchange: The exchange with the orders to count.
+        exchanges: The exchanges with the orders to count; several products may share their limits.
         now_ms: The exchange's time.
         scale: All limits are multiplied by it; 0 switches them off.
         weight_window_s: The length of the window of request weight, in seconds.
+        table: The limits.
     """
 
     def __init__(
-        self, exchange: SimulatedExchange, now_ms: Callable[[], int], scale: float, weight_window_s: int = _MINUTE
+        self,
+        exchanges: Iterable[SimulatedExchange],
+        now_ms: Callable[[], int],
+        scale: float,
+        weight_window_s: int = _MINUTE,
+        table: LimitTable = SPOT_LIMITS,
     ) -> None:
+        self._table = table
         self._now_ms = now_ms
         self._lock = threading.Lock()  # guards all counts below
-        self._weights = AlignedWindows(_scaled(_WEIGHT, scale), weight_window_s)
+        self._weights = AlignedWindows(_scaled(table.weight, scale), weight_window_s)
         number, unit = _interval(weight_window_s)
         self._weight_period = f"{number} {unit}"
         self._weight_header = f"X-MBX-USED-WEIGHT-{number}{unit[0]}"
-        self._raw = AlignedWindows(_scaled(_RAW, scale), _FIVE_MINUTES)
+        self._raw = AlignedWindows(_scaled(table.raw, scale), _FIVE_MINUTES)
         self._refusals = AlignedWindows(_REFUSALS_BEFORE_BAN if scale else None, _MINUTE)
-        self._orders_10s = AlignedWindows(_scaled(_ORDERS_10S, scale), _TEN_SECONDS)
-        self._orders_day = AlignedWindows(_scaled(_ORDERS_DAY, scale), _DAY)
+        self._orders = [AlignedWindows(_scaled(row.limit, scale), row.period_s) for row in table.orders]
         self._banned: dict[str, tuple[int, int]] = {}  # client -> until (ms), length (s)
-        exchange.subscribe(self._take, (OrderEvent,))
+        for exchange in exchanges:
+            exchange.subscribe(self._take, (OrderEvent,))
 
     # --- requests ---
 
@@ -114,15 +173,15 @@ class BinanceLimits:
             amount = 0
         elif event.fill is None:
             amount = 1 if event.order.state is State.NEW else 0
-        elif event.order.filled == event.fill.quantity:  # this is the first fill
+        elif self._table.gives_back and event.order.filled == event.fill.quantity:  # this is the first fill
             amount = -(_GIVEN_BACK_MAKER if event.fill.is_maker else _GIVEN_BACK_TAKER)
         else:
             amount = 0
         if amount:
             now_ms = self._now_ms()
             with self._lock:
-                self._orders_10s.add(event.account, now_ms, amount)
-                self._orders_day.add(event.account, now_ms, amount)
+                for windows in self._orders:
+                    windows.add(event.account, now_ms, amount)
 
     def check_order(self, account: str, now_ms: int) -> None:
         """Refuses an order over the limit.
@@ -130,7 +189,8 @@ class BinanceLimits:
         Raises:
             BinanceRefusal: -1015 with HTTP 429.
         """
-        for windows, period in ((self._orders_10s, "10 SECOND"), (self._orders_day, "1 DAY")):
+        for windows, row in zip(self._orders, self._table.orders, strict=True):
+            period = f"{row.number} {row.interval}"
             if windows.would_exceed(account, now_ms):
                 raise BinanceRefusal(
                     -1015,
@@ -139,16 +199,16 @@ class BinanceLimits:
                     headers=(("Retry-After", str(windows.retry_after_s(now_ms))),),
                 )
 
-    def order_counts(self, account: str, now_ms: int) -> tuple[int, int]:
-        """The unfilled orders of an account in the current ten seconds, and today."""
-        return self._orders_10s.count(account, now_ms), self._orders_day.count(account, now_ms)
+    def order_counts(self, account: str, now_ms: int) -> list[int]:
+        """The orders of an account in the current window of each limit."""
+        return [windows.count(account, now_ms) for windows in self._orders]
 
     def order_headers(self, account: str, now_ms: int) -> Headers:
         """The headers of the reply to an accepted order; none without limits."""
-        if self._orders_10s.limit is None:
+        if self._orders[0].limit is None:
             return ()
-        ten_seconds, day = self.order_counts(account, now_ms)
-        return ("X-MBX-ORDER-COUNT-10S", str(ten_seconds)), ("X-MBX-ORDER-COUNT-1D", str(day))
+        counts = zip(self._table.orders, self.order_counts(account, now_ms), strict=True)
+        return tuple((f"X-MBX-ORDER-COUNT-{row.header}", str(count)) for row, count in counts)
 
     # --- what they are ---
 
@@ -172,8 +232,10 @@ class BinanceLimits:
         number, unit = _interval(self._weights.period_s)
         rows = (
             ("REQUEST_WEIGHT", unit, number, self._weights.limit),
-            ("ORDERS", "SECOND", 10, self._orders_10s.limit),
-            ("ORDERS", "DAY", 1, self._orders_day.limit),
+            *(
+                ("ORDERS", row.interval, row.number, windows.limit)
+                for row, windows in zip(self._table.orders, self._orders, strict=True)
+            ),
             ("RAW_REQUESTS", "MINUTE", 5, self._raw.limit),
         )
         return [
@@ -192,8 +254,8 @@ def banned(until_ms: int, now_ms: int) -> BinanceRefusal:
     )
 
 
-def _scaled(limit: int, scale: float) -> int | None:
-    return max(1, round(limit * scale)) if scale else None
+def _scaled(limit: int | None, scale: float) -> int | None:
+    return max(1, round(limit * scale)) if scale and limit is not None else None
 
 
 def _interval(length_s: int) -> tuple[int, str]:

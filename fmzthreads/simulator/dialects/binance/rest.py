@@ -1,8 +1,8 @@
-"""Binance spot over HTTP: its routes, limits and refusals (Binance's spot documentation, "REST API")."""
+"""Binance over HTTP: its routes, limits and refusals (Binance's documentation, "REST API")."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -24,7 +24,7 @@ from .routes import BinanceRoute, spot_routes
 from .signatures import authenticate, key_owner, signed_payload
 from .symbols import Symbols
 
-__all__ = ["SimulatedBinance"]
+__all__ = ["BinanceRest", "SimulatedBinance"]
 
 _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 
@@ -33,7 +33,7 @@ _UNKNOWN_STATUS = "Unknown error, please check your request or try again later."
 class _HttpVisit:
     """A call over HTTP."""
 
-    dialect: SimulatedBinance
+    dialect: BinanceRest
     request: WireRequest
     now_ms: int
 
@@ -55,38 +55,36 @@ class _HttpVisit:
         return authenticate(exchange, key, params, lambda: signed_payload(request))
 
 
-class SimulatedBinance(Dialect[BinanceParams]):
-    """Answers Binance spot's calls.
+class BinanceRest(Dialect[BinanceParams]):
+    """What all of Binance's products share: limits, headers and the form of refusals.
 
     Args:
-        exchange: The simulated exchange.
+        exchange: The simulated exchange of the product.
         faults: The faults, with the offset of the exchange's clock.
+        limits: The limits and bans, which products may share; created for this one when None.
         rate_scale: All limits are multiplied by it; 0 switches them off.
         weight_window_s: The length of the window of request weight, in seconds.
 
     Attributes:
-        symbols: The exchange's instruments under Binance's names.
         limits: The limits and bans.
-        market: The handlers of public calls.
-        orders: The handlers of orders.
-        lists: The handlers of order lists.
     """
 
     name: ClassVar[str] = "binance"
     refusals = REFUSALS
 
     def __init__(
-        self, exchange: SimulatedExchange, faults: Faults, *, rate_scale: float = 1.0, weight_window_s: int = 60
+        self,
+        exchange: SimulatedExchange,
+        faults: Faults,
+        *,
+        limits: BinanceLimits | None = None,
+        rate_scale: float = 1.0,
+        weight_window_s: int = 60,
     ) -> None:
         super().__init__(exchange, faults, rate_scale=rate_scale)
-        self.limits = BinanceLimits(exchange, self.now_ms, rate_scale, weight_window_s)
-        self.symbols = Symbols(exchange)
-        self.market = BinanceMarket(exchange, self.symbols, self.limits.describe())
-        self.orders = BinanceOrders(exchange, self.symbols, self.market.average)
-        accounts = BinanceAccounts(exchange, self.symbols, self.limits)
-        amendments = Amendments(exchange, self.symbols, self.orders)
-        self.lists = BinanceOrderLists(exchange, self.symbols, self.orders)
-        self.add(spot_routes(self.market, self.orders, amendments, self.lists, accounts))
+        if limits is None:
+            limits = BinanceLimits((exchange,), self.now_ms, rate_scale, weight_window_s)
+        self.limits = limits
 
     # --- counting ---
 
@@ -158,3 +156,26 @@ class SimulatedBinance(Dialect[BinanceParams]):
         else:
             error = BinanceRefusal(-1000, _UNKNOWN_STATUS, status)
         return self.refusal_reply(error, visit)
+
+
+class SimulatedBinance(BinanceRest):
+    """Answers Binance spot's calls.
+
+    The arguments are those of ``BinanceRest``.
+
+    Attributes:
+        symbols: The exchange's instruments under Binance's names.
+        market: The handlers of public calls.
+        orders: The handlers of orders.
+        lists: The handlers of order lists.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, faults: Faults, **options: Any) -> None:
+        super().__init__(exchange, faults, **options)
+        self.symbols = Symbols(exchange)
+        self.market = BinanceMarket(exchange, self.symbols, self.limits.describe())
+        self.orders = BinanceOrders(exchange, self.symbols, self.market.average)
+        accounts = BinanceAccounts(exchange, self.symbols, self.limits)
+        amendments = Amendments(exchange, self.symbols, self.orders)
+        self.lists = BinanceOrderLists(exchange, self.symbols, self.orders)
+        self.add(spot_routes(self.market, self.orders, amendments, self.lists, accounts))

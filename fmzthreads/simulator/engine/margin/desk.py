@@ -302,6 +302,14 @@ class ContractDesk:
         with self._lock:
             return margin_of(account).wallet(asset)
 
+    def open_interest(self, instrument: str) -> Decimal:
+        """The sum of all long positions of a contract."""
+        with self._lock:
+            prices = self._of(instrument)[1].prices
+            accounts = [account.margin for account in self._engine.accounts.values() if account.margin is not None]
+            lots = sum(leg.lots for margin in accounts for leg in margin.legs_of(instrument) if leg.lots > 0)
+            return prices.instrument.quantity(lots)
+
     def adl_rank(self, account: TradingAccount, instrument: str, side: Side, isolated: bool | None = None) -> float:
         """Where a position stands in the order of deleveraging: 1 is reduced first, 0 has no position."""
         with self._lock:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
 
+from ....engine.accounts import TradingAccount
 from ....transport.push import Push
+from ....transport.topics import Topic
 from ....transport.websocket import WsConnection
 from ...fields import VenueRefusal
 from ...streaming import StreamSubscription, VenueSession, VenueSite
-from ..rest import SimulatedBinance
-from .market_streams import Streams
 from .user_data import ListenKeys, user_topic
 
 __all__ = ["StreamSession"]
 
 _ID_TEXT = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_Site = VenueSite[SimulatedBinance]
+_Site = VenueSite[Any]
+
+
+class NamedStreams(Protocol):
+    """The market streams that an address serves."""
+
+    def well_formed(self, name: object) -> bool:
+        """Whether a stream name is well formed."""
+
+    def topic(self, name: str, *, microseconds: bool = False) -> Callable[[], Topic] | None:
+        """The factory of a stream's topic; None if not found."""
+
+
+UserTopics = Callable[[TradingAccount, bool], tuple[Hashable, Callable[[], Topic]]]
+"""The key and the factory of an account's events; the second argument: whether times are in microseconds."""
 
 
 class RateGuard:
@@ -84,20 +98,23 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
         names: The streams in the address.
         combined: Whether events are wrapped in an envelope with the stream's name.
         microseconds: Whether times are in microseconds.
+        user: Makes the topic of an account's events; None for spot's.
     """
 
     def __init__(
         self,
         site: _Site,
         connection: WsConnection,
-        streams: Streams,
+        streams: NamedStreams,
         keys: ListenKeys,
         names: list[str],
         *,
         combined: bool,
         microseconds: bool,
+        user: UserTopics | None = None,
     ) -> None:
         super().__init__(site, connection)
+        self._user = user
         self._all = streams
         self._keys = keys
         self._names = [name for name in names if name]
@@ -192,7 +209,12 @@ class StreamSession(VenueSession[_Site, _NamedStream]):
             return
         account = self._keys.account(name)
         if account is not None:
-            key, make = user_topic(self.site, account, microseconds=self._microseconds)
+            key: Hashable
+            make: Callable[[], Topic]
+            if self._user is not None:
+                key, make = self._user(account, self._microseconds)
+            else:
+                key, make = user_topic(self.site, account, microseconds=self._microseconds)
             user = _ListenKeyStream(self, name, key)
             self._keys.on_end(name, user.ended)
             self.join(name, user, make)

@@ -195,12 +195,16 @@ class ListenKeys:
         """The account of a key; None if the key is unknown or expired."""
         return self._accounts.get(key)
 
+    def of(self, account: TradingAccount) -> str | None:
+        """The key of an account; None if it has none."""
+        return next((key for key, owner in self._accounts.items() if owner is account), None)
+
     def create(self, account: TradingAccount) -> str:
         """The account's key, renewed, or a new one."""
-        for key, owner in self._accounts.items():
-            if owner is account:
-                self.keep(key)
-                return key
+        known = self.of(account)
+        if known is not None:
+            self.keep(known)
+            return known
         key = "".join(secrets.choice(_LETTERS) for _ in range(60))
         self._accounts[key] = account
         self.keep(key)

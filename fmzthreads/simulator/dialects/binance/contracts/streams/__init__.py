@@ -1,0 +1,1 @@
+"""Streams of Binance's contracts."""
