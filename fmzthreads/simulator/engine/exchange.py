@@ -19,7 +19,7 @@ The interface that the dialects use::
     exchange.order_history(account, instrument=None, from_id=None, start_ms=None, end_ms=None, limit=None) -> list[OrderView]
     exchange.fills(account, instrument=None, order_id=None, from_id=None, start_ms=None, end_ms=None, limit=None) -> list[FillView]
     exchange.balances(account) -> {asset: Balance(free, frozen)}
-    exchange.contracts.positions(account), .set_leverage(...), .set_prices(...), .pay_funding(...), ...  # see ``ContractDesk``
+    exchange.contracts.positions(account), .set_leverage(...), .set_prices(...), .pay_funding(...), ...  # see ``ContractClearing``
     exchange.server_time_ms()
     exchange.subscribe(callback, kinds) -> unsubscribe
 
@@ -39,7 +39,7 @@ from .conditional.condition_orders import ConditionOrders
 from .conditional.order_lists import OrderLists
 from .instruments import Instrument, binance_spot, from_units, to_units
 from .margin.contract_engine import ContractEngine
-from .margin.desk import ContractDesk
+from .margin.desk import ContractClearing
 from .margin.references import position_size, reference_price
 from .margin.settlement import settle_by_kind
 from .market_data import MarketData
@@ -97,7 +97,7 @@ class SimulatedExchange(MarketData):
         self.house = house
         self.lists = OrderLists(engine, self.lock)
         self.conditions = ConditionOrders(engine, self.lock)
-        self.contracts = ContractDesk(engine, self.lock)
+        self.contracts = ContractClearing(engine, self.lock)
         self.conditions.price_of, self.conditions.size_of = reference_price, position_size
         self._by_key: dict[str, TradingAccount] = {}
         self._order_history = order_history

@@ -23,10 +23,10 @@ from .positions import PositionView, Side
 from .prices import PriceView
 from .settlement import MarginSettlement, margin_of
 
-__all__ = ["ContractDesk"]
+__all__ = ["ContractClearing"]
 
 
-class ContractDesk:
+class ContractClearing:
     """The contracts of an exchange, for callers; thread-safe.
 
     Args:
@@ -301,14 +301,6 @@ class ContractDesk:
         """Balance, profit and margins of one asset."""
         with self._lock:
             return margin_of(account).wallet(asset)
-
-    def open_interest(self, instrument: str) -> Decimal:
-        """The sum of all long positions of a contract."""
-        with self._lock:
-            prices = self._of(instrument)[1].prices
-            accounts = [account.margin for account in self._engine.accounts.values() if account.margin is not None]
-            lots = sum(leg.lots for margin in accounts for leg in margin.legs_of(instrument) if leg.lots > 0)
-            return prices.instrument.quantity(lots)
 
     def adl_rank(self, account: TradingAccount, instrument: str, side: Side, isolated: bool | None = None) -> float:
         """Where a position stands in the order of deleveraging: 1 is reduced first, 0 has no position."""

@@ -26,7 +26,7 @@ from .market import plain
 from .order_reader import CLIENT_ID, ContractOrderReader, read_side
 from .orders import read_span
 
-__all__ = ["AlgoOrders", "algo_status"]
+__all__ = ["ConditionalOrders", "algo_status"]
 
 _UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 _SOURCES = {"CONTRACT_PRICE": TriggerPrice.LAST, "MARK_PRICE": TriggerPrice.MARK}
@@ -45,7 +45,7 @@ def algo_status(exchange: SimulatedExchange, account: TradingAccount, view: Cond
     }[view.state]  # fmt: skip
 
 
-class AlgoOrders:
+class ConditionalOrders:
     """The handlers of conditional orders.
 
     Args:

@@ -13,7 +13,7 @@ from ..parameters import BinanceParams
 from ..rest import BinanceRest
 from ..routes import BinanceRoute
 from .accounts import ContractAccounts
-from .algo_orders import AlgoOrders
+from .algo_orders import ConditionalOrders
 from .dead_man import CountdownCancelAll
 from .families import ContractSymbols, Family
 from .market import ContractMarket
@@ -58,7 +58,7 @@ class SimulatedContracts(BinanceRest):
         self.symbols = ContractSymbols(exchange, family)
         self.market = ContractMarket(exchange, self.symbols, self.limits.describe())
         self.orders = ContractOrders(exchange, self.symbols)
-        self.algo = AlgoOrders(exchange, self.symbols, self.orders.reader)
+        self.algo = ConditionalOrders(exchange, self.symbols, self.orders.reader)
         self.accounts = ContractAccounts(exchange, self.symbols)
         settings = ContractSettings(exchange, self.symbols, tuple(together) or (exchange,))
         self.countdown = CountdownCancelAll(exchange, self.symbols)
