@@ -42,13 +42,14 @@ class _Means:
     """
 
     __slots__ = (
-        "closes", "closes_from", "first", "history", "last", "means", "period", "seen", "source", "spare", "totals", "totals_from",
+        "asked", "closes", "closes_from", "first", "history", "last", "means", "period", "seen", "source", "spare", "totals", "totals_from",
     )  # fmt: skip
 
     def __init__(self, period: int, history: BarHistory) -> None:
         self.period = period
         self.history = history
         self.first = -1
+        self.asked = (-1, 0)  # the first bar and the length of the last window that was left to others
         self.seen: object = None  # of the bars' changes when they were read
         self.means: list[Any] = []
         self.totals: list[Any] = []
@@ -57,6 +58,12 @@ class _Means:
         self.closes_from = 0
         self.source = object()
         self.spare = self.last = _unfit()
+
+    def begin_again(self, rows: GrowingRecords) -> bool:
+        """Computes the means of a window anew if windows grow; False if they slide, or it is too short for a step."""
+        _, first, closed, _, _ = rows.place
+        asked, self.asked = self.asked, (first, closed)
+        return first == asked[0] and closed > asked[1] and self.begin(rows)
 
     def begin(self, rows: GrowingRecords) -> bool:
         """Computes the means of a window anew; False if it is too short for a step."""
@@ -95,7 +102,7 @@ class _Means:
         _, first, closed, _, tip_count = rows.place
         if tip_count != 1:
             return None
-        if (first != self.first or RECORD_CHANGES[0] is not self.seen) and not self.begin(rows):
+        if (first != self.first or RECORD_CHANGES[0] is not self.seen) and not self.begin_again(rows):
             return None
         means = self.means
         if closed > len(means):
@@ -157,6 +164,7 @@ class GrowingMeans:
             line = known.line(rows)
         else:
             known = _Means(period, history)
+            known.begin_again(rows)
         self._last[period] = known
         _drop(self._last, self._kept)
         return line

@@ -13,6 +13,7 @@ from ..structures import record_changes
 from ..structures.growing import BarHistory, GrowingRecords
 from .known_series import Indicator
 from .lines import LineStore
+from .sliding_windows import SlidingHistory
 
 __all__ = ["GrowingWindows"]
 
@@ -99,11 +100,12 @@ class GrowingWindows:
         after_fork_in_child(self._start_anew)
         self._columns: dict[int, _Columns] = {}  # they keep their histories alive, so that no other one has its id
         self._known: dict[tuple[Any, ...], _Known] = {}
+        self._sliding: dict[int, SlidingHistory] = {}  # of those in _columns
 
     def _start_anew(self) -> None:
         """In the child of a fork: a new lock, and nothing is known."""
         self._lock = threading.Lock()
-        self._columns, self._known = {}, {}
+        self._columns, self._known, self._sliding = {}, {}, {}
 
     def lines(self, indicator: Indicator, params: tuple[Any, ...], rows: GrowingRecords) -> list[list[Any]]:
         """Returns the lists of an indicator; they are the caller's own.
@@ -113,16 +115,23 @@ class GrowingWindows:
             params: Its parameters.
             rows: The bars.
         """
-        closed = rows.closed
-        end = closed + rows.tip_count
+        history, first, closed, _, tip_count = rows.place
+        end = closed + tip_count
         if not end:
             return indicator.new_outs(params)
-        history_id = id(rows.history)
+        history_id = id(history)
         with self._lock:
             columns = self._columns.get(history_id)
             if columns is None:
                 columns = self._columns[history_id] = _Columns(rows)
                 self._forget()
+            elif first != columns.first:
+                sliding = self._sliding.get(history_id)
+                if sliding is None:
+                    sliding = self._sliding[history_id] = SlidingHistory(rows, self._kept)
+                lines = sliding.lines(indicator, params, rows)
+                if lines is not None:
+                    return lines
             if rows is not columns.rows or record_changes() is not columns.seen:
                 columns.move_to(rows)
             key = (indicator.name, params, history_id)
@@ -139,4 +148,5 @@ class GrowingWindows:
         while len(self._columns) > self._kept:
             gone = next(iter(self._columns))
             del self._columns[gone]
+            self._sliding.pop(gone, None)
             self._known = {key: known for key, known in self._known.items() if key[2] != gone}

@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from operator import sub
 from typing import Any
 
 __all__ = ["Advance", "alligator", "atr", "boll", "cmf", "ema", "kdj", "ma", "macd", "obv", "rsi"]
+
+_FEW = 8
 
 Outs = Sequence[list[Any]]
 Columns = Sequence[list[Any]]
@@ -32,6 +36,11 @@ def ma(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state: A
     for i in range(begin, end):
         x = xs[i]
         if count >= period:
+            if end - i > _FEW:  # the same steps, many at once
+                gone = xs[i - period : end - period]
+                totals = list(accumulate(map(sub, xs[i:end], gone), initial=total))[1:]
+                out += [value / period for value in totals]
+                return totals[-1], count
             total += x - xs[i - period]
             out.append(total / period)
             continue
@@ -52,6 +61,9 @@ def ema(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state: 
     for i in range(begin, end):
         x = xs[i]
         if count >= period:
+            if end - i > _FEW:  # the same steps, many at once
+                out += [value := (x - value) * weight + value for x in xs[i:end]]
+                break
             value = (x - value) * weight + value
             out.append(value)
             continue
@@ -112,8 +124,9 @@ def boll(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state:
         x = xs[i]
         if x is not None:
             total += x
-            count += 1
-            if count > period:
+            if count < period:
+                count += 1
+            else:
                 total -= xs[i - period]  # after the new one, unlike in ma: the rounding differs
         if count < period:
             upper.append(None)
@@ -163,8 +176,8 @@ def rsi(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state: 
             out.append(None)
             continue
         delta = x - before
-        count += 1
-        if count <= period:
+        if count < period:
+            count += 1
             if delta >= 0:
                 up += delta
             else:
@@ -216,7 +229,8 @@ def atr(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state: 
         else:
             value = ((period - 1) * value + span) / period
         out.append(value)
-    return total, value
+    # Once the total is not needed any more, states of computations that began at different bars may be the same.
+    return (0.0 if end > period else total), value
 
 
 def alligator(params: tuple[Any, ...], columns: Columns, begin: int, end: int, state: Any, outs: Outs) -> Any:
