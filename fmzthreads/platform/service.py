@@ -23,7 +23,7 @@ from .pushes.queue import PushQueue
 from .robots.lives import RobotLives
 from .robots.reader import RobotReader
 from .robots.start_orders import StartOrders
-from .robots.tables import LogRow, RobotTables
+from .robots.tables import PushRow, RobotTables
 from .robots.watcher import RobotWatcher
 from .store.accounts import Accounts
 from .store.api_keys import ApiKeys
@@ -199,7 +199,7 @@ class Platform:
         self.accounts.create("owner", password)
         return "owner", password
 
-    def _push_lines(self, robot: Robot, rows: list[LogRow]) -> None:
+    def _push_lines(self, robot: Robot, rows: list[PushRow]) -> None:
         self.pushes.add(robot.name, [row.text for row in rows], robot.id)
 
     def _push_alarm(self, robot: Robot, text: str) -> None:

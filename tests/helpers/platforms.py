@@ -61,6 +61,7 @@ class FakeNode:
         self.replies: dict[str, Any] = {"accepted": True, "stopping": True}
         self.ended: list[tuple[str, bool]] = []
         self.discarded: list[str] = []
+        self.started_twice: list[int] = []
         self.refuse: FmzError | None = None
         self.silent = False
         self.online = True
@@ -70,6 +71,12 @@ class FakeNode:
         if self.refuse is not None:
             raise self.refuse
         with self.lock:
+            if any(
+                self.looks[f"{100 + n} fake"].alive
+                for n, one in enumerate(self.orders)
+                if one.robot_id == order.robot_id
+            ):
+                self.started_twice.append(order.robot_id)
             handle = f"{100 + len(self.orders)} fake"
             self.orders.append(order)
             self.looks[handle] = ProcessLook(alive=True)

@@ -33,6 +33,7 @@ TABLES = {
     "log": "id, date, logType, eid, orderId, price, amount, extra, contractType, direction, color, push, private, source",
     "profit": "id, profit, date",
     "chart": "id, seriesIndex, data, date",
+    "push": "id, date, extra",
 }
 """The tables that are streamed home, with their columns."""
 MOST_ROWS = 2000

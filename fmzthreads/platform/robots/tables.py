@@ -18,7 +18,7 @@ import attrs
 
 from ...errors import OperationFailed
 
-__all__ = ["EVERYTHING", "ChartRow", "LogFilter", "LogRow", "ProfitRow", "RobotTables", "TablePage"]
+__all__ = ["EVERYTHING", "ChartRow", "LogFilter", "LogRow", "ProfitRow", "PushRow", "RobotTables", "TablePage"]
 
 _MOST_FILES = 256  # open at once
 _MOST_COUNTS = 512  # numbers of matching rows that are remembered
@@ -61,6 +61,15 @@ class LogRow:
     push: bool
     private: bool
     source: str
+
+
+@attrs.frozen(kw_only=True)
+class PushRow:
+    """A message that a strategy wants to have pushed: its number, when in milliseconds since the epoch, and its text."""
+
+    id: int
+    time_ms: int
+    text: str
 
 
 @attrs.frozen(kw_only=True)
@@ -181,18 +190,14 @@ class RobotTables:
         query = f"SELECT {_LOG} FROM log WHERE id > ? {f'AND {condition}' if condition else ''} ORDER BY id LIMIT ?"  # noqa: S608
         return [_log_row(row) for row in self._rows(path, query, (after_id, *params, _at_most(limit)))]
 
-    def pushes_after(self, path: Path, after_id: int, *, limit: int) -> tuple[list[LogRow], int]:
-        """The lines after an id that are to be pushed, oldest first, and up to which id all lines were looked at.
+    def pushes_after(self, path: Path, after_id: int, *, limit: int) -> list[PushRow]:
+        """The messages after a number that are to be pushed, oldest first.
 
         Raises:
             OperationFailed: The file cannot be read.
         """
-        largest = self._bounds(path, "log")[1]
-        if largest <= after_id:
-            return [], after_id
-        query = f"SELECT {_LOG} FROM log WHERE id > ? AND id <= ? AND push = 1 ORDER BY id LIMIT ?"  # noqa: S608
-        rows = [_log_row(row) for row in self._rows(path, query, (after_id, largest, limit))]
-        return rows, rows[-1].id if len(rows) == limit else largest
+        query = "SELECT id, date, extra FROM push WHERE id > ? ORDER BY id LIMIT ?"
+        return [PushRow(id=row[0], time_ms=row[1], text=row[2]) for row in self._rows(path, query, (after_id, limit))]
 
     def profit(self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100) -> TablePage:
         """A page of the profit curve, newest first; see ``log``.

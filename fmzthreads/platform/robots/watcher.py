@@ -15,7 +15,7 @@ from ..nodes.node import ProcessLook
 from ..store.audit import AuditTrail
 from ..store.robot_table import Robot
 from .lives import ALIVE, RobotLives
-from .tables import LogRow, RobotTables
+from .tables import PushRow, RobotTables
 
 __all__ = ["RobotWatcher"]
 
@@ -42,7 +42,7 @@ class RobotWatcher:
         lives: RobotLives,
         tables: RobotTables,
         audit: AuditTrail,
-        push: Callable[[Robot, list[LogRow]], None],
+        push: Callable[[Robot, list[PushRow]], None],
         tell: Callable[[Robot, str], None],
         pause_s: float = _LOOK_S,
     ) -> None:
@@ -56,7 +56,6 @@ class RobotWatcher:
         self._looks: dict[int, tuple[ProcessLook, int]] = {}
         # Of the watcher's thread only.
         self._away_since: dict[int, int] = {}
-        self._pushed: dict[int, int] = {}  # up to which line pushes were collected; guarded by the robot's lock
         self._terminated: dict[int, tuple[int, int]] = {}  # robot -> (asked_ms, when SIGTERM was sent)
         self._end = threading.Event()
         self._bell = Waker()
@@ -150,15 +149,13 @@ class RobotWatcher:
 
     def _collect_pushes(self, robot: Robot) -> None:
         path = self._lives.run_folder(robot.id).database
+        number = robot.pushed_id
         while True:
-            after = max(robot.pushed_id, self._pushed.get(robot.id, 0))
-            rows, looked_at = self._tables.pushes_after(path, after, limit=_MOST_PUSHES)
+            rows = self._tables.pushes_after(path, number, limit=_MOST_PUSHES)
             if rows:
                 self._push(robot, rows)
-            self._pushed[robot.id] = looked_at
-            # Without pushes the place is stored only now and then: a later platform looks at these lines again, and finds none.
-            if rows or looked_at - robot.pushed_id > 10_000:
-                self._lives.table.update(robot.id, pushed_id=looked_at)
+                number = rows[-1].id
+                self._lives.table.update(robot.id, pushed_id=number)
             if len(rows) < _MOST_PUSHES:
                 return
 

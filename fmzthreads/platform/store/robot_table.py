@@ -129,7 +129,7 @@ class Robot:
         restart_ms: When the next one is due; 0 for none.
         alarm: The alarm that nobody has seen to yet; empty for none.
         alarm_ms: When it was raised.
-        pushed_id: The number of the last log line whose push was queued.
+        pushed_id: The number of the last message that was queued to be pushed.
     """
 
     id: int

@@ -35,7 +35,12 @@ _LOG_TABLE = (
     "source TEXT NOT NULL)"
 )
 _PROFIT_TABLE = "CREATE TABLE IF NOT EXISTS profit (id INTEGER PRIMARY KEY AUTOINCREMENT, profit REAL NOT NULL, date INTEGER NOT NULL)"
-SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, *CHART_SCHEMA)
+# What a platform is to push: also lines that are not stored, and those that a LogReset deletes before it has looked.
+_PUSH_TABLE = (
+    "CREATE TABLE IF NOT EXISTS push (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, extra TEXT NOT NULL)"
+)
+_MOST_PUSHES = 10_000
+SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, *CHART_SCHEMA)
 """What creates the tables."""
 
 # What the writer's thread waits for another program's lock before it lets go and tries again; a close must not wait for longer.
@@ -91,6 +96,8 @@ class DatabaseSink:
 def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]:
     for kind, group in groupby(entries, type):
         rows = list(group)
+        if kind is Line or kind is UnstoredLine:
+            yield from _pushes([row for row in rows if isinstance(row, Line) and row.push])
         if kind is Line:
             yield from _inserts("log", _COLUMNS, [_log_row(row) for row in rows if isinstance(row, Line)])
         elif kind is UnstoredLine:
@@ -105,6 +112,12 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
                     # The newest row to be deleted has exactly ``remain`` newer ones; ids grow, and are never used again.
                     newest = f"(SELECT id FROM {row.table} ORDER BY id DESC LIMIT 1 OFFSET ?)"  # noqa: S608
                     yield f"DELETE FROM {row.table} WHERE id <= {newest}", (row.remain,)  # noqa: S608
+
+
+def _pushes(lines: Sequence[Line]) -> Iterator[tuple[str, Sequence[Any]]]:
+    if lines:
+        yield from _inserts("push", ("date", "extra"), [(line.time_ms, _storable(line.text)) for line in lines])
+        yield "DELETE FROM push WHERE id <= (SELECT MAX(id) FROM push) - ?", (_MOST_PUSHES,)
 
 
 def _inserts(table: str, columns: Sequence[str], rows: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:

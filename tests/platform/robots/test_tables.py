@@ -33,7 +33,7 @@ def test_pages_of_a_log(tables: RobotTables, journal: Journal, tmp_path: Path) -
     path = tmp_path / "db"
     assert tables.log(path).total == 0, "a file that is not there"
     for number in range(1, 21):
-        journal.log("line", number, "@") if number % 5 == 0 else journal.log("line", number)
+        journal.log("line", number)
     assert journal.flush()
     page = tables.log(path, limit=3)
     assert (page.total, page.smallest, page.largest) == (20, 1, 20)
@@ -46,10 +46,27 @@ def test_pages_of_a_log(tables: RobotTables, journal: Journal, tmp_path: Path) -
     assert len(tables.log(path, limit=-1).rows) == 20
     assert tables.log(path, offset=10**12).rows == []
     assert [row.id for row in tables.log_after(path, 17)] == [18, 19, 20]
-    rows, looked = tables.pushes_after(path, 0, limit=2)
-    assert ([row.id for row in rows], looked) == ([5, 10], 10)
-    rows, looked = tables.pushes_after(path, looked, limit=9)
-    assert ([row.id for row in rows], looked) == ([15, 20], 20)
+
+
+def test_pushes_are_kept_whatever_becomes_of_the_lines(tables: RobotTables, journal: Journal, tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    assert tables.pushes_after(path, 0, limit=9) == []
+    journal.log("one", "@")
+    journal.log("quiet")
+    journal.enable_storing(False)
+    journal.log("not stored", "@")
+    journal.enable_storing(True)
+    journal.reset(0)
+    journal.log("three", "@")
+    assert journal.flush()
+    rows = tables.pushes_after(path, 0, limit=2)
+    assert [(row.id, row.text) for row in rows] == [(1, "one"), (2, "not stored")]
+    assert [row.text for row in tables.pushes_after(path, 2, limit=9)] == ["three"]
+    for number in range(10_050):
+        journal.log(number, "@")
+    assert journal.flush()
+    rows = tables.pushes_after(path, 0, limit=20_000)
+    assert (len(rows), rows[-1].text) == (10_000, "10049")
 
 
 def test_filters_count_what_matches_and_follow_the_log(tables: RobotTables, journal: Journal, tmp_path: Path) -> None:
