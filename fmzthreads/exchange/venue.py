@@ -103,8 +103,8 @@ class Venue(ContractPort, Protocol):
     lists_all_orders: bool
     """Whether ``orders(None)`` lists the open orders of all symbols; if False, it is only asked about one symbol."""
 
-    has_dead_man: bool
-    """Whether ``cancel_all_after`` works here."""
+    dead_man: Literal["", "symbol", "account"]
+    """What ``cancel_all_after`` cancels: the orders of one symbol, or of the whole account; empty where the venue has no such call."""
 
     def account_id(self) -> str:
         """What tells this account at this place from any other, in the order log, without secrets; empty if there are no keys."""
@@ -213,7 +213,7 @@ class Venue(ContractPort, Protocol):
         """Has the venue cancel all open orders when so much time has passed without another such call.
 
         Args:
-            symbol: Of which symbol at the least; some venues cancel the orders of the whole account.
+            symbol: Of which symbol; ignored where the venue cancels the orders of the whole account.
             timeout_s: In seconds; 0 ends the countdown.
 
         Raises:
@@ -365,7 +365,7 @@ class BaseVenue(ContractPortDefaults, Venue):
     exact_outcomes = False
     finds_client_ids = True
     lists_all_orders = True
-    has_dead_man = False
+    dead_man: Literal["", "symbol", "account"] = ""
 
     def account_id(self) -> str:
         """Returns an empty text: there are no keys."""

@@ -14,6 +14,7 @@ __all__ = ["DeadManSwitch"]
 
 _BEATS = 3  # how often the countdown is renewed while it runs: two may be lost
 _LAST_S = 5.0
+_ALL = "the whole account"
 
 
 class _Beat:
@@ -36,7 +37,7 @@ class DeadManSwitch:
     """
 
     def __init__(self, venue: Venue, timeout_s: float, tell: Callable[[str], object]) -> None:
-        if not venue.has_dead_man:
+        if not venue.dead_man:
             raise NotSupported(
                 f"{venue.name} has no dead-man switch: its orders stay open when a process falls silent; leave out dead_man_s"
             )
@@ -63,6 +64,8 @@ class DeadManSwitch:
         Raises:
             GuardRefused: It could not be started, so that no order may be sent.
         """
+        if self._venue.dead_man == "account":
+            symbol = _ALL
         if symbol in self._symbols:
             return
         with self._lock:

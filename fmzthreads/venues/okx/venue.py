@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+from typing import Literal
+
 from ...clock import Clock
-from ...errors import BadReply
+from ...errors import BadReply, InputError
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
@@ -39,6 +43,8 @@ class OKX(RestVenue):
         InputError: An argument is not valid.
     """
 
+    dead_man: Literal["", "symbol", "account"] = "account"
+
     def __init__(
         self,
         *,
@@ -73,6 +79,15 @@ class OKX(RestVenue):
             commands={"simulate": IoCommand(bool, self._simulate), "tdMode": IoCommand(str, dialect.set_trade_mode)},
             settling_s=order_lifetime_ms / 1000 + 1.0,
         )
+
+    def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
+        """POST /api/v5/trade/cancel-all-after: of the whole account; 10 to 120 s, or 0. See ``Venue.cancel_all_after``."""
+        seconds = math.ceil(timeout_s)
+        if seconds != 0 and not 10 <= seconds <= 120:
+            raise InputError(
+                f"OKX's dead-man switch takes 10 to 120 s (or 0 to end it), got {timeout_s:g}; nothing was sent"
+            )
+        self.request("POST", "/api/v5/trade/cancel-all-after", raw=json.dumps({"timeOut": str(seconds)}))
 
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """GET /api/v5/account/trade-fee, where a fee is negative; see ``Venue.fee_rates``."""
