@@ -48,6 +48,27 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
             "too much: the plugin replied: not enough",
         ],
     ),
+    "paper": (
+        [],
+        [
+            r"bought 0\.00\d+ at",
+            r"the resting order is (filled|open)",
+            r"paid \d+(\.\d+)? USDT for 0\.00\d+ BTC",
+            "too much: None .*insufficient balance",
+        ],
+    ),
+    "guards": (
+        [],
+        [
+            "sensible: BTCUSDT",
+            "a zero too many: None .*max_order_value holds",
+            "far from the book: None .*price_band holds",
+            "orders of the last minute: 1",
+            "killed: 1 open orders cancelled",
+            "refused: None .*enough for today",
+            "released: True",
+        ],
+    ),
     "market_maker": (["4"], [r"inventory -?\d.*open orders 0"]),
 }
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads import errors
-from fmzthreads.exchange.contracts.port import ContractPort
 from fmzthreads.exchange.market_rules import MarketRules, OrderBounds
 from fmzthreads.exchange.order_request import OrderRequest, prepare
 from fmzthreads.exchange.venue import BaseVenue, Venue

@@ -89,7 +89,7 @@ class DeadManSwitch:
                 self._thread.start()
 
     def renew(self) -> None:
-        """Starts the countdowns anew; a failure is told once."""
+        """Restarts the countdowns; a failure is reported once."""
         for symbol in list(self._symbols):
             try:
                 self._venue.cancel_all_after(symbol, self.timeout_s)

@@ -76,7 +76,7 @@ class KillReport:
 
 
 def read_killed(path: Path) -> Killed | None:
-    """Reads a kill file; None if there is none. A file that cannot be read kills all the same."""
+    """Reads a kill file; None if it does not exist. A file that cannot be read kills as well."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def write_killed(path: Path, killed: Killed) -> None:
 
 
 def remove_killed(path: Path) -> bool:
-    """Removes a kill file; False if there is none.
+    """Removes a kill file; False if it does not exist.
 
     Raises:
         OperationFailed: It cannot be removed.

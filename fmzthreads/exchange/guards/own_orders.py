@@ -34,7 +34,7 @@ class OwnOrders:
         """
         core = self._core
         failed: list[str] = []
-        # An order that passed the switch before it was set is in nobody's list yet.
+        # An order that passed the switch before it was set is not in the venue's list yet.
         if not core.under_way.wait(_UNDER_WAY_S):
             failed.append(f"{core.label}: orders are still under way")
         cancelled = kept = 0

@@ -209,7 +209,7 @@ def _too_large(guard: str, what: str, most: Decimal) -> GuardRefused:
 def _check_price(size: OrderSize, book: GuardBook, band: Decimal) -> None:
     """Compares a limit price with the band around the book, and a market order with what the book holds within it."""
     lowest, highest = book.best(buy=False) * (1 - band), book.best(buy=True) * (1 + band)
-    words = f"{band * 100:f} % around the book ({plain_text(lowest)} to {plain_text(highest)})"
+    words = f"{plain_text(band * 100)} % around the book ({plain_text(lowest)} to {plain_text(highest)})"
     if size.price is not None:
         if not lowest <= size.price <= highest:
             raise GuardRefused(
