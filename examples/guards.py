@@ -23,7 +23,8 @@ def main() -> None:
     Log("sensible:", exchange.Buy(price, 0.001))
     Log("a zero too many:", exchange.Buy(price, 0.02), exchange.GetLastError())
     Log("far from the book:", exchange.Buy(_N(price * 0.5, 2), 0.001), exchange.GetLastError())
-    Log("orders of the last minute:", exchange.guards.stats["orders_last_minute"])
+    if exchange.guards is not None:
+        Log("orders of the last minute:", exchange.guards.stats["orders_last_minute"])
 
     report = exchange.Kill("enough for today")  # from outside: fmzthreads kill NAME
     Log("killed:", report.words() if report else exchange.GetLastError())
