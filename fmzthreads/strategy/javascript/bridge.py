@@ -15,6 +15,7 @@ from typing import Any
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
 from ...indicators.ta import Indicators
+from ...structures import Structure
 from ..program.javascript_source import engine
 from .calls import NativeCalls
 from .errors import FilePlace, JavaScriptError, shown
@@ -193,6 +194,8 @@ class Context:
 
     def _result(self, value: Any) -> Any:
         """Makes of a result what the engine takes; objects with methods cross as their number and the methods' names."""
+        if isinstance(value, Structure):
+            return self._values.structure(value)
         if isinstance(value, (dict, list, str, int, float)):
             return self._values.result(value)
         if value is _UNDEFINED:

@@ -90,11 +90,6 @@ class EngineValues:
 
     def result(self, value: Any) -> Any:
         """A result of a call, as the native function returns it."""
-        if isinstance(value, Structure):
-            try:
-                return self._structure(value)
-            except _OddText:
-                return self._parsed(value)
         if isinstance(value, str):
             # Lone surrogates do not cross as text; as JSON they do.
             return f"s{value}" if _crosses(value) else f"j{json.dumps(value)}"
@@ -107,6 +102,13 @@ class EngineValues:
         except _OddText:
             return self._parsed(value)
         return f"s{made}" if type(made) is str else made
+
+    def structure(self, value: Structure) -> Any:
+        """A structure as a result; it is one of ``result``, for those who know that it is a structure."""
+        try:
+            return self._structure(value)
+        except _OddText:
+            return self._parsed(value)
 
     def _made(self, value: Any) -> Any:
         """Any value within a result: one that the engine takes as it is, or an object of the engine.
