@@ -19,7 +19,7 @@ from ...structures import Structure
 from ..program.javascript_source import engine
 from .calls import NativeCalls
 from .errors import FilePlace, JavaScriptError, shown
-from .values import EngineValues, plain
+from .values import EngineValues, given, plain
 
 __all__ = ["Context"]
 
@@ -44,6 +44,7 @@ _KLINE = [
     "plotcandle",
     "signal",
 ]
+_BAR = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 _CONNECTION = ["read", "write", "close", "fd", "exec"]
 _UNDEFINED = object()
 _THREADING = {
@@ -116,7 +117,7 @@ class Context:
             "functions": {name: self._calls.add(api[name]) for name in functions},
             "constants": constants,
             "missing": [name for name, value in api.items() if type(value).__name__ == "NotBuilt"],
-            "indicators": {name: self._calls.add(getattr(ta, name)) for name in _TA},
+            "indicators": {name: self._calls.add(self._indicator(getattr(ta, name)), as_given=True) for name in _TA},
             "exchanges": [self._methods_of(exchange) for exchange in api.get("exchanges", ())],
             "threading": _THREADING,
             "virtual": virtual,
@@ -166,7 +167,22 @@ class Context:
             JavaScriptError: As ``run``.
         """
         words = ", ".join(json.dumps(arg) for arg in args)
-        return self._execute(f"{name}({words})")
+        result = self._execute(f"{name}({words})")
+        if isinstance(result, self._quickjs.Object):
+            self._engine.get("__fmz_settle")(result)  # an async function fails in its promise
+            self._execute("undefined")
+            self._execute("__fmz_outcome()")
+        return result
+
+    def destroy(self) -> list[str]:
+        """Calls the templates' ``destroy``, once; returns the texts of their errors."""
+        failed = []
+        while self._engine.eval("__fmz_destroy.all.length > 0"):
+            try:
+                self._execute("__fmz_destroy.all.shift()()")
+            except JavaScriptError as error:
+                failed.append(str(error))
+        return failed
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Sets globals."""
@@ -176,6 +192,8 @@ class Context:
         self._calls.begin()
         try:
             result = self._engine.eval(code)
+            while self._engine.execute_pending_job():
+                pass
         except (self._quickjs.JSException, SystemError, UnicodeError) as error:
             if self.end is not None:
                 raise self.end from None
@@ -186,7 +204,8 @@ class Context:
 
     def _error(self, error: BaseException) -> JavaScriptError:
         text = str(error)
-        if text.strip() in {"null", ""}:
+        # Without memory, the engine cannot make the error's text either.
+        if text.strip() in {"null", ""} or text.startswith("InternalError: Invalid error message"):
             text = "InternalError: out of memory"
         return JavaScriptError(shown(text, self._places))
 
@@ -246,6 +265,22 @@ class Context:
             return _UNDEFINED
         self._objects.pop(number, None)  # taken: nothing more comes of it
         return value
+
+    def _indicator(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of TA as JavaScript calls it: how many bars, how many fields of each, their values bar by bar, and the parameters."""
+
+        def _call(bars: int | str, fields: int, *args: Any) -> Any:
+            if isinstance(bars, str):  # more values than a call may have arguments: as JSON
+                numbers = json.loads(bars)
+                bars, args = len(numbers) // fields, (*numbers, *args)
+            values = bars * fields
+            series: Any = list(args[:bars])
+            if fields > 1:
+                rows = zip(*(args[field:values:fields] for field in range(fields)), strict=True)
+                series = [dict(zip(_BAR, row, strict=True)) for row in rows]
+            return self._values.series(call(series, *map(given, args[values:])))
+
+        return _call
 
     def _talib(self, name: str, *args: Any) -> Any:
         function = getattr(self._api["talib"], name)

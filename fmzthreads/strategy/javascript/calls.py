@@ -48,26 +48,29 @@ class NativeCalls:
         """Forgets an earlier end."""
         self.end, self._after_end = None, 0
 
-    def add(self, call: Callable[..., Any]) -> tuple[str, int]:
+    def add(self, call: Callable[..., Any], *, as_given: bool = False) -> tuple[str, int]:
         """Adds a native function as a global.
 
         Args:
             call: What it calls.
+            as_given: Whether it takes the engine's arguments, and its result is one of the engine's: nothing is converted.
 
         Returns:
             Its name, and the most arguments that it takes; -1 if that is more than two, or unknown.
         """
         name = f"__fmz{next(self._names)}"
-        self._engine.add_callable(name, self._guarded(call))
+        self._engine.add_callable(name, self._guarded(call, as_given=as_given))
         return name, _most_arguments(call)
 
-    def _guarded(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _guarded(self, call: Callable[..., Any], *, as_given: bool) -> Callable[..., Any]:
         result = self._result
 
         def _call(*args: Any) -> Any:
             if self.end is not None and self._is_refused():
                 return _ended(self.end)
             try:
+                if as_given:
+                    return call(*args)
                 value = call(*[arg if type(arg) is int else given(arg) for arg in args]) if args else call()
                 # What most calls return, without a further call; see EngineValues.
                 kind = type(value)

@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import InputError
 from ..program.source import Source
 from ..program.templates import Template
+from ..runtime import current
 from .bridge import Context
 from .calls import ENDS
 from .errors import JavaScriptError
@@ -22,6 +23,9 @@ from .values import plain
 from .worker import JavaScriptThread
 
 __all__ = ["JavaScriptProgram", "load_javascript"]
+
+
+_AFTER_TEMPLATE = "if (typeof destroy === 'function') __fmz_destroy(destroy); if (typeof init === 'function') init();"
 
 
 class JavaScriptProgram:
@@ -47,22 +51,30 @@ class JavaScriptProgram:
         return lambda: self.call(name)
 
     def call(self, name: str) -> None:
-        """Calls ``init``, ``main`` or ``onexit``, if the strategy has it.
+        """Calls ``init``, ``main`` or ``onexit``, if the strategy has it; and the templates' ``destroy`` after ``onexit``, or after an error of ``main``.
 
         Raises:
             JavaScriptError: An error that the strategy did not catch, after its ``onerror``.
             BaseException: The strategy is ended (a stop, the end of the data).
         """
-        if not self._do(lambda: self._context.has(name)):
-            return
         try:
-            self._do(lambda: self._context.call(name))
+            if self._do(lambda: self._context.has(name)):
+                self._do(lambda: self._context.call(name))
         except JavaScriptError as error:
             self._on_error(str(error))
+            if name == "main":
+                self._destroy()
             raise
         finally:
             if name == "main":
                 self._threads.end()
+        if name == "onexit":
+            self._destroy()
+
+    def _destroy(self) -> None:
+        """Calls the templates' ``destroy`` at the end of a strategy; what fails there is an error line, and the others are called."""
+        for text in self._do(self._context.destroy):
+            current().error(text, source="destroy")
 
     def execute(self, run: Callable[[Context], None]) -> None:
         """Runs something in the context."""
@@ -123,7 +135,7 @@ def load_javascript(
         for template in templates:
             values = "".join(f"var {name} = {json.dumps(plain(value))};" for name, value in template.values.items())
             code = template.source.text
-            context.run_inside(template.source.path, values, code, "if (typeof init === 'function') init();")
+            context.run_inside(template.source.path, values, code, _AFTER_TEMPLATE)
         context.set(args)
         context.run(source.path, source.text)
         if not context.has("main"):

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...structures import Structure
+from ...structures.growing import GrowingRecords
 
 __all__ = ["EngineValues", "given", "plain"]
 
@@ -20,6 +21,9 @@ _INT32 = 2**31
 _MOST_BUILDERS = 500
 # The most elements that are handed to JavaScript in one call.
 _AT_ONCE = 500
+_NUMBERS_AT_ONCE = 50_000
+# Bars before the window of a list are forgotten once there are so many.
+_MOST_OLD_BARS = 5_000
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _LONG_NUMBER = re.compile(r"(?<![\w.\"])-?\d{16,}(?![\w.\"])")
 
@@ -72,6 +76,23 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+class _Bars:
+    """The final bars of a history, as an array of JavaScript.
+
+    Attributes:
+        history: The history; it is kept, so that its id is not another's.
+        array: The array.
+        first: The number of the array's first bar in the history.
+        count: How many bars there are in the array.
+    """
+
+    def __init__(self, history: Any, array: Any, first: int) -> None:
+        self.history = history
+        self.array = array
+        self.first = first
+        self.count = 0
+
+
 class EngineValues:
     """Makes values of one JavaScript context.
 
@@ -87,6 +108,12 @@ class EngineValues:
         self._builders: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._array = engine.eval("(() => [])")
         self._push = engine.eval("((array, ...items) => { for (const item of items) array.push(item); })")
+        self._numbers = engine.eval("((...items) => items)")
+        self._window = engine.eval(
+            "((bars, first, end, ...tips) => { const found = bars.slice(first, end); for (const tip of tips) found.push(tip); return found; })"
+        )
+        self._forget = engine.eval("((bars, count) => { bars.splice(0, count); })")
+        self._bars: dict[int, _Bars] = {}
 
     def result(self, value: Any) -> Any:
         """A result of a call, as the native function returns it."""
@@ -130,9 +157,48 @@ class EngineValues:
             return value
         if isinstance(value, Structure):
             return self._structure(value)
+        if kind is GrowingRecords:
+            return self._growing(value)
         if isinstance(value, list) and value and isinstance(value[0], Structure):
             return self._list(value)
         return self._parsed(value)
+
+    def series(self, value: Any) -> Any:
+        """What an indicator returns: a number for each bar, NaN where there is None; or several such lists, or one number."""
+        if not isinstance(value, list):
+            return math.nan if value is None else value
+        if value and isinstance(value[0], list):
+            array = self._array()
+            self._push(array, *map(self.series, value))
+            return array
+        numbers = [math.nan if number is None else float(number) for number in value]
+        if len(numbers) <= _NUMBERS_AT_ONCE:
+            return self._numbers(*numbers)
+        array = self._array()
+        for first in range(0, len(numbers), _NUMBERS_AT_ONCE):
+            self._push(array, *numbers[first : first + _NUMBERS_AT_ONCE])
+        return array
+
+    def _growing(self, value: GrowingRecords) -> Any:
+        """Bars of a history: those that are final are made once, and shared by all lists, as in Python."""
+        kept = self._bars.get(id(value.history))
+        if (
+            kept is None
+            or kept.history is not value.history
+            or not kept.first <= value.first <= kept.first + kept.count
+        ):
+            kept = self._bars[id(value.history)] = _Bars(value.history, self._array(), value.first)
+        begin, end = value.first - kept.first, value.first - kept.first + value.closed
+        for place in range(kept.count, end, _AT_ONCE):
+            numbers = range(kept.first + place, kept.first + min(place + _AT_ONCE, end))
+            self._push(kept.array, *[self._structure(value.history.record(number)) for number in numbers])
+        kept.count = max(kept.count, end)
+        tips = [self._structure(value[place]) for place in range(value.closed, len(value))]
+        found = self._window(kept.array, begin, end, *tips)
+        if begin > _MOST_OLD_BARS:
+            self._forget(kept.array, begin)
+            kept.first, kept.count = value.first, kept.count - begin
+        return found
 
     def _structure(self, value: Structure) -> Any:
         build = self._builders.get(tuple(value)) or self._builder(tuple(value))

@@ -256,3 +256,52 @@ def test_the_end_of_the_data_cannot_be_caught_for_good(
         capsys,
     )
     assert found["result"]["Finished"]
+
+
+RECORDS = """
+function main() {
+    exchange.SetMaxBarLen(50)
+    var last = exchange.GetRecords(), turns = 0
+    while (true) {
+        Sleep(1000 * 60 * 4)
+        var now = exchange.GetRecords()
+        if (now.length > 50) throw 'too long'
+        for (var i = 1; i < now.length; i++) if (now[i].Time - now[i - 1].Time != 900000) throw 'a hole'
+        var same = now.filter(function(bar) { return last.indexOf(bar) >= 0 }).length
+        // Bars that are final are the same objects; the forming one is another each time.
+        if (turns > 0 && (same < now.length - 3 || last[last.length - 1] === now[now.length - 1])) throw 'same ' + same
+        last[0] = null
+        last = now
+        turns++
+        if (turns % 100 == 0) Log(turns, JSON.stringify(now[0]), JSON.stringify(now[now.length - 1]), now.length)
+    }
+}
+"""
+RECORDS_PY = """
+def main():
+    exchange.SetMaxBarLen(50)
+    exchange.GetRecords()
+    turns = 0
+    while True:
+        Sleep(1000 * 60 * 4)
+        now = exchange.GetRecords()
+        turns += 1
+        if turns % 100 == 0:
+            shown = [json.dumps({k: int(v) if v == int(v) else v for k, v in bar.items()}, separators=(',', ':')) for bar in (now[0], now[-1])]
+            Log(turns, shown[0], shown[1], len(now))
+"""
+
+
+def test_records_grow_and_share_their_final_bars(
+    bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--bars", f"Binance/BTC_USDT={bars}", "--start", "2024-01-01 00:00:00", "--end", "2024-01-03 00:00:00", "--period", "15m",
+        "--base-period", "5m",
+    ]  # fmt: skip
+    results = []
+    for name, code in (("bot.js", RECORDS), ("bot.py", RECORDS_PY)):
+        (tmp_path / name).write_text(code)
+        results.append(run(tmp_path / name, words, capsys)["result"]["RuntimeLogs"])
+    assert len(results[0]) == 7
+    assert results[0] == results[1]

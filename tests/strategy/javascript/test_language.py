@@ -160,6 +160,18 @@ def test_indicators_have_nan_where_there_is_nothing(logged: Any) -> None:
     assert lines == ["30 true false 3 [null,1.5,2.5,3.5]", "29 30 1 0"]
 
 
+def test_indicators_of_very_many_bars(logged: Any) -> None:
+    lines = logged(
+        """
+        var bars = _.range(11000).map(function(i) { return {Time: i, Open: i, High: i + 1, Low: i - 1, Close: i, Volume: 2} })
+        Log(TA.ATR(bars, 14)[10999], TA.OBV(bars)[10999], TA.MA(_.range(70000), 2)[69999], isNaN(TA.MA(_.range(70000), 2)[0]))
+        Log(TA.MA([]), TA.KDJ(bars.slice(0, 20)).length, TA.MA([NaN, undefined, 1, 2, 3], 2)[4])
+        try { TA.MA(null) } catch (e) { Log(e.message) }
+        """
+    )
+    assert lines == ["2 22000 69998.5 true", "[] 3 2.5", "TA.MA needs records or numbers, got null"]
+
+
 def test_small_globals(logged: Any, runtime: Runtime) -> None:
     lines = logged(
         """
