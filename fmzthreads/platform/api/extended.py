@@ -102,7 +102,8 @@ def _args(text: str) -> Any:
         return []
     try:
         args = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        json.dumps(args, ensure_ascii=False).encode()  # refuses lone surrogates, which no file takes
+    except (ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
         raise ApiRefusal(5, "args is not JSON") from None
     if not isinstance(args, (list, dict)) or _depth(args) > _DEEPEST:
         raise ApiRefusal(5, "args is neither an array nor an object")

@@ -42,6 +42,8 @@ class StartOrders:
         """
         if not settings.name.strip() or len(settings.name) > 200 or not settings.name.isprintable():
             raise InputError(f"a robot's name is {settings.name[:60]!r}, expected 1 to 200 printable characters")
+        if len(settings.app_id) > 200 or not settings.app_id.isprintable():
+            raise InputError(f"a robot's label is {settings.app_id[:60]!r}, expected at most 200 printable characters")
         if not 1 <= settings.period_s <= 366 * 86_400:
             raise InputError(f"the period is {settings.period_s} s, expected 1 to 31622400")
         if settings.language not in {"en", "zh"}:
@@ -73,6 +75,10 @@ class StartOrders:
         if accounts and len({account.simulated for account in accounts}) > 1:
             raise InputError("the exchanges are simulated and real, expected one kind for all")
         for one in exchanges:
+            if len(one.label) > 200 or not one.label.isprintable():
+                raise InputError(
+                    f"an exchange's label is {one.label[:60]!r}, expected at most 200 printable characters"
+                )
             if "_" not in one.pair or not one.pair.isprintable() or len(one.pair) > 60:
                 raise InputError(f"a pair is {one.pair[:60]!r}, expected such as BTC_USDT")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["EVERYTHING", "ChartRow", "LogFilter", "LogRow", "ProfitRow", "PushRo
 
 _MOST_FILES = 256  # open at once
 _MOST_COUNTS = 512  # numbers of matching rows that are remembered
+_MOST_SEEN = 2048
 _MOST_ROWS = 100_000  # of one page
 _LOG = "id, date, logType, eid, orderId, price, amount, extra, contractType, direction, color, push, private, source"
 
@@ -146,10 +148,12 @@ class RobotTables:
     """Reads run folders' databases; keeps the files open. Any thread may use it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _files and _counts
+        self._lock = threading.Lock()  # guards the fields below
         self._files: OrderedDict[Path, _File] = OrderedDict()
         # Of a filter: the matching rows between two ids; only rows that came or went since are looked at again.
         self._counts: OrderedDict[tuple[Path, LogFilter], tuple[int, int, int]] = OrderedDict()
+        # What was read of files that have not been written since, for lists of many robots.
+        self._seen: OrderedDict[tuple[Path, str], tuple[_Stamp, Any]] = OrderedDict()
 
     def log(
         self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
@@ -219,6 +223,10 @@ class RobotTables:
         Raises:
             OperationFailed: The file cannot be read.
         """
+        found: list[ProfitRow] = self._while_unchanged(path, f"line {points}", lambda: self._profit_line(path, points))
+        return found
+
+    def _profit_line(self, path: Path, points: int) -> list[ProfitRow]:
         smallest, largest = self._bounds(path, "profit")
         if not largest:
             return []
@@ -277,6 +285,10 @@ class RobotTables:
         Raises:
             OperationFailed: The file cannot be read.
         """
+        found: tuple[int, int, str, float | None] = self._while_unchanged(path, "last", lambda: self._last(path))
+        return found
+
+    def _last(self, path: Path) -> tuple[int, int, str, float | None]:
         lines = self._rows(path, "SELECT id, date, extra FROM log ORDER BY id DESC LIMIT 1", ())
         points = self._rows(path, "SELECT profit FROM profit ORDER BY id DESC LIMIT 1", ())
         number, time_ms, text = lines[0] if lines else (0, 0, "")
@@ -288,6 +300,8 @@ class RobotTables:
             file = self._files.pop(path, None)
             for key in [key for key in self._counts if key[0] == path]:
                 del self._counts[key]
+            for seen in [seen for seen in self._seen if seen[0] == path]:
+                del self._seen[seen]
         if file is not None:
             file.close()
 
@@ -298,6 +312,23 @@ class RobotTables:
             self._files.clear()
         for file in files:
             file.close()
+
+    def _while_unchanged(self, path: Path, what: str, read: Callable[[], Any]) -> Any:
+        """What was read before, if the file has not been written since; else what is read now."""
+        stamp = _stamp(path)
+        with self._lock:
+            seen = self._seen.get((path, what))
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
+        value = read()
+        # A file system tells times in steps of some milliseconds: a file that was written just now may be written again within one step.
+        if stamp is not None and time.time_ns() - max(stamp[1], stamp[3]) > 2_000_000_000:
+            with self._lock:
+                self._seen[path, what] = (stamp, value)
+                self._seen.move_to_end((path, what))
+                while len(self._seen) > _MOST_SEEN:
+                    self._seen.popitem(last=False)
+        return value
 
     def _bounds(self, path: Path, table: str) -> tuple[int, int]:
         query = (
@@ -388,6 +419,22 @@ class _File:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+_Stamp = tuple[int, int, int, int, int] | None
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes with every write: inode, time and size of the database, time and size of its write-ahead log; None without a database."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    try:
+        log = path.with_name(f"{path.name}-wal").stat()
+    except OSError:
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size, 0, 0
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size, log.st_mtime_ns, log.st_size
 
 
 def _inodes(path: Path) -> tuple[int, int]:

@@ -95,7 +95,7 @@ def test_each_code_says_what_was_wrong(caller: Caller) -> None:
     assert caller.send({**wrong, "args": "[1]"})["code"] == 2, "the arguments are signed as sent"
     assert caller.send(caller.fields("Nothing", []))["code"] == 4
     assert caller.send(caller.fields("answer", []))["code"] == 4
-    for args in ("{", "7", '"text"', "[NaN]", "null"):
+    for args in ("{", "7", '"text"', "[NaN]", "null", '["\\ud800"]', "[" * 100 + "]" * 100, "[" * 100_000):
         assert caller.send(caller.fields("GetAccount", args)) == {"code": 5, "data": None}
     assert caller.api.answer("", b"", "127.0.0.1") == {"code": 1, "data": None}
     caller.platform.api_keys.change(caller.key.id, disabled=True)
@@ -315,7 +315,7 @@ def test_settings_that_are_not_valid_start_nothing(caller: Caller) -> None:
     wrong: list[dict[str, Any]] = [
         {}, {"strategy": 99}, {"name": ""}, {"name": 7}, {"exchanges": []}, {"exchanges": [{"pid": 9, "pair": "BTC_USDT"}]},
         {"exchanges": [{"pid": 1, "pair": "BTC"}]}, {"exchanges": "x"}, {"args": [["a"]]}, {"args": {}}, {"period": "x"}, {"unknown": 1},
-        {"exchanges": [{"eid": "Nowhere", "pair": "BTC_USDT", "meta": {}}]}, {"node": 77}, {"strategy": "../../etc/passwd"},
+        {"exchanges": [{"eid": "Nowhere", "pair": "BTC_USDT", "meta": {}}]}, {"node": 77}, {"strategy": "../../etc/passwd"}, {"appid": "a\nb"},
     ]  # fmt: skip
     for change in wrong:
         settings = {**good, **change} if change else {}

@@ -394,6 +394,18 @@ def main():
     assert world.node.orders[1].config["args"] == {"token": "token-of-tests-99", "amount": 3}
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\nb", "x" * 201])
+def test_texts_that_no_file_takes_are_refused(world: World, text: str) -> None:
+    for change in (
+        {"name": text},
+        {"app_id": text},
+        {"exchanges": (RobotExchange(pair="BTC_USDT", eid="OKX", label=text),)},
+    ):
+        with pytest.raises(InputError):
+            world.create(**change)
+    assert world.node.orders == []
+
+
 def test_simulated_and_real_exchanges_are_not_mixed(world: World) -> None:
     simulated = world.platform.exchanges.create("OKX", "play", simulated=True)
     pairs = (RobotExchange(pair="BTC_USDT", pid=1), RobotExchange(pair="BTC_USDT", pid=simulated.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,23 @@ def test_a_file_that_was_replaced_is_read_anew(tables: RobotTables, tmp_path: Pa
         journal.close()
         path.replace(tmp_path / "db")
         assert tables.log(tmp_path / "db").rows[0].text == text
+
+
+def test_a_file_that_was_written_again_is_read_again(tables: RobotTables, journal: Journal, tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    for number in range(1, 30):
+        journal.log("line", number)
+        journal.profit(number, "&")
+        assert journal.flush()
+        assert tables.last(path)[2:] == (f"line {number}", float(number))
+        assert tables.profit_line(path)[-1].profit == number
+    for name in ("db", "db-wal"):  # as if it had not been written for long
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    for _ in range(2):
+        assert tables.last(path)[2] == "line 29"
+    journal.log("one more")
+    assert journal.flush()
+    assert tables.last(path)[2] == "one more"
 
 
 def test_a_damaged_file_is_an_error_each_time(tables: RobotTables, tmp_path: Path) -> None:
