@@ -70,6 +70,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     add(
+        "--product",
+        action="append",
+        default=[],
+        metavar="PRODUCT",
+        help="what can be traded besides spot: um or cm for Binance's contracts in USDT or in the coin; may be repeated",
+    )
+    add(
         "--balance",
         action="append",
         default=[],
@@ -143,6 +150,8 @@ def _server(args: argparse.Namespace) -> SimulatorServer:
     if args.venue is None:
         raise InputError("--venue says whose dialect to speak, or --replay what to play; one of the two is needed")
     options: dict[str, Any] = {"symbols": args.symbol} if args.symbol else {}
+    if args.product:
+        options["products"] = args.product
     if args.balance:
         options["balances"] = _balances(args.balance)
     if args.speed is not None:
@@ -207,6 +216,7 @@ def _announcement(server: SimulatorServer | StreamPlayer) -> str:
             "venue": server.venue,
             **where,
             "symbols": list(server.symbols),
+            **({"contract_stream_urls": server.contract_stream_urls} if server.contract_stream_urls else {}),
             "key": server.key,
             "secret": server.secret,
             "passphrase": server.passphrase,

@@ -9,6 +9,8 @@ Faults, the state of the account, and closing the port.
 ``POST /_simulator/release``            releases held calls; the faults stay on
 ``POST /_simulator/refuse``             ``{"seconds": 2}``: closes the port for so long; connecting is refused meanwhile
 ``GET /_simulator/state``               balances, open orders, and the sums of fills and fees, to reconcile with
+``GET /_simulator/contracts``           where contracts are traded: their mark and index prices and funding; POST changes them
+                                        (see ``contract_control``)
 ======================================  ==================================================================================
 
 Faults never strike here.

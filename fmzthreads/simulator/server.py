@@ -21,6 +21,7 @@ import attrs
 from ..clock import Clock
 from ..errors import InputError, UnknownName, nearest, require
 from .audit import FillAudit
+from .contract_control import ContractAudit, ContractControl, contract_routes
 from .control import control_routes
 from .dialects.base import Dialect
 from .dialects.binance.contracts.streams.site import BinanceSites, ContractSite
@@ -189,6 +190,11 @@ class SimulatorServer:
         traded = [(self.exchange, pair, pair.instrument.id) for pair in pairs]
         for product in self.products[1:]:
             traded += self._open_product(product, pairs, credentials, balances)
+        self._contract_ledgers = {
+            product: ContractAudit(exchange, self.accounts[product])
+            for product, exchange in self.exchanges.items()
+            if any(instrument.terms is not None for instrument in exchange.instruments())
+        }
         markets = []
         for exchange, pair, followed in traded:
             # Contracts follow the same price as spot: the same walk, or the same bars.
@@ -259,6 +265,8 @@ class SimulatorServer:
         """
         rest = RestApp(self.dialect, self.faults)
         routes = control_routes(self.faults, self.state)
+        if self._contract_ledgers:
+            routes += contract_routes(ContractControl(self.exchanges, self.accounts))
         app = require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
         return BelowPath(app, self._path) if self._path else app
 
@@ -301,7 +309,10 @@ class SimulatorServer:
     def state(self) -> dict[str, Any]:
         """The account to reconcile with, as ``GET /_simulator/state`` answers it."""
         head = {"venue": self.venue, "symbols": list(self.symbols), "time_ms": self.exchange.server_time_ms()}
-        return {**head, **self._ledger.state()}
+        answer = {**head, **self._ledger.state()}
+        if self._contract_ledgers:
+            answer["contracts"] = {product: ledger.state() for product, ledger in self._contract_ledgers.items()}
+        return answer
 
     # --- life ---
 
@@ -330,6 +341,8 @@ class SimulatorServer:
         self.site.stop()
         self.driver.stop()
         self._ledger.close()
+        for ledger in self._contract_ledgers.values():
+            ledger.close()
 
     def refuse_connections(self, refuse: bool = True) -> None:
         """Closes the port so that connecting is refused, and drops all connections.

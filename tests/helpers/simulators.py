@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 import requests
 
 from fmzthreads.simulator import SimulatorServer
+from fmzthreads.simulator.market.maker import MarketSettings
 
-__all__ = ["BinanceCaller", "ContractCaller", "OkxCaller", "free_session", "simulator"]
+__all__ = ["BinanceCaller", "ContractCaller", "OkxCaller", "contract_simulator", "free_session", "simulator"]
 
 
 @contextmanager
@@ -25,6 +26,14 @@ def simulator(venue: str, **options: Any) -> Iterator[SimulatorServer]:
     options.setdefault("moving", False)
     options.setdefault("rate_scale", 0)
     with SimulatorServer(venue, **options) as server:
+        yield server
+
+
+@contextmanager
+def contract_simulator(*products: str, **options: Any) -> Iterator[SimulatorServer]:
+    """Binance with contracts on BTC, in a market of few orders, so that a test starts fast."""
+    options.setdefault("settings", MarketSettings(levels=10, makers=1, take_chance=1))
+    with simulator("binance", symbols=["BTC_USDT"], products=products or ("um", "cm"), **options) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fmzthreads.simulator import SimulatorServer
-from tests.helpers.simulators import simulator
+from tests.helpers.simulators import contract_simulator
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what ccxt warns about when it is imported is not ours
@@ -28,7 +28,7 @@ def _loopback(value: Any, base: str) -> Any:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SimulatorServer]:
-    with simulator("binance", symbols=["BTC_USDT"], products=("um", "cm")) as running:
+    with contract_simulator() as running:
         yield running
 
 
