@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import InputError, UnknownName, nearest
+from ...errors import InputError, NotBuiltYet, UnknownName, nearest
 from ..runtime import current
 from .bridge import Context
 from .calls import ENDS
@@ -191,6 +191,11 @@ class ScriptThreads:
     def _thread_set_data(self, own: int, number: int, shared: _Shared, key: Any, value: Any = None) -> None:
         with shared.condition:
             shared.data[str(key)] = value
+
+    def _thread_event_loop(self, own: int, number: int, shared: _Shared, timeout_ms: float | None = None) -> None:
+        raise NotBuiltYet(
+            "eventLoop of a thread: FMZ has it; fmzthreads does not have it yet; wait with peekMessage, or EventLoop in main"
+        )
 
     # Lock, Event, Condition, Dict
 

@@ -305,3 +305,59 @@ def test_records_grow_and_share_their_final_bars(
         results.append(run(tmp_path / name, words, capsys)["result"]["RuntimeLogs"])
     assert len(results[0]) == 7
     assert results[0] == results[1]
+
+
+IDIOMS = """
+var OrgAccount = null
+function adjustFloat(v) { return Math.floor(v * 1000) / 1000 }
+function GetAccount(e) { return _C(e.GetAccount) }
+var Manager = (function() {
+  function M(e) { this.fn = function(name) { return e[name].bind(e)() } }
+  M.prototype.tick = function() { return this.fn('GetTicker') }
+  return M
+})()
+$.Cross = function(a, b) { return _Cross(a, b) }
+function main() {
+  SetErrorFilter('502:|503:|tcp|timeout|reset|EOF')
+  LogReset(1); LogProfitReset(); exchange.SetPrecision(2, 3)
+  OrgAccount = GetAccount(exchange)
+  var m = new Manager(exchange), crossed = 0
+  var chart = Chart({extension: {layout: 'single'}, series: [{type: 'candlestick', id: 'primary', data: []}, {type: 'flags', onSeries: 'primary', data: []}]})
+  exchange.Buy(-1, 1000, 'open #ff0000', {why: ['x']})
+  for (var turn = 0; turn < 60; turn++) {
+    var r = exchange.GetRecords(), t = m.tick(), orders = exchange.GetOrders()
+    if (!r || r.length < 30) { Sleep(60000); continue }
+    var macd = TA.MACD(r), hi = TA.Highest(r, 20, 'High'), last = r[r.length - 1]
+    if (hi != Math.max.apply(null, r.slice(-21, -1).map(x => x.High))) throw 'highest'
+    if ($.Cross(TA.EMA(r, 5), TA.EMA(r, 10)) == 1 && !isNaN(macd[0][macd[0].length - 1])) crossed++
+    chart.add([0, [last.Time, last.Open, last.High, last.Low, last.Close]])
+    LogStatus('`' + JSON.stringify({type: 'table', title: 't', cols: ['a'], rows: [[t.Last, orders.length]]}) + '`', exchange.GetRawJSON())
+    var cmd = GetCommand(); if (cmd) { var arr = cmd.split(':') }
+    Sleep(1000 * 60 * 15)
+  }
+  LogProfit(adjustFloat(GetAccount(exchange).Balance - OrgAccount.Balance), '&')
+  Log('crossed', crossed > 0, '@')
+}
+function onexit() { Log('exit') }
+"""
+
+
+def test_the_idioms_of_published_strategies(bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bot.js"
+    file.write_text(IDIOMS)
+    words = [
+        "--bars",
+        f"Binance/BTC_USDT={bars}",
+        "--start",
+        "2024-01-01 00:00:00",
+        "--end",
+        "2024-01-03 00:00:00",
+        "--period",
+        "15m",
+    ]
+    result = run(file, words, capsys)["result"]
+    texts = [row[7] for row in result["RuntimeLogs"]]
+    assert texts == ['open #ff0000 {"why":["x"]}', "crossed true @", "exit"]
+    assert -1000 <= result["ProfitLogs"][0][1] < -999.9  # the coins are cut to the amount step
+    assert result["Status"].startswith('`{"type":"table"')
+    assert result["Chart"]["Datas"]

@@ -84,10 +84,12 @@ def test_conditions_hand_over(logged: Any) -> None:
         Log(t.join().ret)
         try { c.wait() } catch (e) { Log(e.message) }
         try { threading.Serve('http://:0', function() {}) } catch (e) { Log(e.message) }
+        try { threading.currentThread().eventLoop(1) } catch (e) { Log(e.message) }
         """
     )
     assert lines == [
         "woken",
         "wait on a condition whose lock this thread does not hold",
         "threading.Serve: FMZ has it; fmzthreads does not have it yet",
+        "eventLoop of a thread: FMZ has it; fmzthreads does not have it yet; wait with peekMessage, or EventLoop in main",
     ]
