@@ -9,7 +9,7 @@ import attrs
 from ...errors import AuthenticationFailed
 from .handlers.robots import log_rows, status_part
 from .port import RobotView
-from .visit import Visit
+from .visit import PageVisit
 
 __all__ = ["LiveFeed", "News"]
 
@@ -36,7 +36,7 @@ class LiveFeed:
         after: The id of the last log line that the reader has.
     """
 
-    def __init__(self, visit: Visit, robot_id: int, after: int) -> None:
+    def __init__(self, visit: PageVisit, robot_id: int, after: int) -> None:
         self._visit = visit
         self._robot_id = robot_id
         self._after = after

@@ -23,9 +23,9 @@ __all__ = [
     "KeyView",
     "LogView",
     "NodeView",
-    "OrderView",
     "PageService",
-    "PositionView",
+    "RobotOrderView",
+    "RobotPositionView",
     "RobotView",
     "StrategyView",
     "VersionView",
@@ -98,7 +98,7 @@ class AlarmView:
 
 
 @attrs.frozen(kw_only=True)
-class PositionView:
+class RobotPositionView:
     """A position that a robot holds; ``amount`` is negative for a short one."""
 
     robot_id: int
@@ -124,7 +124,7 @@ class BalanceView:
 
 
 @attrs.frozen(kw_only=True)
-class OrderView:
+class RobotOrderView:
     """An order of a robot, from its order log."""
 
     time_ms: int
@@ -263,7 +263,7 @@ class PageService(Protocol):
     def dismiss_alarm(self, alarm_id: int) -> None:
         """Takes an alarm off the list."""
 
-    def positions(self, robot_id: int | None = None) -> Sequence[PositionView]:
+    def positions(self, robot_id: int | None = None) -> Sequence[RobotPositionView]:
         """The positions of one robot, or of all."""
 
     def balances(self, robot_id: int | None = None) -> Sequence[BalanceView]:
@@ -354,7 +354,7 @@ class PageService(Protocol):
     def chart_mark(self, robot_id: int) -> int:
         """A number that grows when the strategy's charts change, without reading them."""
 
-    def orders(self, robot_id: int, most: int = 200) -> Sequence[OrderView]:
+    def orders(self, robot_id: int, most: int = 200) -> Sequence[RobotOrderView]:
         """The newest orders of a robot, newest first."""
 
     def output(self, robot_id: int, stream: str, most_bytes: int = 65536) -> str:

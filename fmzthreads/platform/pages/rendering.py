@@ -12,7 +12,7 @@ from typing import Any
 from ..._version import __version__
 from ...errors import require
 from .sparkline import sparkline_svg
-from .visit import Visit
+from .visit import PageVisit
 
 __all__ = ["STATES", "Renderer", "ago_text", "moment", "number_text"]
 
@@ -64,7 +64,7 @@ class Renderer:
         """HTML that was escaped already."""
         return self._markup(html)
 
-    def page(self, visit: Visit, template: str, **values: Any) -> str:
+    def page(self, visit: PageVisit, template: str, **values: Any) -> str:
         """A page in its frame, or a part of one.
 
         Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
+from ...clock import WallClock
 from ...errors import AuthenticationFailed, UnknownName
 from ..access import Actor
 from ..backtests.runs import BacktestRuns
@@ -27,7 +27,7 @@ from .handlers.strategies import StrategyPages
 from .over_platform import AdministrationOfPlatform, ServiceOfPlatform
 from .port import PageService
 from .rendering import Renderer
-from .site import Page, Site
+from .site import PageSite, SitePage
 
 __all__ = ["page_routes"]
 
@@ -52,7 +52,7 @@ def page_routes(platform: Platform) -> list[Any]:
     def service_for(actor: Actor | None) -> PageService:
         return ServiceOfPlatform(platform, backtests, actor or _nobody())
 
-    site = Site(sessions, actor_of, service_for, renderer)
+    site = PageSite(sessions, actor_of, service_for, renderer)
     login = LoginPages(renderer, sessions, LoginThrottle(), _Login(platform, sessions).check, _recorder(platform))
     parts: list[_Part] = [
         login,
@@ -71,7 +71,7 @@ def page_routes(platform: Platform) -> list[Any]:
 
 
 class _Part(Protocol):
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages of one part."""
 
 
@@ -103,7 +103,7 @@ class _Login:
         account = self._platform.accounts.verify(name, password)
         if account.has_totp:
             secret = self._platform.accounts.totp(account.id)
-            step = matching_step(secret, code, time.time())
+            step = matching_step(secret, code, WallClock().now())
             if step is None or not self._sessions.take_code(account.name, step):
                 raise AuthenticationFailed("the one-time code is not right")
         try:

@@ -14,20 +14,20 @@ from ..access import Actor, NotPermitted
 from ..security.login_sessions import LoginSession, LoginSessions
 from .port import PageService
 from .rendering import Renderer
-from .visit import Form, Visit, form_of, language_of
+from .visit import Form, PageVisit, form_of, language_of
 
-__all__ = ["COOKIE", "Need", "Page", "Site", "redirect"]
+__all__ = ["COOKIE", "Need", "PageSite", "SitePage", "redirect"]
 
 _log = logging.getLogger("fmzthreads.platform")
 
 COOKIE = "fmzthreads_session"
 _MOST_BYTES = 4 * 1024 * 1024
 Need = Literal["anybody", "reader", "operator", "owner"]
-Handler = Callable[[Visit], Any]
+Handler = Callable[[PageVisit], Any]
 
 
 @attrs.frozen
-class Page:
+class SitePage:
     """One page: its path, what answers it, who may ask for it (by role), and whether it changes something.
 
     Attributes:
@@ -43,7 +43,7 @@ class Page:
     method: Literal["GET", "POST"] = "GET"
 
 
-class Site:
+class PageSite:
     """Turns pages into routes.
 
     Args:
@@ -67,7 +67,7 @@ class Site:
         self._responses = require("starlette.responses", "platform")
         self._in_thread = require("starlette.concurrency", "platform").run_in_threadpool
 
-    def routes(self, pages: Sequence[Page]) -> list[Any]:
+    def routes(self, pages: Sequence[SitePage]) -> list[Any]:
         """The routes of pages.
 
         Raises:
@@ -76,7 +76,7 @@ class Site:
         routing = require("starlette.routing", "platform")
         return [routing.Route(page.path, self._endpoint(page), methods=[page.method]) for page in pages]
 
-    def _endpoint(self, page: Page) -> Callable[[Any], Any]:
+    def _endpoint(self, page: SitePage) -> Callable[[Any], Any]:
         async def _answer(request: Any) -> Any:
             body = b""
             if page.method == "POST":
@@ -87,7 +87,7 @@ class Site:
 
         return _answer
 
-    def _serve(self, page: Page, request: Any, body: bytes) -> Any:
+    def _serve(self, page: SitePage, request: Any, body: bytes) -> Any:
         visit = self._visit(page, request, body)
         try:
             form = form_of(request.headers.get("content-type", ""), body) if body else Form(())
@@ -103,11 +103,11 @@ class Site:
             _log.exception("the page %s failed", page.path)
             return self._problem(visit, "The page failed; the platform's log says why.", 500)
 
-    def _visit(self, page: Page, request: Any, body: bytes) -> Visit:
+    def _visit(self, page: SitePage, request: Any, body: bytes) -> PageVisit:
         token = request.cookies.get(COOKIE, "")
         address = getattr(request.state, "address", "")
         actor = self._actor(token, address)
-        return Visit(
+        return PageVisit(
             method=page.method,
             path=request.url.path,
             params=dict(request.path_params),
@@ -131,13 +131,13 @@ class Site:
         session = self._sessions.find(token) if token else None
         return self._actor_of(session, address) if session is not None else None
 
-    def _to_login(self, page: Page, request: Any) -> Any:
+    def _to_login(self, page: SitePage, request: Any) -> Any:
         if page.method != "GET" or "text/html" not in request.headers.get("accept", ""):
             return self._responses.PlainTextResponse("log in first", status_code=401)
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return redirect("/login" if path == "/" else f"/login?next={quote(path, safe='')}")
 
-    def _problem(self, visit: Visit, text: str, status: int) -> Any:
+    def _problem(self, visit: PageVisit, text: str, status: int) -> Any:
         try:
             html = self._renderer.page(visit, "problem.html", text=text, status=status)
         except Exception:  # the frame of the page needs the platform too, which may be what has failed

@@ -15,7 +15,7 @@ from ..access import Actor
 from .port import PageService
 from .texts import LANGUAGES, translated
 
-__all__ = ["Form", "Visit", "form_of", "language_of"]
+__all__ = ["Form", "PageVisit", "form_of", "language_of"]
 
 _MOST_FIELDS = 2000
 
@@ -94,7 +94,7 @@ def _parts(content_type: str, body: bytes) -> list[tuple[str, str]]:
 
 
 @attrs.frozen(kw_only=True)
-class Visit:
+class PageVisit:
     """One request.
 
     Attributes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ from fmzthreads.backtest.report import page, write_page
 from fmzthreads.charts.kline_chart import KLineChartObject
 from fmzthreads.charts.points import ChartPoints
 from tests.helpers.backtest_results import made_result
+from tests.helpers.browsers import opened_browser
 
 WIDTHS = (1280, 390)
 EVIL = '</script><img src=x onerror="document.title=\'owned\'"><a href="https://example.org/">link</a>'
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG_MS = 60_000
 """How long a busy machine may take; a chart takes a tenth of a second on a quiet one."""
 
@@ -28,14 +26,8 @@ LONG_MS = 60_000
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's chromium, driven by playwright."""
-    api = pytest.importorskip("playwright.sync_api")
-    found = os.environ.get("FMZTHREADS_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no chromium was found (Debian: apt-get install chromium; or FMZTHREADS_CHROMIUM names it)")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 class View:

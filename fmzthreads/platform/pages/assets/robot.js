@@ -150,7 +150,19 @@
     drawing = false;
     root.dataset.charts = "ready";
   };
+  // Plotly's script is large: it is loaded when there is something to draw, and holds nothing else up.
+  let loading = null;
+  const loaded = () => {
+    loading = loading || new Promise((resolve) => {
+      const script = document.createElement("script");
+      script.src = figures.dataset.script;
+      script.onload = script.onerror = resolve;
+      document.head.append(script);
+    });
+    return loading;
+  };
   const show = async (many) => {
+    if (many.length) await loaded();
     if (!many.length || !window.Plotly) {
       figures.replaceChildren();
       figures.className = "note";

@@ -7,8 +7,8 @@ from typing import Any
 from ....errors import FmzError
 from ..rendering import Renderer
 from ..replies import html
-from ..site import Page, redirect
-from ..visit import Visit
+from ..site import SitePage, redirect
+from ..visit import PageVisit
 
 __all__ = ["AccountPages"]
 
@@ -23,22 +23,22 @@ class AccountPages:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         return [
-            Page("/exchanges", self._exchanges, "owner"),
-            Page("/exchanges", self._add_exchange, "owner", "POST"),
-            Page("/exchanges/{number:int}/delete", self._delete_exchange, "owner", "POST"),
-            Page("/keys", self._keys, "owner"),
-            Page("/keys", self._add_key, "owner", "POST"),
-            Page("/keys/{number:int}/enable", self._enable, "owner", "POST"),
-            Page("/keys/{number:int}/delete", self._delete_key, "owner", "POST"),
+            SitePage("/exchanges", self._exchanges, "owner"),
+            SitePage("/exchanges", self._add_exchange, "owner", "POST"),
+            SitePage("/exchanges/{number:int}/delete", self._delete_exchange, "owner", "POST"),
+            SitePage("/keys", self._keys, "owner"),
+            SitePage("/keys", self._add_key, "owner", "POST"),
+            SitePage("/keys/{number:int}/enable", self._enable, "owner", "POST"),
+            SitePage("/keys/{number:int}/delete", self._delete_key, "owner", "POST"),
         ]
 
-    def _exchanges(self, visit: Visit) -> Any:
+    def _exchanges(self, visit: PageVisit) -> Any:
         return self._exchange_page(visit, "")
 
-    def _exchange_page(self, visit: Visit, problem: str, status: int = 200) -> Any:
+    def _exchange_page(self, visit: PageVisit, problem: str, status: int = 200) -> Any:
         kinds = visit.service.exchange_kinds()
         chosen = (visit.form if problem else visit.query).text("eid")
         kind = next((one for one in kinds if one.eid == chosen), None)
@@ -52,7 +52,7 @@ class AccountPages:
         )
         return html(text, status=status)
 
-    def _add_exchange(self, visit: Visit) -> Any:
+    def _add_exchange(self, visit: PageVisit) -> Any:
         form = visit.form
         fields = {name.removeprefix("field."): form.text(name) for name in form.names() if name.startswith("field.")}
         given = {name: text for name, text in fields.items() if text}
@@ -64,14 +64,14 @@ class AccountPages:
             return self._exchange_page(visit, str(error), 400)
         return redirect("/exchanges?said=saved")
 
-    def _delete_exchange(self, visit: Visit) -> Any:
+    def _delete_exchange(self, visit: PageVisit) -> Any:
         visit.service.delete_exchange(visit.params["number"])
         return redirect("/exchanges?said=deleted")
 
-    def _keys(self, visit: Visit) -> Any:
+    def _keys(self, visit: PageVisit) -> Any:
         return html(self._renderer.page(visit, "accounts/keys.html", keys=visit.service.keys(), made=None, problem=""))
 
-    def _add_key(self, visit: Visit) -> Any:
+    def _add_key(self, visit: PageVisit) -> Any:
         form = visit.form
         made, problem = None, ""
         try:
@@ -84,10 +84,10 @@ class AccountPages:
         text = self._renderer.page(visit, "accounts/keys.html", keys=visit.service.keys(), made=made, problem=problem)
         return html(text, status=400 if problem else 200)
 
-    def _enable(self, visit: Visit) -> Any:
+    def _enable(self, visit: PageVisit) -> Any:
         visit.service.set_key(visit.params["number"], is_enabled=visit.form.text("enabled") == "yes")
         return redirect("/keys")
 
-    def _delete_key(self, visit: Visit) -> Any:
+    def _delete_key(self, visit: PageVisit) -> Any:
         visit.service.delete_key(visit.params["number"])
         return redirect("/keys?said=deleted")

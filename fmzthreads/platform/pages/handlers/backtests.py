@@ -10,8 +10,8 @@ from ....errors import FmzError, InputError, require
 from ..port import BacktestView
 from ..rendering import Renderer
 from ..replies import html, json_reply
-from ..site import Page, redirect
-from ..visit import Visit
+from ..site import SitePage, redirect
+from ..visit import PageVisit
 from .robot_forms import strategy_fields, typed_by_strategy
 
 __all__ = ["BacktestPages", "compared"]
@@ -42,29 +42,29 @@ class BacktestPages:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         base = "/backtests/{number:int}"
         return [
-            Page("/backtests", self._list),
-            Page("/backtests/new", self._ask, "owner"),
-            Page("/backtests/new", self._start, "owner", "POST"),
-            Page("/backtests/compare", self._compare),
-            Page(base, self._show),
-            Page(f"{base}/progress.json", self._progress),
-            Page(f"{base}/report", self._report),
-            Page(f"{base}/stop", self._stop, "owner", "POST"),
+            SitePage("/backtests", self._list),
+            SitePage("/backtests/new", self._ask, "owner"),
+            SitePage("/backtests/new", self._start, "owner", "POST"),
+            SitePage("/backtests/compare", self._compare),
+            SitePage(base, self._show),
+            SitePage(f"{base}/progress.json", self._progress),
+            SitePage(f"{base}/report", self._report),
+            SitePage(f"{base}/stop", self._stop, "owner", "POST"),
         ]
 
-    def _list(self, visit: Visit) -> Any:
+    def _list(self, visit: PageVisit) -> Any:
         runs = [(one, _shown(one)) for one in visit.service.backtests()]
         return html(self._renderer.page(visit, "backtests/list.html", runs=runs))
 
-    def _ask(self, visit: Visit) -> Any:
+    def _ask(self, visit: PageVisit) -> Any:
         strategy = visit.query.text("strategy")
         return self._form(visit, strategy, dict(visit.service.backtest_defaults(strategy)) if strategy else {}, {}, "")
 
-    def _start(self, visit: Visit) -> Any:
+    def _start(self, visit: PageVisit) -> Any:
         form = visit.form
         strategy = form.text("strategy")
         settings = {name: form.text(name).strip() for name in _SETTINGS if form.text(name).strip()}
@@ -78,7 +78,7 @@ class BacktestPages:
 
     def _form(
         self,
-        visit: Visit,
+        visit: PageVisit,
         strategy: str,
         settings: Mapping[str, str],
         args: Mapping[str, Any],
@@ -98,25 +98,25 @@ class BacktestPages:
         )  # fmt: skip
         return html(text, status=status)
 
-    def _show(self, visit: Visit) -> Any:
+    def _show(self, visit: PageVisit) -> Any:
         run = visit.service.backtest(visit.params["number"])
         return html(self._renderer.page(visit, "backtests/run.html", run=run, figures=_shown(run)))
 
-    def _progress(self, visit: Visit) -> Any:
+    def _progress(self, visit: PageVisit) -> Any:
         run = visit.service.backtest(visit.params["number"])
         return json_reply({"state": run.state, "share_done": run.share_done, "problem": run.problem})
 
-    def _report(self, visit: Visit) -> Any:
+    def _report(self, visit: PageVisit) -> Any:
         text = visit.service.report(visit.params["number"])
         headers = {"content-security-policy": _REPORT_POLICY}
         response = require("starlette.responses", "platform").HTMLResponse
         return response(text.encode("utf-8", "replace"), headers=headers)
 
-    def _stop(self, visit: Visit) -> Any:
+    def _stop(self, visit: PageVisit) -> Any:
         visit.service.stop_backtest(visit.params["number"])
         return redirect("/backtests")
 
-    def _compare(self, visit: Visit) -> Any:
+    def _compare(self, visit: PageVisit) -> Any:
         numbers = [text for text in dict.fromkeys(visit.query.many("id")) if text.isascii() and text.isdigit()]
         if not 2 <= len(numbers) <= _MOST_COMPARED:
             raise InputError(f"{len(numbers)} backtests are chosen, expected 2 to {_MOST_COMPARED}")

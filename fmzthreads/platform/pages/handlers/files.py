@@ -12,8 +12,8 @@ from typing import Any
 from ....backtest import report
 from ....backtest.report.page import plotly_script
 from ....errors import UnknownName, require
-from ..site import Page
-from ..visit import Visit
+from ..site import SitePage
+from ..visit import PageVisit
 
 __all__ = ["FilePages", "file_names"]
 
@@ -25,11 +25,11 @@ _PLOTLY, _FIGURES = "plotly.js", "figures.js"
 class FilePages:
     """Serves the files, to anybody: they hold nothing of the platform's."""
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
-        return [Page("/assets/{name}", self._file, "anybody")]
+        return [SitePage("/assets/{name}", self._file, "anybody")]
 
-    def _file(self, visit: Visit) -> Any:
+    def _file(self, visit: PageVisit) -> Any:
         content, packed, media_type, tag = _content(visit.params["name"])
         headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
         response = require("starlette.responses", "platform").Response

@@ -11,8 +11,8 @@ import attrs
 
 from ....errors import AuthenticationFailed, FmzError, require
 from ..live_feed import LiveFeed
-from ..site import Page
-from ..visit import Visit
+from ..site import SitePage
+from ..visit import PageVisit
 
 __all__ = ["LivePages"]
 
@@ -33,14 +33,14 @@ class LivePages:
         self._is_closing = is_closing
         self._look_s = look_s
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
-        return [Page("/robots/{robot:int}/live", self._live)]
+        return [SitePage("/robots/{robot:int}/live", self._live)]
 
-    def _live(self, visit: Visit) -> Any:
+    def _live(self, visit: PageVisit) -> Any:
         return self.stream(visit, visit.params["robot"])
 
-    def stream(self, visit: Visit, robot_id: int) -> Any:
+    def stream(self, visit: PageVisit, robot_id: int) -> Any:
         """The stream of a robot that the visitor may see.
 
         Raises:
@@ -51,7 +51,9 @@ class LivePages:
         given = visit.last_event if visit.last_event.isdigit() else visit.query.text("after")
         after = int(given) if given.isascii() and given.isdigit() and len(given) < 16 else 0
         response = require("sse_starlette", "platform").EventSourceResponse
-        return response(self._events(LiveFeed(visit, robot_id, after)), ping=15, headers={"cache-control": "no-store"})
+        return response(
+            self._events(LiveFeed(visit, robot_id, after)), ping=15, sep="\n", headers={"cache-control": "no-store"}
+        )
 
     async def _events(self, feed: LiveFeed) -> AsyncIterator[dict[str, Any]]:
         in_thread = require("starlette.concurrency", "platform").run_in_threadpool

@@ -12,8 +12,8 @@ from ...security.login_sessions import IDLE_S, LoginSessions
 from ...security.login_throttle import LoginThrottle
 from ..rendering import Renderer
 from ..replies import html
-from ..site import COOKIE, Page, redirect
-from ..visit import Visit
+from ..site import COOKIE, SitePage, redirect
+from ..visit import PageVisit
 
 __all__ = ["LoginPages"]
 
@@ -43,21 +43,21 @@ class LoginPages:
         self._check = check
         self._record = record
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         return [
-            Page("/login", self._ask, "anybody"),
-            Page("/login", self._login, "anybody", "POST"),
-            Page("/logout", self._logout, "reader", "POST"),
-            Page("/look", self._look, "anybody", "POST"),
+            SitePage("/login", self._ask, "anybody"),
+            SitePage("/login", self._login, "anybody", "POST"),
+            SitePage("/logout", self._logout, "reader", "POST"),
+            SitePage("/look", self._look, "anybody", "POST"),
         ]
 
-    def _ask(self, visit: Visit) -> Any:
+    def _ask(self, visit: PageVisit) -> Any:
         if visit.actor is not None:
             return redirect(_own_path(visit.query.text("next")))
         return html(self._renderer.page(visit, "login.html", problem="", next=visit.query.text("next"), name=""))
 
-    def _login(self, visit: Visit) -> Any:
+    def _login(self, visit: PageVisit) -> Any:
         name, password = visit.form.text("name").strip(), visit.form.text("password")
         target = visit.form.text("next")
         wait = self._throttle.begin(visit.address, name.lower())
@@ -79,18 +79,18 @@ class LoginPages:
         )
         return reply
 
-    def _again(self, visit: Visit, problem: str, target: str, name: str, status: int) -> Any:
+    def _again(self, visit: PageVisit, problem: str, target: str, name: str, status: int) -> Any:
         text = self._renderer.page(visit, "login.html", problem=problem, next=target, name=name)
         return html(text, status=status)
 
-    def _logout(self, visit: Visit) -> Any:
+    def _logout(self, visit: PageVisit) -> Any:
         self._sessions.end(visit.token)
         self._record(visit.person, "log out", True)
         reply = redirect("/login")
         reply.delete_cookie(COOKIE, path="/")
         return reply
 
-    def _look(self, visit: Visit) -> Any:
+    def _look(self, visit: PageVisit) -> Any:
         """Keeps the language and the theme, which are no secrets, in cookies."""
         reply = redirect(_own_path(visit.form.text("next")))
         for name, values in (("language", ("en", "zh")), ("theme", ("light", "dark", "system"))):

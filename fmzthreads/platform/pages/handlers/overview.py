@@ -10,8 +10,8 @@ import attrs
 from ..port import BalanceView, PageService, RobotView
 from ..rendering import Renderer
 from ..replies import html
-from ..site import Page, redirect
-from ..visit import Visit
+from ..site import SitePage, redirect
+from ..visit import PageVisit
 
 __all__ = ["OverviewPages"]
 
@@ -35,23 +35,23 @@ class OverviewPages:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         return [
-            Page("/", self._overview),
-            Page("/stop-all", self._stop_all, "operator", "POST"),
-            Page("/alarms/{alarm:int}/dismiss", self._dismiss, "operator", "POST"),
+            SitePage("/", self._overview),
+            SitePage("/stop-all", self._stop_all, "operator", "POST"),
+            SitePage("/alarms/{alarm:int}/dismiss", self._dismiss, "operator", "POST"),
         ]
 
-    def _overview(self, visit: Visit) -> Any:
+    def _overview(self, visit: PageVisit) -> Any:
         template = "overview_part.html" if visit.query.has("part") else "overview.html"
         return html(self._renderer.page(visit, template, **overview_facts(visit.service)))
 
-    def _stop_all(self, visit: Visit) -> Any:
+    def _stop_all(self, visit: PageVisit) -> Any:
         visit.service.stop_all(cancel=visit.form.has("cancel"))
         return redirect("/?said=stopping")
 
-    def _dismiss(self, visit: Visit) -> Any:
+    def _dismiss(self, visit: PageVisit) -> Any:
         visit.service.dismiss_alarm(visit.params["alarm"])
         return redirect("/")
 

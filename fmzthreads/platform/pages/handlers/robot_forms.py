@@ -10,8 +10,8 @@ from ..parameter_fields import FieldGroup, field_groups, typed_arguments
 from ..port import PageService
 from ..rendering import Renderer
 from ..replies import html
-from ..site import Page, redirect
-from ..visit import Form, Visit
+from ..site import SitePage, redirect
+from ..visit import Form, PageVisit
 
 __all__ = ["RobotForms", "strategy_fields", "typed_by_strategy"]
 
@@ -29,16 +29,16 @@ class RobotForms:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         return [
-            Page("/robots/new", self._ask, "owner"),
-            Page("/robots/new", self._create, "owner", "POST"),
-            Page("/robots/{robot:int}/settings", self._edit, "operator"),
-            Page("/robots/{robot:int}/settings", self._change, "operator", "POST"),
+            SitePage("/robots/new", self._ask, "owner"),
+            SitePage("/robots/new", self._create, "owner", "POST"),
+            SitePage("/robots/{robot:int}/settings", self._edit, "operator"),
+            SitePage("/robots/{robot:int}/settings", self._change, "operator", "POST"),
         ]
 
-    def _ask(self, visit: Visit) -> Any:
+    def _ask(self, visit: PageVisit) -> Any:
         strategy = visit.query.text("strategy")
         settings = {
             "name": strategy.rpartition(".")[0],
@@ -47,7 +47,7 @@ class RobotForms:
         }
         return self._form(visit, settings, "")
 
-    def _create(self, visit: Visit) -> Any:
+    def _create(self, visit: PageVisit) -> Any:
         settings = _plain_settings(visit.form)
         try:
             settings["args"] = typed_by_strategy(visit.service, settings["strategy"], settings["templates"], visit.form)
@@ -56,13 +56,13 @@ class RobotForms:
             return self._form(visit, settings, str(error), status=400)
         return redirect(f"/robots/{robot}?said=started")
 
-    def _edit(self, visit: Visit) -> Any:
+    def _edit(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])
         visit.person.check_operates(robot.id, "change")
         settings = dict(visit.service.robot_settings(robot.id))
         return self._form(visit, settings, "", robot_id=robot.id)
 
-    def _change(self, visit: Visit) -> Any:
+    def _change(self, visit: PageVisit) -> Any:
         robot_id = visit.params["robot"]
         stored = dict(visit.service.robot_settings(robot_id))
         owns = visit.person.role == "owner"
@@ -77,7 +77,7 @@ class RobotForms:
         return redirect(f"/robots/{robot_id}?said={'started' if visit.form.has('start') else 'saved'}")
 
     def _form(
-        self, visit: Visit, settings: Mapping[str, Any], problem: str, *, robot_id: int = 0, status: int = 200
+        self, visit: PageVisit, settings: Mapping[str, Any], problem: str, *, robot_id: int = 0, status: int = 200
     ) -> Any:
         service = visit.service
         strategies = service.strategies()

@@ -17,8 +17,8 @@ from ..live_status import LiveStatusView
 from ..port import LogView, RobotView
 from ..rendering import Renderer
 from ..replies import download, html, json_reply
-from ..site import Page, redirect
-from ..visit import Form, Visit
+from ..site import SitePage, redirect
+from ..visit import Form, PageVisit
 
 __all__ = ["LOG_KINDS", "LogChoice", "RobotPages", "log_rows", "shown_charts", "status_part"]
 
@@ -62,27 +62,27 @@ class RobotPages:
         self._renderer = renderer
         self._links = links
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         base = "/robots/{robot:int}"
         return [
-            Page(base, self._robot),
-            Page(f"{base}/log.json", self._log),
-            Page(f"{base}/log.csv", self._log_csv),
-            Page(f"{base}/charts.json", self._charts),
-            Page(f"{base}/facts", self._facts),
-            Page(f"{base}/orders", self._orders),
-            Page(f"{base}/output", self._output),
-            Page(f"{base}/stop", self._stop, "operator", "POST"),
-            Page(f"{base}/kill", self._kill, "operator", "POST"),
-            Page(f"{base}/restart", self._restart, "operator", "POST"),
-            Page(f"{base}/command", self._command, "operator", "POST"),
-            Page(f"{base}/delete", self._delete, "owner", "POST"),
-            Page(f"{base}/share", self._share, "owner", "POST"),
-            Page(f"{base}/share/{{number:int}}/end", self._unshare, "owner", "POST"),
+            SitePage(base, self._robot),
+            SitePage(f"{base}/log.json", self._log),
+            SitePage(f"{base}/log.csv", self._log_csv),
+            SitePage(f"{base}/charts.json", self._charts),
+            SitePage(f"{base}/facts", self._facts),
+            SitePage(f"{base}/orders", self._orders),
+            SitePage(f"{base}/output", self._output),
+            SitePage(f"{base}/stop", self._stop, "operator", "POST"),
+            SitePage(f"{base}/kill", self._kill, "operator", "POST"),
+            SitePage(f"{base}/restart", self._restart, "operator", "POST"),
+            SitePage(f"{base}/command", self._command, "operator", "POST"),
+            SitePage(f"{base}/delete", self._delete, "owner", "POST"),
+            SitePage(f"{base}/share", self._share, "owner", "POST"),
+            SitePage(f"{base}/share/{{number:int}}/end", self._unshare, "owner", "POST"),
         ]
 
-    def _robot(self, visit: Visit) -> Any:
+    def _robot(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])
         owns = visit.person.role == "owner"
         text = self._renderer.page(
@@ -97,7 +97,7 @@ class RobotPages:
         )
         return html(text, charts=True)
 
-    def _facts(self, visit: Visit) -> Any:
+    def _facts(self, visit: PageVisit) -> Any:
         """The part of the page that changes: state, stages, orders, positions."""
         robot = visit.service.robot(visit.params["robot"])
         facts = robot_facts(visit, robot, self._renderer)
@@ -106,49 +106,49 @@ class RobotPages:
         )
         return html(text)
 
-    def _orders(self, visit: Visit) -> Any:
+    def _orders(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])
         return html(self._renderer.page(visit, "robots/orders.html", **robot_facts(visit, robot, self._renderer)))
 
-    def _log(self, visit: Visit) -> Any:
+    def _log(self, visit: PageVisit) -> Any:
         return json_reply(log_page(visit, visit.params["robot"]))
 
-    def _log_csv(self, visit: Visit) -> Any:
+    def _log_csv(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])
         choice = LogChoice(visit.query)
         return download(_csv(visit, robot.id, choice), f"{robot.name}-log.csv", "text/csv; charset=utf-8")
 
-    def _charts(self, visit: Visit) -> Any:
+    def _charts(self, visit: PageVisit) -> Any:
         return json_reply(shown_charts(visit, visit.params["robot"]))
 
-    def _output(self, visit: Visit) -> Any:
+    def _output(self, visit: PageVisit) -> Any:
         stream = "stderr" if visit.query.text("stream") == "stderr" else "stdout"
         text = visit.service.output(visit.params["robot"], stream)
         return html(self._renderer.page(visit, "robots/output.html", text=text))
 
-    def _stop(self, visit: Visit) -> Any:
+    def _stop(self, visit: PageVisit) -> Any:
         visit.service.stop_robot(visit.params["robot"], cancel=visit.form.has("cancel"))
         return redirect(f"/robots/{visit.params['robot']}?said=stopping")
 
-    def _kill(self, visit: Visit) -> Any:
+    def _kill(self, visit: PageVisit) -> Any:
         visit.service.kill_robot(visit.params["robot"])
         return redirect(f"/robots/{visit.params['robot']}?said=killed")
 
-    def _restart(self, visit: Visit) -> Any:
+    def _restart(self, visit: PageVisit) -> Any:
         visit.service.restart_robot(visit.params["robot"])
         return redirect(f"/robots/{visit.params['robot']}?said=started")
 
-    def _command(self, visit: Visit) -> Any:
+    def _command(self, visit: PageVisit) -> Any:
         taken = visit.service.command(visit.params["robot"], visit.form.text("command"))
         if visit.form.has("script"):
             return json_reply({"accepted": taken})
         return redirect(f"/robots/{visit.params['robot']}?said={'sent' if taken else 'refused'}")
 
-    def _delete(self, visit: Visit) -> Any:
+    def _delete(self, visit: PageVisit) -> Any:
         visit.service.delete_robot(visit.params["robot"], remove_log=visit.form.has("remove_log"))
         return redirect("/?said=deleted")
 
-    def _share(self, visit: Visit) -> Any:
+    def _share(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])
         try:
             days = float(visit.form.text("days"))
@@ -157,13 +157,13 @@ class RobotPages:
         token = self._links.make(robot.id, visit.person.name, days)
         return html(self._renderer.page(visit, "robots/link.html", robot=robot, path=f"/shared/{token}", days=days))
 
-    def _unshare(self, visit: Visit) -> Any:
+    def _unshare(self, visit: PageVisit) -> Any:
         robot = visit.params["robot"]
         self._links.remove(visit.params["number"], robot)
         return redirect(f"/robots/{robot}#share")
 
 
-def robot_facts(visit: Visit, robot: RobotView, renderer: Renderer) -> dict[str, Any]:
+def robot_facts(visit: PageVisit, robot: RobotView, renderer: Renderer) -> dict[str, Any]:
     """What the page of a robot shows besides its log and charts."""
     service = visit.service
     may = visit.actor is not None and visit.actor.role != "reader"
@@ -191,13 +191,13 @@ def stages_of(robot: RobotView) -> list[tuple[str, str]]:
     return [(name, "done" if n < place else "now" if n == place else "later") for n, name in enumerate(shown)]
 
 
-def status_part(visit: Visit, robot_id: int, *, may_command: bool) -> str:
+def status_part(visit: PageVisit, robot_id: int, *, may_command: bool) -> str:
     """The status bar as HTML."""
     view = LiveStatusView(visit.language, may_command=may_command)
     return view.html(visit.service.status_text(robot_id))
 
 
-def log_page(visit: Visit, robot_id: int) -> dict[str, Any]:
+def log_page(visit: PageVisit, robot_id: int) -> dict[str, Any]:
     """Lines of the log as the page's script takes them."""
     choice = LogChoice(visit.query)
     most = min(visit.query.number("most", _PAGE), _MOST_PAGE)
@@ -225,7 +225,7 @@ def log_rows(lines: Sequence[LogView], language: str) -> list[list[Any]]:
     return found
 
 
-def shown_charts(visit: Visit, robot_id: int) -> dict[str, Any]:
+def shown_charts(visit: PageVisit, robot_id: int) -> dict[str, Any]:
     """The strategy's charts and the profit curve, as the page's script takes them; empty when nothing changed since."""
     drawn = visit.service.chart(robot_id)
     profits = visit.service.profits(robot_id)
@@ -243,7 +243,7 @@ def shown_charts(visit: Visit, robot_id: int) -> dict[str, Any]:
     return {"since": mark, "figures": figures}
 
 
-def _csv(visit: Visit, robot_id: int, choice: LogChoice) -> Iterator[bytes]:
+def _csv(visit: PageVisit, robot_id: int, choice: LogChoice) -> Iterator[bytes]:
     """All chosen lines, oldest first, as a table that other programs read."""
     after = 0
     yield _row(_EXPORT)

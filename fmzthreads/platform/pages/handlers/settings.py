@@ -12,8 +12,8 @@ from ...security.one_time_codes import new_secret, secret_link
 from ..administration import Administration
 from ..rendering import Renderer
 from ..replies import html
-from ..site import Page, redirect
-from ..visit import Visit
+from ..site import SitePage, redirect
+from ..visit import PageVisit
 
 __all__ = ["SettingsPages"]
 
@@ -46,29 +46,29 @@ class SettingsPages:
         self._sessions = sessions
         self._administration_for = administration_for
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         one = "/settings/{kind}/{number:int}"
         return [
-            Page("/settings", self._show),
-            Page("/settings/password", self._password, "reader", "POST"),
-            Page("/settings/codes", self._codes, "reader", "POST"),
-            Page("/settings/sessions/end", self._end_sessions, "reader", "POST"),
-            Page("/settings/people", self._add_person, "owner", "POST"),
-            Page("/settings/people/{number:int}", self._change_person, "owner", "POST"),
-            Page("/settings/channels", self._add_channel, "owner", "POST"),
-            Page("/settings/channels/{number:int}", self._channel, "owner", "POST"),
-            Page("/settings/pushes/{number:int}/retry", self._retry, "owner", "POST"),
-            Page("/settings/nodes", self._add_node, "owner", "POST"),
-            Page("/settings/groups", self._group, "owner", "POST"),
-            Page(f"{one}/delete", self._delete, "owner", "POST"),
-            Page("/audit", self._audit, "owner"),
+            SitePage("/settings", self._show),
+            SitePage("/settings/password", self._password, "reader", "POST"),
+            SitePage("/settings/codes", self._codes, "reader", "POST"),
+            SitePage("/settings/sessions/end", self._end_sessions, "reader", "POST"),
+            SitePage("/settings/people", self._add_person, "owner", "POST"),
+            SitePage("/settings/people/{number:int}", self._change_person, "owner", "POST"),
+            SitePage("/settings/channels", self._add_channel, "owner", "POST"),
+            SitePage("/settings/channels/{number:int}", self._channel, "owner", "POST"),
+            SitePage("/settings/pushes/{number:int}/retry", self._retry, "owner", "POST"),
+            SitePage("/settings/nodes", self._add_node, "owner", "POST"),
+            SitePage("/settings/groups", self._group, "owner", "POST"),
+            SitePage(f"{one}/delete", self._delete, "owner", "POST"),
+            SitePage("/audit", self._audit, "owner"),
         ]
 
-    def _show(self, visit: Visit) -> Any:
+    def _show(self, visit: PageVisit) -> Any:
         return self._page(visit)
 
-    def _page(self, visit: Visit, *, problem: str = "", note: str = "", secret: str = "", status: int = 200) -> Any:
+    def _page(self, visit: PageVisit, *, problem: str = "", note: str = "", secret: str = "", status: int = 200) -> Any:
         house = self._administration_for(visit.person)
         owns = visit.person.role == "owner"
         if not secret and not house.me().has_codes:
@@ -93,12 +93,12 @@ class SettingsPages:
         )
         return html(text, status=status)
 
-    def _failed(self, visit: Visit, error: FmzError, secret: str = "") -> Any:
+    def _failed(self, visit: PageVisit, error: FmzError, secret: str = "") -> Any:
         return self._page(visit, problem=str(error), secret=secret, status=400)
 
     # Oneself
 
-    def _password(self, visit: Visit) -> Any:
+    def _password(self, visit: PageVisit) -> Any:
         new = visit.form.text("new")
         try:
             if new != visit.form.text("again"):
@@ -109,7 +109,7 @@ class SettingsPages:
         self._sessions.end_all(visit.person.name)  # also those of whoever had the old one
         return redirect("/login?said=password")
 
-    def _codes(self, visit: Visit) -> Any:
+    def _codes(self, visit: PageVisit) -> Any:
         secret = "" if visit.form.has("end") else visit.form.text("secret")
         try:
             self._administration_for(visit.person).set_codes(
@@ -119,13 +119,13 @@ class SettingsPages:
             return self._failed(visit, error, secret)
         return redirect("/settings?said=saved")
 
-    def _end_sessions(self, visit: Visit) -> Any:
+    def _end_sessions(self, visit: PageVisit) -> Any:
         self._sessions.end_all(visit.person.name)
         return redirect("/login")
 
     # People
 
-    def _add_person(self, visit: Visit) -> Any:
+    def _add_person(self, visit: PageVisit) -> Any:
         name = visit.form.text("name").strip()
         try:
             made = self._administration_for(visit.person).add_person(name, visit.form.text("role"), _robots(visit))
@@ -136,7 +136,7 @@ class SettingsPages:
             note=visit.say("The password of {name}, shown this once: {password}").format(name=name, password=made),
         )
 
-    def _change_person(self, visit: Visit) -> Any:
+    def _change_person(self, visit: PageVisit) -> Any:
         house, number = self._administration_for(visit.person), visit.params["number"]
         person = next((one for one in house.people() if one.id == number), None)
         if person is None:
@@ -160,7 +160,7 @@ class SettingsPages:
 
     # Pushes
 
-    def _add_channel(self, visit: Visit) -> Any:
+    def _add_channel(self, visit: PageVisit) -> Any:
         kind = visit.form.text("kind")
         if kind not in CHANNEL_FIELDS:
             raise InputError(f"no way of pushing {kind[:40]!r}, expected mail or url")
@@ -172,7 +172,7 @@ class SettingsPages:
             return self._failed(visit, error)
         return redirect("/settings?said=saved#pushes")
 
-    def _channel(self, visit: Visit) -> Any:
+    def _channel(self, visit: PageVisit) -> Any:
         house, number = self._administration_for(visit.person), visit.params["number"]
         if visit.form.has("test"):
             failed = house.test_channel(number)
@@ -180,13 +180,13 @@ class SettingsPages:
         house.set_channel(number, is_disabled=visit.form.text("disabled") == "yes")
         return redirect("/settings?said=saved#pushes")
 
-    def _retry(self, visit: Visit) -> Any:
+    def _retry(self, visit: PageVisit) -> Any:
         self._administration_for(visit.person).retry_push(visit.params["number"])
         return redirect("/settings#pushes")
 
     # Nodes and groups
 
-    def _add_node(self, visit: Visit) -> Any:
+    def _add_node(self, visit: PageVisit) -> Any:
         kind = visit.form.text("kind")
         if kind not in NODE_FIELDS:
             raise InputError(f"no kind of node {kind[:40]!r}, expected docker or dask")
@@ -198,7 +198,7 @@ class SettingsPages:
             return self._failed(visit, error)
         return redirect("/settings?said=saved#nodes")
 
-    def _group(self, visit: Visit) -> Any:
+    def _group(self, visit: PageVisit) -> Any:
         house, name = self._administration_for(visit.person), visit.form.text("name").strip()
         try:
             if visit.form.has("delete"):
@@ -209,7 +209,7 @@ class SettingsPages:
             return self._failed(visit, error)
         return redirect("/settings?said=saved#groups")
 
-    def _delete(self, visit: Visit) -> Any:
+    def _delete(self, visit: PageVisit) -> Any:
         house, kind, number = self._administration_for(visit.person), visit.params["kind"], visit.params["number"]
         actions = {"channels": house.delete_channel, "nodes": house.delete_node}
         if kind not in actions:
@@ -220,13 +220,13 @@ class SettingsPages:
             return self._failed(visit, error)
         return redirect("/settings?said=deleted")
 
-    def _audit(self, visit: Visit) -> Any:
+    def _audit(self, visit: PageVisit) -> Any:
         word, before = visit.query.text("word"), visit.query.number("before")
         entries = self._administration_for(visit.person).audit(before, word, 100)
         return html(self._renderer.page(visit, "accounts/audit.html", entries=entries, word=word))
 
 
-def _robots(visit: Visit) -> list[int] | None:
+def _robots(visit: PageVisit) -> list[int] | None:
     """The robots that were chosen; None for all."""
     if visit.form.has("all_robots"):
         return None

@@ -12,8 +12,8 @@ from ...security.share_links import ShareLinks
 from ..port import PageService
 from ..rendering import Renderer
 from ..replies import html, json_reply
-from ..site import Page
-from ..visit import Visit
+from ..site import SitePage
+from ..visit import PageVisit
 from .robots import LOG_KINDS, log_rows, shown_charts, status_part
 
 __all__ = ["SharedPages"]
@@ -35,21 +35,21 @@ class SharedPages:
         self._links = links
         self._service_for_robot = service_for_robot
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         return [
-            Page("/shared/{token}", self._robot, "anybody"),
-            Page("/shared/{token}/log.json", self._log, "anybody"),
-            Page("/shared/{token}/charts.json", self._charts, "anybody"),
+            SitePage("/shared/{token}", self._robot, "anybody"),
+            SitePage("/shared/{token}/log.json", self._log, "anybody"),
+            SitePage("/shared/{token}/charts.json", self._charts, "anybody"),
         ]
 
-    def _opened(self, visit: Visit) -> tuple[Visit, int]:
+    def _opened(self, visit: PageVisit) -> tuple[PageVisit, int]:
         robot = self._links.robot_of(visit.params["token"])
         if robot is None:
             raise UnknownName("this link has ended, or never was")
         return attrs.evolve(visit, service=self._service_for_robot(robot), actor=None), robot
 
-    def _robot(self, visit: Visit) -> Any:
+    def _robot(self, visit: PageVisit) -> Any:
         seen, robot_id = self._opened(visit)
         text = self._renderer.page(
             seen,
@@ -61,7 +61,7 @@ class SharedPages:
         )
         return html(text, charts=True)
 
-    def _log(self, visit: Visit) -> Any:
+    def _log(self, visit: PageVisit) -> Any:
         seen, robot_id = self._opened(visit)
         lines = seen.service.log(robot_id, before=visit.query.number("before"), most=_LINES)
         shown = [one for one in lines if not one.is_private]
@@ -69,6 +69,6 @@ class SharedPages:
             {"rows": log_rows(shown, seen.language), "more": len(lines) == _LINES, "next": lines[-1].id if lines else 0}
         )
 
-    def _charts(self, visit: Visit) -> Any:
+    def _charts(self, visit: PageVisit) -> Any:
         seen, robot_id = self._opened(visit)
         return json_reply(shown_charts(seen, robot_id))

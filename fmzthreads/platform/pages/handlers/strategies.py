@@ -9,8 +9,8 @@ from ....errors import FmzError, InputError
 from ..parameter_fields import field_groups
 from ..rendering import Renderer
 from ..replies import download, html
-from ..site import Page, redirect
-from ..visit import Visit
+from ..site import SitePage, redirect
+from ..visit import PageVisit
 
 __all__ = ["StrategyPages", "diff_lines"]
 
@@ -38,26 +38,26 @@ class StrategyPages:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SitePage]:
         """The pages."""
         base = "/strategies/{name}"
         return [
-            Page("/strategies", self._list),
-            Page("/strategies", self._upload, "owner", "POST"),
-            Page(base, self._show),
-            Page(base, self._save, "owner", "POST"),
-            Page(f"{base}/file", self._file),
-            Page(f"{base}/diff", self._diff),
-            Page(f"{base}/delete", self._delete, "owner", "POST"),
+            SitePage("/strategies", self._list),
+            SitePage("/strategies", self._upload, "owner", "POST"),
+            SitePage(base, self._show),
+            SitePage(base, self._save, "owner", "POST"),
+            SitePage(f"{base}/file", self._file),
+            SitePage(f"{base}/diff", self._diff),
+            SitePage(f"{base}/delete", self._delete, "owner", "POST"),
         ]
 
-    def _list(self, visit: Visit) -> Any:
+    def _list(self, visit: PageVisit) -> Any:
         text = self._renderer.page(
             visit, "strategies/list.html", strategies=visit.service.strategies(), starter=STARTER, problem=""
         )
         return html(text)
 
-    def _upload(self, visit: Visit) -> Any:
+    def _upload(self, visit: PageVisit) -> Any:
         name, text = visit.form.text("name").strip(), visit.form.text("text")
         if visit.form.text("file.name"):
             name, text = name or visit.form.text("file.name"), visit.form.text("file")
@@ -66,11 +66,11 @@ class StrategyPages:
         visit.service.save_strategy(name, text.replace("\r\n", "\n"), "uploaded")
         return redirect(f"/strategies/{name}?said=saved")
 
-    def _show(self, visit: Visit) -> Any:
+    def _show(self, visit: PageVisit) -> Any:
         name, version = visit.params["name"], visit.query.text("version")
         return self._editor(visit, visit.service.source(name, version), version, "")
 
-    def _editor(self, visit: Visit, text: str, version: str, problem: str, status: int = 200) -> Any:
+    def _editor(self, visit: PageVisit, text: str, version: str, problem: str, status: int = 200) -> Any:
         service, name = visit.service, visit.params["name"]
         groups, broken = [], ""
         try:
@@ -92,7 +92,7 @@ class StrategyPages:
         )
         return html(page, status=status)
 
-    def _save(self, visit: Visit) -> Any:
+    def _save(self, visit: PageVisit) -> Any:
         name, text = visit.params["name"], visit.form.text("text").replace("\r\n", "\n")
         try:
             visit.service.save_strategy(name, text, visit.form.text("note").strip())
@@ -100,12 +100,12 @@ class StrategyPages:
             return self._editor(visit, text, "", str(error), 400)
         return redirect(f"/strategies/{name}?said=saved")
 
-    def _file(self, visit: Visit) -> Any:
+    def _file(self, visit: PageVisit) -> Any:
         name = visit.params["name"]
         text = visit.service.source(name, visit.query.text("version"))
         return download([text.encode("utf-8", "replace")], name, "text/plain; charset=utf-8")
 
-    def _diff(self, visit: Visit) -> Any:
+    def _diff(self, visit: PageVisit) -> Any:
         name = visit.params["name"]
         old, new = visit.query.text("old"), visit.query.text("new")
         lines = diff_lines(visit.service.source(name, old), visit.service.source(name, new))
@@ -115,7 +115,7 @@ class StrategyPages:
         )  # fmt: skip
         return html(text)
 
-    def _delete(self, visit: Visit) -> Any:
+    def _delete(self, visit: PageVisit) -> Any:
         visit.service.delete_strategy(visit.params["name"])
         return redirect("/strategies?said=deleted")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ....clock import Clock, WallClock
 from ....errors import AuthenticationFailed, InputError
 from ...access import Actor, Role
 from ...security.one_time_codes import matching_step
@@ -27,13 +27,13 @@ class AdministrationOfPlatform:
     Args:
         platform: The platform.
         actor: For whom.
-        now_s: The time, in seconds since the epoch.
+        clock: Tells the time of one-time codes.
     """
 
-    def __init__(self, platform: Platform, actor: Actor, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, platform: Platform, actor: Actor, clock: Clock | None = None) -> None:
         self._platform = platform
         self._actor = actor
-        self._now_s = now_s
+        self._clock = clock or WallClock()
 
     # Oneself
 
@@ -52,7 +52,7 @@ class AdministrationOfPlatform:
         self._check(password)
         if secret:
             try:
-                step = matching_step(secret, code, self._now_s())
+                step = matching_step(secret, code, self._clock.now())
             except ValueError:
                 raise InputError("the secret of the codes is not Base32") from None
             if step is None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ....errors import OperationFailed
-from ..port import OrderView, PositionView
+from ..port import RobotOrderView, RobotPositionView
 
 __all__ = ["orders_in", "positions_in"]
 
@@ -25,7 +25,7 @@ _NET = """SELECT fills.account, fills.symbol, sum(CASE WHEN intents.side LIKE 'b
 _DUST = 1e-9
 
 
-def orders_in(path: Path, most: int) -> list[OrderView]:
+def orders_in(path: Path, most: int) -> list[RobotOrderView]:
     """The newest orders, newest first; empty before the first one.
 
     Raises:
@@ -35,7 +35,7 @@ def orders_in(path: Path, most: int) -> list[OrderView]:
     for made_at, account, symbol, side, price, amount, dealt, fate, status, order_id in _rows(path, _ORDERS, (most,)):
         state = _STATES.get(status, str(fate)) if fate == "placed" and status is not None else str(fate)
         found.append(
-            OrderView(
+            RobotOrderView(
                 time_ms=int(made_at * 1000), exchange=_label(account), symbol=str(symbol), side=str(side or ""),
                 price=_number(price), amount=_number(amount), filled=_number(dealt), state=state, id=str(order_id),
             )
@@ -43,7 +43,7 @@ def orders_in(path: Path, most: int) -> list[OrderView]:
     return found
 
 
-def positions_in(path: Path) -> list[PositionView]:
+def positions_in(path: Path) -> list[RobotPositionView]:
     """What the fills add up to, by account and symbol; what was closed is left out. Robot and its id are the caller's to fill in.
 
     Raises:
@@ -53,7 +53,7 @@ def positions_in(path: Path) -> list[PositionView]:
     for account, symbol, amount, cost in _rows(path, _NET, ()):
         if amount is not None and abs(amount) > _DUST:
             found.append(
-                PositionView(robot_id=0, robot="", exchange=_label(account), symbol=symbol, amount=amount, price=abs(cost / amount))
+                RobotPositionView(robot_id=0, robot="", exchange=_label(account), symbol=symbol, amount=amount, price=abs(cost / amount))
             )  # fmt: skip
     return found
 

@@ -15,7 +15,7 @@ from ...robots.tables import LogFilter, LogRow
 from ...robots.views import RobotState, RobotSummary
 from ...service import Platform
 from ...store.robot_table import RestartPolicy, RobotExchange, RobotSettings
-from ..port import AlarmView, BalanceView, LogView, NodeView, OrderView, PositionView, RobotView
+from ..port import AlarmView, BalanceView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView
 from .order_file import orders_in, positions_in
 
 __all__ = ["RobotsOfPlatform"]
@@ -72,9 +72,9 @@ class RobotsOfPlatform:
         """Marks a robot's alarm as seen to."""
         self._platform.lives.clear_alarm(self._actor, alarm_id)
 
-    def positions(self, robot_id: int | None = None) -> Sequence[PositionView]:
+    def positions(self, robot_id: int | None = None) -> Sequence[RobotPositionView]:
         """What the fills of robots add up to, by exchange and symbol."""
-        found: list[PositionView] = []
+        found: list[RobotPositionView] = []
         for one in self._some(robot_id):
             path = self._platform.lives.run_folder(one.id).orders
             found += [attrs.evolve(each, robot_id=one.id, robot=one.name) for each in positions_in(path)]
@@ -216,7 +216,7 @@ class RobotsOfPlatform:
         rows = newest.rows
         return hash((newest.largest, newest.smallest, rows[0].changed_ms if rows else 0, tables.chart_config(path)))
 
-    def orders(self, robot_id: int, most: int = 200) -> Sequence[OrderView]:
+    def orders(self, robot_id: int, most: int = 200) -> Sequence[RobotOrderView]:
         """The newest orders of a robot."""
         self._seen(robot_id)
         return orders_in(self._platform.lives.run_folder(robot_id).orders, most)

@@ -1,0 +1,251 @@
+"""What the pages change: robots, strategies, exchanges, keys, settings; and the stream of a robot's log."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.page_platforms import EVIL, Client, PagePlatform, fill_log
+from tests.helpers.platforms import owner_of, robot_settings
+
+
+@pytest.fixture(scope="module")
+def owner(pages: PagePlatform) -> Client:
+    return pages.client()
+
+
+def fresh_robot(pages: PagePlatform) -> int:
+    """A robot of the test's own, which runs."""
+    return pages.platform.lives.create(owner_of(pages.platform), robot_settings(pages.platform))
+
+
+def test_a_robot_is_made_from_the_form(pages: PagePlatform, owner: Client) -> None:
+    form = {
+        "strategy": "grid.py", "name": "made", "group": "fresh group", "node": "0", "restart": "failed", "period_s": "300",
+        "exchange": ["1", "1"], "pair": ["btc_usdt", "ETH_USDT"], "arg.levels": "7", "arg.share": "0.3", "arg.mode": "1",
+        "arg.many": ["0", "1"], "arg.useStop": "on", "arg.stop": "41000", "arg.color": "#112233", "arg.begin": "2026-02-03T04:05:06",
+        "arg.token": "very secret",
+    }  # fmt: skip
+    reply = owner.submit("/robots/new", form)
+    assert reply.status_code == 303, reply.text[-800:]
+    number = int(reply.headers["location"].split("/")[2].partition("?")[0])
+    settings = pages.platform.lives.table.get(number, with_args=True).settings
+    assert dict(settings.args) == {
+        "levels": 7, "share": 0.3, "mode": 1, "many": ["a", "b"], "useStop": True, "stop": 41000, "color": "#112233",
+        "begin": "2026-02-03 04:05:06", "token": "very secret",
+    }  # fmt: skip
+    assert [(one.pid, one.pair) for one in settings.exchanges] == [(1, "BTC_USDT"), (1, "ETH_USDT")]
+    assert (settings.restart.mode, settings.period_s, settings.group_id) == ("failed", 300, 2)
+    for path in (f"/robots/{number}", f"/robots/{number}/settings", "/audit"):
+        assert "very secret" not in owner.see(path).text
+    changed = {**form, "arg.levels": "8", "name": "renamed"} | {"arg.token": ""}
+    assert owner.submit(f"/robots/{number}/settings", changed).status_code == 303
+    settings = pages.platform.lives.table.get(number, with_args=True).settings
+    assert (settings.name, dict(settings.args)["levels"], dict(settings.args)["token"]) == ("renamed", 8, "very secret")
+
+
+def test_a_wrong_argument_is_said_and_what_was_typed_stays(owner: Client) -> None:
+    form = {"strategy": "grid.py", "name": "kept <name>", "exchange": "1", "pair": "BTC_USDT", "arg.levels": "99"}
+    reply = owner.submit("/robots/new", form)
+    assert reply.status_code == 400
+    assert "levels is" in reply.text
+    assert "kept &lt;name&gt;" in reply.text
+
+
+def test_a_robot_is_stopped_in_stages_and_deleted(pages: PagePlatform, owner: Client) -> None:
+    number = fresh_robot(pages)
+    assert owner.submit(f"/robots/{number}/delete").status_code == 400  # it runs
+    assert owner.submit(f"/robots/{number}/stop", {"cancel": "on"}).status_code == 303
+    assert pages.node.asked[-1][1] == {"stop": True, "cancel": True}
+    pages.node.replies |= {"stage": "cancelling", "orders": 5, "cancelled": 2}
+    try:
+        facts = owner.see(f"/robots/{number}/facts").text
+    finally:
+        pages.node.replies |= {"stage": "onexit", "orders": 0, "cancelled": 0}
+    assert "orders cancelled 2 of 5" in facts
+    assert 'class="done">asked' in facts
+    handle = pages.platform.lives.table.get(number).handle
+    from fmzthreads.platform.nodes.node import ProcessLook
+
+    pages.node.looks[handle] = ProcessLook(alive=False, code=0, reason="stopped")
+    assert "Stopped" in owner.see(f"/robots/{number}/facts").text
+    assert owner.submit(f"/robots/{number}/delete", {"remove_log": "on"}).headers["location"] == "/?said=deleted"
+    assert owner.see(f"/robots/{number}").status_code == 404
+
+
+def test_the_kill_switch_asks_all_that_run(pages: PagePlatform, owner: Client) -> None:
+    numbers = [fresh_robot(pages) for _ in range(2)]
+    before = len(pages.node.asked)
+    assert owner.submit("/stop-all", {"cancel": "on"}).status_code == 303
+    asked = [one for one in pages.node.asked[before:] if one[1].get("stop")]
+    assert len(asked) >= 2
+    assert all(one[1]["cancel"] for one in asked)
+    assert all(pages.platform.lives.table.get(number).phase == "stopping" for number in numbers)
+
+
+def test_an_alarm_is_shown_and_dismissed(pages: PagePlatform, owner: Client) -> None:
+    number = fresh_robot(pages)
+    pages.platform.lives.table.update(number, alarm=f"ended badly {EVIL}", alarm_ms=5)
+    assert "ended badly &lt;/script" in owner.see("/").text
+    assert owner.submit(f"/alarms/{number}/dismiss").status_code == 303
+    assert "ended badly" not in owner.see("/").text
+
+
+def test_a_strategy_is_uploaded_edited_and_compared(owner: Client) -> None:
+    files = {"file": ("made.py", b"def main():\r\n    pass\r\n")}
+    assert owner.submit("/strategies", files=files).headers["location"] == "/strategies/made.py?said=saved"
+    assert owner.submit("/strategies", files=files).status_code == 400  # there is one already
+    assert (
+        owner.submit("/strategies/made.py", {"text": "def main():\r\n    Log(1)\r\n", "note": "logs"}).status_code
+        == 303
+    )
+    assert owner.see("/strategies/made.py/file").text == "def main():\n    Log(1)\n"
+    page = owner.see("/strategies/made.py").text
+    if "No earlier versions" not in page:  # git is there
+        version = page.partition("?version=")[2].partition('"')[0]
+        oldest = page.rpartition("?version=")[2].partition('"')[0]
+        assert version != oldest
+        diff = owner.see(f"/strategies/made.py/diff?old={oldest}&new=").text
+        assert 'class="removed"' in diff
+        assert 'class="added"' in diff
+        assert "readonly" in owner.see(f"/strategies/made.py?version={oldest}").text
+    assert owner.submit("/strategies", {"name": "../evil.py", "text": "x"}).status_code == 400
+    assert owner.submit("/strategies/grid.py/delete").status_code in (303, 400)
+    assert owner.submit("/strategies/made.py/delete").status_code == 303
+
+
+def test_keys_of_exchanges_are_never_shown_again(pages: PagePlatform, owner: Client) -> None:
+    fields = {"field.AccessKey": "the-access-key", "field.SecretKey": "the-secret-key"}
+    form = {"eid": "Binance", "label": f"mine {EVIL}", **fields}
+    assert owner.submit("/exchanges", form).status_code == 303
+    number = pages.platform.exchanges.all()[-1].id
+    for path in ("/exchanges", "/exchanges?eid=Binance", "/robots/new?strategy=grid.py", "/audit", "/"):
+        text = owner.see(path).text
+        assert "the-secret-key" not in text
+        assert "the-access-key" not in text
+    assert owner.submit("/exchanges", {**form, "label": "x", "field.SecretKey": ""}).status_code == 400
+    assert owner.submit("/exchanges/1/delete").status_code == 400  # robots use it
+    assert owner.submit(f"/exchanges/{number}/delete").status_code == 303
+
+
+def test_a_key_of_the_api_is_shown_once(pages: PagePlatform, owner: Client) -> None:
+    made = owner.submit("/keys", {"label": EVIL, "methods": "CommandRobot", "addresses": "10.0.0.0/8"}).text
+    access, secret = (part.partition("<code>")[2].partition("</code>")[0] for part in made.split("<dt>")[1:3])
+    assert len(access) == len(secret) == 32
+    key = pages.platform.api_keys.find(access)
+    assert key is not None
+    assert pages.platform.api_keys.secret(key) == secret
+    page = owner.see("/keys").text
+    assert access in page
+    assert secret not in page
+    assert owner.submit("/keys", {"label": "x", "methods": "*", "addresses": "nonsense"}).status_code == 400
+    owner.submit(f"/keys/{key.id}/enable", {"enabled": "no"})
+    assert pages.platform.api_keys.find(access).disabled  # type: ignore[union-attr]
+    owner.submit(f"/keys/{key.id}/delete")
+    assert pages.platform.api_keys.find(access) is None
+
+
+def test_ways_of_pushing_are_added_and_not_shown_again(pages: PagePlatform, owner: Client) -> None:
+    form = {"kind": "url", "name": "bot", "url.url": "http://127.0.0.1:9/secret-token?text={body}"}
+    assert owner.submit("/settings/channels", form).status_code == 303
+    assert "secret-token" not in owner.see("/settings").text
+    (channel,) = pages.platform.pushes.channels.all()
+    owner.submit(f"/settings/channels/{channel.id}", {"disabled": "yes"})
+    assert pages.platform.pushes.channels.all()[0].disabled
+    assert owner.submit(f"/settings/channels/{channel.id}/delete").status_code == 303
+    assert pages.platform.pushes.channels.all() == []
+    assert owner.submit("/settings/channels", {"kind": "pigeon"}).status_code == 400
+
+
+def test_nodes_and_groups(pages: PagePlatform, owner: Client) -> None:
+    assert (
+        owner.submit(
+            "/settings/nodes", {"kind": "dask", "name": "cluster", "dask.address": "tcp://127.0.0.1:1"}
+        ).status_code
+        == 303
+    )
+    node = next(one for one in pages.platform.node_table.all() if one.name == "cluster")
+    assert owner.submit(f"/settings/nodes/{node.id}/delete").status_code == 303
+    assert owner.submit("/settings/nodes/1/delete").status_code == 400  # this machine
+    assert owner.submit("/settings/groups", {"name": "added"}).status_code == 303
+    assert owner.submit("/settings/groups", {"name": "added", "delete": "yes"}).status_code == 303
+    assert "added" not in [one.name for one in pages.platform.groups.all()]
+
+
+def test_the_log_is_read_page_by_page_and_exported(pages: PagePlatform, owner: Client) -> None:
+    number = fresh_robot(pages)
+    fill_log(pages.platform, number, 2500, text="=cmd|line")
+    first = owner.see(f"/robots/{number}/log.json?most=1000").json()
+    assert [first["rows"][0][0], first["rows"][-1][0], first["more"]] == [2500, 1501, True]
+    last = owner.see(f"/robots/{number}/log.json?most=1000&before=501").json()
+    assert [last["rows"][0][0], last["rows"][-1][0], last["more"]] == [500, 1, False]
+    assert owner.see(f"/robots/{number}/log.json?before=1").json()["rows"] == []
+    found = owner.see(f"/robots/{number}/log.json?word=line 24&kinds=5,3").json()["rows"]
+    assert len(found) == 111
+    rows = list(csv.reader(io.StringIO(owner.see(f"/robots/{number}/log.csv?kinds=5").text)))
+    assert len(rows) == 2501
+    assert rows[1][0] == "1"
+    assert rows[1][-1] == "'=cmd|line 1"  # a spreadsheet runs no formula
+
+
+def events(owner: Client, path: str, **headers: str) -> Iterator[tuple[str, str, object]]:
+    """The events of a stream: kind, id, data."""
+    with owner.get(
+        owner.url + path, stream=True, timeout=60, headers={"accept": "text/event-stream", **headers}
+    ) as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        kind = number = data = ""
+        for raw in reply.iter_lines(chunk_size=1, decode_unicode=True):
+            name, _, value = raw.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "id":
+                number = value
+            elif name == "data":
+                data = value
+            elif not raw and kind:
+                yield kind, number, json.loads(data)
+                kind = number = data = ""
+
+
+def test_a_stream_goes_on_after_the_last_line_that_the_reader_has(pages: PagePlatform, owner: Client) -> None:
+    number = fresh_robot(pages)
+    fill_log(pages.platform, number, 700)
+    seen: list[int] = []
+    last = ""
+    for kind, id, data in events(owner, f"/robots/{number}/live?after=100"):
+        if kind == "log":
+            assert isinstance(data, list)
+            seen += [row[0] for row in data]
+            last = id
+            if seen[-1] == 700:
+                break
+    assert seen == list(range(101, 701))
+    assert last == "700"
+    fill_log(pages.platform, number, 30, first=701)  # while nobody was connected
+    again: list[int] = []
+    kinds = set()
+    for kind, _, data in events(owner, f"/robots/{number}/live?after=100", **{"last-event-id": last}):
+        kinds.add(kind)
+        if kind == "log":
+            assert isinstance(data, list)
+            again += [row[0] for row in data]
+        if again and again[-1] == 730 and {"state", "status", "charts"} <= kinds:
+            break
+    assert again == list(range(701, 731))
+
+
+def test_a_stream_ends_with_the_session(pages: PagePlatform) -> None:
+    pages.platform.accounts.create("ends", "a password of tests")
+    reader = pages.client("ends")
+    found = []
+    for kind, _, _ in events(reader, "/robots/1/live"):
+        found.append(kind)
+        if len(found) == 1:
+            account = next(one for one in pages.platform.accounts.all() if one.name == "ends")
+            pages.platform.accounts.change(account.id, disabled=True)
+    assert found  # and the loop has ended: the server closed the stream
