@@ -47,10 +47,28 @@ def fill_log(platform: Platform, robot: int, count: int, *, text: str = "line", 
     folder = platform.lives.run_folder(robot)
     folder.path.mkdir(parents=True, exist_ok=True)
     sink = DatabaseSink(folder.database)
+    sink.write(
+        [Line(number=n, time_ms=NOW_MS + n, kind="log", text=f"{text} {n}") for n in range(first, first + count)]
+    )
+    sink.close()
+
+
+def _fill(platform: Platform, robot: int, *, charts: bool) -> None:
+    folder = platform.lives.run_folder(robot)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    kinds: tuple[Kind, ...] = ("buy", "sell", "cancel", "error", "profit", "log", "restart")
+    lines = [
+        Line(number=n + 1, time_ms=NOW_MS + n, kind=kind, text=f"{kind} {EVIL}", color="#00aa00" if n % 2 else "", label=EVIL, symbol=EVIL,
+             order_id=EVIL, price=-1.0, amount=2.0)
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+    series = [{"name": EVIL, "data": []}, {"name": "second", "type": "column", "data": []}]
+    points = [ChartPoint(n + 1, n % 2, json.dumps([NOW_MS + n * 60_000, n]), NOW_MS) for n in range(40)]
+    sink = DatabaseSink(folder.database)
     sink.write(lines)
     if charts:
         profits = [ProfitPoint(NOW_MS + n * 60_000, float(n)) for n in range(20)]
-        sink.write([*profits, ChartConfig(json.dumps(config)), *points])
+        sink.write([*profits, ChartConfig(json.dumps([{"title": {"text": EVIL}, "series": series}])), *points])
     sink.close()
     (folder.path / "stdout.log").write_text(EVIL)
 

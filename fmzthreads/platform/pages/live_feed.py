@@ -14,7 +14,7 @@ from .visit import PageVisit
 __all__ = ["LiveFeed", "News"]
 
 _MOST_LINES = 500
-_CHECK_EVERY = 10
+_CHECK_EVERY = 4
 """After how many looks a session is looked up again: one that was ended sees nothing more."""
 
 

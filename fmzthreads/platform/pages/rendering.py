@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -54,7 +55,9 @@ class Renderer:
         self._environment: Any = jinja2.Environment(
             loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        self._environment.filters.update(number=number_text, moment=moment, signed=signed_text, date=date_text)
+        self._environment.filters.update(
+            number=number_text, moment=moment, signed=signed_text, date=date_text, json_text=json_text
+        )
         self._environment.globals.update(states=STATES, version=__version__, sparkline=self._sparkline)
 
     def _sparkline(self, values: Sequence[float]) -> Any:
@@ -114,6 +117,11 @@ def moment(ms: int) -> str:
 def date_text(ms: int) -> str:
     """The day of a time in UTC; a dash for 0."""
     return moment(ms)[:10]
+
+
+def json_text(value: object) -> str:
+    """A value as JSON for an attribute; the template escapes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def ago_text(ms: int, language: str) -> str:
