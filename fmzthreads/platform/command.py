@@ -32,6 +32,7 @@ def add_parser(commands: Any) -> None:
     add("--tls-key", type=Path, metavar="FILE", help="its private key in PEM")
     add("--behind-proxy", nargs="?", const="127.0.0.1,::1", default="", metavar="ADDRESSES", help="a proxy before it adds TLS; what it says of the caller's address is believed if it comes from one of these (default: the loopback)")  # fmt: skip
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a host name under which browsers may reach the pages; may be repeated")  # fmt: skip
+    add("--stop-robots", type=float, metavar="S", help="at the end ask all robots to stop, cancel their open orders and run onexit, and wait for them for S seconds; for containers, which end with their first process (default: robots go on)")  # fmt: skip
     add("--reset-password", metavar="NAME", help="make a new password for this account, print it once, and end")
     add(
         "--new-api-key",
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         from .serving import serve
 
         platform.settings.put("allowed_hosts", args.allowed_host)
-        return serve(
+        code = serve(
             platform,
             host=args.host,
             port=args.port,
@@ -74,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
             tls_key=args.tls_key,
             behind_proxy=args.behind_proxy,
         )
+        if args.stop_robots is not None:
+            from .ending import stop_robots
+
+            stop_robots(platform, args.stop_robots)
+        return code
     finally:
         platform.close()
 
@@ -103,6 +109,8 @@ def _check(args: argparse.Namespace) -> None:
     require("uvicorn", "platform")
     if not 0 <= args.port <= 65_535:
         raise InputError(f"--port must be 0 to 65535, got {args.port}")
+    if args.stop_robots is not None and not 0 <= args.stop_robots <= 86_400:
+        raise InputError(f"--stop-robots must be 0 to 86400 seconds, got {args.stop_robots:g}")
     if (args.tls_cert is None) != (args.tls_key is None):
         raise InputError("--tls-cert and --tls-key go together")
     if not _is_loopback(args.host) and args.tls_cert is None and not args.behind_proxy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -62,9 +63,18 @@ def serve(
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
     print(json.dumps({"url": f"{scheme}://{shown}:{bound}", "port": bound, "pid": os.getpid()}), flush=True)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after its own graceful end
-        server.run(sockets=[bound_socket])
+    # uvicorn sends the signal that ended it to the process again: as an exception it ends this function, and not the process.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[bound_socket])
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def listening(host: str, port: int) -> socket.socket:
