@@ -24,6 +24,7 @@ VENUES = {
     "Coinbase": "fmzthreads.venues.raw.coinbase:Coinbase",
     "Futures_Binance": "fmzthreads.venues.binance.futures.venue:FuturesBinance",
     "Futures_BitMEX": "fmzthreads.venues.raw.bitmex:FuturesBitMEX",
+    "Futures_OKX": "fmzthreads.venues.okx.futures.venue:FuturesOKX",
     "Futures_HuobiDM": "fmzthreads.venues.raw.htx:FuturesHuobiDM",
     "HTX": "fmzthreads.venues.raw.htx:HTX",
     "Huobi": "fmzthreads.venues.raw.htx:Huobi",

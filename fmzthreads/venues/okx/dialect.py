@@ -37,10 +37,24 @@ from .replies import (
     read_trade,
 )
 
-__all__ = ["SPOT", "OKXCalls", "OKXProduct"]
+__all__ = [
+    "LISTINGS",
+    "OPEN_ORDERS",
+    "ORDER_OPTIONS",
+    "SPOT",
+    "TICKERS",
+    "OKXCalls",
+    "OKXProduct",
+    "check_client_id",
+    "endpoint",
+    "option_value",
+    "order_number",
+    "single",
+]
 
 
-def _endpoint(name: str, limit: int, **more: Any) -> Ask:
+def endpoint(name: str, limit: int, **more: Any) -> Ask:
+    """An endpoint by its path after ``/api/v5/``, and how many calls it allows in two seconds."""
     return Ask(path=f"/api/v5/{name}", door=name, limit=limit, **more)
 
 
@@ -60,23 +74,23 @@ class OKXProduct:
 SPOT = OKXProduct(instrument_type="SPOT", account_orders=0)
 """OKX spot."""
 
-_LISTINGS = _endpoint("public/instruments", 20)
-_TICKER = _endpoint("market/ticker", 20, market=True)
-_TICKERS = _endpoint("market/tickers", 20, market=True)
-_BOOK = _endpoint("market/books", 40, market=True)
-_DEEP_BOOK = _endpoint("market/books-full", 10, market=True)  # refreshed once a second instead of every 50 ms
-_TRADES = _endpoint("market/trades", 100, market=True)
-_RECENT_BARS = _endpoint("market/candles", 40, market=True)
-_OLDER_BARS = _endpoint("market/history-candles", 20, market=True)
-_BALANCE = _endpoint("account/balance", 10, signed=True)
+LISTINGS = endpoint("public/instruments", 20)
+_TICKER = endpoint("market/ticker", 20, market=True)
+TICKERS = endpoint("market/tickers", 20, market=True)
+_BOOK = endpoint("market/books", 40, market=True)
+_DEEP_BOOK = endpoint("market/books-full", 10, market=True)  # refreshed once a second instead of every 50 ms
+_TRADES = endpoint("market/trades", 100, market=True)
+_RECENT_BARS = endpoint("market/candles", 40, market=True)
+_OLDER_BARS = endpoint("market/history-candles", 20, market=True)
+_BALANCE = endpoint("account/balance", 10, signed=True)
 _PLACE = Ask(path=PLACE_PATH, method="POST", signed=True, door="trade/order", limit=60, patient=False)
-_CANCEL = _endpoint("trade/cancel-order", 60, method="POST", signed=True)
+_CANCEL = endpoint("trade/cancel-order", 60, method="POST", signed=True)
 _ORDER = Ask(path="/api/v5/trade/order", signed=True, door="GET trade/order", limit=60)
-_OPEN_ORDERS = _endpoint("trade/orders-pending", 60, signed=True)
-_WEEK_ORDERS = _endpoint("trade/orders-history", 40, signed=True)
-_ARCHIVE_ORDERS = _endpoint("trade/orders-history-archive", 20, signed=True)
-_FILLS = _endpoint("trade/fills", 60, signed=True)  # of three days
-_OLD_FILLS = _endpoint("trade/fills-history", 10, signed=True)  # of three months
+OPEN_ORDERS = endpoint("trade/orders-pending", 60, signed=True)
+_WEEK_ORDERS = endpoint("trade/orders-history", 40, signed=True)
+_ARCHIVE_ORDERS = endpoint("trade/orders-history-archive", 20, signed=True)
+_FILLS = endpoint("trade/fills", 60, signed=True)  # of three days
+_OLD_FILLS = endpoint("trade/fills-history", 10, signed=True)  # of three months
 
 # From six hours upwards OKX's plain names are aligned to UTC+8; FMZ's bars are aligned to UTC.
 _BARS = {
@@ -91,7 +105,7 @@ _SIDES = frozenset({"buy", "sell"})
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
 # The parameters on OKX's page on placing an order. It ignores anything else, so a misspelt option would place an unintended order.
-_OPTIONS = frozenset({
+ORDER_OPTIONS = frozenset({
     "tdMode", "ccy", "clOrdId", "tag", "posSide", "ordType", "sz", "px", "pxUsd", "pxVol", "reduceOnly", "tgtCcy", "stpMode",
     "banAmend", "pxAmendType", "slippagePct", "tradeQuoteCcy", "rpiTakerAccess", "rpiPxRound", "isElpTakerAccess", "attachAlgoOrds",
     "speedBump", "outcome",
@@ -138,6 +152,11 @@ class OKXCalls:
     periods: Mapping[int, str] = _BARS
     order_calls = _ORDER_CALLS
     client_id_field = "clOrdId"
+    venue = "OKX"
+    is_listed = staticmethod(is_listed)
+    read_listing = staticmethod(read_listing)
+    read_rules = staticmethod(read_rules)
+    read_order = staticmethod(read_order)
 
     def __init__(self, product: OKXProduct, odd: OddRows, trade_mode: str) -> None:
         self.odd = odd
@@ -153,6 +172,10 @@ class OKXCalls:
         if mode not in _TRADE_MODES:
             raise UnknownName(f"unknown trade_mode {short_repr(mode)}{nearest(mode, _TRADE_MODES)}")
         self._trade_mode = mode
+
+    def _type_of(self, name: str | None) -> tuple[str, object]:
+        """The parameter ``instType`` of an instrument; of the product when None."""
+        return self._type
 
     # Symbols
 
@@ -173,33 +196,33 @@ class OKXCalls:
         """``public/instruments`` of the product."""
 
         def _read(payload: Any) -> list[Listing]:
-            live = [row for row in data_of(payload) if is_listed(row)]
-            return self.odd.read(live, "an instrument", "instId", read_listing)
+            live = [row for row in data_of(payload) if self.is_listed(row)]
+            return self.odd.read(live, "an instrument", "instId", self.read_listing)
 
-        return VenueQuery(_LISTINGS.of(self._type), _read)
+        return VenueQuery(LISTINGS.of(self._type_of(None)), _read)
 
     def listing(self, name: str) -> VenueQuery[Listing]:
         """``public/instruments`` of one instrument."""
 
         def _read(payload: Any) -> Listing:
             for row in data_of(payload):
-                if isinstance(row, dict) and row.get("instId") == name and is_listed(row):
-                    listing = read_listing(row)
-                    read_rules(listing)  # strict: the rules of the requested symbol must be readable
+                if isinstance(row, dict) and row.get("instId") == name and self.is_listed(row):
+                    listing = self.read_listing(row)
+                    self.read_rules(listing)  # strict: the rules of the requested symbol must be readable
                     return listing
-            raise UnknownSymbol(f"OKX has no instrument {short_repr(name)}")
+            raise UnknownSymbol(f"{self.venue} has no instrument {short_repr(name)}")
 
-        return VenueQuery(_LISTINGS.of(self._type, ("instId", name)), _read)
+        return VenueQuery(LISTINGS.of(self._type_of(name), ("instId", name)), _read)
 
     def rules(self, listing: Listing) -> MarketRules:
         """The rules from the instrument's row."""
-        return read_rules(listing)
+        return self.read_rules(listing)
 
     # Market data
 
     def ticker(self, name: str, symbol: str) -> VenueQuery[Ticker]:
         """``market/ticker``."""
-        return VenueQuery(_TICKER.of(("instId", name)), lambda payload: read_ticker(_single(payload), symbol))
+        return VenueQuery(_TICKER.of(("instId", name)), lambda payload: read_ticker(single(payload), symbol))
 
     def tickers(self, symbol_of: Callable[[str], str | None]) -> VenueQuery[list[Ticker]]:
         """``market/tickers``."""
@@ -207,13 +230,13 @@ class OKXCalls:
         def _read(payload: Any) -> list[Ticker]:
             return self.odd.tickers(data_of(payload), "instId", symbol_of, read_ticker)
 
-        return VenueQuery(_TICKERS.of(self._type), _read)
+        return VenueQuery(TICKERS.of(self._type_of(None)), _read)
 
     def depth(self, name: str, limit: int | None) -> VenueQuery[Depth]:
         """``market/books``, above 400 levels a side ``market/books-full``; OKX's own default would be 1."""
         levels = checked_limit(limit, 100, _MOST_LEVELS)
         endpoint = _DEEP_BOOK if levels > _DEEP else _BOOK
-        return VenueQuery(endpoint.of(("instId", name), ("sz", levels)), lambda payload: read_book(_single(payload)))
+        return VenueQuery(endpoint.of(("instId", name), ("sz", levels)), lambda payload: read_book(single(payload)))
 
     def trades(self, name: str, limit: int | None) -> VenueQuery[list[Trade]]:
         """``market/trades``."""
@@ -249,7 +272,7 @@ class OKXCalls:
         """The details of ``account/balance``."""
 
         def _read(payload: Any) -> AccountBalances:
-            raw = rows(_single(payload).get("details"), "the field 'details'")
+            raw = rows(single(payload).get("details"), "the field 'details'")
             found = self.odd.read(raw, "a balance", "ccy", read_asset, strict=currencies)
             return AccountBalances({asset["Currency"]: asset for asset in found}, info(payload))
 
@@ -261,16 +284,12 @@ class OKXCalls:
         client_order_id = str(params.get("clOrdId") or "")
         about = ("clOrdId", client_order_id) if client_order_id else None
         ask = attrs.evolve(_PLACE, params=tuple(params.items()), door=f"trade/order:{name}", about=about)
-        return OrderQuery(ask, _order_number, client_order_id)
+        return OrderQuery(ask, order_number, client_order_id)
 
     def _order_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
-        side = intent.side
-        if side not in _SIDES:
-            raise side_refused(intent)
-        params: dict[str, object] = {"instId": name, "tdMode": self._trade_mode, "side": side}
+        params = self._side_params(intent, name)
         if intent.price is None:
             params["ordType"] = "market"
-            params["tgtCcy"] = "quote_ccy" if side == "buy" else "base_ccy"
         else:
             params["ordType"] = _ORDER_TYPES[intent.time_in_force]
             params["px"] = plain_text(intent.price)
@@ -278,19 +297,24 @@ class OKXCalls:
         if intent.client_order_id:
             params["clOrdId"] = intent.client_order_id
         if intent.options:
-            check_options(intent.options, _OPTIONS, "OKX")
-            params.update((option, _option(option, value)) for option, value in intent.options.items())
-        client_order_id = params.get("clOrdId")
-        if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
-            raise InputError(
-                f"OKX takes client order ids of 1 to 32 letters and digits, got {short_repr(client_order_id)}"
-            )
+            check_options(intent.options, ORDER_OPTIONS, self.venue)
+            params.update((option, option_value(option, value)) for option, value in intent.options.items())
+        check_client_id(params.get("clOrdId"))
+        return params
+
+    def _side_params(self, intent: OrderIntent, name: str) -> dict[str, object]:
+        """What says which instrument, which side, and in which unit a market order's amount is."""
+        if intent.side not in _SIDES:
+            raise side_refused(intent)
+        params: dict[str, object] = {"instId": name, "tdMode": self._trade_mode, "side": intent.side}
+        if intent.price is None:
+            params["tgtCcy"] = "quote_ccy" if intent.side == "buy" else "base_ccy"
         return params
 
     def cancel(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-order``: OKX accepted the request; query the order to see the outcome."""
         by = ("ordId", number)
-        return VenueQuery(_CANCEL.of(("instId", name), by, door=f"trade/cancel-order:{name}", about=by), _order_number)
+        return VenueQuery(_CANCEL.of(("instId", name), by, door=f"trade/cancel-order:{name}", about=by), order_number)
 
     def order(self, name: str, number: str) -> VenueQuery[Order]:
         """``trade/order`` by ``ordId``."""
@@ -302,7 +326,7 @@ class OKXCalls:
 
     def _one_order(self, name: str, by: tuple[str, str]) -> VenueQuery[Order]:
         ask = _ORDER.of(("instId", name), by, door=f"GET trade/order:{name}", about=by)
-        return VenueQuery(ask, lambda payload: read_order(_single(payload)))
+        return VenueQuery(ask, lambda payload: self.read_order(single(payload)))
 
     def _order_pages(self, endpoint: Ask, *asked: tuple[str, object], most: int | None = None) -> Pages[Order]:
         """Orders page by page, newest first."""
@@ -310,7 +334,7 @@ class OKXCalls:
 
         def _read(payload: Any) -> Page[Order]:
             raw = data_of(payload)
-            return Page(self.odd.read(raw, "an order", "ordId", read_order), len(raw))
+            return Page(self.odd.read(raw, "an order", "ordId", self.read_order), len(raw))
 
         def _onward(page: list[Order], _found: int) -> Ask:
             return endpoint.of(*asked, size, ("after", page[-1]["Id"].rpartition(",")[2]))
@@ -320,12 +344,12 @@ class OKXCalls:
 
     def open_orders(self, name: str | None) -> Pages[Order]:
         """``trade/orders-pending``."""
-        return self._order_pages(_OPEN_ORDERS, self._type, *((("instId", name),) if name is not None else ()))
+        return self._order_pages(OPEN_ORDERS, self._type_of(name), *((("instId", name),) if name is not None else ()))
 
     def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
         """``trade/fills`` of one order, newest first; ``trade/fills-history`` for one that is older than two days."""
         endpoint = _FILLS if now_ms - made_ms < _TWO_DAYS_MS else _OLD_FILLS
-        asked = (self._type, ("instId", name), ("ordId", number), ("limit", _PAGE_OF_ORDERS))
+        asked = (self._type_of(name), ("instId", name), ("ordId", number), ("limit", _PAGE_OF_ORDERS))
 
         def _read(payload: Any) -> Page[OrderFill]:
             raw = data_of(payload)
@@ -343,7 +367,7 @@ class OKXCalls:
         OKX returns the newest first and FMZ counts from ``since_ms`` on, so everything back to that time is fetched. OKX forgets
         orders that were cancelled without a fill after two hours.
         """
-        asked = (self._type, ("instId", name))
+        asked = (self._type_of(name), ("instId", name))
         if since_ms:
             endpoint = _ARCHIVE_ORDERS if since_ms < now_ms - _WEEK_MS else _WEEK_ORDERS
             ended = self._order_pages(endpoint, *asked, ("begin", since_ms))
@@ -393,6 +417,16 @@ class OKXCalls:
         return ask, str(given.get("clOrdId", ""))
 
 
+def check_client_id(client_order_id: object) -> None:
+    """Refuses a client order id that OKX would refuse; None passes.
+
+    Raises:
+        InputError: It is not 1 to 32 letters and digits.
+    """
+    if client_order_id is not None and not _CLIENT_ID.fullmatch(str(client_order_id)):
+        raise InputError(f"OKX takes client order ids of 1 to 32 letters and digits, got {short_repr(client_order_id)}")
+
+
 def _about(path: str, params: Mapping[str, object]) -> tuple[str, str] | None:
     """The order of a raw call. Other paths do not repeat its id: ``clOrdId`` is empty in the reply to an algo order."""
     if path in _ABOUT_ONE_ORDER:
@@ -402,20 +436,27 @@ def _about(path: str, params: Mapping[str, object]) -> tuple[str, str] | None:
     return None
 
 
-def _single(payload: Any) -> dict[str, Any]:
+def single(payload: Any) -> dict[str, Any]:
+    """The first row of an envelope."""
     return first(data_of(payload), "the field 'data'")
 
 
-def _order_number(payload: Any) -> str:
+def order_number(payload: Any) -> str:
+    """The order's number in a reply to an order."""
     try:
         number = payload["data"][0]["ordId"]
     except (KeyError, IndexError, TypeError):
         number = None
     # The readers name what is missing or odd.
-    return number if type(number) is str and number else text(_single(payload), "ordId")
+    return number if type(number) is str and number else text(single(payload), "ordId")
 
 
-def _option(name: str, value: str) -> object:
+def option_value(name: str, value: str) -> object:
+    """An option as it is sent: text, or what its JSON is.
+
+    Raises:
+        InputError: It looks like JSON and is malformed.
+    """
     if value[:1] not in {"[", "{"}:
         return value
     try:

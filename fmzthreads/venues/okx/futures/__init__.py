@@ -1,0 +1,1 @@
+"""OKX's contracts: swaps and futures with a delivery, linear and inverse."""
