@@ -19,7 +19,7 @@ from ...rest.ask import Ask, Page, Pages, VenueQuery
 from ...rest.contract_venue import CONDITION_MARK
 from ...rest.convert import check_options
 from ...rest.dialect import Listing, OrderHistory, OrderQuery
-from ...rest.parsing import text
+from ...rest.parsing import Malformed, text
 from ...rest.rows import OddRows
 from ..dialect import (
     LISTINGS,
@@ -213,15 +213,15 @@ class FuturesCalls(OKXCalls):
             **({} if intent.terms is None else amended_terms(intent.terms)),
             **{option: option_value(option, value) for option, value in intent.options.items()},
         }
-        ask = _AMEND_CONDITION.of(*_given(params), door=f"trade/amend-algos:{name}", about=("algoId", algo))
-        return VenueQuery(ask, _algo_number)
+        ask = _AMEND_CONDITION.of(*_given(params), door=f"trade/amend-algos:{name}")
+        return VenueQuery(ask, lambda payload: _same_number(payload, number))
 
     def cancel_condition(self, name: str, number: str) -> VenueQuery[object]:
         """``trade/cancel-algos``, a list of one."""
         algo = number.removeprefix(CONDITION_MARK)
         body = json.dumps([{"instId": name, "algoId": algo}], separators=(",", ":"))
-        ask = attrs.evolve(_CANCEL_CONDITION, raw=body, door=f"trade/cancel-algos:{name}", about=("algoId", algo))
-        return VenueQuery(ask, _algo_number)
+        ask = attrs.evolve(_CANCEL_CONDITION, raw=body, door=f"trade/cancel-algos:{name}")
+        return VenueQuery(ask, lambda payload: _same_number(payload, number))
 
     def condition(self, *by: tuple[str, object]) -> VenueQuery[Order]:
         """``trade/order-algo`` by ``algoId`` or ``algoClOrdId``."""
@@ -267,3 +267,13 @@ def _given(params: Mapping[str, object]) -> list[tuple[str, object]]:
 
 def _algo_number(payload: Any) -> str:
     return f"{CONDITION_MARK}{text(single(payload), 'algoId')}"
+
+
+def _same_number(payload: Any, number: str) -> str:
+    """The number in a reply about one condition order; a refusal does not repeat it."""
+    found = _algo_number(payload)
+    if found != number:
+        raise Malformed(
+            f"the reply is about another condition order: {short_repr(found)}, sent was {short_repr(number)}"
+        )
+    return found
