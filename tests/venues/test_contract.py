@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads import errors
+from fmzthreads.exchange.contracts.port import ContractPort
 from fmzthreads.exchange.market_rules import MarketRules, OrderBounds
 from fmzthreads.exchange.order_request import OrderRequest, prepare
 from fmzthreads.exchange.venue import BaseVenue, Venue
@@ -34,7 +35,7 @@ def test_every_call_of_the_port_is_filled_and_documented(make: Callable[..., Any
         assert isinstance(filled, Venue)
         for name in PORT:
             assert inspect.getdoc(getattr(filled, name)), name
-    contracts = {"positions", "fundings", "cancel_all_after"}
+    contracts = {"positions", "fundings", "cancel_all_after"} | {name for name in vars(ContractPort) if name in PORT}
     for name in PORT:
         own = getattr(type(venue), name) is not getattr(BaseVenue, name)
         assert own or name in contracts, name
