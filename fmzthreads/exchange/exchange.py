@@ -166,7 +166,7 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         self._core = Core(venue, host, label or name, settings, LIMITED, plan, workers, credentials, durability)
         self._guard(self._core, limits)
         self._own_data = OwnData(host)
-        self._core.live.index = self._index = host.add_exchange(self)
+        self._core.live.index = self._core.accounts.index = self._index = host.add_exchange(self)
 
     @classmethod
     def _make_venue(

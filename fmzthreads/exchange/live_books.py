@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the streams room is loaded by the first subscription
 
 T = TypeVar("T")
 
-__all__ = ["DEFAULT_MAX_AGE_MS", "LiveBook", "LiveBooks", "check_channel"]
+__all__ = ["DEFAULT_MAX_AGE_MS", "Lines", "LiveBook", "LiveBooks", "check_channel"]
 
 DEFAULT_MAX_AGE_MS = 5000.0
 """The venues send a changing book ten times a second; one without a message for this long is not read."""
@@ -35,20 +35,20 @@ EVENT = "Subscribe"
 """The event of ``EventLoop`` for a change of a live book."""
 
 _DEFAULT_LEVELS = 100  # as GetDepth by REST without a limit
-_CHANNELS = ("depth",)
+_CHANNELS = ("depth", "orders", "positions")
 
 
 def check_channel(channel: Any) -> None:
     """Raises UnknownName for a channel that does not exist.
 
     Raises:
-        UnknownName: It is not ``depth``.
+        UnknownName: It is not ``depth``, ``orders`` or ``positions``.
     """
     if not isinstance(channel, str) or channel not in _CHANNELS:
         raise UnknownName(f"no channel {short_repr(channel)} can be subscribed to{nearest(channel, _CHANNELS)}")
 
 
-class _Lines:
+class Lines:
     """The host of the streams: passes their lines to the exchange's host."""
 
     def __init__(self, host: Host, label: str) -> None:
@@ -75,7 +75,7 @@ class LiveBook:
         plan: How it is resynchronized.
     """
 
-    def __init__(self, source: BookSource, lines: _Lines, max_age_s: float, plan: ResyncPlan | None) -> None:
+    def __init__(self, source: BookSource, lines: Lines, max_age_s: float, plan: ResyncPlan | None) -> None:
         self.max_age_s = max_age_s
         self.source = source
         self._clock = lines.clock
@@ -180,7 +180,7 @@ class LiveBooks:
         self._host = host
         self._clock = host.clock
         self.index = 0
-        self._lines = _Lines(host, label)
+        self._lines = Lines(host, label)
         self._lock = threading.Lock()  # guards _books against two changes at once, and the two numbers below
         self._books: dict[str, LiveBook] = {}  # read without the lock
         self._began = False  # whether there ever was a book

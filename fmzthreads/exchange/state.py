@@ -32,7 +32,8 @@ from .contracts.choice import ContractDesk, contract_code, listed_as
 from .contracts.directions import check_direction
 from .host import Host
 from .keys.credentials import Credentials
-from .live_books import LiveBooks
+from .live_account.live import LiveAccounts
+from .live_books import Lines, LiveBooks
 from .market_rules import MarketBook
 from .order_log import Durability, LookupPlan, OrderDesk, words_of
 from .settings import Settings, split_base, split_symbol
@@ -112,7 +113,8 @@ class Core:
         self.under_way = self.orders.under_way
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
-        self.contracts = ContractDesk(venue, lambda error: self.report("orders", error))
+        self.contracts = desk = ContractDesk(venue, lambda error: self.report("orders", error))
+        self.accounts = LiveAccounts(venue, host, Lines(host, label), desk)
         venue.warn_with(lambda text: host.warning(text, source=label))
         self.here: ReplySlot = _LocalSlot()  # of the calling thread
         # Guards settings against two changes at once, and _last_error. Re-entrant, because a task queue's report that is garbage-collected
@@ -212,6 +214,7 @@ class Core:
             timeout_s: The longest to wait for running calls and for the orders of all threads, in seconds.
         """
         self.live.close(timeout_s)
+        self.accounts.close(timeout_s)
         deadline = Deadline(WallClock(), timeout_s)
         with self._pool_lock:
             pool = self._pool

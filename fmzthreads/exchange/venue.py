@@ -24,6 +24,7 @@ from .market_rules import MarketRules
 
 if TYPE_CHECKING:
     from ..streams.book.source import BookSource
+    from .live_account.source import AccountSource
 
 __all__ = ["BaseVenue", "LastReply", "OrderFill", "OrderIntent", "Side", "Venue"]
 
@@ -259,6 +260,14 @@ class Venue(ContractPort, Protocol):
 
     # Streams and raw calls
 
+    def account_source(self, symbol: str) -> AccountSource:
+        """The user stream that tells about a symbol.
+
+        Raises:
+            NotSupported: The venue has none, or the base URL in use has no known streams.
+            MissingCredentials: There are no keys.
+        """
+
     def book_source(self, symbol: str) -> BookSource:
         """Where a live order book of the symbol comes from.
 
@@ -418,6 +427,10 @@ class BaseVenue(ContractPortDefaults, Venue):
                 if isinstance(value, str) and value:
                     return value
         return ""
+
+    def account_source(self, symbol: str) -> AccountSource:
+        """Raises NotSupported."""
+        raise self._no("Subscribe('orders')")
 
     def book_source(self, symbol: str) -> BookSource:
         """Raises NotSupported."""

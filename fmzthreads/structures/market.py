@@ -69,7 +69,7 @@ class Order(Structure):
     """An order. ``Id`` is ``"<venue symbol>,<venue id>"``; ``Amount`` of a market buy may be in quote currency; ``AvgPrice`` is 0 where unknown.
 
     An order that is not known to be the strategy's own has one key more, ``Foreign``; one that the venue made itself (a liquidation, say)
-    also ``MadeBy``; a condition order that has triggered ``ChildId``, the id of the order that it placed.
+    also ``MadeBy``; a condition order that has triggered ``ChildId``, the id of the order that it placed, or ``Refused``, why there is none.
     """
 
     Info: Any
@@ -100,6 +100,11 @@ class Order(Structure):
     def ChildId(self) -> str:
         """The id of the order that a condition order has placed; empty before, and for other orders."""
         return str(self.get("ChildId", ""))
+
+    @property
+    def Refused(self) -> str:
+        """Why the order of a condition order that has triggered was refused; empty for any other order."""
+        return str(self.get("Refused", ""))
 
 
 class Condition(Structure):

@@ -31,6 +31,7 @@ ADDED = {
         "DismissOrder",
         "GetFundingPayments",
         "GetLastError",
+        "GetUpdates",
         "Kill",
         "Killed",
         "Reconcile",

@@ -226,6 +226,9 @@ class ScriptedHttp:
     def set_proxy(self, text: str) -> None:
         self.proxy = text
 
+    def stream_options(self) -> dict[str, object]:
+        return {}
+
     def warm(self, url: str = "") -> None:
         self.warmed = True
 

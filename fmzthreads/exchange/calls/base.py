@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ...errors import InputError, NotSupported, OperationFailed, OutcomeUnknown, short_repr
-from ...structures import Order, Structure
+from ...structures import Order, Position, Structure
 from ..contracts.intents import ConditionIntent
 from ..contracts.scopes import is_scope, scope_of
 from ..market_rules import MarketRules
@@ -92,6 +92,11 @@ class CallBase:
             return self.core.markets.rules(symbol)
         except NotSupported:
             return None
+
+    def _positions(self, scope: str | None) -> list[Position]:
+        """The positions of a scope, from the user stream if that is live."""
+        live = self.core.accounts.positions(scope)
+        return self.core.venue.positions(scope) if live is None else live
 
     def _last_price(self, symbol: str) -> Decimal:
         """The last price of a symbol in the venue's currency, from its live book if that is valid.

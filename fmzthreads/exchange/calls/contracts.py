@@ -43,7 +43,7 @@ class ContractCalls(CallBase):
         """Open positions; contracts only."""
         scope = self._scope(symbol)
         self._count("GetPositions")
-        return [self._scaled(position, ("Price",)) for position in self.core.venue.positions(scope)]
+        return [self._scaled(position, ("Price",)) for position in self._positions(scope)]
 
     def fundings(self, symbol: Any = "") -> list[Funding]:
         """Funding rates; perpetual contracts only."""
@@ -78,6 +78,7 @@ class ContractCalls(CallBase):
         intent = prepare_modify(order_id, request, None, self._rules, core.orders.new_id)
         self._count("ModifyOrder")
         found = core.orders.modify(intent)
+        core.accounts.distrust(order_id)
         self._modified("ModifyOrder", intent, found, tail)
         return found
 
@@ -106,6 +107,7 @@ class ContractCalls(CallBase):
         self._count(method)
         try:
             order_id = core.orders.place(intent, own_client_id=own_id)
+            core.accounts.expect(intent.symbol, order_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
             raise
@@ -142,6 +144,7 @@ class ContractCalls(CallBase):
         self._check_triggers(intent)
         self._count("ModifyConditionOrder")
         found = core.orders.modify(intent)
+        core.accounts.distrust(order_id)
         self._modified("ModifyConditionOrder", intent, found, tail)
         return found
 
@@ -161,6 +164,7 @@ class ContractCalls(CallBase):
         )
         try:
             core.orders.cancel(order_id, conditional=True)
+            core.accounts.distrust(order_id)
         except OutcomeUnknown as error:
             error.args = (f"{error.args[0]}; its replacement {new_id} is open", *error.args[1:])
             raise
@@ -179,6 +183,7 @@ class ContractCalls(CallBase):
         check_id(order_id)
         self._count("CancelConditionOrder")
         self.core.orders.cancel(order_id, conditional=True)
+        self.core.accounts.distrust(order_id)
         self._write_line(
             "CancelConditionOrder", LOG_TYPE_CANCEL, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail
         )
@@ -194,7 +199,8 @@ class ContractCalls(CallBase):
         """Condition orders that have not triggered."""
         scope = self._scope(symbol)
         self._count("GetConditionOrders")
-        return self._shown(self.core.venue.condition_orders(scope), conditional=True)
+        live = self.core.accounts.orders(scope, conditional=True)
+        return self._shown(self.core.venue.condition_orders(scope) if live is None else live, conditional=True)
 
     def history_condition_orders(self, *args: Any) -> list[Order]:
         """Condition orders of the past; the forms of ``GetHistoryOrders``."""
@@ -214,6 +220,7 @@ class ContractCalls(CallBase):
             for order in self._open(name, conditional=conditional):
                 try:
                     core.orders.cancel(order["Id"], conditional=conditional)
+                    core.accounts.distrust(order["Id"])
                 except StopRequested:
                     raise
                 except OrderNotFound:

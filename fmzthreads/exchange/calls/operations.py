@@ -37,6 +37,8 @@ from ..contracts.closing import capped_amount, closes
 from ..contracts.directions import is_buy, side_of
 from ..io import run_command
 from ..keys.encoding import encode_with_keys, hmac_with_keys
+from ..live_account.events import AccountUpdate
+from ..live_account.live import ACCOUNT_CHANNELS
 from ..live_books import DEFAULT_MAX_AGE_MS, check_channel
 from ..market_rules import MarketRules
 from ..order_log import IntentRecord
@@ -91,13 +93,24 @@ class Operations(ContractCalls):
                 f"max_age_ms must be above 0 and wait_ms 0 or more, got {short_repr(max_age_ms)} and {short_repr(wait_ms)}"
             )
         self.core.markets.prefetch(name)
-        self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
+        if channel in ACCOUNT_CHANNELS:
+            self.core.accounts.subscribe(channel, name, wait / 1000)
+        else:
+            self.core.live.subscribe(name, age_ms / 1000, wait / 1000)
         return True
 
     def unsubscribe(self, channel: Any, symbol: Any = "") -> bool:
         """Ends a live book."""
         check_channel(channel)
-        return self.core.live.unsubscribe(self.settings.symbol_of(symbol))
+        name = self.settings.symbol_of(symbol)
+        if channel in ACCOUNT_CHANNELS:
+            return self.core.accounts.unsubscribe(channel, name)
+        return self.core.live.unsubscribe(name)
+
+    def updates(self) -> list[AccountUpdate]:
+        """What the user streams have told since the last call."""
+        self.core.clock.stop.check()
+        return self.core.accounts.updates()
 
     def trades(self, symbol: Any = "") -> list[Trade]:
         """The latest public trades."""
@@ -159,12 +172,13 @@ class Operations(ContractCalls):
         core, settings = self.core, self.settings
         intent, own_id = prepare(self._request(symbol, side, price, amount), self._rules, core.orders.new_id)
         if closes(intent.side) and settings.contracts_of:
-            held = capped_amount(symbol, intent.side, intent.amount, core.venue.positions(symbol))
+            held = capped_amount(symbol, intent.side, intent.amount, self._positions(symbol))
             intent = attrs.evolve(intent, amount=held)
         if core.limits.active:
             core.limits.acquire(method)
         try:
             order_id = core.orders.place(intent, own_client_id=own_id)
+            core.accounts.expect(intent.symbol, order_id)
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
             raise
@@ -187,6 +201,7 @@ class Operations(ContractCalls):
         check_id(order_id)
         self._count("CancelOrder")
         self.core.orders.cancel(order_id)
+        self.core.accounts.distrust(order_id)
         self._write_line("CancelOrder", LOG_TYPE_CANCEL, symbol="", price=0.0, amount=0.0, order_id=order_id, tail=tail)
         return True
 
@@ -202,7 +217,8 @@ class Operations(ContractCalls):
         if scope is None and not self.core.venue.lists_all_orders:
             scope = self._current()
         self._count("GetOrders")
-        return self._shown(self.core.venue.orders(scope))
+        live = self.core.accounts.orders(scope)
+        return self._shown(self.core.venue.orders(scope) if live is None else live)
 
     def history_orders(self, *args: Any) -> list[Order]:
         """Orders of the past; the forms of ``GetHistoryOrders``."""

@@ -54,6 +54,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "GetConditionOrder": Call(Operations.condition_order),
         "GetConditionOrders": Call(Operations.condition_orders),
         "GetHistoryConditionOrders": Call(Operations.history_condition_orders),
+        "GetUpdates": Call(Operations.updates),
         "GetFundingPayments": Call(Operations.funding_payments),
         "SetMarginLevel": Call(Operations.set_margin_level),
         "GetMinStock": Call(Operations.min_amount),
@@ -93,6 +94,7 @@ _UNLIMITED = frozenset(
         "Log",
         "Subscribe",
         "Unsubscribe",
+        "GetUpdates",
     }
 )
 LIMITED = frozenset(CALLS) - _UNLIMITED

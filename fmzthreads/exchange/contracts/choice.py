@@ -110,6 +110,10 @@ class ContractDesk:
                 )
                 self._report(VenueRejected(words))
 
+    def tell(self, error: FmzError) -> None:
+        """Writes an error line."""
+        self._report(error)
+
     def _is_new(self, order_id: str) -> bool:
         with self._lock:
             if order_id in self._alarmed:

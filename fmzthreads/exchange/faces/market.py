@@ -9,6 +9,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 from ...errors import FmzError, StopRequested
 from ...structures import Depth, Fee, Market, Records, Ticker, Trade
 from ..calls.operations import Operations
+from ..live_account.events import AccountUpdate
+from ..live_account.feed import AccountFeed
 from ..state import Failure_co
 from .settings import SettingsFace
 
@@ -97,15 +99,18 @@ class MarketFace(SettingsFace[Failure_co], Generic[Failure_co]):
     def Subscribe(
         self, channel: str, symbol: str = "", max_age_ms: float | None = None, wait_ms: float | None = None
     ) -> bool | Failure_co:
-        """Serves ``GetDepth`` and ``GetTicker`` of a symbol from a live order book.
+        """Serves calls from a stream: ``GetDepth`` and ``GetTicker`` of a symbol from a live order book.
 
         A background thread maintains the book. While it is valid and recent, the two calls (also by ``Go``) return it without a request;
         ``Info`` is then ``{"Live": True, "AgeMs": ..., "Version": ..., "Sequence": ...}``. While it is broken, resynchronizing, too old, or
         has fewer levels than requested, they ask the venue as without a subscription. Each change of the book is an event of
         ``EventLoop``, called ``Subscribe``.
 
+        ``orders`` and ``positions`` start the user stream of the account instead: ``GetOrders`` and ``GetConditionOrders``, or
+        ``GetPositions``, are then answered from it while it is live; ``GetUpdates`` returns what it told, with a mark at each gap.
+
         Args:
-            channel: ``"depth"``.
+            channel: ``"depth"``, ``"orders"`` or ``"positions"``.
             symbol: Empty for the one that is current now; a later ``SetCurrency`` does not move the subscription.
             max_age_ms: The maximum age of the book, since the venue last confirmed it, to be returned; None for 5000. A second
                 subscription to a symbol changes only this age.
@@ -122,5 +127,19 @@ class MarketFace(SettingsFace[Failure_co], Generic[Failure_co]):
         return self._call("Unsubscribe", Operations.unsubscribe, channel, symbol)
 
     def Subscriptions(self) -> list[dict[str, Any]]:
-        """Returns one row for each live book: symbol, state, age, gaps, resyncs, answers and fallbacks; sends nothing."""
-        return self._core.live.stats()
+        """Returns one row for each live book and user stream: symbol, state, age, gaps, resyncs, answers, fallbacks; sends nothing."""
+        return self._core.live.stats() + self._core.accounts.stats()
+
+    def GetUpdates(self) -> list[AccountUpdate] | Failure_co:
+        """Returns what ``Subscribe("orders")`` and ``("positions")`` have told since the last call, oldest first; sends nothing.
+
+        Returns:
+            Rows with ``Kind``: ``order``, ``fill``, ``position``, ``gap`` (something may be missing from here on) and ``live`` (REST has
+            caught up; what had changed stands before it). None without a subscription.
+        """
+        return self._call("GetUpdates", Operations.updates)
+
+    @property
+    def account_feeds(self) -> list[AccountFeed]:
+        """The user streams; each can be passed to ``select``, and is ready while updates wait for ``GetUpdates``."""
+        return self._core.accounts.feeds

@@ -70,6 +70,7 @@ class FuturesAccount(RestVenue):
     default_contract = "swap"
     replaces_conditions = True
     dialect: FuturesCalls
+    streams: FuturesStreams
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class FuturesCalls(BinanceCalls):
     ) -> None:
         super().__init__(product, odd, now_ms, on_limits)
         self.product = product
-        self._mode = mode
+        self.mode = mode
 
     # Symbols
 
@@ -165,7 +165,7 @@ class FuturesCalls(BinanceCalls):
         if closing and _CLOSING.intersection(options):
             raise InputError(f"{side} sets positionSide and reduceOnly itself; nothing was sent")
         params: dict[str, object] = {"symbol": name, "side": "BUY" if is_buy(side) else "SELL"}
-        if self._mode() == "hedge":
+        if self.mode() == "hedge":
             params["positionSide"] = "LONG" if side in {"buy", "closebuy"} else "SHORT"
         elif closing:
             params["reduceOnly"] = "true"

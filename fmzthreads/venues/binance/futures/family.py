@@ -15,9 +15,10 @@ from ....exchange.contracts.scopes import scope_includes
 from ....exchange.venue import OrderFill, OrderIntent
 from ....structures import Order
 from ...rest.ask import walk
-from ...rest.parsing import mapping
+from ...rest.parsing import mapping, text
 from ...rest.symbols import split_order_id
 from .account import FuturesAccount
+from .account_stream import FuturesAccountSource, StreamCalls
 from .conditions import ALGO
 from .refusals import WRONG_POSITION_SIDE
 
@@ -158,10 +159,38 @@ class FuturesFamily(FuturesAccount):
         kept = [order for order in _sorted(self._put_symbols(ended)) if order["Time"] >= since_ms]
         return kept if plan.most is None else kept[: plan.most] if since_ms else kept[-plan.most :]
 
+    # The user stream
+
+    def account_source(self, symbol: str) -> FuturesAccountSource:
+        """The stream of this family; see ``Venue.account_source``."""
+        self.dialect.name_of(symbol)
+        self.channel.keys.need(self.name, passphrase=False)
+        calls = StreamCalls(
+            key_call=lambda ask: self.channel.call(ask, read_listen_key),
+            orders=self.orders,
+            conditions=self.condition_orders,
+            positions=self.positions,
+            order=self.order,
+            condition=self.condition_order,
+            symbol_of=self._known_symbol,
+            mode=self.dialect.mode,
+        )
+        return FuturesAccountSource(self.product, self.streams.home, calls)
+
+    def _known_symbol(self, name: str) -> str:
+        """FMZ's symbol of a venue's name; the name itself if the list does not have it."""
+        listing = self.symbols.known(name) or self.symbols.all().get(name)
+        return listing.symbol if listing is not None else name
+
     def client_id_of(self, order: Order) -> str:
         """The order's own field, or that of a condition order; see ``Venue.client_id_of``."""
         row = order["Info"]
         return str(row.get("clientOrderId") or row.get("clientAlgoId") or "")
+
+
+def read_listen_key(payload: Any) -> str:
+    """The listen key of a reply."""
+    return text(mapping(payload, "the reply"), "listenKey")
 
 
 def _taken(payload: Any) -> None:

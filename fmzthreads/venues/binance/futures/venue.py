@@ -14,6 +14,7 @@ from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
 from ....exchange.contracts.port import FundingPayment, PositionMode
 from ....exchange.contracts.scopes import is_scope
 from ....exchange.keys.credentials import Credentials
+from ....exchange.live_account.source import AccountSource
 from ....exchange.market_rules import MarketRules
 from ....exchange.venue import BaseVenue, LastReply, OrderFill, OrderIntent
 from ....http.client import HttpOptions
@@ -278,6 +279,10 @@ class FuturesBinance(BaseVenue):
         return self._of(symbol).history_condition_orders(symbol, since_ms, limit)
 
     # Streams and raw calls
+
+    def account_source(self, symbol: str) -> AccountSource:
+        """See ``Venue.account_source``."""
+        return self._of(symbol).account_source(symbol)
 
     def book_source(self, symbol: str) -> BookSource:
         """See ``Venue.book_source``."""

@@ -1,0 +1,264 @@
+"""Keeps an account live in a thread: connects, catches up by REST, reads, and starts over after each loss.
+
+The stream is connected before REST is asked, and what it tells meanwhile waits in its buffer: nothing can fall between the two. The view
+counts as live only once REST has told what is open, what has ended since, and which positions there are, and the buffer was read.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...clock import Clock, Signal
+from ...constants import ORDER_STATE_CANCELED
+from ...errors import FmzError, OrderNotFound, StopRequested, short_repr
+from ...fork import after_fork_in_child
+from ...structures import Order
+from .events import AccountAlarm, OrderChange, PositionChange, StreamEnded
+from .source import AccountSource
+from .view import AccountView
+
+if TYPE_CHECKING:  # the streams room is loaded by the first subscription
+    from ...streams.connection import Connection
+    from ...streams.host import StreamHost
+
+__all__ = ["AccountFeed"]
+
+_LONGEST_PAUSE_S = 60.0
+_CALM_S = 60.0  # a connection that lasted so long begins with short pauses again
+
+
+class AccountFeed:
+    """One user stream, from ``start`` to ``close``; a ``Selectable``.
+
+    Args:
+        source: The venue's stream.
+        host: The clock and the journal, which gets one line for each outage.
+        on_order: Called with each order that changed, in the feed's thread; it must not raise.
+        on_alarm: Called with the text of each alarm, in the feed's thread; it must not raise.
+        pause_s: The longest pause before the first attempt to connect again; it doubles with each further one.
+
+    Attributes:
+        view: The state.
+        clock: Measures its waits.
+        live: Set while the view is live.
+        ended: Set when the feed has ended for good.
+    """
+
+    def __init__(
+        self,
+        source: AccountSource,
+        host: StreamHost,
+        *,
+        on_order: Callable[[Order], None],
+        on_alarm: Callable[[str], None],
+        pause_s: float = 1.0,
+    ) -> None:
+        from ...streams.callbacks import ReadyCallbacks
+
+        self.source = source
+        self.clock: Clock = host.clock
+        self.view = AccountView(host.clock)
+        self.live = Signal()
+        self.ended = Signal()
+        self.permission = host.clock.stop.permission()  # what is made in onexit goes on after the stop
+        self._host = host
+        self._on_order = on_order
+        self._on_alarm = on_alarm
+        self._pause_s = pause_s
+        self._callbacks = ReadyCallbacks()
+        self._closed = Signal()
+        self._told = False  # whether this outage was reported already
+        self._failures = 0
+        self._announced = 0
+        self._lock = threading.Lock()  # guards _connection and _closing, so that close() misses no connection
+        self._connection: Connection | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self.clock.stop.carry(self._run), name=source.name, daemon=True)
+        after_fork_in_child(self._left_behind)
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: the feed has ended; its thread and its connection are the parent's."""
+        self._lock = threading.Lock()
+        self._closing = True
+        self._connection = None
+        self.view.lose("the process was forked")
+        self.live.clear()
+        self.ended.set()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Ends the feed, its connection and its thread.
+
+        Args:
+            timeout_s: How long to wait for the thread, in seconds; it may be waiting for a REST reply.
+        """
+        with self._lock:
+            self._closing = True
+            connection = self._connection
+        self._closed.set()
+        if connection is not None:
+            connection.close()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    # Selectable
+
+    def is_ready(self) -> bool:
+        """Whether updates wait for ``GetUpdates``."""
+        return self.view.waiting > 0
+
+    @property
+    def activity(self) -> int:
+        """A number that changes with each update."""
+        return self.view.changes
+
+    def add_ready_callback(self, callback: Callable[[], None]) -> int:
+        """Has a function called in the feed's thread after each message that changed something; at once if updates wait."""
+        token = self._callbacks.add(callback)
+        if self.is_ready():
+            callback()
+        return token
+
+    def remove_ready_callback(self, token: int) -> None:
+        """Removes a callback; an unknown token is ignored."""
+        self._callbacks.remove(token)
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                began = self.clock.monotonic()
+                why = self._serve()
+                self._lose(why)
+                self._failures = 1 if self.clock.monotonic() - began > _CALM_S else self._failures + 1
+                pause_s = min(self._pause_s * 2 ** min(self._failures - 1, 10), _LONGEST_PAUSE_S)
+                if self.clock.wait((self._closed,), pause_s * random.uniform(0.5, 1.0)):
+                    return
+        except StopRequested:
+            pass  # the strategy is being stopped
+        finally:
+            self.view.lose("the subscription has ended")
+            self.live.clear()
+            self.ended.set()
+            self._announce()
+
+    def _serve(self) -> str:
+        """Connects, catches up and reads until the connection is lost; returns why."""
+        connection: Connection | None = None
+        try:
+            connection = self._connect()
+            if connection is None:
+                return "the subscription has ended"
+            self._catch_up()
+            return self._read(connection)
+        except StopRequested:
+            raise
+        except FmzError as error:
+            return str(error)
+        except (
+            Exception
+        ) as error:  # a bug in a source or here: reported, and tried again, so that the account does not stay dark
+            return f"the feed failed: {short_repr(error)}"
+        finally:
+            if connection is not None:
+                connection.close()
+            with self._lock:
+                self._connection = None
+
+    def _connect(self) -> Connection | None:
+        from ...streams.connection import Connection
+        from ...streams.options import read_options
+
+        address, options = self.source.connect()
+        connection = Connection(*read_options(address, None, dict(options)), self._host)
+        with self._lock:
+            if self._closing:
+                return None
+            self._connection = connection
+        connection.open()
+        return connection
+
+    def _catch_up(self) -> None:
+        """Asks REST what is open, and what has become of what no longer is."""
+        before = self.view.open_ids()
+        snapshot = self.source.snapshot()
+        still = {(order["Id"], order["Condition"] is None) for order in (*snapshot.orders, *snapshot.conditions)}
+        gone = [order for order in before if (order["Id"], order["Condition"] is None) not in still]
+        self.view.catch_up(snapshot, [self._ended(order) for order in gone])
+        self.view.renounce()
+
+    def _ended(self, order: Order) -> Order:
+        try:
+            return self.source.look_up(order)
+        except OrderNotFound:  # the venue has forgotten it: orders without fills that were cancelled days ago
+            order["Status"] = ORDER_STATE_CANCELED
+            return order
+
+    def _read(self, connection: Connection) -> str:
+        """Reads until the connection is lost; the view is live once the buffer is empty."""
+        alive_at = self.clock.monotonic()
+        while True:
+            message = connection.read(-1 if not self.view.is_live else self._patience_ms(alive_at))
+            if message == "":
+                return "the connection was lost"
+            if message is None:
+                if not self.view.is_live:
+                    self._set_live()
+                elif self._is_due(alive_at):
+                    self.source.keep_alive()
+                    alive_at = self.clock.monotonic()
+                continue
+            ended = self._take(message)
+            if ended:
+                return ended
+
+    def _patience_ms(self, alive_at: float) -> float | None:
+        every_s = self.source.keep_alive_s
+        return None if not every_s else max(1.0, (alive_at + every_s - self.clock.monotonic()) * 1000)
+
+    def _is_due(self, alive_at: float) -> bool:
+        every_s = self.source.keep_alive_s
+        return bool(every_s) and self.clock.monotonic() - alive_at >= every_s
+
+    def _take(self, message: str | bytes) -> str:
+        """Applies a message; returns why the stream has ended, or an empty text."""
+        ended = ""
+        for event in self.source.read(message):
+            if isinstance(event, (OrderChange, PositionChange)):
+                if self.view.apply(event) and isinstance(event, OrderChange):
+                    self._on_order(event.order)
+            elif isinstance(event, AccountAlarm):
+                self._on_alarm(event.text)
+            elif isinstance(event, StreamEnded):
+                ended = event.why
+        self._announce()
+        return ended
+
+    def _set_live(self) -> None:
+        self.view.set_live()
+        self.live.set()
+        if self._told:
+            self._told = False
+            self._host.warning("the account is live again", source=self.source.name)
+        self._announce()
+
+    def _lose(self, why: str) -> None:
+        self.view.lose(why)
+        self.live.clear()
+        if not self._told and not self._closing:
+            self._told = True
+            self._host.error(f"the account is not live, REST is used meanwhile: {why}", source=self.source.name)
+        self._announce()
+
+    def _announce(self) -> None:
+        if self.view.changes != self._announced:
+            self._announced = self.view.changes
+            if self._callbacks.active:
+                self._callbacks.call()

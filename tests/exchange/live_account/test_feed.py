@@ -1,0 +1,178 @@
+"""A live account over real sockets: REST and the stream meet without a hole, whatever is cut, late or wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED
+from fmzthreads.errors import TimedOut
+from fmzthreads.exchange.live_account.feed import AccountFeed
+from fmzthreads.tasks.events import select
+from tests.helpers.account_streams import PATIENCE_S, ScriptedAccount, order, position, tell
+from tests.helpers.book_feeds import LineHost
+from tests.helpers.ws_server import WsServer
+
+
+class Running:
+    """A feed with what its callbacks got."""
+
+    def __init__(self, source: ScriptedAccount) -> None:
+        self.host = LineHost()
+        self.alarms: list[str] = []
+        self.seen: list[str] = []
+        self.feed = AccountFeed(
+            source,
+            self.host,
+            on_order=lambda one: self.seen.append(one["Id"]),
+            on_alarm=self.alarms.append,
+            pause_s=0.01,
+        )
+
+    def wait_until(self, holds: Any) -> None:
+        """Waits until a condition on the view holds; looks again after each change."""
+        changed = threading.Event()
+        token = self.feed.add_ready_callback(changed.set)
+        try:
+            while not holds():
+                changed.wait(0.2)  # a lost wake-up costs this much, no more
+                changed.clear()
+        finally:
+            self.feed.remove_ready_callback(token)
+
+
+@contextmanager
+def running() -> Iterator[tuple[Running, ScriptedAccount, WsServer]]:
+    with WsServer() as server:
+        source = ScriptedAccount(server)
+        run = Running(source)
+        try:
+            yield run, source, server
+        finally:
+            source.may_answer.set()
+            run.feed.close(PATIENCE_S)
+            assert run.feed.ended.is_set()
+
+
+def ids(run: Running) -> list[str]:
+    return [one.Id for one in run.feed.view.orders(None) or []]
+
+
+def test_what_comes_while_rest_is_asked_is_applied_before_it_is_live() -> None:
+    with running() as (run, source, server):
+        source.open, source.held = [order(1)], [(position(2), 5)]
+        source.may_answer.clear()
+        run.feed.start()
+        peer = server.peer()
+        assert source.asked.acquire(timeout=PATIENCE_S)
+        tell(peer, 10, order=order(1, dealt=10, status=ORDER_STATE_CLOSED), fill={"Id": "1"})
+        tell(peer, 11, order=order(2))
+        tell(peer, 11, position=position(3))
+        assert not run.feed.live.is_set()
+        run.wait_until(lambda: run.feed._connection is not None and run.feed._connection.waiting == 3)
+        source.may_answer.set()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert ids(run) == ["BTCUSDT,2"]
+        assert [one.Amount for one in run.feed.view.positions(None) or []] == [3]
+        found = run.feed.view.take()
+        assert [update.Kind for update in found] == ["order", "position", "fill", "order", "order", "position", "live"]
+        assert run.seen == ["BTCUSDT,1", "BTCUSDT,2"]
+
+
+def test_after_a_cut_rest_catches_up_before_it_is_live_again() -> None:
+    with running() as (run, source, server):
+        source.open = [order(1), order(2), order(3)]
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert source.asked.acquire(timeout=PATIENCE_S)
+        run.feed.view.take()
+        source.may_answer.clear()
+        # Filled in the gap, and cancelled so long ago that the venue has forgotten it.
+        source.open, source.ended = [order(3, dealt=4)], {"BTCUSDT,1": order(1, dealt=10, status=ORDER_STATE_CLOSED)}
+        peer.reset()
+        assert source.asked.acquire(timeout=PATIENCE_S)
+        assert not run.feed.live.is_set()
+        assert run.feed.view.orders(None) is None
+        run.host.wait_for("the account is not live, REST is used meanwhile: the connection was lost")
+        source.may_answer.set()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        run.host.wait_for("the account is live again")
+        found = run.feed.view.take()
+        assert [update.Kind for update in found] == ["gap", "order", "order", "order", "live"]
+        ended = {update.Order.Id: (update.Order.Status, update.Order.DealAmount) for update in found[1:4]}
+        assert ended == {
+            "BTCUSDT,1": (ORDER_STATE_CLOSED, 10), "BTCUSDT,2": (ORDER_STATE_CANCELED, 0), "BTCUSDT,3": (0, 4)
+        }  # fmt: skip
+        assert ids(run) == ["BTCUSDT,3"]
+        assert source.connects == 2
+
+
+def test_rest_that_fails_is_asked_again_over_a_new_connection() -> None:
+    with running() as (run, source, server):
+        source.failures = [TimedOut("no reply"), TimedOut("no reply")]
+        run.feed.start()
+        for _ in range(3):
+            server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert source.connects == 3
+        assert run.host.lines.qsize() == 2  # one line for the outage, one for its end
+        assert [update.Kind for update in run.feed.view.take()] == ["gap", "live"]
+
+
+def test_an_ended_stream_and_a_message_that_cannot_be_read_are_gaps() -> None:
+    with running() as (run, source, server):
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        tell(peer, 1, ended="the listen key has expired")
+        peer = server.peer()
+        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        tell(peer, 2, garbage=True)
+        server.peer()
+        run.wait_until(lambda: run.feed.view.gaps == 2 and run.feed.live.is_set())
+        found = [(update.Kind, update.Text) for update in run.feed.view.take()]
+        assert found == [
+            ("live", ""), ("gap", "the listen key has expired"), ("live", ""), ("gap", "not a message"), ("live", "")
+        ]  # fmt: skip
+        assert source.connects == 3
+
+
+def test_select_wakes_on_a_change_and_alarms_are_told() -> None:
+    with running() as (run, _source, server):
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        run.feed.view.take()
+        assert not run.feed.is_ready()
+        before = run.feed.activity
+        tell(peer, 5, alarm="margin call of BTCUSDT")
+        tell(peer, 5, order=order(9))
+        assert select([run.feed], timeout_ms=PATIENCE_S * 1000) == [run.feed]
+        assert run.feed.activity > before
+        assert run.alarms == ["margin call of BTCUSDT"]
+        assert [update.Kind for update in run.feed.view.take()] == ["order"]
+
+
+def test_the_stream_is_kept_alive_while_it_is_silent() -> None:
+    with running() as (run, source, server):
+        source.keep_alive_s = 0.01
+        run.feed.start()
+        server.peer()
+        for _ in range(3):
+            assert source.kept_alive.acquire(timeout=PATIENCE_S)
+        assert source.connects == 1
+
+
+def test_a_close_during_the_catch_up_ends_the_thread() -> None:
+    with running() as (run, source, server):
+        source.may_answer.clear()
+        run.feed.start()
+        server.peer()
+        assert source.asked.acquire(timeout=PATIENCE_S)
+        run.feed.close(0.0)
+        source.may_answer.set()
+        assert run.feed.clock.wait((run.feed.ended,), PATIENCE_S)
+        assert run.feed.view.orders(None) is None
