@@ -15,16 +15,23 @@ from ..visit import PageVisit
 __all__ = ["StrategyPages", "diff_lines"]
 
 _MOST_DIFF = 4000
-STARTER = '''"""A strategy: logs the price of each exchange every two seconds."""
+STARTER = '''"""Watches the price of each exchange, and draws it."""
 
 
 def main():
+    names = [one.GetName() + " " + one.GetCurrency() for one in exchanges]
+    chart = Chart({"title": {"text": "Last price"}, "series": [{"name": name, "data": []} for name in names]})
+    Log("watching", ", ".join(names))
     while True:
-        for one in exchanges:
+        rows = []
+        for number, one in enumerate(exchanges):
             ticker = one.GetTicker()
             if ticker:
-                LogStatus(_D(), one.GetName(), one.GetCurrency(), ticker.Last)
-        Sleep(2000)
+                chart.add(number, [int(time.time() * 1000), ticker.Last])
+                rows.append([names[number], ticker.Buy, ticker.Sell, ticker.Last])
+        table = {"type": "table", "title": "Prices", "cols": ["Exchange", "Bid", "Ask", "Last"], "rows": rows}
+        LogStatus(_D(), "`" + json.dumps(table) + "`")
+        Sleep(1000)
 '''
 
 
