@@ -48,7 +48,9 @@ class ContractData:
         return self._exchange.contracts.prices(instrument.id).index or self._market.last(instrument)
 
     def mark_price(self, params: OkxParams) -> list[Any]:
-        """GET public/mark-price."""
+        """GET public/mark-price; a name alone is enough, as clients send it."""
+        if params.optional("instType") is None and (name := params.optional("instId")) is not None:
+            return [self.describe_mark(self._instruments.instrument(name), params.now_ms)]
         if params.choice("instType", _MARK_TYPES, required=True) == "MARGIN":
             return []
         return [self.describe_mark(instrument, params.now_ms) for instrument in self._instruments.listed(params)]
