@@ -52,6 +52,7 @@ class PositionCloser:
                 instrument=instrument.id, side="sell" if sells else "buy", type="market", quantity=abs(view.quantity), client_id=own_id,
                 position_side=side, isolated=isolated, reduce_only=True, extra={"tag": label, "reduceOnly": "true"},
             )  # fmt: skip
+            order = self._reader.at_price_limit(instrument, order, "market")
             try:
                 self._exchange.place(account, order)
             except Rejected as error:

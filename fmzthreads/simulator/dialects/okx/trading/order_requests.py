@@ -106,10 +106,14 @@ class OrderReader:
             client_id=client_id(item) or "",
             self_trade=stp_mode(item, force),
         )
-        return self._at_price_limit(instrument, order, name) if contracts and kind == "market" else order
+        return self.at_price_limit(instrument, order, name) if contracts and kind == "market" else order
 
-    def _at_price_limit(self, instrument: Instrument, order: NewOrder, name: str) -> NewOrder:
-        """A market order of a contract: a limit order at the price limit, whose rest stays in the book unless it is IOC."""
+    def at_price_limit(self, instrument: Instrument, order: NewOrder, name: str) -> NewOrder:
+        """A market order of a contract: a limit order at the price limit, whose rest stays in the book unless it is IOC.
+
+        Raises:
+            ItemRefusal: 51202 if it is larger than a market order may be.
+        """
         band = self._market.price_band(instrument)
         if band is None or order.quantity is None:
             return order

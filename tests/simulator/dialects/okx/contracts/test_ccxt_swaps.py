@@ -61,7 +61,7 @@ def test_public_data_of_swaps(venue: OkxContracts, client: Any) -> None:
         2500.0,
     )
     assert client.fetch_open_interest(SWAP)["symbol"] == SWAP
-    assert client.fetch_ohlcv(SWAP, "1m", limit=1)[0][5] == 1.0
+    assert client.fetch_ohlcv(SWAP, "1m", limit=1)[0][5] == 0.01  # in base
     venue.exchange.contracts.set_funding(LINEAR, D("0.0001"))
     venue.exchange.contracts.pay_funding(LINEAR)
     assert client.fetch_funding_rate_history(SWAP)[0]["fundingRate"] == 0.0001

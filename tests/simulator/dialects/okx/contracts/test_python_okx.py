@@ -14,7 +14,7 @@ account_api: Any = pytest.importorskip("okx.Account")
 trade_api: Any = pytest.importorskip("okx.Trade")
 public_api: Any = pytest.importorskip("okx.PublicData")
 
-pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the SDK's own call
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the SDK's own calls
 
 SWAP = "BTC-USDT-SWAP"
 
