@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PRODUCT",
-        help="what can be traded besides spot: um or cm for Binance's contracts in USDT or in the coin; may be repeated",
+        help="what can be traded besides spot: um or cm for Binance's contracts in USDT or in the coin, swap for OKX's; may be repeated",
     )
     add(
         "--balance",
@@ -216,6 +216,7 @@ def _announcement(server: SimulatorServer | StreamPlayer) -> str:
             "venue": server.venue,
             **where,
             "symbols": list(server.symbols),
+            "products": list(server.products),
             **({"contract_stream_urls": server.contract_stream_urls} if server.contract_stream_urls else {}),
             "key": server.key,
             "secret": server.secret,

@@ -10,9 +10,9 @@ import attrs
 
 from ..errors import InputError, UnknownName, nearest
 from .engine.instruments import Instrument, Kind, binance_spot, okx_spot
-from .engine.margin.listings import binance_coin_margined, binance_usd_margined
+from .engine.margin.listings import binance_coin_margined, binance_usd_margined, okx_contract
 
-__all__ = ["DEFAULT_PAIRS", "TradedPair", "contract_pairs", "read_pairs"]
+__all__ = ["DEFAULT_PAIRS", "TradedPair", "contract_pairs", "read_pairs", "swap_pairs"]
 
 DEFAULT_PAIRS = ("BTC_USDT", "ETH_USDT")
 _INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
@@ -101,6 +101,33 @@ def contract_pairs(product: str, pairs: Iterable[TradedPair]) -> list[TradedPair
         found[base] = TradedPair(instrument, pair.price)
     if not found:
         raise InputError(f"none of the pairs has contracts of {product!r}; expected one in dollars, such as BTC_USDT")
+    return list(found.values())
+
+
+def swap_pairs(pairs: Iterable[TradedPair]) -> list[tuple[TradedPair, str]]:
+    """OKX's swaps on the coins of spot pairs, at the same prices: a linear one on each pair, and an inverse one on each coin.
+
+    Args:
+        pairs: The spot pairs; only those in USDT or USDC have swaps.
+
+    Returns:
+        Each swap, and the id of the spot pair whose price it follows.
+
+    Raises:
+        InputError: No pair is in USDT or USDC.
+    """
+    found: dict[str, tuple[TradedPair, str]] = {}
+    for pair in pairs:
+        spot = pair.instrument
+        if spot.quote not in {"USDT", "USDC"}:
+            continue
+        for quote in (spot.quote, "USD"):
+            instrument = okx_contract(spot.base, quote)
+            if spot.id not in _START_PRICES:
+                instrument = attrs.evolve(instrument, tick=spot.tick, min_price=spot.tick, max_price=spot.max_price)
+            found.setdefault(instrument.id, (TradedPair(instrument, pair.price), spot.id))
+    if not found:
+        raise InputError("none of the pairs has swaps; expected one in USDT or USDC, such as BTC_USDT")
     return list(found.values())
 
 

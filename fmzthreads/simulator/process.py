@@ -46,6 +46,7 @@ class SimulatorProcess:
         speed: Bars of ``data`` per second; None for 1.
         data_origin_ms: The start time of the replay; None for that of the first bar.
         symbols: The pairs to trade, such as ``SOL_USDT=150`` (see ``SimulatorServer``); None for BTC_USDT and ETH_USDT.
+        products: What to trade besides spot (see ``SimulatorServer``); None for nothing.
         balances: The account's initial balances; None for the server's default.
         faults: The initial faults, by name, as for ``Faults.set``.
         rate_scale: The factor for the venue's request limits; 0 switches them off.
@@ -59,7 +60,8 @@ class SimulatorProcess:
         key: The API key.
         secret: The API secret.
         passphrase: The passphrase that OKX requires; empty for Binance.
-        symbols: The traded pairs.
+        symbols: The traded pairs of spot.
+        contract_stream_urls: As of ``SimulatorServer``.
         pid: The process's id; 0 before the start.
     """
 
@@ -72,6 +74,7 @@ class SimulatorProcess:
         speed: float | None = None,
         data_origin_ms: int | None = None,
         symbols: Iterable[str] | None = None,
+        products: Iterable[str] | None = None,
         balances: Mapping[str, Decimal] | None = None,
         faults: Mapping[str, bool | int | float] | None = None,
         rate_scale: float = 1.0,
@@ -82,6 +85,7 @@ class SimulatorProcess:
         self.venue = venue
         self.base_url = self.key = self.secret = self.passphrase = ""
         self.symbols: tuple[str, ...] = ()
+        self.contract_stream_urls: dict[str, str] = {}
         self.pid = 0
         self._process: subprocess.Popen[str] | None = None
         self._drain: threading.Thread | None = None
@@ -101,6 +105,8 @@ class SimulatorProcess:
             self._command += ["--deviation", repr(deviation)]
         for symbol in symbols or ():
             self._command += ["--symbol", symbol]
+        for product in products or ():
+            self._command += ["--product", product]
         for asset, amount in (balances or {}).items():
             self._command += ["--balance", f"{asset}={amount}"]
         for name, value in (faults or {}).items():
@@ -165,6 +171,7 @@ class SimulatorProcess:
         self.base_url, self.key = said["base_url"], said["key"]
         self.secret, self.passphrase = said["secret"], said["passphrase"]
         self.symbols, self.pid = tuple(said["symbols"]), said["pid"]
+        self.contract_stream_urls = said.get("contract_stream_urls", {})
 
     def stop(self) -> None:
         """Ends the process and waits for it; a second call has no effect."""

@@ -36,7 +36,7 @@ from .faults import Faults
 from .market.bars import BarFile, load_bars
 from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
-from .pairs import DEFAULT_PAIRS, TradedPair, contract_pairs, read_pairs
+from .pairs import DEFAULT_PAIRS, TradedPair, contract_pairs, read_pairs, swap_pairs
 from .transport.below import BelowPath, check_below
 from .transport.http import RestApp
 from .transport.listener import ServingThread
@@ -46,8 +46,8 @@ from .transport.websocket import WsConnection
 __all__ = ["DEFAULT_BALANCES", "PRODUCTS", "VENUES", "SimulatorServer"]
 
 VENUES = ("binance", "okx")
-PRODUCTS: Mapping[str, tuple[str, ...]] = {"binance": ("spot", "um", "cm"), "okx": ("spot",)}
-"""The products of each venue; ``um`` and ``cm`` are Binance's contracts in USDT and in the coin."""
+PRODUCTS: Mapping[str, tuple[str, ...]] = {"binance": ("spot", "um", "cm"), "okx": ("spot", "swap")}
+"""The products of each venue; ``um`` and ``cm`` are Binance's contracts in USDT and in the coin, ``swap`` is OKX's perpetual ones."""
 
 DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)}
 """What the account starts with."""
@@ -99,8 +99,9 @@ class SimulatorServer:
             length stay side by side when they are given the same.
         symbols: What is traded: any pair with the price that it starts at, such as ``SOL_USDT=150``; BTC_USDT and ETH_USDT need no price,
             and neither does the first pair when ``data`` is given.
-        products: What can be traded besides spot: ``um`` and ``cm`` for Binance's contracts on the coins of ``symbols``, each with an
-            exchange and an account of its own, under the same key. Their prices follow spot's.
+        products: What can be traded besides spot. Binance: ``um`` and ``cm``, the contracts on the coins of ``symbols``, each with an
+            exchange and an account of its own, under the same key. OKX: ``swap``, linear and inverse swaps on the pairs, in spot's
+            exchange and account. Their prices follow spot's.
         balances: What the account starts with; by default ``DEFAULT_BALANCES``, and some of the base of each further pair.
         faults: What goes wrong; nothing when None. It can be changed at any time.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
@@ -174,7 +175,9 @@ class SimulatorServer:
         self.products = _checked_products(venue, products)
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)
-        self.exchange = SimulatedExchange([pair.instrument for pair in pairs], clock=clock)
+        swaps = swap_pairs(pairs) if "swap" in self.products else []
+        listed = [pair.instrument for pair in (*pairs, *(swap for swap, _ in swaps))]
+        self.exchange = SimulatedExchange(listed, clock=clock)
         self.faults = faults if faults is not None else Faults(seed, self.exchange.clock)
         credentials = _Credentials.fresh(venue)
         self.key, self.secret, self.passphrase = credentials.key, credentials.secret, credentials.passphrase
@@ -188,12 +191,16 @@ class SimulatorServer:
         self.accounts = {"spot": self.account}
         """The account behind the key, in each product's exchange."""
         traded = [(self.exchange, pair, pair.instrument.id) for pair in pairs]
+        traded += [(self.exchange, swap, followed) for swap, followed in swaps]
         for product in self.products[1:]:
+            if product == "swap":
+                self.exchanges[product], self.accounts[product] = self.exchange, self.account
+                continue
             traded += self._open_product(product, pairs, credentials, balances)
         self._contract_ledgers = {
             product: ContractAudit(exchange, self.accounts[product])
             for product, exchange in self.exchanges.items()
-            if any(instrument.terms is not None for instrument in exchange.instruments())
+            if exchange is not self.exchange
         }
         markets = []
         for exchange, pair, followed in traded:
@@ -265,7 +272,7 @@ class SimulatorServer:
         """
         rest = RestApp(self.dialect, self.faults)
         routes = control_routes(self.faults, self.state)
-        if self._contract_ledgers:
+        if len(self.exchanges) > 1:
             routes += contract_routes(ContractControl(self.exchanges, self.accounts))
         app = require("starlette.routing", "server").Router(routes, redirect_slashes=False, default=rest)
         return BelowPath(app, self._path) if self._path else app
@@ -298,8 +305,8 @@ class SimulatorServer:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What is traded, as ``BTC_USDT``."""
-        return tuple(instrument.id for instrument in self.exchange.instruments())
+        """What is traded of spot, as ``BTC_USDT``."""
+        return tuple(instrument.id for instrument in self.exchange.instruments() if instrument.terms is None)
 
     @property
     def connections(self) -> int:
@@ -307,7 +314,10 @@ class SimulatorServer:
         return self._wire.connections
 
     def state(self) -> dict[str, Any]:
-        """The account to reconcile with, as ``GET /_simulator/state`` answers it."""
+        """The account to reconcile with, as ``GET /_simulator/state`` answers it.
+
+        Products with an exchange of their own are under ``contracts``; OKX's swaps, in spot's account, are among its sums.
+        """
         head = {"venue": self.venue, "symbols": list(self.symbols), "time_ms": self.exchange.server_time_ms()}
         answer = {**head, **self._ledger.state()}
         if self._contract_ledgers:
