@@ -1,1 +1,1 @@
-"""OKX v5 spot: REST and websockets."""
+"""OKX v5, spot and contracts: REST and websockets."""

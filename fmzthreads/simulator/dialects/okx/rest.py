@@ -136,13 +136,13 @@ class SimulatedOkx(Dialect[OkxParams]):
         self.accounts = OkxAccounts(exchange, self.instruments, self.market)
         self.positions = Positions(exchange, self.instruments, self.market, self.contracts, PositionLog(exchange))
         self.dead_man = CancelAllAfter(exchange)
-        handlers = Handlers(
+        self.handlers = Handlers(
             market=self.market, contracts=self.contracts, orders=self.orders,
             listings=OrderListings(exchange, self.instruments, self.rows), closer=PositionCloser(exchange, reader), algos=self.algos,
             accounts=self.accounts, sizes=OrderSizes(exchange, self.instruments, self.market), positions=self.positions,
             settings=AccountSettings(exchange, self.instruments), bills=Bills(exchange, self.instruments), dead_man=self.dead_man,
         )  # fmt: skip
-        self.add(okx_routes(handlers))
+        self.add(okx_routes(self.handlers))
 
     # --- counting ---
 
