@@ -10,13 +10,17 @@ import attrs
 
 from ...clock import Clock
 from ...errors import DuplicateOrder, OrderNotFound, WouldTake, short_repr
+from ...exchange.contracts.converter import Contract
 from ...exchange.venue import OrderIntent
 from ...structures import Depth, Records, Trade
-from .balances import Balances
 from .liquidity import BookSide, Match, TakenLiquidity, sides_of, walk
-from .orders import How, PaperFill, PaperOrder
+from .money.balances import Balances
+from .money.contract_money import ContractMoney
+from .money.positions import PaperPosition
+from .money.purse import Money
+from .money.spot import SpotMoney
+from .orders import How, PaperFill, PaperOrder, PaperPayment
 from .settings import Paper
-from .spot import SpotMoney
 from .store import PaperStore
 from .tape import Tape
 
@@ -28,12 +32,30 @@ _MINUTE_MS = 60_000
 class _Change:
     """What one step changes; it is stored first and then takes effect."""
 
-    def __init__(self, balances: Balances) -> None:
-        self.before = balances
-        self.balances = balances.copy()
+    def __init__(self, account: PaperAccount) -> None:
+        self._account = account
+        self.before = account._balances
+        self.balances = self.before.copy()
         self.orders: dict[int, PaperOrder] = {}
         self.fills: list[PaperFill] = []
         self.facts: dict[str, str] = {}
+        self.positions: dict[tuple[str, bool], PaperPosition] = {}
+        self.payments: list[PaperPayment] = []
+
+    def position(self, symbol: str, *, long: bool) -> PaperPosition:
+        """One side of a contract, as this step has left it."""
+        key = (symbol, long)
+        found = self.positions.get(key) or self._account.position_rows.get(key)
+        return found or PaperPosition(symbol=symbol, long=long)
+
+    def put(self, position: PaperPosition) -> None:
+        """Replaces a position."""
+        self.positions[position.symbol, position.long] = position
+        self.facts[position.key] = position.text
+
+    def closing(self, symbol: str, side: str) -> list[PaperOrder]:
+        """The open orders that close one side of a contract."""
+        return [order for order in self._account.open_orders(symbol) if order.side == side]
 
 
 class PaperAccount:
@@ -52,13 +74,47 @@ class PaperAccount:
         self.paper = paper
         self.store = store
         self._clock = clock
-        self._money = SpotMoney()
+        self._spot: Money = SpotMoney()
+        self._contracts: dict[str, Contract] = {}
+        self._margin: Money = ContractMoney(self._contracts.__getitem__, self.level)
         self.lock = threading.RLock()  # guards all below: an order is checked, matched and stored in one step
         self._balances = Balances(store.open(paper.balances))
         self._open = {order.number: order for order in store.orders("status = 0 ORDER BY number")}
         self._number = store.last_number()
+        facts = store.facts()
+        positions = [PaperPosition.of_text(text) for name, text in facts.items() if name.startswith("position ")]
+        self.position_rows = {(one.symbol, one.long): one for one in positions}
+        self._levels = {
+            name.partition(" ")[2]: Decimal(text) for name, text in facts.items() if name.startswith("level ")
+        }
         self._taken: dict[tuple[str, bool], TakenLiquidity] = {}
         self._tapes: dict[str, Tape] = {}
+
+    # Contracts
+
+    def learn(self, contract: Contract) -> None:
+        """Takes what a contract is; before its orders and looks."""
+        with self.lock:
+            self._contracts[contract.symbol] = contract
+
+    def level(self, symbol: str) -> Decimal:
+        """The leverage of a symbol."""
+        return self._levels.get(symbol, self.paper.margin_level)
+
+    def set_level(self, symbol: str, level: Decimal) -> None:
+        """Sets the leverage of a symbol for what is opened from now on."""
+        with self.lock:
+            change = _Change(self)
+            change.facts[f"level {symbol}"] = str(level)
+            self.commit(change)
+            self._levels[symbol] = level
+
+    def _money(self, symbol: str) -> Money:
+        return self._margin if "." in symbol else self._spot
+
+    def step(self) -> _Change:
+        """Begins a step; call with the lock, and ``commit`` it."""
+        return _Change(self)
 
     # New orders
 
@@ -79,8 +135,9 @@ class PaperAccount:
         with self.lock:
             if self.store.orders("symbol = ? AND client_id = ?", (intent.symbol, intent.client_order_id)):
                 raise DuplicateOrder(f"the client order id {short_repr(intent.client_order_id)} is in use")
-            change = _Change(self._balances)
-            spends = intent.amount if intent.price is None and intent.side == "buy" else None
+            change = _Change(self)
+            quoted = intent.price is None and intent.side == "buy" and "." not in intent.symbol
+            spends = intent.amount if quoted else None
             order = PaperOrder(
                 number=self._number + 1,
                 client_id=intent.client_order_id,
@@ -90,8 +147,6 @@ class PaperAccount:
                 amount=Decimal(0) if spends is not None else intent.amount,
                 made_ms=self._now_ms(),
             )
-            order = self._money.held_for(order, spends, change.balances)
-            change.balances.hold(order.currency, order.held)
             asks, bids = sides_of(depth)
             levels = asks if order.buys else bids
             taken = self._taken_of(order)
@@ -104,6 +159,9 @@ class PaperAccount:
                 step=step,
             )
             matches = self._as_wanted(intent, matches)
+            worst = matches[-1].price if matches else None
+            order = self._money(order.symbol).held_for(order, spends, worst, change)
+            change.balances.hold(order.currency, order.held)
             if spends is not None:
                 order = attrs.evolve(order, amount=sum((one.amount for one in matches), Decimal(0)))
             for match in matches:
@@ -112,9 +170,9 @@ class PaperAccount:
             if rests:
                 order = attrs.evolve(order, ahead=_shown_at(bids if order.buys else asks, order.price))
             else:
-                order = self._end(change, order)
+                order = self.end(change, order)
             change.orders[order.number] = order
-            self._commit(change)
+            self.commit(change)
             self._number = order.number
             taken.take(levels, matches)
             return order
@@ -138,9 +196,9 @@ class PaperAccount:
             order = next((one for one in self._open.values() if one.id == order_id), None)
             if order is None:
                 raise OrderNotFound(f"no open order {short_repr(order_id)}")
-            change = _Change(self._balances)
-            change.orders[order.number] = self._end(change, order)
-            self._commit(change)
+            change = _Change(self)
+            change.orders[order.number] = self.end(change, order)
+            self.commit(change)
 
     # What the market does
 
@@ -157,14 +215,14 @@ class PaperAccount:
         """
         with self.lock:
             tape = self._tapes.setdefault(symbol, Tape())
-            change = _Change(self._balances)
+            change = _Change(self)
             for trade in tape.new(trades):
                 self._trade(change, symbol, trade, tape.eligible)
             sides = sides_of(depth)
             for buy in (True, False):
                 self._book(change, symbol, sides[0] if buy else sides[1], buy=buy)
             change.facts[f"seen {symbol}"] = str(self._now_ms())
-            self._commit(change)
+            self.commit(change)
             tape.eligible = {order.number for order in self._resting(symbol)}
 
     def _trade(self, change: _Change, symbol: str, trade: Trade, eligible: set[int]) -> None:
@@ -212,7 +270,7 @@ class PaperAccount:
         """
         with self.lock:
             seen_ms = int(self.store.facts().get(f"seen {symbol}", "0"))
-            change = _Change(self._balances)
+            change = _Change(self)
             for order in self._resting(symbol):
                 since_ms = max(order.made_ms, seen_ms)
                 for bar in bars:
@@ -232,7 +290,7 @@ class PaperAccount:
                             at_ms=bar["Time"] + _MINUTE_MS,
                         )
                         break
-            self._commit(change)
+            self.commit(change)
 
     # Steps
 
@@ -240,7 +298,7 @@ class PaperAccount:
         self, change: _Change, order: PaperOrder, match: Match, how: How, *, maker: bool, at_ms: int | None = None
     ) -> PaperOrder:
         rate = self.paper.maker_fee if maker else self.paper.taker_fee
-        order, charge = self._money.fill(order, match, rate, change.balances)
+        order, charge = self._money(order.symbol).fill(order, match, rate, change)
         change.fills.append(
             PaperFill(
                 number=order.number,
@@ -253,18 +311,20 @@ class PaperAccount:
                 how=how,
             )
         )
-        return order if order.is_open else self._end(change, order)
+        return order if order.is_open else self.end(change, order)
 
     @staticmethod
-    def _end(change: _Change, order: PaperOrder) -> PaperOrder:
+    def end(change: _Change, order: PaperOrder) -> PaperOrder:
+        """Ends an order, and frees what it held."""
         change.balances.release(order.currency, order.held)
         return order.ended()
 
-    def _commit(self, change: _Change) -> None:
+    def commit(self, change: _Change) -> None:
         """Stores a change, then puts it into effect."""
         rows = {name: row for name, row in change.balances.rows.items() if change.before.rows.get(name) != row}
-        self.store.save(rows, change.orders.values(), change.fills, change.facts)
+        self.store.save(rows, change.orders.values(), change.fills, change.facts, change.payments)
         self._balances = change.balances
+        self.position_rows.update(change.positions)
         for number, order in change.orders.items():
             if order.is_open:
                 self._open[number] = order
@@ -284,6 +344,15 @@ class PaperAccount:
     def _taken_of(self, order: PaperOrder) -> TakenLiquidity:
         return self._taken.setdefault((order.symbol, order.buys), TakenLiquidity())
 
+    def now_ms(self) -> int:
+        """The time in ms since the epoch."""
+        return self._now_ms()
+
+    def next_number(self) -> int:
+        """Takes the number of a new order; call with the lock."""
+        self._number += 1
+        return self._number
+
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
@@ -294,6 +363,11 @@ class PaperAccount:
         """The balances now."""
         with self.lock:
             return self._balances
+
+    def held(self) -> list[PaperPosition]:
+        """The positions that are not 0."""
+        with self.lock:
+            return [one for one in self.position_rows.values() if one.amount]
 
     def open_orders(self, symbol: str | None = None) -> list[PaperOrder]:
         """The open orders, oldest first."""

@@ -20,7 +20,7 @@ from ...exchange.venue import OrderFill
 from ...structures import Order
 from ...structures.base import Info
 
-__all__ = ["How", "PaperFill", "PaperOrder"]
+__all__ = ["How", "PaperFill", "PaperOrder", "PaperPayment"]
 
 How = Literal["walk", "through", "queue", "book", "liquidation"]
 """Why a part was filled. ``walk``: at once, against the book. ``through``: a trade went through its price. ``queue``: as much was traded
@@ -148,3 +148,13 @@ class PaperFill:
             Time=self.time_ms,
             Maker=self.maker,
         )
+
+
+@attrs.frozen(kw_only=True)
+class PaperPayment:
+    """A funding payment: ``amount`` is negative when it was paid."""
+
+    symbol: str
+    amount: Decimal
+    currency: str
+    time_ms: int

@@ -49,6 +49,8 @@ class Paper:
         queue: Whether a resting order is also filled by trades at exactly its price, once as much was traded there as the book
             showed when it was placed. Otherwise trades must go through its price.
         poll_ms: How often the public trades and the book are looked at while orders rest, in milliseconds.
+        margin_level: The leverage of contracts until ``SetMarginLevel``.
+        maintenance_rate: The part of the positions' worth, at the mark price, below which the equity must not fall.
         file: The SQLite file of the account; None for ``paper-NAME.sqlite3`` beside the strategy's own, in memory if it has none.
     """
 
@@ -60,6 +62,8 @@ class Paper:
     latency_ms: Decimal = attrs.field(default=Decimal(50), converter=_exact, validator=_not_negative)
     queue: bool = False
     poll_ms: Decimal = attrs.field(default=Decimal(1000), converter=_exact, validator=_not_negative)
+    margin_level: Decimal = attrs.field(default=Decimal(10), converter=_exact, validator=_not_negative)
+    maintenance_rate: Decimal = attrs.field(default=Decimal("0.005"), converter=_exact, validator=_not_negative)
     file: Path | None = attrs.field(default=None, converter=_file)
 
     def __attrs_post_init__(self) -> None:
@@ -67,8 +71,9 @@ class Paper:
         for name, fee in (("maker_fee", self.maker_fee), ("taker_fee", self.taker_fee)):
             if not -1 < fee < 1:
                 raise InputError(f"Paper: {name} is a fraction such as 0.001, got {fee}")
-        if self.poll_ms <= 0:
-            raise InputError("Paper: poll_ms must be more than 0")
+        for name, number in (("poll_ms", self.poll_ms), ("margin_level", self.margin_level)):
+            if number <= 0:
+                raise InputError(f"Paper: {name} must be more than 0")
 
 
 def paper_of(value: object) -> Paper | None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ...database import Database
 from ...errors import OperationFailed
-from .orders import How, PaperFill, PaperOrder
+from .orders import How, PaperFill, PaperOrder, PaperPayment
 
 __all__ = ["PaperStore"]
 
@@ -22,6 +22,8 @@ _SCHEMA = (
         ahead TEXT NOT NULL, status INTEGER NOT NULL, made_ms INTEGER NOT NULL, UNIQUE (symbol, client_id))""",
     """CREATE TABLE IF NOT EXISTS fills (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, price TEXT NOT NULL, amount TEXT NOT NULL,
         fee TEXT NOT NULL, fee_currency TEXT NOT NULL, time_ms INTEGER NOT NULL, maker INTEGER NOT NULL, how TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS payments (id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, amount TEXT NOT NULL, currency TEXT NOT NULL,
+        time_ms INTEGER NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS fills_of ON fills (number)",
     "CREATE INDEX IF NOT EXISTS orders_of ON orders (symbol, made_ms)",
 )
@@ -30,6 +32,7 @@ _PUT_ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
     ON CONFLICT (number) DO UPDATE SET amount = excluded.amount, dealt = excluded.dealt, cost = excluded.cost, held = excluded.held,
     ahead = excluded.ahead, status = excluded.status"""
 _PUT_FILL = """INSERT INTO fills (number, price, amount, fee, fee_currency, time_ms, maker, how) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+_PUT_PAYMENT = "INSERT INTO payments (symbol, amount, currency, time_ms) VALUES (?, ?, ?, ?)"
 _PUT_BALANCE = "INSERT INTO balances VALUES (?, ?, ?) ON CONFLICT (currency) DO UPDATE SET free = excluded.free, frozen = excluded.frozen"
 _PUT_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _BUSY_S = 1.0
@@ -91,6 +94,7 @@ class PaperStore:
         orders: Iterable[PaperOrder],
         fills: Iterable[PaperFill],
         facts: Mapping[str, str] | None = None,
+        payments: Iterable[PaperPayment] = (),
     ) -> None:
         """Stores a change in one transaction.
 
@@ -99,6 +103,7 @@ class PaperStore:
             orders: The orders that are new or changed.
             fills: The new fills.
             facts: Further values that changed, by name.
+            payments: New funding payments.
 
         Raises:
             OperationFailed: It cannot be stored: nothing has changed.
@@ -109,7 +114,16 @@ class PaperStore:
         statements += [(_PUT_ORDER, _order_row(order)) for order in orders]
         statements += [(_PUT_FILL, _fill_row(fill)) for fill in fills]
         statements += [(_PUT_FACT, item) for item in (facts or {}).items()]
+        statements += [(_PUT_PAYMENT, (one.symbol, str(one.amount), one.currency, one.time_ms)) for one in payments]
         self._database.execute_all(statements)
+
+    def payments(self) -> list[PaperPayment]:
+        """All funding payments, oldest first."""
+        rows = self._database.execute("SELECT symbol, amount, currency, time_ms FROM payments ORDER BY id")
+        return [
+            PaperPayment(symbol=symbol, amount=Decimal(amount), currency=currency, time_ms=time_ms)
+            for symbol, amount, currency, time_ms in rows
+        ]
 
     def facts(self) -> dict[str, str]:
         """Further values, by name."""

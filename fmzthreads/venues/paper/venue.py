@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from ...clock import Clock
+from ...constants import PD_LONG, PD_SHORT
 from ...errors import FmzError, InputError, InvalidOrder, NotSupported, StopRequested, short_repr
 from ...exchange.contracts.converter import Contract
+from ...exchange.contracts.port import FundingPayment, PositionMode
+from ...exchange.contracts.scopes import scope_includes
 from ...exchange.host import QuietHost
 from ...exchange.live_books import LiveBooks
 from ...exchange.market_rules import MarketBook, MarketRules, cut, plain_text
 from ...exchange.venue import BaseVenue, LastReply, OrderFill, OrderIntent, Venue
 from ...streams.book.source import BookSource
-from ...structures import Account, Asset, Depth, Funding, Market, Order, Records, Ticker, Trade
+from ...structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ...structures.base import Info
+from .liquidity import sides_of
+from .margin_watch import MarginWatch
+from .money.contract_money import profit_of
+from .money.positions import PaperPosition
 from .orders import PaperOrder
 from .settings import Paper
 from .sharing import PAPER_ACCOUNTS
@@ -30,6 +37,7 @@ _MORE_LEVELS = 1000
 _LIVE_AGE_S = 2.0
 _BARS = 1000
 _MINUTE_S = 60
+_MOST_LEVEL = 200
 
 
 class PaperVenue(BaseVenue):
@@ -62,6 +70,9 @@ class PaperVenue(BaseVenue):
         self.account_file = file
         self._accounts = PAPER_ACCOUNTS
         self.book = self._accounts.open(file, paper, clock)
+        self.margin = MarginWatch(self.book)
+        self.contracts_only = market.contracts_only
+        self.default_contract = market.default_contract
         self._rules = MarketBook(market.rules, clock)
         self._live = LiveBooks(market, QuietHost(clock), f"{market.name} on paper")
         self._lock = threading.Lock()  # guards _streamed and _turns
@@ -71,7 +82,7 @@ class PaperVenue(BaseVenue):
         self._warned = False
         self._watch = MarketWatch(self, clock, float(paper.poll_ms) / 1000) if watching else None
         self._missed = {order.symbol for order in self.book.open_orders()}  # what rested while nothing looked
-        if self._missed and self._watch is not None:
+        if self._watched() and self._watch is not None:
             self._watch.wake()
 
     def account_id(self) -> str:
@@ -89,18 +100,23 @@ class PaperVenue(BaseVenue):
         self._travel()
         with self._turn(intent.symbol):
             order = self.book.place(intent, rules.bounds(market=intent.price is None).step, self._depth(intent))
-        if order.is_open and self._watch is not None:
+        if self._watch is not None and (order.is_open or "." in order.symbol):
             self._watch.wake()
         return order.id
 
     def _check_supported(self, intent: OrderIntent) -> None:
         if "." in intent.symbol:
-            raise NotSupported(f"paper trading has no contracts yet, got an order of {intent.symbol}")
-        if intent.side not in {"buy", "sell"}:
+            self._learn(intent.symbol)
+        elif intent.side not in {"buy", "sell"}:
             raise InputError(f"the side of a spot order must be 'buy' or 'sell', got {short_repr(intent.side)}")
         if intent.options:
             names = ", ".join(sorted(intent.options))
             raise NotSupported(f"paper trading knows no further options of an order, got {names}; nothing was sent")
+
+    def _learn(self, symbol: str) -> Contract:
+        contract = self.market.contract(symbol)
+        self.book.learn(contract)
+        return contract
 
     def _travel(self) -> None:
         if self.paper.latency_ms:
@@ -129,10 +145,10 @@ class PaperVenue(BaseVenue):
         depth = self._live.depth(symbol, None) or self.market.depth(symbol, _LEVELS)
         if intent is None:
             return depth
-        levels = depth["Asks" if intent.side == "buy" else "Bids"]
+        levels = depth["Asks" if intent.side in {"buy", "closesell"} else "Bids"]
         if len(levels) < _LEVELS:
             return depth
-        quote = intent.price is None and intent.side == "buy"
+        quote = intent.price is None and intent.side == "buy" and "." not in intent.symbol
         found = sum(Decimal(repr(one["Amount"])) * (Decimal(repr(one["Price"])) if quote else 1) for one in levels)
         return depth if found >= intent.amount else self.market.depth(symbol, _MORE_LEVELS)
 
@@ -142,15 +158,11 @@ class PaperVenue(BaseVenue):
         self.book.cancel(order_id)
 
     def look(self) -> bool:
-        """Looks at the market of each symbol with resting orders, and fills them; returns whether orders still rest."""
-        for symbol in sorted({order.symbol for order in self.book.open_orders()}):
+        """Looks at the market of each symbol with resting orders or a position; returns whether there still are such."""
+        for symbol in sorted(self._watched()):
             try:
                 with self._turn(symbol):
-                    if symbol in self._missed:
-                        self.book.catch_up(symbol, self.market.records(symbol, _MINUTE_S, _BARS))
-                        self._missed.discard(symbol)
-                    trades = self.market.trades(symbol)
-                    self.book.look(symbol, trades, self._depth(None, symbol))
+                    self._look_at(symbol)
                 self._warned = False
             except StopRequested:
                 raise
@@ -158,7 +170,34 @@ class PaperVenue(BaseVenue):
                 if not self._warned:
                     self._warned = True
                     self._warn(f"resting paper orders of {symbol} cannot be matched; it is tried again: {error}")
-        return bool(self.book.open_orders())
+        return bool(self._watched())
+
+    def _watched(self) -> set[str]:
+        held = {one.symbol for one in self.book.held()}
+        return held | {order.symbol for order in self.book.open_orders()}
+
+    def _look_at(self, symbol: str) -> None:
+        contract = self._learn(symbol) if "." in symbol else None
+        if symbol in self._missed:
+            self.book.catch_up(symbol, self.market.records(symbol, _MINUTE_S, _BARS))
+            self._missed.discard(symbol)
+        trades = self.market.trades(symbol)
+        depth = self._depth(None, symbol)
+        self.book.look(symbol, trades, depth)
+        if contract is None:
+            return
+        fundings = [one for one in self._fundings(symbol) if one["Symbol"] == symbol]
+        mark = _mark_of(fundings[0] if fundings else None, depth)
+        if mark is not None:
+            lost = self.margin.see(contract, mark, fundings[0] if fundings else None)
+            if lost:
+                self._warn(f"the paper account was {lost}")
+
+    def _fundings(self, symbol: str) -> list[Funding]:
+        try:
+            return self.market.fundings(symbol)
+        except NotSupported:
+            return []
 
     def order(self, order_id: str) -> Order:
         """One order; see ``Venue.order``."""
@@ -170,7 +209,7 @@ class PaperVenue(BaseVenue):
 
     def orders(self, symbol: str | None = None) -> list[Order]:
         """The open orders; see ``Venue.orders``."""
-        return [order.shown() for order in self.book.open_orders(symbol)]
+        return [order.shown() for order in self.book.open_orders() if scope_includes(symbol, order.symbol)]
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """All orders of a symbol; see ``Venue.history_orders``."""
@@ -186,16 +225,69 @@ class PaperVenue(BaseVenue):
     # Account
 
     def account(self, symbol: str) -> Account:
-        """The paper balances of the pair; see ``Venue.account``."""
+        """The paper balances of the pair, or of a contract's margin currency; see ``Venue.account``."""
         base, _, quote = symbol.partition(".")[0].partition("_")
         balances = self.book.balances
-        return Account(
+        found = Account(
             Info=Info(paper=True),
             Balance=float(balances.free(quote)),
             FrozenBalance=float(balances.frozen(quote)),
             Stocks=float(balances.free(base)),
             FrozenStocks=float(balances.frozen(base)),
         )
+        if "." in symbol:
+            equity, profit = self.margin.equity(self._learn(symbol).margin_currency)
+            found.update(Equity=float(equity), UPnL=float(profit))
+        return found
+
+    def positions(self, symbol: str | None = None) -> list[Position]:
+        """The paper positions; see ``Venue.positions``."""
+        return [self._shown(one) for one in self.book.held() if scope_includes(symbol, one.symbol)]
+
+    def _shown(self, position: PaperPosition) -> Position:
+        contract = self._learn(position.symbol)
+        mark = self.margin.mark(position.symbol) or position.price
+        side = "closebuy" if position.long else "closesell"
+        closing = sum((one.left for one in self.book.open_orders(position.symbol) if one.side == side), Decimal(0))
+        return Position(
+            Info=Info(paper=True, markPrice=float(mark)),
+            Symbol=position.symbol,
+            MarginLevel=float(self.book.level(position.symbol)),
+            Amount=float(position.amount),
+            FrozenAmount=float(closing),
+            Price=float(position.price),
+            Profit=float(profit_of(contract, position, position.amount, mark)),
+            Type=PD_LONG if position.long else PD_SHORT,
+            ContractType=position.symbol.partition(".")[2],
+            Margin=float(position.margin),
+        )
+
+    def position_mode(self) -> PositionMode:
+        """Always hedge mode: a long and a short position lie beside each other."""
+        return "hedge"
+
+    def set_margin_level(self, symbol: str, level: int) -> float:
+        """For what is opened from now on; see ``ContractPort.set_margin_level``."""
+        if not 1 <= level <= _MOST_LEVEL:
+            raise InputError(f"a leverage on paper is from 1 to {_MOST_LEVEL}, got {short_repr(level)}")
+        self.book.set_level(symbol, Decimal(level))
+        return float(level)
+
+    def funding_payments(self, symbol: str | None = None, since_ms: int = 0, limit: int = 0) -> list[FundingPayment]:
+        """Those of the paper account; see ``ContractPort.funding_payments``."""
+        rows = [
+            FundingPayment(
+                Info=Info(paper=True),
+                Id=str(place),
+                Symbol=one.symbol,
+                Amount=float(one.amount),
+                Currency=one.currency,
+                Time=one.time_ms,
+            )
+            for place, one in enumerate(self.book.store.payments())
+            if one.time_ms >= since_ms and (scope_includes(symbol, one.symbol))
+        ]
+        return (rows[:limit] if since_ms else rows[-limit:]) if limit else rows
 
     def assets(self) -> list[Asset]:
         """All paper balances that are not zero; see ``Venue.assets``."""
@@ -204,6 +296,11 @@ class PaperVenue(BaseVenue):
             for currency, (free, frozen) in self.book.balances.rows.items()
             if free or frozen
         ]
+
+    def margin_assets(self, symbol: str) -> list[Asset]:
+        """That of the contract's margin currency; see ``ContractPort.margin_assets``."""
+        currency = self._learn(symbol).margin_currency
+        return [asset for asset in self.assets() if asset["Currency"] == currency]
 
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """Those of the paper account; see ``Venue.fee_rates``."""
@@ -318,6 +415,16 @@ class PaperVenue(BaseVenue):
         self._accounts.leave(self.book)
 
 
+def _mark_of(funding: Funding | None, depth: Depth) -> Decimal | None:
+    """The mark price that the venue shows beside the funding, else the middle of the book; None without either."""
+    row = funding.get("Info") if funding is not None else None
+    shown = row.get("markPrice") or row.get("markPx") if isinstance(row, dict) else None
+    if shown:
+        return Decimal(str(shown))
+    asks, bids = sides_of(depth)
+    return (asks[0][0] + bids[0][0]) / 2 if asks and bids else None
+
+
 def _check_filters(intent: OrderIntent, rules: MarketRules) -> None:
     """Refuses what the venue's filters would refuse.
 
@@ -325,7 +432,7 @@ def _check_filters(intent: OrderIntent, rules: MarketRules) -> None:
         InvalidOrder: A filter refuses it.
     """
     bounds = rules.bounds(market=intent.price is None)
-    in_quote = intent.price is None and intent.side == "buy"
+    in_quote = intent.price is None and intent.side == "buy" and "." not in intent.symbol
     if intent.price is not None and rules.tick and cut(intent.price, rules.tick) != intent.price:
         raise InvalidOrder(
             f"the price {plain_text(intent.price)} of {intent.symbol} is no multiple of the tick {plain_text(rules.tick)}"
@@ -337,7 +444,7 @@ def _check_filters(intent: OrderIntent, rules: MarketRules) -> None:
     try:
         if not in_quote:
             rules.check_amount(intent.amount, market=intent.price is None)
-        if in_quote or intent.price is not None:
+        if "." not in intent.symbol and (in_quote or intent.price is not None):
             value = intent.amount if in_quote else intent.amount * (intent.price or 0)
             rules.check_notional(value, market=in_quote)
     except InputError as error:

@@ -12,6 +12,7 @@ from fmzthreads.errors import GuardRefused, InputError, OperationFailed
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.guards.dead_man import DeadManSwitch
 from fmzthreads.testing import FakeVenue
+from fmzthreads.venues.binance.futures.venue import FuturesBinance
 from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.venue_replies import make_okx
 
@@ -109,3 +110,15 @@ def test_okx_counts_down_for_the_account() -> None:
     for seconds in (5, 121):
         with pytest.raises(InputError, match="10 to 120 s"):
             venue.cancel_all_after("BTC_USDT", seconds)
+
+
+def test_binances_futures_count_down_for_a_symbol() -> None:
+    venue = FuturesBinance()
+    seen: list[tuple[str, float]] = []
+    for family in (venue.usd, venue.coin):
+        family.cancel_all_after = lambda symbol, timeout_s: seen.append((symbol, timeout_s))  # type: ignore[method-assign]
+    assert venue.dead_man == "symbol"
+    exchange: Any = Exchange("Fake", "BTC_USDT.swap", venue=venue, host=MemoryHost(), guards={"dead_man_s": 60})
+    exchange.guards._dead_man.cover("BTC_USD.swap")
+    exchange.guards.close()
+    assert seen == [("BTC_USD.swap", 60.0), ("BTC_USD.swap", 0)]

@@ -57,6 +57,29 @@ def test_orders_are_filled_against_the_venues_book_and_no_key_is_read(
     assert list(tmp_path.glob(f"*/paper-{name}.sqlite3"))
 
 
+def test_contracts_of_a_futures_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path))
+    with (
+        simulator("binance", products=("spot", "um", "cm")) as server,
+        use(Runtime(name="on paper", console=False)),
+        Exchange("Futures_Binance", "BTC_USDT", base=server.base_url, errors="raise", paper=PAPER) as exchange,
+    ):
+        exchange.SetMarginLevel(20)
+        exchange.SetDirection("buy")
+        exchange.Buy(-1, 0.05)
+        exchange.CreateOrder("BTC_USD.swap", "sell", -1, 10)
+        (long,) = exchange.GetPositions("USDT.swap")
+        (short,) = exchange.GetPositions("USD.swap")
+        assert (long.Amount, long.Type, long.MarginLevel) == (0.05, 0, 20)
+        assert (short.Amount, short.Type) == (10, 1)
+        account = exchange.GetAccount()
+        assert account.FrozenBalance == pytest.approx(long.Price * 0.05 / 20)
+        exchange.CreateOrder("BTC_USDT.swap", "closebuy", -1, 5)  # cut to the position
+        assert exchange.GetPositions("USDT.swap") == []
+        with pytest.raises(InputError, match="no long position"):
+            exchange.CreateOrder("BTC_USDT.swap", "closebuy", -1, 0.01)
+
+
 def test_the_environment_turns_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path))
     monkeypatch.setenv("FMZTHREADS_PAPER", "1")

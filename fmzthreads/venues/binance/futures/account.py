@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ....clock import Clock
 from ....errors import BadReply, InputError, VenueRejected, short_repr
@@ -66,7 +66,7 @@ class FuturesAccount(RestVenue):
     """
 
     contracts_only = True
-    has_dead_man = True
+    dead_man: Literal["", "symbol", "account"] = "symbol"
     default_contract = "swap"
     replaces_conditions = True
     dialect: FuturesCalls

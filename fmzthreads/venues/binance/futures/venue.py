@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from ....clock import Clock
 from ....errors import InputError, UnknownName, nearest, short_repr
@@ -61,7 +61,7 @@ class FuturesBinance(BaseVenue):
     name = NAME
     exact_outcomes = True
     contracts_only = True
-    has_dead_man = True
+    dead_man: Literal["", "symbol", "account"] = "symbol"
     default_contract = "swap"
     replaces_conditions = True
 

@@ -6,30 +6,24 @@ from decimal import Decimal
 
 import attrs
 
-from .balances import Balances
-from .liquidity import Match
-from .orders import PaperOrder
+from ..liquidity import Match
+from ..orders import PaperOrder
+from .purse import Charge, Purse
 
-__all__ = ["Charge", "SpotMoney"]
-
-
-@attrs.frozen
-class Charge:
-    """What a fill costs: an amount, and its currency."""
-
-    fee: Decimal
-    currency: str
+__all__ = ["SpotMoney"]
 
 
 class SpotMoney:
     """Moves two balances, and charges the fee in the currency that comes in, as Binance and OKX do."""
 
-    def held_for(self, order: PaperOrder, spends: Decimal | None, _balances: Balances) -> PaperOrder:
+    def held_for(self, order: PaperOrder, spends: Decimal | None, worst: Decimal | None, purse: Purse) -> PaperOrder:
         """The order with what is to be frozen for it.
 
         Args:
             order: A new order.
             spends: The quote currency that a market buy spends at most.
+            worst: Of no use here.
+            purse: Of no use here.
         """
         base, _, quote = order.symbol.partition("_")
         if not order.buys:
@@ -38,9 +32,10 @@ class SpotMoney:
             order, held=spends if spends is not None else (order.price or 0) * order.amount, currency=quote
         )
 
-    def fill(self, order: PaperOrder, match: Match, fee_rate: Decimal, balances: Balances) -> tuple[PaperOrder, Charge]:
+    def fill(self, order: PaperOrder, match: Match, fee_rate: Decimal, purse: Purse) -> tuple[PaperOrder, Charge]:
         """Moves the balances for a fill; returns the order after it, and the fee."""
         base, _, quote = order.symbol.partition("_")
+        balances = purse.balances
         paid = match.price * match.amount
         if order.buys:
             used = paid if order.price is None else order.price * match.amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from ...errors import InsufficientFunds
+from ....errors import InsufficientFunds
 
 __all__ = ["Balances"]
 
@@ -48,6 +48,11 @@ class Balances:
             raise InsufficientFunds(
                 f"insufficient balance: the order needs {amount.normalize():f} {currency}, and {free.normalize():f} are free"
             )
+        self.rows[currency] = (free - amount, frozen + amount)
+
+    def freeze(self, currency: str, amount: Decimal) -> None:
+        """Freezes an amount that was promised before; what is free may fall below 0."""
+        free, frozen = self.rows.get(currency, (Decimal(0), Decimal(0)))
         self.rows[currency] = (free - amount, frozen + amount)
 
     def release(self, currency: str, amount: Decimal) -> None:

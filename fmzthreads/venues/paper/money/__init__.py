@@ -1,0 +1,1 @@
+"""The money of a paper account: balances, positions, and what fills do to them."""

@@ -1,0 +1,120 @@
+"""What orders and fills of contracts do to margin and positions, linear and inverse ones. Long and short lie beside each other (hedge mode)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_DOWN, Context, Decimal
+
+import attrs
+
+from ....errors import InvalidOrder
+from ....exchange.contracts.converter import Contract
+from ..liquidity import Match
+from ..orders import PaperOrder
+from .positions import PaperPosition
+from .purse import Charge, Purse
+
+__all__ = ["ContractMoney", "profit_of", "worth_of"]
+
+_EXACT = Context(prec=34, rounding=ROUND_DOWN)
+
+
+def worth_of(contract: Contract, amount: Decimal, price: Decimal) -> Decimal:
+    """What a number of contracts is worth in the margin currency."""
+    value = contract.value
+    return value.quote(amount, price) if contract.margin_currency == _quote_of(contract) else value.coins(amount, price)
+
+
+def profit_of(contract: Contract, position: PaperPosition, amount: Decimal, price: Decimal) -> Decimal:
+    """The profit of a part of a position at a price, in the margin currency."""
+    if not amount:
+        return Decimal(0)
+    rise = worth_of(contract, amount, price) - worth_of(contract, amount, position.price)
+    if contract.margin_currency != _quote_of(contract):
+        rise = -rise  # coins are worth fewer coins the higher the price
+    return rise if position.long else -rise
+
+
+def _quote_of(contract: Contract) -> str:
+    return contract.symbol.partition(".")[0].partition("_")[2]
+
+
+class ContractMoney:
+    """Sets margin aside, books profits, and charges fees in the margin currency.
+
+    Args:
+        contract_of: Returns the contract of a symbol.
+        level_of: Returns the leverage of a symbol.
+    """
+
+    def __init__(self, contract_of: Callable[[str], Contract], level_of: Callable[[str], Decimal]) -> None:
+        self._contract_of = contract_of
+        self._level_of = level_of
+
+    def held_for(self, order: PaperOrder, spends: Decimal | None, worst: Decimal | None, purse: Purse) -> PaperOrder:
+        """The order with the margin that is to be frozen for it: none for one that closes.
+
+        Args:
+            order: A new order.
+            spends: None: the amount of a contract order is never given in quote currency.
+            worst: The worst price that it is filled at when it is placed; None if nothing is.
+            purse: The positions, of which a closing order must find its amount.
+
+        Raises:
+            InvalidOrder: It would close more than there is.
+        """
+        contract = self._contract_of(order.symbol)
+        if order.side in {"closebuy", "closesell"}:
+            position = purse.position(order.symbol, long=order.side == "closebuy")
+            closing = sum((one.left for one in purse.closing(order.symbol, order.side)), Decimal(0))
+            if order.amount > position.amount - closing:
+                raise InvalidOrder(
+                    f"the position in {order.symbol} has {position.amount.normalize():f} contracts, of which {closing.normalize():f} are being "
+                    f"closed; an order cannot close {order.amount.normalize():f}"
+                )
+            return attrs.evolve(order, currency=contract.margin_currency)
+        price = order.price or worst
+        held = worth_of(contract, order.amount, price) / self._level_of(order.symbol) if price else Decimal(0)
+        return attrs.evolve(order, held=held, currency=contract.margin_currency)
+
+    def fill(self, order: PaperOrder, match: Match, fee_rate: Decimal, purse: Purse) -> tuple[PaperOrder, Charge]:
+        """Opens or closes a part of a position; returns the order after it, and the fee."""
+        contract = self._contract_of(order.symbol)
+        currency = contract.margin_currency
+        opens = order.side in {"buy", "sell"}
+        position = purse.position(order.symbol, long=order.side in {"buy", "closebuy"})
+        fee = worth_of(contract, match.amount, match.price) * fee_rate
+        used = Decimal(0)
+        if opens:
+            used = _EXACT.divide(_EXACT.multiply(order.held, match.amount), order.left)
+            margin = worth_of(contract, match.amount, match.price) / self._level_of(order.symbol)
+            purse.balances.release(currency, used)
+            purse.balances.freeze(currency, margin)
+            amount = position.amount + match.amount
+            purse.put(
+                attrs.evolve(
+                    position, amount=amount, price=_average(contract, position, match), margin=position.margin + margin
+                )
+            )
+        else:
+            profit = profit_of(contract, position, match.amount, match.price)
+            freed = _EXACT.divide(_EXACT.multiply(position.margin, match.amount), position.amount)
+            purse.balances.release(currency, freed)
+            purse.balances.add(currency, profit)
+            left = position.amount - match.amount
+            purse.put(
+                attrs.evolve(
+                    position, amount=left, margin=position.margin - freed, price=position.price if left else Decimal(0)
+                )
+            )
+        purse.balances.add(currency, -fee)
+        return attrs.evolve(order.filled(match.price, match.amount), held=order.held - used), Charge(fee, currency)
+
+
+def _average(contract: Contract, position: PaperPosition, match: Match) -> Decimal:
+    """The average price after more was opened: of inverse contracts the harmonic one, so that the profit stays what it was."""
+    amount = position.amount + match.amount
+    if contract.margin_currency == _quote_of(contract):
+        return _EXACT.divide(position.price * position.amount + match.price * match.amount, amount)
+    coins = match.amount / match.price + (position.amount / position.price if position.amount else 0)
+    return _EXACT.divide(amount, coins)
