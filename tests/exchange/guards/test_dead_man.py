@@ -13,6 +13,7 @@ from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.guards.dead_man import DeadManSwitch
 from fmzthreads.testing import FakeVenue
 from fmzthreads.venues.binance.futures.venue import FuturesBinance
+from fmzthreads.venues.okx.futures.venue import FuturesOKX
 from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.venue_replies import make_okx
 
@@ -118,6 +119,7 @@ def test_binances_futures_count_down_for_a_symbol() -> None:
     for family in (venue.usd, venue.coin):
         family.cancel_all_after = lambda symbol, timeout_s: seen.append((symbol, timeout_s))  # type: ignore[method-assign]
     assert venue.dead_man == "symbol"
+    assert FuturesOKX.dead_man == "account"
     exchange: Any = Exchange("Fake", "BTC_USDT.swap", venue=venue, host=MemoryHost(), guards={"dead_man_s": 60})
     exchange.guards._dead_man.cover("BTC_USD.swap")
     exchange.guards.close()

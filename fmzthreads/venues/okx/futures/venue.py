@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from ....clock import Clock
 from ....errors import InputError, VenueRejected, short_repr
@@ -77,6 +77,7 @@ class FuturesOKX(ContractVenue):
     """
 
     dialect: FuturesCalls
+    dead_man: Literal["", "symbol", "account"] = "account"
 
     def __init__(
         self,
