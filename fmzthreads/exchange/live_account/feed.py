@@ -133,6 +133,7 @@ class AccountFeed:
 
     def _run(self) -> None:
         try:
+            self.view.lose("the stream is not connected yet")
             while not self._closing:
                 began = self.clock.monotonic()
                 why = self._serve()

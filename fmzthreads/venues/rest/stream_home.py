@@ -50,11 +50,12 @@ class StreamHome:
         # A stream base that was passed belongs to the REST base passed with it, not to one that is set later.
         self._given = (channel.http.base, check_stream_base(stream_base) if stream_base else "")
 
-    def base(self, known: Mapping[str, str]) -> str:
+    def base(self, known: Mapping[str, str], below: str = "") -> str:
         """The stream base for the current REST base of market data.
 
         Args:
             known: The venue's own REST hosts and their stream bases.
+            below: The path of these streams where all of a venue share one address; it is not added to a base that was given.
 
         Raises:
             NotSupported: The REST base is a different one, and no stream base was given for it.
@@ -69,7 +70,7 @@ class StreamHome:
             return known[host]
         if parts.scheme == "http" or is_loopback(host):
             scheme = "ws" if parts.scheme == "http" else "wss"
-            return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+            return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{below}"
         raise NotSupported(
             f"{name} at {host} has no known streams; set them with stream_base='wss://...' "
             f"or the environment variable FMZ_{name.upper()}_STREAM_BASE"

@@ -26,8 +26,12 @@ STREAM_HOSTS: Mapping[str, str] = {
 """The venue's own REST hosts, and the bases of their streams."""
 
 
-def _routed(base: str, product: FuturesProduct, route: str) -> str:
-    """The address of a kind of streams: since 2026-04-23 the USD-margined ones lie apart, and are silent elsewhere."""
+def _routed(home: StreamHome, product: FuturesProduct, route: str) -> str:
+    """The address of a kind of streams: since 2026-04-23 the USD-margined ones lie apart, and are silent elsewhere.
+
+    On one address for all products, such as the simulator's, they lie below ``/fstream`` and ``/dstream``.
+    """
+    base = home.base(STREAM_HOSTS, "/dstream" if product.coin else "/fstream")
     return f"{base}/ws" if product.coin else f"{base}/{route}/ws"
 
 
@@ -37,7 +41,7 @@ def private_address(home: StreamHome, product: FuturesProduct, listen_key: str) 
     Raises:
         NotSupported: The base URL has no known streams.
     """
-    return f"{_routed(home.base(STREAM_HOSTS), product, 'private')}/{listen_key}"
+    return f"{_routed(home, product, 'private')}/{listen_key}"
 
 
 class FuturesWire(BinanceWire):
@@ -108,7 +112,7 @@ class FuturesStreams:
         return FuturesBook(
             symbol=symbol,
             venue_symbol=name,
-            base=_routed(self.home.base(STREAM_HOSTS), product, "public").removesuffix("/ws"),
+            base=_routed(self.home, product, "public").removesuffix("/ws"),
             options=self.home.options(),
             fetch=_fetch,
         )
