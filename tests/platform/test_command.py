@@ -36,7 +36,7 @@ def test_it_prints_a_password_once_and_serves_until_it_is_told_to_end(tmp_path: 
             assert requests.get(f"{said['url']}/healthz", timeout=60).json() == {"ok": True}
             assert requests.post(f"{said['url']}/api/v1", timeout=60).json() == {"code": 1, "data": None}
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) in {0, -signal.SIGTERM}
+            assert process.wait(60) == 0
     assert len(passwords) == 1
     folder = tmp_path / "platform"
     assert folder.stat().st_mode & 0o077 == 0
