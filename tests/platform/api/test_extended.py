@@ -102,6 +102,22 @@ def test_each_code_says_what_was_wrong(caller: Caller) -> None:
     assert caller.send(caller.fields("GetAccount", []))["code"] == 1
 
 
+def test_the_key_of_a_disabled_account_is_code_1(caller: Caller) -> None:
+    reader = caller.platform.accounts.create("reader", "a password of tests", "reader")
+    caller.key, caller.secret = caller.platform.api_keys.create(reader.id)
+    assert caller.send(caller.fields("GetAccount", []))["code"] == 0
+    caller.platform.accounts.change(reader.id, disabled=True)
+    assert caller.send(caller.fields("GetAccount", []))["code"] == 1
+
+
+def test_the_body_beside_a_signed_call_is_not_a_command(caller: Caller) -> None:
+    """Nothing signs it."""
+    robot = caller.platform.lives.create(caller.owner, robot_settings(caller.platform))
+    query = urlencode(caller.fields("CommandRobot", [robot, ""]))
+    assert caller.api.answer(query, b"sell everything", "127.0.0.1")["code"] == 0
+    assert caller.node.asked[-1][1] == {"command": ""}
+
+
 def test_a_nonce_is_taken_once_and_lies_within_an_hour(caller: Caller) -> None:
     fields = caller.fields("GetAccount", [])
     assert caller.send(fields)["code"] == 0

@@ -212,6 +212,17 @@ def test_restarts_by_policy_back_off_and_end(world: World) -> None:
     assert world.robot(robot_id).restart_ms == 0
     world.round(1000)
     assert len(world.node.orders) == 4
+    world.lives.start(world.owner, robot_id)
+    assert world.robot(robot_id).restarts == 0, "a start by a person begins a new row"
+
+
+def test_a_robot_keeps_its_strategy(world: World) -> None:
+    robot_id = world.create()
+    world.ends(0)
+    world.round()
+    other = world.platform.strategies.write(world.owner, "other.py", "def main():\n    pass\n").id
+    world.lives.start(world.owner, robot_id, robot_settings(world.platform, strategy_id=other))
+    assert world.node.orders[1].file.name == "waits.py"
 
 
 def test_a_long_run_ends_the_row_of_restarts(world: World) -> None:

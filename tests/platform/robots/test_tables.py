@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import LOG_TYPE_BUY
 from fmzthreads.errors import OperationFailed
+from fmzthreads.platform.robots import tables as module
 from fmzthreads.platform.robots.tables import LogFilter, RobotTables
 from fmzthreads.strategy.log.journal import Journal
 from fmzthreads.strategy.log.log_database import DatabaseSink
@@ -133,6 +135,19 @@ def test_a_file_that_was_written_again_is_read_again(tables: RobotTables, journa
     journal.log("one more")
     assert journal.flush()
     assert tables.last(path)[2] == "one more"
+
+
+def test_what_was_written_just_now_is_not_remembered(
+    tables: RobotTables, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writes may fall into one step of the file system's time."""
+    path = tmp_path / "db"
+    now = time.time_ns()
+    monkeypatch.setattr(module, "_stamp", lambda _: (1, now, 1, now, 1))
+    for text in ("one", "two"):
+        journal.log(text)
+        assert journal.flush()
+        assert tables.last(path)[2] == text
 
 
 def test_a_damaged_file_is_an_error_each_time(tables: RobotTables, tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ def test_exchange_accounts(platform: Platform) -> None:
         exchanges.create("OKX", "first", simulated=True)
     with pytest.raises(InputError, match="cannot be simulated"):
         exchanges.create("BitMEX", "x", simulated=True)
+    for path in platform.folder.glob("platform.sqlite3*"):
+        assert b"secret-of-tests-1" not in path.read_bytes()
     changed = exchanges.change(1, label="new", fields={"AccessKey": "c", "SecretKey": "d"})
     assert changed.label == "new"
     assert exchanges.keys(1) == {"AccessKey": "c", "SecretKey": "d"}
