@@ -17,7 +17,6 @@ from ...strategy.program.parameters import Parameter
 __all__ = [
     "AlarmView",
     "BacktestView",
-    "BalanceView",
     "ExchangeKindView",
     "ExchangeView",
     "KeyView",
@@ -108,19 +107,6 @@ class RobotPositionView:
     amount: float
     price: float = 0.0
     profit: float | None = None
-
-
-@attrs.frozen(kw_only=True)
-class BalanceView:
-    """What an account holds of a currency, and its worth in ``unit``; None where it is not known."""
-
-    exchange: str
-    currency: str
-    amount: float
-    frozen: float = 0.0
-    worth: float | None = None
-    unit: str = "USDT"
-    robot: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -265,9 +251,6 @@ class PageService(Protocol):
 
     def positions(self, robot_id: int | None = None) -> Sequence[RobotPositionView]:
         """The positions of one robot, or of all."""
-
-    def balances(self, robot_id: int | None = None) -> Sequence[BalanceView]:
-        """What the accounts of one robot hold, or those of all."""
 
     def stop_all(self, *, cancel: bool) -> int:
         """Asks all robots to stop; returns how many were asked."""

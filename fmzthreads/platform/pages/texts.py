@@ -25,14 +25,13 @@ _CHINESE = {
     # Overview
     "New robot": "新建机器人", "Stop all": "全部停止", "Stop all robots?": "停止全部机器人？",
     "Each one that you operate is asked to stop: its waits end, onexit runs, then the process ends.": "您可操作的每个机器人都会被请求停止：等待结束，运行 onexit，然后进程结束。",
-    "Cancel the open orders that they placed": "撤销它们挂出的未成交订单", "Profit of all robots": "全部收益", "Equity": "权益", "Running": "运行中",
+    "Cancel the open orders that they placed": "撤销它们挂出的未成交订单", "Profit of all robots": "全部收益",  "Running": "运行中",
     "Alarms": "告警", "Nodes online": "在线节点", "{age} ago": "{age}前", "Seen": "已读", "No robots yet": "还没有机器人",
     "Upload a strategy, or take the one to begin with": "上传策略，或使用入门策略", "Add an exchange; a simulated one needs no keys": "添加交易所；模拟交易所不需要密钥",
     "Start a robot": "启动机器人", "No robot is allotted to you.": "没有分配给您的机器人。", "Robots": "机器人", "Robot": "机器人", "State": "状态",
     "Profit": "收益", "Last line": "最近日志", "when the state was read": "状态读取时间", "read {age} ago": "{age}前读取",
-    "Positions and balances": "持仓与余额", "Nodes": "节点", "Node": "节点", "online": "在线", "away": "离线", "{count} running": "{count} 个运行中",
-    "No positions.": "没有持仓。", "Exchange": "交易所", "Symbol": "交易对", "Amount": "数量", "Price": "价格", "Currency": "币种", "Free": "可用",
-    "Frozen": "冻结", "Worth": "价值",
+    "Positions": "持仓", "Nodes": "节点", "Node": "节点", "online": "在线", "away": "离线", "{count} running": "{count} 个运行中",
+    "No positions.": "没有持仓。", "Exchange": "交易所", "Symbol": "交易对", "Amount": "数量", "Price": "价格",
     # States, kinds and the like
     "Idle": "空闲", "Stopping": "停止中", "Exited": "已退出", "Stopped": "已停止", "Error": "错误", "Buy": "买入", "Sell": "卖出", "Cancel": "撤单",
     "Log": "日志", "Restart": "重启", "asked": "已请求", "orders cancelled": "撤销订单", "onexit": "onexit", "ended": "已结束",
@@ -88,7 +87,8 @@ _CHINESE = {
     "Test": "测试", "Add a way": "添加方式", "mail": "邮件", "url": "URL", "Server": "服务器", "User name": "用户名", "To": "收件人",
     "URL, with {title} and {body}": "URL，含 {title} 和 {body}", "Body to post; empty for GET": "POST 内容；留空则用 GET", "The newest pushes": "最近推送",
     "Add a node": "添加节点", "Address of the daemon; empty for this machine's": "守护进程地址；留空为本机", "Image": "镜像",
-    "Address of the scheduler": "调度器地址", "Groups": "分组", "The two new passwords differ.": "两次输入的新密码不一致。", "The test was sent.": "测试已发送。",
+    "Address of the scheduler": "调度器地址", "Network": "网络", "Memory, MiB": "内存 (MiB)", "File of the authority's certificate": "CA 证书文件",
+    "File of the certificate": "证书文件", "File of its key": "私钥文件", "Groups": "分组", "The two new passwords differ.": "两次输入的新密码不一致。", "The test was sent.": "测试已发送。",
     "The password of {name}, shown this once: {password}": "{name} 的密码（只显示这一次）：{password}", "Who": "操作者", "What": "操作", "Target": "对象", "Older": "更早",
 }  # fmt: skip
 CHINESE: Mapping[str, str] = MappingProxyType(_CHINESE)

@@ -39,7 +39,8 @@ def test_a_robot_is_made_from_the_form(pages: PagePlatform, owner: Client) -> No
         "begin": "2026-02-03 04:05:06", "token": "very secret",
     }  # fmt: skip
     assert [(one.pid, one.pair) for one in settings.exchanges] == [(1, "BTC_USDT"), (1, "ETH_USDT")]
-    assert (settings.restart.mode, settings.period_s, settings.group_id) == ("failed", 300, 2)
+    groups = {one.id: one.name for one in pages.platform.groups.all()}
+    assert (settings.restart.mode, settings.period_s, groups[settings.group_id]) == ("failed", 300, "fresh group")
     for path in (f"/robots/{number}", f"/robots/{number}/settings", "/audit"):
         assert "very secret" not in owner.see(path).text
     changed = {**form, "arg.levels": "8", "name": "renamed"} | {"arg.token": ""}
@@ -164,7 +165,7 @@ def test_ways_of_pushing_are_added_and_not_shown_again(pages: PagePlatform, owne
 def test_nodes_and_groups(pages: PagePlatform, owner: Client) -> None:
     assert (
         owner.submit(
-            "/settings/nodes", {"kind": "dask", "name": "cluster", "dask.address": "tcp://127.0.0.1:1"}
+            "/settings/nodes", {"kind": "dask", "name": "cluster", "dask.scheduler": "tcp://127.0.0.1:1"}
         ).status_code
         == 303
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ..port import BalanceView, PageService, RobotView
+from ..port import PageService, RobotView
 from ..rendering import Renderer
 from ..replies import html
 from ..site import SitePage, redirect
@@ -59,7 +59,6 @@ class OverviewPages:
 def overview_facts(service: PageService) -> dict[str, Any]:
     """What the overview shows, read now."""
     robots = service.robots()
-    balances, positions = service.balances(), service.positions()
     names = list(dict.fromkeys([*service.groups(), *(one.group for one in robots if one.group)]))
     groups = []
     for name in (*names, ""):
@@ -71,18 +70,7 @@ def overview_facts(service: PageService) -> dict[str, Any]:
         "robots": robots,
         "profit": sum(one.profit or 0.0 for one in robots),
         "running": sum(one.status in (1, 2) for one in robots),
-        "equity": _equity(balances),
-        "balances": balances,
-        "positions": positions,
+        "positions": service.positions(),
         "nodes": service.nodes(),
         "alarms": service.alarms(),
     }
-
-
-def _equity(balances: Sequence[BalanceView]) -> list[tuple[str, float]]:
-    """The worth of all holdings, by the unit that it is known in."""
-    found: dict[str, float] = {}
-    for one in balances:
-        if one.worth is not None:
-            found[one.unit] = found.get(one.unit, 0.0) + one.worth
-    return sorted(found.items(), key=lambda item: -item[1])

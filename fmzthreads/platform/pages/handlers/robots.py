@@ -172,7 +172,6 @@ def robot_facts(visit: PageVisit, robot: RobotView, renderer: Renderer) -> dict[
         "status_html": renderer.markup(status_part(visit, robot.id, may_command=may)),
         "orders": service.orders(robot.id),
         "positions": service.positions(robot.id),
-        "balances": service.balances(robot.id),
         "kinds": LOG_KINDS,
         "stages": stages_of(robot),
     }

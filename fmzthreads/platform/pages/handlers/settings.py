@@ -24,9 +24,14 @@ CHANNEL_FIELDS = {
 """What each kind of channel asks: name, label, whether it is a secret."""
 
 NODE_FIELDS = {
-    "docker": (("url", "Address of the daemon; empty for this machine's"), ("image", "Image")),
-    "dask": (("address", "Address of the scheduler"),),
-}
+    "docker": (
+        ("url", "Address of the daemon; empty for this machine's"), ("image", "Image"), ("network", "Network"), ("memory_mb", "Memory, MiB"),
+    ),
+    "dask": (
+        ("scheduler", "Address of the scheduler"), ("tls_ca", "File of the authority's certificate"), ("tls_cert", "File of the certificate"),
+        ("tls_key", "File of its key"),
+    ),
+}  # fmt: skip
 """What each kind of node asks."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,19 +44,36 @@ def orders_in(path: Path, most: int) -> list[RobotOrderView]:
     return found
 
 
-def positions_in(path: Path) -> list[RobotPositionView]:
+def positions_in(path: Path) -> Sequence[RobotPositionView]:
     """What the fills add up to, by account and symbol; what was closed is left out. Robot and its id are the caller's to fill in.
 
     Raises:
         OperationFailed: The file cannot be read.
     """
+    return _positions(path, _stamp(path), _stamp(path.with_name(f"{path.name}-wal")))
+
+
+@lru_cache(maxsize=1024)
+def _positions(path: Path, *stamps: tuple[int, int]) -> tuple[RobotPositionView, ...]:
+    """The positions, read again only when the file or its journal has changed."""
     found = []
     for account, symbol, amount, cost in _rows(path, _NET, ()):
         if amount is not None and abs(amount) > _DUST:
-            found.append(
-                RobotPositionView(robot_id=0, robot="", exchange=_label(account), symbol=symbol, amount=amount, price=abs(cost / amount))
-            )  # fmt: skip
-    return found
+            price = abs(cost / amount)
+            view = RobotPositionView(
+                robot_id=0, robot="", exchange=_label(account), symbol=symbol, amount=amount, price=price
+            )
+            found.append(view)
+    return tuple(found)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was changed last, and its size; zeros when it is not there."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size
 
 
 def _label(account: str) -> str:

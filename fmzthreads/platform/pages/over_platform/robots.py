@@ -15,7 +15,7 @@ from ...robots.tables import LogFilter, LogRow
 from ...robots.views import RobotState, RobotSummary
 from ...service import Platform
 from ...store.robot_table import RestartPolicy, RobotExchange, RobotSettings
-from ..port import AlarmView, BalanceView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView
+from ..port import AlarmView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView
 from .order_file import orders_in, positions_in
 
 __all__ = ["RobotsOfPlatform"]
@@ -78,14 +78,6 @@ class RobotsOfPlatform:
         for one in self._some(robot_id):
             path = self._platform.lives.run_folder(one.id).orders
             found += [attrs.evolve(each, robot_id=one.id, robot=one.name) for each in positions_in(path)]
-        return found
-
-    def balances(self, robot_id: int | None = None) -> Sequence[BalanceView]:
-        """What running strategies said of their accounts when they asked for them last."""
-        found: list[BalanceView] = []
-        for one in self._some(robot_id):
-            if one.state.alive:
-                found += _balances_of(self._said(one.id), one.name)
         return found
 
     def stop_all(self, *, cancel: bool) -> int:
@@ -235,11 +227,6 @@ class RobotsOfPlatform:
         reader = self._platform.reader
         return reader.all(self._actor) if robot_id is None else [reader.summary(self._actor, robot_id)]
 
-    def _said(self, robot_id: int) -> Mapping[str, Any]:
-        with contextlib.suppress(FmzError):  # it begins, ends or hangs just now
-            return self._platform.lives.ask_state(self._platform.lives.table.get(robot_id))
-        return {}
-
     def _seen(self, robot_id: int) -> Any:
         if not self._actor.sees(robot_id):
             raise NotPermitted(f"the account {self._actor.name!r} does not see robot {robot_id}")
@@ -323,18 +310,3 @@ def _line(row: LogRow) -> LogView:
         id=row.id, time_ms=row.time_ms, kind=row.kind, text=row.text, exchange=row.label, symbol=row.symbol, order_id=row.order_id,
         price=row.price, amount=row.amount, color=row.color, push=row.push, is_private=row.private,
     )  # fmt: skip
-
-
-def _balances_of(said: Mapping[str, Any], robot: str) -> list[BalanceView]:
-    """The accounts in what a strategy says of itself: rows of ``exchange``, ``currency``, ``amount``, ``frozen``, ``worth``."""
-    found = []
-    for one in said.get("accounts") or ():
-        if isinstance(one, dict) and isinstance(one.get("amount"), (int, float)):
-            worth = one.get("worth")
-            found.append(
-                BalanceView(
-                    exchange=str(one.get("exchange", "")), currency=str(one.get("currency", "")), amount=float(one["amount"]),
-                    frozen=float(one.get("frozen") or 0.0), worth=float(worth) if isinstance(worth, (int, float)) else None, robot=robot,
-                )
-            )  # fmt: skip
-    return found
