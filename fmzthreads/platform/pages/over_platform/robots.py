@@ -21,6 +21,7 @@ from .order_file import orders_in, positions_in
 __all__ = ["RobotsOfPlatform"]
 
 _CURVE, _MOST_POINTS = 60, 20_000
+_SAME_PAGE_MS = 200
 _RESTARTS: dict[str, Literal["never", "failed", "always"]] = {"never": "never", "failed": "failed", "always": "always"}
 _STAGES = {"cancelling": "orders cancelled", "onexit": "onexit", "ended": "ended"}
 
@@ -36,13 +37,15 @@ class RobotsOfPlatform:
     def __init__(self, platform: Platform, actor: Actor) -> None:
         self._platform = platform
         self._actor = actor
+        # One page asks for robots, alarms and positions: the robots are read once for them.
+        self._listed: tuple[int, Sequence[RobotSummary]] = (0, ())
 
     # Everything at a glance
 
     def robots(self) -> Sequence[RobotView]:
         """All robots that the person sees, as they were just read."""
         groups, nodes = self._names()
-        return [self._view(one, groups, nodes) for one in self._platform.reader.all(self._actor)]
+        return [self._view(one, groups, nodes) for one in self._all()]
 
     def groups(self) -> Sequence[str]:
         """The names of the groups."""
@@ -63,7 +66,7 @@ class RobotsOfPlatform:
         """The alarms of robots that nobody has seen to, newest first; their numbers are those of the robots."""
         found = [
             AlarmView(id=one.id, time_ms=one.state.alarm_ms, kind="ended", text=f"{one.name}: {one.state.alarm}", robot_id=one.id)
-            for one in self._platform.reader.all(self._actor)
+            for one in self._all()
             if one.state.alarm
         ]  # fmt: skip
         return sorted(found, key=lambda one: -one.time_ms)
@@ -224,8 +227,13 @@ class RobotsOfPlatform:
         return groups, {one.id: one.name for one in self._platform.node_table.all()}
 
     def _some(self, robot_id: int | None) -> Sequence[RobotSummary]:
-        reader = self._platform.reader
-        return reader.all(self._actor) if robot_id is None else [reader.summary(self._actor, robot_id)]
+        return self._all() if robot_id is None else [self._platform.reader.summary(self._actor, robot_id)]
+
+    def _all(self) -> Sequence[RobotSummary]:
+        now = self._platform.lives.now_ms()
+        if abs(now - self._listed[0]) > _SAME_PAGE_MS:
+            self._listed = (now, self._platform.reader.all(self._actor))
+        return self._listed[1]
 
     def _seen(self, robot_id: int) -> Any:
         if not self._actor.sees(robot_id):

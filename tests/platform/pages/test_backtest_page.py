@@ -1,0 +1,75 @@
+"""Backtests from the pages, run by the real command: the settings of the form are those that it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.backtest_runs import write_bars
+from tests.helpers.page_platforms import EVIL, Client, PagePlatform
+from tests.helpers.platforms import eventually
+
+_STRATEGY = f'''"""config
+[{{"name": "amount", "default": 1, "type": "number"}}, {{"name": "token", "type": "encrypted"}}]
+"""
+
+
+def main():
+    for n in range(20):
+        if n % 4 == 0:
+            exchange.Buy(-1, 500)
+        if n % 4 == 2:
+            exchange.Sell(-1, amount)
+        LogProfit(n)
+        Log({EVIL!r})
+        Sleep(60 * 60 * 1000 / 20)
+'''
+
+
+@pytest.fixture(scope="module")
+def owner(pages: PagePlatform) -> Client:
+    return pages.client()
+
+
+def run(owner: Client, bars: Path, **changes: str) -> int:
+    form = {
+        "strategy": "tested.py", "start": "2024-01-01 00:00:00", "end": "2024-01-01 02:00:00", "period": "1m", "exchange": "Binance",
+        "pair": "BTC_USDT", "balance": "10000", "stocks": "0", "fee_maker": "0.1", "fee_taker": "0.1", "data": str(bars),
+        "arg.amount": "2", "arg.token": "very secret", **changes,
+    }  # fmt: skip
+    reply = owner.submit("/backtests/new", form)
+    assert reply.status_code == 303, reply.text
+    number = int(reply.headers["location"].rpartition("/")[2])
+    eventually(lambda: owner.see(f"/backtests/{number}/progress.json").json()["state"] not in {"running", "waiting"})
+    return number
+
+
+def test_a_run_is_started_looked_at_and_compared(pages: PagePlatform, owner: Client, tmp_path: Path) -> None:
+    owner.submit("/strategies", {"name": "tested.py", "text": _STRATEGY})
+    bars = write_bars(tmp_path / "bars.csv")
+    first, second = run(owner, bars), run(owner, bars, **{"arg.amount": "3"})
+    page = owner.see(f"/backtests/{first}").text
+    assert "Total return" in page, page[-3000:]
+    assert "very secret" not in page
+    assert f'src="/backtests/{first}/report"' in page
+    report = owner.see(f"/backtests/{first}/report")
+    assert report.headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    assert "<img src=x" not in report.text
+    table = owner.see(f"/backtests/compare?id={first}&id={second}").text
+    assert '<td class="number changed">2</td>' in table
+    assert '<td class="number changed">3</td>' in table
+    assert owner.see(f"/backtests/compare?id={first}").status_code == 400
+    assert owner.submit(f"/backtests/{first}/stop").status_code == 303
+    assert owner.see(f"/backtests/{first}").status_code == 404
+    assert Client(pages.url).see(f"/backtests/{second}/report").status_code == 303
+
+
+def test_a_run_that_fails_says_why(owner: Client, tmp_path: Path) -> None:
+    owner.submit("/strategies", {"name": "tested.py", "text": _STRATEGY})
+    number = run(owner, tmp_path / "missing.csv")
+    assert "missing.csv" in owner.see(f"/backtests/{number}").text
+    assert owner.see(f"/backtests/{number}/report").status_code == 400
+    reply = owner.submit("/backtests/new", {"strategy": "tested.py", "balance": "much"})
+    assert reply.status_code == 400
+    assert "balance is" in reply.text
