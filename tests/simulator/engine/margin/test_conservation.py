@@ -20,7 +20,7 @@ SWAPS = ("BTC_USDT.swap", "BTC_USD.swap")
 NAMES = ("ann", "bob", "cat", "maker")
 
 orders = st.tuples(
-    st.just("order"), st.sampled_from(NAMES), st.sampled_from(SWAPS), st.booleans(), st.integers(50, 70), st.integers(1, 400),
+    st.just("order"), st.sampled_from(NAMES), st.sampled_from(SWAPS), st.booleans(), st.integers(58, 62), st.sampled_from([10, 20, 40]),
     st.booleans(), st.sampled_from(["GTC", "IOC", "market"]),
 )  # fmt: skip
 actions = st.one_of(

@@ -247,3 +247,37 @@ def test_a_change_of_leverage_is_told_once(exchange: SimulatedExchange) -> None:
     for leverage in (20, 5, 5):
         exchange.contracts.set_leverage(exchange.account("ann"), SWAP, leverage)
     assert [event.leverage for event in events if isinstance(event, LeverageEvent)] == [5]
+
+
+def test_liquidation_costs_no_trading_fee_and_only_what_is_needed_is_closed(exchange: SimulatedExchange) -> None:
+    exchange.create_account("cat", balances={"USDT": D(1000), "BTC": D("0.1")})
+    cat = exchange.account("cat")
+    exchange.place("maker", limit("sell", "0.1", "60000"))
+    exchange.place("cat", limit("buy", "0.1", "60000"))
+    exchange.place("maker", limit("buy", "1", "50300"))
+    exchange.contracts.set_prices(SWAP, mark=D(50_200))
+    forced = exchange.order_history("cat")[-1]
+    assert (forced.origin, forced.fee, forced.average_price) == (Origin.LIQUIDATION, 0, 50_300)
+    assert exchange.contracts.wallet(cat, "USDT").wallet == 0
+
+
+def test_a_deficit_is_paid_by_the_insurance(exchange: SimulatedExchange) -> None:
+    open_long(exchange)
+    exchange.contracts.fund_insurance("USDT", D(200_000))
+    ann = exchange.account("ann")
+    ann.free["USDT"] -= 101_000 * 10**16  # so much that the bankruptcy price is above the highest price, 1000000
+    exchange.contracts.set_prices(SWAP, mark=D(60_001))
+    assert (lots(exchange, "ann"), exchange.balances("ann")["USDT"].free) == (0, 0)
+    paid = exchange.contracts.incomes(ann)[-1]
+    assert (paid.kind, paid.amount) == ("insurance", 6000)
+
+
+def test_levered_users_stand_before_others_in_the_queue_of_deleveraging(exchange: SimulatedExchange) -> None:
+    exchange.create_account("cat", balances={"USDT": D(100_000)}, maker_fee=D(0), taker_fee=D(0))
+    exchange.contracts.set_leverage(exchange.account("cat"), SWAP, 1)
+    for name in ("cat", "bob"):
+        exchange.place(name, limit("sell", "0.05", "60000"))
+    exchange.place("ann", limit("buy", "0.1", "60000"))
+    exchange.contracts.set_prices(SWAP, mark=D(59_000))
+    ranks = {name: exchange.contracts.adl_rank(exchange.account(name), SWAP, "net") for name in ("bob", "cat")}
+    assert ranks == {"bob": 1.0, "cat": 0.5}

@@ -209,3 +209,53 @@ def test_only_an_order_that_reduces_may_be_below_the_minimum_value(exchange: Sim
             exchange.place("ann", order("sell", "0.001", price))
         assert caught.value.reason is Reason.NOTIONAL_TOO_SMALL
         assert exchange.place("ann", order("sell", "0.001", price, reduce_only=True)).state is State.FILLED
+
+
+def test_profit_is_cut_to_the_coins_smallest_part_and_the_rest_is_the_houses(exchange: SimulatedExchange) -> None:
+    trade(exchange, "ann", "maker", "3", "60000.1", COIN)
+    exchange.place("maker", order("buy", "3", "60700.3", COIN))
+    closed = exchange.place("ann", order("sell", "3", "60700.3", COIN))
+    exact = 300 / D("60000.1") - 300 / D("60700.3")
+    assert closed.profit == exact.quantize(D("1e-8"), ROUND_DOWN)
+    assert free(exchange, "ann", "BTC") == 1 + closed.profit
+    assert 0 < free(exchange, "house", "BTC") < D("1e-7")
+    assert exchange.supply()["BTC"] == 2
+
+
+def test_a_part_of_an_isolated_position_gives_back_its_part_of_the_margin(exchange: SimulatedExchange) -> None:
+    ann = exchange.account("ann")
+    exchange.contracts.set_isolated(ann, SWAP, True)
+    exchange.contracts.set_leverage(ann, SWAP, 10)
+    trade(exchange, "ann", "maker", "0.4", "60000")
+    exchange.place("maker", order("buy", "1", "60500"))
+    exchange.place("ann", order("sell", "0.1", "60500"))
+    assert position(exchange, "ann").isolated_wallet == 1800
+    assert (free(exchange, "ann"), exchange.contracts.wallet(ann, "USDT").wallet) == (8250, 10_050)
+    exchange.place("ann", order("sell", "0.3", "60500"))
+    assert (free(exchange, "ann"), position(exchange, "ann").realized) == (10_200, 200)
+    exchange.cancel_all("maker")
+    trade(exchange, "ann", "maker", "0.1", "60500")
+    assert position(exchange, "ann").realized == 0
+
+
+def test_the_fee_must_be_affordable_beside_the_margin(exchange: SimulatedExchange) -> None:
+    exchange.create_account("cat", balances={"USDT": D(600)})
+    cat = exchange.account("cat")
+    exchange.contracts.set_leverage(cat, SWAP, 10)
+    with pytest.raises(Rejected) as caught:
+        exchange.place("cat", order("buy", "0.1", "60000"))  # needs 600 of margin and 3 for the fee
+    assert caught.value.reason is Reason.INSUFFICIENT_FUNDS
+    exchange.deposit("cat", "USDT", D(3))
+    assert exchange.place("cat", order("buy", "0.1", "60000")).state is State.NEW
+
+
+def test_an_order_that_needs_no_more_margin_is_taken_even_when_none_is_left(exchange: SimulatedExchange) -> None:
+    ann = exchange.account("ann")
+    exchange.contracts.set_prices(SWAP, mark=D(60_000))
+    exchange.contracts.set_leverage(ann, SWAP, 10)
+    trade(exchange, "ann", "maker", "1.6", "60000")
+    exchange.contracts.set_prices(SWAP, mark=D(59_000))
+    assert exchange.contracts.wallet(ann, "USDT").available == 0
+    assert exchange.place("ann", order("sell", "0.5", "61000")).state is State.NEW
+    with pytest.raises(Rejected):
+        exchange.place("ann", order("buy", "0.1", "58000"))
