@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...constants import ORDER_OFFSET_CLOSE, ORDER_TYPE_SELL
+from ...constants import ORDER_TYPE_SELL
 from ...errors import FmzError, NotSupported, OrderNotFound, StopRequested
 from ...structures import Order
 from ..state import Core
 from .kill_switch import KillReport
+from .reduce_only import is_reduce_only
 
 __all__ = ["OwnOrders"]
 
@@ -85,5 +86,5 @@ class OwnOrders:
 def _is_protective(order: Order) -> bool:
     """Whether a condition order can only reduce: it closes a position, or sells on a spot market."""
     if "." in order["Symbol"]:
-        return bool(order["Offset"] == ORDER_OFFSET_CLOSE)
+        return is_reduce_only(order)
     return bool(order["Type"] == ORDER_TYPE_SELL)

@@ -14,11 +14,12 @@ from decimal import Decimal
 import attrs
 
 from ...clock import Clock
-from ...constants import ORDER_OFFSET_OPEN, ORDER_TYPE_BUY, PD_LONG
+from ...constants import ORDER_TYPE_BUY, PD_LONG
 from ...errors import FmzError, GuardRefused, StopRequested
 from ...fork import after_fork_in_child
 from ..order_log import IntentLog
 from ..venue import Venue
+from .reduce_only import is_reduce_only
 
 __all__ = ["PositionLimit"]
 
@@ -111,7 +112,7 @@ class PositionLimit:
         if self._fits(exposure, key, amount, limit, long=long):
             return True
         self._read(symbol, exposure, readings)
-        if not self._fits(exposure, key, amount, limit, long=long):
+        if not self._fits(exposure, key, amount, limit, long=long, just_read=True):
             raise self._refusal(symbol, limit, amount, exposure.sides[long])
         return True
 
@@ -122,9 +123,13 @@ class PositionLimit:
             guard="max_position",
         )
 
-    def _fits(self, exposure: _Exposure, key: str, amount: Decimal, limit: Decimal, *, long: bool) -> bool:
+    def _fits(
+        self, exposure: _Exposure, key: str, amount: Decimal, limit: Decimal, *, long: bool, just_read: bool = False
+    ) -> bool:
         with exposure.lock:
-            if exposure.read_at is None or self._clock.monotonic() - exposure.read_at > self._max_age_s:
+            if exposure.read_at is None:
+                return False
+            if not just_read and self._clock.monotonic() - exposure.read_at > self._max_age_s:
                 return False
             side = exposure.sides[long]
             if side.bound() + amount > limit:
@@ -192,10 +197,7 @@ class PositionLimit:
         """What is held, plus what is left of the open orders that are not reserved here, by whether it is the long side."""
         found = {True: Decimal(0), False: Decimal(0)}
         for order in self._venue.orders(symbol):
-            if (
-                order.get("Offset", ORDER_OFFSET_OPEN) == ORDER_OFFSET_OPEN
-                and self._venue.client_id_of(order) not in pending
-            ):
+            if not is_reduce_only(order) and self._venue.client_id_of(order) not in pending:
                 found[order["Type"] == ORDER_TYPE_BUY] += _exact(order["Amount"]) - _exact(order["DealAmount"])
         if "." in symbol:
             for position in self._venue.positions(symbol):

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import attrs
 
-from ...constants import ORDER_OFFSET_CLOSE
 from ...errors import FmzError, GuardRefused, StopRequested
 from ..contracts.intents import ConditionIntent, ModifyIntent, Side
 from ..market_rules import plain_text
 from ..venue import OrderIntent, Venue
 from .prices import GuardBook, GuardPrices
+from .reduce_only import is_reduce_only
 from .settings import Guards, limit_for
 
 __all__ = ["OrderSize", "SizeJudge"]
@@ -136,7 +136,7 @@ class SizeJudge:
                 ) from error
             before = Decimal(repr(order["Amount"]))
             amount = before if amount is None else amount
-            if order.get("Offset") != ORDER_OFFSET_CLOSE:
+            if not is_reduce_only(order):
                 adds = max(Decimal(0), amount - before)
             if price is None and order["Price"] > 0:
                 price = Decimal(repr(order["Price"]))
