@@ -120,9 +120,10 @@ def make_futures(answers: Mapping[str, Answer], **options: Any) -> tuple[Futures
             **answers,
         }
     )
-    http = ScriptedHttp(script, venue.base())
-    for family in (venue.usd, venue.coin):
-        family.channel.http = http  # type: ignore[assignment]
+    http, coin_http = ScriptedHttp(script, venue.base()), ScriptedHttp(script, venue.coin.base())
+    coin_http.seen = http.seen
+    venue.usd.channel.http = http  # type: ignore[assignment]
+    venue.coin.channel.http = coin_http  # type: ignore[assignment]
     return venue, http, clock
 
 

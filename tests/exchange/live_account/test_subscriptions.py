@@ -84,7 +84,7 @@ def test_an_own_order_is_asked_of_the_venue_until_the_stream_tells_of_it() -> No
 def test_updates_are_taken_once_with_their_marks_and_orders_of_the_venue_are_told() -> None:
     with subscribed("orders", "positions") as (exchange, _venue, host, _source, server):
         peer = server.peer()
-        assert [update.Kind for update in exchange.GetUpdates()] == ["live"]
+        assert [update.Kind for update in exchange.GetUpdates()] == ["gap", "live"]
         assert exchange.GetUpdates() == []
         tell(peer, 9, order=order(5, MadeBy="liquidation"), fill={"Id": "7"})
         tell(peer, 10, alarm="margin call of BTCUSDT: liquidation is near")

@@ -193,8 +193,8 @@ def test_end_to_end_a_cut_is_caught_up_by_rest() -> None:
             assert (exchange.GetOrders(), exchange.GetPositions()) == ([], [])
             updates = exchange.GetUpdates()
             assert [update.Kind for update in updates] == [
-                "order", "live", "fill", "order", "position", "gap", "order", "position", "live"
+                "gap", "order", "live", "fill", "order", "position", "gap", "order", "position", "live"
             ]  # fmt: skip
-            assert updates[6].Order.Status == ORDER_STATE_CLOSED
+            assert updates[7].Order.Status == ORDER_STATE_CLOSED
         finally:
             exchange.close()
