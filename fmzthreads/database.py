@@ -13,15 +13,15 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import tenacity
+from typing import Any, TypeVar
 
 from .clock import WallClock
 from .errors import OperationFailed
 from .fork import ForkHold, around_fork, keep_for_ever
 
 __all__ = ["Database"]
+
+T = TypeVar("T")
 
 _BUSY_S = 3.0
 """How long a statement waits by default while another program holds the file, in seconds. Writes of ours take milliseconds."""
@@ -208,12 +208,15 @@ class Database:
         self._closer.atexit = False
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Sets the modes and creates the tables.
+    def _patiently(self, work: Callable[..., T], *args: Any) -> T:
+        """Repeats a step as long as the file is locked, at most ``busy_s``."""
+        try:
+            return work(*args)
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error):
+                raise
+        import tenacity  # with asyncio it takes as long to load as half of this package, and most processes never need it
 
-        Switching to write-ahead logging fails at once, without SQLite's own waiting, while another process does the same; so it is
-        repeated here.
-        """
         patiently = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_locked),
             wait=tenacity.wait_random(0.002, 0.05),
@@ -221,9 +224,17 @@ class Database:
             sleep=WallClock().sleep,
             reraise=True,
         )
+        return patiently(work, *args)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Sets the modes and creates the tables.
+
+        Switching to write-ahead logging fails at once, without SQLite's own waiting, while another process does the same; so it is
+        repeated here.
+        """
         if self._setup is not None:
-            patiently(self._setup, connection)  # first, so that a file that is refused stays as it is
-        patiently(connection.execute, "PRAGMA journal_mode=WAL").fetchall()
+            self._patiently(self._setup, connection)  # first, so that a file that is refused stays as it is
+        self._patiently(connection.execute, "PRAGMA journal_mode=WAL").fetchall()
         connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         for statement in self._schema:
-            patiently(connection.execute, statement)
+            self._patiently(connection.execute, statement)

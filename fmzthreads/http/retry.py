@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.stop import stop_base
-from tenacity.wait import wait_base
 
 from ..clock import Clock
 from ..deadline import Deadline
 from ..errors import Banned, FmzError, NetworkError, RateLimited, VenueUnavailable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["RetryPolicy", "repeat"]
 
@@ -58,7 +58,7 @@ class RetryPolicy:
         return pause
 
 
-class _WaitByPolicy(wait_base):
+class _WaitByPolicy:
     """The wait by the policy and the venue's Retry-After."""
 
     def __init__(self, policy: RetryPolicy, was_stale: Callable[[BaseException], bool]) -> None:
@@ -71,7 +71,7 @@ class _WaitByPolicy(wait_base):
         return self._policy.pause_s(error, retry_state.attempt_number, stale=stale)
 
 
-class _StopBeforeDeadline(stop_base):
+class _StopBeforeDeadline:
     """Stops if the next pause would exceed the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
@@ -82,7 +82,7 @@ class _StopBeforeDeadline(stop_base):
         return left is not None and retry_state.upcoming_sleep >= left
 
 
-class _StopWhen(stop_base):
+class _StopWhen:
     """Stops when a function returns True."""
 
     def __init__(self, is_over: Callable[[], bool]) -> None:
@@ -128,12 +128,16 @@ def repeat(
             raise pending.pop()
         return attempt()
 
-    retrying = Retrying(
-        retry=retry_if_exception(policy.repeats),
+    import tenacity  # with asyncio it takes as long to load as half of this package, and most processes never need it
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(policy.repeats),
         wait=_WaitByPolicy(policy, was_stale),
-        stop=stop_after_attempt(policy.retries + 1)
-        | _StopWhen(lambda: not may_go_on())
-        | _StopBeforeDeadline(deadline),
+        stop=tenacity.stop_any(
+            tenacity.stop_after_attempt(policy.retries + 1),
+            _StopWhen(lambda: not may_go_on()),
+            _StopBeforeDeadline(deadline),
+        ),
         sleep=clock.sleep,
         reraise=True,
     )
