@@ -130,14 +130,15 @@ def repeat(
 
     import tenacity  # with asyncio it takes as long to load as half of this package, and most processes never need it
 
+    stopping = (
+        tenacity.stop_after_attempt(policy.retries + 1),
+        _StopWhen(lambda: not may_go_on()),
+        _StopBeforeDeadline(deadline),
+    )
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(policy.repeats),
         wait=_WaitByPolicy(policy, was_stale),
-        stop=tenacity.stop_any(
-            tenacity.stop_after_attempt(policy.retries + 1),
-            _StopWhen(lambda: not may_go_on()),
-            _StopBeforeDeadline(deadline),
-        ),
+        stop=lambda state: any(stops(state) for stops in stopping),
         sleep=clock.sleep,
         reraise=True,
     )

@@ -17,7 +17,7 @@ from ..data.bars import BarSeries
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
-from .ticks import TickPattern, offsets_of, volume_steps
+from .ticks import DOUBLE, QUADRUPLE, TickPattern, offsets_of, volume_steps
 from .virtual_time import VirtualTime
 
 __all__ = ["PLACES", "TickFeed"]
@@ -343,8 +343,11 @@ class TickFeed:
         if not place:
             return 0
         bar = number >> 4
-        whole = self.series.volume[bar] * self.volume_unit
-        return volume_steps(self.shape_of(bar), whole)[place]
+        whole: int = self.series.volume[bar] * self.volume_unit
+        shape = self.shape_of(bar)
+        if shape < QUADRUPLE:  # as volume_steps has it
+            return whole // 2 if place == 1 and shape != DOUBLE else whole
+        return volume_steps(shape, whole)[place]
 
     def interest_of(self, number: int) -> int:
         """The open interest at a tick, in nano; 0 when the data have none."""

@@ -54,6 +54,7 @@ class ExchangeBase:
         self._period_ms = engine.settings.period_ms
         self._rate = ONE  # in nano
         self._faults = FaultDice(settings.fault_tolerant, engine.settings.seed, settings.index)
+        self._uncertain = self._faults.active or self._latency is not None
         self._symbol = self._current_symbol()
         self._feed: TickFeed | None = None  # of the current symbol, once it was used
 
@@ -91,9 +92,11 @@ class ExchangeBase:
     def _error(self, text: str) -> None:
         self._engine.rows.error(self._number, text)
 
-    def _fails(self, name: str) -> bool:
-        """Whether a call fails on purpose; writes its error row."""
-        if not self._faults.fails(name):
+    def _fails_or_delays(self, name: str) -> bool:
+        """Draws what the next call takes, and whether this one fails on purpose; writes its error row."""
+        if self._latency is not None:
+            self._delay_ms = self._latency.draw()
+        if not self._faults.active or not self._faults.fails(name):
             return False
         self._error("FaultTolerant Test")
         return True
@@ -113,9 +116,7 @@ def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Call
             engine = self._engine
             time = self._time
             time.now_ms += self._delay_ms
-            if self._latency is not None:
-                self._delay_ms = self._latency.draw()
-            if self._faults.active and self._fails(name):
+            if self._uncertain and self._fails_or_delays(name):
                 return failed  # type: ignore[no-any-return]
             try:
                 result = work(self, *args, **kwargs)

@@ -26,6 +26,7 @@ class MarketCalls(ExchangeBase):
     def __init__(self, engine: BacktestEngine, parts: ExchangeParts) -> None:
         super().__init__(engine, parts)
         self._bars: dict[tuple[TickFeed, int], PeriodBars] = {}
+        self._last_bars: tuple[TickFeed | None, int, PeriodBars | None] = (None, 0, None)
 
     def GetTicker(self, symbol: str = "") -> Ticker | None:
         """Returns the ticker of a symbol; empty for the current one."""
@@ -44,9 +45,7 @@ class MarketCalls(ExchangeBase):
     def _ticker_call(self, symbol: str) -> Ticker | None:
         time = self._time
         time.now_ms += self._delay_ms
-        if self._latency is not None:
-            self._delay_ms = self._latency.draw()
-        if self._faults.active and self._fails("GetTicker"):
+        if self._uncertain and self._fails_or_delays("GetTicker"):
             return None
         feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
         feed.deliver(_TICKER)
@@ -142,9 +141,7 @@ class MarketCalls(ExchangeBase):
     def _records_call(self, args: tuple[Any, ...]) -> Records | None:
         time = self._time
         time.now_ms += self._delay_ms
-        if self._latency is not None:
-            self._delay_ms = self._latency.draw()
-        if self._faults.active and self._fails("GetRecords"):
+        if self._uncertain and self._fails_or_delays("GetRecords"):
             return None
         symbol, period_ms, limit = "", self._period_ms, 0
         if args:
@@ -159,9 +156,9 @@ class MarketCalls(ExchangeBase):
         else:
             feed.deliver(_RECORDS, current=True)
             feed.period_ms = period_ms
-        bars = self._bars.get((feed, period_ms))
-        if bars is None:
-            bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
+        last_feed, last_period_ms, bars = self._last_bars
+        if feed is not last_feed or period_ms != last_period_ms or bars is None:
+            bars = self._bars_of(feed, period_ms)
         records: Records = bars.get(self._table.cap)
         if limit and limit < len(records):
             records = records[-limit:]
@@ -170,6 +167,13 @@ class MarketCalls(ExchangeBase):
         if time.now_ms >= self._engine.due_ms:
             self._engine.after_call()
         return records
+
+    def _bars_of(self, feed: TickFeed, period_ms: int) -> PeriodBars:
+        bars = self._bars.get((feed, period_ms))
+        if bars is None:
+            bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
+        self._last_bars = (feed, period_ms, bars)
+        return bars
 
     def _record_arguments(self, args: tuple[Any, ...]) -> tuple[str, int, int]:
         symbol, period, limit = symbol_first("GetRecords", ("symbol", "period", "limit"), args)

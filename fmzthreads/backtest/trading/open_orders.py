@@ -31,7 +31,7 @@ class OpenOrders:
         self.view = view
         self.orders: dict[int, DeskOrder] = {}
         self.seen = -1
-        self._fresh = False
+        self._fresh: list[DeskOrder] = []  # those that were not checked since they came
         self._stale = False
         self._highest_buy: int | None = None
         self._lowest_sell: int | None = None
@@ -41,7 +41,8 @@ class OpenOrders:
         if not self.orders:
             self.seen = order.birth.number
         self.orders[order.id] = order
-        self._fresh = self._stale = True
+        self._fresh.append(order)
+        self._stale = True
 
     def remove(self, order: DeskOrder) -> None:
         """Takes out an order that was canceled."""
@@ -81,13 +82,19 @@ class OpenOrders:
         self._settle(max(self.seen, self.view.number_before(time_ms)), fill)
         for order in later:
             self.orders[order.id] = order
-            self._fresh = self._stale = True
+            self._fresh.append(order)
+            self._stale = True
 
     def _settle(self, until: int, fill: Fill) -> None:
-        if (self._fresh or until > self.seen) and (self._fresh or self._reached(until)):
+        if until > self.seen and len(self._fresh) < len(self.orders) and self._reached(until):
             for order in list(self.orders.values()):
                 self._check(order, until, fill)
-            self._fresh = False
+        elif self._fresh:
+            # The others wait for prices that have not come.
+            for order in self._fresh:
+                if order.id in self.orders:
+                    self._check(order, until, fill)
+        self._fresh.clear()
         self.seen = until
 
     def _check(self, order: DeskOrder, until: int, fill: Fill) -> None:

@@ -46,7 +46,7 @@ class SharedVolume(OpenOrders):
         while number >= 0 and self.orders:
             self._at(number, fill)
             number = self._next(number, until)
-        self._fresh = False
+        self._fresh.clear()
         self.seen = max(self.seen, until)
 
     def _next_due(self, until: int) -> int:
