@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from fmzthreads.errors import (
 )
 from fmzthreads.exchange.contracts.intents import ConditionIntent, ConditionTerms, ModifyIntent
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.guards.kill_switch import KillSwitch
 from fmzthreads.exchange.guards.settings import Guards, RefusalBreaker, guards_of
 from fmzthreads.testing import FakeVenue
 from tests.helpers.exchange_room import JumpClock, MemoryHost, make, run_threads
@@ -180,6 +182,15 @@ def test_a_refused_order_gives_its_reservation_back_and_an_unknown_one_keeps_it(
     assert exchange.Buy(60000, 1)  # once its outcome is known, the next reading covers it
 
 
+def test_what_a_refused_order_reserved_is_free_without_another_reading() -> None:
+    exchange, venue, _ = guarded(max_position=1001)
+    venue.fail("place", InsufficientFunds("no"))
+    with pytest.raises(InsufficientFunds):
+        exchange.Buy(60000, 1)
+    assert exchange.Buy(60000, 1)
+    assert venue.calls["account"] == 1
+
+
 def test_a_position_that_cannot_be_read_lets_no_order_pass() -> None:
     exchange, venue, _ = guarded(max_position=2000)
     venue.fail("account", OperationFailed("no balances"))
@@ -216,6 +227,25 @@ def test_the_daily_loss_holds_back_what_does_not_reduce_until_the_next_day() -> 
     assert exchange.guards.stats["daily_loss"] == {"USDT": Decimal(1000)}
     clock.advance(86_400)
     assert exchange.Buy(60000, 1)
+
+
+def test_the_daily_loss_outlives_the_process(tmp_path: Path) -> None:
+    clock = JumpClock(86_400.0 * 19_000)
+    venue = FakeVenue(clock=clock)
+
+    def _process() -> Any:
+        host = MemoryHost(clock)
+        host.kill_switch = KillSwitch(clock, tmp_path / "killed.json")
+        return Exchange("Fake", "BTC_USDT", venue=venue, host=host, errors="raise", guards={"max_daily_loss": 1000})
+
+    _process().Buy(90, 1)
+    venue.holdings["USDT"] -= 1000
+    refusal(lambda: _process().Buy(90, 1), "max_daily_loss")
+    venue.holdings["USDT"] += 1000
+    refusal(lambda: _process().Buy(90, 1), "max_daily_loss")
+    assert (tmp_path / "guards.sqlite3").exists()
+    clock.advance(86_400)
+    assert _process().Buy(90, 1)
 
 
 def test_the_daily_loss_counts_falling_prices() -> None:
