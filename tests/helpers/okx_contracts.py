@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from types import TracebackType
 from typing import Any
@@ -10,7 +11,7 @@ from fmzthreads.clock import ManualClock
 from fmzthreads.simulator.dialects.okx.rest import SimulatedOkx
 from fmzthreads.simulator.dialects.okx.streams.connections import OkxSite
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
-from fmzthreads.simulator.engine.instruments import okx_spot
+from fmzthreads.simulator.engine.instruments import Instrument, okx_spot
 from fmzthreads.simulator.engine.margin.listings import okx_contract
 from fmzthreads.simulator.engine.orders import NewOrder, OrderView
 from fmzthreads.simulator.faults import Faults
@@ -32,10 +33,13 @@ class OkxContracts:
         clock: A clock that the test moves; a wall clock when None.
         serving: Whether it listens on a port.
         hedge: Whether the account is in long/short mode.
+        more: What is listed besides; without prices.
     """
 
-    def __init__(self, *, clock: ManualClock | None = None, serving: bool = True, hedge: bool = False) -> None:
-        listed = (*okx_spot(), okx_contract("BTC", "USDT"), okx_contract("BTC", "USD"))
+    def __init__(
+        self, *, clock: ManualClock | None = None, serving: bool = True, hedge: bool = False, more: Iterable[Instrument] = ()
+    ) -> None:  # fmt: skip
+        listed = (*okx_spot(), okx_contract("BTC", "USDT"), okx_contract("BTC", "USD"), *more)
         self.exchange = SimulatedExchange(listed, clock=clock)
         self.key, self.secret, self.passphrase = "key", "secret", "passphrase"
         funds = {"USDT": Decimal(10_000), "BTC": Decimal(1)}
