@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from fmzthreads.errors import InputError
 from fmzthreads.runner.config import merged, read_config
 from fmzthreads.runner.key_files import key_text
 from fmzthreads.runner.options import ExchangeSpec, argument_of
+from fmzthreads.strategy.log.reader import LogReader
+from tests.helpers.runs import fmzthreads
 
 TEXT = """
 name = "grid"
@@ -155,3 +160,49 @@ def test_a_key_file_elsewhere_is_refused(value: str, words: str, tmp_path: Path)
     with pytest.raises(InputError, match=words) as caught:
         key_text(value, folder)
     assert "secret" not in str(caught.value)
+
+
+def test_a_config_may_be_json(tmp_path: Path) -> None:
+    found = config(
+        tmp_path,
+        '{"name": "grid", "args": {"a": null}, "quiet": true, "run_id": 7, "memory_mb": 100, "open_files": 50}',
+    )
+    assert (found["name"], found["args"], found["quiet"], found["run_id"]) == ("grid", {"a": None}, True, 7)
+    with pytest.raises(InputError, match=r"not JSON: line 1, column 10"):
+        config(tmp_path, '{"name": ')
+    with pytest.raises(InputError, match="quiet is 1, expected true or false"):
+        config(tmp_path, '{"quiet": 1}')
+
+
+def test_a_config_comes_from_standard_input_with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"name": "Binance", "currency": "BTC_USDT", "access_key": "a", "secret_key": "b"}
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps({"exchanges": [row]}).encode())))
+    assert read_config(Path("-"))["exchanges"][0].secret_key == "b"
+
+
+def test_a_quiet_run_prints_nothing_and_keeps_its_status(tmp_path: Path) -> None:
+    file = tmp_path / "quiet.py"
+    file.write_text(
+        "def main():\n    Log('line', _G())\n    print('printed')\n    LogStatus('the last status')\n", "utf-8"
+    )
+    settings = tmp_path / "run.toml"
+    settings.write_text('quiet = true\nrun_id = 42\n[[exchanges]]\nname = "Binance"\ncurrency = "BTC_USDT"\n', "utf-8")
+    done = fmzthreads("run", str(file), "--config", str(settings), "--folder", str(tmp_path / "run"), home=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "run" / "stdout.log").read_text("utf-8") == "printed\n"
+    assert (tmp_path / "run" / "status.txt").read_text("utf-8") == "the last status"
+    with LogReader(tmp_path / "run" / "strategy.sqlite3") as reader:
+        assert reader.last(1)[0].text == "line 42"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of processes are POSIX's")
+def test_limits_of_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "limited.py"
+    file.write_text(
+        "import resource\nprint(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_DATA))\n",
+        "utf-8",
+    )
+    settings = tmp_path / "run.toml"
+    settings.write_text("memory_mb = 3000\nopen_files = 77\n", "utf-8")
+    done = fmzthreads("run", str(file), "--config", str(settings), home=tmp_path)
+    assert done.stdout == f"(77, 77) ({3000 * 2**20}, {3000 * 2**20})\n", done.stderr

@@ -54,6 +54,7 @@ class DaskNode:
         self._distributed: Any = require("distributed", "dask")
         self._settings = dict(settings)
         self._pause_s = pause_s
+        self._connecting = threading.Lock()  # held while a client is made; taken before _lock
         self._lock = threading.Lock()  # guards the fields below
         self._client: Any = None
         self._followed: dict[str, _Follower] = {}
@@ -164,9 +165,14 @@ class DaskNode:
     # Inside
 
     def _connected(self) -> Any:
-        with self._lock:
-            if self._client is not None and self._client.status in {"running", "connecting"}:
-                return self._client
+        """The client; made by one thread at a time, so that none closes what another has just begun to use."""
+        with self._connecting:
+            with self._lock:
+                if self._client is not None and self._client.status in {"running", "connecting"}:
+                    return self._client
+            return self._connect()
+
+    def _connect(self) -> Any:
         tls = {name: self._settings.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
         security = None
         if tls["tls_ca"]:
@@ -197,7 +203,15 @@ class DaskNode:
 
     @staticmethod
     def _workers(client: Any) -> dict[str, Any]:
-        workers: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+        """The addresses of all workers, with their threads.
+
+        Raises:
+            OperationFailed: The scheduler does not answer.
+        """
+        try:
+            workers: dict[str, Any] = client.nthreads()
+        except Exception as error:  # distributed raises errors of many kinds, of its transport too
+            raise OperationFailed(f"the scheduler does not answer: {_words(error)}") from error
         return workers
 
     def _least_busy(self, client: Any) -> str:

@@ -73,6 +73,7 @@ def test_robots_run_on_the_workers_and_their_logs_come_home(cluster: Any, tmp_pa
     with real_platform(tmp_path) as later:
         owner = owner_of(later)
         assert later.lives.table.get(first).handle == kept.handle
+        eventually(lambda: later.node(row.id)[1].facts().online)  # a connection takes its time on a busy machine
         assert later.lives.command(owner, first, "later")
         eventually(lambda: "command later" in texts(later, first))
         later.lives.stop(owner, first)
