@@ -24,6 +24,7 @@ from ..errors import (
     VenueUnavailable,
     no_such_name,
 )
+from ..fork import after_fork_in_child
 from ..http.client import HttpClient, HttpOptions, HttpRequest, Reply
 from ..redaction import remember_signature
 from ..tasks.handle import Handle
@@ -83,12 +84,15 @@ class Client:
         self._http = HttpClient(
             clock=self._clock, options=options or HttpOptions(timeout_ms=30_000.0, read_timeout_ms=30_000.0)
         )
-        self._lock = threading.Lock()  # guards _nonce and _pool
-        self._in_turn = (
-            threading.Lock()
-        )  # held by calls whose nonce was refused, so that they do not overtake each other again
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
         self._nonce = 0
         self._pool: CallPool | None = None
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()  # guards _nonce and _pool
+        # Held by calls whose nonce was refused, so that they do not overtake each other again.
+        self._in_turn = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Client of {urlsplit(self._url).netloc}>"

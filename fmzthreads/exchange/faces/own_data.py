@@ -16,6 +16,7 @@ import attrs
 from ...arguments import real_number, whole_number
 from ...clock import Clock
 from ...errors import BadReply, InputError, short_repr
+from ...fork import after_fork_in_child
 from ...http.query import HttpQuerier
 from ..host import Host
 from ..state import Failure_co
@@ -77,10 +78,14 @@ class OwnData:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._clock: Clock = host.clock
-        self._lock = threading.Lock()  # guards what follows
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
         self._querier: HttpQuerier | None = None  # until a URL is asked for
         self._series: dict[str, StepFunction] = {}
         self._fetched: dict[str, _Fetched] = {}
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()  # guards the fields of __init__
 
     def put(self, name: Any, data: Any) -> int:
         """Sets a series, in place of an earlier one of that name; returns the length of the rows as JSON.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 import attrs
 
 from ...clock import Clock
-from ...errors import DuplicateOrder, OrderNotFound, WouldTake, short_repr
+from ...errors import DuplicateOrder, OperationFailed, OrderNotFound, WouldTake, short_repr
 from ...exchange.contracts.converter import Contract
 from ...exchange.venue import OrderIntent
+from ...fork import after_fork_in_child
 from ...structures import Depth, Records, Trade
 from .liquidity import BookSide, Match, TakenLiquidity, sides_of, walk
 from .money.balances import Balances
@@ -58,6 +60,18 @@ class _Change:
         return [order for order in self._account.open_orders(symbol) if order.side == side]
 
 
+class _LeftBehind(AbstractContextManager[object]):
+    """The lock of an account in the child of a fork: nobody gets it."""
+
+    def __enter__(self) -> object:
+        raise OperationFailed(
+            "the paper account belongs to the process that opened it, and this is a child of it; make another Exchange here"
+        )
+
+    def __exit__(self, *ended: object) -> None:
+        """Never called."""
+
+
 class PaperAccount:
     """The orders and balances of a paper account; thread-safe.
 
@@ -77,7 +91,9 @@ class PaperAccount:
         self._spot: Money = SpotMoney()
         self._contracts: dict[str, Contract] = {}
         self._margin: Money = ContractMoney(self._contracts.__getitem__, self.level)
-        self.lock = threading.RLock()  # guards all below: an order is checked, matched and stored in one step
+        # Guards all below: an order is checked, matched and stored in one step.
+        self.lock: AbstractContextManager[object] = threading.RLock()
+        after_fork_in_child(self._left_behind)
         self._balances = Balances(store.open(paper.balances))
         self._open = {order.number: order for order in store.orders("status = 0 ORDER BY number")}
         self._number = store.last_number()
@@ -89,6 +105,10 @@ class PaperAccount:
         }
         self._taken: dict[tuple[str, bool], TakenLiquidity] = {}
         self._tapes: dict[str, Tape] = {}
+
+    def _left_behind(self) -> None:
+        """In the child of a fork: the file is the parent's, and two processes must not trade with one account."""
+        self.lock = _LeftBehind()
 
     # Contracts
 

@@ -18,6 +18,7 @@ from ...exchange.host import QuietHost
 from ...exchange.live_books import LiveBooks
 from ...exchange.market_rules import MarketBook, MarketRules, cut, plain_text
 from ...exchange.venue import BaseVenue, LastReply, OrderFill, OrderIntent, Venue
+from ...fork import after_fork_in_child
 from ...streams.book.source import BookSource
 from ...structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ...structures.base import Info
@@ -75,9 +76,9 @@ class PaperVenue(BaseVenue):
         self.default_contract = market.default_contract
         self._rules = MarketBook(market.rules, clock)
         self._live = LiveBooks(market, QuietHost(clock), f"{market.name} on paper")
-        self._lock = threading.Lock()  # guards _streamed and _turns
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
         self._streamed: set[str] = set()
-        self._turns: dict[str, threading.Lock] = {}  # held from the reading of a symbol's book until it is matched
         self._warn: Callable[[str], object] = str
         self._warned = False
         self._watch = MarketWatch(self, clock, float(paper.poll_ms) / 1000) if watching else None
@@ -117,6 +118,10 @@ class PaperVenue(BaseVenue):
         contract = self.market.contract(symbol)
         self.book.learn(contract)
         return contract
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()  # guards _streamed and _turns
+        self._turns: dict[str, threading.Lock] = {}  # held from the reading of a symbol's book until it is matched
 
     def _travel(self) -> None:
         if self.paper.latency_ms:

@@ -28,6 +28,7 @@ from fmzthreads.testing import FakeVenue
 from fmzthreads.venues.paper.settings import Paper, paper_of
 from fmzthreads.venues.paper.venue import PaperVenue
 from tests.helpers.exchange_room import JumpClock, run_threads
+from tests.helpers.forked import in_fork, needs_fork
 
 ASKS = [(101.0, 1.0), (102.0, 2.0), (103.0, 3.0)]
 BIDS = [(100.0, 1.0), (99.0, 2.0), (98.0, 3.0)]
@@ -402,3 +403,17 @@ def test_settings() -> None:
     assert paper_of({"balances": {"USD": 5}}) == Paper(balances={"USD": Decimal(5)})
     with pytest.raises(UnknownName, match="did you mean 'maker_fee'"):
         paper_of({"makerfee": 1})
+
+
+@needs_fork
+def test_a_forked_child_is_refused_the_parents_account(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    kept = room.place("buy", 90, 1)
+
+    def child() -> str:
+        with pytest.raises(OperationFailed) as told:
+            room.place("buy", 90, 1)
+        return str(told.value)
+
+    assert "belongs to the process that opened it" in in_fork(child)
+    assert [order["Id"] for order in room.venue.orders("BTC_USDT")] == [kept]
