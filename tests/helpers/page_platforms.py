@@ -67,6 +67,7 @@ def _fill(platform: Platform, robot: int, *, charts: bool) -> None:
     sink = DatabaseSink(folder.database)
     sink.write(lines)
     if charts:
+        sink.write([Line(number=8, time_ms=NOW_MS, kind="log", text="for its owner only", private=True)])
         profits = [ProfitPoint(NOW_MS + n * 60_000, float(n)) for n in range(20)]
         sink.write([*profits, ChartConfig(json.dumps([{"title": {"text": EVIL}, "series": series}])), *points])
     sink.close()

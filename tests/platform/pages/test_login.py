@@ -120,6 +120,7 @@ def test_a_share_link_shows_one_robot_until_it_ends(pages: PagePlatform) -> None
     assert "first" not in page.text  # neither accounts nor arguments
     assert "data-command" not in page.text or "disabled" in page.text
     assert [row[0] for row in stranger.see(f"{path}/log.json").json()["rows"]] == [7, 6, 5, 4, 3, 2, 1]
+    assert "for its owner only" in owner.see("/robots/3/log.json").text
     assert stranger.see(f"{path}/charts.json").json()["figures"]
     for other in ("/robots/1", "/robots/1/log.json"):
         assert stranger.see(other).status_code in (303, 401)
