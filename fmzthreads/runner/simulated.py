@@ -15,7 +15,8 @@ __all__ = ["VENUES", "environment", "parse_faults", "set_faults", "simulated_exc
 
 # FMZ's name of each venue that can be simulated, and the simulator's.
 VENUES = {"Binance": "binance", "OKX": "okx"}
-_SIMULATORS = {**VENUES, "ccxt:binance": "binance", "ccxt:okx": "okx"}
+_SIMULATORS = {**VENUES, "ccxt:binance": "binance", "ccxt:okx": "okx", "Futures_Binance": "binance"}
+_PRODUCTS = {"Futures_Binance": ("um", "cm")}  # what a name needs besides spot
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def simulated_exchanges(
     """Runs a simulator for each venue; they follow one price, each with its own noise and lag.
 
     Args:
-        names: FMZ's names, or ``ccxt:binance`` and ``ccxt:okx``; one simulator is started for each venue, whatever its names.
+        names: FMZ's names (with ``Futures_Binance``), or ``ccxt:binance`` and ``ccxt:okx``; one simulator is started for each venue, whatever its names.
         pairs: Pairs that the strategy trades; those that a simulator does not have by itself are added at a price of 100.
         seed: The seed of the generated prices and of each venue's noise.
         faults: ``[VENUE:]NAME=VALUE``; without a venue for all.
@@ -44,8 +45,12 @@ def simulated_exchanges(
             raise UnknownName(f"--simulated: no simulator for the exchange {name!r}{nearest(name, _SIMULATORS)}")
     parsed = parse_faults(faults, wanted)
     symbols = _symbols(pairs)
+    products: dict[str, list[str]] = {}
+    for name in wanted:
+        products.setdefault(_SIMULATORS[name], []).extend(_PRODUCTS.get(name, ()))
     venues = {
-        venue: SimulatorProcess(venue, seed=seed, symbols=symbols) for venue in (_SIMULATORS[name] for name in wanted)
+        venue: SimulatorProcess(venue, seed=seed, symbols=symbols, products=more or None)
+        for venue, more in products.items()
     }
     processes = {name: venues[_SIMULATORS[name]] for name in wanted}
     with contextlib.ExitStack() as stack:

@@ -69,6 +69,12 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
             "released: True",
         ],
     ),
+    "stop_order_by_io": (
+        [],
+        ["by IO: NEW at", "cancelled by IO: success", "waiting: 1", "all cancelled: True", "positions left: 0"],
+    ),
+    "batch_orders_by_io": ([], ["0 -> NEW", "1 -> refused: .+", "2 -> NEW", "open: 2", "all cancelled: True open: 0"]),
+    "hedge_swap_and_spot": ([], [r"both legs sent: \[True, True\]", "hedged: True", "every 8 hours", "closed: True"]),
     "market_maker": (["4"], [r"inventory -?\d.*open orders 0"]),
 }
 
