@@ -272,7 +272,8 @@ class TickFeed:
         number = self.next_number(self.number)
         if number < 0:
             raise self.time.end()
-        self.time.now_ms = max(self.time.now_ms, self.time_of(number))
+        time, moment = self.time, self.time_of(number)
+        time.now_ms = max(time.now_ms, moment)
         self.number = number
         self._until_ms = -_NEVER
         return number
@@ -284,7 +285,9 @@ class TickFeed:
         bar, place = number >> 4, (number & 15) + 1
         if number >= 0:
             last = bar == self.bar_count - 1
-            offsets = self._offsets[self.shape_of(bar)]
+            block = self._block
+            shape = block.shapes[bar - block.begin] if block.begin <= bar < block.end else self.shape_of(bar)
+            offsets = self._offsets[shape]
             if place < len(offsets) and not (last and place > self._last_place):
                 after = bar + 1
                 if last or self._time[bar] + offsets[place] < self._time[after]:
@@ -295,7 +298,11 @@ class TickFeed:
         """When a tick comes."""
         bar, place = number >> 4, number & 15
         begin = self._time[bar]
-        return begin + self._offsets[self.shape_of(bar)][place] if place else begin
+        if not place:
+            return begin
+        block = self._block
+        shape = block.shapes[bar - block.begin] if block.begin <= bar < block.end else self.shape_of(bar)
+        return begin + self._offsets[shape][place]
 
     def price_of(self, number: int) -> int:
         """The price of a tick, in nano."""

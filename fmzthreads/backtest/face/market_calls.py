@@ -42,25 +42,43 @@ class MarketCalls(ExchangeBase):
         with lock:
             return self._ticker_call(symbol)
 
-    def _ticker_call(self, symbol: str) -> Ticker | None:
+    def ticker_values(self, symbol: str = "") -> tuple[Any, ...] | None:
+        """Is ``GetTicker`` for who builds an own structure: the values in the order of a ticker's fields, the numbers as floats."""
+        lock = self._lock
+        if get_ident() == lock.owner:
+            was = lock.busy
+            try:
+                lock.busy = True
+                if not lock.shared:
+                    return self._ticker_call(symbol, flat=True)
+            finally:
+                lock.busy = was
+        with lock:
+            return self._ticker_call(symbol, flat=True)
+
+    def _ticker_call(self, symbol: str, *, flat: bool = False) -> Any:
         time = self._time
         time.now_ms += self._delay_ms
         if self._uncertain and self._fails_or_delays("GetTicker"):
             return None
         feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
         feed.deliver(_TICKER)
-        ticker = self._ticker(feed)
+        ticker = self._ticker(feed, flat=flat)
         if time.now_ms >= self._engine.due_ms:
             self._engine.after_call()
         return ticker
 
-    def _ticker(self, feed: TickFeed) -> Ticker:
+    def _ticker(self, feed: TickFeed, *, flat: bool = False) -> Any:
         number, spread = feed.number, feed.spread
         price = feed.price_of(number)
         if self._rate == ONE:
             buy, sell, last = (price - spread) / ONE, (price + spread) / ONE, price / ONE
         else:
             buy, sell, last = (to_float(mul(side, self._rate)) for side in (price - spread, price + spread, price))
+        volume = feed.volume_of(number) / ONE
+        interest = feed.interest_of(number) / ONE if feed.series.position else 0.0
+        if flat:
+            return feed.detail.symbol, sell, buy, sell, buy, last, last, volume, float(feed.time_of(number)), interest
         return Ticker({
             "Symbol": feed.detail.symbol,
             "High": sell,
@@ -69,9 +87,9 @@ class MarketCalls(ExchangeBase):
             "Buy": buy,
             "Last": last,
             "Open": last,
-            "Volume": feed.volume_of(number) / ONE,
+            "Volume": volume,
             "Time": feed.time_of(number),
-            "OpenInterest": feed.interest_of(number) / ONE if feed.series.position else 0.0,
+            "OpenInterest": interest,
         })  # fmt: skip
 
     @timed()

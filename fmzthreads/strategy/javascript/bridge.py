@@ -15,7 +15,7 @@ from typing import Any
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
 from ...indicators.ta import Indicators
-from ...structures import Structure
+from ...structures import Structure, Ticker
 from ..program.javascript_source import engine
 from .calls import NativeCalls
 from .errors import FilePlace, JavaScriptError, shown
@@ -44,6 +44,7 @@ _KLINE = [
     "plotcandle",
     "signal",
 ]
+_TICKER = tuple(name for name in Ticker.__annotations__ if name != "Info")
 _BAR = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 _CONNECTION = ["read", "write", "close", "fd", "exec"]
 _UNDEFINED = object()
@@ -234,7 +235,11 @@ class Context:
 
     def _methods_of(self, exchange: Any) -> dict[str, tuple[str, int]]:
         names = [name for name in dir(type(exchange)) if name[0].isupper() and callable(getattr(exchange, name))]
-        return {name: self._calls.add(getattr(exchange, name)) for name in names}
+        added = {name: self._calls.add(getattr(exchange, name)) for name in names}
+        if hasattr(type(exchange), "ticker_values"):  # a backtest's: no structure of Python on the way
+            call = self._values.flat(exchange.ticker_values, _TICKER)
+            added["GetTicker"] = self._calls.add(call, as_given=True)[0], added["GetTicker"][1]
+        return added
 
     def _keep(self, value: Any) -> int:
         number = next(self._numbers)

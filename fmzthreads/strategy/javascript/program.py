@@ -119,10 +119,11 @@ def load_javascript(
         memory_bytes: The most memory that each context may use; 0 for no limit.
 
     Raises:
-        InputError: The file has no function ``main``.
+        InputError: The file has a syntax error, or no function ``main``.
         MissingExtra: The engine is not installed.
         JavaScriptError: The files raise an error while they are executed.
     """
+    _ = source.code  # the syntax; a template's was checked when it was found
     templates = list(templates)
 
     def _make(threads: Callable[..., Any]) -> Context:

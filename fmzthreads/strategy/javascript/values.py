@@ -137,6 +137,23 @@ class EngineValues:
         except _OddText:
             return self._parsed(value)
 
+    def flat(self, call: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
+        """A native function, of arguments as the engine gives them, that builds an object of values in a row.
+
+        Args:
+            call: Returns the values, the first one a text and the others finite floats; or None.
+            fields: Their names.
+        """
+        build = self._builder(fields)
+
+        def _call(*args: Any) -> Any:
+            values = call(*map(given, args)) if args else call()
+            if values is None:
+                return None
+            return build(*values) if values[0].isascii() else self.result(dict(zip(fields, values, strict=True)))
+
+        return _call
+
     def _made(self, value: Any) -> Any:
         """Any value within a result: one that the engine takes as it is, or an object of the engine.
 
@@ -201,7 +218,8 @@ class EngineValues:
         return found
 
     def _structure(self, value: Structure) -> Any:
-        build = self._builders.get(tuple(value)) or self._builder(tuple(value))
+        fields = tuple(value)
+        build = self._builders.get(fields) or self._builder(fields)
         if build is None:
             return self._parsed(value)
         made = self._made

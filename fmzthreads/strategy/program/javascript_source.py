@@ -15,6 +15,9 @@ from .source import Source
 
 __all__ = ["JavaScriptSource", "engine"]
 
+_IMPORT = re.compile(r"\bimport(?=\s*\()")
+_ONLY_IN_MODULES = "import.meta only valid in module code"
+
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _TYPED = re.compile(
     r"^\s*(?:interface\s+\w+\s*\{|type\s+\w+\s*=|enum\s+\w+\s*\{)|\b(?:let|const|var)\s+\w+\s*:\s*[A-Za-z]|\bas\s+(?:any|number|string|const)\b",
@@ -60,15 +63,13 @@ class JavaScriptSource(Source):
         """Checks the syntax; the compiled form is the engine's own.
 
         Raises:
-            InputError: A syntax error; names line and column. TypeScript is named as such.
+            InputError: A syntax error, or ``import(...)``; names line and column. TypeScript is named as such.
             MissingExtra: The engine is not installed.
         """
-        quickjs = engine()
-        try:
-            # Compiled as the body of a function that is never called.
-            quickjs.Context().eval(f"(function(){{{self.text}\n}})")
-        except quickjs.JSException as error:
-            raise self._wrong(str(error)) from None
+        error = _error_of(self.text)
+        if error:
+            raise self._wrong(error)
+        self._refuse_imports()
         return compile("", str(self.path), "exec")
 
     @property
@@ -81,6 +82,19 @@ class JavaScriptSource(Source):
         for found in _COMMENT.finditer(self.text):
             yield self.text.count("\n", 0, found.start()) + 1, found.group(1)
 
+    def _refuse_imports(self) -> None:
+        """Raises for ``import(...)``, whose promise would never settle.
+
+        The engine tells it from the same letters in a text, a comment, or as a method's name: ``import.meta`` in its place is an error of its own.
+        """
+        for found in _IMPORT.finditer(self.text):
+            if _ONLY_IN_MODULES in _error_of(f"{self.text[: found.end()]}.meta{self.text[found.end() :]}"):
+                line = self.text.count("\n", 0, found.start()) + 1
+                column = found.start() - self.text.rfind("\n", 0, found.start())
+                raise InputError(
+                    f"{self.path}, line {line}, column {column}: import(...) is not there: a strategy is one file, with templates beside it"
+                )
+
     def _wrong(self, text: str) -> InputError:
         message, _, rest = text.partition("\n")
         place = re.search(r"<input>:(\d+):(\d+)", rest)
@@ -92,3 +106,13 @@ class JavaScriptSource(Source):
         if _TYPED.search(self.text):
             message = f"this is TypeScript; only plain JavaScript runs ({message})"
         return InputError(f"{self.path}, line {line}, column {column}: {message}: {shown}")
+
+
+def _error_of(text: str) -> str:
+    """The error of a text's syntax; empty if there is none. It is compiled as the body of a function that is never called."""
+    quickjs = engine()
+    try:
+        quickjs.Context().eval(f"(function(){{{text}\n}})")
+    except quickjs.JSException as error:
+        return str(error)
+    return ""

@@ -38,6 +38,21 @@ def test_a_ticker() -> None:
     assert (later.Last, later.Time, later.Volume) == (95, START + 23_200, 14 / 3 // 1e-9 * 1e-9)
 
 
+def test_the_values_of_a_ticker_are_those_of_get_ticker() -> None:
+    for options in ({}, {"exchanges": [{"fault_tolerant": 0.5}]}):
+        structures, values = spot(**options), spot(**options)
+        for run in (structures, values):
+            run.exchange.SetRate(1.5)
+        for place in range(12):
+            ticker = structures.exchange.GetTicker("BTC_USDT" if place % 2 else "")
+            if place == 6:  # another thread comes: from here on by the real lock
+                values.engine.lock.shared = True
+            row = values.exchange.ticker_values("BTC_USDT" if place % 2 else "")
+            assert row == (None if ticker is None else tuple(ticker.values()))
+            assert row is None or {type(value) for value in row[1:]} == {float}
+        assert values.engine.now_ms == structures.engine.now_ms
+
+
 def test_slippage_widens_the_spread() -> None:
     run = spot(exchanges=[{"slip_point": 1, "depth_levels": 3, "depth_amount": nano(7)}])
     ticker, depth = run.exchange.GetTicker(), run.exchange.GetDepth()

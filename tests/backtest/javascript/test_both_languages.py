@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from fmzthreads.backtest.backtest_run import BacktestRun
+from fmzthreads.backtest.engine.engine import BacktestEngine
 from fmzthreads.cli import main
 from tests.helpers.backtest_results import golden_folder
 
@@ -164,6 +168,27 @@ def test_both_languages_give_the_same_result(
         assert javascript["result"].get(key) == python["result"].get(key), key
     assert javascript["final"] == python["final"]
     assert javascript["metrics"] == python["metrics"]
+
+
+def test_the_scripts_thread_owns_the_engines_lock(
+    bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, bool]] = []
+    ended = BacktestRun.finish
+
+    def finish(run: BacktestRun, end: Any) -> None:
+        lock = cast("BacktestEngine", run.engine).lock
+        seen.append((lock.owner not in {0, threading.get_ident()}, lock.shared))
+        ended(run, end)
+
+    monkeypatch.setattr(BacktestRun, "finish", finish)
+    file = tmp_path / "bot.js"
+    file.write_text("function main() { exchange.GetTicker(); Sleep(60000); exchange.GetTicker() }")
+    exchange = '{"eid": "Binance", "currency": "BTC_USDT"}'
+    words = ["--bars", f"Binance/BTC_USDT={bars}", "--start", "2024-01-01 00:00:00", "--end", "2024-01-02 00:00:00"]
+    run(file, [*words, "--base-period", "5m", "--exchange", exchange], capsys)
+    free = getattr(sys, "_is_gil_enabled", lambda: True)()
+    assert seen[0] == (True, not free)
 
 
 ARBITRAGE_JS = """

@@ -62,6 +62,38 @@ def test_a_syntax_error_names_its_place(tmp_path: Path, text: str, said: str) ->
         _ = read_source(path).code
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("function main() {\n  return import('x')\n}", 2, 10),
+        ("async function main() {\n\n  Log(`${await import ( 'x' )}`)\n}", 3, 16),
+        ("// import('x')\nimport('y'); function main() {}", 2, 1),
+    ],
+)
+def test_an_import_within_the_script_is_refused_with_the_reason(
+    tmp_path: Path, text: str, line: int, column: int
+) -> None:
+    path = tmp_path / "bot.js"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"bot\.js, line {line}, column {column}: import\(\.\.\.\) .* one file"):
+        _ = read_source(path).code
+
+
+def test_an_import_is_refused_before_a_line_runs(load: Any, runtime: Runtime) -> None:
+    with pytest.raises(InputError, match=r"line 2, column 19: import"):
+        load("Log('ran')\nfunction main() { import('x') }")
+    assert not runtime.journal.lines()
+
+
+def test_the_same_letters_elsewhere_are_no_import(tmp_path: Path) -> None:
+    path = tmp_path / "bot.js"
+    path.write_text(
+        "// import('a')\nvar own = { import(x) { return x } }, text = \"import('b')\", form = /import('c')/\n"
+        "function main() { return own.import(`import('d')`) }"
+    )
+    _ = read_source(path).code
+
+
 def test_a_file_without_main_is_refused(load: Any) -> None:
     with pytest.raises(InputError, match="no function main"):
         load("var x = 1")

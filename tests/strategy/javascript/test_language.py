@@ -12,6 +12,7 @@ from fmzthreads.charts.kline_chart import KLineChartObject
 from fmzthreads.charts.points import ChartPoints
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.tasks.handle import Handle
+from tests.helpers.exchange_room import make
 
 pytest.importorskip("quickjs")
 
@@ -49,6 +50,16 @@ def test_log_shows_values_as_javascript_does(logged: Any) -> None:
     assert lines == ['a 1 1.5 true null null {"b":[1,"x"]} [1,2] Error: e 10 NaN']
 
 
+def test_colours_and_pushes_at_the_end_of_a_line(logged: Any, runtime: Runtime) -> None:
+    logged("Log('fell', {a: 1}, '#ff0000'); Log('rose #00ff00'); Log('pushed', '#0000ff@'); Log('plain')")
+    assert [(line.text, line.color) for line in runtime.journal.lines()] == [
+        ('fell {"a":1}', "#ff0000"),
+        ("rose", "#00ff00"),
+        ("pushed", "#0000ff"),
+        ("plain", ""),
+    ]
+
+
 def test_methods_work_off_their_object_and_texts_reach_the_log(logged: Any) -> None:
     venue = Venue()
     lines = logged(
@@ -66,6 +77,35 @@ def test_methods_work_off_their_object_and_texts_reach_the_log(logged: Any) -> N
         ("Buy", 1, 2, "go", '{"b":2}'),
     ]
     assert [type(value) for value in venue.seen[0][1:3]] == [float, int]
+
+
+def test_a_time_out_is_in_milliseconds(logged: Any) -> None:
+    exchange, venue, _ = make()
+    assert logged("Log(exchange.SetTimeout(1500), exchange.SetTimeout('x'))", exchanges=(exchange,)) == ["true null"]
+    assert venue.timeout_ms == 1500
+
+
+def test_a_ticker_is_built_of_values_in_a_row(logged: Any) -> None:
+    class Row(Venue):
+        """A venue that gives a ticker's values, of which GetTicker is not called."""
+
+        def GetTicker(self, symbol: str = "") -> None:
+            self.seen.append(("GetTicker", symbol))
+
+        def ticker_values(self, symbol: str = "") -> tuple[Any, ...] | None:
+            self.seen.append(symbol)  # type: ignore[arg-type]
+            return (symbol or "A_B", 2.5, 1.0, 2.0, 1.5, 1.75, 1.25, 7.0, 1.7e12, 0.0) if symbol != "none" else None
+
+    venue = Row()
+    lines = logged(
+        "var f = exchange.GetTicker; Log(f()); Log(f('É_\\u0001').Symbol, f('\\u0001j1').Symbol === '\\u0001j1', f('none'))",
+        exchanges=(venue,),
+    )
+    assert lines == [
+        '{"Symbol":"A_B","High":2.5,"Low":1,"Sell":2,"Buy":1.5,"Last":1.75,"Open":1.25,"Volume":7,"Time":1700000000000,"OpenInterest":0}',
+        "É_\x01 true null",
+    ]
+    assert venue.seen == ["", "É_\x01", "\x01j1", "none"]
 
 
 def test_large_ids_keep_their_digits(logged: Any) -> None:

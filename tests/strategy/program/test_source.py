@@ -68,7 +68,17 @@ def test_a_file_that_is_not_there_is_named_with_the_one_that_is_like_it(tmp_path
         read_source(tmp_path / "no_folder" / "x.py")
 
 
-@pytest.mark.parametrize(("name", "language"), [("a.rs", "Rust"), ("a.TS", "TypeScript"), ("a.pine", "Pine")])
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("a.rs", "Rust"),
+        ("a.TS", "TypeScript"),
+        ("a.pine", "Pine"),
+        ("a.cpp", r"C\+\+"),
+        ("a.cc", r"C\+\+"),
+        ("a.mylang", "MyLanguage"),
+    ],
+)
 def test_another_language_is_named(name: str, language: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=language):
         read_source(written(tmp_path, "", name))
