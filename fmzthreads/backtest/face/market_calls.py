@@ -36,11 +36,11 @@ class MarketCalls(ExchangeBase):
             try:
                 lock.busy = True
                 if not lock.shared:
-                    return self._ticker_call(symbol)
+                    return self._ticker_call(symbol)  # type: ignore[no-any-return]
             finally:
                 lock.busy = was
         with lock:
-            return self._ticker_call(symbol)
+            return self._ticker_call(symbol)  # type: ignore[no-any-return]
 
     def ticker_values(self, symbol: str = "") -> tuple[Any, ...] | None:
         """Is ``GetTicker`` for who builds an own structure: the values in the order of a ticker's fields, the numbers as floats."""
@@ -50,11 +50,11 @@ class MarketCalls(ExchangeBase):
             try:
                 lock.busy = True
                 if not lock.shared:
-                    return self._ticker_call(symbol, flat=True)
+                    return self._ticker_call(symbol, flat=True)  # type: ignore[no-any-return]
             finally:
                 lock.busy = was
         with lock:
-            return self._ticker_call(symbol, flat=True)
+            return self._ticker_call(symbol, flat=True)  # type: ignore[no-any-return]
 
     def _ticker_call(self, symbol: str, *, flat: bool = False) -> Any:
         time = self._time
