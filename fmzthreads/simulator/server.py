@@ -24,8 +24,8 @@ from .audit import FillAudit
 from .contract_control import ContractAudit, ContractControl, contract_routes
 from .control import control_routes
 from .dialects.base import Dialect
+from .dialects.binance.contracts.product_list import BinanceProducts, contract_dialects
 from .dialects.binance.contracts.streams.site import BinanceSites, ContractSite
-from .dialects.binance.products import BinanceProducts, contract_dialects
 from .dialects.binance.rest import SimulatedBinance
 from .dialects.binance.signatures import check_public_key
 from .dialects.binance.streams.connections import BinanceSite

@@ -16,7 +16,7 @@ from .book import BookOrder
 from .instruments import Instrument, Kind, from_units
 from .margin.margin_accounts import MarginHoldings
 from .margin.positions import Leg, Side
-from .orders import FillView, Finish, NewOrder, OrderView, Origin, State
+from .orders import FillView, Finish, NewOrder, OrderOrigin, OrderView, State
 from .reasons import Reason, Rejected
 
 __all__ = ["Execution", "OrderRecord", "TradingAccount"]
@@ -310,7 +310,7 @@ class OrderRecord(BookOrder):
         self.working_ms = now_ms  # -1 while it waits for its trigger price
         self.trigger_ticks = 0
         self.list_id = -1
-        self.origin = Origin.USER
+        self.origin = OrderOrigin.USER
         self.leg: Leg | None = None  # the position that it works on; None for spot
         self.held_lots = 0  # lots that are counted in the leg
         self.reduce_only = False

@@ -11,7 +11,7 @@ import attrs
 
 from .book import SelfTrade
 
-__all__ = ["FillView", "Finish", "NewOrder", "OrderView", "Origin", "State", "TimeInForce"]
+__all__ = ["FillView", "Finish", "NewOrder", "OrderOrigin", "OrderView", "State", "TimeInForce"]
 
 
 class TimeInForce(enum.StrEnum):
@@ -57,7 +57,7 @@ class Finish(enum.StrEnum):
     DELIVERY = "delivery"
 
 
-class Origin(enum.StrEnum):
+class OrderOrigin(enum.StrEnum):
     """Who made an order: the account, or the exchange itself."""
 
     USER = "user"
@@ -224,7 +224,7 @@ class OrderView:
     working_ms: int = 0
     list_id: int = -1
     filled_base: Decimal = Decimal(0)
-    origin: Origin = Origin.USER
+    origin: OrderOrigin = OrderOrigin.USER
     position_side: Literal["net", "long", "short"] = "net"
     isolated: bool = False
     reduce_only: bool = False

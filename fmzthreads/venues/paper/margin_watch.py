@@ -14,10 +14,10 @@ from .money.contract_money import profit_of, worth_of
 from .money.positions import PaperPosition
 from .orders import PaperFill, PaperOrder, PaperPayment
 
-__all__ = ["MarginWatch"]
+__all__ = ["PaperMarginWatch"]
 
 
-class MarginWatch:
+class PaperMarginWatch:
     """Charges funding and liquidates; call it under the account's lock or from its looks.
 
     Args:

@@ -23,7 +23,7 @@ from ...streams.book.source import BookSource
 from ...structures import Account, Asset, Depth, Funding, Market, Order, Position, Records, Ticker, Trade
 from ...structures.base import Info
 from .liquidity import sides_of
-from .margin_watch import MarginWatch
+from .margin_watch import PaperMarginWatch
 from .money.contract_money import profit_of
 from .money.positions import PaperPosition
 from .orders import PaperOrder
@@ -71,7 +71,7 @@ class PaperVenue(BaseVenue):
         self.account_file = file
         self._accounts = PAPER_ACCOUNTS
         self.book = self._accounts.open(file, paper, clock)
-        self.margin = MarginWatch(self.book)
+        self.margin = PaperMarginWatch(self.book)
         self.contracts_only = market.contracts_only
         self.default_contract = market.default_contract
         self._rules = MarketBook(market.rules, clock)

@@ -36,9 +36,9 @@ from ...exchange.keys.credentials import Credentials
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.counted_call import NoLimits
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
-from ..rest.counted_call import NoLimits
 from ..rest.parsing import Malformed, mapping, retry_after_s
 from ..rest.server_time import ServerTime
 

@@ -9,9 +9,9 @@ from ...exchange.keys.credentials import Credentials
 from ...exchange.keys.signing import encode_query
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
+from ..limits.counted_call import NoLimits
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
-from ..rest.counted_call import NoLimits
 from ..rest.order_calls import OrderCalls
 from ..rest.server_time import ServerTime
 from .protocol import RawProtocol, json_body, target_of

@@ -23,9 +23,9 @@ from ...errors import (
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpRequest
 from ...http.reply import Reply
+from ..limits.counted_call import NoLimits
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
-from ..rest.counted_call import NoLimits
 from ..rest.order_calls import OrderCalls
 from ..rest.parsing import Malformed, retry_after_s
 from ..rest.server_time import ServerTime

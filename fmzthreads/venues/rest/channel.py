@@ -23,10 +23,10 @@ from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpClient, HttpOptions, HttpRequest
 from ...http.reply import Reply
 from ...http.url import check_base
+from ..limits.counted_call import CountedCall, VenueLimits
 from ..limits.limiter import Limiter
 from ..limits.registry import limiter_of
 from .ask import Ask, VenueQuery
-from .counted_call import CountedCall, VenueLimits
 from .parsing import Malformed, bad_reply, is_about
 from .plain_http import PlainHttpCheck
 from .server_time import ServerTime, TimeSample

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock
 from fmzthreads.exchange.keys.credentials import Credentials
+from fmzthreads.venues.limits.counted_call import CountedCall, NoLimits
 from fmzthreads.venues.limits.limiter import Limiter
 from fmzthreads.venues.limits.recent_calls import RecentCalls
 from fmzthreads.venues.rest.ask import Ask
-from fmzthreads.venues.rest.counted_call import CountedCall, NoLimits
 from tests.helpers.venue_replies import BINANCE_INFO, NOW_S, Once, intent, make_binance, make_okx, reply_of
 from tests.helpers.venue_replies import OKX_PLACED as PLACED
 

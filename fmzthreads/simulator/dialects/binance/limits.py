@@ -14,7 +14,7 @@ from ...engine.orders import State
 from ..windows import AlignedWindows
 from .parameters import BinanceRefusal
 
-__all__ = ["CONTRACT_LIMITS", "SPOT_LIMITS", "BinanceLimits", "LimitTable", "OrderLimit", "banned"]
+__all__ = ["CONTRACT_LIMITS", "SPOT_LIMITS", "BinanceLimits", "OrderLimit", "ProductLimits", "banned"]
 
 _MINUTE, _FIVE_MINUTES, _TEN_SECONDS, _DAY = 60, 300, 10, 86_400
 # How much the first fill of an order lowers the count: 1 for a taker, more for a maker (the example of Binance's documents).
@@ -46,7 +46,7 @@ class OrderLimit:
 
 
 @attrs.frozen
-class LimitTable:
+class ProductLimits:
     """The limits of one product.
 
     Attributes:
@@ -62,14 +62,14 @@ class LimitTable:
     gives_back: bool
 
 
-SPOT_LIMITS = LimitTable(
+SPOT_LIMITS = ProductLimits(
     6000,
     300_000,
     (OrderLimit(100, _TEN_SECONDS, "SECOND", 10, "10S"), OrderLimit(200_000, _DAY, "DAY", 1, "1D")),
     True,
 )
 # USDⓈ-M and COIN-M share these since 2026-06-30.
-CONTRACT_LIMITS = LimitTable(
+CONTRACT_LIMITS = ProductLimits(
     2400,
     None,
     (OrderLimit(300, _TEN_SECONDS, "SECOND", 10, "10S"), OrderLimit(1200, _MINUTE, "MINUTE", 1, "1M")),
@@ -94,7 +94,7 @@ class BinanceLimits:
         now_ms: Callable[[], int],
         scale: float,
         weight_window_s: int = _MINUTE,
-        table: LimitTable = SPOT_LIMITS,
+        table: ProductLimits = SPOT_LIMITS,
     ) -> None:
         self._table = table
         self._now_ms = now_ms

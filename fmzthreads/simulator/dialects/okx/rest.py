@@ -33,7 +33,7 @@ from .signatures import authenticate
 from .trading.closing import PositionCloser
 from .trading.dead_man import CancelAllAfter
 from .trading.listings import OrderListings
-from .trading.order_requests import OrderReader
+from .trading.order_requests import OkxOrderReader
 from .trading.order_rows import OrderRows
 from .trading.orders import OkxOrders
 from .trading.refusals import REFUSALS
@@ -127,7 +127,7 @@ class SimulatedOkx(Dialect[OkxParams]):
         self.instruments = Instruments(exchange)
         self.market = OkxMarket(exchange, self.instruments)
         self.contracts = ContractData(exchange, self.instruments, self.market)
-        reader = OrderReader(exchange, self.instruments, self.market)
+        reader = OkxOrderReader(exchange, self.instruments, self.market)
         algo_reader = AlgoReader(reader, self.market)
         self.rows = OrderRows(exchange, self.instruments)
         self.algo_rows = AlgoRows(exchange, self.instruments, self.rows)

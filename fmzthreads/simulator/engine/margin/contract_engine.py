@@ -13,14 +13,14 @@ from ..book import Fill
 from ..conditional.triggers import TriggerEngine
 from ..engine import InstrumentMarket
 from ..instruments import from_units
-from ..orders import Finish, NewOrder, Origin, State, TimeInForce
+from ..orders import Finish, NewOrder, OrderOrigin, State, TimeInForce
 from .positions import Leg
 from .settlement import MarginSettlement
 
 __all__ = ["ContractEngine"]
 
 
-def _autoclose(origin: Origin, number: int) -> str:
+def _autoclose(origin: OrderOrigin, number: int) -> str:
     """Client ids of orders that the exchange makes."""
     return f"{origin.value}-{number}"
 
@@ -43,7 +43,7 @@ class ContractEngine(TriggerEngine):
         super().__init__(*args, **options)
         self.accounts = accounts
         self.insurance = insurance
-        self.forced_id: Callable[[Origin, int], str] = _autoclose
+        self.forced_id: Callable[[OrderOrigin, int], str] = _autoclose
         self._guarded: dict[Leg, TradingAccount] = {}  # legs that reduce-only orders work on
         self._forced = 0
 
@@ -127,7 +127,7 @@ class ContractEngine(TriggerEngine):
 
     # --- orders of the exchange ---
 
-    def forced(self, account: TradingAccount, leg: Leg, lots: int, ticks: int, origin: Origin) -> OrderRecord:
+    def forced(self, account: TradingAccount, leg: Leg, lots: int, ticks: int, origin: OrderOrigin) -> OrderRecord:
         """Makes an order that closes a part or all of a position; nothing is matched yet."""
         instrument, is_buy = leg.prices.instrument, leg.lots < 0
         self._forced += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..accounts import TradingAccount
 from ..engine import InstrumentMarket
-from ..orders import Finish, Origin, State
+from ..orders import Finish, OrderOrigin, State
 from .contract_engine import ContractEngine
 from .positions import Leg
 from .settlement import MarginSettlement
@@ -47,6 +47,6 @@ def _close(engine: ContractEngine, market: InstrumentMarket, account: TradingAcc
     if account.house:
         taker = engine.own(account, leg, is_buy, lots, ticks)
     else:
-        taker = engine.forced(account, leg, lots, ticks, Origin.DELIVERY)
+        taker = engine.forced(account, leg, lots, ticks, OrderOrigin.DELIVERY)
     other = engine.own(engine.house, leg, not is_buy, lots, ticks)
     engine.trade_outside(market, taker, other, ticks)

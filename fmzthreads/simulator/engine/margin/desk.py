@@ -12,7 +12,7 @@ from ..accounts import Execution, TradingAccount
 from ..engine import InstrumentMarket
 from ..events import LeverageEvent, PriceEvent
 from ..instruments import RATE, from_units, to_units
-from ..orders import Origin
+from ..orders import OrderOrigin
 from ..reasons import Reason, Rejected
 from .contract_engine import ContractEngine
 from .delivery import deliver
@@ -336,7 +336,7 @@ class ContractClearing:
 
     # --- the exchange's own ---
 
-    def name_forced(self, name: Callable[[Origin, int], str]) -> None:
+    def name_forced(self, name: Callable[[OrderOrigin, int], str]) -> None:
         """Sets how the orders that the exchange makes get their client ids: from their origin and a number."""
         self._engine.forced_id = name
 

@@ -14,7 +14,7 @@ from ..accounts import OrderRecord, TradingAccount
 from ..engine import InstrumentMarket
 from ..events import LiquidationEvent, MarginCallEvent
 from ..instruments import RATE, Instrument
-from ..orders import Finish, Origin, State
+from ..orders import Finish, OrderOrigin, State
 from ..settlement import rate_units
 from .contract_engine import ContractEngine
 from .margin_accounts import MarginHoldings
@@ -124,7 +124,7 @@ class Liquidator:
         beyond = prices.instrument.max_price if not is_long and not price else None
         ticks = engine.rounded(leg, int(price), up=is_long) if beyond is None else prices.instrument.ticks(beyond)
         before = account.free[leg.asset] if leg.isolated else 0
-        record = engine.forced(account, leg, lots, ticks, Origin.LIQUIDATION)
+        record = engine.forced(account, leg, lots, ticks, OrderOrigin.LIQUIDATION)
         engine.take(market, record)
         if record.left:
             self._hand_over(market, record, leg, ticks)
@@ -160,7 +160,7 @@ class Liquidator:
                 maker = engine.own(account, leg, not taker.is_buy, lots, ticks)
             else:
                 self._cancel(account, (leg,))
-                maker = engine.forced(account, leg, lots, ticks, Origin.ADL)
+                maker = engine.forced(account, leg, lots, ticks, OrderOrigin.ADL)
             engine.trade_outside(market, taker, maker, ticks)
             if not account.house and engine.events.wants(LiquidationEvent):
                 engine.events.emit(LiquidationEvent(order=maker.view()))
@@ -172,7 +172,7 @@ class Liquidator:
         self._cancel(account, (leg,))
         lots, other_buys = abs(leg.lots), leg.lots > 0
         other = engine.own(engine.insurance, leg, other_buys, lots, ticks)
-        record = engine.forced(account, leg, lots, ticks, Origin.ADL)
+        record = engine.forced(account, leg, lots, ticks, OrderOrigin.ADL)
         engine.trade_outside(market, other, record, ticks)
         if engine.events.wants(LiquidationEvent):
             engine.events.emit(LiquidationEvent(order=record.view()))

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from ..accounts import OrderRecord, TradingAccount
 from ..instruments import RATE, Instrument, from_units
-from ..orders import NewOrder, Origin
+from ..orders import NewOrder, OrderOrigin
 from ..reasons import Reason, Rejected
 from ..settlement import Settlement, SpotSettlement, fee_units, rate_units
 from .margin_accounts import MarginHoldings
@@ -164,7 +164,7 @@ class MarginSettlement:
         profit = self.move(account, leg, lots if record.is_buy else -lots, worth, ticks)
         record.worth += worth
         record.profit += profit
-        free_of_fee = record.origin is Origin.LIQUIDATION or record.origin is Origin.ADL
+        free_of_fee = record.origin is OrderOrigin.LIQUIDATION or record.origin is OrderOrigin.ADL
         rate = _NO_FEE if free_of_fee else account.rate(record.instrument, maker=is_maker)
         fee = 0
         if rate:

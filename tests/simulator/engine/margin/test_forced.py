@@ -24,7 +24,7 @@ from fmzthreads.simulator.engine.events import (
 )
 from fmzthreads.simulator.engine.exchange import SimulatedExchange
 from fmzthreads.simulator.engine.margin.listings import binance_coin_margined, binance_usd_margined
-from fmzthreads.simulator.engine.orders import Finish, NewOrder, Origin, State
+from fmzthreads.simulator.engine.orders import Finish, NewOrder, OrderOrigin, State
 from fmzthreads.simulator.engine.reasons import Reason, Rejected
 
 SWAP, COIN = "BTC_USDT.swap", "BTC_USD.swap"
@@ -74,7 +74,7 @@ def test_a_position_is_liquidated_into_the_book_and_the_fee_goes_to_the_insuranc
     forced = exchange.order_history("ann")[-1]
     # The bankruptcy price: 60000 - 1000 / 0.1
     assert (forced.origin, forced.price, forced.average_price, forced.profit) == (
-        Origin.LIQUIDATION,
+        OrderOrigin.LIQUIDATION,
         50_000,
         50_200,
         -980,
@@ -95,7 +95,7 @@ def test_what_the_book_does_not_take_goes_to_the_insurance_or_deleverages_the_mo
     exchange.contracts.set_prices(SWAP, mark=D(49_000))
     adl = exchange.order_history("bob")[-1]
     assert (lots(exchange, "ann"), lots(exchange, "bob")) == (0, 0)
-    assert (adl.origin, adl.average_price, adl.profit, adl.side) == (Origin.ADL, 50_000, 1000, "buy")
+    assert (adl.origin, adl.average_price, adl.profit, adl.side) == (OrderOrigin.ADL, 50_000, 1000, "buy")
     assert (exchange.balances("ann")["USDT"].free, exchange.balances("bob")["USDT"].free) == (0, 2000)
     assert len(exchange.trades(SWAP)) == 1  # the public sees no trade outside the book
     assert exchange.fills("bob")[-1].trade_id > 10**12
@@ -114,7 +114,7 @@ def test_a_short_inverse_position_is_liquidated_at_its_bankruptcy_price(exchange
     exchange.contracts.set_prices(COIN, mark=D(200_000))
     forced = exchange.order_history("ann")[-1]
     # 10000 USD short from 60000 with 0.1 BTC: worth 1/6 - 0.1 = 1/15 BTC at 150000
-    assert (forced.origin, forced.price, lots(exchange, "ann", COIN)) == (Origin.LIQUIDATION, 150_000, 0)
+    assert (forced.origin, forced.price, lots(exchange, "ann", COIN)) == (OrderOrigin.LIQUIDATION, 150_000, 0)
     assert 0 <= exchange.balances("ann")["BTC"].free < D("0.000001")
 
 
@@ -129,7 +129,7 @@ def test_an_isolated_position_loses_its_margin_and_no_more(exchange: SimulatedEx
     forced = exchange.order_history("ann")[-1]
     assert (forced.price, forced.origin, exchange.contracts.position(ann, SWAP).isolated_wallet) == (
         54_000,
-        Origin.LIQUIDATION,
+        OrderOrigin.LIQUIDATION,
         0,
     )
     assert exchange.balances("ann")["USDT"].free == 400
@@ -193,7 +193,7 @@ def test_delivery_closes_everything_and_ends_trading(exchange: SimulatedExchange
     exchange.contracts.deliver(SWAP, D(61_000))
     assert exchange.order("bob", SWAP, waiting.order_id).finish is Finish.DELIVERY
     made = exchange.order_history("ann")[-1]
-    assert (made.origin, made.average_price, made.profit) == (Origin.DELIVERY, 61_000, 100)
+    assert (made.origin, made.average_price, made.profit) == (OrderOrigin.DELIVERY, 61_000, 100)
     assert [lots(exchange, name) for name in ("ann", "maker", "house")] == [0, 0, 0]
     assert exchange.supply() == before
     with pytest.raises(Rejected) as caught:
@@ -257,7 +257,7 @@ def test_liquidation_costs_no_trading_fee_and_only_what_is_needed_is_closed(exch
     exchange.place("maker", limit("buy", "1", "50300"))
     exchange.contracts.set_prices(SWAP, mark=D(50_200))
     forced = exchange.order_history("cat")[-1]
-    assert (forced.origin, forced.fee, forced.average_price) == (Origin.LIQUIDATION, 0, 50_300)
+    assert (forced.origin, forced.fee, forced.average_price) == (OrderOrigin.LIQUIDATION, 0, 50_300)
     assert exchange.contracts.wallet(cat, "USDT").wallet == 0
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ....engine.instruments import Instrument
-from ....engine.orders import FillView, Finish, OrderView, Origin, State, TimeInForce
+from ....engine.orders import FillView, Finish, OrderOrigin, OrderView, State, TimeInForce
 from ..symbols import fixed
 from .families import ContractSymbols
 from .market import plain
@@ -36,10 +36,12 @@ def contract_type(order: OrderView) -> str:
     return order.type.upper()
 
 
-def venue_id(origin: Origin, number: int, *, coin: bool) -> str:
+def venue_id(origin: OrderOrigin, number: int, *, coin: bool) -> str:
     """The client id of an order that the venue makes: its prefix is how clients recognise it."""
     delivery = "delivery_autoclose-" if coin else "settlement_autoclose-"
-    prefix = {Origin.LIQUIDATION: "autoclose-", Origin.ADL: "adl_autoclose-", Origin.DELIVERY: delivery}[origin]
+    prefix = {OrderOrigin.LIQUIDATION: "autoclose-", OrderOrigin.ADL: "adl_autoclose-", OrderOrigin.DELIVERY: delivery}[
+        origin
+    ]
     return f"{prefix}{1_600_000_000_000_000 + number}"
 
 

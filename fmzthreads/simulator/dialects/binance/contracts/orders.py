@@ -9,7 +9,7 @@ from typing import Any
 
 from ....engine.accounts import TradingAccount
 from ....engine.exchange import SimulatedExchange
-from ....engine.orders import NewOrder, OrderView, Origin
+from ....engine.orders import NewOrder, OrderOrigin, OrderView
 from ....engine.reasons import Reason, Rejected
 from ....transport.requests import Rendered
 from ...rendered import join_rows
@@ -252,9 +252,9 @@ class ContractOrders:
 
     def force_orders(self, account: TradingAccount, params: BinanceParams) -> list[dict[str, Any]]:
         """GET forceOrders: the orders that the venue made."""
-        kinds = {"LIQUIDATION": {Origin.LIQUIDATION}, "ADL": {Origin.ADL}}
+        kinds = {"LIQUIDATION": {OrderOrigin.LIQUIDATION}, "ADL": {OrderOrigin.ADL}}
         kind = params.choice("autoCloseType", kinds)
-        wanted = kinds[kind] if kind is not None else {Origin.LIQUIDATION, Origin.ADL}
+        wanted = kinds[kind] if kind is not None else {OrderOrigin.LIQUIDATION, OrderOrigin.ADL}
         start, end = params.time_ms("startTime"), params.time_ms("endTime")
         params.weight, of = (20 if "symbol" in params else 50), self._of(params)
         found = self._exchange.order_history(

@@ -11,7 +11,7 @@ import attrs
 from ....engine.accounts import TradingAccount
 from ....engine.events import AccountEvent, Event, OrderEvent
 from ....engine.exchange import SimulatedExchange
-from ....engine.orders import FillView, OrderView, Origin
+from ....engine.orders import FillView, OrderOrigin, OrderView
 from ...fields import plain_decimal
 from ..parameters import OkxParams
 from ..public.instruments import Instruments
@@ -22,11 +22,11 @@ __all__ = ["Bills"]
 
 _KEPT = 10_000  # per account
 _WEEK_MS = 7 * 86_400_000
-_TYPES = {Origin.USER: "2", Origin.LIQUIDATION: "5", Origin.ADL: "9", Origin.DELIVERY: "3"}
+_TYPES = {OrderOrigin.USER: "2", OrderOrigin.LIQUIDATION: "5", OrderOrigin.ADL: "9", OrderOrigin.DELIVERY: "3"}
 _FORCED_SUBTYPES = {
-    Origin.LIQUIDATION: {"long": "104", "short": "105", "buy": "106", "sell": "107"},
-    Origin.ADL: {"long": "125", "short": "126", "buy": "127", "sell": "128"},
-    Origin.DELIVERY: {"long": "112", "short": "113", "buy": "113", "sell": "112"},
+    OrderOrigin.LIQUIDATION: {"long": "104", "short": "105", "buy": "106", "sell": "107"},
+    OrderOrigin.ADL: {"long": "125", "short": "126", "buy": "127", "sell": "128"},
+    OrderOrigin.DELIVERY: {"long": "112", "short": "113", "buy": "113", "sell": "112"},
 }
 
 
@@ -233,7 +233,7 @@ class Bills:
 def _sub_type(order: OrderView, fill: FillView) -> str:
     """Of a fill of a contract."""
     side = fill.position_side
-    if order.origin is not Origin.USER:
+    if order.origin is not OrderOrigin.USER:
         return _FORCED_SUBTYPES[order.origin][side if side != "net" else fill.side]
     return sub_type(fill)
 

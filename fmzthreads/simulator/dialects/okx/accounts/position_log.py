@@ -16,7 +16,7 @@ from ....engine.events import AccountEvent, Event, OrderEvent
 from ....engine.exchange import SimulatedExchange
 from ....engine.instruments import Instrument, Kind
 from ....engine.margin.positions import Side
-from ....engine.orders import FillView, Finish, OrderView, Origin
+from ....engine.orders import FillView, Finish, OrderOrigin, OrderView
 
 __all__ = ["PositionLog", "PositionRecord"]
 
@@ -72,7 +72,7 @@ class PositionRecord:
     funding: Decimal = Decimal(0)
     trade_id: int = 0
     leverage: int = 0
-    last_close: Origin | None = None
+    last_close: OrderOrigin | None = None
     mark: Decimal | None = None
 
     def open_price(self, instrument: Instrument) -> Decimal:
@@ -193,7 +193,7 @@ class PositionLog:
         record.profit += fill.profit
         record.fee += fee
         record.last_close = order.origin
-        if order.origin is not Origin.USER:
+        if order.origin is not OrderOrigin.USER:
             record.mark = self._exchange.contracts.prices(order.instrument).mark
         record.trade_id, record.updated_ms = fill.trade_id, fill.time_ms
         if not record.size:

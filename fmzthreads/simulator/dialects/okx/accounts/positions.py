@@ -10,7 +10,7 @@ from ....engine.accounts import TradingAccount
 from ....engine.exchange import SimulatedExchange
 from ....engine.instruments import Instrument, Kind
 from ....engine.margin.positions import PositionView
-from ....engine.orders import Origin
+from ....engine.orders import OrderOrigin
 from ...fields import plain_decimal
 from ..parameters import OkxParams, OkxRefusal
 from ..public.contract_data import ContractData
@@ -27,10 +27,10 @@ _MOST_POSITIONS = 20
 _MOST_HISTORY = 100
 _DIGITS = Decimal("0.0000000001")
 _CLOSE_TYPES = {
-    Origin.USER: ("1", "2"),
-    Origin.LIQUIDATION: ("4", "3"),
-    Origin.ADL: ("5", "6"),
-    Origin.DELIVERY: ("1", "2"),
+    OrderOrigin.USER: ("1", "2"),
+    OrderOrigin.LIQUIDATION: ("4", "3"),
+    OrderOrigin.ADL: ("5", "6"),
+    OrderOrigin.DELIVERY: ("1", "2"),
 }
 """``type`` of a position that was closed in part, and completely."""
 
@@ -172,7 +172,7 @@ class Positions:
                 ),
                 Decimal(0),
             )
-            if record.last_close is Origin.LIQUIDATION
+            if record.last_close is OrderOrigin.LIQUIDATION
             else Decimal(0)
         )
 
@@ -223,7 +223,7 @@ class Positions:
 
     def _describe_closed(self, account: TradingAccount, record: PositionRecord) -> dict[str, str]:
         instrument = self._exchange.instrument(record.instrument)
-        in_part, complete = _CLOSE_TYPES[record.last_close or Origin.USER]
+        in_part, complete = _CLOSE_TYPES[record.last_close or OrderOrigin.USER]
         opened = record.open_price(instrument)
         sums = self._sums(account, record)
         margin = _worth(instrument, record.largest, opened) / max(1, record.leverage)

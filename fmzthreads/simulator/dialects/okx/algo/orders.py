@@ -17,7 +17,7 @@ from ....engine.reasons import Reason, Rejected
 from ..parameters import Item, ItemRefusal, OkxParams, OkxRefusal
 from ..public.instruments import Instruments
 from ..public.products import INST_TYPES, product_of
-from ..trading.order_requests import OrderReader
+from ..trading.order_requests import OkxOrderReader
 from ..trading.refusals import CANCEL_FAILED, refuse_order
 from .requests import ALGO_TYPES, AlgoReader, wrong_side
 from .rows import ALGO_STATES, AlgoRows
@@ -50,7 +50,7 @@ class AlgoOrders:
         self,
         exchange: SimulatedExchange,
         instruments: Instruments,
-        reader: OrderReader,
+        reader: OkxOrderReader,
         algo_reader: AlgoReader,
         rows: AlgoRows,
     ) -> None:

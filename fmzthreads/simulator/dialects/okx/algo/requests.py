@@ -14,7 +14,7 @@ from ....engine.orders import NewOrder, TimeInForce
 from ..parameters import Item, ItemRefusal
 from ..public.market import OkxMarket
 from ..public.products import product_of
-from ..trading.order_requests import OrderReader
+from ..trading.order_requests import OkxOrderReader
 
 __all__ = ["ALGO_TYPES", "AlgoReader", "wrong_side"]
 
@@ -55,7 +55,7 @@ class AlgoReader:
         market: Knows the last prices.
     """
 
-    def __init__(self, reader: OrderReader, market: OkxMarket) -> None:
+    def __init__(self, reader: OkxOrderReader, market: OkxMarket) -> None:
         self._reader = reader
         self._market = market
 

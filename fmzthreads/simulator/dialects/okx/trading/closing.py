@@ -12,7 +12,7 @@ from ....engine.orders import Finish, NewOrder
 from ....engine.reasons import Rejected
 from ..parameters import Item, ItemRefusal, client_id
 from ..public.products import product_of
-from .order_requests import OrderReader, tag
+from .order_requests import OkxOrderReader, tag
 from .refusals import refuse_order
 
 __all__ = ["PositionCloser", "refused_closing"]
@@ -26,7 +26,7 @@ class PositionCloser:
         reader: Reads instruments and position sides.
     """
 
-    def __init__(self, exchange: SimulatedExchange, reader: OrderReader) -> None:
+    def __init__(self, exchange: SimulatedExchange, reader: OkxOrderReader) -> None:
         self._exchange = exchange
         self._reader = reader
 

@@ -22,7 +22,7 @@ from ..public.market import OkxMarket
 from ..public.products import product_of
 from .refusals import NO_INSTRUMENT, refuse_order
 
-__all__ = ["SELF_TRADE", "OrderReader", "stp_mode", "tag"]
+__all__ = ["SELF_TRADE", "OkxOrderReader", "stp_mode", "tag"]
 
 _TYPES: dict[str, tuple[Literal["limit", "market"], TimeInForce]] = {
     "market": ("market", TimeInForce.GTC),
@@ -44,7 +44,7 @@ _TAG = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 _MODES = ("cash", "cross", "isolated", "spot_isolated")
 
 
-class OrderReader:
+class OkxOrderReader:
     """Reads the fields of orders.
 
     Args:

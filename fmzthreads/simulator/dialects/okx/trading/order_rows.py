@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ....engine.exchange import SimulatedExchange
-from ....engine.orders import FillView, Finish, NewOrder, OrderView, Origin, State, TimeInForce
+from ....engine.orders import FillView, Finish, NewOrder, OrderOrigin, OrderView, State, TimeInForce
 from ...fields import plain_decimal
 from ..public.instruments import Instruments
 from ..public.products import product_of
@@ -38,10 +38,10 @@ _CANCEL_SOURCE = {
     Finish.DELIVERY: "7",
 }
 _CATEGORIES = {
-    Origin.USER: "normal",
-    Origin.LIQUIDATION: "full_liquidation",
-    Origin.ADL: "adl",
-    Origin.DELIVERY: "delivery",
+    OrderOrigin.USER: "normal",
+    OrderOrigin.LIQUIDATION: "full_liquidation",
+    OrderOrigin.ADL: "adl",
+    OrderOrigin.DELIVERY: "delivery",
 }
 
 

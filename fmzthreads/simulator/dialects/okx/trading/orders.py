@@ -14,7 +14,7 @@ from ...fields import plain_decimal
 from ..parameters import Item, ItemRefusal, OkxParams, OkxRefusal
 from ..public.market import OkxMarket
 from ..public.products import inst_id
-from .order_requests import OrderReader
+from .order_requests import OkxOrderReader
 from .refusals import CANCEL_FAILED, NO_POSITION, NOT_OPEN, refuse_amendment, refuse_order
 
 __all__ = ["OkxOrders"]
@@ -42,7 +42,7 @@ class OkxOrders:
     """
 
     def __init__(
-        self, exchange: SimulatedExchange, reader: OrderReader, attached: Attachments, market: OkxMarket
+        self, exchange: SimulatedExchange, reader: OkxOrderReader, attached: Attachments, market: OkxMarket
     ) -> None:
         self._exchange = exchange
         self._reader = reader

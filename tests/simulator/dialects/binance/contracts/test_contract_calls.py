@@ -266,7 +266,7 @@ def test_coin_margined_bars_are_the_newest_of_their_span(server: SimulatorServer
 
 
 def test_the_countdown_cancels_ordinary_orders_only(server: SimulatorServer, caller: ContractCaller) -> None:
-    from fmzthreads.simulator.dialects.binance.products import BinanceProducts
+    from fmzthreads.simulator.dialects.binance.contracts.product_list import BinanceProducts
 
     symbol = SYMBOLS[caller.product]
     order(caller, type="LIMIT", price=far(server, caller))

@@ -11,7 +11,7 @@ from .....engine.conditional.conditions import ConditionEvent, ConditionView
 from .....engine.events import AccountEvent, LeverageEvent, MarginCallEvent, OrderEvent
 from .....engine.exchange import SimulatedExchange
 from .....engine.margin.positions import PositionView
-from .....engine.orders import FillView, Finish, OrderView, Origin, State
+from .....engine.orders import FillView, Finish, OrderOrigin, OrderView, State
 from .....transport.push import Push
 from .....transport.requests import encode_json
 from .....transport.topics import Feed, Topic
@@ -94,10 +94,10 @@ class ContractUserTopic(Topic):
             self._say_algo(self._exchange.conditions.find(self._account, int(condition)))
 
     def _order(self, order: OrderView, fill: FillView | None, *, amended: bool) -> dict[str, Any]:
-        status, of_venue = contract_status(order), order.origin in {Origin.LIQUIDATION, Origin.ADL}
+        status, of_venue = contract_status(order), order.origin in {OrderOrigin.LIQUIDATION, OrderOrigin.ADL}
         kind = (
             "CALCULATED"
-            if fill is not None and order.origin is Origin.LIQUIDATION
+            if fill is not None and order.origin is OrderOrigin.LIQUIDATION
             else "TRADE"
             if fill is not None
             else ""

@@ -10,9 +10,9 @@ from ...clock import Clock
 from ...deadline import Deadline
 from ...errors import FmzError, RateLimited
 from ...http.reply import Headers, Reply
-from ..limits.limiter import Claim, Count, Limiter, Ticket
-from ..limits.table import Bucket
-from .ask import Ask
+from ..rest.ask import Ask
+from .limiter import Claim, Count, Limiter, Ticket
+from .table import Bucket
 
 __all__ = ["CountedCall", "NoLimits", "VenueLimits"]
 

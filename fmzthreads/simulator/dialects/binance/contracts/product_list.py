@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...engine.exchange import SimulatedExchange
-from ...faults import Faults
-from ...transport.requests import WireReply, WireRequest
-from .contracts.families import COIN_M, USD_M
-from .contracts.rest import SimulatedContracts
-from .limits import CONTRACT_LIMITS, BinanceLimits
-from .rest import BinanceRest, SimulatedBinance
+from ....engine.exchange import SimulatedExchange
+from ....faults import Faults
+from ....transport.requests import WireReply, WireRequest
+from ..limits import CONTRACT_LIMITS, BinanceLimits
+from ..rest import BinanceRest, SimulatedBinance
+from .families import COIN_M, USD_M
+from .rest import SimulatedContracts
 
 __all__ = ["BinanceProducts", "contract_dialects"]
 
