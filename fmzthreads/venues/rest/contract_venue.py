@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from ...constants import ORDER_STATE_UNKNOWN
 from ...errors import InputError, OrderNotFound, VenueRejected, short_repr
 from ...exchange.contracts.converter import Contract, ContractValue
 from ...exchange.contracts.port import PositionMode
@@ -219,8 +220,9 @@ class ContractVenue(RestVenue):
         if order.get("ChildId"):
             try:
                 child = self.order(order["ChildId"])
-            except OrderNotFound:
-                return order  # forgotten by the venue, as orders without a fill are after a while
+            except OrderNotFound:  # forgotten by the venue, as orders without a fill are after a while
+                order["Status"] = ORDER_STATE_UNKNOWN
+                return order
             order.update({name: child[name] for name in ("Status", "DealAmount", "AvgPrice")})
         return order
 

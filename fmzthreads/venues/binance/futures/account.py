@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from ....clock import Clock
 from ....errors import BadReply, InputError, VenueRejected, short_repr
-from ....exchange.contracts.converter import Contract, ContractValue
 from ....exchange.contracts.port import FundingPayment, PositionMode
-from ....exchange.contracts.scopes import is_scope, scope_includes
 from ....exchange.keys.credentials import Credentials
-from ....exchange.market_rules import MarketRules
-from ....fork import after_fork_in_child
 from ....http.client import HttpOptions
-from ....structures import Account, Asset, Funding, Order, Position, Structure, Ticker
+from ....structures import Account, Asset, Funding, Position, Structure, Ticker
 from ...rest.ask import Ask, VenueQuery
 from ...rest.channel import Channel
+from ...rest.contract_venue import ContractVenue
 from ...rest.dialect import Listing
 from ...rest.parsing import Malformed, first, integer, mapping, number, rows
 from ...rest.rows import OddRows
 from ...rest.stream_home import StreamHome
-from ...rest.venue import RestVenue
 from ..limits import BinanceRateLimits, LimitRow
 from .brackets import Bracket, most_leverage, read_brackets
 from .dialect import FuturesCalls
 from .products import FuturesProduct
 from .protocol import FuturesProtocol
+from .refusals import WRONG_POSITION_SIDE
 from .replies import (
     expiry_ms,
     read_account,
@@ -49,7 +44,7 @@ _FUNDING_INFO_S = 3600.0  # how long the intervals of funding are believed
 _ALREADY = frozenset({"-4046", "-4059"})  # no need to change the margin type, or the position mode
 
 
-class FuturesAccount(RestVenue):
+class FuturesAccount(ContractVenue):
     """Market data, account and settings of one family of Binance's contracts.
 
     Args:
@@ -106,13 +101,7 @@ class FuturesAccount(RestVenue):
             commands={},
             settling_s=recv_window_ms / 1000 + 1.0,
         )
-        self._mode: PositionMode | None = None
         self._hours: tuple[float, dict[str, int]] | None = None
-        self._start_anew()
-        after_fork_in_child(self._start_anew)
-
-    def _start_anew(self) -> None:
-        self._mode_turn = threading.Lock()  # one thread reads the mode; the first orders of others wait for it
 
     @property
     def limits(self) -> BinanceRateLimits:
@@ -127,80 +116,12 @@ class FuturesAccount(RestVenue):
 
     # Symbols
 
-    def _name(self, symbol: str) -> str:
-        if self.dialect.is_certain(symbol):
-            name = self.dialect.name_of(symbol)
-            self.symbols.check(symbol, name)
-            return name
-        return self._listing(symbol).venue_symbol
-
-    def _listing(self, symbol: str) -> Listing:
-        """The listing of a symbol; the list is fetched again when the contract behind a code has been delivered."""
-        self.dialect.name_of(symbol)  # refuses what is no contract of this family
-        found = self.symbols.by_symbol.get(symbol)
-        if found is None or self._is_over(found):
-            self.symbols.refresh()
-            found = self.symbols.by_symbol.get(symbol)
-            if found is None or self._is_over(found):
-                raise self.symbols.unknown(symbol)
-        return found
-
-    def _is_over(self, listing: Listing) -> bool:
-        ends_ms = expiry_ms(listing)
-        return not listing.listed or bool(ends_ms and ends_ms <= self.channel.time.now_ms())
-
-    def rules(self, symbol: str) -> MarketRules:
-        """The rules of a symbol, fetched again with the whole list; see ``Venue.rules``."""
-        if self.channel.keys:
-            self.channel.time.prefetch()  # a caller who needs the rules is about to order
-        self.symbols.refresh()
-        return self.dialect.rules(self._listing(symbol))
-
-    def contract(self, symbol: str) -> Contract:
-        """What the list says; see ``Venue.contract``."""
-        listing = self._listing(symbol)
-        market = listing.market
-        step = market.get("AmountSize")
-        return Contract(
-            symbol=symbol,
-            venue_symbol=listing.venue_symbol,
-            value=ContractValue.of(market),
-            value_currency=market["CtValCcy"],
-            margin_currency=self._margin_currency(symbol),
-            step=None if step is None else Decimal(repr(step)),
-            expires_ms=expiry_ms(listing),
-        )
+    def _expiry_ms(self, listing: Listing) -> int:
+        return expiry_ms(listing)
 
     def _margin_currency(self, symbol: str) -> str:
         base, _, quote = symbol.partition(".")[0].partition("_")
         return base if self.product.coin else quote
-
-    @staticmethod
-    def _named(order: Order, symbol: str) -> Order:
-        order["Symbol"] = symbol
-        order["ContractType"] = symbol.partition(".")[2]
-        return order
-
-    def _put_symbols(self, orders: Iterable[Order]) -> list[Order]:
-        found = super()._put_symbols(orders)
-        return [self._named(order, order["Symbol"]) for order in found]
-
-    def _placed(self, found: list[S], scope: str | None) -> list[S]:
-        """Rows with FMZ's symbols instead of the venue's names, those of the scope."""
-        kept = []
-        for row in found:
-            name = row["Symbol"]
-            listing = self.symbols.known(name) or self.symbols.all().get(name)
-            row["Symbol"] = listing.symbol if listing is not None else name
-            if "ContractType" in row:
-                row["ContractType"] = row["Symbol"].partition(".")[2]
-            if scope_includes(scope, row["Symbol"]):
-                kept.append(row)
-        return kept
-
-    def _one(self, scope: str | None) -> str | None:
-        """The venue's name of a scope that is one symbol; None for any other."""
-        return None if scope is None or is_scope(scope) else self._name(scope)
 
     # Market data
 
@@ -272,10 +193,6 @@ class FuturesAccount(RestVenue):
         found = self.channel.call(self.product.account, _read)
         return [asset for asset in found if asset["Amount"] or asset["FrozenAmount"]]
 
-    def margin_assets(self, symbol: str) -> list[Asset]:
-        """The margin assets of this family; see ``Venue.margin_assets``."""
-        return self.assets()
-
     def positions(self, symbol: str | None = None) -> list[Position]:
         """``positionRisk``; see ``Venue.positions``."""
         name = self._one(symbol)
@@ -323,23 +240,11 @@ class FuturesAccount(RestVenue):
 
     # Settings of the account
 
-    def position_mode(self) -> PositionMode:
-        """One request, once; see ``Venue.position_mode``."""
-        known = self._mode
-        if known is not None:
-            return known
-        with self._mode_turn:
-            again = self._mode  # another thread may have read it meanwhile
-            return again if again is not None else self._read_position_mode()
-
     def _read_position_mode(self) -> PositionMode:
-        mode = self.channel.call(self.product.mode, _read_mode)
-        self._mode = mode
-        return mode
+        return self.channel.call(self.product.mode, _read_mode)
 
-    def forget_mode(self) -> None:
-        """Reads the position mode again at the next order."""
-        self._mode = None
+    def _is_wrong_mode(self, error: VenueRejected) -> bool:
+        return error.code == WRONG_POSITION_SIDE
 
     def set_mode(self, hedge: bool) -> None:
         """Changes the position mode, of both families at once; open orders and positions of either prevent it."""
@@ -382,7 +287,7 @@ class FuturesAccount(RestVenue):
     def set_base(self, url: str) -> None:
         """Sets the REST base and forgets what was learnt there; see ``Venue.set_base``."""
         super().set_base(url)
-        self._mode, self._hours = None, None
+        self._hours = None
 
     def _read(self, call: str, read: Callable[[], T]) -> T:
         try:

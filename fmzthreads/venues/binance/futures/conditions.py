@@ -20,13 +20,11 @@ from ....errors import InputError, NotSupported
 from ....exchange.contracts.intents import ConditionTerms
 from ....exchange.market_rules import plain_text
 from ....structures import Condition, Order
+from ...rest.contract_venue import CONDITION_MARK
 from ...rest.convert import order_of
 from ...rest.parsing import integer, mapping, number_or, text
 
-__all__ = ["ALGO", "CONDITIONAL_TYPES", "OPTION_NAMES", "condition_params", "read_condition_order"]
-
-ALGO = "algo"
-"""What the venue's number of a condition order begins with in our ids: Binance counts them apart from orders."""
+__all__ = ["CONDITIONAL_TYPES", "OPTION_NAMES", "condition_params", "read_condition_order"]
 
 CONDITIONAL_TYPES = frozenset({"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"})
 """Order types that only the endpoint of condition orders takes (since 2025-12-09)."""
@@ -97,7 +95,7 @@ def read_condition_order(payload: Any) -> Order:
     order = order_of(
         row,
         name=name,
-        number=f"{ALGO}{integer(row, 'algoId')}",
+        number=f"{CONDITION_MARK}{integer(row, 'algoId')}",
         time_ms=integer(row, "createTime"),
         price=number_or(row, "price", 0.0) or -1.0,
         amount=number_or(row, "quantity", 0.0),

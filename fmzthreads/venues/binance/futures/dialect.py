@@ -15,13 +15,14 @@ from ....exchange.market_rules import plain_text
 from ....exchange.venue import OrderFill, OrderIntent
 from ....structures import Order
 from ...rest.ask import Ask, Page, Pages, VenueQuery
+from ...rest.contract_venue import CONDITION_MARK
 from ...rest.convert import check_options
 from ...rest.dialect import Listing, OrderHistory, OrderQuery
 from ...rest.parsing import integer, mapping, rows
 from ...rest.rows import OddRows
 from ..dialect import BinanceCalls, order_number
 from ..limits import LimitRow
-from .conditions import ALGO, CONDITIONAL_TYPES, OPTION_NAMES, condition_params, read_condition_order
+from .conditions import CONDITIONAL_TYPES, OPTION_NAMES, condition_params, read_condition_order
 from .products import FuturesProduct
 from .replies import read_fill, read_listing, read_order
 
@@ -263,13 +264,13 @@ class FuturesCalls(BinanceCalls):
 
     def cancel_condition(self, number: str) -> VenueQuery[object]:
         """A cancellation; Binance wants no symbol."""
-        algo = number.removeprefix(ALGO)
+        algo = number.removeprefix(CONDITION_MARK)
         ask = self.product.cancel_condition.of(("algoId", algo), about=("algoId", algo))
         return VenueQuery(ask, lambda payload: mapping(payload, "the reply"))
 
     def condition(self, number: str) -> VenueQuery[Order]:
         """One condition order by its number."""
-        algo = number.removeprefix(ALGO)
+        algo = number.removeprefix(CONDITION_MARK)
         ask = self.product.condition.of(("algoId", algo), about=("algoId", algo))
         return VenueQuery(ask, read_condition_order)
 
@@ -301,4 +302,4 @@ def _one_page(first: Ask, read: Callable[[Any], Page[Order]]) -> Pages[Order]:
 
 
 def _algo_number(payload: Any) -> str:
-    return f"{ALGO}{integer(mapping(payload, 'the reply'), 'algoId')}"
+    return f"{CONDITION_MARK}{integer(mapping(payload, 'the reply'), 'algoId')}"

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import attrs
 
 from ....constants import ORDER_STATE_PENDING
-from ....errors import InputError, InvalidOrder, OrderNotFound, short_repr
+from ....errors import OrderNotFound
 from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
-from ....exchange.contracts.scopes import scope_includes
 from ....exchange.venue import OrderFill, OrderIntent
 from ....structures import Order
 from ...rest.ask import walk
+from ...rest.contract_venue import sorted_orders
 from ...rest.parsing import mapping, text
 from ...rest.symbols import split_order_id
 from .account import FuturesAccount
 from .account_stream import FuturesAccountSource, StreamCalls
-from .conditions import ALGO
-from .refusals import WRONG_POSITION_SIDE
 
 __all__ = ["FuturesFamily"]
 
@@ -34,37 +31,10 @@ class FuturesFamily(FuturesAccount):
         """Sends an order once; see ``Venue.place``."""
         return self._checking_mode(lambda: super(FuturesFamily, self).place(intent))
 
-    def _checking_mode(self, send: Callable[[], T]) -> T:
-        try:
-            return send()
-        except InvalidOrder as error:
-            if error.code == WRONG_POSITION_SIDE:
-                self.forget_mode()
-                error.args = (
-                    f"{error.args[0]}; the account's position mode was changed outside, and is read again for the next order",
-                    *error.args[1:],
-                )
-            raise
-
-    def cancel(self, order_id: str) -> None:
-        """One request, at the door of condition orders for one of them; see ``Venue.cancel``."""
-        if _is_condition(order_id):
-            self.cancel_condition(order_id)
-        else:
-            super().cancel(order_id)
-
     def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
         """``countdownCancelAll``, which leaves condition orders; see ``Venue.cancel_all_after``."""
         ask = self.product.countdown.of(("symbol", self._name(symbol)), ("countdownTime", int(timeout_s * 1000)))
         self.channel.call(ask, _taken)
-
-    def order(self, order_id: str) -> Order:
-        """One request; see ``Venue.order``."""
-        if _is_condition(order_id):
-            return self.condition_order(order_id)
-        name, number_ = split_order_id(order_id)
-        query = self.dialect.order(name, number_)
-        return self._put_symbols([self.channel.call(query.ask, query.read)])[0]
 
     def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
         """One request; a second one where an order of a conditional type may have been meant. See ``Venue.order_by_client_id``."""
@@ -72,15 +42,6 @@ class FuturesFamily(FuturesAccount):
             return super().order_by_client_id(symbol, client_order_id)
         except OrderNotFound:
             return self.condition_by_client_id(symbol, client_order_id)
-
-    def orders(self, symbol: str | None = None) -> list[Order]:
-        """Open orders; see ``Venue.orders``."""
-        pages = self.dialect.open_orders(self._one(symbol))
-        return _sorted(self._scoped(self._put_symbols(walk(self.channel.call, pages)), symbol))
-
-    @staticmethod
-    def _scoped(orders: list[Order], scope: str | None) -> list[Order]:
-        return [order for order in orders if scope_includes(scope, order["Symbol"])]
 
     def fills(self, order: Order) -> list[OrderFill]:
         """One request a week since the order was made; see ``Venue.fills``."""
@@ -135,29 +96,19 @@ class FuturesFamily(FuturesAccount):
         query = self.dialect.condition_by_client_id(client_order_id)
         return self._with_child(self._get(symbol, query))
 
-    def _with_child(self, order: Order) -> Order:
-        """A condition order and the order that it has placed are one order: its state and what was filled are the child's."""
-        self._put_symbols([order])
-        if order.get("ChildId"):
-            child = self.order(order["ChildId"])
-            order.update({name: child[name] for name in ("Status", "DealAmount", "AvgPrice")})
-        return order
-
     def condition_orders(self, symbol: str | None = None) -> list[Order]:
         """Those that have not triggered; see ``Venue.condition_orders``."""
         pages = self.dialect.open_conditions(self._one(symbol))
         found = self._put_symbols(walk(self.channel.call, pages))
-        return _sorted(order for order in self._scoped(found, symbol) if not order.get("ChildId"))
+        return sorted_orders(order for order in self._scoped(found, symbol) if not order.get("ChildId"))
 
     def history_condition_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Those that have ended or triggered; see ``Venue.history_condition_orders``."""
-        if since_ms < 0 or limit < 0:
-            raise InputError(f"since and limit must be 0 or more, got {short_repr(since_ms)} and {short_repr(limit)}")
+        self._check_history(since_ms, limit)
         plan = self.dialect.past_conditions(self._name(symbol), since_ms, limit, self.channel.time.now_ms())
-        found = {order["Id"]: order for pages in plan.lists for order in walk(self.channel.call, pages)}
-        ended = [order for order in found.values() if order["Status"] != ORDER_STATE_PENDING or order.get("ChildId")]
-        kept = [order for order in _sorted(self._put_symbols(ended)) if order["Time"] >= since_ms]
-        return kept if plan.most is None else kept[: plan.most] if since_ms else kept[-plan.most :]
+        return self._past_conditions(
+            plan, since_ms, lambda order: order["Status"] != ORDER_STATE_PENDING or bool(order.get("ChildId"))
+        )
 
     # The user stream
 
@@ -195,11 +146,3 @@ def read_listen_key(payload: Any) -> str:
 
 def _taken(payload: Any) -> None:
     mapping(payload, "the reply")
-
-
-def _is_condition(order_id: str) -> bool:
-    return split_order_id(order_id)[1].startswith(ALGO)
-
-
-def _sorted(orders: Iterable[Order]) -> list[Order]:
-    return sorted(orders, key=lambda order: (order["Time"], order["Id"]))
