@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError, nearest, require
 from .dialects.fields import plain_decimal
 from .engine.accounts import TradingAccount
-from .engine.events import Event, OrderEvent
+from .engine.events import AccountEvent, Event, OrderEvent
 from .engine.exchange import SimulatedExchange
 from .engine.reasons import Rejected
 
@@ -37,13 +37,24 @@ class ContractAudit:
         self._profits: dict[str, Decimal] = {}
         self._fees: dict[str, Decimal] = {}
         self._filled: dict[str, Decimal] = {}
+        self._others: dict[str, Decimal] = {}  # funding, insurance, transfers
+        self._line = (
+            0  # the number of the last line of the statement that was added: the statement forgets its oldest lines
+        )
         self._fills = 0
         with exchange.lock:  # no fill may come between the look at the balances and the first event
             self.initial = {asset: balance.total for asset, balance in exchange.balances(account).items()}
-            self.close: Callable[[], None] = exchange.subscribe(self._take, (OrderEvent,))
+            if account.margin is not None and account.margin.incomes:
+                self._line = account.margin.incomes[-1].number
+            self.close: Callable[[], None] = exchange.subscribe(self._take, (OrderEvent, AccountEvent))
             """Ends the listening; again has no effect."""
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, AccountEvent):
+            if event.account == self._account.name:
+                with self._lock:
+                    self._add_statement()
+            return
         fill = event.fill if isinstance(event, OrderEvent) and event.account == self._account.name else None
         if fill is None or self._exchange.instrument(fill.instrument).terms is None:
             return
@@ -57,6 +68,17 @@ class ContractAudit:
             ):  # fmt: skip
                 sums[key] = sums.get(key, Decimal(0)) + amount
 
+    def _add_statement(self) -> None:
+        """Adds the lines of the statement that are new."""
+        margin = self._account.margin
+        lines = margin.incomes if margin is not None else ()
+        for line in reversed(lines):
+            if line.number <= self._line:
+                break
+            self._others[line.asset] = self._others.get(line.asset, Decimal(0)) + line.amount
+        if lines:
+            self._line = lines[-1].number
+
     def state(self) -> dict[str, Any]:
         """Positions, balances and sums, ready for JSON; amounts are decimal text.
 
@@ -65,9 +87,8 @@ class ContractAudit:
         """
         contracts, account = self._exchange.contracts, self._account
         with self._exchange.lock, self._lock:
-            others: dict[str, Decimal] = {}
-            for line in account.margin.incomes if account.margin is not None else ():
-                others[line.asset] = others.get(line.asset, Decimal(0)) + line.amount
+            self._add_statement()
+            others = dict(self._others)
             wallets = {asset: contracts.wallet(account, asset).wallet for asset in account.free}
             positions = [view for view in contracts.positions(account) if view.quantity]
             profits, fees, filled, fills = dict(self._profits), dict(self._fees), dict(self._filled), self._fills

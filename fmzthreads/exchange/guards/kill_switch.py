@@ -254,9 +254,7 @@ class KillSwitch:
         for one in cancellers:
             try:
                 report = report.plus(one.cancel_own(protective))
-            except (
-                Exception
-            ) as error:  # of whatever kind: the orders of the other exchange objects are cancelled all the same
+            except Exception as error:  # whatever it is: other exchange objects' orders are cancelled all the same
                 report = report.plus(KillReport(failed=(short_repr(error, 200),)))
         return report
 

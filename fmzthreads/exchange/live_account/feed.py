@@ -163,9 +163,7 @@ class AccountFeed:
             raise
         except FmzError as error:
             return str(error)
-        except (
-            Exception
-        ) as error:  # a bug in a source or here: reported, and tried again, so that the account does not stay dark
+        except Exception as error:  # a bug in a source or here: reported and tried again, so that the account goes on
             return f"the feed failed: {short_repr(error)}"
         finally:
             if connection is not None:

@@ -48,7 +48,6 @@ class ContractVenue(RestVenue):
     """A venue of contracts over REST; arguments as of ``RestVenue``."""
 
     contracts_only = True
-    has_dead_man = True
     default_contract = "swap"
 
     def __init__(self, **given: Any) -> None:

@@ -60,9 +60,7 @@ class FuturesAccount(ContractVenue):
         mode: The account's position mode, which both families share; None to read it here.
     """
 
-    contracts_only = True
     dead_man: Literal["", "symbol", "account"] = "symbol"
-    default_contract = "swap"
     replaces_conditions = True
     dialect: FuturesCalls
     streams: FuturesStreams
