@@ -22,7 +22,7 @@ QUOTES = """\
 def main():
     price = exchange.GetTicker().Last
     for n in range(3):
-        exchange.Buy(price * 0.5, 0.01)
+        exchange.Buy(price * 0.7, 0.01)
     Log("placed")
     while True:
         Sleep(50)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sig
 
 BOT = """
 def main():
-    price = _N(exchange.GetTicker().Last * 0.5, 2)
+    price = _N(exchange.GetTicker().Last * 0.7, 2)
     Log("resting", exchange.Buy(price, 0.01))
     EventLoop(-1)
     while EventLoop(0).Event != "Command" or GetCommand() != "end":

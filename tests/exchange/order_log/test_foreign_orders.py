@@ -97,7 +97,9 @@ def test_a_young_order_is_looked_for_again_and_an_old_one_is_not(desk: Desk, mon
     foreign = desk.by_hand()
     asked: list[list[str]] = []
     recorded = OrderFile.recorded
-    monkeypatch.setattr(OrderFile, "recorded", lambda self, ids: (asked.append(list(ids)), recorded(self, ids))[1])
+    monkeypatch.setattr(
+        OrderFile, "recorded", lambda self, ids, **which: (asked.append(list(ids)), recorded(self, ids, **which))[1]
+    )
     for _ in range(2):
         desk.clock.advance(10)
         assert marks(exchange)[foreign]
@@ -112,7 +114,7 @@ def test_an_unreadable_order_log_fails_no_read(desk: Desk, monkeypatch: pytest.M
     exchange, _ = desk.process()
     own, foreign = exchange.Buy(99, 1), desk.by_hand()
 
-    def locked(*_: Any) -> Any:
+    def locked(*_: Any, **__: Any) -> Any:
         raise OperationFailed("the database cannot be used")
 
     monkeypatch.setattr(OrderFile, "recorded", locked)

@@ -40,11 +40,11 @@ def test_orders_are_filled_against_the_venues_book_and_no_key_is_read(
             assert order.Status == 1
             assert order.AvgPrice == ask.Price
             assert not order.Foreign
-            resting = exchange.Buy(round(ask.Price * 0.5, 1), 0.01)
+            resting = exchange.Buy(round(ask.Price * 0.7, 1), 0.01)
             assert [one.Id for one in exchange.GetOrders()] == [resting]
             account = exchange.GetAccount()
             assert account.Stocks == pytest.approx(1 + order.DealAmount * 0.999)
-            assert account.FrozenBalance == pytest.approx(round(ask.Price * 0.5, 1) * 0.01)
+            assert account.FrozenBalance == pytest.approx(round(ask.Price * 0.7, 1) * 0.01)
             assert exchange.CancelOrder(resting)
             with pytest.raises(Exception, match="insufficient balance"):
                 exchange.Sell(-1, 50)
