@@ -103,6 +103,7 @@ def test_swaps_of_pairs() -> None:
 
 
 def test_a_process_serves_them(session: requests.Session) -> None:
+    pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
     with SimulatorProcess("okx", symbols=["BTC_USDT"], products=["swap"]) as process:
         assert process.symbols == ("BTC_USDT",)
         assert process.contract_stream_urls == {}
