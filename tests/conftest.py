@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
 import signal
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,16 @@ _numbers = itertools.count(1)
 def own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test writes into the user's home, and none sees what another left: exchange objects with keys keep an order log."""
     monkeypatch.setenv("FMZTHREADS_HOME", str(Path(_homes.name) / str(next(_numbers))))
+
+
+@pytest.fixture
+def own_event_loop() -> Iterator[None]:
+    """An event loop for clients that take the current one, or make one, and never close it; a loop left open would fail a later test."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,7 @@ from tests.simulator.dialects.binance.test_python_binance import connect
 
 API = "/ws-api/v3"
 
-pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+pytestmark = pytest.mark.usefixtures("own_event_loop")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.helpers.simulators import BinanceCaller, free_session, simulator
 from tests.helpers.ws_clients import open_socket, sign_ws
 from tests.simulator.dialects.binance.test_python_binance import connect
 
-pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+pytestmark = pytest.mark.usefixtures("own_event_loop")
 
 
 @pytest.fixture

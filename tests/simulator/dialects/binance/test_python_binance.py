@@ -17,8 +17,7 @@ with warnings.catch_warnings():
     client_module: Any = pytest.importorskip("binance.client")
     exceptions: Any = pytest.importorskip("binance.exceptions")
 
-# The client asks for an event loop when there is none yet, which newer Pythons warn about.
-pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+pytestmark = pytest.mark.usefixtures("own_event_loop")
 
 
 @pytest.fixture(scope="module")
