@@ -130,9 +130,13 @@ def test_the_reported_weight_is_read(web: responses.RequestsMock, binance: Binan
     web.get(
         f"{BINANCE}/depth", json={"lastUpdateId": 1, "bids": [], "asks": []}, headers={"x-mbx-used-weight-1m": "321"}
     )
-    binance.depth("BTC_USDT")
-    used = binance.limits.used(binance.channel.time.now())
-    assert used >= 321 or used in {5, 0}  # 0 if a minute began right then; more if other tests have used this address
+    for _ in range(5):  # again if a minute began right then
+        minute = binance.channel.time.now() // 60
+        binance.depth("BTC_USDT")
+        used = binance.limits.used(binance.channel.time.now())
+        if binance.channel.time.now() // 60 == minute:
+            break
+    assert used >= 321  # more if other tests have used this address
 
 
 def test_settings_reach_the_client(binance: Binance) -> None:
