@@ -29,6 +29,10 @@ _PACKAGE = str(Path(__file__).resolve().parents[2])
 _EXAMPLES = str(Path(_PACKAGE) / "examples")
 _SIGNAL = getattr(signal, "SIGURG", None)
 
+_SOFT_PAUSE_S = 0.25
+# A loop that catches everything ends only when the exception is raised outside its try, so it is raised often.
+_HARD_PAUSE_S = 0.02
+
 
 class _StoppedAnywhere(StopRequested):
     """The stop as an asynchronous exception, which the interpreter makes without arguments."""
@@ -98,7 +102,7 @@ class Enforcer:
         while time.monotonic() - began < self._limit_s:
             self._hard = time.monotonic() - began >= self._hard_s
             self._press()
-            if left.sleep(0.25):
+            if left.sleep(_HARD_PAUSE_S if self._hard else _SOFT_PAUSE_S):
                 return
         self._give_up()
 

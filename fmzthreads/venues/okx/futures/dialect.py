@@ -38,7 +38,7 @@ from ..replies import read_ticker
 from .conditions import amended_terms, condition_params, read_condition_order
 from .replies import is_listed, read_listing, read_order, read_rules
 
-__all__ = ["CONTRACTS", "KINDS", "NAME", "ContractCalls"]
+__all__ = ["CONTRACTS", "KINDS", "NAME", "OKXContractCalls"]
 
 NAME = "Futures_OKX"
 
@@ -74,7 +74,7 @@ _CLOSING = frozenset({"posSide", "reduceOnly"})
 _MARGIN_MODES = ("cross", "isolated")
 
 
-class ContractCalls(OKXCalls):
+class OKXContractCalls(OKXCalls):
     """The requests and replies about OKX's contracts.
 
     Args:

@@ -24,7 +24,7 @@ from ...rest.symbols import split_order_id
 from ..dialect import endpoint, single
 from ..protocol import OKXProtocol, data_of
 from ..streams import OKXStreams
-from .dialect import CONTRACTS, KINDS, NAME, ContractCalls
+from .dialect import CONTRACTS, KINDS, NAME, OKXContractCalls
 from .replies import expiry_ms, read_account, read_fee_rates, read_funding, read_payment, read_position
 
 __all__ = ["FuturesOKX"]
@@ -76,7 +76,7 @@ class FuturesOKX(ContractVenue):
         InputError: An argument is not valid.
     """
 
-    dialect: ContractCalls
+    dialect: OKXContractCalls
     dead_man: Literal["", "symbol", "account"] = "account"
 
     def __init__(
@@ -107,7 +107,7 @@ class FuturesOKX(ContractVenue):
         )
         super().__init__(
             channel=channel,
-            dialect=ContractCalls(OddRows(channel.name), margin_mode, self.position_mode),
+            dialect=OKXContractCalls(OddRows(channel.name), margin_mode, self.position_mode),
             streams=OKXStreams(StreamHome(channel, stream_base), self._protocol),
             commands={"simulate": IoCommand(bool, self._simulate), "dual": IoCommand(bool, self._set_mode)},
             settling_s=max(order_lifetime_ms / 1000, _OLDEST_REQUEST_S) + 1.0,
