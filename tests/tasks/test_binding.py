@@ -45,7 +45,7 @@ def test_g_calls_a_function(pool: CallPool) -> None:
     ],
 )
 def test_g_assigns(pool: CallPool, target: Any, place: Any) -> None:
-    assert G(pool.start(lambda: "v"), target, place).run(5000)
+    assert G(pool.start(lambda: "v"), target, place).run(PATIENCE_S * 1000)
     assert (getattr(target, place) if isinstance(target, SimpleNamespace) else target[place]) == "v"
 
 

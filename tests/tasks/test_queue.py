@@ -70,7 +70,7 @@ def test_a_list_as_inner_container_and_a_function_as_place(exchanges: list[FakeE
     queue = TaskQueue(exchanges, context)
     queue.push(exchange=0, ret=2, param=["GetDepth"])
     queue.push(exchange=1, ret=lambda value, inner: inner.update(got=value), param=["GetDepth"])
-    assert queue.run(5000).ok
+    assert queue.run(PATIENCE_S * 1000).ok
     assert context == {0: [None, None, ("a", 0)], 1: {"got": ("b", 0)}}
 
 
@@ -80,7 +80,7 @@ def test_a_failure_disturbs_nobody_and_assigns_nothing(exchanges: list[FakeExcha
     queue.push(exchange=0, ret="depth", param=["Fail", "down"])
     queue.push(exchange=0, ret="x", param=["NoSuchMethod"])
     queue.push(exchange=1, ret="depth", param=["GetDepth"])
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert [row.status for row in report] == ["failed", "failed", "ok"]
     assert isinstance(report[0].error, OSError)
     assert isinstance(report[1].error, UnknownName)
@@ -101,7 +101,7 @@ def test_a_binding_that_raises_is_on_its_row(exchanges: list[FakeExchange]) -> N
     queue.push(exchange=0, ret="dept", param=["GetDepth"])
     queue.push(exchange=1, ret=lambda value, inner: 1 // 0, param=["GetDepth"])
     queue.push(exchange=1, ret="fine", param=["GetDepth"])
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert [(row.status, row.bound) for row in report] == [("failed", False), ("failed", False), ("ok", True)]
     assert isinstance(report[0].error, UnknownName)
     assert "'depth'" in str(report[0].error)
@@ -207,7 +207,7 @@ def test_an_object_without_submit_is_called_by_go(exchanges: list[FakeExchange])
     queue.push(ret="depth", param=["GetDepth", 3], gate=True)
     queue.push(ret="depth2", param=["GetDepth", 4], gate=True)
     queue.push(ret="wrong", param=["Wrong"])
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert [row.status for row in report] == ["ok", "ok", "failed"]
     assert "expected a Handle" in str(report[2].error)
     assert context[0]["depth"] == ("a", 3)
@@ -229,7 +229,7 @@ def test_the_same_target_is_bound_in_the_order_of_pushes(exchanges: list[FakeExc
         queue.push(ret="depth", param=["GetDepth", number])
         # The first ends last.
         queue.push(exchange=1, ret=lambda *_: exchanges[0].held["first"].go.set(), param=["GetDepth"])
-        assert queue.run(5000).ok
+        assert queue.run(PATIENCE_S * 1000).ok
         assert bound == ["first", ("a", number)]
 
 
@@ -260,7 +260,7 @@ def test_after_waits_for_the_others_and_for_their_binding(exchanges: list[FakeEx
         exchange=1, ret=lambda value, inner: inner.update(saw=context[0]["depth"]), param=["GetDepth"], after=[first]
     )
     third = queue.push(exchange=0, ret="end", param=["GetDepth", 3], after=(first, second))
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert report.ok
     assert context == {0: {"depth": ("a", 0), "end": ("a", 3)}, 1: {"saw": ("a", 0)}}
     assert report.of(third).started_at >= report.of(second).finished_at >= report.of(first).finished_at
@@ -274,7 +274,7 @@ def test_after_a_failure_nothing_starts(exchanges: list[FakeExchange]) -> None:
     next_one = queue.push(ret="x", param=["GetDepth"], after=failing)
     queue.push(ret="y", param=["GetDepth"], after=[next_one])
     queue.push(ret="z", param=["GetDepth"])
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert [row.status for row in report] == ["failed", "not started", "not started", "ok"]
     assert "comes after" in str(report[1].error)
     assert exchanges[0].calls == 2
@@ -283,11 +283,11 @@ def test_after_a_failure_nothing_starts(exchanges: list[FakeExchange]) -> None:
 def test_after_a_task_of_another_run(exchanges: list[FakeExchange]) -> None:
     queue = TaskQueue(exchanges, {})
     good, bad = queue.push(param=["GetDepth"]), queue.push(param=["Fail"])
-    queue.run(5000)
+    queue.run(PATIENCE_S * 1000)
     queue.push(param=["GetDepth"], after=[good])
     queue.push(param=["GetDepth"], after=[good, bad])
     queue.push(param=["GetDepth"], after=[Task(param="GetDepth")])
-    report = queue.run(5000)
+    report = queue.run(PATIENCE_S * 1000)
     assert [row.status for row in report] == ["ok", "not started", "not started"]
     assert "earlier run" in str(report[1].error)
     assert "not pushed before" in str(report[2].error)
@@ -303,7 +303,7 @@ def test_after_against_the_order_of_pushes_for_one_target(exchanges: list[FakeEx
         queue.push(ret="y", param=["GetDepth", "b2"], after=[a1])
         queue.push(a1)
         queue.push(a2)
-        assert queue.run(5000).ok
+        assert queue.run(PATIENCE_S * 1000).ok
         assert context == {0: {"x": ("a", "b1"), "y": ("a", "a2")}}
 
 
@@ -328,10 +328,10 @@ def test_what_comes_after_a_call_that_takes_too_long_is_not_started() -> None:
 def test_pushes_while_a_run_is_under_way_belong_to_the_next(exchanges: list[FakeExchange]) -> None:
     queue = TaskQueue(exchanges, context := {})
     queue.push(ret=lambda value, inner: queue.push(ret="next", param=["GetDepth"]), param=["GetDepth"])
-    assert len(queue.run(5000)) == 1
+    assert len(queue.run(PATIENCE_S * 1000)) == 1
     assert len(queue) == 1
     assert context == {0: {}}
-    assert queue.run(5000).ok
+    assert queue.run(PATIENCE_S * 1000).ok
     assert context == {0: {"next": ("a", 0)}}
 
 
@@ -358,7 +358,7 @@ def test_two_runs_at_once_are_refused_naming_both(exchanges: list[FakeExchange])
 def test_a_run_from_within_a_binding_is_refused(exchanges: list[FakeExchange]) -> None:
     queue = TaskQueue(exchanges, {})
     queue.push(ret=lambda *_: queue.run(), param=["GetDepth"])
-    assert isinstance(queue.run(5000)[0].error, ConcurrentUse)
+    assert isinstance(queue.run(PATIENCE_S * 1000)[0].error, ConcurrentUse)
 
 
 def test_a_gate_releases_prepared_calls_together(exchanges: list[FakeExchange]) -> None:
@@ -366,15 +366,15 @@ def test_a_gate_releases_prepared_calls_together(exchanges: list[FakeExchange]) 
         exchange = exchanges[0]
         exchange.passed.clear()
         exchange.prepared.clear()
-        queue = TaskQueue(exchanges, {})
+        queue = TaskQueue(exchanges, {}, gate_timeout_ms=PATIENCE_S * 1000)
         for number in range(4):
             queue.push(ret=number, param=["Gated", number, turn % 3 == 1 and number == 2], gate=True)
         queue.push(param=["GetDepth"])
-        report = queue.run(5000)
+        report = queue.run(PATIENCE_S * 1000)
         assert all(prepared == 4 for _, prepared in exchange.passed), "one passed before all were prepared"
         assert len(exchange.passed) == (3 if turn % 3 == 1 else 4)
         assert report.stats["ok"] == len(exchange.passed) + 1
-        assert report.start_skew_ms < 5000
+        assert report.start_skew_ms < PATIENCE_S * 1000
 
 
 def test_more_gated_tasks_than_workers_do_not_block() -> None:
@@ -450,7 +450,7 @@ def test_the_background_loop(exchanges: list[FakeExchange]) -> None:
     assert threads == {"fmzthreads-tasks"}  # the last report comes after the last task, before the thread ends
     queue.push(ret="depth", param=["GetDepth", "afterwards"])
     assert not queue.join(-1)
-    assert queue.run(5000).ok
+    assert queue.run(PATIENCE_S * 1000).ok
     queue.start()
     queue.stop()
     assert queue.join()
@@ -467,7 +467,7 @@ def test_stop_cut_abandons_the_run_under_way(exchanges: list[FakeExchange]) -> N
     assert queue.join(PATIENCE_S * 1000)
     assert queue.stats.cancelled == 1
     assert queue.push(param=["GetDepth"])
-    assert queue.run(5000).ok, "a cut does not outlive the loop"
+    assert queue.run(PATIENCE_S * 1000).ok, "a cut does not outlive the loop"
     call.go.set()
     assert "x" not in context.get(0, {})
 
@@ -495,10 +495,10 @@ def test_run_stop_and_push_race(exchanges: list[FakeExchange], seed: int) -> Non
             queue.start(5000)
             queue.stop(cut=seed == 1)
             assert queue.join(PATIENCE_S * 1000) in {True, False}
-            queue.run(5000)
+            queue.run(PATIENCE_S * 1000)
 
         race(produce, work, produce)
-        queue.run(5000)
+        queue.run(PATIENCE_S * 1000)
         stats = queue.stats
         assert stats.pushed == 20 == stats.ok + stats.cancelled
         assert stats.cancelled == 0 or seed == 1
@@ -518,7 +518,7 @@ def test_max_pending_blocks_until_a_run_begins(exchanges: list[FakeExchange]) ->
             done = 0
             while done < 12:
                 assert pushed.acquire(timeout=PATIENCE_S)
-                count = len(queue.run(5000))
+                count = len(queue.run(PATIENCE_S * 1000))
                 assert count <= 2
                 done += count
             return done
@@ -603,7 +603,7 @@ def test_bad_queues_are_refused(bad: dict[str, Any]) -> None:
 def test_exchanges_by_name(exchanges: list[FakeExchange]) -> None:
     queue = TaskQueue({"left": exchanges[0], "right": exchanges[1]}, context := {})
     queue.push(exchange="right", ret="depth", param=["GetDepth"])
-    assert queue.run(5000).ok
+    assert queue.run(PATIENCE_S * 1000).ok
     assert context == {"right": {"depth": ("b", 0)}}
     with pytest.raises(UnknownName, match="'right'"):
         queue.push(exchange="rigth", param=["GetDepth"])

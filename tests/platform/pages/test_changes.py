@@ -115,8 +115,14 @@ def test_a_strategy_is_uploaded_edited_and_compared(owner: Client) -> None:
         assert 'class="added"' in diff
         assert "readonly" in owner.see(f"/strategies/made.py?version={oldest}").text
     assert owner.submit("/strategies", {"name": "../evil.py", "text": "x"}).status_code == 400
-    assert owner.submit("/strategies/grid.py/delete").status_code in (303, 400)
     assert owner.submit("/strategies/made.py/delete").status_code == 303
+
+
+def test_a_strategy_of_a_robot_is_not_deleted(pages: PagePlatform, owner: Client) -> None:
+    reply = owner.submit("/strategies/waits.py/delete")
+    assert reply.status_code == 400
+    assert "waits.py is used by" in reply.text
+    assert pages.platform.strategies.find("waits.py").file == "waits.py"
 
 
 def test_keys_of_exchanges_are_never_shown_again(pages: PagePlatform, owner: Client) -> None:

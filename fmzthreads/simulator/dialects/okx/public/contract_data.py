@@ -50,10 +50,16 @@ class ContractData:
     def mark_price(self, params: OkxParams) -> list[Any]:
         """GET public/mark-price; a name alone is enough, as clients send it."""
         if params.optional("instType") is None and (name := params.optional("instId")) is not None:
-            return [self.describe_mark(self._instruments.instrument(name), params.now_ms)]
+            return [self.describe_mark(self._contract(name), params.now_ms)]
         if params.choice("instType", _MARK_TYPES, required=True) == "MARGIN":
             return []
         return [self.describe_mark(instrument, params.now_ms) for instrument in self._instruments.listed(params)]
+
+    def _contract(self, name: str) -> Instrument:
+        found = self._instruments.instrument(name)
+        if not product_of(found).contracts:
+            raise OkxRefusal("51000", "Parameter instId error", 400)
+        return found
 
     def describe_mark(self, instrument: Instrument, now_ms: int) -> dict[str, str]:
         """One row of public/mark-price."""

@@ -179,6 +179,8 @@ def test_marks_indexes_tiers_and_open_interest(venue: OkxContracts, call: OkxCal
     (row,) = data(call.public("public/mark-price", instType="SWAP", instId=USDT_SWAP))
     same(row, instId=USDT_SWAP, instType="SWAP", markPx="50001.5")
     assert data(call.public("public/mark-price", instType="MARGIN")) == []
+    same(data(call.public("public/mark-price", instId=USDT_SWAP))[0], instId=USDT_SWAP, markPx="50001.5")
+    refused(call.public("public/mark-price", instId="BTC-USDT"), "51000", 400)
     same(data(call.public("market/index-tickers", instId="BTC-USDT"))[0], instId="BTC-USDT", idxPx="49999")
     assert {row["instId"] for row in data(call.public("market/index-tickers", quoteCcy="USD"))} == {"BTC-USD"}
     refused(call.public("market/index-tickers", instId="DOGE-USDT"), "51014")
