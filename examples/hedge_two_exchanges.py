@@ -26,7 +26,7 @@ from fmzthreads import Exchange, Log, LogProfit, LogStatus, Report, Sleep, TaskQ
 PAIR = "BTC_USDT"
 AMOUNT = 0.02  # the most to hedge at once, in coins
 MIN_EDGE = 0.0001  # what must be left after both fees, as a fraction of the price
-FEE_RATES = {"Binance": 0.001, "OKX": 0.001}  # what a taker pays
+FEE_RATES = {"Binance": 0.001, "OKX": 0.001, "Futures_Binance": 0.0005}  # what a taker pays
 THROUGH = 0.005  # how far through the book a repair may trade, as a fraction of the price
 TIMEOUT_MS = 1000  # how long one pair of calls may take
 MAX_AGE_MS = 40  # a live book that was last confirmed longer ago is watched, and not traded on
@@ -45,6 +45,14 @@ class Plan:
         self.amount = amount
 
 
+class Holding:
+    """What an account holds: coins and money, and how much of each an order may spend."""
+
+    def __init__(self, coins: float, money: float, free_coins: float, free_money: float) -> None:
+        self.coins, self.money = coins, money
+        self.free_coins, self.free_money = free_coins, free_money
+
+
 class HedgeBot:
     """The bot's state: what it began with, what it holds, what it did and what went wrong."""
 
@@ -53,17 +61,22 @@ class HedgeBot:
     ) -> None:
         self.exchanges = list(exchanges)
         self.names = [exchange.GetName() for exchange in exchanges]
+        self.symbols = [PAIR for _ in exchanges]
         self.fees = [FEE_RATES[name] for name in self.names]
+        self.coin_fees = list(self.fees)  # the part of the coins bought that the fee takes
         self.pair, self.amount, self.timeout_ms, self.streams = PAIR, amount, timeout_ms, streams
         self.queue = TaskQueue(self.exchanges, [{} for _ in self.exchanges])
-        self.lot = self.min_notional = 0.0
-        self.begin: list[Any] = []  # the accounts at the start, None until both have answered
-        self.accounts: list[Any] = []
+        self.lot = 0.0  # the larger of both exchanges' lots, in coins
+        self.lots: list[float] = []
+        self.min_notionals: list[float] = []
+        self.begin: list[Holding] = []  # the accounts at the start; empty until both have answered
+        self.accounts: list[Holding] = []
         self.books: list[Any] = [None] * len(self.exchanges)
         self.sure = False  # whether the accounts are known since the last order
         self.accounts_at = 0  # when they were read last, in nanoseconds
         self.orders: list[dict[str, Any]] = []
         self.failures: list[dict[str, str]] = []
+        self.sent = [0] * len(self.exchanges)  # orders, by exchange
         self.loops = self.calls = self.hedges = 0
         self.ratios: deque[float] = deque(maxlen=100_000)  # wall of a pair of calls over the slower of the two
         self.skews_ms: deque[float] = deque(maxlen=100_000)
@@ -76,7 +89,7 @@ class HedgeBot:
         """How many coins it holds beyond those it began with; negative when it is short."""
         if not self.begin:
             return 0.0
-        return sum(coins(now) - coins(then) for now, then in zip(self.accounts, self.begin, strict=True))
+        return sum(now.coins - then.coins for now, then in zip(self.accounts, self.begin, strict=True))
 
     def profits(self) -> list[float]:
         """What each account has gained, in quote currency, with the coins valued at one price for both."""
@@ -84,7 +97,7 @@ class HedgeBot:
         if not self.begin or not price:
             return [0.0] * len(self.exchanges)
         return [
-            money(now) - money(then) + (coins(now) - coins(then)) * price
+            now.money - then.money + (now.coins - then.coins) * price
             for now, then in zip(self.accounts, self.begin, strict=True)
         ]
 
@@ -128,28 +141,38 @@ class HedgeBot:
             self.skews_ms.append(pair.start_skew_ms)
         return list(pair)
 
+    def holdings(self) -> list[Holding] | None:
+        """Asks what both accounts hold; None when one does not answer."""
+        accounts = self.both("GetAccount")
+        return [spot_holding(account) for account in accounts] if all(accounts) else None
+
     def read_accounts(self) -> bool:
         """Reads both accounts; False, and the old ones stay, when one does not answer."""
-        accounts = self.both("GetAccount")
-        self.sure = all(accounts)
-        if self.sure:
+        accounts = self.holdings()
+        self.sure = accounts is not None
+        if accounts is not None:
             self.accounts, self.accounts_at = accounts, UnixNano()
         return self.sure
 
     def start(self) -> bool:
         """Learns the markets' steps and what it begins with; False while an exchange does not answer."""
         markets = self.both("GetMarkets")
-        if not all(markets) or not self.read_accounts():
+        if not all(markets):
             return False
-        rules = [market[PAIR] for market in markets]
-        self.lot = max(rule.AmountSize for rule in rules)
-        self.min_notional = max(rule.get("MinNotional") or 0.0 for rule in rules)
-        self.min_notional = max(self.min_notional, 5.0)
+        self.learn([market[symbol] for market, symbol in zip(markets, self.symbols, strict=True)])
+        if not self.read_accounts():
+            return False
         self.begin = list(self.accounts)
         for exchange in self.exchanges if self.streams else ():
             exchange.Subscribe("depth")
         self.say("both exchanges answer")
         return True
+
+    def learn(self, rules: Sequence[Any]) -> None:
+        """Keeps the markets' smallest amounts."""
+        self.lots = [rule.AmountSize for rule in rules]
+        self.lot = max(self.lots)
+        self.min_notionals = [max(rule.get("MinNotional") or 0.0, 5.0) for rule in rules]
 
     # ---- hedging ----
 
@@ -180,36 +203,38 @@ class HedgeBot:
         best: Plan | None = None
         for buy, sell in ((0, 1), (1, 0)):
             asks, bids = self.books[buy].Asks, self.books[sell].Bids
-            most = min(
-                self.amount,
-                self.accounts[buy].Balance / (asks[0].Price * (1 + THROUGH)) if asks else 0.0,
-                self.accounts[sell].Stocks,
-            )
+            if not asks or not bids:
+                continue
+            most = min(self.amount, self.room(buy, "buy", asks[0].Price), self.room(sell, "sell", bids[0].Price))
             amount, buy_price, sell_price = paying(asks, bids, self.fees[buy], self.fees[sell], most)
             amount = cut(amount, self.lot)
-            if amount * sell_price * (1 - self.fees[buy]) >= self.min_notional * 1.01 and (
-                not best or amount > best.amount
-            ):
+            least = max(self.min_notionals) * 1.01
+            if amount * sell_price * (1 - self.fees[buy]) >= least and (not best or amount > best.amount):
                 best = Plan(buy, sell, buy_price, sell_price, amount)
         return best
 
+    def room(self, index: int, side: str, price: float) -> float:
+        """How many coins an account can buy or sell at a price."""
+        account = self.accounts[index]
+        return account.free_coins if side == "sell" else account.free_money / (price * (1 + THROUGH))
+
+    def amounts(self, plan: Plan) -> tuple[float, float]:
+        """How many coins to buy and how many to sell, so that nothing is left over."""
+        # The buyer's fee is taken from the coins bought, and what was left over before is sold along.
+        left = plan.amount * (1 - self.coin_fees[plan.buy]) + self.exposure()
+        return plan.amount, cut(min(left, self.room(plan.sell, "sell", plan.sell_price)), self.lot)
+
     def hedge(self, plan: Plan) -> None:
         """Both legs at once; then what the accounts say decides whether anything is missing."""
-        # The buyer's fee is taken from the coins bought, and what was left over before is sold along.
-        sold = cut(
-            min(plan.amount * (1 - self.fees[plan.buy]) + self.exposure(), self.accounts[plan.sell].Stocks), self.lot
-        )
-        if sold * plan.sell_price < self.min_notional:
+        bought, sold = self.amounts(plan)
+        if not self.takes(plan.sell, sold, plan.sell_price) or not self.takes(plan.buy, bought, plan.buy_price):
             return
         self.say(
-            f"hedging {plan.amount:.5f}: buy {self.names[plan.buy]} at {plan.buy_price}, "
+            f"hedging {bought:.5f}: buy {self.names[plan.buy]} at {plan.buy_price}, "
             f"sell {self.names[plan.sell]} at {plan.sell_price}"
         )
         self.hedges += 1
-        legs = [
-            (plan.buy, "buy", plan.buy_price, plan.amount),
-            (plan.sell, "sell", plan.sell_price, sold),
-        ]
+        legs = [(plan.buy, "buy", plan.buy_price, bought), (plan.sell, "sell", plan.sell_price, sold)]
         sent = self.send(legs, gate=True)
         if not self.read_accounts():
             self.say("an account does not answer after an order; nothing is sent before it does")
@@ -218,12 +243,18 @@ class HedgeBot:
             if self.worth(self.exposure()):
                 self.repair("a leg did not fill")
 
+    def units(self, index: int, coins: float, price: float) -> float:
+        """The amount of an order for so many coins, in what the exchange counts; cut down to its lots."""
+        return cut(coins, self.lots[index])
+
     def send(self, legs: Sequence[tuple[int, str, float, float]], gate: bool = False) -> list[dict[str, Any]]:
-        """Sends immediate-or-cancel orders side by side; gives those that the exchanges took."""
+        """Sends immediate-or-cancel orders of so many coins side by side; gives those that the exchanges took."""
         self.sure = False
         taken: list[dict[str, Any]] = []
+        legs = [(index, side, price, self.units(index, coins, price)) for index, side, price, coins in legs]
         for index, side, price, amount in legs:
-            param = ["CreateOrder", PAIR, f"{side};timeInForce=IOC", price, amount]
+            self.sent[index] += 1
+            param = ["CreateOrder", self.symbols[index], f"{side};timeInForce=IOC", price, amount]
             self.queue.push(exchange=index, ret="leg", param=param, gate=gate)
         report = self.queue.run(timeout_ms=self.timeout_ms * 2)
         rows = report.rows
@@ -245,7 +276,7 @@ class HedgeBot:
             self.queue.push(exchange=order["exchange"], param=["GetOrder", order["id"]])
         self.calls += len(orders)
         for order, row in zip(orders, self.queue.run(timeout_ms=self.timeout_ms).rows, strict=True):
-            if row.ok and row.value.DealAmount < order["amount"] - self.lot / 2:
+            if row.ok and row.value.DealAmount < order["amount"] * (1 - 1e-9):
                 self.fail(
                     order["exchange"],
                     order["side"],
@@ -261,9 +292,13 @@ class HedgeBot:
 
     # ---- repair ----
 
+    def takes(self, index: int, amount: float, price: float) -> bool:
+        """Whether so many coins are enough for an order on an exchange."""
+        return abs(amount) * price >= self.min_notionals[index] * 1.01
+
     def worth(self, amount: float) -> bool:
         """Whether so many coins are enough for an order of their own."""
-        return abs(amount) * self.mark() >= self.min_notional * 1.01
+        return any(self.takes(index, amount, self.mark()) for index in range(len(self.exchanges)))
 
     def repair(self, why: str) -> bool:
         """Trades what is missing where it is cheapest; True when nothing is missing any more."""
@@ -275,30 +310,29 @@ class HedgeBot:
             return False
         book = self.books[index]
         price = book.Bids[0].Price * (1 - THROUGH) if side == "sell" else book.Asks[0].Price * (1 + THROUGH)
-        amount = abs(missing) if side == "sell" else abs(missing) / (1 - self.fees[index])
+        amount = abs(missing) if side == "sell" else abs(missing) / (1 - self.coin_fees[index])
         text = f"{side} {amount:.5f} on {self.names[index]}"
         self.say(f"evening out {missing:+.5f} coins ({why}): {text}")
         for failure in self.failures:
             failure["repair"] = failure["repair"] or text
-        self.send([(index, side, price, cut(amount + self.lot / 2, self.lot))])
+        self.send([(index, side, price, amount + self.lots[index] / 2)])
         return self.read_accounts() and abs(self.exposure()) < self.lot
 
     def cheapest(self, side: str, amount: float) -> int | None:
-        """The exchange that answers, can pay, and has the best price; None when there is none."""
+        """The exchange that answers, takes and can pay such an order, and has the best price; None when there is none."""
         offers = []
-        for index, (book, account) in enumerate(zip(self.books, self.accounts, strict=True)):
-            if not book or not book.Bids or not book.Asks:
+        for index, book in enumerate(self.books):
+            if not book or not book.Bids or not book.Asks or not self.takes(index, amount, self.mark()):
                 continue
-            if side == "sell" and account.Stocks >= amount:
-                offers.append((-book.Bids[0].Price, index))
-            if side == "buy" and account.Balance >= amount * book.Asks[0].Price * (1 + THROUGH) * 1.002:
-                offers.append((book.Asks[0].Price, index))
+            price = book.Bids[0].Price if side == "sell" else book.Asks[0].Price
+            if self.room(index, side, price) >= amount * (1 if side == "sell" else 1.002):
+                offers.append((-price if side == "sell" else price, index))
         return min(offers)[1] if offers else None
 
     def finish(self, patience_ms: float = 1000, tries: int = 5) -> None:
         """Cancels what is open and evens out what is left, down to one lot; waits so long for each pair of calls."""
         self.timeout_ms = min(self.timeout_ms, patience_ms)
-        for exchange, orders in zip(self.exchanges, self.both("GetOrders", PAIR), strict=True):
+        for exchange, orders in zip(self.exchanges, self.both("GetOrders"), strict=True):
             for order in orders or []:
                 exchange.CancelOrder(order.Id)
         for _ in range(tries):
@@ -313,12 +347,13 @@ class HedgeBot:
 
     def round_trip(self) -> None:
         """Evens out less than the smallest order: one order that is larger by so much than the one back."""
-        index = self.cheapest("buy", self.min_notional / self.mark() * 3)
+        least = min(self.min_notionals)
+        index = self.cheapest("buy", least / self.mark() * 3)
         if index is None:
             return
-        book, fee = self.books[index], self.fees[index]
-        back = cut(self.min_notional * 1.2 / self.mark() + abs(self.exposure()), self.lot)
-        bought = cut((back - self.exposure()) / (1 - fee) + self.lot / 2, self.lot)
+        book, fee, lot = self.books[index], self.coin_fees[index], self.lots[index]
+        back = cut(self.min_notionals[index] * 1.2 / self.mark() + abs(self.exposure()), lot)
+        bought = cut((back - self.exposure()) / (1 - fee) + lot / 2, lot)
         self.send([(index, "buy", book.Asks[0].Price * (1 + THROUGH), bought)])
         self.send([(index, "sell", book.Bids[0].Price * (1 - THROUGH), back)])
 
@@ -342,14 +377,10 @@ def is_live(value: Any) -> bool:
     return isinstance(value, dict) and bool(value.get("Info") and value["Info"].get("Live"))
 
 
-def coins(account: Any) -> float:
-    """All coins of an account, free and frozen."""
-    return float(account.Stocks + account.FrozenStocks)
-
-
-def money(account: Any) -> float:
-    """All quote currency of an account, free and frozen."""
-    return float(account.Balance + account.FrozenBalance)
+def spot_holding(account: Any) -> Holding:
+    """What a spot account holds, free and frozen; only what is free can be spent."""
+    coins, money = account.Stocks + account.FrozenStocks, account.Balance + account.FrozenBalance
+    return Holding(float(coins), float(money), float(account.Stocks), float(account.Balance))
 
 
 def cut(amount: float, lot: float) -> float:

@@ -56,6 +56,7 @@ class Summary:
         hedges: Hedges begun.
         failed_legs: Legs that failed, with the reason and how each was repaired.
         fees: The fees of each exchange, in quote currency at the price of each fill.
+        funding: The funding that each account of contracts received, negative when paid; empty without contracts.
         profit: The gain of each account, in quote currency; coins valued at one price for both.
         exposure: Coins held beyond those at the start, by what the exchanges hold.
         lot: The smallest amount that both exchanges trade.
@@ -74,6 +75,7 @@ class Summary:
     hedges: int
     failed_legs: list[dict[str, str]]
     fees: dict[str, float]
+    funding: dict[str, float] = attrs.field(factory=dict)
     profit: dict[str, float]
     exposure: float
     lot: float
@@ -121,12 +123,15 @@ class Summary:
         if len(self.failed_legs) > 20:
             lines.append(f"  and {len(self.failed_legs) - 20} more (--json lists all)")
         lines.append(self._amounts("fees", self.fees, "valued at the price of each fill"))
+        if self.funding:
+            lines.append(self._amounts("funding", self.funding, "received by the position, negative when paid"))
         lines.append(self._amounts("profit", self.profit, "after fees, coins valued at one price for both"))
         lines.append(
             f"exposure            {self.exposure:+.8f} {self.base} more than at the start, one lot is {self.lot:g}: {hedged}"
         )
+        width = max(map(len, [*self.leg_ms, *self.differences]), default=0)
         lines += [
-            f"one call, {name:9} median {leg.median:.2f} ms, p99 {leg.p99:.2f} ms, of {leg.count}"
+            f"one call, {name:{max(9, width)}} median {leg.median:.2f} ms, p99 {leg.p99:.2f} ms, of {leg.count}"
             for name, leg in self.leg_ms.items()
         ]
         lines += [
@@ -135,7 +140,9 @@ class Summary:
         ]
         for name, account in self.differences.items():
             each = ", ".join(f"{currency} {value}" for currency, value in account.items())
-            lines.append(f"audit of {name:10} {each} (holdings less the sum of all fills; 0 is right)")
+            lines.append(
+                f"audit of {name:{max(10, width)}} {each} (holdings less the sum of all fills{' and funding' if name in self.funding else ''}; 0 is right)"
+            )
         lines += [f"problem             {problem}" for problem in self.problems]
         lines.append(f"reconciliation      {'all books agree' if self.reconciled else 'THE BOOKS DO NOT AGREE'}")
         return lines

@@ -11,7 +11,7 @@ from ..exchange.keys.credentials import variable
 from ..simulator import SimulatorProcess
 from ..simulator.faults import parse_fault
 
-__all__ = ["VENUES", "environment", "parse_faults", "set_faults", "simulated_exchanges"]
+__all__ = ["VENUES", "environment", "parse_faults", "products_of", "set_faults", "simulated_exchanges", "simulator_of"]
 
 # FMZ's name of each venue that can be simulated, and the simulator's.
 VENUES = {"Binance": "binance", "OKX": "okx"}
@@ -40,19 +40,14 @@ def simulated_exchanges(
         MissingExtra: The extra ``server`` is not installed.
     """
     wanted = list(dict.fromkeys(names))
-    for name in wanted:
-        if name not in _SIMULATORS:
-            raise UnknownName(f"--simulated: no simulator for the exchange {name!r}{nearest(name, _SIMULATORS)}")
+    products = products_of(wanted)
     parsed = parse_faults(faults, wanted)
     symbols = _symbols(pairs)
-    products: dict[str, list[str]] = {}
-    for name in wanted:
-        products.setdefault(_SIMULATORS[name], []).extend(_PRODUCTS.get(name, ()))
     venues = {
         venue: SimulatorProcess(venue, seed=seed, symbols=symbols, products=more or None)
         for venue, more in products.items()
     }
-    processes = {name: venues[_SIMULATORS[name]] for name in wanted}
+    processes = {name: venues[simulator_of(name)] for name in wanted}
     with contextlib.ExitStack() as stack:
         for process in venues.values():
             stack.callback(process.stop)
@@ -61,6 +56,29 @@ def simulated_exchanges(
             list(pool.map(SimulatorProcess.start, venues.values()))
         set_faults(processes, parsed)
         yield processes
+
+
+def simulator_of(name: str) -> str:
+    """The simulator's name of a venue.
+
+    Raises:
+        UnknownName: It cannot be simulated.
+    """
+    if name not in _SIMULATORS:
+        raise UnknownName(f"--simulated: no simulator for the exchange {name!r}{nearest(name, _SIMULATORS)}")
+    return _SIMULATORS[name]
+
+
+def products_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """The simulators that FMZ's names need, each with what it must trade besides spot.
+
+    Raises:
+        UnknownName: A venue cannot be simulated.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(simulator_of(name), []).extend(_PRODUCTS.get(name, ()))
+    return found
 
 
 def _symbols(pairs: Iterable[str]) -> list[str] | None:

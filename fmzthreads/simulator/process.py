@@ -225,6 +225,20 @@ class SimulatorProcess:
         """
         return self._call("DELETE", "/_simulator/faults")
 
+    def set_contract(self, instrument: str, **changes: bool | int | str) -> dict[str, Any]:
+        """Changes a contract; returns mark and index price and funding of all contracts.
+
+        Args:
+            instrument: The contract, such as ``BTC_USDT.swap``.
+            changes: ``mark``, ``index``, ``funding_rate``, ``next_funding_ms``, ``pay_funding``, ``insurance``, ``deleverage`` and
+                ``deliver``, as for ``POST /_simulator/contracts``; prices, rates and amounts as text.
+
+        Raises:
+            InputError: There is no such contract, or a value does not fit.
+            FmzError: The process does not answer.
+        """
+        return self._call("POST", "/_simulator/contracts", {"instrument": instrument, **changes})
+
     def refuse_connections(self, seconds: float) -> None:
         """Closes the port for a while; connections are refused meanwhile.
 

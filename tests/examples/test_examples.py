@@ -26,6 +26,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     ),
     "produce_and_work": ([], [r"turn 0 best spread", r"turn 4 best spread"]),
     "hedge_two_exchanges": (["4"], ["both exchanges answer", r"hedges \d+ profit -?\d"]),
+    "hedge_two_markets": (["4"], ["both exchanges answer", r"hedges \d+ profit -?\d.* contracts -?\d"]),
     "two_streams": (
         [],
         [r"polling saw [1-9]\d* messages", r"the event loop saw [1-9]\d* messages", r"OKX \d+ received, 0 dropped"],
