@@ -9,10 +9,10 @@ import attrs
 from ...constants import ORDER_STATE_CLOSED
 from ...exchange.contracts.converter import Contract
 from ...structures import Funding
-from .account import PaperAccount
+from .account.account import PaperAccount
+from .account.orders import PaperFill, PaperOrder, PaperPayment
 from .money.contract_money import profit_of, worth_of
 from .money.positions import PaperPosition
-from .orders import PaperFill, PaperOrder, PaperPayment
 
 __all__ = ["PaperMarginWatch"]
 

@@ -4,98 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fmzthreads.constants import PD_LONG, PD_SHORT
 from fmzthreads.errors import InputError, InsufficientFunds, InvalidOrder
-from fmzthreads.exchange.contracts.converter import Contract, ContractValue
-from fmzthreads.exchange.venue import OrderIntent
-from fmzthreads.structures import Funding
-from fmzthreads.testing import FakeVenue
-from fmzthreads.venues.paper.settings import Paper
-from fmzthreads.venues.paper.venue import PaperVenue
-from tests.helpers.exchange_room import JumpClock
-
-LINEAR, INVERSE = "BTC_USDT.swap", "BTC_USD.swap"
-HOUR_MS = 3_600_000
-
-
-class ContractMarket(FakeVenue):
-    """A linear contract of 0.01 BTC and an inverse one of 100 USD."""
-
-    def __init__(self, clock: JumpClock) -> None:
-        super().__init__(clock=clock, pairs=(LINEAR, INVERSE))
-        self.marks = {LINEAR: 100.0, INVERSE: 100.0}
-        self.due_ms = int(clock.now() * 1000) + HOUR_MS
-        self.rate = 0.001
-        for symbol in self.marks:
-            self.show(symbol, 100.0)
-
-    def show(self, symbol: str, price: float, mark: float | None = None) -> None:
-        self.marks[symbol] = price if mark is None else mark
-        self.set_book(symbol, asks=[(price, 1000.0)], bids=[(price - 0.01, 1000.0)])
-
-    def contract(self, symbol: str) -> Contract:
-        value = ContractValue(Decimal("0.01"), True) if symbol == LINEAR else ContractValue(Decimal(100), False)
-        currency = "USDT" if symbol == LINEAR else "BTC"
-        return Contract(
-            symbol=symbol,
-            venue_symbol=symbol,
-            value=value,
-            value_currency="",
-            margin_currency=currency,
-            step=Decimal(1),
-        )
-
-    def fundings(self, symbol: str | None = None) -> list[Funding]:
-        assert symbol is not None
-        return [
-            Funding(
-                Info={"markPrice": str(self.marks[symbol])},
-                Symbol=symbol,
-                Interval=HOUR_MS,
-                Time=self.due_ms,
-                Rate=self.rate,
-            )
-        ]
-
-
-class Desk:
-    """A paper venue over that market, without a thread and without fees unless given."""
-
-    def __init__(self, folder: Path | None = None, **settings: Any) -> None:
-        self.clock = JumpClock()
-        self.market = ContractMarket(self.clock)
-        settings = {"balances": {"USDT": 100, "BTC": 10}, "latency_ms": 0, "taker_fee": 0, "maker_fee": 0, **settings}
-        self.venue = PaperVenue(self.market, Paper(**settings), folder, self.clock, watching=False)
-        self.told: list[str] = []
-        self.venue.warn_with(self.told.append)
-        self.count = 0
-
-    def place(self, symbol: str, side: Any, amount: float, price: float | None = None) -> str:
-        self.count += 1
-        return self.venue.place(
-            OrderIntent(
-                symbol=symbol,
-                side=side,
-                price=None if price is None else Decimal(str(price)),
-                amount=Decimal(amount),
-                client_order_id=f"c{self.count}",
-            )
-        )
-
-    def money(self, symbol: str) -> tuple[float, float, float, float]:
-        account = self.venue.account(symbol)
-        free, frozen = (
-            (account.Balance, account.FrozenBalance) if symbol == LINEAR else (account.Stocks, account.FrozenStocks)
-        )
-        return free, frozen, account.Equity, account.UPnL
+from tests.helpers.paper_rooms import HOUR_MS, INVERSE, LINEAR, ContractRoom
 
 
 def test_a_linear_position_is_opened_valued_and_closed() -> None:
-    desk = Desk(taker_fee=Decimal("0.001"))
+    desk = ContractRoom(taker_fee=Decimal("0.001"))
     desk.place(LINEAR, "buy", 100)  # 100 contracts of 0.01 at 100 are worth 100, at ten-fold leverage 10
     assert desk.money(LINEAR) == pytest.approx((89.9, 10, 99.9, 0))
     (position,) = desk.venue.positions()
@@ -112,7 +30,7 @@ def test_a_linear_position_is_opened_valued_and_closed() -> None:
 
 
 def test_an_inverse_position_gains_in_coins() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     desk.place(INVERSE, "sell", 5, 99.99)  # 500 USD at 99.99
     margin = 500 / 99.99 / 10
     assert desk.money(INVERSE) == pytest.approx((10 - margin, margin, 10, 0), abs=1e-3)
@@ -130,7 +48,7 @@ def test_an_inverse_position_gains_in_coins() -> None:
 
 
 def test_closing_orders_never_open() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     with pytest.raises(InvalidOrder, match="has 0 contracts"):
         desk.place(LINEAR, "closebuy", 1)
     desk.place(LINEAR, "buy", 10)
@@ -148,7 +66,7 @@ def test_closing_orders_never_open() -> None:
 
 
 def test_long_and_short_lie_beside_each_other_and_the_leverage_counts() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     assert desk.venue.position_mode() == "hedge"
     assert desk.venue.set_margin_level(LINEAR, 20) == 20
     desk.place(LINEAR, "buy", 100)
@@ -162,7 +80,7 @@ def test_long_and_short_lie_beside_each_other_and_the_leverage_counts() -> None:
 
 
 def test_a_resting_order_holds_margin_and_frees_it() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     order_id = desk.place(LINEAR, "buy", 100, 90)
     assert desk.money(LINEAR)[:2] == (91, 9)
     desk.venue.cancel(order_id)
@@ -170,7 +88,7 @@ def test_a_resting_order_holds_margin_and_frees_it() -> None:
 
 
 def test_funding_is_paid_once_by_the_rate_shown_before_its_time() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     desk.place(LINEAR, "buy", 100)
     desk.place(INVERSE, "sell", 1, 99.99)
     desk.venue.look()
@@ -189,7 +107,7 @@ def test_funding_is_paid_once_by_the_rate_shown_before_its_time() -> None:
 
 
 def test_an_account_without_cover_is_liquidated_at_the_mark_price() -> None:
-    desk = Desk(taker_fee=Decimal("0.001"))
+    desk = ContractRoom(taker_fee=Decimal("0.001"))
     desk.place(LINEAR, "buy", 900)  # worth 900
     resting = desk.place(LINEAR, "buy", 1, 50)
     desk.market.show(LINEAR, 89.6, mark=89.7)  # a loss of 92.7: 6.4 are left, and 4.04 are needed
@@ -210,7 +128,7 @@ def test_an_account_without_cover_is_liquidated_at_the_mark_price() -> None:
 
 
 def test_what_is_missing_is_the_venues_loss() -> None:
-    desk = Desk()
+    desk = ContractRoom()
     desk.place(LINEAR, "buy", 900)
     desk.market.show(LINEAR, 50.0)
     desk.venue.look()
@@ -218,12 +136,12 @@ def test_what_is_missing_is_the_venues_loss() -> None:
 
 
 def test_positions_outlive_the_process(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = ContractRoom(tmp_path)
     desk.venue.set_margin_level(LINEAR, 5)
     desk.place(LINEAR, "buy", 10)
     before = desk.venue.positions()
     desk.venue.close()
-    desk = Desk(tmp_path)
+    desk = ContractRoom(tmp_path)
     desk.count = 9
     assert desk.venue.positions() == before
     assert desk.venue.look() is True

@@ -23,59 +23,17 @@ from fmzthreads.errors import (
     WouldTake,
 )
 from fmzthreads.exchange.venue import OrderIntent
-from fmzthreads.structures import Record, Trade
+from fmzthreads.structures import Record
 from fmzthreads.testing import FakeVenue
 from fmzthreads.venues.paper.settings import Paper, paper_of
 from fmzthreads.venues.paper.venue import PaperVenue
-from tests.helpers.exchange_room import JumpClock, run_threads
+from tests.helpers.exchange_room import run_threads
 from tests.helpers.forked import in_fork, needs_fork
-
-ASKS = [(101.0, 1.0), (102.0, 2.0), (103.0, 3.0)]
-BIDS = [(100.0, 1.0), (99.0, 2.0), (98.0, 3.0)]
-
-
-class Room:
-    """A paper venue over a fake market whose looks the test makes itself."""
-
-    def __init__(self, folder: Path | None = None, **settings: Any) -> None:
-        self.clock = JumpClock()
-        self.market = FakeVenue(clock=self.clock)
-        self.market.set_book("BTC_USDT", asks=ASKS, bids=BIDS)
-        settings.setdefault("balances", {"USDT": 1000, "BTC": 10})
-        settings.setdefault("latency_ms", 0)
-        self.venue = PaperVenue(self.market, Paper(**settings), folder, self.clock, watching=False)
-        self.count = 0
-
-    def place(self, side: Any, price: float | None, amount: float, **more: Any) -> str:
-        self.count += 1
-        return self.venue.place(
-            OrderIntent(
-                symbol="BTC_USDT",
-                side=side,
-                price=None if price is None else Decimal(str(price)),
-                amount=Decimal(str(amount)),
-                **{"client_order_id": f"c{self.count}", **more},
-            )
-        )
-
-    def trade(self, *trades: tuple[float, float]) -> None:
-        """Public trades, and a look at them."""
-        for price, amount in trades:
-            rows = self.market.public_trades.setdefault("BTC_USDT", [])
-            rows.append(Trade(Info={}, Id=str(len(rows)), Time=len(rows), Price=price, Amount=amount, Type=1))
-        self.venue.look()
-
-    def fills(self, order_id: str) -> list[tuple[float, float, str, bool]]:
-        fills = self.venue.fills(self.venue.order(order_id))
-        return [(float(one.Price), float(one.Amount), one.Info.how, one.Maker) for one in fills]
-
-    def money(self) -> tuple[float, float, float, float]:
-        account = self.venue.account("BTC_USDT")
-        return account.Balance, account.FrozenBalance, account.Stocks, account.FrozenStocks
+from tests.helpers.paper_rooms import ASKS, BIDS, SpotRoom
 
 
 def test_a_market_buy_walks_the_asks_and_pays_its_fee_in_coins() -> None:
-    room = Room()
+    room = SpotRoom()
     order = room.venue.order(room.place("buy", None, 305))
     assert (order.Status, order.Amount, order.DealAmount) == (1, 3.0, 3.0)
     assert order.AvgPrice == pytest.approx(305 / 3)
@@ -84,13 +42,13 @@ def test_a_market_buy_walks_the_asks_and_pays_its_fee_in_coins() -> None:
 
 
 def test_a_sale_pays_its_fee_in_quote_currency() -> None:
-    room = Room(taker_fee=Decimal("0.002"))
+    room = SpotRoom(taker_fee=Decimal("0.002"))
     room.place("sell", None, 2)
     assert room.money() == (1000 + 199 * 0.998, 0, 8, 0)
 
 
 def test_what_was_taken_is_gone_until_the_book_changes_there() -> None:
-    room = Room()
+    room = SpotRoom()
     room.place("buy", None, 50.5)  # half of the first level
     assert room.fills(room.place("buy", 102, 1)) == [(101, 0.5, "walk", False), (102, 0.5, "walk", False)]
     room.market.set_book("BTC_USDT", asks=[(101.0, 1.0), (102.0, 2.5), (103.0, 3.0)], bids=BIDS)
@@ -103,7 +61,7 @@ def test_what_was_taken_is_gone_until_the_book_changes_there() -> None:
 
 
 def test_two_sides_and_two_threads_never_take_the_same_liquidity() -> None:
-    room = Room(balances={"USDT": 10_000, "BTC": 10})
+    room = SpotRoom(balances={"USDT": 10_000, "BTC": 10})
     run_threads(16, lambda index: room.place("buy", 103, 1, client_order_id=f"t{index}", time_in_force="IOC") and None)
     orders = room.venue.history_orders("BTC_USDT")
     assert sum(order.DealAmount for order in orders) == 6
@@ -112,7 +70,7 @@ def test_two_sides_and_two_threads_never_take_the_same_liquidity() -> None:
 
 
 def test_a_market_order_beyond_the_book_is_filled_in_part_and_ends() -> None:
-    room = Room()
+    room = SpotRoom()
     order = room.venue.order(room.place("sell", None, 9))
     assert (order.Status, order.Amount, order.DealAmount) == (2, 9, 6)
     assert room.money()[2:] == (4, 0)
@@ -122,21 +80,21 @@ def test_a_market_order_beyond_the_book_is_filled_in_part_and_ends() -> None:
 
 @pytest.mark.parametrize(("in_force", "dealt", "status"), [("IOC", 1, 2), ("FOK", 0, 2), ("GTC", 1, 0)])
 def test_time_in_force(in_force: str, dealt: float, status: int) -> None:
-    room = Room()
+    room = SpotRoom()
     order = room.venue.order(room.place("buy", 101, 2, time_in_force=in_force))
     assert (order.DealAmount, order.Status) == (dealt, status)
     assert room.money()[1] == (101 if status == 0 else 0)
 
 
 def test_post_only_orders_never_take() -> None:
-    room = Room()
+    room = SpotRoom()
     with pytest.raises(WouldTake):
         room.place("buy", 101, 1, time_in_force="GTX")
     assert room.venue.order(room.place("buy", 100.5, 1, time_in_force="GTX")).Status == 0
 
 
 def test_a_resting_order_is_filled_by_trades_through_its_price_with_their_amounts() -> None:
-    room = Room()
+    room = SpotRoom()
     order_id = room.place("buy", 99.5, 2)
     assert room.money() == (801, 199, 10, 0)
     room.trade((99, 5))  # the first look shows what was traded before
@@ -153,7 +111,7 @@ def test_a_resting_order_is_filled_by_trades_through_its_price_with_their_amount
 
 
 def test_an_order_is_not_filled_by_trades_from_before_it_rested() -> None:
-    room = Room()
+    room = SpotRoom()
     room.place("buy", 99, 1)
     room.trade((100, 1))
     late = room.place("buy", 99.5, 1)
@@ -164,7 +122,7 @@ def test_an_order_is_not_filled_by_trades_from_before_it_rested() -> None:
 
 
 def test_the_better_price_and_then_the_older_order_comes_first() -> None:
-    room = Room()
+    room = SpotRoom()
     low, first, second = room.place("buy", 98, 1), room.place("buy", 99, 1), room.place("buy", 99, 1)
     sale = room.place("sell", 105, 1)
     room.trade()
@@ -173,7 +131,7 @@ def test_the_better_price_and_then_the_older_order_comes_first() -> None:
 
 
 def test_the_queue_estimate_fills_at_the_price_after_what_was_ahead() -> None:
-    room = Room(queue=True)
+    room = SpotRoom(queue=True)
     order_id = room.place("buy", 99, 1)  # the book shows 2 there
     room.trade()
     room.trade((99, 1.5))
@@ -185,7 +143,7 @@ def test_the_queue_estimate_fills_at_the_price_after_what_was_ahead() -> None:
 
 
 def test_a_book_that_moves_through_a_price_fills_the_order() -> None:
-    room = Room()
+    room = SpotRoom()
     order_id = room.place("buy", 100.5, 2)
     room.market.set_book("BTC_USDT", asks=[(100.2, 0.5), (100.4, 0.7), (103.0, 3.0)], bids=[(100.0, 1.0)])
     room.venue.look()
@@ -194,7 +152,7 @@ def test_a_book_that_moves_through_a_price_fills_the_order() -> None:
 
 
 def test_cancelled_orders_free_what_they_held() -> None:
-    room = Room()
+    room = SpotRoom()
     order_id = room.place("sell", 105, 3)
     assert room.money() == (1000, 0, 7, 3)
     room.venue.cancel(order_id)
@@ -225,8 +183,8 @@ def test_cancelled_orders_free_what_they_held() -> None:
         (lambda room: room.venue.history_orders("BTC_USDT", -1), InputError),
     ],
 )
-def test_refusals_change_nothing(call: Callable[[Room], Any], error: type[Exception]) -> None:
-    room = Room()
+def test_refusals_change_nothing(call: Callable[[SpotRoom], Any], error: type[Exception]) -> None:
+    room = SpotRoom()
     with pytest.raises(error):
         call(room)
     assert room.money() == (1000, 0, 10, 0)
@@ -234,7 +192,7 @@ def test_refusals_change_nothing(call: Callable[[Room], Any], error: type[Except
 
 
 def test_a_client_order_id_is_taken_once() -> None:
-    room = Room()
+    room = SpotRoom()
     order_id = room.place("buy", 99, 1, client_order_id="mine")
     with pytest.raises(DuplicateOrder):
         room.place("buy", 99, 1, client_order_id="mine")
@@ -245,7 +203,7 @@ def test_a_client_order_id_is_taken_once() -> None:
 
 
 def test_lists_and_rates() -> None:
-    room = Room(maker_fee=Decimal("-0.0001"))
+    room = SpotRoom(maker_fee=Decimal("-0.0001"))
     first = room.place("buy", 99, 1)
     room.clock.advance(1)
     second = room.place("buy", 101, 1)
@@ -263,7 +221,7 @@ def test_lists_and_rates() -> None:
 
 
 def test_an_order_travels_for_the_latency() -> None:
-    room = Room(latency_ms=150)
+    room = SpotRoom(latency_ms=150)
     order_id = room.place("buy", 99, 1)
     assert room.clock.slept == [0.15]
     room.venue.cancel(order_id)
@@ -271,7 +229,7 @@ def test_an_order_travels_for_the_latency() -> None:
 
 
 def test_more_levels_are_fetched_for_an_order_that_needs_them() -> None:
-    room = Room(balances={"BTC": 500})
+    room = SpotRoom(balances={"BTC": 500})
     room.market.set_book("BTC_USDT", asks=ASKS, bids=[(100 - n / 10, 1.0) for n in range(150)])
     order = room.venue.order(room.place("sell", None, 120))
     assert order.DealAmount == 120
@@ -281,11 +239,11 @@ def test_more_levels_are_fetched_for_an_order_that_needs_them() -> None:
 
 
 def test_an_account_outlives_its_process(tmp_path: Path) -> None:
-    room = Room(tmp_path)
+    room = SpotRoom(tmp_path)
     order_id = room.place("buy", 99.5, 2)
     bought = room.place("buy", None, 101)
     room.venue.close()
-    room = Room(tmp_path, balances={"USDT": 5})
+    room = SpotRoom(tmp_path, balances={"USDT": 5})
     assert room.money() == (700, 199, 10.999, 0)
     assert [order.Id for order in room.venue.orders()] == [order_id]
     assert room.fills(bought) == [(101, 1, "walk", False)]
@@ -295,11 +253,11 @@ def test_an_account_outlives_its_process(tmp_path: Path) -> None:
 
 
 def test_what_the_market_did_meanwhile_is_caught_up(tmp_path: Path) -> None:
-    room = Room(tmp_path)
+    room = SpotRoom(tmp_path)
     filled, resting = room.place("buy", 99.5, 2), room.place("buy", 90, 1)
     made_ms = room.venue.order(filled).Time
     room.venue.close()
-    room = Room(tmp_path)
+    room = SpotRoom(tmp_path)
     low = {made_ms - 30_000: 80.0, made_ms + 30_000: 99.5, made_ms + 90_000: 99.4}
     room.market.bars[("BTC_USDT", 60)] = [
         Record(Time=time, Open=100.0, High=101.0, Low=price, Close=100.0, Volume=1.0) for time, price in low.items()
@@ -312,12 +270,12 @@ def test_what_the_market_did_meanwhile_is_caught_up(tmp_path: Path) -> None:
 
 
 def test_two_venues_share_an_account_by_its_file_and_other_processes_are_refused(tmp_path: Path) -> None:
-    first, second = Room(tmp_path), Room(tmp_path)
+    first, second = SpotRoom(tmp_path), SpotRoom(tmp_path)
     first.place("buy", 99, 1)
     assert len(second.venue.orders()) == 1
     first.venue.close()
     second.place("buy", 98, 1, client_order_id="second")
-    from fmzthreads.venues.paper.store import PaperStore
+    from fmzthreads.venues.paper.account.store import PaperStore
 
     with pytest.raises(OperationFailed, match="another process trades with it"):
         PaperStore(second.venue.account_file).open({})
@@ -330,11 +288,11 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
 
     Database(tmp_path / "other.sqlite3", ("CREATE TABLE mine (x)",), durable=False).execute("SELECT 1")
     with pytest.raises(OperationFailed, match="another program's tables"):
-        Room(file=tmp_path / "other.sqlite3")
+        SpotRoom(file=tmp_path / "other.sqlite3")
 
 
 def test_an_order_that_cannot_be_stored_has_not_happened(tmp_path: Path) -> None:
-    room = Room(tmp_path)
+    room = SpotRoom(tmp_path)
     room.venue.book.store._database.execute("DROP TABLE fills")
     with pytest.raises(OperationFailed):
         room.place("buy", None, 101)
@@ -407,7 +365,7 @@ def test_settings() -> None:
 
 @needs_fork
 def test_a_forked_child_is_refused_the_parents_account(tmp_path: Path) -> None:
-    room = Room(tmp_path)
+    room = SpotRoom(tmp_path)
     kept = room.place("buy", 90, 1)
 
     def child() -> str:

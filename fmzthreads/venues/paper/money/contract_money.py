@@ -9,8 +9,8 @@ import attrs
 
 from ....errors import InvalidOrder
 from ....exchange.contracts.converter import Contract
-from ..liquidity import Match
-from ..orders import PaperOrder
+from ..account.orders import PaperOrder
+from ..market.liquidity import Match
 from .positions import PaperPosition
 from .purse import Charge, Purse
 

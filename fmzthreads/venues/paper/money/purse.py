@@ -8,8 +8,8 @@ from typing import Protocol
 
 import attrs
 
-from ..liquidity import Match
-from ..orders import PaperOrder
+from ..account.orders import PaperOrder
+from ..market.liquidity import Match
 from .balances import Balances
 from .positions import PaperPosition
 

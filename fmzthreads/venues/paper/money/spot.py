@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import attrs
 
-from ..liquidity import Match
-from ..orders import PaperOrder
+from ..account.orders import PaperOrder
+from ..market.liquidity import Match
 from .purse import Charge, Purse
 
 __all__ = ["SpotMoney"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ...clock import Clock
-from ...fork import after_fork_in_child
+from ....clock import Clock
+from ....fork import after_fork_in_child
+from ..settings import Paper
 from .account import PaperAccount
-from .settings import Paper
 from .store import PaperStore
 
 __all__ = ["PAPER_ACCOUNTS", "PaperAccounts"]

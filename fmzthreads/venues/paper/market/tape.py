@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...structures import Trade
+from ....structures import Trade
 
 __all__ = ["Tape"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from ...constants import (
+from ....constants import (
     ORDER_OFFSET_CLOSE,
     ORDER_OFFSET_OPEN,
     ORDER_STATE_CANCELED,
@@ -16,9 +16,9 @@ from ...constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
 )
-from ...exchange.venue import OrderFill
-from ...structures import Order
-from ...structures.base import Info
+from ....exchange.venue import OrderFill
+from ....structures import Order
+from ....structures.base import Info
 
 __all__ = ["How", "PaperFill", "PaperOrder", "PaperPayment"]
 
@@ -45,6 +45,7 @@ class PaperOrder:
         ahead: What stands before it in the queue at its price, by estimate.
         status: ``ORDER_STATE_...``.
         made_ms: When it was placed, in ms since the epoch.
+        post_only: Whether it must never trade at once, also when it is changed.
     """
 
     number: int
@@ -60,6 +61,7 @@ class PaperOrder:
     ahead: Decimal = Decimal(0)
     status: int = ORDER_STATE_PENDING
     made_ms: int = 0
+    post_only: bool = False
 
     @property
     def id(self) -> str:

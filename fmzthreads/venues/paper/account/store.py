@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from ...database import Database
-from ...errors import OperationFailed
+from ....database import Database
+from ....errors import OperationFailed
+from ..conditional.condition import PaperCondition
 from .orders import How, PaperFill, PaperOrder, PaperPayment
 
 __all__ = ["PaperStore"]
@@ -19,22 +20,28 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS balances (currency TEXT PRIMARY KEY, free TEXT NOT NULL, frozen TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, client_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
         price TEXT, amount TEXT NOT NULL, dealt TEXT NOT NULL, cost TEXT NOT NULL, held TEXT NOT NULL, currency TEXT NOT NULL,
-        ahead TEXT NOT NULL, status INTEGER NOT NULL, made_ms INTEGER NOT NULL, UNIQUE (symbol, client_id))""",
+        ahead TEXT NOT NULL, status INTEGER NOT NULL, made_ms INTEGER NOT NULL, post_only INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (symbol, client_id))""",
     """CREATE TABLE IF NOT EXISTS fills (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, price TEXT NOT NULL, amount TEXT NOT NULL,
         fee TEXT NOT NULL, fee_currency TEXT NOT NULL, time_ms INTEGER NOT NULL, maker INTEGER NOT NULL, how TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS payments (id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, amount TEXT NOT NULL, currency TEXT NOT NULL,
         time_ms INTEGER NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS conditions (number INTEGER PRIMARY KEY, client_id TEXT NOT NULL, symbol TEXT NOT NULL, state TEXT NOT NULL,
+        made_ms INTEGER NOT NULL, detail TEXT NOT NULL, UNIQUE (symbol, client_id))""",
     "CREATE INDEX IF NOT EXISTS fills_of ON fills (number)",
     "CREATE INDEX IF NOT EXISTS orders_of ON orders (symbol, made_ms)",
 )
 _APPLICATION_ID = 0x666D7A70  # "fmzp", so that another program's file is never taken for ours
-_PUT_ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (number) DO UPDATE SET amount = excluded.amount, dealt = excluded.dealt, cost = excluded.cost, held = excluded.held,
+_PUT_ORDER = """INSERT INTO orders (number, client_id, symbol, side, price, amount, dealt, cost, held, currency, ahead, status, made_ms, post_only)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (number) DO UPDATE SET price = excluded.price, amount = excluded.amount, dealt = excluded.dealt, cost = excluded.cost, held = excluded.held,
     ahead = excluded.ahead, status = excluded.status"""
 _PUT_FILL = """INSERT INTO fills (number, price, amount, fee, fee_currency, time_ms, maker, how) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _PUT_PAYMENT = "INSERT INTO payments (symbol, amount, currency, time_ms) VALUES (?, ?, ?, ?)"
 _PUT_BALANCE = "INSERT INTO balances VALUES (?, ?, ?) ON CONFLICT (currency) DO UPDATE SET free = excluded.free, frozen = excluded.frozen"
 _PUT_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_PUT_CONDITION = """INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (number) DO UPDATE SET state = excluded.state, detail = excluded.detail"""
 _BUSY_S = 1.0
 
 Statement = tuple[str, Sequence[Any]]
@@ -49,6 +56,9 @@ def _set_up(connection: sqlite3.Connection) -> None:
                 "it holds another program's tables; it was not changed: give the paper account another file"
             )
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(orders)")}
+    if columns and "post_only" not in columns:  # of an older version
+        connection.execute("ALTER TABLE orders ADD COLUMN post_only INTEGER NOT NULL DEFAULT 0")
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
 
 
@@ -95,6 +105,7 @@ class PaperStore:
         fills: Iterable[PaperFill],
         facts: Mapping[str, str] | None = None,
         payments: Iterable[PaperPayment] = (),
+        conditions: Iterable[PaperCondition] = (),
     ) -> None:
         """Stores a change in one transaction.
 
@@ -104,6 +115,7 @@ class PaperStore:
             fills: The new fills.
             facts: Further values that changed, by name.
             payments: New funding payments.
+            conditions: The condition orders that are new or changed.
 
         Raises:
             OperationFailed: It cannot be stored: nothing has changed.
@@ -115,6 +127,10 @@ class PaperStore:
         statements += [(_PUT_FILL, _fill_row(fill)) for fill in fills]
         statements += [(_PUT_FACT, item) for item in (facts or {}).items()]
         statements += [(_PUT_PAYMENT, (one.symbol, str(one.amount), one.currency, one.time_ms)) for one in payments]
+        statements += [
+            (_PUT_CONDITION, (one.number, one.client_id, one.symbol, one.state, one.made_ms, one.text))
+            for one in conditions
+        ]
         self._database.execute_all(statements)
 
     def payments(self) -> list[PaperPayment]:
@@ -142,6 +158,20 @@ class PaperStore:
         """
         return [_order_of(row) for row in self._database.execute(f"SELECT * FROM orders WHERE {where}", params)]  # noqa: S608 (constants)
 
+    def conditions(self, where: str, params: Sequence[Any] = ()) -> list[PaperCondition]:
+        """Condition orders, oldest first.
+
+        Args:
+            where: The condition, and what may follow it.
+            params: Its values.
+        """
+        rows = self._database.execute(f"SELECT * FROM conditions WHERE {where}", params)  # noqa: S608 (constants)
+        return [PaperCondition.of_row(row) for row in rows]
+
+    def last_condition(self) -> int:
+        """The number of the last condition order; 0 before the first."""
+        return int(self._database.execute("SELECT coalesce(max(number), 0) FROM conditions")[0][0])
+
     def fills(self, number: int) -> list[PaperFill]:
         """The fills of an order, oldest first."""
         rows = self._database.execute(
@@ -167,11 +197,12 @@ def _order_row(order: PaperOrder) -> tuple[Any, ...]:
         str(order.ahead),
         order.status,
         order.made_ms,
+        int(order.post_only),
     )
 
 
 def _order_of(row: tuple[Any, ...]) -> PaperOrder:
-    number, client_id, symbol, side, price, amount, dealt, cost, held, currency, ahead, status, made_ms = row
+    number, client_id, symbol, side, price, amount, dealt, cost, held, currency, ahead, status, made_ms, post_only = row
     return PaperOrder(
         number=number,
         client_id=client_id,
@@ -186,6 +217,7 @@ def _order_of(row: tuple[Any, ...]) -> PaperOrder:
         ahead=Decimal(ahead),
         status=status,
         made_ms=made_ms,
+        post_only=bool(post_only),
     )
 
 

@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 
 import attrs
 
-from ...structures import Depth
+from ....structures import Depth
 
 __all__ = ["BookSide", "Match", "TakenLiquidity", "sides_of", "walk"]
 

@@ -1,0 +1,107 @@
+"""How each venue treats condition orders and changes of orders, and the words in which it refuses them."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import attrs
+
+from ...errors import FmzError
+
+__all__ = ["VenueWays", "ways_of"]
+
+E = TypeVar("E", bound=FmzError)
+
+Refusal = tuple[str, str]
+"""The venue's code and its text."""
+
+
+@attrs.frozen(kw_only=True)
+class VenueWays:
+    """How a venue treats condition orders and changes of orders.
+
+    Attributes:
+        speaker: Who refuses.
+        options: Whose names the options of condition orders have; empty for none.
+        has_oco: Whether one condition order may both take profit and stop a loss.
+        replaces_conditions: Whether a condition order is replaced, since the venue cannot change it.
+        keeps_place: Whether an order of which only the amount is lowered keeps its place in the queue.
+        fills_by_lowering: Whether an order that is changed to no more than what is filled counts as filled; else it is cancelled.
+        gone: The refusal of a change of an order that has ended.
+        not_open: The refusal of a cancel of an order that has ended.
+        condition_gone: The refusal of a change or cancel of a condition order that has triggered or ended.
+        nothing_new: The refusal of a change that changes nothing; empty where that is no error.
+        only_limit: The refusal of a change of an order at market.
+        nothing_to_close: The refusal of a closing order without a position.
+        would_trigger: The refusal of a trigger that the price has reached; empty if the reader has finer words.
+    """
+
+    speaker: str
+    options: Literal["", "binance", "okx"] = ""
+    has_oco: bool = True
+    replaces_conditions: bool = False
+    keeps_place: bool = False
+    fills_by_lowering: bool = False
+    gone: Refusal = ("", "there is no such open order")
+    not_open: Refusal = ("", "there is no such open order")
+    condition_gone: Refusal = ("", "there is no such condition order that waits")
+    nothing_new: Refusal = ("", "")
+    only_limit: Refusal = ("", "only limit orders can be changed")
+    nothing_to_close: Refusal = ("", "there is no position to close")
+    would_trigger: Refusal = ("", "the order would trigger at once")
+
+    def refusal(self, kind: type[E], said: Refusal, about: str) -> E:
+        """An error in the venue's words.
+
+        Args:
+            kind: Its class.
+            said: The venue's code and text.
+            about: What it is about, such as the order's id.
+        """
+        code, text = said
+        shown = f" (code {code})" if code else ""
+        return kind(f"{self.speaker} refused: {text}{shown}, on paper: {about}", code=code)
+
+
+# Sources: "Error Codes", "Modify Order", "New Algo Order" and "Order Amend Keep Priority" in Binance's documents; "Amend order", "Amend algo order" and "Error Code" in
+# OKX's API guide.
+_BINANCE = VenueWays(
+    speaker="Binance",
+    options="binance",
+    replaces_conditions=True,
+    keeps_place=True,
+    gone=("-2013", "Order does not exist."),
+    not_open=("-2011", "Unknown order sent."),
+    condition_gone=("-2011", "Unknown order sent."),
+    would_trigger=("-2010", "Order would trigger immediately."),
+)
+_FUTURES_BINANCE = attrs.evolve(
+    _BINANCE,
+    has_oco=False,
+    keeps_place=False,
+    nothing_new=("-5027", "No need to modify the order."),
+    only_limit=("-5025", "Only limit order is supported."),
+    nothing_to_close=("-2022", "ReduceOnly Order is rejected."),
+    would_trigger=("-2021", "Order would immediately trigger."),
+)
+_OKX = VenueWays(
+    speaker="OKX",
+    options="okx",
+    keeps_place=True,
+    fills_by_lowering=True,
+    gone=("51503", "Your order has already been filled or canceled."),
+    not_open=("51400", "Order cancellation failed as the order has been filled, canceled or does not exist."),
+    condition_gone=("51503", "Your order has already been filled or canceled."),
+    only_limit=("51506", "Order modification unavailable for the order type."),
+    nothing_to_close=(
+        "51169",
+        "Order failed because you don't have any positions in this direction for this contract to reduce or close.",
+    ),
+    would_trigger=("", ""),
+)
+_KNOWN = {"Binance": _BINANCE, "Futures_Binance": _FUTURES_BINANCE, "OKX": _OKX, "Futures_OKX": _OKX}
+
+
+def ways_of(name: str) -> VenueWays:
+    """The ways of a venue by FMZ's id of it; of one that is not known, the simplest."""
+    return _KNOWN.get(name) or VenueWays(speaker=name)
