@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from fmzthreads.constants import ORDER_STATE_PENDING
@@ -12,10 +12,13 @@ from fmzthreads.errors import BadReply, FmzError, OrderNotFound
 from fmzthreads.exchange.live_account.events import (
     AccountAlarm,
     AccountSnapshot,
+    LeverageChange,
     OrderChange,
     PositionChange,
     StreamEnded,
+    StreamFill,
 )
+from fmzthreads.exchange.live_account.source import StreamGreeting, StreamLine
 from fmzthreads.structures import Info, Order, Position
 from tests.helpers.ws_server import Peer, WsServer
 
@@ -67,13 +70,22 @@ class ScriptedAccount:
         self.asked = threading.Semaphore(0)
         self.kept_alive = threading.Semaphore(0)
         self.connects = 0
+        self.lines = 1
+        self.greet: Callable[[StreamGreeting], None] | None = None
+        self.options: dict[str, object] = {}
+        self.moment_ms = 1000
+        """The venue's time."""
+        self.fills: list[StreamFill] = []
+        """What REST tells of the fills of a gap."""
+        self.asked_since: list[tuple[int, list[str]]] = []
 
     def includes(self, scope: str | None) -> bool:
         return scope is not None and "USDT" in scope
 
-    def connect(self) -> tuple[str, Mapping[str, object]]:
+    def connect(self) -> Sequence[StreamLine]:
         self.connects += 1
-        return self.server.url, {"reconnect": False}
+        options = {"reconnect": False, **self.options}
+        return [StreamLine(address=self.server.url, options=options, greet=self.greet) for _ in range(self.lines)]
 
     def keep_alive(self) -> None:
         self.kept_alive.release()
@@ -88,6 +100,8 @@ class ScriptedAccount:
             )
         if "position" in row:
             yield PositionChange(position=Position(row["position"]), time_ms=row["time"])
+        if "leverage" in row:
+            yield LeverageChange(symbol="BTC_USDT.swap", level=row["leverage"])
         if "alarm" in row:
             yield AccountAlarm(row["alarm"])
         if "ended" in row:
@@ -106,6 +120,19 @@ class ScriptedAccount:
         return found
 
     def look_up(self, order: Order) -> Order:
-        if order["Id"] not in self.ended:
-            raise OrderNotFound(f"no order {order['Id']}")
-        return self.ended[order["Id"]].copy()
+        return self.order(order["Id"])
+
+    def order(self, order_id: str) -> Order:
+        if order_id not in self.ended:
+            raise OrderNotFound(f"no order {order_id}")
+        return self.ended[order_id].copy()
+
+    def position_key(self, position: Position) -> Hashable:
+        return position["Info"].get("posId") or (position["Symbol"], position["Type"])
+
+    def now_ms(self) -> int:
+        return self.moment_ms
+
+    def fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
+        self.asked_since.append((since_ms, list(symbols)))
+        return list(self.fills)

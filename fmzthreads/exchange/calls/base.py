@@ -93,10 +93,20 @@ class CallBase:
         except NotSupported:
             return None
 
-    def _positions(self, scope: str | None) -> list[Position]:
-        """The positions of a scope, from the user stream if that is live."""
-        live = self.core.accounts.positions(scope)
-        return self.core.venue.positions(scope) if live is None else live
+    def _positions(self, scope: str | None, *, amounts_only: bool = False) -> list[Position]:
+        """The positions of a scope, from the user stream if that is live.
+
+        Args:
+            scope: The scope.
+            amounts_only: Whether leverage and margin may be missing.
+        """
+        accounts = self.core.accounts
+        live = accounts.positions(scope, amounts_only=amounts_only)
+        if live is not None:
+            return live
+        found = self.core.venue.positions(scope)
+        accounts.learn(scope, found)
+        return found
 
     def _last_price(self, symbol: str) -> Decimal:
         """The last price of a symbol in the venue's currency, from its live book if that is valid.

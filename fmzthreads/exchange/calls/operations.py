@@ -172,7 +172,8 @@ class Operations(ContractCalls):
         core, settings = self.core, self.settings
         intent, own_id = prepare(self._request(symbol, side, price, amount), self._rules, core.orders.new_id)
         if closes(intent.side) and settings.contracts_of:
-            held = capped_amount(symbol, intent.side, intent.amount, self._positions(symbol))
+            positions = self._positions(symbol, amounts_only=True)
+            held = capped_amount(symbol, intent.side, intent.amount, positions)
             intent = attrs.evolve(intent, amount=held)
         if core.limits.active:
             core.limits.acquire(method)

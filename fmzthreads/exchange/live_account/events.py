@@ -8,7 +8,16 @@ import attrs
 
 from ...structures import Order, Position, Structure
 
-__all__ = ["AccountAlarm", "AccountSnapshot", "AccountUpdate", "OrderChange", "PositionChange", "StreamEnded"]
+__all__ = [
+    "AccountAlarm",
+    "AccountSnapshot",
+    "AccountUpdate",
+    "LeverageChange",
+    "OrderChange",
+    "PositionChange",
+    "StreamEnded",
+    "StreamFill",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,10 +42,40 @@ class PositionChange:
     Attributes:
         position: The position, under FMZ's symbol.
         time_ms: When it changed, in ms since the epoch.
+        told_ms: When the venue told so, which orders messages about the same millisecond; 0 if it is not known.
     """
 
     position: Position
     time_ms: int
+    told_ms: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class LeverageChange:
+    """The leverage of a contract as it is now.
+
+    Attributes:
+        symbol: FMZ's symbol.
+        level: The leverage.
+    """
+
+    symbol: str
+    level: float
+
+
+@attrs.frozen(kw_only=True)
+class StreamFill:
+    """A fill that REST tells of after a gap.
+
+    Attributes:
+        order_id: The id of its order.
+        symbol: FMZ's symbol.
+        fill: The fill (see ``OrderFill``).
+    """
+
+    order_id: str
+    symbol: str
+    fill: Any
 
 
 @attrs.frozen

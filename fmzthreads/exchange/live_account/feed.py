@@ -16,18 +16,21 @@ from ...constants import ORDER_STATE_CANCELED
 from ...errors import FmzError, OrderNotFound, StopRequested, short_repr
 from ...fork import after_fork_in_child
 from ...structures import Order
-from .events import AccountAlarm, OrderChange, PositionChange, StreamEnded
+from .events import AccountAlarm, LeverageChange, OrderChange, PositionChange, StreamEnded, StreamFill
 from .source import AccountSource
 from .view import AccountView
 
 if TYPE_CHECKING:  # the streams room is loaded by the first subscription
-    from ...streams.connection import Connection
     from ...streams.host import StreamHost
+    from .lines import AccountLines
 
 __all__ = ["AccountFeed"]
 
 _LONGEST_PAUSE_S = 60.0
 _CALM_S = 60.0  # a connection that lasted so long begins with short pauses again
+
+# Messages of about the same time may come in any order, and of several connections: so much before the last one is asked about again.
+_OVERLAP_MS = 10_000
 
 
 class AccountFeed:
@@ -60,7 +63,7 @@ class AccountFeed:
 
         self.source = source
         self.clock: Clock = host.clock
-        self.view = AccountView(host.clock)
+        self.view = AccountView(host.clock, source.position_key)
         self.live = Signal()
         self.ended = Signal()
         self.permission = host.clock.stop.permission()  # what is made in onexit goes on after the stop
@@ -73,8 +76,10 @@ class AccountFeed:
         self._told = False  # whether this outage was reported already
         self._failures = 0
         self._announced = 0
+        self._began_ms = 0  # the venue's time of the first subscription; what was before is no concern of it
+        self._latest_ms = 0  # the venue's time of the newest event
         self._lock = threading.Lock()  # guards _connection and _closing, so that close() misses no connection
-        self._connection: Connection | None = None
+        self._connection: AccountLines | None = None
         self._closing = False
         self._thread = threading.Thread(target=self.clock.stop.carry(self._run), name=source.name, daemon=True)
         after_fork_in_child(self._left_behind)
@@ -152,7 +157,7 @@ class AccountFeed:
 
     def _serve(self) -> str:
         """Connects, catches up and reads until the connection is lost; returns why."""
-        connection: Connection | None = None
+        connection: AccountLines | None = None
         try:
             connection = self._connect()
             if connection is None:
@@ -166,32 +171,40 @@ class AccountFeed:
         except Exception as error:  # a bug in a source or here: reported and tried again, so that the account goes on
             return f"the feed failed: {short_repr(error)}"
         finally:
+            with self._lock:
+                connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
-            with self._lock:
-                self._connection = None
 
-    def _connect(self) -> Connection | None:
-        from ...streams.connection import Connection
-        from ...streams.options import read_options
+    def _connect(self) -> AccountLines | None:
+        from .lines import AccountLines
 
-        address, options = self.source.connect()
-        connection = Connection(*read_options(address, None, dict(options)), self._host)
+        connection = AccountLines(self.source.connect(), self._host)
         with self._lock:
             if self._closing:
                 return None
             self._connection = connection
-        connection.open()
-        return connection
+        return connection if connection.open() else None
 
     def _catch_up(self) -> None:
-        """Asks REST what is open, and what has become of what no longer is."""
-        before = self.view.open_ids()
+        """Asks REST what is open, what has become of what no longer is, and for the fills since the last message."""
+        view = self.view
+        now_ms = self.source.now_ms()
+        expected, before = view.expected(), view.open_ids()
         snapshot = self.source.snapshot()
         still = {(order["Id"], order["Condition"] is None) for order in (*snapshot.orders, *snapshot.conditions)}
         gone = [order for order in before if (order["Id"], order["Condition"] is None) not in still]
-        self.view.catch_up(snapshot, [self._ended(order) for order in gone])
-        self.view.renounce()
+        ended = [self._ended(order) for order in gone]
+        view.catch_up(snapshot, ended)
+        for order in ended:
+            self._on_order(order)
+        if self._began_ms:
+            since_ms = max(self._began_ms, self._latest_ms - _OVERLAP_MS)
+            for missed in self.source.fills_since(since_ms, view.symbols()):
+                self._take_missed(missed)
+        else:
+            self._began_ms = self._latest_ms = now_ms
+        view.renounce(expected)
 
     def _ended(self, order: Order) -> Order:
         try:
@@ -200,7 +213,18 @@ class AccountFeed:
             order["Status"] = ORDER_STATE_CANCELED
             return order
 
-    def _read(self, connection: Connection) -> str:
+    def _take_missed(self, missed: StreamFill) -> None:
+        """Takes a fill of the gap, with its order where that is unknown: one that was placed and filled within the gap."""
+        order = None
+        if not self.view.knows(missed.order_id):
+            try:
+                order = self.source.order(missed.order_id)
+            except OrderNotFound:  # forgotten by the venue since
+                return
+            self._on_order(order)
+        self.view.take_fill(missed, order)
+
+    def _read(self, connection: AccountLines) -> str:
         """Reads until the connection is lost; the view is live once the buffer is empty."""
         alive_at = self.clock.monotonic()
         while True:
@@ -231,8 +255,11 @@ class AccountFeed:
         ended = ""
         for event in self.source.read(message):
             if isinstance(event, (OrderChange, PositionChange)):
+                self._latest_ms = max(self._latest_ms, event.time_ms)
                 if self.view.apply(event) and isinstance(event, OrderChange):
                     self._on_order(event.order)
+            elif isinstance(event, LeverageChange):
+                self.view.set_leverage(event.symbol, event.level)
             elif isinstance(event, AccountAlarm):
                 self._on_alarm(event.text)
             elif isinstance(event, StreamEnded):

@@ -141,16 +141,22 @@ class LiveAccounts:
         feed = self._answering("orders", scope)
         return None if feed is None else feed.view.orders(scope, conditional=conditional)
 
-    def positions(self, scope: str | None) -> list[Position] | None:
-        """The positions of a scope; None if the venue must be asked."""
+    def positions(self, scope: str | None, *, amounts_only: bool = False) -> list[Position] | None:
+        """The positions of a scope; None if the venue must be asked. ``amounts_only`` is as of ``AccountView.positions``."""
         feed = self._answering("positions", scope)
-        return None if feed is None else feed.view.positions(scope)
+        return None if feed is None else feed.view.positions(scope, amounts_only=amounts_only)
+
+    def learn(self, scope: str | None, positions: list[Position]) -> None:
+        """Takes what the stream does not tell (leverage, margin) from positions that the venue was asked for."""
+        feed = self._answering("positions", scope)
+        if feed is not None:
+            feed.view.learn(positions)
 
     def expect(self, symbol: str, order_id: str) -> None:
         """Notes an order that was placed just now: until the stream tells of it, the venue is asked."""
         for feed in self._feeds.values():
             if feed.source.includes(symbol):
-                feed.view.expect(order_id)
+                feed.view.expect(order_id, symbol)
 
     def distrust(self, order_id: str) -> None:
         """Notes that an order was cancelled or changed just now: until the stream tells of it, the venue is asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ...clock import Clock
@@ -12,12 +12,19 @@ from ...constants import ORDER_STATE_PENDING
 from ...fork import after_fork_in_child
 from ...structures import Order, Position
 from ..contracts.scopes import scope_includes
-from .events import AccountSnapshot, AccountUpdate, OrderChange, PositionChange
+from .events import AccountSnapshot, AccountUpdate, OrderChange, PositionChange, StreamFill
 
 __all__ = ["AccountView"]
 
 _MOST_UPDATES = 10_000  # that wait for ``take``
 _MOST_ENDED = 2_000  # orders that have ended and are still known
+_MOST_FILLS = 20_000  # whose ids are remembered
+
+_NO_NEWS = frozenset({"Info", "Time"})  # fields of an order that change without saying anything
+
+
+def _by_direction(position: Position) -> Hashable:
+    return position["Symbol"], position["Type"]
 
 
 class AccountView:
@@ -25,19 +32,31 @@ class AccountView:
 
     Args:
         clock: Tells the time of marks.
+        position_key: Tells positions apart; by contract and direction when None.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, position_key: Callable[[Position], Hashable] | None = None) -> None:
         self._clock = clock
+        self._key_of = position_key or _by_direction
         self._orders: dict[str, Order] = {}
         self._conditions: dict[str, Order] = {}
         self._children: dict[str, str] = {}  # condition orders by the ids of the orders that they placed
         self._times: dict[str, int] = {}  # of orders: when they last changed
-        self._positions: dict[tuple[str, int], tuple[Position, int]] = {}
-        self._expected: set[str] = set()
+        self._counted: dict[str, float] = {}  # of orders that the first snapshot knew: how much of them it had counted
+        self._fills: dict[tuple[str, str], None] = {}  # the fills that were reported, oldest first
+        self._positions: dict[
+            Hashable, tuple[Position, int, int]
+        ] = {}  # with the times of the change and of the message
+        self._unread: set[Hashable] = (
+            set()
+        )  # positions whose leverage and margin the stream did not tell, and no reading either
+        self._symbols: set[str] = set()  # seen in the stream or in orders of ours
+        self._expected: dict[str, int] = {}  # orders of which the stream must tell, and when each was noted
+        self._noted = 0
         self._updates: deque[AccountUpdate] = deque()
         self._seq = 0
         self._live = False
+        self._caught_up = False
         self.gaps = 0
         self.changes = 0
         """Grows with each entry of ``take``."""
@@ -69,29 +88,53 @@ class AccountView:
         order_id = order["Id"]
         book = self._book_of(order)
         known = book.get(order_id)
-        self._expected.discard(order_id)
-        if known is not None:
-            ended = known["Status"] != ORDER_STATE_PENDING
-            older = change.time_ms < self._times.get(order_id, 0)
-            # Messages of before the snapshot must not take anything back; a fill that is counted already is not told twice.
-            if order["DealAmount"] < known["DealAmount"] or (ended and order["Status"] == ORDER_STATE_PENDING) or older:
-                return False
-            if order == known and change.fill is None:
-                return False
+        self._expected.pop(order_id, None)
+        self._symbols.add(order["Symbol"])
+        fill = change.fill if change.fill is not None and self._is_new(order, change.fill) else None
+        news = known is None or not self._is_old(known, change)
+        if known is not None and news:
             order["Time"] = known["Time"]
-        book[order_id] = order
-        self._times[order_id] = max(change.time_ms, self._times.get(order_id, 0))
-        if change.fill is not None:
-            self._note("fill", change.time_ms, order["Symbol"], order=order, fill=change.fill)
-        self._note("order", change.time_ms, order["Symbol"], order=order)
-        self._join(order)
-        self._forget_old()
-        return True
+            news = any(order[name] != known.get(name) for name in order if name not in _NO_NEWS)
+        if news:
+            book[order_id] = order
+            self._times[order_id] = max(change.time_ms, self._times.get(order_id, 0))
+        elif known is not None:
+            order = known
+        if fill is not None:
+            self._note("fill", change.time_ms, order["Symbol"], order=order, fill=fill)
+        if news:
+            self._note("order", change.time_ms, order["Symbol"], order=order)
+            self._join(order, change.time_ms)
+            self._forget_old()
+        return news
+
+    def _is_old(self, known: Order, change: OrderChange) -> bool:
+        """Whether a message is of before what is known: it must not take anything back."""
+        order = change.order
+        ended = known["Status"] != ORDER_STATE_PENDING
+        older = change.time_ms < self._times.get(order["Id"], 0)
+        return bool(
+            order["DealAmount"] < known["DealAmount"] or (ended and order["Status"] == ORDER_STATE_PENDING) or older
+        )
+
+    def _is_new(self, order: Order, fill: Any) -> bool:
+        """Whether a fill was not reported before, and remembers it; one that the first snapshot had counted is not new."""
+        key = (order["Id"], str(fill["Id"]))
+        if key in self._fills:
+            return False
+        self._remember(key)
+        counted = self._counted.get(order["Id"])
+        return counted is None or order["DealAmount"] > counted
+
+    def _remember(self, key: tuple[str, str]) -> None:
+        self._fills[key] = None
+        if len(self._fills) > _MOST_FILLS:
+            del self._fills[next(iter(self._fills))]
 
     def _book_of(self, order: Order) -> dict[str, Order]:
         return self._orders if order["Condition"] is None else self._conditions
 
-    def _join(self, order: Order) -> None:
+    def _join(self, order: Order, time_ms: int) -> None:
         """A condition order and the order that it has placed are one order in our books."""
         if order["Condition"] is not None:
             child_id = order.get("ChildId", "")
@@ -102,22 +145,87 @@ class AccountView:
         else:
             child, parent = order, self._conditions.get(self._children.get(order["Id"], ""), order)
         if child is not None and parent is not child:
-            parent.update({name: child[name] for name in ("Status", "DealAmount", "AvgPrice")})
+            found = {name: child[name] for name in ("Status", "DealAmount", "AvgPrice")}
+            if any(parent[name] != value for name, value in found.items()):
+                parent.update(found)
+                self._note("order", time_ms, parent["Symbol"], order=parent)
 
-    def _apply_position(self, change: PositionChange) -> bool:
+    def _apply_position(self, change: PositionChange, *, complete: bool = False) -> bool:
         position = change.position
-        key = (position["Symbol"], position["Type"])
-        known = self._positions.get(key)
-        if known is None and not position["Amount"]:
+        key = self._key_of(position)
+        found = self._positions.get(key)
+        if found is None and not position["Amount"]:
             return False
+        known, known_ms, told_ms = found or (None, 0, 0)
+        self._symbols.add(position["Symbol"])
         if known is not None:
-            if change.time_ms < known[1] or not (position["Amount"] or known[0]["Amount"]):
+            older = change.time_ms < known_ms or (change.time_ms == known_ms and 0 < change.told_ms < told_ms)
+            if older or not (position["Amount"] or known["Amount"]):
                 return False
-            for name in ("MarginLevel", "Margin"):
-                position[name] = position[name] or known[0][name]
-        self._positions[key] = (position, change.time_ms)
+            if not position["Amount"]:
+                position["Type"] = known["Type"]  # a flat one has no direction of its own
+            position["MarginLevel"] = position["MarginLevel"] or known["MarginLevel"]
+            position["Margin"] = position["Margin"] or known["Margin"]
+        if not position["Amount"]:
+            position["Margin"] = 0.0
+        if complete or not position["Amount"] or (position["MarginLevel"] and position["Margin"]):
+            self._unread.discard(key)
+        elif known is None or not known["Amount"]:
+            self._unread.add(key)
+        self._positions[key] = (position, change.time_ms, change.told_ms or told_ms)
+        if known is not None and all(
+            position[name] == known[name] for name in ("Amount", "Price", "Type", "MarginLevel")
+        ):
+            return False  # profit and margin alone change with the market
         self._note("position", change.time_ms, position["Symbol"], position=position)
         return True
+
+    def set_leverage(self, symbol: str, level: float) -> None:
+        """Takes a new leverage of a contract; the margin of its positions must be read again."""
+        with self._lock:
+            for key, (position, _, _) in self._positions.items():
+                if position["Symbol"] == symbol and position["MarginLevel"] != level:
+                    position["MarginLevel"], position["Margin"] = level, 0.0
+                    if position["Amount"]:
+                        self._unread.add(key)
+                        self._note("position", 0, symbol, position=position)
+
+    def learn(self, positions: Iterable[Position]) -> None:
+        """Takes leverage and margin, of which the stream does not tell, from positions that REST gave."""
+        with self._lock:
+            for position in positions:
+                key = self._key_of(position)
+                found = self._positions.get(key)
+                if found is not None and found[0]["Amount"] == position["Amount"] and key in self._unread:
+                    found[0].update({name: position[name] for name in ("MarginLevel", "Margin")})
+                    self._unread.discard(key)
+
+    def knows(self, order_id: str) -> bool:
+        """Whether the stream or REST has reported an order or condition order."""
+        with self._lock:
+            return order_id in self._orders or order_id in self._conditions
+
+    def symbols(self) -> list[str]:
+        """The symbols seen in the stream or in orders of ours, sorted."""
+        with self._lock:
+            return sorted(self._symbols)
+
+    def take_fill(self, missed: StreamFill, order: Order | None) -> None:
+        """Takes a fill that REST reports after a gap; one that was reported before is left out.
+
+        Args:
+            missed: The fill.
+            order: Its order as it is now, where it was not known.
+        """
+        with self._lock:
+            if order is not None:
+                self._take_order(order)
+            key = (missed.order_id, str(missed.fill["Id"]))
+            known = self._orders.get(missed.order_id)
+            if known is None or key in self._fills:
+                return
+            self._remember(key)
+            self._note("fill", missed.fill["Time"], missed.symbol, order=known, fill=missed.fill)
 
     def open_ids(self) -> list[Order]:
         """Copies of the orders and condition orders that are open as far as is known."""
@@ -137,26 +245,26 @@ class AccountView:
             ended: Orders that were open before and are not any more, as they are now.
         """
         with self._lock:
-            now_ms = self._now_ms()
             for order in (*snapshot.orders, *snapshot.conditions, *ended):
-                self._take_order(order, now_ms)
-            held = {(one["Symbol"], one["Type"]) for one, _ in snapshot.positions}
-            for key, (position, _) in list(self._positions.items()):
+                if not self._caught_up and order["DealAmount"]:
+                    self._counted[order["Id"]] = order["DealAmount"]
+                self._take_order(order)
+            self._caught_up = True
+            held = {self._key_of(one) for one, _ in snapshot.positions}
+            for key, (position, time_ms, _) in list(self._positions.items()):
                 if key not in held and position["Amount"]:
                     flat = position.copy()
                     flat["Amount"] = flat["Profit"] = flat["Margin"] = 0.0
                     # Its own time: a message about a position that was opened since the snapshot is newer than that.
-                    self._apply_position(PositionChange(position=flat, time_ms=self._positions[key][1]))
+                    self._apply_position(PositionChange(position=flat, time_ms=time_ms))
             for position, time_ms in snapshot.positions:
-                known = self._positions.get((position["Symbol"], position["Type"]))
-                if known is None or known[0]["Amount"] != position["Amount"] or known[0]["Price"] != position["Price"]:
-                    self._apply_position(PositionChange(position=position, time_ms=time_ms))
+                self._apply_position(PositionChange(position=position, time_ms=time_ms), complete=True)
 
-    def _take_order(self, order: Order, now_ms: int) -> None:
+    def _take_order(self, order: Order) -> None:
         known = self._book_of(order).get(order["Id"])
         fields = ("Status", "DealAmount", "Price", "Amount")
         if known is None or any(known[name] != order[name] for name in fields):
-            # Of time 0, so that a message about a later change is never older than it.
+            # Of the time that is known, so that a message about a later change is never older than it.
             self._apply_order(OrderChange(order=order, time_ms=self._times.get(order["Id"], 0)))
 
     def set_live(self) -> None:
@@ -201,26 +309,41 @@ class AccountView:
                 del book[key]
                 self._times.pop(key, None)
                 self._children.pop(key, None)
+                self._counted.pop(key, None)
 
     # What the exchange object reads
 
-    def expect(self, order_id: str) -> None:
+    def expect(self, order_id: str, symbol: str = "") -> None:
         """Notes an order of ours, of which the stream must have told before the view answers for orders again."""
         with self._lock:
-            if self._live and order_id not in self._orders and order_id not in self._conditions:
-                self._expected.add(order_id)
+            if symbol:
+                self._symbols.add(symbol)
+            if order_id not in self._orders and order_id not in self._conditions:
+                self._expect(order_id)
+
+    def _expect(self, order_id: str) -> None:
+        self._noted += 1
+        self._expected[order_id] = self._noted
 
     def await_change(self, order_id: str) -> None:
         """Notes that an open order was cancelled or changed by us; its next change must have come before the view answers again."""
         with self._lock:
             known = self._orders.get(order_id) or self._conditions.get(order_id)
-            if self._live and known is not None and known["Status"] == ORDER_STATE_PENDING:
-                self._expected.add(order_id)
+            if known is not None and known["Status"] == ORDER_STATE_PENDING:
+                self._expect(order_id)
 
-    def renounce(self) -> None:
-        """No order is expected any more: the stream has begun anew, and REST has told of all."""
+    def expected(self) -> int:
+        """A mark for ``renounce``: what is expected by now, which REST will tell of when it is asked from now on."""
         with self._lock:
-            self._expected.clear()
+            return self._noted
+
+    def renounce(self, mark: int) -> None:
+        """Expects no order any more that was noted before the mark: REST was asked since, and has told of all.
+
+        An order that was placed while REST was asked may be missing there; it stays expected.
+        """
+        with self._lock:
+            self._expected = {key: noted for key, noted in self._expected.items() if noted > mark}
 
     @property
     def is_live(self) -> bool:
@@ -242,14 +365,23 @@ class AccountView:
             ]
         return sorted(found, key=lambda order: (order["Time"], order["Id"]))
 
-    def positions(self, scope: str | None) -> list[Position] | None:
-        """Copies of the positions of a scope; None if the venue must be asked."""
+    def positions(self, scope: str | None, *, amounts_only: bool = False) -> list[Position] | None:
+        """Copies of the positions of a scope; None if the venue must be asked.
+
+        Args:
+            scope: The scope.
+            amounts_only: Whether leverage and margin, of which not every stream tells, may be missing.
+        """
         with self._lock:
             if not self._live or self._expected:
                 return None
+            if not amounts_only and any(
+                scope_includes(scope, self._positions[key][0]["Symbol"]) for key in self._unread
+            ):
+                return None
             return [
                 position.copy()
-                for position, _ in self._positions.values()
+                for position, _, _ in self._positions.values()
                 if position["Amount"] and scope_includes(scope, position["Symbol"])
             ]
 

@@ -348,8 +348,12 @@ class OKXCalls:
 
     def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
         """``trade/fills`` of one order, newest first; ``trade/fills-history`` for one that is older than two days."""
-        endpoint = _FILLS if now_ms - made_ms < _TWO_DAYS_MS else _OLD_FILLS
-        asked = (self._type_of(name), ("instId", name), ("ordId", number), ("limit", _PAGE_OF_ORDERS))
+        return self._fill_pages(now_ms - made_ms, self._type_of(name), ("instId", name), ("ordId", number))
+
+    def _fill_pages(self, age_ms: int, *by: tuple[str, object]) -> Pages[OrderFill]:
+        """Fills that are at most so old, newest first."""
+        endpoint = _FILLS if age_ms < _TWO_DAYS_MS else _OLD_FILLS
+        asked = (*by, ("limit", _PAGE_OF_ORDERS))
 
         def _read(payload: Any) -> Page[OrderFill]:
             raw = data_of(payload)

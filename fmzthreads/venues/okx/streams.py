@@ -126,10 +126,17 @@ class OKXStreams:
         self.home = home
         self._protocol = protocol
 
+    def base(self) -> str:
+        """The base of the streams, of demo trading if calls go there.
+
+        Raises:
+            NotSupported: The REST base has no known streams.
+        """
+        return self.home.base(DEMO_STREAM_BASES if self._protocol.simulated else STREAM_BASES)
+
     def source(self, symbol: str, name: str) -> OKXBook:
         """The source of one book."""
-        base = self.home.base(DEMO_STREAM_BASES if self._protocol.simulated else STREAM_BASES)
-        return OKXBook(symbol=symbol, venue_symbol=name, base=base, options=self.home.options())
+        return OKXBook(symbol=symbol, venue_symbol=name, base=self.base(), options=self.home.options())
 
     def forget(self) -> None:
         """Does nothing: snapshots come with the stream and are not counted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -17,9 +17,11 @@ from ...errors import InputError, OrderNotFound, VenueRejected, short_repr
 from ...exchange.contracts.converter import Contract, ContractValue
 from ...exchange.contracts.port import PositionMode
 from ...exchange.contracts.scopes import is_scope, scope_includes
+from ...exchange.live_account.events import StreamFill
 from ...exchange.market_rules import MarketRules
 from ...fork import after_fork_in_child
 from ...structures import Asset, Order, Structure
+from .account_source import AccountCalls
 from .ask import walk
 from .dialect import Listing, OrderHistory
 from .symbols import split_order_id
@@ -149,6 +151,37 @@ class ContractVenue(RestVenue):
     def _one(self, scope: str | None) -> str | None:
         """The venue's name of a scope that is one symbol; None for any other."""
         return None if scope is None or is_scope(scope) else self._name(scope)
+
+    @abstractmethod
+    def _fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
+        """Fetches the fills since a time, oldest first; see ``AccountSource.fills_since``."""
+
+    def _account_calls(self, mode: Callable[[], PositionMode]) -> AccountCalls:
+        """What the user stream asks by REST.
+
+        Raises:
+            MissingCredentials: There are no keys.
+        """
+        channel = self.channel
+        channel.keys.need(self.name, passphrase=channel.protocol.needs_passphrase)
+        return AccountCalls(
+            orders=self.orders,
+            conditions=self.condition_orders,
+            positions=self.positions,
+            order=self.order,
+            fills_since=self._fills_since,
+            symbol_of=self._known_symbol,
+            mode=mode,
+            now_ms=channel.time.now_ms,
+        )
+
+    def _known_symbol(self, name: str) -> str:
+        """FMZ's symbol of a venue's name; the name itself if the list does not have it."""
+        symbol = self._symbol_of(name)
+        if symbol is None:
+            listing = self.symbols.all().get(name)
+            symbol = listing.symbol if listing is not None else None
+        return symbol or name
 
     # Account
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED
 from fmzthreads.errors import TimedOut
+from fmzthreads.exchange.live_account.events import StreamFill
 from fmzthreads.exchange.live_account.feed import AccountFeed
+from fmzthreads.structures import Info
 from fmzthreads.tasks.events import select
 from tests.helpers.account_streams import PATIENCE_S, ScriptedAccount, order, position, tell
 from tests.helpers.book_feeds import LineHost
@@ -110,6 +112,56 @@ def test_after_a_cut_rest_catches_up_before_it_is_live_again() -> None:
         }  # fmt: skip
         assert ids(run) == ["BTCUSDT,3"]
         assert source.connects == 2
+
+
+def test_the_fills_of_a_gap_are_told_once_with_orders_that_were_not_known() -> None:
+    with running() as (run, source, server):
+        source.open, source.moment_ms = [order(1)], 50_000
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert source.asked_since == []  # nothing was missed before the first subscription
+        tell(peer, 100_000, order=order(1, dealt=4), fill={"Id": "1", "Time": 100_000})
+        run.wait_until(lambda: run.feed.view._times.get("BTCUSDT,1") == 100_000)
+        source.fills = [
+            StreamFill(order_id=f"BTCUSDT,{number}", symbol="BTC_USDT.swap", fill=Info(Id=fill, Time=100_001))
+            for number, fill in ((1, "1"), (1, "2"), (5, "3"), (6, "4"))
+        ]
+        source.open = [order(1, dealt=7)]
+        source.ended = {"BTCUSDT,5": order(5, dealt=10, status=ORDER_STATE_CLOSED, MadeBy="liquidation")}
+        peer.reset()
+        peer = server.peer()
+        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        assert source.asked_since == [(90_000, ["BTC_USDT.swap"])]
+        tell(peer, 100_001, order=order(1, dealt=7), fill={"Id": "2", "Time": 100_001})
+        tell(peer, 100_002, order=order(1, dealt=10, status=ORDER_STATE_CLOSED), fill={"Id": "9", "Time": 100_002})
+        run.wait_until(lambda: not run.feed.view.open_ids())
+        told = [(update.Order.Id, update.Fill.Id) for update in run.feed.view.take() if update.Kind == "fill"]
+        assert told == [("BTCUSDT,1", "1"), ("BTCUSDT,1", "2"), ("BTCUSDT,5", "3"), ("BTCUSDT,1", "9")]
+        assert "BTCUSDT,5" in run.seen  # which has the alarm line of a liquidation
+
+
+def test_what_ended_in_a_gap_is_looked_at_for_alarms() -> None:
+    with running() as (run, source, server):
+        source.open = [order(1)]
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        source.open, source.ended = [], {"BTCUSDT,1": order(1, status=ORDER_STATE_CANCELED)}
+        peer.reset()
+        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        assert run.seen == ["BTCUSDT,1"]
+
+
+def test_a_change_of_leverage_is_taken() -> None:
+    with running() as (run, source, server):
+        source.held = [(position(2, MarginLevel=20.0, Margin=7.0), 5)]
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        tell(peer, 6, leverage=5.0)
+        run.wait_until(lambda: run.feed.view.positions(None) is None)
+        assert [one.MarginLevel for one in run.feed.view.positions(None, amounts_only=True) or []] == [5.0]
 
 
 def test_rest_that_fails_is_asked_again_over_a_new_connection() -> None:

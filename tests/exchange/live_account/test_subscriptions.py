@@ -44,7 +44,7 @@ def _wait(exchange: Any, holds: Any) -> None:
 def test_positions_are_answered_by_the_stream_while_it_is_live() -> None:
     with subscribed("positions") as (exchange, venue, host, source, server):
         peer = server.peer()
-        tell(peer, 9, position=position(4))
+        tell(peer, 9, position=position(4, MarginLevel=5.0, Margin=80.0))
         _wait(exchange, lambda: exchange.GetPositions())
         assert [one.Amount for one in exchange.GetPositions()] == [4]
         assert [one.Amount for one in exchange.GetPositions("BTC_USDT.swap")] == [4]

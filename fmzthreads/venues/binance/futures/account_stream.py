@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
 from ....constants import PD_LONG, PD_SHORT
-from ....errors import BadReply, excerpt
-from ....exchange.contracts.port import PositionMode
-from ....exchange.live_account.events import AccountAlarm, AccountSnapshot, OrderChange, PositionChange, StreamEnded
+from ....exchange.live_account.events import AccountAlarm, LeverageChange, OrderChange, PositionChange, StreamEnded
+from ....exchange.live_account.source import StreamLine
 from ....exchange.venue import OrderFill
-from ....structures import Order, Position, info
+from ....structures import Position, info
+from ...rest.account_source import AccountCalls, ContractAccountSource
 from ...rest.ask import Ask
-from ...rest.parsing import Malformed, exact, integer, mapping, number, number_or, rows, text
+from ...rest.parsing import exact, integer, mapping, number, number_or, rows, text
 from ...rest.stream_home import StreamHome
 from .conditions import read_condition_order
 from .products import FuturesProduct
 from .replies import read_order
 from .streams import private_address
 
-__all__ = ["FuturesAccountSource", "StreamCalls"]
+__all__ = ["FuturesAccountSource", "KeyCall"]
+
+KeyCall = Callable[[Ask], str]
+"""Makes a listen key (``POST``), and keeps it alive (``PUT``); returns the key."""
 
 # A listen key lives for an hour; Binance recommends to renew it at least every 60 minutes, half of that is usual.
 _KEEP_ALIVE_S = 1800.0
-
-# The stream is silent while nothing happens, so that only control pings show whether it is alive.
-_WATCH: Mapping[str, object] = {"pingInterval": 10_000}
 
 _ORDER_FIELDS = {
     "symbol": "s", "clientOrderId": "c", "side": "S", "type": "o", "timeInForce": "f", "origQty": "q", "price": "p", "avgPrice": "ap",
@@ -43,49 +42,24 @@ _CONDITION_FIELDS = {
 }  # fmt: skip
 
 
-@attrs.frozen(kw_only=True)
-class StreamCalls:
-    """The REST calls of a user stream.
-
-    Attributes:
-        key_call: Makes a listen key (``POST``), and keeps it alive (``PUT``); returns the key.
-        orders: The open orders of the family.
-        conditions: The condition orders of the family that have not triggered.
-        positions: The positions of the family, those that are flat left out.
-        order: One order.
-        condition: One condition order.
-        symbol_of: FMZ's symbol of a venue's name.
-        mode: The position mode.
-    """
-
-    key_call: Callable[[Ask], str]
-    orders: Callable[[], list[Order]]
-    conditions: Callable[[], list[Order]]
-    positions: Callable[[], list[Position]]
-    order: Callable[[str], Order]
-    condition: Callable[[str], Order]
-    symbol_of: Callable[[str], str]
-    mode: Callable[[], PositionMode]
-
-
-class FuturesAccountSource:
+class FuturesAccountSource(ContractAccountSource):
     """The ``AccountSource`` of one family.
 
     Args:
         product: The family.
         home: Where the streams are.
         calls: The REST calls.
+        key_call: The call of listen keys.
     """
 
     keep_alive_s = _KEEP_ALIVE_S
+    updated_field = "updateTime"
 
-    def __init__(self, product: FuturesProduct, home: StreamHome, calls: StreamCalls) -> None:
-        self.key = "USD" if product.coin else "USDT"
-        self.name = f"Futures_Binance account {'COIN-M' if product.coin else 'USDⓈ-M'}"
+    def __init__(self, product: FuturesProduct, home: StreamHome, calls: AccountCalls, key_call: KeyCall) -> None:
+        name = f"Futures_Binance account {'COIN-M' if product.coin else 'USDⓈ-M'}"
+        super().__init__(name, "USD" if product.coin else "USDT", home, calls)
         self._product = product
-        self._home = home
-        self._calls = calls
-        self._listen_key = ""
+        self._key_call = key_call
 
     def includes(self, scope: str | None) -> bool:
         """Whether a scope is of this family."""
@@ -94,43 +68,18 @@ class FuturesAccountSource:
         head = scope.partition(".")[0]
         return (head.rpartition("_")[2] == "USD") is self._product.coin
 
-    def connect(self) -> tuple[str, Mapping[str, object]]:
+    def connect(self) -> Sequence[StreamLine]:
         """A listen key, which is the same while it lives, and the address with it."""
         self._calls.mode()  # read before the first event needs it
-        self._listen_key = self._calls.key_call(self._product.listen_key)
-        address = private_address(self._home, self._product, self._listen_key)
-        return address, {**_WATCH, **self._home.options(), "reconnect": False}
+        listen_key = self._key_call(self._product.listen_key)
+        return (StreamLine(address=private_address(self._home, self._product, listen_key), options=self._options()),)
 
     def keep_alive(self) -> None:
         """Renews the listen key."""
-        self._calls.key_call(attrs.evolve(self._product.listen_key, method="PUT"))
+        self._key_call(attrs.evolve(self._product.listen_key, method="PUT"))
 
-    def snapshot(self) -> AccountSnapshot:
-        """Open orders, condition orders and positions of the family, by three requests."""
-        return AccountSnapshot(
-            orders=self._calls.orders(),
-            conditions=self._calls.conditions(),
-            positions=[(one, _updated_ms(one)) for one in self._calls.positions()],
-        )
-
-    def look_up(self, order: Order) -> Order:
-        """One order, or condition order, by its id."""
-        return self._calls.order(order["Id"]) if order["Condition"] is None else self._calls.condition(order["Id"])
-
-    def read(self, message: str | bytes) -> Iterable[object]:
-        """The events of a message.
-
-        Raises:
-            BadReply: It cannot be read; something may be missing then.
-        """
-        try:
-            row = mapping(json.loads(message), "the message")
-            event = mapping(row["data"], "the field 'data'") if "stream" in row else row
-            return list(self._events(event))
-        except (ValueError, RecursionError, Malformed) as error:
-            raise BadReply(f"a message of the user stream cannot be read: {error}: {excerpt(message)}") from None
-
-    def _events(self, event: dict[str, Any]) -> Iterable[object]:
+    def _events(self, row: dict[str, Any]) -> Iterable[object]:
+        event = mapping(row["data"], "the field 'data'") if "stream" in row else row
         kind = event.get("e")
         if kind == "ORDER_TRADE_UPDATE":
             yield self._order(event)
@@ -138,13 +87,16 @@ class FuturesAccountSource:
             yield self._condition(event)
         elif kind == "ACCOUNT_UPDATE":
             account = mapping(event.get("a"), "the field 'a'")
-            time_ms = integer(event, "T")
+            times = {"time_ms": integer(event, "T"), "told_ms": integer(event, "E")}
             for raw in rows(account.get("P", []), "the field 'P'"):
                 for position in self._positions(mapping(raw, "a position")):
-                    yield PositionChange(position=position, time_ms=time_ms)
+                    yield PositionChange(position=position, **times)
         elif kind == "MARGIN_CALL":
             names = ", ".join(str(one.get("s")) for one in event.get("p", []) if isinstance(one, dict))
             yield AccountAlarm(f"margin call of {names or 'the account'}: liquidation is near")
+        elif kind == "ACCOUNT_CONFIG_UPDATE" and "ac" in event:
+            changed = mapping(event["ac"], "the field 'ac'")
+            yield LeverageChange(symbol=self._calls.symbol_of(text(changed, "s")), level=number(changed, "l"))
         elif kind == "listenKeyExpired":
             yield StreamEnded("the listen key has expired")
 
@@ -155,7 +107,7 @@ class FuturesAccountSource:
         order = read_order({**row, "time": time_ms})
         order["Info"] = info(raw)
         order["Info"]["clientOrderId"] = row["clientOrderId"]
-        self._place(order)
+        self._placed(order)
         traded = raw.get("x") in {"TRADE", "CALCULATED"} and number_or(raw, "l", 0.0) > 0
         return OrderChange(order=order, time_ms=time_ms, fill=_fill(raw) if traded else None)
 
@@ -166,12 +118,7 @@ class FuturesAccountSource:
         order = read_condition_order({**row, "createTime": time_ms})
         order["Info"] = info(raw)
         order["Info"]["clientAlgoId"] = row["clientAlgoId"]
-        return OrderChange(order=self._place(order), time_ms=time_ms)
-
-    def _place(self, order: Order) -> Order:
-        order["Symbol"] = self._calls.symbol_of(order["Symbol"])
-        order["ContractType"] = order["Symbol"].partition(".")[2]
-        return order
+        return OrderChange(order=self._placed(order), time_ms=time_ms)
 
     def _positions(self, row: dict[str, Any]) -> Iterable[Position]:
         """The positions of a row of ``ACCOUNT_UPDATE``: in one-way mode a long one is no short one any more, and the other way round."""
@@ -186,18 +133,19 @@ class FuturesAccountSource:
 
     def _position(self, row: dict[str, Any], amount: float, *, short: bool) -> Position:
         """One position; a row has neither leverage nor margin, which stay as they were."""
-        symbol = self._calls.symbol_of(text(row, "s"))
-        return Position(
-            Info=info(row),
-            Symbol=symbol,
-            MarginLevel=0.0,
-            Amount=abs(amount),
-            FrozenAmount=0.0,
-            Price=number(row, "ep"),
-            Profit=number(row, "up") if amount else 0.0,
-            Type=PD_SHORT if short else PD_LONG,
-            ContractType=symbol.partition(".")[2],
-            Margin=number_or(row, "iw", 0.0),
+        return self._placed(
+            Position(
+                Info=info(row),
+                Symbol=text(row, "s"),
+                MarginLevel=0.0,
+                Amount=abs(amount),
+                FrozenAmount=0.0,
+                Price=number(row, "ep"),
+                Profit=number(row, "up") if amount else 0.0,
+                Type=PD_SHORT if short else PD_LONG,
+                ContractType="",
+                Margin=number_or(row, "iw", 0.0),
+            )
         )
 
 
@@ -212,8 +160,3 @@ def _fill(raw: dict[str, Any]) -> OrderFill:
         Time=integer(raw, "T"),
         Maker=raw.get("m") is True,
     )
-
-
-def _updated_ms(position: Position) -> int:
-    found = position["Info"].get("updateTime", 0)
-    return found if type(found) is int else 0

@@ -26,13 +26,13 @@ from .conditions import CONDITIONAL_TYPES, OPTION_NAMES, condition_params, read_
 from .products import FuturesProduct
 from .replies import read_fill, read_listing, read_order
 
-__all__ = ["FuturesCalls", "windows"]
+__all__ = ["MOST_ROWS", "FuturesCalls", "windows"]
 
 _USUAL_QUOTES = frozenset({"USDT", "USDC", "BTC"})
 
 _WEEK_MS = 7 * 86_400_000 - 1  # a list of orders or fills covers less than seven days
 _MOST_WEEKS = 13  # they are kept for 90 days
-_MOST_ROWS = 1000
+MOST_ROWS = 1000
 _USUAL_ROWS = 500
 
 # The parameters on Binance's pages on new orders and new algo orders.
@@ -192,7 +192,7 @@ class FuturesCalls(BinanceCalls):
         """``allOrders`` week by week from ``since_ms`` on, else the newest."""
         endpoint, wanted = self.product.past_orders, limit or _USUAL_ROWS
         if not since_ms:
-            first = endpoint.of(("symbol", name), ("limit", min(wanted, _MOST_ROWS)))
+            first = endpoint.of(("symbol", name), ("limit", min(wanted, MOST_ROWS)))
             return OrderHistory(lists=(_one_page(first, self._orders),), most=wanted)
         weeks = windows(since_ms, now_ms)
         lists = [self._week(endpoint, name, start, end, self._orders) for start, end in weeks]
@@ -201,13 +201,13 @@ class FuturesCalls(BinanceCalls):
     @staticmethod
     def _week(endpoint: Ask, name: str, start: int, end: int, read: Callable[[Any], Page[Order]]) -> Pages[Order]:
         def _ask(since: int) -> Ask:
-            return endpoint.of(("symbol", name), ("startTime", since), ("endTime", end), ("limit", _MOST_ROWS))
+            return endpoint.of(("symbol", name), ("startTime", since), ("endTime", end), ("limit", MOST_ROWS))
 
         return Pages(
             first=_ask(start),
             read=read,
             key="Id",
-            size=_MOST_ROWS,
+            size=MOST_ROWS,
             onward=lambda page, found: _ask(max(order["Time"] for order in page)),
         )
 
@@ -218,24 +218,31 @@ class FuturesCalls(BinanceCalls):
         def _ask(week: int) -> Ask:
             start, end = weeks[week]
             return self.product.fills.of(
-                ("symbol", name), ("orderId", number), ("startTime", start), ("endTime", end), ("limit", _MOST_ROWS)
+                ("symbol", name), ("orderId", number), ("startTime", start), ("endTime", end), ("limit", MOST_ROWS)
             )
 
         def _read(payload: Any) -> Page[OrderFill]:
             raw = rows(payload, "the reply")
             return Page([self.read_fill(row) for row in raw], len(raw))
 
-        return Pages(first=_ask(0), read=_read, key="Id", size=_MOST_ROWS, onward=lambda page, found: None)
+        return Pages(first=_ask(0), read=_read, key="Id", size=MOST_ROWS, onward=lambda page, found: None)
 
     def later_fills(self, name: str, number: str, made_ms: int, now_ms: int) -> list[Ask]:
         """The requests for the weeks after the first one of ``fills``."""
         weeks = windows(max(0, made_ms - 1000), now_ms)[1:]
         return [
             self.product.fills.of(
-                ("symbol", name), ("orderId", number), ("startTime", start), ("endTime", end), ("limit", _MOST_ROWS)
+                ("symbol", name), ("orderId", number), ("startTime", start), ("endTime", end), ("limit", MOST_ROWS)
             )
             for start, end in weeks
         ]
+
+    def fills_between(self, name: str, start_ms: int, end_ms: int) -> tuple[Ask, Callable[[Any], list[OrderFill]]]:
+        """``userTrades`` of a contract between two times, oldest first; at most ``MOST_ROWS``."""
+        ask = self.product.fills.of(
+            ("symbol", name), ("startTime", start_ms), ("endTime", end_ms), ("limit", MOST_ROWS)
+        )
+        return ask, lambda payload: [self.read_fill(row) for row in rows(payload, "the reply")]
 
     # Condition orders
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import attrs
 
 from ....constants import ORDER_STATE_PENDING
-from ....errors import OrderNotFound
+from ....errors import OrderNotFound, UnknownSymbol
 from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
+from ....exchange.live_account.events import StreamFill
 from ....exchange.venue import OrderFill, OrderIntent
 from ....structures import Order
 from ...rest.ask import walk
@@ -17,7 +19,8 @@ from ...rest.contract_venue import sorted_orders
 from ...rest.parsing import mapping, text
 from ...rest.symbols import split_order_id
 from .account import FuturesAccount
-from .account_stream import FuturesAccountSource, StreamCalls
+from .account_stream import FuturesAccountSource
+from .dialect import MOST_ROWS, windows
 
 __all__ = ["FuturesFamily"]
 
@@ -115,23 +118,37 @@ class FuturesFamily(FuturesAccount):
     def account_source(self, symbol: str) -> FuturesAccountSource:
         """The stream of this family; see ``Venue.account_source``."""
         self.dialect.name_of(symbol)
-        self.channel.keys.need(self.name, passphrase=False)
-        calls = StreamCalls(
-            key_call=lambda ask: self.channel.call(ask, read_listen_key),
-            orders=self.orders,
-            conditions=self.condition_orders,
-            positions=self.positions,
-            order=self.order,
-            condition=self.condition_order,
-            symbol_of=self._known_symbol,
-            mode=self.dialect.mode,
+        calls = self._account_calls(self.dialect.mode)
+        return FuturesAccountSource(
+            self.product, self.streams.home, calls, lambda ask: self.channel.call(ask, read_listen_key)
         )
-        return FuturesAccountSource(self.product, self.streams.home, calls)
 
-    def _known_symbol(self, name: str) -> str:
-        """FMZ's symbol of a venue's name; the name itself if the list does not have it."""
-        listing = self.symbols.known(name) or self.symbols.all().get(name)
-        return listing.symbol if listing is not None else name
+    def _fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
+        """``userTrades`` of each contract that is given: Binance lists them one by one."""
+        found: list[StreamFill] = []
+        for symbol in symbols:
+            try:
+                name = self._name(symbol)
+            except UnknownSymbol:  # delivered since
+                continue
+            found.extend(
+                StreamFill(order_id=f"{name},{fill['Info']['orderId']}", symbol=symbol, fill=fill)
+                for fill in self._fills_of(name, since_ms)
+            )
+        return sorted(found, key=lambda one: (one.fill["Time"], one.fill["Id"]))
+
+    def _fills_of(self, name: str, since_ms: int) -> Iterable[OrderFill]:
+        """Page by page: a full one is followed from the time of its last fill, so that some come twice."""
+        now_ms = self.channel.time.now_ms()
+        found: dict[str, OrderFill] = {}
+        for start, end in windows(since_ms, now_ms):
+            from_ms, is_full = start, True
+            while is_full:
+                page = self.channel.call(*self.dialect.fills_between(name, from_ms, end))
+                found.update({fill["Id"]: fill for fill in page})
+                is_full = len(page) >= MOST_ROWS
+                from_ms = max(from_ms + 1, *(fill["Time"] for fill in page)) if is_full else end
+        return found.values()
 
     def client_id_of(self, order: Order) -> str:
         """The order's own field, or that of a condition order; see ``Venue.client_id_of``."""

@@ -13,7 +13,7 @@ from ....exchange.contracts.directions import is_buy
 from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
 from ....exchange.contracts.port import PositionMode
 from ....exchange.market_rules import plain_text
-from ....exchange.venue import OrderIntent
+from ....exchange.venue import OrderFill, OrderIntent
 from ....structures import Order, Ticker
 from ...rest.ask import Ask, Page, Pages, VenueQuery
 from ...rest.contract_venue import CONDITION_MARK
@@ -182,6 +182,10 @@ class OKXContractCalls(OKXCalls):
     def open_orders_of(self, kind: str) -> Pages[Order]:
         """``trade/orders-pending`` of one of ``KINDS``."""
         return self._order_pages(OPEN_ORDERS, ("instType", kind))
+
+    def fills_since(self, kind: str, since_ms: int, now_ms: int) -> Pages[OrderFill]:
+        """``trade/fills`` of one of ``KINDS`` since a time, newest first."""
+        return self._fill_pages(now_ms - since_ms, ("instType", kind), ("begin", since_ms))
 
     # Condition orders
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from ....clock import Clock
@@ -10,6 +10,7 @@ from ....errors import InputError, VenueRejected, short_repr
 from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
 from ....exchange.contracts.port import FundingPayment, PositionMode
 from ....exchange.keys.credentials import Credentials
+from ....exchange.live_account.events import StreamFill
 from ....exchange.venue import OrderIntent
 from ....http.client import HttpOptions
 from ....structures import Account, Funding, Order, Position, Ticker
@@ -24,6 +25,7 @@ from ...rest.symbols import split_order_id
 from ..dialect import endpoint, single
 from ..protocol import OKXProtocol, data_of
 from ..streams import OKXStreams
+from .account_stream import OKXAccountSource
 from .dialect import CONTRACTS, KINDS, NAME, OKXContractCalls
 from .replies import expiry_ms, read_account, read_fee_rates, read_funding, read_payment, read_position
 
@@ -77,6 +79,7 @@ class FuturesOKX(ContractVenue):
     """
 
     dialect: OKXContractCalls
+    streams: OKXStreams
     dead_man: Literal["", "symbol", "account"] = "account"
 
     def __init__(
@@ -319,6 +322,28 @@ class FuturesOKX(ContractVenue):
         self._check_history(since_ms, limit)
         plan = self.dialect.past_conditions(self._name(symbol), limit)
         return self._past_conditions(plan, since_ms, lambda order: True)
+
+    # The user stream
+
+    def account_source(self, symbol: str) -> OKXAccountSource:
+        """The stream of all contracts of the account; see ``Venue.account_source``."""
+        self.dialect.name_of(symbol)
+        calls = self._account_calls(self.position_mode)
+        return OKXAccountSource(self.streams.home, calls, self.streams.base, self.channel.keys)
+
+    def _fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
+        """``trade/fills`` of both kinds of contracts, whatever the symbols."""
+        now_ms = self.channel.time.now_ms()
+        found = [
+            StreamFill(
+                order_id=f"{fill['Info']['instId']},{fill['Info']['ordId']}",
+                symbol=self._known_symbol(fill["Info"]["instId"]),
+                fill=fill,
+            )
+            for kind in KINDS
+            for fill in walk(self.channel.call, self.dialect.fills_since(kind, since_ms, now_ms))
+        ]
+        return sorted(found, key=lambda one: (one.fill["Time"], one.fill["Id"]))
 
     def client_id_of(self, order: Order) -> str:
         """The order's own field, or that of a condition order; see ``Venue.client_id_of``."""

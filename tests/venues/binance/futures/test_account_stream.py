@@ -35,6 +35,10 @@ POSITION_EVENT: dict[str, Any] = {
         {"s": "BTCUSDT", "pa": "-0.5", "ep": "60000", "bep": "60000", "cr": "1", "up": "-3.5", "mt": "cross", "iw": "0", "ps": "BOTH"},
     ]},
 }  # fmt: skip
+POSITION_ROW: dict[str, Any] = {
+    "symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.5", "entryPrice": "60000", "unRealizedProfit": "-3.5",
+    "notional": "-30000", "isolatedMargin": "0", "positionInitialMargin": "1500", "updateTime": NOW_MS + 7,
+}  # fmt: skip
 ALGO_EVENT: dict[str, Any] = {
     "e": "ALGO_UPDATE", "T": NOW_MS + 7, "E": NOW_MS + 8,
     "o": {
@@ -138,8 +142,8 @@ def test_what_cannot_be_read_is_a_gap(event: dict[str, Any]) -> None:
 def test_the_addresses_of_both_families() -> None:
     answers = {"POST /fapi/v1/listenKey": {"listenKey": "k1"}, "POST /dapi/v1/listenKey": {"listenKey": "k2"}}
     venue, http, _ = make_futures(answers)
-    assert venue.account_source("BTC_USDT.swap").connect()[0] == "wss://fstream.binance.com/private/ws/k1"
-    assert venue.account_source("BTC_USD.swap").connect()[0] == "wss://dstream.binance.com/ws/k2"
+    assert venue.account_source("BTC_USDT.swap").connect()[0].address == "wss://fstream.binance.com/private/ws/k1"
+    assert venue.account_source("BTC_USD.swap").connect()[0].address == "wss://dstream.binance.com/ws/k2"
     seen = http.last("POST /fapi/v1/listenKey")
     assert (seen.form, seen.query, seen.request.headers["X-MBX-APIKEY"]) == ({}, {}, "the-key")
     source = venue.account_source("BTC_USDT.swap")
@@ -152,13 +156,23 @@ def test_the_addresses_of_both_families() -> None:
 
 
 def test_end_to_end_a_cut_is_caught_up_by_rest() -> None:
-    rest: dict[str, Any] = {"orders": [{**FUTURES_ORDER, "orderId": 8886774, "side": "SELL"}], "positions": []}
+    missed = {
+        "symbol": "BTCUSDT", "id": 56, "orderId": 8886774, "side": "SELL", "price": "60002", "qty": "0.004", "commission": "0.13",
+        "commissionAsset": "USDT", "time": NOW_MS + 9, "maker": True,
+    }  # fmt: skip
+    told = {**missed, "id": 55, "time": NOW_MS + 7}
+    rest: dict[str, Any] = {
+        "trades": [told, missed],
+        "orders": [{**FUTURES_ORDER, "orderId": 8886774, "side": "SELL"}],
+        "positions": [],
+    }
     with WsServer() as server:
         clock = WallClock()
         answers = {
             "POST /fapi/v1/listenKey": {"listenKey": "k1"},
             "GET /fapi/v1/openOrders": lambda _seen: rest["orders"],
             "GET /fapi/v1/openAlgoOrders": [],
+            "GET /fapi/v1/userTrades": lambda _seen: rest["trades"],
             "GET /fapi/v3/positionRisk": lambda _seen: rest["positions"],
             "GET /fapi/v1/order": {
                 **FUTURES_ORDER,
@@ -176,15 +190,18 @@ def test_end_to_end_a_cut_is_caught_up_by_rest() -> None:
             assert exchange.Subscribe("positions")
             peer = server.peer()
             assert peer.target == "/private/ws/k1"
+            rest["positions"] = [POSITION_ROW]
             peer.text(json.dumps(ORDER_EVENT), json.dumps(POSITION_EVENT))
             while not exchange.GetPositions():
                 clock.sleep(0.005)
+            # Of leverage and margin the stream tells nothing: they are read once.
+            assert [(one.Amount, one.MarginLevel, one.Margin) for one in exchange.GetPositions()] == [(0.5, 20, 1500)]
             (order,) = exchange.GetOrders()
             assert (order.DealAmount, order.Time) == (0.006, NOW_MS - 1000)
             assert exchange.GetPositions()[0].Amount == 0.5
             asked = http.paths()
-            assert [asked.count(f"GET /fapi/{path}") for path in ("v3/positionRisk", "v1/openOrders")] == [1, 1]
-            rest["orders"] = []
+            assert [asked.count(f"GET /fapi/{path}") for path in ("v3/positionRisk", "v1/openOrders")] == [2, 1]
+            rest["orders"], rest["positions"] = [], []
             peer.reset()
             server.peer()
             (feed,) = exchange.account_feeds
@@ -193,8 +210,13 @@ def test_end_to_end_a_cut_is_caught_up_by_rest() -> None:
             assert (exchange.GetOrders(), exchange.GetPositions()) == ([], [])
             updates = exchange.GetUpdates()
             assert [update.Kind for update in updates] == [
-                "gap", "order", "live", "fill", "order", "position", "gap", "order", "position", "live"
+                "gap", "order", "live", "fill", "order", "position", "gap", "order", "position", "fill", "live"
             ]  # fmt: skip
             assert updates[7].Order.Status == ORDER_STATE_CLOSED
+            assert [(updates[at].Fill.Id, updates[at].Fill.Fee) for at in (3, 9)] == [
+                ("55", Decimal("0.12")), ("56", Decimal("0.13"))
+            ]  # fmt: skip
+            asked = http.last("GET /fapi/v1/userTrades").query
+            assert asked["symbol"] == "BTCUSDT"
         finally:
             exchange.close()

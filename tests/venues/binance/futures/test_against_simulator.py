@@ -155,9 +155,13 @@ def test_the_stream_keeps_orders_and_positions_and_catches_up_after_a_cut(
     last = exchange.GetTicker().Last
     resting = exchange.Buy(round(last * 0.9, 1), 0.02)
     exchange.CreateOrder(SWAP, "buy", -1, 0.05)
-    until(lambda: exchange._core.accounts.positions(SWAP))
+    until(lambda: exchange._core.accounts.positions(SWAP, amounts_only=True))
     assert [one.Id for one in exchange.GetOrders()] == [resting]
-    assert [(one.Symbol, one.Amount) for one in exchange.GetPositions()] == [(SWAP, 0.05)]
+    assert exchange._core.accounts.positions(SWAP) is None  # the stream does not tell of leverage and margin: read once
+    (read,) = exchange.GetPositions()
+    assert (read.Symbol, read.Amount, read.MarginLevel > 0, read.Margin > 0) == (SWAP, 0.05, True, True)
+    (known,) = exchange._core.accounts.positions(SWAP)
+    assert (known.MarginLevel, known.Margin) == (read.MarginLevel, read.Margin)
     exchange.GetUpdates()
     feed._connection.close()  # the stream is cut, and while it is, the venue goes on
     until(lambda: feed.view.gaps == 1)
