@@ -24,6 +24,8 @@ ORDER = (
     "tasks",
     # connections, then HTTP and websockets over them
     "net", "http", "streams",
+    # small servers on this machine
+    "serve",
     # the port of an exchange and FMZ's face over it, then the exchanges themselves
     "exchange", "venues",
     # FMZ's TA; the data of charts

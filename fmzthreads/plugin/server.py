@@ -20,7 +20,8 @@ from ..deadline import Deadline
 from ..errors import FmzError, InputError, VenueRejected, VenueUnavailable
 from ..exchange.keys.credentials import Credentials
 from ..net.hosts import authority, is_loopback
-from .http_request import BadRequest, HttpPost, RequestReader
+from ..serve.request_reader import BadRequest, ReceivedRequest, RequestReader
+from .http_request import LIMITS, check_call
 from .keys import AllowedKeys
 from .protocol import PluginCalls, read_request
 
@@ -30,7 +31,6 @@ _log = logging.getLogger("fmzthreads.plugin")
 
 _MOST_CONNECTIONS = 256
 _BACKLOG = 256
-_IDLE_S = 75.0  # longer than hosts keep a connection, so that it is the host that ends it
 _SEND_S = 10.0
 _POLL_S = 0.25
 _NO_KEYS = Credentials()
@@ -183,7 +183,7 @@ class PluginServer:
     def _serve(self, connection: _Connection) -> None:
         try:
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            reader = RequestReader(connection.socket, _IDLE_S)
+            reader = RequestReader(connection.socket, LIMITS, check_call)
             while reader.wait() and self._serve_one(connection, reader):
                 pass
         except OSError:  # the peer is gone, or does not read its reply
@@ -205,7 +205,7 @@ class PluginServer:
             reply = self._calls.refusal(VenueUnavailable("the plugin is being stopped; nothing was done"), _NO_KEYS)
         else:
             reply = self._answer(request)
-        keep = request.keep and not self._stopping.is_set()
+        keep = request.head.keep and not self._stopping.is_set()
         _send(connection.socket, "200 OK", reply, keep=keep)
         with self._lock:
             connection.busy = False
@@ -214,7 +214,7 @@ class PluginServer:
                 self._open[connection] = self._open.pop(connection)
             return keep and not self._stopping.is_set()
 
-    def _answer(self, request: HttpPost) -> bytes:
+    def _answer(self, request: ReceivedRequest) -> bytes:
         keys = _NO_KEYS
         try:
             said = read_request(request.body)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import sys
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -19,9 +21,9 @@ from ...structures import Structure, Ticker
 from ..program.javascript_source import engine
 from .calls import NativeCalls
 from .errors import FilePlace, JavaScriptError, shown
-from .values import EngineValues, given, plain
+from .values import UNDEFINED, EngineValues, given, plain
 
-__all__ = ["Context"]
+__all__ = ["Context", "SharedHandles"]
 
 _MOST_HANDLES = 4_000
 # Each file has so many line numbers of its own, since the engine knows no file names.
@@ -47,18 +49,31 @@ _KLINE = [
 _TICKER = tuple(name for name in Ticker.__annotations__ if name != "Info")
 _BAR = ("Open", "High", "Low", "Close", "Volume", "OpenInterest")
 _CONNECTION = ["read", "write", "close", "fd", "exec"]
-_UNDEFINED = object()
 _THREADING = {
     "Thread": ["peekMessage", "postMessage", "join", "terminate", "getData", "setData", "id", "name", "eventLoop"],
     "Lock": ["acquire", "release"],
     "Event": ["set", "clear", "wait", "isSet"],
     "Condition": ["acquire", "release", "wait", "notify", "notifyAll"],
     "Dict": ["get", "set"],
-}
+    "Server": ["addr", "close", "stop", "join", "pending"],
+    "Request": [
+        "proto", "host", "path", "query", "rawQuery", "headers", "header", "method", "body", "setHeader", "setStatus", "remoteAddr", "localAddr",
+        "upgrade", "read", "write",
+    ],
+}  # fmt: skip
 
 
+@functools.cache
 def _script(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+class SharedHandles:
+    """Connections of one strategy that its contexts may hand to each other, by number; each lives as long as a context holds it."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count(1)
+        self.connections: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 class Context:
@@ -67,6 +82,7 @@ class Context:
     Args:
         api: FMZ's names as a Python strategy has them, ``exchanges`` and ``TA`` among them.
         threads: Serves FMZ's ``threading`` objects: called with the arguments of ``__threading__``.
+        handles: The connections that it shares with the strategy's other contexts.
         virtual: Whether dates and chance are the strategy's own, as in a backtest.
         seed: Of ``Math.random`` when ``virtual``.
         now_ms: The strategy's time when ``virtual``.
@@ -81,6 +97,7 @@ class Context:
         api: Mapping[str, Any],
         *,
         threads: Callable[..., Any],
+        handles: SharedHandles | None = None,
         virtual: bool = False,
         seed: int = 0,
         now_ms: Callable[[], float] | None = None,
@@ -95,7 +112,7 @@ class Context:
         self._threads = threads
         self._values = EngineValues(self._engine)
         self._calls = NativeCalls(self._engine, self._result)
-        self._numbers = itertools.count(1)
+        self._shared = handles if handles is not None else SharedHandles()
         self._objects: dict[int, Any] = {}
         self._handles: deque[int] = deque()
         self._places: list[FilePlace] = []
@@ -125,6 +142,10 @@ class Context:
             "seed": str(seed),
         }
         return f"{_script('underscore.js')}\n{_script('threads.js')}\n({_script('prelude.js').rstrip().rstrip(';')})({json.dumps(plain(setup))});undefined;"
+
+    def interrupt(self, error: BaseException) -> None:
+        """Ends what runs in it at its next call, and for good; from any thread."""
+        self._calls.interrupt(error)
 
     @property
     def end(self) -> BaseException | None:
@@ -218,7 +239,7 @@ class Context:
             return self._values.structure(value)
         if isinstance(value, (dict, list, str, int, float)):
             return self._values.result(value)
-        if value is _UNDEFINED:
+        if value is UNDEFINED:
             return "u"
         if _is_handle(value):
             return self._made(value, "handle", ["wait"])
@@ -242,9 +263,11 @@ class Context:
         return added
 
     def _keep(self, value: Any) -> int:
-        number = next(self._numbers)
+        number = next(self._shared.numbers)
         self._objects[number] = value
-        if _is_handle(value):
+        if callable(getattr(value, "read", None)):
+            self._shared.connections[number] = value
+        elif _is_handle(value):
             self._handles.append(number)
             if len(self._handles) > _MOST_HANDLES:  # the oldest one without a wait
                 self._objects.pop(self._handles.popleft(), None)
@@ -253,6 +276,8 @@ class Context:
     def _on_object(self, number: int, name: str, *args: Any) -> Any:
         """Calls a method of an object that a call returned."""
         found = self._objects.get(number)
+        if found is None and number in self._shared.connections:  # another context's
+            found = self._objects[number] = self._shared.connections[number]
         if found is None:
             raise LookupError(f"routine {number} already finished")
         if name == "wait" and _is_handle(found):
@@ -267,7 +292,7 @@ class Context:
     def _waited(self, number: int, handle: Any, args: tuple[Any, ...]) -> Any:
         value, done = handle.wait(*args)
         if not done:
-            return _UNDEFINED
+            return UNDEFINED
         self._objects.pop(number, None)  # taken: nothing more comes of it
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import threading
@@ -11,7 +12,15 @@ from typing import Any
 from ...errors import StopRequested
 from .values import given
 
-__all__ = ["ENDS", "NativeCalls"]
+__all__ = ["ENDS", "NativeCalls", "ThreadEnded"]
+
+
+class ThreadEnded(SystemExit):
+    """The end of one thread of a strategy, by ``terminate`` or the end of ``main``: none of its calls is made any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the thread was terminated")
+
 
 ENDS = (StopRequested, EOFError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """What ends a strategy; it cannot be caught for good in JavaScript."""
@@ -43,10 +52,17 @@ class NativeCalls:
         self._after_end = 0
         self.end: BaseException | None = None
         self.given_up = threading.Event()
+        self._interrupted: BaseException | None = None
 
     def begin(self) -> None:
-        """Forgets an earlier end."""
-        self.end, self._after_end = None, 0
+        """Forgets an earlier end, but for an interruption."""
+        self.end, self._after_end = self._interrupted, 0
+
+    def interrupt(self, error: BaseException) -> None:
+        """Ends the script at its next call, and for good; from any thread."""
+        # In this order: begin() may run meanwhile.
+        self._interrupted = error
+        self.end = error
 
     def add(self, call: Callable[..., Any], *, as_given: bool = False) -> tuple[str, int]:
         """Adds a native function as a global.
@@ -80,8 +96,8 @@ class NativeCalls:
                     return value if -_INT32 <= value < _INT32 else float(value)
                 return f"s{value}" if kind is str and value.isascii() else result(value)
             except ENDS as error:
-                self.end = error
-                return _ended(error)
+                self.end = self._interrupted or error
+                return _ended(self.end)
             except BaseException as error:  # nothing may pass through the engine: every error becomes one of JavaScript
                 return f"e{str(error) or type(error).__name__}"
 
@@ -102,12 +118,19 @@ def _ended(error: BaseException) -> str:
 
 
 def _most_arguments(call: Callable[..., Any]) -> int:
+    function = getattr(call, "__func__", call)
+    # What has no variables of its own is there once for the whole process, and so is its answer.
+    counted = _counted if getattr(function, "__closure__", ()) is None else _counted.__wrapped__
+    most = counted(function) - (function is not call)
+    return most if 0 <= most <= 2 else -1
+
+
+@functools.lru_cache(maxsize=1024)
+def _counted(function: Callable[..., Any]) -> int:
+    """How many arguments a function takes by position, ``self`` included; -1 if there is no such number."""
     try:
-        parameters = inspect.signature(call).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return -1
-    if any(
-        parameter.kind not in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} for parameter in parameters
-    ):
-        return -1
-    return len(parameters) if len(parameters) <= 2 else -1
+    known = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    return len(parameters) if all(parameter.kind in known for parameter in parameters) else -1

@@ -153,7 +153,7 @@
     const [id, kind, methods] = description;
     const made = {};
     for (const name of methods) made[name] = kind === "kline" && !["begin", "close", "reset", "signal"].includes(name) ? fmzDrawing(id, name) : fmzMethod(id, name);
-    return Object.defineProperty(made, "__id", { value: id });
+    return Object.defineProperty(made, "__made", { value: kind === "connection" ? description : null });
   }
 
   function fmzExchange(methods) {
@@ -334,5 +334,5 @@
   }
 
   const threads = fmzNative(setup.own.threading);
-  fmzThreads(global, (given) => fmzCall(threads, given), setup.threading);
+  fmzThreads(global, (given) => fmzCall(threads, given), setup.threading, fmzObject, fmzLatin1);
 });

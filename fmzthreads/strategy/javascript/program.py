@@ -15,10 +15,10 @@ from ...errors import InputError
 from ..program.source import Source
 from ..program.templates import Template
 from ..runtime import current
-from .bridge import Context
+from .bridge import Context, SharedHandles
 from .calls import ENDS
 from .errors import JavaScriptError
-from .threads import ScriptThreads
+from .threads import MakeContext, ScriptThreads
 from .values import plain
 from .worker import JavaScriptThread
 
@@ -36,13 +36,19 @@ class JavaScriptProgram:
         files: The files whose lines are the strategy's own.
     """
 
-    def __init__(self, source: Source, files: tuple[Path, ...], make: Callable[[Callable[..., Any]], Context]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        files: tuple[Path, ...],
+        make: MakeContext,
+        log_error: Callable[[str], Any] | None = None,
+    ) -> None:
         self.source = source
         self.files = files
         self.namespace: dict[str, Any] = {}
         self._thread = JavaScriptThread("fmzthreads script")
-        self._threads = ScriptThreads(make)
-        self._context: Context = self._thread.do(lambda: make(self._threads.serve(0)))
+        self._threads = ScriptThreads(make, log_error)
+        self._context: Context = self._thread.do(lambda: make(self._threads.serve(), {}))
 
     def function(self, name: str) -> Callable[[], Any] | None:
         """A function of the strategy, such as ``init``; None when it has none."""
@@ -126,11 +132,16 @@ def load_javascript(
     _ = source.code  # the syntax; a template's was checked when it was found
     templates = list(templates)
 
-    def _make(threads: Callable[..., Any]) -> Context:
-        return Context(api, threads=threads, virtual=virtual, seed=seed, now_ms=now_ms, memory_bytes=memory_bytes)
+    objects = SharedHandles()
+
+    def _make(threads: Callable[..., Any], own: Mapping[str, Any]) -> Context:
+        names = api if virtual else {**api, **own}
+        return Context(
+            names, threads=threads, handles=objects, virtual=virtual, seed=seed, now_ms=now_ms, memory_bytes=memory_bytes,
+        )  # fmt: skip
 
     files = (source.path, *(template.source.path for template in templates))
-    program = JavaScriptProgram(source, files, _make)
+    program = JavaScriptProgram(source, files, _make, api["LogError"] if virtual else None)
 
     def _run(context: Context) -> None:
         for template in templates:

@@ -1,4 +1,4 @@
-"""FMZ's ``threading`` objects for JavaScript: each thread has a context of its own, and copies of what is handed over.
+"""FMZ's ``threading`` for JavaScript: each thread has a context of its own, and copies of what is handed over.
 
 Source: FMZ's syntax guide, "Threads": messages are queued up to 10,240 a thread, the oldest are dropped beyond; time-outs are milliseconds, none or 0 waits for
 ever, -1 does not wait.
@@ -10,255 +10,206 @@ import itertools
 import json
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from ...errors import InputError, NotBuiltYet, UnknownName, nearest
+from ...errors import InputError, UnknownName, nearest
+from ...serve.caller import Caller
 from ..runtime import current
 from .bridge import Context
-from .calls import ENDS
+from .calls import ENDS, ThreadEnded
+from .script_server import RequestObject, ServerObject
+from .script_thread import ScriptThread
+from .shared_objects import ScriptCondition, ScriptDict, ScriptEvent, ScriptLock, SharedObject
 from .worker import JavaScriptThread
 
-__all__ = ["ScriptThreads"]
+__all__ = ["MakeContext", "ScriptThreads"]
 
-_MOST_MESSAGES = 10_240
 _MOST_THREADS = 2_000
+_MADE: dict[str, Callable[[], SharedObject]] = {
+    "Lock": ScriptLock, "Event": ScriptEvent, "Condition": ScriptCondition, "Dict": ScriptDict,
+}  # fmt: skip
 
 
-class _Shared:
-    """One thread, lock, event, condition or dict, known to all contexts by its number."""
+class MakeContext(Protocol):
+    """Makes the context of a thread."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.condition = threading.Condition()  # guards everything below
-        self.flag = False
-        self.owner: int | None = None
-        self.data: dict[str, Any] = {}
-        self.messages: deque[Any] = deque()
-        self.result: dict[str, Any] | None = None
-        self.terminated = False
-        self.name = ""
+    def __call__(self, threads: Callable[..., Any], own: Mapping[str, Any]) -> Context:
+        """Makes it.
+
+        Args:
+            threads: What serves the thread's ``threading`` calls.
+            own: Functions that take the place of those of the same names.
+        """
 
 
 class ScriptThreads:
     """The threads of one strategy, and what they share.
 
     Args:
-        make_context: Makes a context for a new thread, given the function that serves its ``threading`` calls.
+        make_context: Makes a context for a new thread.
+        log_error: Of a backtest, which runs one thread after the other and has no servers: takes error lines. None otherwise.
     """
 
-    def __init__(self, make_context: Callable[[Callable[..., Any]], Context]) -> None:
+    def __init__(self, make_context: MakeContext, log_error: Callable[[str], Any] | None = None) -> None:
         self._make_context = make_context
-        self._shared: dict[int, _Shared] = {0: _Shared("Thread")}
-        self._shared[0].name = "main"
-        self._numbers = itertools.count(1)
-        self._lock = threading.Lock()  # guards the two fields above
+        self._log_error = log_error
+        self._main = ScriptThread(0, "main", waits=log_error is None)
+        if log_error is None:
+            current().hub.add_source(self._main, "thread")
+        self._lock = threading.Lock()  # guards the fields below
+        self._shared: dict[tuple[str, int], SharedObject] = {("Thread", 0): self._main}
+        self._numbers = {"Thread": itertools.count(1), "": itertools.count(1)}  # ids of threads have no gaps
 
-    def serve(self, own: int) -> Callable[..., Any]:
+    def serve(self, own: ScriptThread | None = None) -> Callable[..., Any]:
         """Returns what serves the ``threading`` calls of one thread.
 
         Args:
-            own: The thread's number; 0 for the main one.
+            own: The thread; None for the main one.
         """
+        caller = own if own is not None else self._main
 
         def _serve(kind: str, number: int, name: str, *args: Any) -> Any:
             if kind == "module":
-                return self._module(own, name, args)
+                return self._module(caller, name, args)
             with self._lock:
-                shared = self._shared.get(number)
+                shared = self._shared.get((kind, number))
             if shared is None:
                 raise UnknownName(f"there is no {kind.lower()} {number} any more")
-            method = getattr(self, f"_{kind.lower()}_{_snake(name)}")
-            return method(own, number, shared, *args)
+            if isinstance(shared, RequestObject):
+                return shared.call(_snake(name), args)
+            if name == "terminate" and shared is not self._main:
+                self._forget(kind, number)
+            result = getattr(shared, _snake(name))(caller, *args)
+            if name == "join" and isinstance(shared, ScriptThread) and result is not None:
+                self._forget(kind, number)
+            return result
 
         return _serve
 
     def end(self) -> None:
-        """Ends all threads at their next call, as when ``main`` returns."""
+        """Ends all threads at their next call, and all servers, as when ``main`` returns."""
         with self._lock:
             every = list(self._shared.values())
         for shared in every:
-            with shared.condition:
-                shared.terminated = True
-                shared.condition.notify_all()
+            if isinstance(shared, ServerObject):
+                shared.server.stop()
+            elif isinstance(shared, ScriptThread) and shared is not self._main:
+                shared.end()
 
     # The module
 
-    def _module(self, own: int, name: str, args: tuple[Any, ...]) -> Any:
-        if name == "Thread":
-            return self._start(args)
-        if name in {"Lock", "Event", "Condition", "Dict"}:
-            return _reference(name, self._add(_Shared(name)))
+    def _module(self, own: ScriptThread, name: str, args: tuple[Any, ...]) -> Any:
+        if name in _MADE:
+            return self._add(_MADE[name]())
         if name == "currentThread":
-            return _reference("Thread", own)
+            return _reference("Thread", own.number)
         if name == "mainThread":
             return _reference("Thread", 0)
         if name == "pending":
             with self._lock:
-                return sum(shared.kind == "Thread" and shared.result is None for shared in self._shared.values())
-        if name == "getThread":
-            with self._lock:
-                found = self._shared.get(args[0]) if args else None
-            if found is None or found.kind != "Thread":
-                raise UnknownName(f"there is no thread {args[0] if args else None!r}")
-            return _reference("Thread", args[0])
-        raise UnknownName(f"threading has no {name!r}{nearest(name, ('Thread', 'Lock', 'Event', 'Condition', 'Dict'))}")
+                return sum(isinstance(shared, ScriptThread) and shared.runs for shared in self._shared.values())
+        special = {"Thread": self._start, "getThread": self._found, "Serve": self._served}.get(name)
+        if special is None:
+            raise UnknownName(f"threading has no {name!r}{nearest(name, ('Thread', *_MADE, 'Serve'))}")
+        return special(*args)
 
-    def _add(self, shared: _Shared) -> int:
+    def _found(self, number: Any = None) -> Any:
         with self._lock:
-            if sum(one.kind == "Thread" for one in self._shared.values()) >= _MOST_THREADS:
-                raise InputError(f"too many threads, max is {_MOST_THREADS}")
-            number = next(self._numbers)
-            self._shared[number] = shared
-        return number
+            found = self._shared.get(("Thread", number)) if isinstance(number, int) else None
+        if not isinstance(found, ScriptThread):
+            raise UnknownName(f"there is no thread {number!r}")
+        return _reference("Thread", found.number)
 
-    def _start(self, args: tuple[Any, ...]) -> Any:
+    def _add(self, shared: SharedObject) -> dict[str, Any]:
+        with self._lock:
+            number = next(self._numbers[""])
+            self._shared[shared.kind, number] = shared
+        return _reference(shared.kind, number)
+
+    def _forget(self, kind: str, number: int) -> None:
+        with self._lock:
+            self._shared.pop((kind, number), None)
+
+    def _new_thread(self) -> ScriptThread:
+        with self._lock:
+            if sum(isinstance(one, ScriptThread) for one in self._shared.values()) >= _MOST_THREADS:
+                raise InputError(f"too many threads, max is {_MOST_THREADS}")
+            number = next(self._numbers["Thread"])
+            made = ScriptThread(number, f"Thread-{number}", waits=self._main.waits)
+            self._shared["Thread", number] = made
+        return made
+
+    # Threads
+
+    def _start(self, *args: Any) -> Any:
         if not args:
             raise InputError("threading.Thread needs a function")
         items = list(args) if isinstance(args[0], list) else [list(args)]
-        shared = _Shared("Thread")
-        number = self._add(shared)
-        shared.name = f"Thread-{number}"
         text = json.dumps(items)
-        worker = JavaScriptThread(f"fmzthreads script {number}")
+        own = self._new_thread()
+        worker = JavaScriptThread(f"fmzthreads script {own.number}")
         begun = time.perf_counter_ns()
 
         def _run() -> None:
             result: Any = None
             try:
-                context = self._make_context(self.serve(number))
-                result = json.loads(context.call("__fmz_run", text))
+                result = self._executed(own, text)
             except ENDS:
                 pass
             except Exception as error:  # a failing thread of a strategy writes an error line
-                current().error(str(error), source=shared.name)
-            with shared.condition:
-                shared.result = {
-                    "id": number, "terminated": shared.terminated, "elapsed": time.perf_counter_ns() - begun, "ret": result,
-                }  # fmt: skip
-                shared.condition.notify_all()
+                self._error(str(error), own.name_text)
+            own.finished(result, time.perf_counter_ns() - begun)
 
-        starter = threading.Thread(target=_in_order, args=(worker, _run), daemon=True, name="fmzthreads script start")
-        starter.start()
-        return _reference("Thread", number)
+        if not own.waits:
+            _in_order(worker, _run)
+        else:
+            starter = threading.Thread(
+                target=_in_order, args=(worker, _run), daemon=True, name="fmzthreads script start"
+            )
+            starter.start()
+        return _reference("Thread", own.number)
 
-    # Thread
+    def _error(self, text: str, source: str) -> None:
+        if self._log_error is not None:
+            self._log_error(f"{source}: {text}")
+        else:
+            current().error(text, source=source)
 
-    def _thread_id(self, own: int, number: int, shared: _Shared) -> int:
-        return number
+    def _executed(self, own: ScriptThread, text: str) -> Any:
+        """Makes the thread's context and runs items in it."""
+        context = self._make_context(self.serve(own), {"Sleep": own.sleep})
+        own.runs_in(context)
+        return json.loads(context.call("__fmz_run", text))
 
-    def _thread_name(self, own: int, number: int, shared: _Shared) -> str:
-        return shared.name
+    # Servers
 
-    def _thread_post_message(self, own: int, number: int, shared: _Shared, message: Any = None) -> None:
-        with shared.condition:
-            if len(shared.messages) >= _MOST_MESSAGES:
-                shared.messages.popleft()
-                current().warning(
-                    f"{shared.name}: its queue of {_MOST_MESSAGES} messages is full, the oldest was dropped"
-                )
-            shared.messages.append(message)
-            shared.condition.notify_all()
+    def _served(self, uri: Any = None, handler: Any = None, *args: Any) -> Any:
+        if self._log_error is not None:
+            return self._log_error("sandbox not support threading.Serve")
+        if not isinstance(handler, dict) or "__fmz_function" not in handler:
+            raise InputError("threading.Serve needs a function as its handler")
 
-    def _thread_peek_message(self, own: int, number: int, shared: _Shared, timeout_ms: float | None = None) -> Any:
-        with shared.condition:
-            _wait(shared, lambda: shared.messages, timeout_ms)
-            return shared.messages.popleft() if shared.messages else None
+        def _answer(caller: Caller) -> None:
+            self._answer(caller, handler, args)
 
-    def _thread_join(self, own: int, number: int, shared: _Shared, timeout_ms: float | None = None) -> Any:
-        if number == own:
-            raise InputError("a thread cannot join itself")
-        with shared.condition:
-            _wait(shared, lambda: shared.result is not None or shared.terminated, timeout_ms)
-            if shared.result is None:
-                return None
-        with self._lock:
-            self._shared.pop(number, None)
-        return shared.result
+        server = ServerObject(uri, _answer)
+        return self._add(server)
 
-    def _thread_terminate(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            shared.terminated = True
-            shared.condition.notify_all()
-        with self._lock:
-            self._shared.pop(number, None)
-
-    def _thread_get_data(self, own: int, number: int, shared: _Shared, key: Any = None) -> Any:
-        with shared.condition:
-            return dict(shared.data) if key is None else shared.data.get(str(key))
-
-    def _thread_set_data(self, own: int, number: int, shared: _Shared, key: Any, value: Any = None) -> None:
-        with shared.condition:
-            shared.data[str(key)] = value
-
-    def _thread_event_loop(self, own: int, number: int, shared: _Shared, timeout_ms: float | None = None) -> None:
-        raise NotBuiltYet(
-            "eventLoop of a thread: FMZ has it; fmzthreads does not have it yet; wait with peekMessage, or EventLoop in main"
-        )
-
-    # Lock, Event, Condition, Dict
-
-    def _lock_acquire(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            _wait(shared, lambda: shared.owner is None, None)
-            shared.owner = own
-
-    def _lock_release(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            if shared.owner is None:
-                raise InputError("release of a lock that is not held")
-            shared.owner = None
-            shared.condition.notify_all()
-
-    def _event_set(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            shared.flag = True
-            shared.condition.notify_all()
-
-    def _event_clear(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            shared.flag = False
-
-    def _event_is_set(self, own: int, number: int, shared: _Shared) -> bool:
-        return shared.flag
-
-    def _event_wait(self, own: int, number: int, shared: _Shared, timeout_ms: float | None = None) -> bool:
-        with shared.condition:
-            _wait(shared, lambda: shared.flag, timeout_ms)
-            return shared.flag
-
-    _condition_acquire = _lock_acquire
-    _condition_release = _lock_release
-
-    def _condition_wait(self, own: int, number: int, shared: _Shared) -> None:
-        with shared.condition:
-            if shared.owner != own:
-                raise InputError("wait on a condition whose lock this thread does not hold")
-            shared.owner = None
-            ticket: list[bool] = []
-            shared.messages.append(ticket)
-            shared.condition.notify_all()
-            _wait(shared, lambda: ticket, None)
-            _wait(shared, lambda: shared.owner is None, None)
-            shared.owner = own
-
-    def _condition_notify(self, own: int, number: int, shared: _Shared, count: int = 1) -> None:
-        with shared.condition:
-            for _ in range(min(count, len(shared.messages))):
-                shared.messages.popleft().append(True)
-            shared.condition.notify_all()
-
-    def _condition_notify_all(self, own: int, number: int, shared: _Shared) -> None:
-        self._condition_notify(own, number, shared, len(shared.messages))
-
-    def _dict_get(self, own: int, number: int, shared: _Shared, key: Any) -> Any:
-        with shared.condition:
-            return shared.data.get(str(key))
-
-    def _dict_set(self, own: int, number: int, shared: _Shared, key: Any, value: Any = None) -> None:
-        with shared.condition:
-            shared.data[str(key)] = value
+    def _answer(self, caller: Caller, handler: Any, args: tuple[Any, ...]) -> None:
+        """Calls the handler in a context of its own, in the thread of the connection."""
+        own = self._new_thread()
+        request = self._add(RequestObject(caller))
+        caller.on_kill = own.end
+        try:
+            if not caller.killed:
+                self._executed(own, json.dumps([[handler, request, *args]]))
+        except ThreadEnded:
+            pass
+        finally:
+            own.end()
+            self._forget(*request["__fmz_thread"])
+            self._forget("Thread", own.number)
 
 
 def _in_order(worker: JavaScriptThread, run: Callable[[], None]) -> None:
@@ -272,29 +223,3 @@ def _reference(kind: str, number: int) -> dict[str, Any]:
 
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-
-
-def _wait(shared: _Shared, condition: Callable[[], Any], timeout_ms: float | None) -> None:
-    """Waits under the shared object's condition; a stop of the strategy ends it."""
-    if timeout_ms is not None and timeout_ms < 0:
-        return
-    stop = current().stop
-    wake = shared.condition
-    until = None if not timeout_ms else time.monotonic() + timeout_ms / 1000
-
-    def _notify() -> None:
-        with wake:
-            wake.notify_all()
-
-    # The stop calls this from its own thread, after the lock here is released by the wait.
-    token = stop.add(_notify) if not stop.is_set() else None
-    try:
-        while not condition():
-            stop.check()
-            left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            wake.wait(left)
-    finally:
-        if token is not None:
-            stop.remove(token)

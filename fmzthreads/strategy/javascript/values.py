@@ -12,7 +12,10 @@ from typing import Any
 from ...structures import Structure
 from ...structures.growing import GrowingRecords
 
-__all__ = ["EngineValues", "given", "plain"]
+__all__ = ["UNDEFINED", "EngineValues", "given", "plain"]
+
+UNDEFINED = object()
+"""A result that is ``undefined`` in JavaScript."""
 
 # Larger whole numbers are not exact in JavaScript; they cross as texts, so that ids keep their digits.
 _EXACT = 2**53

@@ -19,7 +19,7 @@ from ...errors import BadReply, ConnectionLost, ReplyTooLarge
 from ..buffer.buffer import Message
 from .compression import Deflate, text_or_bytes
 
-__all__ = ["FrameReader", "ProtocolError", "build_frame"]
+__all__ = ["FrameReader", "ProtocolError", "build_frame", "masked_bytes"]
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -292,27 +292,35 @@ def _bad_text(error: UnicodeDecodeError) -> ProtocolError:
     return ProtocolError(f"a text frame is not valid UTF-8: {error.reason} at byte {error.start}", INVALID_DATA)
 
 
-def build_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    """Builds a whole, masked frame from client to server.
+def build_frame(opcode: int, payload: bytes, *, compressed: bool = False, masked: bool = True) -> bytes:
+    """Builds a whole frame.
 
     Args:
         opcode: The opcode of the message or control frame.
         payload: The unmasked payload.
         compressed: Whether to set the bit of permessage-deflate.
+        masked: Whether it is masked, as all of a client's are and none of a server's.
 
     Returns:
         The bytes to send.
     """
     first = 0x80 | opcode | (0x40 if compressed else 0)
-    size = len(payload)
+    size, mark = len(payload), 0x80 if masked else 0
     if size < 126:
-        header = bytes((first, 0x80 | size))
+        header = bytes((first, mark | size))
     elif size < 65536:
-        header = bytes((first, 0x80 | 126)) + size.to_bytes(2, "big")
+        header = bytes((first, mark | 126)) + size.to_bytes(2, "big")
     else:
-        header = bytes((first, 0x80 | 127)) + size.to_bytes(8, "big")
+        header = bytes((first, mark | 127)) + size.to_bytes(8, "big")
+    if not masked:
+        return header + payload
     key = os.urandom(4)
+    return header + key + masked_bytes(payload, key)
+
+
+def masked_bytes(payload: bytes, key: bytes) -> bytes:
+    """The payload masked, or unmasked, by a key of four bytes."""
+    size = len(payload)
     # XOR of two big integers is the fastest masking that needs no extension.
     mask = key * (size // 4) + key[: size % 4]
-    masked = (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
-    return header + key + masked
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -83,13 +84,130 @@ def test_conditions_hand_over(logged: Any) -> None:
         c.acquire(); d.set('ready', true); c.notifyAll(); c.release()
         Log(t.join().ret)
         try { c.wait() } catch (e) { Log(e.message) }
-        try { threading.Serve('http://:0', function() {}) } catch (e) { Log(e.message) }
-        try { threading.currentThread().eventLoop(1) } catch (e) { Log(e.message) }
         """
     )
     assert lines == [
         "woken",
         "wait on a condition whose lock this thread does not hold",
-        "threading.Serve: FMZ has it; fmzthreads does not have it yet",
-        "eventLoop of a thread: FMZ has it; fmzthreads does not have it yet; wait with peekMessage, or EventLoop in main",
     ]
+
+
+def test_terminate_cuts_waits_short_and_no_further_call_is_made(logged: Any) -> None:
+    lines = logged(
+        """
+        var dict = threading.Dict(), lock = threading.Lock(), condition = threading.Condition(), event = threading.Event()
+        lock.acquire()
+        var waits = [
+            function() { Sleep(3600000) }, function() { threading.currentThread().peekMessage() }, function(lock) { lock.acquire() },
+            function(lock, event) { event.wait() }, function(lock, event, condition) { condition.acquire(); condition.wait() },
+            function() { threading.mainThread().join() }, function() { threading.currentThread().eventLoop() },
+            function() { while (true) IsVirtual() },
+        ]
+        _.each(waits, function(wait) {
+            var began = threading.Event()
+            var t = threading.Thread(function(wait, dict, began, lock, event, condition) {
+                began.set()
+                try { wait(lock, event, condition) } finally { dict.set('after', 1) }
+            }, wait, dict, began, lock, event, condition)
+            began.wait()
+            var same = threading.getThread(t.id())
+            t.terminate()
+            try { t.join() } catch (e) { Log(e.message.replace(/[0-9]+/, 'n')) }
+        })
+        while (threading.pending() > 1) Sleep(0)
+        Log(dict.get('after'), threading.pending())
+        try { threading.mainThread().terminate() } catch (e) { Log(e.message) }
+        """
+    )
+    assert lines == ["there is no thread n any more"] * 8 + ["null 1", "the main thread cannot be terminated"]
+
+
+def test_threads_end_with_main(load: Any, runtime: Any) -> None:
+    program = load(
+        """
+        function main() {
+            var began = threading.Event()
+            threading.Thread(function(began) { began.set(); Sleep(3600000); Log('after') }, began)
+            began.wait()
+        }
+        """
+    )
+    program.call("main")
+    wait_until_ended()
+    assert runtime.journal.lines() == []
+
+
+def wait_until_ended() -> None:
+    """Waits for the end of the threads that strategies started."""
+    for thread in threading.enumerate():
+        if thread.name == "fmzthreads script start":
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def test_messages_are_events(logged: Any) -> None:
+    lines = logged(
+        """
+        EventLoop(-1)
+        var t = threading.Thread(function() {
+            var own = threading.currentThread()
+            var event = own.eventLoop()
+            threading.mainThread().postMessage([event.Event, event.ThreadId, own.peekMessage(-1), own.eventLoop(-1)])
+        })
+        t.postMessage('hello')
+        var event = EventLoop()
+        Log(event.Event, event.ThreadId, threading.currentThread().peekMessage(-1), t.id(), EventLoop(-1))
+        """
+    )
+    assert lines == ['thread 0 ["thread",1,"hello",null] 1 null']
+
+
+def test_exchanges_connections_bytes_and_dates_are_handed_over(logged: Any) -> None:
+    class Connection:
+        def read(self, timeout_ms: Any = None) -> str:
+            return "read"
+
+        def write(self, data: Any) -> int:
+            return len(data)
+
+    class Named:
+        def GetName(self) -> str:
+            return "second"
+
+    lines = logged(
+        """
+        var c = Dial('tcp://x')
+        var t = threading.Thread(function(e, c, bytes, view, date, made) {
+            return [e === exchanges[1], e.GetName(), c.read(), c.write('abc'), bytes.byteLength, new Uint8Array(view)[0], date, Dial('tcp://y')]
+        }, exchanges[1], c, new Uint8Array([1, 2]).buffer, new Uint8Array([255]), new Date(0))
+        var r = t.join().ret
+        Log(r.slice(0, 7), r[7].read())
+        """,
+        exchanges=(Named(), Named()),
+        api={"Dial": lambda address: Connection()},
+    )
+    assert lines == ['[true,"second","read",3,2,255,"1970-01-01T00:00:00.000Z"] read']
+
+
+def test_a_backtest_runs_one_thread_after_the_other(load: Any) -> None:
+    said: list[Any] = []
+    program = load(
+        """
+        function main() {
+            var lock = threading.Lock(), t
+            t = threading.Thread(function(lock) {
+                Say('first'); Sleep(5); lock.acquire()
+                return [threading.currentThread().peekMessage(), threading.currentThread().eventLoop(), threading.Event().wait(1000), threading.pending()]
+            }, lock)
+            Say('second'); Say(JSON.stringify(t.join().ret))
+            threading.Thread(function(lock) { lock.acquire() }, lock)
+        }
+        """,
+        api={"Say": said.append, "Sleep": lambda ms: said.append(ms), "LogError": said.append},
+        virtual=True,
+    )
+    program.call("main")
+    assert said[:4] == ["first", 5, "second", "[null,null,false,2]"]
+    assert said[4].startswith(
+        "Thread-3: Error: the lock is held, and a backtest runs one thread after the other: nobody would release it"
+    )

@@ -1,0 +1,1 @@
+"""Small servers on this machine: HTTP, websockets and TCP, a thread for each connection."""
