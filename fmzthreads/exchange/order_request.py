@@ -282,7 +282,7 @@ def _time_in_force(options: dict[str, str]) -> TimeInForce:
 
 
 def take_client_order_id(options: dict[str, str]) -> tuple[str, bool]:
-    """Takes a client order id out of options; empty if there is none, and whether it is to be made."""
+    """Takes a client order id out of options; empty if absent, and whether it is to be made."""
     for name in _CLIENT_ID_OPTIONS:
         given = options.pop(name, "")
         if given:

@@ -268,7 +268,7 @@ class Core:
         """
         found = check_direction(direction)
         if not (self.settings.contracts_of or self.settings.contract):
-            raise InputError(f"SetDirection is for contracts, and {self.settings.symbol} is none")
+            raise InputError(f"SetDirection is for contracts, and {self.settings.symbol} is a spot symbol")
         self.change(direction=found)
         return True
 

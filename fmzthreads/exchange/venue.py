@@ -3,8 +3,7 @@
 A *symbol* here is always FMZ's form (``BTC_USDT`` for spot, ``BTC_USDT.swap`` for a contract); the adapter translates it to the venue's
 name and back. Prices and amounts that go to a venue are exact decimals; what comes from it are structures.
 
-The docstrings of the port are written once, on ``Venue``. Adapters derive from ``BaseVenue`` and inherit them (``help`` and Sphinx show
-them there too); an adapter documents only what differs.
+The docstrings are written once, on ``Venue``. Adapters derive from ``BaseVenue``, inherit them, and document only what differs.
 """
 
 from __future__ import annotations
@@ -82,10 +81,9 @@ class LastReply(Protocol):
 class Venue(ContractPort, Protocol):
     """What an exchange adapter answers. Every method may be called from many threads at once.
 
-    A venue returns structures or raises from the error tree: ``OperationFailed`` (it may be repeated), ``VenueRejected`` (the venue
-    said no; ``UnknownSymbol``, ``OrderNotFound`` and ``MissingCredentials`` among them), ``OutcomeUnknown`` (sent, outcome not known), or
-    ``NotSupported``. It never logs and never answers failure with None. In a list, a row that cannot be read is left out and reported
-    once to ``warn_with``'s callable; a reply about one symbol or one order is read strictly.
+    A venue returns structures or raises from the error tree: ``OperationFailed`` (it may be repeated), ``VenueRejected`` (among them
+    ``UnknownSymbol``, ``OrderNotFound`` and ``MissingCredentials``), ``OutcomeUnknown`` (sent, outcome not known), or ``NotSupported``. It never
+    logs and never answers failure with None. An unreadable row of a list is left out and reported once to ``warn_with``'s callable.
     """
 
     name: str
@@ -95,8 +93,7 @@ class Venue(ContractPort, Protocol):
     """Seconds after the loss of an order's reply during which "no such order" proves nothing: the order may still be on its way."""
 
     exact_outcomes: bool
-    """Whether any other error of ``place`` and ``cancel`` than OutcomeUnknown says that nothing was done. If False, a time-out, a lost connection or
-    a reply that cannot be read is settled by asking, just like OutcomeUnknown."""
+    """Whether every error of ``place`` and ``cancel`` but OutcomeUnknown says that nothing was done. If False, a reply that is lost is asked for."""
 
     finds_client_ids: bool
     """Whether ``order_by_client_id`` can tell what became of an order. If False, an order without a reply stays unknown for ever."""

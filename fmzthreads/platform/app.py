@@ -27,6 +27,7 @@ def make_app(platform: Platform) -> Any:
     responses = require("starlette.responses", "platform")
 
     async def healthz(request: Any) -> Any:
+        """Says that the process answers; needs no login."""
         return responses.JSONResponse({"ok": True})
 
     routes = [routing.Route("/healthz", healthz), *api_routes(platform), *page_routes(platform)]

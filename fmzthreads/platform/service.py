@@ -189,7 +189,7 @@ class Platform:
         """Makes the first owner if there is no account.
 
         Returns:
-            Its name and password, which are told this once; None if there are accounts.
+            Its name and password, which are shown only here; None if there are accounts.
         """
         import secrets
 

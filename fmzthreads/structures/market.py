@@ -69,7 +69,7 @@ class Order(Structure):
     """An order. ``Id`` is ``"<venue symbol>,<venue id>"``; ``Amount`` of a market buy may be in quote currency; ``AvgPrice`` is 0 where unknown.
 
     An order that is not known to be the strategy's own has one key more, ``Foreign``; one that the venue made itself (a liquidation, say)
-    also ``MadeBy``; a condition order that has triggered ``ChildId``, the id of the order that it placed, or ``Refused``, why there is none.
+    also ``MadeBy``; a condition order that has triggered ``ChildId``, the id of the order that it placed, or ``Refused``, why it placed none.
     """
 
     Info: Any

@@ -7,7 +7,6 @@ waits in real time.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -37,22 +36,15 @@ from ..exchange.venue import BaseVenue, OrderIntent
 from ..fork import after_fork_in_child
 from ..structures import Account, Asset, Depth, Info, Market, MarketOrder, Order, Record, Records, Ticker, Trade
 from ..tasks.gate import pass_gate
-from .scripting import Hold, Script
+from .scripting import Hold, KeptReply, Script
 
 __all__ = ["FakeVenue"]
 
 T = TypeVar("T")
 
 
-class _Answer:
-    """The text of a reply, taken before the caller can change its structures."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
 class _Local(threading.local):
-    reply: _Answer | None = None
+    reply: KeptReply | None = None
 
 
 class FakeVenue(BaseVenue):
@@ -261,7 +253,7 @@ class FakeVenue(BaseVenue):
             raise fault
         with self._lock:
             result = answer()
-            self._local.reply = _Answer(_raw(result))
+            self._local.reply = KeptReply(result)
         if lost:
             raise loss or OutcomeUnknown(f"the reply of {method} was lost", request=f"FAKE {method}")
         return result
@@ -461,7 +453,7 @@ class FakeVenue(BaseVenue):
         """A POST to a path that ends with ``/order``."""
         return http_method == "POST" and resource.partition("?")[0].endswith("/order")
 
-    def last_reply(self) -> _Answer | None:
+    def last_reply(self) -> KeptReply | None:
         """This thread's last reply, as JSON; None before the first."""
         return self._local.reply
 
@@ -497,8 +489,3 @@ class FakeVenue(BaseVenue):
     def close(self) -> None:
         """Records that the venue was closed."""
         self.closed = True
-
-
-def _raw(result: Any) -> str:
-    # A new string each time, as real replies are.
-    return "".join(list(json.dumps(result, default=str)))

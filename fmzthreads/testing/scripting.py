@@ -1,17 +1,19 @@
-"""The script of a fake's method: hold, fail or delay calls, or lose replies."""
+"""The script of a fake's method: hold, fail or delay calls, or lose replies; and the texts of its replies."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
 from ..clock import Clock, Signal
 from ..errors import FmzError
 
-__all__ = ["Hold", "Script"]
+__all__ = ["Hold", "KeptReply", "Script"]
 
 
 class Hold:
@@ -54,3 +56,14 @@ class Script:
         """The error that the next call raises; None if it succeeds."""
         fault = self.faults.popleft() if self.faults else self.always
         return fault() if fault is not None and not isinstance(fault, FmzError) else fault
+
+
+class KeptReply:
+    """The text of a reply, taken before the caller can change its structures.
+
+    Args:
+        result: What the call returned; anything that JSON does not know is kept as its text.
+    """
+
+    def __init__(self, result: Any) -> None:
+        self.text = "".join(list(json.dumps(result, default=str)))  # a new string each time, as real replies are

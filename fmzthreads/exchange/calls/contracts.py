@@ -36,7 +36,7 @@ class ContractCalls(CallBase):
     """The calls of one exchange object for contracts, under one snapshot of its settings."""
 
     def contract_type(self) -> str:
-        """The current contract code; empty if there is none."""
+        """The current contract code; empty if not set."""
         return self.settings.contract
 
     def positions(self, symbol: Any = "") -> list[Position]:

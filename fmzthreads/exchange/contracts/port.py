@@ -91,10 +91,10 @@ class ContractPort(Protocol):
         """Cancels a condition order in one request; errors as of ``cancel``."""
 
     def condition_order(self, order_id: str) -> Order:
-        """One condition order, with what its child has filled; raises OrderNotFound when there is none."""
+        """One condition order, with what its child has filled; raises OrderNotFound if it is not found."""
 
     def condition_by_client_id(self, symbol: str, client_order_id: str) -> Order:
-        """One condition order by the client order id that it was placed with; raises OrderNotFound when there is none."""
+        """One condition order by the client order id that it was placed with; raises OrderNotFound if it is not found."""
 
     def condition_orders(self, symbol: str | None = None) -> list[Order]:
         """Condition orders that have not triggered, oldest first; the symbol as of ``positions``."""

@@ -105,7 +105,7 @@ class OwnData:
         return len(text)
 
     def get(self, name: Any, timeout_ms: Any) -> dict[str, Any] | None:
-        """Returns the latest row whose time has come; None if there is none.
+        """Returns the latest row whose time has come; None before the first.
 
         Raises:
             InputError: An argument is not valid.

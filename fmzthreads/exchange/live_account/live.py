@@ -107,7 +107,7 @@ class LiveAccounts:
         self._desk.tell(VenueRejected(text))
 
     def unsubscribe(self, channel: str, symbol: str) -> bool:
-        """Ends a subscription, and the stream with the last one; False if there is none."""
+        """Ends a subscription, and the stream with the last one; False if not subscribed."""
         key = self._venue.account_source(symbol).key
         with self._lock:
             feed, channels = self._feeds.get(key), self._channels.get(key, frozenset())

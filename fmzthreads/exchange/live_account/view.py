@@ -69,7 +69,7 @@ class AccountView:
     # What the feed writes
 
     def lose(self, why: str) -> None:
-        """Marks a gap: from here on something may be missing. A second one in a row is none."""
+        """Marks a gap: from here on something may be missing. A second one in a row changes nothing."""
         with self._lock:
             if self._live or not self._seq:
                 self.gaps += self._live

@@ -1,6 +1,6 @@
 """The methods of the extended API that list things: the account, nodes, exchanges, strategies, groups and robots.
 
-Source of all shapes: FMZ's user guide, "Extended API Interface". What this platform does not have (prices, rents, forks) is told as zero or empty.
+Source of all shapes: FMZ's user guide, "Extended API Interface". What this platform does not have (prices, rents, forks) is given as zero or empty.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def restart_robot(platform: Platform, actor: Actor, args: dict[str, Any]) -> int
     except AlreadyRuns:
         return _ALREADY_RUNS
     except OutcomeUnknown:
-        return _RUNNING  # the node was told, and has not answered: the robot may run, and its state tells
+        return _RUNNING  # the node has the order and has not answered: the robot may run; its state shows it
     except OperationFailed:
         if platform.lives.table.get(robot.id).phase == "failed" and not platform.lives.is_reachable(robot.id):
             return _NODE_AWAY

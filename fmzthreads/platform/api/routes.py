@@ -38,6 +38,7 @@ def api_routes(platform: Platform) -> list[Any]:
     api = ExtendedApi(platform)
 
     async def call(request: Any) -> Any:
+        """Answers one call of the extended API."""
         body = b""
         if request.method == "POST":
             async for chunk in request.stream():
@@ -54,6 +55,7 @@ def api_routes(platform: Platform) -> list[Any]:
         return responses.Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     async def symbol_list(request: Any) -> Any:
+        """Lists the symbols that charts know."""
         return responses.JSONResponse(symbols())
 
     return [

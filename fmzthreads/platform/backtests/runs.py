@@ -44,7 +44,7 @@ class StoredBacktest:
         args: Its arguments, with ``***`` in place of secrets.
         settings: The settings of its form, as texts.
         figures: The figures by section, as ``metrics_of`` gives them, and ``currency``; empty before it is done.
-        report: The report's file; None when there is none.
+        report: The report's file; None before it is written.
     """
 
     id: int

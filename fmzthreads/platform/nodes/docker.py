@@ -102,7 +102,7 @@ class DockerNode:
                 self._client.remove_container(name)
                 return OperationFailed(f"the container of robot {order.robot_id} was not started: {_words(error)}")
         except (self._errors.DockerException, *self._away):
-            pass  # the daemon is away: nobody knows
+            pass  # the daemon is away: the state is unknown
         return OutcomeUnknown(f"the container of robot {order.robot_id} may have been started: {_words(error)}")
 
     def _description(self, order: StartOrder, name: str) -> dict[str, Any]:

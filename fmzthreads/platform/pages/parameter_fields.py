@@ -65,7 +65,7 @@ def field_groups(
 
     Args:
         parameters: The declaration.
-        values: Values by the parameter's name (``TEMPLATE.NAME`` for those of templates); the default where there is none.
+        values: Values by the parameter's name (``TEMPLATE.NAME`` for those of templates); the default where a name is absent.
         language: ``en`` or ``zh``.
         template: The template whose parameters they are; empty for the strategy's.
     """

@@ -244,7 +244,7 @@ class PageService(Protocol):
         """All nodes."""
 
     def alarms(self) -> Sequence[AlarmView]:
-        """What nobody has dismissed yet, newest first."""
+        """What is not dismissed yet, newest first."""
 
     def dismiss_alarm(self, alarm_id: int) -> None:
         """Takes an alarm off the list."""

@@ -44,12 +44,14 @@ def page_routes(platform: Platform) -> list[Any]:
     platform.at_close(backtests.close, sessions.close, links.close)
 
     def actor_of(session: LoginSession, address: str) -> Actor | None:
+        """The person of a session; None once the account is gone, disabled, or has another password."""
         account = next((one for one in platform.accounts.all() if one.name == session.person), None)
         if account is None or account.disabled or session.made_ms < account.changed_ms:
             return None
         return account.actor(address)
 
     def service_for(actor: Actor | None) -> PageService:
+        """The platform as this person may see it; None sees nothing."""
         return ServiceOfPlatform(platform, backtests, actor or _nobody())
 
     site = PageSite(sessions, actor_of, service_for, renderer)

@@ -50,7 +50,7 @@ _CHINESE = {
     "Charts need plotly; install it with: python -m pip install plotly": "图表需要 plotly，安装方法：python -m pip install plotly",
     "Orders and positions": "订单与持仓", "The strategy takes no arguments, or all have their default.": "策略没有参数，或全部为默认值。",
     "Bars of {seconds} s, restart {policy}.": "K 线周期 {seconds} 秒，重启策略：{policy}。",
-    "A link shows status, charts and log of this robot, read-only, to whoever has it, until it ends.": "持有链接者在到期前可只读查看该机器人的状态、图表和日志。",
+    "A link shows status, charts and log of this robot, read-only, without a login, until it ends.": "持有链接者在到期前可只读查看该机器人的状态、图表和日志。",
     "Days": "天数", "Make a link": "生成链接", "End": "结束", "Since": "运行时长", "Stages of the stop": "停止的各阶段", "Time (UTC)": "时间 (UTC)",
     "Side": "方向", "Filled": "已成交", "No orders.": "没有订单。", "Kind": "类型", "Text": "内容", "Word": "关键词", "Export": "导出",
     "No lines.": "没有日志。", "Show older lines": "显示更早的日志", "This link is shown this once; it ends after {days} days.": "此链接只显示这一次，{days} 天后失效。",

@@ -103,8 +103,8 @@ class PageVisit:
         params: What stands in the path, by name.
         query: What stands behind the question mark.
         form: What was typed; empty for ``GET``.
-        actor: Who asks; None when nobody is logged in.
-        service: The platform for this person; for nobody, only what a share link shows.
+        actor: Who asks; None without a login.
+        service: The platform for this person; without a login, only what a share link shows.
         language: ``en`` or ``zh``.
         theme: ``light``, ``dark``, or empty for what the system asks for.
         token: The session's token.

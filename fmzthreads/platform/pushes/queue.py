@@ -63,7 +63,7 @@ class PushQueue:
     Args:
         database: The platform's file.
         channels: The channels.
-        audit: The audit trail, which is told of messages that are given up.
+        audit: The audit trail, which records messages that are given up.
         send: Sends one message to a channel; None for ``send_push``.
         now_ms: The time, in milliseconds since the epoch.
     """

@@ -75,7 +75,7 @@ class RobotLives:
 
     @contextlib.contextmanager
     def alone(self, robot_id: int, timeout_s: float = 60.0) -> Iterator[None]:
-        """Holds a robot's lock: nobody else starts, stops or deletes it meanwhile.
+        """Holds a robot's lock: no other thread starts, stops or deletes it meanwhile.
 
         Raises:
             OperationFailed: Somebody else has held it for too long.

@@ -34,7 +34,7 @@ class RobotState:
         code: The exit code of the last run; None if it is not known.
         reason: Why the last run ended, or why the state cannot be read.
         restart_ms: When it is started again by policy; 0 for never.
-        alarm: The alarm that nobody has seen to yet; empty for none.
+        alarm: The alarm that is not dismissed yet; empty for none.
         alarm_ms: When it was raised.
     """
 

@@ -177,7 +177,7 @@ class RobotWatcher:
             self._lives.end(robot, kill=True)
 
     def _note_end(self, robot: Robot) -> None:
-        """Called under the robot's lock by whoever saw first that it has ended."""
+        """Called under the robot's lock by the thread that sees first that it has ended."""
         try:
             self._collect_pushes(robot)
         except OperationFailed as error:  # a damaged database must not hide the end

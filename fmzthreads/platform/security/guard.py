@@ -129,7 +129,7 @@ def _name_of(host: str) -> str:
     """The host without its port, in lower case; empty for what is not a host."""
     try:
         parts = urlsplit(f"//{host}")
-        parts.port  # noqa: B018  # raises for a port that is none
+        parts.port  # noqa: B018  # raises for a port that is not a number from 0 to 65535
     except ValueError:
         return ""
     if parts.path or parts.query or parts.fragment or parts.username is not None or parts.hostname is None:

@@ -1,4 +1,4 @@
-"""Links that show one robot to whoever has them, read-only, until a date."""
+"""Links that show one robot without a login, read-only, until a date."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Accounts:
         self._errors: Any = require("argon2.exceptions", "platform")
         work = {"time_cost": 1, "memory_cost": 8, "parallelism": 1} if quick else {}
         self._hasher: Any = argon2.PasswordHasher(**work)
-        self._nobody = ""  # a hash that is compared with when the name is not known, so that this takes as long
+        self._no_hash = ""  # a hash that is compared with when the name is not known, so that this takes as long
         # A hash takes 64 MiB: so many at once, however many log in.
         self._turns = threading.Semaphore(4)
 
@@ -130,9 +130,9 @@ class Accounts:
             AuthenticationFailed: Name or password is not right, or the account is disabled; does not say which.
         """
         rows = self._database.execute("SELECT id, password, disabled FROM accounts WHERE name = ?", (name,))
-        if not rows and not self._nobody:
-            self._nobody = self._hash("a password of nobody")
-        hashed = rows[0][1] if rows else self._nobody
+        if not rows and not self._no_hash:
+            self._no_hash = self._hash("a password of no account")
+        hashed = rows[0][1] if rows else self._no_hash
         with self._turns:
             try:
                 right = self._hasher.verify(hashed, password[:_LONGEST_PASSWORD])

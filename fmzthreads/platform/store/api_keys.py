@@ -92,7 +92,7 @@ class ApiKeys:
             addresses: The addresses that may use it; see ``ApiKey``.
 
         Returns:
-            The key, and its secret, which is told this once.
+            The key, and its secret, which is shown only here.
 
         Raises:
             InputError: An address is not one.
@@ -108,7 +108,7 @@ class ApiKeys:
         return self._get("id", rows[0][0]), secret
 
     def find(self, access_key: str) -> ApiKey | None:
-        """The key with an access key; None if there is none."""
+        """The key with an access key; None if not found."""
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM api_keys WHERE access_key = ?", (access_key,))  # noqa: S608
         return _key(rows[0]) if rows else None
 

@@ -127,7 +127,7 @@ class Robot:
         reason: Why the last run ended.
         restarts: Restarts by policy in a row.
         restart_ms: When the next one is due; 0 for none.
-        alarm: The alarm that nobody has seen to yet; empty for none.
+        alarm: The alarm that is not dismissed yet; empty for none.
         alarm_ms: When it was raised.
         pushed_id: The number of the last message that was queued to be pushed.
     """

@@ -24,7 +24,7 @@ class PlatformSettings:
         self._database = database
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a name; the default if there is none."""
+        """The value of a name; the default if not set."""
         rows = self._database.execute("SELECT v FROM settings WHERE k = ?", (name,))
         return json.loads(rows[0][0]) if rows else default
 

@@ -1,4 +1,4 @@
-"""The history of the strategy files, kept by git in their folder; without git there is none, and everything else works."""
+"""The history of the strategy files, kept by git in their folder; without git nothing is kept, and everything else works."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class JavaScriptSource(Source):
 
 
 def _error_of(text: str) -> str:
-    """The error of a text's syntax; empty if there is none. It is compiled as the body of a function that is never called."""
+    """The error of a text's syntax; empty if it is valid. It is compiled as the body of a function that is never called."""
     quickjs = engine()
     try:
         quickjs.Context().eval(f"(function(){{{text}\n}})")

@@ -80,7 +80,7 @@ def paper_of(value: object) -> Paper | None:
     """The paper account that an argument means: ``Paper``, a table of its fields, True for the defaults, False or None for none.
 
     Raises:
-        InputError: It is none of these, or a value is not valid.
+        InputError: The name is not one of these, or a value is not valid.
         UnknownName: A field does not exist.
     """
     if value is None or value is False:

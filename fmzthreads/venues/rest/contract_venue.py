@@ -90,7 +90,7 @@ class ContractVenue(RestVenue):
 
     def _listing(self, symbol: str) -> Listing:
         """The listing of a symbol; the list is fetched again when the contract behind a code has been delivered."""
-        self.dialect.name_of(symbol)  # refuses what is no contract of this venue
+        self.dialect.name_of(symbol)  # refuses any other symbol than this venue's contracts
         found = self.symbols.by_symbol.get(symbol)
         if found is None or self._is_over(found):
             self.symbols.refresh()

@@ -56,7 +56,7 @@ def test_a_spot_exchange_has_neither_contracts_nor_directions() -> None:
     exchange, _, _ = make(errors="raise")
     with pytest.raises(NotSupported, match="Fake does not support contracts"):
         exchange.SetContractType("swap")
-    with pytest.raises(InputError, match="SetDirection is for contracts, and BTC_USDT is none"):
+    with pytest.raises(InputError, match="SetDirection is for contracts, and BTC_USDT is a spot symbol"):
         exchange.SetDirection("buy")
     with pytest.raises(NotSupported, match="Fake does not support SetMarginLevel"):
         exchange.SetMarginLevel(5)

@@ -111,7 +111,7 @@ class SettingsPages:
             self._administration_for(visit.person).set_password(visit.form.text("old"), new)
         except (InputError, AuthenticationFailed) as error:
             return self._failed(visit, error)
-        self._sessions.end_all(visit.person.name)  # also those of whoever had the old one
+        self._sessions.end_all(visit.person.name)  # also those opened with the old password
         return redirect("/login?said=password")
 
     def _codes(self, visit: PageVisit) -> Any:

@@ -63,7 +63,7 @@ class RobotsOfPlatform:
         ]  # fmt: skip
 
     def alarms(self) -> Sequence[AlarmView]:
-        """The alarms of robots that nobody has seen to, newest first; their numbers are those of the robots."""
+        """The alarms of robots that are not dismissed, newest first; their numbers are those of the robots."""
         found = [
             AlarmView(id=one.id, time_ms=one.state.alarm_ms, kind="ended", text=f"{one.name}: {one.state.alarm}", robot_id=one.id)
             for one in self._all()
@@ -276,7 +276,7 @@ class RobotsOfPlatform:
         return tuple(rows)
 
     def _group(self, name: str) -> int:
-        """The number of a group, which is made when there is none of the name; 0 for no group."""
+        """The number of a group, which is made when the name is new; 0 for no group."""
         if not name:
             return 0
         known = {one.name: one.id for one in self._platform.groups.all()}

@@ -221,7 +221,7 @@ class ConditionOrders:
         return False
 
     def reached(self, request: NewCondition) -> ConditionLeg | None:
-        """The first leg whose price has been reached; None if there is none, or before the first trade."""
+        """The first leg whose price has been reached; None if no price was reached, or before the first trade."""
         market = self._engine.market(request.order.instrument)
         with self._lock:
             return self._reached(market, request.legs) if market.trades.last_ticks else None

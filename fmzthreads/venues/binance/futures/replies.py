@@ -61,7 +61,7 @@ _STATES = {
     "EXPIRED_IN_MATCH": ORDER_STATE_CANCELED,
 }
 
-# What the client order ids of orders begin with that nobody sent ("Event: Order Update" in Binance's documents).
+# What the client order ids of orders begin with that the venue itself placed ("Event: Order Update" in Binance's documents).
 _MADE_BY = (
     ("autoclose-", "liquidation"),
     ("adl_autoclose", "adl"),

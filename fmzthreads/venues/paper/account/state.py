@@ -26,7 +26,7 @@ __all__ = ["PaperState"]
 
 
 class _LeftBehind(AbstractContextManager[object]):
-    """The lock of an account in the child of a fork: nobody gets it."""
+    """The lock of an account in the child of a fork: it is never released."""
 
     def __enter__(self) -> object:
         raise OperationFailed(
@@ -172,7 +172,7 @@ class PaperState:
         """One order by its id.
 
         Raises:
-            OrderNotFound: There is none.
+            OrderNotFound: There is no such order.
         """
         symbol, _, number = order_id.rpartition(",")
         found = self.store.orders("number = ? AND symbol = ?", (int(number), symbol)) if number.isdecimal() else []
@@ -184,7 +184,7 @@ class PaperState:
         """One order by its client order id.
 
         Raises:
-            OrderNotFound: There is none.
+            OrderNotFound: There is no such order.
         """
         found = self.store.orders("symbol = ? AND client_id = ?", (symbol, client_id))
         if not found:

@@ -107,7 +107,7 @@ class PositionLog:
     # --- asking ---
 
     def find(self, account: str, instrument: str, side: Side, isolated: bool) -> PositionRecord | None:
-        """The open position of a side; None if there is none."""
+        """The open position of a side; None if not found."""
         return self._open.get((account, instrument, side, isolated))
 
     def position_id(self, account: str, instrument: str, side: Side, isolated: bool) -> int:
@@ -119,7 +119,7 @@ class PositionLog:
         return found
 
     def last_closed(self, account: str, instrument: str, side: Side, isolated: bool) -> PositionRecord | None:
-        """The newest closed position of a side; None if there is none."""
+        """The newest closed position of a side; None if not found."""
         key = (instrument, side, isolated)
         closed = reversed(self._closed.get(account, ()))
         return next((one for one in closed if (one.instrument, one.side, one.isolated) == key), None)
