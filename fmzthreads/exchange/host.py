@@ -8,6 +8,7 @@ from ..clock import Clock, WallClock
 from ..tasks.events import Selectable
 from ..tasks.handle import Handle
 from .guards.kill_switch import KillSwitch
+from .holdings import Holdings
 from .order_log import OrderFile
 
 __all__ = ["Host", "QuietHost"]
@@ -27,6 +28,10 @@ class Host(Protocol):
     @property
     def kill_switch(self) -> KillSwitch:
         """What holds back the strategy's new orders, one object for all its exchange objects."""
+
+    @property
+    def holdings(self) -> Holdings | None:
+        """Keeps what account calls return, for those who watch the strategy; None when nobody does."""
 
     def error(self, text: str, *, source: str) -> None:
         """Writes one error line to the journal, and keeps its text for ``GetLastError()``.
@@ -117,6 +122,11 @@ class QuietHost:
     def kill_switch(self) -> KillSwitch:
         """One in memory: there is no folder."""
         return self._kill_switch
+
+    @property
+    def holdings(self) -> None:
+        """None: nobody watches."""
+        return None
 
     def error(self, text: str, *, source: str) -> None:
         """Drops the line; the exchange object keeps its last error itself."""

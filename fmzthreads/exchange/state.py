@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -111,6 +112,8 @@ class Core:
         self.orders = OrderDesk(venue, self.clock, plan, file, durability)
         self.intents = self.orders.intents
         self.under_way = self.orders.under_way
+        self.money_account = _money_account(venue, credentials, label)
+        """The exchange, a colon, and what tells its money from others', without secrets; spot and contracts of one key have the same."""
         self.limits = CallLimits(self.clock, limited)
         self.live = LiveBooks(venue, host, label)
         self.contracts = desk = ContractDesk(venue, lambda error: self.report("orders", error))
@@ -437,6 +440,13 @@ class Core:
         """Returns the text of the last reply to a call of this thread (or one whose result it took); empty before the first."""
         reply = self.here.reply
         return "" if reply is None else reply.text
+
+
+def _money_account(venue: Venue, credentials: Credentials | None, label: str) -> str:
+    if credentials is None or not credentials.access_key:
+        return venue.account_id() or f"{label}:"
+    digest = hashlib.sha256(f"money:{credentials.access_key}".encode()).hexdigest()[:16]
+    return f"{venue.name.removeprefix('Futures_')}:{digest}"
 
 
 def _end_at_exit(core_of: weakref.ref[Core]) -> Callable[[], None]:

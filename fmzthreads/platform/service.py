@@ -21,10 +21,12 @@ from .nodes.node import Node, NodeFacts
 from .pushes.channels import PushChannels
 from .pushes.queue import PushQueue
 from .robots.lives import RobotLives
+from .robots.log_indexer import LogIndexer
 from .robots.reader import RobotReader
 from .robots.start_orders import StartOrders
 from .robots.tables import PushRow, RobotTables
 from .robots.watcher import RobotWatcher
+from .robots.worth import FleetWorth
 from .store.accounts import Accounts
 from .store.api_keys import ApiKeys
 from .store.audit import AuditTrail
@@ -88,11 +90,13 @@ class Platform:
         self._lock = threading.Lock()  # guards _nodes
         self._nodes: dict[int, Node] = {}
         self.tables = RobotTables()
+        self.worth = FleetWorth(self.tables)
         orders = StartOrders(self.strategies, self.exchanges)
         storage = self.folder / "logs" / "storage"
         self.lives = RobotLives(RobotTable(self.database, self.vault), orders, self.audit, storage, self.node)
         self.pushes = PushQueue(self.database, PushChannels(self.database, self.vault), self.audit)
         self.watcher = RobotWatcher(self.lives, self.tables, self.audit, self._push_lines, self._push_alarm)
+        self._indexer = LogIndexer(self.tables, self._logs)
         self.reader = RobotReader(
             self.lives, self.strategies, self.exchanges, self.tables, self.watcher.watched, lambda node: node <= LOCAL_NODE
         )  # fmt: skip
@@ -105,6 +109,7 @@ class Platform:
         """Adopts the robots that run, and begins to watch and to push."""
         self.watcher.start()
         self.pushes.start()
+        self._indexer.start()
 
     def at_close(self, *calls: Callable[[], object]) -> None:
         """Has functions called when the platform is closed, before its own parts are, the last one first."""
@@ -116,6 +121,7 @@ class Platform:
         while self._at_close:
             self._at_close.pop()()
         self.watcher.close()
+        self._indexer.close()
         self.pushes.close()
         with self._lock:
             nodes = list(self._nodes.values())
@@ -198,6 +204,10 @@ class Platform:
         password = secrets.token_urlsafe(15)
         self.accounts.create("owner", password)
         return "owner", password
+
+    def _logs(self) -> list[Path]:
+        """The databases of all robots."""
+        return [self.lives.run_folder(robot.id).database for robot in self.lives.table.all()]
 
     def _push_lines(self, robot: Robot, rows: list[PushRow]) -> None:
         self.pushes.add(robot.name, [row.text for row in rows], robot.id)

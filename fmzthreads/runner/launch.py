@@ -17,6 +17,7 @@ from ..clock import WallClock
 from ..errors import FmzError, InputError
 from ..exchange.exchange import PAPER_VARIABLE, Exchange
 from ..exchange.guards.settings import guards_of
+from ..exchange.holdings import Holdings
 from ..exchange.keys.credentials import variable
 from ..strategy.log.console import ConsoleSink
 from ..strategy.namespace import strategy_names
@@ -176,6 +177,8 @@ class Launch:
         else:
             runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language))
         stack.callback(runtime.close)
+        runtime.holdings = Holdings(runtime.clock, runtime.journal.put_holdings)
+        stack.callback(runtime.holdings.flush)
         stack.callback(self._keep_status, runtime)
         if former is not None:
             runtime.journal.restart(

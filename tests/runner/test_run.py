@@ -205,7 +205,7 @@ def test_a_strategy_trades_on_simulated_exchanges_with_a_template(tmp_path: Path
     strategy = (
         '\'\'\'backtest\nexchanges: [{"eid":"OKX","currency":"SOL_USDT"}]\n\'\'\'\n'
         "def main():\n    Log(exchange.GetName(), exchange.GetCurrency(), len(exchanges), IsVirtual())\n"
-        "    id = ext.buy(n)\n    Log('order', exchange.GetOrder(id).Amount)\n"
+        "    id = ext.buy(n)\n    Log('order', exchange.GetOrder(id).Amount)\n    exchange.GetAccount()\n"
     )
     written(
         tmp_path,
@@ -213,11 +213,20 @@ def test_a_strategy_trades_on_simulated_exchanges_with_a_template(tmp_path: Path
         "lib.py",
     )
     bot = written(tmp_path, strategy)
-    words = ("--simulated", "--template", "lib.py", "--arg", "n=0.5", "--arg", "lib.factor=0.9")
+    words = ("--simulated", "--template", "lib.py", "--arg", "n=0.5", "--arg", "lib.factor=0.9", "--folder", "kept")
     done = fmzthreads("run", bot, *words, home=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "OKX SOL_USDT 1 False" in done.stdout
     assert "order 0.5" in done.stdout
+    with sqlite3.connect(tmp_path / "kept" / "strategy.sqlite3") as connection:
+        samples = [json.loads(row[0]) for row in connection.execute("SELECT data FROM holding")]
+    connection.close()
+    assert len(samples) == 1, "what was read is kept at the end of the run too"
+    held = {row[2]: row for row in samples[0]["money"]}
+    assert held["USDT"][0].startswith("OKX:")
+    assert held["USDT"][3] > 0
+    assert held["SOL"][4:6] == ["USDT", pytest.approx(held["SOL"][5])]
+    assert held["SOL"][5] > 0, "the bid that the strategy saw"
 
 
 def test_simulators_for_exchanges_over_ccxt_one_for_each_venue(tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ class ContractCalls(CallBase):
         """Open positions; contracts only."""
         scope = self._scope(symbol)
         self._count("GetPositions")
-        return [self._scaled(position, ("Price",)) for position in self._positions(scope)]
+        positions = self._positions(scope)
+        if self.core.host.holdings is not None:
+            self.core.host.holdings.see_positions(self.core, scope, positions)
+        return [self._scaled(position, ("Price",)) for position in positions]
 
     def fundings(self, symbol: Any = "") -> list[Funding]:
         """Funding rates; perpetual contracts only."""

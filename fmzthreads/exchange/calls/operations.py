@@ -64,7 +64,10 @@ class Operations(ContractCalls):
         """One ticker, from the live book if it is valid."""
         name = self.settings.symbol_of(symbol)
         self._begin("GetTicker", name)
-        return self._scaled(self.core.live.ticker(name) or self.core.venue.ticker(name), _TICKER_PRICES)
+        ticker = self.core.live.ticker(name) or self.core.venue.ticker(name)
+        if self.core.host.holdings is not None:
+            self.core.host.holdings.see_price(name, ticker["Last"])
+        return self._scaled(ticker, _TICKER_PRICES)
 
     def tickers(self) -> list[Ticker]:
         """All tickers."""
@@ -77,6 +80,8 @@ class Operations(ContractCalls):
         levels = None if limit is None else whole_number("limit", limit, least=1)
         self._begin("GetDepth", name)
         depth = self.core.live.depth(name, levels) or self.core.venue.depth(name, levels)
+        if self.core.host.holdings is not None and depth.Bids:
+            self.core.host.holdings.see_price(name, depth.Bids[0]["Price"])
         if self.settings.rate != 1:
             for level in (*depth.Asks, *depth.Bids):
                 self._scaled(level, ("Price",))
@@ -125,6 +130,8 @@ class Operations(ContractCalls):
         self._begin("GetRecords", name)
         settings = self.settings
         bars = self.core.bars.get(name, period_s, limit, settings.bar_cap, settings.first_bars)
+        if self.core.host.holdings is not None and bars:
+            self.core.host.holdings.see_price(name, bars[-1]["Close"])
         for bar in bars if settings.rate != 1 else ():
             self._scaled(bar, _BAR_PRICES)
         return bars
@@ -142,7 +149,10 @@ class Operations(ContractCalls):
         """Free and frozen currency of the current pair."""
         name = self._current()
         self._begin("GetAccount", name)
-        return self.core.venue.account(name)
+        account = self.core.venue.account(name)
+        if self.core.host.holdings is not None:
+            self.core.host.holdings.see_account(self.core, name, account)
+        return account
 
     def assets(self) -> list[Asset]:
         """All holdings."""

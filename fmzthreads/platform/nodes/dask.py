@@ -313,7 +313,8 @@ class _Follower:
         with contextlib.suppress(OSError, ValueError):
             kept = json.loads(mark.read_text("ascii"))
             if kept.get("handle") == self.handle:
-                base = {table: int(kept["base"][table]) for table in TABLES}
+                # A table that an earlier version did not stream begins with what is here now.
+                base = {table: int(kept["base"].get(table, self._largest(table))) for table in TABLES}
                 return base, {table: max(0, self._largest(table) - base[table]) for table in TABLES}
         base = {table: self._largest(table) for table in TABLES}
         self._folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)

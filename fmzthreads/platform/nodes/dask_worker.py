@@ -34,6 +34,7 @@ TABLES = {
     "profit": "id, profit, date",
     "chart": "id, seriesIndex, data, date",
     "push": "id, date, extra",
+    "holding": "id, date, data",
 }
 """The tables that are streamed home, with their columns."""
 MOST_ROWS = 2000

@@ -21,6 +21,7 @@ __all__ = [
     "ExchangeView",
     "KeyView",
     "LogView",
+    "MoneyView",
     "NodeView",
     "PageService",
     "RobotOrderView",
@@ -28,6 +29,7 @@ __all__ = [
     "RobotView",
     "StrategyView",
     "VersionView",
+    "WorthView",
 ]
 
 
@@ -107,6 +109,43 @@ class RobotPositionView:
     amount: float
     price: float = 0.0
     profit: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class MoneyView:
+    """Money as a robot read it: ``amount`` of ``currency``, worth ``worth`` in the quote currency; ``time_ms`` is when it was read."""
+
+    exchange: str
+    wallet: str
+    currency: str
+    amount: float
+    worth: float
+    time_ms: int
+    robot_id: int
+    robot: str
+
+
+@attrs.frozen(kw_only=True)
+class WorthView:
+    """What is held in one quote currency, with its course over time.
+
+    Attributes:
+        currency: The currency.
+        worth: How much.
+        is_simulated: Whether it is play money, which is never added to real money.
+        oldest_ms: When its oldest part was read.
+        parts: What it is made of.
+        curve: Some values over time, oldest first.
+        since_ms: When the curve begins.
+    """
+
+    currency: str
+    worth: float
+    is_simulated: bool = False
+    oldest_ms: int = 0
+    parts: Sequence[MoneyView] = ()
+    curve: Sequence[float] = ()
+    since_ms: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -251,6 +290,9 @@ class PageService(Protocol):
 
     def positions(self, robot_id: int | None = None) -> Sequence[RobotPositionView]:
         """The positions of one robot, or of all."""
+
+    def worth(self, robot_id: int | None = None) -> Sequence[WorthView]:
+        """What one robot, or all, hold, as they read it from their exchanges themselves; empty when none has asked yet."""
 
     def stop_all(self, *, cancel: bool) -> int:
         """Asks all robots to stop; returns how many were asked."""

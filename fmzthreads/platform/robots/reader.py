@@ -14,7 +14,7 @@ from ...errors import FmzError, InputError, OperationFailed
 from ...strategy.charts import read_chart_points
 from ..access import Actor, NotPermitted
 from ..nodes.node import ProcessLook
-from ..store.exchange_accounts import ExchangeAccounts
+from ..store.exchange_accounts import ExchangeAccount, ExchangeAccounts
 from ..store.robot_table import Robot
 from ..strategies.folder import StrategyFolder
 from .lives import ALIVE, RobotLives
@@ -70,8 +70,8 @@ class RobotReader:
         """The robots that the account sees, in the order of their numbers."""
         robots = [robot for robot in self._lives.table.all() if actor.sees(robot.id)]
         files = {one.id: one.file for one in self._strategies.all()}
-        labels = {one.id: one.label for one in self._exchanges.all()}
-        return [self._summary(robot, files, labels) for robot in robots]
+        accounts = {one.id: one for one in self._exchanges.all()}
+        return [self._summary(robot, files, accounts) for robot in robots]
 
     def summary(self, actor: Actor, robot_id: int) -> RobotSummary:
         """One robot's row of the list.
@@ -82,7 +82,7 @@ class RobotReader:
         """
         robot = self._seen(actor, robot_id)
         files = {one.id: one.file for one in self._strategies.all()}
-        return self._summary(robot, files, {one.id: one.label for one in self._exchanges.all()})
+        return self._summary(robot, files, {one.id: one for one in self._exchanges.all()})
 
     def detail(self, actor: Actor, robot_id: int) -> RobotDetail:
         """Everything about one robot but its tables.
@@ -145,7 +145,7 @@ class RobotReader:
 
     def log(
         self, actor: Actor, robot_id: int, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
-        wanted: LogFilter = EVERYTHING,
+        wanted: LogFilter = EVERYTHING, counted: bool = True,
     ) -> TablePage:  # fmt: skip
         """A page of a robot's log (rows of ``LogRow``), newest first; see ``RobotTables.log``.
 
@@ -155,7 +155,9 @@ class RobotReader:
             OperationFailed: Its database cannot be read.
         """
         path = self._path(actor, robot_id)
-        return self.tables.log(path, min_id=min_id, max_id=max_id, offset=offset, limit=limit, wanted=wanted)
+        return self.tables.log(
+            path, min_id=min_id, max_id=max_id, offset=offset, limit=limit, wanted=wanted, counted=counted
+        )
 
     def log_after(
         self, actor: Actor, robot_id: int, after_id: int, *, limit: int = 500, wanted: LogFilter = EVERYTHING
@@ -257,7 +259,7 @@ class RobotReader:
             alarm=robot.alarm, alarm_ms=robot.alarm_ms,
         )  # fmt: skip
 
-    def _summary(self, robot: Robot, files: dict[int, str], labels: dict[int, str]) -> RobotSummary:
+    def _summary(self, robot: Robot, files: dict[int, str], accounts: dict[int, ExchangeAccount]) -> RobotSummary:
         trouble, last_ms, last_text, profit = "", 0, "", None
         try:
             _, last_ms, last_text, profit = self.tables.last(self._lives.run_folder(robot.id).database)
@@ -265,7 +267,7 @@ class RobotReader:
             trouble = str(error)
         settings = robot.settings
         exchanges = tuple(
-            (labels.get(one.pid, f"account {one.pid}") if one.pid else one.label or one.eid, one.pair)
+            (accounts[one.pid].label if one.pid in accounts else one.label or one.eid or f"account {one.pid}", one.pair)
             for one in settings.exchanges
         )
         return RobotSummary(
@@ -273,4 +275,5 @@ class RobotReader:
             node_id=robot.node_id, group_id=settings.group_id, app_id=settings.app_id, exchanges=exchanges, state=self._state(robot),
             profit=profit, last_ms=last_ms, last_text=last_text[:500], created_ms=robot.created_ms, started_ms=robot.started_ms,
             ended_ms=robot.ended_ms, trouble=trouble,
+            is_simulated=any(accounts[one.pid].simulated for one in settings.exchanges if one.pid in accounts),
         )  # fmt: skip

@@ -7,21 +7,32 @@ Interface", ``GetRobotLogs``.
 
 from __future__ import annotations
 
-import sqlite3
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from ...errors import OperationFailed
+from .database_files import DatabaseFiles, FileStamp, file_stamp
+from .log_filter import EVERYTHING, LogFilter
+from .log_index import LogIndex
 
-__all__ = ["EVERYTHING", "ChartRow", "LogFilter", "LogRow", "ProfitRow", "PushRow", "RobotTables", "TablePage"]
+__all__ = [
+    "EVERYTHING",
+    "ChartRow",
+    "HoldingRow",
+    "LogFilter",
+    "LogRow",
+    "ProfitRow",
+    "PushRow",
+    "RobotTables",
+    "TablePage",
+]
 
-_MOST_FILES = 256  # open at once
 _MOST_COUNTS = 512  # numbers of matching rows that are remembered
 _MOST_SEEN = 2048
 _MOST_ROWS = 100_000  # of one page
@@ -84,6 +95,15 @@ class ProfitRow:
 
 
 @attrs.frozen(kw_only=True)
+class HoldingRow:
+    """A sample of what a strategy held: its number, when in milliseconds since the epoch, and JSON."""
+
+    id: int
+    time_ms: int
+    data: str
+
+
+@attrs.frozen(kw_only=True)
 class ChartRow:
     """A point of a chart: its number, the index of its series, its JSON text, and when it was last written."""
 
@@ -91,40 +111,6 @@ class ChartRow:
     series: int
     data: str
     changed_ms: int
-
-
-@attrs.frozen(kw_only=True)
-class LogFilter:
-    """Which lines of a log are wanted.
-
-    Attributes:
-        kinds: FMZ's log types; empty for all.
-        label: The exchange's label; empty for all.
-        word: A text that stands in the line, in any case; empty for all.
-    """
-
-    kinds: tuple[int, ...] = ()
-    label: str = ""
-    word: str = ""
-
-    def condition(self) -> tuple[str, list[Any]]:
-        """The SQL condition, empty for all, and its parameters."""
-        parts: list[str] = []
-        params: list[Any] = []
-        if self.kinds:
-            parts.append(f"logType IN ({','.join('?' * len(self.kinds))})")
-            params += self.kinds
-        if self.label:
-            parts.append("eid = ?")
-            params.append(self.label)
-        if self.word:
-            parts.append("extra LIKE ? ESCAPE '!'")
-            params.append(f"%{self.word.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%")
-        return " AND ".join(parts), params
-
-
-EVERYTHING = LogFilter()
-"""All lines."""
 
 
 @attrs.frozen(kw_only=True)
@@ -148,16 +134,18 @@ class RobotTables:
     """Reads run folders' databases; keeps the files open. Any thread may use it."""
 
     def __init__(self) -> None:
+        self._files = DatabaseFiles()
+        self.index = LogIndex(self._files.rows)
+        """The indexes beside long logs."""
         self._lock = threading.Lock()  # guards the fields below
-        self._files: OrderedDict[Path, _File] = OrderedDict()
         # Of a filter: the matching rows between two ids; only rows that came or went since are looked at again.
         self._counts: OrderedDict[tuple[Path, LogFilter], tuple[int, int, int]] = OrderedDict()
         # What was read of files that have not been written since, for lists of many robots.
-        self._seen: OrderedDict[tuple[Path, str], tuple[_Stamp, Any]] = OrderedDict()
+        self._seen: OrderedDict[tuple[Path, str], tuple[FileStamp, Any]] = OrderedDict()
 
     def log(
         self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
-        wanted: LogFilter = EVERYTHING,
+        wanted: LogFilter = EVERYTHING, counted: bool = True,
     ) -> TablePage:  # fmt: skip
         """A page of the log, newest first.
 
@@ -168,20 +156,19 @@ class RobotTables:
             offset: How many of the newest matching rows are skipped.
             limit: At most so many rows; 0 for none, only the counts.
             wanted: Which lines.
+            counted: Whether those that match a filter are counted; that may take as long as reading the whole log once.
 
         Raises:
             OperationFailed: The file cannot be read.
         """
-        condition, params = wanted.condition()
         smallest, largest = self._bounds(path, "log")
         low, high = max(smallest, min_id), min(largest, max_id) if max_id > 0 else largest
-        if not condition:
+        if not wanted.condition()[0]:
             rows = self._slice(path, f"SELECT {_LOG} FROM log", smallest, low, high, offset, limit)  # noqa: S608
             total = max(0, high - low + 1) if largest else 0
         else:
-            query = f"SELECT {_LOG} FROM log WHERE id BETWEEN ? AND ? AND {condition} ORDER BY id DESC LIMIT ? OFFSET ?"  # noqa: S608
-            rows = self._rows(path, query, (low, high, *params, _at_most(limit), max(0, offset))) if limit else []
-            total = self._matching(path, wanted, low, high)
+            rows = self._filtered(path, wanted, low, high, max(0, offset), _at_most(limit))
+            total = self._matching(path, wanted, low, high) if counted else 0
         return TablePage(total=total, smallest=smallest, largest=largest, rows=[_log_row(row) for row in rows])
 
     def log_after(self, path: Path, after_id: int, *, limit: int = 500, wanted: LogFilter = EVERYTHING) -> list[LogRow]:
@@ -192,7 +179,16 @@ class RobotTables:
         """
         condition, params = wanted.condition()
         query = f"SELECT {_LOG} FROM log WHERE id > ? {f'AND {condition}' if condition else ''} ORDER BY id LIMIT ?"  # noqa: S608
-        return [_log_row(row) for row in self._rows(path, query, (after_id, *params, _at_most(limit)))]
+        return [_log_row(row) for row in self._files.rows(path, query, (after_id, *params, _at_most(limit)))]
+
+    def grow_index(self, path: Path) -> bool:
+        """Adds some lines to the index beside a long log; returns whether there is more to add at once.
+
+        Raises:
+            OperationFailed: The log cannot be read.
+            OSError: The index cannot be written.
+        """
+        return self.index.grow(path, *self._bounds(path, "log"))
 
     def pushes_after(self, path: Path, after_id: int, *, limit: int) -> list[PushRow]:
         """The messages after a number that are to be pushed, oldest first.
@@ -201,7 +197,9 @@ class RobotTables:
             OperationFailed: The file cannot be read.
         """
         query = "SELECT id, date, extra FROM push WHERE id > ? ORDER BY id LIMIT ?"
-        return [PushRow(id=row[0], time_ms=row[1], text=row[2]) for row in self._rows(path, query, (after_id, limit))]
+        return [
+            PushRow(id=row[0], time_ms=row[1], text=row[2]) for row in self._files.rows(path, query, (after_id, limit))
+        ]
 
     def profit(self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100) -> TablePage:
         """A page of the profit curve, newest first; see ``log``.
@@ -233,7 +231,24 @@ class RobotTables:
         count = min(points, largest - smallest + 1)
         ids = sorted({largest - (largest - smallest) * step // max(1, count - 1) for step in range(count)} | {largest})
         query = f"SELECT id, date, profit FROM profit WHERE id IN ({','.join('?' * len(ids))}) ORDER BY id"  # noqa: S608
-        return [ProfitRow(id=row[0], time_ms=row[1], profit=row[2]) for row in self._rows(path, query, ids)]
+        return [ProfitRow(id=row[0], time_ms=row[1], profit=row[2]) for row in self._files.rows(path, query, ids)]
+
+    def holdings(self, path: Path, *, after_id: int = 0, most: int = 240) -> list[HoldingRow]:
+        """Samples of what the strategy held, oldest first, at about equal distances.
+
+        Args:
+            path: The robot's database.
+            after_id: The row with this id and newer ones.
+            most: At most about so many; the newest is among them.
+
+        Raises:
+            OperationFailed: The file cannot be read.
+        """
+        smallest, largest = self._bounds(path, "holding")
+        step = max(1, (largest - max(smallest, after_id)) // most)
+        query = "SELECT id, date, data FROM holding WHERE id >= ? AND (id % ? = 0 OR id IN (?, ?)) ORDER BY id"
+        rows = self._files.rows(path, query, (max(smallest, after_id), step, largest, after_id))
+        return [HoldingRow(id=row[0], time_ms=row[1], data=row[2]) for row in rows]
 
     def chart(
         self, path: Path, *, min_id: int = 0, max_id: int = 0, offset: int = 0, limit: int = 100,
@@ -262,7 +277,7 @@ class RobotTables:
             changed = f"{columns} WHERE id <= ? AND date >= ? ORDER BY id DESC LIMIT ?"
             rows += [
                 row
-                for row in self._rows(path, changed, (update_base_id, update_ms, _at_most(limit)))
+                for row in self._files.rows(path, changed, (update_base_id, update_ms, _at_most(limit)))
                 if row[0] not in have
             ]
         points = [ChartRow(id=row[0], series=row[1], data=row[2], changed_ms=row[3]) for row in rows]
@@ -276,7 +291,7 @@ class RobotTables:
         Raises:
             OperationFailed: The file cannot be read.
         """
-        rows = self._rows(path, "SELECT v FROM cfg WHERE k = 'chart'", ())
+        rows = self._files.rows(path, "SELECT v FROM cfg WHERE k = 'chart'", ())
         return str(rows[0][0]) if rows else ""
 
     def last(self, path: Path) -> tuple[int, int, str, float | None]:
@@ -289,33 +304,27 @@ class RobotTables:
         return found
 
     def _last(self, path: Path) -> tuple[int, int, str, float | None]:
-        lines = self._rows(path, "SELECT id, date, extra FROM log ORDER BY id DESC LIMIT 1", ())
-        points = self._rows(path, "SELECT profit FROM profit ORDER BY id DESC LIMIT 1", ())
+        lines = self._files.rows(path, "SELECT id, date, extra FROM log ORDER BY id DESC LIMIT 1", ())
+        points = self._files.rows(path, "SELECT profit FROM profit ORDER BY id DESC LIMIT 1", ())
         number, time_ms, text = lines[0] if lines else (0, 0, "")
         return number, time_ms, text, float(points[0][0]) if points else None
 
     def forget(self, path: Path) -> None:
         """Closes a file, which is about to be moved or deleted."""
         with self._lock:
-            file = self._files.pop(path, None)
             for key in [key for key in self._counts if key[0] == path]:
                 del self._counts[key]
             for seen in [seen for seen in self._seen if seen[0] == path]:
                 del self._seen[seen]
-        if file is not None:
-            file.close()
+        self._files.forget(path)
 
     def close(self) -> None:
         """Closes all files; a later call opens them again."""
-        with self._lock:
-            files = list(self._files.values())
-            self._files.clear()
-        for file in files:
-            file.close()
+        self._files.close()
 
     def _while_unchanged(self, path: Path, what: str, read: Callable[[], Any]) -> Any:
         """What was read before, if the file has not been written since; else what is read now."""
-        stamp = _stamp(path)
+        stamp = file_stamp(path)
         with self._lock:
             seen = self._seen.get((path, what))
         if seen is not None and seen[0] == stamp:
@@ -334,16 +343,28 @@ class RobotTables:
         query = (
             f"SELECT (SELECT id FROM {table} ORDER BY id LIMIT 1), (SELECT id FROM {table} ORDER BY id DESC LIMIT 1)"  # noqa: S608
         )
-        rows = self._rows(path, query, ())
+        rows = self._files.rows(path, query, ())
         return (rows[0][0] or 0, rows[0][1] or 0) if rows else (0, 0)
 
     def _slice(self, path: Path, query: str, smallest: int, low: int, high: int, offset: int, limit: int) -> list[Any]:
         high -= max(0, offset)
         if not limit or high < max(low, smallest, 1):
             return []
-        return self._rows(
+        return self._files.rows(
             path, f"{query} WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?", (low, high, _at_most(limit))
         )
+
+    def _filtered(self, path: Path, wanted: LogFilter, low: int, high: int, offset: int, limit: int) -> list[Any]:
+        """A page of the lines that match, newest first; only the ranges of ids that may have some are read."""
+        condition, params = wanted.condition()
+        query = f"SELECT {_LOG} FROM log WHERE id BETWEEN ? AND ? AND {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        rows: list[Any] = []
+        with contextlib.closing(self.index.ranges(path, wanted, low, high)) as ranges:
+            for first, last in ranges if limit else ():
+                rows += self._files.rows(path, query, (first, last, *params, offset + limit - len(rows)))
+                if len(rows) >= offset + limit:
+                    break
+        return rows[offset:]
 
     def _matching(self, path: Path, wanted: LogFilter, low: int, high: int) -> int:
         """How many rows between two ids match."""
@@ -353,8 +374,14 @@ class RobotTables:
             if last < first:
                 return 0
             query = f"SELECT COUNT(*) FROM log WHERE id BETWEEN ? AND ? AND {condition}"  # noqa: S608
-            rows = self._rows(path, query, (first, last, *params))
-            return int(rows[0][0]) if rows else 0
+            count = 0
+            ranges: Iterable[tuple[int, int]] = self.index.ranges(path, wanted, first, last)
+            if not (wanted.word or wanted.label):  # the index knows how many there are of each kind
+                count, ranges = self.index.counted(path, wanted.kinds, first, last)
+            for range_first, range_last in ranges:
+                rows = self._files.rows(path, query, (range_first, range_last, *params))
+                count += int(rows[0][0]) if rows else 0
+            return count
 
         with self._lock:
             known = self._counts.get((path, wanted))
@@ -368,86 +395,6 @@ class RobotTables:
             while len(self._counts) > _MOST_COUNTS:
                 self._counts.popitem(last=False)
         return count
-
-    def _rows(self, path: Path, query: str, params: Sequence[Any]) -> list[Any]:
-        try:
-            with self._lock:
-                file = self._files.get(path)
-                if file is None:
-                    if not path.exists():
-                        return []
-                    file = self._files[path] = _File(path)
-                self._files.move_to_end(path)
-                old = self._files.popitem(last=False)[1] if len(self._files) > _MOST_FILES else None
-            if old is not None:
-                old.close()
-            return file.rows(query, params)
-        except (sqlite3.Error, OSError) as error:
-            if "no such table" in str(error):  # nothing was written yet
-                return []
-            self.forget(path)
-            raise OperationFailed(f"the database {path} cannot be read: {error}") from error
-
-
-class _File:
-    """One open database."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()  # guards the connection: one query at a time
-        self._path = path
-        self._files = _inodes(path)
-        self._connection: sqlite3.Connection | None = None
-
-    def rows(self, query: str, params: Sequence[Any]) -> list[Any]:
-        """The rows of a query."""
-        with self._lock:
-            files = _inodes(self._path)
-            if (
-                self._connection is None or files != self._files
-            ):  # the file, or its write-ahead log, was replaced by another
-                if self._connection is not None:
-                    self._connection.close()
-                    self._connection = None
-                self._files = files
-                uri = f"{self._path.resolve().as_uri()}?mode=ro"
-                self._connection = sqlite3.connect(uri, uri=True, timeout=2.0, check_same_thread=False, isolation_level=None)  # fmt: skip
-            return self._connection.execute(query, params).fetchall()
-
-    def close(self) -> None:
-        """Closes it."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-
-_Stamp = tuple[int, int, int, int, int] | None
-
-
-def _stamp(path: Path) -> _Stamp:
-    """What changes with every write: inode, time and size of the database, time and size of its write-ahead log; None without a database."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    try:
-        log = path.with_name(f"{path.name}-wal").stat()
-    except OSError:
-        return facts.st_ino, facts.st_mtime_ns, facts.st_size, 0, 0
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size, log.st_mtime_ns, log.st_size
-
-
-def _inodes(path: Path) -> tuple[int, int]:
-    """Which files these are now: the database and its write-ahead log; 0 for a log that is not there.
-
-    Raises:
-        OSError: There is no database.
-    """
-    try:
-        log = path.with_name(f"{path.name}-wal").stat().st_ino
-    except OSError:
-        log = 0
-    return path.stat().st_ino, log
 
 
 def _at_most(limit: int) -> int:

@@ -78,6 +78,7 @@ class RobotSummary:
         group_id: Its group; 0 for none.
         app_id: Its free label.
         exchanges: What its exchanges are called, with their pairs.
+        is_simulated: Whether its exchanges are simulated.
         state: Its state.
         profit: The newest point of its profit curve; None without one.
         last_ms: When its newest log line was written; 0 without one.
@@ -104,6 +105,7 @@ class RobotSummary:
     started_ms: int
     ended_ms: int
     trouble: str = ""
+    is_simulated: bool = False
 
 
 @attrs.frozen(kw_only=True)

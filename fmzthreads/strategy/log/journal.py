@@ -21,6 +21,7 @@ from ...charts.points import ChartEntry
 from ...clock import Clock
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import InputError, short_repr
+from ...exchange.holdings import HoldingsSample
 from ...fork import after_fork_in_child
 from ...redaction import Secrets
 from ..numbers import finite_number
@@ -243,6 +244,11 @@ class Journal:
         """Hands a change of the charts to the sinks."""
         with self._lock:
             self._put(entry)
+
+    def put_holdings(self, sample: HoldingsSample) -> None:
+        """Hands a sample of what the strategy holds to the sinks."""
+        with self._lock:
+            self._put(sample)
 
     def vacuum(self) -> None:
         """Has the sinks give space back to the system."""

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import attrs
 
 from ...charts.points import ChartEntry
+from ...exchange.holdings import HoldingsSample
 
 __all__ = ["Entry", "Kind", "Line", "ProfitPoint", "Reset", "Sink", "StatusText", "Vacuum"]
 
@@ -84,7 +85,7 @@ class Vacuum:
     """The order to give the space of deleted lines back to the system."""
 
 
-Entry = Line | ProfitPoint | StatusText | Reset | Vacuum | ChartEntry
+Entry = Line | ProfitPoint | StatusText | Reset | Vacuum | ChartEntry | HoldingsSample
 
 
 class Sink(Protocol):

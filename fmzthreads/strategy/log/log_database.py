@@ -6,6 +6,7 @@ ours. No row is deleted automatically: FMZ documents no limit for live runs, and
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +14,11 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
+import attrs
+
 from ...charts.points import ChartEntry
 from ...database import Database
+from ...exchange.holdings import HoldingsSample
 from ..charts import SCHEMA as CHART_SCHEMA
 from ..charts import chart_statements
 from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, UnstoredLine, Vacuum
@@ -40,7 +44,10 @@ _PUSH_TABLE = (
     "CREATE TABLE IF NOT EXISTS push (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, extra TEXT NOT NULL)"
 )
 _MOST_PUSHES = 10_000
-SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, *CHART_SCHEMA)
+# What the strategy held, as far as it asked: JSON with the fields of HeldMoney and HeldPosition, about one row a minute.
+_HOLDING_TABLE = "CREATE TABLE IF NOT EXISTS holding (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, data TEXT NOT NULL)"
+_MOST_HOLDINGS = 100_000
+SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, _HOLDING_TABLE, *CHART_SCHEMA)
 """What creates the tables."""
 
 # What the writer's thread waits for another program's lock before it lets go and tries again; a close must not wait for longer.
@@ -105,6 +112,10 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
         elif kind is ProfitPoint:
             points = [(row.value, row.time_ms) for row in rows if isinstance(row, ProfitPoint)]
             yield from _inserts("profit", ("profit", "date"), points)
+        elif kind is HoldingsSample:
+            samples = [(row.time_ms, _sample_text(row)) for row in rows if isinstance(row, HoldingsSample)]
+            yield from _inserts("holding", ("date", "data"), samples)
+            yield "DELETE FROM holding WHERE id <= (SELECT MAX(id) FROM holding) - ?", (_MOST_HOLDINGS,)
         elif kind is not StatusText:
             yield from chart_statements([row for row in rows if isinstance(row, ChartEntry)])
             for row in rows:
@@ -128,6 +139,11 @@ def _inserts(table: str, columns: Sequence[str], rows: list[Any]) -> Iterator[tu
             f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([marks] * len(chunk))}",  # noqa: S608
             [value for row in chunk for value in row],
         )
+
+
+def _sample_text(sample: HoldingsSample) -> str:
+    money, positions = ([attrs.astuple(one) for one in some] for some in (sample.money, sample.positions))
+    return _storable(json.dumps({"money": money, "positions": positions}, ensure_ascii=False))
 
 
 def _log_row(line: Line) -> tuple[Any, ...]:

@@ -62,6 +62,16 @@ def test_texts_are_still_there_as_text(owner: Client) -> None:
     assert owner.see("/robots/1/log.json").headers["content-type"] == "application/json"
 
 
+def test_what_robots_hold_is_added_up(owner: Client, pages: PagePlatform) -> None:
+    for page in ("/", "/robots/3"):
+        text = " ".join(owner.see(page).text.split())
+        assert "<span>USDT</span><b>121,000</b>" in text, page
+        assert '<td class="number">121,000 USDT</td>' in text, page
+        assert '<td class="number down">-12.50</td>' in text, page
+    assert "has asked its exchange for its account" in owner.see("/robots/1").text
+    assert "121,000" not in pages.client("ann").see("/").text, "a robot that the account does not see"
+
+
 def test_nobody_sees_anything_without_a_login(pages: PagePlatform) -> None:
     stranger = Client(pages.url)
     for path in PAGES:

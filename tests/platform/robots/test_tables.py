@@ -143,7 +143,7 @@ def test_what_was_written_just_now_is_not_remembered(
     """Two writes may fall into one step of the file system's time."""
     path = tmp_path / "db"
     now = time.time_ns()
-    monkeypatch.setattr(module, "_stamp", lambda _: (1, now, 1, now, 1))
+    monkeypatch.setattr(module, "file_stamp", lambda _: (1, now, 1, now, 1))
     for text in ("one", "two"):
         journal.log(text)
         assert journal.flush()

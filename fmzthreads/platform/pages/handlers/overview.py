@@ -71,6 +71,7 @@ def overview_facts(service: PageService) -> dict[str, Any]:
         "profit": sum(one.profit or 0.0 for one in robots),
         "running": sum(one.status in (1, 2) for one in robots),
         "positions": service.positions(),
+        "worth": service.worth(),
         "nodes": service.nodes(),
         "alarms": service.alarms(),
     }

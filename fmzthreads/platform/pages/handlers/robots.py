@@ -172,6 +172,7 @@ def robot_facts(visit: PageVisit, robot: RobotView, renderer: Renderer) -> dict[
         "status_html": renderer.markup(status_part(visit, robot.id, may_command=may)),
         "orders": service.orders(robot.id),
         "positions": service.positions(robot.id),
+        "worth": service.worth(robot.id),
         "kinds": LOG_KINDS,
         "stages": stages_of(robot),
     }

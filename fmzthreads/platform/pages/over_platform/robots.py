@@ -15,8 +15,9 @@ from ...robots.tables import LogFilter, LogRow
 from ...robots.views import RobotState, RobotSummary
 from ...service import Platform
 from ...store.robot_table import RestartPolicy, RobotExchange, RobotSettings
-from ..port import AlarmView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView
+from ..port import AlarmView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView, WorthView
 from .order_file import orders_in, positions_in
+from .worth import contracts_of, worth_of
 
 __all__ = ["RobotsOfPlatform"]
 
@@ -76,12 +77,19 @@ class RobotsOfPlatform:
         self._platform.lives.clear_alarm(self._actor, alarm_id)
 
     def positions(self, robot_id: int | None = None) -> Sequence[RobotPositionView]:
-        """What the fills of robots add up to, by exchange and symbol."""
+        """The contracts that robots saw they hold, and what their fills add up to, by exchange and symbol."""
         found: list[RobotPositionView] = []
         for one in self._some(robot_id):
-            path = self._platform.lives.run_folder(one.id).orders
-            found += [attrs.evolve(each, robot_id=one.id, robot=one.name) for each in positions_in(path)]
+            folder = self._platform.lives.run_folder(one.id)
+            seen = contracts_of(self._platform, folder.database)
+            symbols = {each.symbol for each in seen}
+            both = [*seen, *(each for each in positions_in(folder.orders) if each.symbol not in symbols)]
+            found += [attrs.evolve(each, robot_id=one.id, robot=one.name) for each in both]
         return found
+
+    def worth(self, robot_id: int | None = None) -> Sequence[WorthView]:
+        """What the robots that the person sees hold, as they read it themselves."""
+        return worth_of(self._platform, self._some(robot_id))
 
     def stop_all(self, *, cancel: bool) -> int:
         """Asks all robots that the person operates to stop."""
@@ -180,7 +188,9 @@ class RobotsOfPlatform:
         if before == 1:
             return []
         wanted = LogFilter(kinds=tuple(kinds), label=exchange, word=word)
-        page = self._platform.reader.log(self._actor, robot_id, max_id=max(0, before - 1), limit=most, wanted=wanted)
+        page = self._platform.reader.log(
+            self._actor, robot_id, max_id=max(0, before - 1), limit=most, wanted=wanted, counted=False
+        )
         return [_line(row) for row in page.rows]
 
     def log_after(
