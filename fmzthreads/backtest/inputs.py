@@ -21,9 +21,10 @@ from .config.task import header_task, ignored_keys, read_config, settings_of
 from .config.times import zone_of
 from .data.bars import BarSource
 from .data.files.bars_file import read_bars
-from .data.local_bars import LocalBars, facts_of
-from .data.raw_series import RawSeries
+from .data.local_bars import GivenSeries, LocalBars, facts_of
 from .failures import NoData
+from .recorded.reading import is_recording, read_recordings
+from .recorded.recording import Recording
 
 __all__ = [
     "BacktestInputs",
@@ -144,7 +145,7 @@ class ReadyBacktest:
 
 def settings_and_source(
     task: Mapping[str, Any],
-    series: Mapping[str, RawSeries],
+    series: Mapping[str, GivenSeries],
     data_server: str = "",
     *,
     args: Mapping[str, Any] | None = None,
@@ -206,16 +207,18 @@ def _saved(task: Mapping[str, Any]) -> dict[str, Any]:
     return {str(row[0]): row[1] for row in args or () if isinstance(row, (list, tuple)) and len(row) == 2}
 
 
-def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone: str) -> dict[str, RawSeries]:
-    """Reads files of bars.
+def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone: str) -> dict[str, GivenSeries]:
+    """Reads files of bars, and of recorded order books.
 
     Raises:
         InputError: A file is not valid, or two have the same series.
     """
     zone = zone_of(timezone, "timezone")
-    found: dict[str, RawSeries] = {}
+    found: dict[str, GivenSeries] = {}
     for file in files:
-        series = read_bars(file.path, columns=columns, zone=zone)
+        series: Mapping[str, GivenSeries] = (
+            read_recordings(file.path) if is_recording(file.path) else read_bars(file.path, columns=columns, zone=zone)
+        )
         if file.name:
             if len(series) != 1:
                 raise InputError(
@@ -231,8 +234,14 @@ def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone:
     return found
 
 
-def gap_warnings(rows: RawSeries, settings: BacktestSettings) -> list[str]:
-    """Says how much of the backtest's time has no bars."""
+def gap_warnings(rows: GivenSeries, settings: BacktestSettings) -> list[str]:
+    """Says how much of the backtest's time has no bars, or the longest time without a recorded tick."""
+    if isinstance(rows, Recording):
+        longest_ms, begin_ms = rows.longest_gap
+        most_ms = min((exchange.max_price_age_ms or 0 for exchange in settings.exchanges), default=0)
+        if longest_ms <= most_ms:
+            return []
+        return [f"{rows.where}: no tick for {longest_ms / 1000:g} s from {begin_ms} ms on; prices stand still there"]
     missing = rows.missing(settings.start_ms, settings.end_ms)
     if not missing:
         return []
@@ -240,7 +249,7 @@ def gap_warnings(rows: RawSeries, settings: BacktestSettings) -> list[str]:
     return [f"{rows.where}: {missing} of {count} bars are missing ({missing / count:.2%}); prices stand still there"]
 
 
-def source_of(series: Mapping[str, RawSeries], settings: BacktestSettings, data_server: str = "") -> BarSource:
+def source_of(series: Mapping[str, GivenSeries], settings: BacktestSettings, data_server: str = "") -> BarSource:
     """The bars of a backtest: the given ones, else those of a data server.
 
     Args:
@@ -254,6 +263,7 @@ def source_of(series: Mapping[str, RawSeries], settings: BacktestSettings, data_
     """
     if series:
         _check_names(series, settings.exchanges)
+        _check_mode(series, settings)
         return LocalBars(series, settings.exchanges)
     url = data_server or os.environ.get("DATASERVER", "")
     if not url and not any(exchange.feeder.startswith(("http://", "https://")) for exchange in settings.exchanges):
@@ -265,7 +275,18 @@ def source_of(series: Mapping[str, RawSeries], settings: BacktestSettings, data_
     return ServerBars(url, settings)
 
 
-def _check_names(series: Mapping[str, RawSeries], exchanges: Sequence[ExchangeSettings]) -> None:
+def _check_mode(series: Mapping[str, GivenSeries], settings: BacktestSettings) -> None:
+    recorded = [rows for rows in series.values() if isinstance(rows, Recording)]
+    if settings.real_ticks and not recorded:
+        where = next(iter(series.values())).where
+        raise InputError(f"mode: 1 needs recorded order books (.jsonl or .json); {where} holds bars (mode: 0)")
+    if recorded and not settings.real_ticks:
+        raise InputError(
+            f"{recorded[0].where} holds recorded order books, which need mode: 1 in the header or the config"
+        )
+
+
+def _check_names(series: Mapping[str, GivenSeries], exchanges: Sequence[ExchangeSettings]) -> None:
     eids = [exchange.eid for exchange in exchanges]
     if all("/" in name and name.partition("/")[0] not in eids for name in series):
         name, rows = next(iter(series.items()))

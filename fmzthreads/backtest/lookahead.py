@@ -14,10 +14,13 @@ from typing import Any
 import attrs
 
 from .backtest_run import BacktestRun, SimulationEngine, make_simulation
-from .config.settings import BacktestSettings
+from .config.settings import BacktestSettings, MarketDetail
 from .data.aggregate import cut_out
-from .data.bars import BarSeries, BarSource
+from .data.bars import BarSeries, BarSource, TickSource
+from .failures import NoData
 from .inputs import ReadyBacktest
+from .recorded.changed import changed_recording
+from .recorded.recording import Recording
 from .result.log import RunLog
 
 __all__ = ["LookaheadReport", "check_lookahead"]
@@ -70,6 +73,13 @@ class _ChangedBars:
         if not self._altered or len(before) == len(series):
             return before if len(before) else series
         return _altered(series, len(before))
+
+    def ticks(self, eid: str, symbol: str, from_ms: int, to_ms: int) -> tuple[Recording, MarketDetail]:
+        """The recorded order books of the source, changed."""
+        if not isinstance(self._source, TickSource):
+            raise NoData(f"symbol {symbol} not found on {eid}: mode: 1 needs recorded order books")
+        recording, detail = self._source.ticks(eid, symbol, from_ms, to_ms)
+        return changed_recording(recording, self._instant_ms, altered=self._altered), detail
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """The rows of the source before the instant."""

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, MissingExtra, short_repr
+from .failures import NoData
 
 if TYPE_CHECKING:
     from .backtest_run import BacktestRun
@@ -201,6 +202,15 @@ class _Watched:
         if callback is not None:
             callback()
         return self._source.bars(*args, **options)
+
+    def ticks(self, *args: Any, **options: Any) -> Any:
+        """The recorded order books of the source."""
+        if not hasattr(self._source, "ticks"):
+            raise NoData("mode: 1 needs recorded order books; the source has bars")
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+        return self._source.ticks(*args, **options)
 
     def custom(self, *args: Any, **options: Any) -> Any:
         """The rows of the source."""

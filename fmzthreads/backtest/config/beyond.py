@@ -14,20 +14,32 @@ from .settings import ExchangeSettings, Latency, PartialFills
 
 __all__ = ["latency_of", "partial_fills_of", "with_beyond"]
 
+_MAX_PRICE_AGE_MS = 60_000
 _LATENCY_KEYS = ("median", "p99", "samples")
 
 
-def with_beyond(exchange: ExchangeSettings, options: Mapping[str, Any], where: str) -> ExchangeSettings:
+def with_beyond(
+    exchange: ExchangeSettings, options: Mapping[str, Any], where: str, *, recorded: bool = False
+) -> ExchangeSettings:
     """An exchange with the settings beyond FMZ's engine that the header or the options ask for.
 
+    Args:
+        exchange: The exchange.
+        options: The header's keys and the options.
+        where: Where they came from, for messages.
+        recorded: Whether order books are recorded (``mode: 1``).
+
     Raises:
-        InputError: A value is not valid.
+        InputError: A value is not valid, or does not fit the mode.
         UnknownName: ``latency`` has a key that is not known.
     """
     partial, latency = partial_fills_of(options, where), _venue_latency(exchange, options.get("latency"), where)
-    if partial is None and latency is None:
+    if partial is not None and recorded:
+        raise InputError(f"{where}: participation and queue share out the volume of bars; mode: 1 has recorded books")
+    if partial is None and latency is None and not recorded:
         return exchange
-    return attrs.evolve(exchange, partial_fills=partial, latency=latency)
+    age_ms = int(number(options, "maxPriceAge", _MAX_PRICE_AGE_MS, where, least=0)) if recorded else None
+    return attrs.evolve(exchange, partial_fills=partial, latency=latency, max_price_age_ms=age_ms)
 
 
 def partial_fills_of(options: Mapping[str, Any], where: str) -> PartialFills | None:

@@ -133,6 +133,7 @@ class ExchangeSettings:
         details: What is known of the symbols without asking a server.
         partial_fills: How orders share the volume of bars; None when each fill is whole, as in FMZ's engine.
         latency: How long each call takes; None for the backtest's ``net_delay_ms``.
+        max_price_age_ms: A fill at a recorded price that is older writes an error row; None for no such rows.
     """
 
     index: int = 0
@@ -156,6 +157,7 @@ class ExchangeSettings:
     details: Mapping[str, MarketDetail] = attrs.field(factory=dict)
     partial_fills: PartialFills | None = None
     latency: Latency | None = None
+    max_price_age_ms: int | None = None
 
     @property
     def base_currency(self) -> str:

@@ -24,9 +24,9 @@ __all__ = ["DataFacts", "header_task", "ignored_keys", "read_config", "settings_
 
 _HEADER_KEYS = frozenset({
     "start", "end", "period", "basePeriod", "mode", "exchanges", "args", "dataServer", "pnl", "options", "compat", "go", "timezone", "seed",
-    "participation", "queue", "latency", "snapshotPeriod", "yearDays", "maxCapital",
+    "participation", "queue", "latency", "maxPriceAge", "snapshotPeriod", "yearDays", "maxCapital",
 })  # fmt: skip
-_BEYOND = ("participation", "queue", "latency", "yearDays")
+_BEYOND = ("participation", "queue", "latency", "maxPriceAge", "yearDays")
 _OPTIONS = frozenset({
     "TimeBegin", "TimeEnd", "Period", "SnapshotPeriod", "NetDelay", "UpdatePeriod", "RetFlags", "DataServer", "PnL", "Mode", "BasePeriod",
     "MaxRuntimeLogs", "MaxProfitLogs", "MaxChartLogs", *_BEYOND,
@@ -155,7 +155,9 @@ def settings_of(
         base_period_ms=base,
         snapshot_ms=snapshot,
         net_delay_ms=net_delay,
-        exchanges=tuple(with_beyond(exchange, beyond, where) for exchange in _exchanges(rows, where)),
+        exchanges=tuple(
+            with_beyond(exchange, beyond, where, recorded=real_ticks) for exchange in _exchanges(rows, where)
+        ),
         args=dict(args or {}),
         real_ticks=real_ticks,
         compat_fmz=_choice(task, "compat", ("fmz",), where),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
 from ..config.settings import MarketDetail
+from ..recorded.recording import Recording
 
-__all__ = ["BarSeries", "BarSource"]
+__all__ = ["BarSeries", "BarSource", "TickSource"]
 
 
 def _column() -> array[int]:
@@ -65,3 +66,15 @@ class BarSource(Protocol):
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """The rows ``(time in ms, data)`` of a series that ``GetData`` names; None if none exists."""
+
+
+@runtime_checkable
+class TickSource(BarSource, Protocol):
+    """A source that may have recorded order books, too (``mode: 1``)."""
+
+    def ticks(self, eid: str, symbol: str, from_ms: int, to_ms: int) -> tuple[Recording, MarketDetail]:
+        """The recorded ticks of a symbol, and the market; the recording may reach further than was asked for.
+
+        Raises:
+            failures.NoData: There are none, or the symbol is not known.
+        """

@@ -5,42 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...errors import InputError, nearest
+from ..config.details import detail_of
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..config.task import DataFacts
 from ..failures import NoData
+from ..recorded.recording import Recording
 from .aggregate import aggregated, cut_out
 from .bars import BarSeries
 from .raw_series import RawSeries
-from .scaling import guessed_detail, scaled
+from .scaling import guessed_detail, market_of_decimals, scaled
 
-__all__ = ["LocalBars", "facts_of"]
+__all__ = ["GivenSeries", "LocalBars", "facts_of", "recorded_detail"]
+
+GivenSeries = RawSeries | Recording
+"""Bars, or recorded order books."""
 
 
-def facts_of(series: Mapping[str, RawSeries]) -> DataFacts:
+def facts_of(series: Mapping[str, GivenSeries]) -> DataFacts:
     """What bars say about settings that leave it open: the shortest period, the first and the last moment that all series have."""
-    filled = [rows for rows in series.values() if len(rows)]
-    if not filled:
+    filled = [rows for rows in series.values() if isinstance(rows, RawSeries) and len(rows)]
+    recorded = [rows for rows in series.values() if isinstance(rows, Recording)]
+    if not filled and not recorded:
         return DataFacts()
-    shortest = min(rows.period_ms() for rows in filled)
     return DataFacts(
-        period_ms=shortest,
-        first_ms=max(rows.time[0] for rows in filled),
-        end_ms=min(rows.time[-1] + rows.period_ms() for rows in filled),
-    )
+        period_ms=min((rows.period_ms() for rows in filled), default=None),
+        first_ms=max([*(rows.time[0] for rows in filled), *(rows.first_ms for rows in recorded)]),
+        end_ms=min([
+            *(rows.time[-1] + rows.period_ms() for rows in filled),
+            *(rows.end_ms + 1 for rows in recorded),
+        ]),
+    )  # fmt: skip
 
 
 class LocalBars:
-    """Bars that are in memory.
+    """Bars that are in memory, and recorded order books.
 
     Args:
-        series: The bars by name: ``EID/SYMBOL``, ``SYMBOL``, or empty for the only exchange's own symbol. They are emptied as they are used.
+        series: They by name: ``EID/SYMBOL``, ``SYMBOL``, or empty for the only exchange's own symbol. Bars are emptied as they are used.
         exchanges: The exchanges of the backtest; their details say how the bars are scaled.
     """
 
-    def __init__(self, series: Mapping[str, RawSeries], exchanges: Sequence[ExchangeSettings]) -> None:
-        self._raw = dict(series)
+    def __init__(self, series: Mapping[str, GivenSeries], exchanges: Sequence[ExchangeSettings]) -> None:
+        self._raw = {name: rows for name, rows in series.items() if isinstance(rows, RawSeries)}
+        self._recordings = {name: rows for name, rows in series.items() if isinstance(rows, Recording)}
         self._exchanges = {exchange.eid: exchange for exchange in exchanges}
-        self._periods = {name: rows.period_ms() for name, rows in series.items()}
+        self._periods = {name: rows.period_ms() for name, rows in self._raw.items()}
         self._scaled: dict[str, BarSeries] = {}
 
     def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
@@ -70,6 +79,22 @@ class LocalBars:
             )
         return aggregated(found, period_ms)
 
+    def ticks(self, eid: str, symbol: str, from_ms: int, to_ms: int) -> tuple[Recording, MarketDetail]:
+        """The recorded order books of a symbol, and the market; see ``TickSource.ticks``.
+
+        Raises:
+            NoData: There are none, or the symbol is not known.
+        """
+        recording = self._recordings[self._name_among(self._recordings, eid, symbol)]
+        if recording.end_ms < from_ms or recording.first_ms >= to_ms:
+            raise NoData(
+                f"symbol {symbol} not found on {eid}: its ticks go from {recording.first_ms} to {recording.end_ms} ms,"
+                f" asked for {from_ms} to {to_ms}"
+            )
+        exchange = self._exchanges.get(eid)
+        detail = exchange.details.get(symbol) if exchange is not None else None
+        return recording, detail if detail is not None else recorded_detail(recording, symbol)
+
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """None: files of bars hold no series for ``GetData``."""
         return None
@@ -84,15 +109,18 @@ class LocalBars:
         return found
 
     def _name(self, eid: str, symbol: str) -> str:
+        return self._name_among(self._raw, eid, symbol)
+
+    def _name_among(self, series: Mapping[str, GivenSeries], eid: str, symbol: str) -> str:
         for name in (f"{eid}/{symbol}", symbol):
-            if name in self._raw:
+            if name in series:
                 return name
         exchange = self._exchanges.get(eid)
-        if "" in self._raw and exchange is not None and len(self._exchanges) == 1:
+        if "" in series and exchange is not None and len(self._exchanges) == 1:
             pair, _, contract = symbol.partition(".")
             if pair == exchange.currency and contract not in {"funding", "index"}:
                 return ""
-        names = [name or "(without a name)" for name in self._raw]
+        names = [name or "(without a name)" for name in series]
         raise NoData(f"symbol {symbol} not found on {eid}{nearest(f'{eid}/{symbol}', names)}")
 
     def _series(self, name: str, eid: str, symbol: str) -> BarSeries:
@@ -108,3 +136,10 @@ class LocalBars:
         exchange = self._exchanges.get(eid)
         detail = exchange.details.get(symbol) if exchange is not None else None
         return detail if detail is not None else guessed_detail(raw, symbol)
+
+
+def recorded_detail(recording: Recording, symbol: str) -> MarketDetail:
+    """The market of recorded books that no setting describes: what they say themselves, else as many decimals as they show."""
+    if recording.detail:
+        return detail_of(recording.detail, symbol, f"{recording.where}: detail")
+    return market_of_decimals(symbol, *recording.decimals)

@@ -15,7 +15,7 @@ from .bars import BarSeries
 from .fast_numpy import fast_numpy
 from .raw_series import RawSeries
 
-__all__ = ["guessed_detail", "scaled"]
+__all__ = ["guessed_detail", "market_of_decimals", "scaled"]
 
 _PART = 250_000
 _LEAST_AMOUNT_PLACES = 5
@@ -72,8 +72,6 @@ def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = 
         symbol: FMZ's symbol.
         given: Currencies and contract, when they are known.
     """
-    pair, _, contract = symbol.partition(".")
-    base, _, quote = pair.partition("_")
     seen = series.decimals if series.decimals is not None else (0, 0)
     places = min(9, _places((series.open, series.high, series.low, series.close), seen[0]))
     wanted = max(_LEAST_AMOUNT_PLACES, seen[1])
@@ -81,6 +79,20 @@ def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = 
     amount_places = next(
         (count for count in range(min(wanted, _MOST_AMOUNT_PLACES), -1, -1) if largest * 10**count < 2**62), 0
     )
+    return market_of_decimals(symbol, places, amount_places, given)
+
+
+def market_of_decimals(symbol: str, places: int, amount_places: int, given: MarketDetail | None = None) -> MarketDetail:
+    """A market with so many decimals of prices and of amounts, and one step of the last decimal.
+
+    Args:
+        symbol: FMZ's symbol.
+        places: Decimals of prices, at most 9.
+        amount_places: Decimals of amounts, at most 9.
+        given: Currencies and contract, when they are known.
+    """
+    pair, _, contract = symbol.partition(".")
+    base, _, quote = pair.partition("_")
     return MarketDetail(
         symbol=symbol,
         alias=symbol,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSource
+from ..recorded.recorded_orders import RecordedOrders
 from ..trading.desk import Desk
 from ..trading.market import MarketView, RowWriter
 from .latency import LatencyDice
@@ -84,6 +85,7 @@ class BacktestEngine:
             series_of=table.series,
             side_market=table.side_feed,
             compat_fmz=settings.compat_fmz,
+            recorded_orders=RecordedOrders if settings.real_ticks else None,
         )
         return ExchangeParts(exchange, table, desk, dice)
 

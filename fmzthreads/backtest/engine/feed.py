@@ -1,9 +1,6 @@
-"""One symbol of one exchange: its ticks made from bars on demand, and how far the strategy has looked.
+"""One symbol of one exchange: its ticks made from bars on demand.
 
 A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. A tick is computed when it is asked for.
-
-Which tick a call gets follows the published engine, github.com/fmzquant/backtest_javascript: each function has a flag, and a function that asks
-again without another one in between is given the next tick, to which the clock jumps.
 """
 
 from __future__ import annotations
@@ -12,11 +9,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
-from ..config.settings import MarketDetail
 from ..data.bars import BarSeries
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
+from .tick_cursor import NEVER, TickCursor
 from .ticks import DOUBLE, QUADRUPLE, TickPattern, offsets_of, volume_steps
 from .virtual_time import VirtualTime
 
@@ -25,12 +22,11 @@ __all__ = ["PLACES", "TickFeed"]
 PLACES = 16
 """The numbers that one bar's ticks take up."""
 
-_NEVER = 2**62
 _BLOCK = 256
 _NEAR = 4
 
 
-class TickFeed:
+class TickFeed(TickCursor):
     """The ticks of one symbol, as orders and market calls see them. It is a ``MarketView``.
 
     Args:
@@ -39,16 +35,9 @@ class TickFeed:
         slip_point: Slippage in price ticks.
 
     Attributes:
-        detail: The market.
         series: The bars.
-        spread: Half of the distance between bid and ask, in nano.
-        price_tick: The step of prices, in nano; where the market does not say it, one unit of its decimals.
         price_unit: One unit of the series' prices, in nano.
         volume_unit: One unit of the series' volumes, in nano.
-        number: The number of the current tick as of the last look; -1 before the first tick.
-        consumed: The number of the last tick that was delivered; -1 before the first one.
-        flags: The functions that were given the current tick, a bit each.
-        period_ms: The period of the last ``GetRecords``; 0 before the first one.
         bar_count: The bars that begin before the end of the test.
         last_ms: The time of the last tick.
     """
@@ -60,44 +49,28 @@ class TickFeed:
         "_moments",
         "_offsets",
         "_open",
-        "_over_ms",
         "_quiet",
         "_regular",
         "_regular_bar",
         "_regular_ms",
         "_time",
-        "_until_ms",
         "_walked",
         "_walked_prices",
         "bar_count",
-        "consumed",
-        "detail",
-        "flags",
         "last_ms",
-        "number",
         "pattern",
-        "period_ms",
-        "price_tick",
         "price_unit",
         "series",
-        "spread",
-        "time",
         "volume_unit",
     )
 
     def __init__(self, series: BarSeries, time: VirtualTime, slip_point: int = 0) -> None:
-        detail: MarketDetail = series.detail
-        self.detail = detail
+        detail = series.detail
+        super().__init__(detail, time, slip_point)
         self.series = series
-        self.time = time
         self.price_unit: int = 10 ** (9 - detail.quote_precision)
         self.volume_unit: int = 10 ** (9 - detail.base_precision)
-        self.price_tick = detail.price_tick or self.price_unit
-        self.spread = (1 + slip_point) * self.price_tick
         self.pattern = TickPattern(series, time.start_ms, self.price_tick)
-        self.number = self.consumed = -1
-        self.flags = 0
-        self.period_ms = 0
         self._time = series.time
         self._open = series.open
         self._offsets = offsets_of(series.period_ms)
@@ -119,8 +92,6 @@ class TickFeed:
         self._regular_ms: int = series.time[0] if count else 0
         self._walked = -1  # the bar whose prices are known
         self._walked_prices: tuple[int, ...] = ()
-        # The current tick is known to be that of ``number`` while the time is before this.
-        self._until_ms = -_NEVER
         self.bar_count = bisect_left(self._time, time.end_ms)
         self._last_place = 0
         self.last_ms = -1
@@ -136,73 +107,7 @@ class TickFeed:
         """The symbol and the current tick."""
         return f"<TickFeed {self.detail.symbol}: tick {self.number}>"
 
-    # What market calls do
-
-    def deliver(self, bit: int, *, current: bool = False) -> None:
-        """Makes the tick current that a market call gets, and marks it as delivered; the clock may jump to it.
-
-        Args:
-            bit: The function's flag.
-            current: Whether the call takes the current tick in any case.
-
-        Raises:
-            EOFError: The end was reached, or there is no further tick.
-        """
-        time = self.time
-        now = time.now_ms
-        if now >= self._over_ms:
-            raise time.end()
-        if now >= self._until_ms:
-            self._look(now)
-        number = self.number
-        if (not self.flags or self.flags & bit) and not current:
-            if number == self.consumed:
-                number = self._jump()
-            self.flags = bit
-        else:
-            if number < 0:
-                number = self._jump()
-            self.flags |= bit
-        self.consumed = number
-
-    def consume(self) -> None:
-        """Marks the current tick as delivered, as orders do."""
-        now = self.time.now_ms
-        if now >= self._until_ms:
-            self._look(now)
-        self.consumed = self.number
-
-    def started(self) -> bool:
-        """Whether there is a current tick."""
-        now = self.time.now_ms
-        if now >= self._until_ms:
-            self._look(now)
-        return self.number >= 0
-
-    def rewind(self) -> None:
-        """Finds the current tick anew after the clock went back, which only happens at the end of a sleep."""
-        self.number = -1
-        self._until_ms = -_NEVER
-
-    def check_open(self) -> None:
-        """Raises when no order can be placed any more.
-
-        Raises:
-            EOFError: The end was reached, or the data ended.
-        """
-        if self.time.now_ms >= self._over_ms:
-            raise self.time.end()
-
-    def current(self) -> int:
-        """The number of the current tick; the clock jumps to the first one when none came yet.
-
-        Raises:
-            EOFError: There is no tick.
-        """
-        now = self.time.now_ms
-        if now >= self._until_ms:
-            self._look(now)
-        return self.number if self.number >= 0 else self._jump()
+    # Which tick is current
 
     def _look(self, now: int) -> None:
         """Finds the current tick."""
@@ -236,7 +141,7 @@ class TickFeed:
             now = self.time.end_ms - 1
         bar = self._bar_at(now)
         if bar < 0:
-            self._until_ms = times[0] if count else _NEVER
+            self._until_ms = times[0] if count else NEVER
             return
         self._regular_bar, self._regular_ms = bar, times[bar]
         after = bar + 1
@@ -252,7 +157,7 @@ class TickFeed:
         place = bisect_right(offsets, since) - 1
         self.number = (bar << 4) + place
         place += 1
-        until = begin + offsets[place] if place < len(offsets) else times[after] if after < count else _NEVER
+        until = begin + offsets[place] if place < len(offsets) else times[after] if after < count else NEVER
         self._until_ms = times[after] if after < count and times[after] < until else until
 
     def _bar_at(self, now: int) -> int:
@@ -266,17 +171,6 @@ class TickFeed:
             if after < count and times[after] <= now:
                 bar = bisect_right(times, now, after, count) - 1
         return bar
-
-    def _jump(self) -> int:
-        """Moves the clock to the next tick."""
-        number = self.next_number(self.number)
-        if number < 0:
-            raise self.time.end()
-        time, moment = self.time, self.time_of(number)
-        time.now_ms = max(time.now_ms, moment)
-        self.number = number
-        self._until_ms = -_NEVER
-        return number
 
     # What a tick is
 
@@ -363,25 +257,10 @@ class TickFeed:
 
     # What orders see
 
-    def tick(self) -> Tick:
-        """The current tick; the clock jumps to the first one when none came yet.
-
-        Raises:
-            EOFError: There is no tick.
-        """
-        return self.tick_at(self.current())
-
     def tick_at(self, number: int) -> Tick:
         """The tick of that number."""
         last = self.price_of(number)
         return Tick(number, self.time_of(number), last, last - self.spread, last + self.spread)
-
-    def last_price(self) -> int:
-        """The price of the current tick, in nano; 0 before the first one."""
-        now = self.time.now_ms
-        if now >= self._until_ms:
-            self._look(now)
-        return self.price_of(self.number) if self.number >= 0 else 0
 
     def number_before(self, time_ms: int) -> int:
         """The number of the latest tick that came before a time; -1 if none exists."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from ...structures.growing import GrowingRecords
 from ..config.settings import BacktestSettings, ExchangeSettings
-from ..data.bars import BarSeries, BarSource
+from ..data.bars import BarSeries, BarSource, TickSource
 from ..failures import NoData
+from ..recorded.recorded_bars import RecordedBars
+from ..recorded.recorded_feed import RecordedFeed
 from .feed import TickFeed
 from .older_bars import DAY_MS, FILL_FROM_MS, joined
-from .period_bars import PeriodBars, bars_of_period
+from .period_bars import GrowingBars, PeriodBars, bars_of_period
 from .virtual_time import VirtualTime
 
-__all__ = ["MarketTable"]
+__all__ = ["MarketTable", "SymbolFeed"]
+
+SymbolFeed = TickFeed | RecordedFeed
+"""The ticks of a symbol: made from bars, or recorded."""
 
 _MOST_PRE_BARS = 3000
 _MOST_BASE_BARS = 10_000
@@ -35,32 +40,41 @@ class MarketTable:
     def __init__(
         self, settings: BacktestSettings, exchange: ExchangeSettings, source: BarSource, time: VirtualTime
     ) -> None:
-        self.feeds: dict[str, TickFeed] = {}
+        self.feeds: dict[str, SymbolFeed] = {}
         self._side_feeds: dict[str, TickFeed] = {}
         self.cap = exchange.max_bar_len
         self._settings = settings
         self._exchange = exchange
         self._source = source
         self._time = time
-        self._bars: dict[tuple[str, int], PeriodBars] = {}
+        self._bars: dict[tuple[str, int], GrowingBars] = {}
         self._pre_bars = _PRE_BARS if exchange.pre_bar_len is None else exchange.pre_bar_len
         base = settings.base_period_ms
         history_ms = min(min(self._pre_bars, _MOST_PRE_BARS) * settings.period_ms, _MOST_BASE_BARS * base)
-        self.from_ms = settings.start_ms - (0 if settings.real_ticks else history_ms)
+        self.from_ms = settings.start_ms - history_ms
 
-    def feed(self, symbol: str) -> TickFeed:
+    def feed(self, symbol: str) -> SymbolFeed:
         """The ticks of a symbol.
 
         Raises:
-            NoData: There are no bars of it.
+            NoData: There are no bars, or no recorded books, of it.
         """
         found = self.feeds.get(symbol)
-        if found is None:
+        if found is None and self._settings.real_ticks:
+            found = self.feeds[symbol] = self._recorded(symbol)
+        elif found is None:
             series = self.series(symbol)
             if not len(series):
                 raise NoData(f"symbol {symbol} not found on {self._exchange.eid}")
             found = self.feeds[symbol] = TickFeed(series, self._time, self._exchange.slip_point)
         return found
+
+    def _recorded(self, symbol: str) -> RecordedFeed:
+        settings, exchange = self._settings, self._exchange
+        if not isinstance(self._source, TickSource):
+            raise NoData(f"symbol {symbol} not found on {exchange.eid}: mode: 1 needs recorded order books")
+        recording, detail = self._source.ticks(exchange.eid, symbol, self.from_ms, settings.end_ms)
+        return RecordedFeed(recording, detail, self._time, self.from_ms, exchange.slip_point)
 
     def side_feed(self, symbol: str) -> TickFeed:
         """The ticks of a series that is no symbol of the strategy's, such as mark prices.
@@ -82,7 +96,7 @@ class MarketTable:
         settings = self._settings
         return self._source.bars(self._exchange.eid, symbol, settings.base_period_ms, self.from_ms, settings.end_ms)
 
-    def bars(self, symbol: str, period_ms: int) -> PeriodBars:
+    def bars(self, symbol: str, period_ms: int) -> GrowingBars:
         """The bars of a symbol and period; its tick must have been delivered.
 
         Raises:
@@ -92,11 +106,18 @@ class MarketTable:
         if found is None:
             offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
             feed = self.feed(symbol)
-            found = bars_of_period(feed, period_ms, offset)
-            if period_ms >= FILL_FROM_MS and found.count() < self._pre_bars:
-                found = PeriodBars(feed, period_ms, offset)
-                self._fill(symbol, period_ms, found)
+            if isinstance(feed, TickFeed):
+                found = self._bars_from(feed, period_ms, offset)
+            else:
+                found = RecordedBars(feed, period_ms, offset)
             self._bars[symbol, period_ms] = found
+        return found
+
+    def _bars_from(self, feed: TickFeed, period_ms: int, offset: int) -> GrowingBars:
+        found = bars_of_period(feed, period_ms, offset)
+        if period_ms >= FILL_FROM_MS and found.count() < self._pre_bars:
+            found = PeriodBars(feed, period_ms, offset)
+            self._fill(feed, period_ms, found)
         return found
 
     def records(self, symbol: str, period_ms: int) -> GrowingRecords:
@@ -108,20 +129,19 @@ class MarketTable:
         for feed in (*self.feeds.values(), *self._side_feeds.values()):
             feed.rewind()
 
-    def started(self) -> list[TickFeed]:
+    def started(self) -> list[SymbolFeed]:
         """The symbols that had a tick already, in the order of their first use."""
         return [feed for feed in self.feeds.values() if feed.started()]
 
-    def _fill(self, symbol: str, period_ms: int, bars: PeriodBars) -> None:
+    def _fill(self, feed: TickFeed, period_ms: int, bars: PeriodBars) -> None:
         """Puts older bars before those that the base bars give, if these are fewer than ``PreBarLen``."""
-        feed = self.feeds[symbol]
         if feed.series.time[0] > self.from_ms:
             return
         until, current = bars.starts()
         begin = current - (self._pre_bars - 1) * period_ms
         unit = DAY_MS if period_ms >= DAY_MS else FILL_FROM_MS
         try:
-            older = self._source.bars(self._exchange.eid, symbol, unit, begin, until, fill=True)
+            older = self._source.bars(self._exchange.eid, feed.detail.symbol, unit, begin, until, fill=True)
         except NoData:
             return
         offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0

@@ -17,7 +17,7 @@ from ..nano import ONE
 from .feed import TickFeed
 from .ticks import volume_steps
 
-__all__ = ["BaseBars", "PeriodBars", "bars_of_period", "bucket"]
+__all__ = ["BaseBars", "GrowingBars", "PeriodBars", "Values", "bars_of_period", "bucket", "in_floats"]
 
 _LEAST_STEP = 10  # nano: volumes of records have eight decimals where the market's own step is smaller than 0.00001
 _SMALL_STEP = 10_000
@@ -47,23 +47,17 @@ def bars_of_period(feed: TickFeed, period_ms: int, offset_ms: int) -> PeriodBars
     return PeriodBars(feed, period_ms, offset_ms)
 
 
-class PeriodBars:
-    """The bars of one symbol and period. It is a ``BarHistory``.
+class GrowingBars:
+    """The bars of one symbol and period, whatever its ticks are made from. It is a ``BarHistory``.
 
     Args:
-        feed: The ticks.
         period_ms: The length of a bar.
         offset_ms: What the starts of bars are shifted by; see ``bucket``.
     """
 
-    def __init__(self, feed: TickFeed, period_ms: int, offset_ms: int) -> None:
-        self._feed = feed
+    def __init__(self, period_ms: int, offset_ms: int) -> None:
         self._period = period_ms
         self._offset = offset_ms
-        self._span = feed.series.period_ms * 29 // 30
-        tick = feed.detail.volume_tick
-        self._step = _LEAST_STEP if tick <= _SMALL_STEP else tick
-        self._bar = 0  # the first base bar that was not added as a whole
         # The final bars, a column for each field of a record.
         self._columns: tuple[Any, ...] = (array("q"), *(array("d") for _ in _FIELDS[1:]))
         # The bar so far, of whole base bars: start, open, high, low, close, volume, open interest, in nano; None between bars.
@@ -167,6 +161,43 @@ class PeriodBars:
         return len(self._columns[0])
 
     def _catch_up(self) -> list[Values]:
+        """Adds what came; returns the bars that the next ticks may still change."""
+        raise NotImplementedError
+
+    def _merge(self, more: list[int]) -> None:
+        """Adds prices and volume to the bar that begins at their time."""
+        forming = self._forming
+        if forming is None or forming[0] == more[0]:
+            self._forming = more if forming is None else merged(forming, more)
+            return
+        self._close()
+        self._forming = more
+
+    def _close(self) -> None:
+        if self._forming is not None:
+            for column, value in zip(self._columns, in_floats(self._forming), strict=True):
+                column.append(value)
+            self._forming = None
+
+
+class PeriodBars(GrowingBars):
+    """The bars of one symbol and period, from the ticks of its base bars.
+
+    Args:
+        feed: The ticks.
+        period_ms: The length of a bar.
+        offset_ms: What the starts of bars are shifted by; see ``bucket``.
+    """
+
+    def __init__(self, feed: TickFeed, period_ms: int, offset_ms: int) -> None:
+        super().__init__(period_ms, offset_ms)
+        self._feed = feed
+        self._span = feed.series.period_ms * 29 // 30
+        tick = feed.detail.volume_tick
+        self._step = _LEAST_STEP if tick <= _SMALL_STEP else tick
+        self._bar = 0  # the first base bar that was not added as a whole
+
+    def _catch_up(self) -> list[Values]:
         """Adds what came; returns the bars that the current base bar's ticks may still change."""
         number = self._feed.number
         bar = number >> 4
@@ -218,21 +249,6 @@ class PeriodBars:
             volume += more - more % step
             before = so_far
         return volume
-
-    def _merge(self, more: list[int]) -> None:
-        """Adds prices and volume to the bar that begins at their time."""
-        forming = self._forming
-        if forming is None or forming[0] == more[0]:
-            self._forming = more if forming is None else merged(forming, more)
-            return
-        self._close()
-        self._forming = more
-
-    def _close(self) -> None:
-        if self._forming is not None:
-            for column, value in zip(self._columns, in_floats(self._forming), strict=True):
-                column.append(value)
-            self._forming = None
 
     def _merge_ticks(self, bar: int, last: int) -> None:
         """Adds the ticks of a base bar up to a place one by one."""

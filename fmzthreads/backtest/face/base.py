@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ...errors import InputError, short_repr
 from ..engine.engine import BacktestEngine, ExchangeParts
-from ..engine.feed import TickFeed
+from ..engine.tick_cursor import TickCursor
 from ..failures import NoData
 from ..nano import ONE
 from .faults import FaultDice
@@ -56,7 +56,7 @@ class ExchangeBase:
         self._faults = FaultDice(settings.fault_tolerant, engine.settings.seed, settings.index)
         self._uncertain = self._faults.active or self._latency is not None
         self._symbol = self._current_symbol()
-        self._feed: TickFeed | None = None  # of the current symbol, once it was used
+        self._feed: TickCursor | None = None  # of the current symbol, once it was used
 
     def _current_symbol(self) -> str:
         return f"{self._currency}.{self._contract}" if self._contract else self._currency
@@ -81,7 +81,7 @@ class ExchangeBase:
             raise NoData(f"symbol {symbol} not set contract on {self._settings.eid}")
         return symbol
 
-    def _feed_of(self, symbol: Any) -> TickFeed:
+    def _feed_of(self, symbol: Any) -> TickCursor:
         if not symbol or symbol == self._symbol:
             feed = self._feed
             if feed is None:

@@ -6,13 +6,14 @@ from typing import Any
 
 from ...errors import no_such_name
 from ..engine.engine import BacktestEngine, ExchangeParts
+from ..recorded.recorded_calls import RecordedCalls
 from .custom_data import CustomDataCalls
 from .go import GoCalls
 from .market_calls import MarketCalls
 from .settings_calls import SettingsCalls
 from .trade_calls import TradeCalls
 
-__all__ = ["BacktestExchange", "exchanges_of"]
+__all__ = ["BacktestExchange", "RecordedExchange", "exchanges_of"]
 
 
 class BacktestExchange(MarketCalls, TradeCalls, SettingsCalls, CustomDataCalls, GoCalls):
@@ -38,6 +39,11 @@ class BacktestExchange(MarketCalls, TradeCalls, SettingsCalls, CustomDataCalls, 
         raise no_such_name("an exchange has no method", name, public)
 
 
+class RecordedExchange(RecordedCalls, BacktestExchange):
+    """An exchange whose order books and trades are recorded, and whose orders are matched against them."""
+
+
 def exchanges_of(engine: BacktestEngine) -> list[BacktestExchange]:
     """Makes the exchange objects of an engine, in the order of its settings."""
-    return [BacktestExchange(engine, parts) for parts in engine.parts]
+    kind = RecordedExchange if engine.settings.real_ticks else BacktestExchange
+    return [kind(engine, parts) for parts in engine.parts]

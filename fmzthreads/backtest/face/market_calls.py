@@ -10,14 +10,15 @@ from ...errors import InputError, short_repr
 from ...exchange.calls.arguments import symbol_first
 from ...structures import Depth, Market, MarketOrder, Record, Records, Ticker, Trade
 from ..engine.engine import BacktestEngine, ExchangeParts
-from ..engine.feed import TickFeed
-from ..engine.period_bars import PeriodBars
+from ..engine.period_bars import GrowingBars
+from ..engine.tick_cursor import TickCursor
 from ..nano import ONE, mul, nano, to_float
 from .base import ExchangeBase, timed
 
-__all__ = ["MarketCalls"]
+__all__ = ["DEPTH", "RECORDS", "TICKER", "TRADES", "MarketCalls"]
 
-_TICKER, _DEPTH, _TRADES, _RECORDS = 1, 2, 4, 8
+TICKER, DEPTH, TRADES, RECORDS = 1, 2, 4, 8
+"""The flags of the calls that are given ticks."""
 
 
 class MarketCalls(ExchangeBase):
@@ -25,8 +26,8 @@ class MarketCalls(ExchangeBase):
 
     def __init__(self, engine: BacktestEngine, parts: ExchangeParts) -> None:
         super().__init__(engine, parts)
-        self._bars: dict[tuple[TickFeed, int], PeriodBars] = {}
-        self._last_bars: tuple[TickFeed | None, int, PeriodBars | None] = (None, 0, None)
+        self._bars: dict[tuple[TickCursor, int], GrowingBars] = {}
+        self._last_bars: tuple[TickCursor | None, int, GrowingBars | None] = (None, 0, None)
 
     def GetTicker(self, symbol: str = "") -> Ticker | None:
         """Returns the ticker of a symbol; empty for the current one."""
@@ -62,13 +63,13 @@ class MarketCalls(ExchangeBase):
         if self._uncertain and self._fails_or_delays("GetTicker"):
             return None
         feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
-        feed.deliver(_TICKER)
+        feed.deliver(TICKER)
         ticker = self._ticker(feed, flat=flat)
         if time.now_ms >= self._engine.due_ms:
             self._engine.after_call()
         return ticker
 
-    def _ticker(self, feed: TickFeed, *, flat: bool = False) -> Any:
+    def _ticker(self, feed: Any, *, flat: bool = False) -> Any:
         number, spread = feed.number, feed.spread
         price = feed.price_of(number)
         if self._rate == ONE:
@@ -96,11 +97,11 @@ class MarketCalls(ExchangeBase):
     def GetTickers(self) -> list[Ticker] | None:
         """Returns the tickers of the current symbol and of all symbols that were used so far."""
         first = self._feed_of("")
-        first.deliver(_TICKER)
+        first.deliver(TICKER)
         tickers = []
         for feed in list(self._table.feeds.values()):
             if feed is not first:
-                feed.deliver(_TICKER, current=True)
+                feed.deliver(TICKER, current=True)
             tickers.append(self._ticker(feed))
         return tickers
 
@@ -113,7 +114,7 @@ class MarketCalls(ExchangeBase):
             limit: Levels a side; None for the settings' number.
         """
         feed = self._feed_of(symbol)
-        feed.deliver(_DEPTH)
+        feed.deliver(DEPTH)
         settings = self._settings
         levels = (
             settings.depth_levels
@@ -134,7 +135,7 @@ class MarketCalls(ExchangeBase):
     @timed()
     def GetTrades(self, symbol: str = "") -> list[Trade] | None:
         """Returns an empty list: bars hold no public trades."""
-        self._feed_of(symbol).deliver(_TRADES)
+        self._feed_of(symbol).deliver(TRADES)
         return []
 
     def GetRecords(self, *args: Any) -> Records | None:
@@ -170,9 +171,9 @@ class MarketCalls(ExchangeBase):
                 return None
         feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
         if feed.period_ms == period_ms:
-            feed.deliver(_RECORDS)
+            feed.deliver(RECORDS)
         else:
-            feed.deliver(_RECORDS, current=True)
+            feed.deliver(RECORDS, current=True)
             feed.period_ms = period_ms
         last_feed, last_period_ms, bars = self._last_bars
         if feed is not last_feed or period_ms != last_period_ms or bars is None:
@@ -186,7 +187,7 @@ class MarketCalls(ExchangeBase):
             self._engine.after_call()
         return records
 
-    def _bars_of(self, feed: TickFeed, period_ms: int) -> PeriodBars:
+    def _bars_of(self, feed: TickCursor, period_ms: int) -> GrowingBars:
         bars = self._bars.get((feed, period_ms))
         if bars is None:
             bars = self._bars[feed, period_ms] = self._table.bars(feed.detail.symbol, period_ms)
@@ -242,7 +243,7 @@ def _converted(records: Records, rate: int) -> Records:
     )
 
 
-def _market(feed: TickFeed) -> Market:
+def _market(feed: TickCursor) -> Market:
     detail = feed.detail
     market = Market({
         "Symbol": detail.alias or detail.symbol,

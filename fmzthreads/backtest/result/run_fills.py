@@ -45,9 +45,9 @@ def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskO
     market = market_of(engine.settings, number, detail.symbol)
     value = market.value(price, amount) / (price if market.coin else 1.0)
     rate = to_float(part.settings.fee_taker if taker else part.settings.fee_maker)
-    mixed = part.settings.partial_fills is not None or bool(detail.tiers)
+    mixed = part.settings.partial_fills is not None or bool(detail.tiers) or order.filled_ms >= 0
     return BacktestFill(
-        time_ms=order.time_ms if taker else _reached_ms(order),
+        time_ms=_filled_ms(order, taker=taker),
         exchange=number,
         symbol=detail.symbol,
         order_id=str(order.id),
@@ -60,7 +60,11 @@ def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskO
     )
 
 
-def _reached_ms(order: DeskOrder) -> int:
+def _filled_ms(order: DeskOrder, *, taker: bool) -> int:
+    if order.filled_ms >= 0:  # as recorded books know it
+        return order.filled_ms
+    if taker:
+        return order.time_ms
     view = order.view
     find = view.first_at_or_below if order.is_buy else view.first_at_or_above
     number = find(order.trigger(), order.birth.number, max(order.seen, order.birth.number))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
+from typing import Any
 
 from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_PENDING
 from ...structures import Order
@@ -55,6 +56,7 @@ class SettlingDesk:
         series_of: SeriesOf | None = None,
         side_market: Callable[[str], MarketView] | None = None,
         compat_fmz: bool = False,
+        recorded_orders: Callable[[Any], OpenOrders] | None = None,
     ) -> None:
         """Makes the desk of an exchange.
 
@@ -68,6 +70,7 @@ class SettlingDesk:
             side_market: Returns the ticks of a mark price series; needed only where a market names one.
             compat_fmz: Whether a triggered condition order places its order before the orders that were filled up to then are settled, as FMZ's
                 engine does: a stop then finds no position when its entry is filled in the same settlement. A funding series that no market names must exist then.
+            recorded_orders: Makes the open orders of a symbol whose books are recorded; None where ticks are made from bars.
         """
         self.settings = settings
         self.ledger: Ledger = MarginAccount(settings) if settings.is_futures else SpotAccount(settings)
@@ -76,6 +79,7 @@ class SettlingDesk:
         self._now_ms = now_ms
         self._delay = delay
         self._compat_fmz = compat_fmz
+        self._recorded_orders = recorded_orders
         self._funding = FundingCalendar(series_of, strict=compat_fmz)
         self._number = settings.index + 1
         self._last_id = 0
@@ -192,6 +196,8 @@ class SettlingDesk:
         self._counts[symbol][1 if order.is_buy else 3] += 1
 
     def _open_orders(self, view: MarketView) -> OpenOrders:
+        if self._recorded_orders is not None:
+            return self._recorded_orders(view)
         rule = self.settings.partial_fills
         return OpenOrders(view) if rule is None else SharedVolume(view, rule, self.settings.depth_amount)
 
@@ -315,4 +321,10 @@ class SettlingDesk:
     def _fill(self, order: DeskOrder, price: int, taker: bool, most: int | None) -> int:
         quantity = self.ledger.fill(order, price, taker=taker, most=most)
         self._counts[order.detail.symbol][0 if order.is_buy else 2] += quantity
+        age_ms, most_ms = order.age_ms, self.settings.max_price_age_ms
+        if age_ms is not None and most_ms is not None and age_ms > most_ms and quantity:
+            self._rows.error(
+                self._number,
+                f"order {order.id} of {order.detail.symbol} was filled at a price {age_ms / 1000:g} s old: no tick is recorded in between",
+            )
         return quantity

@@ -55,15 +55,20 @@ class DeskOrder:
         seen: The number of the last tick that was checked for a fill; before the birth tick has been checked, one less.
         frozen: What it holds frozen in the account, in the currency that it spends.
         level: The leverage of the position that it opens.
+        age_ms: How old the price of its last fill was, where books are recorded: the time since its tick, or between its tick and the one before; None
+            where that is not looked at.
+        filled_ms: When it was first filled, where books are recorded; -1 before, and elsewhere.
     """
 
     __slots__ = (
+        "age_ms",
         "ahead",
         "amount",
         "average",
         "birth",
         "deal",
         "direction",
+        "filled_ms",
         "frozen",
         "id",
         "is_buy",
@@ -103,6 +108,8 @@ class DeskOrder:
         self.seen = birth.number - 1
         self.frozen = 0
         self.level = ONE
+        self.age_ms: int | None = None
+        self.filled_ms = -1
 
     @property
     def detail(self) -> MarketDetail:
@@ -170,4 +177,6 @@ class DeskOrder:
         )
         if detail.is_contract:
             order["ContractType"] = detail.contract_type
+        if self.age_ms is not None:
+            order["Info"] = {"PriceAge": self.age_ms}
         return order

@@ -66,7 +66,7 @@ def bars_of(answer: Any, symbol: str, period_ms: int, where: str) -> BarSeries:
     if not isinstance(detail, Mapping) or not detail or not data:
         raise NoData(f"{where}: the answer has no {'bars' if detail else 'market detail'}")
     if "asks" in schema or "bids" in schema:
-        raise NotSupported(f"{where}: recorded order books (schema {schema}); only bars are read from a data server")
+        raise NotSupported(f"{where}: recorded order books (schema {schema}), which need mode: 1")
     missing = [name for name in _NEEDED if name not in schema]
     if missing:
         raise BadReply(f"{where}: no column {', '.join(missing)} in the schema {schema}")

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from ....errors import BadReply, FmzError, OperationFailed, excerpt
+from ....errors import BadReply, FmzError, InputError, OperationFailed, excerpt
 from ....home import data_folder
 from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Headers, Reply
 from ....http.request import HttpRequest
-from ...config.settings import BacktestSettings, ExchangeSettings
+from ...config.settings import BacktestSettings, ExchangeSettings, MarketDetail
 from ...failures import NoData
+from ...recorded.reading import recording_of_answer
+from ...recorded.recording import Recording
 from ..aggregate import cut_out
 from ..bars import BarSeries
+from ..local_bars import recorded_detail
 from .answer_cache import AnswerCache
 from .answers import bars_of, custom_of
 
@@ -74,6 +77,26 @@ class ServerBars:
         if not len(found):
             raise NoData(f"symbol {symbol} not found on {eid}: no bars from {from_ms} to {to_ms} ms in {_shown(url)}")
         return found
+
+    def ticks(self, eid: str, symbol: str, from_ms: int, to_ms: int) -> tuple[Recording, MarketDetail]:
+        """The recorded order books of a symbol, and the market; see ``TickSource.ticks``.
+
+        Raises:
+            NoData: There are none, or the symbol is not known.
+            BadReply: The answer is not in the protocol's form.
+            OperationFailed: The server cannot be reached.
+        """
+        exchange = self._exchange(eid)
+        url = self._address(exchange, symbol, 1000, from_ms, to_ms, event="feed", depth=exchange.depth_levels)
+        try:
+            recording = recording_of_answer(self._ask(url, to_ms), _shown(url))
+        except NoData as error:
+            raise NoData(f"symbol {symbol} not found on {eid}: {error}") from None
+        except InputError as error:
+            raise BadReply(str(error)) from None
+        if not recording.count:
+            raise NoData(f"symbol {symbol} not found on {eid}: no ticks from {from_ms} to {to_ms} ms in {_shown(url)}")
+        return recording, recorded_detail(recording, symbol)
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """The rows of a series that ``GetData`` names: a URL, or a name that the server knows; None if none exists.

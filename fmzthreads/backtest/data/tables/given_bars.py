@@ -12,6 +12,8 @@ import attrs
 
 from ....errors import InputError, short_repr
 from ...config.times import zone_of
+from ...recorded.reading import is_recording, read_recordings
+from ...recorded.recording import Recording
 from ..files.bars_file import read_bars
 from ..raw_series import RawSeries
 from .arrow_table import has_arrow_interface, series_from_arrow
@@ -20,7 +22,7 @@ from .columns import series_from_columns
 __all__ = ["series_of"]
 
 
-def series_of(bars: Any, columns: Mapping[str, str], timezone: str) -> dict[str, RawSeries]:
+def series_of(bars: Any, columns: Mapping[str, str], timezone: str) -> dict[str, RawSeries | Recording]:
     """The series of given bars, by name.
 
     Args:
@@ -36,14 +38,18 @@ def series_of(bars: Any, columns: Mapping[str, str], timezone: str) -> dict[str,
     """
     zone = zone_of(timezone, "timezone")
     if isinstance(bars, Mapping) and not _is_columns(bars, columns):
-        found = {}
+        found: dict[str, RawSeries | Recording] = {}
         for name, table in bars.items():
-            series = _one(table, columns, zone, f"the bars of {name}")
+            series = dict[str, RawSeries | Recording](_one(table, columns, zone, f"the bars of {name}"))
             if len(series) != 1:
                 raise InputError(f"the bars of {name} hold {len(series)} series ({', '.join(series)}), expected one")
-            found[str(name)] = attrs.evolve(next(iter(series.values())), name=str(name))
+            found[str(name)] = _named(next(iter(series.values())), str(name))
         return found
-    return _one(bars, columns, zone, "the given bars")
+    return dict(_one(bars, columns, zone, "the given bars"))
+
+
+def _named(series: RawSeries | Recording, name: str) -> RawSeries | Recording:
+    return series if isinstance(series, Recording) else attrs.evolve(series, name=name)
 
 
 def _is_columns(bars: Mapping[Any, Any], columns: Mapping[str, str]) -> bool:
@@ -51,10 +57,16 @@ def _is_columns(bars: Mapping[Any, Any], columns: Mapping[str, str]) -> bool:
     return {"open", "close"} <= names or bool(columns and columns.get("open", "").lower() in names)
 
 
-def _one(bars: Any, columns: Mapping[str, str], zone: tzinfo, where: str) -> dict[str, RawSeries]:
+def _one(
+    bars: Any, columns: Mapping[str, str], zone: tzinfo, where: str
+) -> Mapping[str, RawSeries] | Mapping[str, Recording]:
     if isinstance(bars, (str, os.PathLike)):
+        if is_recording(Path(bars)):
+            return read_recordings(Path(bars))
         return read_bars(Path(bars), columns=columns, zone=zone)
     if isinstance(bars, RawSeries):
+        return {bars.name: bars}
+    if isinstance(bars, Recording):
         return {bars.name: bars}
     if isinstance(bars, Mapping):
         return {"": _series(dict(bars), len(next(iter(bars.values()), ())), columns, zone, where)}

@@ -1,0 +1,1 @@
+"""Recorded order books and trades (``mode: 1``)."""
