@@ -146,8 +146,15 @@ class BacktestRun:
         self._globals = RunGlobals(clock, self.log, exchanges, zone, settings.seed)
         self._beside = OwnModules(folder)
         importable = {**self.modules, **fmz_modules(self.names())}
-        self.builtins = strategy_builtins(importable, self.warn, beside=self._beside, output=output, seen=seen)
+        self.builtins = strategy_builtins(
+            importable, self.warn, beside=self._beside, output=output, seen=seen, reads_memory=self.store_lists
+        )
         """The builtins of the strategy."""
+
+    def store_lists(self) -> None:
+        """Has ``GetRecords`` fill its lists at once from now on: a module that reads a list's memory is there."""
+        if isinstance(self.engine, BacktestEngine):
+            self.engine.lists_stored = True
 
     def warn(self, text: str) -> None:
         """Takes a warning."""

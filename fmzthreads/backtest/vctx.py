@@ -120,9 +120,16 @@ class VCtx:
 
     def _see_imports(self) -> None:
         """Gives the script the simulated modules for those that it has imported."""
-        from .modules.imports import with_simulated
+        from .modules.imports import READ_MEMORY, with_simulated
 
         self._replaced.update(with_simulated(self._namespace, self._run.modules))
+        words = {
+            str(getattr(value, word, "")).partition(".")[0]
+            for value in list(self._namespace.values())
+            for word in ("__name__", "__module__")
+        }
+        if words & READ_MEMORY:
+            self._run.store_lists()
 
     def _restore(self) -> None:
         """Gives the script Python's own modules back."""

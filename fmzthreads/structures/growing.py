@@ -124,8 +124,18 @@ class _Window(Records):
         # Two threads that look at one list fill it once; those that read go by the history until the class changes.
         with _filling:
             if type(self) is GrowingRecords:
-                list.extend(self, records)
+                if not list.__len__(self):
+                    list.extend(self, records)
                 self.__class__ = FilledRecords  # type: ignore[assignment]
+
+    def store(self) -> None:
+        """Fills it for those who read a list's memory without asking for its length; it is still told by its history."""
+        history, first, closed, _, _ = self.place
+        records = [history.record(number) for number in range(first, first + closed)]
+        records += self._forming()
+        with _filling:
+            if not list.__len__(self):
+                list.extend(self, records)
 
 
 class FilledRecords(_Window):

@@ -54,6 +54,7 @@ class BacktestEngine:
         source: Where bars come from.
         together_ms: When the last call of ``Go`` ended without a wait after it; -1 if none exists.
         lock: Guards the engine; every call takes it, since a strategy may have threads.
+        lists_stored: Whether the lists of ``GetRecords`` are filled at once, for modules that read a list's memory without asking.
         snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``.
     """
 
@@ -69,6 +70,7 @@ class BacktestEngine:
         self._stamps = SnapshotStamps(self.time, settings.snapshot_ms, self._take)
         self.due_ms = settings.start_ms
         self.together_ms = -1
+        self.lists_stored = False
 
     def _parts(self, exchange: ExchangeSettings) -> ExchangeParts:
         settings = self.settings

@@ -19,7 +19,7 @@ from .random_module import random_module
 from .threading_module import threading_module
 from .time_module import time_module
 
-__all__ = ["simulated_modules", "strategy_builtins", "with_simulated"]
+__all__ = ["READ_MEMORY", "simulated_modules", "strategy_builtins", "with_simulated"]
 
 _REAL_TIME = {
     "asyncio": "asyncio goes by real time in a backtest; use Sleep or time.sleep",
@@ -31,6 +31,9 @@ _OUTSIDE = frozenset({
     "pymongo", "redis", "requests", "shelve", "socket", "sqlite3", "subprocess", "urllib", "urllib3", "websocket", "websockets",
 })  # fmt: skip
 """Modules by which a strategy can reach files or the network past the backtest."""
+
+READ_MEMORY = frozenset({"msgspec", "orjson", "rapidjson", "ujson"})
+"""Modules that read the memory of a list without asking it for its length or its elements."""
 
 
 def simulated_modules(clock: SimulatedClock, zone: tzinfo, seed: int) -> dict[str, ModuleType]:
@@ -50,6 +53,7 @@ def strategy_builtins(
     beside: OwnModules | None = None,
     output: Any = None,
     seen: Callable[[str], None] | None = None,
+    reads_memory: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """The builtins of a strategy.
 
@@ -59,6 +63,7 @@ def strategy_builtins(
         beside: The modules that lie beside the strategy; None for none.
         output: Where ``print`` writes; None for the standard output.
         seen: Called with files that are opened, and modules that reach files or the network; None to ignore them.
+        reads_memory: Called when one of ``READ_MEMORY`` is imported.
     """
     warned: set[str] = set()
 
@@ -79,8 +84,11 @@ def strategy_builtins(
             if name in _REAL_TIME and name not in warned:
                 warned.add(name)
                 warn(_REAL_TIME[name])
-            if seen is not None and name.partition(".")[0] in _OUTSIDE:
-                seen(f"module {name.partition('.')[0]}")
+            root = name.partition(".")[0]
+            if seen is not None and root in _OUTSIDE:
+                seen(f"module {root}")
+            if reads_memory is not None and root in READ_MEMORY:
+                reads_memory()
         return builtins.__import__(name, globals, locals, fromlist, level)
 
     def _print(*values: Any, file: Any = None, **options: Any) -> None:

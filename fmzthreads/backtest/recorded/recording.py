@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import weakref
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
@@ -126,6 +127,7 @@ class Recording:
         self.longest_gap = (0, 0)
         self.detail: dict[str, object] = {}
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this object)
+        weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()  # guards the file's position, where several backtests read it
         self._offsets = array("q", [0])
         self._begins_ms = array("q")

@@ -166,3 +166,20 @@ def test_the_command_asks_the_server(
         assert (code, err) == (0, "")
         assert whole["result"]["RuntimeLogs"][0][7] == "1.0"
     assert (tmp_path / "backtest-data").is_dir()
+
+
+def test_recorded_books_from_the_server(tmp_path: Path) -> None:
+    books = {
+        "detail": DETAIL, "schema": ["time", "asks", "bids", "trades", "close", "vol"],
+        "data": [[1000, [[10_100, 5]], [[10_000, 7]], [[900, 1, 10_000, 3]], 10_000, 3]],
+    }  # fmt: skip
+    with data_server(books) as (url, asked):
+        source = ServerBars(url, settings_of({"mode": 1, "exchanges": [{"eid": "Binance"}]}), tmp_path)
+        recording, market = source.ticks("Binance", "BTC_USDT", 0, 60_000)
+    assert recording.block(0).levels(0, 0) == [(101.0, 0.00005)]
+    assert market.price_tick == 10_000_000
+    assert (asked[0]["trades"], asked[0]["period"]) == ("1", "1000")
+    with data_server(rows()) as (url, _), pytest.raises(BadReply, match="the schema is"):
+        ServerBars(url, settings(), tmp_path).ticks("Binance", "BTC_USDT", 0, 60_000)
+    with data_server({**books, "data": []}) as (url, _), pytest.raises(NoData, match="no ticks"):
+        ServerBars(url, settings(), tmp_path).ticks("Binance", "BTC_USDT", 0, 60_000)
