@@ -178,9 +178,10 @@ class MarketCalls(ExchangeBase):
         last_feed, last_period_ms, bars = self._last_bars
         if feed is not last_feed or period_ms != last_period_ms or bars is None:
             bars = self._bars_of(feed, period_ms)
-        records: Any = bars.get(self._table.cap)
+        window = bars.get(self._table.cap)
         if self._engine.lists_stored:
-            records.store()
+            window.store()
+        records: Records = window
         if limit and limit < len(records):
             records = records[-limit:]
         if self._rate != ONE:
