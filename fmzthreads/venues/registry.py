@@ -13,8 +13,9 @@ from ..clock import Clock
 from ..errors import FmzError, NotBuiltYet, UnknownName, nearest, no_such_name, short_repr
 from ..exchange.keys.credentials import Credentials
 from ..exchange.venue import Venue
+from .ccxt.futures.names import FUTURES, PREFIX
 
-__all__ = ["CCXT", "VENUES", "VenueFactory", "create_venue", "venue_factory"]
+__all__ = ["CCXT", "FUTURES", "PREFIX", "VENUES", "VenueFactory", "create_venue", "venue_factory"]
 
 VENUES = {
     "Binance": "fmzthreads.venues.binance.venue:Binance",
@@ -67,10 +68,13 @@ def venue_factory(name: str) -> VenueFactory:
         NotBuiltYet: FMZ has the exchange, fmzthreads does not yet.
         MissingExtra: It is one of ccxt, which is not installed (raised when it is made).
     """
-    exchange_id = name.removeprefix(CCXT) if isinstance(name, str) else name
-    if exchange_id != name:
+    text = name if isinstance(name, str) else ""
+    if text.startswith(CCXT):
         ccxt_venue = importlib.import_module("fmzthreads.venues.ccxt.venue").CcxtVenue
-        return cast(VenueFactory, functools.partial(ccxt_venue, exchange_id))
+        return cast(VenueFactory, functools.partial(ccxt_venue, text.removeprefix(CCXT)))
+    if text in FUTURES or text.startswith(PREFIX):
+        ccxt_futures = importlib.import_module("fmzthreads.venues.ccxt.futures.venue").CcxtFutures
+        return cast(VenueFactory, functools.partial(ccxt_futures, FUTURES.get(text, text.removeprefix(PREFIX))))
     where = VENUES.get(name)
     if where is None:
         raise _no_venue(name)
@@ -85,9 +89,9 @@ def _no_venue(name: object) -> FmzError:
         return NotBuiltYet(f"FMZ has {text}; fmzthreads does not yet")
     if re.search("futur|swap|perp|contract", text, re.IGNORECASE):
         return NotBuiltYet(
-            f"no exchange {short_repr(text)}; FMZ's exchanges for contracts are called {_FUTURES}..., and fmzthreads has none of them yet"
+            f"no exchange {short_repr(text)}; FMZ's exchanges for contracts are called {_FUTURES}..., such as Futures_Binance"
         )
-    return no_such_name("no exchange", text, VENUES, PLANNED)
+    return no_such_name("no exchange", text, {**VENUES, **FUTURES}, PLANNED)
 
 
 def create_venue(

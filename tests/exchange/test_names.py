@@ -28,7 +28,7 @@ def test_other_unknown_methods_name_the_nearest() -> None:
     exchange.check_call("GetDepth")
 
 
-@pytest.mark.parametrize("name", ["Futures_Bybit", "Futures_Anything", "GateIO"])
+@pytest.mark.parametrize("name", ["Futures_Bibox", "Futures_Anything", "GateIO"])
 def test_an_exchange_that_is_not_built_yet_says_so(name: str) -> None:
     with pytest.raises(NotBuiltYet) as caught:
         Exchange(name, "BTC_USDT")

@@ -11,7 +11,7 @@ import attrs
 
 from ...database import Database
 from ...errors import InputError, UnknownName, nearest
-from ...venues.registry import CCXT, VENUES
+from ...venues.registry import CCXT, FUTURES, PREFIX, VENUES
 from .vault import Vault
 
 __all__ = [
@@ -31,6 +31,9 @@ KEY_FIELDS: Mapping[str, str] = {
 
 _COLUMNS = "id, eid, label, simulated, created_ms"
 _SIMULATED = ("Binance", "OKX")
+_WITH_PASSPHRASE = frozenset({
+    "OKX", "Futures_OKX", "Coinbase", "Futures_Bitget", "Futures_KuCoin", "ccxt:bitget", "ccxt:kucoin", "ccxt:okx", "Futures_ccxt:okx",
+})  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -66,8 +69,8 @@ class ExchangeAccount:
 
 
 def venue_ids() -> list[str]:
-    """FMZ's ids of all venues that can be chosen; any of ccxt is called ``ccxt:ID``."""
-    return sorted(VENUES)
+    """FMZ's ids of all venues that can be chosen; any of ccxt is called ``ccxt:ID``, its contracts ``Futures_ccxt:ID``."""
+    return sorted({*VENUES, *FUTURES})
 
 
 def meta_fields(eid: str) -> list[MetaField]:
@@ -80,7 +83,7 @@ def meta_fields(eid: str) -> list[MetaField]:
         MetaField(name="AccessKey", label="Access Key"),
         MetaField(name="SecretKey", label="Secret Key", encrypt=True, type="password"),
     ]
-    if eid in {"OKX", "Coinbase", "ccxt:okx"}:
+    if eid in _WITH_PASSPHRASE:
         fields.append(MetaField(name="Passphrase", label="Passphrase", encrypt=True, type="password"))
     needs_address = eid == "Exchange"
     fields.append(
@@ -96,8 +99,9 @@ def checked_fields(eid: str, fields: Mapping[str, Any], *, simulated: bool = Fal
         UnknownName: There is no such venue or field.
         InputError: A value is not text, or a required one is missing; the message shows no value.
     """
-    if eid not in VENUES and not (eid.startswith(CCXT) and len(eid) > len(CCXT)):
-        raise UnknownName(f"no exchange {eid[:60]!r}{nearest(eid, VENUES)}")
+    of_ccxt = any(eid.startswith(prefix) and len(eid) > len(prefix) for prefix in (CCXT, PREFIX))
+    if eid not in VENUES and eid not in FUTURES and not of_ccxt:
+        raise UnknownName(f"no exchange {eid[:60]!r}{nearest(eid, venue_ids())}")
     if simulated and eid not in _SIMULATED:
         raise InputError(f"{eid} cannot be simulated; only {' and '.join(_SIMULATED)} can")
     known = {field.name: field for field in meta_fields(eid)}

@@ -25,6 +25,7 @@ _AS_UUID = frozenset({"kraken", "krakenfutures"})
 _AS_NUMBER = frozenset({"bitfinex"})
 _AS_HEX = frozenset({"hyperliquid"})
 _MOST_CID = 2**45
+_LONGEST = {"gate": 28}  # with the "t-" before it that ccxt writes
 
 
 def venue_client_id(exchange_id: str, client_order_id: str) -> str:
@@ -43,4 +44,5 @@ def venue_client_id(exchange_id: str, client_order_id: str) -> str:
         return f"0x{digest[:16].hex()}"
     if exchange_id in _AS_NUMBER:
         return str(int.from_bytes(digest[:8], "big") % _MOST_CID)
-    return client_order_id
+    longest = _LONGEST.get(exchange_id, len(client_order_id) + 2) - 2
+    return client_order_id if len(client_order_id) <= longest else f"fz{digest.hex()}"[:longest]

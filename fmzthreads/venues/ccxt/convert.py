@@ -168,8 +168,9 @@ def market_of(market: Mapping[str, Any], precision_mode: int) -> Market:
         if bound:
             found[name] = float(bound)
     if market.get("contract"):
-        found["CtVal"] = _number(market, "contractSize") or 1.0
-        found["CtValCcy"] = market["base"] if market.get("linear") else market["quote"]
+        size = _number(market, "contractSize")
+        if size:
+            found["CtVal"], found["CtValCcy"] = size, market["base"] if market.get("linear") else market["quote"]
     return Market(found)
 
 

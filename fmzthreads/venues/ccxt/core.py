@@ -21,15 +21,15 @@ from ..rest.plain_http import PlainHttpCheck
 from ..rest.rows import OddRows
 from . import convert
 from .calls import CcxtCalls
-from .client_ids import CLIENT_IDS
+from .client_ids import BY_CLIENT_ID, CLIENT_IDS
 from .objects import CcxtObjects, LoadedMarkets
 from .wire import Wire
 
-__all__ = ["CcxtCore", "within"]
+__all__ = ["FRESH_S", "CcxtCore", "within"]
 
 T = TypeVar("T")
 
-_FRESH_S = 30.0  # the rules of a symbol come with those of all: a list this new serves the other symbols too
+FRESH_S = 30.0  # the rules of a symbol come with those of all: a list this new serves the other symbols too
 _UNKNOWN_SETTLING_S = 10.0
 _USUAL_LEVELS = 100
 _USUAL_BARS = 500
@@ -47,6 +47,9 @@ class CcxtCore(BaseVenue):
 
     exact_outcomes = True
 
+    _ids_sent: frozenset[str] = CLIENT_IDS
+    _ids_asked: frozenset[str] = BY_CLIENT_ID
+
     def __init__(
         self,
         exchange_id: str,
@@ -62,7 +65,7 @@ class CcxtCore(BaseVenue):
         one_at_a_time: bool | None = None,
         allow_plain_http: bool = False,
     ) -> None:
-        self.name = f"ccxt:{exchange_id}"
+        self.name = self._name_of(exchange_id)
         self.exchange_id = exchange_id
         self._clock: Clock = clock if clock is not None else WallClock()
         self.keys = credentials if credentials is not None else Credentials()
@@ -76,7 +79,13 @@ class CcxtCore(BaseVenue):
             ordered=exchange_id in _ORDERED if one_at_a_time is None else one_at_a_time,
         )
         self._objects = CcxtObjects(
-            exchange_id, wire, self._clock, credentials=self.keys, options=ccxt_options or {}, paced=paced
+            exchange_id,
+            wire,
+            self._clock,
+            credentials=self.keys,
+            options={**self._usual_options(), **(ccxt_options or {})},
+            paced=paced,
+            spot=not self.contracts_only,
         )
         if base:
             self._check_base(base)
@@ -95,9 +104,19 @@ class CcxtCore(BaseVenue):
         window_ms = sample.options.get("recvWindow")
         usual_s = float(window_ms) / 1000 + 1.0 if isinstance(window_ms, (int, float)) else _UNKNOWN_SETTLING_S
         self.settling_s = usual_s if settling_s is None else float(settling_s)
-        self._sends_ids = exchange_id in CLIENT_IDS if client_order_ids is None else client_order_ids
+        self._sends_ids = exchange_id in self._ids_sent if client_order_ids is None else client_order_ids
         self._odd = OddRows(self.name)
         self._periods = _periods(sample)
+
+    @staticmethod
+    def _name_of(exchange_id: str) -> str:
+        """The venue's name."""
+        return f"ccxt:{exchange_id}"
+
+    @staticmethod
+    def _usual_options() -> Mapping[str, Any]:
+        """Our own ``options`` of ccxt's objects; those of the user replace them."""
+        return {}
 
     def account_id(self) -> str:
         """The venue, its host, and a digest of the access key; see ``Venue.account_id``."""
@@ -115,6 +134,10 @@ class CcxtCore(BaseVenue):
         """The name of a symbol in ccxt, and the markets that it is in."""
         loaded = self._markets(contracts="." in symbol)
         return str(loaded.table.market(symbol)["symbol"]), loaded
+
+    def _shown_as(self, name: str, loaded: LoadedMarkets) -> str:
+        """FMZ's symbol of ccxt's; where it has none, ccxt's own."""
+        return loaded.table.fmz(name) or name
 
     def _about(self, symbol: str, work: Callable[[Any, str], T], *, signed: bool = False) -> T:
         name, loaded = self._market(symbol)
@@ -135,7 +158,7 @@ class CcxtCore(BaseVenue):
 
     def rules(self, symbol: str) -> MarketRules:
         """The rules in ccxt's markets, which are loaded anew unless they are less than 30 s old; see ``Venue.rules``."""
-        loaded = self._markets(contracts="." in symbol, max_age_s=_FRESH_S)
+        loaded = self._markets(contracts="." in symbol, max_age_s=FRESH_S)
         return MarketRules.of(symbol, convert.market_of(loaded.table.market(symbol), loaded.owner.precisionMode))
 
     def last_reply(self) -> Reply | None:

@@ -58,6 +58,7 @@ ERRORS: dict[str, type[FmzError]] = {
 
 _GENERAL = frozenset({ours.VenueRejected, ours.OperationFailed, ours.NetworkError})
 _DUPLICATE = re.compile(r"duplicate|client.{0,10}id already", re.IGNORECASE)
+_NO_MARGIN = re.compile(r"margin is insufficient|insufficient margin", re.IGNORECASE)
 _BANNED = 418
 _SERVER_ERRORS = 500
 # Statuses below 500 of which a server on the way may be the author, after it has forwarded the request.
@@ -88,6 +89,8 @@ def ours_of(error: BaseException, venue: str, reply: Reply | None, *, sent: bool
         return kind(text, retry_after_s=_retry_after(reply), request=request, code=name, status=status)
     if kind is ours.InvalidOrder and _DUPLICATE.search(text):
         kind = ours.DuplicateOrder  # of Binance and OKX, for two, ccxt says only that the order is not valid
+    if kind in {ours.VenueRejected, ours.InvalidOrder} and _NO_MARGIN.search(text):
+        kind = ours.InsufficientFunds  # Binance's for contracts, of which ccxt says only that they were rejected
     if kind in _GENERAL and status >= _SERVER_ERRORS:
         kind = ours.VenueUnavailable  # ccxt's general error for a status that it does not know
     return kind(text, request=request, code=name, status=status)

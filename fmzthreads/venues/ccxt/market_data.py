@@ -123,7 +123,7 @@ class CcxtMarketData(CcxtCore):
         names = _scope(loaded, symbol)
 
         def _read(row: dict[str, Any]) -> Position:
-            return convert.position_of(row, loaded.table.fmz(row["symbol"]) or row["symbol"])
+            return convert.position_of(row, self._shown_as(row["symbol"], loaded))
 
         def _work(api: Any) -> list[Position]:
             held = [row for row in api.fetch_positions(names) if row.get("contracts")]
@@ -140,7 +140,7 @@ class CcxtMarketData(CcxtCore):
         self._can("fetchFundingRate" if one else "fetchFundingRates", "GetFundings" if one else "GetFundings of all")
 
         def _read(row: dict[str, Any]) -> Funding:
-            return convert.funding_of(row, loaded.table.fmz(row["symbol"]) or row["symbol"])
+            return convert.funding_of(row, self._shown_as(row["symbol"], loaded))
 
         def _work(api: Any) -> list[Funding]:
             rows = [api.fetch_funding_rate(names[0])] if names else list(api.fetch_funding_rates().values())

@@ -52,6 +52,7 @@ class CcxtObjects:
         credentials: The keys.
         options: ccxt's own ``options`` of the exchange.
         paced: Whether calls keep to the pace that ccxt knows of the venue.
+        spot: Whether spot markets are loaded too, where ccxt loads each kind by itself.
 
     Raises:
         MissingExtra: ccxt is not installed.
@@ -67,6 +68,7 @@ class CcxtObjects:
         credentials: Credentials,
         options: Mapping[str, Any],
         paced: bool,
+        spot: bool = True,
     ) -> None:
         library = require("ccxt", "ccxt")
         if exchange_id not in library.exchanges:
@@ -79,6 +81,7 @@ class CcxtObjects:
         self._keys = credentials
         self._options = options
         self._paced = paced
+        self._spot = spot
         self._class = wired(getattr(library, exchange_id), wire)
         self._base = ""
         self._idle: deque[tuple[Any, int]] = deque()  # with the generation they belong to; its methods are single steps
@@ -175,12 +178,13 @@ class CcxtObjects:
             owner.fmz_state = api.fmz_state
             kinds = owner.options.get("fetchMarkets")
             if isinstance(kinds, dict) and isinstance(kinds.get("types"), list):
-                wanted = [kind for kind in kinds["types"] if kind == "spot" or (contracts and kind in _CONTRACTS)]
+                asked = {*(("spot",) if self._spot else ()), *(_CONTRACTS if contracts else ())}
+                wanted = [kind for kind in kinds["types"] if kind in asked]
                 owner.options["fetchMarkets"] = {**kinds, "types": wanted or kinds["types"]}
             return owner.load_markets()
 
         call(_fetch)
-        table = SymbolTable(f"ccxt:{self._id}", owner.markets)
+        table = SymbolTable(self._wire.venue, owner.markets)
         everything = contracts or any(market.get("contract") for market in owner.markets.values())
         loaded = LoadedMarkets(owner, table, everything, self._clock.monotonic())
         if generation == self._generation:

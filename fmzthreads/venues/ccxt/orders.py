@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -35,7 +35,9 @@ class OrderCall:
     trigger: bool
 
 
-def order_call(venue: str, intent: OrderIntent, name: str, api: Any, client_order_id: str) -> OrderCall:
+def order_call(
+    venue: str, intent: OrderIntent, name: str, api: Any, client_order_id: str, more: Mapping[str, Any] | None = None
+) -> OrderCall:
     """The call for an intent.
 
     Args:
@@ -44,6 +46,7 @@ def order_call(venue: str, intent: OrderIntent, name: str, api: Any, client_orde
         name: ccxt's symbol.
         api: An object with the markets, to look features up in.
         client_order_id: In the venue's form; empty to send none.
+        more: Further parameters, which no option replaces.
 
     Raises:
         InputError: The side does not fit the market.
@@ -59,6 +62,7 @@ def order_call(venue: str, intent: OrderIntent, name: str, api: Any, client_orde
         params.setdefault("clientOrderId", client_order_id)
     if intent.side in _CLOSING:
         params.setdefault("reduceOnly", True)
+    params.update(more or {})
     _put_time_in_force(venue, intent, name, api, params)
     kind = str(params.pop("type", "market" if intent.price is None else "limit"))
     price = _number(_option_number(params, "price", intent.price))

@@ -12,7 +12,7 @@ from ...structures import Order, info
 from ..rest.order_calls import looks_like_an_order
 from ..rest.parsing import Malformed
 from . import convert
-from .client_ids import BY_CLIENT_ID, venue_client_id
+from .client_ids import venue_client_id
 from .core import within
 from .market_data import CcxtMarketData
 from .objects import LoadedMarkets
@@ -20,7 +20,7 @@ from .orders import order_call
 from .raw import raw_call
 from .symbols import OrderRef
 
-__all__ = ["CcxtVenue"]
+__all__ = ["CcxtVenue", "keeps_apart", "open_orders", "sorted_by_time"]
 
 _NO_SUCH_PATH = frozenset({404, 410})  # a path that is not there (any more) holds no orders
 
@@ -55,7 +55,7 @@ class CcxtVenue(CcxtMarketData):
         """``create_order``; see ``Venue.place``."""
         name, loaded = self._market(intent.symbol)
         client_order_id = venue_client_id(self.exchange_id, intent.client_order_id) if self._sends_ids else ""
-        call = order_call(self.name, intent, name, loaded.owner, client_order_id)
+        call = order_call(self.name, intent, name, loaded.owner, client_order_id, self._order_params(intent, name))
 
         def _work(api: Any) -> str:
             number = call.run(api).get("id")
@@ -64,6 +64,10 @@ class CcxtVenue(CcxtMarketData):
             return str(OrderRef(name, str(number), call.trigger))
 
         return self.calls.send_once(_work, client_order_id, markets=loaded)
+
+    def _order_params(self, intent: OrderIntent, name: str) -> Mapping[str, Any]:
+        """Further parameters of an order, which no option replaces."""
+        return {}
 
     def cancel(self, order_id: str) -> None:
         """``cancel_order``; see ``Venue.cancel``."""
@@ -102,11 +106,11 @@ class CcxtVenue(CcxtMarketData):
                 raise Malformed(f"the reply is about order {short_repr(row.get('clientOrderId'))}, not {wanted}")
             return self._order(row, loaded, trigger=trigger)
 
-        if self.exchange_id in BY_CLIENT_ID:
+        if self.exchange_id in self._ids_asked:
             try:
                 return self.calls.read(_ask, signed=True, markets=loaded)
             except OrderNotFound as error:
-                if not _keeps_apart(loaded.owner, name):
+                if not keeps_apart(loaded.owner, name):
                     raise
                 missing = error
             try:  # it may be among the condition orders
@@ -131,11 +135,11 @@ class CcxtVenue(CcxtMarketData):
         kind = {} if name is not None else {"type": "swap" if contracts else "spot"}
         found: list[Order] = []
         for trigger in (False, True):
-            if trigger and not _keeps_apart(loaded.owner, name or ("swap" if contracts else "spot")):
+            if trigger and not keeps_apart(loaded.owner, name or ("swap" if contracts else "spot")):
                 break
-            fetch = partial(_open_orders, name=name, more={**kind, "trigger": True} if trigger else kind)
+            fetch = partial(open_orders, name=name, more={**kind, "trigger": True} if trigger else kind)
             found += self._orders(fetch, loaded, trigger=trigger)
-        return _in_order(order for order in found if within(order["Symbol"], symbol))
+        return sorted_by_time(order for order in found if within(order["Symbol"], symbol))
 
     def history_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """``fetch_orders``, or what ccxt has in its place; see ``Venue.history_orders``."""
@@ -143,7 +147,7 @@ class CcxtVenue(CcxtMarketData):
             raise InputError(f"since and limit must be 0 or more, got {short_repr(since_ms)} and {short_repr(limit)}")
         name, loaded = self._market(symbol)
         by_id = {order["Id"]: order for order in self._listed(name, loaded, since_ms or None, limit or None)}
-        found = [order for order in _in_order(by_id.values()) if order["Time"] >= since_ms]
+        found = [order for order in sorted_by_time(by_id.values()) if order["Time"] >= since_ms]
         if not limit:
             return found
         return found[:limit] if since_ms else found[-limit:]
@@ -204,7 +208,7 @@ class CcxtVenue(CcxtMarketData):
         number = row.get("id")
         if number is None:
             raise Malformed("an order without an id")
-        return convert.order_of(row, loaded.table.fmz(name) or name, str(OrderRef(name, str(number), trigger)))
+        return convert.order_of(row, self._shown_as(name, loaded), str(OrderRef(name, str(number), trigger)))
 
     def _orders(
         self, fetch: Callable[[Any], list[Any]], loaded: LoadedMarkets, *, trigger: bool = False
@@ -244,7 +248,8 @@ class CcxtVenue(CcxtMarketData):
             return reply.text
 
 
-def _open_orders(api: Any, *, name: str | None, more: dict[str, Any]) -> list[Any]:
+def open_orders(api: Any, *, name: str | None, more: dict[str, Any]) -> list[Any]:
+    """Rows of ccxt about open orders, of one of its symbols or as the parameters say."""
     return list(api.fetch_open_orders(name, None, None, more))
 
 
@@ -254,7 +259,7 @@ def _past_orders(
     return [row for row in getattr(api, method)(name, since, limit) if keep(row)]
 
 
-def _keeps_apart(api: Any, name: str) -> bool:
+def keeps_apart(api: Any, name: str) -> bool:
     """Whether condition orders of a market (or of a kind of markets) are read and cancelled by ccxt's ``trigger``."""
     if name in api.markets:
         return bool(api.feature_value(name, "fetchOpenOrders", "trigger"))
@@ -267,5 +272,6 @@ def _has_client_id(row: Mapping[str, Any], wanted: str) -> bool:
     return found in {wanted, f"t-{wanted}"}  # Gate writes "t-" before it
 
 
-def _in_order(orders: Iterable[Order]) -> list[Order]:
+def sorted_by_time(orders: Iterable[Order]) -> list[Order]:
+    """Orders by time, then by id."""
     return sorted(orders, key=lambda order: (order["Time"], order["Id"]))

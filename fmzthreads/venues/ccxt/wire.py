@@ -61,7 +61,8 @@ class Wire:
     """
 
     def __init__(self, venue: str, clock: Clock, http: HttpClient, *, ordered: bool) -> None:
-        self._venue = venue
+        self.venue = venue
+        """The venue's name, for messages."""
         self._clock = clock
         self._http = http
         self.ordered = ordered
@@ -99,7 +100,7 @@ class Wire:
         wait_s = self.pace.turn(cost_s, left_s)
         if left_s is not None and wait_s > left_s:
             raise RateLimited(
-                f"{self._venue} allows the next call in {wait_s:.1f} s, after the time-out; nothing was sent",
+                f"{self.venue} allows the next call in {wait_s:.1f} s, after the time-out; nothing was sent",
                 retry_after_s=wait_s,
             )
         if wait_s > 0:
@@ -134,7 +135,7 @@ class Wire:
         state.reply = reply
         if _FIRST_REDIRECT <= reply.status < _FIRST_ERROR:
             raise BadReply(
-                f"{self._venue} redirects with status {reply.status}", request=reply.request, status=reply.status
+                f"{self.venue} redirects with status {reply.status}", request=reply.request, status=reply.status
             )
         return reply
 

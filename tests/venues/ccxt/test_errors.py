@@ -75,6 +75,13 @@ def test_a_second_order_of_one_client_order_id(text: str) -> None:
     assert isinstance(ours_of(theirs.InvalidOrder(text), "ccxt:x", reply(), sent=True), errors.DuplicateOrder)
 
 
+def test_margin_that_is_not_enough_is_told_apart() -> None:
+    found = ours_of(
+        theirs.OperationRejected('{"code":-2019,"msg":"Margin is insufficient."}'), "ccxt:x", reply(), sent=True
+    )
+    assert isinstance(found, errors.InsufficientFunds)
+
+
 @pytest.mark.parametrize(
     ("name", "status", "certain"),
     [

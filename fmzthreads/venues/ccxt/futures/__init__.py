@@ -1,0 +1,1 @@
+"""Contracts of any exchange of ccxt behind the port of contracts."""
