@@ -191,14 +191,15 @@ class CcxtFutures(CcxtContractMarket, CcxtVenue):
             return known
         with self._mode_turn:
             known = self._mode
-            if known is None:  # no other thread has read it meanwhile
-                loaded = self._markets()
-                asked = name if name is not None else self._any_swap(loaded)
-                known = self.calls.read(
-                    lambda api: read_mode(api, self.name, self.exchange_id, asked), signed=True, markets=loaded
-                )
-                self._mode = known
-            return known
+            if known is not None:  # another thread has read it meanwhile
+                return known
+            loaded = self._markets()
+            asked = name if name is not None else self._any_swap(loaded)
+            found: PositionMode = self.calls.read(
+                lambda api: read_mode(api, self.name, self.exchange_id, asked), signed=True, markets=loaded
+            )
+            self._mode = found
+            return found
 
     def _any_swap(self, loaded: LoadedMarkets) -> str:
         for market in loaded.table.markets.values():
