@@ -53,6 +53,7 @@ class Peer:
     def __init__(self, sock: socket.socket, request: str = "") -> None:
         self.sock = sock
         self.request = request
+        self._sending = threading.Lock()  # so that frames of two threads of a test never mix
         sock.settimeout(_PATIENCE_S)
 
     @property
@@ -67,7 +68,8 @@ class Peer:
         return ""
 
     def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
+        with self._sending:
+            self.sock.sendall(data)
 
     def text(self, *messages: str) -> None:
         self.send(b"".join(frame(1, message.encode()) for message in messages))

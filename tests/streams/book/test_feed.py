@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
@@ -316,7 +315,7 @@ def test_okx_is_subscribed_anew_when_its_book_breaks(fault: str) -> None:
         why = run.host.wait_for("is being rebuilt")
         assert ("checksum" if fault == "checksum" else "the book is at") in why
         refused(run)
-        ops = [json.loads(peer.peer.read_message()) for _ in range(2)]
+        ops = [peer.next_request() for _ in range(2)]
         books = [{"channel": "books", "instId": "BTC-USDT"}]
         assert ops == [{"op": "unsubscribe", "args": books}, {"op": "subscribe", "args": books}]
         peer.push(chain.updates[7])  # still from before: not to be taken
@@ -429,8 +428,8 @@ def test_a_refusal_beside_a_live_book_hides_no_outage_to_come() -> None:
         assert is_true(run, chain, 1)
         peer.push(chain.updates[3])
         run.host.wait_for("the book is at")
-        json.loads(peer.peer.read_message())
-        assert json.loads(peer.peer.read_message())["op"] == "subscribe", "the connection was not at fault"
+        peer.next_request()
+        assert peer.next_request()["op"] == "subscribe", "the connection was not at fault"
 
 
 def test_a_bug_in_a_source_is_told_once_and_does_not_end_the_feed() -> None:

@@ -18,7 +18,7 @@ from fmzthreads.streams.book.source import BookSource
 from fmzthreads.streams.sharing.shared_streams import SharedStreams
 from fmzthreads.venues.okx.streams import OKXBook
 
-from ...helpers.book_feeds import OPTIONS, PATIENCE_S, LineHost, Snapshots, binance_source, truth_of
+from ...helpers.book_feeds import OPTIONS, PATIENCE_S, WATCHED, LineHost, Snapshots, binance_source, truth_of
 from ...helpers.books import make_chain
 from ...helpers.threads import no_new_threads
 from ...helpers.ws_server import Peer, WsServer
@@ -44,7 +44,8 @@ class Rig:
 
     def okx(self, name: str, **options: object) -> BookFeed:
         base = f"ws://127.0.0.1:{self.server.port}"
-        return self.feed(OKXBook(symbol=name, venue_symbol=name, base=base, options={**OPTIONS, **options}))
+        usual = WATCHED if isinstance(self.host.clock, ManualClock) else OPTIONS
+        return self.feed(OKXBook(symbol=name, venue_symbol=name, base=base, options={**usual, **options}))
 
     def wait_live(self, feed: BookFeed) -> None:
         assert self.host.clock.wait((feed.book.live,), PATIENCE_S), feed.stats
