@@ -17,6 +17,7 @@ from typing import Any
 from ...charts.chart import ChartObject
 from ...charts.kline_chart import KLineChartObject
 from ...indicators.ta import Indicators
+from ...indicators.talib_calls import call_talib
 from ...structures import Structure, Ticker
 from ..program.javascript_source import engine
 from .calls import NativeCalls
@@ -127,11 +128,12 @@ class Context:
             name: value for name, value in api.items() if name.isupper() and isinstance(value, (int, float, str))
         }
         own: dict[str, Callable[..., Any]] = {
-            "object": self._on_object, "threading": self._threads, "print": _print, "talib": self._talib, "now": now_ms or _now_ms,
+            "object": self._on_object, "threading": self._threads, "print": _print, "now": now_ms or _now_ms,
         }  # fmt: skip
         ta = api.get("TA") or Indicators()
         setup = {
             "own": {name: self._calls.add(call) for name, call in own.items()},
+            "talib": self._calls.add(self._talib, as_given=True),
             "functions": {name: self._calls.add(api[name]) for name in functions},
             "constants": constants,
             "missing": [name for name, value in api.items() if type(value).__name__ == "NotBuilt"],
@@ -313,9 +315,11 @@ class Context:
         return _call
 
     def _talib(self, name: str, *args: Any) -> Any:
-        function = getattr(self._api["talib"], name)
-        numpy = __import__("numpy")
-        return function(*(numpy.array(arg, dtype=float) if isinstance(arg, list) else arg for arg in args))
+        """A function of TA-Lib, of arguments as the engine gives them."""
+        found = call_talib(getattr(self._api["talib"], name), name, list(map(given, args)))
+        rows = found if isinstance(found, list) and found and isinstance(found[0], list) else [found]
+        numbers = all(isinstance(row, list) and all(isinstance(one, (int, float)) for one in row) for row in rows)
+        return self._values.series(found) if numbers else self._result(found)
 
 
 def _is_handle(value: Any) -> bool:

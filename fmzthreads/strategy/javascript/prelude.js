@@ -185,13 +185,12 @@
     return given.length > MOST_ARGUMENTS ? [String(stringify(given.slice(2))), given[1]] : given;
   }
 
-  function fmzColumns(records) {
-    return records.map((bar) => ({ Time: bar.Time, Open: bar.Open, High: bar.High, Low: bar.Low, Close: bar.Close, Volume: bar.Volume }));
-  }
-
-  function fmzGaps(value) {
-    if (Array.isArray(value)) return value.map(fmzGaps);
-    return value === null ? NaN : value;
+  // Bars cross as columns.
+  function fmzColumns(value) {
+    if (!Array.isArray(value) || !value.length || typeof value[0] !== "object" || value[0] === null) return value;
+    const columns = {};
+    for (const name of ["Open", "High", "Low", "Close", "Volume"]) columns[name] = value.map((bar) => bar[name]);
+    return columns;
   }
 
   const TA = {};
@@ -206,16 +205,14 @@
     };
   }
 
-  const talibCall = fmzNative(setup.own.talib);
+  const talibCall = fmzNative(setup.talib);
   const talib = new Proxy(
     {},
     {
       get(target, name) {
         if (typeof name !== "string") return undefined;
         return (target[name] ??= function fmzApi() {
-          const given = slice.call(arguments);
-          given[0] = Array.isArray(given[0]) && typeof given[0][0] === "object" ? fmzColumns(given[0]) : given[0];
-          return fmzGaps(fmzCall(talibCall, [name, ...given]));
+          return fmzCall(talibCall, [name, ...slice.call(arguments).map(fmzColumns)]);
         });
       },
     },
