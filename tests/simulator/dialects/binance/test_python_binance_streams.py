@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import queue
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from fmzthreads.simulator import SimulatorServer
+from tests.helpers.outside_libraries import NOISY_LIBRARY
 from tests.helpers.simulators import simulator
 from tests.helpers.threads import no_new_threads
 from tests.helpers.ws_clients import top_levels
@@ -23,22 +23,8 @@ with warnings.catch_warnings():
     streams: Any = pytest.importorskip("binance.ws.streams")
     reconnecting: Any = pytest.importorskip("binance.ws.reconnecting_websocket")
 
-# What python-binance does with event loops is not ours either.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = NOISY_LIBRARY
 PATIENCE_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def swept() -> Iterator[None]:
-    """Throws away, within the test, what the library leaves to the garbage collector."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 @pytest.fixture
@@ -106,12 +92,24 @@ def test_a_depth_cache_keeps_the_exchanges_book(server: SimulatorServer) -> None
                 await asyncio.wait_for(cache.recv(), PATIENCE_S)
             await asyncio.to_thread(server.driver.stop)
             _, own = top_levels(server, "BTC_USDT")
-            for _ in range(1200):
-                book = kept.get_depth_cache()
-                sides = (book.get_bids(), book.get_asks())
-                if [[(Decimal(str(price)), Decimal(str(size))) for price, size in side] for side in sides] == list(own):
-                    return True
-                await asyncio.sleep(0.05)  # its reader works in this loop
+
+            async def follow() -> None:
+                while True:
+                    await cache.recv()  # only this changes the cache
+
+            following = asyncio.create_task(follow())
+            try:
+                for _ in range(1200):
+                    book = kept.get_depth_cache()
+                    sides = [
+                        [(Decimal(str(price)), Decimal(str(size))) for price, size in side]
+                        for side in (book.get_bids(), book.get_asks())
+                    ]
+                    if sides == list(own):
+                        return True
+                    await asyncio.sleep(0.05)
+            finally:
+                following.cancel()
         return False
 
     assert asyncio.run(with_client(server, work))

@@ -8,7 +8,7 @@ from ....transport.topics import Feed
 from ...fields import plain_decimal
 from ..rest import SimulatedOkx
 from .instrument_choice import InstrumentChoice
-from .private_channels import PrivateTopic
+from .private_topic import PrivateTopic
 
 __all__ = ["AlgoOrdersTopic"]
 

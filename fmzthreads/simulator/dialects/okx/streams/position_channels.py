@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ....engine.accounts import TradingAccount
@@ -12,18 +11,17 @@ from ....engine.margin.positions import PositionView, Side
 from ....transport.topics import Feed, Listener
 from ..rest import SimulatedOkx
 from .instrument_choice import InstrumentChoice
-from .private_channels import PrivateTopic
+from .private_topic import GatheredTopic, PrivateTopic
 
 __all__ = ["PositionsTopic", "RiskWarningTopic"]
 
-_GATHER_S = 0.05
-_REGULAR_S = 5.0
+_Key = tuple[str, Side, bool]
 _WARNING_FIELDS = (
     "cTime", "ccy", "instId", "instType", "lever", "markPx", "mgnMode", "mgnRatio", "pos", "posCcy", "posId", "posSide", "uTime",
 )  # fmt: skip
 
 
-class PositionsTopic(PrivateTopic):
+class PositionsTopic(GatheredTopic[_Key]):
     """The channel ``positions``: a snapshot of open positions, changed ones, and periodic snapshots.
 
     A position that has been closed is sent once more, with size 0.
@@ -47,32 +45,13 @@ class PositionsTopic(PrivateTopic):
         *,
         regular: bool,
     ) -> None:
-        super().__init__(feed, account)
+        super().__init__(feed, account, regular=regular)
         self._dialect = dialect
         self._choice = choice
         self._now_ms = now_ms
-        self._regular = regular
-        self._changed: dict[tuple[str, Side, bool], None] = {}
-        self._due: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Begins to listen."""
-        self.feed.watch(AccountEvent, self.account.name, self._gather)
-        if self._regular:
-            self.feed.every(_REGULAR_S, self._snapshot)
-
-    def stop(self) -> None:
-        """Ends it."""
-        self.feed.unwatch(AccountEvent, self.account.name, self._gather)
-        self.feed.never(_REGULAR_S, self._snapshot)
-        if self._due is not None:
-            self._due.cancel()
-
-    def join(self, listener: Listener) -> None:
-        """Sends a snapshot to a new listener."""
-        self._snapshot(listener)
-
-    def _snapshot(self, to: Listener | None = None) -> None:
+    def snapshot(self, to: Listener | None = None) -> None:
+        """Sends all open positions."""
         views = self._dialect.exchange.contracts.positions(self.account)
         rows = [self._row(view) for view in views if view.quantity and self._choice.includes(view.instrument)]
         self.say([row for row in rows if row is not None], to, eventType="snapshot", curPage=1, lastPage=True)
@@ -83,16 +62,16 @@ class PositionsTopic(PrivateTopic):
             row["pTime"] = str(self._now_ms())
         return row
 
-    def _gather(self, event: AccountEvent) -> None:
-        for view in event.positions:
-            if self._choice.includes(view.instrument):
-                self._changed[view.instrument, view.side, view.isolated] = None
-        if self._changed and self._due is None:
-            self._due = asyncio.get_running_loop().call_later(_GATHER_S, self._flush)
+    def changes(self, event: AccountEvent) -> Iterable[_Key]:
+        """The positions that have changed."""
+        return (
+            (view.instrument, view.side, view.isolated)
+            for view in event.positions
+            if self._choice.includes(view.instrument)
+        )
 
-    def _flush(self) -> None:
-        self._due = None
-        changed, self._changed = list(self._changed), {}
+    def send(self, changed: Collection[_Key]) -> None:
+        """Sends these positions."""
         contracts = self._dialect.exchange.contracts
         rows = [self._row(contracts.position(self.account, *key)) for key in changed]
         found = [row for row in rows if row is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -12,20 +12,17 @@ from ....engine.events import AccountEvent, OrderEvent
 from ....engine.instruments import Instrument, Kind
 from ....engine.margin.positions import PositionView
 from ....engine.orders import FillView, Finish, State, TimeInForce
-from ....transport.push import Push
-from ....transport.requests import encode_json
-from ....transport.topics import Feed, Listener, Topic
+from ....transport.topics import Feed, Listener
 from ...fields import plain_decimal
 from ..accounts.balances import OkxAccounts
 from ..rest import SimulatedOkx
 from .instrument_choice import InstrumentChoice
+from .private_topic import GatheredTopic, PrivateTopic
 
-__all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic", "PrivateTopic"]
+__all__ = ["AccountTopic", "BalanceAndPositionTopic", "OrdersTopic"]
 
 # A post-only order is announced only after it has entered the book.
 _BOOK_ENTRY_S = 0.002
-_GATHER_S = 0.05
-_REGULAR_S = 5.0
 _CAUSES = {
     "funding": "funding_fee",
     "liquidation": "liquidation",
@@ -49,28 +46,6 @@ _EMPTY_FIELDS = (
     "reqId",
     "msg",
 )
-
-
-class PrivateTopic(Topic):
-    """A channel of one account; each subscription adds its own ``arg``.
-
-    Args:
-        feed: The source of events.
-        account: The account.
-    """
-
-    def __init__(self, feed: Feed, account: TradingAccount) -> None:
-        super().__init__(feed)
-        self.account = account
-
-    def say(self, rows: list[Any], to: Listener | None = None, **more: Any) -> None:
-        """Sends rows to one listener, or to all."""
-        body = encode_json({**more, "data": rows})
-        push = Push(b"," + body[1:])
-        if to is not None:
-            to.push(push)
-        else:
-            self.publish(push)
 
 
 class OrdersTopic(PrivateTopic):
@@ -169,7 +144,7 @@ def _fill_fields(fill: FillView | None) -> dict[str, str]:
     }
 
 
-class AccountTopic(PrivateTopic):
+class AccountTopic(GatheredTopic[str]):
     """The channel ``account``: a snapshot, collected changes, and periodic snapshots.
 
     Args:
@@ -191,45 +166,24 @@ class AccountTopic(PrivateTopic):
         *,
         regular: bool,
     ) -> None:
-        super().__init__(feed, account)
+        super().__init__(feed, account, regular=regular)
         self._accounts = accounts
         self._now_ms = now_ms
         self._currency = currency
-        self._regular = regular
-        self._changed: set[str] = set()
-        self._due: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Begins to listen."""
-        self.feed.watch(AccountEvent, self.account.name, self._gather)
-        if self._regular:
-            self.feed.every(_REGULAR_S, self._snapshot)
-
-    def stop(self) -> None:
-        """Ends it."""
-        self.feed.unwatch(AccountEvent, self.account.name, self._gather)
-        self.feed.never(_REGULAR_S, self._snapshot)
-        if self._due is not None:
-            self._due.cancel()
-
-    def join(self, listener: Listener) -> None:
-        """Sends a snapshot to a new listener."""
-        self._snapshot(listener)
-
-    def _snapshot(self, to: Listener | None = None) -> None:
+    def snapshot(self, to: Listener | None = None) -> None:
+        """Sends all balances."""
         only = [self._currency] if self._currency is not None else None
         row = self._accounts.describe(self.account, only, self._now_ms())
         self.say([row], to, eventType="snapshot", curPage=1, lastPage=True)
 
-    def _gather(self, event: AccountEvent) -> None:
-        self._changed.update(asset for asset in event.balances if self._currency in {None, asset})
-        if self._changed and self._due is None:
-            self._due = asyncio.get_running_loop().call_later(_GATHER_S, self._flush)
+    def changes(self, event: AccountEvent) -> Iterable[str]:
+        """The currencies whose balance has changed."""
+        return (asset for asset in event.balances if self._currency in {None, asset})
 
-    def _flush(self) -> None:
-        self._due = None
-        changed, self._changed = sorted(self._changed), set()
-        row = self._accounts.describe(self.account, changed, self._now_ms(), zeros=True)
+    def send(self, changed: Collection[str]) -> None:
+        """Sends the balances of these currencies."""
+        row = self._accounts.describe(self.account, sorted(changed), self._now_ms(), zeros=True)
         self.say([row], eventType="event_update")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,27 +10,15 @@ from typing import Any
 import pytest
 
 from tests.helpers.okx_contracts import LINEAR, OkxContracts
+from tests.helpers.outside_libraries import NOISY_LIBRARY
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what ccxt warns about when it is imported is not ours
     ccxt: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed: pip install 'fmzthreads[ccxt]'")
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = NOISY_LIBRARY
 SWAP = "BTC/USDT:USDT"
 PATIENCE_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def swept() -> Iterator[None]:
-    """Throws away, within the test, what the library leaves to the garbage collector."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 @pytest.fixture
