@@ -1,8 +1,12 @@
 """The largest position of a symbol, held by an upper bound: what is held, plus all that open orders and those under way may still add.
 
 Between two readings of the venue the bound only grows: each order that passes is reserved in full. When the bound would exceed the limit
-(or the reading is old) the venue is read again, open orders first and the position after them, so that a fill between the two is counted
-twice rather than not at all. What was reserved is given up when a reading that began after the order's end covers it.
+(or the reading is old) the venue is read again: condition orders that wait, then open orders, then the position, so that what triggers or is
+filled between two of them is counted twice rather than not at all. What was reserved is given up when a reading that began after the order's
+end covers it.
+
+Closing orders do not count: they can only make the position smaller, and may never be filled. Nor can several of them together open the
+other direction: each is reduce-only at the venue, or belongs to the position's side.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ import attrs
 
 from ...clock import Clock
 from ...constants import ORDER_TYPE_BUY, PD_LONG
-from ...errors import FmzError, GuardRefused, StopRequested
+from ...errors import FmzError, GuardRefused, NotSupported, StopRequested
 from ...fork import after_fork_in_child
+from ...structures import Order
 from ..order_log import IntentLog
 from ..venue import Venue
 from .reduce_only import is_reduce_only
@@ -196,7 +201,7 @@ class PositionLimit:
     def _found(self, symbol: str, pending: set[str]) -> dict[bool, Decimal]:
         """What is held, plus what is left of the open orders that are not reserved here, by whether it is the long side."""
         found = {True: Decimal(0), False: Decimal(0)}
-        for order in self._venue.orders(symbol):
+        for order in (*self._conditions(symbol), *self._venue.orders(symbol)):
             if not is_reduce_only(order) and self._venue.client_id_of(order) not in pending:
                 found[order["Type"] == ORDER_TYPE_BUY] += _exact(order["Amount"]) - _exact(order["DealAmount"])
         if "." in symbol:
@@ -206,6 +211,13 @@ class PositionLimit:
             account = self._venue.account(symbol)
             found[True] += _exact(account["Stocks"]) + _exact(account["FrozenStocks"])
         return found
+
+    def _conditions(self, symbol: str) -> list[Order]:
+        """The condition orders that have not triggered."""
+        try:
+            return self._venue.condition_orders(symbol)
+        except NotSupported:
+            return []
 
 
 def _exact(value: float) -> Decimal:

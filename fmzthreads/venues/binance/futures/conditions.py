@@ -23,6 +23,7 @@ from ....structures import Condition, Order
 from ...rest.contract_venue import CONDITION_MARK
 from ...rest.convert import order_of
 from ...rest.parsing import integer, mapping, number_or, text
+from .replies import offset_of
 
 __all__ = ["CONDITIONAL_TYPES", "OPTION_NAMES", "condition_params", "read_condition_order"]
 
@@ -103,6 +104,7 @@ def read_condition_order(payload: Any) -> Order:
         average=number_or(row, "actualPrice", 0.0) if child else 0.0,
         status=_STATES.get(status, ORDER_STATE_UNKNOWN),
     )
+    order["Offset"] = offset_of(row)
     order["Condition"] = _condition(row)
     if child:
         order["ChildId"] = f"{name},{child}"

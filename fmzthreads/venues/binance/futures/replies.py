@@ -118,7 +118,7 @@ def offset_of(row: dict[str, Any]) -> int:
         return ORDER_OFFSET_CLOSE if side == "SELL" else ORDER_OFFSET_OPEN
     if position == "SHORT":
         return ORDER_OFFSET_CLOSE if side == "BUY" else ORDER_OFFSET_OPEN
-    closes = row.get("reduceOnly") is True or row.get("closePosition") is True
+    closes = any(row.get(name) in {True, "true"} for name in ("reduceOnly", "closePosition"))
     return ORDER_OFFSET_CLOSE if closes else ORDER_OFFSET_OPEN
 
 
