@@ -56,6 +56,12 @@ class SimulationEngine(Protocol):
     def sleep(self, milliseconds: float) -> None:
         """Moves the clock on."""
 
+    def call_later(self, ms: float, work: Callable[[], None]) -> None:
+        """Has a function called when so much time has passed."""
+
+    def wait(self, done: Callable[[], bool], ms: float | None = None) -> bool:
+        """Moves the clock on until something is true."""
+
     def finish(self) -> None:
         """Settles what is left until the end, and takes the last snapshots."""
 
@@ -93,6 +99,8 @@ class _Clock:
     def __init__(self, engine: SimulationEngine) -> None:
         self._engine = engine
         self.sleep = engine.sleep
+        self.call_later = engine.call_later
+        self.wait = engine.wait
 
     @property
     def now_ms(self) -> int:

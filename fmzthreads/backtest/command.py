@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..errors import InputError
-from ..runner.options import argument_of
+from ..runner.options import add_program_options, argument_of
 from ..strategy.program.reading import read_source
 from .backtest_run import BacktestRun, RunEnd
 from .failures import NoData
@@ -89,21 +89,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     add("--timezone", metavar="ZONE", help="the zone of local times, such as +08:00 or Asia/Shanghai (default UTC)")
     add("--seed", type=int, metavar="N", help="the seed of everything that is drawn by chance (default 0)")
     add("--exchange", action="append", default=[], metavar="JSON", help="an exchange as in the header; may be repeated")
-    add(
-        "--arg",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter; TEMPLATE.NAME=VALUE for one of a template",
-    )
-    add(
-        "--template",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="a template library, loaded before the strategy",
-    )
+    add_program_options(parser)
     add("--config", type=Path, metavar="FILE.json", help="the settings as a JSON object")
     add(
         "--bars",

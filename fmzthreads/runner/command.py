@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import FmzError
 from ..strategy.program.parameters import Parameter, declared
 from ..strategy.program.reading import read_source
-from .options import ExchangeSpec, Options, argument_of, guard_of
+from .options import ExchangeSpec, Options, add_program_options, argument_of, guard_of
 
 __all__ = ["add_parser", "run"]
 
@@ -78,21 +78,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="start a simulated exchange for each named one (Binance and OKX if none is named)",
     )
-    add(
-        "--arg",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter; TEMPLATE.NAME=VALUE for one of a template",
-    )
-    add(
-        "--template",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="a template library, loaded before the strategy",
-    )
+    add_program_options(parser)
     add(
         "--config", type=Path, metavar="FILE.toml", help="the same settings from a file, and keys; - for standard input"
     )

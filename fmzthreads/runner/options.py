@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,27 @@ import attrs
 
 from ..errors import InputError
 
-__all__ = ["ExchangeSpec", "Options", "argument_of", "guard_of"]
+__all__ = ["ExchangeSpec", "Options", "add_program_options", "argument_of", "guard_of"]
+
+
+def add_program_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what a strategy is made of: its parameters' values and its templates."""
+    add = parser.add_argument
+    add(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter; TEMPLATE.NAME=VALUE for one of a template",
+    )
+    add(
+        "--template",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a template library, loaded before the strategy",
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from .latency import LatencyDice
 from .market_table import MarketTable
 from .owner_lock import OwnerLock
 from .snapshots import SnapshotStamps
-from .virtual_time import VirtualTime
+from .virtual_time import NEVER, Timers, VirtualTime
 
 __all__ = ["BacktestEngine", "ExchangeParts"]
 
@@ -54,6 +55,7 @@ class BacktestEngine:
         source: Where bars come from.
         together_ms: When the last call of ``Go`` ended without a wait after it; -1 if none exists.
         lock: Guards the engine; every call takes it, since a strategy may have threads.
+        timers: What is to be called at some times.
         lists_stored: Whether the lists of ``GetRecords`` are filled at once, for modules that read a list's memory without asking.
         snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``.
     """
@@ -71,6 +73,7 @@ class BacktestEngine:
         self.due_ms = settings.start_ms
         self.together_ms = -1
         self.lists_stored = False
+        self.timers = Timers()
 
     def _parts(self, exchange: ExchangeSettings) -> ExchangeParts:
         settings = self.settings
@@ -103,7 +106,7 @@ class BacktestEngine:
         self.time.now_ms += self.net_delay_ms if dice is None else dice.draw()
 
     def after_call(self) -> None:
-        """Ends a call at or after ``due_ms``: takes the snapshots that are over.
+        """Ends a call at or after ``due_ms``: takes the snapshots that are over, and calls what is due.
 
         Raises:
             EOFError: The call ended after the end of the backtest.
@@ -111,10 +114,43 @@ class BacktestEngine:
         if self.time.now_ms > self.time.end_ms:
             raise self.time.end()
         self._stamps.pass_until(self.time.now_ms)
+        while (work := self.timers.take(self.time.now_ms)) is not None:
+            work()
         self._plan()
 
     def _plan(self) -> None:
-        self.due_ms = min(self._stamps.next_ms, self.time.end_ms + 1)
+        self.due_ms = min(self._stamps.next_ms, self.timers.next_ms, self.time.end_ms + 1)
+
+    def call_later(self, ms: float, work: Callable[[], None]) -> None:
+        """Has a function called when so much virtual time has passed, in the thread that lets it pass.
+
+        Args:
+            ms: Milliseconds; 0 or less for the next moment at which time passes.
+            work: What it raises comes out of the call or the sleep that lets the time pass.
+        """
+        with self.lock:
+            self.timers.add(self.time.now_ms + max(0, int(ms)), work)
+            self._plan()
+
+    def wait(self, done: Callable[[], bool], ms: float | None = None) -> bool:
+        """Lets virtual time pass until something is true, which is looked at whenever a timer was called.
+
+        Args:
+            done: Says whether it is.
+            ms: The longest; None for as long as there are timers.
+
+        Returns:
+            Whether it is true.
+
+        Raises:
+            EOFError: The end of the backtest would be passed.
+        """
+        until = NEVER if ms is None else self.time.now_ms + max(0, int(ms))
+        while not done() and self.timers.next_ms <= until:
+            self.sleep(max(1, self.timers.next_ms - self.time.now_ms))
+        if ms is not None and not done():
+            self.sleep(until - self.time.now_ms)
+        return done()
 
     def sleep(self, ms: float) -> None:
         """Lets virtual time pass; 0 or less does nothing.
@@ -147,10 +183,21 @@ class BacktestEngine:
             self._sleep_until(self.time.now_ms + length)
 
     def _sleep_until(self, target: int) -> None:
-        time = self.time
+        time, timers = self.time, self.timers
+        while timers.next_ms <= min(target, time.end_ms):
+            self._pass(max(timers.next_ms, time.now_ms))
+            work = timers.take(time.now_ms)
+            if work is not None:
+                work()
+            self._plan()
         if target > time.end_ms:
             time.now_ms = time.end_ms
             raise time.end()
+        if time.now_ms <= target:  # else a timer's function took longer
+            self._pass(target)
+
+    def _pass(self, target: int) -> None:
+        time = self.time
         if target >= self.due_ms:
             self._stamps.pass_until(target)
             self._plan()

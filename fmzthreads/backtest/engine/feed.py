@@ -13,9 +13,9 @@ from ..data.bars import BarSeries
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
-from .tick_cursor import NEVER, TickCursor
+from .tick_cursor import TickCursor
 from .ticks import DOUBLE, QUADRUPLE, TickPattern, offsets_of, volume_steps
-from .virtual_time import VirtualTime
+from .virtual_time import NEVER, VirtualTime
 
 __all__ = ["PLACES", "TickFeed"]
 

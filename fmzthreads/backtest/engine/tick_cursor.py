@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from ..config.settings import MarketDetail
 from ..trading.market import Tick
-from .virtual_time import VirtualTime
+from .virtual_time import NEVER, VirtualTime
 
-__all__ = ["NEVER", "TickCursor"]
-
-NEVER = 2**62
-"""A time that does not come."""
+__all__ = ["TickCursor"]
 
 
 class TickCursor:

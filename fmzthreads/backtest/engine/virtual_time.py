@@ -1,12 +1,43 @@
-"""The clock of a backtest: a number that only moves forward."""
+"""The clock of a backtest: a number that only moves forward, and what is to be called at some of its times."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
+from itertools import count
 
-__all__ = ["VirtualTime"]
+__all__ = ["NEVER", "Timers", "VirtualTime"]
+
+NEVER = 2**62
+"""A time that does not come."""
 
 _PATIENCE = 100
+
+
+class Timers:
+    """Functions that are called when virtual time reaches a moment, in the thread that lets it pass: by time, then in the order of their making.
+
+    Attributes:
+        next_ms: The time of the first one; ``NEVER`` when there is none.
+    """
+
+    def __init__(self) -> None:
+        self.next_ms = NEVER
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = count()
+
+    def add(self, time_ms: int, work: Callable[[], None]) -> None:
+        """Adds one; a moment in the past comes at once when time passes next."""
+        heapq.heappush(self._due, (time_ms, next(self._count), work))
+        self.next_ms = self._due[0][0]
+
+    def take(self, now_ms: int) -> Callable[[], None] | None:
+        """Takes out the first one that is due; None when none is."""
+        if self.next_ms > now_ms:
+            return None
+        work = heapq.heappop(self._due)[2]
+        self.next_ms = self._due[0][0] if self._due else NEVER
+        return work
 
 
 class VirtualTime:

@@ -7,6 +7,7 @@ from typing import Any
 from ...arguments import real_number
 from ...constants import LOG_TYPE_CANCEL
 from ...errors import InputError, short_repr
+from ...exchange.calls.arguments import level_arguments
 from ...structures import Fee
 from ..nano import ONE, nano
 from .base import ExchangeBase, joined_text
@@ -98,13 +99,11 @@ class SettingsCalls(ExchangeBase):
         """Sets the leverage: ``(level)`` or ``(symbol, level)``. Ignored while the symbol has a position, as in FMZ's engine.
 
         Raises:
-            InputError: The arguments are in none of these forms.
+            InputError: The arguments are in none of these forms, or the level is not a whole number of 1 or more.
         """
-        if not 1 <= len(args) <= 2 or (len(args) == 2 and not isinstance(args[0], str)):
-            raise InputError(f"SetMarginLevel takes (level) or (symbol, level), got {short_repr(args)}")
+        symbol, level = level_arguments(args)
         with self._lock:
-            symbol = self._symbol_of(args[0]) if len(args) == 2 else self._symbol
-            return self._desk.set_level(symbol, real_number("level", args[-1]))
+            return self._desk.set_level(self._symbol_of(symbol), level)
 
     def GetPeriod(self) -> int:
         """The default length of a bar, in seconds."""

@@ -1,1 +1,1 @@
-"""The modules ``time``, ``datetime``, ``threading`` and ``random`` as a strategy in a backtest sees them."""
+"""The modules ``time``, ``datetime``, ``threading``, ``queue`` and ``random`` as a strategy in a backtest sees them."""

@@ -15,6 +15,7 @@ from typing import Any
 from .clock import SimulatedClock
 from .datetime_module import datetime_module
 from .own_modules import OwnModules
+from .queue_module import queue_module
 from .random_module import random_module
 from .threading_module import threading_module
 from .time_module import time_module
@@ -42,6 +43,7 @@ def simulated_modules(clock: SimulatedClock, zone: tzinfo, seed: int) -> dict[st
         "time": time_module(clock, zone),
         "datetime": datetime_module(clock, zone),
         "threading": threading_module(clock),
+        "queue": queue_module(clock),
         "random": random_module(seed),
     }
 

@@ -6,25 +6,27 @@ import threading
 from types import ModuleType
 
 from .clock import SimulatedClock
+from .timer import timer_class
 
-__all__ = ["threading_module"]
+__all__ = ["endless", "threading_module"]
+
+
+def endless() -> None:
+    """Ends a wait that no other thread can end.
+
+    Raises:
+        EOFError: This is the only thread.
+    """
+    if threading.active_count() <= 1:
+        raise EOFError("EOF")
 
 
 def threading_module(clock: SimulatedClock) -> ModuleType:
-    """The module; ``Event`` and ``Condition`` wait by the clock, and everything else is Python's.
+    """The module; ``Event`` and ``Condition`` wait by the clock, ``Timer`` calls by it, and everything else is Python's.
 
-    A wait with a time-out for something that has not happened yet moves the clock by the time-out. A wait without one takes real time while
-    other threads run, and raises EOFError when none is left that could end it.
+    A wait with a time-out for something that has not happened yet moves the clock until a timer makes it happen, or by the time-out. A wait without one moves the clock
+    as long as there are timers, then takes real time while other threads run, and raises EOFError when none is left that could end it.
     """
-
-    def _endless() -> None:
-        """Ends a wait that no other thread can end.
-
-        Raises:
-            EOFError: This is the only thread.
-        """
-        if threading.active_count() <= 1:
-            raise EOFError("EOF")
 
     class _SimulatedEvent(threading.Event):
         """``threading.Event`` on the backtest's clock."""
@@ -33,11 +35,12 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
             """Waits; ``timeout`` is in seconds of the backtest."""
             if self.is_set():
                 return True
-            if timeout is None:
-                _endless()
-                return super().wait()
-            clock.sleep(timeout * 1000)
-            return self.is_set()
+            if timeout is not None:
+                return clock.wait(self.is_set, timeout * 1000)
+            if clock.wait(self.is_set):
+                return True
+            endless()
+            return super().wait()
 
     class _SimulatedCondition(threading.Condition):
         """``threading.Condition`` on the backtest's clock."""
@@ -45,7 +48,7 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
         def wait(self, timeout: float | None = None) -> bool:
             """Waits; ``timeout`` is in seconds of the backtest."""
             if timeout is None:
-                _endless()
+                endless()
                 return super().wait()
             notified = super().wait(0)
             if not notified:
@@ -56,7 +59,11 @@ def threading_module(clock: SimulatedClock) -> ModuleType:
     vars(module).update(
         {name: value for name, value in vars(threading).items() if name not in {"__loader__", "__spec__"}}
     )
-    for name, own in (("Event", _SimulatedEvent), ("Condition", _SimulatedCondition)):
+    for name, own in (
+        ("Event", _SimulatedEvent),
+        ("Condition", _SimulatedCondition),
+        ("Timer", timer_class(clock, _SimulatedEvent)),
+    ):
         own.__module__, own.__name__, own.__qualname__ = "threading", name, name
         setattr(module, name, own)
     return module

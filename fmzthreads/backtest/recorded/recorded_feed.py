@@ -7,8 +7,8 @@ from bisect import bisect_right
 from ...structures import Trade
 from ..config.settings import MarketDetail
 from ..data.bars import BarSeries
-from ..engine.tick_cursor import NEVER, TickCursor
-from ..engine.virtual_time import VirtualTime
+from ..engine.tick_cursor import TickCursor
+from ..engine.virtual_time import NEVER, VirtualTime
 from ..nano import nano, to_float
 from ..trading.market import Tick
 from .recording import Level, PublicTrade, Recording, TickBlock

@@ -7,8 +7,11 @@ import pytest
 from fmzthreads.backtest.face.exchange import BacktestExchange
 from fmzthreads.backtest.failures import NoData
 from fmzthreads.backtest.nano import nano
+from fmzthreads.clock import Signal
 from fmzthreads.errors import InputError, UnknownName
 from fmzthreads.structures import Records
+from fmzthreads.tasks.events import select
+from fmzthreads.tasks.gather import gather
 from tests.helpers.backtests import MINUTE, START, Simulation, detail, flat, series_of, simulation
 
 BULL = (100.0, 110.0, 95.0, 105.0, 14.0)
@@ -337,7 +340,7 @@ def test_go_makes_the_call_at_once() -> None:
     assert values[0].value.Last == 100
     assert values[2].value == 1
     assert handles[0].wait(10) == (None, False)
-    assert "waited for once" in run.rows.errors[0]
+    assert "returns it only once" in run.rows.errors[0]
     with pytest.raises(UnknownName, match="GetTicker"):
         run.exchange.Go("GetTiker")
     with pytest.raises(UnknownName):
@@ -411,3 +414,61 @@ def test_all_methods_of_fmz_are_there() -> None:
         "SetBase GetBase SetProxy SetTimeout Encode IO Go Log"
     )
     assert [name for name in names.split() if not callable(getattr(BacktestExchange, name, None))] == []
+
+
+def test_handles_have_what_live_handles_have() -> None:
+    series = {f"{eid}/BTC_USDT": series_of([BULL] * 9) for eid in ("Binance", "OKX")}
+    run = simulation(series, minutes=9, exchanges=[{"eid": "Binance"}, {"eid": "OKX"}])
+    handle = run.exchange.Go("GetTicker")
+    assert (handle.name, handle.started_at, handle.finished_at) == ("GetTicker", 0, 0.2)
+    assert (handle.done, handle.running, handle.cancelled, handle.taken, handle.error) == (
+        True,
+        False,
+        False,
+        False,
+        None,
+    )
+    assert (handle.is_ready(), handle.cancel()) == (True, False)
+    called: list[int] = []
+    handle.add_ready_callback(lambda: called.append(1))
+    assert called == [1]
+    other = run.exchange.Go("GetDepth")
+    assert select([handle, other], 1000) == [handle, other]
+    assert run.seconds() == 0.4
+    assert handle.wait().value.Last == 100
+    assert handle.taken
+    with pytest.raises(InputError):
+        other.wait("soon")  # type: ignore[arg-type]
+
+
+def test_gather_and_the_task_queue_work_over_a_backtest() -> None:
+    series = {f"{eid}/BTC_USDT": series_of([BULL] * 9) for eid in ("Binance", "OKX")}
+    run = simulation(series, minutes=9, exchanges=[{"eid": "Binance"}, {"eid": "OKX"}])
+    first, second = gather(run.exchanges, "GetTicker", timeout_ms=5000)
+    assert (first.Last, second.Last) == (100, 100)
+    assert run.seconds() == 0.4
+
+
+def test_the_clock_of_the_handles_is_the_backtests() -> None:
+    run = spot()
+    clock, signal = run.exchange.clock, Signal()
+    clock.sleep(2)
+    assert (clock.now(), clock.now_ns(), clock.monotonic()) == (START / 1000 + 2, (START + 2000) * 10**6, 2)
+    assert clock.wait((signal,), 3) is False
+    assert run.seconds() == 5
+    run.engine.call_later(1000, signal.set)
+    assert clock.wait((signal,), 60) is True
+    assert run.seconds() == 6
+    with pytest.raises(EOFError):
+        clock.wait((Signal(),))
+
+
+@pytest.mark.parametrize("args", [(), (0,), (2.5,), ("BTC_USDT.swap",), ("BTC_USDT.swap", 3, 4), (3, 4)])
+def test_leverage_in_none_of_its_forms(args: tuple[object, ...]) -> None:
+    run = simulation(
+        {"Futures_Binance/BTC_USDT.swap": series_of([BULL] * 9, market=detail("BTC_USDT.swap"))},
+        minutes=9,
+        exchanges=[{"eid": "Futures_Binance"}],
+    )
+    with pytest.raises(InputError, match=r"level|SetMarginLevel"):
+        run.exchange.SetMarginLevel(*args)

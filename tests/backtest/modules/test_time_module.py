@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 from datetime import UTC, timedelta, timezone
 
 import pytest
@@ -13,6 +14,13 @@ class HandClock:
 
     def sleep(self, milliseconds: float) -> None:
         self.now_ms += int(milliseconds)
+
+    def call_later(self, ms: float, work: Callable[[], None]) -> None:
+        raise NotImplementedError
+
+    def wait(self, done: Callable[[], bool], ms: float | None = None) -> bool:
+        self.now_ms += int(ms or 0)
+        return done()
 
 
 def test_time_goes_by_the_clock_and_the_real_module_stays() -> None:
