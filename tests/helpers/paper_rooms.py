@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from fmzthreads.errors import UnknownSymbol
 from fmzthreads.exchange.contracts.converter import Contract, ContractValue
 from fmzthreads.exchange.contracts.intents import ConditionIntent, ConditionTerms, ModifyIntent
 from fmzthreads.exchange.venue import OrderIntent
@@ -133,6 +134,8 @@ class ContractMarket(FakeVenue):
     def __init__(self, clock: JumpClock, name: str) -> None:
         super().__init__(name, clock=clock, pairs=(LINEAR, INVERSE))
         self.marks = {LINEAR: 100.0, INVERSE: 100.0}
+        self.listed: dict[str, Contract | None] = {}
+        """Contracts that are other than usual, and None for those that are no longer listed."""
         self.due_ms = int(clock.now() * 1000) + HOUR_MS
         self.rate = 0.001
         for symbol in self.marks:
@@ -143,6 +146,11 @@ class ContractMarket(FakeVenue):
         self.set_book(symbol, asks=[(price, 1000.0)], bids=[(price - 0.01, 1000.0)])
 
     def contract(self, symbol: str) -> Contract:
+        if symbol in self.listed:
+            found = self.listed[symbol]
+            if found is None:
+                raise UnknownSymbol(f"{symbol} is not listed")
+            return found
         value = ContractValue(Decimal("0.01"), True) if symbol == LINEAR else ContractValue(Decimal(100), False)
         currency = "USDT" if symbol == LINEAR else "BTC"
         return Contract(

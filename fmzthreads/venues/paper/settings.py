@@ -11,6 +11,7 @@ import attrs
 
 from ...arguments import exact_decimal
 from ...errors import InputError, UnknownName, nearest, short_repr
+from .money.brackets import MarginBrackets
 
 __all__ = ["Paper", "paper_of"]
 
@@ -33,6 +34,17 @@ def _not_negative(_: object, field: attrs.Attribute[Any], value: Any) -> None:
             raise InputError(f"Paper: {field.name} must be 0 or more, got {short_repr(value)}")
 
 
+def _brackets(value: Any) -> dict[str, MarginBrackets]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"Paper: brackets is {short_repr(value)}, expected lists of brackets by symbol")
+    return {
+        str(symbol): rows
+        if isinstance(rows, MarginBrackets)
+        else MarginBrackets.of_binance(rows, f"Paper: brackets[{short_repr(symbol)}]")
+        for symbol, rows in value.items()
+    }
+
+
 def _file(value: Any) -> Path | None:
     return None if value is None else Path(value).expanduser()
 
@@ -50,7 +62,9 @@ class Paper:
             showed when it was placed. Otherwise trades must go through its price.
         poll_ms: How often the public trades and the book are looked at while orders rest, in milliseconds.
         margin_level: The leverage of contracts until ``SetMarginLevel``.
-        maintenance_rate: The part of the positions' worth, at the mark price, below which the equity must not fall.
+        maintenance_rate: The part of the positions' worth, at the mark price, below which the equity must not fall, where no brackets are known.
+        brackets: The brackets of contracts by FMZ's symbol, with the keys of Binance's ``leverageBracket``: ``notionalCap``, ``maintMarginRatio``,
+            ``initialLeverage``, ``cum``. They go before those that the venue publishes.
         file: The SQLite file of the account; None for ``paper-NAME.sqlite3`` beside the strategy's own, in memory if it has none.
     """
 
@@ -64,6 +78,7 @@ class Paper:
     poll_ms: Decimal = attrs.field(default=Decimal(1000), converter=_exact, validator=_not_negative)
     margin_level: Decimal = attrs.field(default=Decimal(10), converter=_exact, validator=_not_negative)
     maintenance_rate: Decimal = attrs.field(default=Decimal("0.005"), converter=_exact, validator=_not_negative)
+    brackets: Mapping[str, MarginBrackets] = attrs.field(factory=dict, converter=_brackets)
     file: Path | None = attrs.field(default=None, converter=_file)
 
     def __attrs_post_init__(self) -> None:

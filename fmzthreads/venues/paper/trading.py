@@ -16,6 +16,7 @@ from ...errors import (
     OperationFailed,
     OrderNotFound,
     StopRequested,
+    UnknownSymbol,
     VenueRejected,
     short_repr,
 )
@@ -31,6 +32,8 @@ from .account.sharing import PAPER_ACCOUNTS
 from .conditional.condition import TriggerSource
 from .conditional.desk import PaperConditionDesk
 from .conditional.reader import BINANCE_TYPES, ConditionReader, Triggers
+from .margin.bracket_source import BracketSource
+from .margin.delivery import PaperDelivery
 from .market.filters import check_filters
 from .market.market_data import PaperMarketData
 from .market.reference_prices import ReferencePrices
@@ -72,6 +75,8 @@ class PaperTrading(PaperMarketData):
         self.replaces_conditions = self.ways.replaces_conditions
         self.conditions = PaperConditionDesk(self.book, self.ways)
         self._references = ReferencePrices(market)
+        self._delivery = PaperDelivery(self.book)
+        self._brackets = BracketSource(market, self.book, clock, self._tell)
         self._watch: MarketWatch | None = None
         self._streamed: set[str] = set()
         self._start_anew()
@@ -111,14 +116,28 @@ class PaperTrading(PaperMarketData):
         elif side not in {"buy", "sell"}:
             raise InputError(f"the side of a spot order must be 'buy' or 'sell', got {short_repr(side)}")
 
+    def _tell(self, text: str) -> None:
+        self._warn(text)  # which ``warn_with`` sets later
+
     def _wake(self) -> None:
         if self._watch is not None:
             self._watch.wake()
 
     def _learn(self, symbol: str) -> Contract:
-        contract = self.market.contract(symbol)
-        self.book.learn(contract)
+        """What a symbol names now; what is left of the contract that it named before is delivered first."""
+        try:
+            contract = self.market.contract(symbol)
+        except UnknownSymbol:
+            self._deliver(symbol, None)
+            raise
+        self._deliver(symbol, contract)
+        self.book.learn(contract, self._brackets.of(contract))
         return contract
+
+    def _deliver(self, symbol: str, contract: Contract | None) -> None:
+        words = self._delivery.pass_to(symbol, contract)
+        if words:
+            self._warn(f"the venue delivered positions of the paper account: {words}")
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()  # guards _streamed and _turns

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ...clock import Clock
 from ...constants import PD_LONG, PD_SHORT
-from ...errors import FmzError, InputError, StopRequested, short_repr
+from ...errors import FmzError, InputError, StopRequested, VenueRejected, short_repr
 from ...exchange.contracts.port import FundingPayment, PositionMode
 from ...exchange.contracts.scopes import scope_includes
 from ...exchange.venue import Venue
 from ...structures import Account, Asset, Position
 from ...structures.base import Info
-from .margin_watch import PaperMarginWatch
-from .money.contract_money import profit_of
+from .margin.margin_watch import PaperMarginWatch
+from .money.contract_money import profit_of, worth_of
 from .money.positions import PaperPosition
 from .settings import Paper
 from .trading import PaperTrading
@@ -27,7 +27,6 @@ _MORE_LEVELS = 1000
 _LIVE_AGE_S = 2.0
 _BARS = 1000
 _MINUTE_S = 60
-_MOST_LEVEL = 200
 
 
 class PaperVenue(PaperTrading):
@@ -75,7 +74,7 @@ class PaperVenue(PaperTrading):
             except StopRequested:
                 raise
             except FmzError as error:
-                if not self._warned:
+                if not self._warned and symbol in self._watched():  # else it was delivered, and is no longer listed
                     self._warned = True
                     self._warn(f"resting paper orders of {symbol} cannot be matched; it is tried again: {error}")
         return bool(self._watched())
@@ -86,6 +85,8 @@ class PaperVenue(PaperTrading):
 
     def _look_at(self, symbol: str) -> None:
         contract = self._learn(symbol) if "." in symbol else None
+        if contract is not None and symbol not in self._watched():
+            return  # it has just been delivered
         if symbol in self._missed:
             self.book.catch_up(symbol, self.market.records(symbol, _MINUTE_S, _BARS))
             self._missed.discard(symbol)
@@ -104,6 +105,7 @@ class PaperVenue(PaperTrading):
                 self.conditions.see(symbol, source, price)
         self._place_triggered(symbol)
         if row.mark is not None:
+            self._delivery.see(symbol, row.mark)
             lost = self.margin.see(contract, row.mark, row.funding)
             if lost:
                 self._warn(f"the paper account was {lost}")
@@ -135,8 +137,15 @@ class PaperVenue(PaperTrading):
         mark = self.margin.mark(position.symbol) or position.price
         side = "closebuy" if position.long else "closesell"
         closing = sum((one.left for one in self.book.open_orders(position.symbol) if one.side == side), Decimal(0))
+        liquidation = self.margin.liquidation_price(position)
         return Position(
-            Info=Info(paper=True, markPrice=float(mark)),
+            Info=Info(
+                paper=True,
+                markPrice=float(mark),
+                liquidationPrice=float(liquidation or 0),
+                maintenanceMargin=float(self.margin.maintenance(position)),
+                marginMode="isolated" if position.isolated else "cross",
+            ),
             Symbol=position.symbol,
             MarginLevel=float(self.book.level(position.symbol)),
             Amount=float(position.amount),
@@ -152,11 +161,37 @@ class PaperVenue(PaperTrading):
         """Always hedge mode: a long and a short position lie beside each other."""
         return "hedge"
 
+    def set_cross(self, symbol: str, cross: bool) -> None:
+        """For what is opened from now on, while the contract has neither orders nor a position; see ``ContractPort.set_cross``."""
+        self._learn(symbol)
+        with self.book.lock:
+            if self.book.isolated(symbol) is not cross:
+                return
+            for found, said in (
+                (self.book.open_orders(symbol), self.ways.mode_with_orders),
+                ([one for one in self.book.held() if one.symbol == symbol], self.ways.mode_with_position),
+            ):
+                if found:
+                    raise self.ways.refusal(VenueRejected, said, symbol)
+            self.book.set_isolated(symbol, not cross)
+
     def set_margin_level(self, symbol: str, level: int) -> float:
         """For what is opened from now on; see ``ContractPort.set_margin_level``."""
-        if not 1 <= level <= _MOST_LEVEL:
-            raise InputError(f"a leverage on paper is from 1 to {_MOST_LEVEL}, got {short_repr(level)}")
-        self.book.set_level(symbol, Decimal(level))
+        contract = self._learn(symbol)
+        brackets = self.book.brackets(symbol)
+        with self.book.lock:
+            sizes = [
+                brackets.size(one.amount, worth_of(contract, one.amount, self.margin.mark(symbol) or one.price))
+                for one in self.book.held()
+                if one.symbol == symbol
+            ]
+            most = brackets.at(max(sizes, default=Decimal(0))).leverage
+            if not 1 <= level <= most:
+                of = "its position" if sizes else "its brackets"
+                raise InputError(
+                    f"the leverage of {symbol} on paper is from 1 to {most.normalize():f} by {of}, got {short_repr(level)}; nothing was sent"
+                )
+            self.book.set_level(symbol, Decimal(level))
         return float(level)
 
     def funding_payments(self, symbol: str | None = None, since_ms: int = 0, limit: int = 0) -> list[FundingPayment]:

@@ -33,6 +33,8 @@ class VenueWays:
         nothing_new: The refusal of a change that changes nothing; empty where that is no error.
         only_limit: The refusal of a change of an order at market.
         nothing_to_close: The refusal of a closing order without a position.
+        mode_with_orders: The refusal of another margin mode with open orders in the contract.
+        mode_with_position: The refusal of another margin mode with a position in it.
         would_trigger: The refusal of a trigger that the price has reached; empty if the reader has finer words.
     """
 
@@ -48,6 +50,8 @@ class VenueWays:
     nothing_new: Refusal = ("", "")
     only_limit: Refusal = ("", "only limit orders can be changed")
     nothing_to_close: Refusal = ("", "there is no position to close")
+    mode_with_orders: Refusal = ("", "the margin mode of a contract with open orders cannot be changed")
+    mode_with_position: Refusal = ("", "the margin mode of a contract with a position cannot be changed")
     would_trigger: Refusal = ("", "the order would trigger at once")
 
     def refusal(self, kind: type[E], said: Refusal, about: str) -> E:
@@ -81,6 +85,8 @@ _FUTURES_BINANCE = attrs.evolve(
     keeps_place=False,
     nothing_new=("-5027", "No need to modify the order."),
     only_limit=("-5025", "Only limit order is supported."),
+    mode_with_orders=("-4047", "Margin type cannot be changed if there exists open orders."),
+    mode_with_position=("-4048", "Margin type cannot be changed if there exists position."),
     nothing_to_close=("-2022", "ReduceOnly Order is rejected."),
     would_trigger=("-2021", "Order would immediately trigger."),
 )

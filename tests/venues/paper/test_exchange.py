@@ -10,8 +10,10 @@ import pytest
 pytest.importorskip("starlette", reason="the simulator needs the extra 'server'")
 pytest.importorskip("uvicorn", reason="the simulator needs the extra 'server'")
 
-from fmzthreads.errors import InputError, UnknownName
+from fmzthreads.constants import ORDER_CONDITION_TYPE_SL
+from fmzthreads.errors import InputError, InvalidOrder, UnknownName
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.simulator.market.maker import MarketSettings
 from fmzthreads.strategy.runtime import Runtime, use
 from fmzthreads.testing import FakeVenue
 from tests.helpers.simulators import simulator
@@ -78,6 +80,49 @@ def test_contracts_of_a_futures_exchange(tmp_path: Path, monkeypatch: pytest.Mon
         assert exchange.GetPositions("USDT.swap") == []
         with pytest.raises(InputError, match="no long position"):
             exchange.CreateOrder("BTC_USDT.swap", "closebuy", -1, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "products", "option"),
+    [
+        ("Futures_Binance", ("um", "cm"), '{"workingType":"MARK_PRICE"}'),
+        ("Futures_OKX", ("spot", "swap"), '{"slTriggerPxType":"mark"}'),
+        ("Futures_OKX", ("spot", "swap"), '{"slTriggerPxType":"index"}'),
+    ],
+)
+@pytest.mark.parametrize("symbol", ["BTC_USDT.swap", "BTC_USD.swap"])
+def test_the_venues_own_mark_prices_and_tiers(
+    name: str, products: tuple[str, ...], option: str, symbol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path))
+    settings = MarketSettings(levels=10, makers=1, take_chance=1)
+    with (
+        simulator(name[8:].lower(), symbols=["BTC_USDT"], products=products, settings=settings) as server,
+        use(Runtime(name="on paper", console=False)),
+        Exchange(name, symbol.partition(".")[0], base=server.base_url, errors="raise", paper=PAPER) as made,
+    ):
+        exchange: Any = made
+        exchange.SetContractType("swap")
+        exchange.IO("cross", False)
+        with pytest.raises(InputError, match="by its brackets"):
+            exchange.SetMarginLevel(201)
+        exchange.SetMarginLevel(10)
+        exchange.SetDirection("buy")
+        exchange.Buy(-1, 1)
+        last = exchange.GetTicker().Last
+        stop = {"ConditionType": ORDER_CONDITION_TYPE_SL, "SlTriggerPrice": round(last * 0.7, 1), "SlOrderPrice": -1}
+        with pytest.raises(InvalidOrder, match=r"refused: .*(code -2021|SL trigger price)"):
+            exchange.CreateConditionOrder(
+                symbol, f"closebuy;{option}", 1, {**stop, "SlTriggerPrice": round(last * 2, 1)}
+            )
+        order_id = exchange.CreateConditionOrder(symbol, f"closebuy;{option}", 1, stop)
+        exchange.venue.look()
+        (position,) = exchange.GetPositions()
+        assert position.Info.marginMode == "isolated"
+        assert position.Info.markPrice == pytest.approx(last, rel=0.05)
+        assert 0 < position.Info.liquidationPrice < last * 0.95
+        assert position.Info.maintenanceMargin > 0
+        assert exchange.GetConditionOrder(order_id).Status == 0
 
 
 def test_the_environment_turns_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ class PaperAccount(PaperState):
         """
         with self.lock:
             known = self.pending_conditions.get(condition.number)
-            if known is None or known.state != "triggered":
+            if known is None:
                 return None
             change = self.step()
             if closes(intent.side):
@@ -144,7 +144,7 @@ class PaperAccount(PaperState):
         if not position.amount:
             raise ways.refusal(InvalidOrder, ways.nothing_to_close, f"{intent.side} {intent.symbol}")
         amount = min(intent.amount, position.amount)
-        resting = change.closing(intent.symbol, intent.side)
+        resting = change.resting(intent.symbol, intent.side)
         while resting and sum((one.left for one in resting), amount) > position.amount:
             newest = resting.pop()
             change.orders[newest.number] = self.end(change, newest)
@@ -180,7 +180,7 @@ class PaperAccount(PaperState):
                 raise ways.refusal(InvalidOrder, ways.nothing_new, order.id)
             change = self.step()
             if amount <= order.dealt:
-                whole = attrs.evolve(order, amount=order.dealt) if ways.fills_by_lowering and order.dealt else order
+                whole = attrs.evolve(order, amount=order.dealt) if ways.fills_by_lowering else order
                 return self._ended(change, whole)
             return self._changed(change, order, price, amount, depth, ways)
 

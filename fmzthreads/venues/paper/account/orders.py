@@ -20,11 +20,16 @@ from ....exchange.venue import OrderFill
 from ....structures import Order
 from ....structures.base import Info
 
-__all__ = ["How", "PaperFill", "PaperOrder", "PaperPayment"]
+__all__ = ["How", "PaperFill", "PaperOrder", "PaperPayment", "VenueOrder"]
 
-How = Literal["walk", "through", "queue", "book", "liquidation"]
+VenueOrder = Literal["liquidation", "delivery"]
+"""Why the venue made an order itself."""
+
+How = Literal["walk", "through", "queue", "book", "liquidation", "delivery"]
 """Why a part was filled. ``walk``: at once, against the book. ``through``: a trade went through its price. ``queue``: as much was traded
-at its price as was ahead of it. ``book``: the book moved through its price. ``liquidation``: the position was liquidated."""
+at its price as was ahead of it. ``book``: the book moved through its price. ``liquidation``: the position was liquidated. ``delivery``: the contract was delivered."""
+
+_VENUE_ORDERS: tuple[VenueOrder, ...] = ("liquidation", "delivery")
 
 
 @attrs.frozen(kw_only=True)
@@ -94,10 +99,15 @@ class PaperOrder:
         status = ORDER_STATE_CLOSED if self.dealt and self.dealt >= self.amount else ORDER_STATE_CANCELED
         return attrs.evolve(self, status=status, held=Decimal(0))
 
+    @property
+    def made_by(self) -> str:
+        """Why the venue made it itself; empty for an order of the strategy."""
+        return next((one for one in _VENUE_ORDERS if self.client_id == f"{one}{self.number}"), "")
+
     def shown(self) -> Order:
         """The order as a structure."""
         contract = self.symbol.partition(".")[2]
-        return Order(
+        order = Order(
             Info=Info(clientOrderId=self.client_id, paper=True),
             Symbol=self.symbol,
             Id=self.id,
@@ -112,6 +122,9 @@ class PaperOrder:
             ContractType=contract,
             Condition=None,
         )
+        if self.made_by:
+            order["MadeBy"] = self.made_by
+        return order
 
 
 @attrs.frozen(kw_only=True)

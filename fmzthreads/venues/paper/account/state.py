@@ -13,6 +13,7 @@ from ....fork import after_fork_in_child
 from ..market.liquidity import TakenLiquidity
 from ..market.tape import Tape
 from ..money.balances import Balances
+from ..money.brackets import MarginBrackets
 from ..money.contract_money import ContractMoney
 from ..money.positions import PaperPosition
 from ..money.purse import Money
@@ -55,7 +56,8 @@ class PaperState:
         self._clock = clock
         self._spot: Money = SpotMoney()
         self._contracts: dict[str, Contract] = {}
-        self._margin: Money = ContractMoney(self._contracts.__getitem__, self.level)
+        self._brackets: dict[str, MarginBrackets] = {}
+        self._margin: Money = ContractMoney(self)
         # Guards all below: an order is checked, matched and stored in one step.
         self.lock: AbstractContextManager[object] = threading.RLock()
         after_fork_in_child(self._left_behind)
@@ -72,6 +74,9 @@ class PaperState:
         self._levels = {
             name.partition(" ")[2]: Decimal(text) for name, text in facts.items() if name.startswith("level ")
         }
+        self._isolated = {
+            name.partition(" ")[2]: text == "isolated" for name, text in facts.items() if name.startswith("margin ")
+        }
         self._taken: dict[tuple[str, bool], TakenLiquidity] = {}
         self._tapes: dict[str, Tape] = {}
 
@@ -81,10 +86,37 @@ class PaperState:
 
     # Contracts
 
-    def learn(self, contract: Contract) -> None:
-        """Takes what a contract is; before its orders and looks."""
+    def learn(self, contract: Contract, brackets: MarginBrackets | None = None) -> None:
+        """Takes what a contract is, before its orders and looks; None leaves the brackets that are known."""
         with self.lock:
             self._contracts[contract.symbol] = contract
+            if brackets is not None:
+                self._brackets[contract.symbol] = brackets
+
+    def contract(self, symbol: str) -> Contract:
+        """What a contract is; it must have been learnt."""
+        return self._contracts[symbol]
+
+    def brackets(self, symbol: str) -> MarginBrackets:
+        """The brackets of a contract."""
+        return self._brackets.get(symbol) or MarginBrackets.flat(self.paper.maintenance_rate)
+
+    def isolated(self, symbol: str) -> bool:
+        """Whether positions in a symbol have isolated margin."""
+        return self._isolated.get(symbol, False)
+
+    def set_isolated(self, symbol: str, isolated: bool) -> None:
+        """Sets isolated or cross margin of what is opened from now on."""
+        with self.lock:
+            self.keep(f"margin {symbol}", "isolated" if isolated else "cross")
+            self._isolated[symbol] = isolated
+
+    def keep(self, name: str, text: str) -> None:
+        """Stores one value by name."""
+        with self.lock:
+            change = self.step()
+            change.facts[name] = text
+            self.commit(change)
 
     def level(self, symbol: str) -> Decimal:
         """The leverage of a symbol."""
@@ -93,9 +125,7 @@ class PaperState:
     def set_level(self, symbol: str, level: Decimal) -> None:
         """Sets the leverage of a symbol for what is opened from now on."""
         with self.lock:
-            change = PaperStep(self)
-            change.facts[f"level {symbol}"] = str(level)
-            self.commit(change)
+            self.keep(f"level {symbol}", str(level))
             self._levels[symbol] = level
 
     def _money(self, symbol: str) -> Money:

@@ -57,7 +57,7 @@ class PaperStep:
         self.positions[position.symbol, position.long] = position
         self.facts[position.key] = position.text
 
-    def closing(self, symbol: str, side: str) -> list[PaperOrder]:
-        """The open orders that close one side of a contract, as this step has left them; oldest first."""
+    def resting(self, symbol: str, side: str) -> list[PaperOrder]:
+        """The open orders of one side of a contract, as this step has left them; oldest first."""
         orders = [self.orders.get(order.number, order) for order in self._state.open_orders(symbol)]
         return [order for order in orders if order.is_open and order.side == side]

@@ -117,7 +117,7 @@ class PaperConditionDesk:
         """Notes that the order of one that has triggered was refused; False if another thread has dealt with it."""
         with self._account.lock:
             known = self._account.pending_conditions.get(condition.number)
-            if known is None or known.state != "triggered":
+            if known is None:
                 return False
             self._store(attrs.evolve(known, state="refused", refused=why))
             return True

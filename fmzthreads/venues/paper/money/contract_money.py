@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import ROUND_DOWN, Context, Decimal
+from typing import Protocol
 
 import attrs
 
@@ -11,10 +11,11 @@ from ....errors import InvalidOrder
 from ....exchange.contracts.converter import Contract
 from ..account.orders import PaperOrder
 from ..market.liquidity import Match
+from .brackets import MarginBrackets
 from .positions import PaperPosition
 from .purse import Charge, Purse
 
-__all__ = ["ContractMoney", "profit_of", "worth_of"]
+__all__ = ["ContractMoney", "ContractSettings", "profit_of", "worth_of"]
 
 _EXACT = Context(prec=34, rounding=ROUND_DOWN)
 
@@ -39,17 +40,31 @@ def _quote_of(contract: Contract) -> str:
     return contract.symbol.partition(".")[0].partition("_")[2]
 
 
+class ContractSettings(Protocol):
+    """What holds for each contract of an account."""
+
+    def contract(self, symbol: str) -> Contract:
+        """What the contract is."""
+
+    def level(self, symbol: str) -> Decimal:
+        """Its leverage."""
+
+    def brackets(self, symbol: str) -> MarginBrackets:
+        """Its brackets."""
+
+    def isolated(self, symbol: str) -> bool:
+        """Whether positions that are opened from now on have isolated margin."""
+
+
 class ContractMoney:
     """Sets margin aside, books profits, and charges fees in the margin currency.
 
     Args:
-        contract_of: Returns the contract of a symbol.
-        level_of: Returns the leverage of a symbol.
+        settings: What holds for each contract.
     """
 
-    def __init__(self, contract_of: Callable[[str], Contract], level_of: Callable[[str], Decimal]) -> None:
-        self._contract_of = contract_of
-        self._level_of = level_of
+    def __init__(self, settings: ContractSettings) -> None:
+        self._settings = settings
 
     def held_for(self, order: PaperOrder, spends: Decimal | None, worst: Decimal | None, purse: Purse) -> PaperOrder:
         """The order with the margin that is to be frozen for it: none for one that closes.
@@ -61,12 +76,12 @@ class ContractMoney:
             purse: The positions, of which a closing order must find its amount.
 
         Raises:
-            InvalidOrder: It would close more than there is.
+            InvalidOrder: It would close more than there is, or open more than its leverage allows.
         """
-        contract = self._contract_of(order.symbol)
+        contract = self._settings.contract(order.symbol)
         if order.side in {"closebuy", "closesell"}:
             position = purse.position(order.symbol, long=order.side == "closebuy")
-            closing = sum((one.left for one in purse.closing(order.symbol, order.side)), Decimal(0))
+            closing = sum((one.left for one in purse.resting(order.symbol, order.side)), Decimal(0))
             if order.amount > position.amount - closing:
                 raise InvalidOrder(
                     f"the position in {order.symbol} has {position.amount.normalize():f} contracts, of which {closing.normalize():f} are being "
@@ -74,12 +89,32 @@ class ContractMoney:
                 )
             return attrs.evolve(order, currency=contract.margin_currency)
         price = order.price or worst
-        held = worth_of(contract, order.amount, price) / self._level_of(order.symbol) if price else Decimal(0)
+        self._check_bracket(contract, order, price, purse)
+        held = worth_of(contract, order.amount, price) / self._settings.level(order.symbol) if price else Decimal(0)
         return attrs.evolve(order, held=held, currency=contract.margin_currency)
+
+    def _check_bracket(self, contract: Contract, order: PaperOrder, price: Decimal | None, purse: Purse) -> None:
+        """Refuses what would make the position, with all orders that open it filled, larger than its leverage allows."""
+        brackets, level = self._settings.brackets(order.symbol), self._settings.level(order.symbol)
+        most = brackets.largest(level)
+        if most is None or price is None:
+            return
+        position = purse.position(order.symbol, long=order.side == "buy")
+        parts = [(position.amount, position.price), (order.amount, price)]
+        parts += [(one.left, one.price) for one in purse.resting(order.symbol, order.side) if one.price is not None]
+        wanted = sum(
+            (brackets.size(amount, worth_of(contract, amount, at)) for amount, at in parts if amount), Decimal(0)
+        )
+        if wanted > most:
+            unit = "contracts" if brackets.by_contracts else contract.margin_currency
+            raise InvalidOrder(
+                f"at a leverage of {level.normalize():f} the position in {order.symbol} may have at most {most.normalize():f} {unit} by its "
+                f"brackets, and with this order it would have {wanted.normalize():f}"
+            )
 
     def fill(self, order: PaperOrder, match: Match, fee_rate: Decimal, purse: Purse) -> tuple[PaperOrder, Charge]:
         """Opens or closes a part of a position; returns the order after it, and the fee."""
-        contract = self._contract_of(order.symbol)
+        contract = self._settings.contract(order.symbol)
         currency = contract.margin_currency
         opens = order.side in {"buy", "sell"}
         position = purse.position(order.symbol, long=order.side in {"buy", "closebuy"})
@@ -87,13 +122,16 @@ class ContractMoney:
         used = Decimal(0)
         if opens:
             used = _EXACT.divide(_EXACT.multiply(order.held, match.amount), order.left)
-            margin = worth_of(contract, match.amount, match.price) / self._level_of(order.symbol)
+            margin = worth_of(contract, match.amount, match.price) / self._settings.level(order.symbol)
             purse.balances.release(currency, used)
             purse.balances.freeze(currency, margin)
-            amount = position.amount + match.amount
             purse.put(
                 attrs.evolve(
-                    position, amount=amount, price=_average(contract, position, match), margin=position.margin + margin
+                    position,
+                    amount=position.amount + match.amount,
+                    price=_average(contract, position, match),
+                    margin=position.margin + margin,
+                    isolated=self._settings.isolated(order.symbol),  # which a position keeps from being changed
                 )
             )
         else:

@@ -20,6 +20,7 @@ class PaperPosition:
         amount: The number of contracts.
         price: The average price at which it was opened.
         margin: The margin that was set aside for it, in the contract's margin currency.
+        isolated: Whether that margin alone covers it.
     """
 
     symbol: str
@@ -27,6 +28,7 @@ class PaperPosition:
     amount: Decimal = Decimal(0)
     price: Decimal = Decimal(0)
     margin: Decimal = Decimal(0)
+    isolated: bool = False
 
     @property
     def key(self) -> str:
@@ -36,10 +38,18 @@ class PaperPosition:
     @property
     def text(self) -> str:
         """Its value in the file."""
-        return json.dumps([self.symbol, self.long, str(self.amount), str(self.price), str(self.margin)])
+        numbers = [str(one) for one in (self.amount, self.price, self.margin)]
+        return json.dumps([self.symbol, self.long, *numbers, self.isolated])
 
     @classmethod
     def of_text(cls, text: str) -> PaperPosition:
-        """Reads ``text``."""
-        symbol, long, amount, price, margin = json.loads(text)
-        return cls(symbol=symbol, long=long, amount=Decimal(amount), price=Decimal(price), margin=Decimal(margin))
+        """Reads ``text``, also that of an older version, which ends after the margin."""
+        symbol, long, amount, price, margin, *more = json.loads(text)
+        return cls(
+            symbol=symbol,
+            long=long,
+            amount=Decimal(amount),
+            price=Decimal(price),
+            margin=Decimal(margin),
+            isolated=bool(more and more[0]),
+        )

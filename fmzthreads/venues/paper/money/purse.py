@@ -35,8 +35,8 @@ class Purse(Protocol):
     def put(self, position: PaperPosition) -> None:
         """Replaces a position."""
 
-    def closing(self, symbol: str, side: str) -> Sequence[PaperOrder]:
-        """The open orders that close one side of a contract."""
+    def resting(self, symbol: str, side: str) -> Sequence[PaperOrder]:
+        """The open orders of one side of a contract, as ``closebuy`` for those that close a long position."""
 
 
 class Money(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from fmzthreads.constants import (
     ORDER_CONDITION_TYPE_TP as TP,
 )
 from fmzthreads.errors import DuplicateOrder, InvalidOrder, NotSupported, OperationFailed, OrderNotFound
-from fmzthreads.exchange.contracts.intents import ConditionTerms
+from fmzthreads.exchange.contracts.intents import ConditionTerms, ModifyIntent
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.venues.paper.conditional.reader import ConditionReader, Triggers
 from tests.helpers.exchange_room import MemoryHost, run_threads
 from tests.helpers.paper_rooms import INVERSE, LINEAR, ContractRoom, SpotRoom
 
@@ -296,6 +298,49 @@ def test_okx_changes_one_in_place_and_keeps_what_is_not_named() -> None:
         room.change(both, "sell", amount=1, terms=ConditionTerms(kind=SL, sl_trigger=Decimal(90)))
 
 
+def test_a_change_goes_by_what_another_thread_has_made_of_it() -> None:
+    room = SpotRoom(name="OKX")
+    both = room.condition("sell", 1, OCO, tp_trigger=105.0, sl_trigger=95.0)
+    desk = room.venue.conditions
+    reader = ConditionReader(room.venue.ways, lambda source: Decimal(100))
+    turns = []
+
+    def read(terms: ConditionTerms, options: Mapping[str, str]) -> Triggers:
+        turns.append(terms)
+        if len(turns) == 1:  # another change comes between
+            room.change(both, "sell", terms=ConditionTerms(kind=TP, tp_trigger=Decimal(110)))
+        return reader.read(terms, "sell", options)
+
+    intent = ModifyIntent(
+        order_id=both,
+        symbol="BTC_USDT",
+        side="sell",
+        price=None,
+        amount=None,
+        client_order_id="m",
+        terms=ConditionTerms(kind=SL, sl_trigger=Decimal(90)),
+    )
+    desk.change(intent, read)
+    condition = room.venue.condition_order(both).Condition
+    assert (condition.SlTriggerPrice, condition.TpTriggerPrice) == (90, 110)
+    assert len(turns) == 2
+
+
+def test_a_trade_from_before_a_change_does_not_trigger_it() -> None:
+    room = SpotRoom(name="OKX")
+    stop = room.condition("sell", 1, SL, sl_trigger=90.0)
+    quiet(room)
+    room.market.public_trades["BTC_USDT"] += [
+        room.market.public_trades["BTC_USDT"][0] | {"Id": name, "Price": price, "Time": 1}
+        for name, price in (("low", 94.0), ("back", 100.5))
+    ]
+    room.change(stop, "sell", terms=ConditionTerms(kind=SL, sl_trigger=Decimal(95)))
+    room.venue.look()
+    assert room.venue.condition_order(stop).Status == 0
+    room.trade((94, 1), (100.5, 1))
+    assert room.venue.condition_order(stop).Status == 1
+
+
 def test_a_change_cannot_make_another_kind_of_it() -> None:
     room = SpotRoom(name="OKX")
     stop = room.condition("sell", 1, SL, sl_trigger=95.0)
@@ -332,14 +377,21 @@ def test_binance_replaces_them() -> None:
 def test_a_stop_of_a_contract_closes_what_is_left_and_goes_before_a_resting_order() -> None:
     room = ContractRoom(name="Futures_Binance")
     room.place(LINEAR, "buy", 10)
-    profit = room.place(LINEAR, "closebuy", 8, 150)
-    stop = room.condition("closebuy", 20, SL, sl_trigger=90.0)
+    first, profit = room.place(LINEAR, "closebuy", 2, 150), room.place(LINEAR, "closebuy", 6, 150)
+    part, stop = room.condition("closebuy", 3, SL, sl_trigger=95.0), room.condition("closebuy", 20, SL, sl_trigger=90.0)
     room.trade((100, 1))
+    room.market.show(LINEAR, 94)
+    room.trade((95, 1))
+    assert room.venue.condition_order(part).DealAmount == 3
+    assert (room.venue.order(first).Status, room.venue.order(profit).Status) == (
+        0,
+        2,
+    )  # the newer one could have opened
     room.market.show(LINEAR, 89)
     room.trade((90, 1))
     order = room.venue.condition_order(stop)
-    assert (order.Status, order.DealAmount, order.Offset) == (1, 10, 1)
-    assert room.venue.order(profit).Status == 2  # it could have opened
+    assert (order.Status, order.DealAmount, order.Offset) == (1, 7, 1)
+    assert room.venue.order(first).Status == 2
     assert room.venue.positions() == []
 
 

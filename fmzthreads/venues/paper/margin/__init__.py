@@ -1,0 +1,1 @@
+"""Contracts of a paper account beyond their orders: brackets, funding, liquidation, delivery."""
