@@ -100,6 +100,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the venue's request limits times X; 0 switches them off",
     )
     add(
+        "--weight-window-s", type=int, default=60, metavar="N", help="Binance's window of request weight, in seconds (default %(default)s)"
+    )  # fmt: skip
+    add(
         "--deviation",
         type=float,
         metavar="PART",
@@ -160,7 +163,8 @@ def _server(args: argparse.Namespace) -> SimulatorServer:
         options["settings"] = MarketSettings(deviation=args.deviation)
     return SimulatorServer(
         args.venue, port=args.port, host=args.host, seed=args.seed, data=args.data, data_origin_ms=args.data_origin_ms,
-        faults=_faults(args), rate_scale=args.rate_scale, tls=_tls(args), streams=StreamSettings(checksums=args.checksums), **options,
+        faults=_faults(args), rate_scale=args.rate_scale, weight_window_s=args.weight_window_s, tls=_tls(args),
+        streams=StreamSettings(checksums=args.checksums), **options,
     )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ class SimulatorProcess:
         balances: The account's initial balances; None for the server's default.
         faults: The initial faults, by name, as for ``Faults.set``.
         rate_scale: The factor for the venue's request limits; 0 switches them off.
+        weight_window_s: The length of Binance's window of request weight, in whole seconds.
         port: The port; 0 for one that is free.
         checksums: Whether OKX's books contain real checksums.
         deviation: The standard deviation from the common price, as a fraction of the price; None for the default.
@@ -78,6 +79,7 @@ class SimulatorProcess:
         balances: Mapping[str, Decimal] | None = None,
         faults: Mapping[str, bool | int | float] | None = None,
         rate_scale: float = 1.0,
+        weight_window_s: int = 60,
         port: int = 0,
         checksums: bool = False,
         deviation: float | None = None,
@@ -91,7 +93,7 @@ class SimulatorProcess:
         self._drain: threading.Thread | None = None
         self._command = [
             sys.executable, "-m", "fmzthreads.simulator", "--until-stdin-closes", "--venue", venue, "--seed", str(seed),
-            "--port", str(port), "--rate-scale", repr(rate_scale),
+            "--port", str(port), "--rate-scale", repr(rate_scale), "--weight-window-s", str(weight_window_s),
         ]  # fmt: skip
         if data is not None:
             self._command += ["--data", str(data)]

@@ -104,6 +104,7 @@ def test_a_given_port_and_faults_from_the_command_line() -> None:
         (("--venue", "okx", "--data", "/does/not/exist.csv"), "cannot be read"),
         (("--venue", "okx", "--speed", "2"), "--speed is the pace of --data or --replay"),
         (("--venue", "okx", "--rate-scale", "-1"), "rate_scale"),
+        (("--venue", "binance", "--weight-window-s", "0"), "weight_window_s"),
         (("--venue", "okx", "--host", "256.0.0.1"), "cannot listen on 256.0.0.1"),
     ],
 )
@@ -155,7 +156,11 @@ def test_it_ends_with_its_standard_input() -> None:
 def test_a_process_and_its_controls() -> None:
     with no_new_threads(grace_s=0):
         process = SimulatorProcess(
-            "binance", seed=9, balances={"USDT": Decimal("12.5")}, faults={"clock_offset_ms": -5000}
+            "binance",
+            seed=9,
+            balances={"USDT": Decimal("12.5")},
+            faults={"clock_offset_ms": -5000},
+            weight_window_s=10,
         )
         with process, free_session() as session:
             assert process.pid != os.getpid()
@@ -163,6 +168,12 @@ def test_a_process_and_its_controls() -> None:
             assert len(process.key) == len(process.secret) == 64
             assert process.secret not in repr(process)
             assert process.state()["balances"]["USDT"] == {"free": "12.5", "frozen": "0"}
+            limits = session.get(f"{process.base_url}/api/v3/exchangeInfo", timeout=60).json()["rateLimits"]
+            assert [
+                (limit["interval"], limit["intervalNum"])
+                for limit in limits
+                if limit["rateLimitType"] == "REQUEST_WEIGHT"
+            ] == [("SECOND", 10)]
             on = process.set_faults("/api/v3/ping", error_5xx=True)["faults"]
             assert {"path": "/api/v3/ping", "error_5xx": True} in on
             assert {"path": "*", "clock_offset_ms": -5000} in on
