@@ -75,6 +75,14 @@ def raw(server: LocalServer, data: bytes) -> bytes:
         return got
 
 
+def has_ended(client: socket.socket) -> bool:
+    """Waits for the end of a connection; False when something else comes."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Waits for what another thread is about to do."""
     until = time.monotonic() + _WAIT_S
@@ -172,8 +180,8 @@ def test_garbage_gets_an_error_and_reaches_no_handler(room: Room) -> None:
         called.append, request=RequestLimits(idle_s=_WAIT_S, request_s=_WAIT_S, most_head=1_000, most_body=10)
     )
     assert raw(server, b"\x16\x03\x01 no http at all\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert raw(server, b"GET / HTTP/1.1\r\nA: " + b"a" * 100_000).startswith(b"HTTP/1.1 431 ")
-    assert raw(server, b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n" + b"a" * 100_000).startswith(b"HTTP/1.1 413 ")
+    assert raw(server, b"GET / HTTP/1.1\r\nA: " + b"a" * 20_000).startswith(b"HTTP/1.1 431 ")
+    assert raw(server, b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n" + b"a" * 20_000).startswith(b"HTTP/1.1 413 ")
     assert called == []
     assert server.pending() == 0
 
@@ -188,7 +196,7 @@ def test_a_client_that_sends_no_request_is_dropped_and_holds_up_nobody(room: Roo
         client.sendall(b"GET / HT")
     try:
         assert ask(server)[0] == 200
-        assert clients[0].recv(1) == b""  # the first one made room for those that came later
+        assert has_ended(clients[0])  # the first one made room for those that came later
     finally:
         for client in clients:
             client.close()
@@ -197,7 +205,7 @@ def test_a_client_that_sends_no_request_is_dropped_and_holds_up_nobody(room: Roo
 def test_an_idle_connection_ends(room: Room) -> None:
     server = room.serve(lambda caller: None, request=RequestLimits(idle_s=0.05))
     with connect(server) as client:
-        assert client.recv(10) == b""
+        assert has_ended(client)
 
 
 def test_a_client_that_does_not_read_its_reply_holds_up_nobody(room: Room) -> None:
@@ -290,7 +298,7 @@ def test_tcp_beyond_the_handlers_is_dropped(room: Room) -> None:
     with connect(server) as first:
         assert first.recv(2, socket.MSG_WAITALL) == b"in"
         with connect(server) as second:
-            assert second.recv(1) == b""
+            assert has_ended(second)
         assert server.pending() == 1
 
 
@@ -312,7 +320,7 @@ def test_close_lets_running_handlers_end_and_accepts_no_more(room: Room) -> None
         assert not server.join(-1)
         server.close()
         server.close()
-        assert idle.recv(1) == b""
+        assert has_ended(idle)
         assert not server.join(1)
         with pytest.raises(OSError):
             connect(server)
@@ -339,7 +347,7 @@ def test_stop_ends_handlers_and_loses_their_output(room: Room) -> None:
         assert began.wait(_WAIT_S)
         server.stop()
         assert killed.is_set()
-        assert client.recv(100) == b""
+        assert has_ended(client)
     assert server.join(_WAIT_S * 1000)
 
 
@@ -359,7 +367,7 @@ def test_the_strategys_stop_ends_everything(room: Room) -> None:
     with connect(server) as client:
         assert began.wait(_WAIT_S)
         room.clock.stop.request("enough")
-        assert client.recv(10) == b""
+        assert has_ended(client)
     with pytest.raises(StopRequested):
         server.join()
     server._accepting.join(_WAIT_S)

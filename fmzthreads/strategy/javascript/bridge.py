@@ -195,6 +195,8 @@ class Context:
         if isinstance(result, self._quickjs.Object):
             self._engine.get("__fmz_settle")(result)  # an async function fails in its promise
             self._execute("undefined")
+            while self._execute("__fmz_timer()"):
+                pass
             self._execute("__fmz_outcome()")
         return result
 

@@ -14,6 +14,10 @@ __all__ = ["FilePlace", "JavaScriptError", "shown"]
 
 _FRAME = re.compile(r"^    at (?:(.*?) )?\(?<input>:(\d+)(?::(\d+))?\)?$")
 
+_UNKNOWN = re.compile(r"ReferenceError: (\w+) is not defined")
+# What FMZ's documents name for JavaScript and is not here.
+_MISSING = frozenset({"BigDecimal", "BigFloat", "Decimal", "TextDecoder", "TextEncoder", "Trader", "ctx", "math", "os"})
+
 
 class JavaScriptError(ForeignError):
     """An error that a JavaScript strategy did not catch; its text ends with the strategy's own lines."""
@@ -40,6 +44,9 @@ def shown(text: str, places: Sequence[FilePlace]) -> str:
         places: The files, in ascending order of their first lines; frames before the first one's are left out.
     """
     lines = text.rstrip("\n").split("\n")
+    unknown = _UNKNOWN.fullmatch(lines[0])
+    if unknown is not None and unknown[1] in _MISSING:
+        lines[0] += f": FMZ has {unknown[1]}; fmzthreads does not have it"
     kept = []
     for line in lines:
         found = _FRAME.match(line)

@@ -153,6 +153,11 @@
     const [id, kind, methods] = description;
     const made = {};
     for (const name of methods) made[name] = kind === "kline" && !["begin", "close", "reset", "signal"].includes(name) ? fmzDrawing(id, name) : fmzMethod(id, name);
+    if (kind === "chart") {
+      made.del = function fmzApi() {
+        throw new Error("Chart.del: FMZ has it; fmzthreads does not have it: call update with the series that stay");
+      };
+    }
     return Object.defineProperty(made, "__made", { value: kind === "connection" ? description : null });
   }
 
@@ -243,15 +248,17 @@
     if (ms > 0) retryDelay = ms;
   };
   global._D = function fmzApi(ms, format) {
-    const given = [ms === undefined || ms === null ? null : (ms instanceof Date ? ms.getTime() : ms) / 1000];
-    if (format !== undefined) given.push(fmzFormat(format));
+    if (ms instanceof Date) ms = ms.getTime();
+    const given = [ms === undefined || ms === null ? null : ms / 1000];
+    if (format !== undefined) given.push(fmzFormat(format, ms ?? Date.now()));
     return fmzCall(dateText, given);
   };
-  // yyyy-MM-dd hh:mm:ss as FMZ's JavaScript writes it; %Y and the like go through as they are.
-  function fmzFormat(format) {
+  // yyyy-MM-dd hh:mm:ss as FMZ's JavaScript writes it, each part once; %Y and the like go through as they are.
+  function fmzFormat(format, ms) {
     if (format.includes("%")) return format;
-    const parts = { yyyy: "%Y", MM: "%m", dd: "%d", hh: "%H", HH: "%H", mm: "%M", ss: "%S" };
-    return format.replace(/yyyy|MM|dd|hh|HH|mm|ss/g, (part) => parts[part]);
+    const parts = [["yyyy", "%Y"], ["yy", "%y"], ["MM", "%m"], ["dd", "%d"], ["hh", "%H"], ["HH", "%H"], ["mm", "%M"], ["SSS", null], ["ss", "%S"]];
+    for (const [part, code] of parts) format = format.replace(part, () => code ?? String(Math.trunc(ms) % 1000).padStart(3, "0"));
+    return format;
   }
   global._G = function fmzApi(key, value) {
     return fmzCall(store, arguments.length > 1 && value === undefined ? [key, null] : arguments);
@@ -301,7 +308,54 @@
   global.__fmz_outcome = function fmzOutcome() {
     if (!outcome) return;
     if ("error" in outcome) throw outcome.error;
-    throw new Error("an async function waits for something that never happens: a strategy has no timers");
+    throw new Error("an async function waits for something that never happens");
+  };
+
+  // Timers run while an async function waits; there is nothing else that turns to them.
+  const timers = new Map();
+  let timerCount = 0;
+  global.setTimeout = function fmzApi(call, ms, ...given) {
+    if (typeof call !== "function") throw new TypeError("setTimeout needs a function");
+    timers.set(++timerCount, { due: Date.now() + Math.max(Number(ms) || 0, 0), call, given });
+    return timerCount;
+  };
+  global.clearTimeout = function fmzApi(id) {
+    timers.delete(id);
+  };
+  global.sleepAsync = function fmzApi(ms) {
+    return new Promise((resolve) => global.setTimeout(resolve, ms));
+  };
+  // Waits for the next timer while the function waits, and calls it; false when there is nothing to wait for.
+  global.__fmz_timer = function fmzTimer() {
+    if (!outcome || "error" in outcome || !timers.size) return false;
+    let next;
+    for (const entry of timers) if (next === undefined || entry[1].due < next[1].due) next = entry;
+    const [id, timer] = next;
+    const left = timer.due - Date.now();
+    if (left > 0) global.Sleep(left);
+    timers.delete(id);
+    timer.call.apply(undefined, timer.given);
+    return true;
+  };
+
+  // The web's fetch, as far as FMZ declares it, over HttpQuery.
+  global.fetch = function fmzApi(url, init) {
+    return new Promise((resolve, reject) => {
+      const { method, body, headers } = init ?? {};
+      const given = headers instanceof Map ? Object.fromEntries(headers) : headers;
+      const options = { debug: true };
+      for (const [name, value] of Object.entries({ method, body, headers: given })) if (value !== undefined) options[name] = value;
+      const reply = global.HttpQuery(String(url), options);
+      if (!reply || !reply.StatusCode) {
+        reject(new TypeError((reply && reply.Error) || "fetch failed: " + url));
+        return;
+      }
+      const names = Object.entries(reply.Header ?? {}).map(([name, values]) => [name.toLowerCase(), [].concat(values).join(", ")]);
+      resolve({
+        ok: reply.StatusCode >= 200 && reply.StatusCode < 300, status: reply.StatusCode, statusText: "", headers: new Map(names),
+        text: async () => reply.Body, json: async () => JSON.parse(reply.Body),
+      });
+    });
   };
 
   // In a backtest, dates and chance are the strategy's own.

@@ -65,6 +65,19 @@ function fmzThreads(global, fmzServe, methods, fmzObject, fmzLatin1) {
     return server && server.addr();
   };
   global.threading = threading;
+  // The names of before threading, by the number of a thread.
+  const old = {
+    __Thread: (...given) => threading.Thread(...given).id(),
+    __threadPeekMessage: (timeout) => threading.currentThread().peekMessage(timeout),
+    __threadPostMessage: (id, message) => threading.getThread(id).postMessage(message),
+    __threadJoin: (id, timeout) => threading.getThread(id).join(timeout),
+    __threadTerminate: (id) => threading.getThread(id).terminate(),
+    __threadGetData: (id, key) => threading.getThread(id).getData(key),
+    __threadSetData: (id, key, value) => threading.getThread(id).setData(key, value),
+    __threadId: () => threading.currentThread().id(),
+    __threadPending: () => threading.pending(),
+  };
+  Object.assign(global, old);
   // What a new thread runs: [function text, arguments] in order; its result is the last one's.
   global.__fmz_run = function fmzRun(text) {
     let result;

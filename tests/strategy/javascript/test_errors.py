@@ -197,3 +197,21 @@ def test_without_the_engine_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
     path.write_text("function main() {}")
     with pytest.raises(MissingExtra, match=r"fmzthreads\[js\]"):
         _ = read_source(path).code
+
+
+def test_what_fmz_has_and_is_not_here_is_named(load: Any) -> None:
+    from fmzthreads.strategy.javascript.errors import JavaScriptError
+
+    with pytest.raises(
+        JavaScriptError, match=r"Decimal is not defined: FMZ has Decimal; fmzthreads does not have it\n    at main"
+    ):
+        load("function main() { new Decimal(1) }").call("main")
+    with pytest.raises(JavaScriptError, match=r"mine is not defined\n"):
+        load("function main() { mine() }").call("main")
+
+
+def test_a_series_cannot_be_deleted_and_the_error_says_so(logged: Any, load: Any) -> None:
+    from fmzthreads.strategy.javascript.errors import JavaScriptError
+
+    with pytest.raises(JavaScriptError, match=r"Chart\.del: FMZ has it; fmzthreads does not"):
+        load("function main() { Chart({series: [{name: 'a', data: []}]}).del(0) }").call("main")

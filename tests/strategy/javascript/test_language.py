@@ -301,3 +301,11 @@ def test_a_backtest_has_its_own_dates_and_chance(load: Any, runtime: Runtime) ->
     assert 0 <= first < 1
     load(code, virtual=True, seed=6, now_ms=lambda: next(times)).call("main")
     assert [line.text for line in runtime.journal.lines()][5] != lines[1]
+
+
+def test_dates_in_fmzs_form_with_milliseconds_and_each_part_once(logged: Any) -> None:
+    assert logged(
+        """
+        Log(_D(1705284645123, "yyyy-MM-ddThh:mm:ss.SSSZ").slice(-5), _D(5, "SSS|ss"), _D(0, "yyyy yy MM MM dd").replace(/[0-9]/g, '9'), _D(new Date(7), "SSS"))
+        """
+    ) == [".123Z 005|00 9999 99 99 MM 99 007"]

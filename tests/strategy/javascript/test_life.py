@@ -56,7 +56,7 @@ def test_async_functions_and_promises_run_to_their_end(load: Any, runtime: Runti
     assert texts(runtime) == ["[1,2]", "3"]
     with pytest.raises(JavaScriptError, match=r"Error: lost\n    at main \(bot\.js:2"):
         load("async function main() { await 1;\n throw new Error('lost') }").call("main")
-    with pytest.raises(JavaScriptError, match="a strategy has no timers"):
+    with pytest.raises(JavaScriptError, match="waits for something that never happens"):
         load("async function main() { await new Promise(function() {}) }").call("main")
 
 
@@ -107,3 +107,59 @@ def test_a_memory_limit_of_the_process_ends_a_script(tmp_path: Path) -> None:
     done = fmzthreads("run", code, "--simulated", "--config", str(tmp_path / "run.toml"), home=tmp_path)
     assert done.returncode == 1
     assert "memory" in done.stderr
+
+
+def test_timers_run_in_order_while_an_async_main_waits(load: Any, runtime: Runtime) -> None:
+    from fmzthreads.strategy.javascript.errors import JavaScriptError
+
+    slept: list[float] = []
+    now = [1_000.0]
+
+    def sleep(ms: float) -> None:
+        slept.append(ms)
+        now[0] += ms
+
+    more: dict[str, Any] = {"api": {"Sleep": sleep, "LogError": None}, "virtual": True, "now_ms": lambda: now[0]}
+    load(
+        """
+        async function main() {
+            setTimeout(function() { Log('30') }, 30); setTimeout(function(a, b) { Log('5', a, b) }, 5, 'x', 'y')
+            clearTimeout(setTimeout(function() { Log('never') }, 6)); setTimeout(function() { Log('now') })
+            await sleepAsync(20); Log('20'); await sleepAsync(20)
+        }
+        """,
+        **more,
+    ).call("main")
+    assert (texts(runtime), slept) == (["now", "5 x y", "20", "30"], [5, 15, 10, 10])
+    with pytest.raises(JavaScriptError, match="Error: in a timer"):
+        load(
+            "async function main() { setTimeout(function() { throw new Error('in a timer') }); await sleepAsync(1) }",
+            **more,
+        ).call("main")
+    with pytest.raises(JavaScriptError, match="setTimeout needs a function"):
+        load("function main() { setTimeout('x', 1) }", **more).call("main")
+
+
+def test_fetch_asks_by_http_query(load: Any, runtime: Runtime) -> None:
+    seen: list[Any] = []
+
+    def query(url: str, options: Any) -> Any:
+        seen.append((url, options))
+        good = {"StatusCode": 404, "Header": {"X-A": ["b", "c"]}, "Body": '{"a":1}'}
+        return good if url == "http://a/" else {"StatusCode": 0, "Error": "refused", "Body": ""}
+
+    load(
+        """
+        async function main() {
+            var r = await fetch('http://a/', {method: 'PUT', body: 'text', headers: new Map([['H', '1']])})
+            Log(r.ok, r.status, r.headers.get('x-a'), await r.text(), (await r.json()).a)
+            try { await fetch('http://b/') } catch (e) { Log(e instanceof TypeError, e.message) }
+        }
+        """,
+        api={"HttpQuery": query},
+    ).call("main")
+    assert texts(runtime) == ['false 404 b, c {"a":1} 1', "true refused"]
+    assert seen == [
+        ("http://a/", {"debug": True, "method": "PUT", "body": "text", "headers": {"H": "1"}}),
+        ("http://b/", {"debug": True}),
+    ]

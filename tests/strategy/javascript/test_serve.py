@@ -110,7 +110,7 @@ def test_stop_ends_a_handler_at_its_next_call(logged: Logged) -> None:
         began.wait(); server.stop(); Log(server.join(), dict.get('after'), JSON.stringify(reply.read()))
         """
     )
-    assert lines[-1] == 'true null ""'
+    assert 'true null ""' in lines
 
 
 def test_a_server_ends_with_main(load: Any, runtime: Runtime) -> None:
@@ -127,7 +127,7 @@ def test_a_server_ends_with_main(load: Any, runtime: Runtime) -> None:
     )
     program.call("main")
     program.call("onexit")
-    assert runtime.journal.lines()[-1].text == "true"
+    assert "true" in [line.text for line in runtime.journal.lines()]
     assert not [thread for thread in threading.enumerate() if thread.name == "fmzthreads serve"]
 
 

@@ -211,3 +211,16 @@ def test_a_backtest_runs_one_thread_after_the_other(load: Any) -> None:
     assert said[4].startswith(
         "Thread-2: Error: the lock is held, and a backtest runs one thread after the other: nobody would release it"
     )
+
+
+def test_the_old_names_work_by_numbers(logged: Any) -> None:
+    lines = logged(
+        """
+        var id = __Thread(function(a) { __threadSetData(__threadId(), 'k', a); __threadPostMessage(0, __threadPeekMessage()); return a + 1 }, 1)
+        __threadPostMessage(id, 'm'); Log(__threadPeekMessage(), __threadGetData(id, 'k'))
+        Log(__threadJoin(id).ret, __threadPending(), __threadId())
+        id = __Thread(function() { Sleep(3600000) }); __threadTerminate(id)
+        try { __threadJoin(id) } catch (e) { Log(e.message) }
+        """
+    )
+    assert lines == ["m 1", "2 1 0", "there is no thread 2"]
