@@ -19,7 +19,7 @@ from .backtest_run import BacktestRun, RunEnd
 from .failures import NoData
 from .inputs import BacktestInputs, BarsFile, ReadyBacktest
 from .progress import showing_progress
-from .result.join import to_json
+from .result.join import json_parts
 from .script_run import is_script, run_script
 
 if TYPE_CHECKING:
@@ -258,7 +258,8 @@ def _report(
     if args.out is not None:
         write_report(shown, run, args.out / "report.html", title=inputs.file.stem)
     if args.json:
-        print(to_json(shown))
+        sys.stdout.writelines(json_parts(shown))
+        print()
     else:
         print(summary_text(shown, end))
         if args.out is not None:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..errors import InputError, OperationFailed, short_repr
 from .backtest_run import RunEnd
 from .config.settings import BacktestSettings
 from .inputs import BacktestInputs, BarsFile
-from .result.join import to_json
+from .result.join import json_parts
 
 __all__ = ["StoredRun", "manifest_of", "read_manifest", "result_digest"]
 
@@ -26,7 +27,10 @@ _FORMAT = 1
 
 def result_digest(whole: Mapping[str, Any]) -> str:
     """The SHA-256 of a result's JSON as ``result.json`` has it, in hex."""
-    return hashlib.sha256((to_json(whole) + "\n").encode()).hexdigest()
+    digest = hashlib.sha256()
+    for part in chain(json_parts(whole), "\n"):
+        digest.update(part.encode())
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError
 from .backtest_run import BacktestRun, RunEnd
 from .config.settings import BacktestSettings
-from .result.join import to_json
+from .result.join import as_printed, json_parts
 
 __all__ = ["add_monte_carlo", "result_object", "show_page", "summary_text", "write_folder", "write_report"]
 
@@ -29,8 +29,7 @@ def result_object(run: BacktestRun) -> dict[str, Any]:
 
     result, final = run.result(), run.final()
     metrics = metrics_of(result, run.settings, final=final, fills=run.fills(), bars=run.bars())
-    whole: dict[str, Any] = json.loads(to_json({"result": result, "final": final, "metrics": metrics}))
-    return whole
+    return as_printed({"result": result, "final": final, "metrics": metrics})
 
 
 def summary_text(whole: Mapping[str, Any], end: RunEnd) -> str:
@@ -87,7 +86,9 @@ def write_folder(folder: Path, whole: Mapping[str, Any], manifest: Mapping[str, 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(to_json(whole) + "\n", "utf-8")
+        with (folder / "result.json").open("w", encoding="utf-8") as file:
+            file.writelines(json_parts(whole))
+            file.write("\n")
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
     except OSError as error:
         raise InputError(f"cannot write to the folder {str(folder)!r}: {error.strerror}") from error

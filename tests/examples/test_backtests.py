@@ -40,6 +40,8 @@ def bars(path: Path, names: list[str], *, days: int, step_ms: int) -> Path:
 def series_of(example: Path) -> list[str]:
     if "futures" in example.stem:
         return ["Futures_Binance/BTC_USDT.swap"]
+    if "spread" in example.stem:
+        return ["Binance/BTC_BUSD", "Bybit/BTC_USDT"]
     return ["Binance/BTC_USDT", *(["OKX/BTC_USDT"] if "arbitrage" in example.stem else [])]
 
 
@@ -50,7 +52,7 @@ def check(whole: dict[str, Any]) -> None:
     assert len(trades) >= 4, "it traded"
     assert errors == []
     assert result["Finished"] is True
-    assert whole["metrics"]["currency"] == "USDT"
+    assert whole["metrics"]["currency"] in {"USDT", "BUSD"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -59,7 +61,8 @@ def test_a_classic_runs_on_generated_bars(example: Path, tmp_path: Path, capsys:
     file = bars(
         tmp_path / "bars.csv", series_of(example), days=6 if minutes else 9, step_ms=60_000 if minutes else 300_000
     )
-    code, whole, err = command(capsys, example, "--bars", file, "--out", tmp_path / "out")
+    range_of_bars = ["--start", "2024-01-03", "--end", "2024-01-04"] if example.stem.endswith("_day") else []
+    code, whole, err = command(capsys, example, "--bars", file, "--out", tmp_path / "out", *range_of_bars)
     assert code == 0, err
     check(whole)
     assert (tmp_path / "out" / "report.html").stat().st_size > 2000
@@ -70,13 +73,14 @@ def test_a_classic_runs_on_generated_bars(example: Path, tmp_path: Path, capsys:
         assert len(whole["result"]["ProfitLogs"]) > 50
 
 
-def test_there_are_five() -> None:
+def test_there_are_six() -> None:
     assert [path.stem.removeprefix("backtest_") for path in EXAMPLES] == [
         "arbitrage",
         "futures_trend",
         "grid",
         "ma_cross",
         "macd_chart",
+        "spread_day",
     ]
 
 
@@ -88,3 +92,20 @@ def test_a_classic_on_a_real_month(capsys: pytest.CaptureFixture[str]) -> None:
     )  # fmt: skip
     assert code == 0, err
     check(whole)
+
+
+def test_the_spread_on_the_real_day(capsys: pytest.CaptureFixture[str]) -> None:
+    binance = shared_data("lean/crypto/binance/minute/btcbusd/20221213_trade.zip")
+    bybit = shared_data("lean/crypto/bybit/minute/btcusdt/20221213_trade.zip")
+    code, whole, err = command(
+        capsys, ROOT / "examples" / "backtest_spread_day.py",
+        "--bars", f"Binance/BTC_BUSD={binance}", "--bars", f"Bybit/BTC_USDT={bybit}",
+    )  # fmt: skip
+    assert code == 0, err
+    check(whole)
+    assert whole["result"]["Task"]["Options"]["TimeBegin"] == 1_670_889_600
+    closes = [
+        state["Symbols"][symbol]["Last"]
+        for state, symbol in zip(whole["result"]["Snapshots"][-1][1], ("BTC_BUSD", "BTC_USDT"), strict=True)
+    ]
+    assert closes[1] == 17778.49  # the day's last close in the file

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from ..config.settings import BacktestSettings
 from .log import RunLog
+from .spilled_rows import SpilledRows
 
-__all__ = ["Measured", "joined", "to_json"]
+__all__ = ["Measured", "PrintedRows", "as_printed", "joined", "json_parts", "to_json"]
 
 _VERSION = "2.2"
 _FINISHED, _STOPPED = 2, 3
@@ -84,7 +85,7 @@ def joined(
         result["Profit"] = log.last_profit
     parts: tuple[tuple[int, str, Any], ...] = (
         (_PROFITS, "ProfitLogs", log.profits),
-        (_ROWS, "RuntimeLogs", log.rows),
+        (_ROWS, "RuntimeLogs", log.rows if log.rows.spilled else list(log.rows)),
         (_CHART, "Chart", chart),
         (_INDICATORS, "Indicators", indicators),
         (_STATUS, "Status", log.status_text),
@@ -97,7 +98,75 @@ def joined(
 
 def to_json(value: Any) -> str:
     """A result as JSON on one line; whole numbers without a fraction, as FMZ's engine prints them, and null for NaN and infinities."""
+    return "".join(json_parts(value))
+
+
+def json_parts(value: Any) -> Iterator[str]:
+    """The text of ``to_json`` in parts, so that rows that are on disk are not in memory all at once."""
+    if isinstance(value, (SpilledRows, PrintedRows)):
+        begun = "["
+        for part in value.parts():
+            if part:
+                yield begun + _dumped(part)[1:-1]
+                begun = ","
+        yield "[]" if begun == "[" else "]"
+    elif isinstance(value, Mapping) and _holds_rows(value):
+        begun = "{"
+        for key, one in value.items():
+            yield f"{begun}{_dumped(str(key))}:"
+            yield from json_parts(one)
+            begun = ","
+        yield "}"
+    else:
+        yield _dumped(value)
+
+
+def _dumped(value: Any) -> str:
     return json.dumps(_printed(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _holds_rows(value: Any) -> bool:
+    if isinstance(value, (SpilledRows, PrintedRows)):
+        return True
+    return isinstance(value, Mapping) and any(map(_holds_rows, value.values()))
+
+
+class PrintedRows(Sequence[Any]):
+    """Rows on disk as JSON would give them back: whole numbers without a fraction, null for what is no number.
+
+    Args:
+        rows: The rows.
+    """
+
+    def __init__(self, rows: SpilledRows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One row, or a list of some."""
+        return _printed(self._rows[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rows, oldest first."""
+        return map(_printed, self._rows)
+
+    def parts(self) -> Iterator[list[Any]]:
+        """The rows as lists, one after the other."""
+        return self._rows.parts()
+
+
+def as_printed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as JSON would give it back; its ``RuntimeLogs`` stay on disk where they are."""
+    rows = value["result"].get("RuntimeLogs")
+    if not isinstance(rows, SpilledRows):
+        whole: dict[str, Any] = json.loads(to_json(value))
+        return whole
+    whole = json.loads(to_json({**value, "result": {**value["result"], "RuntimeLogs": []}}))
+    whole["result"]["RuntimeLogs"] = PrintedRows(rows)
+    return whole
 
 
 def _printed(value: Any) -> Any:
@@ -107,7 +176,7 @@ def _printed(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): _printed(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, SpilledRows)):
         return [_printed(one) for one in value]
     if isinstance(value, (str, int)) or value is None:
         return value

@@ -14,6 +14,7 @@ from typing import Any
 from ...constants import LOG_TYPE_CANCEL
 from ...errors import InputError, short_repr
 from ..nano import ONE
+from .spilled_rows import SpilledRows
 
 __all__ = ["ERROR", "LOG", "PROFIT", "RunLog", "plain"]
 
@@ -40,8 +41,8 @@ class RunLog:
         self._lock = threading.Lock()  # guards that ids ascend in the rows, where a strategy has threads
         self._orders_shown = True
         self._last_error: str | None = None
-        self.rows: list[list[Any]] = []
-        """The rows that were not reset, oldest first."""
+        self.rows = SpilledRows()
+        """The rows that were not reset, oldest first; of many, the older ones are on disk."""
         self.profits: list[list[Any]] = []
         """The points ``[time in ms, value]`` of ``LogProfit``."""
         self.status_text = ""
@@ -134,7 +135,7 @@ class RunLog:
         Raises:
             InputError: ``remain`` is not a whole number of 0 or more.
         """
-        _keep_last(self.rows, remain, "LogReset")
+        self.rows.keep_last(_remaining(remain, "LogReset"))
 
     def reset_profit(self, remain: int = 0) -> None:
         """Deletes all points of the profit curve but the last ``remain``.
@@ -142,10 +143,11 @@ class RunLog:
         Raises:
             InputError: ``remain`` is not a whole number of 0 or more.
         """
-        _keep_last(self.profits, remain, "LogProfitReset")
+        kept = _remaining(remain, "LogProfitReset")
+        del self.profits[: max(0, len(self.profits) - kept)]
 
 
-def _keep_last(rows: list[list[Any]], remain: int, call: str) -> None:
+def _remaining(remain: Any, call: str) -> int:
     if isinstance(remain, bool) or not isinstance(remain, (int, float)) or remain < 0 or remain != int(remain):
         raise InputError(f"{call}({short_repr(remain)}): expected a whole number of 0 or more")
-    del rows[: max(0, len(rows) - int(remain))]
+    return int(remain)

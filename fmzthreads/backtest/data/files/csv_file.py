@@ -17,7 +17,7 @@ from ....errors import InputError, excerpt
 from ..fast_numpy import fast_numpy
 from ..raw_series import RawSeries
 from .layout import default_layout, is_header, layout_of
-from .moments import times_of, unit_of
+from .moments import day_of_name, times_of, unit_of
 
 __all__ = ["line_of", "open_bytes", "read_csv"]
 
@@ -116,6 +116,7 @@ class _Reader:
         self._layout = layout
         self._width = width
         self._zone = zone
+        self._midnight_ms: int | None = None  # what times count from, once the first one was seen
         self.series: dict[str, RawSeries] = {}
 
     def take(self, block: str) -> None:
@@ -127,7 +128,10 @@ class _Reader:
         block = block.strip("\n")
         if not block:
             return
-        if self.series and self._take_numbers(block):
+        if not self.series:
+            first = block.partition("\n")[0].split(",")
+            self._midnight_ms = day_of_name(self._path.name, first[self._layout["time"]])
+        elif self._midnight_ms is None and self._take_numbers(block):
             return
         fields = block.replace("\n", ",").split(",")
         if len(fields) != self._width * (block.count("\n") + 1):
@@ -190,7 +194,9 @@ class _Reader:
                 values = fields[column :: self._width]
                 if mask is not None:
                     values = list(compress(values, mask))
-                if role == "time":
+                if role == "time" and self._midnight_ms is not None:
+                    series.time.extend(self._midnight_ms + int(value) for value in values)
+                elif role == "time":
                     series.time.extend(times_of(values, self._zone))
                 else:
                     numbers: array[float] = getattr(series, role)

@@ -8,9 +8,28 @@ from datetime import UTC, datetime, tzinfo
 
 from ....errors import InputError, short_repr
 
-__all__ = ["milliseconds", "times_of", "unit_of"]
+__all__ = ["day_of_name", "milliseconds", "times_of", "unit_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def day_of_name(name: str, first: str) -> int | None:
+    """The midnight (UTC) that times count from in a file of LEAN's minute data, in milliseconds since the epoch; None for other files.
+
+    Such a file (QuantConnect's LEAN) is named by its day, ``20221213_trade.zip``, and its times are milliseconds since midnight.
+
+    Args:
+        name: The file's name.
+        first: The first time in it.
+    """
+    day, _, rest = name.partition("_")
+    if len(day) != 8 or not day.isdigit() or not rest or not first.isdigit() or int(first) >= 86_400_000:
+        return None
+    try:
+        midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (midnight - _EPOCH).days * 86_400_000
 
 
 def unit_of(value: float) -> float:

@@ -202,3 +202,16 @@ def test_fractions_of_seconds_are_whole_milliseconds(
     rows = [f"{time // 1000}.{time % 1000:03d},1,2,1,2,1" for time in expected]
     found = read_csv(write(tmp_path, "\n".join(["time,open,high,low,close,volume", *rows])))[""]
     assert list(found.time) == expected
+
+
+def test_minute_files_of_lean_count_from_the_midnight_in_their_name(tmp_path: Path) -> None:
+    rows = "0,1,3,0.5,2,7\n60000,2,3,1,2,0\n" + "".join(f"{60000 * n},2,3,1,2,1\n" for n in range(2, 9))
+    day = tmp_path / "20221213_trade.csv"
+    day.write_text(rows)
+    [series] = read_csv(day).values()
+    assert list(series.time)[:2] == [1_670_889_600_000, 1_670_889_660_000]
+    assert len(series) == 9
+    for name in ("20221399_trade.csv", "bars.csv", "2022121_trade.csv", "20221213.csv"):
+        other = tmp_path / name
+        other.write_text(rows)
+        assert next(iter(read_csv(other).values())).time[1] == 60_000_000  # taken as seconds
