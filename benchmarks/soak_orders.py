@@ -1,7 +1,9 @@
-"""A soak of orders: two simulated exchanges, eight threads, faults of every kind, and a strategy that is killed twice and restarted.
+"""A soak of orders: two spot and two futures markets, eight threads, faults of every kind, and a strategy that is killed twice and restarted.
 
-At the end both sides are compared: every order that the venues know is known in the order log and the other way round, what was filled
-agrees to the last digit, no client order id was used twice, and the last process leaves no thread, no socket and no growth of memory.
+The venues are a simulated Binance (spot and USDⓈ-M) and a simulated OKX (spot and swaps). Condition orders trigger on the way, funding is paid, the
+user stream is cut and refused for a while, and one contract of each venue is liquidated. At the end both sides are compared: every order and condition
+order that the venues know is known in the order log and the other way round, every fill agrees to the last digit, positions are the signed fills,
+funding and balances agree, no client order id was used twice, and the last process leaves no thread, no socket and no growth of memory.
 Prints a table, and exits with 1 on any disagreement::
 
     python benchmarks/soak_orders.py [--seconds 600] [--orders 20000]
@@ -13,28 +15,34 @@ import argparse
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import attrs
+from soak_orders_books import VenueBook, compare, read_log, read_venue
 
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.simulator.engine.events import OrderEvent
 
-NAMES = {"binance": "Binance", "okx": "OKX"}
+MARKETS = (
+    ("binance", "Binance", "spot"),
+    ("binance", "Futures_Binance", "um"),
+    ("okx", "OKX", "spot"),
+    ("okx", "Futures_OKX", "swap"),
+)
+"""Simulator, FMZ's name, product."""
 SYMBOLS = ["BTC_USDT", "ETH_USDT", "SOL_USDT=150"]
 STRATEGY = Path(__file__).with_name("soak_orders_strategy.py")
 KILLS = (1 / 3, 2 / 3)
 MOST_GROWTH_MB = 12.0
+LIQUIDATION_AFTER_S = 15
+ALL_SEEN_AFTER_S = 120
+"""How long a run must be, so that every venue is expected to have had a condition order that triggered and a liquidation."""
 FAULTS = {
     "refuse": 0.012,
     "error_5xx": 0.012,
@@ -46,30 +54,14 @@ FAULTS = {
 """What goes wrong, by share of the requests; besides bans of a second, clock offsets and latency, which come and go."""
 
 
-class VenueBook:
-    """What a venue has heard of each order, taken from its own events."""
-
-    def __init__(self, server: SimulatorServer) -> None:
-        self.server = server
-        self.name = NAMES[server.venue]
-        self._lock = threading.Lock()  # guards the maps
-        self.orders: dict[int, tuple[str, Decimal]] = {}
-        """Client order id, and what was filled, by the venue's id."""
-        server.exchange.subscribe(self._take, (OrderEvent,))
-
-    def _take(self, event: Any) -> None:
-        if event.account == self.server.account.name:
-            with self._lock:
-                self.orders[event.order.order_id] = (event.order.client_id, event.order.filled)
-
-
 def disturb(books: list[VenueBook], ended: threading.Event) -> None:
-    """Changes the faults that are not shares of requests, until the end."""
+    """Changes the faults that are not shares of requests, and moves what contracts know besides orders, until the end."""
+    servers = list(dict.fromkeys(book.server for book in books))
     beat = 0
     while not ended.wait(1.0):
         beat += 1
-        for book in books:
-            faults = book.server.faults
+        for server in servers:
+            faults = server.faults
             faults.release()  # requests that hang are carried out late
             if beat % 20 == 0:
                 faults.set(clock_offset_ms=(0, 250, -250, 5000)[beat // 20 % 4])
@@ -77,18 +69,27 @@ def disturb(books: list[VenueBook], ended: threading.Event) -> None:
                 faults.set(latency_ms=(0, 20, 5)[beat // 15 % 3], jitter_ms=(0, 30, 0)[beat // 15 % 3])
             if beat % 60 == 30:
                 faults.set(ban_418_s=1)
+            if beat % 25 == 12:
+                faults.set(ws_cut=1)  # the stream of the account is killed, and refused for a while
+                faults.set(ws_refuse_s=2)
+        for book in books:
+            if book.contracts and beat % 10 == 5:
+                book.pay_funding()
+            if book.contracts and beat > LIQUIDATION_AFTER_S and not book.forced:
+                book.liquidate()
 
 
 def heal(books: list[VenueBook], ended: threading.Event) -> None:
     """Ends all faults, so that what is unknown can be settled."""
     ended.set()
     for book in books:
+        book.server.driver.stop()  # nothing is filled any more but what the strategy still sends
         book.server.faults.clear()
 
 
 def placed(books: list[VenueBook]) -> int:
-    """How many orders the venues have heard of."""
-    return sum(len(book.orders) for book in books)
+    """How many orders and condition orders the venues have heard of."""
+    return sum(len(book.orders) + len(book.conditions) for book in books)
 
 
 def surroundings(books: list[VenueBook], home: str) -> dict[str, str]:
@@ -112,7 +113,7 @@ class Run:
 
 
 def run_strategy(
-    books: list[VenueBook], home: str, seconds: float, kills: tuple[float, ...], ended: threading.Event
+    books: list[VenueBook], home: str, seconds: float, kills: tuple[float, ...], ended: threading.Event, stops: bool
 ) -> Run:
     """Starts the strategy, kills it after the given shares of the time, and starts it again; the time in which it starts is not counted."""
     report, begun = Path(home) / "report.json", Path(home) / "begun"
@@ -123,7 +124,7 @@ def run_strategy(
         trades_s = (
             seconds * share if number == len(kills) else seconds + 600
         )  # one that is to be killed does not end before
-        command = [sys.executable, str(STRATEGY), str(trades_s), str(begun), str(report)]
+        command = [sys.executable, str(STRATEGY), str(trades_s), str(begun), str(report), str(int(stops))]
         orders = placed(books)
         process = subprocess.Popen(command, env=surroundings(books, home))
         while not begun.exists() and process.poll() is None:
@@ -144,109 +145,82 @@ def run_strategy(
     return run
 
 
-def compare(book: VenueBook, rows: list[tuple[str, str, str]], history: dict[str, float]) -> dict[str, int]:
-    """Both sides of one venue's orders; every number but the first should be 0."""
-    ours = {order_id.rpartition(",")[2]: key for key, fate, order_id in rows if fate == "placed"}
-    theirs = {str(number): key for number, (key, _) in book.orders.items()}
-    filled = {str(number): amount for number, (_, amount) in book.orders.items()}
-    return {
-        "orders at the venue": len(theirs),
-        "known there only": len(theirs.keys() - ours.keys()),
-        "known here only": len(ours.keys() - theirs.keys()),
-        "under another client id": sum(theirs[one] != ours[one] for one in theirs.keys() & ours.keys()),
-        "client ids used twice": sum(n - 1 for n in Counter(theirs.values()).values())
-        + sum(n - 1 for n in Counter(key for key, _, _ in rows).values()),
-        "not settled": sum(fate in {"sending", "unknown"} for _, fate, _ in rows),
-        "filled amounts that differ": sum(
-            history.get(number) != float(amount) for number, amount in filled.items() if number in history or amount
-        ),
-        "balances that differ": int(not balanced(book)),
-    }
-
-
-def balanced(book: VenueBook) -> bool:
-    """Whether the venue's balances are what they were at first plus what the fills changed."""
-    return bool(book.server.state()["reconciled"])
-
-
-def histories(book: VenueBook) -> dict[str, float]:
-    """What our own reading of the venue's history says was filled, by the venue's number."""
-    from fmzthreads.exchange.exchange import Exchange
-
-    server = book.server
-    keys = {"access_key": server.key, "secret_key": server.secret, "passphrase": server.passphrase}
-    found: dict[str, float] = {}
-    with Exchange(book.name, "BTC_USDT", base=server.base_url, errors="raise", durability="memory", **keys) as exchange:
-        for symbol in ("BTC_USDT", "ETH_USDT", "SOL_USDT"):
-            for order in exchange.GetHistoryOrders(symbol, 1, 10**9):
-                found[order.Id.rpartition(",")[2]] = order.DealAmount
-    return found
-
-
-def read_log(home: str) -> list[tuple[str, str, str, str]]:
-    (file,) = Path(home).glob("soak*/orders.sqlite3")
-    with closing(sqlite3.connect(file)) as connection:
-        return connection.execute(
-            "SELECT account, client_order_id, fate, order_id FROM intents WHERE kind = 'order'"
-        ).fetchall()
-
-
 def show(found: dict[str, dict[str, int]], rest: dict[str, tuple[object, bool]]) -> bool:
     """Prints the tables; returns whether all is well."""
     names = list(next(iter(found.values())))
-    print(f"{'':34s}" + "".join(f"{venue:>12s}" for venue in found))
+    print(f"{'':34s}" + "".join(f"{venue:>17s}" for venue in found))
     good = True
     for name in names:
-        print(f"{name:34s}" + "".join(f"{column[name]:>12,d}" for column in found.values()))
-        good &= name == "orders at the venue" or not any(column[name] for column in found.values())
+        print(f"{name:34s}" + "".join(f"{column[name]:>17,d}" for column in found.values()))
+        good &= name.endswith("at the venue") or not any(column[name] for column in found.values())
     for name, (value, fine) in rest.items():
-        print(f"{name:34s}{value!s:>12s}{'' if fine else '   <- wrong'}")
+        print(f"{name:34s}{value!s:>17s}{'' if fine else '   <- wrong'}")
         good &= fine
     print("agreed" if good else "DISAGREED")
     return good
 
 
-def judge(run: Run, kills: int, orders: int, wanted: int) -> dict[str, tuple[object, bool]]:
+def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: float) -> dict[str, tuple[object, bool]]:
     """What holds for the whole."""
+    orders, futures = placed(books), [book for book in books if book.contracts]
+    short = seconds < ALL_SEEN_AFTER_S
     resident = run.report.get("resident_mb", [])
     settled = resident[len(resident) // 4 :]
     growth = max(settled[-5:], default=0.0) - min(settled[:5], default=0.0)
     threads, sockets = run.report.get("threads", ["no report"]), run.report.get("sockets", -1)
     return {
-        "orders of both venues": (f"{orders:,d}", orders >= wanted),
+        "orders of all venues": (f"{orders:,d}", orders >= wanted),
+        "condition orders that triggered": (
+            sum(len(book.children) for book in futures),
+            short or all(book.children for book in futures),
+        ),
+        "venues with a liquidation": (
+            sum(bool(book.forced) for book in futures),
+            short or all(book.forced for book in futures),
+        ),
         "processes killed": (run.kills, run.kills == kills),
         "exit code of the last one": (run.code, run.code == 0),
-        "unknown at the end": (run.report.get("unknown"), run.report.get("unknown") == [0, 0]),
+        "unknown at the end": (run.report.get("unknown"), run.report.get("unknown") == [0] * len(books)),
+        "live account differs from REST": (run.report.get("live_differs"), run.report.get("live_differs") == 0),
+        "outages of the live account": (run.report.get("outages"), True),
         "threads left": (len(threads), not threads),
         "sockets left": (sockets, sockets == 0),
         "memory, growth in MB": (f"{growth:.1f}", growth <= MOST_GROWTH_MB),
     }
 
 
-def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS) -> bool:
-    """Runs it all; returns whether everything agreed."""
+def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: bool = True) -> bool:
+    """Runs it all; returns whether everything agreed.
+
+    Args:
+        seconds: How long the strategy trades.
+        wanted: How many orders there must be.
+        kills: The shares of the time after which the strategy is killed.
+        stops: Whether there are condition orders; one that is lost is certain at OKX only after 31 s.
+    """
     ended = threading.Event()
+    began_ms = round(time.time() * 1000) - 60_000
     with (
         tempfile.TemporaryDirectory(prefix="fmzthreads-soak-") as home,
-        SimulatorServer("binance", seed=1, symbols=SYMBOLS, rate_scale=0) as binance,
-        SimulatorServer("okx", seed=1, symbols=SYMBOLS, rate_scale=0) as okx,
+        SimulatorServer("binance", seed=1, symbols=SYMBOLS, products=("um",), rate_scale=0) as binance,
+        SimulatorServer("okx", seed=1, symbols=SYMBOLS, products=("swap",), rate_scale=0) as okx,
     ):
-        books = [VenueBook(server) for server in (binance, okx)]
-        for book in books:
-            book.server.faults.set(**FAULTS)
+        servers = {"binance": binance, "okx": okx}
+        books = [VenueBook(servers[venue], name, product) for venue, name, product in MARKETS]
+        for server in servers.values():
+            server.faults.set(**FAULTS)
         threading.Thread(target=disturb, args=(books, ended), daemon=True).start()
-        run = run_strategy(books, home, seconds, kills, ended)
+        run = run_strategy(books, home, seconds, kills, ended, stops)
         injected = Counter[str]()
-        for book in books:
-            injected.update(book.server.faults.counts())
-        rows = read_log(home)
-        found = {
-            book.name: compare(book, [row[1:] for row in rows if row[0].startswith(book.name + ":")], histories(book))
-            for book in books
-        }
-    rest = judge(run, len(kills), sum(column["orders at the venue"] for column in found.values()), wanted)
+        for server in servers.values():
+            injected.update(server.faults.counts())
+        log = read_log(home)
+        found = {book.name: compare(book, log.of(book.name), read_venue(book, began_ms)) for book in books}
+    rest = judge(run, len(kills), books, wanted, seconds)
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(injected.items()) if count))
-    print("fates:  " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(row[2] for row in rows).items())))
+    print(
+        "fates:  " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(row[3] for row in log.rows).items()))
+    )
     return show(found, rest)
 
 

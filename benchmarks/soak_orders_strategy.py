@@ -1,4 +1,4 @@
-"""The strategy of the soak of orders: eight threads place and cancel orders at two exchanges for a given time.
+"""The strategy of the soak of orders: eight threads place, change and cancel orders and condition orders at four exchanges for a given time.
 
 It is started by ``soak_orders.py``, which also kills it. Addresses and keys come from the environment. It makes a file when it begins.
 """
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fmzthreads import Exchange, GetLastError
+from fmzthreads import ORDER_CONDITION_TYPE_SL, ORDER_CONDITION_TYPE_TP, Exchange, GetLastError
 from fmzthreads.errors import FmzError
 from fmzthreads.strategy.runtime import Runtime, use
 
@@ -23,6 +23,14 @@ PAUSE_S = 0.005  # between two orders of a thread
 PAIRS = ("BTC_USDT", "ETH_USDT", "SOL_USDT")
 LIFETIME_MS = 300  # so that an order that did not arrive is known to be absent after 1.3 s
 AMOUNTS = {"BTC_USDT": 0.001, "ETH_USDT": 0.02, "SOL_USDT": 0.2}
+CONTRACTS = {
+    "Futures_Binance": {"BTC_USDT": 0.002, "ETH_USDT": 0.02, "SOL_USDT": 0.4},
+    "Futures_OKX": {"BTC_USDT": 0.2, "ETH_USDT": 0.2, "SOL_USDT": 0.4},
+}
+"""The amounts of orders, in contracts."""
+STOPS = {"Futures_Binance": 0.15, "Futures_OKX": 0.06}
+"""The part of the orders that are condition orders. OKX takes those that are up to 30 s old, so that one that is lost holds a thread up for 31 s."""
+LEVEL = 20
 
 
 class Samples:
@@ -67,6 +75,94 @@ def trade(exchange: Any, number: int, end: float) -> None:
             time.sleep(PAUSE_S)
 
 
+def isolate(exchange: Any) -> None:
+    """Gives one contract isolated margin, so that it can be liquidated alone; repeated while faults are in the way."""
+    exchange.SetCurrency("SOL_USDT")
+    exchange.SetContractType("swap")
+    for call in (lambda: exchange.IO("cross", False), lambda: exchange.SetMarginLevel(LEVEL)):
+        for _ in range(20):
+            if call():
+                break
+            time.sleep(0.1)
+    exchange.SetCurrency("BTC_USDT")
+
+
+def trade_contracts(exchange: Any, number: int, end: float) -> None:
+    """One thread: orders that trade at once, orders that rest and are changed and cancelled, closing orders, and stops near the price."""
+    chance, name = random.Random(f"{os.getpid()}:{number}"), exchange.GetName()
+    amounts, orders = CONTRACTS[name], 1 - STOPS[name]
+    while time.time() < end:
+        pair = chance.choice(PAIRS)
+        symbol, digits = f"{pair}.swap", 1 if pair == "BTC_USDT" else 2
+        ticker = exchange.GetTicker(symbol)
+        for _ in range(10):
+            if ticker is None or time.time() >= end:
+                break
+            side, action = chance.choice(("buy", "sell")), chance.random()
+            sign, last = 1 if side == "buy" else -1, ticker.Last
+            if action < 0.5 * orders:
+                exchange.CreateOrder(symbol, side, round(last * (1 + sign * 0.002), digits), amounts[pair])
+            elif action < 0.93 * orders:
+                order_id = exchange.CreateOrder(symbol, side, round(last * (1 - sign * 0.01), digits), amounts[pair])
+                if order_id and chance.random() < 0.3:
+                    price = round(last * (1 - sign * 0.011), digits)
+                    order_id = exchange.ModifyOrder(order_id, side, price, -1) or order_id
+                if order_id and chance.random() < 0.9:
+                    exchange.CancelOrder(order_id)
+            elif action < orders:
+                exchange.CreateOrder(symbol, chance.choice(("closebuy", "closesell")), -1, amounts[pair])
+            else:
+                place_stop(exchange, chance, symbol, side, last, digits, amounts[pair])
+            time.sleep(PAUSE_S)
+
+
+def place_stop(
+    exchange: Any, chance: random.Random, symbol: str, side: str, last: float, digits: int, amount: float
+) -> None:
+    """A stop loss or a profit order near the price, which triggers soon, is changed, or is cancelled."""
+    stops, away = chance.random() < 0.5, chance.choice((0.0001, 0.0004, 0.02))
+    rises = (side == "buy") == stops  # a stop of a purchase waits for a higher price, a profit of one for a lower
+
+    def _terms(part: float) -> dict[str, Any]:
+        price, kind = round(last * (1 + (part if rises else -part)), digits), "Sl" if stops else "Tp"
+        order_type = ORDER_CONDITION_TYPE_SL if stops else ORDER_CONDITION_TYPE_TP
+        return {"ConditionType": order_type, f"{kind}TriggerPrice": price, f"{kind}OrderPrice": -1}
+
+    order_id = exchange.CreateConditionOrder(symbol, side, amount, _terms(away))
+    if order_id and chance.random() < 0.2:
+        order_id = exchange.ModifyConditionOrder(order_id, side, amount, _terms(away + 0.001)) or order_id
+    if order_id and chance.random() < 0.3:
+        exchange.CancelConditionOrder(order_id)
+
+
+def read_fills(names: list[str]) -> None:
+    """Has the fills of all placed orders stored; without the limits of requests, which the simulators do not have."""
+    readers: list[Any] = [Exchange(name, "BTC_USDT", share_limits=False) for name in names]
+    threads = [threading.Thread(target=reader.Reconcile, args=(True,)) for reader in readers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for reader in readers:
+        reader.close()
+
+
+def differences(exchange: Any) -> int:
+    """How many open orders, condition orders and positions of the live account are not those of REST, or the other way round."""
+    live = [exchange.GetOrders, exchange.GetConditionOrders, exchange.GetPositions]
+    with Exchange(exchange.GetName(), "BTC_USDT", share_limits=False) as asked:
+        rest = [asked.GetOrders, asked.GetConditionOrders, asked.GetPositions]
+        found = 0
+        for ours, theirs in zip(live, rest, strict=True):
+            both = [{_key(row) for row in call("USDT.swap") or ()} for call in (ours, theirs)]
+            found += len(both[0] ^ both[1])
+    return found
+
+
+def _key(row: Any) -> tuple[Any, ...]:
+    return (row["Id"],) if "Id" in row else (row["Symbol"], row["Type"], row["Amount"])
+
+
 def settle(exchange: Any) -> int:
     """Reconciles until nothing is unknown, for at most a minute; returns what is left."""
     for _ in range(60):
@@ -78,38 +174,63 @@ def settle(exchange: Any) -> int:
     return -1 if left is None else len(left)
 
 
-def main(seconds: float, begun: Path, report: Path) -> None:
+def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
+    if not stops:
+        STOPS.update(dict.fromkeys(STOPS, 0.0))
     runtime = Runtime(console=False)
     samples = Samples()
     with use(runtime):
         exchanges: list[Any] = [
             Exchange("Binance", "BTC_USDT", recv_window_ms=LIFETIME_MS),
+            Exchange("Futures_Binance", "BTC_USDT", recv_window_ms=LIFETIME_MS),
             Exchange("OKX", "BTC_USDT", order_lifetime_ms=LIFETIME_MS),
+            Exchange("Futures_OKX", "BTC_USDT", order_lifetime_ms=LIFETIME_MS),
         ]
         for exchange in exchanges:
             exchange.SetTimeout(1000)
+        for exchange in (exchanges[1], exchanges[3]):
+            isolate(exchange)
+        live = exchanges[1]
+        for topic in ("orders", "positions"):
+            live.Subscribe(topic)
         end = time.time() + seconds
         begun.touch()
         threads = [
-            threading.Thread(target=trade, args=(exchanges[number % 2], number, end)) for number in range(THREADS)
+            threading.Thread(
+                target=trade_contracts if number % 2 else trade, args=(exchanges[number % len(exchanges)], number, end)
+            )
+            for number in range(THREADS)
         ]
         for thread in threads:
             thread.start()
+        gaps = 0
         while any(thread.is_alive() for thread in threads):
             samples.take()
+            gaps += sum(row["Kind"] == "gap" for row in live.GetUpdates() or ())
             time.sleep(1.0)
         unknown = [settle(exchange) for exchange in exchanges]
+        read_fills([exchange.GetName() for exchange in exchanges])
+        for topic in ("orders", "positions"):
+            live.Subscribe(topic, wait_ms=60_000)
+        left_over = differences(live)
         GetLastError()
         for exchange in exchanges:
             exchange.close()
         runtime.close()
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    told = {"unknown": unknown, "threads": left, "sockets": sockets(), "resident_mb": samples.resident_mb}
+    told = {
+        "unknown": unknown,
+        "threads": left,
+        "sockets": sockets(),
+        "resident_mb": samples.resident_mb,
+        "live_differs": left_over,
+        "outages": gaps,
+    }
     report.write_text(json.dumps(told), "utf-8")
 
 
 if __name__ == "__main__":
     try:
-        main(float(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+        main(float(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "1")
     except FmzError as error:
         sys.exit(f"the strategy failed: {error}")

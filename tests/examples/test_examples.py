@@ -58,6 +58,10 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
             "too much: None .*insufficient balance",
         ],
     ),
+    "funding_arbitrage": (
+        [],
+        [r"(waiting for a rate that pays|carrying 0\.02 coins)", r"turns 2 state .* payments 0\.0"],
+    ),
     "guards": (
         [],
         [
@@ -80,10 +84,17 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
+# A strategy in FMZ's form has parameters instead of arguments.
+PARAMETERS = {"funding_arbitrage": ("--arg", "TURNS=2", "--arg", "EVERY_S=1")}
+
+
 def simulated(
     script: Path, *arguments: str, home: Path, options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    return fmzthreads("run", str(script), "--simulated", *options, "--", *arguments, home=home)
+    options += PARAMETERS.get(script.stem, ())
+    return fmzthreads(
+        "run", str(script), "--simulated", *options, *(["--", *arguments] if arguments else []), home=home
+    )
 
 
 def test_every_example_is_expected_to_say_something() -> None:

@@ -40,6 +40,9 @@ class ContractPort(Protocol):
     replaces_conditions: bool
     """Whether a condition order cannot be changed, so that a new one is placed and the old one then cancelled."""
 
+    condition_settling_s: float
+    """``settling_s`` of condition orders, their changes and their cancels; 0 where it is the same."""
+
     def contract(self, symbol: str) -> Contract:
         """What a contract is now; fetched when it is not known, and again when it has been delivered.
 
@@ -109,6 +112,7 @@ class ContractPortDefaults(ContractPort):
     contracts_only = False
     default_contract = ""
     replaces_conditions = False
+    condition_settling_s = 0.0
 
     def _no(self, call: str) -> NotSupported:
         raise NotImplementedError  # the adapter's base class has it

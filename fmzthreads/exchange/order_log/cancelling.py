@@ -16,7 +16,7 @@ from ...errors import (
 )
 from ..venue import Venue
 from .intents import CancelIntent, Fate, IntentLog
-from .kinds.doors import read_order, send_cancel
+from .kinds.doors import read_order, send_cancel, settling_s
 from .lookup import LookupPlan, NoAnswer, look_up
 
 __all__ = ["CancelNeverArrived", "cancel_once", "end_of", "settle_cancel"]
@@ -114,12 +114,13 @@ def settle_cancel(
         OutcomeUnknown: The queries did not tell.
         StopRequested: The strategy is being stopped.
     """
+    late_s = settling_s(venue, intent)
     try:
         state = look_up(
             lambda: end_of(venue, intent.order_id, conditional=intent.conditional),
             clock,
             plan,
-            venue.settling_s,
+            late_s,
             gone_s,
         )
     except NoAnswer as open_still:
@@ -135,7 +136,7 @@ def settle_cancel(
         ) from cause
     if state is None:
         raise CancelNeverArrived(
-            f"the cancel did not arrive: {cause}; {intent.order_id} was still open {venue.settling_s:g} s later"
+            f"the cancel did not arrive: {cause}; {intent.order_id} was still open {late_s:g} s later"
         ) from cause
     if state != ORDER_STATE_CANCELED:
         raise OrderNotFound(

@@ -22,7 +22,7 @@ from ...errors import (
 from ..contracts.intents import ConditionIntent
 from ..venue import OrderIntent, Venue
 from .intents import Fate, IntentLog
-from .kinds.doors import find_placed, send_order
+from .kinds.doors import find_placed, send_order, settling_s
 from .lookup import LookupPlan, NoAnswer, look_up
 
 __all__ = ["OrderNeverArrived", "place_once", "settle"]
@@ -134,7 +134,7 @@ def settle(
         StopRequested: The strategy is being stopped.
     """
     key = intent.client_order_id
-    settling_s = venue.settling_s
+    late_s = settling_s(venue, intent)
 
     def _ask_venue() -> str | None:
         try:
@@ -143,7 +143,7 @@ def settle(
             return None
 
     try:
-        order_id = look_up(_ask_venue, clock, plan, settling_s, gone_s)
+        order_id = look_up(_ask_venue, clock, plan, late_s, gone_s)
     except NoAnswer as open_still:
         said = f"queried {open_still.attempts} times by client order id {key}, last reply: {open_still.last or f'the venue has no order {key} yet'}"
         raise OutcomeUnknown(
@@ -155,6 +155,6 @@ def settle(
         ) from cause
     if order_id is None:
         raise OrderNeverArrived(
-            f"the order did not arrive: {cause}; queried after {settling_s:g} s, the venue has no order {key}"
+            f"the order did not arrive: {cause}; queried after {late_s:g} s, the venue has no order {key}"
         ) from cause
     return order_id

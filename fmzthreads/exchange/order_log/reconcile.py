@@ -14,7 +14,7 @@ from ..contracts.intents import ModifyIntent
 from ..venue import Venue
 from .cancelling import CancelNeverArrived, end_of, settle_cancel
 from .intents import CancelIntent, Fate, IntentLog, IntentRecord, RawIntent
-from .kinds.doors import find_placed
+from .kinds.doors import find_placed, settling_s
 from .kinds.modifying import ModifyNeverArrived, changed_id, settle_modify
 from .lookup import LookupPlan
 from .order_file import OrderFile
@@ -53,7 +53,7 @@ def ask_again(venue: Venue, log: IntentLog) -> list[IntentRecord]:
         key = record.intent.client_order_id
         # An order that was delayed before it was sent (by a connection, say) may be in transit long after it was made.
         # "No such order" cannot be believed yet; nor while a thread that was given up may still send it.
-        young = log.gone_s(key) < venue.settling_s or record.fate == "sending"
+        young = log.gone_s(key) < settling_s(venue, record.intent) or record.fate == "sending"
         answer = _ask(venue, record, young)
         ended = log.end(key, answer.fate, order_id=answer.order_id, detail=answer.detail)
         # None: another thread settled it meanwhile, and that result holds.
@@ -180,7 +180,7 @@ class EarlierRuns:
         """
         found = []
         for stored in self._file.left_open(account):
-            young = self._file.gone_s(stored) < self._venue.settling_s
+            young = self._file.gone_s(stored) < settling_s(self._venue, stored.record.intent)
             found.append(self._record(stored, _ask(self._venue, _as_unknown(stored.record), young)))
         return found
 

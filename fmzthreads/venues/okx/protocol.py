@@ -22,6 +22,7 @@ from .refusals import OUTCOME_KNOWN, refusal
 __all__ = ["OKXProtocol", "data_of"]
 
 PLACE_PATH = "/api/v5/trade/order"
+_EXPIRING = frozenset({PLACE_PATH, "/api/v5/trade/amend-order"})  # which OKX refuses after their ``expTime``
 
 
 def data_of(payload: Any) -> list[Any]:
@@ -80,7 +81,7 @@ class OKXProtocol:
             headers["OK-ACCESS-SIGN"] = hmac_base64(keys.secret_key, f"{timestamp}{ask.method}{path}{body}")
             headers["OK-ACCESS-TIMESTAMP"] = timestamp
             headers["OK-ACCESS-PASSPHRASE"] = keys.passphrase
-            if ask.path == PLACE_PATH and ask.method == "POST":
+            if ask.path in _EXPIRING and ask.method == "POST":
                 headers["expTime"] = str(time.now_ms() + self._order_lifetime_ms)
         return HttpRequest(method=ask.method, url=url, headers=headers, body=body.encode() if body else None)
 

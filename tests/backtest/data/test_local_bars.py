@@ -132,3 +132,12 @@ def test_numpy_and_plain_python_scale_alike(count: int, monkeypatch: pytest.Monk
     monkeypatch.setattr("fmzthreads.backtest.data.scaling.fast_numpy", lambda count: None)
     plain = source({"": series(count)}).bars("Binance", "BTC_USDT", MINUTE, 0, 2**62)
     assert (fast.open, fast.close, fast.volume, fast.detail) == (plain.open, plain.close, plain.volume, plain.detail)
+
+
+def test_the_rows_of_a_funding_series_are_payments_whatever_the_base_period() -> None:
+    hours = 8 * 60 * MINUTE
+    bars = source({"BTC_USDT.funding": series(3, step=hours, price=1), "BTC_USDT.index": series(3, step=hours)})
+    found = bars.bars("Binance", "BTC_USDT.funding", 5 * MINUTE, 0, 3 * hours)
+    assert list(found.time) == [0, hours, 2 * hours]
+    with pytest.raises(InputError, match="does not divide the base period"):
+        bars.bars("Binance", "BTC_USDT.index", 5 * MINUTE, 0, 3 * hours)

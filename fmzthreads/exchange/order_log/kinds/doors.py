@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from ....structures import Order
-from ...contracts.intents import ConditionIntent
+from ...contracts.intents import ConditionIntent, ModifyIntent
 from ...venue import OrderIntent, Venue
+from ..intents import CancelIntent, Intent
 
-__all__ = ["filled_order", "find_placed", "read_order", "send_cancel", "send_order"]
+__all__ = ["filled_order", "find_placed", "read_order", "send_cancel", "send_order", "settling_s"]
+
+
+def settling_s(venue: Venue, intent: Intent) -> float:
+    """How long after the loss of its reply an intent may still be on its way, in seconds: the venue's time for its kind."""
+    conditional = isinstance(intent, ConditionIntent) or (
+        intent.conditional
+        if isinstance(intent, CancelIntent)
+        else isinstance(intent, ModifyIntent) and intent.terms is not None
+    )
+    return (conditional and venue.condition_settling_s) or venue.settling_s
 
 
 def send_order(venue: Venue, intent: OrderIntent | ConditionIntent) -> str:

@@ -21,7 +21,7 @@ from ...contracts.intents import ModifyIntent
 from ...venue import Venue
 from ..intents import Fate, IntentLog
 from ..lookup import LookupPlan, NoAnswer, look_up
-from .doors import read_order
+from .doors import read_order, settling_s
 
 __all__ = ["ModifyNeverArrived", "changed_id", "modify_once", "settle_modify"]
 
@@ -133,8 +133,9 @@ def settle_modify(
         OutcomeUnknown: The queries did not tell.
         StopRequested: The strategy is being stopped.
     """
+    late_s = settling_s(venue, intent)
     try:
-        found = look_up(lambda: changed_id(venue, intent), clock, plan, venue.settling_s, gone_s)
+        found = look_up(lambda: changed_id(venue, intent), clock, plan, late_s, gone_s)
     except NoAnswer as open_still:
         if isinstance(open_still.last, OrderNotFound):
             raise open_still.last from cause
@@ -148,6 +149,6 @@ def settle_modify(
         ) from cause
     if found is None:
         raise ModifyNeverArrived(
-            f"the change did not arrive: {cause}; {intent.order_id} was still unchanged {venue.settling_s:g} s later"
+            f"the change did not arrive: {cause}; {intent.order_id} was still unchanged {late_s:g} s later"
         ) from cause
     return found

@@ -113,8 +113,9 @@ class FuturesOKX(ContractVenue):
             dialect=OKXContractCalls(OddRows(channel.name), margin_mode, self.position_mode),
             streams=OKXStreams(StreamHome(channel, stream_base), self._protocol),
             commands={"simulate": IoCommand(bool, self._simulate), "dual": IoCommand(bool, self._set_mode)},
-            settling_s=max(order_lifetime_ms / 1000, _OLDEST_REQUEST_S) + 1.0,
+            settling_s=order_lifetime_ms / 1000 + 1.0,
         )
+        self.condition_settling_s = max(order_lifetime_ms / 1000, _OLDEST_REQUEST_S) + 1.0
 
     def _simulate(self, on: bool) -> None:
         """Sends further calls to demo trading, or to real trading; what was learnt is dropped."""
