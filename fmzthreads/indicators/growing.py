@@ -55,17 +55,14 @@ class GrowingSeries:
             return self.windows.lines(indicator, params, rows)
         if not rows:
             return indicator.new_outs(params)
-        first = rows[0]
-        origin = None
-        if numbers:
-            if type(rows) is IndicatorLine:
-                origin = rows.origin()
-                first = rows.source  # many results begin with None
+        origin = rows.origin() if isinstance(rows, (Records, IndicatorLine)) else None
+        if origin is not None and (numbers or origin.token is not None):
+            first = origin.history  # of copies of bars, and of results, of which many begin with None
+        elif numbers:
+            first = rows.source if type(rows) is IndicatorLine else rows[0]
         else:
-            if isinstance(rows, Records):
-                origin = rows.origin()
             try:
-                first = first[indicator.fields[0]]
+                first = rows[0][indicator.fields[0]]
             except (KeyError, TypeError, IndexError):
                 first = None  # the error is raised where the columns are read
         # A known series keeps this object alive, so no other one can have its id.

@@ -10,11 +10,10 @@ from typing import Any
 import attrs
 
 from ..structures import Record, record_changes
-from ..structures.growing import GrowingRecords
 from ..structures.records import RecordOrigin
 from .lines import LineStore
 from .recurrences import Advance
-from .series import checked, column, new_column
+from .series import column, new_column
 
 __all__ = ["Indicator", "KnownSeries"]
 
@@ -71,15 +70,7 @@ class _End:
 
 
 _END = _End()
-
-
-class _NotMade:
-    """Stands for a bar of a window, which is not made as long as its values are enough."""
-
-    __slots__ = ()
-
-
-_NOT_MADE = _NotMade()
+_FLOATS = {float}
 
 
 class KnownSeries:
@@ -130,7 +121,7 @@ class KnownSeries:
         self._origin: RecordOrigin | None = None  # what the elements came from, where that is known
         # How much of each line will stay: all but what the last element that was seen gave. Its values, and the state after it.
         self._sure = [len(out) for out in self._outs]
-        self._tip_values: list[Any] | None = None
+        self._tip_values: tuple[Any, ...] | None = None
         self._tip_state: Any = None
         self._tip_row: object = None
         self._tip_token: object = None  # as _token, for the last element
@@ -193,52 +184,49 @@ class KnownSeries:
         """
         begin = len(self._rows) - 1
         token = record_changes()
-        windowed = type(rows) is GrowingRecords
-        # Of one moment: another thread may append to the list. The bars of a window of a history are not made for this.
-        fresh = [_NOT_MADE] * (len(rows) - begin) if windowed else rows[begin:]
+        fresh = rows[begin:]  # of one moment: another thread may append to the list
         if not fresh:  # another thread has shortened it
             return self._indicator.new_outs(self._params) if not begin else self._anew().lines(list(rows), None)
         closed = begin + len(fresh) - 1
-        if closed != begin + 1 or fresh[0] is not self._tip_row or not self._step(fresh, token):
-            self._read(rows, fresh, begin)
+        if closed > begin + 1 or not self._step(fresh, token):
+            self._read(fresh, begin)
             self._advance(begin, closed)
             if closed > begin:
-                self._note(fresh[:-1], token, begin, windowed=windowed)
-            self._tip_row = fresh[-1]
-            self._tip_token = token if type(fresh[-1]) is Record else None
+                self._note(fresh[:-1], token, begin)
+        self._tip_row = tip = fresh[-1]
+        if not self._numbers:
+            self._tip_token = token if type(tip) is Record else None
         # Copies that were changed since are not those of their history; looked at after their values were read.
         shared = origin is not None and origin.token is not None and origin.token is not record_changes()
         self._origin = None if origin is None or shared or closed > origin.bars else origin
-        sure = self._sure
-        return [store.result(out, sure[place]) for place, (store, out) in enumerate(self._lines)]
+        sure, lines = self._sure, self._lines
+        if len(lines) == 1:
+            store, out = lines[0]
+            return [store.result(out, sure[0])]
+        return [store.result(out, sure[place]) for place, (store, out) in enumerate(lines)]
 
-    def _read(self, rows: list[Any], fresh: list[Any], begin: int) -> None:
+    def _read(self, fresh: list[Any], begin: int) -> None:
         name, columns = self._indicator.name, self._columns
         if self._numbers:
             columns[0] += column(name, fresh, begin, started=self._started)
             return
         for place, field in enumerate(self._indicator.fields):
-            if type(fresh[0]) is _NotMade:
-                # It may become an ordinary list meanwhile, which keeps its place in the history.
-                values = GrowingRecords.values_from(rows, field, begin)  # type: ignore[arg-type]
-                columns[place] += checked(name, values, field, begin)
-            else:
-                columns[place] += new_column(name, fresh, field, begin)
+            columns[place] += new_column(name, fresh, field, begin)
 
     def _step(self, fresh: list[Any], token: object) -> bool:
-        """Takes the last element as closed, and one after it: what ``_read``, ``_advance`` and ``_note`` do, for the usual case.
+        """What ``_read``, ``_advance`` and ``_note`` do, for the usual cases.
+
+        Either the last element that was seen is closed, as it was, and one follows; or it is still the last one, and may have changed.
 
         Returns:
-            Whether it is the usual case; else nothing was done.
+            Whether it is such a case; else nothing was done.
         """
-        known, row = fresh
+        row, values = fresh[-1], self._tip_values
         if self._numbers:
-            new = (row,)
+            new: tuple[Any, ...] = (row,)
             if not self._started:
                 return False
         else:
-            if token is not self._tip_token or token is not self._token:
-                return False
             try:
                 new = self._indicator.read(row)
             except (KeyError, TypeError, IndexError):
@@ -246,22 +234,50 @@ class KnownSeries:
         for value in new:
             if type(value) is not float:
                 return False
-        columns, values, outs = self._columns, self._tip_values, self._outs
-        assert values is not None
+        columns, outs, rows = self._columns, self._outs, self._rows
+        if values is None:
+            return False
+        if len(fresh) == 1:
+            if new == values:
+                return True
+            for place, out in enumerate(outs):
+                del out[self._sure[place] :]
+            closed = len(rows) - 1
+        else:
+            last = self._closed_values(fresh[0], token)
+            if last is None:
+                return False
+            for place, numbers in enumerate(columns):
+                numbers.append(last[place])
+            closed = len(rows)
+            rows[-1] = fresh[0]
+            rows.append(_END)
+            self._state = self._tip_state
+            self._sure = [len(out) for out in outs]
         for place, numbers in enumerate(columns):
-            numbers.append(values[place])
             numbers.append(new[place])
-        closed = len(self._rows)
-        self._rows[-1] = known
-        self._rows.append(_END)
-        self._state = state = self._tip_state
-        self._sure = [len(out) for out in outs]
-        self._tip_state = self._indicator.advance(self._params, columns, closed, closed + 1, state, outs)
-        self._tip_values = [numbers.pop() for numbers in columns]
-        self._tip_row = row
-        if type(row) is not Record:
-            self._tip_token = None
+        self._tip_state = self._indicator.advance(self._params, columns, closed, closed + 1, self._state, outs)
+        for numbers in columns:
+            numbers.pop()
+        self._tip_values = new
         return True
+
+    def _closed_values(self, known: Any, token: object) -> tuple[Any, ...] | None:
+        """The values of an element that is the last one that was seen, unchanged; None if it is not. Notes whether changes of it are noticed."""
+        if known is self._tip_row and (self._numbers or (token is self._tip_token and token is self._token)):
+            return self._tip_values
+        if self._numbers:
+            found: tuple[Any, ...] = (known,)
+        else:
+            try:
+                found = self._indicator.read(known)
+            except (KeyError, TypeError, IndexError):
+                return None
+        if found != self._tip_values or set(map(type, found)) != _FLOATS:
+            return None
+        tracked = self._numbers or (type(known) is Record and (len(self._rows) == 1 or token is self._token))
+        self._token = token if tracked else None
+        return found
 
     def _anew(self) -> KnownSeries:
         return KnownSeries(self._indicator, self._params, numbers=self._numbers, keeps=self._keeps)
@@ -269,7 +285,7 @@ class KnownSeries:
     def _advance(self, begin: int, closed: int) -> None:
         """Computes the lines over the closed elements from ``begin`` on, and on top of them over the last element."""
         advance, params, columns, outs = self._indicator.advance, self._params, self._columns, self._outs
-        if [values[begin] for values in columns] == self._tip_values:
+        if self._tip_values is not None and self._read_at(begin) == self._tip_values:
             # The element that was the last one is as it was, so the step over it has been made.
             if closed > begin:
                 self._state = self._tip_state
@@ -283,15 +299,22 @@ class KnownSeries:
             self._sure = [len(out) for out in outs]
         if closed >= begin:
             self._tip_state = advance(params, columns, closed, closed + 1, self._state, outs)
-        self._tip_values = [values.pop() for values in columns]
+        self._tip_values = self._read_at(closed)
+        for values in columns:
+            values.pop()
 
-    def _note(self, elements: list[Any], token: object, begin: int, *, windowed: bool) -> None:
+    def _read_at(self, place: int) -> tuple[Any, ...]:
+        """The values of an element as ``_floats`` gives them, from the columns."""
+        found = tuple([values[place] for values in self._columns])
+        return found if self._numbers else (*found, found[0])
+
+    def _note(self, elements: list[Any], token: object, begin: int) -> None:
         """Remembers closed elements, and whether a change of one of them would be noticed."""
         self._rows[-1:] = [*elements, _END]
         if self._numbers:
             self._started = self._columns[0][-1] is not None
         else:
-            tracked = (windowed or set(map(type, elements)) == {Record}) and (not begin or token is self._token)
+            tracked = set(map(type, elements)) == {Record} and (not begin or token is self._token)
             self._token = token if tracked else None
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from ..arguments import real_number, whole_number
 from ..errors import InputError, UnknownName, nearest, short_repr
+from ..structures import Record
 from ..structures.growing import GrowingRecords
 from . import recurrences
 from .growing import GrowingSeries
 from .growing_means import GrowingMeans
 from .known_series import Indicator
-from .series import BAR_FIELDS, column, is_numbers, new_column, rows_of
+from .series import BAR_FIELDS, READY_LISTS, column, is_numbers, new_column, rows_of
 
 __all__ = ["Indicators"]
 
@@ -155,11 +156,13 @@ class Indicators:
                 break
         if also is not None:
             params = (*params, also)
-        if type(records) is GrowingRecords:
+        kind = type(records)
+        if kind is GrowingRecords:
             lines = self._series.windows.lines(indicator, params, records)
         else:
-            rows = rows_of(name, records)
-            numbers = bool(rows) and is_numbers(rows[0])
+            rows = records if kind in READY_LISTS else rows_of(name, records)
+            first = type(rows[0]) if rows else Record
+            numbers = first is float or (first is not Record and is_numbers(rows[0]))
             if numbers and not indicator.numbers:
                 raise InputError(f"TA.{name} needs bars, got a list whose first element is {short_repr(rows[0])}")
             lines = self._series.lines(indicator, params, rows, numbers=numbers)

@@ -7,6 +7,7 @@ import json
 import pickle
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmzthreads import Record, Records
+from fmzthreads.errors import InputError
 from fmzthreads.indicators import known_series
 from fmzthreads.indicators.lines import IndicatorLine, LineStore
 from fmzthreads.indicators.ta import Indicators
@@ -503,3 +505,97 @@ def test_bars_that_the_script_added_to_a_copy_are_not_the_history_s() -> None:
     ta.MA(added, 2)
     longer = history + [bar(i, 1.0) for i in range(12, 30)]
     assert ta.MA(Records.copied(longer, identity, 0), 2) == Indicators().MA(longer, 2)
+
+
+@pytest.mark.parametrize(("name", "params"), CALLS)
+def test_copies_of_a_history_go_on_by_single_steps(
+    name: str, params: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As GetRecords gives them: other bars at each call, of which the last one changes until it is closed.
+    ta, identity, history = Indicators(), object(), [bar(i, float(i % 7)) for i in range(20)]
+    call = getattr(ta, name)
+    call(Records.copied(history, identity, 0), *params)
+    read: list[Any] = []
+    whole = known_series.KnownSeries._read
+
+    def counted(self: Any, fresh: list[Any], begin: int) -> None:
+        read.append(fresh)
+        whole(self, fresh, begin)
+
+    monkeypatch.setattr(known_series.KnownSeries, "_read", counted)
+    for number in range(20, 30):
+        history.append(bar(number, 3.5))
+        for price in (3.5, 3.5, 9.0, float(number)):  # as it was, and changed
+            history[-1] = bar(number, price)
+            found = call(Records.copied(history, identity, 0), *params)
+            assert read == []
+            assert repr(found) == repr(getattr(Indicators(), name)([*history], *params))
+            read.clear()
+    history[-1] = bar(29, -4.0)  # the last one changes once more, and is closed
+    history.append(bar(30, 1.0))
+    found = call(Records.copied(history, identity, 0), *params)
+    assert len(read) == 1
+    assert repr(found) == repr(getattr(Indicators(), name)([*history], *params))
+
+
+@pytest.mark.parametrize("value", [5, True, None, "5", Decimal(5)])
+def test_what_is_no_float_is_read_by_the_long_way(value: Any) -> None:
+    ta, identity, history = Indicators(), object(), [bar(i, float(i % 7)) for i in range(20)]
+    ta.MA(Records.copied(history, identity, 0), 2)
+    history.append(bar(20, 4.0))
+    history[-1]["Close"] = 5.0
+    ta.MA(Records.copied(history, identity, 0), 2)
+    history[-1]["Close"] = value
+    for number in range(21, 25):
+        history.append(bar(number, 4.0))
+        if value is None or value == "5":
+            with pytest.raises(InputError, match="element 20 field Close"):
+                ta.MA(Records.copied(history, identity, 0), 2)
+        else:
+            assert repr(ta.MA(Records.copied(history, identity, 0), 2)) == repr(Indicators().MA([*history], 2))
+
+
+def test_a_bar_that_changes_in_place_after_it_was_closed_by_its_values() -> None:
+    ta, rows = Indicators(), [bar(i, float(i)) for i in range(10)]
+    ta.MA(rows, 3)
+    rows = [*rows[:-1], Record(rows[-1]), bar(10, 10.0)]  # another object with the same values, closed by a step
+    assert ta.MA(rows, 3) == Indicators().MA([*rows], 3)
+    rows[5]["Close"] = 99.0
+    rows.append(bar(11, 11.0))
+    assert ta.MA(rows, 3) == Indicators().MA([*rows], 3)
+
+
+def test_numbers_that_are_equal_but_other_objects_go_on_by_steps() -> None:
+    ta = Indicators()
+    for count in range(3, 12):
+        rows = [float(f"{i % 4}.5") for i in range(count)]
+        assert ta.MA(rows, 3) == Indicators().MA([*rows], 3)
+
+
+def test_the_last_bar_changes_in_place_and_is_closed() -> None:
+    for make in (bar, lambda number, price: dict(bar(number, price))):
+        ta, rows = Indicators(), [make(i, float(i)) for i in range(10)]
+        ta.MA(rows, 3)
+        rows[-1]["Close"] = 99.0
+        rows.append(make(10, 10.0))
+        assert ta.MA(rows, 3) == Indicators().MA([*rows], 3)
+
+
+def test_changes_of_bars_that_are_plain_dicts_are_looked_for() -> None:
+    ta, rows = Indicators(), [dict(bar(i, float(i))) for i in range(10)]
+    ta.MA(rows, 3)
+    rows = [*rows[:-1], dict(rows[-1]), dict(bar(10, 10.0))]
+    ta.MA(rows, 3)
+    rows.append(dict(bar(11, 11.0)))
+    ta.MA(rows, 3)
+    rows[1]["Close"] = 99.0  # nothing tells of it
+    assert ta.MA(rows, 3) == Indicators().MA([*rows], 3)
+
+
+def test_a_series_of_numbers_that_began_with_one() -> None:
+    ta = Indicators()
+    rows: list[float] = []
+    for value in ([1.0], [float("nan")], [3.0, 4.0]):
+        rows = [*rows, *value]
+        found = ta.MA(rows, 2)
+    assert repr(found) == repr(Indicators().MA([*rows], 2))
