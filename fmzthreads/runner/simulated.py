@@ -15,8 +15,14 @@ __all__ = ["VENUES", "environment", "parse_faults", "products_of", "set_faults",
 
 # FMZ's name of each venue that can be simulated, and the simulator's.
 VENUES = {"Binance": "binance", "OKX": "okx"}
-_SIMULATORS = {**VENUES, "ccxt:binance": "binance", "ccxt:okx": "okx", "Futures_Binance": "binance"}
-_PRODUCTS = {"Futures_Binance": ("um", "cm")}  # what a name needs besides spot
+_SIMULATORS = {
+    **VENUES,
+    "ccxt:binance": "binance",
+    "ccxt:okx": "okx",
+    "Futures_Binance": "binance",
+    "Futures_OKX": "okx",
+}
+_PRODUCTS = {"Futures_Binance": ("um", "cm"), "Futures_OKX": ("swap",)}  # what a name needs besides spot
 
 
 @contextlib.contextmanager
@@ -26,7 +32,7 @@ def simulated_exchanges(
     """Runs a simulator for each venue; they follow one price, each with its own noise and lag.
 
     Args:
-        names: FMZ's names (with ``Futures_Binance``), or ``ccxt:binance`` and ``ccxt:okx``; one simulator is started for each venue, whatever its names.
+        names: FMZ's names (with ``Futures_Binance`` and ``Futures_OKX``), or ``ccxt:binance`` and ``ccxt:okx``; one simulator is started for each venue, whatever its names.
         pairs: Pairs that the strategy trades; those that a simulator does not have by itself are added at a price of 100.
         seed: The seed of the generated prices and of each venue's noise.
         faults: ``[VENUE:]NAME=VALUE``; without a venue for all.

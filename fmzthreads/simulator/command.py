@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PRODUCT",
-        help="what can be traded besides spot: um or cm for Binance's contracts in USDT or in the coin, swap for OKX's; may be repeated",
+        help="what can be traded besides spot: um or cm for Binance's contracts in USDT or in the coin, swap for OKX's, quarter for those with a delivery; may be repeated",
     )
     add(
         "--balance",

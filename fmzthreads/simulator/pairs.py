@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import product as combined
 
 import attrs
 
@@ -12,10 +14,11 @@ from ..errors import InputError, UnknownName, nearest
 from .engine.instruments import Instrument, Kind, binance_spot, okx_spot
 from .engine.margin.listings import binance_coin_margined, binance_usd_margined, okx_contract
 
-__all__ = ["DEFAULT_PAIRS", "TradedPair", "contract_pairs", "read_pairs", "swap_pairs"]
+__all__ = ["DEFAULT_PAIRS", "TradedPair", "contract_pairs", "quarter_end_ms", "read_pairs", "swap_pairs"]
 
 DEFAULT_PAIRS = ("BTC_USDT", "ETH_USDT")
 _INSTRUMENTS: Mapping[str, Callable[[], tuple[Instrument, ...]]] = {"binance": binance_spot, "okx": okx_spot}
+_FRIDAY = 4
 _START_PRICES = {"BTC_USDT": Decimal(60_000), "ETH_USDT": Decimal(3_000)}
 _FORM = re.compile(r"([A-Z0-9]{1,20})_([A-Z0-9]{1,20})", re.ASCII)
 _LOWEST, _HIGHEST = Decimal("1e-6"), Decimal(10) ** 7
@@ -80,54 +83,76 @@ def read_pairs(venue: str, symbols: Iterable[str], *, priced: bool = False) -> l
     return list(pairs.values())
 
 
-def contract_pairs(product: str, pairs: Iterable[TradedPair]) -> list[TradedPair]:
-    """Binance's perpetual contracts on the coins of spot pairs, at the same prices.
+def quarter_end_ms(now_ms: int) -> int:
+    """When quarterly contracts end: the last Friday of a quarter, 8:00 UTC; the first one that is more than a day away.
+
+    Args:
+        now_ms: Milliseconds since the epoch.
+    """
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    for number in range(now.month - 1, now.month + 6):
+        if number % 3 == 2:  # March, June, September, December
+            after = datetime(now.year + (number + 1) // 12, (number + 1) % 12 + 1, 1, 8, tzinfo=UTC)
+            end = after - timedelta(days=(after.weekday() - _FRIDAY - 1) % 7 + 1)
+            if end - now > timedelta(days=1):
+                break
+    return int(end.timestamp() * 1000)
+
+
+def _contract_code(expiry_ms: int) -> str:
+    return "quarter" if expiry_ms else "swap"
+
+
+def contract_pairs(product: str, pairs: Iterable[TradedPair], expiries_ms: Iterable[int] = (0,)) -> list[TradedPair]:
+    """Binance's contracts on the coins of spot pairs, at the same prices.
 
     Args:
         product: ``um`` (in USDT) or ``cm`` (in the coin).
         pairs: The spot pairs; only those in dollars have contracts, and each coin once.
+        expiries_ms: When the contracts of a coin end, in milliseconds since the epoch; 0 for a perpetual one.
 
     Raises:
         InputError: No pair is in dollars.
     """
-    found: dict[str, TradedPair] = {}
+    make = binance_usd_margined if product == "um" else binance_coin_margined
+    expiries, found = tuple(expiries_ms), dict[str, TradedPair]()
     for pair in pairs:
         base, spot = pair.instrument.base, pair.instrument
-        if spot.quote not in _DOLLARS or base in found:
-            continue
-        instrument = binance_usd_margined(base) if product == "um" else binance_coin_margined(base)
-        if f"{base}_USDT" not in _START_PRICES:
-            instrument = _fitted(instrument, spot)
-        found[base] = TradedPair(instrument, pair.price)
+        for expiry_ms in expiries if spot.quote in _DOLLARS else ():
+            instrument = make(base, expiry_ms=expiry_ms, suffix=_contract_code(expiry_ms))
+            if f"{base}_USDT" not in _START_PRICES:
+                instrument = _fitted(instrument, spot)
+            found.setdefault(instrument.id, TradedPair(instrument, pair.price))
     if not found:
         raise InputError(f"none of the pairs has contracts of {product!r}; expected one in dollars, such as BTC_USDT")
     return list(found.values())
 
 
-def swap_pairs(pairs: Iterable[TradedPair]) -> list[tuple[TradedPair, str]]:
-    """OKX's swaps on the coins of spot pairs, at the same prices: a linear one on each pair, and an inverse one on each coin.
+def swap_pairs(pairs: Iterable[TradedPair], expiries_ms: Iterable[int] = (0,)) -> list[tuple[TradedPair, str]]:
+    """OKX's contracts on the coins of spot pairs, at the same prices: linear ones on each pair, and inverse ones on each coin.
 
     Args:
-        pairs: The spot pairs; only those in USDT or USDC have swaps.
+        pairs: The spot pairs; only those in USDT or USDC have contracts.
+        expiries_ms: When the contracts of a pair end, in milliseconds since the epoch; 0 for a swap.
 
     Returns:
-        Each swap, and the id of the spot pair whose price it follows.
+        Each contract, and the id of the spot pair whose price it follows.
 
     Raises:
         InputError: No pair is in USDT or USDC.
     """
-    found: dict[str, tuple[TradedPair, str]] = {}
+    expiries, found = tuple(expiries_ms), dict[str, tuple[TradedPair, str]]()
     for pair in pairs:
         spot = pair.instrument
         if spot.quote not in {"USDT", "USDC"}:
             continue
-        for quote in (spot.quote, "USD"):
-            instrument = okx_contract(spot.base, quote)
+        for quote, expiry_ms in combined((spot.quote, "USD"), expiries):
+            instrument = okx_contract(spot.base, quote, expiry_ms=expiry_ms, suffix=_contract_code(expiry_ms))
             if spot.id not in _START_PRICES:
                 instrument = attrs.evolve(instrument, tick=spot.tick, min_price=spot.tick, max_price=spot.max_price)
             found.setdefault(instrument.id, (TradedPair(instrument, pair.price), spot.id))
     if not found:
-        raise InputError("none of the pairs has swaps; expected one in USDT or USDC, such as BTC_USDT")
+        raise InputError("none of the pairs has contracts; expected one in USDT or USDC, such as BTC_USDT")
     return list(found.values())
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from ..clock import Clock
+from ..clock import Clock, WallClock
 from ..errors import InputError, UnknownName, nearest, require
 from .audit import FillAudit
 from .contract_control import ContractAudit, ContractControl, contract_routes
@@ -36,7 +36,7 @@ from .faults import Faults
 from .market.bars import BarFile, load_bars
 from .market.maker import MarketDriver, MarketMaker, MarketSettings
 from .market.prices import BarReplay, PriceSource, PriceWalk
-from .pairs import DEFAULT_PAIRS, TradedPair, contract_pairs, read_pairs, swap_pairs
+from .pairs import DEFAULT_PAIRS, TradedPair, contract_pairs, quarter_end_ms, read_pairs, swap_pairs
 from .transport.below import BelowPath, check_below
 from .transport.http import RestApp
 from .transport.listener import ServingThread
@@ -46,8 +46,14 @@ from .transport.websocket import WsConnection
 __all__ = ["DEFAULT_BALANCES", "PRODUCTS", "VENUES", "SimulatorServer"]
 
 VENUES = ("binance", "okx")
-PRODUCTS: Mapping[str, tuple[str, ...]] = {"binance": ("spot", "um", "cm"), "okx": ("spot", "swap")}
-"""The products of each venue; ``um`` and ``cm`` are Binance's contracts in USDT and in the coin, ``swap`` is OKX's perpetual ones."""
+PRODUCTS: Mapping[str, tuple[str, ...]] = {
+    "binance": ("spot", "um", "cm", "quarter"),
+    "okx": ("spot", "swap", "quarter"),
+}
+"""The products of each venue.
+
+``um`` and ``cm`` are Binance's contracts in USDT and in the coin, ``swap`` is OKX's perpetual ones, ``quarter`` are contracts with a delivery.
+"""
 
 DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)}
 """What the account starts with."""
@@ -101,7 +107,10 @@ class SimulatorServer:
             and neither does the first pair when ``data`` is given.
         products: What can be traded besides spot. Binance: ``um`` and ``cm``, the contracts on the coins of ``symbols``, each with an
             exchange and an account of its own, under the same key. OKX: ``swap``, linear and inverse swaps on the pairs, in spot's
-            exchange and account. Their prices follow spot's.
+            exchange and account. Both: ``quarter``, contracts that are delivered at the end of a quarter, beside ``um``, ``cm`` or ``swap``.
+            Their prices follow spot's.
+        delivery_ms: When the contracts of ``quarter`` are delivered, in milliseconds since the epoch; None for the last Friday of the
+            quarter, 8:00 UTC, by the exchange's clock.
         balances: What the account starts with; by default ``DEFAULT_BALANCES``, and some of the base of each further pair.
         faults: What goes wrong; nothing when None. It can be changed at any time.
         rate_scale: The venue's request limits are multiplied by it; 0 switches them off.
@@ -148,6 +157,7 @@ class SimulatorServer:
         data_origin_ms: int | None = None,
         symbols: Iterable[str] = DEFAULT_PAIRS,
         products: Iterable[str] = ("spot",),
+        delivery_ms: int | None = None,
         balances: Mapping[str, Decimal] | None = None,
         faults: Faults | None = None,
         rate_scale: float = 1.0,
@@ -175,7 +185,9 @@ class SimulatorServer:
         self.products = _checked_products(venue, products)
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
         pairs = read_pairs(venue, symbols, priced=bars is not None)
-        swaps = swap_pairs(pairs) if "swap" in self.products else []
+        clock = clock if clock is not None else WallClock()
+        expiries = _expiries_ms(self.products, delivery_ms, int(clock.now() * 1000))
+        swaps = swap_pairs(pairs, expiries) if venue == "okx" and expiries else []
         listed = [pair.instrument for pair in (*pairs, *(swap for swap, _ in swaps))]
         self.exchange = SimulatedExchange(listed, clock=clock)
         self.faults = faults if faults is not None else Faults(seed, self.exchange.clock)
@@ -193,10 +205,12 @@ class SimulatorServer:
         traded = [(self.exchange, pair, pair.instrument.id) for pair in pairs]
         traded += [(self.exchange, swap, followed) for swap, followed in swaps]
         for product in self.products[1:]:
-            if product == "swap":
+            if venue == "okx":
                 self.exchanges[product], self.accounts[product] = self.exchange, self.account
-                continue
-            traded += self._open_product(product, pairs, credentials, balances)
+            elif product != "quarter":  # which are among those of um and cm
+                traded += self._open_product(
+                    product, contract_pairs(product, pairs, expiries), pairs, credentials, balances
+                )
         self._contract_ledgers = {
             product: ContractAudit(exchange, self.accounts[product])
             for product, exchange in self.exchanges.items()
@@ -229,14 +243,18 @@ class SimulatorServer:
         )
 
     def _open_product(
-        self, product: str, pairs: list[TradedPair], credentials: _Credentials, balances: Mapping[str, Decimal]
+        self,
+        product: str,
+        contracts: list[TradedPair],
+        pairs: list[TradedPair],
+        credentials: _Credentials,
+        balances: Mapping[str, Decimal],
     ) -> list[tuple[SimulatedExchange, TradedPair, str]]:
         """Opens the exchange of a product of contracts.
 
         Returns:
             Its exchange, each contract, and the spot pair whose price it follows.
         """
-        contracts = contract_pairs(product, pairs)
         exchange = SimulatedExchange([pair.instrument for pair in contracts], clock=self.exchange.clock)
         settle = {pair.instrument.settle for pair in contracts}
         held = {asset: amount for asset, amount in balances.items() if asset in settle}
@@ -385,3 +403,22 @@ def _checked_products(venue: str, products: Iterable[str]) -> tuple[str, ...]:
         if product not in known:
             raise UnknownName(f"no product {product!r} of {venue} to simulate{nearest(product, known)}")
     return tuple(product for product in known if product == "spot" or product in asked)
+
+
+def _expiries_ms(products: tuple[str, ...], delivery_ms: int | None, now_ms: int) -> tuple[int, ...]:
+    """When the contracts of each coin end, in milliseconds since the epoch; 0 for the perpetual one.
+
+    Raises:
+        InputError: Binance's quarterly contracts are to be traded without a family, or a delivery without them, or in the past.
+    """
+    lasting = (0,) if any(product in products for product in ("um", "cm", "swap")) else ()
+    if "quarter" not in products:
+        if delivery_ms is not None:
+            raise InputError("delivery_ms is for the product 'quarter', which is not among the products")
+        return lasting
+    if not lasting:
+        raise InputError("the product 'quarter' needs another one of contracts: 'um' or 'cm' (Binance), 'swap' (OKX)")
+    ends_ms = quarter_end_ms(now_ms) if delivery_ms is None else delivery_ms
+    if ends_ms <= now_ms:
+        raise InputError(f"delivery_ms must be later than now ({now_ms}), got {ends_ms!r}")
+    return (*lasting, ends_ms)

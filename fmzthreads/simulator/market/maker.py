@@ -199,6 +199,8 @@ class MarketMaker:
         Every price that the source passes is quoted and may be traded at, in order.
         """
         self.steps += 1
+        if self.instrument.terms is not None and self.exchange.contracts.closed(self.instrument.id):
+            return  # it was delivered
         for fair in self.prices.step():
             self.fair = fair
             self._behind.append(fair)

@@ -76,6 +76,8 @@ class ContractClearing:
             prices.mark = new[0] if new[0] is not None else prices.mark
             prices.index = new[1] if new[1] is not None else prices.index
             prices.time_ms = self._engine.now_ms()
+            if index is not None:
+                prices.count_index()
             if self._engine.events.wants(PriceEvent):
                 self._engine.events.emit(PriceEvent(prices=prices.view()))
             self._liquidator.check_all(market.instrument)
@@ -118,7 +120,7 @@ class ContractClearing:
                 prices = settlement.prices
                 self._funding.pay_due(prices)
                 if prices.terms.expiry_ms and now >= prices.terms.expiry_ms and not prices.closed:
-                    self._deliver(market, settlement, prices.index or prices.mark)
+                    self._deliver(market, settlement, prices.delivery_price)
 
     def funding_history(self, instrument: str) -> list[FundingRow]:
         """The past funding of a contract, oldest first; of the newest 1000 payments."""

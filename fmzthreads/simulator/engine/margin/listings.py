@@ -76,7 +76,8 @@ def binance_coin_margined(base: str = "BTC", *, expiry_ms: int = 0, suffix: str 
 
 def _terms(rows: Sequence[Tier], expiry_ms: int, liquidation_fee: str) -> ContractTerms:
     return ContractTerms(
-        tiers=tuple(rows), liquidation_fee=Decimal(liquidation_fee), expiry_ms=expiry_ms, funding_interval_s=0 if expiry_ms else 28_800
+        tiers=tuple(rows), liquidation_fee=Decimal(liquidation_fee), expiry_ms=expiry_ms, funding_interval_s=0 if expiry_ms else 28_800,
+        settlement_s=1_800,
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class ContractPrices:
     _face: int
 
     __slots__ = (
-        "_base_lot", "_face", "_linear", "_steps", "closed", "index", "instrument", "mark", "next_funding_ms", "rate", "sign", "terms",
+        "_base_lot", "_face", "_index_count", "_index_sum", "_linear", "_steps", "closed", "index", "instrument", "mark", "next_funding_ms", "rate", "sign", "terms",
         "time_ms",
     )  # fmt: skip
 
@@ -72,12 +72,25 @@ class ContractPrices:
         self.terms: ContractTerms = instrument.terms
         self.mark = self.index = self.rate = self.next_funding_ms = self.time_ms = 0
         self.closed = False
+        self._index_sum = self._index_count = 0
         self._linear = instrument.kind is Kind.LINEAR
         self.sign = 1 if self._linear else -1
         # Linear: the base of one lot, in units. Inverse: the quote of one lot.
         self._base_lot = instrument.step_units * to_units(instrument.contract_value) // UNIT
         self._face = instrument.lot_value * UNIT
         self._steps = [_Step.of(tier) for tier in self.terms.tiers]
+
+    def count_index(self) -> None:
+        """Counts the index towards the delivery price, if the delivery is near."""
+        expiry_ms = self.terms.expiry_ms
+        if expiry_ms and expiry_ms - 1000 * self.terms.settlement_s <= self.time_ms <= expiry_ms:
+            self._index_sum += self.index
+            self._index_count += 1
+
+    @property
+    def delivery_price(self) -> int:
+        """The price in units at which it is delivered: the average index before; without one the last index, or the mark."""
+        return self._index_sum // self._index_count if self._index_count else self.index or self.mark
 
     def worth_at(self, ticks: int, lots: int) -> int:
         """The worth of lots at a price in ticks."""

@@ -53,6 +53,7 @@ class ContractTerms:
         liquidation_fee: The part of a liquidated value that goes to the insurance account.
         funding_interval_s: Seconds between two funding payments; 0 for a contract with a delivery date.
         expiry_ms: When it is delivered, in milliseconds since the epoch; 0 for a perpetual contract.
+        settlement_s: Seconds before the delivery over which the index is averaged: an hour at OKX, half of one at Binance.
     """
 
     tiers: tuple[Tier, ...] = attrs.field(validator=_ascending)
@@ -61,6 +62,7 @@ class ContractTerms:
     liquidation_fee: Decimal = Decimal("0.0125")
     funding_interval_s: int = 28_800
     expiry_ms: int = 0
+    settlement_s: int = 3_600
 
     @property
     def max_leverage(self) -> int:

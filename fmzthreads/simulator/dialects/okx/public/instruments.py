@@ -117,6 +117,7 @@ def _of_contract(instrument: Instrument) -> dict[str, Any]:
     assert terms is not None  # of a contract
     most = plain_decimal(instrument.max_market_quantity)
     return {
+        "alias": instrument.id.rpartition(".")[2] if terms.expiry_ms else "",
         "baseCcy": "",
         "quoteCcy": "",
         "uly": family_of(instrument),
