@@ -105,7 +105,12 @@ def _picture(source: str) -> str:
 def _line(text: str) -> str:
     markup = parse_markup(text)
     escaped = html_text(markup.text)
-    return f'<span style="color:{markup.color}">{escaped}</span>' if markup.color else escaped
+    # Mixed with the text's own colour, so that a strategy's yellow can be read on white, and its black on black.
+    return (
+        f'<span style="color:color-mix(in srgb,{markup.color} 70%,currentcolor)">{escaped}</span>'
+        if markup.color
+        else escaped
+    )
 
 
 def _list(value: Any) -> list[Any]:

@@ -58,7 +58,7 @@ class Renderer:
         self._environment.filters.update(
             number=number_text, moment=moment, signed=signed_text, date=date_text, json_text=json_text
         )
-        self._environment.globals.update(states=STATES, version=__version__, sparkline=self._sparkline)
+        self._environment.globals.update(states=STATES, release=__version__, sparkline=self._sparkline)
 
     def _sparkline(self, values: Sequence[float]) -> Any:
         return self._markup(sparkline_svg(values))
@@ -98,8 +98,13 @@ def number_text(value: object, digits: int = 10) -> str:
         return "–" if value is None else str(value)
     if not math.isfinite(value):
         return str(value)
-    text = f"{float(f'{value:.{digits}g}'):,.10f}"
-    return text.rstrip("0").rstrip(".") or "0"
+    before_point = len(str(int(abs(value))))
+    text = (
+        f"{value:,.{max(0, min(10, digits - before_point))}f}"
+        if abs(value) >= 1
+        else f"{float(f'{value:.{digits}g}'):,.10f}"
+    )
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def signed_text(value: object, decimals: int = 2) -> str:

@@ -32,6 +32,7 @@ _CHINESE = {
     "Profit": "收益", "Last line": "最近日志", "when the state was read": "状态读取时间", "read {age} ago": "{age}前读取",
     "Balances and equity": "余额与权益", "oldest reading {age} ago": "最早读取于{age}前", "curve over {age}": "曲线跨度{age}", "What it is made of": "组成",
     "Wallet": "钱包", "Currency": "币种", "Worth": "价值", "Read by": "读取者", "Read": "读取时间", "spot": "现货", "futures": "合约",
+    "The robot has not asked its exchange for its account (GetAccount).": "该机器人还没有向交易所查询过账户（GetAccount）。",
     "No robot has asked its exchange for its account yet (GetAccount); the platform asks nothing by itself.": "还没有机器人向交易所查询过账户（GetAccount）；平台自己不查询。",
     "Positions": "持仓", "Nodes": "节点", "Node": "节点", "online": "在线", "away": "离线", "{count} running": "{count} 个运行中",
     "No positions.": "没有持仓。", "Exchange": "交易所", "Symbol": "交易对", "Amount": "数量", "Price": "价格",

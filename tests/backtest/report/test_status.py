@@ -15,7 +15,10 @@ def table(*rows: list[Any], **more: Any) -> str:
 
 
 def test_lines_keep_their_colours() -> None:
-    assert status_html("one\ntwo #ff0000") == '<p class=status>one<br><span style="color:#ff0000">two</span></p>'
+    assert (
+        status_html("one\ntwo #ff0000")
+        == '<p class=status>one<br><span style="color:color-mix(in srgb,#ff0000 70%,currentcolor)">two</span></p>'
+    )
 
 
 def test_tables_stand_between_the_text() -> None:
@@ -38,7 +41,7 @@ def test_cells_have_colours_buttons_spans_and_lists() -> None:
             ["gain #00ff00", [button, button]], [{"body": "wide", "colspan": 2}], [None, {"body": 1, "rowspan": 10**9}]
         )
     )
-    assert '<span style="color:#00ff00">gain</span>' in html
+    assert '<span style="color:color-mix(in srgb,#00ff00 70%,currentcolor)">gain</span>' in html
     assert html.count("<span class=button>Stop</span>") == 2
     assert '<td colspan="2">wide</td>' in html
     assert 'rowspan="100"' in html

@@ -68,7 +68,7 @@ def test_what_robots_hold_is_added_up(owner: Client, pages: PagePlatform) -> Non
         assert "<span>USDT</span><b>121,000</b>" in text, page
         assert '<td class="number">121,000 USDT</td>' in text, page
         assert '<td class="number down">-12.50</td>' in text, page
-    assert "has asked its exchange for its account" in owner.see("/robots/1").text
+    assert "has not asked its exchange for its account" in owner.see("/robots/1").text
     assert "121,000" not in pages.client("ann").see("/").text, "a robot that the account does not see"
 
 

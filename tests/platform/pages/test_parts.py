@@ -161,6 +161,9 @@ def test_numbers_ages_and_curves() -> None:
         "nan",
         "x",
     ]
+    assert [number_text(value, 9) for value in (4_799_177.2000000002, 0.123456789012, -99_999.5, 12345678901.5, 100)] == [
+        "4,799,177.2", "0.123456789", "-99,999.5", "12,345,678,902", "100",
+    ]  # fmt: skip
     assert signed_text(-3.14159) == "-3.14"
     assert [ago_text(ms, "en") for ms in (-5, 61_000, 7_200_000, 90_000_000)] == ["0 s", "1 min", "2 h", "1 d"]
     assert [moment(ms) for ms in (0, 10**18, 1000)] == ["–", "–", "1970-01-01 00:00:01"]

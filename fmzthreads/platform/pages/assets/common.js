@@ -1,6 +1,12 @@
 "use strict";
-// What every page needs: keys, and addresses that are shown whole.
+// What every page needs: keys, addresses that are shown whole, and parts that are shown anew.
 (() => {
+  // What was unfolded stays so.
+  window.fmzPart = (box, fresh) => {
+    const open = [...box.querySelectorAll("details")].map((one) => one.open);
+    fresh.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
+    box.replaceChildren(...fresh.childNodes);
+  };
   for (const one of document.querySelectorAll("input[data-absolute]")) {
     one.value = new URL(one.value, location.href).href;
     one.addEventListener("focus", () => one.select());

@@ -23,7 +23,7 @@ window.fmzLog = (() => {
     const row = make("tr"), badge = make("td"), words = make("td", "text", (pushed ? "@ " : "") + text);
     row.dataset.id = id;
     badge.append(make("span", "kind kind-" + Number(kind), kinds[kind] || String(kind)));
-    if (/^#[0-9a-fA-F]{6}$/.test(color)) words.style.color = color;
+    if (/^#[0-9a-fA-F]{6}$/.test(color)) words.style.color = `color-mix(in srgb, ${color} 70%, currentcolor)`; // a strategy's yellow can be read on white too
     const placed = kind < 2;
     row.append(make("td", "time", moment(time)), badge, make("td", "", exchange), make("td", "", symbol),
       make("td", "number", placed ? (price <= 0 ? table.dataset.market : digits(price)) : kind === 4 ? digits(price) : ""),

@@ -13,7 +13,7 @@
         }
         if (reply.ok) {
           const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
-          if (!busy()) part.replaceChildren(...fresh.body.childNodes);
+          if (!busy()) window.fmzPart(part, fresh.body);
         }
         part.classList.toggle("stale", !reply.ok);
       } catch {

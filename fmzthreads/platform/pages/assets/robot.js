@@ -22,7 +22,7 @@
   };
   const orders = async () => {
     const fresh = await part(base + "/orders");
-    if (fresh && !document.getElementById("orders-part").contains(document.activeElement)) document.getElementById("orders-part").replaceChildren(...fresh.body.childNodes);
+    if (fresh && !document.getElementById("orders-part").contains(document.activeElement)) window.fmzPart(document.getElementById("orders-part"), fresh.body);
   };
 
   // Tabs of the status bar; the chosen one stays chosen when the status is shown anew.
@@ -166,7 +166,8 @@
     if (!many.length || !window.Plotly) {
       figures.replaceChildren();
       figures.className = "note";
-      figures.textContent = window.Plotly ? figures.dataset.empty : figures.dataset.missing;
+      figures.textContent = many.length ? figures.dataset.missing : figures.dataset.empty;
+      figures.dataset.keys = "";
       return;
     }
     const keys = many.map((one) => one.key).join(" ");

@@ -239,7 +239,7 @@ def shown_charts(visit: PageVisit, robot_id: int) -> dict[str, Any]:
             visit.say("Profit"), times, values, _COLUMNS, color="@accent", fill="tozeroy", fillcolor="@accent-faint"
         )
         figures.insert(0, chart("profit", [curve], height=260))
-        figures[0]["title"] = ""
+        figures[0]["title"] = visit.say("Profit")
     return {"since": mark, "figures": figures}
 
 
