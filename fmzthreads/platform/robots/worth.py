@@ -6,7 +6,6 @@ sample counts, so that a simulated account of an earlier run does not.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 import time
@@ -141,10 +140,10 @@ class FleetWorth:
             looked, samples = self._known.get(path, (0.0, _NONE))
         if looked and now - looked < _LOOK_S:
             return samples
-        with contextlib.suppress(
-            OperationFailed
-        ):  # damaged: what is known stays, with its age; the robot's page says what is wrong
+        try:
             samples = self._read(path, samples)
+        except OperationFailed:  # damaged: what is known stays, with its age; the robot's page says what is wrong
+            return samples
         with self._lock:
             if len(self._known) >= _MOST_ROBOTS:
                 self._known.clear()

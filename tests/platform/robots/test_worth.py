@@ -135,6 +135,18 @@ def test_a_folder_that_was_put_in_the_place_of_another_is_read_anew(worths: Flee
     assert (found.worth, found.curve) == (2.0, [(5000, 2.0)])
 
 
+def test_a_database_that_was_mended_is_read_at_once(robots: Robots) -> None:
+    tables = RobotTables()
+    worths = FleetWorth(tables)
+    robots.sample(1, 1000, money(1.0, 900))
+    whole = robots.place(1).database.read_bytes()
+    robots.place(1).database.write_text("no database " * 100)
+    assert worths.worth([robots.place(1)]) == []
+    robots.place(1).database.write_bytes(whole)
+    assert worths.worth([robots.place(1)])[0].worth == 1.0
+    tables.close()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"money": 3}', '{"money": [[1]], "positions": []}'])
 def test_a_damaged_row_is_nothing(worths: FleetWorth, robots: Robots, text: str) -> None:
     robots.sample(1, 1000, money(1.0, 900))
