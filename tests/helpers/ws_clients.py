@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -29,6 +30,7 @@ __all__ = [
     "DeltaBook",
     "InvalidMessage",
     "InvalidStatus",
+    "LoopTime",
     "Socket",
     "buy",
     "connect",
@@ -81,6 +83,31 @@ class Socket:
         except TimeoutError:
             return True
         return False
+
+
+class LoopTime:
+    """Moves the time of a venue's event loop ahead, so that the test of a time-out neither waits for it nor is overtaken by it."""
+
+    def __init__(self, server: SimulatorServer) -> None:
+        thread = server._wire
+        self._loop = thread._running_loop()
+        self._state = thread._state
+        self._ahead_s = 0.0
+        real = self._loop.time
+        self._loop.time = lambda: real() + self._ahead_s  # type: ignore[method-assign]
+
+    def advance(self, seconds: float) -> None:
+        """Moves it ahead; what is due then has happened at the return."""
+        asyncio.run_coroutine_threadsafe(self._advance(seconds), self._loop).result(PATIENCE_S)
+
+    async def _advance(self, seconds: float) -> None:
+        self._ahead_s += seconds
+        for _ in range(3):  # the timers that are due, and what they call
+            await asyncio.sleep(0)
+
+    def pings_answered(self) -> bool:
+        """Whether no connection owes the answer to a ping."""
+        return not any(getattr(one, "_pinged", 0) for one in list(self._state.connections))
 
 
 @contextlib.contextmanager

@@ -146,7 +146,8 @@ def test_no_key_goes_to_the_base_of_market_data(venue: str, servers: Servers, mo
         assert "signature" not in request.query
 
 
-def test_a_ban_from_market_data_holds_no_order(venue: str, servers: Servers) -> None:
+def test_a_ban_from_market_data_holds_no_order(venue: str, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.venues.okx.refusals.LIMIT_WINDOW_S", 60.0)  # not over before the next line
     first, second = servers
     with trade(venue, first, options=ONCE) as exchange:
         exchange.GetAccount()

@@ -143,11 +143,12 @@ def test_a_snapshot_answered_with_429_is_fetched_when_the_venue_says_so() -> Non
 
 
 def test_a_ban_is_neither_stormed_nor_answered_from_an_old_book() -> None:
+    """Lasts as long as the ban: long enough for a busy machine to notice the gap and ask four times within it."""
     with Market("Binance") as market:
         market.subscribe()
         applied = market.updates()
         feed = market.feed()
-        market.server.faults.set("/api/v3/depth", ban_418_s=1)
+        market.server.faults.set("/api/v3/depth", ban_418_s=4)
         market.server.faults.set("/ws*", ws_skip=1)
         while not feed.stats.book.gaps:
             assert applied.acquire(timeout=PATIENCE_S)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from fmzthreads.clock import ManualClock
 from fmzthreads.errors import InputError
 from fmzthreads.simulator import Faults, SimulatorServer
 from fmzthreads.simulator.dialects.fields import plain_decimal
@@ -243,21 +244,18 @@ def test_a_flood_keeps_its_pace(server: SimulatorServer) -> None:
 
 
 def test_reconnects_are_refused_for_a_while_and_then_taken(server: SimulatorServer) -> None:
+    clock = ManualClock()
+    server.faults._clock = clock
     server.faults.set(ws_refuse_s=0.6)
     with pytest.raises(InvalidStatus) as caught, open_socket(server, TRADES):
         pass
     assert caught.value.response.status_code == 503
     assert requests.get(f"{server.base_url}/api/v3/ping", timeout=60).status_code == 200  # REST goes on
 
-    def again() -> bool:
-        try:
-            with open_socket(server, TRADES):
-                return True
-        except InvalidStatus:
-            return False
-
-    wait_until(again)
-    assert server.faults.counts()["ws_refuse_s"] >= 1
+    clock.advance(0.7)
+    with open_socket(server, TRADES):
+        pass
+    assert server.faults.counts()["ws_refuse_s"] == 1
 
 
 def test_a_refusal_for_one_path_leaves_others_alone(server: SimulatorServer) -> None:
@@ -335,9 +333,11 @@ def test_our_own_client_reads_split_frames_and_huge_ones(server: SimulatorServer
 def test_the_faults_are_switched_over_http_and_on_the_command_line(server: SimulatorServer) -> None:
     with free_session() as session:
         url = f"{server.base_url}/_simulator/faults"
-        on = session.post(url, json={"path": "/ws/*", "ws_cut": 1, "ws_flood": 5, "ws_refuse_s": 30}, timeout=60).json()
+        on = session.post(
+            url, json={"path": "/ws/*", "ws_cut": 1, "ws_flood": 5, "ws_refuse_s": 3600}, timeout=60
+        ).json()
         assert {"path": "/ws/*", "ws_cut": 1, "ws_flood": 5}.items() <= on["faults"][0].items()
-        assert 29 < on["faults"][0]["ws_refuse_s"] <= 30
+        assert 3500 < on["faults"][0]["ws_refuse_s"] <= 3600
         session.delete(url, timeout=60)
     faults = Faults()
     faults.set_text("ws_skip=0.5@/stream*")

@@ -167,10 +167,26 @@ def test_after_a_round_of_attempts_the_connection_is_made_anew() -> None:
         assert run.feed.stats.connections == 2
 
 
+def patient_connects(run: Running, *, after: int = 0) -> None:
+    """Has the connections after so many wait for their first answer as long as a busy peer needs, whatever the plan says."""
+    attempts = run.feed._attempts
+    connected = attempts.connected
+
+    def patiently(now: float) -> None:
+        connected(now)
+        if run.feed.stats.connections > after:
+            attempts.due = now + PATIENCE_S
+
+    attempts.connected = patiently  # type: ignore[method-assign]
+    if not after:  # the first one may have connected already
+        attempts.due = run.feed.clock.monotonic() + PATIENCE_S
+
+
 def test_a_subscription_that_is_never_confirmed_is_made_anew() -> None:
     chain = make_chain("spot", 7)
     plan = ResyncPlan(pause_s=0.01, longest_pause_s=0.02, answer_s=0.05)
     with WsServer() as server, running(binance_source(server.port, Snapshots(chain)), plan=plan) as run:
+        patient_connects(run, after=1)
         BinancePeer(server.peer(), confirm=False)
         assert "no snapshot came" in run.host.wait_for("is being rebuilt")
         BinancePeer(server.peer())
@@ -334,6 +350,7 @@ def test_okx_whose_new_snapshot_does_not_come_is_connected_anew() -> None:
     chain = make_chain("okx", 3)
     plan = ResyncPlan(attempts=2, pause_s=0.01, longest_pause_s=0.02, answer_s=0.05)
     with WsServer() as server, running(okx_source(server.port), plan=plan) as run:
+        patient_connects(run)
         peer = OkxPeer(server.peer())
         peer.push(chain.updates[0])
         peer.push(chain.updates[2])
@@ -352,11 +369,11 @@ def test_okx_error_events_are_told() -> None:
 
 def test_silence_behind_heartbeats_is_a_lost_connection() -> None:
     chain = make_chain("okx", 4)
-    with WsServer() as server, running(okx_source(server.port, silence_ms=150)) as run:
+    with WsServer() as server, running(okx_source(server.port, silence_ms=1500)) as run:
         peer = OkxPeer(server.peer())
         peer.push(chain.updates[0])
         run.wait_live()
-        run.host.wait_for("no data for 150 ms")
+        run.host.wait_for("no data for 1500 ms")
         run.wait_loss()
         OkxPeer(server.peer()).push(chain.updates[0])
         run.wait_live()
@@ -366,7 +383,7 @@ def test_a_quiet_book_behind_tickers_is_connected_anew() -> None:
     """OKX confirms a book that stands still once a minute: tickers alone do not say that it goes on."""
     chain = make_chain("okx", 7)
     done = threading.Event()
-    with WsServer() as server, running(okx_source(server.port, silence_ms=150)) as run:
+    with WsServer() as server, running(okx_source(server.port, silence_ms=1500)) as run:
         peer = OkxPeer(server.peer())
         peer.push(chain.updates[0])
         run.wait_live()
@@ -380,7 +397,7 @@ def test_a_quiet_book_behind_tickers_is_connected_anew() -> None:
 
         ticker = threading.Thread(target=tick)
         ticker.start()
-        run.host.wait_for("no data for 150 ms")
+        run.host.wait_for("no data for 1500 ms")
         run.wait_loss()
         done.set()
         ticker.join()
@@ -574,7 +591,7 @@ def test_a_book_that_keeps_breaking_is_asked_for_less_and_less() -> None:
     """Each gap comes right after the book was rebuilt: the pauses grow although every attempt succeeds."""
     chain = make_chain("spot", 13)
     shots = Snapshots(chain)
-    plan = RecordingPlan(pause_s=0.001, longest_pause_s=0.01, calm_s=3600)
+    plan = RecordingPlan(pause_s=0.001, longest_pause_s=0.01, answer_s=PATIENCE_S, calm_s=3600)
     with WsServer() as server, running(binance_source(server.port, shots), plan=plan) as run:
         peer = BinancePeer(server.peer())
         for round_ in range(5):

@@ -12,7 +12,7 @@ import requests
 from fmzthreads.simulator import SimulatorServer
 from fmzthreads.simulator.transport.stream_settings import StreamSettings
 from tests.helpers.simulators import BinanceCaller, free_session, simulator
-from tests.helpers.ws_clients import Socket, buy, open_socket, sign_ws, wait_until
+from tests.helpers.ws_clients import LoopTime, Socket, buy, open_socket, sign_ws, wait_until
 
 
 @pytest.fixture
@@ -217,9 +217,11 @@ def test_a_listen_key_from_birth_to_close(server: SimulatorServer, caller: Binan
 
 
 def test_a_listen_key_expires() -> None:
-    with simulator("binance", streams=StreamSettings(listen_key_s=0.5)) as server, free_session() as session:
+    with simulator("binance", streams=StreamSettings(listen_key_s=3600)) as server, free_session() as session:
+        loop_time = LoopTime(server)
         key = keyed(server, session, "POST").json()["listenKey"]
         with open_socket(server, f"/ws/{key}") as client:
+            loop_time.advance(3601)
             event = client.read()
             assert (event["e"], event["listenKey"]) == ("listenKeyExpired", key)
             buy(server)

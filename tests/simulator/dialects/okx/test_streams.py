@@ -27,6 +27,7 @@ from tests.helpers.ws_clients import (
     ConnectionClosed,
     DeltaBook,
     InvalidStatus,
+    LoopTime,
     Socket,
     buy,
     open_socket,
@@ -229,14 +230,17 @@ def test_too_many_connections_in_a_second_are_refused() -> None:
 
 
 def test_a_connection_on_which_nothing_passes_is_closed() -> None:
-    with simulator("okx", streams=StreamSettings(idle_s=0.4)) as server:
+    with simulator("okx", streams=StreamSettings(idle_s=30)) as server:
+        loop_time = LoopTime(server)
         with open_socket(server, PUBLIC) as quiet, open_socket(server, PUBLIC) as lively:
-            for _ in range(10):
+            for _ in range(3):
                 lively.send("ping")
                 assert lively.text() == "pong"
-                assert lively.silent(0.1)
+                loop_time.advance(16)
             with pytest.raises(ConnectionClosed) as caught:
                 quiet.read()
+            lively.send("ping")
+            assert lively.text() == "pong"
         assert caught.value.rcvd is not None
         assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4004, "No data received in 30s")
 
