@@ -28,6 +28,7 @@ class _Held:
 
     @property
     def profit(self) -> Decimal:
+        """Its profit at the mark price."""
         return profit_of(self.contract, self.position, self.position.amount, self.mark)
 
 

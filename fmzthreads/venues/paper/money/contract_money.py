@@ -15,7 +15,7 @@ from .brackets import MarginBrackets
 from .positions import PaperPosition
 from .purse import Charge, Purse
 
-__all__ = ["ContractMoney", "ContractSettings", "profit_of", "worth_of"]
+__all__ = ["ContractMoney", "PaperContractSettings", "profit_of", "worth_of"]
 
 _EXACT = Context(prec=34, rounding=ROUND_DOWN)
 
@@ -40,7 +40,7 @@ def _quote_of(contract: Contract) -> str:
     return contract.symbol.partition(".")[0].partition("_")[2]
 
 
-class ContractSettings(Protocol):
+class PaperContractSettings(Protocol):
     """What holds for each contract of an account."""
 
     def contract(self, symbol: str) -> Contract:
@@ -63,7 +63,7 @@ class ContractMoney:
         settings: What holds for each contract.
     """
 
-    def __init__(self, settings: ContractSettings) -> None:
+    def __init__(self, settings: PaperContractSettings) -> None:
         self._settings = settings
 
     def held_for(self, order: PaperOrder, spends: Decimal | None, worst: Decimal | None, purse: Purse) -> PaperOrder:
