@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from ...clock import Clock
 from ...constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED, ORDER_STATE_PENDING
-from ...errors import (
-    BadReply,
-    ConnectionLost,
-    FmzError,
-    OperationFailed,
-    OrderNotFound,
-    OutcomeUnknown,
-    StopRequested,
-    TimedOut,
-)
+from ...errors import BadReply, FmzError, OrderNotFound
 from ..venue import Venue
-from .intents import CancelIntent, Fate, IntentLog
+from .intents import CancelIntent, IntentLog
 from .kinds.doors import read_order, send_cancel, settling_s
-from .lookup import LookupPlan, NoAnswer, look_up
+from .kinds.sending import NeverArrived, Settling, send_once, told_by_state
+from .lookup import LookupPlan
 
 __all__ = ["CancelNeverArrived", "cancel_once", "end_of", "settle_cancel"]
 
@@ -42,7 +34,7 @@ def end_of(venue: Venue, order_id: str, *, conditional: bool = False) -> int | N
     return int(state)
 
 
-class CancelNeverArrived(OperationFailed):
+class CancelNeverArrived(NeverArrived):
     """No reply arrived, and the order was then still open."""
 
 
@@ -62,37 +54,16 @@ def cancel_once(venue: Venue, intent: CancelIntent, log: IntentLog, clock: Clock
         OutcomeUnknown: The outcome could not be determined.
         StopRequested: The strategy is being stopped.
     """
-    log.begin(intent)
-    key = intent.client_order_id
-    fate: Fate = "unknown"  # also if anything unforeseen ends the call after the cancel may have been sent
-    detail = "the call was interrupted"
-    try:
-        try:
-            try:
-                send_cancel(venue, intent.order_id, conditional=intent.conditional)
-            except BaseException:
-                log.left(key)  # for any reason: if it was sent, then before now
-                raise
-        except StopRequested as error:
-            if venue.exact_outcomes:
-                fate, detail = "refused", f"nothing was sent: {error}"
-            raise
-        except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply) as error:
-            if venue.exact_outcomes and not isinstance(error, OutcomeUnknown):
-                raise
-            detail = str(error)
-            settle_cancel(venue, intent, clock, plan, error)
-        fate, detail = "cancelled", ""
-    except (OutcomeUnknown, StopRequested):
-        raise
-    except CancelNeverArrived as error:
-        fate, detail = "absent", str(error)
-        raise
-    except FmzError as error:
-        fate, detail = "refused", str(error)
-        raise
-    finally:
-        log.end(key, fate, order_id=intent.order_id, detail=detail)
+
+    def _send() -> str:
+        send_cancel(venue, intent.order_id, conditional=intent.conditional)
+        return intent.order_id
+
+    def _settle(error: FmzError) -> str:
+        settle_cancel(venue, intent, clock, plan, error)
+        return intent.order_id
+
+    send_once(venue, intent, log, send=_send, settle=_settle, done="cancelled", order_id=intent.order_id)
 
 
 def settle_cancel(
@@ -115,29 +86,18 @@ def settle_cancel(
         StopRequested: The strategy is being stopped.
     """
     late_s = settling_s(venue, intent)
-    try:
-        state = look_up(
-            lambda: end_of(venue, intent.order_id, conditional=intent.conditional),
-            clock,
-            plan,
-            late_s,
-            gone_s,
-        )
-    except NoAnswer as open_still:
-        if isinstance(open_still.last, OrderNotFound):
-            raise open_still.last from cause
-        raise OutcomeUnknown(
-            f"a cancel of {intent.order_id} was sent and its outcome is unknown: {cause}; queried {open_still.attempts} times, last "
-            f"reply: {open_still.last or 'the order is still open'}",
-            client_order_id=intent.client_order_id,
-            request=cause.request,
-            code=cause.code,
-            status=cause.status,
-        ) from cause
-    if state is None:
-        raise CancelNeverArrived(
+    state = Settling(
+        settling_s=late_s,
+        clock=clock,
+        plan=plan,
+        query=lambda: end_of(venue, intent.order_id, conditional=intent.conditional),
+        what=f"a cancel of {intent.order_id}",
+        key=intent.client_order_id,
+        told=lambda open_still: told_by_state(open_still, "the order is still open"),
+        absent=lambda: CancelNeverArrived(
             f"the cancel did not arrive: {cause}; {intent.order_id} was still open {late_s:g} s later"
-        ) from cause
+        ),
+    ).settle(cause, gone_s)
     if state != ORDER_STATE_CANCELED:
         raise OrderNotFound(
             f"{intent.order_id} was filled; it had ended when the cancel arrived, or the cancel was lost: {cause}"

@@ -8,22 +8,13 @@ is an error of its own.
 from __future__ import annotations
 
 from ...clock import Clock
-from ...errors import (
-    BadReply,
-    ConnectionLost,
-    DuplicateOrder,
-    FmzError,
-    OperationFailed,
-    OrderNotFound,
-    OutcomeUnknown,
-    StopRequested,
-    TimedOut,
-)
+from ...errors import DuplicateOrder, FmzError, OrderNotFound
 from ..contracts.intents import ConditionIntent
 from ..venue import OrderIntent, Venue
-from .intents import Fate, IntentLog
+from .intents import IntentLog
 from .kinds.doors import find_placed, send_order, settling_s
-from .lookup import LookupPlan, NoAnswer, look_up
+from .kinds.sending import NeverArrived, Settling, leaves_open, send_once
+from .lookup import LookupPlan, NoAnswer
 
 __all__ = ["OrderNeverArrived", "place_once", "settle"]
 
@@ -57,52 +48,19 @@ def place_once(
         OutcomeUnknown: The outcome could not be determined; the log keeps the order as unknown.
         StopRequested: The strategy is being stopped; the log says unknown, unless the adapter knows that nothing was sent.
     """
-    log.begin(intent)
-    key = intent.client_order_id
-    fate: Fate = "unknown"  # also if anything unforeseen ends the call after the order may have been sent
-    detail = "the call was interrupted"
-    order_id = ""
-    try:
-        try:
-            try:
-                order_id = send_order(venue, intent)
-            except BaseException:
-                log.left(key)  # for any reason: if the order was sent, then before now
-                raise
-        except StopRequested as error:
-            if venue.exact_outcomes:
-                fate, detail = "refused", f"nothing was sent: {error}"
-            raise
-        except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply, DuplicateOrder) as error:
-            if not _leaves_open(venue, error, own_client_id):
-                raise
-            detail = str(error)
-            order_id = settle(venue, intent, clock, plan, error)
-        fate, detail = "placed", ""
-        return order_id
-    except (OutcomeUnknown, StopRequested):
-        raise
-    except OrderNeverArrived as error:
-        fate, detail = "absent", str(error)
-        raise
-    except FmzError as error:
-        fate, detail = "refused", str(error)
-        raise
-    finally:
-        log.end(key, fate, order_id=order_id, detail=detail)
-
-
-def _leaves_open(venue: Venue, error: FmzError, own_client_id: bool) -> bool:
-    """Whether an order may exist although placing it raised."""
-    if isinstance(error, OutcomeUnknown):
-        return True
-    if isinstance(error, DuplicateOrder):
+    return send_once(
+        venue,
+        intent,
+        log,
+        send=lambda: send_order(venue, intent),
+        settle=lambda error: settle(venue, intent, clock, plan, error),
+        done="placed",
         # An id that was made for this order cannot have been used by another: it arrived, and something in between sent it twice.
-        return own_client_id
-    return not venue.exact_outcomes
+        unsure=lambda at, error: leaves_open(at, error) or (own_client_id and isinstance(error, DuplicateOrder)),
+    )
 
 
-class OrderNeverArrived(OperationFailed):
+class OrderNeverArrived(NeverArrived):
     """No reply arrived, and the venue then had no such order."""
 
 
@@ -133,8 +91,7 @@ def settle(
         OutcomeUnknown: The queries did not tell.
         StopRequested: The strategy is being stopped.
     """
-    key = intent.client_order_id
-    late_s = settling_s(venue, intent)
+    key, late_s = intent.client_order_id, settling_s(venue, intent)
 
     def _ask_venue() -> str | None:
         try:
@@ -142,19 +99,21 @@ def settle(
         except OrderNotFound:
             return None
 
-    try:
-        order_id = look_up(_ask_venue, clock, plan, late_s, gone_s)
-    except NoAnswer as open_still:
-        said = f"queried {open_still.attempts} times by client order id {key}, last reply: {open_still.last or f'the venue has no order {key} yet'}"
-        raise OutcomeUnknown(
-            f"an order was sent and its outcome is unknown: {cause}; {said if venue.finds_client_ids else open_still.last}",
-            client_order_id=key,
-            request=cause.request,
-            code=cause.code,
-            status=cause.status,
-        ) from cause
-    if order_id is None:
-        raise OrderNeverArrived(
+    def _told(open_still: NoAnswer) -> str:
+        if not venue.finds_client_ids:
+            return str(open_still.last)
+        last = open_still.last or f"the venue has no order {key} yet"
+        return f"queried {open_still.attempts} times by client order id {key}, last reply: {last}"
+
+    return Settling(
+        settling_s=late_s,
+        clock=clock,
+        plan=plan,
+        query=_ask_venue,
+        what="an order",
+        key=key,
+        told=_told,
+        absent=lambda: OrderNeverArrived(
             f"the order did not arrive: {cause}; queried after {late_s:g} s, the venue has no order {key}"
-        ) from cause
-    return order_id
+        ),
+    ).settle(cause, gone_s)

@@ -12,13 +12,14 @@ from ...errors import FmzError, OperationFailed, OrderNotFound, OutcomeUnknown, 
 from ...fork import after_fork_in_child
 from ..contracts.intents import ModifyIntent
 from ..venue import Venue
-from .cancelling import CancelNeverArrived, end_of, settle_cancel
+from .cancelling import end_of, settle_cancel
 from .intents import CancelIntent, Fate, IntentLog, IntentRecord, RawIntent
 from .kinds.doors import find_placed, settling_s
-from .kinds.modifying import ModifyNeverArrived, changed_id, settle_modify
+from .kinds.modifying import changed_id, settle_modify
+from .kinds.sending import NeverArrived
 from .lookup import LookupPlan
 from .order_file import OrderFile
-from .outcome import OrderNeverArrived, settle
+from .outcome import settle
 from .raw_orders import why_unsettled
 from .rows import StoredIntent
 
@@ -199,7 +200,7 @@ class EarlierRuns:
                 return self._record(stored, _Answer("modified", changed))
             order_id = settle(venue, intent, clock, plan, cause, gone_s=gone_s)
             return self._record(stored, _Answer("placed", order_id))
-        except (OrderNeverArrived, CancelNeverArrived, ModifyNeverArrived) as error:
+        except NeverArrived as error:
             return self._record(stored, _Answer("absent", stored.record.order_id, str(error)))
         except OrderNotFound as error:  # of a cancel or a change: the order has ended without it
             return self._record(stored, _Answer("refused", stored.record.order_id, str(error)))

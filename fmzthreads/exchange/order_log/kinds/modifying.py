@@ -6,27 +6,19 @@ from decimal import Decimal
 
 from ....clock import Clock
 from ....constants import ORDER_STATE_PENDING
-from ....errors import (
-    BadReply,
-    ConnectionLost,
-    FmzError,
-    OperationFailed,
-    OrderNotFound,
-    OutcomeUnknown,
-    StopRequested,
-    TimedOut,
-)
+from ....errors import FmzError, OrderNotFound
 from ....structures import Order
 from ...contracts.intents import ModifyIntent
 from ...venue import Venue
-from ..intents import Fate, IntentLog
-from ..lookup import LookupPlan, NoAnswer, look_up
+from ..intents import IntentLog
+from ..lookup import LookupPlan
 from .doors import read_order, settling_s
+from .sending import NeverArrived, Settling, send_once, told_by_state
 
 __all__ = ["ModifyNeverArrived", "changed_id", "modify_once", "settle_modify"]
 
 
-class ModifyNeverArrived(OperationFailed):
+class ModifyNeverArrived(NeverArrived):
     """No reply arrived, and the order was then unchanged."""
 
 
@@ -49,39 +41,15 @@ def modify_once(venue: Venue, intent: ModifyIntent, log: IntentLog, clock: Clock
         OutcomeUnknown: The outcome could not be determined.
         StopRequested: The strategy is being stopped.
     """
-    log.begin(intent)
-    key = intent.client_order_id
-    fate: Fate = "unknown"  # also if anything unforeseen ends the call after the change may have been sent
-    detail = "the call was interrupted"
-    order_id = intent.order_id
-    try:
-        try:
-            try:
-                order_id = venue.modify(intent) if intent.terms is None else venue.modify_condition(intent)
-            except BaseException:
-                log.left(key)  # for any reason: if it was sent, then before now
-                raise
-        except StopRequested as error:
-            if venue.exact_outcomes:
-                fate, detail = "refused", f"nothing was sent: {error}"
-            raise
-        except (OutcomeUnknown, TimedOut, ConnectionLost, BadReply) as error:
-            if venue.exact_outcomes and not isinstance(error, OutcomeUnknown):
-                raise
-            detail = str(error)
-            order_id = settle_modify(venue, intent, clock, plan, error)
-        fate, detail = "modified", ""
-        return order_id
-    except (OutcomeUnknown, StopRequested):
-        raise
-    except ModifyNeverArrived as error:
-        fate, detail = "absent", str(error)
-        raise
-    except FmzError as error:
-        fate, detail = "refused", str(error)
-        raise
-    finally:
-        log.end(key, fate, order_id=order_id, detail=detail)
+    return send_once(
+        venue,
+        intent,
+        log,
+        send=lambda: venue.modify(intent) if intent.terms is None else venue.modify_condition(intent),
+        settle=lambda error: settle_modify(venue, intent, clock, plan, error),
+        done="modified",
+        order_id=intent.order_id,
+    )
 
 
 def changed_id(venue: Venue, intent: ModifyIntent) -> str | None:
@@ -134,21 +102,15 @@ def settle_modify(
         StopRequested: The strategy is being stopped.
     """
     late_s = settling_s(venue, intent)
-    try:
-        found = look_up(lambda: changed_id(venue, intent), clock, plan, late_s, gone_s)
-    except NoAnswer as open_still:
-        if isinstance(open_still.last, OrderNotFound):
-            raise open_still.last from cause
-        raise OutcomeUnknown(
-            f"a change of {intent.order_id} was sent and its outcome is unknown: {cause}; queried {open_still.attempts} times, last "
-            f"reply: {open_still.last or 'the order is unchanged'}",
-            client_order_id=intent.client_order_id,
-            request=cause.request,
-            code=cause.code,
-            status=cause.status,
-        ) from cause
-    if found is None:
-        raise ModifyNeverArrived(
+    return Settling(
+        settling_s=late_s,
+        clock=clock,
+        plan=plan,
+        query=lambda: changed_id(venue, intent),
+        what=f"a change of {intent.order_id}",
+        key=intent.client_order_id,
+        told=lambda open_still: told_by_state(open_still, "the order is unchanged"),
+        absent=lambda: ModifyNeverArrived(
             f"the change did not arrive: {cause}; {intent.order_id} was still unchanged {late_s:g} s later"
-        ) from cause
-    return found
+        ),
+    ).settle(cause, gone_s)
