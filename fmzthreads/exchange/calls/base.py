@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ...errors import InputError, NotSupported, OperationFailed, OutcomeUnknown, short_repr
+from ...errors import InputError, InvalidOrder, NotSupported, OperationFailed, OutcomeUnknown, StopRequested, short_repr
 from ...structures import Order, Position, Structure
 from ..contracts.intents import ConditionIntent
 from ..contracts.scopes import is_scope, scope_of
@@ -141,6 +141,26 @@ class CallBase:
         except Exception as error:  # mostly a __str__ of the strategy's own objects
             text = f"the line of order {short_repr(fields['order_id'])} could not be written: {type(error).__name__}"
             core.report(method, InputError(text))
+
+    def _placed(self, method: str, intent: OrderIntent | ConditionIntent, own_id: bool) -> str:
+        """Sends an order or a condition order through the order log; returns its id.
+
+        Args:
+            method: The call, for the error line of an interrupted order.
+            intent: The order.
+            own_id: Whether its client order id was made here.
+        """
+        core = self.core
+        try:
+            order_id = core.orders.place(intent, own_client_id=own_id)
+            core.accounts.expect(intent.symbol, order_id)
+            return order_id
+        except (StopRequested, KeyboardInterrupt, SystemExit) as error:
+            self._tell_interrupted(method, intent, error)
+            raise
+        except InvalidOrder:
+            core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
+            raise
 
     def _tell_interrupted(self, method: str, intent: OrderIntent | ConditionIntent, error: BaseException) -> None:
         """Writes the error line of an interrupted order; a stop and Ctrl-C write none of their own."""

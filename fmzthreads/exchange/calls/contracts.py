@@ -108,15 +108,7 @@ class ContractCalls(CallBase):
         intent, own_id = prepare_condition(request, condition, self._rules, core.orders.new_id)
         self._check_triggers(intent)
         self._count(method)
-        try:
-            order_id = core.orders.place(intent, own_client_id=own_id)
-            core.accounts.expect(intent.symbol, order_id)
-        except (StopRequested, KeyboardInterrupt, SystemExit) as error:
-            self._tell_interrupted(method, intent, error)
-            raise
-        except InvalidOrder:
-            core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
-            raise
+        order_id = self._placed(method, intent, own_id)
         trigger = intent.terms.tp_trigger or intent.terms.sl_trigger
         self._write_line(
             method,

@@ -16,9 +16,7 @@ from ...arguments import exact_decimal, real_number, whole_number
 from ...constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL, LOG_TYPE_SELL
 from ...errors import (
     InputError,
-    InvalidOrder,
     NotSupported,
-    StopRequested,
     UnknownName,
     short_repr,
 )
@@ -187,15 +185,7 @@ class Operations(ContractCalls):
             intent = attrs.evolve(intent, amount=held)
         if core.limits.active:
             core.limits.acquire(method)
-        try:
-            order_id = core.orders.place(intent, own_client_id=own_id)
-            core.accounts.expect(intent.symbol, order_id)
-        except (StopRequested, KeyboardInterrupt, SystemExit) as error:
-            self._tell_interrupted(method, intent, error)
-            raise
-        except InvalidOrder:
-            core.markets.refused(intent.symbol)  # perhaps by a rule that has changed since the rules were fetched
-            raise
+        order_id = self._placed(method, intent, own_id)
         self._write_line(
             method,
             LOG_TYPE_BUY if is_buy(intent.side) else LOG_TYPE_SELL,
