@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +36,8 @@ def _start_on_linux(stat: Path) -> str:
 
 def _start_by_ps(pid: int) -> str:
     """What ``ps`` says, on macOS and the BSDs."""
+    import subprocess  # takes long to load, and is needed there only
+
     done = subprocess.run(  # noqa: S603 (fixed arguments)
         ["ps", "-p", str(pid), "-o", "stat=,lstart="],  # noqa: S607 (found by PATH: its folder differs between systems)
         capture_output=True,

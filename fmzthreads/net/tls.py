@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
-import certifi
 
 from ..errors import InputError
 
@@ -45,7 +44,7 @@ class TlsPolicy:
         if not verify:
             return cls(False)
         if variables is not None and not variables:
-            return cls(True, certifi.where())
+            return cls(True, _certifi())
         found = os.environ if variables is None else variables
         return cls(True, next((found[name] for name in _VARIABLES if found.get(name)), ""))
 
@@ -66,6 +65,13 @@ class TlsPolicy:
             raise InputError(f"cannot read the CA bundle {self.bundle!r}: {why}") from None
 
 
+def _certifi() -> str:
+    """The file of certifi's authorities; it is loaded with the first of them, so that programs start faster."""
+    import certifi
+
+    return certifi.where()
+
+
 # Reading the authorities takes longer than a handshake, and many books are opened at once.
 @functools.lru_cache(maxsize=16)
 def _context(verify: bool, bundle: str, _changed: int, protocols: tuple[str, ...]) -> ssl.SSLContext:
@@ -75,7 +81,7 @@ def _context(verify: bool, bundle: str, _changed: int, protocols: tuple[str, ...
         context.verify_mode = ssl.CERT_NONE
     elif not bundle:
         context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
+        context.load_verify_locations(_certifi())
     elif Path(bundle).is_file():
         context = ssl.create_default_context(cafile=bundle)
     else:

@@ -32,7 +32,6 @@ from ..strategy.run.control import ControlListener
 from ..strategy.run.folder import ProcessRecord, RunFolder, default_folder
 from ..strategy.run.session import INTERRUPTED, LoadedStrategy, RunOutcome, Session, as_script
 from ..strategy.runtime import Runtime, use
-from ..venues.paper.settings import Paper, paper_of
 from .key_files import key_text
 from .options import ExchangeSpec, Options
 
@@ -120,10 +119,10 @@ class Launch:
                 f"{self.source.path} is a plain script, which makes its own exchanges: pass paper=True to Exchange, or use fmzthreads run"
             )
         guards_of(options.guards)
-        paper_of(options.paper)
+        _check_paper(options.paper)
         for spec in specs:
             guards_of(spec.guards)
-            paper_of(dict(spec.paper))
+            _check_paper(dict(spec.paper))
         if not self.is_strategy and specs and not options.simulated:
             raise InputError(
                 f"{self.source.path} is a plain script, which makes its own exchanges: --exchange needs --simulated"
@@ -367,6 +366,8 @@ def make_exchange(
     fields: dict[str, Any] = {"label": spec.label, "period": spec.period, "guards": spec.guards, **spec.options}
     if paper is not None:  # no key is looked at
         base = reach.get(variable(spec.name, "base"), "") if reach else spec.base
+        from ..venues.paper.settings import Paper
+
         account = Paper(**paper)  # not the table itself: an empty one would count as none
         return Exchange(spec.name, spec.currency, host=runtime, base=base, paper=account, **fields)
     fields["paper"] = False
@@ -381,6 +382,15 @@ def make_exchange(
             name: getattr(spec, name) for name in _KEYS
         }  # without any, Exchange itself looks into the key file and the environment
     return Exchange(spec.name, spec.currency, host=runtime, base=spec.base, key_file=spec.key_file, **fields)
+
+
+def _check_paper(value: object) -> None:
+    """Raises what ``paper_of`` does for settings of a paper account that are not valid; loads nothing where there are none."""
+    if value is None or value is False or value == {}:
+        return
+    from ..venues.paper.settings import paper_of
+
+    paper_of(value)
 
 
 def _run_id(folder: Path) -> int:

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -255,6 +254,8 @@ def MD5(data: str | bytes) -> str:
 
 def UUID() -> str:
     """A random UUID (version 4), 36 characters with hyphens."""
+    import uuid  # most strategies need none
+
     return str(uuid.uuid4())
 
 

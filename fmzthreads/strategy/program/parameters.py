@@ -27,7 +27,9 @@ _KINDS = get_args(Kind)
 
 # FMZ stores a dropdown's options, a secret and a button by these prefixes of the default.
 _LIST, _COMMAND, _SECRET = "$$$__list__$$$", "$$$__cmd__$$$", "$$$__enc__$$$"
-_IDENTIFIER = re.compile(r"[A-Za-z_$\u0080-\uffff][\w$]*\Z")
+_IDENTIFIER = re.compile(
+    r"(?:[A-Za-z_$]|[^\x00-\x7f])[\w$]*\Z"
+)  # and not beyond U+FFFF; a range up to there takes ms to compile
 _FIELDS = (
     "name", "label", "description", "desc", "default", "type", "group", "filter", "required", "min", "max", "step", "options", "multiple",
     "component", "settings",
@@ -263,7 +265,7 @@ def _row(where: str, row: Any) -> Parameter | None:
             raise UnknownName(f"{where}: unknown setting {key!r}{nearest(key, _SETTINGS)}")
     row = {**settings, **row}
     name, _, shown = str(row.get("name", "")).partition("@")
-    if not _IDENTIFIER.match(name):
+    if not _IDENTIFIER.match(name) or name[0] > "\uffff":
         raise InputError(f"{where}: the name {name!r} cannot be a global's name")
     default = row.get("default")
     if row.get("type") == "button" or (isinstance(default, str) and default.startswith(_COMMAND)):
