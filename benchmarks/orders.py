@@ -1,10 +1,11 @@
-"""Orders a second, and what the order log costs: through ``Go``, against ccxt in threads and ccxt async.
+"""Orders a second, and what the order log costs: through ``Go``, against ccxt in threads and ccxt async, on spot and on contracts.
 
-A simulated Binance runs in a process of its own and answers after 0 or 20 ms. In turns, each contender sends so many IOC orders far from the
-market, with 16 at a time. The last lines compare one order in one thread with and without the order log, at a venue in memory::
+A simulated Binance (spot and USDⓈ-M) and a simulated OKX (spot and swaps) run in processes of their own and answer after 0 or 20 ms. In turns, each
+contender sends so many IOC orders far from the market, with 16 at a time. Contracts are compared with spot of the same venue in the same rounds. The
+last lines compare one order in one thread with and without the order log, at a venue in memory::
 
     pip install ccxt
-    python benchmarks/orders.py [--rounds 5] [--orders 160]
+    python benchmarks/orders.py [--rounds 5] [--orders 160] [--only spot|contracts]
 """
 
 from __future__ import annotations
@@ -31,25 +32,39 @@ from fmzthreads.testing import FakeVenue
 
 AT_ONCE = 16
 AMOUNT = 0.001
+CONTRACTS = {"Futures_Binance": 0.002, "Futures_OKX": 0.1}
+"""The amounts of orders, in contracts; those of spot are ``AMOUNT`` coins."""
+OKX_AT_MOST, OKX_WINDOW_S = 48, 2.1  # we send OKX at most 60 orders of an instrument in 2 s, as it allows
+IOC = {
+    "Binance": "timeInForce=IOC",
+    "Futures_Binance": "timeInForce=IOC",
+    "OKX": "ordType=ioc",
+    "Futures_OKX": "ordType=ioc",
+}
 
 
-def ours(process: SimulatorProcess, durability: Any, price: float, stack: ExitStack) -> Callable[[int], None]:
+def ours(
+    process: SimulatorProcess, durability: Any, price: float, stack: ExitStack, name: str = "Binance"
+) -> Callable[[int], None]:
     """Sends orders with ``Go``."""
     exchange: Any = Exchange(
-        "Binance",
+        name,
         "BTC_USDT",
         access_key=process.key,
         secret_key=process.secret,
+        passphrase=process.passphrase,
         base=process.base_url,
         errors="raise",
         durability=durability,
         max_workers=AT_ONCE,
+        share_limits=False,
     )
     stack.callback(exchange.close)
     exchange.warm()
+    amount, side = CONTRACTS.get(name, AMOUNT), f"buy;{IOC[name]}"
 
     def _send(count: int) -> None:
-        handles = [exchange.Go("CreateOrder", "", "buy;timeInForce=IOC", price, AMOUNT) for _ in range(count)]
+        handles = [exchange.Go("CreateOrder", "", side, price, amount) for _ in range(count)]
         for handle in handles:
             assert handle.wait().value
 
@@ -141,6 +156,58 @@ def throughput(rounds: int, orders: int, latency_ms: int) -> dict[str, list[floa
     return rates
 
 
+def contracts(rounds: int, orders: int, latency_ms: int) -> dict[str, dict[str, list[float]]]:
+    """Orders a second of spot and of contracts by ``Go``, with their milliseconds of processor time an order, by exchange and in each round."""
+    found: dict[str, dict[str, list[float]]] = {}
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmzthreads-orders-"))
+        runtime = Runtime(console=False, name="benchmark", database=Path(home) / "strategy.sqlite3")
+        stack.enter_context(use(runtime))
+        stack.callback(runtime.close)
+        senders: dict[str, Callable[[int], None]] = {}
+        for venue, product, names in (
+            ("binance", "um", ("Binance", "Futures_Binance")),
+            ("okx", "swap", ("OKX", "Futures_OKX")),
+        ):
+            process = SimulatorProcess(
+                venue, seed=1, rate_scale=0, products=[product], faults={"latency_ms": latency_ms}
+            )
+            stack.enter_context(process)
+            probe: Any = Exchange(names[0], "BTC_USDT", base=process.base_url, errors="raise")
+            price = round(probe.GetTicker().Last * 0.9, 1)
+            senders.update({name: ours(process, "process", price, stack, name) for name in names})
+        for send in senders.values():
+            send(AT_ONCE)
+        for _ in range(rounds):
+            for name, send in senders.items():
+                count = orders
+                if "OKX" in name:
+                    count = min(orders, OKX_AT_MOST)
+                    time.sleep(OKX_WINDOW_S)
+                began, busy = time.perf_counter(), time.process_time()
+                send(count)
+                rows = found.setdefault(name, {"rate": [], "processor_ms": []})
+                rows["processor_ms"].append((time.process_time() - busy) * 1000 / count)
+                rows["rate"].append(count / (time.perf_counter() - began))
+    return found
+
+
+def show_contracts(rounds: int, orders: int, latency_ms: int) -> None:
+    """Prints contracts beside spot of the same venue."""
+    found = contracts(rounds, orders, latency_ms)
+    for spot, swap in (("Binance", "Futures_Binance"), ("OKX", "Futures_OKX")):
+        for name in (spot, swap):
+            rate, busy = (statistics.median(found[name][what]) for what in ("rate", "processor_ms"))
+            of_spot = {
+                what: statistics.median(a / b for a, b in zip(found[name][what], found[spot][what], strict=True))
+                for what in ("rate", "processor_ms")
+            }
+            print(
+                f"{latency_ms:3d} ms  {name:15s} {rate:8.0f} orders/s  {of_spot['rate']:6.2f} of {spot}; "
+                f"{busy:.2f} ms of processor time an order, {of_spot['processor_ms']:.2f} of {spot}"
+            )
+
+
 class _Host(QuietHost):
     """A host with an order log and nothing else."""
 
@@ -186,14 +253,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender has its turn (default 5)")
     parser.add_argument("--orders", type=int, default=160, help="orders in a turn (default 160)")
+    parser.add_argument("--only", choices=("spot", "contracts"), help="one part alone")
     given = parser.parse_args()
     print(f"Python {platform.python_version()}, {given.rounds} rounds of {given.orders} orders, {AT_ONCE} at once")
     for latency_ms in (0, 20):
+        if given.only != "spot":
+            show_contracts(given.rounds, given.orders, latency_ms)
+        if given.only == "contracts":
+            continue
         rates = throughput(given.rounds, given.orders, latency_ms)
         base = statistics.median(rates["Go, memory"])
         for name, found in rates.items():
             middle = statistics.median(found)
             print(f"{latency_ms:3d} ms  {name:15s} {middle:8.0f} orders/s  {middle / base:6.2f} of Go in memory")
+    if given.only == "contracts":
+        return
     times = cost(given.rounds * 20)
     for name, found in times.items():
         print(f"one order, {name:8s} median {statistics.median(found):6.1f} us, best {min(found):6.1f} us")

@@ -182,7 +182,11 @@ def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: fl
         "exit code of the last one": (run.code, run.code == 0),
         "unknown at the end": (run.report.get("unknown"), run.report.get("unknown") == [0] * len(books)),
         "live account differs from REST": (run.report.get("live_differs"), run.report.get("live_differs") == 0),
-        "outages of the live account": (run.report.get("outages"), True),
+        "outages of the live accounts": (run.report.get("outages"), True),
+        "orders without their fills": (
+            len(run.report.get("unread", ["no report"])),
+            not run.report.get("unread", ["no report"]),
+        ),
         "threads left": (len(threads), not threads),
         "sockets left": (sockets, sockets == 0),
         "memory, growth in MB": (f"{growth:.1f}", growth <= MOST_GROWTH_MB),
@@ -218,6 +222,8 @@ def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: b
         found = {book.name: compare(book, log.of(book.name), read_venue(book, began_ms)) for book in books}
     rest = judge(run, len(kills), books, wanted, seconds)
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(injected.items()) if count))
+    for line in run.report.get("unread", [])[:5]:
+        print("not read:", line)
     print(
         "fates:  " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(row[3] for row in log.rows).items()))
     )

@@ -31,6 +31,7 @@ CONTRACTS = {
 STOPS = {"Futures_Binance": 0.15, "Futures_OKX": 0.06}
 """The part of the orders that are condition orders. OKX takes those that are up to 30 s old, so that one that is lost holds a thread up for 31 s."""
 LEVEL = 20
+READS = 100
 
 
 class Samples:
@@ -135,16 +136,31 @@ def place_stop(
         exchange.CancelConditionOrder(order_id)
 
 
-def read_fills(names: list[str]) -> None:
-    """Has the fills of all placed orders stored; without the limits of requests, which the simulators do not have."""
-    readers: list[Any] = [Exchange(name, "BTC_USDT", share_limits=False) for name in names]
-    threads = [threading.Thread(target=reader.Reconcile, args=(True,)) for reader in readers]
+def _is_unread(record: Any) -> bool:
+    return record.fate == "placed" and bool(record.detail) and record.deal_amount is None
+
+
+def read_fills(names: list[str]) -> list[str]:
+    """Has the fills of all placed orders stored; returns why some could not be read."""
+    found: list[str] = []
+
+    def _read(name: str) -> None:
+        with Exchange(name, "BTC_USDT", share_limits=False) as reader:
+            why: list[str] = []
+            for _ in range(READS):
+                records = reader.Reconcile(True)
+                why = [reader.GetLastError()] if records is None else [one.detail for one in records if _is_unread(one)]
+                if not why:
+                    return
+                time.sleep(1.0)  # the limits of requests hold for these, too
+            found.extend(f"{name}: {one}" for one in why)
+
+    threads = [threading.Thread(target=_read, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for reader in readers:
-        reader.close()
+    return found
 
 
 def differences(exchange: Any) -> int:
@@ -190,9 +206,10 @@ def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
             exchange.SetTimeout(1000)
         for exchange in (exchanges[1], exchanges[3]):
             isolate(exchange)
-        live = exchanges[1]
-        for topic in ("orders", "positions"):
-            live.Subscribe(topic)
+        live = [exchanges[1], exchanges[3]]
+        for exchange in live:
+            for topic in ("orders", "positions"):
+                exchange.Subscribe(topic)
         end = time.time() + seconds
         begun.touch()
         threads = [
@@ -206,13 +223,14 @@ def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
         gaps = 0
         while any(thread.is_alive() for thread in threads):
             samples.take()
-            gaps += sum(row["Kind"] == "gap" for row in live.GetUpdates() or ())
+            gaps += sum(row["Kind"] == "gap" for exchange in live for row in exchange.GetUpdates() or ())
             time.sleep(1.0)
         unknown = [settle(exchange) for exchange in exchanges]
-        read_fills([exchange.GetName() for exchange in exchanges])
-        for topic in ("orders", "positions"):
-            live.Subscribe(topic, wait_ms=60_000)
-        left_over = differences(live)
+        unread = read_fills([exchange.GetName() for exchange in exchanges])
+        for exchange in live:
+            for topic in ("orders", "positions"):
+                exchange.Subscribe(topic, wait_ms=60_000)
+        left_over = sum(map(differences, live))
         GetLastError()
         for exchange in exchanges:
             exchange.close()
@@ -225,6 +243,7 @@ def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
         "resident_mb": samples.resident_mb,
         "live_differs": left_over,
         "outages": gaps,
+        "unread": unread,
     }
     report.write_text(json.dumps(told), "utf-8")
 

@@ -93,13 +93,20 @@ class Database:
             keep_for_ever(connection)
             self._busy_at_fork = True
 
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def execute(
+        self, sql: str, params: Sequence[Any] = (), *, patience_s: float | None = None
+    ) -> list[tuple[Any, ...]]:
         """Runs one statement, as its own transaction, and returns all its rows.
+
+        Args:
+            sql: The statement.
+            params: Its parameters.
+            patience_s: How long to wait for calls of other threads, in seconds; None for ``busy_s``.
 
         Raises:
             OperationFailed: The file cannot be opened, read or written, is not a database, or is damaged; it is not changed.
         """
-        with self._held():
+        with self._held(patience_s):
             try:
                 return self._open().execute(sql, params).fetchall()
             except (sqlite3.Error, OSError) as error:
@@ -113,7 +120,7 @@ class Database:
         """
         lock = self._lock
         if not lock.acquire(timeout=self._busy_s):
-            raise self._held_too_long()
+            raise self._held_too_long(self._busy_s)
         try:
             (self._connection or self._open()).execute(sql, params)
         except (sqlite3.Error, OSError) as error:
@@ -121,33 +128,37 @@ class Database:
         finally:
             lock.release()
 
-    def _held_too_long(self) -> OperationFailed:
+    def _held_too_long(self, waited_s: float) -> OperationFailed:
         return OperationFailed(
-            f"the database {self.path} cannot be used: a call of another thread has held it for {self._busy_s:g} s"
+            f"the database {self.path} cannot be used: a call of another thread has held it for {waited_s:g} s"
         )
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self, patience_s: float | None = None) -> Iterator[None]:
         """Holds the lock; threads that wait while one of them waits for another program fail when it does, not one after the other."""
-        lock = self._lock
-        if not lock.acquire(timeout=self._busy_s):
-            raise self._held_too_long()
+        lock, wait_s = self._lock, self._busy_s if patience_s is None else patience_s
+        if not lock.acquire(timeout=wait_s):
+            raise self._held_too_long(wait_s)
         try:
             yield
         finally:
             lock.release()
 
-    def execute_all(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+    def execute_all(self, statements: Iterable[tuple[str, Sequence[Any]]], *, patience_s: float | None = None) -> None:
         """Runs statements and their parameters as one transaction: all of them take effect, or none.
+
+        Args:
+            statements: Statements and their parameters.
+            patience_s: As of ``execute``.
 
         Raises:
             OperationFailed: The file cannot be opened or written, is not a database, or is damaged; it is not changed.
         """
         todo = list(statements)
-        if len(todo) == 1:
+        if len(todo) == 1 and patience_s is None:
             self.execute_one(*todo[0])
             return
-        with self._held():
+        with self._held(patience_s):
             try:
                 connection = self._open()
                 connection.execute("BEGIN IMMEDIATE")

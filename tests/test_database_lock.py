@@ -45,6 +45,19 @@ def test_a_statement_waits_for_another_thread_as_long_as_for_another_program(
         assert not (tmp_path / "a.sqlite3").exists()
 
 
+@pytest.mark.parametrize("statements", [0, 1, 2])
+def test_a_statement_may_be_more_patient_with_other_threads(statements: int, tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.sqlite3", SCHEMA, durable=False, busy_s=0.25)
+    bound = Bound()
+    database._lock = bound  # type: ignore[assignment]
+    with pytest.raises(OperationFailed, match="a call of another thread has held it for 10 s"):
+        if statements:
+            database.execute_all([INSERT] * statements, patience_s=10.0)
+        else:
+            database.execute("SELECT x FROM t", patience_s=10.0)
+    assert bound.waited == [10.0]
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_statement_releases_the_lock_also_when_it_fails(call: Callable[[Database], object], tmp_path: Path) -> None:
     good = Database(tmp_path / "good.sqlite3", SCHEMA, durable=False)

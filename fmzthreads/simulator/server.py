@@ -9,7 +9,7 @@ import secrets
 import ssl
 import string
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -170,17 +170,8 @@ class SimulatorServer:
         streams: StreamSettings | None = None,
         public_key: str = "",
     ) -> None:
-        if venue not in VENUES:
-            raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
-        if not 0 <= rate_scale <= 1e6:
-            raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
-        if type(weight_window_s) is not int or not 1 <= weight_window_s <= 86_400:
-            raise InputError(f"weight_window_s must be a whole number from 1 to 86400, got {weight_window_s!r}")
+        _check_options(venue, rate_scale, weight_window_s, public_key)
         self._path = check_below(path)
-        if public_key:
-            if venue != "binance":
-                raise InputError(f"only Binance has keys with a public key, not {venue!r}")
-            check_public_key(public_key)
         self.venue = venue
         self.products = _checked_products(venue, products)
         bars = load_bars(data) if isinstance(data, (str, Path)) else data
@@ -202,45 +193,50 @@ class SimulatorServer:
         """The exchange of each product."""
         self.accounts = {"spot": self.account}
         """The account behind the key, in each product's exchange."""
-        traded = [(self.exchange, pair, pair.instrument.id) for pair in pairs]
-        traded += [(self.exchange, swap, followed) for swap, followed in swaps]
-        for product in self.products[1:]:
-            if venue == "okx":
-                self.exchanges[product], self.accounts[product] = self.exchange, self.account
-            elif product != "quarter":  # which are among those of um and cm
-                traded += self._open_product(
-                    product, contract_pairs(product, pairs, expiries), pairs, credentials, balances
-                )
+        traded = [
+            *((self.exchange, pair, pair.instrument.id) for pair in pairs),
+            *((self.exchange, swap, followed) for swap, followed in swaps),
+            *self._open_products(pairs, expiries, credentials, balances),
+        ]
         self._contract_ledgers = {
             product: ContractAudit(exchange, self.accounts[product])
             for product, exchange in self.exchanges.items()
             if exchange is not self.exchange
         }
-        markets = []
-        for exchange, pair, followed in traded:
+
+        def _prices(pair: TradedPair, followed: str) -> PriceSource:
             # Contracts follow the same price as spot: the same walk, or the same bars.
-            prices: PriceSource = PriceWalk(f"{seed}:{followed}", float(pair.price))
             if bars is not None and followed == pairs[0].instrument.id:
-                prices = BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
-            markets.append(
-                MarketMaker(
-                    exchange, pair.instrument.id, prices, venue=venue, seed=seed, settings=settings, step_s=step_s
-                )
-            )
+                return BarReplay(bars.bars, speed=speed, step_s=step_s, origin_ms=data_origin_ms)
+            return PriceWalk(f"{seed}:{followed}", float(pair.price))
+
+        maker = partial(MarketMaker, venue=venue, seed=seed, settings=settings, step_s=step_s)
+        markets = [maker(exchange, pair.instrument.id, _prices(pair, followed)) for exchange, pair, followed in traded]
         self.driver = MarketDriver(self.exchange, markets, step_s=step_s)
         self._moving = moving
         self._first_steps = 1 if bars is not None else _WARM_UP_STEPS
-        self.dialect, self.site = self._speak(
-            rate_scale, weight_window_s, streams if streams is not None else StreamSettings()
-        )
+        self.dialect, self.site = self._speak(rate_scale, weight_window_s, streams or StreamSettings())
+        sockets = partial(WsConnection, site=self.site, below=self._path)
         self._wire = ServingThread(
-            self._app(),
-            host=host,
-            port=port,
-            name=f"fmzthreads-{venue}",
-            tls=tls,
-            sockets=partial(WsConnection, site=self.site, below=self._path),
+            self._app(), host=host, port=port, name=f"fmzthreads-{venue}", tls=tls, sockets=sockets
         )
+
+    def _open_products(
+        self,
+        pairs: list[TradedPair],
+        expiries: Sequence[int],
+        credentials: _Credentials,
+        balances: Mapping[str, Decimal],
+    ) -> list[tuple[SimulatedExchange, TradedPair, str]]:
+        """Opens the products besides spot; see ``_open_product``. OKX's contracts are in spot's exchange and account."""
+        opened: list[tuple[SimulatedExchange, TradedPair, str]] = []
+        for product in self.products[1:]:
+            if self.venue == "okx":
+                self.exchanges[product], self.accounts[product] = self.exchange, self.account
+            elif product != "quarter":  # which are among those of um and cm
+                contracts = contract_pairs(product, pairs, expiries)
+                opened += self._open_product(product, contracts, pairs, credentials, balances)
+        return opened
 
     def _open_product(
         self,
@@ -389,6 +385,25 @@ class SimulatorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _check_options(venue: str, rate_scale: float, weight_window_s: int, public_key: str) -> None:
+    """Checks the venue's name and what goes with it.
+
+    Raises:
+        UnknownName: There is no such venue.
+        InputError: Another argument does not fit.
+    """
+    if venue not in VENUES:
+        raise UnknownName(f"no venue {venue!r} to simulate{nearest(venue, VENUES)}")
+    if not 0 <= rate_scale <= 1e6:
+        raise InputError(f"rate_scale must be from 0 to 1e6, got {rate_scale!r}")
+    if type(weight_window_s) is not int or not 1 <= weight_window_s <= 86_400:
+        raise InputError(f"weight_window_s must be a whole number from 1 to 86400, got {weight_window_s!r}")
+    if public_key:
+        if venue != "binance":
+            raise InputError(f"only Binance has keys with a public key, not {venue!r}")
+        check_public_key(public_key)
 
 
 def _checked_products(venue: str, products: Iterable[str]) -> tuple[str, ...]:
