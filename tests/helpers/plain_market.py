@@ -110,6 +110,10 @@ class PlainFeed:
         """A tick's volume."""
         return self._of(number).volume
 
+    def quote(self, number: int) -> tuple[int, int, int]:
+        """Price, volume and time of a tick."""
+        return self.price_of(number), self.volume_of(number), self.time_of(number)
+
     def interest_of(self, number: int) -> int:
         """No open interest."""
         return 0

@@ -250,6 +250,25 @@ class TickFeed(TickCursor):
             return whole // 2 if place == 1 and shape != DOUBLE else whole
         return volume_steps(shape, whole)[place]
 
+    def quote(self, number: int) -> tuple[int, int, int]:
+        """Price, volume and time of a tick, as ``price_of``, ``volume_of`` and ``time_of`` have them, in one look."""
+        bar, place = number >> 4, number & 15
+        block = self._block
+        if not block.begin <= bar < block.end:
+            block = self._move_block(bar)
+        price, begin = block.price(bar, place), self._time[bar]
+        if not place:
+            return price, 0, begin
+        shape = block.shapes[bar - block.begin]
+        whole: int = self.series.volume[bar] * self.volume_unit
+        if shape < QUADRUPLE:  # as volume_steps has it
+            volume = whole // 2 if place == 1 and shape != DOUBLE else whole
+        elif shape == QUADRUPLE:
+            volume = whole // 3 if place == 1 else whole // 2 if place == 2 else whole
+        else:
+            volume = volume_steps(shape, whole)[place]
+        return price, volume, begin + self._offsets[shape][place]
+
     def interest_of(self, number: int) -> int:
         """The open interest at a tick, in nano; 0 when the data have none."""
         position = self.series.position

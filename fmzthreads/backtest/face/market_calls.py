@@ -71,15 +71,15 @@ class MarketCalls(ExchangeBase):
 
     def _ticker(self, feed: Any, *, flat: bool = False) -> Any:
         number, spread = feed.number, feed.spread
-        price = feed.price_of(number)
+        price, traded, time_ms = feed.quote(number)
         if self._rate == ONE:
             buy, sell, last = (price - spread) / ONE, (price + spread) / ONE, price / ONE
         else:
             buy, sell, last = (to_float(mul(side, self._rate)) for side in (price - spread, price + spread, price))
-        volume = feed.volume_of(number) / ONE
+        volume = traded / ONE
         interest = feed.interest_of(number) / ONE if feed.series.position else 0.0
         if flat:
-            return feed.detail.symbol, sell, buy, sell, buy, last, last, volume, float(feed.time_of(number)), interest
+            return feed.detail.symbol, sell, buy, sell, buy, last, last, volume, float(time_ms), interest
         return Ticker({
             "Symbol": feed.detail.symbol,
             "High": sell,
@@ -89,7 +89,7 @@ class MarketCalls(ExchangeBase):
             "Last": last,
             "Open": last,
             "Volume": volume,
-            "Time": feed.time_of(number),
+            "Time": time_ms,
             "OpenInterest": interest,
         })  # fmt: skip
 

@@ -12,6 +12,8 @@ from .base import ExchangeBase, joined_text, timed
 
 __all__ = ["TradeCalls"]
 
+_EXACT = 2**53
+
 
 class TradeCalls(ExchangeBase):
     """``Buy``, ``GetAccount`` and the like. Ids are whole numbers, as in FMZ's engine."""
@@ -50,9 +52,11 @@ class TradeCalls(ExchangeBase):
 
     def _place(self, symbol: str, side: str, price: float, amount: float, args: tuple[Any, ...]) -> int | None:
         if type(price) is not float:
-            price = real_number("price", price)
+            price = float(price) if type(price) is int and -_EXACT < price < _EXACT else real_number("price", price)
         if type(amount) is not float:
-            amount = real_number("amount", amount)
+            amount = (
+                float(amount) if type(amount) is int and -_EXACT < amount < _EXACT else real_number("amount", amount)
+            )
         self._feed_of(symbol).check_open()
         return self._desk.place(symbol, side, price, amount, joined_text(args))
 

@@ -62,8 +62,9 @@ class RunLog:
             self._count += 1
             row = [self._count, self._now_ms(), kind, exchange, order_id, price, amount, text, symbol, direction]
             self.rows.append(row)
-        for listener in self.listeners:
-            listener(row)
+        if self.listeners:
+            for listener in self.listeners:
+                listener(row)
 
     def order(
         self,

@@ -47,10 +47,12 @@ class SpilledRows(Sequence[Row]):
 
     def append(self, row: Row) -> None:
         """Adds a row."""
-        with self._lock:
-            self._newest.append(row)
-            if len(self._newest) >= self._most:
-                self._spill()
+        newest = self._newest
+        newest.append(row)
+        if len(newest) >= self._most:
+            with self._lock:
+                if len(newest) >= self._most:
+                    self._spill()
 
     def _spill(self) -> None:
         if self._database is None:

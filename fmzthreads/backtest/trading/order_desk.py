@@ -155,7 +155,7 @@ class SettlingDesk:
         order.id = self.take_id()
         order.time_ms = self._now_ms()
         self._enter(order)
-        direction = side if order.detail.is_contract else ""
+        direction = side if order.is_contract else ""
         kind = 0 if order.is_buy else 1
         self._rows.order(kind, self._number, order.id, order.price, order.amount, message, symbol, direction)
         return order.id
@@ -321,10 +321,14 @@ class SettlingDesk:
     def _fill(self, order: DeskOrder, price: int, taker: bool, most: int | None) -> int:
         quantity = self.ledger.fill(order, price, taker=taker, most=most)
         self._counts[order.detail.symbol][0 if order.is_buy else 2] += quantity
-        age_ms, most_ms = order.age_ms, self.settings.max_price_age_ms
-        if age_ms is not None and most_ms is not None and age_ms > most_ms and quantity:
+        if order.age_ms is not None and quantity:
+            self._note_age(order, order.age_ms)
+        return quantity
+
+    def _note_age(self, order: DeskOrder, age_ms: int) -> None:
+        most_ms = self.settings.max_price_age_ms
+        if most_ms is not None and age_ms > most_ms:
             self._rows.error(
                 self._number,
                 f"order {order.id} of {order.detail.symbol} was filled at a price {age_ms / 1000:g} s old: no tick is recorded in between",
             )
-        return quantity

@@ -38,6 +38,9 @@ class DeskOrder:
         id: Its number, from 1.
         time_ms: When it was placed.
         view: Its symbol.
+        detail: The market of its symbol.
+        is_contract: Whether that is a futures contract.
+        in_quote: Whether its amount is money: a market buy of a spot pair.
         side: What it does, as the strategy said.
         direction: What it does: buy, sell, or closing a long (closebuy) or a short position (closesell).
         is_buy: Whether it buys.
@@ -67,12 +70,15 @@ class DeskOrder:
         "average",
         "birth",
         "deal",
+        "detail",
         "direction",
         "filled_ms",
         "frozen",
         "id",
+        "in_quote",
         "is_buy",
         "is_close",
+        "is_contract",
         "level",
         "market",
         "price",
@@ -91,12 +97,15 @@ class DeskOrder:
         self.id = 0
         self.time_ms = 0
         self.view = view
+        self.detail: MarketDetail = view.detail
         self.side = side
         self.direction: Direction = direction
         self.is_buy = direction in ("buy", "closesell")
         self.is_close = direction in ("closebuy", "closesell")
         self.price = price
         self.market = market
+        self.is_contract = self.detail.is_contract
+        self.in_quote = market and self.is_buy and not self.is_contract
         self.amount = amount
         self.deal = 0
         self.spent = 0
@@ -112,19 +121,9 @@ class DeskOrder:
         self.filled_ms = -1
 
     @property
-    def detail(self) -> MarketDetail:
-        """The market of its symbol."""
-        return self.view.detail
-
-    @property
     def is_open(self) -> bool:
         """Whether it is neither filled nor canceled."""
         return self.state == ORDER_STATE_PENDING
-
-    @property
-    def in_quote(self) -> bool:
-        """Whether its amount is money: a market buy of a spot pair."""
-        return self.market and self.is_buy and not self.view.detail.is_contract
 
     def trigger(self) -> int:
         """The last price at or beyond which a resting limit order crosses: at or below for a buy, at or above for a sell."""
@@ -157,7 +156,7 @@ class DeskOrder:
 
     def structure(self, rate: int = ONE) -> Order:
         """The order as strategies see it, prices times ``rate``."""
-        detail = self.view.detail
+        detail = self.detail
         price, average, amount = self.price, self.average, self.amount
         if rate != ONE:
             price, average = mul(price, rate), mul(average, rate)
@@ -175,7 +174,7 @@ class DeskOrder:
             Status=self.state,
             Symbol=detail.symbol,
         )
-        if detail.is_contract:
+        if self.is_contract:
             order["ContractType"] = detail.contract_type
         if self.age_ms is not None:
             order["Info"] = {"PriceAge": self.age_ms}

@@ -252,3 +252,12 @@ def test_bars_that_come_before_the_last_one_has_ended() -> None:
     assert feed.last_price() == nano(95)
     feed.time.now_ms = START + 60_500
     assert feed.last_price() == nano(7)
+
+
+@given(st.lists(bars(), min_size=1, max_size=12), st.sampled_from([MINUTE, 5 * MINUTE]))
+def test_a_quote_is_price_volume_and_time_in_one_look(rows: list[tuple[float, ...]], period_ms: int) -> None:
+    one, other = feed_of(rows, period_ms=period_ms), feed_of(rows, period_ms=period_ms)
+    number = one.next_number(-1)
+    while number >= 0:
+        assert one.quote(number) == (other.price_of(number), other.volume_of(number), other.time_of(number))
+        number = one.next_number(number)
