@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import attrs
 
@@ -76,6 +76,21 @@ class Administration(Protocol):
 
         Raises:
             AuthenticationFailed: The password, or the first code of the new secret, is not right.
+        """
+
+    # The vault of keys
+
+    def vault_state(self) -> Literal["file", "password", "locked"]:
+        """Whether its key lies in a file, is encrypted under a password that was given, or waits for that password."""
+
+    def unlock_vault(self, password: str) -> None:
+        """Opens the vault; raises ``AuthenticationFailed`` when its password is not right."""
+
+    def protect_vault(self, own_password: str, password: str) -> None:
+        """Encrypts the vault's key under a password, which each start of the platform then needs.
+
+        Raises:
+            AuthenticationFailed: One's own password is not right.
         """
 
     # People

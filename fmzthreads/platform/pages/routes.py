@@ -55,7 +55,14 @@ def page_routes(platform: Platform) -> list[Any]:
         return ServiceOfPlatform(platform, backtests, actor or _nobody())
 
     site = PageSite(sessions, actor_of, service_for, renderer)
-    login = LoginPages(renderer, sessions, LoginThrottle(), _Login(platform, sessions).check, _recorder(platform))
+    login = LoginPages(
+        renderer,
+        sessions,
+        LoginThrottle(),
+        _Login(platform, sessions).check,
+        _recorder(platform),
+        lambda: platform.vault.locked,
+    )
     parts: list[_Part] = [
         login,
         OverviewPages(renderer),
@@ -96,13 +103,17 @@ class _Login:
         self._platform = platform
         self._sessions = sessions
 
-    def check(self, name: str, password: str, code: str, address: str) -> Actor:
+    def check(self, name: str, password: str, code: str, vault: str, address: str) -> Actor:
         """Who it is.
 
         Raises:
-            AuthenticationFailed: Name, password or code is not right.
+            AuthenticationFailed: Name, password or code is not right; or the vault's password, where an owner gives it.
+            OperationFailed: The secret of the codes lies in a locked vault.
         """
         account = self._platform.accounts.verify(name, password)
+        if vault and account.role == "owner" and self._platform.vault.locked:
+            self._platform.vault.unlock(vault)  # before the code: its secret lies in the vault
+            self._platform.audit.add(account.actor(address), "unlock the vault", "vault")
         if account.has_totp:
             secret = self._platform.accounts.totp(account.id)
             step = matching_step(secret, code, WallClock().now())

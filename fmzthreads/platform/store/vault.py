@@ -58,6 +58,15 @@ class Vault:
         """Whether the password must be given first."""
         return self._fernet is None
 
+    @property
+    def is_protected(self) -> bool:
+        """Whether the key file is encrypted under a password.
+
+        Raises:
+            InputError, OperationFailed: The key file cannot be read.
+        """
+        return "wrapped" in (self._read() or {})
+
     def encrypt(self, text: str) -> str:
         """Returns a token that only this vault can read.
 

@@ -139,3 +139,54 @@ def test_language_and_theme_are_kept(pages: PagePlatform) -> None:
     assert 'lang="zh"' in page
     assert 'data-theme="dark"' in page
     assert visitor.submit("/look", {"language": "<b>"}).headers.get("set-cookie") is None
+
+
+def locked(pages: PagePlatform) -> None:
+    """Locks the vault, as it is after each start of the platform."""
+    pages.platform.vault._fernet = None
+
+
+def test_a_vault_under_a_password_is_unlocked_in_the_settings(tmp_path: Path) -> None:
+    with page_platform(tmp_path) as pages:
+        owner, vault = pages.client(), pages.platform.vault
+        form = {"password": PASSWORD, "vault": "of the vault", "again": "of the vault"}
+        for wrong in ({"password": "wrong"}, {"again": "differs"}, {"vault": "short", "again": "short"}):
+            assert owner.submit("/settings/vault", {**form, **wrong}).status_code == 400
+            assert not vault.is_protected
+        assert owner.submit("/settings/vault", form).status_code == 303
+        assert vault.is_protected
+        assert "of the vault" not in owner.see("/settings").text
+        locked(pages)
+        assert "The vault is locked" in owner.see("/settings").text
+        assert "The vault is locked" not in pages.client("bob").see("/settings").text
+        assert pages.client("bob").submit("/settings/vault", {"vault": "of the vault"}).status_code == 403
+        assert owner.submit("/settings/vault", {"vault": "wrong"}).status_code == 400
+        assert vault.locked
+        assert owner.submit("/settings/vault", {"vault": "of the vault"}).status_code == 303
+        assert not vault.locked
+        entries = pages.platform.audit.all(word="vault")
+        assert [(one.what, one.done) for one in entries] == [
+            ("unlock the vault", True), ("unlock the vault", False), ("protect the vault", True),
+        ]  # fmt: skip
+
+
+def test_an_owner_unlocks_the_vault_at_the_login_and_the_secret_of_the_codes_with_it(tmp_path: Path) -> None:
+    with page_platform(tmp_path) as pages:
+        assert 'name="vault"' not in Client(pages.url).see("/login").text
+        secret = new_secret()
+        pages.platform.accounts.set_totp(1, secret)
+        pages.platform.vault.protect("of the vault")
+        locked(pages)
+        assert 'name="vault"' in Client(pages.url).see("/login").text
+        reply = Client(pages.url).log_in("owner", PASSWORD, code=code_at(secret, int(time.time()) // 30))
+        assert reply.status_code == 503
+        assert "vault is locked" in reply.text
+        assert Client(pages.url).log_in("bob", PASSWORD, vault="of the vault").status_code == 303
+        assert pages.platform.vault.locked, "only an owner unlocks it"
+        assert Client(pages.url).log_in("owner", PASSWORD, vault="wrong").status_code == 401
+        assert pages.platform.vault.locked
+        done = Client(pages.url).log_in(
+            "owner", PASSWORD, code=code_at(secret, int(time.time()) // 30), vault="of the vault"
+        )
+        assert done.status_code == 303
+        assert not pages.platform.vault.locked

@@ -18,10 +18,13 @@ LONG_MS = 100_000
 pytestmark = [pytest.mark.example, pytest.mark.timeout(400)]
 
 
-def picture(page: Any, name: str) -> None:
+def picture(page: Any, name: str, height: int = 800) -> None:
     folder = os.environ.get("FMZTHREADS_PICTURES")
     if folder:
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.wait_for_timeout(500)  # the charts take the new size
         page.screenshot(path=Path(folder) / f"{name}.png")
+        page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_from_nothing_to_a_robot_on_two_simulated_exchanges(tmp_path: Path) -> None:
@@ -59,9 +62,14 @@ def test_from_nothing_to_a_robot_on_two_simulated_exchanges(tmp_path: Path) -> N
             page.wait_for_selector("#status-bar table td:has-text('OKX')")
             page.wait_for_selector("#figure-chart-0 .scatterlayer path.js-line")
             page.wait_for_selector("#pulse.on")
-            picture(page, "platform-robot")
+            page.wait_for_selector(".worth b", timeout=LONG_MS)
+            picture(page, "platform-robot", 1700)
             page.goto(url)
-            picture(page, "platform-overview")
+            page.wait_for_selector(".worth b")
+            picture(page, "platform-overview", 1000)
+            page.goto(f"{url}/strategies/prices.py")
+            picture(page, "platform-strategy")
+            page.goto(url)
             page.click(".robots .name a")
             page.click("button:has-text('Stop')")
             page.click("#stop button.danger")

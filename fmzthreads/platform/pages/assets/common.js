@@ -5,7 +5,9 @@
   window.fmzPart = (box, fresh) => {
     const open = [...box.querySelectorAll("details")].map((one) => one.open);
     fresh.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
+    const tops = [...box.querySelectorAll(".scroll")].map((one) => one.scrollTop);
     box.replaceChildren(...fresh.childNodes);
+    box.querySelectorAll(".scroll").forEach((one, n) => { one.scrollTop = tops[n] || 0; });
   };
   for (const one of document.querySelectorAll("input[data-absolute]")) {
     one.value = new URL(one.value, location.href).href;

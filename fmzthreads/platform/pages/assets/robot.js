@@ -234,5 +234,8 @@
     if (isLive) follow();
     else draw();
   });
-  if (isLive) setInterval(() => { if (!document.hidden) facts(); }, 5000);
+  if (isLive) {
+    setInterval(() => { if (!document.hidden) facts(); }, 5000);
+    setInterval(() => { if (!document.hidden) orders(); }, 15000); // balances come without a line in the log
+  }
 })();

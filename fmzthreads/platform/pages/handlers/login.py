@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from ....errors import AuthenticationFailed
+from ....errors import AuthenticationFailed, OperationFailed
 from ...access import Actor
 from ...security.login_sessions import IDLE_S, LoginSessions
 from ...security.login_throttle import LoginThrottle
@@ -25,8 +25,9 @@ class LoginPages:
         renderer: Makes HTML.
         sessions: The logins.
         throttle: Delays after wrong passwords.
-        check: Takes name, password, one-time code and address; returns who it is, or raises ``AuthenticationFailed``.
+        check: Takes name, password, one-time code, the vault's password and address; returns who it is, or raises ``AuthenticationFailed``.
         record: Takes an actor and what happened, for the audit trail.
+        is_locked: Whether the vault waits for its password, which an owner may give at the login.
     """
 
     def __init__(
@@ -34,14 +35,16 @@ class LoginPages:
         renderer: Renderer,
         sessions: LoginSessions,
         throttle: LoginThrottle,
-        check: Callable[[str, str, str, str], Actor],
+        check: Callable[[str, str, str, str, str], Actor],
         record: Callable[[Actor, str, bool], None],
+        is_locked: Callable[[], bool],
     ) -> None:
         self._renderer = renderer
         self._sessions = sessions
         self._throttle = throttle
         self._check = check
         self._record = record
+        self._is_locked = is_locked
 
     def pages(self) -> list[SitePage]:
         """The pages."""
@@ -55,7 +58,7 @@ class LoginPages:
     def _ask(self, visit: PageVisit) -> Any:
         if visit.actor is not None:
             return redirect(_own_path(visit.query.text("next")))
-        return html(self._renderer.page(visit, "login.html", problem="", next=visit.query.text("next"), name=""))
+        return self._again(visit, "", visit.query.text("next"), "", 200)
 
     def _login(self, visit: PageVisit) -> Any:
         name, password = visit.form.text("name").strip(), visit.form.text("password")
@@ -65,11 +68,13 @@ class LoginPages:
             text = visit.say("Too many wrong passwords. Try again in {seconds} s.").format(seconds=int(wait) + 1)
             return self._again(visit, text, target, name, 429)
         try:
-            actor = self._check(name, password, visit.form.text("code"), visit.address)
+            actor = self._check(name, password, visit.form.text("code"), visit.form.text("vault"), visit.address)
         except AuthenticationFailed:
             stranger = Actor(account_id=0, name=name[:64], role="reader", robots=frozenset(), address=visit.address)
             self._record(stranger, "log in", False)
             return self._again(visit, visit.say("Name, password or code is not right."), target, name, 401)
+        except OperationFailed as error:  # a code is asked for whose secret lies in a locked vault
+            return self._again(visit, str(error), target, name, 503)
         self._throttle.succeeded(visit.address, name.lower())
         self._record(actor, "log in", True)
         reply = redirect(_own_path(target))
@@ -80,7 +85,9 @@ class LoginPages:
         return reply
 
     def _again(self, visit: PageVisit, problem: str, target: str, name: str, status: int) -> Any:
-        text = self._renderer.page(visit, "login.html", problem=problem, next=target, name=name)
+        text = self._renderer.page(
+            visit, "login.html", problem=problem, next=target, name=name, locked=self._is_locked()
+        )
         return html(text, status=status)
 
     def _logout(self, visit: PageVisit) -> Any:

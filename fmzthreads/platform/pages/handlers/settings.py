@@ -58,6 +58,7 @@ class SettingsPages:
             SitePage("/settings", self._show),
             SitePage("/settings/password", self._password, "reader", "POST"),
             SitePage("/settings/codes", self._codes, "reader", "POST"),
+            SitePage("/settings/vault", self._vault, "owner", "POST"),
             SitePage("/settings/sessions/end", self._end_sessions, "reader", "POST"),
             SitePage("/settings/people", self._add_person, "owner", "POST"),
             SitePage("/settings/people/{number:int}", self._change_person, "owner", "POST"),
@@ -82,6 +83,7 @@ class SettingsPages:
             visit,
             "accounts/settings.html",
             me=house.me(),
+            vault=house.vault_state() if owns else "",
             sessions=self._sessions.of(visit.person.name),
             people=house.people() if owns else [],
             channels=house.channels() if owns else [],
@@ -102,6 +104,19 @@ class SettingsPages:
         return self._page(visit, problem=str(error), secret=secret, status=400)
 
     # Oneself
+
+    def _vault(self, visit: PageVisit) -> Any:
+        house, password = self._administration_for(visit.person), visit.form.text("vault")
+        try:
+            if house.vault_state() == "locked":
+                house.unlock_vault(password)
+                return redirect("/settings?said=saved")
+            if password != visit.form.text("again"):
+                raise InputError(visit.say("The two new passwords differ."))
+            house.protect_vault(visit.form.text("password"), password)
+        except FmzError as error:
+            return self._failed(visit, error)
+        return redirect("/settings?said=saved")
 
     def _password(self, visit: PageVisit) -> Any:
         new = visit.form.text("new")

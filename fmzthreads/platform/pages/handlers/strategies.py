@@ -15,7 +15,7 @@ from ..visit import PageVisit
 __all__ = ["StrategyPages", "diff_lines"]
 
 _MOST_DIFF = 4000
-STARTER = '''"""Watches the price of each exchange, and draws it."""
+STARTER = '''"""Watches price and account of each exchange, and draws the price."""
 
 
 def main():
@@ -25,13 +25,13 @@ def main():
     while True:
         rows = []
         for number, one in enumerate(exchanges):
-            ticker = one.GetTicker()
-            if ticker:
+            ticker, account = one.GetTicker(), one.GetAccount()
+            if ticker and account:
                 chart.add(number, [int(time.time() * 1000), ticker.Last])
-                rows.append([names[number], ticker.Buy, ticker.Sell, ticker.Last])
-        table = {"type": "table", "title": "Prices", "cols": ["Exchange", "Bid", "Ask", "Last"], "rows": rows}
+                rows.append([names[number], ticker.Buy, ticker.Sell, ticker.Last, account.Balance])
+        table = {"type": "table", "title": "Prices", "cols": ["Exchange", "Bid", "Ask", "Last", "Balance"], "rows": rows}
         LogStatus(_D(), "`" + json.dumps(table) + "`")
-        Sleep(1000)
+        Sleep(2000)
 '''
 
 

@@ -16,6 +16,8 @@ from ..administration import AuditView, ChannelView, PersonView, PushView
 
 __all__ = ["AdministrationOfPlatform"]
 
+_LEAST_PASSWORD = 10
+
 _ROLES: dict[str, Role] = {"owner": "owner", "operator": "operator", "reader": "reader"}
 _CHANNELS: dict[str, Literal["mail", "url"]] = {"mail": "mail", "url": "url"}
 _NODES: dict[str, Literal["docker", "dask"]] = {"docker": "docker", "dask": "dask"}
@@ -65,6 +67,32 @@ class AdministrationOfPlatform:
             self._platform.accounts.verify(self._actor.name, password)
         except AuthenticationFailed:
             raise AuthenticationFailed("the password is not right") from None
+
+    # The vault of keys
+
+    def vault_state(self) -> Literal["file", "password", "locked"]:
+        """Whether its key lies in a file, is encrypted under a password that was given, or waits for that password."""
+        vault = self._platform.vault
+        return "locked" if vault.locked else "password" if vault.is_protected else "file"
+
+    def unlock_vault(self, password: str) -> None:
+        """Opens the vault."""
+        self._actor.check_owner("unlock the vault")
+        try:
+            self._platform.vault.unlock(password)
+        except AuthenticationFailed:
+            self._platform.audit.add(self._actor, "unlock the vault", "vault", done=False)
+            raise
+        self._record("unlock the vault")
+
+    def protect_vault(self, own_password: str, password: str) -> None:
+        """Encrypts the vault's key under a password, which each start of the platform then needs."""
+        self._actor.check_owner("protect the vault")
+        self._check(own_password)
+        if len(password) < _LEAST_PASSWORD:
+            raise InputError(f"the vault's password is too short, expected at least {_LEAST_PASSWORD} characters")
+        self._platform.vault.protect(password)
+        self._record("protect the vault")
 
     # People
 
