@@ -470,7 +470,7 @@ class ManualClock:
         for waker in due:
             waker.wake()
 
-    def wait_for_sleepers(self, count: int = 1, timeout_s: float = 10.0) -> bool:
+    def wait_for_sleepers(self, count: int = 1, timeout_s: float = 60.0) -> bool:
         """Blocks, in real time, until so many threads sleep on this clock with a time-out.
 
         Args:

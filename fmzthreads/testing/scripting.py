@@ -28,7 +28,7 @@ class Hold:
         self._release = Signal()
         self._arrived = threading.Semaphore(0)
 
-    def wait_for_call(self, timeout_s: float = 10.0) -> bool:
+    def wait_for_call(self, timeout_s: float = 60.0) -> bool:
         """Waits until one more call has arrived; False if none arrives within ``timeout_s`` real seconds."""
         return self._arrived.acquire(timeout=timeout_s)
 

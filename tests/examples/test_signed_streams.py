@@ -127,7 +127,7 @@ def _bitmex(server: WsServer) -> None:
     assert login["op"] == "authKeyExpires"
     key, expires, signature = login["args"]
     assert key == KEY
-    assert 0 < expires - time.time() <= 10
+    assert -60 < expires - time.time() <= 10
     wanted = hmac.new(SECRET.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
     if signature != wanted:
         peer.text('{"status":401,"error":"Signature not valid.","meta":{},"request":{"op":"authKeyExpires"}}')

@@ -179,7 +179,7 @@ class FaultServer:
         self.closing.set()
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), 1).close()
-        self._threads[0].join(10)
+        self._threads[0].join(60)
         self._listener.close()
         with self._lock:
             socks = list(self._socks)
@@ -187,7 +187,7 @@ class FaultServer:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive(), f"{thread.name} hangs"
         for sock in socks:
             sock.close()

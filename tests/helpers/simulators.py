@@ -56,7 +56,7 @@ class BinanceCaller:
         self.base = server.base_url
 
     def public(self, path: str, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.base}{self.prefix}{path}", params=params, timeout=10)
+        return self.session.get(f"{self.base}{self.prefix}{path}", params=params, timeout=60)
 
     def signed(
         self,
@@ -86,7 +86,7 @@ class BinanceCaller:
         if body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = f"{self.base}{self.prefix}{path}" + (f"?{query}" if query else "")
-        return self.session.request(method, url, data=body or None, headers=headers, timeout=10)
+        return self.session.request(method, url, data=body or None, headers=headers, timeout=60)
 
     def order(self, **params: Any) -> requests.Response:
         """POST order with defaults for a limit order."""
@@ -124,7 +124,7 @@ class OkxCaller:
         self.base = server.base_url
 
     def public(self, path: str, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.base}/api/v5/{path}", params=params, timeout=10)
+        return self.session.get(f"{self.base}/api/v5/{path}", params=params, timeout=60)
 
     def signed(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str | None] | None = None, **params: Any
@@ -151,7 +151,7 @@ class OkxCaller:
             self.base + target,
             data=text or None,
             headers={name: value for name, value in sent.items() if value is not None},
-            timeout=10,
+            timeout=60,
         )
 
     def order(self, **fields: Any) -> requests.Response:

@@ -143,5 +143,5 @@ def smtp_server(tls: str = "none", fault: str = "", context: ssl.SSLContext | No
         box.released.set()
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()

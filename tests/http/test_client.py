@@ -176,9 +176,9 @@ def test_last_text_is_kept_for_each_thread() -> None:
         def work(number: int) -> None:
             texts[number] = ["" if client.last_reply() is None else "a reply of another thread"]
             for turn in range(20):
-                both.wait(10)
+                both.wait(60)
                 get(client, f"/{number}/{turn}")
-                both.wait(10)
+                both.wait(60)
                 texts[number].append(last_text(client))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -199,8 +199,8 @@ def test_connections_go_with_their_threads() -> None:
             for turn in range(5):
                 thread = threading.Thread(target=get, args=(client,))
                 thread.start()
-                thread.join(10)
-                assert server.ended.acquire(timeout=10), f"the connection of thread {turn} stays open"
+                thread.join(60)
+                assert server.ended.acquire(timeout=60), f"the connection of thread {turn} stays open"
         finally:
             gc.enable()
         assert server.connections == 5
@@ -214,7 +214,7 @@ def test_connections_go_with_their_client() -> None:
         gc.disable()
         try:
             del client
-            assert server.ended.acquire(timeout=10)
+            assert server.ended.acquire(timeout=60)
         finally:
             gc.enable()
 
@@ -274,7 +274,7 @@ def test_the_pauses_double_and_sleep_on_the_clock() -> None:
             assert clock.wait_for_sleepers()
             assert len(server.seen) == count
             clock.advance(0.01)
-        thread.join(10)
+        thread.join(60)
         client.close()
         assert isinstance(caught[0], ConnectionLost)
         assert len(server.seen) == 4
@@ -336,7 +336,7 @@ def test_a_rate_limit_is_waited_for() -> None:
         clock.advance(6.9)
         assert len(server.seen) == 1
         clock.advance(0.2)
-        thread.join(10)
+        thread.join(60)
         client.close()
         assert results == ["ok"]
 
@@ -368,7 +368,7 @@ def test_a_stop_ends_a_read_at_once() -> None:
     with FaultServer(silent) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000))
         call = run_in_thread(lambda: get(client))
-        assert server.arrived.wait(10)
+        assert server.arrived.wait(60)
         clock.stop.request("the user pressed stop")
         error = call.error()
         assert isinstance(error, StopRequested)
@@ -384,7 +384,7 @@ def test_a_stop_gives_an_order_its_grace_and_never_hides_that_it_was_sent() -> N
     with FaultServer(silent) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=50))
         call = run_in_thread(lambda: post(client))
-        assert server.arrived.wait(10)
+        assert server.arrived.wait(60)
         clock.stop.request()
         assert type(call.error()) is ConnectionLost
         client.close()
@@ -396,13 +396,13 @@ def test_an_order_whose_reply_comes_within_the_grace_is_done() -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        go.wait(10)
+        go.wait(60)
         peer.reply(b'"placed"')
 
     with FaultServer(script) as server:
         client = HttpClient(server.base, clock=clock, options=HttpOptions(timeout_ms=60_000, stop_grace_ms=30_000))
         call = run_in_thread(lambda: post(client).text)
-        assert server.arrived.wait(10)
+        assert server.arrived.wait(60)
         clock.stop.request()
         go.set()
         assert call.result() == '"placed"'
@@ -423,7 +423,7 @@ def test_close_ends_a_call_and_later_calls_work() -> None:
     with FaultServer(script) as server:
         client = HttpClient(server.base, options=HttpOptions(timeout_ms=60_000))
         call = run_in_thread(lambda: get(client))
-        assert server.arrived.wait(10)
+        assert server.arrived.wait(60)
         client.close()
         assert type(call.error()) is ConnectionLost
         assert len(server.seen) == 1  # not repeated
@@ -470,7 +470,7 @@ def test_close_from_another_thread_while_calls_run() -> None:
         thread.start()
         while not done.is_set():
             client.close()
-        thread.join(10)
+        thread.join(60)
         client.close()
         assert failures == []
 
@@ -497,7 +497,7 @@ def test_gated_calls_are_all_connected_before_the_first_is_written() -> None:
         assert server.seen == []
         gate.leave()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         assert len(server.seen) == 3
         client.close()
 
@@ -671,7 +671,7 @@ import responses
 with responses.RequestsMock() as mock:
     mock.get("https://host.invalid/x", body="said")
     from fmzthreads import HttpQuery
-    print(HttpQuery("https://host.invalid/x", {"timeout": 2000}))
+    print(HttpQuery("https://host.invalid/x", {"timeout": 60000}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "said\n", done.stdout + done.stderr

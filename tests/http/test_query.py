@@ -324,7 +324,7 @@ def test_in_the_background(querier: HttpQuerier, journal: Journal) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        go.wait(10)
+        go.wait(60)
         peer.reply(b"late")
 
     with FaultServer(script) as server, FaultServer(lambda peer: None) as gone:
@@ -370,7 +370,7 @@ def test_reads_are_repeated_and_writes_are_not(querier: HttpQuerier, journal: Jo
         assert querier.query(server.base) == "ok"
         for _ in range(2):
             # Else the next one might go out on a connection that is about to be closed.
-            assert server.ended.acquire(timeout=10)
+            assert server.ended.acquire(timeout=60)
         turns[0] = 0
         assert querier.query(server.base, {"body": "x"}) == ""
         assert [seen.method for seen in server.seen] == ["GET", "GET", "POST"]

@@ -51,10 +51,10 @@ def test_one_line_of_json_and_a_clean_end(venue: str, number: signal.Signals) ->
         assert said["secret"]
         assert bool(said["passphrase"]) == (venue == "okx")
         with free_session() as session:
-            state = session.get(f"{said['control_url']}/state", timeout=10).json()
+            state = session.get(f"{said['control_url']}/state", timeout=60).json()
         assert state["balances"] == {"USDT": {"free": "5", "frozen": "0"}}
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -78,9 +78,9 @@ def test_a_given_port_and_faults_from_the_command_line() -> None:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         assert said["port"] == port
-        assert session.get(f"{said['base_url']}/api/v3/ping", timeout=10).status_code == 503
-        assert session.get(f"{said['base_url']}/api/v3/time", timeout=10).status_code == 200
-        on = session.get(f"{said['control_url']}/faults", timeout=10).json()["faults"]
+        assert session.get(f"{said['base_url']}/api/v3/ping", timeout=60).status_code == 503
+        assert session.get(f"{said['base_url']}/api/v3/time", timeout=60).status_code == 200
+        on = session.get(f"{said['control_url']}/faults", timeout=60).json()["faults"]
         assert {"path": "*", "latency_ms": 5.0, "jitter_ms": 1.0} in on
         second = subprocess.run(
             [*MODULE, "--venue", "okx", "--port", str(port)], capture_output=True, text=True, cwd=ROOT, timeout=60
@@ -88,7 +88,7 @@ def test_a_given_port_and_faults_from_the_command_line() -> None:
         assert second.returncode == 2
         assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_it_ends_with_its_standard_input() -> None:
         assert process.stdin is not None
         json.loads(process.stdout.readline())
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 # --- SimulatorProcess ---
@@ -177,11 +177,11 @@ def test_a_process_and_its_controls() -> None:
             on = process.set_faults("/api/v3/ping", error_5xx=True)["faults"]
             assert {"path": "/api/v3/ping", "error_5xx": True} in on
             assert {"path": "*", "clock_offset_ms": -5000} in on
-            assert session.get(f"{process.base_url}/api/v3/ping", timeout=10).status_code == 503
+            assert session.get(f"{process.base_url}/api/v3/ping", timeout=60).status_code == 503
             with pytest.raises(InputError, match="did you mean 'hang'"):
                 process.set_faults(hnag=True)
             assert process.clear_faults()["faults"] == []
-            assert session.get(f"{process.base_url}/api/v3/ping", timeout=10).status_code == 200
+            assert session.get(f"{process.base_url}/api/v3/ping", timeout=60).status_code == 200
             with pytest.raises(InputError, match="seconds must be"):
                 process.refuse_connections(0)
             process.refuse_connections(1.0)
@@ -200,7 +200,7 @@ def test_a_process_and_its_controls() -> None:
             url = process.base_url
         process.stop()  # again has no effect
         with pytest.raises(requests.exceptions.ConnectionError), free_session() as session:
-            session.get(f"{url}/api/v3/ping", timeout=10)
+            session.get(f"{url}/api/v3/ping", timeout=60)
 
 
 def test_a_process_replays_a_file(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_process_replays_a_file(tmp_path: Path) -> None:
         SimulatorProcess("okx", data=file, speed=50, symbols=["BTC_USDT"], rate_scale=0) as process,
         free_session() as session,
     ):
-        rows = session.get(f"{process.base_url}/api/v5/market/ticker?instId=BTC-USDT", timeout=10).json()["data"]
+        rows = session.get(f"{process.base_url}/api/v5/market/ticker?instId=BTC-USDT", timeout=60).json()["data"]
         assert abs(float(rows[0]["askPx"]) - 17000) < 150
 
 

@@ -29,7 +29,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def change(server: SimulatorServer, session: requests.Session, **data: Any) -> requests.Response:
-    return session.post(f"{server.base_url}/_simulator/contracts", json=data, timeout=10)
+    return session.post(f"{server.base_url}/_simulator/contracts", json=data, timeout=60)
 
 
 def trade(server: SimulatorServer, product: str, instrument: str, quantity: str, side: Any = "buy") -> None:
@@ -44,7 +44,7 @@ def test_everything_that_happens_to_contracts_reconciles(server: SimulatorServer
         trade(server, product, instrument, quantity, "sell")
         trade(server, product, instrument, quantity, "sell")
     change(server, session, instrument=SWAP, deleverage="net")
-    state = session.get(f"{server.base_url}/_simulator/state", timeout=10).json()
+    state = session.get(f"{server.base_url}/_simulator/state", timeout=60).json()
     um, cm = state["contracts"]["um"], state["contracts"]["cm"]
     assert (um["reconciled"], cm["reconciled"], state["reconciled"]) == (True, True, True)
     assert (um["positions"], cm["positions"][0]["quantity"]) == ([], "-50")
@@ -54,7 +54,7 @@ def test_everything_that_happens_to_contracts_reconciles(server: SimulatorServer
 
 
 def test_prices_are_shown_and_set(server: SimulatorServer, session: requests.Session) -> None:
-    shown = session.get(f"{server.base_url}/_simulator/contracts", timeout=10).json()
+    shown = session.get(f"{server.base_url}/_simulator/contracts", timeout=60).json()
     assert set(shown) == {SWAP, COIN}
     answer = change(
         server, session, instrument=COIN, mark="61000.5", index=61000, next_funding_ms=5, insurance="2"

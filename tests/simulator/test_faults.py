@@ -199,7 +199,7 @@ def test_threads_share_the_next_n_exactly(repeat: int) -> None:
     faults.set(error_5xx=50)
 
     def ask() -> None:
-        together.wait(10)
+        together.wait(60)
         struck.append(sum(faults.plan("/x").status == 503 for _ in range(40)))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -59,7 +59,7 @@ def test_swaps_stand_beside_spot_at_its_price(server: SimulatorServer) -> None:
 
 def test_all_that_moves_the_account_reconciles(server: SimulatorServer, session: requests.Session) -> None:
     def change(**data: Any) -> None:
-        assert session.post(f"{server.base_url}/_simulator/contracts", json=data, timeout=10).status_code == 200
+        assert session.post(f"{server.base_url}/_simulator/contracts", json=data, timeout=60).status_code == 200
 
     trade(server, "BTC_USDT", "0.5")
     for instrument in (LINEAR, INVERSE):
@@ -67,7 +67,7 @@ def test_all_that_moves_the_account_reconciles(server: SimulatorServer, session:
         change(instrument=instrument, funding_rate=0.001, pay_funding=True)
         trade(server, instrument, "7", "sell")
     change(instrument=LINEAR, deleverage="net")
-    state = session.get(f"{server.base_url}/_simulator/state", timeout=10).json()
+    state = session.get(f"{server.base_url}/_simulator/state", timeout=60).json()
     assert state["reconciled"]
     assert "contracts" not in state
     assert [(position["instrument"], position["quantity"]) for position in state["positions"]] == [(INVERSE, "-4")]
@@ -108,6 +108,6 @@ def test_a_process_serves_them(session: requests.Session) -> None:
         assert process.symbols == ("BTC_USDT",)
         assert process.contract_stream_urls == {}
         row = session.get(
-            f"{process.base_url}/api/v5/public/mark-price", params={"instType": "SWAP", "instId": "BTC-USD-SWAP"}, timeout=10
+            f"{process.base_url}/api/v5/public/mark-price", params={"instType": "SWAP", "instId": "BTC-USD-SWAP"}, timeout=60
         ).json()["data"][0]  # fmt: skip
         assert 10_000 < float(row["markPx"]) < 200_000

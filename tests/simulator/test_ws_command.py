@@ -47,9 +47,9 @@ def test_a_recording_from_the_command_line(tmp_path: Path) -> None:
         assert (said["replay"], said["pid"]) == (str(path), process.pid)
         assert "key" not in said
         with connect(said["stream_url"] + "/ws", proxy=None) as client:
-            assert [json.loads(client.recv(timeout=10))["n"] for _ in range(2)] == [1, 2]
+            assert [json.loads(client.recv(timeout=60))["n"] for _ in range(2)] == [1, 2]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -59,8 +59,8 @@ def test_real_checksums_in_a_process_of_their_own() -> None:
         connect(server.stream_url + "/ws/v5/public", proxy=None) as client,
     ):
         client.send(json.dumps({"op": "subscribe", "args": [{"channel": "books", "instId": "BTC-USDT"}]}))
-        client.recv(timeout=10)
-        assert json.loads(client.recv(timeout=10))["data"][0]["checksum"] != 0
+        client.recv(timeout=60)
+        assert json.loads(client.recv(timeout=60))["data"][0]["checksum"] != 0
 
 
 def test_tls_from_the_command_line_with_a_certificate_to_trust(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_tls_from_the_command_line_with_a_certificate_to_trust(tmp_path: Path) -
             pass
         good = ssl.create_default_context(cafile=trusted)
         with connect(address, proxy=None, ssl=good) as client:
-            assert json.loads(client.recv(timeout=10))["s"] == "BTCUSDT"
+            assert json.loads(client.recv(timeout=60))["s"] == "BTCUSDT"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_certificate_for_another_name_does_not_verify(tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"), open_socket(server, "/ws", ssl=good):
             pass
         with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw,
+            socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw,
             good.wrap_socket(raw, server_hostname="exchange.example") as wrapped,
         ):
             assert wrapped.version() in {"TLSv1.2", "TLSv1.3"}

@@ -218,6 +218,6 @@ def test_the_simulator_takes_only_a_path(bad: str) -> None:
 def test_other_paths_of_the_simulator_are_not_found() -> None:
     with simulator("binance", path="/gateway") as server, free_session() as session:
         root = server.base_url.removesuffix("/gateway")
-        assert session.get(f"{server.base_url}/api/v3/ping", timeout=10).status_code == 200
-        assert session.get(f"{root}/api/v3/ping", timeout=10).status_code == 404
-        assert session.get(f"{root}/gatewayX/api/v3/ping", timeout=10).status_code == 404
+        assert session.get(f"{server.base_url}/api/v3/ping", timeout=60).status_code == 200
+        assert session.get(f"{root}/api/v3/ping", timeout=60).status_code == 404
+        assert session.get(f"{root}/gatewayX/api/v3/ping", timeout=60).status_code == 404

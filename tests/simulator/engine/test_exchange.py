@@ -589,7 +589,7 @@ def test_many_threads_at_once_lose_nothing(repeat: int) -> None:
 
     def trade(account: TradingAccount, seed: int) -> None:
         try:
-            together.wait(10)
+            together.wait(60)
             for number in range(150):
                 side = "buy" if (number + seed) % 2 else "sell"
                 price = D(1995 + (number * 7 + seed) % 11) / 100

@@ -344,14 +344,14 @@ def test_two_threads_cannot_step_at_once() -> None:
 
         def step(self) -> list[float]:
             inside.set()
-            leave.wait(10)
+            leave.wait(60)
             return [100.0]
 
     exchange = SimulatedExchange(binance_spot(), clock=ManualClock(1_700_000_000))
     drive = MarketDriver(exchange, [MarketMaker(exchange, PAIR, Slow())])
     thread = threading.Thread(target=drive.step)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     try:
         with pytest.raises(ConcurrentUse, match="stepping"):
             drive.step()

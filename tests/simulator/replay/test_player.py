@@ -143,7 +143,7 @@ def test_a_stop_does_not_wait_for_the_next_frame(tmp_path: Path) -> None:
 
 def test_a_client_that_does_not_read_is_waited_for_and_loses_nothing(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.gz", *(f"{number} {'x' * 1000}" for number in range(1, 20_001)))
-    with StreamPlayer(path, speed=0) as player, socket.create_connection(("127.0.0.1", player.port), timeout=20) as raw:
+    with StreamPlayer(path, speed=0) as player, socket.create_connection(("127.0.0.1", player.port), timeout=60) as raw:
         shake_hands(raw, "/stream")
         connection = next(iter(player._wire._state.connections))
         wait_until(lambda: connection.waiting > 1 << 20)  # until it waits

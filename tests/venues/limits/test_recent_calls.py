@@ -237,7 +237,7 @@ def test_okx_reads_wait_for_their_turn() -> None:
     assert clock.wait_for_sleepers()
     assert http.paths().count("GET /api/v5/market/books") == 40
     clock.advance(2.2)
-    late.join(10)
+    late.join(60)
     assert not late.is_alive()
     assert http.paths().count("GET /api/v5/market/books") == 41
 

@@ -161,7 +161,7 @@ def test_gated_calls_that_share_a_preparation_do_not_wait_for_each_other_in_it()
         venue.channel.time.forget()
         venue.symbols.forget()
         at_the_gate.clear()
-        gate = Gate(THREADS, timeout_s=20)
+        gate = Gate(THREADS, timeout_s=60)
         opened: list[bool] = []
 
         def call(gate: Gate = gate, opened: list[bool] = opened) -> None:

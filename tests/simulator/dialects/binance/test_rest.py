@@ -100,7 +100,7 @@ def test_the_signature_may_stand_anywhere_in_the_query(call: BinanceCaller) -> N
     signature = hmac.new(call.server.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
     for query in (f"signature={signature}&{payload}", payload.replace("&", f"&signature={signature}&")):
         reply = call.session.get(
-            f"{call.base}/api/v3/account?{query}", headers={"x-mbx-apikey": call.server.key}, timeout=10
+            f"{call.base}/api/v3/account?{query}", headers={"x-mbx-apikey": call.server.key}, timeout=60
         )
         assert reply.status_code == 200, reply.text
 
@@ -112,7 +112,7 @@ def test_who_may_not(call: BinanceCaller) -> None:
     headers = {"X-MBX-APIKEY": call.server.key}
     stamp = call.server.exchange.server_time_ms()
     for query, name in (("", "timestamp"), (f"timestamp={stamp}", "signature")):
-        reply = call.session.get(f"{call.base}/api/v3/account?{query}", headers=headers, timeout=10)
+        reply = call.session.get(f"{call.base}/api/v3/account?{query}", headers=headers, timeout=60)
         refused(reply, -1102, f"'{name}'")
 
 
@@ -199,16 +199,16 @@ def test_what_a_bad_parameter_gets(
 
 
 def test_a_parameter_twice(call: BinanceCaller) -> None:
-    reply = call.session.get(f"{call.base}/api/v3/depth?symbol=BTCUSDT&symbol=ETHUSDT", timeout=10)
+    reply = call.session.get(f"{call.base}/api/v3/depth?symbol=BTCUSDT&symbol=ETHUSDT", timeout=60)
     refused(reply, -1101, "Duplicate values")
 
 
 def test_unknown_paths_and_methods(call: BinanceCaller) -> None:
     for path in ("api/v3/nothing/here", "nothing", "sapi/v1/loan/vip"):
-        reply = call.session.get(f"{call.base}/{path}", timeout=10)
+        reply = call.session.get(f"{call.base}/{path}", timeout=60)
         assert (reply.status_code, reply.json()["code"]) == (404, -1020)
         assert reply.headers["Content-Type"].startswith("application/json")
-    reply = call.session.put(f"{call.base}/api/v3/order", timeout=10)
+    reply = call.session.put(f"{call.base}/api/v3/order", timeout=60)
     assert (reply.status_code, reply.json()["code"]) == (405, -1020)
 
 
@@ -284,9 +284,9 @@ def test_tickers_agree_with_the_book(call: BinanceCaller) -> None:
 
 def test_times_in_microseconds(call: BinanceCaller) -> None:
     headers = {"X-MBX-TIME-UNIT": "microsecond"}
-    micro = call.session.get(f"{call.base}/api/v3/time", headers=headers, timeout=10).json()["serverTime"]
+    micro = call.session.get(f"{call.base}/api/v3/time", headers=headers, timeout=60).json()["serverTime"]
     assert abs(micro // 1000 - call.server.exchange.server_time_ms()) < 5000
-    wrong = call.session.get(f"{call.base}/api/v3/time", headers={"X-MBX-TIME-UNIT": "NANOSECOND"}, timeout=10)
+    wrong = call.session.get(f"{call.base}/api/v3/time", headers={"X-MBX-TIME-UNIT": "NANOSECOND"}, timeout=60)
     refused(wrong, -1194)
 
 
@@ -648,7 +648,7 @@ def test_without_limits_none_are_advertised(session: requests.Session) -> None:
 
 def test_what_clients_ask_elsewhere_when_they_start(call: BinanceCaller) -> None:
     for path in ("fapi", "dapi"):
-        assert call.session.get(f"{call.base}/{path}/v1/exchangeInfo", timeout=10).json()["symbols"] == []
+        assert call.session.get(f"{call.base}/{path}/v1/exchangeInfo", timeout=60).json()["symbols"] == []
 
 
 def test_bodies_that_are_no_form(call: BinanceCaller) -> None:
@@ -658,13 +658,13 @@ def test_bodies_that_are_no_form(call: BinanceCaller) -> None:
     query = f"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price={bid - 600:f}&timestamp={stamp}"
     signature = hmac.new(call.server.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
     headers = {"X-MBX-APIKEY": call.server.key, "Content-Type": "application/json;charset=utf-8"}
-    made = call.session.post(f"{call.base}/api/v3/order?{query}&signature={signature}", headers=headers, timeout=10)
+    made = call.session.post(f"{call.base}/api/v3/order?{query}&signature={signature}", headers=headers, timeout=60)
     assert made.status_code == 200, made.text
     call.signed("DELETE", "openOrders", symbol="BTCUSDT")
 
 
 def test_the_state_is_json(call: BinanceCaller) -> None:
-    state = call.session.get(f"{call.base}/_simulator/state", timeout=10).json()
+    state = call.session.get(f"{call.base}/_simulator/state", timeout=60).json()
     assert state["venue"] == "binance"
     assert json.dumps(call.server.secret) not in json.dumps(state)
     assert "secret" not in repr(call.server)

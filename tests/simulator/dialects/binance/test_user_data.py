@@ -197,7 +197,7 @@ def test_user_subscriptions_end_and_begin_again(server: SimulatorServer, caller:
 
 def keyed(server: SimulatorServer, session: requests.Session, method: str, **params: Any) -> requests.Response:
     url = f"{server.base_url}/api/v3/userDataStream"
-    return session.request(method, url, params=params, headers={"X-MBX-APIKEY": server.key}, timeout=10)
+    return session.request(method, url, params=params, headers={"X-MBX-APIKEY": server.key}, timeout=60)
 
 
 def test_a_listen_key_from_birth_to_close(server: SimulatorServer, caller: BinanceCaller) -> None:
@@ -231,7 +231,7 @@ def test_a_listen_key_expires() -> None:
 
 def test_listen_keys_need_a_known_key_and_name(server: SimulatorServer, caller: BinanceCaller) -> None:
     url = f"{server.base_url}/api/v3/userDataStream"
-    refused = caller.session.post(url, headers={"X-MBX-APIKEY": "x" * 64}, timeout=10)
+    refused = caller.session.post(url, headers={"X-MBX-APIKEY": "x" * 64}, timeout=60)
     assert (refused.status_code, refused.json()["code"]) == (401, -2015)
     assert keyed(server, caller.session, "PUT").json()["code"] == -1102
     assert keyed(server, caller.session, "PUT", listenKey="nope").json()["code"] == -1125

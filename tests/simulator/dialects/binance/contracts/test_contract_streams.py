@@ -44,7 +44,7 @@ def trade(server: SimulatorServer, product: str, side: Any = "buy") -> None:
 def user_socket(server: SimulatorServer, session: requests.Session, product: str) -> tuple[str, str]:
     caller = ContractCaller(server, session, product)
     url = f"{caller.base}{caller.prefix}listenKey"
-    key = session.post(url, headers={"X-MBX-APIKEY": server.key}, timeout=10).json()["listenKey"]
+    key = session.post(url, headers={"X-MBX-APIKEY": server.key}, timeout=60).json()["listenKey"]
     return key, f"{path(product, 'private')}/{key}"
 
 
@@ -201,10 +201,10 @@ def test_a_listen_key_is_one_for_the_account_until_it_is_closed(
     url, headers = f"{caller.base}{caller.prefix}listenKey", {"X-MBX-APIKEY": server.key}
     key, address = user_socket(server, session, product)
     assert user_socket(server, session, product)[0] == key
-    assert session.put(url, headers=headers, timeout=10).json() == {"listenKey": key}
+    assert session.put(url, headers=headers, timeout=60).json() == {"listenKey": key}
     with open_socket(server, address) as client:
-        assert session.delete(url, headers=headers, timeout=10).json() == {}
+        assert session.delete(url, headers=headers, timeout=60).json() == {}
         trade(server, product)
         assert client.silent()
-    gone = session.put(url, headers=headers, timeout=10)
+    gone = session.put(url, headers=headers, timeout=60)
     assert (gone.status_code, gone.json()["code"]) == (400, -1125)
