@@ -232,6 +232,7 @@ def test_leverage_and_margin_that_the_stream_does_not_tell_are_read_once() -> No
     assert [(one.Amount, one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(3, 20.0, 7.0)]
     view.set_leverage("BTC_USDT.swap", 5.0)
     assert view.positions(None) is None
+    assert [(one.MarginLevel, one.Margin) for one in view.positions(None, amounts_only=True) or []] == [(5.0, 0.0)]
     view.learn([position(3, MarginLevel=5.0, Margin=60.0)])
     assert [(one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(5.0, 60.0)]
     view.apply(PositionChange(position=position(0), time_ms=3))
