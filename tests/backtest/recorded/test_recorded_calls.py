@@ -113,3 +113,11 @@ def test_long_recordings_are_read_in_blocks() -> None:
         depth = test.at(second).GetDepth()
         assert depth is not None
         assert (depth.Time - START, depth.Asks[0].Price) == (second * 1000, 101 + second)
+
+
+def test_the_newest_thousand_trades() -> None:
+    test = BookTest(
+        [(0, [(101, 1)], [(100, 1)]), (5, [(101, 1)], [(100, 1)], [(1, 0, 101, n + 1) for n in range(1500)])]
+    )
+    trades = test.at(5).GetTrades() or []
+    assert [trades[0].Amount, trades[-1].Amount, len(trades)] == [501, 1500, 1000]

@@ -91,6 +91,24 @@ def test_orders_at_one_price_do_not_stand_before_each_other_twice() -> None:
     assert [test.order(order)[1] for order in (first, second)] == [2, 0]
 
 
+def test_what_stands_between_two_own_orders_is_used_up_once() -> None:
+    books = [(0, *BOOK), (1, BOOK[0], [(100, 4)]), (2, BOOK[0], [(100, 4)], [(2, 1, 100, 7)])]
+    test = BookTest(books)
+    first = test.exchange.Buy(100, 2)
+    assert test.order(first)[0] == 0
+    second = test.at(1).Buy(100, 2)
+    assert test.order(second)[0] == 0
+    test.at(2)
+    assert [test.order(order)[1] for order in (first, second)] == [2, 1]  # 1, own 2, 3 between, own 1
+
+
+def test_what_was_taken_from_a_level_counts_while_it_is_beyond_the_recorded_depth() -> None:
+    two = [(101, 1), (102, 2)]
+    test = BookTest([(0, two, BOOK[1]), (1, two[:1], BOOK[1]), (2, two, BOOK[1])])
+    assert test.order(test.exchange.Buy(102, 3))[1] == 3
+    assert test.order(test.at(2).Buy(102, 3))[1] == 0
+
+
 def test_a_trade_before_the_order_came_does_not_fill_it() -> None:
     test = BookTest([(0, *BOOK), (2, *BOOK, [(0.4, 1, 98, 5), (1.5, 1, 99, 0.25)])])
     order = test.at(1).Buy(100, 1)
