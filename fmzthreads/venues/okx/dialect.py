@@ -6,6 +6,7 @@ OKX limits each endpoint separately, per two seconds; orders are counted per ins
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,6 +57,28 @@ __all__ = [
 def endpoint(name: str, limit: int, **more: Any) -> Ask:
     """An endpoint by its path after ``/api/v5/``, and how many calls it allows in two seconds."""
     return Ask(path=f"/api/v5/{name}", door=name, limit=limit, **more)
+
+
+_COUNTDOWN = endpoint("trade/cancel-all-after", 2, method="POST", signed=True)
+_COUNTDOWN_S = (10, 120)
+
+
+def countdown(name: str, timeout_s: float) -> Ask:
+    """``trade/cancel-all-after``, which cancels the orders of the whole account.
+
+    Args:
+        name: The venue, for the message.
+        timeout_s: 10 to 120 s, rounded up to whole ones; 0 ends the countdown.
+
+    Raises:
+        InputError: OKX takes no such time.
+    """
+    seconds, (least, most) = math.ceil(timeout_s), _COUNTDOWN_S
+    if seconds != 0 and not least <= seconds <= most:
+        raise InputError(
+            f"{name}'s dead-man switch takes {least} to {most} s (or 0 to end it), got {timeout_s:g}; nothing was sent"
+        )
+    return _COUNTDOWN.of(("timeOut", str(seconds)))
 
 
 @attrs.frozen(kw_only=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Literal
 
 from ...clock import Clock
-from ...errors import BadReply, InputError
+from ...errors import BadReply
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpOptions
 from ..rest.channel import Channel
@@ -16,8 +14,8 @@ from ..rest.parsing import Malformed, first, mapping, number
 from ..rest.rows import OddRows
 from ..rest.stream_home import StreamHome
 from ..rest.venue import RestVenue
-from .dialect import SPOT, OKXCalls
-from .protocol import OKXProtocol
+from .dialect import SPOT, OKXCalls, countdown
+from .protocol import OKXProtocol, data_of
 from .streams import OKXStreams
 
 __all__ = ["OKX"]
@@ -82,12 +80,7 @@ class OKX(RestVenue):
 
     def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
         """POST /api/v5/trade/cancel-all-after: of the whole account; 10 to 120 s, or 0. See ``Venue.cancel_all_after``."""
-        seconds = math.ceil(timeout_s)
-        if seconds != 0 and not 10 <= seconds <= 120:
-            raise InputError(
-                f"OKX's dead-man switch takes 10 to 120 s (or 0 to end it), got {timeout_s:g}; nothing was sent"
-            )
-        self.request("POST", "/api/v5/trade/cancel-all-after", raw=json.dumps({"timeOut": str(seconds)}))
+        self.channel.call(countdown(self.name, timeout_s), data_of)
 
     def fee_rates(self, symbol: str) -> tuple[float, float]:
         """GET /api/v5/account/trade-fee, where a fee is negative; see ``Venue.fee_rates``."""

@@ -22,7 +22,7 @@ from ...rest.parsing import Malformed, first, number
 from ...rest.rows import OddRows
 from ...rest.stream_home import StreamHome
 from ...rest.symbols import split_order_id
-from ..dialect import endpoint, single
+from ..dialect import countdown, endpoint, single
 from ..protocol import OKXProtocol, data_of
 from ..streams import OKXStreams
 from .account_stream import OKXAccountSource
@@ -40,13 +40,11 @@ _FEES = endpoint("account/trade-fee", 5, signed=True)
 _FUNDING = endpoint("public/funding-rate", 10)
 _BILLS = endpoint("account/bills", 10, signed=True)
 _OLD_BILLS = endpoint("account/bills-archive", 10, signed=True)
-_COUNTDOWN = endpoint("trade/cancel-all-after", 2, method="POST", signed=True)
 
 _FUNDING_BILL = "8"
 _PAGE = 100
 _WEEK_MS = 7 * 86_400_000
 _MODES: dict[str, PositionMode] = {"net_mode": "one_way", "long_short_mode": "hedge"}
-_COUNTDOWN_S = (10, 120)
 _OLDEST_REQUEST_S = 30.0  # OKX takes requests that are no older; condition orders have no time of expiry of their own
 
 
@@ -258,10 +256,7 @@ class FuturesOKX(ContractVenue):
 
     def cancel_all_after(self, symbol: str, timeout_s: float) -> None:
         """``cancel-all-after``, of all orders of the account; see ``Venue.cancel_all_after``."""
-        least, most = _COUNTDOWN_S
-        if timeout_s and not least <= timeout_s <= most:
-            raise InputError(f"{NAME} cancels all orders after {least} to {most} s, or never at 0, got {timeout_s:g}")
-        self.channel.call(_COUNTDOWN.of(("timeOut", str(int(timeout_s)))), data_of)
+        self.channel.call(countdown(NAME, timeout_s), data_of)
 
     # Orders
 

@@ -294,5 +294,5 @@ def test_all_orders_are_cancelled_after_a_while_unless_told_again(both: tuple[Ok
     venue.cancel_all_after(LINEAR, 60)
     venue.cancel_all_after(LINEAR, 0)
     for wrong in (5, 121):
-        with pytest.raises(errors.InputError, match="after 10 to 120 s"):
+        with pytest.raises(errors.InputError, match="takes 10 to 120 s"):
             venue.cancel_all_after(LINEAR, wrong)
