@@ -95,7 +95,7 @@ class BacktestRuns:
             config: The settings, as a config file of ``fmzthreads backtest`` has them, arguments among them.
             settings: The settings of the form, to be shown.
             shown_args: The arguments, without secrets.
-            bars: A file of bars; empty for the data server.
+            bars: A file of bars, or several as ``EID/SYMBOL=FILE`` with semicolons between; empty for the data server.
 
         Returns:
             Its number.
@@ -214,7 +214,8 @@ class BacktestRuns:
             str(place / "out"),
             "--progress",
         ]
-        words += ["--bars", bars] if bars else []
+        for one in filter(None, map(str.strip, bars.split(";"))):
+            words += ["--bars", one]
         with (place / "stderr.log").open("wb") as stderr, (place / "stdout.log").open("wb") as stdout:
             with self._lock:
                 if number in self._stopped:

@@ -35,6 +35,7 @@ _CHINESE = {
     "Its key lies in a file that only the platform's user may read. Under a password nothing can be started after a restart of the platform before an owner has given it.": "其密钥保存在只有平台用户可读的文件中。设置密码后，平台每次重启都要由所有者输入密码才能启动机器人。",
     "Another password": "更换密码", "Protect it by a password": "用密码保护", "Your own password": "您自己的密码", "Protect": "保护", "Whoever loses it loses the stored keys.": "丢失该密码即丢失所保存的密钥。",
     "The vault's password, as it is locked": "密钥库密码（已锁定）",
+    "Further exchanges, one a line": "其他交易所，每行一个", "name, pair, balance, coins; fees as above. With files of bars: Binance/BTC_USDT=FILE; OKX/ETH_USDT=FILE": "名称、交易对、余额、币数；手续费同上。K线文件写作 Binance/BTC_USDT=文件; OKX/ETH_USDT=文件",
     "Balances and equity": "余额与权益", "oldest reading {age} ago": "最早读取于{age}前", "curve over {age}": "曲线跨度{age}", "What it is made of": "组成",
     "Wallet": "钱包", "Currency": "币种", "Worth": "价值", "Read by": "读取者", "Read": "读取时间", "spot": "现货", "futures": "合约",
     "The robot has not asked its exchange for its account (GetAccount).": "该机器人还没有向交易所查询过账户（GetAccount）。",

@@ -73,3 +73,28 @@ def test_a_run_that_fails_says_why(owner: Client, tmp_path: Path) -> None:
     reply = owner.submit("/backtests/new", {"strategy": "tested.py", "balance": "much"})
     assert reply.status_code == 400
     assert "balance is" in reply.text
+
+
+_TWO = """'''backtest\nstart: 2024-01-01 00:00:00\nexchanges: [{"eid":"Binance","currency":"BTC_USDT"},{"eid":"OKX","currency":"ETH_USDT","balance":5000,"stocks":2}]\n'''
+def main():
+    Log(len(exchanges), exchanges[1].GetName(), exchanges[1].GetCurrency(), exchanges[1].GetAccount().Balance, exchanges[1].GetAccount().Stocks)
+"""
+
+
+def test_a_run_on_several_exchanges(pages: PagePlatform, owner: Client, tmp_path: Path) -> None:
+    owner.submit("/strategies", {"name": "two.py", "text": _TWO})
+    form = owner.see("/backtests/new?strategy=two.py").text
+    assert ">OKX ETH_USDT 5000 2</textarea>" in form, "as its header says"
+    fields = {"strategy": "two.py", "further": "OKX ETH_USDT 7000 3"}
+    bars = write_bars(tmp_path / "bars.csv")
+    number = run(owner, bars, data=f"Binance/BTC_USDT={bars}; OKX/ETH_USDT={bars}", **fields)
+    report = owner.see(f"/backtests/{number}/report").text
+    assert "2 OKX ETH_USDT 7000" in report, owner.see(f"/backtests/{number}").text[-2000:]
+
+
+@pytest.mark.parametrize("line", ["OKX", "OKX ETH_USDT many", "OKX ETH_USDT 1 2 3"])
+def test_a_further_exchange_that_is_none_is_said_plainly(owner: Client, line: str) -> None:
+    owner.submit("/strategies", {"name": "two.py", "text": _TWO})
+    reply = owner.submit("/backtests/new", {"strategy": "two.py", "further": line, "data": "x"})
+    assert reply.status_code == 400
+    assert "expected" in reply.text

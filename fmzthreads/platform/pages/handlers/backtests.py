@@ -17,7 +17,19 @@ from .robot_forms import strategy_fields, typed_by_strategy
 __all__ = ["BacktestPages", "compared"]
 
 _MOST_COMPARED = 8
-_SETTINGS = ("start", "end", "period", "exchange", "pair", "balance", "stocks", "fee_maker", "fee_taker", "data")
+_SETTINGS = (
+    "start",
+    "end",
+    "period",
+    "exchange",
+    "pair",
+    "balance",
+    "stocks",
+    "fee_maker",
+    "fee_taker",
+    "data",
+    "further",
+)
 _DEFAULTS = {
     "period": "1h", "exchange": "Binance", "pair": "BTC_USDT", "balance": "10000", "stocks": "0", "fee_maker": "0.075", "fee_taker": "0.1",
 }  # fmt: skip

@@ -99,6 +99,13 @@ class FilesOfPlatform:
             exchanges = []
         first = exchanges[0] if isinstance(exchanges, list) and exchanges and isinstance(exchanges[0], dict) else {}
         names = {"eid": "exchange", "currency": "pair", "balance": "balance", "stocks": "stocks"}
+        further = [
+            " ".join(str(one.get(name, default)) for name, default in _FURTHER)
+            for one in (exchanges[1:] if isinstance(exchanges, list) else ())
+            if isinstance(one, dict)
+        ]
+        if further:
+            found["further"] = "\n".join(further)
         return found | {ours: str(first[theirs]) for theirs, ours in names.items() if first.get(theirs) is not None}
 
     def start_backtest(self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str]) -> int:
@@ -220,17 +227,33 @@ class FilesOfPlatform:
             raise InputError(f"no key {key_id} of yours")
 
 
+_FURTHER = (("eid", "Binance"), ("currency", "BTC_USDT"), ("balance", 10000), ("stocks", 0))
+"""What a line of the form has for each further exchange, with what stands for it when it is missing."""
+
+
 def _engine_settings(settings: Mapping[str, str]) -> dict[str, Any]:
     """The settings of the form as the engine's header has them."""
     found: dict[str, Any] = {key: settings[key] for key in ("start", "end", "period") if settings.get(key)}
+    fee = [_number(settings, "fee_maker", 0.075), _number(settings, "fee_taker", 0.1)]
     exchange = {
         "eid": settings.get("exchange") or "Binance",
         "currency": settings.get("pair") or "BTC_USDT",
         "balance": _number(settings, "balance", 10000.0),
         "stocks": _number(settings, "stocks", 0.0),
-        "fee": [_number(settings, "fee_maker", 0.075), _number(settings, "fee_taker", 0.1)],
+        "fee": fee,
     }
-    return {**found, "exchanges": [exchange]}
+    further = [_further(line, fee) for line in settings.get("further", "").splitlines() if line.strip()]
+    return {**found, "exchanges": [exchange, *further]}
+
+
+def _further(line: str, fee: list[float]) -> dict[str, Any]:
+    """One more exchange: its name, pair, balance and coins, with spaces between."""
+    words = line.split()
+    if not 2 <= len(words) <= len(_FURTHER):
+        raise InputError(f"a further exchange is {line[:60]!r}, expected such as 'OKX BTC_USDT 10000 0'")
+    texts = dict(zip(("eid", "currency", "balance", "stocks"), words, strict=False))
+    balance, stocks = _number(texts, "balance", 10000.0), _number(texts, "stocks", 0.0)
+    return {"eid": words[0], "currency": words[1], "balance": balance, "stocks": stocks, "fee": fee}
 
 
 def _number(settings: Mapping[str, str], name: str, default: float) -> float:
