@@ -136,6 +136,7 @@ class LocalServer:
                     if deadline.expired:
                         return False
                     self._lock.wait(deadline.remaining())
+            self._clock.stop.check()  # it may be the stop that closed it
             return True
         finally:
             self._clock.stop.remove(token)

@@ -134,6 +134,24 @@ class TickFeed(TickCursor):
         self.number = (bar << 4) + place - 1
         self._until_ms = self._regular_ms + moments[place]
 
+    def _jump(self) -> int:
+        """As ``TickCursor._jump``; within a block of bars without holes it also says until when the tick is current."""
+        number, block = self.number, self._block
+        bar, place = number >> 4, (number & 15) + 1
+        if self._regular and block.begin <= bar < min(block.end, self.bar_count) - 1:
+            moments = self._moments[block.shapes[bar - block.begin]]
+            number += 1
+            if place == len(moments) - 1:  # the next bar's first one
+                bar, place = bar + 1, 0
+                number = bar << 4
+                moments = self._moments[block.shapes[bar - block.begin]]
+            begin, time = self._time[bar], self.time
+            time.now_ms = max(time.now_ms, begin + moments[place])
+            self.number = number
+            self._until_ms = begin + moments[place + 1]
+            return number
+        return super()._jump()
+
     def _look_plainly(self, now: int) -> None:
         """As ``_look``, for any series and time."""
         times, count = self._time, self.bar_count

@@ -11,17 +11,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import InputError, UnknownName, nearest
-from ...serve.caller import Caller
 from ..runtime import current
 from .bridge import Context
 from .calls import ENDS, ThreadEnded
-from .script_server import RequestObject, ServerObject
 from .script_thread import ScriptThread
 from .shared_objects import ScriptCondition, ScriptDict, ScriptEvent, ScriptLock, SharedObject
 from .worker import JavaScriptThread
+
+if TYPE_CHECKING:
+    from ...serve.caller import Caller
 
 __all__ = ["MakeContext", "ScriptThreads"]
 
@@ -58,7 +59,7 @@ class ScriptThreads:
         if log_error is None:
             current().hub.add_source(self._main, "thread")
         self._lock = threading.Lock()  # guards the fields below
-        self._shared: dict[tuple[str, int], SharedObject] = {("Thread", 0): self._main}
+        self._shared: dict[tuple[str, int], Any] = {("Thread", 0): self._main}
         self._numbers = {"Thread": itertools.count(1), "": itertools.count(1)}  # ids of threads have no gaps
 
     def serve(self, own: ScriptThread | None = None) -> Callable[..., Any]:
@@ -76,7 +77,7 @@ class ScriptThreads:
                 shared = self._shared.get((kind, number))
             if shared is None:
                 raise UnknownName(f"there is no {kind.lower()} {number} any more")
-            if isinstance(shared, RequestObject):
+            if kind == "Request":
                 return shared.call(_snake(name), args)
             if name == "terminate" and shared is not self._main:
                 self._forget(kind, number)
@@ -92,7 +93,7 @@ class ScriptThreads:
         with self._lock:
             every = list(self._shared.values())
         for shared in every:
-            if isinstance(shared, ServerObject):
+            if shared.kind == "Server":
                 shared.server.stop()
             elif isinstance(shared, ScriptThread) and shared is not self._main:
                 shared.end()
@@ -187,6 +188,8 @@ class ScriptThreads:
     def _served(self, uri: Any = None, handler: Any = None, *args: Any) -> Any:
         if self._log_error is not None:
             return self._log_error("sandbox not support threading.Serve")
+        from .script_server import ServerObject  # the room of servers is loaded only by those who serve
+
         if not isinstance(handler, dict) or "__fmz_function" not in handler:
             raise InputError("threading.Serve needs a function as its handler")
 
@@ -198,6 +201,8 @@ class ScriptThreads:
 
     def _answer(self, caller: Caller, handler: Any, args: tuple[Any, ...]) -> None:
         """Calls the handler in a context of its own, in the thread of the connection."""
+        from .script_server import RequestObject
+
         own = self._new_thread()
         request = self._add(RequestObject(caller))
         caller.on_kill = own.end

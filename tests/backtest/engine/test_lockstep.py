@@ -116,7 +116,7 @@ def play(run: Simulation, seed: int, steps: int) -> list[str]:
     try:
         for _ in range(steps):
             result = step(rng, run, held)
-            seen.append(json.dumps([run.engine.now_ms, result]))
+            seen.append(json.dumps([run.engine.now_ms, result], default=list))
     except EOFError:
         seen.append(f"end {run.engine.now_ms}")
     run.engine.finish()

@@ -309,3 +309,17 @@ def test_dates_in_fmzs_form_with_milliseconds_and_each_part_once(logged: Any) ->
         Log(_D(1705284645123, "yyyy-MM-ddThh:mm:ss.SSSZ").slice(-5), _D(5, "SSS|ss"), _D(0, "yyyy yy MM MM dd").replace(/[0-9]/g, '9'), _D(new Date(7), "SSS"))
         """
     ) == [".123Z 005|00 9999 99 99 MM 99 007"]
+
+
+@pytest.mark.parametrize("name", ["BTC_USDT", "é_币", "\ud800"])
+def test_an_object_of_values_in_a_row_has_texts_of_any_kind(name: str) -> None:
+    import quickjs
+
+    from fmzthreads.strategy.javascript.values import EngineValues
+
+    context = quickjs.Context()
+    values = EngineValues(context)
+    context.add_callable("flat", values.flat(lambda *given: (name, *map(float, given)), ("Symbol", "Last")))
+    assert json.loads(context.eval("JSON.stringify(flat(2.5))")) == {"Symbol": name, "Last": 2.5}
+    context.add_callable("none", values.flat(lambda: None, ("Symbol",)))
+    assert context.eval("none()") is None
