@@ -197,3 +197,54 @@ def test_a_filter_cannot_do_more_than_compare(expression: str) -> None:
 
 def test_the_names_that_a_filter_reads() -> None:
     assert names_in("a == 1 && !b || c > true") == {"a", "b", "c"}
+
+
+EDGES = [
+    {"name": "size", "type": "number", "default": 1.5, "min": 0.5, "max": 4.5, "step": 1},
+    {"name": "note", "type": "string", "default": "", "min": 3, "max": 5},
+    {"name": "kind", "type": "selected", "options": [{"name": "one", "value": 1}, {"name": "yes", "value": True}], "default": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("size", 0.5, 0.5),  # both ends belong to the range, and the steps are counted from the lower one
+        ("size", "4.5", 4.5),
+        ("note", "", ""),  # a text that is left out has no length to be checked
+        ("note", "abc", "abc"),
+        ("note", "abcde", "abcde"),
+        ("kind", True, True),  # a value of the same type before one that is merely equal
+        ("kind", 1, 1),
+    ],
+)
+def test_the_edges_of_what_is_allowed(name: str, given: Any, value: Any, tmp_path: Path) -> None:
+    found = bind(source_of(tmp_path, EDGES), {name: given})[name]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("size", 1), ("size", 0.4), ("size", 4.6), ("size", float("nan")), ("size", float("inf")), ("size", "inf"), ("size", "0" * 40 + "1.5"),
+        ("note", "ab"), ("note", "abcdef"),
+    ],
+)  # fmt: skip
+def test_just_beyond_the_edges(name: str, given: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{name} is .*, expected a"):
+        bind(source_of(tmp_path, EDGES), {name: given})
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [("größe", True), ("数量", True), ("$x", True), ("_", True), ("1a", False), ("a-b", False), ("\U00020000", False)],
+)
+def test_names_of_globals(name: str, valid: bool, tmp_path: Path) -> None:
+    source = source_of(tmp_path, None)
+    rows = json.dumps([{"name": name, "default": 1}], ensure_ascii=False)
+    source.path.with_suffix(".json").write_text(rows, encoding="utf-8")
+    if valid:
+        assert [parameter.name for parameter in declared(source)] == [name]
+    else:
+        with pytest.raises(InputError, match="cannot be a global's name"):
+            declared(source)

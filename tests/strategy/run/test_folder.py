@@ -13,7 +13,7 @@ import pytest
 
 from fmzthreads.errors import InputError, OperationFailed
 from fmzthreads.process_start import start_of
-from fmzthreads.strategy.run.folder import RunFolder, default_folder, run_names
+from fmzthreads.strategy.run.folder import ProcessRecord, RunFolder, default_folder, run_names
 
 
 def test_a_folder_is_its_owners_and_holds_one_living_run(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_folder_is_its_owners_and_holds_one_living_run(tmp_path: Path) -> None
 
 def test_another_process_is_refused_while_it_lives_and_not_after_it_was_killed(tmp_path: Path) -> None:
     code = (
-        "import sys; from fmzthreads.strategy.run.folder import RunFolder\n"
+        "import sys; from fmzthreads.strategy.run.folder import ProcessRecord, RunFolder\n"
         "RunFolder(sys.argv[1]).claim('grid', 'grid.py'); print('ready', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_does_not_end_the_run_of_its_parent(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from fmzthreads.strategy.run.folder import RunFolder\n"
+        "import os, sys; from fmzthreads.strategy.run.folder import ProcessRecord, RunFolder\n"
         "folder = RunFolder(sys.argv[1]); folder.claim('grid', 'grid.py')\n"
         "child = os.fork()\n"
         "if not child:\n    folder.release(1, 'in the child'); os._exit(0)\n"
@@ -128,3 +128,19 @@ def test_a_forked_child_does_not_end_the_run_of_its_parent(tmp_path: Path) -> No
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["running", "ended"]
+
+
+def test_a_run_whose_process_start_was_not_known_is_never_taken_for_a_living_one(tmp_path: Path) -> None:
+    # Where the start of a process cannot be told, neither can that it is the same; what is not there has no start either.
+    assert ProcessRecord(name="x", file="x.py", pid=2**22 + 1, started="", since_ms=1).state == "killed"
+
+
+def test_an_ended_run_tells_no_way_to_reach_it(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim("grid", "grid.py")
+    folder.update(control="127.0.0.1:5", token="secret")
+    folder.release(0, "ended")
+    record = folder.record()
+    assert record is not None
+    assert (record.control, record.token, record.state) == ("", "", "ended")
+    assert "secret" not in (tmp_path / "process.json").read_text()

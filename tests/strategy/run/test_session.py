@@ -18,7 +18,7 @@ from fmzthreads.strategy.namespace import strategy_names
 from fmzthreads.strategy.program.loader import Program, load
 from fmzthreads.strategy.program.reading import read_source
 from fmzthreads.strategy.run.enforcer import _in_a_call_of_ours
-from fmzthreads.strategy.run.session import RunOutcome, Session
+from fmzthreads.strategy.run.session import RunOutcome, Session, _signals
 from fmzthreads.strategy.runtime import Runtime, bound
 
 Say = Callable[..., None]
@@ -34,6 +34,7 @@ class Run:
         self.runtime = Runtime(name="bot", console=False, database=tmp_path / "bot.sqlite3")
         self.session = Session(self.runtime, **session)
         self.ready = Waker()
+        self.api: dict[str, Any] = {}
 
     def load(self) -> Program:
         api = {
@@ -41,13 +42,14 @@ class Run:
             "say": self.said.append,
             "ready": self.ready.wake,
             "stop": self.runtime.stop.request,
+            **self.api,
         }
         return load(read_source(self.path), {}, [], api)
 
-    def run(self) -> RunOutcome:
+    def run(self, *, signals: bool = False) -> RunOutcome:
         with bound(self.runtime):
             try:
-                return self.session.run(self.load, [self.path], signals=False)
+                return self.session.run(self.load, [self.path], signals=signals)
             finally:
                 self.runtime.close()
 
@@ -61,6 +63,8 @@ ONEXIT = "\ndef onexit():\n    say('onexit')\n"
         ("say('main')", 0, "ended", ["main", "onexit"]),
         ("exit()", 0, "ended by exit()", ["onexit"]),
         ("sys.exit(3)", 3, "ended by exit(3)", ["onexit"]),
+        ("sys.exit(-1)", 255, "ended by exit(-1)", ["onexit"]),
+        ("sys.exit(259)", 3, "ended by exit(259)", ["onexit"]),
         ("sys.exit('why')", 1, "ended by exit: why", ["onexit"]),
         ("Panic('why')", 1, "ended by exit(1)", ["onexit"]),
         ("1 / 0", 1, "ZeroDivisionError: division by zero (bot.py, line 2)", []),
@@ -91,6 +95,19 @@ def test_an_onexit_that_fails_is_the_reason_unless_main_failed(tmp_path: Path) -
     assert (outcome.code, outcome.reason) == (1, "onexit: KeyError: 'x' (bot.py, line 3)")
 
 
+def test_an_onexit_that_fails_leaves_the_code_of_an_exit(tmp_path: Path) -> None:
+    run = Run(tmp_path, "def main(): exit(3)\ndef onexit():\n    return {}['x']\n")
+    outcome = run.run()
+    assert (outcome.code, outcome.reason) == (3, "ended by exit(3)")
+    assert any("KeyError" in line.text for line in run.runtime.journal.lines("error"))
+
+
+def test_ctrl_c_within_onexit_is_an_interrupted_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, "def main(): pass\ndef onexit():\n    raise KeyboardInterrupt\n")
+    outcome = run.run()
+    assert (outcome.code, outcome.reason) == (130, "interrupted")
+
+
 def test_onexit_may_wait_after_a_stop_and_main_may_not(tmp_path: Path) -> None:
     text = "def main():\n    stop('asked')\n    try:\n        Sleep(1)\n    except StopError:\n        say('main is stopped')\n    Sleep(1)\n\ndef onexit():\n    Sleep(1)\n    say('slept')\n"
     run = Run(tmp_path, text)
@@ -104,6 +121,20 @@ def test_something_is_done_before_onexit_where_asked(tmp_path: Path) -> None:
     run.run()
     assert said == ["before []"]
     assert run.said == ["onexit"]
+
+
+def test_an_onexit_that_does_not_end_is_ended_by_force_and_is_a_failure(tmp_path: Path) -> None:
+    ended: list[RunOutcome] = []
+
+    def end(outcome: RunOutcome) -> None:
+        ended.append(outcome)
+        run.ready.wake()  # the process would have ended
+
+    text = "def main(): pass\ndef onexit():\n    while not over():\n        time.sleep(0.01)\n"
+    run = Run(tmp_path, text, exit=end, onexit_limit_s=0.05)
+    run.api["over"] = lambda: bool(ended)
+    run.run()
+    assert [(one.code, one.reason) for one in ended] == [(1, "ended; onexit was ended by force")]
 
 
 SWALLOWS = "def main():\n    ready()\n    while not done:\n        try:\n            while not done:\n                try:\n                    Sleep(5)\n                except:\n                    pass\n        except:\n            pass\ndone = []\n"
@@ -162,3 +193,40 @@ def test_in_the_main_thread_a_sleep_of_python_s_own_is_interrupted(tmp_path: Pat
 def test_a_call_of_ours_is_told_from_the_strategy_s_own_code() -> None:
     assert _in_a_call_of_ours(sys._getframe()) is False
     assert _C(lambda: _in_a_call_of_ours(sys._getframe())) is True
+
+
+in_main_thread = pytest.mark.skipif(
+    sys.platform == "win32" or threading.current_thread() is not threading.main_thread(),
+    reason="needs POSIX signals in the main thread",
+)
+
+
+@in_main_thread
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [("pass", 130, ["onexit"]), ("raise ValueError('mine')", 1, []), ("exit(3)", 3, ["onexit"])],
+)
+def test_a_signal_gives_its_code_to_a_run_that_ends_by_it_only(
+    end: str, code: int, said: list[str], tmp_path: Path
+) -> None:
+    text = (
+        "import os, signal\ndef main():\n    os.kill(os.getpid(), signal.SIGTERM)\n    try:\n        Sleep(600000)\n"
+        f"    except StopError:\n        {end}\n{ONEXIT}"
+    )
+    former = signal.getsignal(signal.SIGTERM)
+    run = Run(tmp_path, text)
+    assert run.run(signals=True).code == code
+    assert run.said == said
+    assert signal.getsignal(signal.SIGTERM) is former
+
+
+@in_main_thread
+def test_the_end_of_the_terminal_stops_a_run_unless_it_is_ignored() -> None:
+    former = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+        assert set(_signals()) == {signal.SIGINT, signal.SIGTERM}
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert set(_signals()) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    finally:
+        signal.signal(signal.SIGHUP, former)
