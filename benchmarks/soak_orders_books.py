@@ -20,6 +20,7 @@ from fmzthreads.simulator.engine.orders import OrderOrigin
 
 SPOT_SYMBOLS = ("BTC_USDT", "ETH_USDT", "SOL_USDT")
 FUNDED = "BTC_USDT.swap"  # whose funding is paid now and then
+_TEN_DAYS_MS = 864_000_000
 LIQUIDATED = "SOL_USDT.swap"  # traded with isolated margin, so that its liquidation leaves the rest alone
 
 
@@ -57,6 +58,11 @@ class VenueBook:
         self.fills: set[Fill] = set()
         self.signed: Counter[str] = Counter()  # the position of each contract by all fills
         self.funding: list[Decimal] = []
+        if self.contracts:
+            # Funding that falls due by itself, every eight hours, would not be among what is kept here.
+            self.exchange.contracts.set_funding(
+                FUNDED, Decimal("0.0001"), self.exchange.server_time_ms() + _TEN_DAYS_MS
+            )
         self.exchange.subscribe(self._take, (OrderEvent, ConditionEvent))
 
     def _take(self, event: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -145,6 +146,16 @@ def test_amounts_of_contracts_that_are_not_coins_are_converted(bot: Any) -> None
     bought, sold = bot.amounts(plan(bot, 0, 1, 0.0215))
     assert sold == pytest.approx(0.021)
     assert bought * (1 - bot.coin_fees[0]) == pytest.approx(sold, abs=bot.lots[0])
+
+
+def test_what_was_left_over_is_traded_along_on_spot(bot: Any) -> None:
+    bot.accounts = [copy.copy(account) for account in bot.accounts]  # those of the beginning are the same objects
+    bot.accounts[0].coins += 0.0003
+    assert bot.exposure() == pytest.approx(0.0003)
+    bought, sold = bot.amounts(plan(bot, 1, 0))
+    assert (bought, sold) == (pytest.approx(0.02), pytest.approx(0.0203))
+    bought, sold = bot.amounts(plan(bot, 0, 1))
+    assert (bought * 0.999, sold) == (pytest.approx(0.0197, abs=bot.lots[0]), pytest.approx(0.02))
 
 
 def test_the_swap_pays_its_fee_in_money_and_spot_in_coins(bot: Any) -> None:

@@ -32,7 +32,7 @@ def soak_orders(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it counts sockets and memory in /proc")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_both_sides_agree_after_a_kill(soak_orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert soak_orders.soak(8.0, 1, kills=(0.5,), stops=False), capsys.readouterr().out
     out = capsys.readouterr().out
