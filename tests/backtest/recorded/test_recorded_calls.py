@@ -121,3 +121,21 @@ def test_the_newest_thousand_trades() -> None:
     )
     trades = test.at(5).GetTrades() or []
     assert [trades[0].Amount, trades[-1].Amount, len(trades)] == [501, 1500, 1000]
+
+
+def test_prices_are_found_over_all_blocks() -> None:
+    recording = Recording("Binance/BTC_USDT")
+    lasts = [100 + n // 10 for n in range(700)]
+    for n, last in enumerate(lasts):
+        recording.add(START + n * 1000, [(last + 1, 1)], [(last - 1, 1)], last=last)
+    recording.close()
+    test = BookTest(recording)
+    test.at(699).GetTicker()
+    [feed] = test.engine.parts[0].table.feeds.values()
+    for price in (99, 100, 105, 130, 169, 170):
+        for after, until in ((-1, 699), (300, 600), (5, 290)):
+            numbers = range(after + 1, until + 1)
+            above = next((n for n in numbers if lasts[n] >= price), -1)
+            below = next((n for n in numbers if lasts[n] <= price), -1)
+            assert feed.first_at_or_above(price * 10**9, after, until) == above
+            assert feed.first_at_or_below(price * 10**9, after, until) == below
