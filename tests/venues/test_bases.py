@@ -88,10 +88,10 @@ def test_io_base_moves_everything_to_an_exchange_below_a_path(venue: str, server
 def test_io_base_takes_the_live_book_along(venue: str, servers: Servers) -> None:
     first, second = servers
     with trade(venue, first) as exchange:
-        assert exchange.Subscribe("depth", wait_ms=60_000)
+        assert exchange.Subscribe("depth", max_age_ms=60_000, wait_ms=60_000)
         assert exchange.GetDepth().Bids[0].Price == best(first)
         exchange.IO("base", second.base_url)
-        assert exchange.Subscribe("depth", wait_ms=60_000)
+        assert exchange.Subscribe("depth", max_age_ms=60_000, wait_ms=60_000)
         found = exchange.GetDepth()
         assert found.Info["Live"]
         assert found.Bids[0].Price == best(second)
@@ -114,7 +114,7 @@ def test_io_mbase_moves_market_data_only(venue: str, servers: Servers) -> None:
         order_id = exchange.Buy(round(best(first) * 0.9, 1), 0.01)
         assert list(first.account.open)
         assert exchange.CancelOrder(order_id)
-        assert exchange.Subscribe("depth", wait_ms=60_000)
+        assert exchange.Subscribe("depth", max_age_ms=60_000, wait_ms=60_000)
         assert exchange.GetDepth().Info["Live"]
         assert exchange.GetDepth().Bids[0].Price == best(second)
         # another base for the rest leaves it as it is
@@ -122,7 +122,7 @@ def test_io_mbase_moves_market_data_only(venue: str, servers: Servers) -> None:
         assert exchange.GetTicker().Buy == best(second)
         # and back
         assert exchange.IO("mbase", "") == first.base_url
-        assert exchange.Subscribe("depth", wait_ms=60_000)
+        assert exchange.Subscribe("depth", max_age_ms=60_000, wait_ms=60_000)
         assert exchange.GetDepth().Bids[0].Price == best(first)
 
 

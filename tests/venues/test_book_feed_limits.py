@@ -50,7 +50,7 @@ class Market:
         return self.exchange._core.live._books[symbol].feed
 
     def subscribe(self, symbol: str = "BTC_USDT") -> None:
-        done = self.exchange.Subscribe("depth", symbol, None, PATIENCE_S * 1000)
+        done = self.exchange.Subscribe("depth", symbol, PATIENCE_S * 1000, PATIENCE_S * 1000)
         assert done is True, self.host.errors
 
     def updates(self, symbol: str = "BTC_USDT") -> threading.Semaphore:

@@ -40,9 +40,9 @@ class Scene:
             passphrase=server.passphrase,
             base=server.base_url,
             errors="raise",
-            # "No such order" is believed a second later; on a busy machine an order must not expire on its way.
-            **{LIFETIME[self.name]: 1500},
+            **{LIFETIME[self.name]: 60_000},  # on a busy machine an order must not expire on its way
         )
+        self.exchange.venue.settling_s = 2.5  # so soon "no such order" is believed
         self.price = round(self.exchange.GetDepth().Bids[0].Price * 0.8, 1)
 
     def kill(self, step: str, what: str = "order", order_id: str = "") -> str:
