@@ -14,7 +14,7 @@ from fmzthreads.constants import (
     ORDER_CONDITION_TYPE_TP,
     ORDER_STATE_CLOSED,
 )
-from fmzthreads.errors import InputError, OrderNotFound, OutcomeUnknown, TimedOut, UnknownName
+from fmzthreads.errors import InputError, InvalidOrder, OrderNotFound, OutcomeUnknown, TimedOut, UnknownName
 from fmzthreads.exchange.order_log import LookupPlan
 from tests.helpers.exchange_room import make, make_contracts
 
@@ -237,3 +237,21 @@ def test_a_placement_whose_outcome_stays_unknown_is_listed_with_its_kind_and_rec
     assert settled.fate == "placed"
     assert [order.Id for order in exchange.GetConditionOrders()] == [settled.order_id]
     assert venue.calls["order_by_client_id"] == 0
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_an_order_that_the_venue_refuses_makes_the_next_one_fetch_the_rules(conditional: bool) -> None:
+    exchange, venue, _ = make_contracts(errors="raise")
+
+    def send() -> str | None:
+        if conditional:
+            return exchange.CreateConditionOrder("BTC_USDT.swap", "buy", 1, TP | {"TpTriggerPrice": 90})
+        return exchange.CreateOrder("BTC_USDT.swap", "buy", 90, 1)
+
+    send()
+    assert venue.calls["rules"] == 1
+    venue.fail("place_condition" if conditional else "place", InvalidOrder("a filter"))
+    with pytest.raises(InvalidOrder):
+        send()
+    send()
+    assert venue.calls["rules"] == 2

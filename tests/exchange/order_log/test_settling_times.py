@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.constants import ORDER_CONDITION_TYPE_SL
+from fmzthreads.constants import ORDER_CONDITION_TYPE_SL, ORDER_STATE_PENDING
 from fmzthreads.errors import ConnectionLost, OrderNotFound, OutcomeUnknown
 from fmzthreads.exchange.contracts.intents import ConditionIntent, ConditionTerms, ModifyIntent
-from fmzthreads.exchange.order_log import IntentLog, LookupPlan, place_once
+from fmzthreads.exchange.order_log import CancelNeverArrived, IntentLog, LookupPlan, cancel_once, place_once
 from fmzthreads.exchange.order_log.intents import CancelIntent, RawIntent
 from fmzthreads.exchange.order_log.kinds.doors import settling_s
 from fmzthreads.exchange.order_log.outcome import OrderNeverArrived
@@ -83,3 +83,19 @@ def test_orders_of_okx_contracts_expire_and_condition_orders_do_not(
     assert settling_s(venue, change(None)) == orders_s
     assert settling_s(venue, change(TERMS)) == conditions_s
     venue.close()
+
+
+def test_a_lost_cancel_of_a_condition_order_waits_for_the_time_of_condition_orders() -> None:
+    clock = JumpClock()
+    venue: Any = FakeVenue(clock=clock, settling_s=2.0)
+    venue.condition_settling_s = 31.0
+
+    def _lose(_: str) -> None:
+        raise OutcomeUnknown("cut") from ConnectionLost("gone")
+
+    venue.cancel_condition = _lose
+    venue.condition_order = lambda _: {"Status": ORDER_STATE_PENDING}
+    began = clock.monotonic()
+    with pytest.raises(CancelNeverArrived, match="still open 31 s later"):
+        cancel_once(venue, cancel(True), IntentLog(clock), clock, LookupPlan())
+    assert 31 <= clock.monotonic() - began <= 45
