@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from fmzthreads.errors import VenueRejected
 from fmzthreads.exchange.live_account import lines
-from fmzthreads.exchange.live_account.source import StreamGreeting
+from fmzthreads.exchange.live_account.source import StreamGreeting, StreamLine
 from tests.exchange.live_account.test_feed import ids, running
 from tests.helpers.account_streams import PATIENCE_S, order, tell
+from tests.helpers.book_feeds import LineHost
 from tests.helpers.ws_server import Peer, WsServer
 
 
@@ -127,3 +129,12 @@ def test_a_close_during_the_greeting_ends_the_thread() -> None:
         run.feed.close(PATIENCE_S)
         assert run.feed.ended.is_set()
         assert source.connects == 1
+
+
+def test_a_close_between_two_connections_opens_no_second_one() -> None:
+    with WsServer() as server:
+        made: list[lines.AccountLines] = []
+        ends = StreamLine(address=server.url, options={"reconnect": False}, greet=lambda line: made[0].close())
+        made.append(lines.AccountLines([ends, attrs.evolve(ends, greet=None)], LineHost()))
+        assert made[0].open() is False
+        assert len(made[0]._opened) == 1

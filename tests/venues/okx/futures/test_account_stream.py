@@ -17,6 +17,8 @@ from fmzthreads.errors import BadReply, MissingCredentials
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.live_account.events import AccountAlarm, OrderChange, PositionChange, StreamEnded
+from fmzthreads.structures import Info
+from fmzthreads.venues.okx.futures.account_stream import _arg
 from fmzthreads.venues.okx.futures.venue import FuturesOKX
 from tests.helpers.exchange_room import MemoryHost
 from tests.helpers.venue_replies import KEYS
@@ -97,6 +99,9 @@ def test_positions_have_leverage_and_margin_and_cross_and_isolated_ones_are_apar
     assert (isolated.position.Type, isolated.position.Margin) == (PD_LONG, 9)
     source = FuturesOKX(credentials=KEYS).account_source(LINEAR)
     assert source.position_key(held) != source.position_key(isolated.position)
+    other = held.copy()
+    other["Info"] = Info(posId="6")
+    assert source.position_key(held) != source.position_key(other)
 
 
 def test_a_condition_order_that_has_triggered_waits_for_its_child() -> None:
@@ -140,6 +145,12 @@ def test_warnings_errors_and_what_is_of_no_concern() -> None:
     ]  # fmt: skip
     with pytest.raises(MissingCredentials):
         FuturesOKX(credentials=Credentials(access_key="k", secret_key="s")).account_source(LINEAR)
+
+
+def test_the_answer_to_a_ping_is_no_event_and_positions_are_told_only_when_they_change() -> None:
+    assert list(FuturesOKX(credentials=KEYS).account_source(LINEAR).read("pong")) == []
+    assert _arg("positions", "SWAP")["extraParams"] == '{"updateInterval":"0"}'
+    assert "extraParams" not in _arg("orders", "SWAP")
 
 
 def test_demo_trading_has_streams_of_its_own() -> None:
