@@ -81,7 +81,10 @@ NEED_NONE = {
     "PluginServer": "serves in threads of the parent",
     "RunLog": "one backtest, whose thread is the parent's",
     "ScriptThreads": "the threads of one JavaScript strategy, which are the parent's",
-    "_Shared": "as ScriptThreads",
+    "SharedObject": "as ScriptThreads",
+    "LocalServer": "serves in threads of the parent",
+    "SpilledRows": "as RunLog",
+    "AccountLines": "as TlsStream: its feed has ended in the child",
     "OwnerLock": "as RunLog",
     "_Exposure": "made anew by PositionLimit",
 }

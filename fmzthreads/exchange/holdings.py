@@ -17,7 +17,7 @@ from ..constants import PD_SHORT
 from ..fork import after_fork_in_child
 from .contracts.scopes import scope_includes
 
-__all__ = ["HeldMoney", "HeldPosition", "Holdings", "HoldingsSample"]
+__all__ = ["HoldingsSample", "SeenHoldings", "SeenMoney", "SeenPosition"]
 
 _FIELDS = ("Balance", "FrozenBalance", "Stocks", "FrozenStocks", "Equity", "UPnL")
 _MOST_PRICES = 4096
@@ -26,7 +26,7 @@ _LINGER_S = 1.0  # calls that are made together come into one sample
 
 
 @attrs.frozen(kw_only=True)
-class HeldMoney:
+class SeenMoney:
     """So much of one currency in one wallet of an account.
 
     Attributes:
@@ -49,7 +49,7 @@ class HeldMoney:
 
 
 @attrs.frozen(kw_only=True)
-class HeldPosition:
+class SeenPosition:
     """A position in contracts: ``amount`` is negative for a short one; ``profit`` is the unrealized one in the margin's currency."""
 
     account: str
@@ -65,8 +65,8 @@ class HoldingsSample:
     """What a strategy held as far as it asked; ``time_ms`` is when the sample was made, in milliseconds since the epoch."""
 
     time_ms: int
-    money: tuple[HeldMoney, ...]
-    positions: tuple[HeldPosition, ...]
+    money: tuple[SeenMoney, ...]
+    positions: tuple[SeenPosition, ...]
 
 
 class _Account(Protocol):
@@ -77,7 +77,7 @@ class _Account(Protocol):
         """The exchange, a colon, and what tells the account from others."""
 
 
-class Holdings:
+class SeenHoldings:
     """Keeps what the calls of one strategy returned last. Any thread may use it.
 
     Args:
@@ -101,7 +101,7 @@ class Holdings:
         self._call_later = call_later or _with_timer
         # Written by the strategy's threads without a lock: each store replaces one value as a whole.
         self._accounts: dict[tuple[str, str], tuple[Any, ...]] = {}
-        self._positions: dict[tuple[str, str | None], tuple[int, tuple[HeldPosition, ...]]] = {}
+        self._positions: dict[tuple[str, str | None], tuple[int, tuple[SeenPosition, ...]]] = {}
         self._prices: dict[str, float] = {}
         self._due = False  # whether a sample is to be made: then the calls have nothing more to do
         self._sampled_s: float | None = None
@@ -126,7 +126,7 @@ class Holdings:
         """Keeps what ``GetPositions`` returns for a scope."""
         account, now = core.money_account, self._clock.now_ns() // 1_000_000
         held = tuple(
-            HeldPosition(
+            SeenPosition(
                 account=account, symbol=str(one.get("Symbol") or ""), price=_number(one.get("Price")), time_ms=now,
                 amount=_number(one.get("Amount")) * (-1 if one.get("Type") == PD_SHORT else 1), profit=_number(one.get("Profit")),
             )
@@ -147,7 +147,7 @@ class Holdings:
 
     def sample(self) -> HoldingsSample:
         """What is held now, as far as it was asked."""
-        money: dict[tuple[str, str, str], HeldMoney] = {}
+        money: dict[tuple[str, str, str], SeenMoney] = {}
         for (account, symbol), values in sorted(self._accounts.copy().items(), key=lambda one: one[1][0]):
             for part in self._parts(account, symbol, values):
                 key = (part.account, part.wallet, part.currency)
@@ -155,7 +155,7 @@ class Holdings:
                 if known is not None and known.price is not None and part.price is None:
                     part = attrs.evolve(part, quote=known.quote, price=known.price)  # noqa: PLW2901
                 money[key] = part
-        positions: dict[tuple[str, str, bool], HeldPosition] = {}
+        positions: dict[tuple[str, str, bool], SeenPosition] = {}
         for _, held in sorted(self._positions.copy().values(), key=lambda one: one[0]):
             positions |= {(one.account, one.symbol, one.amount < 0): one for one in held}
         gone = {
@@ -187,7 +187,7 @@ class Holdings:
             self._sampled_s = self._clock.monotonic()
         self._put(self.sample())
 
-    def _parts(self, account: str, symbol: str, values: tuple[Any, ...]) -> Iterable[HeldMoney]:
+    def _parts(self, account: str, symbol: str, values: tuple[Any, ...]) -> Iterable[SeenMoney]:
         time_ms, balance, frozen, stocks, frozen_stocks, equity, profit = (_number(one) for one in values)
         pair, _, code = symbol.partition(".")
         base, _, quote = pair.partition("_")
@@ -195,12 +195,12 @@ class Holdings:
         fixed: dict[str, Any] = {"account": account, "wallet": "futures" if code else "spot", "time_ms": int(time_ms)}
         coins: dict[str, Any] = {**fixed, "currency": base, "quote": quote, "price": price}
         if not code:
-            yield HeldMoney(**fixed, currency=quote, amount=balance + frozen)
-            yield HeldMoney(**coins, amount=stocks + frozen_stocks)
+            yield SeenMoney(**fixed, currency=quote, amount=balance + frozen)
+            yield SeenMoney(**coins, amount=stocks + frozen_stocks)
         elif quote == "USD":  # the margin is in the coin itself
-            yield HeldMoney(**coins, amount=equity or stocks + frozen_stocks + profit)
+            yield SeenMoney(**coins, amount=equity or stocks + frozen_stocks + profit)
         else:
-            yield HeldMoney(**fixed, currency=quote, amount=equity or balance + frozen + profit)
+            yield SeenMoney(**fixed, currency=quote, amount=equity or balance + frozen + profit)
 
 
 def _number(value: Any) -> float:

@@ -8,7 +8,7 @@ from ..clock import Clock, WallClock
 from ..tasks.events import Selectable
 from ..tasks.handle import Handle
 from .guards.kill_switch import KillSwitch
-from .holdings import Holdings
+from .holdings import SeenHoldings
 from .order_log import OrderFile
 
 __all__ = ["Host", "QuietHost"]
@@ -30,7 +30,7 @@ class Host(Protocol):
         """What holds back the strategy's new orders, one object for all its exchange objects."""
 
     @property
-    def holdings(self) -> Holdings | None:
+    def holdings(self) -> SeenHoldings | None:
         """Keeps what account calls return, for those who watch the strategy; None when nobody does."""
 
     def error(self, text: str, *, source: str) -> None:

@@ -444,7 +444,7 @@ class Core:
 
 def _money_account(venue: Venue, credentials: Credentials | None, label: str) -> str:
     if credentials is None or not credentials.access_key:
-        return venue.account_id() or f"{label}:"
+        return venue.account_id() or label + ":"
     digest = hashlib.sha256(f"money:{credentials.access_key}".encode()).hexdigest()[:16]
     return f"{venue.name.removeprefix('Futures_')}:{digest}"
 

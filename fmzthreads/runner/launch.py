@@ -17,7 +17,7 @@ from ..clock import WallClock
 from ..errors import FmzError, InputError
 from ..exchange.exchange import PAPER_VARIABLE, Exchange
 from ..exchange.guards.settings import guards_of
-from ..exchange.holdings import Holdings
+from ..exchange.holdings import SeenHoldings
 from ..exchange.keys.credentials import variable
 from ..strategy.log.console import ConsoleSink
 from ..strategy.namespace import strategy_names
@@ -176,7 +176,7 @@ class Launch:
         else:
             runtime.journal.add_sink(ConsoleSink(runtime.clock, language=options.language))
         stack.callback(runtime.close)
-        runtime.holdings = Holdings(runtime.clock, runtime.journal.put_holdings)
+        runtime.holdings = SeenHoldings(runtime.clock, runtime.journal.put_holdings)
         stack.callback(runtime.holdings.flush)
         stack.callback(self._keep_status, runtime)
         if former is not None:

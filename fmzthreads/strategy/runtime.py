@@ -21,7 +21,7 @@ from ..clock import Clock, Stop, WallClock
 from ..deadline import Deadline
 from ..errors import InputError, OperationFailed, short_repr
 from ..exchange.guards.kill_switch import FILE_NAME, KillSwitch
-from ..exchange.holdings import Holdings
+from ..exchange.holdings import SeenHoldings
 from ..exchange.order_log import OrderFile
 from ..fork import after_fork_in_child
 from ..home import data_folder
@@ -92,7 +92,7 @@ class Runtime:
         self.journal = journal if journal is not None else self._own_journal(database, console, language)
         self.order_line = self.journal.order
         """Writes an order line, unless ``EnableLog(False)`` hides them; see ``Journal.order``."""
-        self.holdings: Holdings | None = None
+        self.holdings: SeenHoldings | None = None
         """Keeps what account calls return; a run that has a folder of its own puts one here, before its exchange objects are made."""
         self._database = database
         # Guards the fields below. Re-entrant, because a report that is garbage-collected under it writes its error lines.

@@ -10,7 +10,7 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import PD_LONG, PD_SHORT
 from fmzthreads.exchange.exchange import Exchange
-from fmzthreads.exchange.holdings import Holdings, HoldingsSample
+from fmzthreads.exchange.holdings import HoldingsSample, SeenHoldings
 from fmzthreads.structures import Account, Position, Record
 from fmzthreads.testing.fake_venue import FakeVenue
 from tests.helpers.exchange_room import MemoryHost, make
@@ -33,7 +33,7 @@ class Watched:
         self.clock = ManualClock(1_600_000_000)
         self.later, self.samples = Later(), list[HoldingsSample]()
         self.host = MemoryHost(self.clock)
-        self.holdings = self.host.holdings = Holdings(self.clock, self.samples.append, call_later=self.later)
+        self.holdings = self.host.holdings = SeenHoldings(self.clock, self.samples.append, call_later=self.later)
         self.venue = FakeVenue(clock=self.clock)
         self.exchange: Exchange[None] = Exchange("Fake", currency, venue=self.venue, host=self.host)
 
@@ -117,7 +117,7 @@ def test_what_is_read_while_a_sample_is_made_is_in_the_next_one() -> None:
             holdings.see_account(Key(), "BTC_USDT", Account(Balance=2.0))
             inside.set()
 
-    holdings = Holdings(clock, _put, call_later=later)
+    holdings = SeenHoldings(clock, _put, call_later=later)
     holdings.see_account(Key(), "BTC_USDT", Account(Balance=1.0))
     later.calls.pop()[1]()
     assert inside.is_set()
@@ -126,7 +126,7 @@ def test_what_is_read_while_a_sample_is_made_is_in_the_next_one() -> None:
 
 
 def test_wallets_of_an_account() -> None:
-    holdings = Holdings(ManualClock(1_600_000_000), print, call_later=Later())
+    holdings = SeenHoldings(ManualClock(1_600_000_000), print, call_later=Later())
     holdings.see_account(Key(), "BTC_USDT", Account(Balance=1.0, FrozenBalance=2.0, Stocks=3.0, FrozenStocks=4.0))
     holdings.see_account(Key(), "ETH_USDT", Account(Balance=1.5, FrozenBalance=0.0, Stocks=8.0))
     holdings.see_account(Key(), "BTC_USDT.swap", Account(Balance=10.0, FrozenBalance=5.0, Equity=17.0, UPnL=2.0))
@@ -142,7 +142,7 @@ def test_wallets_of_an_account() -> None:
 
 def test_positions_are_those_of_the_last_look() -> None:
     clock = ManualClock(1_600_000_000)
-    holdings = Holdings(clock, print, call_later=Later())
+    holdings = SeenHoldings(clock, print, call_later=Later())
     both = [
         Position(Symbol="BTC_USDT.swap", Amount=2.0, Type=PD_LONG, Price=100.0, Profit=5.0),
         Position(Symbol="BTC_USDT.swap", Amount=3.0, Type=PD_SHORT, Price=101.0, Profit=-5.0),
@@ -162,6 +162,6 @@ def test_positions_are_those_of_the_last_look() -> None:
 
 def test_a_timer_makes_the_sample_without_anybody_waiting() -> None:
     made = threading.Event()
-    holdings = Holdings(ManualClock(1_600_000_000), lambda sample: made.set())
+    holdings = SeenHoldings(ManualClock(1_600_000_000), lambda sample: made.set())
     holdings.see_account(Key(), "BTC_USDT", Account(Balance=1.0))
     assert made.wait(100)

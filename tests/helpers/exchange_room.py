@@ -11,7 +11,7 @@ import attrs
 from fmzthreads.clock import Clock, ManualClock, Signal
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.guards.kill_switch import KillSwitch
-from fmzthreads.exchange.holdings import Holdings
+from fmzthreads.exchange.holdings import SeenHoldings
 from fmzthreads.exchange.host import Host
 from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.tasks.events import Selectable
@@ -44,7 +44,7 @@ class MemoryHost:
         self.announced: list[tuple[str, int]] = []
         self.watched: list[tuple[Selectable, str, int]] = []
         self.order_log: OrderFile | None = None
-        self.holdings: Holdings | None = None
+        self.holdings: SeenHoldings | None = None
         self.kill_switch = KillSwitch(self.clock, warn=lambda text: self.warning(text, source=""))
 
     def error(self, text: str, *, source: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from fmzthreads.charts.points import ChartConfig, ChartPoint
-from fmzthreads.exchange.holdings import HeldMoney, HeldPosition, HoldingsSample
+from fmzthreads.exchange.holdings import HoldingsSample, SeenMoney, SeenPosition
 from fmzthreads.platform.nodes.node import ProcessLook
 from fmzthreads.platform.service import Platform
 from fmzthreads.strategy.log.lines import Kind, Line, ProfitPoint
@@ -70,10 +70,10 @@ def _fill(platform: Platform, robot: int, *, charts: bool) -> None:
     if charts:
         sink.write([Line(number=8, time_ms=NOW_MS, kind="log", text="for its owner only", private=True)])
         profits = [ProfitPoint(NOW_MS + n * 60_000, float(n)) for n in range(20)]
-        held = HeldMoney(
+        held = SeenMoney(
             account="Binance:1", wallet="spot", currency="BTC", amount=2.0, quote="USDT", price=60_500.0, time_ms=NOW_MS
         )
-        contract = HeldPosition(
+        contract = SeenPosition(
             account="OKX:2", symbol=f"BTC_USDT.{EVIL}", amount=-3.0, price=60_000.0, profit=-12.5, time_ms=NOW_MS
         )
         sink.write([HoldingsSample(NOW_MS, (held,), (contract,))])

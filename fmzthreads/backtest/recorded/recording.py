@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-import threading
 import weakref
 import zlib
 from array import array
@@ -126,9 +126,8 @@ class Recording:
         self.decimals = (0, 0)
         self.longest_gap = (0, 0)
         self.detail: dict[str, object] = {}
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this object)
-        weakref.finalize(self, self._file.close)
-        self._lock = threading.Lock()  # guards the file's position, where several backtests read it
+        self._packed = bytearray()  # the blocks, until they are so many that they go to the disk
+        self._file: IO[bytes] | None = None
         self._offsets = array("q", [0])
         self._begins_ms = array("q")
         self._lowest, self._highest = array("d"), array("d")
@@ -219,10 +218,21 @@ class Recording:
             self._last.tobytes(), self._volume.tobytes(), self._values.tobytes(),
         ))  # fmt: skip
         packed = zlib.compress(raw, 1)
-        self._file.write(packed)
         self._offsets.append(self._offsets[-1] + len(packed))
+        self._packed += packed
+        if self._file is not None or len(self._packed) > _IN_MEMORY:
+            self._write_out()
         for column in (self._times, self._counts, self._last, self._volume, self._values):
             del column[:]
+
+    def _write_out(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it lives as long as this object)
+            weakref.finalize(self, self._file.close)
+        left = memoryview(self._packed)
+        while left:
+            left = left[self._file.write(left) :]
+        self._packed = bytearray()
 
     def close(self) -> None:
         """Ends the writing; it is read from now on."""
@@ -232,13 +242,15 @@ class Recording:
     # Reading
 
     def block(self, number: int) -> TickBlock:
-        """The block that a tick is in; it is read from disk each time."""
+        """The block that a tick is in; it is read from disk each time.
+
+        Several backtests, and the children of a fork, may read it at the same time: the file's position is not used.
+        """
         place = number // BLOCK
         begin, end = self._offsets[place], self._offsets[place + 1]
-        with self._lock:
-            self._file.seek(begin)
-            packed = self._file.read(end - begin)
-        return TickBlock(place * BLOCK, packed)
+        if self._file is None:
+            return TickBlock(place * BLOCK, bytes(self._packed[begin:end]))
+        return TickBlock(place * BLOCK, os.pread(self._file.fileno(), end - begin, begin))
 
     def number_at(self, time_ms: int) -> int:
         """The number of the last tick at or before a time; -1 if none exists."""

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from ...errors import OperationFailed
-from ...exchange.holdings import HeldMoney, HeldPosition
+from ...exchange.holdings import SeenMoney, SeenPosition
 from .tables import HoldingRow, RobotTables
 
 __all__ = ["CurrencyWorth", "FleetWorth", "MoneyOfRobot", "RobotPlace"]
@@ -42,7 +42,7 @@ class RobotPlace:
 class MoneyOfRobot:
     """Money, and the robot that read it last."""
 
-    money: HeldMoney
+    money: SeenMoney
     robot_id: int
 
     @property
@@ -79,8 +79,8 @@ class _Samples:
 
     last_id: int
     times: tuple[int, ...]
-    money: tuple[tuple[HeldMoney, ...], ...]
-    positions: tuple[HeldPosition, ...]
+    money: tuple[tuple[SeenMoney, ...], ...]
+    positions: tuple[SeenPosition, ...]
 
 
 _NONE = _Samples(0, (), (), ())
@@ -126,7 +126,7 @@ class FleetWorth:
         ]  # fmt: skip
         return sorted(found, key=lambda one: (one.is_simulated, one.currency))
 
-    def positions(self, database: Path) -> Sequence[HeldPosition]:
+    def positions(self, database: Path) -> Sequence[SeenPosition]:
         """The positions in contracts that a robot asked for last.
 
         Args:
@@ -174,12 +174,12 @@ def _grown(known: _Samples, rows: Sequence[HoldingRow]) -> _Samples:
     return _Samples(last_id, tuple(times), tuple(money), positions)
 
 
-def _decoded(text: str) -> tuple[tuple[HeldMoney, ...], tuple[HeldPosition, ...]]:
+def _decoded(text: str) -> tuple[tuple[SeenMoney, ...], tuple[SeenPosition, ...]]:
     """What a row says; what is damaged is empty."""
     try:
         data = json.loads(text)
-        money = tuple(_made(HeldMoney, row) for row in data["money"])
-        return money, tuple(_made(HeldPosition, row) for row in data["positions"])
+        money = tuple(_made(SeenMoney, row) for row in data["money"])
+        return money, tuple(_made(SeenPosition, row) for row in data["positions"])
     except (ValueError, KeyError, TypeError):
         return (), ()
 

@@ -44,7 +44,7 @@ _PUSH_TABLE = (
     "CREATE TABLE IF NOT EXISTS push (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, extra TEXT NOT NULL)"
 )
 _MOST_PUSHES = 10_000
-# What the strategy held, as far as it asked: JSON with the fields of HeldMoney and HeldPosition, about one row a minute.
+# What the strategy held, as far as it asked: JSON with the fields of SeenMoney and SeenPosition, about one row a minute.
 _HOLDING_TABLE = "CREATE TABLE IF NOT EXISTS holding (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, data TEXT NOT NULL)"
 _MOST_HOLDINGS = 100_000
 SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, _HOLDING_TABLE, *CHART_SCHEMA)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from fmzthreads.backtest.recorded.reading import is_recording, read_recordings, 
 from fmzthreads.backtest.recorded.recording import BLOCK, PublicTrade, Recording
 from fmzthreads.errors import InputError
 from tests.helpers.backtests import START
+from tests.helpers.forked import in_fork, needs_fork
+from tests.helpers.threads import run_in_thread
 
 
 def long_recording(count: int) -> Recording:
@@ -36,6 +39,32 @@ def test_what_was_added_is_read_again_over_all_blocks() -> None:
         expected = [(START + number * 100, number % 2, price, 0.5)] if number % 3 == 0 else []
         assert block.trades(number) == expected
         assert block.volume[number - block.begin] == 0.5 * len(expected)
+
+
+@needs_fork
+def test_parent_and_child_of_a_fork_read_one_file_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.backtest.recorded.recording._IN_MEMORY", 1000)
+    recording = long_recording(4 * BLOCK)
+    assert recording._file is not None
+    stop = threading.Event()
+
+    def read(rounds: int) -> list[int]:
+        seen = []
+        for number in range(rounds):
+            if stop.is_set():
+                break
+            seen.append(recording.block(number % 4 * BLOCK).times[0] - START)
+        return seen
+
+    background: list[int] = []
+    reading = run_in_thread(lambda: background.extend(read(1_000_000)))
+    try:
+        seen = in_fork(lambda: read(400))
+    finally:
+        stop.set()
+        reading.join()
+    assert seen == [number % 4 * BLOCK * 100 for number in range(400)]
+    assert background == [number % 4 * BLOCK * 100 for number in range(len(background))]
 
 
 def test_ticks_are_found_by_time() -> None:

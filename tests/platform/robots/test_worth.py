@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fmzthreads.exchange.holdings import HeldMoney, HeldPosition, HoldingsSample
+from fmzthreads.exchange.holdings import HoldingsSample, SeenMoney, SeenPosition
 from fmzthreads.platform.robots import worth as module
 from fmzthreads.platform.robots.tables import RobotTables
 from fmzthreads.platform.robots.worth import FleetWorth, RobotPlace
@@ -32,7 +32,7 @@ class Robots:
     def place(self, number: int, *, simulated: bool = False) -> RobotPlace:
         return RobotPlace(id=number, database=self.folder / str(number) / "strategy.sqlite3", is_simulated=simulated)
 
-    def sample(self, number: int, time_ms: int, *money: HeldMoney, positions: tuple[HeldPosition, ...] = ()) -> None:
+    def sample(self, number: int, time_ms: int, *money: SeenMoney, positions: tuple[SeenPosition, ...] = ()) -> None:
         sink = DatabaseSink(self.place(number).database)
         sink.write([HoldingsSample(time_ms, money, positions)])
         sink.close()
@@ -43,9 +43,9 @@ def robots(tmp_path: Path) -> Robots:
     return Robots(tmp_path)
 
 
-def money(amount: float, time_ms: int, account: str = "Binance:1", currency: str = "USDT", **more: object) -> HeldMoney:
+def money(amount: float, time_ms: int, account: str = "Binance:1", currency: str = "USDT", **more: object) -> SeenMoney:
     fields = {"account": account, "wallet": "spot", "currency": currency, "amount": amount, "time_ms": time_ms, **more}
-    return HeldMoney(**fields)  # type: ignore[arg-type]
+    return SeenMoney(**fields)  # type: ignore[arg-type]
 
 
 def test_robots_that_never_asked_show_none(worths: FleetWorth, robots: Robots) -> None:
@@ -166,7 +166,7 @@ def test_a_damaged_database_does_not_touch_the_others(worths: FleetWorth, robots
 
 
 def test_positions_are_those_of_the_newest_sample(worths: FleetWorth, robots: Robots) -> None:
-    held = HeldPosition(account="OKX:1", symbol="BTC_USDT.swap", amount=-2.0, price=100.0, profit=3.0, time_ms=900)
+    held = SeenPosition(account="OKX:1", symbol="BTC_USDT.swap", amount=-2.0, price=100.0, profit=3.0, time_ms=900)
     robots.sample(1, 1000, positions=(held,))
     assert worths.positions(robots.place(1).database) == (held,)
     robots.sample(1, 2000)
