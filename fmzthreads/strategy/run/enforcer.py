@@ -68,6 +68,7 @@ class Enforcer:
         self._by_signal = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
         self._active = False  # written by the strategy's thread only, in which the handler runs too
         self._hard = False
+        self._pressed = False  # whether an asynchronous exception was ever sent
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -85,14 +86,24 @@ class Enforcer:
         finally:
             # An interrupt before this line is raised here and leaves the block like one that was raised inside it; later ones do nothing.
             self._active = False
-            left.wake()
-            alarm.wake()
-            self._stop.remove(token)
-            helper.join()
+            _undisturbed(left.wake, alarm.wake, lambda: self._stop.remove(token), helper.join)
             if self._by_signal and _SIGNAL is not None:
                 signal.signal(_SIGNAL, former if former is not None else signal.SIG_DFL)
-            else:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), None)
+            elif self._pressed:
+                _undisturbed(self._take_back)
+
+    def _take_back(self) -> None:
+        """Has an exception that may still be on its way to this thread raised here, where it does nothing.
+
+        Setting none in its place would not do: until CPython 3.12 the interpreter then looks for it for ever, in all threads, and 3.11 hangs as
+        soon as anything traces (a debugger, coverage).
+        """
+        try:
+            self._raise_in_thread()  # in the place of one that waits
+            while True:  # it comes at the next step
+                pass
+        except _StoppedAnywhere:
+            pass
 
     def _watch(self, left: Waker, alarm: Waker) -> None:
         alarm.sleep()
@@ -111,13 +122,26 @@ class Enforcer:
             with suppress(ProcessLookupError):
                 signal.pthread_kill(self._thread_id, _SIGNAL)
         elif self._active and self._hard:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread_id), ctypes.py_object(_StoppedAnywhere)
-            )
+            self._pressed = True
+            self._raise_in_thread()
+
+    def _raise_in_thread(self) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), ctypes.py_object(_StoppedAnywhere))
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._active and (self._hard or not _in_a_call_of_ours(frame)):
             raise StopRequested(self._stop.reason or "stop requested")
+
+
+def _undisturbed(*steps: Callable[[], object]) -> None:
+    """Takes steps that may be taken twice; one that an asynchronous exception interrupts is taken again."""
+    for step in steps:
+        while True:
+            try:
+                step()
+                break
+            except _StoppedAnywhere:
+                continue
 
 
 def _in_a_call_of_ours(frame: FrameType | None) -> bool:
