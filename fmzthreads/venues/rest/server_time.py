@@ -115,7 +115,7 @@ class ServerTime:
             FmzError: The first measurement failed, as the request raised it.
         """
         if self._base_s is None:
-            self._flight.run(self._measure)
+            self._flight.run(self._measure_first)
         elif self._has_jumped():
             self._renew()
         elif self._clock.monotonic() >= self._renew_at:
@@ -181,6 +181,10 @@ class ServerTime:
         with self._lock:
             self._base_s = None
             self._generation += 1
+
+    def _measure_first(self) -> None:
+        if self._base_s is None:  # else another thread has measured since this one looked
+            self._measure()
 
     def _measure(self) -> None:
         generation = self._generation

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="robots are ended by 
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     home = str(tmp_path_factory.mktemp("workers"))
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as found:
         # Workers inherit the environment of the test that made them; this one is theirs alone.
         with distributed.Client(found, set_as_default=False) as client:
