@@ -24,6 +24,7 @@ __all__ = ["Claim", "Count", "Limiter", "Ticket"]
 Count = tuple[Bucket, tuple[int, ...]]
 """A bucket, and what a request counts in each of its windows."""
 
+_SURE_MARGIN_S = 0.25  # with a wider one, windows of different lengths begin at different moments
 _LONGEST_BAN_MS = 4 * 86_400_000  # bans last up to three days; anything longer in a file is damage
 _EXTEND_AFTER_S = (
     0.25  # a running request is counted again this often, so that it never drops out of a window before its reply
@@ -110,6 +111,7 @@ class Limiter:
         self._line: list[_Waiter] = []  # sorted
         self._running: dict[int, Ticket] = {}  # by id, the one that was counted longest ago first
         self._number = 0
+        self._second = 0  # the venue's second, its margin included, in which all running requests were counted last
         after_fork_in_child(self._after_fork)
 
     @property
@@ -342,6 +344,14 @@ class Limiter:
                 self._table.save(bucket, cells, int(moment.mono_s * 1000))
 
     def _extend_running(self, moment: Moment) -> None:
+        _, server_s, margin_s = moment
+        second = int(server_s + margin_s)
+        if second != self._second or margin_s > _SURE_MARGIN_S:
+            # A window of the venue may have begun: what is still on its way may be counted in it.
+            self._second = second
+            for ticket in list(self._running.values()):
+                self._extend(ticket, moment)
+            return
         while self._running:
             key, ticket = next(iter(self._running.items()))
             if moment.mono_s - ticket.at < min(_EXTEND_AFTER_S, self._shortest_s(ticket) / 8):

@@ -29,7 +29,11 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
-_TOO_WIDE = "[...document.body.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > innerWidth).map(one => one.outerHTML.slice(0, 200))"
+_TOO_WIDE = """
+[...document.body.querySelectorAll('*')]
+    .filter(one => one.getBoundingClientRect().right > innerWidth)
+    .map(one => one.outerHTML.slice(0, 200))
+"""
 
 
 class Tab:
@@ -58,7 +62,8 @@ class Tab:
         said = [text for text in self.said if not (path == "/robots/99" and "404" in text)]
         assert said == [], path
         assert self.elsewhere == [], path
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= width, (path, self.page.evaluate(_TOO_WIDE))
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, (path, self.page.evaluate(_TOO_WIDE))
         assert self.page.locator("img[src=x]").count() == 0, path
         assert self.page.title() != "owned"
         self.said.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
@@ -86,6 +86,11 @@ def play(
 
 
 @given(wanted=calls, limit=st.integers(4, 12), error_s=st.floats(-0.04, 0.04))
+@example(
+    wanted=[(1.84375, 3, 1.0, 0.0, False), (0.125, 1, 0.0, 0.0, False), (0.0, 1, 0.0, 0.0, False)],
+    limit=4,
+    error_s=0.0,
+)
 def test_aligned_windows_are_never_exceeded(
     wanted: list[tuple[float, int, float, float, bool]], limit: int, error_s: float
 ) -> None:
