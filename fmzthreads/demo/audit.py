@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-__all__ = ["Audit", "AuditedAccount", "Entry", "audit", "entries_of", "sent_twice"]
+__all__ = ["Audit", "AuditedAccount", "LedgerEntry", "audit", "entries_of", "sent_twice"]
 
 _BINANCE_PAGE = 1000
 _OKX_PAGE = 100
@@ -34,7 +34,7 @@ class AuditedAccount(Protocol):
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class LedgerEntry:
     """One fill or payment of an account, as its venue reports it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Audit:
     funding: float = 0.0
 
 
-def entries_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entry]:
+def entries_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[LedgerEntry]:
     """Every fill and funding payment of the account in one pair, in no order, by the venue's own signed interface.
 
     Raises:
@@ -87,11 +87,11 @@ def entries_of(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entr
 
 def _spot_fill(
     base: str, quote: str, *, is_buy: bool, price: Decimal, amount: Decimal, fee: Decimal, fee_currency: str
-) -> Entry:
+) -> LedgerEntry:
     sign = 1 if is_buy else -1
     changes = {base: sign * amount, quote: -sign * amount * price}
     changes[fee_currency] = changes.get(fee_currency, Decimal(0)) - fee
-    return Entry(changes=changes, fee=fee * (price if fee_currency == base else 1))
+    return LedgerEntry(changes=changes, fee=fee * (price if fee_currency == base else 1))
 
 
 def _pages(exchange: AuditedAccount, path: str, params: str) -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _pages(exchange: AuditedAccount, path: str, params: str) -> Iterator[dict[st
         start = int(rows[-1]["id"]) + 1
 
 
-def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entry]:
+def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[LedgerEntry]:
     for row in _pages(exchange, "/api/v3/myTrades", f"symbol={base}{quote}"):
         yield _spot_fill(
             base, quote, is_buy=bool(row["isBuyer"]), price=Decimal(row["price"]), amount=Decimal(row["qty"]),
@@ -115,25 +115,25 @@ def _binance_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[
         )  # fmt: skip
 
 
-def _contract_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entry]:
+def _contract_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[LedgerEntry]:
     for row in _pages(exchange, "/fapi/v1/userTrades", f"symbol={base}{quote}"):
         sign, fee, asset = 1 if row["side"] == "BUY" else -1, Decimal(row["commission"]), row["commissionAsset"]
         changes = {f"{base}_{quote}.swap": sign * Decimal(row["qty"]), quote: Decimal(row["realizedPnl"])}
         changes[asset] = changes.get(asset, Decimal(0)) - fee
-        yield Entry(changes=changes, fee=fee)
+        yield LedgerEntry(changes=changes, fee=fee)
 
 
-def _funding_payments(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entry]:
+def _funding_payments(exchange: AuditedAccount, base: str, quote: str) -> Iterator[LedgerEntry]:
     params = f"symbol={base}{quote}&incomeType=FUNDING_FEE&limit={_BINANCE_PAGE}"
     rows = exchange.IO("api", "GET", "/fapi/v1/income", params)
     if rows is None or len(rows) == _BINANCE_PAGE:
         raise LookupError(f"{exchange.GetName()} returned no whole list of funding payments")
     for row in rows:
         amount = Decimal(row["income"])
-        yield Entry(changes={row["asset"]: amount}, funding=amount, is_fill=False)
+        yield LedgerEntry(changes={row["asset"]: amount}, funding=amount, is_fill=False)
 
 
-def _okx_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[Entry]:
+def _okx_fills(exchange: AuditedAccount, base: str, quote: str) -> Iterator[LedgerEntry]:
     after = ""
     while True:
         params = f"instType=SPOT&instId={base}-{quote}&limit={_OKX_PAGE}" + (f"&after={after}" if after else "")

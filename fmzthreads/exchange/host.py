@@ -31,7 +31,7 @@ class Host(Protocol):
 
     @property
     def holdings(self) -> SeenHoldings | None:
-        """Keeps what account calls return, for those who watch the strategy; None when nobody does."""
+        """Keeps what account calls return, for those who watch the strategy; None if it is not watched."""
 
     def error(self, text: str, *, source: str) -> None:
         """Writes one error line to the journal, and keeps its text for ``GetLastError()``.
@@ -125,7 +125,7 @@ class QuietHost:
 
     @property
     def holdings(self) -> None:
-        """None: nobody watches."""
+        """None: it is not watched."""
         return None
 
     def error(self, text: str, *, source: str) -> None:

@@ -114,7 +114,7 @@ class HttpCaller(Caller):
         return self._head.method
 
     def body(self) -> str | bytes:
-        """The body: a text, or bytes where it is none."""
+        """The body: a text, or bytes if it is not UTF-8."""
         return text_or_bytes(self._body)
 
     def set_header(self, key: str, value: Any) -> None:
@@ -227,7 +227,7 @@ class TcpCaller(Caller):
         return "tcp"
 
     def read(self, timeout_ms: float | None = None) -> Any:
-        """What came: a text, or bytes where it is none; None after the time-out, empty when the connection is closed.
+        """What came: a text, or bytes if it is not UTF-8; None after the time-out, empty when the connection is closed.
 
         Args:
             timeout_ms: The longest wait, in milliseconds; None or 0 waits for ever, negative does not wait.

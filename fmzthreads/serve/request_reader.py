@@ -188,7 +188,7 @@ class RequestReader:
             if self._take(2) != b"\r\n":
                 raise BadRequest("400 Bad Request", "a chunk of the body is malformed")
         left = self._limits.most_head
-        while line := self._line(until):  # trailers, which nobody needs
+        while line := self._line(until):  # trailers are read and dropped
             left -= len(line) + 2
             if left < 0:
                 raise _too_large(self._limits.most_head)

@@ -237,7 +237,7 @@ class LocalServer:
             self._forget(one, accepted)
 
     def _http(self, one: _Open, accepted: socket.socket) -> HttpCaller | None:
-        """Reads the request; None if there is none that can be handled."""
+        """Reads the request; None if it cannot be handled."""
         reader = RequestReader(accepted, self._limits.request)
         if not reader.wait():
             return None
@@ -249,7 +249,7 @@ class LocalServer:
         return HttpCaller(one.io, request, reader.rest(), compress=self._address.gzip)
 
     def _begin(self, one: _Open, caller: Caller) -> bool:
-        """Takes a handler's place; refuses the caller where there is none."""
+        """Takes a handler's place; refuses the caller if all are taken."""
         with self._lock:
             closing = self._closing
             free = sum(other.handler is not None for other in self._open) < self._limits.handlers

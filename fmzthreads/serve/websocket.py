@@ -21,7 +21,7 @@ _NORMAL, _NO_MASK = 1000, 1002
 
 
 def accept_text(head: RequestHead) -> str | None:
-    """The Sec-WebSocket-Accept that answers a handshake; None if the request is none."""
+    """The Sec-WebSocket-Accept that answers a handshake; None for any other request."""
     if head.method != "GET" or not head.minor:
         return None
     words = [word.strip().lower() for word in (head.header("connection") or "").split(",")]

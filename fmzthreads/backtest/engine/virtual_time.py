@@ -18,7 +18,7 @@ class Timers:
     """Functions that are called when virtual time reaches a moment, in the thread that lets it pass: by time, then in the order of their making.
 
     Attributes:
-        next_ms: The time of the first one; ``NEVER`` when there is none.
+        next_ms: The time of the first one; ``NEVER`` without one.
     """
 
     def __init__(self) -> None:

@@ -40,9 +40,8 @@ def timer_class(clock: SimulatedClock, event: Callable[[], threading.Event]) -> 
         ) -> None:
             self.interval, self.function = interval, function
             self.args, self.kwargs = args or (), kwargs or {}
-            self.finished = event()
+            self.finished, self._started = event(), False
             self.name, self.daemon = f"Timer-{getattr(function, '__name__', 'call')}", False
-            self._started = False
 
         def start(self) -> None:
             """Starts it, once.
@@ -63,7 +62,7 @@ def timer_class(clock: SimulatedClock, event: Callable[[], threading.Event]) -> 
         def _due(self) -> None:
             try:
                 self.run()
-            except EOFError:  # the end of the backtest, which the strategy is told by its own next call
+            except EOFError:  # the end of the backtest: the strategy's own next call raises it
                 pass
             except Exception:  # as Python does with what a thread raises: shown, and no other thread's business
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), None)))

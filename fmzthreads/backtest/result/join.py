@@ -132,7 +132,7 @@ def _holds_rows(value: Any) -> bool:
 
 
 class PrintedRows(Sequence[Any]):
-    """Rows on disk as JSON would give them back: whole numbers without a fraction, null for what is no number.
+    """Rows on disk as JSON would give them back: whole numbers without a fraction, null for infinite or undefined numbers.
 
     Args:
         rows: The rows.

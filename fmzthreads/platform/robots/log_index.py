@@ -145,7 +145,7 @@ class LogIndex:
 
     @staticmethod
     def remove(path: Path) -> None:
-        """Deletes the index of a robot's database; it is made anew."""
+        """Deletes the index of a robot's database, so that it is built again."""
         with contextlib.suppress(OSError):
             path.with_name(FILE_NAME).unlink(missing_ok=True)
 

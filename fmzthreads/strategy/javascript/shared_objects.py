@@ -112,7 +112,7 @@ class ScriptLock(SharedObject):
         self.wait_until(lambda: self._owner is None, None, own)
         if self._owner is not None:
             raise InputError(
-                "the lock is held, and a backtest runs one thread after the other: nobody would release it"
+                "the lock is held, and a backtest runs one thread after the other: no thread would release it"
             )
         self._owner = own.number
 

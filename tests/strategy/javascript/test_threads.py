@@ -209,7 +209,7 @@ def test_a_backtest_runs_one_thread_after_the_other(load: Any) -> None:
     program.call("main")
     assert said[:4] == ["first", 5, "second", "[null,null,false,2]"]
     assert said[4].startswith(
-        "Thread-2: Error: the lock is held, and a backtest runs one thread after the other: nobody would release it"
+        "Thread-2: Error: the lock is held, and a backtest runs one thread after the other: no thread would release it"
     )
 
 

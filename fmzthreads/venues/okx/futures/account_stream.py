@@ -129,7 +129,9 @@ class OKXAccountSource(ContractAccountSource):
     def _condition(self, row: dict[str, Any]) -> OrderChange:
         order = self._placed(read_condition_order(row))
         if order.get("ChildId") and order["Status"] == ORDER_STATE_CLOSED:
-            order["Status"] = ORDER_STATE_PENDING  # triggered is not filled: the order that it placed is told of apart
+            order["Status"] = (
+                ORDER_STATE_PENDING  # triggered is not filled: the order that it placed has updates of its own
+            )
         return OrderChange(order=order, time_ms=integer(row, "uTime"))
 
 

@@ -192,12 +192,12 @@ class PaperConditionDesk:
     # Reading
 
     def one(self, order_id: str) -> Order:
-        """One condition order by its id; raises OrderNotFound when there is none."""
+        """One condition order by its id; raises OrderNotFound if it is not found."""
         symbol, _, number = order_id.rpartition(f",{CONDITION_MARK}")
         return self._found("number = ? AND symbol = ?", (int(number) if number.isdecimal() else 0, symbol), order_id)
 
     def by_client_id(self, symbol: str, client_id: str) -> Order:
-        """One condition order by its client order id; raises OrderNotFound when there is none."""
+        """One condition order by its client order id; raises OrderNotFound if it is not found."""
         return self._found("symbol = ? AND client_id = ?", (symbol, client_id), client_id)
 
     def _found(self, where: str, params: tuple[object, ...], about: str) -> Order:

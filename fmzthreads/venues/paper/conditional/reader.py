@@ -55,7 +55,7 @@ class ConditionReader:
 
     Args:
         ways: The venue's ways.
-        price_of: The current price of a source; raises NotSupported where there is none.
+        price_of: The current price of a source; raises NotSupported for one that the market lacks.
     """
 
     def __init__(self, ways: VenueWays, price_of: Callable[[TriggerSource], Decimal]) -> None:

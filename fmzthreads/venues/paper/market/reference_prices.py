@@ -85,7 +85,7 @@ class ReferencePrices:
         return None, level
 
     def _row(self, resource: str, params: str) -> Any:
-        """The first row of a public reply; None if there is none."""
+        """The first row of a public reply; None for an empty reply."""
         try:
             reply = self._market.request("GET", resource, params)
         except StopRequested:
