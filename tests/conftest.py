@@ -15,16 +15,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fmzthreads.errors import MissingExtra
 
 # Counts of a simulator on a port that another test had before must not be this test's; tests of the sharing switch it on.
 os.environ.setdefault("FMZTHREADS_SHARE_LIMITS", "0")
 
-# The machine may be busy: how long an example takes says nothing about the code.
-settings.register_profile("fmzthreads", deadline=None)
-settings.load_profile("fmzthreads")
+# The machine may be busy: how long an example takes, or takes to be made, says nothing about the code.
+settings.register_profile("same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False)
+# Ordinary runs see the same examples, so that what they say depends on the code alone; "tox -e fuzz" looks for new ones.
+settings.load_profile("fuzz" if os.environ.get("FMZTHREADS_FUZZ") else "same")
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by them and by every process that they start; some of them test it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -32,6 +34,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 _homes = tempfile.TemporaryDirectory(prefix="fmzthreads-tests-", ignore_cleanup_errors=True)
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_garbage() -> Iterator[None]:
+    """Collects what a test has left, so that a socket left open fails the test that opened it, and not a later one."""
+    yield
+    gc.collect()
+    gc.freeze()  # what is still there need not be looked through again: each collection sees one test only
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ _NO_KEYS = Credentials()
 @attrs.define(eq=False)
 class _Connection:
     socket: socket.socket
+    served: bool = False  # before its first request it is not idle: one is on its way
     busy: bool = False
 
 
@@ -145,8 +146,6 @@ class PluginServer:
         listener = self._listener
         assert listener is not None
         while not self._stopping.is_set():
-            if not self._has_room():
-                continue
             try:
                 accepted, _ = listener.accept()
             except TimeoutError:
@@ -155,24 +154,28 @@ class PluginServer:
                 _log.warning("a connection could not be accepted: %s", error.strerror or type(error).__name__)
                 self._stopping.wait(_POLL_S)
                 continue
-            connection = _Connection(accepted)
-            with self._lock:
-                self._open[connection] = None
-            try:
-                threading.Thread(target=self._serve, args=(connection,), name="plugin call", daemon=True).start()
-            except RuntimeError:  # no thread can be had
-                self._forget(connection)
+            self._begin(_Connection(accepted))
 
-    def _has_room(self) -> bool:
-        """Whether another connection may be accepted; ends the one that was idle for longest if there are too many."""
+    def _begin(self, connection: _Connection) -> None:
+        if not self._make_room():  # the end came first
+            connection.socket.close()
+            return
         with self._lock:
-            if len(self._open) < _MOST_CONNECTIONS:
-                return True
-            idle = next((one for one in self._open if not one.busy), None)
-            if idle is not None:
-                _end(idle.socket)
-            self._lock.wait(_POLL_S)
-            return len(self._open) < _MOST_CONNECTIONS
+            self._open[connection] = None
+        try:
+            threading.Thread(target=self._serve, args=(connection,), name="plugin call", daemon=True).start()
+        except RuntimeError:  # no thread can be had
+            self._forget(connection)
+
+    def _make_room(self) -> bool:
+        """Waits until one more connection may be open, and ends those that were idle for longest; False when the server stops."""
+        with self._lock:
+            while len(self._open) >= _MOST_CONNECTIONS and not self._stopping.is_set():
+                idle = next((one for one in self._open if one.served and not one.busy), None)
+                if idle is not None:
+                    _end(idle.socket)
+                self._lock.wait(_POLL_S)
+        return not self._stopping.is_set()
 
     def _forget(self, connection: _Connection) -> None:
         connection.socket.close()
@@ -184,8 +187,9 @@ class PluginServer:
         try:
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reader = RequestReader(connection.socket, LIMITS, check_call)
-            while reader.wait() and self._serve_one(connection, reader):
-                pass
+            waiting = reader.wait(LIMITS.request_s)
+            while waiting and self._serve_one(connection, reader):
+                waiting = reader.wait()
         except OSError:  # the peer is gone, or does not read its reply
             pass
         finally:
@@ -208,7 +212,7 @@ class PluginServer:
         keep = request.head.keep and not self._stopping.is_set()
         _send(connection.socket, "200 OK", reply, keep=keep)
         with self._lock:
-            connection.busy = False
+            connection.busy, connection.served = False, True
             self._lock.notify_all()
             if connection in self._open:  # the longest idle one stands first
                 self._open[connection] = self._open.pop(connection)

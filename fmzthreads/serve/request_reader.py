@@ -111,10 +111,14 @@ class RequestReader:
         self._check = check
         self._data = bytearray()
 
-    def wait(self) -> bool:
-        """Waits for the first byte of the next request; False at the end of the connection, or when it was idle for too long."""
+    def wait(self, at_most_s: float | None = None) -> bool:
+        """Waits for the first byte of the next request; False at the end of the connection, or when it was idle for too long.
+
+        Args:
+            at_most_s: How long it may be idle, in seconds; None for what the limits say.
+        """
         if not self._data:
-            self._connection.settimeout(self._limits.idle_s)
+            self._connection.settimeout(self._limits.idle_s if at_most_s is None else at_most_s)
             try:
                 self._data += self._connection.recv(65_536)
             except OSError:  # a time-out, or the peer is gone

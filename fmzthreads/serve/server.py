@@ -28,6 +28,7 @@ __all__ = ["LocalServer", "ServeLimits"]
 
 _BACKLOG = 128
 _POLL_S = 0.25
+_ROOM_S = 5.0  # a connection that was aborted ends at once; a busy machine may take a moment
 
 
 @attrs.frozen(kw_only=True)
@@ -207,7 +208,7 @@ class LocalServer:
                 oldest = next((other for other in self._open if other.handler is None), None)
                 if oldest is not None:
                     oldest.io.abort()
-                    self._lock.wait_for(lambda: self._closing or len(self._open) < self._limits.connections, _POLL_S)
+                    self._lock.wait_for(lambda: self._closing or len(self._open) < self._limits.connections, _ROOM_S)
             if self._closing or len(self._open) >= self._limits.connections:
                 return False
             self._open[one] = None

@@ -161,7 +161,7 @@ def top_levels(server: SimulatorServer, instrument: str, limit: int = 5000) -> t
 def wait_until(condition: Callable[[], bool]) -> None:
     """Waits for what another thread brings about in a moment."""
     never = threading.Event()
-    for _ in range(1000):
+    for _ in range(3000):
         if condition():
             return
         never.wait(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -10,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from fmzthreads import Exchange, errors
 from fmzthreads.exchange.keys.credentials import Credentials
+from fmzthreads.plugin.http_request import LIMITS
 from fmzthreads.plugin.keys import AllowedKeys, read_key_file
 from fmzthreads.plugin.server import PluginServer
 from tests.helpers.plugins import Counting
+from tests.helpers.ws_clients import wait_until
 
 
 @pytest.fixture
@@ -126,17 +130,41 @@ def test_slow_clients_and_slow_calls_hold_up_nobody(own: Counting) -> None:
             connection.close()
 
 
+def ask(connection: socket.socket) -> None:
+    connection.sendall(post(TICKER))
+    assert "data" in read(connection)[1]
+
+
 def test_the_longest_idle_connection_makes_room(server: PluginServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fmzthreads.plugin.server._MOST_CONNECTIONS", 3)
-    many = []
-    for _ in range(6):
-        connection = connect(server)
-        connection.sendall(post(TICKER))
-        assert "data" in read(connection)[1]
-        many.append(connection)
-    assert many[0].recv(1) == b""
-    for connection in many:
-        connection.close()
+    with contextlib.ExitStack() as opened:
+        many: list[socket.socket] = []
+        for _ in range(6):
+            many.append(opened.enter_context(connect(server)))
+            ask(many[-1])
+            wait_until(lambda: all(not one.busy for one in server._open))
+        for connection in many[:3]:
+            assert connection.recv(1) == b""
+        for connection in many[3:]:
+            ask(connection)
+
+
+def test_a_connection_that_has_not_asked_yet_does_not_make_room(
+    server: PluginServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmzthreads.plugin.server._MOST_CONNECTIONS", 2)
+    with connect(server) as new, connect(server) as idle:
+        ask(idle)
+        with connect(server) as newest:
+            ask(newest)
+            assert idle.recv(1) == b""
+            ask(new)
+
+
+def test_a_connection_that_never_asks_is_ended(server: PluginServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmzthreads.plugin.server.LIMITS", attrs.evolve(LIMITS, request_s=0.2, idle_s=600.0))
+    with connect(server) as connection:
+        assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
@@ -104,7 +104,7 @@ def check(dialect: Any, reply: WireReply, supply: dict[str, Decimal]) -> None:
     assert dialect.exchange.supply() == supply
 
 
-COMMON = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+COMMON = settings(max_examples=150)
 
 
 @COMMON

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmzthreads import errors
@@ -207,7 +207,7 @@ def test_one_harm_anywhere_gives_an_error_of_the_tree_or_a_result(venue_name: st
             assert error is None or (str(error) and type(error) is not errors.FmzError), (path, by)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_several_harms_at_once(data: st.DataObject) -> None:
     venue_name, name = data.draw(st.sampled_from(CASES))
