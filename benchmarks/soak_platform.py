@@ -10,9 +10,11 @@ order, what the platform and the robots hold has not grown, and no process is le
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -142,6 +144,16 @@ def pids_of(storage: Path) -> dict[int, int]:
     return found
 
 
+def left_of(folder: Path) -> list[int]:
+    """The processes whose command names a file in the folder, whether they have claimed a run folder or not."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{folder}/strategies/".encode() in command.read_bytes():
+                found.append(int(command.parent.name))
+    return found
+
+
 def lines_of(database: Path) -> list[int]:
     """The numbers of the minutes that a robot logged, in the order of the rows."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
@@ -237,9 +249,19 @@ class Soak:
             time.sleep(3)
             zombies = zombies_of(platform.pid)
             platform.close()
+            self._end_left()
         self._check()
         self._tell(before, after, zombies)
         return len(self.wrong)
+
+    def _end_left(self) -> None:
+        """Counts the robots that live on though all were stopped, and ends them."""
+        if not waited(lambda: not left_of(self.folder), 60):
+            left = left_of(self.folder)
+            self.wrong.append(f"{len(left)} robot processes were left over")
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _all_began(self) -> bool:
         files = [self.storage / str(robot) / "strategy.sqlite3" for robot in self.robots]

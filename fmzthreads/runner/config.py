@@ -67,6 +67,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
     try:
         text = sys.stdin.buffer.read().decode("utf-8") if str(path) == "-" else path.read_text("utf-8-sig")
+        if str(path) == "-" and not text.strip():  # who was to hand them over has ended before
+            raise InputError("--config -: no settings came on standard input")
         values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the config file {str(path)!r}: {type(error).__name__}") from error

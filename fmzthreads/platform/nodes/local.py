@@ -105,12 +105,17 @@ class LocalNode:
         return ProcessLook(alive=False, reason=reason)
 
     def ask(self, handle: str, folder: RunFolder, request: dict[str, Any]) -> dict[str, Any]:
-        """Asks the run in the folder.
+        """Asks the run in the folder. A stop is left there for a process that does not listen yet: it counts even if the platform ends meanwhile.
 
         Raises:
-            OperationFailed: Nothing runs there, or it does not answer.
+            OperationFailed: Nothing runs there, or it does not answer (yet).
         """
         record = folder.record()
+        if request.get("stop") and (record is None or record.state != "running" or not record.control):
+            pid, started = _parts(handle)
+            if started and start_of(pid) == started:
+                folder.leave_stop(pid, started, cancel=bool(request.get("cancel")))
+                record = folder.record()  # it may have begun to listen just before the request was left
         if record is None or record.state != "running":
             raise OperationFailed("the robot does not run")
         return ask(folder.path, record, request)

@@ -216,7 +216,12 @@ class RobotLives:
         actor.check_operates(robot_id, "kill")
         with self.alone(robot_id):
             robot = self.table.get(robot_id)
-            self.table.update(robot_id, asked_ms=robot.asked_ms or self.now_ms(), restart_ms=0)
+            changes: dict[str, Any] = {"asked_ms": robot.asked_ms or self.now_ms(), "restart_ms": 0}
+            if (
+                robot.phase in ALIVE
+            ):  # a process that a killed platform started, and that is not known yet, is then stopped once it is
+                changes["phase"] = "stopping"
+            self.table.update(robot_id, **changes)
             self._node_of(robot).end(robot.handle, self.run_folder(robot_id), kill=True)
         self._note(actor, "kill robot", f"robot {robot_id}", robot.name)
 

@@ -171,17 +171,52 @@ class RunFolder:
 
     def _write(self, record: ProcessRecord) -> None:
         """Replaces ``process.json`` as a whole, so that a reader never sees half of it."""
-        text = json.dumps(attrs.asdict(record), ensure_ascii=False, indent=1)
-        new = self.path / f".process-{record.pid}.json"
+        self._replace("process.json", json.dumps(attrs.asdict(record), ensure_ascii=False, indent=1))
+
+    def _replace(self, name: str, text: str) -> None:
+        stem, _, suffix = name.partition(".")
+        new = self.path / f".{stem}-{os.getpid()}.{suffix}"
         try:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
-            new.replace(self.path / "process.json")
+            new.replace(self.path / name)
         except OSError as error:
             raise OperationFailed(f"the run folder {str(self.path)!r} cannot be written: {error.strerror}") from error
 
+    def taken_stop(self) -> bool | None:
+        """Takes the request to stop that was left for this process before it listened.
+
+        Returns:
+            Whether it is to cancel its open orders; None if no such request lies there.
+        """
+        pid = os.getpid()
+        try:
+            left = json.loads(self._stop.read_text("utf-8"))
+            self._stop.unlink()
+            # One that was left for an earlier process counts no more.
+            return bool(left["cancel"]) if (left["pid"], left["started"]) == (pid, start_of(pid)) else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
     # For everybody
+
+    @property
+    def _stop(self) -> Path:
+        return self.path / "stop.json"
+
+    def leave_stop(self, pid: int, started: str, *, cancel: bool) -> None:
+        """Leaves a request to stop for a process that does not listen yet; it takes it as soon as it does.
+
+        Args:
+            pid: The process's id.
+            started: When it was started, as ``process.start_of`` tells it.
+            cancel: Whether it is to cancel its open orders.
+
+        Raises:
+            OperationFailed: The folder cannot be written.
+        """
+        self._replace("stop.json", json.dumps({"pid": pid, "started": started, "cancel": cancel}))
 
     def record(self) -> ProcessRecord | None:
         """Who runs, or ran last, in the folder; None before the first run.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fmzthreads.platform.nodes.local import own_environment
 from fmzthreads.platform.robots.tables import LogFilter
 from fmzthreads.platform.service import Platform
 from fmzthreads.platform.store.robot_table import RobotLimits
@@ -95,6 +96,40 @@ def test_robots_go_on_when_the_platform_is_killed_and_are_adopted(tmp_path: Path
             assert platform.lives.command(owner, robot, "end")
             has_phase(platform, robot, "exited")
             assert texts(platform, robot)[-1] == "onexit ran"
+
+
+def test_a_stop_counts_though_the_platform_ends_before_the_robot_listens(tmp_path: Path) -> None:
+    with real_platform(tmp_path) as platform:  # makes the account, the strategy and the exchange
+        settings = robot_settings(platform)
+    platform = Platform(tmp_path, quick_passwords=True)
+    try:
+        robot_id = platform.lives.create(owner_of(platform), settings)
+        platform.lives.stop(owner_of(platform), robot_id)
+        folder, handle = platform.lives.run_folder(robot_id), platform.lives.table.get(robot_id).handle
+        node = platform.node(-1)[1]  # kept: it holds the child process
+    finally:
+        platform.close()
+    eventually(lambda: not node.look(handle, folder).alive)
+    node.look(handle, folder)  # it may have ended within the look, after the exit code was asked for
+    record = eventually(lambda: (found := folder.record()) and found.code is not None and found)
+    assert (record.code, record.reason) == (0, "stopped by fmzthreads stop")
+    assert not folder.path.joinpath("stop.json").exists()
+    with real_platform(tmp_path) as platform:
+        has_phase(platform, robot_id, "stopped")
+
+
+def test_a_robot_whose_settings_never_came_does_not_run(tmp_path: Path) -> None:
+    """The platform was killed between the start and the hand-over: a plain script would run with no settings and in another folder."""
+    script = tmp_path / "script.py"
+    script.write_text("print('ran')\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "fmzthreads", "run", str(script), "--config", "-"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        env=own_environment({**os.environ, "FMZTHREADS_HOME": str(tmp_path / "home")}),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no settings came on standard input" in done.stderr
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_robot_that_is_killed_keeps_the_reason(tmp_path: Path) -> None:

@@ -168,6 +168,19 @@ def test_a_start_between_two_platforms_is_waited_for(world: World) -> None:
     assert world.robot(robot_id).phase == "failed"
 
 
+def test_a_process_that_is_not_known_yet_is_stopped_after_a_kill(world: World) -> None:
+    """A platform that was killed after the start left a process that the kill does not reach; it is stopped when it has claimed its folder."""
+    robot_id = world.create()
+    world.lives.table.update(robot_id, handle="", phase="starting")
+    world.lives.kill(world.owner, robot_id)
+    world.round(1)
+    assert world.robot(robot_id).phase == "stopping"
+    world.node.looks[""] = ProcessLook(alive=True)
+    world.node.asked.clear()
+    world.round(1)
+    assert world.node.asked == [("", {"stop": True, "cancel": False})]
+
+
 def test_a_row_that_cannot_be_written_does_not_hide_a_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     table = world.lives.table
     real = table.update

@@ -144,3 +144,20 @@ def test_an_ended_run_tells_no_way_to_reach_it(tmp_path: Path) -> None:
     assert record is not None
     assert (record.control, record.token, record.state) == ("", "", "ended")
     assert "secret" not in (tmp_path / "process.json").read_text()
+
+
+def test_a_stop_is_taken_once_and_only_by_the_process_that_it_was_left_for(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    own = start_of(os.getpid())
+    assert folder.taken_stop() is None
+    folder.leave_stop(os.getpid(), own, cancel=True)
+    assert folder.taken_stop() is True
+    assert folder.taken_stop() is None
+    folder.leave_stop(os.getpid(), own, cancel=False)
+    assert folder.taken_stop() is False
+    for pid, started in ((os.getpid(), "earlier"), (os.getpid() + 1, own)):
+        folder.leave_stop(pid, started, cancel=True)
+        assert folder.taken_stop() is None
+        assert not (tmp_path / "stop.json").exists()
+    (tmp_path / "stop.json").write_text("{", "utf-8")
+    assert folder.taken_stop() is None
