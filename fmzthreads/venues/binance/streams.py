@@ -19,7 +19,7 @@ from ..rest.ask import Ask
 from ..rest.channel import Channel
 from ..rest.convert import ticker_of
 from ..rest.parsing import Malformed, integer, mapping, number, rows
-from ..rest.stream_home import SnapshotTurns, StreamHome
+from ..rest.streams.stream_home import SnapshotTurns, StreamHome
 
 __all__ = [
     "BINANCE_WIRE",

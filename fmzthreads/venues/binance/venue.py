@@ -10,7 +10,7 @@ from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
 from ..rest.parsing import Malformed, mapping, number
 from ..rest.rows import OddRows
-from ..rest.stream_home import StreamHome
+from ..rest.streams.stream_home import StreamHome
 from ..rest.venue import RestVenue
 from .dialect import SPOT, BinanceCalls
 from .limits import BinanceRateLimits, LimitRow

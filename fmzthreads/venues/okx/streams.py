@@ -14,7 +14,7 @@ from ...streams.buffer.buffer import Message
 from ...streams.sharing.connect_turns import OKX_LIMITS
 from ...streams.sharing.wire import StreamWire, WireAnswer
 from ..rest.parsing import Malformed, integer, mapping, rows, to_integer
-from ..rest.stream_home import StreamHome
+from ..rest.streams.stream_home import StreamHome
 from .protocol import OKXProtocol
 from .replies import read_ticker
 

@@ -12,7 +12,7 @@ from ..rest.channel import Channel
 from ..rest.dialect import IoCommand
 from ..rest.parsing import Malformed, first, mapping, number
 from ..rest.rows import OddRows
-from ..rest.stream_home import StreamHome
+from ..rest.streams.stream_home import StreamHome
 from ..rest.venue import RestVenue
 from .dialect import SPOT, OKXCalls, countdown
 from .protocol import OKXProtocol, data_of

@@ -21,9 +21,9 @@ from ...exchange.live_account.events import StreamFill
 from ...exchange.market_rules import MarketRules
 from ...fork import after_fork_in_child
 from ...structures import Asset, Order, Structure
-from .account_source import AccountCalls
 from .ask import walk
 from .dialect import Listing, OrderHistory
+from .streams.account_source import AccountCalls
 from .symbols import split_order_id
 from .venue import RestVenue
 

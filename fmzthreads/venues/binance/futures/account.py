@@ -17,7 +17,7 @@ from ...rest.contract_venue import ContractVenue
 from ...rest.dialect import Listing
 from ...rest.parsing import Malformed, first, integer, mapping, number, rows
 from ...rest.rows import OddRows
-from ...rest.stream_home import StreamHome
+from ...rest.streams.stream_home import StreamHome
 from ..limits import BinanceRateLimits, LimitRow
 from .brackets import Bracket, most_leverage, read_brackets
 from .dialect import FuturesCalls

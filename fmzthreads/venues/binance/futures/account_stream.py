@@ -13,10 +13,10 @@ from ....exchange.live_account.events import AccountAlarm, LeverageChange, Order
 from ....exchange.live_account.source import StreamLine
 from ....exchange.venue import OrderFill
 from ....structures import Position, info
-from ...rest.account_source import AccountCalls, ContractAccountSource
 from ...rest.ask import Ask
 from ...rest.parsing import exact, integer, mapping, number, number_or, rows, text
-from ...rest.stream_home import StreamHome
+from ...rest.streams.account_source import AccountCalls, ContractAccountSource
+from ...rest.streams.stream_home import StreamHome
 from .conditions import read_condition_order
 from .products import FuturesProduct
 from .replies import read_order

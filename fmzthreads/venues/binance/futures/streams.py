@@ -11,7 +11,7 @@ from ....errors import BadReply
 from ....streams.book.rules import BookUpdate, RangeWithPreviousRule
 from ...rest.ask import Ask
 from ...rest.channel import Channel
-from ...rest.stream_home import SnapshotTurns, StreamHome
+from ...rest.streams.stream_home import SnapshotTurns, StreamHome
 from ..streams import BinanceBook, BinanceWire, read_book_snapshot
 from .products import FuturesProduct
 

@@ -16,9 +16,9 @@ from ....exchange.live_account.events import AccountAlarm, OrderChange, Position
 from ....exchange.live_account.source import StreamGreeting, StreamLine
 from ....exchange.venue import OrderFill
 from ....structures import Position, info
-from ...rest.account_source import AccountCalls, ContractAccountSource
 from ...rest.parsing import Malformed, exact, integer, mapping, number_or, rows, text
-from ...rest.stream_home import StreamHome
+from ...rest.streams.account_source import AccountCalls, ContractAccountSource
+from ...rest.streams.stream_home import StreamHome
 from .conditions import read_condition_order
 from .replies import read_order, read_position
 

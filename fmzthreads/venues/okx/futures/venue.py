@@ -20,7 +20,7 @@ from ...rest.contract_venue import CONDITION_MARK, ContractVenue, sorted_orders
 from ...rest.dialect import IoCommand, Listing
 from ...rest.parsing import Malformed, first, number
 from ...rest.rows import OddRows
-from ...rest.stream_home import StreamHome
+from ...rest.streams.stream_home import StreamHome
 from ...rest.symbols import split_order_id
 from ..dialect import countdown, endpoint, single
 from ..protocol import OKXProtocol, data_of

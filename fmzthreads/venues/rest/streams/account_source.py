@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ...errors import BadReply, excerpt
-from ...exchange.contracts.port import PositionMode
-from ...exchange.live_account.events import AccountSnapshot, StreamFill
-from ...exchange.live_account.source import StreamLine
-from ...structures import Order, Position, Structure
-from .parsing import Malformed, mapping, to_integer
+from ....errors import BadReply, excerpt
+from ....exchange.contracts.port import PositionMode
+from ....exchange.live_account.events import AccountSnapshot, StreamFill
+from ....exchange.live_account.source import StreamLine
+from ....structures import Order, Position, Structure
+from ..parsing import Malformed, mapping, to_integer
 from .stream_home import StreamHome
 
 __all__ = ["AccountCalls", "ContractAccountSource"]

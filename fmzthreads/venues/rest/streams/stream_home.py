@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ...clock import Clock
-from ...errors import InputError, NotSupported, RateLimited, short_repr
-from ...net.hosts import is_loopback
-from ..limits.recent_calls import RecentCalls
-from .channel import Channel
+from ....clock import Clock
+from ....errors import InputError, NotSupported, RateLimited, short_repr
+from ....net.hosts import is_loopback
+from ...limits.recent_calls import RecentCalls
+from ..channel import Channel
 
 __all__ = ["SnapshotTurns", "StreamHome", "check_stream_base"]
 
