@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +32,19 @@ ORDER = {
 
 
 def venue_at(url: str, **options: Any) -> PluginVenue:
-    return PluginVenue(credentials=KEYS, base=url, options=options.pop("options", QUICK), **options)
+    venue = PluginVenue(credentials=KEYS, base=url, options=options.pop("options", QUICK), **options)
+    _made.append(venue)
+    return venue
+
+
+_made: list[PluginVenue] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_made() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().close()
 
 
 def data(value: Any, **more: Any) -> Callable[[dict[str, Any]], bytes]:
@@ -246,7 +258,7 @@ def test_an_error_reply_is_a_refusal_unless_it_leaves_the_outcome_open(
         with pytest.raises(known, match="the plugin replied"):
             venue.ticker(SYMBOL)
         with pytest.raises(errors.OutcomeUnknown if unknown else known):
-            venue_at(other.url).place(intent())
+            venue.place(intent())
         assert len(other.calls("trade")) == 1
         venue.close()
 
