@@ -1,9 +1,10 @@
 """A soak of orders: two spot and two futures markets, eight threads, faults of every kind, and a strategy that is killed twice and restarted.
 
 The venues are a simulated Binance (spot and USDⓈ-M) and a simulated OKX (spot and swaps). Condition orders trigger on the way, funding is paid, the
-user stream is cut and refused for a while, and one contract of each venue is liquidated. At the end both sides are compared: every order and condition
-order that the venues know is known in the order log and the other way round, every fill agrees to the last digit, positions are the signed fills,
-funding and balances agree, no client order id was used twice, and the last process leaves no thread, no socket and no growth of memory.
+user streams are cut and refused for a while and lose every tenth message without a sign, and one contract of each venue is liquidated. At the end both
+sides are compared: every order and condition order that the venues know is known in the order log and the other way round, every fill agrees to the
+last digit and was told by ``GetUpdates`` once, positions are the signed fills, funding and balances agree, no client order id was used twice, and the
+last process leaves no thread, no socket and no growth of memory.
 Prints a table, and exits with 1 on any disagreement::
 
     python benchmarks/soak_orders.py [--seconds 600] [--orders 20000]
@@ -52,6 +53,11 @@ FAULTS = {
     "rate_limit_429": 0.0005,
 }
 """What goes wrong, by share of the requests; besides bans of a second, clock offsets and latency, which come and go."""
+LOST_FRAMES = 0.1
+"""The part of the messages of user streams that are lost without a sign."""
+USER_STREAMS = ("*/private/ws*", "*/ws/v5/private", "*/ws/v5/business")
+LAST_CHECK_S = 75
+"""How long the live accounts have, after the last fault, to find what they have missed: a comparison comes every minute."""
 
 
 def disturb(books: list[VenueBook], ended: threading.Event) -> None:
@@ -113,7 +119,14 @@ class Run:
 
 
 def run_strategy(
-    books: list[VenueBook], home: str, seconds: float, kills: tuple[float, ...], ended: threading.Event, stops: bool
+    books: list[VenueBook],
+    home: str,
+    seconds: float,
+    kills: tuple[float, ...],
+    ended: threading.Event,
+    *,
+    stops: bool,
+    last_check_s: float,
 ) -> Run:
     """Starts the strategy, kills it after the given shares of the time, and starts it again; the time in which it starts is not counted."""
     report, begun = Path(home) / "report.json", Path(home) / "begun"
@@ -124,7 +137,15 @@ def run_strategy(
         trades_s = (
             seconds * share if number == len(kills) else seconds + 600
         )  # one that is to be killed does not end before
-        command = [sys.executable, str(STRATEGY), str(trades_s), str(begun), str(report), str(int(stops))]
+        command = [
+            sys.executable,
+            str(STRATEGY),
+            str(trades_s),
+            str(begun),
+            str(report),
+            str(int(stops)),
+            str(last_check_s),
+        ]
         orders = placed(books)
         process = subprocess.Popen(command, env=surroundings(books, home))
         while not begun.exists() and process.poll() is None:
@@ -132,7 +153,7 @@ def run_strategy(
         if number == len(kills):
             calm = threading.Timer(seconds * share, heal, (books, ended))
             calm.start()
-            run.code = process.wait(seconds + 300)
+            run.code = process.wait(seconds + 600)
         else:
             time.sleep(seconds * share)
             while placed(books) == orders and process.poll() is None:
@@ -160,10 +181,15 @@ def show(found: dict[str, dict[str, int]], rest: dict[str, tuple[object, bool]])
     return good
 
 
+def short_run(seconds: float) -> bool:
+    """Whether a run is too short to expect everything in it."""
+    return seconds < ALL_SEEN_AFTER_S
+
+
 def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: float) -> dict[str, tuple[object, bool]]:
     """What holds for the whole."""
-    orders, futures = placed(books), [book for book in books if book.contracts]
-    short = seconds < ALL_SEEN_AFTER_S
+    orders, futures, short = placed(books), [book for book in books if book.contracts], short_run(seconds)
+    untold, twice = told(run, futures)
     resident = run.report.get("resident_mb", [])
     settled = resident[len(resident) // 4 :]
     growth = max(settled[-5:], default=0.0) - min(settled[:5], default=0.0)
@@ -182,7 +208,11 @@ def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: fl
         "exit code of the last one": (run.code, run.code == 0),
         "unknown at the end": (run.report.get("unknown"), run.report.get("unknown") == [0] * len(books)),
         "live account differs from REST": (run.report.get("live_differs"), run.report.get("live_differs") == 0),
-        "outages of the live accounts": (run.report.get("outages"), True),
+        "it agreed after so many s": (run.report.get("agreed_after_s"), True),
+        "fills told by GetUpdates": (sum(len(run.report.get("told", {}).get(book.name, [])) for book in futures), True),
+        "fills not told by GetUpdates": (untold, untold == 0),
+        "told twice, or not of the venue": (twice, twice == 0),
+        "outages of the live accounts": (sum(run.report.get("outages", {}).values()), True),
         "orders without their fills": (
             len(run.report.get("unread", ["no report"])),
             not run.report.get("unread", ["no report"]),
@@ -193,7 +223,20 @@ def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: fl
     }
 
 
-def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: bool = True) -> bool:
+def told(run: Run, futures: list[VenueBook]) -> tuple[int, int]:
+    """How many fills of the last process ``GetUpdates`` did not tell, and how many it told twice or the venue does not know."""
+    untold = twice = 0
+    for book in futures:
+        said = Counter((order, trade) for order, trade in run.report.get("told", {}).get(book.name, []))
+        began = run.report.get("live_at", {}).get(book.name, 0.0) + 1.0
+        untold += sum(at > began and fill not in said for fill, at in book.moments.items())
+        twice += sum(said.values()) - len(said.keys() & book.moments.keys())
+    return untold, twice
+
+
+def soak(
+    seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: bool = True, lost_frames: float = LOST_FRAMES
+) -> bool:
     """Runs it all; returns whether everything agreed.
 
     Args:
@@ -201,6 +244,7 @@ def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: b
         wanted: How many orders there must be.
         kills: The shares of the time after which the strategy is killed.
         stops: Whether there are condition orders; one that is lost is certain at OKX only after 31 s.
+        lost_frames: The part of the messages of user streams that are lost; it takes more than a minute to find the last of them.
     """
     ended = threading.Event()
     began_ms = round(time.time() * 1000) - 60_000
@@ -213,15 +257,23 @@ def soak(seconds: float, wanted: int, kills: tuple[float, ...] = KILLS, stops: b
         books = [VenueBook(servers[venue], name, product) for venue, name, product in MARKETS]
         for server in servers.values():
             server.faults.set(**FAULTS)
+            for path in USER_STREAMS:
+                server.faults.set(path, ws_no_data=lost_frames)
         threading.Thread(target=disturb, args=(books, ended), daemon=True).start()
-        run = run_strategy(books, home, seconds, kills, ended, stops)
+        run = run_strategy(
+            books, home, seconds, kills, ended, stops=stops, last_check_s=LAST_CHECK_S if lost_frames else 0.0
+        )
         injected = Counter[str]()
         for server in servers.values():
             injected.update(server.faults.counts())
         log = read_log(home)
         found = {book.name: compare(book, log.of(book.name), read_venue(book, began_ms)) for book in books}
     rest = judge(run, len(kills), books, wanted, seconds)
+    rest["frames of user streams lost"] = (injected["ws_no_data"], short_run(seconds) or injected["ws_no_data"] > 0)
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(injected.items()) if count))
+    outages = Counter(run.report.get("outages", {}))
+    for why, count in outages.most_common(8):
+        print(f"outage, {count} times: {why}")
     for line in run.report.get("unread", [])[:5]:
         print("not read:", line)
     print(

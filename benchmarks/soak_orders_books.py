@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from decimal import Decimal
@@ -56,6 +57,8 @@ class VenueBook:
         self.forced: dict[str, Decimal] = {}
         """What was filled of the orders that the venue made itself."""
         self.fills: set[Fill] = set()
+        self.moments: dict[tuple[str, str], float] = {}
+        """When each trade of an order was made, those of the venue's own orders among them, by this machine's clock."""
         self.signed: Counter[str] = Counter()  # the position of each contract by all fills
         self.funding: list[Decimal] = []
         if self.contracts:
@@ -83,6 +86,8 @@ class VenueBook:
         order, fill, number = event.order, event.fill, str(event.order.order_id)
         if fill is not None:
             self.signed[order.instrument] += fill.quantity * (1 if fill.side == "buy" else -1)  # type: ignore[assignment]
+        if fill is not None:
+            self.moments[number, str(fill.trade_id)] = time.time()
         if order.origin is not OrderOrigin.USER:
             self.forced[number] = order.filled
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -31,6 +32,7 @@ CONTRACTS = {
 STOPS = {"Futures_Binance": 0.15, "Futures_OKX": 0.06}
 """The part of the orders that are condition orders. OKX takes those that are up to 30 s old, so that one that is lost holds a thread up for 31 s."""
 LEVEL = 20
+EQUAL_WITHIN_S = 180
 READS = 100
 
 
@@ -175,6 +177,54 @@ def differences(exchange: Any) -> int:
     return found
 
 
+class Told:
+    """What ``GetUpdates`` of the live accounts has told.
+
+    Args:
+        live: The exchange objects.
+    """
+
+    def __init__(self, live: list[Any]) -> None:
+        self.live = live
+        self.fills: dict[str, list[tuple[str, str]]] = {exchange.GetName(): [] for exchange in live}
+        self.live_at: dict[str, float] = {}
+        self.gaps: dict[str, int] = {}
+
+    def take(self) -> None:
+        """Takes what was told since the last call."""
+        for exchange in self.live:
+            name = exchange.GetName()
+            for row in exchange.GetUpdates() or ():
+                if row["Kind"] == "fill":
+                    self.fills[name].append((row["Order"]["Id"].rpartition(",")[2], row["Fill"]["Id"]))
+                elif row["Kind"] == "live":
+                    self.live_at.setdefault(name, time.time())
+                elif row["Kind"] == "gap":
+                    why = f"{name}: {_without_numbers(row['Text'])}"
+                    self.gaps[why] = self.gaps.get(why, 0) + 1
+
+    def wait_until_equal(self, least_s: float) -> tuple[int, float]:
+        """Waits until the live accounts are those of REST; returns the differences that are left, and how long it took.
+
+        Args:
+            least_s: How long to wait at least: a fill that was lost last is found by a comparison, which comes every minute.
+        """
+        began = time.monotonic()
+        while True:
+            for exchange in self.live:
+                for topic in ("orders", "positions"):
+                    exchange.Subscribe(topic, wait_ms=60_000)
+            self.take()
+            left, passed = sum(map(differences, self.live)), time.monotonic() - began
+            if (not left and passed >= least_s) or passed > EQUAL_WITHIN_S:
+                return left, round(passed, 1)
+            time.sleep(2.0)
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"[0-9]+", "N", text)[:90]
+
+
 def _key(row: Any) -> tuple[Any, ...]:
     return (row["Id"],) if "Id" in row else (row["Symbol"], row["Type"], row["Amount"])
 
@@ -190,7 +240,7 @@ def settle(exchange: Any) -> int:
     return -1 if left is None else len(left)
 
 
-def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
+def main(seconds: float, begun: Path, report: Path, stops: bool, last_check_s: float) -> None:
     if not stops:
         STOPS.update(dict.fromkeys(STOPS, 0.0))
     runtime = Runtime(console=False)
@@ -210,6 +260,7 @@ def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
         for exchange in live:
             for topic in ("orders", "positions"):
                 exchange.Subscribe(topic)
+        account = Told(live)
         end = time.time() + seconds
         begun.touch()
         threads = [
@@ -220,36 +271,35 @@ def main(seconds: float, begun: Path, report: Path, stops: bool) -> None:
         ]
         for thread in threads:
             thread.start()
-        gaps = 0
         while any(thread.is_alive() for thread in threads):
             samples.take()
-            gaps += sum(row["Kind"] == "gap" for exchange in live for row in exchange.GetUpdates() or ())
+            account.take()
             time.sleep(1.0)
         unknown = [settle(exchange) for exchange in exchanges]
         unread = read_fills([exchange.GetName() for exchange in exchanges])
-        for exchange in live:
-            for topic in ("orders", "positions"):
-                exchange.Subscribe(topic, wait_ms=60_000)
-        left_over = sum(map(differences, live))
+        left_over, agreed_after_s = account.wait_until_equal(last_check_s)
         GetLastError()
         for exchange in exchanges:
             exchange.close()
         runtime.close()
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    told = {
+    found = {
         "unknown": unknown,
         "threads": left,
         "sockets": sockets(),
         "resident_mb": samples.resident_mb,
         "live_differs": left_over,
-        "outages": gaps,
+        "agreed_after_s": agreed_after_s,
+        "outages": account.gaps,
+        "told": account.fills,
+        "live_at": account.live_at,
         "unread": unread,
     }
-    report.write_text(json.dumps(told), "utf-8")
+    report.write_text(json.dumps(found), "utf-8")
 
 
 if __name__ == "__main__":
     try:
-        main(float(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "1")
+        main(float(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "1", float(sys.argv[5]))
     except FmzError as error:
         sys.exit(f"the strategy failed: {error}")

@@ -1,7 +1,8 @@
 """Keeps an account live in a thread: connects, catches up by REST, reads, and starts over after each loss.
 
 The stream is connected before REST is asked, and what it tells meanwhile waits in its buffer: nothing can fall between the two. The view
-counts as live only once REST has told what is open, what has ended since, and which positions there are, and the buffer was read.
+counts as live only once REST has told what is open, what has ended since, and which positions there are, and the buffer was read. While it is live,
+it is compared with REST once a minute: a message that was lost without a sign is a gap, too.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...clock import Clock, Signal
-from ...constants import ORDER_STATE_CANCELED
 from ...errors import FmzError, OrderNotFound, StopRequested, short_repr
 from ...fork import after_fork_in_child
 from ...structures import Order
+from .check import AccountCheck, CheckTimes
 from .events import AccountAlarm, LeverageChange, OrderChange, PositionChange, StreamEnded, StreamFill
+from .rest_state import read_state
 from .source import AccountSource
 from .view import AccountView
 
@@ -29,7 +31,7 @@ __all__ = ["AccountFeed"]
 _LONGEST_PAUSE_S = 60.0
 _CALM_S = 60.0  # a connection that lasted so long begins with short pauses again
 
-# Messages of about the same time may come in any order, and of several connections: so much before the last one is asked about again.
+# The venue's clock is known to a few seconds only, and its lists may be behind: so much before the last comparison is asked about again.
 _OVERLAP_MS = 10_000
 
 
@@ -42,6 +44,7 @@ class AccountFeed:
         on_order: Called with each order that changed, in the feed's thread; it must not raise.
         on_alarm: Called with the text of each alarm, in the feed's thread; it must not raise.
         pause_s: The longest pause before the first attempt to connect again; it doubles with each further one.
+        check: When the view is compared with REST while it is live; None for every minute.
 
     Attributes:
         view: The state.
@@ -58,6 +61,7 @@ class AccountFeed:
         on_order: Callable[[Order], None],
         on_alarm: Callable[[str], None],
         pause_s: float = 1.0,
+        check: CheckTimes | None = None,
     ) -> None:
         from ...streams.callbacks import ReadyCallbacks
 
@@ -76,8 +80,10 @@ class AccountFeed:
         self._told = False  # whether this outage was reported already
         self._failures = 0
         self._announced = 0
+        self._check_times = check or CheckTimes()
+        self._check: AccountCheck | None = None
         self._began_ms = 0  # the venue's time of the first subscription; what was before is no concern of it
-        self._latest_ms = 0  # the venue's time of the newest event
+        self._complete_ms = 0  # the venue's time up to which REST was seen to have no more than the view
         self._lock = threading.Lock()  # guards _connection and _closing, so that close() misses no connection
         self._connection: AccountLines | None = None
         self._closing = False
@@ -89,6 +95,7 @@ class AccountFeed:
         self._lock = threading.Lock()
         self._closing = True
         self._connection = None
+        self._check = None
         self.view.lose("the process was forked")
         self.live.clear()
         self.ended.set()
@@ -111,6 +118,10 @@ class AccountFeed:
             connection.close()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
+        check = self._check
+        if check is not None:
+            check.end()
+            check.join(timeout_s)
 
     # Selectable
 
@@ -173,6 +184,8 @@ class AccountFeed:
         finally:
             with self._lock:
                 connection, self._connection = self._connection, None
+            if self._check is not None:
+                self._check.end()
             if connection is not None:
                 connection.close()
 
@@ -190,28 +203,22 @@ class AccountFeed:
         """Asks REST what is open, what has become of what no longer is, and for the fills since the last message."""
         view = self.view
         now_ms = self.source.now_ms()
-        expected, before = view.expected(), view.open_ids()
-        snapshot = self.source.snapshot()
-        still = {(order["Id"], order["Condition"] is None) for order in (*snapshot.orders, *snapshot.conditions)}
-        gone = [order for order in before if (order["Id"], order["Condition"] is None) not in still]
-        ended = [self._ended(order) for order in gone]
-        view.catch_up(snapshot, ended)
-        for order in ended:
+        expected = view.expected()
+        state = read_state(self.source, view.open_ids())
+        view.catch_up(state.snapshot, state.ended)
+        for order in state.ended:
             self._on_order(order)
         if self._began_ms:
-            since_ms = max(self._began_ms, self._latest_ms - _OVERLAP_MS)
-            for missed in self.source.fills_since(since_ms, view.symbols()):
+            for missed in self.source.fills_since(self._since_ms(), view.symbols()):
                 self._take_missed(missed)
         else:
-            self._began_ms = self._latest_ms = now_ms
+            self._began_ms = now_ms
+        self._complete_ms = now_ms
         view.renounce(expected)
 
-    def _ended(self, order: Order) -> Order:
-        try:
-            return self.source.look_up(order)
-        except OrderNotFound:  # the venue has forgotten it: orders without fills that were cancelled days ago
-            order["Status"] = ORDER_STATE_CANCELED
-            return order
+    def _since_ms(self) -> int:
+        """From when on fills may be missing; not from the last message on, since earlier ones may be lost without a sign."""
+        return max(self._began_ms, self._complete_ms - _OVERLAP_MS)
 
     def _take_missed(self, missed: StreamFill) -> None:
         """Takes a fill of the gap, with its order where that is unknown: one that was placed and filled within the gap."""
@@ -220,20 +227,23 @@ class AccountFeed:
             try:
                 order = self.source.order(missed.order_id)
             except OrderNotFound:  # forgotten by the venue since
-                return
-            self._on_order(order)
+                order = None
+            else:
+                self._on_order(order)
         self.view.take_fill(missed, order)
 
     def _read(self, connection: AccountLines) -> str:
         """Reads until the connection is lost; the view is live once the buffer is empty."""
         alive_at = self.clock.monotonic()
+        check: AccountCheck | None = None
         while True:
             message = connection.read(-1 if not self.view.is_live else self._patience_ms(alive_at))
             if message == "":
-                return "the connection was lost"
+                return (check is not None and check.missing) or "the connection was lost"
             if message is None:
                 if not self.view.is_live:
                     self._set_live()
+                    self._check = check = self._started_check(connection)
                 elif self._is_due(alive_at):
                     self.source.keep_alive()
                     alive_at = self.clock.monotonic()
@@ -241,6 +251,22 @@ class AccountFeed:
             ended = self._take(message)
             if ended:
                 return ended
+
+    def _started_check(self, connection: AccountLines) -> AccountCheck:
+        def _agreed(moment_ms: int) -> None:
+            self._complete_ms = moment_ms
+
+        check = AccountCheck(
+            self.source,
+            self.view,
+            self.clock,
+            self._check_times,
+            since_ms=self._since_ms,
+            on_agreed=_agreed,
+            on_lost=connection.close,  # the thread of the feed wakes, and starts over with a new subscription
+        )
+        check.start()
+        return check
 
     def _patience_ms(self, alive_at: float) -> float | None:
         every_s = self.source.keep_alive_s
@@ -255,7 +281,6 @@ class AccountFeed:
         ended = ""
         for event in self.source.read(message):
             if isinstance(event, (OrderChange, PositionChange)):
-                self._latest_ms = max(self._latest_ms, event.time_ms)
                 if self.view.apply(event) and isinstance(event, OrderChange):
                     self._on_order(event.order)
             elif isinstance(event, LeverageChange):

@@ -42,7 +42,7 @@ class StreamLine:
 
 
 class AccountSource(Protocol):
-    """One user stream; made by a venue's adapter. Only the feed's thread calls its methods."""
+    """One user stream; made by a venue's adapter. The feed's thread calls its methods, and that of its check those that ask REST, at the same time."""
 
     name: str
     """The name used in the journal, such as ``Futures_Binance orders``."""

@@ -42,8 +42,12 @@ class AccountView:
         self._conditions: dict[str, Order] = {}
         self._children: dict[str, str] = {}  # condition orders by the ids of the orders that they placed
         self._times: dict[str, int] = {}  # of orders: when they last changed
+        self._told_at: dict[
+            Hashable, float
+        ] = {}  # of orders and positions: when something was last told of them, by the monotonic clock
         self._counted: dict[str, float] = {}  # of orders that the first snapshot knew: how much of them it had counted
         self._fills: dict[tuple[str, str], None] = {}  # the fills that were reported, oldest first
+        self._unknown_fills: set[tuple[str, str]] = set()  # of orders that the venue does not know any more
         self._positions: dict[
             Hashable, tuple[Position, int, int]
         ] = {}  # with the times of the change and of the message
@@ -88,6 +92,7 @@ class AccountView:
         order_id = order["Id"]
         book = self._book_of(order)
         known = book.get(order_id)
+        self._told_at[order_id] = self._clock.monotonic()
         self._expected.pop(order_id, None)
         self._symbols.add(order["Symbol"])
         fill = change.fill if change.fill is not None and self._is_new(order, change.fill) else None
@@ -157,6 +162,7 @@ class AccountView:
         if found is None and not position["Amount"]:
             return False
         known, known_ms, told_ms = found or (None, 0, 0)
+        self._told_at[key] = self._clock.monotonic()
         self._symbols.add(position["Symbol"])
         if known is not None:
             older = change.time_ms < known_ms or (change.time_ms == known_ms and 0 < change.told_ms < told_ms)
@@ -222,6 +228,8 @@ class AccountView:
                 self._take_order(order)
             key = (missed.order_id, str(missed.fill["Id"]))
             known = self._orders.get(missed.order_id)
+            if known is None:  # its order is forgotten by the venue
+                self._unknown_fills.add(key)
             if known is None or key in self._fills:
                 return
             self._remember(key)
@@ -262,10 +270,59 @@ class AccountView:
 
     def _take_order(self, order: Order) -> None:
         known = self._book_of(order).get(order["Id"])
-        fields = ("Status", "DealAmount", "Price", "Amount")
-        if known is None or any(known[name] != order[name] for name in fields):
+        if known is None or self._differs(known, order):
             # Of the time that is known, so that a message about a later change is never older than it.
             self._apply_order(OrderChange(order=order, time_ms=self._times.get(order["Id"], 0)))
+
+    @staticmethod
+    def _differs(known: Order, order: Order) -> bool:
+        fields = ("Status", "DealAmount", "Price", "Amount")
+        changed = any(known[name] != order[name] for name in fields)
+        return changed or bool(known.get("ChildId", "") != order.get("ChildId", ""))
+
+    def missing(
+        self,
+        orders: Iterable[Order],
+        positions: Iterable[tuple[Position, int]],
+        fills: Iterable[StreamFill],
+        quiet_since: float,
+    ) -> str:
+        """What the stream has not told although REST has for a while; empty if nothing.
+
+        Args:
+            orders: Orders and condition orders of REST.
+            positions: All positions of REST with their times.
+            fills: Fills of REST.
+            quiet_since: A time of the monotonic clock. Orders and positions that the stream told of later are left out, since REST may be older.
+        """
+        with self._lock:
+            for order in orders:
+                if self._is_missing(order, quiet_since):
+                    return f"a change of the order {order['Id']}"
+            for missed in fills:
+                key = (missed.order_id, str(missed.fill["Id"]))
+                if key not in self._fills and key not in self._unknown_fills:
+                    return f"the fill {missed.fill['Id']} of the order {missed.order_id}"
+            held = {self._key_of(position): (position["Amount"], time_ms) for position, time_ms in positions}
+            for place in held.keys() | self._positions.keys():
+                if self._is_other_position(place, held.get(place), quiet_since):
+                    return f"a change of the position {place}"
+        return ""
+
+    def _is_missing(self, order: Order, quiet_since: float) -> bool:
+        known = self._book_of(order).get(order["Id"])
+        if known is None:
+            return bool(order["Status"] == ORDER_STATE_PENDING)
+        if self._told_at.get(order["Id"], 0.0) > quiet_since or known["Status"] != ORDER_STATE_PENDING:
+            return False
+        return bool(order["DealAmount"] >= known["DealAmount"]) and self._differs(known, order)
+
+    def _is_other_position(self, key: Hashable, theirs: tuple[float, int] | None, quiet_since: float) -> bool:
+        ours, known_ms = (0.0, 0) if key not in self._positions else (
+            self._positions[key][0]["Amount"], self._positions[key][1]
+        )  # fmt: skip
+        amount, time_ms = theirs or (0.0, known_ms)
+        return ours != amount and time_ms >= known_ms and self._told_at.get(key, 0.0) <= quiet_since
 
     def set_live(self) -> None:
         """Marks that nothing is missing now."""
@@ -308,6 +365,7 @@ class AccountView:
             for key in ended[:-_MOST_ENDED]:
                 del book[key]
                 self._times.pop(key, None)
+                self._told_at.pop(key, None)
                 self._children.pop(key, None)
                 self._counted.pop(key, None)
 

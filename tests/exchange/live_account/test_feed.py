@@ -132,7 +132,7 @@ def test_the_fills_of_a_gap_are_told_once_with_orders_that_were_not_known() -> N
         peer.reset()
         peer = server.peer()
         run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
-        assert source.asked_since == [(90_000, ["BTC_USDT.swap"])]
+        assert source.asked_since == [(50_000, ["BTC_USDT.swap"])]  # earlier messages may be lost without a sign
         tell(peer, 100_001, order=order(1, dealt=7), fill={"Id": "2", "Time": 100_001})
         tell(peer, 100_002, order=order(1, dealt=10, status=ORDER_STATE_CLOSED), fill={"Id": "9", "Time": 100_002})
         run.wait_until(lambda: not run.feed.view.open_ids())

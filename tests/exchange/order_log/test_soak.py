@@ -34,7 +34,7 @@ def soak_orders(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it counts sockets and memory in /proc")
 @pytest.mark.timeout(400)
 def test_both_sides_agree_after_a_kill(soak_orders: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert soak_orders.soak(8.0, 1, kills=(0.5,), stops=False), capsys.readouterr().out
+    assert soak_orders.soak(8.0, 1, kills=(0.5,), stops=False, lost_frames=0.0), capsys.readouterr().out
     out = capsys.readouterr().out
     assert "agreed" in out
     assert "DISAGREED" not in out
@@ -59,6 +59,7 @@ def made_book(soak: Any, positions: dict[str, Decimal]) -> Any:
     book.conditions, book.children, book.forced = {"7": "s"}, {"7": "8"}, {"5": Decimal(1)}
     fill = sys.modules["soak_orders_books"].Fill
     book.fills = {fill("1", "t1", Decimal(10), Decimal(1)), fill("8", "t2", Decimal(10), Decimal(3))}
+    book.moments = {("1", "t1"): 100.0, ("8", "t2"): 100.0, ("5", "t3"): 101.0, ("1", "t0"): 50.0}
     book.signed, book.funding = Counter({SWAP: Decimal(4)}), [Decimal("-0.5")]
     return book
 
@@ -116,3 +117,13 @@ def test_a_disagreement_is_seen(soak_orders: Any) -> None:
         "positions that differ": 1,
         "funding that differs": 1,
     }
+
+
+def test_a_fill_that_was_not_told_or_told_twice_is_seen(soak_orders: Any) -> None:
+    book, run = made_book(soak_orders, {}), soak_orders.Run()
+    name = book.name
+    run.report = {"live_at": {name: 90.0}, "told": {name: [["1", "t1"], ["8", "t2"], ["5", "t3"]]}}
+    assert soak_orders.told(run, [book]) == (0, 0)
+    run.report["told"][name] = [["1", "t1"], ["1", "t1"], ["9", "t9"], ["1", "t0"]]
+    assert soak_orders.told(run, [book]) == (2, 2)
+    assert soak_orders.told(soak_orders.Run(), [book]) == (4, 0)
