@@ -1,8 +1,8 @@
 """A day of a platform with many robots, compressed: a minute of each robot's day is a fraction of a second here.
 
 Real robot processes trade against one simulated Binance. On the way the platform is killed (``kill -9``) and started again, robots are stopped, killed,
-restarted by policy, and the list and pages of logs are read. At the end: each robot's numbered lines are complete and in
-order, what the platform and the robots hold has not grown, and no process is left behind. Prints a table, and exits with 1 when something was lost::
+restarted by policy, and the list and pages of logs are read. At the end: each robot's numbered lines are complete (but for the
+last one before a SIGKILL of the robot itself) and in order, what the platform and the robots hold has not grown, and no process is left behind. Prints a table, and exits with 1 when something was lost::
 
     python benchmarks/soak_platform.py [--robots 20] [--seconds 600]
 """
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,8 @@ class Soak:
         self.adopted: list[float] = []
         self.lag: list[float] = []
         self.robots: list[int] = []
+        self.kills: Counter[int] = Counter()
+        self.killed_lines = 0
         self.first: dict[int, tuple[float, int, int]] = {}
         self.last: dict[int, tuple[float, int, int]] = {}
 
@@ -274,7 +277,9 @@ class Soak:
         while time.monotonic() - began < self.seconds:
             steps += 1
             victim = victims[steps % len(victims)]
-            platform.tell(("command", "stop", "kill")[steps % 3], victim)
+            what = ("command", "stop", "kill")[steps % 3]
+            platform.tell(what, victim)
+            self.kills[victim] += what == "kill"
             asked = time.monotonic()
             platform.tell("read")
             self.lag.append(time.monotonic() - asked)
@@ -291,10 +296,19 @@ class Soak:
         """Looks for lines that are missing, and for growth."""
         self.lines = {robot: lines_of(self.storage / str(robot) / "strategy.sqlite3") for robot in self.robots}
         for robot, numbers in self.lines.items():
-            steps = {later - earlier for earlier, later in itertools.pairwise(numbers)}
-            # One that was killed may repeat the minute whose number it had not kept yet; none may be missing.
-            if not numbers or numbers[0] != 1 or not steps <= ({1} if robot in self.steady else {0, 1}):
-                self.wrong.append(f"robot {robot} lost or repeated lines: steps {sorted(steps)}")
+            steps = Counter(later - earlier for earlier, later in itertools.pairwise(numbers))
+            # A process that gets SIGKILL may repeat the minute whose number it had not kept yet, or lose the line that it wrote in the
+            # last hundredth of a second (a line is on its way to the file for so long): one at most each time, and no other robot any.
+            most = 0 if robot in self.steady else self.kills[robot]
+            self.killed_lines += steps[2]
+            if (
+                not numbers
+                or numbers[0] != 1
+                or not set(steps) <= {0, 1, 2}
+                or steps[2] > most
+                or (steps[0] and robot in self.steady)
+            ):
+                self.wrong.append(f"robot {robot} lost or repeated lines: steps {dict(steps)}")
         self.both = [robot for robot in self.steady if robot in self.first and robot in self.last]
         if len(self.both) < len(self.steady):
             self.wrong.append(f"{len(self.steady) - len(self.both)} robots that were left alone have ended")
@@ -306,6 +320,10 @@ class Soak:
     def _tell(self, before: tuple[float, int, int], after: tuple[float, int, int], zombies: int) -> None:
         counts = [len(numbers) for numbers in self.lines.values()]
         print(f"{self.count} robots, {sum(counts)} lines, {min(counts)} to {max(counts)} minutes of the day each")
+        kills = sum(self.kills.values())
+        print(
+            f"SIGKILL of robots: {kills}; lines of their last hundredth of a second that never reached the file: {self.killed_lines}"
+        )
         again = ", ".join(f"{one:.2f} s" for one in self.adopted)
         print(f"platform started again after kill -9: {again}, the start of its process included")
         print(f"the list and 100 lines of each robot: median {statistics.median(self.lag):.2f} s")

@@ -39,6 +39,12 @@ def add_parser(commands: Any) -> None:
         metavar="LABEL",
         help="make a key of the extended API for the first owner, print it once, and end",
     )
+    add(
+        "--import-robot",
+        type=Path,
+        metavar="F",
+        help="make a stopped robot of a run folder that was copied here, with its settings, log and values, and end",
+    )
     parser.set_defaults(run=run)
 
 
@@ -59,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
             return _reset_password(platform, args.reset_password)
         if args.new_api_key is not None:
             return _new_api_key(platform, args.new_api_key)
+        if args.import_robot is not None:
+            return _import_robot(platform, args.import_robot)
         first = platform.first_account()
         if first is not None:
             print(
@@ -96,11 +104,21 @@ def _reset_password(platform: Any, name: str) -> int:
     raise InputError(f"no account {name!r}")
 
 
+def _first_owner(platform: Any) -> Any:
+    for account in platform.accounts.all():
+        if account.role == "owner":
+            return account
+    raise InputError("there is no account yet: start the platform once")
+
+
+def _import_robot(platform: Any, folder: Path) -> int:
+    made = platform.moved.adopt(_first_owner(platform).actor(via="command"), folder.expanduser().absolute())
+    print(f"robot {made.id} was imported and is stopped", *made.notes, sep="\n", flush=True)
+    return 0
+
+
 def _new_api_key(platform: Any, label: str) -> int:
-    owners = [account for account in platform.accounts.all() if account.role == "owner"]
-    if not owners:
-        raise InputError("there is no account yet: start the platform once")
-    key, secret = platform.api_keys.create(owners[0].id, label)
+    key, secret = platform.api_keys.create(_first_owner(platform).id, label)
     print(f"access key: {key.access_key}\nsecret key: {secret}", flush=True)
     return 0
 

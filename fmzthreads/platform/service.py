@@ -22,7 +22,9 @@ from .pushes.channels import PushChannels
 from .pushes.queue import PushQueue
 from .robots.lives import RobotLives
 from .robots.log_indexer import LogIndexer
+from .robots.moved_folders import MovedFolders
 from .robots.reader import RobotReader
+from .robots.settings_file import SettingsFiles
 from .robots.start_orders import StartOrders
 from .robots.tables import PushRow, RobotTables
 from .robots.watcher import RobotWatcher
@@ -94,6 +96,9 @@ class Platform:
         orders = StartOrders(self.strategies, self.exchanges)
         storage = self.folder / "logs" / "storage"
         self.lives = RobotLives(RobotTable(self.database, self.vault), orders, self.audit, storage, self.node)
+        files = SettingsFiles(self.strategies, self.exchanges, self.groups)
+        self.lives.keep_settings = files.write
+        self.moved = MovedFolders(self.lives, orders, files, self.tables, storage)
         self.pushes = PushQueue(self.database, PushChannels(self.database, self.vault), self.audit)
         self.watcher = RobotWatcher(self.lives, self.tables, self.audit, self._push_lines, self._push_alarm)
         self._indexer = LogIndexer(self.tables, self._logs)

@@ -45,6 +45,9 @@ def test_it_prints_a_password_once_and_serves_until_it_is_told_to_end(tmp_path: 
     done = fmzthreads("platform", "--new-api-key", "mine", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["access key", "secret key"]
+    done = fmzthreads("platform", "--import-robot", str(tmp_path), home=tmp_path)
+    assert done.returncode == 2
+    assert "is not a run folder" in done.stderr
     done = fmzthreads("platform", "--reset-password", "owner", home=tmp_path)
     assert "password: " in done.stdout
 

@@ -19,6 +19,7 @@ __all__ = [
     "BacktestView",
     "ExchangeKindView",
     "ExchangeView",
+    "FolderView",
     "KeyView",
     "LogView",
     "MoneyView",
@@ -72,6 +73,15 @@ class RobotView:
     curve: Sequence[float] = ()
     exchanges: Sequence[str] = ()
     trouble: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class FolderView:
+    """A run folder that belongs to no robot: its name, what ran in it, and why it cannot be imported; empty if it can."""
+
+    folder: str
+    name: str = ""
+    problem: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -311,6 +321,16 @@ class PageService(Protocol):
 
         Returns:
             Its id.
+        """
+
+    def found_folders(self) -> Sequence[FolderView]:
+        """The run folders that lie among those of the robots and belong to none."""
+
+    def import_robot(self, folder: str) -> tuple[int, Sequence[str]]:
+        """Makes a stopped robot of a run folder, which is named by its path or by its name among those of the robots.
+
+        Returns:
+            Its id, and what must be given again before it can start.
         """
 
     def robot_settings(self, robot_id: int) -> Mapping[str, Any]:

@@ -67,6 +67,10 @@ _CHINESE = {
     "Link": "链接", "Read-only view": "只读视图", "Settings of": "设置：", "Strategy": "策略", "Templates": "模板", "Group": "分组",
     "Bars, seconds": "K 线周期（秒）", "Pair": "交易对", "Add an exchange": "添加交易所", "Start the robot": "启动机器人", "Save and start": "保存并启动",
     "A strategy is code: it runs with the rights of the platform's user. Start only what you have read.": "策略就是代码：它以平台用户的权限运行。只启动您读过的策略。",
+    "Import the folder of a robot that was moved": "导入已迁移机器人的文件夹", "Import a robot": "导入机器人", "Import": "导入", "Folder": "文件夹",
+    "Robot {number} was imported and is stopped.": "机器人 {number} 已导入，处于停止状态。", "Folder on the platform's machine": "平台主机上的文件夹",
+    "Stop the robot where it runs, copy its folder here, then import it: settings, log, profit, charts, values and orders are kept; keys and secrets are not in it.":
+        "先在原处停止机器人，把它的文件夹复制到这里，再导入：设置、日志、收益、图表、保存的值和订单都会保留；文件夹中没有密钥和机密参数。",
     # Strategies and backtests
     "Upload": "上传", "New": "新建", "Upload a strategy": "上传策略", "Replace one of the same name": "替换同名策略", "New strategy": "新建策略",
     "File": "文件", "File name": "文件名", "Changed": "修改时间", "Backtest": "回测",

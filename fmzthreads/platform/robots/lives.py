@@ -62,6 +62,8 @@ class RobotLives:
         self.now_ms = now_ms
         self.on_end: Callable[[Robot], None] = lambda robot: None
         """Called with each robot whose end was noted, under its lock."""
+        self.keep_settings: Callable[[RobotSettings, Path], None] = lambda settings, folder: None
+        """Called with a robot's settings and its run folder after each start and when they change; must not raise."""
         self._guard = threading.Lock()  # guards the dicts below
         self._locks: dict[int, threading.Lock] = {}
         # Keys of exchanges by eid: in memory only, for restarts by policy; gone with the platform.
@@ -112,7 +114,7 @@ class RobotLives:
         """
         actor.check_owner("make robots")
         self._orders.check(settings)
-        robot = self.table.create(settings, actor.account_id)
+        robot = self.with_free_folder(self.table.create(settings, actor.account_id))
         if start:
             try:
                 with self.alone(robot.id):
@@ -124,7 +126,7 @@ class RobotLives:
                 raise
         elif metas:
             self._keep_metas(robot.id, metas)
-        self._note(actor, "create robot", f"robot {robot.id}", settings.name)
+        self.note(actor, "create robot", f"robot {robot.id}", settings.name)
         return robot.id
 
     def start(
@@ -161,7 +163,7 @@ class RobotLives:
                 robot = self.table.get(robot_id, with_args=True)
             self.table.update(robot_id, restarts=0, restart_ms=0)
             self._start(robot, self._metas.get(robot_id, ()) if metas is None else metas)
-        self._note(actor, "start robot", f"robot {robot_id}", robot.name)
+        self.note(actor, "start robot", f"robot {robot_id}", robot.name)
 
     def change(self, actor: Actor, robot_id: int, settings: RobotSettings) -> None:
         """Stores new settings, which count from the next start on.
@@ -175,7 +177,9 @@ class RobotLives:
             settings = self._changed(actor, robot, settings)
             self._orders.check(settings)
             self.table.set_settings(robot_id, settings)
-        self._note(actor, "change robot", f"robot {robot_id}", settings.name)
+            if self.run_folder(robot_id).path.exists():
+                self.keep_settings(settings, self.run_folder(robot_id).path)
+        self.note(actor, "change robot", f"robot {robot_id}", settings.name)
 
     def stop(self, actor: Actor, robot_id: int, *, cancel: bool = False) -> None:
         """Asks a robot to stop; it goes through the stages, and is ended by force when it takes too long.
@@ -196,7 +200,7 @@ class RobotLives:
             if robot.phase not in ALIVE:
                 if robot.restart_ms:  # it waits for its restart, which was called off just now
                     self.table.update(robot_id, phase="stopped", reason="stopped while it waited for a restart")
-                    self._note(actor, "stop robot", f"robot {robot_id}", robot.name)
+                    self.note(actor, "stop robot", f"robot {robot_id}", robot.name)
                     return
                 raise InputError(f"robot {robot_id} does not run: {robot.phase}")
             changes = {"phase": "stopping", "cancel": robot.cancel or cancel}
@@ -204,7 +208,7 @@ class RobotLives:
                 changes["asked_ms"] = self.now_ms()
             self.table.update(robot_id, **changes)
             self.press_stop(robot_id)
-        self._note(actor, "stop robot", f"robot {robot_id}", f"{robot.name}{', cancel orders' if cancel else ''}")
+        self.note(actor, "stop robot", f"robot {robot_id}", f"{robot.name}{', cancel orders' if cancel else ''}")
 
     def kill(self, actor: Actor, robot_id: int) -> None:
         """Ends a robot's process at once by SIGKILL; neither its orders are cancelled nor ``onexit`` runs.
@@ -223,7 +227,7 @@ class RobotLives:
                 changes["phase"] = "stopping"
             self.table.update(robot_id, **changes)
             self._node_of(robot).end(robot.handle, self.run_folder(robot_id), kill=True)
-        self._note(actor, "kill robot", f"robot {robot_id}", robot.name)
+        self.note(actor, "kill robot", f"robot {robot_id}", robot.name)
 
     def delete(self, actor: Actor, robot_id: int, *, remove_logs: bool = True) -> bool:
         """Deletes a robot that does not run.
@@ -254,7 +258,7 @@ class RobotLives:
             with self._guard:
                 self._metas.pop(robot_id, None)
             gone = _put_away(self.run_folder(robot_id).path, remove=remove_logs) and gone
-        self._note(actor, "delete robot", f"robot {robot_id}", robot.name)
+        self.note(actor, "delete robot", f"robot {robot_id}", robot.name)
         return gone
 
     def command(self, actor: Actor, robot_id: int, text: str) -> bool:
@@ -273,7 +277,7 @@ class RobotLives:
             reply = self._node_of(robot).ask(robot.handle, self.run_folder(robot_id), {"command": text})
             accepted = bool(reply.get("accepted"))
         # The text may hold anything that a webhook was sent, secrets too.
-        self._note(actor, "command robot", f"robot {robot_id}", f"{len(text)} characters", done=accepted)
+        self.note(actor, "command robot", f"robot {robot_id}", f"{len(text)} characters", done=accepted)
         return accepted
 
     def clear_alarm(self, actor: Actor, robot_id: int) -> None:
@@ -367,9 +371,14 @@ class RobotLives:
         self.table.update(robot.id, restart_ms=0, restarts=robot.restarts + 1)
         self._start(attrs.evolve(robot, restarts=robot.restarts + 1), self._metas.get(robot.id, ()))
 
-    # Inside
+    def with_free_folder(self, robot: Robot) -> Robot:
+        """A robot that was added just now, with another number if a folder that somebody copied lies where its own would."""
+        while self.run_folder(robot.id).path.exists():
+            self.table.withdraw(robot.id)
+            robot = self.table.create(robot.settings, robot.owner_id)
+        return robot
 
-    def _note(self, actor: Actor, what: str, target: str, detail: str, *, done: bool = True) -> None:
+    def note(self, actor: Actor, what: str, target: str, detail: str, *, done: bool = True) -> None:
         """Adds to the audit trail; a full disk must not make what was done look as if it had failed."""
         try:
             self._audit.add(actor, what, target, detail, done=done)
@@ -418,6 +427,7 @@ class RobotLives:
         with self._guard:
             self._unwritten[robot.id] = {"handle": handle}
         self._write_what_waits(robot.id)
+        self.keep_settings(robot.settings, folder.path)
 
     def _write_what_waits(self, robot_id: int) -> None:
         with self._guard:

@@ -204,16 +204,22 @@ class RobotTable:
         args = json.loads(self._vault.decrypt(rows[0][4])) if with_args else ()
         return _robot(rows[0], args)
 
-    def create(self, settings: RobotSettings, owner_id: int) -> Robot:
+    def create(self, settings: RobotSettings, owner_id: int, number: int = 0) -> Robot:
         """Adds a robot.
+
+        Args:
+            settings: What it is made of.
+            owner_id: The account that makes it.
+            number: Its number, which no robot has or had; 0 for the next one.
 
         Raises:
             OperationFailed: The vault is locked.
         """
         rows = self._database.execute(
-            "INSERT INTO robots (name, strategy_id, settings, args, node_id, group_id, app_id, owner_id, created_ms) "
-            "VALUES (?,?,?,?,-1,?,?,?,?) RETURNING id",
+            "INSERT INTO robots (id, name, strategy_id, settings, args, node_id, group_id, app_id, owner_id, created_ms) "
+            "VALUES (?,?,?,?,?,-1,?,?,?,?) RETURNING id",
             (
+                number or None,
                 settings.name,
                 settings.strategy_id,
                 _text(settings),
@@ -249,6 +255,14 @@ class RobotTable:
         assert set(changes) <= _CHANGEABLE
         assignments = ", ".join(f"{name} = ?" for name in changes)
         self._database.execute_one(f"UPDATE robots SET {assignments} WHERE id = ?", (*changes.values(), robot_id))  # noqa: S608
+
+    def is_used(self, robot_id: int) -> bool:
+        """Whether a robot has this number, or had it before it was deleted."""
+        return bool(self._database.execute("SELECT 1 FROM robots WHERE id = ?", (robot_id,)))
+
+    def withdraw(self, robot_id: int) -> None:
+        """Takes back a robot that was added just now and has never been."""
+        self._database.execute_one("DELETE FROM robots WHERE id = ?", (robot_id,))
 
     def delete(self, robot_id: int) -> None:
         """Marks a robot as deleted; its number is never used again."""

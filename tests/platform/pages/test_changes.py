@@ -5,10 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from fmzthreads.strategy.log.lines import Line
+from fmzthreads.strategy.log.log_database import DatabaseSink
+from fmzthreads.strategy.run.folder import RunFolder
 from tests.helpers.page_platforms import EVIL, Client, PagePlatform, fill_log
 from tests.helpers.platforms import owner_of, robot_settings
 
@@ -55,6 +60,30 @@ def test_a_wrong_argument_is_said_and_what_was_typed_stays(owner: Client) -> Non
     assert reply.status_code == 400
     assert "levels is" in reply.text
     assert "kept &lt;name&gt;" in reply.text
+
+
+def test_a_moved_folder_is_imported(pages: PagePlatform, owner: Client, tmp_path: Path) -> None:
+    source = tmp_path / EVIL.replace("/", "")
+    run = RunFolder(source)
+    run.claim(EVIL[:40], "/elsewhere/grid.py")
+    sink = DatabaseSink(run.database)
+    sink.write([Line(number=1, time_ms=1, kind="log", text=EVIL)])
+    sink.close()
+    run.release(0, "ended")
+    lying = pages.platform.folder / "logs" / "storage" / "brought"
+    shutil.copytree(source, lying)
+    page = owner.see("/robots/import").text
+    assert 'value="brought"' in page
+    assert "<img" not in page
+    for folder, status in ((str(source), 200), ("brought", 200), ("brought", 400), (str(tmp_path), 400), ("", 400)):
+        reply = owner.submit("/robots/import", {"folder": folder})
+        assert reply.status_code == status, reply.text[-500:]
+        assert "<img" not in reply.text
+    newest = pages.platform.lives.table.all()[-1]
+    assert (newest.phase, newest.settings.exchanges) == ("stopped", ())
+    assert owner.see(f"/robots/{newest.id}/settings").status_code == 200
+    assert "import robot" in owner.see("/audit").text
+    assert pages.client("bob").see("/robots/import").status_code == 403
 
 
 def test_a_robot_is_stopped_in_stages_and_deleted(pages: PagePlatform, owner: Client) -> None:

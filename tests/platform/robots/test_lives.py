@@ -313,7 +313,7 @@ def test_a_silent_robot_raises_an_alarm(world: World) -> None:
 def test_a_robot_in_trouble_does_not_stop_the_others(world: World) -> None:
     first, second = world.create(), world.create()
     for number in (first, second):
-        world.lives.run_folder(number).path.mkdir(parents=True)
+        world.lives.run_folder(number).path.mkdir(parents=True, exist_ok=True)
     world.lives.run_folder(first).database.write_bytes(b"this is no database" * 100)
     world.node.looks["101 fake"] = ProcessLook(alive=False, code=0)
     world.round()
@@ -383,7 +383,7 @@ def test_a_deleted_robot_is_gone_and_its_number_too(world: World) -> None:
         world.lives.delete(world.owner, robot_id)
     world.ends(0)
     folder = world.lives.run_folder(robot_id).path
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     assert world.lives.delete(world.owner, robot_id)
     assert not folder.exists()
     with pytest.raises(UnknownName):
@@ -391,7 +391,7 @@ def test_a_deleted_robot_is_gone_and_its_number_too(world: World) -> None:
     assert world.create() == robot_id + 1
     world.ends(0)
     folder = world.lives.run_folder(robot_id + 1).path
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     world.lives.delete(world.owner, robot_id + 1, remove_logs=False)
     assert not folder.exists()
     assert folder.with_name(f"{robot_id + 1}.deleted").exists()

@@ -34,6 +34,8 @@ class RobotForms:
         return [
             SitePage("/robots/new", self._ask, "owner"),
             SitePage("/robots/new", self._create, "owner", "POST"),
+            SitePage("/robots/import", self._ask_folder, "owner"),
+            SitePage("/robots/import", self._import, "owner", "POST"),
             SitePage("/robots/{robot:int}/settings", self._edit, "operator"),
             SitePage("/robots/{robot:int}/settings", self._change, "operator", "POST"),
         ]
@@ -55,6 +57,26 @@ class RobotForms:
         except FmzError as error:
             return self._form(visit, settings, str(error), status=400)
         return redirect(f"/robots/{robot}?said=started")
+
+    def _ask_folder(self, visit: PageVisit) -> Any:
+        return self._import_page(visit)
+
+    def _import(self, visit: PageVisit) -> Any:
+        folder = visit.form.text("folder").strip()
+        try:
+            robot, notes = visit.service.import_robot(folder)
+        except FmzError as error:
+            return self._import_page(visit, folder=folder, problem=str(error), status=400)
+        return self._import_page(visit, robot=robot, notes=notes)
+
+    def _import_page(
+        self, visit: PageVisit, *, folder: str = "", problem: str = "", robot: int = 0, notes: Sequence[str] = (), status: int = 200
+    ) -> Any:  # fmt: skip
+        text = self._renderer.page(
+            visit, "robots/import.html", folders=visit.service.found_folders(), folder=folder, problem=problem, robot=robot,
+            notes=notes,
+        )  # fmt: skip
+        return html(text, status=status)
 
     def _edit(self, visit: PageVisit) -> Any:
         robot = visit.service.robot(visit.params["robot"])

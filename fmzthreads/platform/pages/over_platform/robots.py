@@ -15,7 +15,7 @@ from ...robots.tables import LogFilter, LogRow
 from ...robots.views import RobotState, RobotSummary
 from ...service import Platform
 from ...store.robot_table import RestartPolicy, RobotExchange, RobotSettings
-from ..port import AlarmView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView, WorthView
+from ..port import AlarmView, FolderView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView, WorthView
 from .order_file import orders_in, positions_in
 from .worth import contracts_of, worth_of
 
@@ -120,6 +120,15 @@ class RobotsOfPlatform:
         """Makes and starts a robot."""
         strategy = self._platform.strategies.find(str(settings["strategy"]))
         return self._platform.lives.create(self._actor, self._settings(strategy.id, settings))
+
+    def found_folders(self) -> Sequence[FolderView]:
+        """The run folders that belong to no robot."""
+        return [FolderView(folder=one.folder, name=one.name, problem=one.problem) for one in self._platform.moved.found(self._actor)]  # fmt: skip
+
+    def import_robot(self, folder: str) -> tuple[int, Sequence[str]]:
+        """Makes a stopped robot of a run folder."""
+        made = self._platform.moved.adopt(self._actor, folder)
+        return made.id, made.notes
 
     def robot_settings(self, robot_id: int) -> Mapping[str, Any]:
         """The settings of a robot, in the form of ``create_robot``."""
