@@ -166,7 +166,7 @@ def test_growing_records_are_copied_as_records() -> None:
         other = copied(shown)  # type: ignore[no-untyped-call]
         assert type(other) is Records
         assert other == shown
-    assert minutes.get(1000).Close == [105, 100]
+    assert list(minutes.get(1000).Close) == [105, 100]
 
 
 def test_older_bars_stand_before_the_others() -> None:
@@ -215,9 +215,10 @@ def test_growing_records_are_used_as_a_list(use: object, period_ms: int) -> None
 
     def outcome(records: Records) -> object:
         try:
-            return use(records)  # type: ignore[operator]
+            made = use(records)  # type: ignore[operator]
         except TypeError as error:
             return str(error)[:20]
+        return (type(made), made.tolist()) if hasattr(made, "tolist") else made  # a column is an array where TA-Lib is installed
 
     plain = Records(bars.get(1000)[:])
     assert outcome(bars.get(1000)) == outcome(plain)
@@ -276,9 +277,9 @@ def test_values_are_those_of_bars_that_were_changed_by_hand() -> None:
     first = minutes.get(1000)
     first[1].Close = 7
     first[-1].Close = 8
-    assert first.Close == first.values_from("Close", 0) == [105, 7, 105, 8]
+    assert list(first.Close) == first.values_from("Close", 0) == [105, 7, 105, 8]
     second = minutes.get(1000)
-    assert second.Close == [105, 7, 105, 100]
+    assert list(second.Close) == [105, 7, 105, 100]
     assert second.values_from("Close", 1) == [7, 105, 100]
     assert second.values_from("Close", 3) == [100]
     assert second.values_from("Close", 4) == []
