@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import json
@@ -79,8 +80,11 @@ def test_json_copy_and_pickle_keep_the_class_and_the_items() -> None:
     assert account.Info.a[0].b == 1
 
 
-def test_repr_leaves_out_the_long_reply() -> None:
-    assert repr(Ticker(Info={"secret": "x"}, Symbol="BTC_USDT", Last=1.0)) == "Ticker(Symbol='BTC_USDT', Last=1.0)"
+def test_structures_show_themselves_as_dicts_as_on_fmz() -> None:
+    ticker = Ticker(Info=info({"a": [{"b": 1}]}), Symbol="BTC_USDT", Last=1.0)
+    assert str(ticker) == "{'Info': {'a': [{'b': 1}]}, 'Symbol': 'BTC_USDT', 'Last': 1.0}"
+    assert str([Account(Balance=1.5)]) == "[{'Balance': 1.5}]"
+    assert ast.literal_eval(str(ticker)) == ticker
 
 
 def test_info_opens_up_at_every_level() -> None:

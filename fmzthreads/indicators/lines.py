@@ -21,7 +21,17 @@ __all__ = ["HELD", "IndicatorLine", "LineStore", "getrefcount"]
 _MOST = 4
 
 
-class IndicatorLine(list[Any]):
+class _EqualToList(type):
+    """Makes a class equal to ``list``, since widely copied trading templates ask ``type(line) == list``."""
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is list
+
+    def __hash__(cls) -> int:
+        return hash(list)
+
+
+class IndicatorLine(list[Any], metaclass=_EqualToList):
     """One line of an indicator: a list of floats, with None where there is no value yet.
 
     It pickles, and copies, as a plain list.

@@ -141,6 +141,7 @@ class StrategyCharts:
         return KLineChartObject(self.points, options)
 
     def _only(self, kind: str) -> None:
+        # FMZ's API reference, "KLineChart": a strategy uses only one of the two.
         if self._kind not in {"", kind}:
             raise InputError(f"a strategy uses either Chart or KLineChart; this one has made a {self._kind}")
         self._kind = kind

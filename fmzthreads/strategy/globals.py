@@ -324,11 +324,14 @@ def _G(k: Any = _MISSING, v: Any = _MISSING) -> Any:
 # Where it runs
 
 
+_FMZ_VERSION = "3.7"
+
+
 def Version(detail: bool = False) -> str:
-    """The version of fmzthreads; with ``detail``, also that of Python."""
+    """The version of FMZ's docker whose API this is, such as ``3.7``: strategies compare it as a number; with ``detail``, also that of fmzthreads."""
     if detail:
-        return f"fmzthreads {_version.__version__}, Python {platform.python_version()}"
-    return _version.__version__
+        return f"FMZ {_FMZ_VERSION}, fmzthreads {_version.__version__}, Python {platform.python_version()}"
+    return _FMZ_VERSION
 
 
 def IsVirtual() -> bool:

@@ -26,7 +26,10 @@ def _field(name: str) -> property:
 
 
 class Structure(dict[str, Any]):
-    """A dict with attribute access. A subclass declares its fields as annotations."""
+    """A dict with attribute access. A subclass declares its fields as annotations.
+
+    It shows itself as a dict, as in FMZ's Python: what ``Log(account)`` and ``str(order)`` write.
+    """
 
     __slots__ = ()
 
@@ -60,11 +63,6 @@ class Structure(dict[str, Any]):
         if name not in self:
             raise MissingField(f"{type(self).__name__} has no field {name!r} to delete")
         del self[name]
-
-    def __repr__(self) -> str:
-        """The class name and the fields, ``Info`` left out because it is long."""
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "Info")
-        return f"{type(self).__name__}({shown})"
 
     def copy(self: S) -> S:
         """A shallow copy of the same class."""

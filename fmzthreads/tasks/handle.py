@@ -38,6 +38,10 @@ class WaitResult(NamedTuple):
     value: Any  # NamedTuple can be generic only from Python 3.11 on
     ok: bool
 
+    def __repr__(self) -> str:
+        """The pair, as FMZ's ``Log(handle.wait())`` writes it."""
+        return tuple.__repr__(self)
+
     def __getattr__(self, name: str) -> Any:
         """Raises for a field of the result, which is read from ``value``.
 

@@ -235,6 +235,11 @@ def test_a_result_is_a_list_in_every_way() -> None:
     line = Indicators().MA([1.0, 2.0, 3.0], 2)
     plain = [None, 1.5, 2.5]
     assert isinstance(line, list)
+    # A widely copied trading template asks so, and takes what is no list for a period.
+    assert type(line) == list  # noqa: E721
+    assert type(line) in (list, tuple)
+    assert {list: "list"}[type(line)] == "list"
+    assert type(line) != tuple  # noqa: E721
     assert line == plain
     assert plain == line
     assert json.dumps({"a": line}) == '{"a": [null, 1.5, 2.5]}'

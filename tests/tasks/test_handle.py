@@ -390,6 +390,10 @@ def test_on_done_is_called_once_when_the_call_has_ended_or_was_cancelled() -> No
     assert seen == [("ran", True), ("cancelled", True)]
 
 
+def test_a_result_shows_itself_as_a_pair_as_on_fmz() -> None:
+    assert str(WaitResult({"Last": 1.0}, True)) == "({'Last': 1.0}, True)"
+
+
 def test_a_result_has_no_private_fields_and_names_what_is_missing() -> None:
     assert not hasattr(WaitResult(1, True), "_private")
     with pytest.raises(AttributeError) as private:

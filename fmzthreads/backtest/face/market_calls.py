@@ -257,12 +257,10 @@ def _market(feed: TickCursor) -> Market:
         "PricePrecision": detail.quote_precision,
         "AmountPrecision": detail.base_precision,
     })  # fmt: skip
-    for name, key in (
-        ("MinQty", "minQty"),
-        ("MaxQty", "maxQty"),
-        ("MinNotional", "minNotional"),
-        ("MaxNotional", "maxNotional"),
-    ):
+    # FMZ's data server names these always; for bars of one's own there is no least order but a step.
+    market["MinQty"] = float(detail.raw.get("minQty") or market["AmountSize"])
+    market["MinNotional"] = float(detail.raw.get("minNotional") or 0.0)
+    for name, key in (("MaxQty", "maxQty"), ("MaxNotional", "maxNotional")):
         if key in detail.raw:
             market[name] = float(detail.raw[key])
     if detail.is_contract:

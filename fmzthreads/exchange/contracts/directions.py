@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ...errors import InputError, UnknownName, nearest, short_repr
+from ...errors import InputError, UnknownName, short_repr
 from .intents import Side
 
 __all__ = ["DIRECTIONS", "check_direction", "is_buy", "side_of"]
@@ -26,9 +26,7 @@ def check_direction(direction: Any) -> Side:
         UnknownName: There is no such direction.
     """
     if not isinstance(direction, str) or direction not in DIRECTIONS:
-        raise UnknownName(
-            f"no direction {short_repr(direction)}; valid: {', '.join(DIRECTIONS)}{nearest(direction, DIRECTIONS)}"
-        )
+        raise UnknownName(f"no direction {short_repr(direction)}; valid: {', '.join(DIRECTIONS)}")
     return direction
 
 

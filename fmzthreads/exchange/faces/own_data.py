@@ -18,6 +18,7 @@ from ...clock import Clock
 from ...errors import BadReply, InputError, short_repr
 from ...fork import after_fork_in_child
 from ...http.query import HttpQuerier
+from ...structures import Structure
 from ..host import Host
 from ..state import Failure_co
 from .settings import SettingsFace
@@ -27,6 +28,13 @@ __all__ = ["OwnData", "OwnDataFace", "StepFunction", "series_rows"]
 _LIFE_MS = 60_000.0
 _LEAST_LIFE_MS = 5_000.0
 _MOST_URLS = 100
+
+
+class CustomData(Structure):
+    """What ``GetData`` returns: the time of a row in ms, and its value."""
+
+    Time: int
+    Data: Any
 
 
 class StepFunction:
@@ -40,10 +48,10 @@ class StepFunction:
         self.times = [time for time, _ in rows]
         self.values = [value for _, value in rows]
 
-    def at(self, now_ms: float) -> dict[str, Any] | None:
+    def at(self, now_ms: float) -> CustomData | None:
         """The value at a time, as ``GetData`` returns it; None before the first one."""
         place = bisect_right(self.times, now_ms) - 1
-        return None if place < 0 else {"Time": self.times[place], "Data": self.values[place]}
+        return None if place < 0 else CustomData(Time=self.times[place], Data=self.values[place])
 
 
 def series_rows(value: Any) -> list[tuple[int, Any]]:

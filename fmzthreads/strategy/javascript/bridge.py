@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 import sys
 import time
 import weakref
@@ -29,6 +30,11 @@ __all__ = ["Context", "SharedHandles"]
 _MOST_HANDLES = 4_000
 # Each file has so many line numbers of its own, since the engine knows no file names.
 _LINES = 100_000
+
+# The places where a script reads what the last match of any regular expression was.
+_LAST_MATCH = re.compile(
+    r"\bRegExp\s*(?:\.\s*|\[\s*['\"])(?:\$[1-9&_]|lastMatch|lastParen|input|leftContext|rightContext)"
+)
 
 _SKIPPED = {"_C", "_CDelay", "TA", "talib", "exchange", "exchanges", "ext"}
 _TA = [name for name in dir(Indicators) if name[0].isupper()]
@@ -163,9 +169,7 @@ class Context:
             JavaScriptError: It raised an error.
             BaseException: The strategy is ended (a stop, the end of the data).
         """
-        first = (len(self._places) + 1) * _LINES + 1
-        self._places.append(FilePlace(path, first))
-        self._execute("\n" * (first - 1) + code)
+        self._execute(self._placed(path) + code)
 
     def run_inside(self, path: Path, before: str, code: str, after: str) -> None:
         """Executes a file within a function of its own, such as a template.
@@ -176,9 +180,13 @@ class Context:
             code: Its text.
             after: Statements after its last line.
         """
+        self._execute(f"{self._placed(path)}(function(){{{before}{code}\n{after}}})()")
+
+    def _placed(self, path: Path) -> str:
+        """Gives a file line numbers of its own; returns the lines that stand before it."""
         first = (len(self._places) + 1) * _LINES + 1
         self._places.append(FilePlace(path, first))
-        self._execute("\n" * (first - 1) + f"(function(){{{before}{code}\n{after}}})()")
+        return "\n" * (first - 1)
 
     def has(self, name: str) -> bool:
         """Whether there is a global function of that name."""
@@ -216,6 +224,8 @@ class Context:
 
     def _execute(self, code: str) -> Any:
         self._calls.begin()
+        if "RegExp" in code and _LAST_MATCH.search(code):
+            self._engine.eval("__fmz_last_match();undefined;")
         try:
             result = self._engine.eval(code)
             while self._engine.execute_pending_job():

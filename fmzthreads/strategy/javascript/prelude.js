@@ -358,6 +358,26 @@
     });
   };
 
+  // RegExp.$1 and the like, which QuickJS does not have: those of the last match. Called for a script that names them, since every match is
+  // looked at then.
+  global.__fmz_last_match = function fmzLastMatch() {
+    const exec = RegExp.prototype.exec;
+    let last = [""];
+    RegExp.prototype.exec = function fmzApi(text) {
+      const found = exec.call(this, text);
+      if (found !== null) last = found;
+      return found;
+    };
+    const parts = {
+      lastMatch: () => last[0], "$&": () => last[0], lastParen: () => (last.length > 1 ? last[last.length - 1] ?? "" : ""),
+      input: () => last.input ?? "", $_: () => last.input ?? "", leftContext: () => (last.input ?? "").slice(0, last.index),
+      rightContext: () => (last.input ?? "").slice(last.index + last[0].length),
+    };
+    for (let i = 1; i < 10; i++) parts["$" + i] = () => last[i] ?? "";
+    for (const name of Object.keys(parts)) Object.defineProperty(RegExp, name, { get: parts[name], configurable: true });
+    global.__fmz_last_match = () => undefined;
+  };
+
   // In a backtest, dates and chance are the strategy's own.
   if (setup.virtual) {
     const Real = Date;

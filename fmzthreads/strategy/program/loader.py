@@ -36,7 +36,7 @@ class _Exit:
 
 
 def usual_names() -> dict[str, Any]:
-    """What FMZ's strategies use without an import: the usual modules, ``null``, ``true``, ``false``, ``xrange``, ``exit``."""
+    """What FMZ's strategies use without an import: the usual modules, ``null``, ``NaN`` (None too), ``true``, ``false``, ``xrange``, ``exit``."""
     import copy
     import datetime
     import json
@@ -52,6 +52,7 @@ def usual_names() -> dict[str, Any]:
     return {
         **{module.__name__: module for module in modules},
         "null": None,
+        "NaN": None,
         "true": True,
         "false": False,
         "xrange": range,

@@ -218,7 +218,9 @@ def test_growing_records_are_used_as_a_list(use: object, period_ms: int) -> None
             made = use(records)  # type: ignore[operator]
         except TypeError as error:
             return str(error)[:20]
-        return (type(made), made.tolist()) if hasattr(made, "tolist") else made  # a column is an array where TA-Lib is installed
+        return (
+            (type(made), made.tolist()) if hasattr(made, "tolist") else made
+        )  # a column is an array where TA-Lib is installed
 
     plain = Records(bars.get(1000)[:])
     assert outcome(bars.get(1000)) == outcome(plain)

@@ -138,8 +138,10 @@ def test_tickers_and_markets_are_those_of_the_symbols_that_were_used() -> None:
     market = exchange.GetMarkets()["ETH_USDT"]
     assert market == {
         "Symbol": "ETHUSDT", "BaseAsset": "ETH", "QuoteAsset": "USDT", "TickSize": 0.01, "AmountSize": 0.00001, "PricePrecision": 2,
-        "AmountPrecision": 5, "MinQty": 0.01, "MaxNotional": 9,
+        "AmountPrecision": 5, "MinQty": 0.01, "MinNotional": 0.0, "MaxNotional": 9,
     }  # fmt: skip
+    without = exchange.GetMarkets()["BTC_USDT"]
+    assert (without.MinQty, without.MinNotional) == (without.AmountSize, 0.0)
     assert run.seconds() == before
 
 
@@ -391,6 +393,7 @@ def test_custom_data_show_only_the_past() -> None:
     rows = [[START, 1], [START + 30_000, {"x": "é"}], [START + 60_000, 3]]
     assert exchange.SetData("mine", rows) == len(json.dumps(rows, separators=(",", ":"), ensure_ascii=False))
     assert exchange.GetData("mine") == {"Time": START, "Data": 1}
+    assert exchange.GetData("theirs").Data == "old"
     assert exchange.GetData("theirs") == {"Time": START - 5, "Data": "old"}
     assert exchange.GetData("nothing") is None
     exchange.SetData("mine", [[START, 9]])  # ignored

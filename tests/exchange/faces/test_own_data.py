@@ -23,6 +23,9 @@ def test_the_latest_row_whose_time_has_come_is_returned() -> None:
     assert exchange.GetData("mood", 1000) == {"Time": NOW_MS + 5000, "Data": "later"}
     assert exchange.SetData("mood", [[NOW_MS, 7]]) == len(f"[[{NOW_MS},7]]")
     assert exchange.GetData("mood") == {"Time": NOW_MS, "Data": 7}
+    row = exchange.GetData("mood")
+    assert row is not None
+    assert (row.Time, row.Data) == (NOW_MS, 7)
     assert exchange.GetData("none") is None
     exchange.SetData("future", [[NOW_MS + 10**9, 1]])
     assert exchange.GetData("future") is None

@@ -229,6 +229,27 @@ def test_small_globals(logged: Any, runtime: Runtime) -> None:
     assert runtime.run_id == 1
 
 
+def test_what_the_last_match_was(logged: Any, load: Any, runtime: Runtime) -> None:
+    lines = logged(
+        """
+        Date.prototype.Format = function (fmt) {
+            var parts = {'M+': this.getUTCMonth() + 1, 'd+': this.getUTCDate()};
+            if (/(y+)/.test(fmt)) fmt = fmt.replace(RegExp.$1, (this.getUTCFullYear() + '').substr(4 - RegExp.$1.length));
+            for (var k in parts)
+                if (new RegExp('(' + k + ')').test(fmt))
+                    fmt = fmt.replace(RegExp.$1, RegExp.$1.length == 1 ? parts[k] : ('00' + parts[k]).substr(('' + parts[k]).length));
+            return fmt;
+        };
+        Log(new Date(0).Format('yyyy-MM-d'), new Date(0).Format('yy/M/dd'));
+        'a1b2'.replace(/([a-z])(\\d)/g, ''); Log(RegExp.$1, RegExp['$2'], RegExp.lastMatch, RegExp.$3 === '');
+        /z/.exec('a'); 'xay'.match(/a/); Log(RegExp.leftContext, RegExp.rightContext, RegExp.$1 === '', RegExp.input);
+        """
+    )
+    assert lines == ["1970-01-1 70/1/01", "b 2 b2 true", "x y true xay"]
+    load("var now = RegExp.$1; function main() { Log(typeof now) }").call("main")
+    load("function main() { Log(typeof RegExp['lastIn' + 'dex']) }").call("main")  # a script that names none of them
+
+
 def test_printing_and_require(logged: Any, capsys: pytest.CaptureFixture[str]) -> None:
     lines = logged("console.log('a', {b: 1}); console.error('c'); try { require('fs') } catch (e) { Log(e.message) }")
     assert lines == ['require("fs") is not there: a strategy is one file, with templates beside it']

@@ -75,10 +75,10 @@ def test_the_usual_modules_and_names_are_there_without_import(tmp_path: Path) ->
     names = ", ".join(words.split())
     program = loaded(
         tmp_path,
-        f"found = [m.__name__ for m in ({names})]\nx = [null, true, false, list(xrange(3)), __name__]\ndef main(): pass\n",
+        f"found = [m.__name__ for m in ({names})]\nx = [null, NaN, true, false, list(xrange(3)), __name__]\ndef main(): pass\n",
     )
     assert program.namespace["found"] == words.split()
-    assert program.namespace["x"] == [None, True, False, [0, 1, 2], "__main__"]
+    assert program.namespace["x"] == [None, None, True, False, [0, 1, 2], "__main__"]
 
 
 def test_the_api_has_every_name_of_the_package(tmp_path: Path) -> None:
