@@ -69,7 +69,7 @@ class StartOrders:
             raise InputError("a robot needs an exchange")
         if len(exchanges) > _MOST_EXCHANGES:
             raise InputError(f"a robot has {len(exchanges)} exchanges, expected at most {_MOST_EXCHANGES}")
-        accounts = [self._exchanges.get(one.pid) for one in exchanges if one.pid]
+        accounts = [self._account(one.pid) for one in exchanges if one.pid]
         if accounts and len(accounts) < len(exchanges):
             raise InputError("the exchanges are given by pid and by eid, expected one form for all")
         if accounts and len({account.simulated for account in accounts}) > 1:
@@ -81,6 +81,14 @@ class StartOrders:
                 )
             if "_" not in one.pair or not one.pair.isprintable() or len(one.pair) > 60:
                 raise InputError(f"a pair is {one.pair[:60]!r}, expected such as BTC_USDT")
+
+    def _account(self, pid: int) -> ExchangeAccount:
+        try:
+            return self._exchanges.get(pid)
+        except UnknownName:
+            raise UnknownName(
+                f"there is no exchange account {pid} (any more): give the robot's exchanges by the pid of another account, or by eid and meta"
+            ) from None
 
     def make(self, robot: Robot, folder: Path, metas: Sequence[Mapping[str, str]]) -> StartOrder:
         """The order that starts a robot.

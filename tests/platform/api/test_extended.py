@@ -326,6 +326,37 @@ def test_exchanges_by_eid_are_not_stored_and_needed_again(caller: Caller) -> Non
     assert caller.call("RestartRobot", robot, {"exchanges": exchanges}) == 1
 
 
+def test_a_robot_whose_account_is_gone_is_restarted_with_its_exchanges_by_eid(caller: Caller) -> None:
+    """FMZ's guide: the settings of RestartRobot replace the exchanges; those by eid bring their keys along."""
+    robot = caller.call("NewRobot", {"name": "one", "strategy": 1, "exchanges": [{"pid": 1, "pair": "BTC_USDT"}]})
+    caller.node.looks["100 fake"] = ProcessLook(alive=False, code=0)
+    caller.platform.watcher.look_round()
+    caller.platform.exchanges.delete(1)
+    gone = "there is no exchange account 1 (any more): give the robot's exchanges by the pid of another account, or by eid and meta"
+    assert caller.error("RestartRobot", [robot]) == gone
+    assert caller.error("RestartRobot", [robot, {"name": "two"}]) == gone
+    stored = caller.platform.lives.table.get(robot)
+    assert (stored.name, stored.phase, stored.reason) == ("one", "exited", ""), (
+        "nothing was changed, and nothing was started"
+    )
+    assert caller.error("RestartRobot", [robot, {"exchanges": [{"pid": 1, "pair": "BTC_USDT"}]}]) == gone
+    assert len(caller.node.orders) == 1
+    meta = {"AccessKey": "access-by-eid-88", "SecretKey": "secret-by-eid-88"}
+    exchanges = [{"eid": "Binance", "label": "mine", "pair": "ETH_USDT", "meta": meta}]
+    assert caller.call("RestartRobot", robot, {"exchanges": exchanges}) == 1
+    row = caller.node.orders[1].config["exchanges"][0]
+    assert (row["name"], row["currency"], row["access_key"]) == ("Binance", "ETH_USDT", "access-by-eid-88")
+    detail = caller.call("GetRobotDetail", robot)["robot"]
+    assert json.loads(detail["strategy_exchange_pairs"])[2] == ["ETH_USDT"]
+    assert detail["pexchanges"] == {}
+    caller.node.looks["101 fake"] = ProcessLook(alive=False, code=0)
+    caller.platform.watcher.look_round()
+    other = caller.platform.exchanges.create("Binance", "second", {"AccessKey": "a" * 12, "SecretKey": "b" * 12}).id
+    assert caller.call("RestartRobot", robot, {"exchanges": [{"pid": other, "pair": "BTC_USDT"}]}) == 1
+    assert caller.node.orders[2].config["exchanges"][0]["label"] == "second"
+    assert caller.call("GetRobotDetail", robot)["robot"]["pexchanges"] == {str(other): "Binance"}
+
+
 def test_settings_that_are_not_valid_start_nothing(caller: Caller) -> None:
     good: dict[str, Any] = {"name": "one", "strategy": 1, "exchanges": [{"pid": 1, "pair": "BTC_USDT"}]}
     wrong: list[dict[str, Any]] = [
