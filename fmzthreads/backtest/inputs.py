@@ -125,7 +125,10 @@ class ReadyBacktest:
         """
         strategy = read_source(inputs.file)
         task, where = merged_task(strategy, inputs)
-        templates = tuple(read_templates(inputs.templates, inputs.template_args, strategy))
+        template_args = _saved_of_templates(task, {file.stem for file in inputs.templates})
+        for name, given in inputs.template_args.items():
+            template_args[name] = {**template_args.get(name, {}), **given}
+        templates = tuple(read_templates(inputs.templates, template_args, strategy))
         values = bind(strategy, {**_saved(task), **inputs.args})
         began = time.perf_counter_ns()
         series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
@@ -205,6 +208,16 @@ def _saved(task: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(args, Mapping):
         return dict(args)
     return {str(row[0]): row[1] for row in args or () if isinstance(row, (list, tuple)) and len(row) == 2}
+
+
+def _saved_of_templates(task: Mapping[str, Any], loaded: set[str]) -> dict[str, dict[str, Any]]:
+    """The arguments ``[name, value, template]`` for the templates that are loaded."""
+    args = task.get("args")
+    found: dict[str, dict[str, Any]] = {}
+    for row in args if isinstance(args, (list, tuple)) else ():
+        if isinstance(row, (list, tuple)) and len(row) == 3 and row[2] in loaded:
+            found.setdefault(str(row[2]), {})[str(row[0])] = row[1]
+    return found
 
 
 def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone: str) -> dict[str, GivenSeries]:

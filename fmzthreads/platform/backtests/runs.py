@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +87,7 @@ class BacktestRuns:
         settings: Mapping[str, str],
         shown_args: Mapping[str, Any],
         bars: str = "",
+        templates: Sequence[Path] = (),
     ) -> int:
         """Starts a backtest, or has it wait for its turn.
 
@@ -96,6 +97,7 @@ class BacktestRuns:
             settings: The settings of the form, to be shown.
             shown_args: The arguments, without secrets.
             bars: A file of bars, or several as ``EID/SYMBOL=FILE`` with semicolons between; empty for the data server.
+            templates: The templates' files, in order; they are copied too.
 
         Returns:
             Its number.
@@ -110,10 +112,11 @@ class BacktestRuns:
             place = self._folder / str(number)
             try:
                 place.mkdir(parents=True, mode=0o700)
-                shutil.copyfile(file, place / file.name)
-                beside = file.with_suffix(".json")
-                if beside.is_file():
-                    shutil.copyfile(beside, place / beside.name)
+                for one in (file, *templates):
+                    shutil.copyfile(one, place / one.name)
+                    beside = one.with_suffix(".json")
+                    if beside.is_file():
+                        shutil.copyfile(beside, place / beside.name)
                 (place / "config.json").write_text(json.dumps(config), "utf-8")
                 (place / "config.json").chmod(0o600)
                 about = {
@@ -125,7 +128,10 @@ class BacktestRuns:
                 raise OperationFailed(f"a backtest cannot be stored in {str(place)!r}: {error.strerror}") from error
             self._processes[number] = None
             thread = threading.Thread(
-                target=self._run, args=(number, file.name, bars), name=f"fmzthreads-backtest-{number}", daemon=True
+                target=self._run,
+                args=(number, [file.name, *(one.name for one in templates)], bars),
+                name=f"fmzthreads-backtest-{number}",
+                daemon=True,
             )
             self._threads[number] = thread
         thread.start()
@@ -185,11 +191,11 @@ class BacktestRuns:
 
     # In the thread of one backtest
 
-    def _run(self, number: int, file: str, bars: str) -> None:
+    def _run(self, number: int, files: Sequence[str], bars: str) -> None:
         changes: dict[str, Any] = {"state": "failed", "problem": "the platform failed to run it"}
         try:
             with self._slots:
-                changes = self._ran(number, file, bars)
+                changes = self._ran(number, files, bars)
         finally:
             with self._lock:
                 if number in self._stopped:
@@ -202,18 +208,20 @@ class BacktestRuns:
                 ):  # a full disk, or a folder that is gone: it then shows as stopped
                     self._write(number, {**self._about(number), **changes})
 
-    def _ran(self, number: int, file: str, bars: str) -> dict[str, Any]:
-        """Runs the process to its end; returns how that was."""
+    def _ran(self, number: int, files: Sequence[str], bars: str) -> dict[str, Any]:
+        """Runs the process to its end; returns how that was. ``files`` are the strategy and its templates."""
         place = self._folder / str(number)
         words = [
             *self._command,
-            str(place / file),
+            str(place / files[0]),
             "--config",
             str(place / "config.json"),
             "--out",
             str(place / "out"),
             "--progress",
         ]
+        for template in files[1:]:
+            words += ["--template", str(place / template)]
         for one in filter(None, map(str.strip, bars.split(";"))):
             words += ["--bars", one]
         with (place / "stderr.log").open("wb") as stderr, (place / "stdout.log").open("wb") as stdout:

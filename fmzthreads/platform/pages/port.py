@@ -430,8 +430,10 @@ class PageService(Protocol):
     def backtest_defaults(self, strategy: str) -> Mapping[str, str]:
         """The settings of a strategy's own backtest header, as far as the form has them."""
 
-    def start_backtest(self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str]) -> int:
-        """Starts a backtest and returns its id; ``settings`` as in ``BacktestView``."""
+    def start_backtest(
+        self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str], templates: Sequence[str] = ()
+    ) -> int:
+        """Starts a backtest and returns its id; ``settings`` as in ``BacktestView``, ``templates`` are file names, in order."""
 
     def backtests(self) -> Sequence[BacktestView]:
         """All backtests, newest first."""

@@ -65,6 +65,48 @@ def test_a_run_is_started_looked_at_and_compared(pages: PagePlatform, owner: Cli
     assert Client(pages.url).see(f"/backtests/{second}/report").status_code == 303
 
 
+_TOOLS = '''"""config
+[{"name": "factor", "default": 1, "type": "number"}, {"name": "password", "type": "encrypted"}]
+"""
+def scaled(x):
+    return x * factor
+
+
+ext.scaled = scaled
+'''
+
+
+def test_a_run_takes_templates_and_their_arguments(owner: Client, tmp_path: Path) -> None:
+    owner.submit("/strategies", {"name": "with_tools.py", "text": "def main():\n    Log('scaled', ext.scaled(7))\n"})
+    owner.submit("/strategies", {"name": "tools.py", "text": _TOOLS})
+    page = owner.see("/backtests/new?strategy=with_tools.py&template=tools.py").text
+    assert "<option selected>tools.py</option>" in page
+    assert 'name="arg.tools.factor"' in page
+    bars = write_bars(tmp_path / "bars.csv")
+    chosen = {
+        "strategy": "with_tools.py",
+        "template": "tools.py",
+        "arg.tools.factor": "6",
+        "arg.tools.password": "very secret",
+    }
+    number = run(owner, bars, **chosen)
+    page = owner.see(f"/backtests/{number}").text
+    assert "Total return" in page, page[-3000:]
+    assert 'href="/backtests/new?strategy=with_tools.py&amp;template=tools.py"' in page
+    assert "very secret" not in page
+    assert "scaled 42" in owner.see(f"/backtests/{number}/report").text
+    again = run(owner, bars, **{**chosen, "arg.tools.factor": "5"})
+    table = owner.see(f"/backtests/compare?id={number}&id={again}").text
+    assert '<td class="number changed">6</td>' in table
+    assert "very secret" not in table
+    wrong = owner.submit("/backtests/new", {**chosen, "arg.tools.factor": "many"})
+    assert wrong.status_code == 400
+    assert "factor is" in wrong.text
+    assert '<input type="hidden" name="template" value="tools.py">' in wrong.text
+    assert owner.submit("/backtests/new", {"strategy": "with_tools.py", "template": "with_tools.py"}).status_code == 400
+    assert owner.submit("/backtests/new", {"strategy": "with_tools.py", "template": "gone.py"}).status_code == 400
+
+
 def test_a_run_that_fails_says_why(owner: Client, tmp_path: Path) -> None:
     owner.submit("/strategies", {"name": "tested.py", "text": _STRATEGY})
     number = run(owner, tmp_path / "missing.csv")

@@ -74,24 +74,26 @@ class BacktestPages:
 
     def _ask(self, visit: PageVisit) -> Any:
         strategy = visit.query.text("strategy")
-        return self._form(visit, strategy, dict(visit.service.backtest_defaults(strategy)) if strategy else {}, {}, "")
+        settings = visit.service.backtest_defaults(strategy) if strategy else {}
+        return self._form(visit, strategy, visit.query.many("template"), settings, {}, "")
 
     def _start(self, visit: PageVisit) -> Any:
         form = visit.form
-        strategy = form.text("strategy")
+        strategy, templates = form.text("strategy"), form.many("template")
         settings = {name: form.text(name).strip() for name in _SETTINGS if form.text(name).strip()}
         args: Mapping[str, Any] = {}
         try:
-            args = typed_by_strategy(visit.service, strategy, [], form)
-            number = visit.service.start_backtest(strategy, args, settings)
+            args = typed_by_strategy(visit.service, strategy, templates, form)
+            number = visit.service.start_backtest(strategy, args, settings, templates)
         except FmzError as error:
-            return self._form(visit, strategy, settings, args, str(error), status=400)
+            return self._form(visit, strategy, templates, settings, args, str(error), status=400)
         return redirect(f"/backtests/{number}")
 
     def _form(
         self,
         visit: PageVisit,
         strategy: str,
+        chosen: Sequence[str],
         settings: Mapping[str, str],
         args: Mapping[str, Any],
         problem: str,
@@ -100,12 +102,13 @@ class BacktestPages:
         groups = []
         if strategy:
             try:
-                groups = strategy_fields(visit.service, strategy, [], args, visit.language)
+                groups = strategy_fields(visit.service, strategy, chosen, args, visit.language)
             except FmzError as error:
                 problem = problem or str(error)
-        strategies = [one for one in visit.service.strategies() if one.kind == "strategy"]
+        files = visit.service.strategies()
         text = self._renderer.page(
-            visit, "backtests/form.html", strategies=strategies, strategy=strategy, settings={**_DEFAULTS, **settings}, groups=groups,
+            visit, "backtests/form.html", strategies=[one for one in files if one.kind == "strategy"],
+            templates=[one for one in files if one.kind == "template"], chosen=chosen, strategy=strategy, settings={**_DEFAULTS, **settings}, groups=groups,
             problem=problem,
         )  # fmt: skip
         return html(text, status=status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ....errors import FmzError, InputError, OperationFailed
@@ -17,6 +18,7 @@ from ...service import Platform
 from ...store.exchange_accounts import meta_fields, venue_ids
 from ..parameter_fields import HIDDEN_SECRET
 from ..port import BacktestView, ExchangeKindView, ExchangeView, KeyView, StrategyView, VersionView
+from .argument_rows import argument_rows
 
 __all__ = ["FilesOfPlatform"]
 
@@ -108,20 +110,34 @@ class FilesOfPlatform:
             found["further"] = "\n".join(further)
         return found | {ours: str(first[theirs]) for theirs, ours in names.items() if first.get(theirs) is not None}
 
-    def start_backtest(self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str]) -> int:
+    def start_backtest(
+        self, strategy: str, args: Mapping[str, Any], settings: Mapping[str, str], templates: Sequence[str] = ()
+    ) -> int:
         """Starts a backtest."""
         self._actor.check_owner("start backtests")
         found = self._platform.strategies.find(strategy)
         secret = {one.name for one in self.parameters(strategy) if one.kind == "encrypted"}
+        for file in templates:
+            name = file.rpartition(".")[0]
+            secret |= {f"{name}.{one.name}" for one in self.parameters(file) if one.kind == "encrypted"}
         shown = {name: HIDDEN_SECRET if name in secret and value else value for name, value in args.items()}
         path = self._platform.strategies.file_path(found.id)
-        saved = [row for row in header_arguments(read_source(path)) if row and row[0] not in args]
+        rows = [list(row) for row in argument_rows(args, templates)]
+        given = {(row[0], *row[2:]) for row in rows}
+        saved = [row for row in header_arguments(read_source(path)) if (row[0], *row[2:]) not in given]
+        with_templates = {**settings, "templates": ", ".join(templates)} if templates else settings
         number = self._backtests.start(
-            path, {**_engine_settings(settings), "args": [*saved, *([name, value] for name, value in args.items())]},
-            settings, shown, settings.get("data", ""),
+            path, {**_engine_settings(settings), "args": [*saved, *rows]}, with_templates, shown, settings.get("data", ""),
+            [self._template_path(file) for file in templates],
         )  # fmt: skip
         self._platform.audit.add(self._actor, "start backtest", f"backtest {number}", strategy)
         return number
+
+    def _template_path(self, file: str) -> Path:
+        found = self._platform.strategies.find(file)
+        if found.kind != "template":
+            raise InputError(f"{file[:100]!r} is a {found.kind}, expected a template")
+        return self._platform.strategies.file_path(found.id)
 
     def backtests(self) -> Sequence[BacktestView]:
         """All backtests, newest first."""

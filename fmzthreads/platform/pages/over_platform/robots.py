@@ -16,6 +16,7 @@ from ...robots.views import RobotState, RobotSummary
 from ...service import Platform
 from ...store.robot_table import RestartPolicy, RobotExchange, RobotSettings
 from ..port import AlarmView, FolderView, LogView, NodeView, RobotOrderView, RobotPositionView, RobotView, WorthView
+from .argument_rows import argument_rows
 from .order_file import orders_in, positions_in
 from .worth import contracts_of, worth_of
 
@@ -286,13 +287,7 @@ class RobotsOfPlatform:
         )
 
     def _rows(self, settings: Mapping[str, Any]) -> tuple[tuple[Any, ...], ...]:
-        """Arguments as rows ``(name, value)``, or ``(name, value, template)``."""
-        templates = {str(file).rpartition(".")[0] for file in settings.get("templates") or ()}
-        rows: list[tuple[Any, ...]] = []
-        for key, value in (settings.get("args") or {}).items():
-            template, _, name = key.rpartition(".")
-            rows.append((name, value, template) if template in templates else (key, value))
-        return tuple(rows)
+        return argument_rows(settings.get("args") or {}, [str(file) for file in settings.get("templates") or ()])
 
     def _group(self, name: str) -> int:
         """The number of a group, which is made when the name is new; 0 for no group."""
