@@ -18,7 +18,7 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
 
     Args:
         core: The shared state of the exchange object.
-        command: ``api``, ``base``, ``currency``, ``mbase``, ``rate``, ``quota``, ``status``, ``websocket``, or one of the venue's own.
+        command: ``api``, ``base``, ``currency``, ``mbase``, ``rate``, ``quota``, ``rest``, ``status``, ``websocket``, or one of the venue's own.
         args: Its arguments.
 
     Raises:
@@ -49,6 +49,10 @@ def run_command(core: Core, command: Any, args: tuple[Any, ...]) -> Any:
         name = core.settings.symbol
         core.markets.prefetch(name)
         core.live.subscribe(name, DEFAULT_MAX_AGE_MS / 1000, 0.0)
+        return True
+    if command == "rest":  # and back with this one
+        _exactly(command, args, ())
+        core.live.unsubscribe(core.settings.symbol)
         return True
     if command == "cross" and core.settings.contracts_of:
         (cross,) = _exactly(command, args, ("cross",))

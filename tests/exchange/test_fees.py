@@ -22,6 +22,9 @@ def test_fees_are_the_account_s_in_percent_and_old_commands_work(name: str, monk
             assert exchange.IO("status") is True
             assert exchange.IO("websocket") is True
             assert [row["Symbol"] for row in exchange.Subscriptions()] == ["BTC_USDT"]
+            assert exchange.IO("rest") is True
+            assert exchange.Subscriptions() == []
+            assert exchange.IO("rest") is True  # without a stream
             assert exchange.IO("status", 1) is None
             monkeypatch.delenv("FMZ_USDCNY", raising=False)
             assert exchange.GetUSDCNY() is None

@@ -82,10 +82,15 @@ class Enforcer:
         self._active, self._hard = True, False
         helper.start()
         try:
-            yield
+            try:
+                yield
+            finally:
+                # An interrupt before this line is raised here and leaves the block like one that was raised inside it; later ones do nothing.
+                self._active = False
         finally:
-            # An interrupt before this line is raised here and leaves the block like one that was raised inside it; later ones do nothing.
-            self._active = False
+            self._active = (
+                False  # such an interrupt has passed by the line above; the next one is some milliseconds off
+            )
             _undisturbed(left.wake, alarm.wake, lambda: self._stop.remove(token), helper.join)
             if self._by_signal and _SIGNAL is not None:
                 signal.signal(_SIGNAL, former if former is not None else signal.SIG_DFL)

@@ -41,9 +41,9 @@ def test_a_figure_becomes_a_picture() -> None:
     assert join((Figure(),)) == "`data:image/png;base64," + base64.b64encode(b"\x89PNG").decode() + "`"
 
 
-def test_structures_are_text() -> None:
-    assert "Last=5" in join((Ticker(Last=5),))
-    assert join((info({"a": 1}),)) != ""
+def test_structures_are_text_as_fmz_writes_it() -> None:
+    assert join((Ticker(Last=5.0), [Ticker(Last=6.0)])) == "{'Last': 5.0} [{'Last': 6.0}]"
+    assert join((info({"a": 1}),)) == "{'a': 1}"
 
 
 @pytest.mark.parametrize(

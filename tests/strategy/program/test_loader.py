@@ -60,6 +60,19 @@ def test_what_no_template_exported_is_named(tmp_path: Path) -> None:
     loaded(tmp_path, "assert not hasattr(ext, 'Cross')\ndef main(): pass\n")
 
 
+def test_an_init_that_is_no_function_is_not_called(tmp_path: Path) -> None:
+    program = loaded(tmp_path, "init = 5\nonexit = None\ndef main(): pass\n", "init = 5\n")
+    assert program.function("init") is None
+    program.call("init")
+    program.call("onexit")
+
+
+def test_a_parameter_goes_before_a_name_of_the_api(tmp_path: Path) -> None:
+    program = loaded(tmp_path, "def main(): pass\n", api={"n": 1, "k": 2}, n=9)
+    assert (program.namespace["n"], program.namespace["k"]) == (9, 2)
+    assert program.namespace["__file__"] == str(tmp_path / "bot.py")
+
+
 def test_names_of_templates_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"template 'lob1'; did you mean 'lib1'"):
         loaded(tmp_path, "def main(): pass\n", "x = 1\n", given={"lob1": {}})

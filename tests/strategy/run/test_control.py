@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fmzthreads.errors import OperationFailed
+from fmzthreads.strategy.run import control
 from fmzthreads.strategy.run.control import ControlListener, ask
 from fmzthreads.strategy.run.folder import ProcessRecord
 
@@ -83,3 +84,46 @@ def test_an_answer_that_fails_and_clients_that_misbehave_end_only_themselves(sho
 def test_a_run_that_does_not_listen_is_named(short_folder: Path) -> None:
     with listening(short_folder) as listener, pytest.raises(OperationFailed, match=r"'grid' does not listen"):
         ask(short_folder, record(listener, control=""), {})
+
+
+def test_a_client_that_says_nothing_does_not_keep_the_others_waiting(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_PATIENCE_S", 0.05)
+    with listening(short_folder) as listener, socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(short_folder / "control.sock"))
+        reply = ask(short_folder, record(listener), {"command": "c"}, patience_s=60.0)
+    assert reply["got"] == "c"
+
+
+@pytest.mark.parametrize(("sent", "patience_s", "longest"), [(b"{", -1.0, 100), (b"x" * 70_000, 60.0, 10)])
+def test_a_line_that_does_not_end_is_given_up(
+    sent: bytes, patience_s: float, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_LONGEST_LINE", longest)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(60)
+        theirs.sendall(sent)
+        with pytest.raises(ValueError, match="not one line"):
+            control._read(ours, patience_s)
+
+
+def test_a_reply_that_is_no_object_is_no_answer(short_folder: Path) -> None:
+    address = str(short_folder / "control.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen()
+
+        def reply() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"[1]\n")
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        one = ProcessRecord(name="grid", file="g.py", pid=1, started="x", since_ms=0, control="control.sock", token="")
+        with pytest.raises(OperationFailed, match="does not answer: ValueError: not an object"):
+            ask(short_folder, one, {}, patience_s=60.0)
+        thread.join()
