@@ -223,15 +223,25 @@ def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: fl
     }
 
 
+def untold_fills(run: Run, futures: list[VenueBook]) -> list[tuple[str, float, tuple[str, str]]]:
+    """The fills that ``GetUpdates`` of the last process did not tell: market, seconds since its account was live, order and trade."""
+    found = []
+    for book in futures:
+        said = {(order, trade) for order, trade in run.report.get("told", {}).get(book.name, [])}
+        began = run.report.get("live_at", {}).get(book.name, 0.0)
+        found += [
+            (book.name, at - began, fill) for fill, at in book.moments.items() if at > began + 1.0 and fill not in said
+        ]
+    return found
+
+
 def told(run: Run, futures: list[VenueBook]) -> tuple[int, int]:
     """How many fills of the last process ``GetUpdates`` did not tell, and how many it told twice or the venue does not know."""
-    untold = twice = 0
+    twice = 0
     for book in futures:
         said = Counter((order, trade) for order, trade in run.report.get("told", {}).get(book.name, []))
-        began = run.report.get("live_at", {}).get(book.name, 0.0) + 1.0
-        untold += sum(at > began and fill not in said for fill, at in book.moments.items())
         twice += sum(said.values()) - len(said.keys() & book.moments.keys())
-    return untold, twice
+    return len(untold_fills(run, futures)), twice
 
 
 def soak(
@@ -274,6 +284,8 @@ def soak(
     outages = Counter(run.report.get("outages", {}))
     for why, count in outages.most_common(8):
         print(f"outage, {count} times: {why}")
+    for name, moment, fill in untold_fills(run, [book for book in books if book.contracts])[:12]:
+        print(f"not told: {name}, {fill}, {moment:.1f} s after the account was live")
     for line in run.report.get("unread", [])[:5]:
         print("not read:", line)
     print(

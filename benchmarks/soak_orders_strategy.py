@@ -211,11 +211,11 @@ class Told:
         """
         began = time.monotonic()
         while True:
-            for exchange in self.live:
-                for topic in ("orders", "positions"):
-                    exchange.Subscribe(topic, wait_ms=60_000)
+            topics = [(exchange, topic) for exchange in self.live for topic in ("orders", "positions")]
+            live = all(exchange.Subscribe(topic, wait_ms=60_000) for exchange, topic in topics)
             self.take()
             left, passed = sum(map(differences, self.live)), time.monotonic() - began
+            left = left if live else -1  # calls are answered by REST then
             if (not left and passed >= least_s) or passed > EQUAL_WITHIN_S:
                 return left, round(passed, 1)
             time.sleep(2.0)

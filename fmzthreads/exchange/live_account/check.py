@@ -9,7 +9,7 @@ import attrs
 
 from ...clock import Clock, Signal
 from ...errors import FmzError, StopRequested, short_repr
-from .rest_state import read_state
+from .rest_state import RestReader
 from .source import AccountSource
 from .view import AccountView
 
@@ -57,10 +57,11 @@ class AccountCheck:
         on_agreed: Callable[[int], None],
         on_lost: Callable[[], None],
     ) -> None:
-        self._source, self._view, self._clock, self._times = source, view, clock, times
+        self._view, self._clock, self._times = view, clock, times
         self._since_ms, self._on_agreed, self._on_lost = since_ms, on_agreed, on_lost
         self.missing = ""
         self._ended = Signal()
+        self._rest = RestReader(source, clock, self._ended)
         self._thread = threading.Thread(target=clock.stop.carry(self._run), name=f"{source.name} check", daemon=True)
 
     def start(self) -> None:
@@ -97,11 +98,11 @@ class AccountCheck:
 
     def _compare(self) -> str:
         """Asks REST, and returns what the stream has not told by the end of the time that it has for it."""
-        view, source = self._view, self._source
+        view, rest = self._view, self._rest
         quiet_since = self._clock.monotonic() - self._times.settle_s
-        moment_ms, noted, before = source.now_ms(), view.expected(), view.open_ids()
-        state = read_state(source, [order for order in before if not order.get("ChildId")])
-        fills = source.fills_since(self._since_ms(), view.symbols())
+        moment_ms, noted, before = rest.now_ms(), view.expected(), view.open_ids()
+        state = rest.state([order for order in before if not order.get("ChildId")])
+        fills = rest.fills_since(self._since_ms(), view.symbols())
         if self._clock.wait((self._ended,), self._times.settle_s):
             return ""
         missing = view.missing(state.orders, state.snapshot.positions, fills, quiet_since)

@@ -18,7 +18,7 @@ from ...fork import after_fork_in_child
 from ...structures import Order
 from .check import AccountCheck, CheckTimes
 from .events import AccountAlarm, LeverageChange, OrderChange, PositionChange, StreamEnded, StreamFill
-from .rest_state import read_state
+from .rest_state import RestReader
 from .source import AccountSource
 from .view import AccountView
 
@@ -77,6 +77,7 @@ class AccountFeed:
         self._pause_s = pause_s
         self._callbacks = ReadyCallbacks()
         self._closed = Signal()
+        self._rest = RestReader(source, host.clock, self._closed)
         self._told = False  # whether this outage was reported already
         self._failures = 0
         self._announced = 0
@@ -201,15 +202,15 @@ class AccountFeed:
 
     def _catch_up(self) -> None:
         """Asks REST what is open, what has become of what no longer is, and for the fills since the last message."""
-        view = self.view
-        now_ms = self.source.now_ms()
+        view, rest = self.view, self._rest
+        now_ms = rest.now_ms()
         expected = view.expected()
-        state = read_state(self.source, view.open_ids())
+        state = rest.state(view.open_ids())
         view.catch_up(state.snapshot, state.ended)
         for order in state.ended:
             self._on_order(order)
         if self._began_ms:
-            for missed in self.source.fills_since(self._since_ms(), view.symbols()):
+            for missed in rest.fills_since(self._since_ms(), view.symbols()):
                 self._take_missed(missed)
         else:
             self._began_ms = now_ms
@@ -225,7 +226,7 @@ class AccountFeed:
         order = None
         if not self.view.knows(missed.order_id):
             try:
-                order = self.source.order(missed.order_id)
+                order = self._rest.order(missed.order_id)
             except OrderNotFound:  # forgotten by the venue since
                 order = None
             else:

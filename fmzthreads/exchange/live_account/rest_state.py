@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import attrs
 
+from ...clock import Clock, Signal
 from ...constants import ORDER_STATE_CANCELED
-from ...errors import OrderNotFound
+from ...errors import OperationFailed, OrderNotFound
 from ...structures import Order
-from .events import AccountSnapshot
+from .events import AccountSnapshot, StreamFill
 from .source import AccountSource
 
-__all__ = ["RestState", "read_state"]
+__all__ = ["RestReader", "RestState"]
+
+T = TypeVar("T")
+
+_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 
 
 @attrs.frozen
@@ -33,22 +39,55 @@ class RestState:
         return [*self.snapshot.orders, *self.snapshot.conditions, *self.ended]
 
 
-def read_state(source: AccountSource, before: Iterable[Order]) -> RestState:
-    """Asks REST; raises from the error tree.
+class RestReader:
+    """The REST calls of a source, each repeated a few times when it fails in a way that may pass.
+
+    After an outage there may be many of them, one for each order; the more there are, the less likely is it that all succeed at once.
 
     Args:
         source: The venue's stream.
-        before: The orders that were open as far as was known before REST is asked.
+        clock: Measures the pauses.
+        ended: Ends a pause: the call fails then.
     """
-    snapshot = source.snapshot()
-    still = {(order["Id"], order["Condition"] is None) for order in (*snapshot.orders, *snapshot.conditions)}
-    gone = [order for order in before if (order["Id"], order["Condition"] is None) not in still]
-    return RestState(snapshot, [_ended(source, order) for order in gone])
 
+    def __init__(self, source: AccountSource, clock: Clock, ended: Signal) -> None:
+        self._source, self._clock, self._ended = source, clock, ended
 
-def _ended(source: AccountSource, order: Order) -> Order:
-    try:
-        return source.look_up(order)
-    except OrderNotFound:  # the venue has forgotten it: orders without fills that were cancelled days ago
-        order["Status"] = ORDER_STATE_CANCELED
-        return order
+    def _ask(self, call: Callable[[], T]) -> T:
+        for pause_s in _PAUSES_S:
+            try:
+                return call()
+            except OperationFailed:
+                if self._clock.wait((self._ended,), pause_s):
+                    raise
+        return call()
+
+    def now_ms(self) -> int:
+        """See ``AccountSource.now_ms``."""
+        return self._ask(self._source.now_ms)
+
+    def state(self, before: Iterable[Order]) -> RestState:
+        """Asks what is open; raises from the error tree.
+
+        Args:
+            before: The orders that were open as far as was known before REST is asked.
+        """
+        snapshot = self._ask(self._source.snapshot)
+        still = {(order["Id"], order["Condition"] is None) for order in (*snapshot.orders, *snapshot.conditions)}
+        gone = [order for order in before if (order["Id"], order["Condition"] is None) not in still]
+        return RestState(snapshot, [self._ended_order(order) for order in gone])
+
+    def _ended_order(self, order: Order) -> Order:
+        try:
+            return self._ask(lambda: self._source.look_up(order))
+        except OrderNotFound:  # the venue has forgotten it: orders without fills that were cancelled days ago
+            order["Status"] = ORDER_STATE_CANCELED
+            return order
+
+    def order(self, order_id: str) -> Order:
+        """See ``AccountSource.order``."""
+        return self._ask(lambda: self._source.order(order_id))
+
+    def fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
+        """See ``AccountSource.fills_since``."""
+        return self._ask(lambda: self._source.fills_since(since_ms, symbols))

@@ -12,6 +12,7 @@ import pytest
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED
 from fmzthreads.errors import TimedOut
+from fmzthreads.exchange.live_account import rest_state
 from fmzthreads.exchange.live_account.check import AccountCheck, CheckTimes
 from fmzthreads.exchange.live_account.events import AccountSnapshot, OrderChange, PositionChange, StreamFill
 from fmzthreads.exchange.live_account.feed import AccountFeed
@@ -215,7 +216,8 @@ def test_a_fill_whose_order_the_venue_does_not_know_is_missed_once() -> None:
         assert run.compare() == ""
 
 
-def test_rest_that_fails_leaves_it_live_and_is_asked_again() -> None:
+def test_rest_that_fails_leaves_it_live_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_state, "_PAUSES_S", ())
     with compared() as run:
         run.rest.failures = [TimedOut("no reply")]
         assert run.compare() == ""

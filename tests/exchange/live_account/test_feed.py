@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED
-from fmzthreads.errors import TimedOut
+from fmzthreads.errors import AuthenticationFailed, TimedOut
+from fmzthreads.exchange.live_account import rest_state
 from fmzthreads.exchange.live_account.events import StreamFill
 from fmzthreads.exchange.live_account.feed import AccountFeed
 from fmzthreads.structures import Info
@@ -164,9 +167,21 @@ def test_a_change_of_leverage_is_taken() -> None:
         assert [one.MarginLevel for one in run.feed.view.positions(None, amounts_only=True) or []] == [5.0]
 
 
-def test_rest_that_fails_is_asked_again_over_a_new_connection() -> None:
+def test_rest_that_fails_for_a_moment_is_asked_again_over_the_same_connection() -> None:
     with running() as (run, source, server):
         source.failures = [TimedOut("no reply"), TimedOut("no reply")]
+        run.feed.start()
+        server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert source.connects == 1
+        assert run.host.lines.qsize() == 0
+        assert [update.Kind for update in run.feed.view.take()] == ["gap", "live"]
+
+
+def test_rest_that_goes_on_failing_is_asked_again_over_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_state, "_PAUSES_S", (0.01,))
+    with running() as (run, source, server):
+        source.failures = [TimedOut("no reply")] * 4
         run.feed.start()
         for _ in range(3):
             server.peer()
@@ -174,6 +189,16 @@ def test_rest_that_fails_is_asked_again_over_a_new_connection() -> None:
         assert source.connects == 3
         assert run.host.lines.qsize() == 2  # one line for the outage, one for its end
         assert [update.Kind for update in run.feed.view.take()] == ["gap", "live"]
+
+
+def test_a_refusal_of_rest_is_not_repeated() -> None:
+    with running() as (run, source, server):
+        source.failures = [AuthenticationFailed("the keys were refused")]
+        run.feed.start()
+        for _ in range(2):
+            server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        assert source.connects == 2
 
 
 def test_an_ended_stream_and_a_message_that_cannot_be_read_are_gaps() -> None:
