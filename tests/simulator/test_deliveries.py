@@ -56,6 +56,25 @@ def last_order(exchange: Any, listed: str, call: tuple[str, str]) -> Any:
     return exchange.venue.order(f"{listed},{max(numbers)}")
 
 
+def read_what_was(exchange: Any, name: str, resting: str, all_ids: list[str]) -> None:
+    """Calls about a contract that was delivered, and whose code no other contract has."""
+    for symbol in ("", QUARTER):
+        history = exchange.GetHistoryOrders(symbol) if symbol else exchange.GetHistoryOrders()
+        assert sorted(one.Id for one in history) == sorted(all_ids)
+        assert {one.Symbol for one in history} == {QUARTER}
+        assert exchange.GetOrders(symbol) == []
+        assert exchange.GetConditionOrders(symbol) == []
+    by_date = exchange.GetHistoryOrders("BTC_USDT.270116")
+    assert sorted(one.Id for one in by_date) == sorted(all_ids)
+    assert exchange.GetOrder(resting).Symbol == QUARTER
+    assert exchange.GetHistoryConditionOrders(QUARTER) == []
+    assert exchange.GetPositions(QUARTER) == []
+    assert exchange.GetFundingPayments(QUARTER) == []
+    assert exchange.GetAccount().Equity > 0
+    asked = exchange.venue.order_by_client_id(QUARTER, exchange.venue.client_id_of(exchange.GetOrder(resting)))
+    assert asked.Id == resting  # so that an order whose outcome was unknown is still settled
+
+
 @pytest.mark.parametrize(("name", "venue", "products", "product", "listed", "amount", "call", "flag"), VENUES)
 def test_a_position_is_settled_at_the_average_index_and_the_contract_ends(
     name: str,
@@ -95,6 +114,7 @@ def test_a_position_is_settled_at_the_average_index_and_the_contract_ends(
         assert (ended.MadeBy, ended.Type, ended.DealAmount, ended.AvgPrice) == (flag, ORDER_TYPE_SELL, amount, 60_300)
         with pytest.raises(UnknownSymbol):
             exchange.CreateOrder("", "buy", -1, amount)
+        read_what_was(exchange, name, resting, [bought.Id, resting, ended.Id])
         server.driver.step(3)  # the market goes on without it
         assert exchange.GetTicker("BTC_USDT.swap").Last > 0
 

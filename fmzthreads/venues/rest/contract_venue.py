@@ -6,6 +6,7 @@ venue's list tells. Condition orders have ids and endpoints of their own. The ac
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from ...constants import ORDER_STATE_UNKNOWN
-from ...errors import InputError, OrderNotFound, VenueRejected, short_repr
+from ...errors import InputError, OrderNotFound, UnknownSymbol, VenueRejected, short_repr
 from ...exchange.contracts.converter import Contract, ContractValue
 from ...exchange.contracts.port import PositionMode
 from ...exchange.contracts.scopes import is_scope, scope_includes
@@ -28,6 +29,8 @@ from .symbols import split_order_id
 from .venue import RestVenue
 
 __all__ = ["CONDITION_MARK", "ContractVenue", "is_condition_id", "sorted_orders"]
+
+_DATE = re.compile("[0-9]{6}")  # of a delivery, in symbols and in both venues' names
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Structure)
@@ -88,6 +91,48 @@ class ContractVenue(RestVenue):
             return name
         return self._listing(symbol).venue_symbol
 
+    def _listing_of_past(self, symbol: str) -> Listing:
+        """The listing of a symbol, or of the contract that its code named last, while no other one has the code."""
+        over = self._over(symbol)
+        if over is not None and self.symbols.is_new():
+            return over
+        try:
+            return self._listing(symbol)
+        except UnknownSymbol:
+            over = self._over(symbol)
+            if over is None:
+                raise
+            return over
+
+    def _over(self, symbol: str) -> Listing | None:
+        """The listing of the contract that a code named last, if it has been delivered and no other one has the code as far as is known."""
+        listed = self.symbols.by_symbol.get(symbol)
+        if listed is not None:
+            return listed if self._is_over(listed) else None
+        gone = [one for one in self.symbols.gone.values() if one.symbol == symbol]
+        return max(gone, key=self._expiry_ms, default=None)
+
+    def _name_of_past(self, symbol: str) -> str:
+        """The name of a delivered contract, too, by its code or its date."""
+        if self.dialect.is_certain(symbol):
+            return self._name(symbol)
+        try:
+            return self._listing_of_past(symbol).venue_symbol
+        except UnknownSymbol:
+            if not _DATE.fullmatch(symbol.partition(".")[2]):
+                raise
+            return self.dialect.name_of(symbol)
+
+    def _symbol_of(self, name: str) -> str | None:
+        """FMZ's symbol of a venue's name; that of a delivered contract has its date once another one has its code."""
+        found, over = super()._symbol_of(name), self.symbols.gone.get(name)
+        if found is not None or over is None:
+            return found
+        date = _DATE.search(name)
+        if date is None or over.symbol not in self.symbols.by_symbol:
+            return over.symbol
+        return f"{over.symbol.partition('.')[0]}.{date.group()}"
+
     def _listing(self, symbol: str) -> Listing:
         """The listing of a symbol; the list is fetched again when the contract behind a code has been delivered."""
         self.dialect.name_of(symbol)  # refuses any other symbol than this venue's contracts
@@ -141,7 +186,7 @@ class ContractVenue(RestVenue):
         for row in found:
             name = row["Symbol"]
             listing = self.symbols.known(name) or self.symbols.all().get(name)
-            row["Symbol"] = listing.symbol if listing is not None else name
+            row["Symbol"] = listing.symbol if listing is not None else self._symbol_of(name) or name
             if "ContractType" in row:
                 row["ContractType"] = row["Symbol"].partition(".")[2]
             if scope_includes(scope, row["Symbol"]):
@@ -150,7 +195,7 @@ class ContractVenue(RestVenue):
 
     def _one(self, scope: str | None) -> str | None:
         """The venue's name of a scope that is one symbol; None for any other."""
-        return None if scope is None or is_scope(scope) else self._name(scope)
+        return None if scope is None or is_scope(scope) else self._name_of_past(scope)
 
     @abstractmethod
     def _fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:

@@ -49,6 +49,8 @@ class SymbolBook:
         ] = {}  # by the venue's name; grows, and is replaced when the whole list is fetched
         self.by_symbol: dict[str, Listing] = {}
         """The listings known so far, by FMZ's symbol; read-only."""
+        self.gone: dict[str, Listing] = {}
+        """The last listings of names that a later list did not have any more, by the venue's name; read-only."""
         self._missing: dict[str, float] = {}  # when the venue last reported the symbol as unknown
         self._listed_at: float | None = None
         self._generation = 0
@@ -173,6 +175,8 @@ class SymbolBook:
         known = {listing.venue_symbol: listing for listing in listings}
         with self._lock:
             if generation == self._generation:
+                left = {**self.gone, **self._known}
+                self.gone = {name: listing for name, listing in left.items() if name not in known}
                 self._known, self._missing = known, {}
                 self.by_symbol = {listing.symbol: listing for listing in listings}
                 self._listed_at = self._clock.monotonic()
@@ -182,7 +186,7 @@ class SymbolBook:
         """Drops all symbols (another base URL may list others)."""
         with self._lock:
             self._known, self._missing, self._listed_at = {}, {}, None
-            self.by_symbol = {}
+            self.by_symbol, self.gone = {}, {}
             self._generation += 1
 
     def _is_missing(self, name: str) -> bool:
@@ -191,6 +195,11 @@ class SymbolBook:
             # A list this new is complete.
             since = (self._missing.get(name), self._listed_at)
         return any(at is not None and now - at <= self._miss_age_s for at in since)
+
+    def is_new(self) -> bool:
+        """Whether the whole list was fetched so short ago that what it lacks is not asked for again."""
+        age_s = self._age()
+        return age_s is not None and age_s <= self._miss_age_s
 
     def _age(self) -> float | None:
         with self._lock:

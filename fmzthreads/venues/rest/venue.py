@@ -90,6 +90,10 @@ class RestVenue(ChannelVenue):
         self.symbols.check(symbol, name)
         return name
 
+    def _name_of_past(self, symbol: str) -> str:
+        """The venue's name of a symbol for calls about what was; a venue may know those of symbols that it does not list any more."""
+        return self._name(symbol)
+
     def _listing(self, symbol: str) -> Listing:
         """The venue's listing of a symbol, verified: for calls that move money."""
         known = self.symbols.by_symbol.get(symbol)
@@ -245,7 +249,7 @@ class RestVenue(ChannelVenue):
 
     def order_by_client_id(self, symbol: str, client_order_id: str) -> Order:
         """One request; see ``Venue.order_by_client_id``."""
-        query = self.dialect.order_by_client_id(self._name(symbol), client_order_id)
+        query = self.dialect.order_by_client_id(self._name_of_past(symbol), client_order_id)
         return self._named(self._get(symbol, query), symbol)
 
     def client_id_of(self, order: Order) -> str:
@@ -268,7 +272,7 @@ class RestVenue(ChannelVenue):
         """Past orders, sorted by time; see ``Venue.history_orders``."""
         if since_ms < 0 or limit < 0:
             raise InputError(f"since and limit must be 0 or more, got {short_repr(since_ms)} and {short_repr(limit)}")
-        name = self._name(symbol)
+        name = self._name_of_past(symbol)
         plan = self.dialect.past_orders(name, since_ms, limit, self.channel.time.now_ms())
         found = {order["Id"]: self._named(order, symbol) for pages in plan.lists for order in self._walk(symbol, pages)}
         oldest_first = [order for order in _in_order(found.values()) if order["Time"] >= since_ms]

@@ -175,7 +175,7 @@ class FuturesAccount(ContractVenue):
 
     def account(self, symbol: str) -> Account:
         """The margin of the contract's currency; see ``Venue.account``."""
-        self._name(symbol)
+        self._name_of_past(symbol)
         currency = self._margin_currency(symbol)
         return self.channel.call(
             self.product.account, lambda payload: read_account(payload, currency, coin=self.product.coin)

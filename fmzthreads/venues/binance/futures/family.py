@@ -108,7 +108,7 @@ class FuturesFamily(FuturesAccount):
     def history_condition_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Those that have ended or triggered; see ``Venue.history_condition_orders``."""
         self._check_history(since_ms, limit)
-        plan = self.dialect.past_conditions(self._name(symbol), since_ms, limit, self.channel.time.now_ms())
+        plan = self.dialect.past_conditions(self._name_of_past(symbol), since_ms, limit, self.channel.time.now_ms())
         return self._past_conditions(
             plan, since_ms, lambda order: order["Status"] != ORDER_STATE_PENDING or bool(order.get("ChildId"))
         )
@@ -128,8 +128,8 @@ class FuturesFamily(FuturesAccount):
         found: list[StreamFill] = []
         for symbol in symbols:
             try:
-                name = self._name(symbol)
-            except UnknownSymbol:  # delivered since
+                name = self._name_of_past(symbol)
+            except UnknownSymbol:  # listed no more, and not known under this symbol
                 continue
             found.extend(
                 StreamFill(order_id=f"{name},{fill['Info']['orderId']}", symbol=symbol, fill=fill)

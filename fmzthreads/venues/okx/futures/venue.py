@@ -130,7 +130,7 @@ class FuturesOKX(ContractVenue):
         return expiry_ms(listing)
 
     def _margin_currency(self, symbol: str) -> str:
-        return str(self._listing(symbol).market["Info"].get("settleCcy"))
+        return str(self._listing_of_past(symbol).market["Info"].get("settleCcy"))
 
     def _in_coins(self, symbol: str) -> bool:
         return symbol.partition("_")[0] == self._margin_currency(symbol)
@@ -316,7 +316,7 @@ class FuturesOKX(ContractVenue):
     def history_condition_orders(self, symbol: str, since_ms: int = 0, limit: int = 0) -> list[Order]:
         """Those that have triggered or ended, of every type and state; see ``Venue.history_condition_orders``."""
         self._check_history(since_ms, limit)
-        plan = self.dialect.past_conditions(self._name(symbol), limit)
+        plan = self.dialect.past_conditions(self._name_of_past(symbol), limit)
         return self._past_conditions(plan, since_ms, lambda order: True)
 
     # The user stream

@@ -10,7 +10,15 @@ import pytest
 
 from fmzthreads import constants, errors
 from fmzthreads.venues.binance.futures.brackets import Bracket, most_leverage
-from tests.helpers.futures_replies import COIN_INFO, NOW_MS, QUARTER_MS, USD_INFO, make_futures, usd_symbol
+from tests.helpers.futures_replies import (
+    COIN_INFO,
+    FUTURES_ORDER,
+    NOW_MS,
+    QUARTER_MS,
+    USD_INFO,
+    make_futures,
+    usd_symbol,
+)
 from tests.helpers.venue_replies import reply_of
 
 POSITIONS, COIN_POSITIONS = "GET /fapi/v3/positionRisk", "GET /dapi/v1/positionRisk"
@@ -74,6 +82,47 @@ def test_a_code_names_the_next_contract_after_a_delivery() -> None:
         usd_symbol("BTCUSDT_260626", kind="CURRENT_QUARTER", delivery_ms=QUARTER_MS * 2),
     ]
     assert venue.contract("BTC_USDT.quarter").venue_symbol == "BTCUSDT_260626"
+
+
+def test_what_was_of_a_delivered_contract_is_read_by_its_code_until_another_one_has_it_and_by_its_date() -> None:
+    info, asked = copy.deepcopy(USD_INFO), []
+    row = {**FUTURES_ORDER, "symbol": "BTCUSDT_260327", "status": "FILLED", "time": NOW_MS, "updateTime": NOW_MS}
+
+    def orders(seen: Any) -> list[Any]:
+        asked.append(seen.query["symbol"])
+        return [row] if seen.query["symbol"] == "BTCUSDT_260327" else []
+
+    answers = {
+        "GET /fapi/v1/exchangeInfo": lambda _seen: info, "GET /fapi/v1/allOrders": orders, "GET /fapi/v1/openOrders": [],
+        "GET /fapi/v1/order": row, POSITIONS: [],
+    }  # fmt: skip
+    venue, _, clock = make_futures(answers)
+    venue.markets()
+    clock.advance((QUARTER_MS - NOW_MS) / 1000 + 1)
+    for listed in (info["symbols"], info["symbols"][:1]):  # the list still has it for a while
+        info["symbols"] = listed
+        clock.advance(61)
+        assert [one.Symbol for one in venue.history_orders("BTC_USDT.quarter")] == ["BTC_USDT.quarter"]
+        assert venue.orders("BTC_USDT.quarter") == venue.positions("BTC_USDT.quarter") == []
+        assert venue.order("BTCUSDT_260327,77").Symbol == "BTC_USDT.quarter"
+        with pytest.raises(errors.UnknownSymbol):  # for orders it has ended
+            venue.contract("BTC_USDT.quarter")
+    info["symbols"] = [
+        usd_symbol("BTCUSDT"),
+        usd_symbol("BTCUSDT_260626", kind="CURRENT_QUARTER", delivery_ms=QUARTER_MS * 2),
+    ]
+    clock.advance(61)
+    asked.clear()
+    assert venue.history_orders("BTC_USDT.quarter") == []
+    assert set(asked) == {"BTCUSDT_260626"}
+    assert [one.Symbol for one in venue.history_orders("BTC_USDT.260327")] == ["BTC_USDT.260327"]
+    assert venue.order("BTCUSDT_260327,77").Symbol == "BTC_USDT.260327"
+    other, _, _ = make_futures(answers)  # a process that never saw it
+    assert [one.Symbol for one in other.history_orders("BTC_USDT.260327")] == ["BTC_USDT.260327"]
+    with pytest.raises(errors.UnknownSymbol):
+        other.history_orders("BTC_USDT.next_quarter")
+    venue.set_base("https://fapi.example")
+    assert venue.usd.symbols.gone == {}  # another venue's contracts are others
 
 
 def test_a_ticker_joins_the_day_and_the_best_prices() -> None:
