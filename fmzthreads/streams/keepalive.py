@@ -100,12 +100,13 @@ class Watch:
 
     def _ping(self, link: Link) -> None:
         options = self._options
+        if options.ping_is_answered and self._pulse.unanswered >= 2 and not self._connection.is_blocked():
+            self._connection.end_link(link, f"no response to 2 pings within {2 * options.ping_interval_s:g} s")
+            return
+        self._pulse.unanswered += options.ping_is_answered
         if options.ping_text:
             link.write_soon(options.ping_message)
-        elif self._pulse.unanswered >= 2 and not self._connection.is_blocked():
-            self._connection.end_link(link, f"no response to 2 pings within {2 * options.ping_interval_s:g} s")
         else:
-            self._pulse.unanswered += 1
             link.ping(options.ping_message.encode())
 
     def _check_silence(self, link: Link, now: float) -> None:

@@ -109,6 +109,12 @@ class DialOptions:
     time_field: str = ""
     limits: StreamLimits | None = None
 
+    @property
+    def ping_is_answered(self) -> bool:
+        """Whether a peer that is alive answers each heartbeat: a ping frame, or the text of a table that knows the answer."""
+        table = self.heartbeats
+        return not self.ping_text or (table is not None and bool(table.ping) and table.ping == self.ping_message)
+
 
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):

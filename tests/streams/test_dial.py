@@ -599,6 +599,74 @@ def test_okx_text_heartbeats(server: WsServer) -> None:
         assert (stats.received, stats.heartbeats) == (1, 2)
 
 
+def test_a_half_open_connection_is_found_by_the_text_heartbeats_of_okx(server: WsServer) -> None:
+    clock = ManualClock()
+    journal = Journal(clock)
+    client = Dial(server.url, host=journal, errors="raise", on_ping="okx")
+    assert isinstance(client, Connection)
+    with client:
+        server.peer()  # and never answers
+        for _ in range(3):
+            assert clock.wait_for_sleepers()
+            clock.advance(20)
+        assert client.read() == ""
+    assert "no response to 2 pings within 40 s" in journal.errors[0]
+
+
+def test_a_silent_channel_stays_open_while_okx_answers(server: WsServer) -> None:
+    """Nothing of an account happens for an hour, say: no sign of a loss."""
+    clock = ManualClock()
+    client = Dial(server.url, host=Journal(clock), errors="raise", on_ping="okx")
+    assert isinstance(client, Connection)
+    with client:
+        peer = server.peer()
+        for number in range(6):
+            assert clock.wait_for_sleepers()
+            clock.advance(20)
+            assert peer.read_frame() == (0x81, b"ping")
+            peer.text("pong", f"mark {number}")
+            assert client.read() == f"mark {number}"
+        assert clock.wait_for_sleepers()
+        assert client.state == "open"
+        assert client.stats.heartbeats == 6
+
+
+def test_answers_to_pings_are_no_data(server: WsServer) -> None:
+    clock = ManualClock()
+    journal = Journal(clock)
+    client = Dial(server.url, host=journal, errors="raise", on_ping="okx", silence_ms=70_000)
+    assert isinstance(client, Connection)
+    with client:
+        peer = server.peer()
+        peer.text("data")
+        assert client.read() == "data"
+        for number in range(3):
+            assert clock.wait_for_sleepers()
+            clock.advance(20)
+            assert peer.read_frame() == (0x81, b"ping")
+            peer.text("pong")
+            while client.stats.heartbeats <= number:
+                threading.Event().wait(0.01)  # it is hidden from the script, so that only the count tells that it came
+        assert clock.wait_for_sleepers()
+        clock.advance(10)
+        assert client.read() == ""
+    assert "no data for 70000 ms" in journal.errors[0]
+
+
+def test_a_text_heartbeat_that_nobody_answers_is_no_sign_of_a_loss(server: WsServer) -> None:
+    clock = ManualClock()
+    options = {"pingInterval": 10_000, "pingType": "text", "pingMessage": "hb"}
+    client = Dial(server.url, host=Journal(clock), errors="raise", **options)
+    assert isinstance(client, Connection)
+    with client:
+        peer = server.peer()
+        for _ in range(4):
+            assert clock.wait_for_sleepers()
+            clock.advance(10)
+            assert peer.read_frame() == (0x81, b"hb")
+        assert client.state == "open"
+
+
 @pytest.mark.parametrize("table", ["huobi", [(r'\{"ping":(\d+)\}', lambda match: '{"pong": ' + match[1] + "}")]])
 def test_huobi_heartbeats_inside_gzip(dial, table: object) -> None:
     client, peer = dial(on_ping=table, compress="gzip")

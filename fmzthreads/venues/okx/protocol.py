@@ -22,7 +22,9 @@ from .refusals import OUTCOME_KNOWN, refusal
 __all__ = ["OKXProtocol", "data_of"]
 
 PLACE_PATH = "/api/v5/trade/order"
-_EXPIRING = frozenset({PLACE_PATH, "/api/v5/trade/amend-order"})  # which OKX refuses after their ``expTime``
+# Which OKX refuses after their ``expTime``. Its documents ("Transaction timeouts") name placing and amending orders alone: cancels and condition
+# orders do not take it.
+_EXPIRING = frozenset({PLACE_PATH, "/api/v5/trade/amend-order"})
 
 
 def data_of(payload: Any) -> list[Any]:
