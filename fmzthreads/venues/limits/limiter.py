@@ -17,14 +17,13 @@ from ...http.reply import Headers
 from .doors import Doors
 from .shared_file import SharedFile
 from .table import BLOCKED_UNTIL, IS_BAN, Bucket, LimitTable
-from .windows import Mark, Moment, SlidingWindow
+from .windows import Mark, Moment, NewestWindows, SlidingWindow
 
 __all__ = ["Claim", "Count", "Limiter", "Ticket"]
 
 Count = tuple[Bucket, tuple[int, ...]]
 """A bucket, and what a request counts in each of its windows."""
 
-_SURE_MARGIN_S = 0.25  # with a wider one, windows of different lengths begin at different moments
 _LONGEST_BAN_MS = 4 * 86_400_000  # bans last up to three days; anything longer in a file is damage
 _EXTEND_AFTER_S = (
     0.25  # a running request is counted again this often, so that it never drops out of a window before its reply
@@ -63,13 +62,12 @@ class Ticket:
         waited_s: How long it waited for its turn, in seconds.
     """
 
-    __slots__ = ("at", "claim", "marks", "refunded", "waited_s")
+    __slots__ = ("at", "claim", "marks", "waited_s")
 
     def __init__(self, claim: Claim, at: float, marks: list[list[Mark]]) -> None:
         self.claim = claim
         self.at = at
         self.marks = marks
-        self.refunded = False
         self.waited_s = 0.0
 
 
@@ -111,7 +109,7 @@ class Limiter:
         self._line: list[_Waiter] = []  # sorted
         self._running: dict[int, Ticket] = {}  # by id, the one that was counted longest ago first
         self._number = 0
-        self._second = 0  # the venue's second, its margin included, in which all running requests were counted last
+        self._newest = NewestWindows()  # in which everything in _running is counted
         after_fork_in_child(self._after_fork)
 
     @property
@@ -220,6 +218,8 @@ class Limiter:
         counts = claim.counts
         if self._running:
             self._extend_running(moment)
+        else:
+            self._newest.clear()
         if self.doors.are_shut:
             try:
                 self.doors.check(*(bucket.door for bucket, _ in counts))
@@ -244,10 +244,12 @@ class Limiter:
         mono_ms = int(moment.mono_s * 1000)
         marks = []
         for (bucket, amounts), cells in zip(counts, loaded, strict=True):
+            windows = bucket.windows
             marks.append(
-                [window.charge(cells, amount, moment) for window, amount in zip(bucket.windows, amounts, strict=True)]
+                [window.charge(cells, amount, moment) for window, amount in zip(windows, amounts, strict=True)]
             )
-            if bucket.windows:
+            if windows:
+                self._newest.add(windows, marks[-1])
                 self._table.save(bucket, cells, mono_ms)
         ticket = Ticket(claim, moment.mono_s, marks)
         self._running[id(ticket)] = ticket
@@ -344,13 +346,11 @@ class Limiter:
                 self._table.save(bucket, cells, int(moment.mono_s * 1000))
 
     def _extend_running(self, moment: Moment) -> None:
-        _, server_s, margin_s = moment
-        second = int(server_s + margin_s)
-        if second != self._second or margin_s > _SURE_MARGIN_S:
-            # A window of the venue may have begun: what is still on its way may be counted in it.
-            self._second = second
-            for ticket in list(self._running.values()):
+        if self._newest.has_begun(moment):
+            # What is still on its way may be counted in the window that began.
+            for ticket in self._running.values():
                 self._extend(ticket, moment)
+            self._newest.counted(moment)
             return
         while self._running:
             key, ticket = next(iter(self._running.items()))

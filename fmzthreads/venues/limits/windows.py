@@ -9,9 +9,10 @@ have arrived in: late replies, and replies out of order, never free room too ear
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-__all__ = ["CELLS", "FIRST_CELL", "AlignedWindow", "LimitWindow", "Mark", "Moment", "SlidingWindow"]
+__all__ = ["CELLS", "FIRST_CELL", "AlignedWindow", "LimitWindow", "Mark", "Moment", "NewestWindows", "SlidingWindow"]
 
 FIRST_CELL = 8
 """The cells before it are a bucket's head."""
@@ -126,6 +127,10 @@ class AlignedWindow:
             count += others & _MOST
         return max(count, venue & _MOST) if venue >> _BITS == window else count
 
+    def newest(self, moment: Moment) -> int:
+        """The number of the newest window that may have begun."""
+        return int((moment[1] + min(moment[2], self._most_margin_s)) // self.length_s)
+
     def wait_s(self, cells: list[int], amount: int, moment: Moment, *, patient: bool) -> float:
         """Seconds until a window with room begins, and all clocks agree that it has."""
         if not amount:
@@ -155,7 +160,7 @@ class AlignedWindow:
     def extend(self, cells: list[int], amount: int, mark: Mark, moment: Moment) -> Mark:
         """Counts it in the windows that have begun since."""
         first, last = mark
-        now = self._span(moment)[1]
+        now = self.newest(moment)
         if now <= last:
             return mark
         for window in range(max(last + 1, now - 3), now + 1):
@@ -165,7 +170,7 @@ class AlignedWindow:
     def is_settled(self, cells: list[int], mark: Mark, moment: Moment, count: int) -> bool:
         """Whether no window has begun since, and the venue's count is not above what is known."""
         first, last = mark
-        if self._span(moment)[1] > last:
+        if self.newest(moment) > last:
             return False
         return count < 0 or first != last or count <= self._get(cells, 0, last) + self._get(cells, 1, last)
 
@@ -279,3 +284,35 @@ class SlidingWindow:
 
     def heard(self, cells: list[int], count: int, mark: Mark) -> None:
         """Does nothing: such a venue reports no counts."""
+
+
+class NewestWindows:
+    """The newest window of each length in which all running requests are counted.
+
+    Tells without a look at the requests whether a window has begun in which they must be counted too.
+    """
+
+    __slots__ = ("_counted",)
+
+    def __init__(self) -> None:
+        self._counted: dict[float, tuple[AlignedWindow, int]] = {}  # by length
+
+    def add(self, windows: Sequence[LimitWindow], marks: Sequence[Mark]) -> None:
+        """Adds a request that was just counted, with its marks; none newer may have begun for the others."""
+        for window, mark in zip(windows, marks, strict=True):
+            if isinstance(window, AlignedWindow):
+                # It may be an older one than before: a wider margin of another object's clock was in the next window already.
+                self._counted[window.length_s] = window, mark[1]
+
+    def has_begun(self, moment: Moment) -> bool:
+        """Whether a newer one may have begun."""
+        return any(window.newest(moment) > number for window, number in self._counted.values())
+
+    def counted(self, moment: Moment) -> None:
+        """Notes that all running requests were counted in what began until a moment."""
+        for length_s, (window, number) in self._counted.items():
+            self._counted[length_s] = window, max(number, window.newest(moment))
+
+    def clear(self) -> None:
+        """Notes that no request is running."""
+        self._counted.clear()

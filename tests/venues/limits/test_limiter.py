@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fmzthreads import errors
-from fmzthreads.clock import ManualClock, WallClock
+from fmzthreads.clock import ManualClock
 from fmzthreads.venues.limits.limiter import Claim, Limiter, Ticket
-from fmzthreads.venues.limits.windows import AlignedWindow, SlidingWindow
+from fmzthreads.venues.limits.windows import AlignedWindow, Moment, SlidingWindow
 from tests.helpers.forked import in_fork, needs_fork
 from tests.venues.limits.helpers import bucket, claim
 
@@ -143,9 +143,57 @@ def test_a_sliding_limit_does_not_depend_on_the_time_of_day(jump_s: float) -> No
     once(limiter, claim(clock, (one, (1,)), ahead_s=jump_s))
 
 
+def test_what_is_on_its_way_is_looked_through_only_when_a_window_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With margins of live use, looking through all of them before each request took 2 ms of processor time."""
+    clock, looked = ManualClock(605.0), 0
+    limiter = Limiter("V", clock)
+    minute = bucket(AlignedWindow("weight", 1000, 60), door="minute")
+    orders = bucket(AlignedWindow("orders", 1000, 10), AlignedWindow("orders", 1000, 86_400, cell=20), door="orders")
+    extend = limiter._extend
+
+    def counted(ticket: Ticket, moment: Moment) -> None:
+        nonlocal looked
+        looked += 1
+        extend(ticket, moment)
+
+    monkeypatch.setattr(limiter, "_extend", counted)
+    asked = claim(clock, (minute, (1,)), (orders, (1, 1)), margin_s=0.3)
+    held = [limiter.enter(asked) for _ in range(30)]
+    for _ in range(20):
+        once(limiter, asked)
+    assert looked == 0
+    clock.advance(4.8)  # with the margin the next ten seconds may have begun
+    for _ in range(3):
+        once(limiter, claim(clock, (minute, (1,)), margin_s=0.3))  # counts in none of them itself
+    held += [limiter.enter(asked) for _ in range(20)]
+    assert looked == 30
+    for ticket in held:
+        assert ticket.marks[1][0] == (60, 61)
+        limiter.leave(ticket)
+    clock.advance(60.0)
+    limiter.enter(asked)  # of the windows of long ago nothing is left to look through
+    limiter.enter(asked)
+    assert looked == 30
+
+
+def test_a_wider_margin_of_another_object_hides_no_window_that_begins() -> None:
+    """One object counts in the next ten seconds already; what the other has sent must count there once they begin."""
+    clock = ManualClock(609.9)
+    limiter, one = Limiter("V", clock), bucket(AlignedWindow("weight", 3, 10, share=1.0))
+    wide, narrow = (claim(clock, (one, (1,)), margin_s=margin_s) for margin_s in (0.5, 0.05))
+    assert limiter.enter(wide).marks == [[(60, 61)]]
+    held = limiter.enter(narrow)
+    assert held.marks == [[(60, 60)]]
+    clock.advance(0.2)
+    limiter.enter(narrow)
+    assert held.marks == [[(60, 61)]]
+    with pytest.raises(errors.RateLimited):
+        limiter.enter(narrow)
+
+
 def race(rounds: int) -> None:
     """Threads enter and leave at once; each round a window has room for some of them only."""
-    clock = WallClock()
+    clock = ManualClock(1000.0)  # at midnight a day's count would begin anew
     with ThreadPoolExecutor(8) as pool:
         for number in range(rounds):
             limiter = Limiter("V", clock)
@@ -179,7 +227,7 @@ def test_threads_at_once_never_exceed_a_window_thousands_of_times() -> None:
 
 @needs_fork
 def test_a_forked_child_counts_anew_without_the_parents_lock_and_line() -> None:
-    clock = WallClock()
+    clock = ManualClock(1000.0)
     limiter, one = Limiter("V", clock), bucket(AlignedWindow("weight", 5, 86_400, share=1.0))
     once(limiter, claim(clock, (one, (2,))))
     under_way = limiter.enter(claim(clock, (one, (1,))))

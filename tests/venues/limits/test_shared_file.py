@@ -16,9 +16,10 @@ import pytest
 from fmzthreads import errors
 from fmzthreads.clock import ManualClock, WallClock
 from fmzthreads.venues.limits import shared_file
-from fmzthreads.venues.limits.limiter import Limiter
+from fmzthreads.venues.limits.limiter import Claim, Limiter
 from fmzthreads.venues.limits.registry import SHARE_VARIABLE, Limiters
 from fmzthreads.venues.limits.shared_file import RECORDS, SharedFile
+from fmzthreads.venues.limits.table import Bucket
 from fmzthreads.venues.limits.windows import AlignedWindow, SlidingWindow
 from tests.helpers.forked import in_fork, needs_fork
 from tests.venues.limits.helpers import bucket, claim
@@ -29,12 +30,19 @@ DAY = 86_400
 ADDRESS = "https://api.example.com"
 
 
+def order(one: Bucket) -> Claim:
+    """An order at noon: at midnight the count of a day would begin anew in the middle of a test."""
+    asked = claim(WallClock(), (one, (1,)), patient=False)
+    asked.server_now = lambda: 1000.5 * DAY
+    return asked
+
+
 def fill(limiter: Limiter, limit: int = 10, *, door: str = "orders") -> int:
     """How many more orders of a day a limiter lets go."""
-    one, clock, done = bucket(AlignedWindow("orders", limit, DAY, share=1.0), door=door, account="key"), WallClock(), 0
+    one, done = bucket(AlignedWindow("orders", limit, DAY, share=1.0), door=door, account="key"), 0
     try:
         while True:
-            limiter.leave(limiter.enter(claim(clock, (one, (1,)), patient=False)))
+            limiter.leave(limiter.enter(order(one)))
             done += 1
     except errors.RateLimited:
         return done
@@ -53,7 +61,7 @@ def path(tmp_path: Path) -> Path:
 def take(limiter: Limiter, count: int) -> None:
     one = bucket(AlignedWindow("orders", 10, DAY, share=1.0), door="orders", account="key")
     for _ in range(count):
-        limiter.leave(limiter.enter(claim(WallClock(), (one, (1,)), patient=False)))
+        limiter.leave(limiter.enter(order(one)))
 
 
 def test_what_one_process_uses_the_other_does_not_get(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import Counter
 
 from hypothesis import example, given
@@ -49,10 +50,13 @@ class Venue:
 
 
 def play(
-    window: LimitWindow, venue: Venue, wanted: list[tuple[float, int, float, float, bool]], margin_s: float
+    window: LimitWindow, venue: Venue, wanted: list[tuple[float, int, float, float, bool]], *margins_s: float
 ) -> None:
-    """Sends calls whenever the limiter lets them; arrivals and replies are events of a manual clock."""
-    clock = ManualClock(1000.0)
+    """Sends calls whenever the limiter lets them; arrivals and replies are events of a manual clock.
+
+    The calls have the margins in turn, as those of several exchange objects.
+    """
+    clock, margins = ManualClock(1000.0), itertools.cycle(margins_s)
     limiter, one = Limiter("V", clock), bucket(window)
     events: list[tuple[float, int, str, int, Ticket]] = []
     delays: dict[int, tuple[float, bool]] = {}
@@ -75,7 +79,7 @@ def play(
     for pause, weight, there, back, replied in wanted:
         until(clock.now() + pause)
         try:
-            ticket = limiter.enter(claim(clock, (one, (weight,)), ahead_s=0.1, margin_s=margin_s))
+            ticket = limiter.enter(claim(clock, (one, (weight,)), ahead_s=0.1, margin_s=next(margins)))
         except RateLimited:
             continue
         number += 1
@@ -96,14 +100,26 @@ def test_aligned_windows_are_never_exceeded(
 ) -> None:
     """The venue's clock is wrongly estimated, by less than the margin."""
     window = AlignedWindow("weight", limit, 2.0, header="used", share=1.0)
-    play(window, Venue(2.0, 0.1 + error_s, sliding=False), wanted, margin_s=0.05)
+    play(window, Venue(2.0, 0.1 + error_s, sliding=False), wanted, 0.05)
+
+
+@given(
+    wanted=calls,
+    limit=st.integers(4, 12),
+    margins_s=st.lists(st.sampled_from([0.05, 0.3, 0.5]), min_size=2, max_size=5),
+)
+def test_aligned_windows_are_never_exceeded_with_margins_of_several_objects(
+    wanted: list[tuple[float, int, float, float, bool]], limit: int, margins_s: list[float]
+) -> None:
+    window = AlignedWindow("weight", limit, 2.0, header="used", share=1.0)
+    play(window, Venue(2.0, 0.1, sliding=False), wanted, *margins_s)
 
 
 @given(wanted=calls, limit=st.integers(4, 12))
 def test_no_stretch_of_a_sliding_window_is_exceeded(
     wanted: list[tuple[float, int, float, float, bool]], limit: int
 ) -> None:
-    play(SlidingWindow("calls", limit, 2.0), Venue(2.0, 0.0, sliding=True), wanted, margin_s=0.0)
+    play(SlidingWindow("calls", limit, 2.0), Venue(2.0, 0.0, sliding=True), wanted, 0.0)
 
 
 def moment(seconds: float, margin_s: float = 0.0) -> Moment:
