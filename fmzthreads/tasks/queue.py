@@ -231,6 +231,11 @@ class TaskQueue:
         )
         try:
             return turn.run()
+        except BaseException:
+            with self._lock:
+                if self._runner is self._loop:  # whose end this is: join() must not find it idle before that
+                    self._stopping = True
+            raise
         finally:
             with self._lock:
                 self._last = turn.record
@@ -278,7 +283,6 @@ class TaskQueue:
         with self._lock:
             self._loop = loop
             self._stopping = False
-            self._failure = None
         try:
             loop.start()
         except BaseException:  # the thread could not be started: release the claim

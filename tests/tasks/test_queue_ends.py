@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
-from fmzthreads.errors import StopRequested, UnknownName
+from fmzthreads.errors import InputError, StopRequested, UnknownName
 from fmzthreads.tasks.gate import Gate
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.queue import TaskQueue
+from tests.helpers.forked import in_fork, needs_fork
 from tests.helpers.tasks import FakeExchange
 from tests.helpers.threads import PATIENCE_S, run_in_thread
 
@@ -253,3 +254,70 @@ def test_a_cut_run_writes_its_lines_and_that_of_a_late_result(
     call.go.set()
     until(lambda: "its result came late" in caplog.text)
     assert "its result came late" not in before
+
+
+def test_a_time_out_that_is_no_number_leaves_the_tasks_where_they_are(exchange: FakeExchange) -> None:
+    queue = TaskQueue([exchange], [{}])
+    queue.push(ret="depth", param=["GetDepth"])
+    with pytest.raises(InputError):
+        queue.run("soon")  # type: ignore[arg-type]
+    with pytest.raises(InputError):
+        queue.start("soon")  # type: ignore[arg-type]
+    assert queue.stats.waiting == 1
+    assert [row.status for row in queue.run(LONG_MS)] == ["ok"]
+
+
+class Broken(dict[Any, Any]):
+    """A context that ends the thread that assigns to it."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise SystemExit(key)
+
+
+def test_what_ends_the_queues_thread_is_logged_and_raised_once(
+    exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = TaskQueue([exchange], [Broken()]).start()
+    queue.push(ret="depth", param=["GetDepth"])
+    with pytest.raises(SystemExit):
+        queue.join(LONG_MS)
+    assert [record.message for record in caplog.records] == ["the task queue's thread ended"]
+    queue.start()
+    assert queue.join(LONG_MS)
+    queue.stop()
+    assert queue.join(LONG_MS)
+
+
+def test_who_waits_for_the_queue_is_woken_when_its_thread_dies_between_two_runs(exchange: FakeExchange) -> None:
+    class More(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            queue.push(param=["GetDepth"])  # for the next run, which never begins
+
+    def die(report: object) -> None:
+        until(lambda: queue._wakers)
+        raise SystemExit
+
+    queue = TaskQueue([exchange], [More()])
+    queue.push(ret="depth", param=["GetDepth"])
+    queue.start(on_report=die)
+    with pytest.raises(SystemExit):
+        queue.join(LONG_MS)
+    assert queue.stats.waiting == 1
+
+
+@needs_fork
+def test_a_forked_child_has_an_idle_queue_without_the_parents_tasks_and_lock() -> None:
+    exchange = FakeExchange("a")
+    queue = TaskQueue([exchange], [{}]).start()
+    assert queue.join(LONG_MS)
+    queue.stop()
+    queue.join(LONG_MS)
+    queue.push(ret="depth", param=["GetDepth"])
+
+    def child() -> list[int]:
+        return [queue.stats.waiting, len(queue.run(1000))]
+
+    with queue._lock:  # as another thread of the parent may have it
+        assert in_fork(child) == [0, 0]
+    assert len(queue.run(LONG_MS)) == 1
+    exchange.close()

@@ -72,11 +72,10 @@ class Ticket:
 
 
 class _Waiter:
-    __slots__ = ("claim", "due", "error", "last", "number", "signal", "ticket")
+    __slots__ = ("claim", "due", "error", "last", "signal", "ticket")
 
-    def __init__(self, claim: Claim, number: int, due: float, last: float) -> None:
+    def __init__(self, claim: Claim, due: float, last: float) -> None:
         self.claim = claim
-        self.number = number
         self.due = due
         self.last = last
         self.signal = Signal()
@@ -84,7 +83,7 @@ class _Waiter:
         self.error: RateLimited | None = None
 
     def __lt__(self, other: _Waiter) -> bool:
-        return (self.claim.patient, self.number) < (other.claim.patient, other.number)
+        return self.claim.patient < other.claim.patient  # among equals insort keeps the order of their arrival
 
 
 class Limiter:
@@ -108,7 +107,6 @@ class Limiter:
         self._table = LimitTable(file)
         self._line: list[_Waiter] = []  # sorted
         self._running: dict[int, Ticket] = {}  # by id, the one that was counted longest ago first
-        self._number = 0
         self._newest = NewestWindows()  # in which everything in _running is counted
         after_fork_in_child(self._after_fork)
 
@@ -162,8 +160,7 @@ class Limiter:
         return self._wait(waiter, moment.mono_s)
 
     def _queue(self, claim: Claim, due: float, moment: Moment) -> _Waiter:
-        self._number += 1
-        waiter = _Waiter(claim, self._number, due, moment.mono_s + claim.longest_s)
+        waiter = _Waiter(claim, due, moment.mono_s + claim.longest_s)
         insort(self._line, waiter)
         return waiter
 

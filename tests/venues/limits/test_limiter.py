@@ -69,6 +69,20 @@ def test_orders_go_before_reads_that_wait_longer() -> None:
     assert order[2:] == ["read 2"]
 
 
+def test_who_arrives_takes_no_turn_of_those_in_line() -> None:
+    """The turn of an order has come, but its thread does not run yet."""
+    clock = ManualClock(100.0)
+    limiter, one = Limiter("V", clock), bucket(AlignedWindow("weight", 1, 10, share=1.0))
+    first = claim(clock, (one, (1,)), patient=False, longest_s=60)
+    with limiter._lock:
+        waiter = limiter._queue(first, clock.monotonic(), first.moment())
+    with pytest.raises(errors.RateLimited):
+        limiter.enter(claim(clock, (one, (1,)), patient=False))
+    assert waiter.ticket is not None
+    assert waiter.signal.is_set()
+    assert limiter._line == []
+
+
 def test_a_heavy_read_does_not_hold_up_light_ones_and_is_first_in_the_next_window() -> None:
     clock = ManualClock(100.0)
     limiter, one = Limiter("V", clock), bucket(AlignedWindow("weight", 10, 10, share=1.0))
