@@ -3,7 +3,7 @@
 The usual case: the window begins where it began at the last call, no bar was changed by hand, one bar is still forming. Then the means of the final
 bars are taken from a list that is computed for many bars at once, in the order of ``recurrences.ma`` (so far ahead as the history knows its
 final bars; a mean ahead is never shown), and the mean of the forming bar is one step more. The result is a list that was given out before and has been
-dropped since, with the new means at its end; see ``lines``. Everything else is left to ``known_window``.
+dropped since, with the new means at its end. Everything else is left to ``known_window``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _append, _extend, _pop = list.append, list.extend, list.pop
 def _unfit() -> IndicatorLine:
     """A list that is not used again."""
     line = IndicatorLine((), None, 0)
-    line.changed = True
+    line.written = -1
     return line
 
 
@@ -36,14 +36,12 @@ class _Means:
     Attributes:
         means: The means of the final bars, some of them ahead.
         totals: The running sums up to the bars from ``totals_from`` on.
-        closes: The closes from ``closes_from`` on: those that later steps need.
+        gone: The closes that the steps after these sums take out; the last one is not known yet where a step has been computed in advance.
         last: The list that was given out last.
         spare: The list that was given out before it.
     """
 
-    __slots__ = (
-        "asked", "closes", "closes_from", "first", "history", "last", "means", "period", "seen", "source", "spare", "totals", "totals_from",
-    )  # fmt: skip
+    __slots__ = ("asked", "closes", "closes_from", "first", "gone", "history", "last", "means", "period", "seen", "source", "spare", "totals", "totals_from")  # fmt: skip
 
     def __init__(self, period: int, history: BarHistory) -> None:
         self.period = period
@@ -54,31 +52,31 @@ class _Means:
         self.means: list[Any] = []
         self.totals: list[Any] = []
         self.totals_from = 0
-        self.closes: list[Any] = []
+        self.gone: list[Any] = []
+        self.closes: list[Any] = []  # those from closes_from on, which later steps need
         self.closes_from = 0
         self.source = object()
         self.spare = self.last = _unfit()
 
-    def begin_again(self, rows: GrowingRecords) -> bool:
+    def begin_again(self, first: int, closed: int) -> bool:
         """Computes the means of a window anew if windows grow; False if they slide, or it is too short for a step."""
-        _, first, closed, _, _ = rows.place
         asked, self.asked = self.asked, (first, closed)
-        return first == asked[0] and closed > asked[1] and self.begin(rows)
+        return first == asked[0] and closed > asked[1] and self._begin(first, closed)
 
-    def begin(self, rows: GrowingRecords) -> bool:
-        """Computes the means of a window anew; False if it is too short for a step."""
-        period, first, closed = self.period, rows.first, rows.closed
+    def _begin(self, first: int, closed: int) -> bool:
+        period = self.period
         self.first, self.seen = -1, None
         if closed < period:
             return False
         seen = RECORD_CHANGES[0]
-        closes = rows.history.values("Close", first, first + closed)
+        closes = self.history.values("Close", first, first + closed)
         means: list[Any] = []
         total, count = ma((period,), (closes,), 0, closed, None, (means,))
         if count < period:
             return False
         self.means, self.totals, self.totals_from = means, [total], closed - 1
         self.closes, self.closes_from = closes[closed - period :], closed - period
+        self.gone = self.closes[:1]
         self.source = object()
         self.spare = self.last = _unfit()
         self.first, self.seen = first, seen
@@ -90,43 +88,60 @@ class _Means:
         end = self.history.final_until(first + closed, first + closed + _AHEAD) - first
         closes, origin = self.closes, self.closes_from
         closes += self.history.values("Close", first + begin, first + end)
-        gone = closes[begin - period - origin : end - period - origin]
+        gone = closes[begin - period - origin : end + 1 - period - origin]
         totals = list(accumulate(map(sub, closes[begin - origin :], gone), initial=self.totals[-1]))
-        self.totals, self.totals_from = totals, begin - 1
+        self.totals, self.totals_from, self.gone = totals, begin - 1, gone
         self.means += [total / period for total in totals[1:]]
         del closes[: begin - period - origin]
         self.closes_from = begin - period
 
-    def line(self, rows: GrowingRecords) -> IndicatorLine | None:
-        """The means of a window; None if it is not the usual case."""
-        _, first, closed, _, tip_count = rows.place
-        if tip_count != 1:
-            return None
-        if (first != self.first or RECORD_CHANGES[0] is not self.seen) and not self.begin_again(rows):
-            return None
+    def line(self, first: int, closed: int, close: Any, token: object) -> IndicatorLine | None:
+        """The means of a window with one forming bar; None if it is not the usual case.
+
+        Args:
+            first: The number of its first bar.
+            closed: How many of its bars are final.
+            close: The close of the forming one.
+            token: What ``RECORD_CHANGES`` held before the close was read.
+        """
+        if first != self.first or token is not self.seen or token is not RECORD_CHANGES[0]:
+            if not self.begin_again(first, closed) or token is not self.seen:
+                return None
         means = self.means
         if closed > len(means):
             self.extend(closed)
-        place = closed - 1 - self.totals_from
-        if place < 0:  # an older window
+        at = closed - 1 - self.totals_from
+        if at < 0:  # an older window
             return None
-        period = self.period
-        close = rows.tip_close
-        if close is None:
-            close = rows.tip("Close")
-        mean = (self.totals[place] + (close - self.closes[closed - period - self.closes_from])) / period
+        mean = (self.totals[at] + (close - self.gone[at])) / self.period
         line = self.spare
-        if getrefcount(line) == HELD and not line.changed and len(line) == line.written and line.sure <= closed:
+        if getrefcount(line) == HELD and len(line) == line.written and line.sure <= closed:
             # Only this object refers to it: no thread can reach it, and its contents are free for use.
             _pop(line)
-            _extend(line, means[line.sure : closed])
+            if line.sure == closed - 2:  # two lists take turns, a bar after the other
+                _extend(line, (means[closed - 2], means[closed - 1], mean))
+            else:
+                _extend(line, means[line.sure : closed])
+                _append(line, mean)
         else:
             line = IndicatorLine(means[:closed], self.source, closed)
+            _append(line, mean)
         line.sure = closed
-        _append(line, mean)
         line.written = closed + 1
         self.spare, self.last = self.last, line
         return line
+
+
+def _shown_by(rows: GrowingRecords) -> tuple[Any, ...]:
+    """What the means need of a window: itself, its history (None if not exactly one bar is forming), first bar, final bars, last close, and the
+    changes of bars before that was read."""
+    token = RECORD_CHANGES[0]
+    history, first, closed, tick, tip_count, tips = rows.place
+    if tip_count != 1:
+        return rows, None, 0, 0, None, None
+    if tips is not None or rows.tip_records is not None:
+        return rows, history, first, closed, rows.tip("Close"), token
+    return rows, history, first, closed, history.tip_value("Close", tick), token
 
 
 class GrowingMeans:
@@ -141,6 +156,7 @@ class GrowingMeans:
         # Used by single steps only (pop, assignment): a thread that takes means out is their only user.
         self._last: dict[int, _Means] = {}  # of the history that was asked for last, by period
         self._others: dict[tuple[int, int], _Means] = {}  # by period and history, which they keep alive
+        self._shown: tuple[Any, ...] = (None,)  # of the last window; replaced as a whole
 
     def line(self, period: int, rows: GrowingRecords) -> IndicatorLine | None:
         """The means of a window; None for the first call of each kind, and if it is not the usual case.
@@ -149,22 +165,33 @@ class GrowingMeans:
             period: The period, at least 1.
             rows: The window.
         """
-        history = rows.place[0]
+        shown = self._shown
+        if shown[0] is not rows:
+            shown = self._shown = _shown_by(rows)
+        _, history, first, closed, close, token = shown
         known = self._last.pop(period, None)
         if known is not None and known.history is history:
-            line = known.line(rows)
+            line = known.line(first, closed, close, token)
             self._last[period] = known
             return line
+        return self._line_of_another(period, known, shown)
+
+    def _line_of_another(self, period: int, known: _Means | None, shown: tuple[Any, ...]) -> IndicatorLine | None:
+        _, history, first, closed, close, token = shown
+        if history is None:
+            if known is not None:
+                self._last[period] = known
+            return None
         if known is not None:
             self._others[period, id(known.history)] = known
             _drop(self._others, self._kept)
         known = self._others.pop((period, id(history)), None)
         line = None
         if known is not None and known.history is history:
-            line = known.line(rows)
+            line = known.line(first, closed, close, token)
         else:
             known = _Means(period, history)
-            known.begin_again(rows)
+            known.begin_again(first, closed)
         self._last[period] = known
         _drop(self._last, self._kept)
         return line

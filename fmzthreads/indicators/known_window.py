@@ -115,7 +115,7 @@ class GrowingWindows:
             params: Its parameters.
             rows: The bars.
         """
-        history, first, closed, _, tip_count = rows.place
+        history, first, closed, _, tip_count, _ = rows.place
         end = closed + tip_count
         if not end:
             return indicator.new_outs(params)

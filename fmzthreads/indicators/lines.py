@@ -19,6 +19,7 @@ __all__ = ["HELD", "IndicatorLine", "LineStore", "getrefcount"]
 # A script that binds a result to a name holds the last one while it asks for the next: two lists take turns. A few more are for scripts that
 # keep the one before too, or ask twice.
 _MOST = 4
+_CHANGED = -1
 
 
 class _EqualToList(type):
@@ -37,17 +38,15 @@ class IndicatorLine(list[Any], metaclass=_EqualToList):
     It pickles, and copies, as a plain list.
 
     Attributes:
-        changed: Whether its holder has changed it.
         source: Stands for the series and the line that it belongs to; compared by identity.
         sure: How many values at its beginning stay as they are when the series grows.
-        written: Its length when it was given out.
+        written: Its length when it was given out; -1 once its holder has changed it.
     """
 
-    __slots__ = ("changed", "source", "sure", "written")
+    __slots__ = ("source", "sure", "written")
 
     def __init__(self, values: Iterable[Any], source: object, sure: int) -> None:
         super().__init__(values)
-        self.changed = False
         self.source = source
         self.sure = sure
         self.written = len(self)
@@ -59,7 +58,7 @@ class IndicatorLine(list[Any], metaclass=_EqualToList):
     @property
     def is_as_given(self) -> bool:
         """Whether its holder has left it as it was (its length tells of C code that passes by the methods of a list)."""
-        return not self.changed and len(self) == self.written
+        return len(self) == self.written
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         """Pickles and copies as a plain list."""
@@ -67,62 +66,62 @@ class IndicatorLine(list[Any], metaclass=_EqualToList):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Replaces a value, or several."""
-        self.changed = True
+        self.written = _CHANGED
         super().__setitem__(index, value)
 
     def __delitem__(self, index: SupportsIndex | slice) -> None:
         """Deletes a value, or several."""
-        self.changed = True
+        self.written = _CHANGED
         super().__delitem__(index)
 
     def __iadd__(self, values: Iterable[Any]) -> Self:  # type: ignore[misc]
         """Appends values."""
-        self.changed = True
+        self.written = _CHANGED
         return super().__iadd__(values)
 
     def __imul__(self, count: SupportsIndex) -> Self:
         """Repeats the values."""
-        self.changed = True
+        self.written = _CHANGED
         return super().__imul__(count)
 
     def append(self, value: Any) -> None:
         """Appends a value."""
-        self.changed = True
+        self.written = _CHANGED
         super().append(value)
 
     def extend(self, values: Iterable[Any]) -> None:
         """Appends values."""
-        self.changed = True
+        self.written = _CHANGED
         super().extend(values)
 
     def insert(self, index: SupportsIndex, value: Any) -> None:
         """Inserts a value."""
-        self.changed = True
+        self.written = _CHANGED
         super().insert(index, value)
 
     def pop(self, index: SupportsIndex = -1) -> Any:
         """Takes a value out."""
-        self.changed = True
+        self.written = _CHANGED
         return super().pop(index)
 
     def remove(self, value: Any) -> None:
         """Takes the first equal value out."""
-        self.changed = True
+        self.written = _CHANGED
         super().remove(value)
 
     def clear(self) -> None:
         """Takes all values out."""
-        self.changed = True
+        self.written = _CHANGED
         super().clear()
 
     def reverse(self) -> None:
         """Reverses the order."""
-        self.changed = True
+        self.written = _CHANGED
         super().reverse()
 
     def sort(self, *, key: Any = None, reverse: bool = False) -> None:
         """Sorts the values."""
-        self.changed = True
+        self.written = _CHANGED
         super().sort(key=key, reverse=reverse)
 
 
@@ -178,7 +177,7 @@ class LineStore:
             # Only this list refers to it: no thread can reach it, and its contents are free for use.
             if getrefcount(given[place]) == _ALONE:
                 line = given[place]
-                if line.changed or len(line) != line.written:  # as in is_as_given, without a call
+                if len(line) != line.written:  # as in is_as_given, without a call
                     del given[place]
                     break
                 known = line.sure

@@ -53,7 +53,7 @@ class _SlidingColumns:
         if found is None:
             found = self._lists[field] = [], [0]
         values, final = found
-        _, first, closed, _, _ = rows.place
+        _, first, closed, _, _, _ = rows.place
         count = final[0]
         place = self.begin + count - first  # in the window, of the first bar that is not known to be final
         if place < 0:  # it was not asked for while the window slid
@@ -112,7 +112,7 @@ class _Paths:
     def lines(self, columns: _SlidingColumns, rows: GrowingRecords) -> list[list[Any]] | None:
         """The lists of a window; None if it is too short, or the paths do not meet."""
         indicator, params = self._indicator, self._params
-        _, first, closed, _, tip_count = rows.place
+        _, first, closed, _, tip_count, _ = rows.place
         end, mark = first + closed, -(-(first + self._warm) // MARK) * MARK
         if mark > end or self._luck <= _HOPELESS:
             return None
@@ -212,7 +212,7 @@ class SlidingHistory:
 
     def lines(self, indicator: Indicator, params: tuple[Any, ...], rows: GrowingRecords) -> list[list[Any]] | None:
         """The lists of an indicator over a window; None if they must be computed as a whole."""
-        history, first, closed, _, _ = rows.place
+        history, first, closed, _, _, _ = rows.place
         end = first + closed
         last_first, last_end = self._place
         if first < last_first or end < last_end or (first == last_first and end > last_end > 0):

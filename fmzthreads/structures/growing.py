@@ -37,13 +37,11 @@ class BarHistory(Protocol):
 class _Window(Records):
     """The place of a list in its history."""
 
-    __slots__ = ("_tips", "place", "tip_close", "tip_records")
+    __slots__ = ("place", "tip_records")
 
     # One attribute, since each access to one costs more than usual in a class with __getattr__, as Records is.
-    place: tuple[BarHistory, int, int, int, int]
-    _tips: list[tuple[Any, ...]] | None
+    place: tuple[BarHistory, int, int, int, int, list[tuple[Any, ...]] | None]
     tip_records: list[Record] | None
-    tip_close: Any
 
     @property
     def history(self) -> BarHistory:
@@ -73,14 +71,11 @@ class _Window(Records):
             fields = Record.__annotations__
             records = [Record(zip(fields, values, strict=True)) for values in self._tip_values()]
             self.tip_records = records
-            self.tip_close = None
         return records
 
     def _tip_values(self) -> list[tuple[Any, ...]]:
-        tips = self._tips
-        if tips is None:
-            tips = self._tips = self.place[0].tips(self.place[3])
-        return tips
+        history, _, _, tick, _, tips = self.place
+        return history.tips(tick) if tips is None else tips
 
     def values_from(self, field: str, begin: int) -> list[Any]:
         """One field of the bars from a place on, those that are still forming included.
@@ -89,36 +84,28 @@ class _Window(Records):
             field: Such as ``Close``.
             begin: The place of the first one, 0 to the length.
         """
-        history, first, closed, tick, _ = self.place
+        history, first, closed, tick, _, tips = self.place
         found = history.values(field, first + begin, first + closed) if begin < closed else []
-        if self._tips is None and self.tip_records is None:
+        if self.tip_records is not None:
+            found += [record[field] for record in self.tip_records[max(0, begin - closed) :]]
+        elif tips is None:
             if begin <= closed:
                 found.append(history.tip_value(field, tick))
-        elif self.tip_records is not None:
-            found += [record[field] for record in self.tip_records[max(0, begin - closed) :]]
         else:
             place = _PLACES[field]
-            found += [values[place] for values in self._tip_values()[max(0, begin - closed) :]]
+            found += [values[place] for values in tips[max(0, begin - closed) :]]
         return found
 
     def tip(self, field: str) -> Any:
         """One field of the bar that is still forming, where there is one."""
         if self.tip_records is not None:
             return self.tip_records[-1][field]
-        tips = self._tips
-        value = self.place[0].tip_value(field, self.place[3]) if tips is None else tips[-1][_PLACES[field]]
-        if field == "Close":
-            self.tip_close = value
-            self._forget_made_tip()
-        return value
-
-    def _forget_made_tip(self) -> None:
-        if self.tip_records is not None:  # another thread has made them meanwhile, and may change them
-            self.tip_close = None
+        history, _, _, tick, _, tips = self.place
+        return history.tip_value(field, tick) if tips is None else tips[-1][_PLACES[field]]
 
     def fill(self) -> None:
         """Makes it an ordinary list."""
-        history, first, closed, _, _ = self.place
+        history, first, closed, _, _, _ = self.place
         records = [history.record(number) for number in range(first, first + closed)]
         records += self._forming()
         # Two threads that look at one list fill it once; those that read go by the history until the class changes.
@@ -130,7 +117,7 @@ class _Window(Records):
 
     def store(self) -> None:
         """Fills it for those who read a list's memory without asking for its length; it is still told by its history."""
-        history, first, closed, _, _ = self.place
+        history, first, closed, _, _, _ = self.place
         records = [history.record(number) for number in range(first, first + closed)]
         records += self._forming()
         with _filling:
@@ -155,9 +142,8 @@ class GrowingRecords(_Window):
 
     Attributes:
         place: The history; the number of the first element in it; how many elements are final; what the history's ``tips`` is asked for; how many
-            elements are still forming, mostly one.
+            elements are still forming, mostly one; their values, or None if the history is to be asked when somebody looks.
         tip_records: These elements, once somebody has looked at them; else None.
-        tip_close: The close of the last one, if it is known and ``tip_records`` is None; else None.
     """
 
     __slots__ = ()
@@ -169,7 +155,7 @@ class GrowingRecords(_Window):
 
     def __getitem__(self, index: Any) -> Any:
         """One bar, or a slice that serves columns as well."""
-        history, first, closed, _, tip_count = self.place
+        history, first, closed, _, tip_count, _ = self.place
         if isinstance(index, slice):
             return Records([self[place] for place in range(*index.indices(closed + tip_count))])
         place: int = index.__index__()
@@ -184,7 +170,7 @@ class GrowingRecords(_Window):
 
     def origin(self) -> RecordOrigin:
         """The place in the history: bars of the same number are the same, unless a bar was changed since."""
-        history, first, closed, _, _ = self.place
+        history, first, closed, _, _, _ = self.place
         return RecordOrigin(history, first, closed, None)
 
     def _column(self, name: str) -> Any:
@@ -210,9 +196,8 @@ def window(
         tips: Their values; None if the history is to be asked when somebody looks.
     """
     records = _new(GrowingRecords)
-    records.place = (history, first, closed, tick, tip_count)
-    records._tips = tips
-    records.tip_records = records.tip_close = None
+    records.place = (history, first, closed, tick, tip_count, tips)
+    records.tip_records = None
     return records
 
 

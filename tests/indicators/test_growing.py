@@ -173,7 +173,7 @@ def test_results_as_series(steps: list[tuple[int, float, int]]) -> None:
         smooth = ta.EMA(closes, 3)
         if what == 1:
             list.__setitem__(smooth, -1, None if smooth[-1] is None else 5.0)  # the forming value only
-            smooth.changed = True  # type: ignore[attr-defined]
+            smooth.written = -1  # type: ignore[attr-defined]
         elif what == 2 and smooth[-1] is not None:
             smooth[-1] = 7.5
         expected = list(smooth)

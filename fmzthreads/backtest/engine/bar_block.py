@@ -1,6 +1,6 @@
-"""Some bars in a row, decoded for those that look at one tick after the other.
+"""Some bars in a row whose shapes are known, for those that look at one tick after the other.
 
-Decoding many bars at once, and reading lists, costs a fraction of reading the columns of a series bar by bar. It gives what ``TickPattern`` gives.
+Finding the shapes of many bars at once costs a fraction of doing it bar by bar. It gives what ``TickPattern`` gives.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class BarBlock:
         shapes: The bars' shapes.
     """
 
-    __slots__ = ("_closes", "_highs", "_lows", "_opens", "_pattern", "_scale", "_tick", "begin", "end", "shapes")
+    __slots__ = ("_close", "_high", "_low", "_open", "_pattern", "_scale", "_tick", "begin", "end", "shapes")
 
     def __init__(self, pattern: TickPattern, begin: int, end: int) -> None:
         self.begin, self.end = begin, end
         self._pattern = pattern
-        self._opens, self._highs, self._lows, self._closes = pattern.columns(begin, end)
+        self._open, self._high, self._low, self._close = pattern.open, pattern.high, pattern.low, pattern.close
         self._scale: int = pattern.scale
         self._tick: int = pattern.cut_to
         self.shapes = pattern.shapes(begin, end)
@@ -41,27 +41,26 @@ class BarBlock:
             bar: The bar.
             place: The tick's place in it.
         """
-        at = bar - self.begin
         if not place:
-            price = self._opens[at] * self._scale
+            price = self._open[bar] * self._scale
         else:
-            shape = self.shapes[at]
+            shape = self.shapes[bar - self.begin]
             if shape == FOURTEEN:
                 return self._pattern.prices(bar, shape)[place]
             if shape == QUADRUPLE:
                 if place == 3:
-                    price = self._closes[at]
+                    price = self._close[bar]
                 else:
-                    first, last = self._opens[at], self._closes[at]
+                    first, last = self._open[bar], self._close[bar]
                     high_first = last < first if first != last else self._pattern.high_first(bar)
-                    price = self._highs[at] if high_first is (place == 1) else self._lows[at]
+                    price = self._high[bar] if high_first is (place == 1) else self._low[bar]
             elif place == 2 or shape == DOUBLE:
-                price = self._closes[at]
+                price = self._close[bar]
             elif shape == EARLY:
-                low = self._lows[at]
-                price = self._highs[at] if self._closes[at] == low else low
+                low = self._low[bar]
+                price = self._high[bar] if self._close[bar] == low else low
             else:
-                high = self._highs[at]
-                price = self._lows[at] if self._opens[at] == high else high
+                high = self._high[bar]
+                price = self._low[bar] if self._open[bar] == high else high
             price *= self._scale
         return price - price % self._tick if self._tick else price

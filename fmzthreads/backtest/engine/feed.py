@@ -5,11 +5,11 @@ A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. A tick is co
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 from ..data.bars import BarSeries
+from ..data.column_checks import has_even_steps
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
@@ -22,7 +22,7 @@ __all__ = ["PLACES", "TickFeed"]
 PLACES = 16
 """The numbers that one bar's ticks take up."""
 
-_BLOCK = 256
+_BLOCK = 1024
 _NEAR = 4
 
 
@@ -45,6 +45,7 @@ class TickFeed(TickCursor):
     __slots__ = (
         "_block",
         "_extremes",
+        "_known_until",
         "_last_place",
         "_moments",
         "_offsets",
@@ -78,15 +79,10 @@ class TickFeed(TickCursor):
         self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
         self._extremes = BarExtremes(series)
         self._block = BarBlock(self.pattern, 0, 0)  # where ticks come from one after the other
-        # Bars without a hole between them need no look at their times.
+        self._known_until = 0  # the bar after those of the block that are not the last one
         count = len(series)
-        self._regular = (
-            series.period_ms
-            if count
-            and series.time
-            == array("q", range(series.time[0], series.time[0] + count * series.period_ms, series.period_ms))
-            else 0
-        )
+        # Bars without a hole between them need no look at their times.
+        self._regular = series.period_ms if has_even_steps(series.time, series.period_ms) else 0
         # A bar that has begun, and its time; of the last look or from before it.
         self._regular_bar = 0
         self._regular_ms: int = series.time[0] if count else 0
@@ -103,6 +99,11 @@ class TickFeed(TickCursor):
             self.last_ms = begin + offsets[self._last_place]
         self._over_ms = min(self.last_ms + series.period_ms, time.end_ms)  # no calls from here on
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether each bar begins one period after the one before."""
+        return bool(self._regular)
+
     def __repr__(self) -> str:
         """The symbol and the current tick."""
         return f"<TickFeed {self.detail.symbol}: tick {self.number}>"
@@ -110,22 +111,39 @@ class TickFeed(TickCursor):
     # Which tick is current
 
     def _look(self, now: int) -> None:
-        """Finds the current tick."""
+        """Finds the current tick; in the bar of the last look or the one after it without a search."""
+        bar, begin, period = self._regular_bar, self._regular_ms, self._regular
+        since = now - begin
+        if since >= period:
+            bar += 1
+            begin += period
+            since -= period
+        block = self._block
+        # The last bar is left out, since not all of its ticks need exist.
+        if not 0 <= since < period or not block.begin <= bar < self._known_until:
+            self._look_far(now)
+            return
+        self._regular_bar, self._regular_ms = bar, begin
+        moments = self._moments[block.shapes[bar - block.begin]]
+        place = bisect_right(moments, since)
+        self.number = (bar << 4) + place - 1
+        self._until_ms = begin + moments[place]
+
+    def _look_far(self, now: int) -> None:
+        """As ``_look``, for a bar of which less is known."""
         period = self._regular
         since = now - self._regular_ms
         if since < 0 or not period or now >= self.time.end_ms:
             self._look_plainly(now)
             return
-        bar = self._regular_bar
-        if since >= period:
-            steps = since // period
-            bar += steps
-            if bar >= self.bar_count:
-                self._look_plainly(now)
-                return
-            self._regular_bar = bar
-            self._regular_ms += steps * period
-            since -= steps * period
+        steps = since // period
+        bar = self._regular_bar + steps
+        if bar >= self.bar_count:
+            self._look_plainly(now)
+            return
+        self._regular_bar = bar
+        self._regular_ms += steps * period
+        since -= steps * period
         block = self._block
         if not block.begin <= bar < block.end:
             block = self._move_block(bar)
@@ -138,7 +156,7 @@ class TickFeed(TickCursor):
         """As ``TickCursor._jump``; within a block of bars without holes it also says until when the tick is current."""
         number, block = self.number, self._block
         bar, place = number >> 4, (number & 15) + 1
-        if self._regular and block.begin <= bar < min(block.end, self.bar_count) - 1:
+        if self._regular and block.begin <= bar < self._known_until - 1:
             moments = self._moments[block.shapes[bar - block.begin]]
             number += 1
             if place == len(moments) - 1:  # the next bar's first one
@@ -238,6 +256,7 @@ class TickFeed(TickCursor):
         # No more than this one, unless the looks go on from bar to bar.
         size = _BLOCK if 0 <= bar - self._block.end <= _NEAR else 1
         block = self._block = BarBlock(self.pattern, bar, min(bar + size, len(self._time)))
+        self._known_until = min(block.end, self.bar_count - 1)
         return block
 
     def prices_of(self, bar: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...structures import Record, record_changes
 from ...structures.growing import GrowingRecords, window
+from ..data.column_checks import is_nowhere_above
 from ..nano import ONE
 from .feed import TickFeed
 from .ticks import volume_steps
@@ -24,6 +25,7 @@ _SMALL_STEP = 10_000
 _FIELDS = tuple(Record.__annotations__)
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _TOUCHED = 4096
+_new = GrowingRecords.__new__
 
 Values = tuple[Any, ...]
 """The values of a record's fields."""
@@ -283,6 +285,7 @@ class BaseBars(PeriodBars):
         series = feed.series
         self._unit = ONE // feed.price_unit
         self._price_of = feed.price_of
+        self._opens = series.open
         prices: tuple[array[int], ...] = (series.open, series.high, series.low, series.close)
         self._prices = dict(zip(_FIELDS[1:5], prices, strict=True))
         # The volumes that somebody asked for, of the bars from _volumes_from on.
@@ -296,8 +299,13 @@ class BaseBars(PeriodBars):
         period = series.period_ms
         if feed.price_tick != feed.price_unit:
             return False
-        aligned = all((begin + offset_ms) % period == 0 for begin in series.time)
-        return aligned and all(map(_is_sound, series.open, series.high, series.low, series.close))
+        begins = series.time[:1] if feed.is_regular else series.time
+        if any((begin + offset_ms) % period for begin in begins):
+            return False
+        lows, highs = series.low, series.high
+        return all(
+            is_nowhere_above(lows, prices) and is_nowhere_above(prices, highs) for prices in (series.open, series.close)
+        )
 
     def get(self, cap: int) -> GrowingRecords:
         """Returns the bars up to the current tick; see ``PeriodBars.get``."""
@@ -305,12 +313,15 @@ class BaseBars(PeriodBars):
         closed = number >> 4
         if closed < 0:
             return window(self, 0, 0, 0, 0, [])
+        first = self._first
         if closed >= self._seen:
             self._seen = closed + 1
-            if closed >= self._first + cap:
-                self._first = closed + 1 - cap
-        first = self._first
-        return window(self, first, closed - first, number, 1, None)
+            if closed >= first + cap:
+                first = self._first = closed + 1 - cap
+        records = _new(GrowingRecords)  # as window does
+        records.place = (self, first, closed - first, number, 1, None)
+        records.tip_records = None
+        return records
 
     def fill(self, older: list[Values]) -> None:
         """Never called: base bars reach back to the beginning of the data."""
@@ -328,7 +339,7 @@ class BaseBars(PeriodBars):
     def tip_value(self, field: str, tick: int) -> Any:
         """One field of the bar that was forming at a tick."""
         if field == "Close":
-            return self._price_of(tick) / ONE
+            return self._price_of(tick) / ONE if tick & 15 else self._opens[tick >> 4] / self._unit
         return self.tips(tick)[0][_PLACES[field]]
 
     def _catch_up(self) -> list[Values]:
@@ -361,10 +372,6 @@ class BaseBars(PeriodBars):
         for number in range(origin + len(known), end):
             known.append(self._volume(number, 15) / ONE)
         return known[begin - origin : end - origin].tolist()
-
-
-def _is_sound(first: int, high: int, low: int, last: int) -> bool:
-    return low <= first <= high and low <= last <= high
 
 
 def merged(before: list[int], more: list[int]) -> list[int]:

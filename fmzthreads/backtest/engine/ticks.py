@@ -7,8 +7,11 @@ in nano.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
 
 from ..data.bars import BarSeries
+from ..data.fast_numpy import fast_numpy
 from ..nano import mul
 
 __all__ = ["DOUBLE", "EARLY", "FOURTEEN", "LATE", "MIDDLE", "QUADRUPLE", "TickPattern", "offsets_of", "volume_steps"]
@@ -26,6 +29,7 @@ QUADRUPLE = 4
 FOURTEEN = 5
 """A walk of fourteen prices."""
 
+_MANY = 64  # bars, from which on numpy is faster
 _FEW_MS = 180_000  # base bars up to here have at most four ticks
 _THIRTIETHS = (0, 1, 2, 3, 4, 6, 10, 12, 16, 18, 23, 25, 27, 29)
 _Q2 = 500_000_000
@@ -79,15 +83,19 @@ class TickPattern:
         price_tick: The step of prices, more than 0; each price is cut down to a multiple of it.
 
     Attributes:
+        open: The columns of the series; ``high``, ``low``, ``close`` alike.
         scale: One unit of the series' prices, in nano.
         cut_to: The step that the series' own prices must be cut to, in nano; 0 where all are multiples of it.
     """
 
-    __slots__ = ("_close", "_exact", "_few", "_high", "_low", "_open", "_start_ms", "_tick", "_time", "cut_to", "scale")
+    __slots__ = (
+        "_exact", "_few", "_numpy", "_start_ms", "_tick", "_time", "close", "cut_to", "high", "low", "open", "scale",
+    )  # fmt: skip
 
     def __init__(self, series: BarSeries, start_ms: int, price_tick: int) -> None:
-        self._time, self._open, self._high = series.time, series.open, series.high
-        self._low, self._close = series.low, series.close
+        self._time = series.time
+        self.open, self.high, self.low, self.close = series.open, series.high, series.low, series.close
+        self._numpy = fast_numpy(len(series))
         self.scale = 10 ** (9 - series.detail.quote_precision)
         self._tick = price_tick
         self._exact = self.scale % price_tick == 0  # the series' own prices need not be cut
@@ -97,8 +105,8 @@ class TickPattern:
 
     def shape(self, bar: int) -> int:
         """The shape of a bar, which decides when its ticks come."""
-        first, high = self._open[bar], self._high[bar]
-        low, last = self._low[bar], self._close[bar]
+        first, high = self.open[bar], self.high[bar]
+        low, last = self.low[bar], self.close[bar]
         if first == high:
             if last == low:
                 return DOUBLE
@@ -113,39 +121,25 @@ class TickPattern:
             return QUADRUPLE
         return FOURTEEN
 
-    def shapes(self, begin: int, end: int) -> list[int]:
+    def shapes(self, begin: int, end: int) -> Sequence[int]:
         """The shapes of the bars from ``begin`` up to, not including, ``end``; as ``shape``, for many at once."""
         first_long = begin if self._few else bisect_left(self._time, self._start_ms, begin, end)
-        rest = QUADRUPLE if self._few else FOURTEEN
-        found = [
-            (DOUBLE if last == low else MIDDLE if last == first else EARLY if last == high else LATE)
-            if first == high
-            else (DOUBLE if last == high else MIDDLE if last == first else EARLY if last == low else LATE)
-            if first == low
-            else EARLY
-            if last == low or last == high  # noqa: PLR1714 (a tuple would be built)
-            else rest
-            for first, high, low, last in zip(*self.columns(begin, end), strict=True)
-        ]
-        for place in range(first_long - begin):
-            if found[place] == FOURTEEN:
-                found[place] = QUADRUPLE
-        return found
-
-    def columns(self, begin: int, end: int) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Open, high, low and close of the bars from ``begin`` up to, not including, ``end``, as in the series."""
-        return (
-            self._open[begin:end].tolist(),
-            self._high[begin:end].tolist(),
-            self._low[begin:end].tolist(),
-            self._close[begin:end].tolist(),
-        )
+        columns = [column[begin:end] for column in (self.open, self.high, self.low, self.close)]
+        found: Sequence[int]
+        if self._numpy is not None and end - begin >= _MANY:
+            found = _shapes_by(self._numpy, columns, QUADRUPLE if self._few else FOURTEEN)
+        else:
+            found = _shapes(columns, QUADRUPLE if self._few else FOURTEEN)
+        if first_long == begin or FOURTEEN not in found[: first_long - begin]:
+            return found
+        head = [QUADRUPLE if shape == FOURTEEN else shape for shape in found[: first_long - begin]]
+        return [*head, *found[first_long - begin :]]
 
     def prices(self, bar: int, shape: int) -> tuple[int, ...]:
         """The prices of a bar's ticks."""
         scale, tick = self.scale, self._tick
-        first, high = self._open[bar] * scale, self._high[bar] * scale
-        low, last = self._low[bar] * scale, self._close[bar] * scale
+        first, high = self.open[bar] * scale, self.high[bar] * scale
+        low, last = self.low[bar] * scale, self.close[bar] * scale
         exact: tuple[int, ...]
         if shape == DOUBLE:
             exact = (first, last)
@@ -163,10 +157,38 @@ class TickPattern:
 
     def high_first(self, bar: int) -> bool:
         """Whether the high comes before the low: in a falling bar, and in one that ends where it began after a rising one."""
-        first, last = self._open[bar], self._close[bar]
+        first, last = self.open[bar], self.close[bar]
         if first != last:
             return last < first
-        return bar > 0 and self._close[bar - 1] > self._open[bar - 1]
+        return bar > 0 and self.close[bar - 1] > self.open[bar - 1]
+
+
+def _shapes(columns: list[Any], rest: int) -> list[int]:
+    """The shapes of bars; ``rest`` is that of those whose open and close lie between their extremes."""
+    return [
+        (DOUBLE if last == low else MIDDLE if last == first else EARLY if last == high else LATE)
+        if first == high
+        else (DOUBLE if last == high else MIDDLE if last == first else EARLY if last == low else LATE)
+        if first == low
+        else EARLY
+        if last == low or last == high  # noqa: PLR1714 (a tuple would be built)
+        else rest
+        for first, high, low, last in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _shapes_by(numpy: Any, columns: list[Any], rest: int) -> bytes:
+    """As ``_shapes``, by numpy: the shapes by which extremes the open and the close are."""
+    first, high, low, last = (numpy.frombuffer(column, dtype=numpy.int64) for column in columns)
+    kinds = (first == high) * 8 + (first == low) * 4 + (last == high) * 2 + (last == low)
+    shapes = [rest, *_BY_EXTREMES[1:]]
+    return numpy.array(shapes, dtype=numpy.uint8)[kinds].tobytes()  # type: ignore[no-any-return]
+
+
+# By 8 (open is the high) + 4 (open is the low) + 2 (close is the high) + 1 (close is the low); the first is not used.
+_BY_EXTREMES = (
+    -1, EARLY, EARLY, EARLY, LATE, MIDDLE, DOUBLE, DOUBLE, LATE, DOUBLE, MIDDLE, DOUBLE, LATE, DOUBLE, MIDDLE, DOUBLE,
+)  # fmt: skip
 
 
 def _walk(first: int, high: int, low: int, last: int, tick: int, *, up: bool) -> tuple[int, ...]:

@@ -162,14 +162,16 @@ class MarketCalls(ExchangeBase):
         time.now_ms += self._delay_ms
         if self._uncertain and self._fails_or_delays("GetRecords"):
             return None
-        symbol, period_ms, limit = "", self._period_ms, 0
+        feed, period_ms, limit = self._feed, self._period_ms, 0
         if args:
             try:
                 symbol, period_ms, limit = self._record_arguments(args)
             except InputError as error:
                 self._error(f"GetRecords: {error}")
                 return None
-        feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
+            feed = self._feed_of(symbol)
+        elif feed is None:
+            feed = self._feed_of("")
         if feed.period_ms == period_ms:
             feed.deliver(RECORDS)
         else:
@@ -178,16 +180,16 @@ class MarketCalls(ExchangeBase):
         last_feed, last_period_ms, bars = self._last_bars
         if feed is not last_feed or period_ms != last_period_ms or bars is None:
             bars = self._bars_of(feed, period_ms)
-        window = bars.get(self._table.cap)
-        if self._engine.lists_stored:
-            window.store()
-        records: Records = window
+        records: Records = bars.get(self._table.cap)
+        engine = self._engine
+        if engine.lists_stored:
+            records.store()  # type: ignore[attr-defined]
         if limit and limit < len(records):
             records = records[-limit:]
         if self._rate != ONE:
             records = _converted(records, self._rate)
-        if time.now_ms >= self._engine.due_ms:
-            self._engine.after_call()
+        if time.now_ms >= engine.due_ms:
+            engine.after_call()
         return records
 
     def _bars_of(self, feed: TickCursor, period_ms: int) -> GrowingBars:
