@@ -32,8 +32,8 @@ def printed(number: float, places: int) -> int:
         number: Any finite number.
         places: Decimals, 0 to 9.
     """
-    if isinstance(number, int):
-        return number * ONE
+    if isinstance(number, int) or number.is_integer():
+        return int(number) * ONE
     digits: int = 10 ** (9 - places)
     return int(f"{number:.{places}f}".replace(".", "")) * digits
 

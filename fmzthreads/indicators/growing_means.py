@@ -104,9 +104,10 @@ class _Means:
             close: The close of the forming one.
             token: What ``RECORD_CHANGES`` held before the close was read.
         """
-        if first != self.first or token is not self.seen or token is not RECORD_CHANGES[0]:
-            if not self.begin_again(first, closed) or token is not self.seen:
-                return None
+        if (first != self.first or token is not self.seen or token is not RECORD_CHANGES[0]) and (
+            not self.begin_again(first, closed) or token is not self.seen
+        ):
+            return None
         means = self.means
         if closed > len(means):
             self.extend(closed)
@@ -133,8 +134,12 @@ class _Means:
 
 
 def _shown_by(rows: GrowingRecords) -> tuple[Any, ...]:
-    """What the means need of a window: itself, its history (None if not exactly one bar is forming), first bar, final bars, last close, and the
-    changes of bars before that was read."""
+    """What the means need of a window.
+
+    Returns:
+        The window, its history (None unless exactly one bar is forming), its first bar, its final bars, the last close, and what
+        ``RECORD_CHANGES`` held before that was read.
+    """
     token = RECORD_CHANGES[0]
     history, first, closed, tick, tip_count, tips = rows.place
     if tip_count != 1:

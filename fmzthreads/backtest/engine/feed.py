@@ -22,6 +22,7 @@ __all__ = ["PLACES", "TickFeed"]
 PLACES = 16
 """The numbers that one bar's ticks take up."""
 
+_new_tick = tuple.__new__
 _BLOCK = 1024
 _NEAR = 4
 
@@ -312,6 +313,17 @@ class TickFeed(TickCursor):
         return position[number >> 4] * self.volume_unit if position else 0
 
     # What orders see
+
+    def tick(self) -> Tick:
+        """As ``TickCursor.tick``."""
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        number = self.number
+        if number < 0:
+            number = self._jump()
+        last, _, time_ms = self.quote(number)
+        return _new_tick(Tick, (number, time_ms, last, last - self.spread, last + self.spread))
 
     def tick_at(self, number: int) -> Tick:
         """The tick of that number."""

@@ -113,7 +113,6 @@ def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Call
         name = work.__name__
 
         def _within(self: B, args: Any, kwargs: Any) -> T:
-            engine = self._engine
             time = self._time
             time.now_ms += self._delay_ms
             if self._uncertain and self._fails_or_delays(name):
@@ -125,8 +124,8 @@ def timed(failed: Any = None) -> Callable[[Callable[Concatenate[B, P], T]], Call
             except InputError as error:
                 self._error(f"{name}: {error}")
                 return failed  # type: ignore[no-any-return]
-            if time.now_ms >= engine.due_ms and result is not None and result is not False:
-                engine.after_call()
+            if time.now_ms >= self._engine.due_ms and result is not None and result is not False:
+                self._engine.after_call()
             return result
 
         @wraps(work)

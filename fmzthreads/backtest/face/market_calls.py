@@ -183,7 +183,7 @@ class MarketCalls(ExchangeBase):
         records: Records = bars.get(self._table.cap)
         engine = self._engine
         if engine.lists_stored:
-            records.store()  # type: ignore[attr-defined]
+            records.store()
         if limit and limit < len(records):
             records = records[-limit:]
         if self._rate != ONE:

@@ -57,8 +57,11 @@ class TradeCalls(ExchangeBase):
             amount = (
                 float(amount) if type(amount) is int and -_EXACT < amount < _EXACT else real_number("amount", amount)
             )
-        self._feed_of(symbol).check_open()
-        return self._desk.place(symbol, side, price, amount, joined_text(args))
+        feed = self._feed
+        if feed is None or symbol != self._symbol:
+            feed = self._feed_of(symbol)
+        feed.check_open()
+        return self._desk.place(symbol, side, price, amount, joined_text(args) if args else "")
 
     @timed()
     def ModifyOrder(self, orderId: Any, side: str, price: float, amount: float, *args: Any) -> int | None:

@@ -19,12 +19,13 @@ from ..failures import NoData
 from ..nano import ONE, mul, to_float
 from .market import MarketView
 
-__all__ = ["FundingCalendar", "FundingEvent", "SeriesOf"]
+__all__ = ["NO_FUNDING", "FundingCalendar", "FundingEvent", "SeriesOf"]
 
 SeriesOf = Callable[[str], BarSeries]
 """Returns the bars of a symbol over the whole backtest; raises ``NoData``."""
 
-_NEVER = 2**62
+NO_FUNDING = 2**62
+"""The time of a payment that does not come."""
 _EIGHT_HOURS_MS = 8 * 3_600_000
 
 
@@ -57,14 +58,14 @@ class _Rates:
     @property
     def next_ms(self) -> int:
         """When the next payment is due."""
-        return self.rates.time[self.place] if self.place < len(self.rates) else _NEVER
+        return self.rates.time[self.place] if self.place < len(self.rates) else NO_FUNDING
 
 
 class FundingCalendar:
     """The funding of the contracts that are traded.
 
     Attributes:
-        next_ms: When the next payment is due; far beyond any time without one.
+        next_ms: When the next payment is due; ``NO_FUNDING`` itself without one.
     """
 
     def __init__(self, series_of: SeriesOf | None, *, strict: bool = False) -> None:
@@ -74,7 +75,7 @@ class FundingCalendar:
             series_of: Where the series come from; None for no funding at all.
             strict: Whether a series that a market does not name, but that FMZ's engine takes for granted, must exist.
         """
-        self.next_ms = _NEVER
+        self.next_ms = NO_FUNDING
         self._series_of = series_of
         self._strict = strict
         self._rates: dict[str, _Rates | None] = {}
@@ -106,7 +107,7 @@ class FundingCalendar:
             return None
 
     def _plan(self) -> None:
-        self.next_ms = min((rates.next_ms for rates in self._rates.values() if rates), default=_NEVER)
+        self.next_ms = min((rates.next_ms for rates in self._rates.values() if rates), default=NO_FUNDING)
 
     def pop(self) -> FundingEvent:
         """Takes the next payment out.

@@ -100,7 +100,7 @@ class OpenOrders:
     def _check(self, order: DeskOrder, until: int, fill: Fill) -> None:
         birth = order.birth
         if order.seen < birth.number:
-            if order.crosses(birth):
+            if order.market or order.crosses(birth):
                 self.remove(order)
                 fill(order, birth.sell if order.is_buy else birth.buy, True, None)
                 return

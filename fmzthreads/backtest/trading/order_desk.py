@@ -15,7 +15,7 @@ from ...structures import Order
 from ..config.settings import ExchangeSettings
 from ..nano import ONE, div, nano, printed, to_float
 from .conditions import ConditionOrder, LiveConditions
-from .funding import FundingCalendar, SeriesOf
+from .funding import NO_FUNDING, FundingCalendar, SeriesOf
 from .history import Archive, in_scope
 from .ledger import Ledger, Refused
 from .liquidation.close_out import Liquidated
@@ -152,7 +152,8 @@ class SettlingDesk:
             return None
         if replaced is not None:
             self._end(replaced)
-        order.id = self.take_id()
+        self._last_id += 1
+        order.id = self._last_id
         order.time_ms = self._now_ms()
         self._enter(order)
         direction = side if order.is_contract else ""
@@ -182,7 +183,8 @@ class SettlingDesk:
         return DeskOrder(view, tick, side, direction, rounded, quantity, market=market)
 
     def _enter(self, order: DeskOrder) -> None:
-        symbol = order.detail.symbol
+        detail = order.detail
+        symbol = detail.symbol
         self._orders.add(order)
         orders = self._open.get(symbol)
         if orders is None:
@@ -191,7 +193,7 @@ class SettlingDesk:
         if not orders.orders:
             self._busy.append(orders)
         orders.add(order)
-        if order.detail.tiers:
+        if detail.tiers:
             self._watching = True
         self._counts[symbol][1 if order.is_buy else 3] += 1
 
@@ -269,7 +271,8 @@ class SettlingDesk:
 
     def settle(self) -> None:
         """Settles all orders up to the current tick, by id."""
-        if self._funding.next_ms <= self._now_ms():
+        due_ms = self._funding.next_ms
+        if due_ms is not NO_FUNDING and due_ms <= self._now_ms():
             self._fund()
         if self._busy or self._watching:
             self._settle_orders()
@@ -289,10 +292,15 @@ class SettlingDesk:
     def _settle_orders(self) -> None:
         if self._watching and self._liquidations is not None:
             self._liquidations.settle_until(self._now_ms(), self._busy, self._fill)
-        for orders in self._busy:
+        busy = self._busy
+        for orders in busy:
             orders.settle(self._fill)
             orders.view.consume()
-        self._busy = [orders for orders in self._busy if orders.orders]
+        if len(busy) == 1:
+            if not busy[0].orders:
+                busy.clear()
+        else:
+            self._busy = [orders for orders in busy if orders.orders]
 
     def _mark_of(self, view: MarketView) -> MarketView:
         named = view.detail.symbol_mark

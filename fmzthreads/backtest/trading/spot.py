@@ -117,6 +117,7 @@ class SpotAccount:
         detail = order.detail
         rate = self.settings.fee_taker if taker else self.settings.fee_maker
         quantity = order.remaining
+        before, frozen = quantity, order.frozen
         if order.in_quote:
             quantity = mul(div(quantity, price), ONE - rate)
         last = most is None or quantity <= most
@@ -124,18 +125,19 @@ class SpotAccount:
             quantity = cut(most, 10 ** (9 - min(detail.base_precision, 9)))
             if not quantity:
                 return 0
-        value = mul(price, quantity)
+        value = price * quantity // ONE
         fee = mul(value, rate)
-        before = order.remaining
-        frozen = order.frozen
-        self.release(order)
-        quote, base = self.wallet(detail.quote_currency), self.wallet(detail.base_currency)
+        order.frozen = 0
+        quote = self.wallets.get(detail.quote_currency) or self.wallet(detail.quote_currency)
+        base = self.wallets.get(detail.base_currency) or self.wallet(detail.base_currency)
         if order.is_buy:
-            quote.free -= value + fee
+            quote.frozen -= frozen
+            quote.free += frozen - value - fee
             base.free += quantity
         else:
+            base.frozen -= frozen
             quote.free += value - fee
-            base.free -= quantity
+            base.free += frozen - quantity
         quote.commission += fee
         if order.in_quote:
             order.spent += value + fee

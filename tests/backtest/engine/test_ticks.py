@@ -111,3 +111,28 @@ def test_the_ticks_of_any_bars_are_those_of_the_table(
         times = [series.time[bar] + offset for offset in offsets_of(period_ms)[shape]]
         found += list(zip(times, pattern.prices(bar, shape), steps, strict=True))
     assert found == [(t.time_ms, t.last, t.volume) for t in plain_ticks(series, start, 2**60)]
+
+
+@pytest.mark.parametrize("way", ["numpy", "plain"])
+@pytest.mark.parametrize("period_ms", [60_000, 300_000])
+def test_shapes_of_many_bars_are_those_of_each(way: str, period_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    numpy = pytest.importorskip("numpy") if way == "numpy" else None
+    monkeypatch.setattr("fmzthreads.backtest.engine.ticks.fast_numpy", lambda count: numpy)
+    levels = (1.0, 2.0, 3.0, 4.0)
+    rows = [
+        (first, high, low, last, 1.0)
+        for low in levels
+        for high in levels
+        for first in levels
+        for last in levels
+        if low <= min(first, last) and max(first, last) <= high
+    ]
+    rows *= 2
+    series = series_of(rows, period_ms=period_ms)
+    count = len(rows)
+    assert count >= 64  # enough for numpy
+    for start_ms in (START, START + 10 * period_ms, START + count * period_ms):
+        pattern = TickPattern(series, start_ms, nano(0.01))
+        assert list(pattern.shapes(0, count)) == [pattern.shape(bar) for bar in range(count)]
+        assert list(pattern.shapes(3, 8)) == [pattern.shape(bar) for bar in range(3, 8)]
+    assert set(pattern.shapes(0, count)) == {DOUBLE, MIDDLE, EARLY, LATE, QUADRUPLE}
