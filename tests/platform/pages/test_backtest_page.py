@@ -50,7 +50,8 @@ def test_a_run_is_started_looked_at_and_compared(pages: PagePlatform, owner: Cli
     bars = write_bars(tmp_path / "bars.csv")
     first, second = run(owner, bars), run(owner, bars, **{"arg.amount": "3"})
     page = owner.see(f"/backtests/{first}").text
-    assert "Total return" in page, page[-3000:]
+    assert "Total return" not in page, "the report, which is shown there, begins with the figures"
+    assert "Total return" in owner.see("/backtests").text
     assert "very secret" not in page
     assert f'src="/backtests/{first}/report"' in page
     report = owner.see(f"/backtests/{first}/report")
@@ -91,7 +92,6 @@ def test_a_run_takes_templates_and_their_arguments(owner: Client, tmp_path: Path
     }
     number = run(owner, bars, **chosen)
     page = owner.see(f"/backtests/{number}").text
-    assert "Total return" in page, page[-3000:]
     assert 'href="/backtests/new?strategy=with_tools.py&amp;template=tools.py"' in page
     assert "very secret" not in page
     assert "scaled 42" in owner.see(f"/backtests/{number}/report").text

@@ -18,7 +18,7 @@ WIDTHS = (1280, 390)
 LONG_MS = 60_000
 """How long a busy machine may take; each step takes a tenth of a second on a quiet one."""
 PAGES = (
-    "/", "/robots/1", "/robots/2", "/robots/1/settings", "/robots/new?strategy=grid.py", "/strategies", "/strategies/grid.py", "/backtests",
+    "/", "/robots/1", "/robots/2", "/robots/1/settings", "/robots/new?strategy=grid.py", "/robots/import", "/strategies", "/strategies/grid.py", "/backtests",
     "/backtests/new?strategy=grid.py", "/exchanges?eid=OKX", "/keys", "/settings", "/audit", "/robots/99",
 )  # fmt: skip
 

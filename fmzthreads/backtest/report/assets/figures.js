@@ -44,6 +44,11 @@ window.fmzFigures = (() => {
         if (/^xaxis\d*$/.test(name)) layout[name] = { ...layout[name], nticks: 5 };
       }
     }
+    if (narrow && figure.scale_switch) {
+      // The legend takes two rows there: the switch stands above it.
+      layout.margin = { ...layout.margin, t: layout.margin.t + 44 };
+      layout.height += 44;
+    }
     if (figure.log) layout.yaxis = { ...layout.yaxis, type: "log" };
     return layout;
   };
