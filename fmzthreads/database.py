@@ -73,7 +73,7 @@ class Database:
         self._hold.release()
 
     def _start_anew(self) -> None:
-        """In the child of a fork: closes its copy of the connection; the next statement opens the file anew.
+        """In the child of a fork: closes its copy of the connection; the next statement opens the file again.
 
         SQLite keeps one state of a file for all connections of a process. If the copy stayed, the child would believe to have locks that
         only the parent has: once the parent has closed the file, what the child writes is lost. Closing a copy that was at rest releases

@@ -2,7 +2,7 @@
 
 A child of ``os.fork`` (also by ``multiprocessing`` or ``ProcessPoolExecutor``) has a copy of every object and only the thread that forked.
 A lock that another thread held at that moment stays locked for ever, a thread that should end a wait does not exist, and sockets and SQLite
-files are the parent's. So each object with a lock, a thread, a socket or a file registers a method here, which makes it start anew, or
+files are the parent's. So each object with a lock, a thread, a socket or a file registers a method here, which resets it, or
 makes its calls fail with a clear error, in the child. The parent is not touched.
 
 Before any of these methods, CPython drops the ``threading.local`` values of the threads that the child does not have, so that a ``__del__`` of
@@ -129,7 +129,7 @@ def _run(hooks: Hooks) -> None:
             continue
         try:
             method(thing)
-        except Exception as error:  # the other objects must start anew all the same
+        except Exception as error:  # the other objects must be reset all the same
             sys.unraisablehook(
                 SimpleNamespace(
                     exc_type=type(error),

@@ -69,7 +69,7 @@ def bars_from_bars(bars: Sequence[Record], period_s: int) -> list[Record]:
         start = bucket_ms(bar.Time, period_s)
         if joined and joined[-1].Time == start:
             last = joined[-1]
-            # Made anew, not changed: a change of any bar has indicators look at all bars again.
+            # Replaced, not changed: a change of any bar has indicators look at all bars again.
             joined[-1] = Record(
                 last,
                 High=max(last.High, bar.High),

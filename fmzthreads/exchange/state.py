@@ -137,7 +137,7 @@ class Core:
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
-        """In the child of a fork: new locks; what they guard starts anew by itself."""
+        """In the child of a fork: new locks; what they guard resets itself."""
         self._lock = threading.RLock()
         self._pool_lock = threading.Lock()
 

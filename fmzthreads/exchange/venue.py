@@ -153,10 +153,10 @@ class Venue(ContractPort, Protocol):
         """The bar lengths, in seconds, that the venue itself serves, ascending."""
 
     def markets(self) -> dict[str, Market]:
-        """The trading rules of all listed symbols, by FMZ symbol; fetched anew (calls at the same moment share a fetch)."""
+        """The trading rules of all listed symbols, by FMZ symbol; fetched each time (calls at the same moment share a fetch)."""
 
     def rules(self, symbol: str) -> MarketRules:
-        """What one symbol accepts, for market and for limit orders; fetched anew, and for this symbol alone where the venue can.
+        """What one symbol accepts, for market and for limit orders; fetched each time, and for this symbol alone where the venue can.
 
         Raises:
             UnknownSymbol: The venue does not list it.
@@ -308,7 +308,7 @@ class Venue(ContractPort, Protocol):
     # Connection
 
     def set_base(self, url: str) -> None:
-        """Sends all further requests to another base URL, whose symbols, clock and limits are then learnt anew; empty for production.
+        """Sends all further requests to another base URL, whose symbols, clock and limits are then fetched again; empty for production.
 
         Raises:
             InputError: It is not an http or https URL.

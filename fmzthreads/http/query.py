@@ -92,7 +92,7 @@ class HttpQuerier:
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
-        """In the child of a fork: a new lock; the clients and the pool start anew by themselves."""
+        """In the child of a fork: a new lock; the clients and the pool reset themselves."""
         self._lock = threading.Lock()
 
     def query(

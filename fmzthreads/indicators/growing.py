@@ -1,7 +1,7 @@
 """Series that grow a bar at a time: only what is new is computed.
 
 What was computed for a series is kept up to its last but one element (the last one is mostly a bar that is still forming), and beside it the
-step over the last one. A later call whose series begins with exactly the same elements goes on from there; any other call starts anew.
+step over the last one. A later call whose series begins with exactly the same elements goes on from there; any other call starts from the beginning.
 So the numbers are always those of a whole computation.
 """
 

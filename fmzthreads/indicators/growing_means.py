@@ -59,7 +59,7 @@ class _Means:
         self.spare = self.last = _unfit()
 
     def begin_again(self, first: int, closed: int) -> bool:
-        """Computes the means of a window anew if windows grow; False if they slide, or it is too short for a step."""
+        """Recomputes the means of a window if windows grow; False if they slide, or it is too short for a step."""
         asked, self.asked = self.asked, (first, closed)
         return first == asked[0] and closed > asked[1] and self._begin(first, closed)
 

@@ -71,7 +71,7 @@ class LiveSink:
         self._is_copy = True
 
     def write(self, batch: Sequence[Entry]) -> None:
-        """Prints the lines above the status, and draws the status anew."""
+        """Prints the lines above the status, and redraws the status."""
         with self._lock:
             if self._is_copy:
                 return

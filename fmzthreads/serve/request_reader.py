@@ -218,7 +218,7 @@ class RequestReader:
 
     def _more(self, until: float) -> None:
         slow = BadRequest("408 Request Timeout", f"the request was not complete within {self._limits.request_s:g} s")
-        left_s = until - time.monotonic()
+        left_s = until - time.monotonic()  # a socket's time-out counts in real time
         if left_s <= 0:
             raise slow
         self._connection.settimeout(left_s)

@@ -31,6 +31,7 @@ class SocketIO:
     @staticmethod
     def deadline(timeout_s: float | None) -> float | None:
         """When a wait of so many seconds ends, for ``receive``; None for never."""
+        # Real time here and below: a socket's time-out knows no other.
         return None if timeout_s is None else time.monotonic() + timeout_s
 
     def receive(self, until: float | None) -> bytes:

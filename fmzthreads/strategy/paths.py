@@ -20,7 +20,7 @@ def script_name() -> str:
 
     It is the environment's ``FMZTHREADS_NAME`` where that is set (for several bots from one script). Otherwise it is made of the script's
     file name and eight digits of a hash of its full path, so that two scripts called ``main.py`` in two folders never share their state;
-    a script that is moved begins anew unless it is given its old name. Without a script (an interactive session) it is ``interactive``.
+    a script that is moved begins with an empty folder unless it is given its old name. Without a script (an interactive session) it is ``interactive``.
     """
     given = os.environ.get(NAME_VARIABLE, "").strip()
     if given:

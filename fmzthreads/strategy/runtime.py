@@ -112,7 +112,7 @@ class Runtime:
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
-        """In the child of a fork: a new lock; what it guards starts anew by itself."""
+        """In the child of a fork: a new lock; what it guards resets itself."""
         self._lock = threading.RLock()
 
     def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:

@@ -66,7 +66,7 @@ class Store:
         after_fork_in_child(self._start_anew)
 
     def _start_anew(self) -> None:
-        """In the child of a fork: a new lock; the file is opened anew, and values in memory are a copy from here on."""
+        """In the child of a fork: a new lock; the file is opened again, and values in memory are a copy from here on."""
         self._lock = threading.Lock()
 
     @property

@@ -216,7 +216,7 @@ class _Merger(Generic[M]):
     def _batch(self, stream: M, up_to: int, open_streams: set[int]) -> Iterator[tuple[M, Any]]:
         """Reads what a stream had received when it announced itself; then its loss, if one is next in line."""
         # In this order: what arrives between the two looks then counts as read, so this batch never takes a message of a later one, and
-        # its own announcement counts anew.
+        # its own announcement counts again.
         waiting = stream.waiting
         left = up_to - (stream.received - waiting)
         while left > 0:

@@ -13,7 +13,7 @@ import pytest
 
 from fmzthreads.clock import ManualClock, Signal, WallClock
 from fmzthreads.errors import InputError, StopRequested
-from fmzthreads.tasks.events import EventQueue, MessageSource, Selectable, merge, select
+from fmzthreads.tasks.events import EventQueue, MessageSource, Selectable, clock_of, merge, select
 from fmzthreads.tasks.handle import Handle
 from fmzthreads.tasks.pool import CallPool
 
@@ -419,3 +419,14 @@ def test_a_stale_token_removes_nobody_elses_callback() -> None:
         signal.remove(stale)
         signal.set()
         assert woken.is_set()
+
+
+def test_the_clock_is_that_of_the_first_object_that_has_one() -> None:
+    clock = ManualClock()
+    assert (
+        clock_of(
+            [object(), SimpleNamespace(clock="12:00"), SimpleNamespace(clock=clock), SimpleNamespace(clock=WallClock())]
+        )
+        is clock
+    )
+    assert isinstance(clock_of([object()]), WallClock)

@@ -125,7 +125,7 @@ class MarketTable:
         return self.bars(symbol, period_ms).get(self.cap)
 
     def rewind(self) -> None:
-        """Finds the current ticks anew after the clock went back."""
+        """Finds the current ticks again after the clock went back."""
         for feed in (*self.feeds.values(), *self._side_feeds.values()):
             feed.rewind()
 

@@ -61,7 +61,7 @@ class OwnerLock:
         while self.busy:
             # The owner may need the real lock before it leaves (a signal's handler that calls in the middle of a call).
             self._lock.release()
-            time.sleep(_PAUSE_S)
+            time.sleep(_PAUSE_S)  # real threads; the backtest's own time stands still meanwhile
             self._lock.acquire()
 
     def __exit__(self, *error: object) -> None:

@@ -101,7 +101,7 @@ class TickCursor:
         return self.number >= 0
 
     def rewind(self) -> None:
-        """Finds the current tick anew after the clock went back, which only happens at the end of a sleep."""
+        """Finds the current tick again after the clock went back, which only happens at the end of a sleep."""
         self.number = -1
         self._until_ms = -NEVER
 

@@ -44,7 +44,7 @@ class MarketCalls(ExchangeBase):
             return self._ticker_call(symbol)  # type: ignore[no-any-return]
 
     def ticker_values(self, symbol: str = "") -> tuple[Any, ...] | None:
-        """Is ``GetTicker`` for who builds an own structure: the values in the order of a ticker's fields, the numbers as floats."""
+        """Returns what ``GetTicker`` does as a tuple, in the order of a ticker's fields; numbers are floats."""
         lock = self._lock
         if get_ident() == lock.owner:
             was = lock.busy

@@ -1,4 +1,4 @@
-"""Modules that lie beside a strategy: loaded for each backtest anew, with the strategy's own ``__import__``."""
+"""Modules that lie beside a strategy: loaded again for each backtest, with the strategy's own ``__import__``."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def figures_of(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _stamp(bars: BarsFile) -> tuple[int, int]:
-    """The file's time and size: a file that was changed is read anew."""
+    """The file's time and size: a file that was changed is read again."""
     facts = bars.path.stat()
     return facts.st_mtime_ns, facts.st_size
 

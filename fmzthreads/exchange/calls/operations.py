@@ -135,7 +135,7 @@ class Operations(ContractCalls):
         return bars
 
     def markets(self) -> dict[str, Market]:
-        """All markets, fetched anew."""
+        """All markets, fetched again."""
         self._count("GetMarkets")
         markets = self.core.venue.markets()
         self.core.markets.compare(markets)

@@ -231,7 +231,7 @@ class DaskNode:
         client = self._connected()
         wanted = handle.partition(" ")[2]
         workers = list(self._workers(client))
-        # A worker that was started anew has another port; what the robot left lies on the same machine.
+        # A worker that was restarted has another port; what the robot left lies on the same machine.
         found = wanted if wanted in workers else next((one for one in workers if _host(one) == _host(wanted)), "")
         if not found:
             raise OperationFailed(f"the worker {wanted} is away")
@@ -283,7 +283,7 @@ class _Follower:
         self._database = Database(folder.database, SCHEMA, durable=False)
         self._lock = threading.Lock()  # guards _look, _seen_at and _problem
         self._look = ProcessLook(alive=True)  # it was submitted just before
-        self._seen_at = time.monotonic()
+        self._seen_at = time.monotonic()  # real time: how long a real worker has been silent
         self._problem = ""
         self._after: dict[str, int] | None = None  # of the streaming thread
         self._base: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Robots' databases, open for reading; a file that was replaced by another is opened anew."""
+"""Robots' databases, open for reading; a file that was replaced by another is opened again."""
 
 from __future__ import annotations
 

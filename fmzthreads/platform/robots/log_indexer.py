@@ -62,7 +62,7 @@ class LogIndexer:
     def _grow(self, path: Path) -> None:
         more = True
         while more and not self._end.is_set():
-            began = time.monotonic()
+            began = time.monotonic()  # real time: it rests as long as it has loaded the machine
             try:
                 more = self._tables.grow_index(path)
             except (FmzError, OSError) as error:  # a damaged log, a full disk: this robot's filters stay slow

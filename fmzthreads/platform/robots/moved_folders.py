@@ -167,7 +167,7 @@ class MovedFolders:
         return settings, ["the folder names no settings: choose exchanges and arguments before the start"]
 
     def _check(self, settings: RobotSettings) -> None:
-        """Refuses what would be refused at the start, but for exchanges, which may have to be chosen anew."""
+        """Refuses what would be refused at the start, but for exchanges, which may have to be chosen again."""
         try:
             self._orders.check(settings)
         except InputError:

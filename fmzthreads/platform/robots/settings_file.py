@@ -150,7 +150,7 @@ class SettingsFiles:
             else:
                 missing.append(f"{label!r} ({eid}, {pair})")
         if missing:
-            note = f"this platform has no account {', '.join(missing)}: choose all exchanges of the robot anew, in their order"
+            note = f"this platform has no account {', '.join(missing)}: choose all exchanges of the robot again, in their order"
             return (), [note]
         by_eid = [one.eid for one in found if not one.pid]
         note = (

@@ -135,7 +135,7 @@ class FleetWorth:
         return self._samples(database).positions
 
     def _samples(self, path: Path) -> _Samples:
-        now = time.monotonic()
+        now = time.monotonic()  # real time: robots write their files in it
         with self._lock:
             looked, samples = self._known.get(path, (0.0, _NONE))
         if looked and now - looked < _LOOK_S:

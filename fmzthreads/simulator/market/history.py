@@ -49,7 +49,7 @@ class MadeUpHistory:
         self._day_rng = random.Random(f"{seed}:days")  # days are made in one order only, from the opening backwards
         self._rng = (
             random.Random()
-        )  # seeded anew for each parent, so that a bar does not depend on what was asked before
+        )  # seeded again for each parent, so that a bar does not depend on what was asked before
         self._base = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
         self._end_s = end_ms // 1000
         self._end_ticks = end_ticks

@@ -288,7 +288,7 @@ class MarketDriver:
     """Steps markets at a fixed pace, in a thread or by hand.
 
     A step that comes late is made up for, so that the number of steps follows the clock and two venues that started together stay
-    together; after a pause of more than ``catch_up`` steps (a suspended machine) the pace begins anew.
+    together; after a pause of more than ``catch_up`` steps (a suspended machine) the pace restarts.
 
     Args:
         exchange: Whose clock is followed.

@@ -344,7 +344,7 @@ def _print(stream: str, text: str) -> None:
 
 
 def _now_ms() -> float:
-    return time.time() * 1000
+    return time.time() * 1000  # of live runs only; a backtest passes its own
 
 
 def _is_function(value: Any) -> bool:

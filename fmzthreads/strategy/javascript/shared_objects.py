@@ -55,6 +55,7 @@ class SharedObject:
         """
         if (timeout_ms is not None and timeout_ms < 0) or not own.waits:
             return
+        # Real time: a backtest, which has another, left above.
         until = None if not timeout_ms else time.monotonic() + timeout_ms / 1000
         # The signals call this from other threads, after the lock here is released by the wait.
         stop, ended = current().stop, own.ended

@@ -52,7 +52,7 @@ class _OpenQueues:
     def write_out(self) -> None:
         """Writes out all queues, within a few seconds; runs at the end of the process."""
         queues = list(self._queues)
-        end = time.monotonic() + _LONGEST_S
+        end = time.monotonic() + _LONGEST_S  # real time: the process is ending, whatever clock it ran by
         for queue in queues:
             queue.begin_close(_LONGEST_S)
         for queue in queues:

@@ -271,7 +271,7 @@ class Journal:
         """
         with self._lock:
             writers = [*self._writers, self._notices]
-        end = time.monotonic() + timeout_s
+        end = time.monotonic() + timeout_s  # real time: sinks are files, and their writers real threads
         told = [writer.flush(max(0.0, end - time.monotonic())) for writer in writers]
         return all(told)
 

@@ -186,6 +186,7 @@ class SinkWriter:
             timeout_s: How long it may take, in seconds.
         """
         with self._lock:
+            # Real time here and below: a full disk or a lock of another process does not wait for a virtual clock.
             self._give_up_at = time.monotonic() + timeout_s * _TRYING
             idle = self._thread is None and self._done >= self._number
         if idle:

@@ -109,7 +109,7 @@ def _read(connection: socket.socket, patience_s: float = _PATIENCE_S) -> dict[st
         OSError: It did not come.
     """
     received = bytearray()
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + patience_s  # real time: the peer is another process
     while not received.endswith(b"\n"):
         part = connection.recv(65536)
         if not part or len(received) > _LONGEST_LINE or time.monotonic() > end:

@@ -112,7 +112,7 @@ class Enforcer:
 
     def _watch(self, left: Waker, alarm: Waker) -> None:
         alarm.sleep()
-        began = time.monotonic()
+        began = time.monotonic()  # real time: it interrupts code that asks no clock
         if left.sleep(self._soft_s):
             return
         while time.monotonic() - began < self._limit_s:

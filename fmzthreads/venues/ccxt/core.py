@@ -157,7 +157,7 @@ class CcxtCore(BaseVenue):
         }
 
     def rules(self, symbol: str) -> MarketRules:
-        """The rules in ccxt's markets, which are loaded anew unless they are less than 30 s old; see ``Venue.rules``."""
+        """The rules in ccxt's markets, which are reloaded unless they are less than 30 s old; see ``Venue.rules``."""
         loaded = self._markets(contracts="." in symbol, max_age_s=FRESH_S)
         return MarketRules.of(symbol, convert.market_of(loaded.table.market(symbol), loaded.owner.precisionMode))
 

@@ -16,7 +16,7 @@ from .table import Bucket
 
 __all__ = ["CountedCall", "NoLimits", "VenueLimits"]
 
-_ORDER_WAIT_S = 1.0  # an order's price is meant for now: a later turn is refused, so that the caller decides anew
+_ORDER_WAIT_S = 1.0  # an order's price is meant for now: a later turn is refused, so that the caller decides again
 _CALL_S = 1.0  # kept of the time-out for the call itself
 _MARGIN_S = 0.25  # besides the time that the measurement of the venue's clock took
 _UNMEASURED_MARGIN_S = 1.0

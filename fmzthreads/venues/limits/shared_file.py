@@ -1,7 +1,7 @@
 """A small file of fixed-size records that processes of one user share, with a lock.
 
 Its content is worth only as long as the longest window, so whatever is wrong with it (damaged, cut short, deleted, of another version or
-from before the last start of the machine), it is begun anew. Where it cannot be used at all, its process counts alone and says so once.
+from before the last start of the machine), it is replaced by an empty one. Where it cannot be used at all, its process counts alone and says so once.
 Records are read and written with system calls and not mapped into memory: a process dies when a mapped file is cut short.
 """
 
@@ -111,7 +111,7 @@ class SharedFile:
             self._give_up(error)
 
     def read(self, number: int, count: int = 1) -> bytes:
-        """Reads records; zeros where the file is damaged, which is then begun anew."""
+        """Reads records; zeros where the file is damaged, which is then replaced by an empty one."""
         size = count * RECORD_BYTES
         try:
             data = os.pread(self._fd, size, _HEAD_BYTES + number * RECORD_BYTES)

@@ -164,7 +164,7 @@ class ServerBars:
                 raise
             raise OperationFailed(f"no bars from {_shown(url)}: {error}") from error
         answer = reply.json()
-        if to_ms < time.time() * 1000 - _SETTLED_MS:
+        if to_ms < time.time() * 1000 - _SETTLED_MS:  # the age of real bars; a backtest's clock is in the past
             self._cache.put(url, reply.body)
         return answer
 

@@ -76,7 +76,7 @@ class RenderedOrders:
                 page = attrs.evolve(page, from_id=orders[-1].order_id + 1)
 
     def _row(self, params: BinanceParams, order: OrderView) -> bytes:
-        """One order; rendered anew while it has not ended."""
+        """One order; rendered again while it has not ended."""
         if not order.state.final:
             return encode_json(self._describe(params, order))
         key = (order.order_id, params.microseconds)

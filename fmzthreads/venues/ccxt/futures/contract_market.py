@@ -135,7 +135,7 @@ class CcxtContractMarket(CcxtMarketData):
         }
 
     def rules(self, symbol: str) -> MarketRules:
-        """The rules in ccxt's markets, which are loaded anew unless they are less than 30 s old; see ``Venue.rules``."""
+        """The rules in ccxt's markets, which are reloaded unless they are less than 30 s old; see ``Venue.rules``."""
         loaded = self._markets(max_age_s=FRESH_S)
         name = self._resolved(symbol, loaded)
         return MarketRules.of(symbol, convert.market_of(loaded.owner.markets[name], loaded.owner.precisionMode))
