@@ -14,6 +14,7 @@ from ..structures.growing import GrowingRecords
 from .known_series import Indicator, KnownSeries
 from .known_window import GrowingWindows
 from .lines import IndicatorLine
+from .sliding_copies import SlidingCopies
 
 __all__ = ["GrowingSeries"]
 
@@ -36,6 +37,7 @@ class GrowingSeries:
         # Used by single steps only (pop, assignment), each of them atomic: a thread that takes a series out is its only user.
         self._known: dict[tuple[Any, ...], KnownSeries] = {}
         self.windows = GrowingWindows(kept)
+        self._copies = SlidingCopies(kept)
 
     def lines(
         self, indicator: Indicator, params: tuple[Any, ...], rows: list[Any], *, numbers: bool
@@ -56,6 +58,10 @@ class GrowingSeries:
         if not rows:
             return indicator.new_outs(params)
         origin = rows.origin() if isinstance(rows, (Records, IndicatorLine)) else None
+        if origin is not None and origin.token is not None:
+            lines = self._copies.lines(indicator, params, rows, origin)
+            if lines is not None:
+                return lines
         if origin is not None and (numbers or origin.token is not None):
             first = origin.history  # of copies of bars, and of results, of which many begin with None
         elif numbers:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fmzthreads import Record, Records
 from fmzthreads.errors import InputError
-from fmzthreads.indicators import known_series
+from fmzthreads.indicators import known_series, sliding_copies
+from fmzthreads.indicators.known_series import KnownSeries
 from fmzthreads.indicators.lines import IndicatorLine, LineStore
 from fmzthreads.indicators.ta import Indicators
 from fmzthreads.structures.growing import GrowingRecords, window
@@ -604,3 +605,60 @@ def test_a_series_of_numbers_that_began_with_one() -> None:
         rows = [*rows, *value]
         found = ta.MA(rows, 2)
     assert repr(found) == repr(Indicators().MA([*rows], 2))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_of_a_history_that_has_come_to_its_cap(seed: int) -> None:
+    rng = random.Random(seed)
+    ta, identity, first = Indicators(), object(), 0
+    history = [bar(n, 100.0 + rng.random()) for n in range(110)]
+    for step in range(150):
+        what = rng.randrange(12)
+        if what < 5:  # a bar ends, and the oldest one drops out
+            history.append(bar(len(history) + first, history[-1].Close + rng.choice([0.0, 0.5, -0.5, rng.random()])))
+            gone = rng.choice([1, 1, 1, 2, 40])
+            if len(history) - gone >= 70:
+                del history[:gone]
+                first += gone
+        elif what < 9:
+            history[-1] = bar(len(history) + first - 1, history[-1].Close + rng.random() - 0.5)
+        elif what == 9 and rng.random() < 0.2:
+            history = [*history[:50], bar(50, rng.random()), *history[51:]]
+            identity, first = object(), 0
+        rows = Records.copied(history, identity, first)
+        if what == 10:  # the script changes its copy
+            rows[rng.randrange(len(rows))].Close = 99.0
+        elif what == 11:
+            rows.append(bar(len(rows) + first, 98.0))
+        older = rows if rng.random() < 0.9 else Records.copied(history[:-3], identity, first)
+        for name, arguments in rng.sample(CALLS, 4):
+            found = getattr(ta, name)(older, *arguments)
+            assert found == getattr(Indicators(), name)([dict(row) for row in older], *arguments), (step, name)
+
+
+def test_a_window_of_copies_that_slid_is_not_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    ta, identity = Indicators(), object()
+    history = [bar(n, 100.0 + n % 7) for n in range(400)]
+    for first in range(40):
+        ta.EMA(Records.copied(history[first : first + 300], identity, first), 3)
+    counted = []
+    read = sliding_copies.new_column
+    monkeypatch.setattr(
+        sliding_copies, "new_column", lambda name, rows, *more: counted.append(len(rows)) or read(name, rows, *more)
+    )
+    monkeypatch.setattr(KnownSeries, "lines", None)  # the whole computation
+    line = ta.EMA(Records.copied(history[40:340], identity, 40), 3)
+    assert counted == [2]  # the bar that was forming, and the new one
+    monkeypatch.undo()
+    assert line == Indicators().EMA([row.Close for row in history[40:340]], 3)
+
+
+def test_a_column_that_was_not_asked_for_while_the_copies_slid() -> None:
+    ta, identity = Indicators(), object()
+    history = [bar(n, 100.0 + n % 7) for n in range(500)]
+    for first in (*range(10), 200, 201):
+        rows = Records.copied(history[first : first + 100], identity, first)
+        plain = [dict(row) for row in rows]
+        assert ta.MA(rows, 3) == Indicators().MA(plain, 3)
+        if first != 200:
+            assert ta.OBV(rows) == Indicators().OBV(plain)
