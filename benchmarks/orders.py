@@ -1,7 +1,8 @@
 """Orders a second, and what the order log costs: through ``Go``, against ccxt in threads and ccxt async, on spot and on contracts.
 
 A simulated Binance (spot and USDⓈ-M) and a simulated OKX (spot and swaps) run in processes of their own and answer after 0 or 20 ms. In turns, each
-contender sends so many IOC orders far from the market, with 16 at a time. Contracts are compared with spot of the same venue in the same rounds. The
+contender sends so many IOC orders far from the market, with 16 at a time. Contracts are compared with spot of the same venue, and with ccxt, in the same
+rounds. The
 last lines compare one order in one thread with and without the order log, at a venue in memory::
 
     pip install ccxt
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+
 from fmzthreads import Exchange, Runtime
 from fmzthreads.exchange.host import QuietHost
 from fmzthreads.exchange.order_log import OrderFile
@@ -35,6 +38,7 @@ AMOUNT = 0.001
 CONTRACTS = {"Futures_Binance": 0.002, "Futures_OKX": 0.1}
 """The amounts of orders, in contracts; those of spot are ``AMOUNT`` coins."""
 OKX_AT_MOST, OKX_WINDOW_S = 48, 2.1  # we send OKX at most 60 orders of an instrument in 2 s, as it allows
+THREADS, ASYNC = "ccxt in threads", "ccxt async"
 IOC = {
     "Binance": "timeInForce=IOC",
     "Futures_Binance": "timeInForce=IOC",
@@ -83,21 +87,55 @@ def _point_at(client: Any, process: SimulatorProcess) -> None:
     }
 
 
-def ccxt_in_threads(process: SimulatorProcess, price: float, stack: ExitStack) -> Callable[[int], None]:
+@attrs.frozen
+class CcxtMarket:
+    """What ccxt trades of a venue.
+
+    Attributes:
+        kind: ccxt's id of the exchange.
+        symbol: ccxt's symbol.
+        amount: The amount of an order, in contracts for contracts.
+    """
+
+    kind: str
+    symbol: str
+    amount: float
+
+
+CCXT_SPOT = CcxtMarket("binance", "BTC/USDT", AMOUNT)
+CCXT_CONTRACTS = {
+    "Futures_Binance": CcxtMarket("binanceusdm", "BTC/USDT:USDT", CONTRACTS["Futures_Binance"]),
+    "Futures_OKX": CcxtMarket("okx", "BTC/USDT:USDT", CONTRACTS["Futures_OKX"]),
+}
+
+
+def _client(module: Any, process: SimulatorProcess, market: CcxtMarket) -> Any:
+    """A ccxt object that is pointed at the simulator."""
+    client = getattr(module, market.kind)(_options(process))
+    client.password = process.passphrase or None
+    client.has["fetchCurrencies"] = False  # needs no request that the simulator lacks
+    _point_at(client, process)
+    return client
+
+
+def _order(client: Any, market: CcxtMarket, price: float) -> Any:
+    return client.create_order(market.symbol, "limit", "buy", market.amount, price, {"timeInForce": "IOC"})
+
+
+def ccxt_in_threads(
+    process: SimulatorProcess, price: float, stack: ExitStack, market: CcxtMarket = CCXT_SPOT
+) -> Callable[[int], None]:
     """Sends orders with one ccxt object a thread: an object is not safe for several."""
     import ccxt
 
-    clients = []
-    for _ in range(AT_ONCE):
-        client = ccxt.binance(_options(process))
-        _point_at(client, process)
+    clients = [_client(ccxt, process, market) for _ in range(AT_ONCE)]
+    for client in clients:
         client.load_markets()
-        clients.append(client)
     pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
 
     def _share(client: Any, count: int) -> None:
         for _ in range(count):
-            assert client.create_order("BTC/USDT", "limit", "buy", AMOUNT, price, {"timeInForce": "IOC"})["id"]
+            assert _order(client, market, price)["id"]
 
     def _send(count: int) -> None:
         list(pool.map(lambda client: _share(client, count // AT_ONCE), clients))
@@ -105,20 +143,21 @@ def ccxt_in_threads(process: SimulatorProcess, price: float, stack: ExitStack) -
     return _send
 
 
-def ccxt_async(process: SimulatorProcess, price: float, stack: ExitStack) -> Callable[[int], None]:
+def ccxt_async(
+    process: SimulatorProcess, price: float, stack: ExitStack, market: CcxtMarket = CCXT_SPOT
+) -> Callable[[int], None]:
     """Sends orders with one ccxt.async_support object."""
     import ccxt.async_support
 
     loop = asyncio.new_event_loop()
-    client = ccxt.async_support.binance(_options(process))
-    _point_at(client, process)
+    client = _client(ccxt.async_support, process, market)
     loop.run_until_complete(client.load_markets())
     stack.callback(loop.close)
     stack.callback(lambda: loop.run_until_complete(client.close()))
 
     async def _share(count: int) -> None:
         for _ in range(count):
-            order = await client.create_order("BTC/USDT", "limit", "buy", AMOUNT, price, {"timeInForce": "IOC"})
+            order = await _order(client, market, price)
             assert order["id"]
 
     async def _all(count: int) -> None:
@@ -157,7 +196,7 @@ def throughput(rounds: int, orders: int, latency_ms: int) -> dict[str, list[floa
 
 
 def contracts(rounds: int, orders: int, latency_ms: int) -> dict[str, dict[str, list[float]]]:
-    """Orders a second of spot and of contracts by ``Go``, with their milliseconds of processor time an order, by exchange and in each round."""
+    """Orders a second of spot and of contracts by ``Go``, and of contracts by ccxt, with their milliseconds of processor time, by contender and round."""
     found: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmzthreads-orders-"))
@@ -176,6 +215,9 @@ def contracts(rounds: int, orders: int, latency_ms: int) -> dict[str, dict[str, 
             probe: Any = Exchange(names[0], "BTC_USDT", base=process.base_url, errors="raise")
             price = round(probe.GetTicker().Last * 0.9, 1)
             senders.update({name: ours(process, "process", price, stack, name) for name in names})
+            market = CCXT_CONTRACTS[names[1]]
+            senders[f"{names[1]}, {THREADS}"] = ccxt_in_threads(process, price, stack, market)
+            senders[f"{names[1]}, {ASYNC}"] = ccxt_async(process, price, stack, market)
         for send in senders.values():
             send(AT_ONCE)
         for _ in range(rounds):
@@ -193,18 +235,18 @@ def contracts(rounds: int, orders: int, latency_ms: int) -> dict[str, dict[str, 
 
 
 def show_contracts(rounds: int, orders: int, latency_ms: int) -> None:
-    """Prints contracts beside spot of the same venue."""
+    """Prints contracts beside spot of the same venue, and ccxt beside us."""
     found = contracts(rounds, orders, latency_ms)
     for spot, swap in (("Binance", "Futures_Binance"), ("OKX", "Futures_OKX")):
-        for name in (spot, swap):
+        for name, base in ((spot, spot), (swap, spot), (f"{swap}, {THREADS}", swap), (f"{swap}, {ASYNC}", swap)):
             rate, busy = (statistics.median(found[name][what]) for what in ("rate", "processor_ms"))
-            of_spot = {
-                what: statistics.median(a / b for a, b in zip(found[name][what], found[spot][what], strict=True))
+            of_base = {
+                what: statistics.median(a / b for a, b in zip(found[name][what], found[base][what], strict=True))
                 for what in ("rate", "processor_ms")
             }
             print(
-                f"{latency_ms:3d} ms  {name:15s} {rate:8.0f} orders/s  {of_spot['rate']:6.2f} of {spot}; "
-                f"{busy:.2f} ms of processor time an order, {of_spot['processor_ms']:.2f} of {spot}"
+                f"{latency_ms:3d} ms  {name:30s} {rate:8.0f} orders/s  {of_base['rate']:6.2f} of {base}; "
+                f"{busy:.2f} ms of processor time an order, {of_base['processor_ms']:.2f} of {base}"
             )
 
 

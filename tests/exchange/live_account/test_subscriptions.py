@@ -62,6 +62,18 @@ def test_positions_are_answered_by_the_stream_while_it_is_live() -> None:
         assert [(watched[1], watched[2]) for watched in host.watched] == [("Subscribe", 0)]
 
 
+def test_closing_needs_the_amount_of_a_position_alone() -> None:
+    """Binance's stream tells neither leverage nor margin; the venue need not be asked before a closing order."""
+    with subscribed("positions") as (exchange, venue, _host, _source, server):
+        tell(server.peer(), 9, position=position(4))
+        _wait(exchange, lambda: exchange._core.accounts.positions("BTC_USDT.swap", amounts_only=True))
+        exchange.CreateOrder("", "closebuy", -1, 9)
+        assert venue.placed[0].amount == 4
+        assert venue.calls["positions"] == 0
+        exchange.GetPositions()  # of which leverage and margin are asked
+        assert venue.calls["positions"] == 1
+
+
 def test_an_own_order_is_asked_of_the_venue_until_the_stream_tells_of_it() -> None:
     with subscribed("orders") as (exchange, venue, _host, _source, server):
         peer = server.peer()

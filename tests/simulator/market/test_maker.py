@@ -19,6 +19,7 @@ from fmzthreads.simulator.market.history import MadeUpHistory
 from fmzthreads.simulator.market.maker import MarketDriver, MarketMaker, MarketSettings
 from fmzthreads.simulator.market.prices import BarReplay, PriceWalk
 from fmzthreads.simulator.market.shape import MarketShape, PriceShape, Reverting
+from fmzthreads.simulator.pairs import contract_pairs, read_pairs
 from tests.helpers.shared_data import shared_data
 
 PAIR = "BTC_USDT"
@@ -155,6 +156,24 @@ def test_quotes_that_cross_a_users_order_fill_it() -> None:
             break
     assert exchange.fills(user)[0].is_maker
     assert exchange.fills(user)[0].price == price
+
+
+def test_a_delivered_contract_is_quoted_no_more() -> None:
+    pair = contract_pairs("um", read_pairs("binance", ["BTC_USDT"]), (2_000_000_000_000,))[0]
+    quarter = pair.instrument.id
+    exchange = SimulatedExchange([pair.instrument], clock=ManualClock(1_700_000_000))
+    settings = MarketSettings(levels=10, makers=1)
+    market = MarketMaker(exchange, quarter, PriceWalk("1", float(pair.price)), settings=settings)
+    market.step()
+    assert exchange.depth(quarter, 1).bids
+    exchange.contracts.deliver(quarter, D(60_000))
+    told: list[Any] = []
+    exchange.subscribe(told.append, (BookEvent,))
+    fair = market.fair
+    for _ in range(3):
+        market.step()  # neither quotes nor prices: both would be refused
+    assert (market.steps, market.fair, told) == (4, fair, [])
+    assert not exchange.depth(quarter, 1).bids
 
 
 @pytest.mark.parametrize(
