@@ -84,7 +84,7 @@ class AccountCheck:
                     why = self._compare()
                 except FmzError:  # REST cannot be asked now; the next comparison covers this time, too
                     continue
-                if why and not self._ended.is_set():
+                if why:
                     self._lose(why)
                     return
         except StopRequested:

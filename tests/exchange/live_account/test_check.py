@@ -181,10 +181,13 @@ def test_what_the_stream_has_told_in_advance_of_rest_is_not_lost() -> None:
         assert run.judge() == ""
 
 
-def test_an_order_that_ended_by_the_stream_while_rest_has_it_open_is_not_lost() -> None:
+def test_what_rest_tells_late_is_not_lost() -> None:
     with compared() as run:
+        run.rest.open = [order(1), order(2), order(3, dealt=3)]
         run.view.apply(OrderChange(order=order(1, dealt=10, status=ORDER_STATE_CLOSED), time_ms=900))
-        run.view.apply(PositionChange(position=position(5), time_ms=900))  # newer than REST's
+        run.view.apply(OrderChange(order=order(2, status=ORDER_STATE_CANCELED), time_ms=900))
+        run.view.apply(OrderChange(order=order(3, dealt=5), time_ms=900))
+        run.view.apply(PositionChange(position=position(5), time_ms=900))
         run.clock.advance(1.0)
         assert run.compare() == ""
 
