@@ -28,8 +28,8 @@ def main() -> None:
 
     # G waits and hands the result on: to a function, or straight into a place.
     info: dict[str, Any] = {}
-    G(exchange.Go("GetDepth"), info, "depth").run(1000)
-    G(exchange.Go("GetTrades"), info, lambda trades, info: info.update(last_trade=trades[-1].Price)).run(1000)
+    G(exchange.Go("GetDepth"), info, "depth").run(10_000)
+    G(exchange.Go("GetTrades"), info, lambda trades, info: info.update(last_trade=trades[-1].Price)).run(10_000)
     Log("best ask", info["depth"].Asks[0].Price, "last trade", info["last_trade"])
 
 

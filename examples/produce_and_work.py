@@ -21,7 +21,7 @@ def produce() -> None:
 
 def work() -> bool:
     """Runs all that is queued at once; each result is bound to ``Info[exchange][ret]``."""
-    report = queue.run(timeout_ms=2000)
+    report = queue.run(timeout_ms=10_000)
     for row in report.rows:
         if not row.ok:
             Log(row.exchange, row.task.method, row.status, row.error or "no reply in time")

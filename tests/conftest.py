@@ -34,6 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 _homes = tempfile.TemporaryDirectory(prefix="fmzthreads-tests-", ignore_cleanup_errors=True)
 _numbers = itertools.count(1)
+_ended = itertools.count(1)
+_SWEEP_EVERY = 100
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,11 @@ def _own_garbage() -> Iterator[None]:
     """Collects what a test has left, so that a socket left open fails the test that opened it, and not a later one."""
     yield
     gc.collect()
+    if next(_ended) % _SWEEP_EVERY == 0:  # what outlived its own test, such as a thread that ended a moment later
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.unfreeze()
+            gc.collect()
     gc.freeze()  # what is still there need not be looked through again: each collection sees one test only
 
 

@@ -23,7 +23,7 @@ exposure = 0
 
 def books():
     waiting = [e.Go("GetDepth") for e in exchanges]
-    found = [go.wait(3000) for go in waiting]
+    found = [go.wait(10_000) for go in waiting]
     if all(ok and depth and depth.Asks and depth.Bids for depth, ok in found):
         return [depth for depth, ok in found]
     return None
@@ -44,7 +44,7 @@ def hedge(cheap, dear, ask, bid):
     global done, exposure
     buying = exchanges[cheap].Go("Buy", _N(ask * 1.0005, 1), amount)
     selling = exchanges[dear].Go("Sell", _N(bid * 0.9995, 1), amount)
-    legs = [buying.wait(5000)[0], selling.wait(5000)[0]]
+    legs = [buying.wait(10_000)[0], selling.wait(5000)[0]]
     bought, sold = filled(exchanges[cheap], legs[0]), filled(exchanges[dear], legs[1])
     exposure += bought - sold
     if abs(exposure) >= 0.0001:

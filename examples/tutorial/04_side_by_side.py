@@ -7,8 +7,8 @@ def main():
     b = exchange.Go("GetTicker")
     c = exchange.Go("GetRecords", PERIOD_M1)
     depth, ok = a.wait()
-    ticker, ticker_ok = b.wait(2000)
-    records = c.wait(2000)[0]
+    ticker, ticker_ok = b.wait(10_000)
+    records = c.wait(10_000)[0]
     if ok and ticker_ok and records:
         Log("three calls took", int((UnixNano() - began) / 1000000), "ms; best bid", depth.Bids[0].Price, "last", ticker.Last, "bars", len(records))
     again, still_ok = a.wait()

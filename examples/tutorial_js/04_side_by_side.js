@@ -5,8 +5,8 @@ function main() {
     var b = exchange.Go("GetTicker")
     var c = exchange.Go("GetRecords", PERIOD_M1)
     var depth = a.wait()
-    var ticker = b.wait(2000)
-    var records = c.wait(2000)
+    var ticker = b.wait(10000)
+    var records = c.wait(10000)
     if (depth && ticker && records) {
         Log("three calls took", Math.floor((UnixNano() - began) / 1000000), "ms; best bid", depth.Bids[0].Price, "last", ticker.Last, "bars", records.length)
     }

@@ -5,7 +5,7 @@ function Task(e, method) {
 }
 
 Task.prototype.take = function() {
-    return this.handle.wait(5000)
+    return this.handle.wait(10000)
 }
 
 function main() {

@@ -29,7 +29,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     "10_chart": ([], ["drawn 6 prices"]),
     "11_kept_values": ([], ["this is run 1", r"\['n', 'low'\] rows 1", "'text': 'kept'", "deleted: None"]),
     "12_moving_averages": (["--arg", "fast=2"], [r"fast \d+", r"rsi \d+"]),
-    "13_stop": (["--seconds", "1"], ["never swallow it", "cancelled at the stop: True", "open 0"]),
+    "13_stop": (["--seconds", "6"], ["never swallow it", "cancelled at the stop: True", "open 0"]),
     "14_rate_limit": ([], [r"answered \[True, True, False, False\]", "more than half a second: True"]),
     "15_encode": ([], ["698d54f0494528a7", "a signature of 64 digits"]),
     "16_work_in_threads": ([], ["results 18 all there: True"]),

@@ -30,7 +30,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     "10_chart": ([], ["drawn 6 prices"]),
     "11_kept_values": ([], ["this is run 1 of robot true", r'\["n","low"\] rows 1', '"text":"kept"', "deleted: null"]),
     "12_moving_averages": (["--arg", "fast=2"], [r"fast \d+", r"rsi \d+"]),
-    "13_stop": (["--seconds", "1"], ["main is left", "cancelled at the stop: true", "open 0"]),
+    "13_stop": (["--seconds", "6"], ["main is left", "cancelled at the stop: true", "open 0"]),
     "14_rate_limit": ([], [r"answered \[true,true,false,false\]", "more than half a second: true"]),
     "15_encode": ([], ["698d54f0494528a7", "a signature of 64 digits true"]),
     "16_producer_and_worker": ([], ["produced 3 worked 3 spread true"]),
