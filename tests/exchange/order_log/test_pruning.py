@@ -188,3 +188,18 @@ def test_a_file_prunes_itself_once_something_was_stored_and_a_failure_is_no_warn
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM intents").fetchone() == (0,)
     assert warnings == []
+
+
+def test_rows_that_are_kept_hide_none_that_come_after_them(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "_STEP_ROWS", 2)
+    young = [log.row(days=1) for _ in range(4)]
+    for _ in range(2):
+        log.row(fate="refused")
+    log.walk(steps=6)
+    assert log.left() == young
+
+
+def test_a_file_without_runs_and_orders_has_nothing_to_delete(log: Log) -> None:
+    log.database.execute("DELETE FROM runs")
+    log.walk()
+    assert log.left() == []
