@@ -67,6 +67,24 @@ def test_an_account_of_several_robots_counts_once(worths: FleetWorth, robots: Ro
     assert alone.worth == 10.0, "who sees one robot sees what it read"
 
 
+def test_the_newer_reading_of_an_account_counts_whoever_has_it(worths: FleetWorth, robots: Robots) -> None:
+    robots.sample(1, 2000, money(10.0, 1900), money(3.0, 1500, "OKX:2"))
+    robots.sample(2, 2000, money(7.0, 900))
+    (found,) = worths.worth([robots.place(1), robots.place(2)])
+    assert (found.worth, found.oldest_ms) == (13.0, 1500)
+
+
+def test_a_database_is_read_once_in_a_while(robots: Robots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_S", 1e12)
+    tables = RobotTables()
+    worths = FleetWorth(tables)
+    robots.sample(1, 1000, money(10.0, 900))
+    assert [one.worth for one in worths.worth([robots.place(1)])] == [10.0]
+    robots.sample(1, 2000, money(20.0, 1900))
+    assert [one.worth for one in worths.worth([robots.place(1)])] == [10.0]
+    tables.close()
+
+
 def test_coins_count_in_their_quote_currency_once_a_price_was_seen(worths: FleetWorth, robots: Robots) -> None:
     robots.sample(1, 1000, money(1.0, 900), money(2.0, 900, currency="BTC", quote="USDT"))
     found = {one.currency: one.worth for one in worths.worth([robots.place(1)])}
