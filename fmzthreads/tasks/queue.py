@@ -231,7 +231,7 @@ class TaskQueue:
         )
         try:
             return turn.run()
-        except BaseException:
+        except BaseException:  # a stop, Ctrl-C, or what a binding raised: passed on
             with self._lock:
                 if self._runner is self._loop:  # whose end this is: join() must not find it idle before that
                     self._stopping = True
