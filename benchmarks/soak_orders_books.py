@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ from fmzthreads.simulator.engine.orders import OrderOrigin
 SPOT_SYMBOLS = ("BTC_USDT", "ETH_USDT", "SOL_USDT")
 FUNDED = "BTC_USDT.swap"  # whose funding is paid now and then
 _TEN_DAYS_MS = 864_000_000
+KEPT = 1_000_000  # ended orders and fills that a venue remembers: all of a run
 LIQUIDATED = "SOL_USDT.swap"  # traded with isolated margin, so that its liquidation leaves the rest alone
 
 
@@ -47,6 +48,9 @@ class VenueBook:
         self.server, self.name, self.product = server, name, product
         self.exchange, self.account = server.exchanges[product], server.accounts[product]
         self.contracts = product != "spot"
+        # A simulated account remembers the newest 10,000 ended orders and fills; both markets of OKX have one account.
+        self.account.history = KEPT
+        self.account.fills = deque(self.account.fills, maxlen=KEPT)
         self._lock = threading.Lock()  # guards the maps
         self.orders: dict[str, tuple[str, Decimal]] = {}
         """Client order id, and what was filled, by the venue's number; without the orders that condition orders placed."""
