@@ -32,6 +32,7 @@ class _CopiedHistory:
         self.sliding: SlidingHistory | None = None
 
     def values(self, field: str, begin: int, end: int) -> list[Any]:
+        """Never has them: what dropped out of the copies is gone."""
         raise _BarsGone
 
 
@@ -46,6 +47,7 @@ class _CopiedWindow:
         self.place = (history, origin.first, origin.bars, 0, len(rows) - origin.bars)
 
     def values_from(self, field: str, place: int) -> list[Any]:
+        """The column's values from a place of the copy on."""
         return new_column(self._name, self._rows[place:], field, place)
 
 
