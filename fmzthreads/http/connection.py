@@ -6,8 +6,9 @@ whole reply, even if the peer sends slowly, enforces limits while reading, and c
 
 from __future__ import annotations
 
-import os
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import attrs
@@ -45,6 +46,10 @@ class ConnectionLimits:
     stop_grace_s: float
 
 
+def _nothing() -> None:
+    """What closes a stream that is not there."""
+
+
 class HttpConnection:
     """A connection of one thread to one origin, opened when it is needed.
 
@@ -60,16 +65,16 @@ class HttpConnection:
     """
 
     def __init__(self, destination: Destination, clock: Clock, limits: ConnectionLimits) -> None:
-        self._process = os.getpid()
         self._destination = destination
         self._clock = clock
         self._limits = limits
         self._keep_s = limits.max_idle_s
         self._idle_since = 0.0
         self._view: memoryview | None = None
-        # Guards _aborted, _active, _opening, _timer and the closing of _stream by abort(), which runs in another thread.
+        # Guards _aborted, _active, _opening, _timer, _end_stream and the closing of _stream by abort(), which runs in another thread.
         self._lock = threading.Lock()
         self._stream: Stream | None = None
+        self._end_stream: Callable[[], object] = _nothing
         self._opening: Opening | None = None
         self._aborted = ""
         self._active = False
@@ -81,14 +86,8 @@ class HttpConnection:
         self.was_reused = False
         after_fork_in_child(self._start_anew)
 
-    def __del__(self) -> None:
-        # The thread that owned it ended; or, in the child of a fork, never ran there (and its lock may be held for ever).
-        if os.getpid() == self._process:
-            self.close()
-
     def _start_anew(self) -> None:
         """In the child of a fork: closes this copy of the parent's connection and sends nothing."""
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._opening = self._timer = None
         self._aborted = ""
@@ -201,8 +200,11 @@ class HttpConnection:
         finally:
             with self._lock:
                 self._opening = None
+        # For when this object is gone, since its thread ended: __del__ would not do, as a garbage collector may end the socket before this object.
+        end = weakref.finalize(self, stream.close)
+        end.atexit = False
         with self._lock:
-            self._stream = stream
+            self._stream, self._end_stream = stream, end
         self._keep_s = self._limits.max_idle_s
         self._idle_since = self._clock.monotonic()
         self._check_abort(name)
@@ -218,9 +220,14 @@ class HttpConnection:
     def close(self) -> None:
         """Closes the connection, in its owner's thread; a later request opens a new one."""
         with self._lock:
-            stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+            end = self._take_stream()
+        end()
+
+    def _take_stream(self) -> Callable[[], object]:
+        """Lets go of the stream, under the lock; returns what closes it, if there is one."""
+        self._stream = None
+        end, self._end_stream = self._end_stream, _nothing
+        return end
 
     def abort(self, why: str) -> None:
         """Ends the running call, which fails with the message ``why``; from any thread."""
@@ -235,13 +242,10 @@ class HttpConnection:
         """Ends the running call, or closes the idle connection; from any thread."""
         with self._lock:
             active = self._active
-            stream = None
-            if not active:
-                stream, self._stream = self._stream, None
+            end = _nothing if active else self._take_stream()
         if active:
             self.abort(why)
-        if stream is not None:
-            stream.close()
+        end()
 
     def _on_stop(self) -> None:
         """Ends the running call, at once or after the grace period."""

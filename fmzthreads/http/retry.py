@@ -10,7 +10,7 @@ import attrs
 
 from ..clock import Clock
 from ..deadline import Deadline
-from ..errors import Banned, FmzError, NetworkError, RateLimited, VenueUnavailable
+from ..errors import Banned, ConnectFailed, FmzError, NetworkError, RateLimited, VenueUnavailable
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RetryPolicy", "repeat"]
 
 T = TypeVar("T")
+
+_SHORTEST_ATTEMPT_S = 0.005  # no venue answers sooner
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +80,7 @@ class _StopBeforeDeadline:
         self._deadline = deadline
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        left = self._deadline.remaining()
-        return left is not None and retry_state.upcoming_sleep >= left
+        return _is_near(self._deadline, retry_state.upcoming_sleep)
 
 
 class _StopWhen:
@@ -90,6 +91,12 @@ class _StopWhen:
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         return self._is_over()
+
+
+def _is_near(deadline: Deadline, pause_s: float = 0.0) -> bool:
+    """Whether too little time is left for an attempt after a pause."""
+    left = deadline.remaining()
+    return left is not None and left <= pause_s + _SHORTEST_ATTEMPT_S
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:
@@ -121,12 +128,22 @@ def repeat(
         FmzError: What the last attempt raised.
         StopRequested: A stop was requested meanwhile.
     """
-    pending: list[FmzError] = [first_error]
+    last_error = first_error
+    attempts = 0
 
     def _next() -> T:
-        if pending:  # the first attempt was made without tenacity, which most calls never need
-            raise pending.pop()
-        return attempt()
+        nonlocal last_error, attempts
+        attempts += 1
+        # The first attempt was made without tenacity, which most calls never need. And where a pause has left no time for another one,
+        # what is raised is why the call has failed, not that there was no time.
+        if attempts == 1 or _is_near(deadline):
+            raise last_error
+        try:
+            return attempt()
+        except FmzError as error:
+            if not (isinstance(error, ConnectFailed) and _is_near(deadline)):
+                last_error = error
+            raise last_error from None
 
     import tenacity  # with asyncio it takes as long to load as half of this package, and most processes never need it
 

@@ -44,7 +44,7 @@ class _CopiedWindow:
     def __init__(self, history: _CopiedHistory, origin: RecordOrigin, rows: list[Any], name: str) -> None:
         self._name = name
         self._rows = rows
-        self.place = (history, origin.first, origin.bars, 0, len(rows) - origin.bars)
+        self.place = (history, origin.first, origin.bars, 0, len(rows) - origin.bars, None)
 
     def values_from(self, field: str, place: int) -> list[Any]:
         """The column's values from a place of the copy on."""

@@ -22,7 +22,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     "plain_script": ([], ["best bid", "is open: True", "cancelled: True"]),
     "go_and_wait": (
         [],
-        ["balance", r"a result is given once: WaitResult\(value=None, ok=False\)", "failed: None True", "best ask"],
+        ["balance", r"a result is given once: \(None, False\)", "failed: None True", "best ask"],
     ),
     "produce_and_work": ([], [r"turn 0 best spread", r"turn 4 best spread"]),
     "hedge_two_exchanges": (["4"], ["both exchanges answer", r"hedges \d+ profit -?\d"]),

@@ -199,7 +199,7 @@ def test_through_a_proxy(kind: str, account: str, server: WsServer, journal: Jou
 def test_a_proxy_that_refuses(server: WsServer, journal: Journal) -> None:
     with Proxy("http", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as proxy:
         assert Dial(server.url, host=journal, proxy=f"http://u:SECRET@127.0.0.1:{proxy.port}") is None
-    assert "407" in journal.errors[0]
+    assert "HTTP 407" in journal.errors[0]
     assert "SECRET" not in journal.errors[0]
 
 
@@ -207,7 +207,7 @@ def test_a_proxy_that_repeats_the_account(server: WsServer, journal: Journal) ->
     account = base64.b64encode(b"u:SECRET")
     with Proxy("http", b"HTTP/1.1 407 No Proxy-Authorization: Basic " + account + b"\r\n\r\n") as proxy:
         assert Dial(server.url, host=journal, proxy=f"http://u:SECRET@127.0.0.1:{proxy.port}") is None
-    assert "407" in journal.errors[0]
+    assert "HTTP 407" in journal.errors[0]
     assert account.decode() not in journal.errors[0]
 
 
