@@ -281,26 +281,24 @@ def test_partial_books_and_the_best_prices(server: SimulatorServer) -> None:
 def test_days_of_one_symbol_and_of_all(server: SimulatorServer, caller: BinanceCaller) -> None:
     streams = "btcusdt@ticker/btcusdt@miniTicker/!ticker@arr/!miniTicker@arr/btcusdt@avgPrice"
     found: dict[str, Any] = {}
+    asked = [caller.public("ticker/24hr", symbol="BTCUSDT").json()]
     with open_socket(server, f"/stream?streams={streams}") as client:
         while len(found) < 5:
             event = client.read()
             found.setdefault(event["stream"], event["data"])
+        asked.append(caller.public("ticker/24hr", symbol="BTCUSDT").json())
         buy(server)
         changed = client.until(lambda event: event["stream"] == "!miniTicker@arr")["data"]
-    asked = caller.public("ticker/24hr", symbol="BTCUSDT").json()
     full = found["btcusdt@ticker"]
-    assert (full["e"], full["s"], full["o"], full["h"]) == (
-        "24hrTicker",
-        "BTCUSDT",
-        asked["openPrice"],
-        asked["highPrice"],
-    )
+    assert (full["e"], full["s"]) == ("24hrTicker", "BTCUSDT")
+    # The day moves on meanwhile, so that its first minute may drop out.
+    assert (full["o"], full["h"]) in [(one["openPrice"], one["highPrice"]) for one in asked]
     assert set(full) == set("eEspPwxcQbBaAohlvqOCFLn")
     assert set(found["btcusdt@miniTicker"]) == set("eEscohlvq")
     assert [row["s"] for row in found["!ticker@arr"]] == ["BTCUSDT", "ETHUSDT"]
     assert [row["e"] for row in found["!miniTicker@arr"]] == ["24hrMiniTicker"] * 2
     assert [row["s"] for row in changed] == ["BTCUSDT"]
-    assert found["btcusdt@avgPrice"]["w"] == caller.public("avgPrice", symbol="BTCUSDT").json()["price"] or changed
+    assert 0.9 < float(found["btcusdt@avgPrice"]["w"]) / float(full["c"]) < 1.1
 
 
 def test_a_bar_is_sent_once_more_when_its_time_is_over() -> None:
