@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -285,7 +286,7 @@ class BinanceCalls:
         return Pages(
             first=_ask(0),
             read=lambda payload: bars_of(rows(payload, "the reply")),
-            key="Time",
+            key=itemgetter("Time"),
             size=min(wanted, _MOST_ROWS),
             onward=lambda page, found: _ask(found, ("endTime", min(bar["Time"] for bar in page) - 1)),
             most=wanted,
@@ -368,7 +369,7 @@ class BinanceCalls:
             if name is not None
             else endpoint.of(weight=self._product.all_open_orders_weight)
         )
-        return Pages(first=first, read=self._orders, key="Id", size=0, onward=lambda page, found: None)
+        return Pages(first=first, read=self._orders, key=itemgetter("Id"), size=0, onward=lambda page, found: None)
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
         """``allOrders``: from ``since_ms`` onward by number, else the newest (at most 1000)."""
@@ -382,7 +383,9 @@ class BinanceCalls:
 
         asked = min(wanted, _MOST_ROWS)
         first_page = endpoint.of(("symbol", name), ("limit", asked), *start)
-        found = Pages(first=first_page, read=self._orders, key="Id", size=_MOST_ROWS, onward=_onward, most=wanted)
+        found = Pages(
+            first=first_page, read=self._orders, key=itemgetter("Id"), size=_MOST_ROWS, onward=_onward, most=wanted
+        )
         return OrderHistory(lists=(found,), most=wanted)
 
     def fills(self, name: str, number: str, made_ms: int, now_ms: int) -> Pages[OrderFill]:
@@ -396,7 +399,9 @@ class BinanceCalls:
         def _onward(page: list[OrderFill], _found: int) -> Ask:
             return self._product.fills.of(*asked, ("fromId", int(page[-1]["Id"]) + 1))
 
-        return Pages(first=self._product.fills.of(*asked), read=_read, key="Id", size=_MOST_ROWS, onward=_onward)
+        return Pages(
+            first=self._product.fills.of(*asked), read=_read, key=itemgetter("Id"), size=_MOST_ROWS, onward=_onward
+        )
 
     # Any path
 

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -283,7 +284,7 @@ class OKXCalls:
         return Pages(
             first=_ask(0),
             read=lambda payload: bars_of(data_of(payload)),
-            key="Time",
+            key=itemgetter("Time"),
             size=0,
             onward=lambda page, found: _ask(found, ("after", min(bar["Time"] for bar in page))),
             most=wanted,
@@ -363,7 +364,9 @@ class OKXCalls:
             return endpoint.of(*asked, size, ("after", page[-1]["Id"].rpartition(",")[2]))
 
         first_page = endpoint.of(*asked, size)
-        return Pages(first=first_page, read=_read, key="Id", size=_PAGE_OF_ORDERS, onward=_onward, most=most)
+        return Pages(
+            first=first_page, read=_read, key=itemgetter("Id"), size=_PAGE_OF_ORDERS, onward=_onward, most=most
+        )
 
     def open_orders(self, name: str | None) -> Pages[Order]:
         """``trade/orders-pending``."""
@@ -383,9 +386,9 @@ class OKXCalls:
             return Page([read_fill(row) for row in raw], len(raw))
 
         def _onward(page: list[OrderFill], _found: int) -> Ask:
-            return endpoint.of(*asked, ("after", page[-1]["Info"]["billId"]))
+            return endpoint.of(*asked, ("after", _bill_of(page[-1])))
 
-        return Pages(first=endpoint.of(*asked), read=_read, key="Id", size=_PAGE_OF_ORDERS, onward=_onward)
+        return Pages(first=endpoint.of(*asked), read=_read, key=_bill_of, size=_PAGE_OF_ORDERS, onward=_onward)
 
     def past_orders(self, name: str, since_ms: int, limit: int, now_ms: int) -> OrderHistory:
         """Open orders, then ``trade/orders-history`` (a week) or its archive (three months).
@@ -490,3 +493,8 @@ def option_value(name: str, value: str) -> object:
         return json.loads(value)
     except ValueError:
         raise InputError(f"the option {name} looks like JSON but is malformed: {value[:80]!r}") from None
+
+
+def _bill_of(fill: OrderFill) -> str:
+    """The fill's bill: ids of trades are numbers within their instrument, and both orders of a trade with oneself have the same one."""
+    return str(fill["Info"]["billId"])

@@ -112,7 +112,7 @@ class Pages(Generic[T]):
     Attributes:
         first: The request of the first page.
         read: Reads a page.
-        key: The field that identifies rows, to drop duplicates.
+        key: Returns what tells a row from all others of the list, to drop duplicates.
         size: The rows of a full page; a shorter one is the last. 0 if the venue sends short pages before the end.
         onward: Returns the request of the next page, given the last page's rows and the number found so far; None after the last page.
         most: The maximum number of rows; None for all.
@@ -120,7 +120,7 @@ class Pages(Generic[T]):
 
     first: Ask
     read: Callable[[Any], Page[T]]
-    key: str
+    key: Callable[[T], object]
     size: int
     onward: Callable[[list[T], int], Ask | None]
     most: int | None = None
@@ -139,7 +139,7 @@ def walk(call: Callable[[Ask, Callable[[Any], Page[T]]], Page[T]], pages: Pages[
         page = call(ask, pages.read)
         fresh: list[T] = []
         for item in page.items:
-            key = item[pages.key]  # type: ignore[index] # rows are structures
+            key = pages.key(item)
             if key not in seen:
                 seen.add(key)
                 fresh.append(item)

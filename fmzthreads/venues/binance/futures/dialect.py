@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -206,7 +207,7 @@ class FuturesCalls(BinanceCalls):
         return Pages(
             first=_ask(start),
             read=read,
-            key="Id",
+            key=itemgetter("Id"),
             size=MOST_ROWS,
             onward=lambda page, found: _ask(max(order["Time"] for order in page)),
         )
@@ -225,7 +226,7 @@ class FuturesCalls(BinanceCalls):
             raw = rows(payload, "the reply")
             return Page([self.read_fill(row) for row in raw], len(raw))
 
-        return Pages(first=_ask(0), read=_read, key="Id", size=MOST_ROWS, onward=lambda page, found: None)
+        return Pages(first=_ask(0), read=_read, key=itemgetter("Id"), size=MOST_ROWS, onward=lambda page, found: None)
 
     def later_fills(self, name: str, number: str, made_ms: int, now_ms: int) -> list[Ask]:
         """The requests for the weeks after the first one of ``fills``."""
@@ -305,7 +306,7 @@ class FuturesCalls(BinanceCalls):
 
 
 def _one_page(first: Ask, read: Callable[[Any], Page[Order]]) -> Pages[Order]:
-    return Pages(first=first, read=read, key="Id", size=0, onward=lambda page, found: None)
+    return Pages(first=first, read=read, key=itemgetter("Id"), size=0, onward=lambda page, found: None)
 
 
 def _algo_number(payload: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -241,7 +242,9 @@ class OKXContractCalls(OKXCalls):
         def _onward(page: list[Order], _found: int) -> Ask:
             return endpoint_.of(*asked, size, ("after", page[-1]["Info"]["algoId"]))
 
-        return Pages(first=endpoint_.of(*asked, size), read=_read, key="Id", size=_PAGE, onward=_onward, most=most)
+        return Pages(
+            first=endpoint_.of(*asked, size), read=_read, key=itemgetter("Id"), size=_PAGE, onward=_onward, most=most
+        )
 
     def open_conditions(self, name: str | None) -> list[Pages[Order]]:
         """``trade/orders-algo-pending``, a list for each type."""

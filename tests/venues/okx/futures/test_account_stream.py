@@ -20,6 +20,7 @@ from fmzthreads.exchange.live_account.events import AccountAlarm, OrderChange, P
 from fmzthreads.structures import Info
 from fmzthreads.venues.okx.futures.account_stream import _arg
 from fmzthreads.venues.okx.futures.venue import FuturesOKX
+from fmzthreads.venues.rest.ask import walk
 from tests.helpers.exchange_room import MemoryHost
 from tests.helpers.venue_replies import KEYS
 
@@ -373,6 +374,29 @@ def test_a_cut_of_either_connection_is_caught_up_by_rest_and_nothing_is_counted_
         }
         assert len(told) == len(set(told))
         assert set(told) == made
+
+
+def test_fills_after_a_gap_are_told_apart_by_their_bills() -> None:
+    """Ids of trades are numbers within their instrument, and a trade with oneself is a fill of two orders."""
+    row = {
+        "instType": "SWAP",
+        "tradeId": "77",
+        "fillPx": "5",
+        "fillSz": "1",
+        "fee": "-0.1",
+        "feeCcy": "USDT",
+        "ts": "1",
+    }
+    sent = [
+        {**row, "instId": "BTC-USDT-SWAP", "ordId": "1", "billId": "13"},
+        {**row, "instId": "BTC-USDT-SWAP", "ordId": "2", "billId": "12"},
+        {**row, "instId": "ETH-USDT-SWAP", "ordId": "3", "billId": "11"},
+    ]
+    venue = FuturesOKX(credentials=KEYS)
+    pages = venue.dialect.fills_since("SWAP", 1, NOW_MS)
+    found = list(walk(lambda _ask, read: read({"code": "0", "msg": "", "data": sent}), pages))
+    venue.close()
+    assert [one["Info"]["ordId"] for one in found] == ["1", "2", "3"]
 
 
 def test_a_flood_of_repeated_messages_changes_nothing() -> None:
