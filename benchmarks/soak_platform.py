@@ -1,8 +1,8 @@
 """A day of a platform with many robots, compressed: a minute of each robot's day is a fraction of a second here.
 
 Real robot processes trade against one simulated Binance. On the way the platform is killed (``kill -9``) and started again, robots are stopped, killed,
-restarted by policy, and the list and pages of logs are read. At the end: each robot's numbered lines are complete (but for the
-last one before a SIGKILL of the robot itself) and in order, what the platform and the robots hold has not grown, and no process is left behind. Prints a table, and exits with 1 when something was lost::
+restarted by policy, and the list and pages of logs are read. At the end: each robot's numbered lines are complete and
+in order, what the platform and the robots hold has not grown, and no process is left behind. Prints a table, and exits with 1 when something was lost::
 
     python benchmarks/soak_platform.py [--robots 20] [--seconds 600]
 """
@@ -297,17 +297,9 @@ class Soak:
         self.lines = {robot: lines_of(self.storage / str(robot) / "strategy.sqlite3") for robot in self.robots}
         for robot, numbers in self.lines.items():
             steps = Counter(later - earlier for earlier, later in itertools.pairwise(numbers))
-            # A process that gets SIGKILL may repeat the minute whose number it had not kept yet, or lose the line that it wrote in the
-            # last hundredth of a second (a line is on its way to the file for so long): one at most each time, and no other robot any.
-            most = 0 if robot in self.steady else self.kills[robot]
+            # One that was killed may repeat the minute whose number it had not kept yet; none may be missing.
             self.killed_lines += steps[2]
-            if (
-                not numbers
-                or numbers[0] != 1
-                or not set(steps) <= {0, 1, 2}
-                or steps[2] > most
-                or (steps[0] and robot in self.steady)
-            ):
+            if not numbers or numbers[0] != 1 or not set(steps) <= {0, 1} or (steps[0] and robot in self.steady):
                 self.wrong.append(f"robot {robot} lost or repeated lines: steps {dict(steps)}")
         self.both = [robot for robot in self.steady if robot in self.first and robot in self.last]
         if len(self.both) < len(self.steady):
