@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +22,7 @@ from ..trading.order_rows import sub_type
 
 __all__ = ["Bills"]
 
-_KEPT = 10_000  # per account
+_KEPT = 10_000  # of trades, and as many of all else, per account
 _WEEK_MS = 7 * 86_400_000
 _TYPES = {OrderOrigin.USER: "2", OrderOrigin.LIQUIDATION: "5", OrderOrigin.ADL: "9", OrderOrigin.DELIVERY: "3"}
 _FORCED_SUBTYPES = {
@@ -49,7 +51,8 @@ class Bills:
     def __init__(self, exchange: SimulatedExchange, instruments: Instruments) -> None:
         self._exchange = exchange
         self._instruments = instruments
-        self._bills: dict[str, deque[_Bill]] = {}
+        self._trades: dict[str, deque[_Bill]] = {}
+        self._others: dict[str, deque[_Bill]] = {}  # funding and the like, which many trades must not push out
         with exchange.lock:  # no fill may come between the look at the balances and the first event
             self._known = {
                 (account.name, asset): account.balance(asset).total
@@ -82,7 +85,7 @@ class Bills:
         after, before, limit = params.integer("after"), params.integer("before"), params.limit(100, 100)
         found: list[dict[str, Any]] = []
         with self._exchange.lock:
-            for bill in reversed(self._bills.get(account.name, ())):
+            for bill in self._newest_first(account.name):
                 traded = self._instruments.find(bill.row["instId"])
                 if (
                     int(bill.row["ts"]) >= max(oldest_ms, begin or 0)
@@ -98,6 +101,10 @@ class Bills:
                     if len(found) == limit:
                         break
         return found
+
+    def _newest_first(self, account: str) -> Iterator[_Bill]:
+        kinds = [reversed(kind.get(account, ())) for kind in (self._trades, self._others)]
+        return heapq.merge(*kinds, key=lambda bill: -bill.bill_id)
 
     # --- writing, with the exchange's lock held ---
 
@@ -227,7 +234,8 @@ class Bills:
         row.update(
             billId=str(number), ccy=asset, balChg=plain_decimal(change), bal=plain_decimal(self._known[account, asset])
         )
-        self._bills.setdefault(account, deque(maxlen=_KEPT)).append(_Bill(bill_id=number, row=row))
+        kept = self._trades if row["tradeId"] else self._others
+        kept.setdefault(account, deque(maxlen=_KEPT)).append(_Bill(bill_id=number, row=row))
 
 
 def _sub_type(order: OrderView, fill: FillView) -> str:

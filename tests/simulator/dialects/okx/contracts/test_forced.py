@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fmzthreads.clock import ManualClock
+from fmzthreads.simulator.dialects.okx.accounts import bills
 from tests.helpers.okx_contracts import INVERSE, LINEAR, OkxContracts
 from tests.helpers.simulators import OkxCaller, free_session
 from tests.simulator.dialects.okx.contracts.test_trading import (
@@ -112,9 +113,9 @@ def test_a_liquidation_of_an_isolated_position(venue: OkxContracts, call: OkxCal
     same(past, type="3", direction="long", triggerPx="45100", mgnMode="isolated")
     assert D(past["liqPenalty"]) < 0
     assert D(past["realizedPnl"]) == D(past["pnl"]) + D(past["fee"]) + D(past["liqPenalty"])
-    bills = data(call.signed("GET", "account/bills", type="5"))
-    assert {bill["subType"] for bill in bills} == {"107", ""}
-    assert D(money(call, "USDT")["cashBal"]) == D(bills[0]["bal"]) >= 9_450
+    lines = data(call.signed("GET", "account/bills", type="5"))
+    assert {line["subType"] for line in lines} == {"107", ""}
+    assert D(money(call, "USDT")["cashBal"]) == D(lines[0]["bal"]) >= 9_450
     same(data(call.signed("GET", "trade/order-algo", algoId=algo["algoId"]))[0], state="canceled")
 
 
@@ -157,9 +158,9 @@ def test_bills_add_up_to_the_balance(venue: OkxContracts, call: OkxCaller) -> No
     venue.exchange.deposit(venue.account, "USDT", D(123))
     venue.exchange.contracts.set_prices(LINEAR, mark=D(30_000), index=D(30_000))
     for asset, start in (("USDT", 10_000), ("BTC", 1)):
-        bills = data(call.signed("GET", "account/bills", ccy=asset))
-        assert sum(D(bill["balChg"]) for bill in bills) + start == venue.exchange.balances(venue.account)[asset].total
-        assert D(bills[0]["bal"]) == venue.exchange.balances(venue.account)[asset].total
+        lines = data(call.signed("GET", "account/bills", ccy=asset))
+        assert sum(D(line["balChg"]) for line in lines) + start == venue.exchange.balances(venue.account)[asset].total
+        assert D(lines[0]["bal"]) == venue.exchange.balances(venue.account)[asset].total
     every = data(call.signed("GET", "account/bills-archive"))
     numbers = [int(bill["billId"]) for bill in every]
     assert numbers == sorted(set(numbers), reverse=True)
@@ -169,6 +170,21 @@ def test_bills_add_up_to_the_balance(venue: OkxContracts, call: OkxCaller) -> No
     assert {bill["instType"] for bill in data(call.signed("GET", "account/bills", ctType="linear"))} == {"SWAP"}
     fills = {row["billId"] for row in data(call.signed("GET", "trade/fills"))}
     assert fills <= {bill["billId"] for bill in every}
+
+
+def test_many_trades_do_not_push_a_funding_payment_out_of_the_statement(
+    venue: OkxContracts, call: OkxCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bills, "_KEPT", 3)
+    buy(venue, call, "10")
+    venue.exchange.contracts.set_funding(LINEAR, D("0.001"))
+    venue.exchange.contracts.pay_funding(LINEAR)
+    for _ in range(4):
+        venue.rest(LINEAR, "buy", "49990", "1")
+        order(call, side="sell", sz="1")
+    every = data(call.signed("GET", "account/bills"))
+    assert [bill["type"] for bill in every] == ["2", "2", "2", "8"]
+    assert data(call.signed("GET", "account/bills", type="8")) == every[-1:]
 
 
 # --- public data ---
