@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmzthreads.clock import ManualClock
 from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED, ORDER_STATE_PENDING, PD_SHORT
+from fmzthreads.exchange.live_account import view as view_module
 from fmzthreads.exchange.live_account.events import AccountSnapshot, OrderChange, PositionChange, StreamFill
 from fmzthreads.exchange.live_account.view import AccountView
 from fmzthreads.structures import Condition, Info, Order, Position
@@ -87,6 +89,24 @@ def test_an_order_that_ended_in_the_gap_is_told_once() -> None:
         ("gap", None), ("order", "BTCUSDT,1"), ("live", None), ("fill", "BTCUSDT,1")
     ]  # fmt: skip
     assert [update.Order.DealAmount for update in (found[1], found[3])] == [10, 10]
+
+
+def test_of_orders_that_have_ended_only_the_last_are_kept_and_no_fill_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_module, "_MOST_ENDED", 3)
+    view = live(order(100))
+    for number in range(1, 21):
+        ended = order(number, dealt=10, status=ORDER_STATE_CLOSED)
+        view.apply(OrderChange(order=ended, time_ms=number, fill=Info(Id=str(number))))
+    known = [number for number in range(1, 101) if view.knows(f"BTCUSDT,{number}")]
+    assert known[-4:] == [18, 19, 20, 100]  # what is open stays, and so do the last that ended
+    assert len(known) <= 7
+    view.take()
+    again = order(1, dealt=10, status=ORDER_STATE_CLOSED)
+    view.apply(OrderChange(order=again, time_ms=1, fill=Info(Id="1")))
+    assert "fill" not in kinds(view)
+    assert [one.Id for one in view.orders(None) or []] == ["BTCUSDT,100"]
 
 
 def test_an_own_order_must_be_told_of_before_the_view_answers_again() -> None:
