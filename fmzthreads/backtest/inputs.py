@@ -134,7 +134,7 @@ class ReadyBacktest:
         series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
         settings, source = settings_and_source(task, series, inputs.data_server, args=values, where=where)
         warnings = [f"{key} of the header has no effect; it says how FMZ's page was set" for key in ignored_keys(task)]
-        warnings += [text for rows in series.values() for text in gap_warnings(rows, settings)]
+        warnings += data_warnings(series, settings)
         return cls(
             strategy=strategy,
             settings=settings,
@@ -247,19 +247,41 @@ def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone:
     return found
 
 
+def data_warnings(series: Mapping[str, GivenSeries], settings: BacktestSettings) -> list[str]:
+    """What the user should know of given bars before they are traded: gaps, and a limit on the age of prices that ordinary bars exceed."""
+    found = [text for rows in series.values() for text in gap_warnings(rows, settings)]
+    most_ms, apart_ms = _max_price_age_ms(settings), settings.base_period_ms * 29 // 30
+    if most_ms is not None and most_ms < apart_ms and not settings.real_ticks:
+        found.append(
+            f"maxPriceAge is {most_ms / 1000:g} s, and the ticks of a bar of {settings.base_period_ms / 1000:g} s are up to"
+            f" {apart_ms / 1000:g} s apart: fills within ordinary bars write error rows, too"
+        )
+    return found
+
+
+def _max_price_age_ms(settings: BacktestSettings) -> int | None:
+    return min((one.max_price_age_ms for one in settings.exchanges if one.max_price_age_ms is not None), default=None)
+
+
 def gap_warnings(rows: GivenSeries, settings: BacktestSettings) -> list[str]:
     """Says how much of the backtest's time has no bars, or the longest time without a recorded tick."""
+    most_ms = _max_price_age_ms(settings)
     if isinstance(rows, Recording):
         longest_ms, begin_ms = rows.longest_gap
-        most_ms = min((exchange.max_price_age_ms or 0 for exchange in settings.exchanges), default=0)
-        if longest_ms <= most_ms:
+        if longest_ms <= (most_ms or 0):
             return []
         return [f"{rows.where}: no tick for {longest_ms / 1000:g} s from {begin_ms} ms on; prices stand still there"]
     missing = rows.missing(settings.start_ms, settings.end_ms)
     if not missing:
         return []
-    count = (settings.end_ms - settings.start_ms) // rows.period_ms()
-    return [f"{rows.where}: {missing} of {count} bars are missing ({missing / count:.2%}); prices stand still there"]
+    period = rows.period_ms()
+    count = (settings.end_ms - settings.start_ms) // period
+    text = f"{rows.where}: {missing} of {count} bars are missing ({missing / count:.2%}); prices stand still there"
+    if most_ms is not None:
+        longest_ms, begin_ms = rows.longest_step(settings.start_ms, settings.end_ms)
+        if longest_ms > max(period, most_ms):
+            text += f", longest for {longest_ms / 1000:g} s after the bar of {begin_ms} ms"
+    return [text]
 
 
 def source_of(series: Mapping[str, GivenSeries], settings: BacktestSettings, data_server: str = "") -> BarSource:

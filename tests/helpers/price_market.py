@@ -137,10 +137,12 @@ def spot_bench(
     taker: float = 0.2,
     digits: tuple[int, int] = (2, 5),
     partial: PartialFills | None = None,
+    max_price_age_ms: int | None = None,
 ) -> Bench:
     """A spot exchange with BTC_USDT; ``digits`` are those of prices and amounts."""
     settings = ExchangeSettings(
         eid="Binance",
+        max_price_age_ms=max_price_age_ms,
         balance=nano(balance),
         stocks=nano(stocks),
         fee_maker=percent(maker),
@@ -173,6 +175,7 @@ def futures_bench(
     partial: PartialFills | None = None,
     tiers: tuple[MaintenanceTier, ...] = (),
     liquidation_fee: float = 0,
+    max_price_age_ms: int | None = None,
     symbols: tuple[str, ...] = ("BTC",),
 ) -> Bench:
     """A futures exchange with ``BTC_USDT.swap``, or with ``BTC_USD.swap`` margined in coins (contracts of 100 USD)."""
@@ -187,6 +190,7 @@ def futures_bench(
         fee_min=nano(fee_min),
         margin_currency=margin_currency,
         partial_fills=partial,
+        max_price_age_ms=max_price_age_ms,
     )
     details = [
         MarketDetail(

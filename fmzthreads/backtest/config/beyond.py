@@ -1,4 +1,4 @@
-"""Settings beyond FMZ's engine: partial fills (``participation``, ``queue``) and the latency of each venue (``latency``)."""
+"""Settings beyond FMZ's engine: partial fills (``participation``, ``queue``), the latency of each venue, how old the price of a fill may be."""
 
 from __future__ import annotations
 
@@ -36,10 +36,17 @@ def with_beyond(
     partial, latency = partial_fills_of(options, where), _venue_latency(exchange, options.get("latency"), where)
     if partial is not None and recorded:
         raise InputError(f"{where}: participation and queue share out the volume of bars; mode: 1 has recorded books")
-    if partial is None and latency is None and not recorded:
+    age_ms = _max_price_age_ms(options, where, recorded=recorded)
+    if partial is None and latency is None and age_ms is None:
         return exchange
-    age_ms = int(number(options, "maxPriceAge", _MAX_PRICE_AGE_MS, where, least=0)) if recorded else None
     return attrs.evolve(exchange, partial_fills=partial, latency=latency, max_price_age_ms=age_ms)
+
+
+def _max_price_age_ms(options: Mapping[str, Any], where: str, *, recorded: bool) -> int | None:
+    """The limit of ``maxPriceAge``; over bars only where it is given, so that results are FMZ's without it."""
+    if options.get("maxPriceAge") in (None, "") and not recorded:
+        return None
+    return int(number(options, "maxPriceAge", _MAX_PRICE_AGE_MS, where, least=0))
 
 
 def partial_fills_of(options: Mapping[str, Any], where: str) -> PartialFills | None:

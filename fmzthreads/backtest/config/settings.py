@@ -133,7 +133,7 @@ class ExchangeSettings:
         details: What is known of the symbols without asking a server.
         partial_fills: How orders share the volume of bars; None when each fill is whole, as in FMZ's engine.
         latency: How long each call takes; None for the backtest's ``net_delay_ms``.
-        max_price_age_ms: A fill at a recorded price that is older writes an error row; None for no such rows.
+        max_price_age_ms: A fill at a price that is older writes an error row; None where the age of prices is not looked at.
     """
 
     index: int = 0

@@ -102,6 +102,13 @@ class RawSeries:
         there = bisect_left(self.time, to_ms) - bisect_left(self.time, from_ms)
         return max(0, (to_ms - from_ms) // self.period_ms() - there)
 
+    def longest_step(self, from_ms: int, to_ms: int) -> tuple[int, int]:
+        """The longest time from one bar to the next, and the start of the former, of bars with ``from_ms <= time < to_ms``; zeros without two bars."""
+        first, end = bisect_left(self.time, from_ms), bisect_left(self.time, to_ms)
+        steps = list(map(operator.sub, islice(self.time, first + 1, end), islice(self.time, first, end)))
+        longest = max(steps, default=0)
+        return longest, self.time[first + steps.index(longest)] if steps else 0
+
     def steps(self) -> Iterator[tuple[int, int]]:
         """The times of each two neighbours."""
         return zip(self.time, islice(self.time, 1, None), strict=False)

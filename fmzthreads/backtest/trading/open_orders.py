@@ -112,7 +112,9 @@ class OpenOrders:
         if after >= until:
             return
         find = self.view.first_at_or_below if order.is_buy else self.view.first_at_or_above
-        if find(order.trigger(), after, until) >= 0:
+        number = find(order.trigger(), after, until)
+        if number >= 0:
+            order.seen = number
             self.remove(order)
             fill(order, order.price, False, None)
 

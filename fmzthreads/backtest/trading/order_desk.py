@@ -24,6 +24,7 @@ from .margin import MarginAccount, margin_currency_of
 from .market import MarketView, RowWriter
 from .open_orders import OpenOrders
 from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid
+from .price_age import fill_age_ms, price_age_ms
 from .shared_volume import SharedVolume
 from .spot import SpotAccount
 
@@ -319,6 +320,10 @@ class SettlingDesk:
         order = DeskOrder(view, birth, side, self.ledger.direction(side), closed.price, closed.amount, market=False)
         order.id, order.time_ms = self.take_id(), time_ms
         order.filled(closed.price, closed.amount, last=True)
+        most_ms = self.settings.max_price_age_ms
+        if most_ms is not None:
+            order.age_ms = price_age_ms(self._mark_of(view), time_ms)
+            self._check_age(order, most_ms)
         self._orders.add(order)
         counts = self._counts[view.detail.symbol]
         counts[1 if order.is_buy else 3] += 1
@@ -329,14 +334,18 @@ class SettlingDesk:
     def _fill(self, order: DeskOrder, price: int, taker: bool, most: int | None) -> int:
         quantity = self.ledger.fill(order, price, taker=taker, most=most)
         self._counts[order.detail.symbol][0 if order.is_buy else 2] += quantity
-        if order.age_ms is not None and quantity:
-            self._note_age(order, order.age_ms)
+        most_ms = self.settings.max_price_age_ms
+        if most_ms is not None and quantity:
+            if self._recorded_orders is None:
+                order.age_ms = fill_age_ms(order)
+            self._check_age(order, most_ms)
         return quantity
 
-    def _note_age(self, order: DeskOrder, age_ms: int) -> None:
-        most_ms = self.settings.max_price_age_ms
-        if most_ms is not None and age_ms > most_ms:
+    def _check_age(self, order: DeskOrder, most_ms: int) -> None:
+        age_ms = order.age_ms or 0
+        if age_ms > most_ms:
+            no_tick = "there is no tick" if self._recorded_orders is None else "no tick is recorded"
             self._rows.error(
                 self._number,
-                f"order {order.id} of {order.detail.symbol} was filled at a price {age_ms / 1000:g} s old: no tick is recorded in between",
+                f"order {order.id} of {order.detail.symbol} was filled at a price {age_ms / 1000:g} s old: {no_tick} in between",
             )

@@ -55,11 +55,11 @@ class DeskOrder:
         average: The average price of its fills; 0 before the first.
         state: An ``ORDER_STATE_`` constant.
         birth: The tick that was current when it was placed.
-        seen: The number of the last tick that was checked for a fill; before the birth tick has been checked, one less.
+        seen: The number of the last tick that was checked for a fill, or that filled it; before the birth tick has been checked, one less.
         frozen: What it holds frozen in the account, in the currency that it spends.
         level: The leverage of the position that it opens.
-        age_ms: How old the price of its last fill was, where books are recorded: the time since its tick, or between its tick and the one before; None
-            where that is not looked at.
+        age_ms: How old the price of its last fill was: the time since its tick, or between its tick and the one before; None before a fill, and where
+            that is not looked at.
         filled_ms: When it was first filled, where books are recorded; -1 before, and elsewhere.
     """
 

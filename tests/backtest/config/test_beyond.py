@@ -63,6 +63,19 @@ def test_what_is_not_valid_is_named(line: str, message: str) -> None:
         settings(line)
 
 
+def test_the_age_of_prices_is_only_looked_at_where_it_is_asked_for() -> None:
+    def limits(*lines: str) -> list[int | None]:
+        return [exchange.max_price_age_ms for exchange in settings(*lines).exchanges]
+
+    assert limits() == limits("maxPriceAge:") == limits("participation: 0.5") == [None, None]
+    assert limits("maxPriceAge: 90000") == [90_000, 90_000]
+    assert limits("maxPriceAge: 0") == [0, 0]
+    assert limits("mode: 1") == [60_000, 60_000]
+    assert limits("mode: 1", "maxPriceAge: 5") == [5, 5]
+    with pytest.raises(InputError, match="maxPriceAge is '-1', expected a number of at least 0"):
+        settings("maxPriceAge: -1")
+
+
 def test_an_unknown_key_of_a_latency() -> None:
     with pytest.raises(UnknownName, match=r"unknown key 'p90'.*p99"):
         settings('latency: {"median": 1, "p90": 2}')
