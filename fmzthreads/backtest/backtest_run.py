@@ -6,6 +6,7 @@ Source: FMZ's user guide, "Strategy", and its public Python backtest package: EO
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..strategy.program.own_lines import last_line, own_traceback
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template
 from ..strategy.run.session import LoadedStrategy
+from ..structures.growing import GrowingRecords
 from .config.settings import BacktestSettings
 from .config.times import zone_of
 from .data.bars import BarSeries, BarSource
@@ -160,9 +162,12 @@ class BacktestRun:
         """The builtins of the strategy."""
 
     def store_lists(self) -> None:
-        """Has ``GetRecords`` fill its lists at once from now on: a module that reads a list's memory is there."""
-        if isinstance(self.engine, BacktestEngine):
+        """Has ``GetRecords`` fill its lists at once from now on: a module that reads a list's memory is there. Those that it gave before are filled now."""
+        if isinstance(self.engine, BacktestEngine) and not self.engine.lists_stored:
             self.engine.lists_stored = True
+            for one in gc.get_objects():
+                if type(one) is GrowingRecords:
+                    one.store()
 
     def warn(self, text: str) -> None:
         """Takes a warning."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from .clock import SimulatedClock
 from .datetime_module import datetime_module
+from .importlib_module import importlib_module
 from .own_modules import OwnModules
 from .queue_module import queue_module
 from .random_module import random_module
@@ -69,6 +70,15 @@ def strategy_builtins(
     """
     warned: set[str] = set()
 
+    def _note(name: str, root: str) -> None:
+        if name in _REAL_TIME and name not in warned:
+            warned.add(name)
+            warn(_REAL_TIME[name])
+        if seen is not None and root in _OUTSIDE:
+            seen(f"module {root}")
+        if reads_memory is not None and root in READ_MEMORY:
+            reads_memory()
+
     def _import(
         name: str,
         globals: Mapping[str, Any] | None = None,
@@ -83,14 +93,10 @@ def strategy_builtins(
                 found = beside.get(name, own)
             if found is not None:
                 return found
-            if name in _REAL_TIME and name not in warned:
-                warned.add(name)
-                warn(_REAL_TIME[name])
             root = name.partition(".")[0]
-            if seen is not None and root in _OUTSIDE:
-                seen(f"module {root}")
-            if reads_memory is not None and root in READ_MEMORY:
-                reads_memory()
+            _note(name, root)
+            if root == "importlib":
+                return _of_importlib(own_importlib, name, fromlist)
         return builtins.__import__(name, globals, locals, fromlist, level)
 
     def _print(*values: Any, file: Any = None, **options: Any) -> None:
@@ -105,10 +111,21 @@ def strategy_builtins(
 
     own = dict(vars(builtins))
     own["__import__"] = _import
+    own_importlib = importlib_module(_import)
     if output is not None:
         own["print"] = _print
     if seen is not None:
         own["open"] = _open
+    return own
+
+
+def _of_importlib(own: ModuleType, name: str, fromlist: Any) -> ModuleType:
+    """What an import of ``importlib`` or of one of its submodules gives: the strategy's own module at the top."""
+    found = builtins.__import__(name, None, None, fromlist, 0)
+    if name != "importlib" and fromlist:
+        return found
+    for word, value in vars(found).items():  # submodules may have been imported just now
+        vars(own).setdefault(word, value)
     return own
 
 

@@ -11,7 +11,19 @@ from tests.helpers.backtest_runs import generated, run_text
 orjson = pytest.importorskip("orjson")
 
 
-@pytest.mark.parametrize("line", ["import orjson", "from orjson import dumps"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import orjson",
+        "from orjson import dumps",
+        "from orjson import *",
+        "orjson = __import__('orjson')",
+        "import importlib\norjson = importlib.import_module('orjson')",
+        "from importlib import import_module as load\norjson = load('orjson')",
+        "exec('import orjson')",
+        "import beside_it\norjson = beside_it.orjson",
+    ],
+)
 def test_orjson_in_a_strategy(tmp_path: Path, line: str) -> None:
     text = f"""
 import json
@@ -26,11 +38,25 @@ def main():
     records.append(records[0])
     Log(dump(records) == dump(list(records)), len(records))
 """
+    (tmp_path / "beside_it.py").write_text("import orjson\n")
     run, end = run_text(tmp_path, text)
     assert end.reason == "returned", end.text
     count = run.log.rows[1][7].split(" ")[1]
     assert [row[7] for row in run.log.rows] == ["True", f"{count} {count} True", f"True {int(count) + 1}"]
     assert int(count) > 5
+
+
+def test_lists_from_before_the_import_are_filled_by_it(tmp_path: Path) -> None:
+    text = """
+def main():
+    Sleep(600000)
+    records = exchange.GetRecords(60)
+    import orjson, json
+    Log(json.loads(orjson.dumps([records])) == [list(records)], len(records))
+"""
+    run, end = run_text(tmp_path, text)
+    assert end.reason == "returned", end.text
+    assert [row[7] for row in run.log.rows] == ["True 11"]
 
 
 def test_orjson_in_a_script_that_imported_it_before(tmp_path: Path) -> None:

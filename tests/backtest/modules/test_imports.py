@@ -1,3 +1,7 @@
+import collections.abc
+import importlib.metadata
+import importlib.util
+import os
 import random
 import sys
 import threading
@@ -32,6 +36,31 @@ def test_every_form_of_import_gets_the_simulated_module() -> None:
     assert [found[name] for name in "abcde"] == [7.0, 7.0, 2.0, 7.0, 7]
     assert sys.modules["time"] is time
     assert found["time"] is not time
+
+
+def test_importlib_hands_out_the_simulated_modules() -> None:
+    clock = HandClock(5000)
+    found = execute(
+        "import importlib, importlib as il\nfrom importlib import import_module, util\nimport importlib.util\nimport importlib.metadata as metadata\n"
+        "a = importlib.import_module('time').time()\nb = import_module('datetime').datetime.now().second\nc = il.import_module('os.path')\n"
+        "d = importlib.util.find_spec('json').name\ne = il.__import__('time').time()\nf = import_module('.abc', 'collections')\ng = metadata.version\nh = util",
+        clock,
+    )
+    assert [found[name] for name in "abde"] == [5.0, 5, "json", 5.0]
+    assert found["c"] is os.path
+    assert found["f"] is collections.abc
+    assert found["g"] is importlib.metadata.version
+    assert found["h"] is importlib.util
+    assert importlib.import_module("time") is time
+
+
+def test_generators_without_a_seed_of_their_own_can_be_repeated() -> None:
+    text = "import random\nfrom random import Random\nrandom.seed(3)\na = [random.random()]\nrandom.seed()\na += [random.random(), Random().random()]\na += [Random().random(), Random(5).random(), isinstance(Random(), random.Random)]"
+    first, second = (execute(text, HandClock())["a"] for _ in range(2))
+    assert first == second
+    assert len(set(first[:4])) == 4
+    assert first[0] == random.Random(3).random()
+    assert first[4:] == [random.Random(5).random(), True]
 
 
 def test_random_numbers_are_the_runs_own() -> None:
