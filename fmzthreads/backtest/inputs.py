@@ -30,6 +30,7 @@ __all__ = [
     "BacktestInputs",
     "BarsFile",
     "ReadyBacktest",
+    "bound_arguments",
     "merged_task",
     "read_series",
     "settings_and_source",
@@ -125,11 +126,7 @@ class ReadyBacktest:
         """
         strategy = read_source(inputs.file)
         task, where = merged_task(strategy, inputs)
-        template_args = _saved_of_templates(task, {file.stem for file in inputs.templates})
-        for name, given in inputs.template_args.items():
-            template_args[name] = {**template_args.get(name, {}), **given}
-        templates = tuple(read_templates(inputs.templates, template_args, strategy))
-        values = bind(strategy, {**_saved(task), **inputs.args})
+        values, templates = bound_arguments(strategy, task, inputs)
         began = time.perf_counter_ns()
         series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
         settings, source = settings_and_source(task, series, inputs.data_server, args=values, where=where)
@@ -144,6 +141,27 @@ class ReadyBacktest:
             warnings=tuple(warnings),
             load_ns=time.perf_counter_ns() - began if series else 0,
         )
+
+
+def bound_arguments(
+    strategy: Source, task: Mapping[str, Any], inputs: BacktestInputs, more: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], tuple[Template, ...]]:
+    """The values of the strategy's parameters, and the templates with theirs.
+
+    Args:
+        strategy: The strategy.
+        task: The settings, which may hold arguments.
+        inputs: What the user gave; goes before the settings.
+        more: Arguments that go before all others, such as those of a sweep.
+
+    Raises:
+        InputError: An argument or a template is not valid.
+    """
+    template_args = _saved_of_templates(task, {file.stem for file in inputs.templates})
+    for name, given in inputs.template_args.items():
+        template_args[name] = {**template_args.get(name, {}), **given}
+    templates = tuple(read_templates(inputs.templates, template_args, strategy))
+    return bind(strategy, {**_saved(task), **inputs.args, **(more or {})}), templates
 
 
 def settings_and_source(

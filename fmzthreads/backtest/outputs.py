@@ -15,7 +15,15 @@ from .backtest_run import BacktestRun, RunEnd
 from .config.settings import BacktestSettings
 from .result.join import as_printed, json_parts
 
-__all__ = ["add_monte_carlo", "result_object", "show_page", "summary_text", "write_folder", "write_report"]
+__all__ = [
+    "add_monte_carlo",
+    "result_object",
+    "run_metrics",
+    "show_page",
+    "summary_text",
+    "write_folder",
+    "write_report",
+]
 
 _MOST_ERRORS = 5
 
@@ -25,11 +33,21 @@ def result_object(run: BacktestRun) -> dict[str, Any]:
 
     Nothing in it depends on the machine or on how long the run took.
     """
+    result, final = run.result(), run.final()
+    return as_printed({"result": result, "final": final, "metrics": run_metrics(run, result, final)})
+
+
+def run_metrics(run: BacktestRun, result: Mapping[str, Any], final: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of a run.
+
+    Args:
+        run: The run.
+        result: What ``Join`` gives.
+        final: The state of each exchange at the end.
+    """
     from .metrics.summary import metrics_of  # only those who print figures compute them
 
-    result, final = run.result(), run.final()
-    metrics = metrics_of(result, run.settings, final=final, fills=run.fills(), bars=run.bars())
-    return as_printed({"result": result, "final": final, "metrics": metrics})
+    return metrics_of(result, run.settings, final=final, fills=run.fills(), bars=run.bars())
 
 
 def summary_text(whole: Mapping[str, Any], end: RunEnd) -> str:

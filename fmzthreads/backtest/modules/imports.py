@@ -68,16 +68,7 @@ def strategy_builtins(
         seen: Called with files that are opened, and modules that reach files or the network; None to ignore them.
         reads_memory: Called when one of ``READ_MEMORY`` is imported.
     """
-    warned: set[str] = set()
-
-    def _note(name: str, root: str) -> None:
-        if name in _REAL_TIME and name not in warned:
-            warned.add(name)
-            warn(_REAL_TIME[name])
-        if seen is not None and root in _OUTSIDE:
-            seen(f"module {root}")
-        if reads_memory is not None and root in READ_MEMORY:
-            reads_memory()
+    note = _noter(warn, seen, reads_memory)
 
     def _import(
         name: str,
@@ -94,7 +85,7 @@ def strategy_builtins(
             if found is not None:
                 return found
             root = name.partition(".")[0]
-            _note(name, root)
+            note(name, root)
             if root == "importlib":
                 return _of_importlib(own_importlib, name, fromlist)
         return builtins.__import__(name, globals, locals, fromlist, level)
@@ -117,6 +108,24 @@ def strategy_builtins(
     if seen is not None:
         own["open"] = _open
     return own
+
+
+def _noter(
+    warn: Callable[[str], None], seen: Callable[[str], None] | None, reads_memory: Callable[[], None] | None
+) -> Callable[[str, str], None]:
+    """What tells of imports that matter: by name, and by the first part of the name."""
+    warned: set[str] = set()
+
+    def _note(name: str, root: str) -> None:
+        if name in _REAL_TIME and name not in warned:
+            warned.add(name)
+            warn(_REAL_TIME[name])
+        if seen is not None and root in _OUTSIDE:
+            seen(f"module {root}")
+        if reads_memory is not None and root in READ_MEMORY:
+            reads_memory()
+
+    return _note
 
 
 def _of_importlib(own: ModuleType, name: str, fromlist: Any) -> ModuleType:

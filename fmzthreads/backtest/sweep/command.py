@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, UnknownName, nearest
-from ...strategy.program.parameters import bind
 from ...strategy.program.reading import read_source
 from ..command import add_input_options, inputs_of
-from ..inputs import BacktestInputs, ReadyBacktest
+from ..inputs import BacktestInputs, ReadyBacktest, bound_arguments, merged_task
 from ..script_run import is_script
 from .evaluate import BacktestEvaluation
 from .heat_map import write_heat_maps
+from .identity import sweep_identity
 from .job import Job, Score
 from .journal import SweepJournal
 from .objective import Objective, parse_objective
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     _check_counts(args)
     out: Path = args.out or inputs.file.with_suffix(".sweep")
     workers = workers_of(args.executor, args.workers)
-    with SweepJournal(out / "journal.jsonl", _identity(inputs, ready, grid)) as journal:
+    with SweepJournal(out / "journal.jsonl", sweep_identity(inputs, ready, grid)) as journal:
         progress = _Progress(len(journal.scores))
         scores, walk = _run(args, ready, grid, objective, BacktestEvaluation(inputs), workers, journal, progress)
     progress.end()
@@ -137,7 +136,7 @@ def _checked(inputs: BacktestInputs, grid: Grid) -> ReadyBacktest:
     if is_script(read_source(inputs.file)):
         raise InputError(f"{inputs.file} is a plain script: only strategies with a main of their own can be swept")
     ready = ReadyBacktest.of(inputs)
-    bind(ready.strategy, {**inputs.args, **grid[0]})
+    bound_arguments(ready.strategy, merged_task(ready.strategy, inputs)[0], inputs, grid[0])
     return ready
 
 
@@ -154,26 +153,6 @@ def _check_objective(scores: list[Score], objective: Objective) -> None:
     known = sorted({name for score in scores for name in score.figures})
     if known and objective.figure not in known:
         raise UnknownName(f"--objective: no figure {objective.figure!r}{nearest(objective.figure, known)}")
-
-
-def _identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> dict[str, Any]:
-    """What the results depend on; a journal is only for the same."""
-    files = [inputs.file, *inputs.templates, *(bars.path for bars in inputs.bars)]
-    return {
-        "files": {path.name: _digest(path) for path in files},
-        "task": _without_args(ready.settings.task),
-        "args": dict(inputs.args),
-        "axes": [[axis.name, list(axis.values)] for axis in grid.axes],
-    }
-
-
-def _without_args(task: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in task.items() if name != "args"}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_maps(path: Path, title: str, grid: Grid, scores: list[Score], objective: Objective) -> None:

@@ -11,14 +11,20 @@ from typing import Any
 import attrs
 
 from ...errors import FmzError
-from ...strategy.program.parameters import bind
 from ...strategy.program.reading import read_source
-from ...strategy.program.templates import read_templates
 from ..backtest_run import BacktestRun
 from ..config.settings import BacktestSettings
 from ..data.bars import BarSource
-from ..inputs import BacktestInputs, BarsFile, merged_task, read_series, settings_and_source, source_of
-from ..metrics.summary import metrics_of
+from ..inputs import (
+    BacktestInputs,
+    BarsFile,
+    bound_arguments,
+    merged_task,
+    read_series,
+    settings_and_source,
+    source_of,
+)
+from ..outputs import run_metrics
 from .job import Job, Score
 
 __all__ = ["BacktestEvaluation", "figures_of"]
@@ -46,9 +52,8 @@ class BacktestEvaluation:
     def _score(self, job: Job) -> Score:
         inputs = self.inputs
         strategy = read_source(inputs.file)
-        templates = tuple(read_templates(inputs.templates, inputs.template_args, strategy))
-        values = bind(strategy, {**inputs.args, **job.args})
-        settings, source = _prepared(pickle.dumps(inputs), tuple(_stamp(bars) for bars in inputs.bars))
+        settings, source, task = _prepared(pickle.dumps(inputs), tuple(_stamp(bars) for bars in inputs.bars))
+        values, templates = bound_arguments(strategy, task, inputs, job.args)
         settings = attrs.evolve(
             settings,
             args=values,
@@ -64,7 +69,7 @@ class BacktestEvaluation:
             raise KeyboardInterrupt
         if end.code:
             return Score(job, error=end.text[:500])
-        return Score(job, figures_of(metrics_of(run.result(), settings, final=run.final())))
+        return Score(job, figures_of(run_metrics(run, run.result(), run.final())))
 
 
 def figures_of(metrics: Mapping[str, Any]) -> dict[str, float | None]:
@@ -97,10 +102,10 @@ def _stamp(bars: BarsFile) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4)
-def _prepared(inputs: bytes, stamps: tuple[tuple[int, int], ...]) -> tuple[BacktestSettings, BarSource]:
-    """The settings and the bars, which many backtests share; they are not changed by any."""
+def _prepared(inputs: bytes, stamps: tuple[tuple[int, int], ...]) -> tuple[BacktestSettings, BarSource, dict[str, Any]]:
+    """The settings, the bars, and the settings by the header's keys, which many backtests share; they are not changed by any."""
     del stamps  # part of the key
     wanted: BacktestInputs = pickle.loads(inputs)  # noqa: S301 (made by this process a moment ago)
     task, where = merged_task(read_source(wanted.file), wanted)
     series = read_series(wanted.bars, wanted.columns, str(task.get("timezone") or "UTC"))
-    return settings_and_source(task, series, wanted.data_server, where=where)
+    return *settings_and_source(task, series, wanted.data_server, where=where), task
