@@ -248,6 +248,12 @@ class BacktestRun:
         return end
 
     @property
+    def progress(self) -> float:
+        """How much of the backtest's time has passed, 0 to 1."""
+        settings = self.settings
+        return (self.engine.now_ms - settings.start_ms) / (settings.end_ms - settings.start_ms)
+
+    @property
     def own_files(self) -> list[Path]:
         """The modules beside the strategy that it imported."""
         return self._beside.files

@@ -159,11 +159,13 @@ def run(args: argparse.Namespace) -> int:
     if is_script(strategy):
         if args.check_lookahead:
             raise InputError(f"{inputs.file}: --check-lookahead needs a strategy; this is a script that runs itself")
-        host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None)
+        with _interruptible():
+            host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None, shown=shown)
         if not host.contexts:
             if end.reason == "no data":
                 return _no_data(end.text)
             raise InputError(f"{inputs.file}: a plain script that makes no VCtx; there is nothing to report")
+        host.contexts[-1].run.finish(end)
         host.contexts[-1].Join()
         return _report(args, inputs, host.contexts[-1].run, end, stored)
     try:
@@ -229,9 +231,7 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
         warn=warn,
         load_ns=ready.load_ns,
     )
-    settings = ready.settings
-    span = settings.end_ms - settings.start_ms
-    with showing_progress(lambda: (run.engine.now_ms - settings.start_ms) / span, shown=shown), _interruptible():
+    with showing_progress(lambda: run.progress, shown=shown), _interruptible():
         end = run.run(ready.strategy, ready.values, ready.templates)
         run.finish(end)
     return run, end

@@ -31,6 +31,8 @@ __all__ = [
     "BarsFile",
     "ReadyBacktest",
     "bound_arguments",
+    "config_of",
+    "data_warnings",
     "merged_task",
     "read_series",
     "settings_and_source",
@@ -202,14 +204,25 @@ def merged_task(strategy: Source, inputs: BacktestInputs) -> tuple[dict[str, Any
         task.update(header_task(_header_text(strategy), where))
         header_arguments(strategy)  # raises what is wrong with them
     if inputs.config is not None:
-        try:
-            text = inputs.config.read_text("utf-8-sig")
-        except OSError as error:
-            raise InputError(f"cannot read the config file {str(inputs.config)!r}: {error.strerror}") from error
-        task.update(read_config(text, str(inputs.config)))
+        task.update(config_of(inputs))
         where = f"{inputs.config}"
     task.update(inputs.changes)
     return task, where
+
+
+def config_of(inputs: BacktestInputs) -> dict[str, Any]:
+    """The settings of the config file; none without one.
+
+    Raises:
+        InputError: It cannot be read, or is not valid.
+    """
+    if inputs.config is None:
+        return {}
+    try:
+        text = inputs.config.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the config file {str(inputs.config)!r}: {error.strerror}") from error
+    return read_config(text, str(inputs.config))
 
 
 def _header_text(strategy: Source) -> str:

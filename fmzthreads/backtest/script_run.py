@@ -16,6 +16,7 @@ from .inputs import BacktestInputs
 from .modules.fmz_module import fmz_modules
 from .modules.imports import strategy_builtins
 from .modules.own_modules import OwnModules
+from .progress import showing_progress
 from .vctx import ScriptHost, VCtx, script_host
 
 __all__ = ["is_script", "run_script"]
@@ -34,7 +35,7 @@ def is_script(source: Source) -> bool:
 
 
 def run_script(
-    source: Source, inputs: BacktestInputs, warn: Callable[[str], None], output: Any = None
+    source: Source, inputs: BacktestInputs, warn: Callable[[str], None], output: Any = None, *, shown: bool = False
 ) -> tuple[ScriptHost, RunEnd]:
     """Executes a script; its ``VCtx`` takes the options of the command line.
 
@@ -43,20 +44,26 @@ def run_script(
         inputs: The options.
         warn: Takes warnings.
         output: Where ``print`` writes; None for the standard output.
+        shown: Whether the progress of its newest ``VCtx`` is shown.
 
     Raises:
         FmzError: The settings or the bars are not valid.
     """
+    if inputs.args or inputs.template_args or inputs.templates:
+        warn(
+            f"{source.path} is a script that makes its own VCtx and sets its own variables: --arg and --template have no effect"
+        )
     host = ScriptHost(inputs, warn, output)
     code = source.code
     beside = OwnModules(source.path.parent)
     module = ModuleType("__main__", source.docstring)
     host.modules.update(fmz_modules({"VCtx": VCtx}))
-    own = strategy_builtins(host.modules, warn, beside=beside, output=output)
+    own = strategy_builtins(host.modules, warn, beside=beside, output=output, reads_memory=host.store_lists)
     vars(module).update(__file__=str(source.path), __builtins__=own)
     token = script_host.set(host)
     try:
-        exec(code, vars(module))  # noqa: S102 (the script that the user named)
+        with showing_progress(host.progress, shown=shown):
+            exec(code, vars(module))  # noqa: S102 (the script that the user named)
         return host, RunEnd("returned", "the script ended")
     except EOFError:
         return host, RunEnd("end", "the end of the backtest")

@@ -41,6 +41,18 @@ class ScriptHost:
         """The backtests that the script made."""
         self.modules: dict[str, ModuleType] = {}
         """What ``import NAME`` hands out in the script for some names."""
+        self.reads_memory = False
+        """Whether the script imported a module that reads a list's memory."""
+
+    def store_lists(self) -> None:
+        """Notes that a module that reads a list's memory is there."""
+        self.reads_memory = True
+        for context in self.contexts:
+            context.run.store_lists()
+
+    def progress(self) -> float:
+        """How much of its newest backtest is done, 0 to 1."""
+        return self.contexts[-1].run.progress if self.contexts else 0.0
 
 
 script_host: ContextVar[ScriptHost | None] = ContextVar("fmzthreads_script_host", default=None)
@@ -85,33 +97,39 @@ class VCtx:
         if host is not None:
             host.contexts.append(self)
             host.modules.update(self._run.modules)
+            if host.reads_memory:
+                self._run.store_lists()
         if autoRun:
             self._auto_run()
 
     def _made(self, task: Mapping[str, Any], bars: Any, columns: Mapping[str, str]) -> BacktestRun:
         from .backtest_run import BacktestRun
-        from .inputs import read_series, settings_and_source
+        from .inputs import config_of, data_warnings, read_series, settings_and_source
 
         host = script_host.get()
         series: dict[str, Any] = {}
+        if host is not None:
+            task = {**task, **config_of(host.inputs), **host.inputs.changes}
         zone = str(task.get("timezone") or "UTC")
         if bars is not None:
             from .data.tables.given_bars import series_of
 
             series = series_of(bars, columns, zone)
-        if host is not None:
-            task = {**task, **host.inputs.changes}
-            if host.inputs.bars:
-                series = read_series(host.inputs.bars, host.inputs.columns, zone)
+        if host is not None and host.inputs.bars:
+            series = read_series(host.inputs.bars, host.inputs.columns, zone)
         server = host.inputs.data_server if host is not None else ""
         settings, source = settings_and_source(task, series, server, where=str(self._file))
-        return BacktestRun(
+        warnings = data_warnings(series, settings)  # before the bars are emptied into the engine
+        run = BacktestRun(
             settings,
             _Watched(source, self._see_imports),
             folder=self._file.parent if self._file.is_file() else None,
             output=host.output if host is not None else None,
-            warn=host.warn if host is not None else None,
+            warn=host.warn if host is not None else _warn,
         )
+        for text in warnings:
+            run.warn(text)
+        return run
 
     def _inject(self) -> None:
         self._namespace.update(self._run.names())
@@ -222,6 +240,10 @@ class _Watched:
     def custom(self, *args: Any, **options: Any) -> Any:
         """The rows of the source."""
         return self._source.custom(*args, **options)
+
+
+def _warn(text: str) -> None:
+    print(f"fmzthreads: warning: {text}", file=sys.stderr)
 
 
 def _task(task: Any) -> Mapping[str, Any]:

@@ -142,3 +142,82 @@ def test_a_strategy_that_imports_the_names_gets_those_of_the_backtest(
     code, whole, _ = command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"))
     assert code == 0
     assert whole["result"]["RuntimeLogs"][0][7] == f"True 1.23 {START_MS // 1000}"
+
+
+def test_the_config_file_of_the_command_line_counts_for_a_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, config = tmp_path / "script.py", tmp_path / "c.json"
+    path.write_text(SCRIPT)
+    config.write_text('{"end": "2024-01-01 01:30:00", "period": "15m", "options": {"NetDelay": 0}}')
+    words = [path, "--bars", write_bars(tmp_path / "bars.csv"), "--config", config, "--end", "2024-01-01 01:00:00"]
+    code, whole, err = command(capsys, *words, "--arg", "x=1")
+    assert code == 0, err
+    assert whole["result"]["Time"] == START_MS + 3_600_000
+    options = whole["result"]["Task"]["Options"]
+    assert (options["Period"], options["NetDelay"]) == (900_000, 0)
+    assert "--arg and --template have no effect" in err
+    config.write_text("{")
+    assert command(capsys, *words)[0] == 2
+
+
+def test_a_script_is_warned_of_gaps_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "9 of 90 bars are missing (10.00%)"
+    task = VCtx(HEADER, gApis={}, bars=with_gap())
+    assert [text in one for one in task.run.warnings] == [True]
+    printed = capsys.readouterr().err
+    assert printed.startswith("fmzthreads: warning: ")
+    assert text in printed
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    code, _, err = command(capsys, path, "--bars", write_bars(tmp_path / "gaps.csv", with_gap()))
+    assert (code, text in err) == (0, True)
+
+
+def with_gap() -> Any:
+    series = generated()
+    for column in (series.time, series.open, series.high, series.low, series.close, series.volume):
+        del column[60:69]
+    return series
+
+
+def test_a_script_that_is_interrupted_keeps_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        f"""'''{HEADER}'''
+from fmz import *
+import os, signal
+task = VCtx()
+Sleep(600000)
+Log('before')
+os.kill(os.getpid(), signal.SIGINT)
+while True:
+    Sleep(1)
+"""
+    )
+    code, whole, _ = command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"))
+    assert code == 130
+    assert whole["result"]["Finished"] is False
+    assert whole["result"]["Progress"] < 100
+    assert [row[7] for row in whole["result"]["RuntimeLogs"]] == ["before"]
+
+
+def test_the_progress_of_a_script_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"), "--progress")
+    assert command(capsys, path, "--bars", tmp_path / "bars.csv", "--progress")[2].endswith("100%\n")
+
+
+def test_a_module_beside_a_script_that_reads_memory_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("orjson")
+    (tmp_path / "dumping.py").write_text("import orjson\ndef size(x):\n    return orjson.dumps(x).count(b'Time')\n")
+    path = tmp_path / "script.py"
+    path.write_text(
+        f"'''{HEADER}'''\nimport dumping\nfrom fmz import *\ntask = VCtx()\nSleep(600000)\nr = exchange.GetRecords()\nLog(dumping.size(r) == len(r), len(r) > 1)\n"
+    )
+    code, whole, err = command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"))
+    assert code == 0, err
+    assert whole["result"]["RuntimeLogs"][0][7] == "True True"
