@@ -216,7 +216,6 @@ class Soak:
         self.lag: list[float] = []
         self.robots: list[int] = []
         self.kills: Counter[int] = Counter()
-        self.killed_lines = 0
         self.first: dict[int, tuple[float, int, int]] = {}
         self.last: dict[int, tuple[float, int, int]] = {}
 
@@ -298,7 +297,6 @@ class Soak:
         for robot, numbers in self.lines.items():
             steps = Counter(later - earlier for earlier, later in itertools.pairwise(numbers))
             # One that was killed may repeat the minute whose number it had not kept yet; none may be missing.
-            self.killed_lines += steps[2]
             if not numbers or numbers[0] != 1 or not set(steps) <= {0, 1} or (steps[0] and robot in self.steady):
                 self.wrong.append(f"robot {robot} lost or repeated lines: steps {dict(steps)}")
         self.both = [robot for robot in self.steady if robot in self.first and robot in self.last]
@@ -313,9 +311,7 @@ class Soak:
         counts = [len(numbers) for numbers in self.lines.values()]
         print(f"{self.count} robots, {sum(counts)} lines, {min(counts)} to {max(counts)} minutes of the day each")
         kills = sum(self.kills.values())
-        print(
-            f"SIGKILL of robots: {kills}; lines of their last hundredth of a second that never reached the file: {self.killed_lines}"
-        )
+        print(f"SIGKILL of robots: {kills}")
         again = ", ".join(f"{one:.2f} s" for one in self.adopted)
         print(f"platform started again after kill -9: {again}, the start of its process included")
         print(f"the list and 100 lines of each robot: median {statistics.median(self.lag):.2f} s")

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ..errors import OperationFailed
+from ..strategy.log.log_database import store_left_lines
 from ..strategy.log.reader import LogReader
 from ..strategy.log.render import readable
 from ..strategy.run.control import ask
@@ -68,6 +69,9 @@ def facts_of(run: RunFolder, record: ProcessRecord, *, live: bool = False) -> Ru
         live: Whether to ask the run itself, for its status bar.
     """
     facts = RunFacts(record=record, state=record.state)
+    if facts.state != "running":
+        with contextlib.suppress(OperationFailed):  # as below
+            store_left_lines(run.database)
     if run.database.exists():
         with (
             contextlib.suppress(OperationFailed),

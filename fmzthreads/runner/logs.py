@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 import attrs
 
 from ..clock import WallClock
+from ..errors import OperationFailed
 from ..strategy.log.console import plain_line
 from ..strategy.log.lines import Line
-from ..strategy.log.log_database import LOG_TYPES
+from ..strategy.log.log_database import LOG_TYPES, store_left_lines
 from ..strategy.log.reader import LogReader
 from .remote import found_run
 
@@ -48,7 +50,10 @@ def add_parser(commands: Any) -> None:
 
 
 def _logs(args: argparse.Namespace) -> int:
-    run, _ = found_run(args.name, args.folder)
+    run, ran = found_run(args.name, args.folder)
+    if ran.state != "running":
+        with contextlib.suppress(OperationFailed):  # what is in the database can be read all the same
+            store_left_lines(run.database)
     kinds = tuple(args.type)
     writer = _Writer(args.export)
     clock = WallClock()
@@ -66,6 +71,8 @@ def _logs(args: argparse.Namespace) -> int:
             if not rows:
                 record = run.record()
                 if record is None or record.state != "running":
+                    with contextlib.suppress(OperationFailed):  # as above
+                        store_left_lines(run.database)
                     for line in reader.after(after, kinds):  # what was written between the last look and the end
                         writer.write(line)
                     return 0

@@ -33,6 +33,7 @@ from .commands import CommandQueue
 from .log.console import ConsoleSink
 from .log.journal import Journal
 from .log.log_database import DatabaseSink
+from .log.spill import Spill
 from .paths import database_path, script_name
 from .store import Store
 
@@ -120,7 +121,7 @@ class Runtime:
         if console:
             journal.add_sink(ConsoleSink(self.clock, language=language))
         if database is not None:
-            journal.add_sink(DatabaseSink(database))
+            journal.add_sink(DatabaseSink(database), Spill(database))
         return journal
 
     def __repr__(self) -> str:

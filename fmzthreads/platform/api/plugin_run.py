@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, OperationFailed
+from ...strategy.log.log_database import store_left_lines
 from ...strategy.store import Store
 from ..access import Actor
 from ..nodes.local import OUTPUT, own_environment
@@ -119,6 +120,7 @@ def _run(folder: Path, name: str, source: str, config: dict[str, Any], limit_s: 
     if not ended:
         raise OperationFailed(f"the script took more than {LIMIT_S:g} s and was killed")
     database = run_folder / "strategy.sqlite3"
+    store_left_lines(database)  # of a script that ended its own process
     tables, store = RobotTables(), Store(database)
     try:
         rows = tables.log_after(database, 0, limit=100_000)

@@ -23,6 +23,7 @@ import attrs
 from ...errors import InputError, OperationFailed
 from ...home import data_folder
 from ...process_start import start_of
+from ...strategy.log.log_database import store_left_lines
 from ...strategy.run.control import ask
 from ...strategy.run.folder import RunFolder
 from .local import own_environment
@@ -150,6 +151,8 @@ def robot_news(key: str, after: dict[str, int]) -> dict[str, Any]:
             news["status"] = run.status.read_text("utf-8", "replace")
         with contextlib.suppress(OSError):
             news["output"] = (run.path / "process.log").read_text("utf-8", "replace")[-8192:]
+        with contextlib.suppress(OperationFailed):  # a damaged database: what can be read of it is
+            store_left_lines(run.database)
     _read_tables(run.database, after, news)
     return news
 

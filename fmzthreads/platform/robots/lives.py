@@ -14,7 +14,7 @@ import attrs
 
 from ...errors import FmzError, InputError, OperationFailed, OutcomeUnknown
 from ...strategy.run.folder import RunFolder
-from ..access import Actor
+from ..access import PLATFORM, Actor
 from ..nodes.node import Node, ProcessLook
 from ..store.audit import AuditTrail
 from ..store.robot_table import Robot, RobotSettings, RobotTable
@@ -257,7 +257,7 @@ class RobotLives:
             self.table.delete(robot_id)
             with self._guard:
                 self._metas.pop(robot_id, None)
-            gone = _put_away(self.run_folder(robot_id).path, remove=remove_logs) and gone
+            gone = self.run_folder(robot_id).put_away(remove=remove_logs) and gone
         self.note(actor, "delete robot", f"robot {robot_id}", robot.name)
         return gone
 
@@ -294,7 +294,7 @@ class RobotLives:
     def settle(self, robot: Robot) -> Robot:
         """Looks at the process and, if it has ended, notes how; returns the robot as it is then."""
         if robot.phase not in ALIVE:
-            return robot
+            return self._found_late(robot)
         self._write_what_waits(robot.id)
         robot = self.table.get(robot.id)
         look = self.look(robot)
@@ -321,6 +321,28 @@ class RobotLives:
         robot = attrs.evolve(robot, **changes)
         self.on_end(robot)
         return robot
+
+    def may_be_found_late(self, robot: Robot) -> bool:
+        """Whether it was given up before its process was known, which a platform that was killed may have started."""
+        return robot.phase not in ALIVE and robot.started_ms > 0 and not robot.handle
+
+    def _found_late(self, robot: Robot) -> Robot:
+        """Takes back a robot that was given up, if its process has claimed the run folder after all (on a very slow machine)."""
+        if not self.may_be_found_late(robot):
+            return robot
+        try:
+            record = self.run_folder(robot.id).record()
+        except OperationFailed:  # a damaged folder tells nothing
+            return robot
+        if record is None or record.state != "running" or record.since_ms < robot.started_ms:
+            return robot
+        changes: dict[str, Any] = {
+            "phase": "stopping" if robot.asked_ms else "running", "handle": f"{record.pid} {record.started}", "ended_ms": 0,
+            "code": None, "reason": "", "restart_ms": 0,
+        }  # fmt: skip
+        self.table.update(robot.id, **changes)
+        self.note(PLATFORM, "found robot", f"robot {robot.id}", f"process {record.pid}, which had been given up")
+        return attrs.evolve(robot, **changes)
 
     def look(self, robot: Robot) -> ProcessLook:
         """Looks at a robot's process; a node that is gone and a damaged folder make it unknown."""
@@ -471,18 +493,3 @@ def _ended_as(robot: Robot, look: ProcessLook) -> tuple[str, str]:
     if look.code == 130:
         return "stopped", f"stopped by a signal that the platform did not send: {reason}"
     return "failed", f"ended abnormally: {reason}"
-
-
-def _put_away(path: Path, *, remove: bool) -> bool:
-    import shutil
-
-    if not path.exists():
-        return True
-    if remove:
-        shutil.rmtree(path, ignore_errors=True)
-        return not path.exists()
-    try:
-        path.rename(path.with_name(f"{path.name}.deleted"))
-    except OSError:
-        return False
-    return True

@@ -10,6 +10,7 @@ import attrs
 
 from ...clock import Waker
 from ...errors import FmzError, OperationFailed
+from ...strategy.log.log_database import store_left_lines
 from ..access import PLATFORM
 from ..nodes.node import ProcessLook
 from ..store.audit import AuditTrail
@@ -94,7 +95,7 @@ class RobotWatcher:
             _log.error("the robots cannot be listed: %s", error)
             return
         for robot in robots:
-            if robot.phase not in ALIVE and not robot.restart_ms:
+            if robot.phase not in ALIVE and not robot.restart_ms and not self._lives.may_be_found_late(robot):
                 continue
             try:
                 self._look_at(robot.id)
@@ -109,7 +110,7 @@ class RobotWatcher:
                 robot = self._lives.table.get(robot_id)
                 if robot.phase in ALIVE:
                     self._note_look(robot)
-                    robot = self._lives.settle(robot)
+                robot = self._lives.settle(robot)
                 if robot.phase in ALIVE:
                     self._press(robot)
                     self._read_tables(robot)
@@ -179,9 +180,11 @@ class RobotWatcher:
     def _note_end(self, robot: Robot) -> None:
         """Called under the robot's lock by the thread that sees first that it has ended."""
         try:
+            # One that was killed has left its last lines beside its database.
+            store_left_lines(self._lives.run_folder(robot.id).database)
             self._collect_pushes(robot)
         except OperationFailed as error:  # a damaged database must not hide the end
-            _log.warning("robot %s: its last pushes cannot be read: %s", robot.id, error)
+            _log.warning("robot %s: its last lines cannot be stored, or its last pushes not read: %s", robot.id, error)
         with self._lock:
             self._looks.pop(robot.id, None)
         self._audit.add(PLATFORM, "robot ended", f"robot {robot.id}", f"{robot.phase}: {robot.reason}")

@@ -28,6 +28,7 @@ from ..numbers import finite_number
 from .console_output import print_text
 from .lines import Entry, Kind, Line, ProfitPoint, Reset, Sink, StatusText, UnstoredLine, Vacuum
 from .render import Markup, join, parse_markup
+from .spill import Spill
 from .writer import SinkStats, SinkWriter
 
 __all__ = ["Journal"]
@@ -80,7 +81,7 @@ class Journal:
         self._row: type[Line] = Line  # what the next lines are
         self._filters: list[re.Pattern[str]] = []
 
-    def _writer(self, sink: Sink) -> SinkWriter:
+    def _writer(self, sink: Sink, spill: Spill | None = None) -> SinkWriter:
         here = weakref.ref(self)  # a writer's thread must not keep its journal
 
         def _tell(text: str) -> None:
@@ -88,7 +89,7 @@ class Journal:
             if journal is not None:
                 journal._report_trouble(sink, text)
 
-        return SinkWriter(sink, _tell, **self._queue_options)
+        return SinkWriter(sink, _tell, spill=spill, **self._queue_options)
 
     def _start_anew_in_child(self) -> None:
         self._lock = threading.RLock()
@@ -255,10 +256,15 @@ class Journal:
         with self._lock:
             self._put(Vacuum())
 
-    def add_sink(self, sink: Sink) -> None:
-        """Sends all further lines to ``sink`` too."""
+    def add_sink(self, sink: Sink, spill: Spill | None = None) -> None:
+        """Sends all further lines to ``sink`` too.
+
+        Args:
+            sink: The sink.
+            spill: Where lines on their way to it are kept, should the process be killed; None for nowhere. The sink must store marks.
+        """
         with self._lock:
-            self._writers.append(self._writer(sink))
+            self._writers.append(self._writer(sink, spill))
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Waits until the lines written before have reached the sinks, or are lost.

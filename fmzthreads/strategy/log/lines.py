@@ -10,7 +10,7 @@ import attrs
 from ...charts.points import ChartEntry
 from ...exchange.holdings import HoldingsSample
 
-__all__ = ["Entry", "Kind", "Line", "ProfitPoint", "Reset", "Sink", "StatusText", "Vacuum"]
+__all__ = ["Entry", "Kind", "Line", "Mark", "ProfitPoint", "Reset", "Sink", "StatusText", "Vacuum"]
 
 Kind = Literal["log", "error", "profit", "buy", "sell", "cancel", "restart"]
 
@@ -85,7 +85,20 @@ class Vacuum:
     """The order to give the space of deleted lines back to the system."""
 
 
-Entry = Line | ProfitPoint | StatusText | Reset | Vacuum | ChartEntry | HoldingsSample
+@attrs.frozen
+class Mark:
+    """The order to note, with the entries before it, that those of a file are stored up to a number; see ``spill.py``.
+
+    Attributes:
+        name: The file's name.
+        number: The number; -1 when the file is gone.
+    """
+
+    name: str
+    number: int
+
+
+Entry = Line | ProfitPoint | StatusText | Reset | Vacuum | ChartEntry | HoldingsSample | Mark
 
 
 class Sink(Protocol):

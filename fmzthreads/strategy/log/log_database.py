@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +23,11 @@ from ...database import Database
 from ...exchange.holdings import HoldingsSample
 from ..charts import SCHEMA as CHART_SCHEMA
 from ..charts import chart_statements
-from .lines import Entry, Kind, Line, ProfitPoint, Reset, StatusText, UnstoredLine, Vacuum
+from .left_lines import DAMAGED, LeftLines, left_files, left_lines
+from .lines import Entry, Kind, Line, Mark, ProfitPoint, Reset, StatusText, UnstoredLine, Vacuum
+from .spill import MARK_SCHEMA
 
-__all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink"]
+__all__ = ["LOG_TYPES", "SCHEMA", "DatabaseSink", "store_left_lines"]
 
 _LOG_TYPES: dict[Kind, int] = {"buy": 0, "sell": 1, "cancel": 2, "error": 3, "profit": 4, "log": 5, "restart": 6}
 LOG_TYPES: Mapping[Kind, int] = MappingProxyType(_LOG_TYPES)
@@ -47,7 +51,7 @@ _MOST_PUSHES = 10_000
 # What the strategy held, as far as it asked: JSON with the fields of SeenMoney and SeenPosition, about one row a minute.
 _HOLDING_TABLE = "CREATE TABLE IF NOT EXISTS holding (id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL, data TEXT NOT NULL)"
 _MOST_HOLDINGS = 100_000
-SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, _HOLDING_TABLE, *CHART_SCHEMA)
+SCHEMA = (_LOG_TABLE, _PROFIT_TABLE, _PUSH_TABLE, _HOLDING_TABLE, MARK_SCHEMA, *CHART_SCHEMA)
 """What creates the tables."""
 
 # What the writer's thread waits for another program's lock before it lets go and tries again; a close must not wait for longer.
@@ -77,6 +81,7 @@ class DatabaseSink:
         """
         if not self._checked:
             self._set_aside_old_tables()
+            self.store_left_lines()
             self._checked = True
         if isinstance(batch[0], Vacuum):
             self._database.execute("VACUUM")  # not possible within a transaction
@@ -95,9 +100,63 @@ class DatabaseSink:
                     [(f"ALTER TABLE {table} RENAME TO {table}_old_columns", ()), (statement, ())]
                 )
 
+    def store_left_lines(self) -> None:
+        """Stores what processes that were killed left on its way here (see ``spill.py``), each entry once.
+
+        Raises:
+            OperationFailed: The file cannot be written now.
+        """
+        for path in left_files(self._database.path):
+            trouble = ""
+            try:
+                with left_lines(path) as left:
+                    if left is not None:
+                        self._store_left(left)
+            except OSError as error:
+                trouble = f"the lines that a killed process left in {path} cannot be taken over: {error}"
+            if trouble:
+                self._database.execute_all(_statements([_notice(trouble)]))
+
+    def _store_left(self, left: LeftLines) -> None:
+        """Stores what one process left. Should this one be killed too, the mark tells how far it came."""
+        marks = self._database.execute("SELECT number FROM spilled WHERE name = ?", (left.name,))
+        entries = left.after(marks[0][0] if marks else 0)
+        if left.damage:
+            entries.append(
+                _notice(
+                    f"the file of lines that a killed process left is damaged: {left.damage}; {len(entries)} entries of it were stored, "
+                    f"and it is kept as {left.name}{DAMAGED}"
+                )
+            )
+        if entries:
+            self._database.execute_all(_statements([*entries, Mark(left.name, left.last)]))
+        left.put_away()
+
     def close(self) -> None:
         """Closes the file; a later line opens it again."""
         self._database.close()
+
+
+def store_left_lines(path: str | os.PathLike[str]) -> None:
+    """Stores what a strategy that was killed left on its way to its file, for those who read it before the next start.
+
+    Args:
+        path: The strategy's SQLite file.
+
+    Raises:
+        OperationFailed: It cannot be written now.
+    """
+    if not left_files(Path(path)):
+        return
+    sink = DatabaseSink(path)
+    try:
+        sink.store_left_lines()
+    finally:
+        sink.close()
+
+
+def _notice(text: str) -> Line:
+    return Line(number=0, time_ms=time.time_ns() // 1_000_000, kind="error", text=text, source="fmzthreads")
 
 
 def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -116,6 +175,8 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
             samples = [(row.time_ms, _sample_text(row)) for row in rows if isinstance(row, HoldingsSample)]
             yield from _inserts("holding", ("date", "data"), samples)
             yield "DELETE FROM holding WHERE id <= (SELECT MAX(id) FROM holding) - ?", (_MOST_HOLDINGS,)
+        elif kind is Mark:
+            yield from (_mark_statement(row) for row in rows if isinstance(row, Mark))
         elif kind is not StatusText:
             yield from chart_statements([row for row in rows if isinstance(row, ChartEntry)])
             for row in rows:
@@ -123,6 +184,12 @@ def _statements(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Any]]]
                     # The newest row to be deleted has exactly ``remain`` newer ones; ids grow, and are never used again.
                     newest = f"(SELECT id FROM {row.table} ORDER BY id DESC LIMIT 1 OFFSET ?)"  # noqa: S608
                     yield f"DELETE FROM {row.table} WHERE id <= {newest}", (row.remain,)  # noqa: S608
+
+
+def _mark_statement(mark: Mark) -> tuple[str, Sequence[Any]]:
+    if mark.number < 0:
+        return "DELETE FROM spilled WHERE name = ?", (mark.name,)
+    return "INSERT OR REPLACE INTO spilled (name, number) VALUES (?,?)", (mark.name, mark.number)
 
 
 def _pushes(lines: Sequence[Line]) -> Iterator[tuple[str, Sequence[Any]]]:

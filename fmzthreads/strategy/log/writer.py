@@ -6,6 +6,7 @@ later. A sink that is slow, locked or full makes the queue grow up to its bound;
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -19,7 +20,9 @@ from ...clock import Waker
 from ...errors import OperationFailed
 from ...fork import after_fork_in_child
 from .at_exit import write_out_at_exit
-from .lines import Entry, Line, ProfitPoint, Sink, StatusText, Vacuum
+from .lines import Entry, Line, Mark, ProfitPoint, Sink, StatusText, Vacuum
+from .spill import Spill
+from .spill_entries import SPILLED
 
 __all__ = ["SinkStats", "SinkWriter"]
 
@@ -73,6 +76,7 @@ class SinkWriter:
         most_entries: How many entries wait at most.
         most_characters: How many characters of text wait at most.
         linger_s: How long an entry waits for others before they are written together, in seconds.
+        spill: Where entries are kept meanwhile, should the process be killed; None for nowhere. The sink must store marks.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class SinkWriter:
         most_entries: int = 50_000,
         most_characters: int = 64 * 2**20,
         linger_s: float = _LINGER_S,
+        spill: Spill | None = None,
     ) -> None:
         self.sink = sink
         self._tell = tell
@@ -96,6 +101,7 @@ class SinkWriter:
         self._leaving = False  # whether the sink was closed, so that the thread ends when the queue is empty
         self._give_up_at: float | None = None  # by time.monotonic(): what cannot be written by then is lost
         self._number = self._done = 0  # of the newest entry, and of the last one that needs no more work
+        self._spill, self._stored = spill, 0  # the second: up to which number the sink has what the first keeps
         self._waiters: list[tuple[int, Waker]] = []
         self._clear_queue()
         self._in_hand = self._written = self._lost = self._failures = 0
@@ -145,6 +151,8 @@ class SinkWriter:
             self._ranks[rank].append((self._number, entry))
             self._count += entry is not _CLOSE
             self._characters += characters
+            if self._spill is not None:
+                self._spill.put(self._number, entry)
             full = self._count > self._most_entries or self._characters > self._most_characters
             news = self._make_room() if full else ""
             if self._asleep or self._thread is None:
@@ -199,10 +207,12 @@ class SinkWriter:
         """What there is to say about lost lines at the end; empty if the sink took what it had to."""
         with self._lock:
             name, waiting = type(self.sink).__name__, self._in_hand + self._count
+            kept = self._spill.path if self._spill is not None and self._stored < self._number else None
+            tail = f"; those that {kept} has are stored by the next start" if kept is not None else ""
             if self._done < self._number:
-                return f"the journal's {name} did not take {waiting} lines before the end"
+                return f"the journal's {name} did not take {waiting} lines before the end{tail}"
             lost = self._lost - self._lost_before_trouble
-            return f"the journal's {name} lost {lost} lines" if self._in_trouble and lost else ""
+            return f"the journal's {name} lost {lost} lines{tail}" if self._in_trouble and lost else ""
 
     def stats(self) -> SinkStats:
         """What became of the entries."""
@@ -281,35 +291,41 @@ class SinkWriter:
             self._clear_queue()
         entries.sort(key=itemgetter(0))
         batch: list[Entry] = []
-        for _, entry in entries:
+        last = 0  # of those that the spill keeps
+        for entry_number, entry in entries:
             if isinstance(entry, _Close):
-                self._write(batch)
+                self._write(batch, last)
                 batch = []
                 self._close_sink()
                 self._leaving = True
                 continue
             self._leaving = False
             if isinstance(entry, Vacuum):
-                self._write(batch)
+                self._write(batch, last)
                 batch = []
             batch.append(entry)
+            if type(entry) in SPILLED:
+                last = entry_number
             if len(batch) >= _LARGEST_BATCH or isinstance(entry, Vacuum):
-                self._write(batch)
+                self._write(batch, last)
                 batch = []
-        self._write(batch)
+        self._write(batch, last)
         with self._lock:
             self._done, self._in_hand = number, 0
+            if self._spill is not None:
+                self._spill.done(number)
             ready = [waker for target, waker in self._waiters if target <= number]
         for waker in ready:
             waker.wake()
 
-    def _write(self, batch: Sequence[Entry]) -> None:
+    def _write(self, batch: Sequence[Entry], last: int) -> None:
         if not batch:
             return
         pause_s = _FIRST_PAUSE_S
+        marked = self._marked(batch, last)
         while True:
             try:
-                self.sink.write(batch)
+                self.sink.write(marked)
             except OperationFailed as error:
                 if self._give_up_at is None or time.monotonic() < self._give_up_at:
                     self._failed(error, 0)
@@ -320,16 +336,36 @@ class SinkWriter:
             except Exception as error:  # the thread must go on with the next lines; the error is counted and told
                 self._failed(error, _lines_in(batch))
             else:
+                self._stored = max(self._stored, last)
                 self._succeeded(len(batch))
             return
+
+    def _marked(self, batch: Sequence[Entry], last: int) -> Sequence[Entry]:
+        """The batch, with a mark if the spill has entries of it; a Vacuum is alone."""
+        if self._spill is None or last <= self._stored or isinstance(batch[0], Vacuum):
+            return batch
+        name = self._spill.name
+        return [*batch, Mark(name, last)] if name else batch
 
     def _pause(self, seconds: float) -> None:
         if self._give_up_at is not None:
             seconds = min(seconds, self._give_up_at - time.monotonic())
         self._alarm.sleep(seconds)
 
+    def _close_spill(self) -> None:
+        """Deletes the spill, unless entries in it have not reached the sink."""
+        if self._spill is None:
+            return
+        with self._lock:
+            name = self._spill.name
+            gone = self._spill.close(self._stored)
+        if name and gone and self._stored:
+            with contextlib.suppress(OperationFailed):  # the mark of a file that is gone does no harm
+                self.sink.write([Mark(name, -1)])
+
     def _close_sink(self) -> None:
         try:
+            self._close_spill()
             self.sink.close()
         except Exception as error:  # as above
             self._failed(error, 0)

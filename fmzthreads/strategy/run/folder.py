@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -200,6 +201,23 @@ class RunFolder:
             return None
 
     # For everybody
+
+    def put_away(self, *, remove: bool) -> bool:
+        """Deletes the folder, in which nothing runs, or keeps it with ``.deleted`` behind its name.
+
+        Returns:
+            Whether it is gone from its place.
+        """
+        if not self.path.exists():
+            return True
+        if remove:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return not self.path.exists()
+        try:
+            self.path.rename(self.path.with_name(f"{self.path.name}.deleted"))
+        except OSError:
+            return False
+        return True
 
     @property
     def _stop(self) -> Path:

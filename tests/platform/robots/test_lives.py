@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from fmzthreads.platform.nodes.node import ProcessLook
 from fmzthreads.platform.robots.lives import AlreadyRuns
 from fmzthreads.platform.service import Platform
 from fmzthreads.platform.store.robot_table import RestartPolicy, Robot, RobotExchange, RobotLimits
+from fmzthreads.strategy.log.lines import Line
+from fmzthreads.strategy.log.spill import Spill
 from tests.helpers.platforms import FakeNode, fake_platform, owner_of, robot_settings
 
 
@@ -166,6 +169,60 @@ def test_a_start_between_two_platforms_is_waited_for(world: World) -> None:
     assert world.robot(robot_id).phase == "starting"
     world.round(2)
     assert world.robot(robot_id).phase == "failed"
+
+
+@pytest.mark.parametrize(("asked", "phase"), [(False, "running"), (True, "stopping")])
+def test_one_that_claims_its_folder_after_it_was_given_up_is_taken_back(world: World, asked: bool, phase: str) -> None:
+    world.now_ms = time.time_ns() // 1_000_000
+    robot_id = world.create(restart=RestartPolicy(mode="failed", pause_s=3600))
+    world.lives.table.update(robot_id, handle="", phase="starting")
+    if asked:
+        world.lives.stop(world.owner, robot_id)
+    world.round(61)
+    assert world.robot(robot_id).phase == ("stopped" if asked else "failed")
+    folder = world.lives.run_folder(robot_id)
+    folder.claim("earlier", "x.py")
+    earlier = folder.record()
+    assert earlier is not None
+    folder.update(since_ms=world.robot(robot_id).started_ms - 1)  # of a run before the start
+    world.round(1)
+    assert world.robot(robot_id).phase == ("stopped" if asked else "failed")
+    folder.update(since_ms=earlier.since_ms)
+    world.node.looks[f"{earlier.pid} {earlier.started}"] = ProcessLook(alive=True)
+    with pytest.raises(AlreadyRuns):
+        world.lives.delete(world.owner, robot_id)
+    assert world.robot(robot_id).phase == phase
+    world.round(1)
+    robot = world.robot(robot_id)
+    assert (robot.phase, robot.handle, robot.restart_ms) == (phase, f"{earlier.pid} {earlier.started}", 0)
+    assert "found robot" in {row.what for row in world.platform.audit.all()}
+    folder.release(0, "ended")
+
+
+def test_the_watcher_finds_such_a_process_by_itself(world: World) -> None:
+    world.now_ms = time.time_ns() // 1_000_000
+    robot_id = world.create()
+    world.lives.table.update(robot_id, handle="", phase="failed")
+    folder = world.lives.run_folder(robot_id)
+    record = folder.claim("late", "x.py")
+    world.node.looks[f"{record.pid} {record.started}"] = ProcessLook(alive=True)
+    world.round(1)
+    assert world.robot(robot_id).phase == "running"
+    folder.release(0, "ended")
+
+
+def test_the_last_lines_of_a_robot_that_was_killed_are_stored_and_pushed(world: World) -> None:
+    robot_id = world.create()
+    database = world.lives.run_folder(robot_id).database
+    pushed: list[str] = []
+    world.platform.watcher._push = lambda robot, rows: pushed.extend(row.text for row in rows)
+    spill = Spill(database)
+    spill.put(1, Line(number=1, time_ms=5, kind="log", text="the last words", push=True))
+    spill.close(0)
+    world.ends(None, "killed by SIGKILL")
+    world.round()
+    assert [row.text for row in world.platform.reader.log(world.owner, robot_id).rows] == ["the last words"]
+    assert pushed == ["the last words"]
 
 
 def test_a_process_that_is_not_known_yet_is_stopped_after_a_kill(world: World) -> None:
