@@ -6,11 +6,12 @@ from decimal import Decimal
 
 import attrs
 
-from ...errors import FmzError, StopRequested
+from ...constants import ORDER_STATE_UNKNOWN
+from ...errors import FmzError, OrderNotFound, StopRequested
 from ...structures import Order
 from ..venue import OrderFill, Venue
 from .intents import IntentRecord
-from .kinds.doors import filled_order, read_order
+from .kinds.doors import filled_order, read_order, settling_s
 from .order_file import OrderFile
 from .rows import StoredIntent
 
@@ -18,11 +19,15 @@ __all__ = ["read_fills"]
 
 _ATTEMPTS = 3  # an order may be filled between its own reading and that of its fills
 
+_YOUNG_S = 60.0
+"""How old a placed order is at least when "no such order" is believed of it, in seconds; where the venue's own time is longer, as old as that."""
+
 
 def read_fills(venue: Venue, file: OrderFile, account: str) -> list[IntentRecord]:
     """Reads the state and the fills of each placed order whose end is not in the log, and stores them.
 
-    A fill is stored once, by its trade id. The same replies give the same rows, however often they are read.
+    A fill is stored once, by its trade id. The same replies give the same rows, however often they are read. An order that the venue does not
+    know any more, long after it can have been on its way, is stored as ``absent`` and not asked about again.
 
     Args:
         venue: Where the orders were placed.
@@ -31,7 +36,7 @@ def read_fills(venue: Venue, file: OrderFile, account: str) -> list[IntentRecord
 
     Returns:
         The orders that were read, with ``status`` and ``deal_amount``; one that could not be read, or whose fills do not add up to what
-        the venue says was filled, keeps the old ones, and ``detail`` says why.
+        the venue says was filled, keeps the old ones, and ``detail`` says why. ``absent``: the venue no longer knows it.
 
     Raises:
         OperationFailed: The order log cannot be read or written.
@@ -45,7 +50,12 @@ def _read(venue: Venue, file: OrderFile, stored: StoredIntent) -> IntentRecord:
     detail = ""
     for _ in range(_ATTEMPTS):
         try:
-            order = read_order(venue, record.order_id, conditional=record.is_condition)
+            try:
+                order = read_order(venue, record.order_id, conditional=record.is_condition)
+                if order["Status"] == ORDER_STATE_UNKNOWN and order.get("ChildId"):
+                    venue.order(order["ChildId"])  # raises if that is what the venue does not know
+            except OrderNotFound as error:
+                return _not_found(venue, file, stored, error)
             filled = filled_order(venue, order) if order["DealAmount"] else None
             fills = venue.fills(filled) if filled is not None else []
         except StopRequested:
@@ -59,6 +69,15 @@ def _read(venue: Venue, file: OrderFile, stored: StoredIntent) -> IntentRecord:
             f"the fills of {record.order_id} add up to {dealt}, and the venue says {order['DealAmount']!r} was filled"
         )
     return attrs.evolve(record, detail=detail)
+
+
+def _not_found(venue: Venue, file: OrderFile, stored: StoredIntent, error: OrderNotFound) -> IntentRecord:
+    """Stores that the venue does not know an order, once that can be believed."""
+    record = attrs.evolve(stored.record, detail=str(error))
+    if file.age_s(stored) < max(_YOUNG_S, settling_s(venue, record.intent)):
+        return record
+    file.forget(stored, record.detail)
+    return attrs.evolve(record, fate="absent")
 
 
 def _once(fills: list[OrderFill]) -> list[OrderFill]:

@@ -21,7 +21,7 @@ __all__ = ["CancelIntent", "Fate", "Intent", "IntentLog", "IntentRecord", "Inten
 Fate = Literal["sending", "placed", "modified", "cancelled", "refused", "absent", "unknown", "dismissed"]
 """``sending``: in flight. ``placed``: the venue has the order. ``modified``: the order was changed. ``cancelled``: the venue accepted the
 cancel. ``refused``: it was refused, or never sent. ``absent``: no reply arrived, and the venue then had no such order (a cancel or a
-change: it did not arrive, and the order is still open as it was).
+change: it did not arrive, and the order is still open as it was); or the venue no longer knows an order that was placed.
 ``unknown``: the outcome could not be determined. ``dismissed``: the user has settled it by hand (``DismissOrder``).
 Of a raw call ``placed`` only says that the venue answered it."""
 

@@ -27,6 +27,7 @@ from .pruning import Pruning
 from .rows import (
     CHANGE,
     CHANGE_STATUS,
+    FORGOTTEN,
     INSERT,
     INSERT_FILL,
     SCHEMA,
@@ -374,6 +375,19 @@ class OrderFile:
         ]
         ended = (CHANGE_STATUS, (record.status, str(record.deal_amount), stored.row))
         self._database.execute_all([*rows, ended], patience_s=_CALM_S)
+
+    def age_s(self, stored: StoredIntent) -> float:
+        """Seconds of the wall clock since the fate of an intent was recorded; below 0 if the clock was set back."""
+        record = stored.record
+        return self._clock.now() - max(record.made_at, record.left_at, record.settled_at)
+
+    def forget(self, stored: StoredIntent, detail: str) -> None:
+        """Stores that the venue no longer knows a placed order, so that it is not asked again; its fills stay.
+
+        Raises:
+            OperationFailed: The file cannot be written.
+        """
+        self._database.execute_all([(FORGOTTEN, (detail, stored.row))], patience_s=_CALM_S)
 
     def close(self) -> None:
         """Writes what is queued and closes the file; a later order opens it again."""

@@ -18,6 +18,7 @@ from .kinds.terms_text import read_terms, terms_text
 __all__ = [
     "CHANGE",
     "CHANGE_STATUS",
+    "FORGOTTEN",
     "INSERT",
     "INSERT_FILL",
     "SCHEMA",
@@ -57,6 +58,7 @@ SELECT_WITHOUT_END = """SELECT intents.*, runs.part FROM intents JOIN runs ON ru
     WHERE account = ? AND kind IN ('order', 'condition') AND fate = 'placed' AND coalesce(status, 0) IN (0, 3) ORDER BY intents.id"""
 INSERT_FILL = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 CHANGE_STATUS = "UPDATE intents SET status = ?, deal_amount = ? WHERE id = ?"
+FORGOTTEN = "UPDATE intents SET fate = 'absent', detail = ? WHERE id = ? AND fate = 'placed'"
 SELECT_OPEN = """SELECT intents.*, runs.part FROM intents JOIN runs ON runs.run = intents.id >> 32
     WHERE id BETWEEN ? AND ? AND fate IN ('sending', 'unknown')"""
 

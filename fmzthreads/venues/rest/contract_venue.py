@@ -197,6 +197,20 @@ class ContractVenue(RestVenue):
         """The venue's name of a scope that is one symbol; None for any other."""
         return None if scope is None or is_scope(scope) else self._name_of_past(scope)
 
+    def _is_delivered(self, scope: str | None) -> bool:
+        """Whether a scope is one contract that has been delivered: the venue has no prices and rates of it any more.
+
+        Raises:
+            UnknownSymbol: It is not listed, and was never known.
+        """
+        if scope is None or is_scope(scope) or self.dialect.is_certain(scope):
+            return False
+        try:
+            return self._is_over(self._listing_of_past(scope))
+        except UnknownSymbol:
+            self._name_of_past(scope)  # raises for all but a date
+            return True
+
     @abstractmethod
     def _fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
         """Fetches the fills since a time, oldest first; see ``AccountSource.fills_since``."""

@@ -152,7 +152,9 @@ class FuturesAccount(ContractVenue):
         return self.channel.call(self.product.tickers, _read)
 
     def fundings(self, symbol: str | None = None) -> list[Funding]:
-        """``premiumIndex``, and the intervals that are not eight hours; see ``Venue.fundings``."""
+        """``premiumIndex``, and the intervals that are not eight hours; none of a delivered contract. See ``Venue.fundings``."""
+        if self._is_delivered(symbol):
+            return []
         name = self._one(symbol)
         ask = self.product.premium if name is None else self.product.premium.of(("symbol", name))
         hours = self._funding_hours()

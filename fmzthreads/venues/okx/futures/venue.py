@@ -148,7 +148,9 @@ class FuturesOKX(ContractVenue):
         return [one for kind in KINDS for one in self.channel.get(self.dialect.tickers_of(kind, _symbol_of))]
 
     def fundings(self, symbol: str | None = None) -> list[Funding]:
-        """``public/funding-rate``; of all swaps where none is named. See ``Venue.fundings``."""
+        """``public/funding-rate``; of all swaps where none is named, and none of a delivered contract. See ``Venue.fundings``."""
+        if self._is_delivered(symbol):
+            return []
         name = self._one(symbol)
 
         def _read(payload: Any) -> list[Funding]:

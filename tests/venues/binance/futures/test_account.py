@@ -104,6 +104,7 @@ def test_what_was_of_a_delivered_contract_is_read_by_its_code_until_another_one_
         clock.advance(61)
         assert [one.Symbol for one in venue.history_orders("BTC_USDT.quarter")] == ["BTC_USDT.quarter"]
         assert venue.orders("BTC_USDT.quarter") == venue.positions("BTC_USDT.quarter") == []
+        assert venue.fundings("BTC_USDT.quarter") == []  # which is not asked: the venue knows no such symbol
         assert venue.order("BTCUSDT_260327,77").Symbol == "BTC_USDT.quarter"
         with pytest.raises(errors.UnknownSymbol):  # for orders it has ended
             venue.contract("BTC_USDT.quarter")
@@ -116,11 +117,15 @@ def test_what_was_of_a_delivered_contract_is_read_by_its_code_until_another_one_
     assert venue.history_orders("BTC_USDT.quarter") == []
     assert set(asked) == {"BTCUSDT_260626"}
     assert [one.Symbol for one in venue.history_orders("BTC_USDT.260327")] == ["BTC_USDT.260327"]
+    assert venue.fundings("BTC_USDT.260327") == []
     assert venue.order("BTCUSDT_260327,77").Symbol == "BTC_USDT.260327"
     other, _, _ = make_futures(answers)  # a process that never saw it
     assert [one.Symbol for one in other.history_orders("BTC_USDT.260327")] == ["BTC_USDT.260327"]
     with pytest.raises(errors.UnknownSymbol):
         other.history_orders("BTC_USDT.next_quarter")
+    assert other.fundings("BTC_USDT.260327") == []
+    with pytest.raises(errors.UnknownSymbol):
+        other.fundings("BTC_USDT.next_quarter")
     venue.set_base("https://fapi.example")
     assert venue.usd.symbols.gone == {}  # another venue's contracts are others
 
