@@ -10,10 +10,13 @@ from typing import Any
 import attrs
 
 from ...arguments import exact_decimal
-from ...errors import InputError, UnknownName, nearest, short_repr
+from ...errors import InputError, UnknownName, nearest, no_such_name, short_repr
+from ...exchange.contracts.port import PositionMode
 from .money.brackets import MarginBrackets
 
 __all__ = ["Paper", "paper_of"]
+
+_MODES = ("hedge", "one_way")
 
 
 def _balances(value: Any) -> Any:
@@ -65,6 +68,9 @@ class Paper:
         maintenance_rate: The part of the positions' worth, at the mark price, below which the equity must not fall, where no brackets are known.
         brackets: The brackets of contracts by FMZ's symbol, with the keys of Binance's ``leverageBracket``: ``notionalCap``, ``maintMarginRatio``,
             ``initialLeverage``, ``cum``. They go before those that the venue publishes.
+        position_mode: ``hedge`` (a long and a short position beside each other) or ``one_way`` (one of them at a time) of a new account; later
+            ``IO("dual", ...)`` changes it.
+        liquidation_fee: The fee of liquidations, as a fraction of what is closed; None for the taker's.
         file: The SQLite file of the account; None for ``paper-NAME.sqlite3`` beside the strategy's own, in memory if it has none.
     """
 
@@ -79,6 +85,8 @@ class Paper:
     margin_level: Decimal = attrs.field(default=Decimal(10), converter=_exact, validator=_not_negative)
     maintenance_rate: Decimal = attrs.field(default=Decimal("0.005"), converter=_exact, validator=_not_negative)
     brackets: Mapping[str, MarginBrackets] = attrs.field(factory=dict, converter=_brackets)
+    position_mode: PositionMode = "hedge"
+    liquidation_fee: Decimal | None = attrs.field(default=None, converter=attrs.converters.optional(_exact))
     file: Path | None = attrs.field(default=None, converter=_file)
 
     def __attrs_post_init__(self) -> None:
@@ -86,6 +94,10 @@ class Paper:
         for name, fee in (("maker_fee", self.maker_fee), ("taker_fee", self.taker_fee)):
             if not -1 < fee < 1:
                 raise InputError(f"Paper: {name} is a fraction such as 0.001, got {fee}")
+        if self.liquidation_fee is not None and not 0 <= self.liquidation_fee < 1:
+            raise InputError(f"Paper: liquidation_fee is a fraction such as 0.0125, got {self.liquidation_fee}")
+        if self.position_mode not in _MODES:
+            raise no_such_name("Paper: no position_mode", self.position_mode, _MODES)
         for name, number in (("poll_ms", self.poll_ms), ("margin_level", self.margin_level)):
             if number <= 0:
                 raise InputError(f"Paper: {name} must be more than 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from ...clock import Clock
 from ...constants import PD_LONG, PD_SHORT
@@ -13,6 +14,7 @@ from ...exchange.contracts.scopes import scope_includes
 from ...exchange.venue import Venue
 from ...structures import Account, Asset, Position
 from ...structures.base import Info
+from .margin.margin_change import margin_reply, move_margin, read_margin_change
 from .margin.margin_watch import PaperMarginWatch
 from .money.contract_money import profit_of, worth_of
 from .money.positions import PaperPosition
@@ -50,7 +52,7 @@ class PaperVenue(PaperTrading):
         if file is None and folder is not None:
             file = folder / f"paper-{''.join(c if c.isalnum() else '_' for c in market.name)}.sqlite3"
         super().__init__(market, paper, file, clock)
-        self.margin = PaperMarginWatch(self.book)
+        self.margin = PaperMarginWatch(self.book, self.ways.brackets_at_once)
         self._warned = False
         if watching:
             self._watch = MarketWatch(self, clock, float(paper.poll_ms) / 1000)
@@ -158,8 +160,38 @@ class PaperVenue(PaperTrading):
         )
 
     def position_mode(self) -> PositionMode:
-        """Always hedge mode: a long and a short position lie beside each other."""
-        return "hedge"
+        """That of the account; see ``ContractPort.position_mode``."""
+        return "hedge" if self.book.hedge else "one_way"
+
+    def io(self, command: str, *args: object) -> Any:
+        """``dual`` sets the account's position mode, while there are neither orders of contracts nor positions; else see ``Venue.io``."""
+        if command != "dual" or not self.contracts_only:
+            return super().io(command, *args)
+        if len(args) != 1 or not isinstance(args[0], bool):
+            raise InputError(f"IO('dual') takes True (hedge) or False (one-way), got {short_repr(args)}")
+        with self.book.lock:
+            if self.book.hedge is not args[0]:
+                orders = [one for one in self.book.open_orders() if "." in one.symbol]
+                for found, said in (
+                    (orders or self.conditions.symbols(), self.ways.dual_with_orders),
+                    (self.book.held(), self.ways.dual_with_position),
+                ):
+                    if found:
+                        raise self.ways.refusal(VenueRejected, said, "IO('dual')")
+                self.book.set_hedge(args[0])
+        return True
+
+    def request(self, http_method: str, resource: str, params: str = "", raw: str = "") -> Any:
+        """Public GETs, and the venue's own call that changes the margin of an isolated position; see ``Venue.request``."""
+        change = read_margin_change(self.ways, http_method, resource, params, raw) if self.contracts_only else None
+        if change is None:
+            return super().request(http_method, resource, params, raw)
+        contracts = [self._learn(symbol) for symbol in sorted({one.symbol for one in self.book.held()})]
+        contract = next((one for one in contracts if one.venue_symbol == change.venue_symbol), None)
+        if contract is None:
+            raise self.ways.refusal(VenueRejected, self.ways.no_margin_position, change.venue_symbol)
+        move_margin(self.book, contract, change, self.margin.mark(contract.symbol), self.ways)
+        return margin_reply(change, contract)
 
     def set_cross(self, symbol: str, cross: bool) -> None:
         """For what is opened from now on, while the contract has neither orders nor a position; see ``ContractPort.set_cross``."""

@@ -35,6 +35,12 @@ class VenueWays:
         nothing_to_close: The refusal of a closing order without a position.
         mode_with_orders: The refusal of another margin mode with open orders in the contract.
         mode_with_position: The refusal of another margin mode with a position in it.
+        dual_with_orders: The refusal of another position mode with open orders.
+        dual_with_position: The refusal of another position mode with a position.
+        no_margin_position: The refusal of a change of margin without such an isolated position.
+        too_much_added: The refusal of more margin than is free.
+        too_much_taken: The refusal to take more margin from a position than it can spare.
+        brackets_at_once: How many brackets a liquidation takes a large position down in one step.
         would_trigger: The refusal of a trigger that the price has reached; empty if the reader has finer words.
     """
 
@@ -52,6 +58,12 @@ class VenueWays:
     nothing_to_close: Refusal = ("", "there is no position to close")
     mode_with_orders: Refusal = ("", "the margin mode of a contract with open orders cannot be changed")
     mode_with_position: Refusal = ("", "the margin mode of a contract with a position cannot be changed")
+    dual_with_orders: Refusal = ("", "the position mode cannot be changed with open orders")
+    dual_with_position: Refusal = ("", "the position mode cannot be changed with a position")
+    no_margin_position: Refusal = ("", "there is no such isolated position")
+    too_much_added: Refusal = ("", "not as much is free")
+    too_much_taken: Refusal = ("", "the position needs its margin")
+    brackets_at_once: int = 1
     would_trigger: Refusal = ("", "the order would trigger at once")
 
     def refusal(self, kind: type[E], said: Refusal, about: str) -> E:
@@ -87,12 +99,25 @@ _FUTURES_BINANCE = attrs.evolve(
     only_limit=("-5025", "Only limit order is supported."),
     mode_with_orders=("-4047", "Margin type cannot be changed if there exists open orders."),
     mode_with_position=("-4048", "Margin type cannot be changed if there exists position."),
+    no_margin_position=("-4054", "Cannot add position margin: position is 0."),
+    too_much_added=("-4050", "Cross balance insufficient."),
+    too_much_taken=("-4051", "Isolated balance insufficient."),
+    dual_with_orders=("-4067", "Position side cannot be changed if there exists open orders."),
+    dual_with_position=("-4068", "Position side cannot be changed if there exists position."),
     nothing_to_close=("-2022", "ReduceOnly Order is rejected."),
     would_trigger=("-2021", "Order would immediately trigger."),
 )
+_NO_NEW_MODE = ("59000", "Settings failed. Close any open positions or orders before modifying settings.")
+_TOO_MUCH_MARGIN = ("59301", "Margin adjustment failed for exceeding the max limit.")
 _OKX = VenueWays(
     speaker="OKX",
     options="okx",
+    dual_with_orders=_NO_NEW_MODE,
+    dual_with_position=_NO_NEW_MODE,
+    no_margin_position=("59300", "Margin call failed. Position does not exist."),
+    too_much_added=_TOO_MUCH_MARGIN,
+    too_much_taken=_TOO_MUCH_MARGIN,
+    brackets_at_once=2,
     keeps_place=True,
     fills_by_lowering=True,
     gone=("51503", "Your order has already been filled or canceled."),

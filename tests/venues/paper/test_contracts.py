@@ -148,3 +148,13 @@ def test_positions_outlive_the_process(tmp_path: Path) -> None:
     desk.place(LINEAR, "closebuy", 10)
     assert desk.venue.look() is False
     desk.venue.close()
+
+
+def test_a_position_is_closed_when_fees_and_losses_have_left_nothing_free() -> None:
+    desk = ContractRoom(taker_fee=Decimal("0.001"), balances={"USDT": 10})
+    desk.place(LINEAR, "buy", 100)  # margin 10, fee 0.1
+    assert desk.money(LINEAR)[:2] == (-0.1, 10)
+    with pytest.raises(InsufficientFunds):
+        desk.place(LINEAR, "buy", 1)
+    desk.place(LINEAR, "closebuy", 100, 99)
+    assert desk.venue.positions() == []

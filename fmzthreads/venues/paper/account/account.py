@@ -144,11 +144,16 @@ class PaperAccount(PaperState):
         if not position.amount:
             raise ways.refusal(InvalidOrder, ways.nothing_to_close, f"{intent.side} {intent.symbol}")
         amount = min(intent.amount, position.amount)
-        resting = change.resting(intent.symbol, intent.side)
-        while resting and sum((one.left for one in resting), amount) > position.amount:
+        self._cancel_beyond(change, intent.symbol, intent.side, amount)
+        return attrs.evolve(intent, amount=amount)
+
+    def _cancel_beyond(self, change: PaperStep, symbol: str, side: str, taken: Decimal) -> None:
+        """Cancels resting closing orders, the newest first, until what they and ``taken`` close is no more than the position."""
+        position = change.position(symbol, long=side == "closebuy")
+        resting = change.resting(symbol, side)
+        while resting and sum((one.left for one in resting), taken) > position.amount:
             newest = resting.pop()
             change.orders[newest.number] = self.end(change, newest)
-        return attrs.evolve(intent, amount=amount)
 
     def modify(self, intent: ModifyIntent, depth: Depth, ways: VenueWays) -> PaperOrder:
         """Changes price and amount of an open order; at its new price it may trade at once.
@@ -265,6 +270,8 @@ class PaperAccount(PaperState):
             for order in self._queue(change, symbol, buy=buy):
                 if volume <= 0:
                     return
+                if not self._is_still_open(change, order):
+                    continue
                 if order.number in eligible and order.price is not None:
                     volume -= self._meet(change, order, order.price, price, volume)
 
@@ -287,6 +294,8 @@ class PaperAccount(PaperState):
     def _book(self, change: PaperStep, symbol: str, levels: BookSide, *, buy: bool) -> None:
         """Fills orders that the other side of the book has moved through, at their own prices."""
         for order in self._queue(change, symbol, buy=buy):
+            if not self._is_still_open(change, order):
+                continue
             taken = self._taken_of(order)
             found = walk(taken.left(levels), buy=buy, limit=order.price, amount=order.left, spends=None, step=None)
             amount = sum((one.amount for one in found), Decimal(0))
@@ -306,7 +315,7 @@ class PaperAccount(PaperState):
             change = PaperStep(self)
             for order in self._resting(symbol):
                 since_ms = max(order.made_ms, seen_ms)
-                for bar in bars:
+                for bar in bars if self._is_still_open(change, order) else ():
                     if bar["Time"] < since_ms or order.price is None:
                         continue  # what happened before and after is not told apart within a bar
                     if (
@@ -332,6 +341,9 @@ class PaperAccount(PaperState):
     ) -> PaperOrder:
         rate = self.paper.maker_fee if maker else self.paper.taker_fee
         order, charge = self._money(order.symbol).fill(order, match, rate, change)
+        if not self.hedge and "." in order.symbol and not closes(order.side):
+            # What it has closed is gone for the orders that were to close it.
+            self._cancel_beyond(change, order.symbol, "closesell" if order.buys else "closebuy", Decimal(0))
         change.fills.append(
             PaperFill(
                 number=order.number,
@@ -345,6 +357,11 @@ class PaperAccount(PaperState):
             )
         )
         return order if order.is_open else self.end(change, order)
+
+    @staticmethod
+    def _is_still_open(change: PaperStep, order: PaperOrder) -> bool:
+        """Whether an earlier fill of the step has left an order open: in one-way mode it may have closed what this one was to close."""
+        return change.orders.get(order.number, order).is_open
 
     def _resting(self, symbol: str) -> list[PaperOrder]:
         return [order for order in self._open.values() if order.symbol == symbol]

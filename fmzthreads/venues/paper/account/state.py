@@ -61,7 +61,7 @@ class PaperState:
         # Guards all below: an order is checked, matched and stored in one step.
         self.lock: AbstractContextManager[object] = threading.RLock()
         after_fork_in_child(self._left_behind)
-        self._balances = Balances(store.open(paper.balances))
+        self._balances = Balances(store.open(paper.balances, paper.position_mode))
         self._open = {order.number: order for order in store.orders("status = 0 ORDER BY number")}
         self._number = store.last_number()
         self.pending_conditions = {
@@ -77,6 +77,7 @@ class PaperState:
         self._isolated = {
             name.partition(" ")[2]: text == "isolated" for name, text in facts.items() if name.startswith("margin ")
         }
+        self._hedge = facts.get("mode", "hedge") == "hedge"  # an older account has no mode: it was always hedge mode
         self._taken: dict[tuple[str, bool], TakenLiquidity] = {}
         self._tapes: dict[str, Tape] = {}
 
@@ -100,6 +101,17 @@ class PaperState:
     def brackets(self, symbol: str) -> MarginBrackets:
         """The brackets of a contract."""
         return self._brackets.get(symbol) or MarginBrackets.flat(self.paper.maintenance_rate)
+
+    @property
+    def hedge(self) -> bool:
+        """Whether a long and a short position lie beside each other; else there is one of them at a time."""
+        return self._hedge
+
+    def set_hedge(self, hedge: bool) -> None:
+        """Sets the position mode; there must be neither orders of contracts nor positions."""
+        with self.lock:
+            self.keep("mode", "hedge" if hedge else "one_way")
+            self._hedge = hedge
 
     def isolated(self, symbol: str) -> bool:
         """Whether positions in a symbol have isolated margin."""

@@ -75,8 +75,8 @@ class PaperStore:
             path if path is not None else ":memory:", _SCHEMA, durable=False, busy_s=_BUSY_S, setup=_set_up
         )
 
-    def open(self, balances: Mapping[str, Decimal]) -> dict[str, tuple[Decimal, Decimal]]:
-        """Opens the account, and gives a new one its first balances.
+    def open(self, balances: Mapping[str, Decimal], mode: str = "hedge") -> dict[str, tuple[Decimal, Decimal]]:
+        """Opens the account, and gives a new one its first balances and its position mode.
 
         Returns:
             Free and frozen amount of each currency.
@@ -90,7 +90,7 @@ class PaperStore:
             new = not self._database.execute("SELECT 1 FROM facts WHERE name = 'opened'")
             if new:
                 rows: list[Statement] = [(_PUT_BALANCE, (name, str(one), "0")) for name, one in balances.items()]
-                self._database.execute_all([*rows, (_PUT_FACT, ("opened", "1"))])
+                self._database.execute_all([*rows, (_PUT_FACT, ("mode", mode)), (_PUT_FACT, ("opened", "1"))])
             found = self._database.execute("SELECT currency, free, frozen FROM balances")
         except OperationFailed as error:
             raise OperationFailed(

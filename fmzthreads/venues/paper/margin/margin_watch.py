@@ -10,9 +10,11 @@ from ....exchange.contracts.converter import Contract
 from ....structures import Funding
 from ..account.account import PaperAccount
 from ..account.orders import PaperOrder, PaperPayment
+from ..money.balances import booked
 from ..money.contract_money import profit_of, worth_of
 from ..money.positions import PaperPosition
 from .liquidation_price import liquidation_price
+from .reductions import Exposure, reductions
 from .venue_orders import close_position
 
 __all__ = ["PaperMarginWatch"]
@@ -37,10 +39,12 @@ class PaperMarginWatch:
 
     Args:
         account: The account.
+        brackets_at_once: How many brackets a liquidation takes a large position down in one step.
     """
 
-    def __init__(self, account: PaperAccount) -> None:
+    def __init__(self, account: PaperAccount, brackets_at_once: int = 1) -> None:
         self._account = account
+        self._brackets_at_once = brackets_at_once
         self._marks: dict[str, Decimal] = {}
         self._contracts: dict[str, Contract] = {}
 
@@ -81,7 +85,7 @@ class PaperMarginWatch:
                 for long in (True, False):
                     position = change.position(contract.symbol, long=long)
                     if position.amount:
-                        paid = worth_of(contract, position.amount, mark) * Decimal(rate) * (-1 if long else 1)
+                        paid = booked(worth_of(contract, position.amount, mark) * Decimal(rate)) * (-1 if long else 1)
                         change.balances.add(contract.margin_currency, paid)
                         if position.isolated:  # out of, or into, its own margin
                             change.balances.freeze(contract.margin_currency, paid)
@@ -164,12 +168,13 @@ class PaperMarginWatch:
             if one.position.symbol == contract.symbol and one.position.margin + one.profit <= self.maintenance(
                 one.position
             ):
-                words += self._close([one], self._orders_of(one.position))
+                words += self._close([one], one.position.margin + one.profit, self._orders_of(one.position))
         held = self._held(contract.margin_currency, isolated=False)
         needed = sum((self.maintenance(one.position) for one in held), Decimal(0))
         # A position whose mark price is not known yet may be the hedge of another: nothing is liquidated before all have been seen.
         unseen = any(one.amount and one.symbol not in self._marks for one in self._account.position_rows.values())
-        if held and not unseen and self._cross_equity(contract.margin_currency) <= needed:
+        cover = self._cross_equity(contract.margin_currency)
+        if held and not unseen and cover <= needed:
             orders = [
                 order
                 for order in self._account.open_orders()
@@ -177,7 +182,7 @@ class PaperMarginWatch:
                 and order.currency == contract.margin_currency
                 and not self._account.isolated(order.symbol)
             ]
-            words += self._close(held, orders)
+            words += self._close(held, cover, orders)
         return f"liquidated: {', '.join(words)}" if words else ""
 
     def _orders_of(self, position: PaperPosition) -> list[PaperOrder]:
@@ -185,13 +190,32 @@ class PaperMarginWatch:
         sides = {"buy", "closebuy"} if position.long else {"sell", "closesell"}
         return [order for order in self._account.open_orders(position.symbol) if order.side in sides]
 
-    def _close(self, held: list[_Held], orders: list[PaperOrder]) -> list[str]:
-        """Cancels orders and closes positions of one currency at their mark prices, in one step."""
+    def _close(self, held: list[_Held], cover: Decimal, orders: list[PaperOrder]) -> list[str]:
+        """Cancels orders and closes as much of the positions of one currency as must be, at their mark prices, in one step."""
         account, currency = self._account, held[0].contract.margin_currency
         change = account.step()
         for order in orders:
             change.orders[order.number] = account.end(change, order)
-        words = [close_position(account, change, one.position, one.contract, one.mark, "liquidation") for one in held]
+        fee_rate = account.paper.liquidation_fee
+        if fee_rate is None:
+            fee_rate = account.paper.taker_fee
+        exposed = [
+            Exposure(
+                contract=one.contract,
+                amount=one.position.amount,
+                mark=one.mark,
+                brackets=account.brackets(one.position.symbol),
+            )
+            for one in held
+        ]
+        amounts = reductions(exposed, cover, fee_rate, self._brackets_at_once)
+        words = [
+            close_position(
+                account, change, one.position, one.contract, one.mark, "liquidation", amount=amount, fee_rate=fee_rate
+            )
+            for one, amount in zip(held, amounts, strict=True)
+            if amount
+        ]
         free = change.balances.free(currency)
         if free < 0 and not held[0].position.isolated:
             change.balances.add(currency, -free)  # the venue bears what is missing

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from ....errors import InsufficientFunds
 
-__all__ = ["Balances"]
+__all__ = ["Balances", "booked"]
+
+_UNIT = Decimal("1e-12")
+_WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+def booked(amount: Decimal) -> Decimal:
+    """An amount of money as it is booked, with at most 12 decimals, so that sums of such amounts are exact."""
+    return _WIDE.quantize(amount, _UNIT) if amount.as_tuple().exponent < -12 else amount  # type: ignore[operator]
 
 
 class Balances:
@@ -38,13 +46,13 @@ class Balances:
         self.rows[currency] = (free + amount, frozen)
 
     def hold(self, currency: str, amount: Decimal) -> None:
-        """Freezes an amount.
+        """Freezes an amount; none is always there, also where fees and losses have left less than 0.
 
         Raises:
             InsufficientFunds: There is not as much.
         """
         free, frozen = self.rows.get(currency, (Decimal(0), Decimal(0)))
-        if amount > free:
+        if amount > max(free, Decimal(0)):
             raise InsufficientFunds(
                 f"insufficient balance: the order needs {amount.normalize():f} {currency}, and {free.normalize():f} are free"
             )

@@ -87,7 +87,12 @@ class MarginBrackets:
 
     def at(self, size: Decimal) -> MarginBracket:
         """The bracket of a size; the last one for anything larger."""
-        return next((row for row in self.rows if row.cap is None or size <= row.cap), self.rows[-1])
+        return self.rows[self.place(size)]
+
+    def place(self, size: Decimal) -> int:
+        """The number of the bracket of a size, from 0."""
+        last = len(self.rows) - 1
+        return next((place for place, row in enumerate(self.rows) if row.cap is None or size <= row.cap), last)
 
     def largest(self, leverage: Decimal) -> Decimal | None:
         """The largest position that a leverage allows; None for any, 0 if no bracket allows it."""

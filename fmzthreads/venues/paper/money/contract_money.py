@@ -1,4 +1,8 @@
-"""What orders and fills of contracts do to margin and positions, linear and inverse ones. Long and short lie beside each other (hedge mode)."""
+"""What orders and fills of contracts do to margin and positions, linear and inverse ones.
+
+In hedge mode a long and a short position lie beside each other. In one-way mode there is one of them at a time: an opening order first closes the
+opposite position, and only its rest opens.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,15 @@ from ....errors import InvalidOrder
 from ....exchange.contracts.converter import Contract
 from ..account.orders import PaperOrder
 from ..market.liquidity import Match
+from .balances import booked
 from .brackets import MarginBrackets
 from .positions import PaperPosition
 from .purse import Charge, Purse
 
-__all__ = ["ContractMoney", "PaperContractSettings", "profit_of", "worth_of"]
+__all__ = ["ContractMoney", "PaperContractSettings", "part_of", "profit_of", "worth_of"]
 
 _EXACT = Context(prec=34, rounding=ROUND_DOWN)
+_CLOSING = {True: "closebuy", False: "closesell"}  # by whether they close a long position
 
 
 def worth_of(contract: Contract, amount: Decimal, price: Decimal) -> Decimal:
@@ -42,6 +48,10 @@ def _quote_of(contract: Contract) -> str:
 
 class PaperContractSettings(Protocol):
     """What holds for each contract of an account."""
+
+    @property
+    def hedge(self) -> bool:
+        """Whether a long and a short position lie beside each other."""
 
     def contract(self, symbol: str) -> Contract:
         """What the contract is."""
@@ -89,18 +99,31 @@ class ContractMoney:
                 )
             return attrs.evolve(order, currency=contract.margin_currency)
         price = order.price or worst
-        self._check_bracket(contract, order, price, purse)
-        held = worth_of(contract, order.amount, price) / self._settings.level(order.symbol) if price else Decimal(0)
-        return attrs.evolve(order, held=held, currency=contract.margin_currency)
+        closing = self._closed_by(order, purse)
+        self._check_bracket(contract, order, closing, price, purse)
+        opening = order.amount - closing
+        held = worth_of(contract, opening, price) / self._settings.level(order.symbol) if price and opening else 0
+        return attrs.evolve(order, held=booked(Decimal(held)), currency=contract.margin_currency)
 
-    def _check_bracket(self, contract: Contract, order: PaperOrder, price: Decimal | None, purse: Purse) -> None:
+    def _closed_by(self, order: PaperOrder, purse: Purse) -> Decimal:
+        """How much of a new order of one-way mode would close the opposite position, after all that rests and does so."""
+        if self._settings.hedge:
+            return Decimal(0)
+        long = order.side == "sell"
+        resting = [*purse.resting(order.symbol, order.side), *purse.resting(order.symbol, _CLOSING[long])]
+        left = purse.position(order.symbol, long=long).amount - sum((one.left for one in resting), Decimal(0))
+        return max(Decimal(0), min(order.amount, left))
+
+    def _check_bracket(
+        self, contract: Contract, order: PaperOrder, closing: Decimal, price: Decimal | None, purse: Purse
+    ) -> None:
         """Refuses what would make the position, with all orders that open it filled, larger than its leverage allows."""
         brackets, level = self._settings.brackets(order.symbol), self._settings.level(order.symbol)
         most = brackets.largest(level)
         if most is None or price is None:
             return
         position = purse.position(order.symbol, long=order.side == "buy")
-        parts = [(position.amount, position.price), (order.amount, price)]
+        parts = [(position.amount, position.price), (order.amount - closing, price)]
         parts += [(one.left, one.price) for one in purse.resting(order.symbol, order.side) if one.price is not None]
         wanted = sum(
             (brackets.size(amount, worth_of(contract, amount, at)) for amount, at in parts if amount), Decimal(0)
@@ -116,37 +139,55 @@ class ContractMoney:
         """Opens or closes a part of a position; returns the order after it, and the fee."""
         contract = self._settings.contract(order.symbol)
         currency = contract.margin_currency
-        opens = order.side in {"buy", "sell"}
-        position = purse.position(order.symbol, long=order.side in {"buy", "closebuy"})
-        fee = worth_of(contract, match.amount, match.price) * fee_rate
-        used = Decimal(0)
-        if opens:
-            used = _EXACT.divide(_EXACT.multiply(order.held, match.amount), order.left)
-            margin = worth_of(contract, match.amount, match.price) / self._settings.level(order.symbol)
-            purse.balances.release(currency, used)
-            purse.balances.freeze(currency, margin)
-            purse.put(
-                attrs.evolve(
-                    position,
-                    amount=position.amount + match.amount,
-                    price=_average(contract, position, match),
-                    margin=position.margin + margin,
-                    isolated=self._settings.isolated(order.symbol),  # which a position keeps from being changed
-                )
-            )
+        fee = booked(worth_of(contract, match.amount, match.price) * fee_rate)
+        used = part_of(order.held, match.amount, order.left)
+        purse.balances.release(currency, used)
+        if order.side in _CLOSING.values():
+            self._close(contract, purse.position(order.symbol, long=order.side == "closebuy"), match, purse)
         else:
-            profit = profit_of(contract, position, match.amount, match.price)
-            freed = _EXACT.divide(_EXACT.multiply(position.margin, match.amount), position.amount)
-            purse.balances.release(currency, freed)
-            purse.balances.add(currency, profit)
-            left = position.amount - match.amount
-            purse.put(
-                attrs.evolve(
-                    position, amount=left, margin=position.margin - freed, price=position.price if left else Decimal(0)
-                )
-            )
+            opening = match.amount
+            if not self._settings.hedge:
+                opposite = purse.position(order.symbol, long=order.side == "sell")
+                closing = min(opening, opposite.amount)
+                if closing:
+                    self._close(contract, opposite, Match(match.price, closing), purse)
+                    opening -= closing
+            if opening:
+                position = purse.position(order.symbol, long=order.side == "buy")
+                self._open(contract, position, Match(match.price, opening), purse)
         purse.balances.add(currency, -fee)
         return attrs.evolve(order.filled(match.price, match.amount), held=order.held - used), Charge(fee, currency)
+
+    def _open(self, contract: Contract, position: PaperPosition, match: Match, purse: Purse) -> None:
+        margin = booked(worth_of(contract, match.amount, match.price) / self._settings.level(position.symbol))
+        purse.balances.freeze(contract.margin_currency, margin)
+        purse.put(
+            attrs.evolve(
+                position,
+                amount=position.amount + match.amount,
+                price=_average(contract, position, match),
+                margin=position.margin + margin,
+                isolated=self._settings.isolated(position.symbol),  # which a position keeps from being changed
+            )
+        )
+
+    @staticmethod
+    def _close(contract: Contract, position: PaperPosition, match: Match, purse: Purse) -> None:
+        currency = contract.margin_currency
+        freed = part_of(position.margin, match.amount, position.amount)
+        purse.balances.release(currency, freed)
+        purse.balances.add(currency, booked(profit_of(contract, position, match.amount, match.price)))
+        left = position.amount - match.amount
+        purse.put(
+            attrs.evolve(
+                position, amount=left, margin=position.margin - freed, price=position.price if left else Decimal(0)
+            )
+        )
+
+
+def part_of(money: Decimal, amount: Decimal, whole: Decimal) -> Decimal:
+    """The share of money that goes with an amount; all of it with the whole, so that nothing is left."""
+    return money if amount >= whole else booked(_EXACT.divide(_EXACT.multiply(money, amount), whole))
 
 
 def _average(contract: Contract, position: PaperPosition, match: Match) -> Decimal:

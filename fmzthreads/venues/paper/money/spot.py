@@ -8,6 +8,7 @@ import attrs
 
 from ..account.orders import PaperOrder
 from ..market.liquidity import Match
+from .balances import booked
 from .purse import Charge, Purse
 
 __all__ = ["SpotMoney"]
@@ -43,7 +44,7 @@ class SpotMoney:
         else:
             used = match.amount
             comes, what = paid, quote
-        fee = comes * fee_rate
+        fee = booked(comes * fee_rate)
         balances.release(order.currency, used)
         balances.add(order.currency, -(paid if order.buys else match.amount))
         balances.add(what, comes - fee)
