@@ -299,6 +299,14 @@ class BacktestRun:
 
         return engine_fills(self.engine) if isinstance(self.engine, BacktestEngine) else None
 
+    def known_settings(self) -> BacktestSettings:
+        """The settings with what the data say of the markets; of a run that was stopped, its end is the time until then."""
+        from .result.run_fills import known_settings
+
+        if not isinstance(self.engine, BacktestEngine):
+            return self.settings
+        return known_settings(self.engine, finished=self._finished is not False)
+
     def bars(self) -> dict[tuple[int, str], BarSeries] | None:
         """The bars by exchange and symbol, history included; None when the engine is not ours."""
         from .result.run_fills import engine_bars

@@ -254,7 +254,7 @@ def _report(
     shown = whole
     if args.monte_carlo:
         shown = {**whole, "metrics": {**whole["metrics"]}}  # the stored result has none
-        add_monte_carlo(shown, run.settings, args.monte_carlo)
+        add_monte_carlo(shown, run.known_settings(), args.monte_carlo)
     if args.out is not None:
         write_report(shown, run, args.out / "report.html", title=inputs.file.stem)
     if args.json:

@@ -47,7 +47,8 @@ def run_metrics(run: BacktestRun, result: Mapping[str, Any], final: Sequence[Map
     """
     from .metrics.summary import metrics_of  # only those who print figures compute them
 
-    return metrics_of(result, run.settings, final=final, fills=run.fills(), bars=run.bars())
+    settings = run.known_settings()
+    return metrics_of(result, settings, final=final, fills=run.fills(), bars=run.bars(), year_days=settings.year_days)
 
 
 def summary_text(whole: Mapping[str, Any], end: RunEnd) -> str:
@@ -128,7 +129,7 @@ def write_report(whole: Mapping[str, Any], run: BacktestRun, path: Path, title: 
 
     more = {"final": whole["final"], "fills": run.fills(), "bars": run.bars()}
     try:
-        write_page(whole["result"], run.settings, whole["metrics"], path, title=title, **more)
+        write_page(whole["result"], run.known_settings(), whole["metrics"], path, title=title, **more)
     except OSError as error:
         raise InputError(f"cannot write the report {str(path)!r}: {error.strerror}") from error
 

@@ -120,6 +120,9 @@ def exchange_of(row: Mapping[str, Any], index: int, where: str) -> ExchangeSetti
     if levels > 20:
         raise InputError(f"{where}: DepthDeep is {levels}, expected 1 to 20")
     fault = number(row, "FaultTolerant", 0, where, least=0)
+    details = row.get("Details") or {}
+    decimals = details.get("*") or {}
+    rest = detail_of(decimals, f"{base}_{quote}", where)
     return ExchangeSettings(
         index=index,
         eid=eid,
@@ -139,7 +142,9 @@ def exchange_of(row: Mapping[str, Any], index: int, where: str) -> ExchangeSetti
         max_bar_len=int(number(row, "MaxBarLen", 1000, where, least=1)),
         timezone_offset_ms=int(number(row, "TimezoneOffset", 28_800_000, where)),
         feeder=str(row.get("Feeder") or ""),
-        details=_markets(row.get("Details") or {}, where),
+        details=_markets(details, where),
+        quote_precision=rest.quote_precision if "quotePrecision" in decimals else None,
+        base_precision=rest.base_precision if "basePrecision" in decimals else None,
     )
 
 

@@ -131,6 +131,8 @@ class ExchangeSettings:
         timezone_offset_ms: What the start of daily bars is shifted by.
         feeder: The name of the data feed.
         details: What is known of the symbols without asking a server.
+        quote_precision: Decimals of prices where no detail says it; None for those of the data.
+        base_precision: Decimals of amounts where no detail says it; None for those of the data.
         partial_fills: How orders share the volume of bars; None when each fill is whole, as in FMZ's engine.
         latency: How long each call takes; None for the backtest's ``net_delay_ms``.
         max_price_age_ms: A fill at a price that is older writes an error row; None where the age of prices is not looked at.
@@ -155,6 +157,8 @@ class ExchangeSettings:
     timezone_offset_ms: int = 28_800_000
     feeder: str = ""
     details: Mapping[str, MarketDetail] = attrs.field(factory=dict)
+    quote_precision: int | None = None
+    base_precision: int | None = None
     partial_fills: PartialFills | None = None
     latency: Latency | None = None
     max_price_age_ms: int | None = None
@@ -192,6 +196,7 @@ class BacktestSettings:
         compat_fmz: Whether plain bugs of FMZ's engine are kept (``compat: fmz``).
         concurrent_go: Whether calls started together by ``Go`` share their latency (``go: concurrent``).
         seed: Of everything that is drawn by chance.
+        year_days: The days of a year, for the figures.
         timezone: The time zone of the strategy's local times (``_D``, ``datetime.now``), and of ``start`` and ``end``: its name.
         options: The engine options as given, such as ``MaxRuntimeLogs``.
         task: The task as it was run, for the result's ``Task``.
@@ -209,6 +214,7 @@ class BacktestSettings:
     compat_fmz: bool = False
     concurrent_go: bool = False
     seed: int = 0
+    year_days: float = 365
     timezone: str = "UTC"
     options: Mapping[str, Any] = attrs.field(factory=dict)
     task: Mapping[str, Any] = attrs.field(factory=dict, repr=False)

@@ -81,7 +81,7 @@ def _json(key: str, value: str, lines: str, where: str) -> Any:
 
 def ignored_keys(task: Mapping[str, Any]) -> list[str]:
     """The keys of a header that say how FMZ's web page was set, and have no effect here."""
-    return sorted(key for key in task if key.startswith("bt"))
+    return sorted(key for key in task if key.startswith("bt") or key == "maxCapital")
 
 
 def read_config(text: str, where: str) -> dict[str, Any]:
@@ -136,7 +136,10 @@ def settings_of(
     real_ticks = str(task.get("mode", options.get("Mode", "0"))).strip() == "1"
     period = _milliseconds(options, "Period", where) or period_ms(task.get("period") or "1h", f"{where}: period")
     base = _base_period(task, options, rows, period, facts, real_ticks=real_ticks, where=where)
-    snapshot = _milliseconds(options, "SnapshotPeriod", where) or default_snapshot_ms(end - start)
+    snapshot = _milliseconds(options, "SnapshotPeriod", where)
+    if task.get("snapshotPeriod") not in (None, ""):
+        snapshot = period_ms(task["snapshotPeriod"], f"{where}: snapshotPeriod")
+    snapshot = snapshot or default_snapshot_ms(end - start)
     for row in rows:
         row.setdefault("BasePeriod", base)
     net_delay = int(number(options, "NetDelay", 200, where, least=0))
@@ -163,10 +166,18 @@ def settings_of(
         compat_fmz=_choice(task, "compat", ("fmz",), where),
         concurrent_go=_choice(task, "go", ("concurrent",), where),
         seed=int(number(task, "seed", 0, where, least=0)),
+        year_days=_year_days(beyond, where),
         timezone=zone_name,
         options={**options, **{key: task[key] for key in (*_BEYOND, "dataServer") if key in task}},
         task=run_as,
     )
+
+
+def _year_days(options: Mapping[str, Any], where: str) -> float:
+    days = number(options, "yearDays", 365, where)
+    if days <= 0:
+        raise InputError(f"{where}: yearDays is {days:g}, expected more than 0 days")
+    return days
 
 
 def _object(task: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

@@ -135,7 +135,18 @@ class LocalBars:
     def _detail(self, eid: str, symbol: str, raw: RawSeries) -> MarketDetail:
         exchange = self._exchanges.get(eid)
         detail = exchange.details.get(symbol) if exchange is not None else None
-        return detail if detail is not None else guessed_detail(raw, symbol)
+        if detail is not None:
+            return detail
+        found = guessed_detail(raw, symbol)
+        prices = exchange.quote_precision if exchange is not None else None
+        amounts = exchange.base_precision if exchange is not None else None
+        if prices is None and amounts is None:
+            return found
+        return market_of_decimals(
+            symbol,
+            found.quote_precision if prices is None else prices,
+            found.base_precision if amounts is None else amounts,
+        )
 
 
 def recorded_detail(recording: Recording, symbol: str) -> MarketDetail:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import attrs
+
+from ..config.settings import BacktestSettings
 from ..data.bars import BarSeries
 from ..engine.engine import BacktestEngine, ExchangeParts
-from ..metrics.fills import BacktestFill, market_of
+from ..metrics.fills import BacktestFill
 from ..nano import to_float
 from ..trading.margin import MarginAccount
 from ..trading.orders import DeskOrder
 
-__all__ = ["engine_bars", "engine_fills"]
+__all__ = ["engine_bars", "engine_fills", "known_settings"]
 
 _POSITIONS = {"buy": "long", "closebuy": "long", "sell": "short", "closesell": "short"}
 
@@ -23,6 +26,20 @@ def engine_bars(engine: BacktestEngine) -> dict[tuple[int, str], BarSeries]:
     }
 
 
+def known_settings(engine: BacktestEngine, *, finished: bool) -> BacktestSettings:
+    """The settings that figures are computed by: with the markets as the data describe them, and of a run that was stopped with the time until then."""
+    settings = engine.settings
+    exchanges = [
+        attrs.evolve(
+            part.settings,
+            details={**part.settings.details, **{symbol: feed.detail for symbol, feed in part.table.feeds.items()}},
+        )
+        for part in engine.parts
+    ]
+    end_ms = settings.end_ms if finished else max(settings.start_ms + 1, min(engine.now_ms, settings.end_ms))
+    return attrs.evolve(settings, exchanges=tuple(exchanges), end_ms=end_ms)
+
+
 def engine_fills(engine: BacktestEngine) -> list[BacktestFill]:
     """One fill for each order that was filled at all, at its average price, by time.
 
@@ -30,22 +47,16 @@ def engine_fills(engine: BacktestEngine) -> list[BacktestFill]:
     the book is that of the tick at which the order was placed.
     """
     found = [
-        _fill(engine, number, part, order)
-        for number, part in enumerate(engine.parts)
-        for order in part.desk.dealt_orders()
+        _fill(number, part, order) for number, part in enumerate(engine.parts) for order in part.desk.dealt_orders()
     ]
     return sorted(found, key=lambda fill: fill.time_ms)
 
 
-def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskOrder) -> BacktestFill:
+def _fill(number: int, part: ExchangeParts, order: DeskOrder) -> BacktestFill:
     ledger, detail = part.desk.ledger, order.detail
     hedged = isinstance(ledger, MarginAccount) and ledger.dual
     price, amount = to_float(order.average), to_float(order.deal)
     taker = order.crosses(order.birth)
-    market = market_of(engine.settings, number, detail.symbol)
-    value = market.value(price, amount) / (price if market.coin else 1.0)
-    rate = to_float(part.settings.fee_taker if taker else part.settings.fee_maker)
-    mixed = part.settings.partial_fills is not None or bool(detail.tiers) or order.filled_ms >= 0
     return BacktestFill(
         time_ms=_filled_ms(order, taker=taker),
         exchange=number,
@@ -55,7 +66,7 @@ def _fill(engine: BacktestEngine, number: int, part: ExchangeParts, order: DeskO
         position=_POSITIONS[order.direction] if hedged else "net",
         price=price,
         amount=amount,
-        fee=None if mixed else value * rate,  # parts of an order, and liquidations, may have paid other rates
+        fee=to_float(order.fee),
         mid=to_float(order.birth.last),
     )
 

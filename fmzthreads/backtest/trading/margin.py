@@ -190,12 +190,15 @@ class MarginAccount:
         self.release(order)
         positions = self.symbol(order.view)
         value = contract_value(order.detail, price, quantity)
+        wallet = self.wallet(margin_currency_of(order.detail))
+        order.fee -= wallet.commission
         if self.dual and order.is_close:
             self._close(self._closed(positions, order), quantity, value, rate)
         elif self.dual:
             self._open(order, positions, price, quantity, value, rate)
         else:
             self._fill_net(order, positions, price, quantity, value, rate)
+        order.fee += wallet.commission
         order.filled(price, quantity, last=last)
         if not last:
             self._freeze_rest(order, frozen, before)

@@ -320,6 +320,7 @@ class SettlingDesk:
         order = DeskOrder(view, birth, side, self.ledger.direction(side), closed.price, closed.amount, market=False)
         order.id, order.time_ms = self.take_id(), time_ms
         order.filled(closed.price, closed.amount, last=True)
+        order.fee = closed.fee
         most_ms = self.settings.max_price_age_ms
         if most_ms is not None:
             order.age_ms = price_age_ms(self._mark_of(view), time_ms)

@@ -50,6 +50,7 @@ class DeskOrder:
         amount: Its rounded amount; money for a spot market buy.
         deal: What has been filled.
         spent: The money that a spot market buy has spent, fees included.
+        fee: What its fills have paid in fees, in quote currency (coin-margined: in the coin); negative for rebates.
         ahead: The estimated quantity in the book before a resting order; -1 while it is not known.
         turnover: The sum of price times amount of its fills.
         average: The average price of its fills; 0 before the first.
@@ -72,6 +73,7 @@ class DeskOrder:
         "deal",
         "detail",
         "direction",
+        "fee",
         "filled_ms",
         "frozen",
         "id",
@@ -109,6 +111,7 @@ class DeskOrder:
         self.amount = amount
         self.deal = 0
         self.spent = 0
+        self.fee = 0
         self.ahead = -1
         self.turnover = 0
         self.average = 0

@@ -139,6 +139,7 @@ class SpotAccount:
             quote.free += value - fee
             base.free += frozen - quantity
         quote.commission += fee
+        order.fee += fee
         if order.in_quote:
             order.spent += value + fee
         order.filled(price, quantity, last=last)

@@ -130,3 +130,28 @@ def test_config_files() -> None:
         read_config("[]", "c.json")
     with pytest.raises(UnknownName, match="unknown key 'strat'; did you mean 'start'"):
         read_config('{"strat": 1}', "c.json")
+
+
+def test_the_days_of_a_year_and_the_period_of_snapshots() -> None:
+    assert (settings_of({}).year_days, settings_of({}).snapshot_ms) == (365, 3_600_000)
+    assert settings_of({"yearDays": 252}).year_days == settings_of({"options": {"yearDays": "252"}}).year_days == 252
+    assert settings_of({"snapshotPeriod": "15m"}).snapshot_ms == 900_000
+    assert settings_of({"snapshotPeriod": "15m", "options": {"SnapshotPeriod": 60_000}}).snapshot_ms == 900_000
+    for task, message in (
+        ({"yearDays": 0}, "yearDays is 0, expected more than 0 days"),
+        ({"yearDays": "x"}, "yearDays is 'x', expected a number"),
+        ({"snapshotPeriod": "x"}, "snapshotPeriod is 'x'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            settings_of(task)
+
+
+def test_the_decimals_of_an_exchange() -> None:
+    rows = [
+        {"eid": "OKX", "currency": "BTC_USDT", "quotePrecision": 1},
+        {"eid": "Binance", "currency": "BTC_USDT", "basePrecision": 4},
+    ]
+    found = settings_of({"exchanges": rows}).exchanges
+    assert [(one.quote_precision, one.base_precision, one.details) for one in found] == [(1, None, {}), (None, 4, {})]
+    with pytest.raises(InputError, match="quotePrecision is 11, expected a whole number of 0 to 9"):
+        settings_of({"exchanges": [{**rows[0], "quotePrecision": 11}]})

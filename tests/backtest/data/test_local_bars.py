@@ -141,3 +141,14 @@ def test_the_rows_of_a_funding_series_are_payments_whatever_the_base_period() ->
     assert list(found.time) == [0, hours, 2 * hours]
     with pytest.raises(InputError, match="does not divide the base period"):
         bars.bars("Binance", "BTC_USDT.index", 5 * MINUTE, 0, 3 * hours)
+
+
+def test_the_decimals_of_the_exchange_go_before_those_of_the_data() -> None:
+    exchange = ExchangeSettings(eid="Binance", quote_precision=1, base_precision=2)
+    bars = source({"": series(2)}, exchange).bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+    assert (bars.detail.quote_precision, bars.detail.base_precision) == (1, 2)
+    assert (list(bars.open), list(bars.volume)) == ([1002, 1012], [150, 150])
+    bars = source({"": series(2)}, ExchangeSettings(eid="Binance", base_precision=0)).bars(
+        "Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE
+    )
+    assert (bars.detail.quote_precision, bars.detail.base_precision) == (2, 0)
