@@ -131,7 +131,9 @@ class ReadyBacktest:
         values, templates = bound_arguments(strategy, task, inputs)
         began = time.perf_counter_ns()
         series = read_series(inputs.bars, inputs.columns, str(task.get("timezone") or "UTC"))
-        settings, source = settings_and_source(task, series, inputs.data_server, args=values, where=where)
+        settings, source = settings_and_source(
+            task, series, inputs.data_server, args=values, where=where, own_bars="SetData(" in strategy.text
+        )
         warnings = [f"{key} of the header has no effect; it says how FMZ's page was set" for key in ignored_keys(task)]
         warnings += data_warnings(series, settings)
         return cls(
@@ -173,6 +175,7 @@ def settings_and_source(
     *,
     args: Mapping[str, Any] | None = None,
     where: str = "the settings",
+    own_bars: bool = False,
 ) -> tuple[BacktestSettings, BarSource]:
     """The checked settings, and where the bars come from.
 
@@ -182,13 +185,19 @@ def settings_and_source(
         data_server: The URL of a data server; empty for the task's ``dataServer``, else the variable DATASERVER.
         args: The values of the strategy's parameters.
         where: Where the task came from, for messages.
+        own_bars: Whether the strategy may give its own bars (``exchange.SetData(bars)``), so that none need be known before.
 
     Raises:
         InputError: A setting is not valid.
         NoData: There is no source of bars.
     """
     settings = settings_of(task, args=args, facts=facts_of(series), where=where)
-    return settings, source_of(series, settings, data_server or str(task.get("dataServer") or ""))
+    try:
+        return settings, source_of(series, settings, data_server or str(task.get("dataServer") or ""))
+    except NoData:
+        if not own_bars:
+            raise
+        return settings, LocalBars({}, settings.exchanges)
 
 
 def merged_task(strategy: Source, inputs: BacktestInputs) -> tuple[dict[str, Any], str]:

@@ -148,9 +148,13 @@ class _Recorded:
         self, settings: BacktestSettings, source: BarSource, log: RunLog
     ) -> tuple[SimulationEngine, Sequence[Any]]:
         engine, exchanges = make_simulation(settings, source, log)
-        return engine, [
-            _RecordedExchange(one, lambda text: self.entries.append((engine.now_ms, text))) for one in exchanges
-        ]
+
+        def _note(text: str) -> None:
+            self.entries.append((engine.now_ms, text))
+            if text.startswith("SetData("):
+                self._see("what SetData is given")
+
+        return engine, [_RecordedExchange(one, _note) for one in exchanges]
 
     def before(self, instant_ms: int) -> list[tuple[int, str]]:
         """What had ended before an instant."""

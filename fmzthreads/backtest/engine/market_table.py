@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...errors import InputError
 from ...structures.growing import GrowingRecords
 from ..config.settings import BacktestSettings, ExchangeSettings
+from ..data.aggregate import aggregated, cut_out
 from ..data.bars import BarSeries, BarSource, TickSource
 from ..failures import NoData
 from ..recorded.recorded_bars import RecordedBars
@@ -48,6 +50,7 @@ class MarketTable:
         self._source = source
         self._time = time
         self._bars: dict[tuple[str, int], GrowingBars] = {}
+        self._given: dict[str, BarSeries] = {}
         self._pre_bars = _PRE_BARS if exchange.pre_bar_len is None else exchange.pre_bar_len
         base = settings.base_period_ms
         history_ms = min(min(self._pre_bars, _MOST_PRE_BARS) * settings.period_ms, _MOST_BASE_BARS * base)
@@ -87,6 +90,26 @@ class MarketTable:
             found = self._side_feeds[symbol] = TickFeed(self.series(symbol), self._time)
         return found
 
+    def give(self, symbol: str, series: BarSeries) -> None:
+        """Has a symbol made of bars of the strategy's own, in place of those of the source.
+
+        Args:
+            symbol: The symbol, which was not used yet.
+            series: The bars; shorter ones than the base period are aggregated, longer ones are taken as they are.
+
+        Raises:
+            InputError: The symbol was used, or order books are recorded.
+        """
+        if self._settings.real_ticks:
+            raise InputError("SetData(bars) is for bars; mode: 1 has recorded order books")
+        if symbol in self.feeds:
+            raise InputError(
+                f"SetData(bars) comes too late: {symbol} was used before; call it before the first call for {symbol}"
+            )
+        base = self._settings.base_period_ms
+        shorter = series.period_ms < base and base % series.period_ms == 0
+        self._given[symbol] = aggregated(series, base) if shorter else series
+
     def series(self, symbol: str) -> BarSeries:
         """The base bars of a symbol over the whole backtest, history included; of a funding or index symbol, too.
 
@@ -94,6 +117,9 @@ class MarketTable:
             NoData: There are none.
         """
         settings = self._settings
+        given = self._given.get(symbol)
+        if given is not None:
+            return cut_out(given, self.from_ms, settings.end_ms)
         return self._source.bars(self._exchange.eid, symbol, settings.base_period_ms, self.from_ms, settings.end_ms)
 
     def bars(self, symbol: str, period_ms: int) -> GrowingBars:
@@ -140,6 +166,8 @@ class MarketTable:
         until, current = bars.starts()
         begin = current - (self._pre_bars - 1) * period_ms
         unit = DAY_MS if period_ms >= DAY_MS else FILL_FROM_MS
+        if feed.detail.symbol in self._given:
+            return
         try:
             older = self._source.bars(self._exchange.eid, feed.detail.symbol, unit, begin, until, fill=True)
         except NoData:

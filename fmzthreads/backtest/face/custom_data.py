@@ -7,9 +7,13 @@ from typing import Any
 
 from ...errors import InputError, short_repr
 from ...exchange.faces.own_data import StepFunction, series_rows
+from ..data.raw_series import RawSeries
+from ..data.scaling import guessed_detail, scaled
 from .base import ExchangeBase
 
 __all__ = ["CustomDataCalls"]
+
+_NO_VALUE: Any = object()
 
 
 class CustomDataCalls(ExchangeBase):
@@ -17,19 +21,22 @@ class CustomDataCalls(ExchangeBase):
 
     _data: dict[str, StepFunction | None]
 
-    def SetData(self, key: str, value: Any) -> int:
-        """Sets a series; a second one of the same name is ignored, as in FMZ's engine.
+    def SetData(self, key: Any, value: Any = _NO_VALUE) -> int:
+        """Sets a series, of which a second one of the same name is ignored, as in FMZ's engine; or, with one argument, the bars of the current symbol.
 
         Args:
-            key: Its name.
-            value: Rows ``[time in ms, anything]``.
+            key: The series' name; or bars in FMZ's K-line form: rows ``[time, open, high, low, close, volume]`` (times in seconds or milliseconds), or what else
+                ``VCtx(bars=...)`` takes. They take the place of the source's bars, and must come before the first call for the symbol.
+            value: The series' rows ``[time in ms, anything]``.
 
         Returns:
-            The length of the rows as JSON.
+            The length of the rows as JSON; of bars, how many there are.
 
         Raises:
-            InputError: The name is not text, or the rows are not in this form.
+            InputError: The name is not text, the rows are not in this form or out of order, or bars come too late.
         """
+        if value is _NO_VALUE:
+            return self._set_bars(key)
         if not isinstance(key, str):
             raise InputError(f"the name of a series must be text, got {short_repr(key)}")
         rows = series_rows(value)
@@ -38,6 +45,20 @@ class CustomDataCalls(ExchangeBase):
             if self._data.get(key) is None:
                 self._data[key] = StepFunction(rows)
         return len(text)
+
+    def _set_bars(self, bars: Any) -> int:
+        from ..data.tables.given_bars import series_of  # only those who give bars load it
+
+        with self._lock:
+            symbol = self._symbol_of("")
+            found = series_of(bars, {}, self._engine.settings.timezone)
+            raw = next(iter(found.values()))
+            if len(found) != 1 or not isinstance(raw, RawSeries) or not len(raw):
+                raise InputError(f"SetData(bars): {short_repr(bars)}, expected the bars of one symbol")
+            raw.check()
+            detail = self._settings.details.get(symbol)
+            self._table.give(symbol, scaled(raw, detail if detail is not None else guessed_detail(raw, symbol)))
+            return len(raw)
 
     def GetData(self, key: str, timeout: float = 0, offset: int = 0) -> dict[str, Any] | None:
         """Returns the latest row of a series that is not in the future: ``Time`` and ``Data``.
