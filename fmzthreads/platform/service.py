@@ -111,7 +111,7 @@ class Platform:
         """Whether it is about to end: what waits for news, such as a page that follows a log, then ends too."""
 
     def start(self) -> None:
-        """Adopts the robots that run, and begins to watch and to push."""
+        """Begins to watch, first of all the robots that run already, and to push; returns at once."""
         self.watcher.start()
         self.pushes.start()
         self._indexer.start()

@@ -57,6 +57,7 @@ def serve(
         timeout_graceful_shutdown=_STOP_S,
         server_header=False,
         lifespan="off",
+        ws="none",  # no page uses websockets, and their package takes long to load
     )
     server = uvicorn.Server(config)
     platform.start()

@@ -64,8 +64,10 @@ class RobotWatcher:
         lives.on_end = self._note_end
 
     def start(self) -> None:
-        """Adopts the robots of an earlier platform, then watches in a thread of its own."""
-        self.look_round()
+        """Begins to watch, in a thread of its own, which first adopts the robots of an earlier platform.
+
+        It is not waited for: a node that does not answer must not keep the platform from being served, and states are read when they are shown.
+        """
         self._thread = threading.Thread(target=self._run, name="fmzthreads-watcher", daemon=True)
         self._thread.start()
 
@@ -83,9 +85,8 @@ class RobotWatcher:
 
     def _run(self) -> None:
         while not self._end.is_set():
+            self.look_round()
             self._bell.sleep(self._pause_s)
-            if not self._end.is_set():
-                self.look_round()
 
     def look_round(self) -> None:
         """Looks at each robot once."""

@@ -18,6 +18,7 @@ from fmzthreads.platform.service import Platform
 from fmzthreads.platform.store.robot_table import RestartPolicy, Robot, RobotExchange, RobotLimits
 from fmzthreads.strategy.log.lines import Line
 from fmzthreads.strategy.log.spill import Spill
+from fmzthreads.strategy.run.folder import RunFolder
 from tests.helpers.platforms import FakeNode, fake_platform, owner_of, robot_settings
 
 
@@ -209,6 +210,23 @@ def test_the_watcher_finds_such_a_process_by_itself(world: World) -> None:
     world.round(1)
     assert world.robot(robot_id).phase == "running"
     folder.release(0, "ended")
+
+
+def test_a_node_that_does_not_answer_does_not_hold_up_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create()
+    asked, answer = threading.Event(), threading.Event()
+
+    def hanging(handle: str, folder: RunFolder) -> ProcessLook:
+        asked.set()
+        assert answer.wait(60)
+        return ProcessLook(alive=True)
+
+    monkeypatch.setattr(world.node, "look", hanging)
+    world.platform.start()
+    try:
+        assert asked.wait(60), "it is adopted all the same"
+    finally:
+        answer.set()
 
 
 def test_the_last_lines_of_a_robot_that_was_killed_are_stored_and_pushed(world: World) -> None:
