@@ -22,6 +22,8 @@ from .config.times import zone_of
 from .data.bars import BarSource
 from .data.files.bars_file import read_bars
 from .data.local_bars import GivenSeries, LocalBars, facts_of
+from .data.raw_series import RawSeries
+from .data.row_spill import rows_left
 from .failures import NoData
 from .recorded.reading import is_recording, read_recordings
 from .recorded.recording import Recording
@@ -269,8 +271,11 @@ def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone:
     zone = zone_of(timezone, "timezone")
     found: dict[str, GivenSeries] = {}
     for file in files:
+        there = sum(len(one) for one in found.values() if isinstance(one, RawSeries) and one.stored is None)
         series: Mapping[str, GivenSeries] = (
-            read_recordings(file.path) if is_recording(file.path) else read_bars(file.path, columns=columns, zone=zone)
+            read_recordings(file.path)
+            if is_recording(file.path)
+            else read_bars(file.path, columns=columns, zone=zone, in_memory=rows_left(there))
         )
         if file.name:
             if len(series) != 1:

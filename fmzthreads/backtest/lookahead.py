@@ -17,6 +17,8 @@ from .backtest_run import BacktestRun, SimulationEngine, make_simulation
 from .config.settings import BacktestSettings, MarketDetail
 from .data.aggregate import cut_out
 from .data.bars import BarSeries, BarSource, TickSource
+from .data.column_parts import parts_of
+from .data.row_spill import RowSpill
 from .failures import NoData
 from .inputs import ReadyBacktest
 from .recorded.changed import changed_recording
@@ -26,6 +28,7 @@ from .result.log import RunLog
 __all__ = ["LookaheadReport", "check_lookahead"]
 
 _BEGINNING = -(2**62)
+_PRICES = ("open", "high", "low", "close")
 
 
 @attrs.frozen
@@ -89,17 +92,28 @@ class _ChangedBars:
 
 def _altered(series: BarSeries, first: int) -> BarSeries:
     """The bars with other prices and volumes from a row on; each bar stays a bar."""
-    columns: dict[str, Any] = {}
-    for name in ("open", "high", "low", "close"):
-        column: array[int] = getattr(series, name)
-        changed = array("q", column)
-        for row in range(first, len(column)):
-            changed[row] = column[row] * (107 + row % 5) // 100
-        columns[name] = changed
-    volume = array("q", series.volume)
-    for row in range(first, len(volume)):
-        volume[row] = volume[row] * 2 + 1
-    return attrs.evolve(series, **columns, volume=volume)
+    result = BarSeries(detail=series.detail, period_ms=series.period_ms)
+    names = [field for field in ("time", *_PRICES, "volume", "position") if getattr(series, field)]
+    with RowSpill() as spill:
+        for begin, parts in parts_of(*(getattr(series, name) for name in names)):
+            rows = range(begin, begin + len(parts[0]))
+            for name, part in zip(names, parts, strict=True):
+                getattr(result, name).extend(_changed(name, part, rows, first))
+            spill.take({"": result})
+        spill.finish({"": result})
+    return result
+
+
+def _changed(name: str, values: Any, rows: range, first: int) -> Any:
+    """A part of a column with other values from a row on."""
+    if rows.stop <= first or name not in (*_PRICES, "volume"):
+        return array("q", values)
+    if name == "volume":
+        return array("q", [value if row < first else value * 2 + 1 for row, value in zip(rows, values, strict=True)])
+    return array(
+        "q",
+        [value if row < first else value * (107 + row % 5) // 100 for row, value in zip(rows, values, strict=True)],
+    )
 
 
 class _RecordedExchange:

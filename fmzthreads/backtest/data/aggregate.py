@@ -6,6 +6,8 @@ from bisect import bisect_left
 
 from ..config.times import DAY_MS
 from .bars import BarSeries
+from .column_parts import PassedRows
+from .row_spill import RowSpill
 
 __all__ = ["aggregated", "cut_out"]
 
@@ -38,20 +40,27 @@ def aggregated(series: BarSeries, period_ms: int, *, day_offset_ms: int = _DAY_O
         series: Bars of a period that divides ``period_ms``.
         period_ms: The period. Bars begin at its multiples (UTC); those of a day and longer are shifted.
         day_offset_ms: By how much bars of a day and longer begin before the day of UTC.
+
+    Raises:
+        OperationFailed: The temporary file of very many bars cannot be written.
     """
     result = BarSeries(detail=series.detail, period_ms=period_ms)
     shift = day_offset_ms if period_ms >= DAY_MS else 0
-    times, place, count = series.time, 0, len(series)
-    while place < count:
-        start = (times[place] + shift) // period_ms * period_ms - shift
-        end = bisect_left(times, start + period_ms, place, count)
-        result.time.append(start)
-        result.open.append(series.open[place])
-        result.high.append(max(series.high[place:end]))
-        result.low.append(min(series.low[place:end]))
-        result.close.append(series.close[end - 1])
-        result.volume.append(sum(series.volume[place:end]))
-        if series.position:
-            result.position.append(series.position[end - 1])
-        place = end
+    times, place, count, passing = series.time, 0, len(series), PassedRows(series.time)
+    with RowSpill() as spill:
+        while place < count:
+            start = (times[place] + shift) // period_ms * period_ms - shift
+            end = bisect_left(times, start + period_ms, place, count)
+            result.time.append(start)
+            result.open.append(series.open[place])
+            result.high.append(max(series.high[place:end]))
+            result.low.append(min(series.low[place:end]))
+            result.close.append(series.close[end - 1])
+            result.volume.append(sum(series.volume[place:end]))
+            if series.position:
+                result.position.append(series.position[end - 1])
+            place = end
+            if passing.at(place):
+                spill.take({"": result})
+        spill.finish({"": result})
     return result

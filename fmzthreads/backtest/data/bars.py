@@ -21,6 +21,8 @@ def _column() -> array[int]:
 class BarSeries:
     """Bars of one symbol and period, in ascending order of time.
 
+    The columns are arrays, or views of a temporary file, which read as arrays do but neither grow nor change; see ``column_parts``.
+
     Attributes:
         detail: The market.
         period_ms: The length of a bar.

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from operator import le
+from itertools import islice
+from operator import le, lt
 from typing import Any
 
+from .column_parts import parts_of
 from .fast_numpy import fast_numpy
 
-__all__ = ["has_even_steps", "is_nowhere_above"]
+__all__ = ["ascends", "has_even_steps", "is_nowhere_above"]
 
-_PART = 100_000
+
+def ascends(times: Any) -> bool:
+    """Whether each number of a column of whole numbers is larger than the one before it."""
+    numpy = fast_numpy(len(times))
+    before = None
+    for _, (part,) in parts_of(times):
+        if before is not None and part[0] <= before:
+            return False
+        if numpy is not None:
+            values = numpy.frombuffer(part, dtype=numpy.int64)
+            if not bool((values[1:] > values[:-1]).all()):
+                return False
+        elif not all(map(lt, part, islice(part, 1, None))):
+            return False
+        before = part[-1]
+    return True
 
 
 def has_even_steps(times: Any, step: int) -> bool:
@@ -19,21 +35,27 @@ def has_even_steps(times: Any, step: int) -> bool:
     count = len(times)
     if not count or times[-1] - times[0] != (count - 1) * step:
         return False
-    numpy = fast_numpy(count)
-    if numpy is not None:
-        return bool((numpy.diff(numpy.frombuffer(times, dtype=numpy.int64)) == step).all())
-    first = times[0]
-    for begin in range(0, count, _PART):
-        end = min(begin + _PART, count)
-        if times[begin:end] != array("q", range(first + begin * step, first + end * step, step)):
+    numpy, first = fast_numpy(count), times[0]
+    for begin, (part,) in parts_of(times):
+        start, end = first + begin * step, first + (begin + len(part)) * step
+        if numpy is not None:
+            even = (numpy.frombuffer(part, dtype=numpy.int64) == numpy.arange(start, end, step)).all()
+        else:
+            even = part == array("q", range(start, end, step))
+        if not even:
             return False
     return True
 
 
-def is_nowhere_above(lower: Sequence[Any], upper: Sequence[Any]) -> bool:
+def is_nowhere_above(lower: array[Any], upper: array[Any]) -> bool:
     """Whether no number of a column is larger than the one at its place in the other: columns of one type and length, of 8 bytes a number."""
     numpy = fast_numpy(len(lower))
-    if numpy is None:
-        return all(map(le, lower, upper))
-    kind = numpy.float64 if isinstance(lower, array) and lower.typecode == "d" else numpy.int64
-    return bool((numpy.frombuffer(lower, dtype=kind) <= numpy.frombuffer(upper, dtype=kind)).all())
+    for _, (low, high) in parts_of(lower, upper):
+        if numpy is None:
+            within = all(map(le, low, high))
+        else:
+            kind = numpy.float64 if memoryview(lower).format == "d" else numpy.int64
+            within = bool((numpy.frombuffer(low, dtype=kind) <= numpy.frombuffer(high, dtype=kind)).all())
+        if not within:
+            return False
+    return True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
-from ...errors import InputError, nearest
+from ...errors import FmzError, InputError, nearest
 from ..config.details import detail_of
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..config.task import DataFacts
@@ -50,7 +51,8 @@ class LocalBars:
         self._recordings = {name: rows for name, rows in series.items() if isinstance(rows, Recording)}
         self._exchanges = {exchange.eid: exchange for exchange in exchanges}
         self._periods = {name: rows.period_ms() for name, rows in self._raw.items()}
-        self._scaled: dict[str, BarSeries] = {}
+        self._scaled: dict[str, BarSeries | FmzError] = {}
+        self._lock = threading.Lock()  # guards that a series is scaled once, where backtests in threads share it
 
     def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
         """The bars of a symbol; see ``BarSource.bars``.
@@ -124,12 +126,21 @@ class LocalBars:
         raise NoData(f"symbol {symbol} not found on {eid}{nearest(f'{eid}/{symbol}', names)}")
 
     def _series(self, name: str, eid: str, symbol: str) -> BarSeries:
-        found = self._scaled.get(name)
-        if found is None:
-            raw = self._raw[name]
-            if not len(raw):
-                raise NoData(f"symbol {symbol} not found on {eid}: {raw.where} has no bars")
-            found = self._scaled[name] = scaled(raw, self._detail(eid, symbol, raw))
+        with self._lock:
+            found = self._scaled.get(name)
+            if found is None:
+                raw = self._raw[name]
+                if not len(raw):
+                    raise NoData(f"symbol {symbol} not found on {eid}: {raw.where} has no bars")
+                try:
+                    found = scaled(raw, self._detail(eid, symbol, raw))
+                except FmzError as error:
+                    found = error.with_traceback(
+                        None
+                    )  # its columns are not whole any more: it is raised again whenever they are asked for
+                self._scaled[name] = found
+        if isinstance(found, FmzError):
+            raise found
         return found
 
     def _detail(self, eid: str, symbol: str, raw: RawSeries) -> MarketDetail:

@@ -12,6 +12,8 @@ from itertools import islice
 import attrs
 
 from ...errors import InputError
+from .column_checks import ascends, is_nowhere_above
+from .column_file import StoredRows
 
 __all__ = ["PRICES", "RawSeries"]
 
@@ -33,7 +35,7 @@ def _nowhere(row: int) -> str:
 
 @attrs.define(kw_only=True)
 class RawSeries:
-    """Bars of one symbol in columns.
+    """Bars of one symbol in columns: arrays, or views of a temporary file, which read as arrays do.
 
     Attributes:
         name: Its name in the data, such as ``Binance/BTC_USDT``; empty when the data have none.
@@ -44,6 +46,7 @@ class RawSeries:
         volume: Volumes.
         position: Open interest; empty when the data have none.
         decimals: Decimals of the prices, and of the volumes, as far as a look at the first rows tells; None for unknown.
+        stored: Where the columns lie that are views of a temporary file; None for arrays.
     """
 
     name: str = ""
@@ -57,10 +60,16 @@ class RawSeries:
     volume: array[float] = attrs.field(factory=_numbers, repr=False)
     position: array[float] = attrs.field(factory=_numbers, repr=False)
     decimals: tuple[int, int] | None = None
+    stored: StoredRows | None = attrs.field(default=None, repr=False, eq=False)
 
     def __len__(self) -> int:
         """How many bars there are."""
         return len(self.time)
+
+    def extend(self, more: RawSeries) -> None:
+        """Adds the rows of a part of the same series, which has the same columns."""
+        for name in ("time", *PRICES, "volume", "position"):
+            getattr(self, name).extend(getattr(more, name))
 
     def period_ms(self) -> int:
         """The length of a bar: the most frequent distance of two bars; 60,000 when there is only one bar."""
@@ -74,8 +83,7 @@ class RawSeries:
         Raises:
             InputError: A bar is out of order, there twice, or has impossible prices; names the place.
         """
-        later = islice(self.time, 1, None)
-        if not all(map(operator.lt, self.time, later)):
+        if not ascends(self.time):
             row = next(row for row, (a, b) in enumerate(self.steps()) if b <= a) + 1
             what = (
                 "has the same time as the bar before it"
@@ -86,10 +94,10 @@ class RawSeries:
                 f"{self.where}, {self.place(row)}: the bar of {self.time[row]} ms {what}; expected ascending times"
                 f" (fmzthreads data check shows all such places)"
             )
-        if (
-            all(map(operator.ge, self.high, self.open)) and all(map(operator.ge, self.high, self.close))
-            and all(map(operator.le, self.low, self.open)) and all(map(operator.le, self.low, self.close))
-        ):  # fmt: skip
+        if all(
+            is_nowhere_above(self.low, prices) and is_nowhere_above(prices, self.high)
+            for prices in (self.open, self.close)
+        ):
             return
         row = next(row for row in range(len(self)) if not self.is_bar(row))
         prices = ", ".join(f"{name} {getattr(self, name)[row]:g}" for name in PRICES)

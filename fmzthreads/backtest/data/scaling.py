@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import operator
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import repeat
+from typing import Any
 
 from ...errors import InputError
 from ..config.settings import MarketDetail
 from ..nano import ONE
 from .bars import BarSeries
+from .column_parts import parts_of
 from .fast_numpy import fast_numpy
 from .raw_series import RawSeries
 
 __all__ = ["guessed_detail", "market_of_decimals", "scaled"]
 
-_PART = 250_000
 _LEAST_AMOUNT_PLACES = 5
 _MOST_AMOUNT_PLACES = 8
 
@@ -25,10 +26,11 @@ _MOST_AMOUNT_PLACES = 8
 def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
     """The bars as whole numbers; prices times ``10 ** quote_precision``, volumes times ``10 ** base_precision``, rounded.
 
-    The columns of ``series`` are emptied on the way, so that no more than one is there twice.
+    The columns of ``series`` are emptied on the way, so that no more than one is there twice; those in a temporary file are scaled in their place.
 
     Raises:
         InputError: A number is too large for the market's decimals, or not finite.
+        OperationFailed: The temporary file cannot be written.
     """
     result = BarSeries(detail=detail, period_ms=series.period_ms(), time=series.time)
     price, amount = 10.0**detail.quote_precision, 10.0**detail.base_precision
@@ -36,30 +38,36 @@ def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
         ("open", price), ("high", price), ("low", price), ("close", price), ("volume", amount), ("position", amount)
     ):  # fmt: skip
         column: array[float] = getattr(series, name)
-        setattr(result, name, _whole(column, factor, f"{series.where}: {name}"))
+        parts = _whole_parts(column, factor, f"{series.where}: {name}")
+        if series.stored is None or not len(column):
+            whole = array("q")
+            for _, part in parts:
+                whole.frombytes(memoryview(part).cast("B"))
+        else:
+            for row, part in parts:
+                series.stored.write(name, row, part)
+            whole = series.stored.column(name, "q")
+        setattr(result, name, whole)
         setattr(series, name, array("d"))
     return result
 
 
-def _whole(column: array[float], factor: float, where: str) -> array[int]:
+def _whole_parts(column: array[float], factor: float, where: str) -> Iterator[tuple[int, Any]]:
+    """The numbers of a column times a factor, rounded, in parts: the first row and the whole numbers of 8 bytes."""
     numpy = fast_numpy(len(column))
-    if numpy is not None:
-        found = array("q")
-        view = memoryview(column)
-        for start in range(0, len(column), _PART):  # in parts, so that little is in memory twice
-            values = numpy.rint(numpy.frombuffer(view[start : start + _PART]) * factor)
-            if not bool((abs(values) < 2.0**63).all()):  # also false for what is not finite
-                break
-            found.frombytes(values.astype("int64").tobytes())
-        else:
-            return found
-    try:
-        return array("q", map(round, map(operator.mul, column, repeat(factor))))
-    except (OverflowError, ValueError):
-        bad = next(value for value in column if not math.isfinite(value) or abs(value * factor) >= 2**63)
-        raise InputError(
-            f"{where}: {bad:g} with {math.log10(factor):.0f} decimals is not a finite number of 18 digits"
-        ) from None
+    for row, (part,) in parts_of(column):
+        if numpy is not None:
+            values = numpy.rint(numpy.frombuffer(part) * factor)
+            if bool((abs(values) < 2.0**63).all()):  # not true for what is not finite, either
+                yield row, values.astype("int64")
+                continue
+        try:
+            yield row, array("q", map(round, map(operator.mul, part, repeat(factor))))
+        except (OverflowError, ValueError):
+            bad = next(value for value in part if not math.isfinite(value) or abs(value * factor) >= 2**63)
+            raise InputError(
+                f"{where}: {bad:g} with {math.log10(factor):.0f} decimals is not a finite number of 18 digits"
+            ) from None
 
 
 def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = None) -> MarketDetail:
@@ -75,7 +83,7 @@ def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = 
     seen = series.decimals if series.decimals is not None else (0, 0)
     places = min(9, _places((series.open, series.high, series.low, series.close), seen[0]))
     wanted = max(_LEAST_AMOUNT_PLACES, seen[1])
-    largest = max(series.volume, default=0.0)
+    largest = max((max(part) for _, (part,) in parts_of(series.volume)), default=0.0)
     amount_places = next(
         (count for count in range(min(wanted, _MOST_AMOUNT_PLACES), -1, -1) if largest * 10**count < 2**62), 0
     )
@@ -122,11 +130,20 @@ def _places(columns: Iterable[array[float]], at_least: int) -> int:
 def _have(column: array[float], places: int) -> bool:
     factor = 10.0**places
     numpy = fast_numpy(len(column))
-    if numpy is not None:
-        values = numpy.frombuffer(column)
-        return bool((numpy.rint(values * factor) / factor == values).all())
+    for _, (part,) in parts_of(column):
+        if numpy is not None:
+            values = numpy.frombuffer(part)
+            fitting = bool((numpy.rint(values * factor) / factor == values).all())
+        else:
+            fitting = _fit(part, factor)
+        if not fitting:
+            return False
+    return True
+
+
+def _fit(part: Iterable[float], factor: float) -> bool:
     try:
-        whole = map(round, map(operator.mul, column, repeat(factor)))
-        return all(map(operator.eq, map(operator.truediv, whole, repeat(factor)), column))
+        whole = map(round, map(operator.mul, part, repeat(factor)))
+        return all(map(operator.eq, map(operator.truediv, whole, repeat(factor)), part))
     except (OverflowError, ValueError):
         return True  # scaling names the number

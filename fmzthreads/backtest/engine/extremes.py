@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 
 from ..data.bars import BarSeries
+from ..data.column_parts import PassedRows
 
 __all__ = ["BarExtremes"]
 
@@ -24,10 +25,11 @@ class BarExtremes:
         series: The bars.
     """
 
-    __slots__ = ("_columns", "_highs", "_lows", "_size")
+    __slots__ = ("_columns", "_highs", "_lows", "_passed", "_size")
 
     def __init__(self, series: BarSeries) -> None:
         self._columns = (series.open, series.high, series.low, series.close)
+        self._passed = PassedRows(series.time)
         self._size = len(series)
         blocks = -(-self._size // _BLOCK)
         self._lows = array("q", [_NONE]) * blocks
@@ -66,6 +68,7 @@ class BarExtremes:
         if known == _NONE:
             begin = block * _BLOCK
             end = begin + _BLOCK
+            self._passed.at(begin)
             opens, _, lows, closes = self._columns
             known = self._lows[block] = min(*lows[begin:end], *opens[begin:end], *closes[begin:end])
         return known
@@ -75,6 +78,7 @@ class BarExtremes:
         if known == _NONE:
             begin = block * _BLOCK
             end = begin + _BLOCK
+            self._passed.at(begin)
             opens, highs, _, closes = self._columns
             known = self._highs[block] = max(*highs[begin:end], *opens[begin:end], *closes[begin:end])
         return known

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ..data.bars import BarSeries
 from ..data.column_checks import has_even_steps
+from ..data.column_parts import PassedRows
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
@@ -51,6 +52,7 @@ class TickFeed(TickCursor):
         "_moments",
         "_offsets",
         "_open",
+        "_passed",
         "_quiet",
         "_regular",
         "_regular_bar",
@@ -75,6 +77,7 @@ class TickFeed(TickCursor):
         self.pattern = TickPattern(series, time.start_ms, self.price_tick)
         self._time = series.time
         self._open = series.open
+        self._passed = PassedRows(series.time)
         self._offsets = offsets_of(series.period_ms)
         self._moments = [(*offsets, series.period_ms) for offsets in self._offsets]
         self._quiet = min(offsets[1] for offsets in self._offsets)  # no bar has a second tick before this
@@ -256,6 +259,7 @@ class TickFeed(TickCursor):
     def _move_block(self, bar: int) -> BarBlock:
         # No more than this one, unless the looks go on from bar to bar.
         size = _BLOCK if 0 <= bar - self._block.end <= _NEAR else 1
+        self._passed.at(bar)
         block = self._block = BarBlock(self.pattern, bar, min(bar + size, len(self._time)))
         self._known_until = min(block.end, self.bar_count - 1)
         return block

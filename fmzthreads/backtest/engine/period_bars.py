@@ -14,6 +14,7 @@ from typing import Any
 from ...structures import Record, record_changes
 from ...structures.growing import GrowingRecords, window
 from ..data.column_checks import is_nowhere_above
+from ..data.column_parts import parts_of
 from ..nano import ONE
 from .feed import TickFeed
 from .ticks import volume_steps
@@ -300,7 +301,7 @@ class BaseBars(PeriodBars):
         if feed.price_tick != feed.price_unit:
             return False
         begins = series.time[:1] if feed.is_regular else series.time
-        if any((begin + offset_ms) % period for begin in begins):
+        if any(any((begin + offset_ms) % period for begin in part) for _, (part,) in parts_of(begins)):
             return False
         lows, highs = series.low, series.high
         return all(

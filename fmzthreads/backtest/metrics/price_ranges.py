@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ..data.bars import BarSeries
+from ..data.column_parts import passed
 from .curves import Curve
 
 __all__ = ["PriceRanges"]
@@ -43,7 +44,7 @@ class PriceRanges:
     def of_bars(cls, bars: BarSeries) -> PriceRanges:
         """Those of a series of bars."""
         scale = float(10**bars.detail.quote_precision)
-        return cls(bars.time, bars.low, bars.high, scale=scale, period_ms=bars.period_ms)
+        return cls(bars.time, passed(bars.low), passed(bars.high), scale=scale, period_ms=bars.period_ms)
 
     @classmethod
     def of_curve(cls, curve: Curve) -> PriceRanges:

@@ -9,6 +9,7 @@ from typing import Any
 from ...charts.thinning import column_ranges, thinned
 from ..config.settings import BacktestSettings
 from ..data.bars import BarSeries
+from ..data.column_parts import passed
 from ..metrics.curves import Snapshots, price_curve
 from ..metrics.figure import Undefined
 from ..metrics.fills import BacktestFill, quote_currency
@@ -82,9 +83,8 @@ def _price(
     start = bisect_left(series.time, settings.start_ms) if series is not None else 0
     stop = bisect_left(series.time, settings.end_ms) if series is not None else 0
     if series is not None and start < stop:
-        times, values = thinned(
-            series.time, series.close, columns, lows=series.low, highs=series.high, start=start, stop=stop
-        )
+        lows, highs = passed(series.low), passed(series.high)
+        times, values = thinned(series.time, series.close, columns, lows=lows, highs=highs, start=start, stop=stop)
         scale = 10**series.detail.quote_precision
         values = [value / scale for value in values]
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.backtest.data import column_checks
+from fmzthreads.backtest.data import column_checks, column_parts
 from fmzthreads.backtest.data.column_checks import has_even_steps, is_nowhere_above
 
 
@@ -14,7 +14,7 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Both ways, in parts of two numbers."""
     numpy: Any = pytest.importorskip("numpy") if request.param == "numpy" else None
     monkeypatch.setattr(column_checks, "fast_numpy", lambda count: numpy)
-    monkeypatch.setattr(column_checks, "_PART", 2)
+    monkeypatch.setattr(column_parts, "PART", 2)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 from ....errors import InputError, excerpt
 from ..fast_numpy import fast_numpy
 from ..raw_series import RawSeries
+from ..row_spill import RowSpill
 from .layout import default_layout, is_header, layout_of
 from .moments import day_of_name, times_of, unit_of
 
@@ -68,20 +69,29 @@ def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
 
 
 def read_csv(
-    path: Path, *, columns: Mapping[str, str] | None = None, zone: tzinfo = UTC, checked: bool = True
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    zone: tzinfo = UTC,
+    checked: bool = True,
+    in_memory: int | None = None,
 ) -> dict[str, RawSeries]:
     """Reads the series of a file, by name; a file without a column ``series`` has one with an empty name.
+
+    The rows of long files go to a temporary file; see ``RowSpill``.
 
     Args:
         path: The file.
         columns: Which column is what, where the first line does not say it.
         zone: The time zone of written times that name none.
         checked: Whether bars out of order or with impossible prices are refused.
+        in_memory: How many rows stay in memory; None for 1,000,000.
 
     Raises:
         InputError: The file cannot be read, or a line is not a bar; names the line.
+        OperationFailed: The temporary file of many rows cannot be written.
     """
-    with open_bytes(path) as stream:
+    with open_bytes(path) as stream, RowSpill(in_memory) as spill:
         first = stream.readline()
         while first and not first.strip():
             first = stream.readline()
@@ -95,6 +105,9 @@ def read_csv(
         reader = _Reader(path, layout, width, zone)
         for block in _blocks(stream, b"" if headed else first):
             reader.take(block)
+            spill.take(reader.series)
+        for name, stored in spill.finish(reader.series).items():
+            reader.series[name].stored = stored
     for series in reader.series.values() if checked else ():
         series.check()
     return reader.series
