@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from statistics import median
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import attrs
 
+from .column_parts import parts_of
 from .raw_series import RawSeries
 
 __all__ = ["Finding", "findings_of"]
@@ -16,6 +19,7 @@ __all__ = ["Finding", "findings_of"]
 _MOST_PLACES = 5
 _HOUR_MS = 3_600_000
 _LARGEST_SHIFT_MS = 14 * _HOUR_MS
+_LARGEST_POWER = 1024
 _OUTLIER = 20.0
 """How many times the usual size of a move makes an outlier."""
 
@@ -52,86 +56,151 @@ def findings_of(series: RawSeries) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _finding(series: RawSeries, kind: str, rows: Sequence[int], text: str, *, serious: bool = False) -> Finding:
-    places = tuple(f"{series.place(row)}: {series.time[row]} ms" for row in rows[:_MOST_PLACES])
-    return Finding(kind, len(rows), text, places, serious)
+class _Places:
+    """Rows at which something is wrong: how many there are, and the first few.
+
+    Args:
+        series: The series.
+    """
+
+    def __init__(self, series: RawSeries) -> None:
+        self._series = series
+        self.count = 0
+        self._first: list[int] = []
+
+    def add(self, row: int) -> None:
+        """Adds a row, later than those before it."""
+        self.count += 1
+        if len(self._first) < _MOST_PLACES:
+            self._first.append(row)
+
+    def finding(self, kind: str, text: str, *, serious: bool = False) -> Finding:
+        """What is wrong there."""
+        series = self._series
+        places = tuple(f"{series.place(row)}: {series.time[row]} ms" for row in self._first)
+        return Finding(kind, self.count, text, places, serious)
 
 
 def _times(series: RawSeries) -> list[Finding]:
     period = series.period_ms()
-    gaps: list[int] = []
     missing = 0
-    twice: list[int] = []
-    back: list[int] = []
-    slips: list[int] = []
-    for row, (before, after) in enumerate(series.steps(), 1):
+    gaps, twice, back, slips = (_Places(series) for _ in range(4))
+    for row, (before, after) in enumerate(_pairs(series.time), 1):
         step = after - before
         if step == period:
             continue
         if step == 0:
-            twice.append(row)
+            twice.add(row)
         elif step < 0:
-            back.append(row)
+            back.add(row)
         else:
-            gaps.append(row)
+            gaps.add(row)
             missing += step // period - 1
         shift = step - period
         if shift and shift % _HOUR_MS == 0 and abs(shift) <= _LARGEST_SHIFT_MS and period < _HOUR_MS:
-            slips.append(row)
+            slips.add(row)
     whole = len(series) + missing
     return [
-        _finding(
-            series, "gaps", gaps, f"{missing} bars are missing in {len(gaps)} gaps ({missing / whole:.2%} of the time)"
-        ),
-        _finding(series, "duplicates", twice, f"{len(twice)} bars have the time of the bar before", serious=True),
-        _finding(series, "disorder", back, f"{len(back)} bars are earlier than the bar before", serious=True),
-        _finding(
-            series,
+        gaps.finding("gaps", f"{missing} bars are missing in {gaps.count} gaps ({missing / whole:.2%} of the time)"),
+        twice.finding("duplicates", f"{twice.count} bars have the time of the bar before", serious=True),
+        back.finding("disorder", f"{back.count} bars are earlier than the bar before", serious=True),
+        slips.finding(
             "time zone",
-            slips,
-            f"{len(slips)} times the clock jumps by whole hours, as when the time zone or summer time changes",
+            f"{slips.count} times the clock jumps by whole hours, as when the time zone or summer time changes",
         ),
     ]
 
 
 def _impossible(series: RawSeries) -> Finding:
-    rows = [row for row in range(len(series)) if not series.is_bar(row)]
-    return _finding(series, "prices", rows, f"{len(rows)} bars do not have low <= open, close <= high", serious=True)
+    found = _Places(series)
+    for begin, columns in parts_of(series.open, series.high, series.low, series.close):
+        for row, (first, high, low, last) in enumerate(zip(*columns, strict=True), begin):
+            if not (low <= first <= high and low <= last <= high):
+                found.add(row)
+    return found.finding("prices", f"{found.count} bars do not have low <= open, close <= high", serious=True)
 
 
 def _zero_volumes(series: RawSeries) -> Finding:
-    rows = [row for row, volume in enumerate(series.volume) if not volume > 0]
-    return _finding(series, "zero volumes", rows, f"{len(rows)} bars have no volume ({len(rows) / len(series):.2%})")
+    found = _Places(series)
+    for row, volume in enumerate(_each(series.volume)):
+        if not volume > 0:
+            found.add(row)
+    return found.finding("zero volumes", f"{found.count} bars have no volume ({found.count / len(series):.2%})")
 
 
 def _outliers(series: RawSeries) -> Finding:
     """Closes that jump away and back, by far more than usual."""
-    close = series.close
-    moves = [abs(math.log(b / a)) if a > 0 and b > 0 else 0.0 for a, b in itertools.pairwise(close)]
-    usual = median(sorted(move for move in moves if move > 0) or [0.0])
-    rows = [
-        row
-        for row in range(1, len(close) - 1)
-        if moves[row - 1] > _OUTLIER * usual > 0
-        and moves[row] > _OUTLIER * usual
-        and (close[row] > close[row - 1]) != (close[row + 1] > close[row])
-    ]
-    rows += [row for row, value in enumerate(close) if not value > 0]
-    return _finding(
-        series,
-        "outliers",
-        sorted(rows),
-        f"{len(rows)} closes jump away and back by more than {_OUTLIER:g} times the usual move",
+    most = _OUTLIER * _median(lambda: (move for move in _moves(series.close) if move > 0))
+    found = _Places(series)
+    before, price = 0.0, 0.0
+    for row, (move, (close, after)) in enumerate(zip(_moves(series.close), _pairs(series.close), strict=True)):
+        if not close > 0 or (before > most > 0 and move > most and (close > price) != (after > close)):
+            found.add(row)
+        before, price = move, close
+    if not series.close[-1] > 0:
+        found.add(len(series) - 1)
+    return found.finding(
+        "outliers", f"{found.count} closes jump away and back by more than {_OUTLIER:g} times the usual move"
     )
+
+
+def _moves(close: Any) -> Iterator[float]:
+    """The size of each change of the price, as a logarithm; 0 where a price is none."""
+    return itertools.starmap(_move, _pairs(close))
+
+
+def _move(before: float, after: float) -> float:
+    if not (before > 0 and after > 0) or before == after:
+        return 0.0
+    ratio = after / before
+    return abs(math.log(ratio)) if 0 < ratio < math.inf else math.inf
+
+
+def _median(values: Callable[[], Iterable[float]]) -> float:
+    """The median of numbers above 0 without having all of them in memory; 0 without any.
+
+    Args:
+        values: Returns them, each time anew: they are counted by size first, and then only those of the sizes in the middle are sorted.
+    """
+    sizes = Counter(map(_size_of, values()))
+    count, passed = sizes.total(), 0
+    if not count:
+        return 0.0
+    middle = {(count - 1) // 2, count // 2}
+    wanted, before = set(), 0
+    for size in sorted(sizes):
+        if any(passed <= place < passed + sizes[size] for place in middle):
+            before = before if wanted else passed
+            wanted.add(size)
+        passed += sizes[size]
+    found = sorted(array("d", (value for value in values() if _size_of(value) in wanted)))
+    return math.fsum(found[place - before] for place in middle) / len(middle)
+
+
+def _size_of(value: float) -> tuple[int, int]:
+    """A measure that ascends with a number above 0, of which few exist."""
+    if math.isinf(value):
+        return _LARGEST_POWER + 1, 0
+    share, power = math.frexp(value)
+    return power, int(share * 65536)
 
 
 def _unaligned(series: RawSeries) -> Finding:
-    period = series.period_ms()
+    period, found = series.period_ms(), _Places(series)
     offset = series.time[0] % period
-    rows = [row for row, time_ms in enumerate(series.time) if time_ms % period != offset]
-    return _finding(
-        series,
+    for row, time_ms in enumerate(_each(series.time)):
+        if time_ms % period != offset:
+            found.add(row)
+    return found.finding(
         "unaligned",
-        rows,
-        f"{len(rows)} bars do not begin at a whole multiple of {period / 1000:g} s after the first one",
+        f"{found.count} bars do not begin at a whole multiple of {period / 1000:g} s after the first one",
     )
+
+
+def _each(column: Any) -> Iterator[Any]:
+    return itertools.chain.from_iterable(part for _, (part,) in parts_of(column))
+
+
+def _pairs(column: Any) -> Iterator[tuple[Any, Any]]:
+    """Each two neighbours."""
+    return itertools.pairwise(_each(column))

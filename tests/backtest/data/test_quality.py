@@ -1,8 +1,11 @@
+import statistics
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fmzthreads.backtest.data.quality import findings_of
+from fmzthreads.backtest.data.quality import _median, findings_of
 from fmzthreads.backtest.data.raw_series import RawSeries
 from fmzthreads.cli import main
 from tests.helpers.backtest_runs import START_MS, generated, write_bars
@@ -82,6 +85,21 @@ def test_bars_that_begin_at_odd_times() -> None:
     for row in range(20):
         series.time[row] = START_MS + 7 + row * 60_000
     assert kinds(series) == {}
+
+
+@given(
+    st.lists(
+        st.floats(min_value=0, max_value=1e300, exclude_min=True) | st.sampled_from([0.5, 0.50001, 0.7]), max_size=30
+    )
+)
+def test_the_usual_move_is_the_median(moves: list[float]) -> None:
+    assert _median(lambda: moves) == pytest.approx(statistics.median(moves or [0.0]), rel=1e-15)
+
+
+def test_a_close_that_is_infinite() -> None:
+    series = generated(10)
+    series.close[4] = float("inf")
+    assert kinds(series) == {"prices": 1, "outliers": 1}
 
 
 def test_no_bars() -> None:
