@@ -167,7 +167,8 @@ def _median(values: Callable[[], Iterable[float]]) -> float:
     if not count:
         return 0.0
     middle = {(count - 1) // 2, count // 2}
-    wanted, before = set(), 0
+    wanted: set[tuple[int, int]] = set()
+    before = 0
     for size in sorted(sizes):
         if any(passed <= place < passed + sizes[size] for place in middle):
             before = before if wanted else passed
