@@ -1,7 +1,7 @@
 """Backtests a second: the SMA cross on other people's backtesters and ours, and what our engine makes of calls, sleeps and resting orders.
 
 Run ``python benchmarks/backtest.py --envs DIR [--bars N] [--rounds N] [--json]``. ``DIR`` holds a virtual environment for each peer, which is not
-imported here: ``--make-envs`` creates them from the package index (backtesting.py, backtrader, vectorbt, nautilus_trader, each of the pinned version).
+imported here: ``--make-envs`` creates them from the package index (backtesting.py, backtrader, vectorbt, nautilus_trader 1 and 2, each of the pinned version).
 Every side runs in a process of its own, in turn in every round, on the same file of one-minute bars; figures are medians over the rounds. "bars a second" is of
 the run alone, "with loading" of reading the file and running. Peers that are slow get a tenth of the bars; their rate does not depend on the number.
 """
@@ -27,6 +27,7 @@ PEERS = {
     "backtrader": ("backtrader", "backtrader==1.9.78.123 pandas", 10),
     "vectorbt": ("vectorbt", "vectorbt==1.2.0", 1),
     "nautilus_trader": ("nautilus_trader", "nautilus_trader==1.231.0", 10),
+    "nautilus_trader 2": ("nautilus2", "nautilus_trader==2.0.0rc6 numpy", 10),
 }
 """The environment of each peer, what is installed there, and what its number of bars is divided by."""
 

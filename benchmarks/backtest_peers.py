@@ -245,9 +245,80 @@ def nautilus(path: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def nautilus_2(path: str) -> dict[str, Any]:
+    """nautilus_trader 2.x, whose names lie elsewhere."""
+    import nautilus_trader
+    import numpy as np
+    from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+    from nautilus_trader.indicators import SimpleMovingAverage
+    from nautilus_trader.model import (
+        AccountType,
+        Bar,
+        BarType,
+        Currency,
+        Money,
+        OmsType,
+        OrderSide,
+        Price,
+        Quantity,
+        TraderId,
+        Venue,
+    )  # fmt: skip
+    from nautilus_trader.testkit.providers import TestInstrumentProvider
+    from nautilus_trader.trading import Strategy
+
+    instrument = TestInstrumentProvider.btcusdt_binance()
+    kind = BarType.from_str(f"{instrument.id}-1-MINUTE-LAST-EXTERNAL")
+    one = Quantity(1, 6)
+    counted = [0]
+
+    class Cross(Strategy):  # type: ignore[misc]
+        def on_start(self) -> None:
+            self.fast, self.slow = SimpleMovingAverage(FAST), SimpleMovingAverage(SLOW)
+            self.register_indicator_for_bars(kind, self.fast)
+            self.register_indicator_for_bars(kind, self.slow)
+            self.above: bool | None = None
+            self.subscribe_bars(kind)
+
+        def on_bar(self, bar: Any) -> None:
+            if not self.slow.initialized:
+                return
+            now = self.fast.value > self.slow.value
+            if self.above is not None and now != self.above:
+                if now:
+                    self.send(OrderSide.BUY)
+                elif not self.portfolio.is_flat(instrument.id):
+                    self.send(OrderSide.SELL)
+            self.above = now
+
+        def send(self, side: Any) -> None:
+            counted[0] += 1
+            self.submit_order(self.order_factory.market(instrument.id, side, one))
+
+    begun = time.perf_counter()
+    table = columns(path)
+    times = (table[0] * 1_000_000).astype(np.int64)
+    bars = [
+        Bar(kind, Price(o, 2), Price(h, 2), Price(low, 2), Price(c, 2), Quantity(v, 6), int(t), int(t))
+        for t, o, h, low, c, v in zip(times, *table[1:6], strict=True)
+    ]
+    loaded = time.perf_counter()
+    engine = BacktestEngine(BacktestEngineConfig(trader_id=TraderId("BENCH-001"), bypass_logging=True))
+    money = Money(MONEY, Currency.from_str("USDT"))
+    engine.add_venue(Venue("BINANCE"), OmsType.NETTING, AccountType.CASH, [money])
+    engine.add_instrument(instrument)
+    engine.add_data(bars)
+    engine.add_strategy(Cross())
+    engine.run()
+    return {
+        "version": nautilus_trader.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded,
+        "bars": len(bars), "orders": counted[0], "equity": None,
+    }  # fmt: skip
+
+
 PEERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "plain loop": plain, "numpy": numpy_loop, "backtesting.py": backtesting, "backtrader": backtrader, "vectorbt": vectorbt,
-    "nautilus_trader": nautilus,
+    "nautilus_trader": nautilus, "nautilus_trader 2": nautilus_2,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self, SupportsIndex
 
 from ..structures.records import RecordOrigin
 
-__all__ = ["HELD", "IndicatorLine", "LineStore", "getrefcount"]
+__all__ = ["LOCAL", "IndicatorLine", "LineStore", "getrefcount"]
 
 # A script that binds a result to a name holds the last one while it asks for the next: two lists take turns. A few more are for scripts that
 # keep the one before too, or ask twice.
@@ -141,18 +141,17 @@ def _count_of_one() -> int:
     return getrefcount(held[0])
 
 
-def _count_of_held() -> int:
-    """The reference count of an object that one attribute or list and one local name refer to; -1 where counts are not exact."""
+def _count_of_local() -> int:
+    """The reference count of an object that one local name refers to; -1 where counts are not exact."""
     if _count_of_one() < 0:
         return -1
-    held = [object()]
-    one = held[0]
-    return getrefcount(one)
+    taken = [object()].pop()
+    return getrefcount(taken)
 
 
 _ALONE = _count_of_one()
-HELD = _count_of_held()
-"""The reference count of an object that one attribute and one local name refer to."""
+LOCAL = _count_of_local()
+"""The reference count of an object that nothing but one local name refers to."""
 _write = list.__setitem__
 
 

@@ -15,7 +15,7 @@ from ..structures import Record
 from ..structures.growing import GrowingRecords
 from . import recurrences
 from .growing import GrowingSeries
-from .growing_means import GrowingMeans
+from .growing_means import LONGEST, GrowingMeans
 from .known_series import Indicator
 from .series import BAR_FIELDS, READY_LISTS, column, is_numbers, new_column, rows_of
 
@@ -36,8 +36,6 @@ _ALLIGATOR = Indicator(
 )
 _CMF = Indicator("CMF", (*_BARS, "Volume"), recurrences.cmf, numbers=False)
 
-# Longer than any series: a larger period is a mistake.
-_LONGEST = 10_000_000
 _KEPT = 256
 
 
@@ -66,7 +64,7 @@ class Indicators:
 
     def MA(self, records: Any, period: int = 9) -> list[float | None]:
         """Simple moving average of closes or numbers."""
-        if type(records) is GrowingRecords and type(period) is int and 0 < period <= _LONGEST:
+        if type(records) is GrowingRecords and type(period) is int:
             line = self._means.line(period, records)
             if line is not None:
                 return line
@@ -74,7 +72,7 @@ class Indicators:
 
     def SMA(self, records: Any, period: int = 9) -> list[float | None]:
         """The same as ``MA``."""
-        if type(records) is GrowingRecords and type(period) is int and 0 < period <= _LONGEST:
+        if type(records) is GrowingRecords and type(period) is int:
             line = self._same_means.line(period, records)
             if line is not None:
                 return line
@@ -148,9 +146,9 @@ class Indicators:
     ) -> list[list[Any]]:
         name = name or indicator.name
         for value in params:
-            if type(value) is not int or not 0 < value <= _LONGEST:
+            if type(value) is not int or not 0 < value <= LONGEST:
                 params = tuple(
-                    whole_number(f"TA.{name}: {key}", given, least=1, most=_LONGEST)
+                    whole_number(f"TA.{name}: {key}", given, least=1, most=LONGEST)
                     for key, given in zip(names, params, strict=True)
                 )
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .records import Record, RecordOrigin, Records, as_column
 
@@ -148,6 +148,9 @@ class GrowingRecords(_Window):
 
     __slots__ = ()
 
+    if not TYPE_CHECKING:
+        __init__ = list.__init__  # no code of ours runs when one is made; ``window`` does the rest
+
     def __len__(self) -> int:
         """How many bars there are."""
         place = self.place
@@ -177,7 +180,6 @@ class GrowingRecords(_Window):
         return as_column(name, self.values_from(name, 0)) if name in _PLACES else super()._column(name)
 
 
-_new = GrowingRecords.__new__
 _filling = threading.Lock()
 _PLACES = {name: place for place, name in enumerate(Record.__annotations__)}
 
@@ -195,7 +197,7 @@ def window(
         tip_count: How many elements are still forming.
         tips: Their values; None if the history is to be asked when somebody looks.
     """
-    records = _new(GrowingRecords)
+    records = GrowingRecords()
     records.place = (history, first, closed, tick, tip_count, tips)
     records.tip_records = None
     return records

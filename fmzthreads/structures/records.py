@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex, overload
 
 from ..errors import nearest
 from .base import Structure
@@ -123,6 +123,11 @@ class Records(list[Record]):
     """
 
     __slots__ = ("_origin",)
+
+    if not TYPE_CHECKING:
+        # As lists have it; but list's own is not the one that the interpreter knows, which makes each access to an attribute many times slower in
+        # a class with __getattr__.
+        __getattribute__ = object.__getattribute__
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)

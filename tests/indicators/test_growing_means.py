@@ -63,7 +63,7 @@ def test_means_ahead_are_not_shown_and_not_computed_where_bars_may_change() -> N
         window = market.window(60)
         assert len(ta.MA(window, 2)) == len(window)
     (known,) = ta._means._last.values()
-    assert len(known.means) <= market.bars.get(1000).closed
+    assert len(known.steps[3]) <= market.bars.get(1000).closed
 
 
 @pytest.mark.parametrize("period", [True, 0, -1, 2.5, "3", None])

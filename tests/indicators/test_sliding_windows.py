@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.indicators import sliding_windows
+from fmzthreads.indicators import recurrences, sliding_windows
 from fmzthreads.indicators.growing import GrowingSeries
 from fmzthreads.indicators.ta import Indicators
 from tests.indicators.test_known_window import CALLS, Market, _counting, plain
+
+MEANS = sliding_windows.Indicator("MA", ("Close",), recurrences.ma)
 
 
 def bits(result: Any) -> Any:
@@ -51,10 +53,10 @@ def test_any_windows_of_a_sliding_list(seed: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_window_that_has_slid_costs_a_few_steps() -> None:
-    market, ta = Market(random.Random(2), 700), Indicators()
+    market, series = Market(random.Random(2), 700), GrowingSeries()
     for _ in range(400):
-        ta.MA(market.window(60, 300), 5)
-    (history,) = ta._series.windows._sliding.values()
+        series.lines(MEANS, (5,), market.window(60, 300), numbers=False)
+    (history,) = series.windows._sliding.values()
     steps: list[int] = []
     (paths,) = history._paths.values()
     advance = paths._indicator.advance
@@ -66,7 +68,7 @@ def test_a_window_that_has_slid_costs_a_few_steps() -> None:
     paths._indicator = sliding_windows.Indicator("MA", ("Close",), counted)
     for _ in range(200):
         window = market.window(60, 300)
-        assert ta.MA(window, 5) == plain("MA", window, (5,))
+        assert series.lines(MEANS, (5,), window, numbers=False) == [plain("MA", window, (5,))]
     assert sum(steps) < 200 * 100  # of 300 bars each, if they were computed as a whole
 
 
@@ -94,11 +96,9 @@ def test_paths_that_do_not_meet_are_given_up() -> None:
 def test_little_is_remembered() -> None:
     market, series = Market(random.Random(3), 3000), GrowingSeries()
     indicator = _counting([])
-    ta = Indicators()
     for _ in range(2900):
-        window = market.window(60, 200)
-        ta.MA(window, 5)
-    (history,) = ta._series.windows._sliding.values()
+        series.lines(MEANS, (5,), market.window(60, 200), numbers=False)
+    (history,) = series.windows._sliding.values()
     (paths,) = history._paths.values()
     assert len(paths._paths) <= sliding_windows._PATHS
     assert len(paths._marks) < 60

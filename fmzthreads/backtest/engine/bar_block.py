@@ -41,26 +41,31 @@ class BarBlock:
             bar: The bar.
             place: The tick's place in it.
         """
-        if not place:
-            price = self._open[bar] * self._scale
-        else:
-            shape = self.shapes[bar - self.begin]
-            if shape == FOURTEEN:
-                return self._pattern.prices(bar, shape)[place]
-            if shape == QUADRUPLE:
-                if place == 3:
-                    price = self._close[bar]
-                else:
-                    first, last = self._open[bar], self._close[bar]
-                    high_first = last < first if first != last else self._pattern.high_first(bar)
-                    price = self._high[bar] if high_first is (place == 1) else self._low[bar]
-            elif place == 2 or shape == DOUBLE:
-                price = self._close[bar]
-            elif shape == EARLY:
-                low = self._low[bar]
-                price = self._high[bar] if self._close[bar] == low else low
-            else:
-                high = self._high[bar]
-                price = self._low[bar] if self._open[bar] == high else high
-            price *= self._scale
+        if place and self.shapes[bar - self.begin] == FOURTEEN:
+            return self._pattern.prices(bar, FOURTEEN)[place]
+        price = self.scaled(bar, place) * self._scale
         return price - price % self._tick if self._tick else price
+
+    def scaled(self, bar: int, place: int) -> int:
+        """The price of a tick in units of the series, not cut; for bars of at most four ticks.
+
+        Args:
+            bar: As for ``price``.
+            place: As for ``price``.
+        """
+        if not place:
+            return self._open[bar]
+        if place == 3:
+            return self._close[bar]
+        shape = self.shapes[bar - self.begin]
+        if shape == QUADRUPLE:
+            first, last = self._open[bar], self._close[bar]
+            high_first = last < first if first != last else self._pattern.high_first(bar)
+            return self._high[bar] if high_first is (place == 1) else self._low[bar]
+        if place == 2 or shape == DOUBLE:
+            return self._close[bar]
+        if shape == EARLY:
+            low = self._low[bar]
+            return self._high[bar] if self._close[bar] == low else low
+        high = self._high[bar]
+        return self._low[bar] if self._open[bar] == high else high

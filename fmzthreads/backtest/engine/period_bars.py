@@ -17,7 +17,7 @@ from ..data.column_checks import is_nowhere_above
 from ..data.column_parts import parts_of
 from ..nano import ONE
 from .feed import TickFeed
-from .ticks import volume_steps
+from .ticks import FEW_MS, volume_steps
 
 __all__ = ["BaseBars", "GrowingBars", "PeriodBars", "Values", "bars_of_period", "bucket", "in_floats"]
 
@@ -26,7 +26,6 @@ _SMALL_STEP = 10_000
 _FIELDS = tuple(Record.__annotations__)
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _TOUCHED = 4096
-_new = GrowingRecords.__new__
 
 Values = tuple[Any, ...]
 """The values of a record's fields."""
@@ -286,7 +285,7 @@ class BaseBars(PeriodBars):
         series = feed.series
         self._unit = ONE // feed.price_unit
         self._price_of = feed.price_of
-        self._opens = series.open
+        self._few = series.period_ms <= FEW_MS
         prices: tuple[array[int], ...] = (series.open, series.high, series.low, series.close)
         self._prices = dict(zip(_FIELDS[1:5], prices, strict=True))
         # The volumes that somebody asked for, of the bars from _volumes_from on.
@@ -319,7 +318,7 @@ class BaseBars(PeriodBars):
             self._seen = closed + 1
             if closed >= first + cap:
                 first = self._first = closed + 1 - cap
-        records = _new(GrowingRecords)  # as window does
+        records = GrowingRecords()  # as window does
         records.place = (self, first, closed - first, number, 1, None)
         records.tip_records = None
         return records
@@ -340,7 +339,10 @@ class BaseBars(PeriodBars):
     def tip_value(self, field: str, tick: int) -> Any:
         """One field of the bar that was forming at a tick."""
         if field == "Close":
-            return self._price_of(tick) / ONE if tick & 15 else self._opens[tick >> 4] / self._unit
+            bar, block = tick >> 4, self._feed.block
+            if self._few and block.begin <= bar < block.end:
+                return block.scaled(bar, tick & 15) / self._unit
+            return self._price_of(tick) / ONE
         return self.tips(tick)[0][_PLACES[field]]
 
     def _catch_up(self) -> list[Values]:

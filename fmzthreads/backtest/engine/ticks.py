@@ -14,7 +14,18 @@ from ..data.bars import BarSeries
 from ..data.fast_numpy import fast_numpy
 from ..nano import mul
 
-__all__ = ["DOUBLE", "EARLY", "FOURTEEN", "LATE", "MIDDLE", "QUADRUPLE", "TickPattern", "offsets_of", "volume_steps"]
+__all__ = [
+    "DOUBLE",
+    "EARLY",
+    "FEW_MS",
+    "FOURTEEN",
+    "LATE",
+    "MIDDLE",
+    "QUADRUPLE",
+    "TickPattern",
+    "offsets_of",
+    "volume_steps",
+]
 
 DOUBLE = 0
 """Open and close, which are both extremes."""
@@ -29,8 +40,10 @@ QUADRUPLE = 4
 FOURTEEN = 5
 """A walk of fourteen prices."""
 
+FEW_MS = 180_000
+"""Base bars up to this length have at most four ticks."""
+
 _MANY = 64  # bars, from which on numpy is faster
-_FEW_MS = 180_000  # base bars up to here have at most four ticks
 _THIRTIETHS = (0, 1, 2, 3, 4, 6, 10, 12, 16, 18, 23, 25, 27, 29)
 _Q2 = 500_000_000
 _Q3 = 750_000_000
@@ -100,7 +113,7 @@ class TickPattern:
         self._tick = price_tick
         self._exact = self.scale % price_tick == 0  # the series' own prices need not be cut
         self.cut_to = 0 if self._exact else price_tick
-        self._few = series.period_ms <= _FEW_MS
+        self._few = series.period_ms <= FEW_MS
         self._start_ms = start_ms
 
     def shape(self, bar: int) -> int:

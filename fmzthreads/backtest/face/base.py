@@ -13,6 +13,7 @@ from ..engine.tick_cursor import TickCursor
 from ..failures import NoData
 from ..nano import ONE
 from .faults import FaultDice
+from .quick_calls import QuickState
 
 __all__ = ["ExchangeBase", "joined_text", "timed"]
 
@@ -57,6 +58,7 @@ class ExchangeBase:
         self._uncertain = self._faults.active or self._latency is not None
         self._symbol = self._current_symbol()
         self._feed: TickCursor | None = None  # of the current symbol, once it was used
+        self._quick = QuickState()
 
     def _current_symbol(self) -> str:
         return f"{self._currency}.{self._contract}" if self._contract else self._currency
@@ -65,6 +67,7 @@ class ExchangeBase:
         """Takes over another pair or contract."""
         self._symbol = self._current_symbol()
         self._feed = None
+        self._quick.clear()
 
     def _symbol_of(self, symbol: Any) -> str:
         """The full symbol that a strategy means.

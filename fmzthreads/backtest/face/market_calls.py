@@ -14,6 +14,7 @@ from ..engine.period_bars import GrowingBars
 from ..engine.tick_cursor import TickCursor
 from ..nano import ONE, mul, nano, to_float
 from .base import ExchangeBase, timed
+from .quick_calls import quick_records
 
 __all__ = ["DEPTH", "RECORDS", "TICKER", "TRADES", "MarketCalls"]
 
@@ -28,6 +29,8 @@ class MarketCalls(ExchangeBase):
         super().__init__(engine, parts)
         self._bars: dict[tuple[TickCursor, int], GrowingBars] = {}
         self._last_bars: tuple[TickCursor | None, int, GrowingBars | None] = (None, 0, None)
+        if not self._uncertain:
+            self.GetRecords = quick_records(engine, parts.table, self._quick, self.GetRecords, RECORDS)  # type: ignore[method-assign]
 
     def GetTicker(self, symbol: str = "") -> Ticker | None:
         """Returns the ticker of a symbol; empty for the current one."""
@@ -188,6 +191,8 @@ class MarketCalls(ExchangeBase):
             records = records[-limit:]
         if self._rate != ONE:
             records = _converted(records, self._rate)
+        elif not args:
+            self._quick.feed, self._quick.bars = feed, bars
         if time.now_ms >= engine.due_ms:
             engine.after_call()
         return records
@@ -232,6 +237,7 @@ class MarketCalls(ExchangeBase):
             raise InputError(f"SetRate needs a number above 0, got {short_repr(rate)}")
         with self._lock:
             self._rate = nano(rate)
+            self._quick.clear()
             return self._desk.set_rate(rate)
 
     def GetRate(self) -> float:

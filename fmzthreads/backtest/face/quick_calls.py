@@ -1,0 +1,83 @@
+"""The market calls that strategies make at every bar, as functions of one exchange object.
+
+They do what the methods of the same name do in the usual case: no argument, one thread, no rate, no failures on purpose. All other cases they leave to the methods. What
+they use they keep in variables of their own, since each attribute of an object costs a look-up, and most in a class with ``__getattr__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from threading import get_ident
+from typing import Any, Protocol
+
+from ...structures.growing import GrowingRecords
+from ..engine.engine import BacktestEngine
+from ..engine.market_table import MarketTable
+from ..engine.tick_cursor import TickCursor
+
+__all__ = ["QuickState", "quick_records"]
+
+
+class _Bars(Protocol):
+    def get(self, cap: int) -> GrowingRecords:
+        """The bars up to the current tick."""
+
+
+class QuickState:
+    """What the quick calls of one exchange object may use.
+
+    Attributes:
+        feed: The current symbol's ticks; None until a method was called that found them, and where prices are multiplied by a rate.
+        bars: Its bars of the default period; None as ``feed``.
+    """
+
+    __slots__ = ("bars", "feed")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Leaves the next call to the method."""
+        self.feed: TickCursor | None = None
+        self.bars: _Bars | None = None
+
+
+def quick_records(
+    engine: BacktestEngine,
+    table: MarketTable,
+    state: QuickState,
+    method: Callable[..., Any],
+    bit: int,
+) -> Callable[..., Any]:
+    """``GetRecords`` of an exchange object.
+
+    Args:
+        engine: The engine.
+        table: The exchange's symbols.
+        state: What may be used.
+        method: The method.
+        bit: The flag of the call.
+    """
+    lock, time, delay_ms, period_ms = engine.lock, engine.time, engine.net_delay_ms, engine.settings.period_ms
+
+    @wraps(method)
+    def GetRecords(*args: Any) -> Any:
+        bars, feed = state.bars, state.feed
+        if args or bars is None or feed is None or get_ident() != lock.owner:
+            return method(*args)
+        was = lock.busy
+        try:
+            lock.busy = True
+            if not lock.shared and feed.period_ms == period_ms and not engine.lists_stored:
+                time.now_ms += delay_ms
+                feed.deliver(bit)
+                records = bars.get(table.cap)
+                if time.now_ms >= engine.due_ms:
+                    engine.after_call()
+                return records
+        finally:
+            lock.busy = was
+        return method()
+
+    return GetRecords

@@ -1,0 +1,148 @@
+"""Simple means over windows that slide, such as record lists at their cap: the fast path of ``MA`` for them.
+
+Each window is a computation of its own from its own first bar, whose rounding is part of the result. It is made step by step until its running sum is, to the last bit, that of
+another computation over the same bars; from there on both are the same, and the other's means are copied. See ``sliding_windows``, which does this for all indicators. For means it
+is done in a simpler way: a few computations go on for ever, and a window that meets none of them becomes one of them. Two sums that differ by an odd number of units in
+their last place soon differ by an even one, or not at all, and an even difference stays as it is; so a few are enough.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import accumulate
+from operator import add, sub
+from typing import Any
+
+from ..structures.growing import BarHistory
+from ..structures.records import RECORD_CHANGES
+
+__all__ = ["SlidingMeans"]
+
+_AHEAD = 1024
+_CHUNK = 16
+_LONG = 100
+_PATHS = 16
+_TIDIED_AFTER = 4096
+_FLOATS = {float}
+
+
+class _Path:
+    """One computation that goes on: its running sums and means, by the place of the first bar in each sum; None before its beginning."""
+
+    __slots__ = ("means", "totals")
+
+    def __init__(self, place: int, totals: list[Any], period: int) -> None:
+        self.totals: list[Any] = [None] * place + totals
+        self.means: list[Any] = [None] * place + [total / period for total in totals]
+
+
+class SlidingMeans:
+    """The means of windows of one history that begin at one bar after the other. One thread has it at a time.
+
+    Args:
+        period: The period.
+        history: The history.
+        first: The number of the first bar of the first window.
+
+    Attributes:
+        seen: What ``RECORD_CHANGES`` held when the bars were read.
+    """
+
+    __slots__ = ("_begin", "_closes", "_history", "_paths", "_period", "seen")
+
+    def __init__(self, period: int, history: BarHistory, first: int) -> None:
+        self._period = period
+        self._history = history
+        self._begin = first
+        self.seen = RECORD_CHANGES[0]
+        self._closes: list[Any] = []  # from the bar _begin on
+        self._paths: list[_Path] = []  # the one that was met last comes first
+
+    @property
+    def end(self) -> int:
+        """The number of the bar after those that were read."""
+        return self._begin + len(self._closes)
+
+    def line(self, first: int, closed: int, close: Any) -> list[Any] | None:
+        """The means of a window with one forming bar; None if they must be computed in another way.
+
+        Args:
+            first: The number of its first bar.
+            closed: How many of its bars are final.
+            close: The close of the forming one.
+        """
+        at, period = first - self._begin, self._period
+        if at < 0 or closed < period or type(close) is not float:
+            return None
+        if at + closed > len(self._closes) and not self._extend(first + closed):
+            return None
+        count = closed - period + 1
+        own = [reduce(add, self._closes[at : at + period], 0.0)]
+        path = self._path_at(at, own[0])
+        size = _CHUNK
+        while path is None and len(own) < count:
+            if len(own) > _LONG:
+                path = self._new_path(at, own)
+                break
+            self._go_on(at, own, min(len(own) + size, count))
+            size += size
+            path = self._path_at(at + len(own) - 1, own[-1])
+        found: list[Any] = [None] * (period - 1)
+        found += [total / period for total in own]
+        total = own[-1]
+        if path is not None and len(own) < count:
+            found += path.means[at + len(own) : at + count]
+            total = path.totals[at + count - 1]
+        found.append((total + (close - self._closes[at + closed - period])) / period)
+        if at > _TIDIED_AFTER:
+            self._forget(at)
+        return found
+
+    def _path_at(self, place: int, total: float) -> _Path | None:
+        """The path whose sum at a place is this one."""
+        if total:  # 0.0 and -0.0 are equal, but not the same
+            for number, path in enumerate(self._paths):
+                if path.totals[place] == total:
+                    if number:
+                        del self._paths[number]
+                        self._paths.insert(0, path)
+                    return path
+        return None
+
+    def _new_path(self, at: int, own: list[float]) -> _Path:
+        """Makes a path of a window's sums."""
+        totals = list(own)
+        self._go_on(at, totals, len(self._closes) - self._period + 1 - at)
+        path = _Path(at, totals, self._period)
+        self._paths.insert(0, path)
+        del self._paths[_PATHS:]
+        return path
+
+    def _go_on(self, at: int, totals: list[Any], count: int) -> None:
+        """Appends to the sums of the windows from a place on until there are so many."""
+        closes = self._closes
+        begin, end, period = at + len(totals), at + count, self._period
+        changes = map(sub, closes[begin + period - 1 : end + period - 1], closes[begin - 1 : end - 1])
+        totals[-1:] = accumulate(changes, initial=totals[-1])
+
+    def _extend(self, end: int) -> bool:
+        """Reads the closes at least up to a bar, and goes on with the paths; False if they are not all floats."""
+        closes = self._closes
+        until = self._history.final_until(end, end + _AHEAD)
+        more = self._history.values("Close", self.end, until)
+        if set(map(type, more)) != _FLOATS:
+            return False
+        closes += more
+        count = len(closes) - self._period + 1
+        for path in self._paths:
+            known = len(path.totals)
+            self._go_on(0, path.totals, count)
+            path.means += [total / self._period for total in path.totals[known:]]
+        return True
+
+    def _forget(self, at: int) -> None:
+        """Drops what lies before a place."""
+        self._begin += at
+        del self._closes[:at]
+        for path in self._paths:
+            del path.totals[:at], path.means[:at]
