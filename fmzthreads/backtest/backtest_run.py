@@ -122,6 +122,7 @@ class BacktestRun:
         warn: Takes warnings, such as that a module does not go by the simulated clock; None ignores them.
         load_ns: The real time that the bars took to load, for the result.
         seen: Called with files that the strategy opens, and modules that reach the network; None to ignore them.
+        opened: Returns another file to be opened in place of one that the strategy opens, or that one; None for none.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class BacktestRun:
         warn: Callable[[str], None] | None = None,
         load_ns: int = 0,
         seen: Callable[[str], None] | None = None,
+        opened: Callable[[Any], Any] | None = None,
     ) -> None:
         if make_engine is None:
             make_engine = make_simulation
@@ -157,7 +159,13 @@ class BacktestRun:
         self._beside = OwnModules(folder)
         importable = {**self.modules, **fmz_modules(self.names())}
         self.builtins = strategy_builtins(
-            importable, self.warn, beside=self._beside, output=output, seen=seen, reads_memory=self.store_lists
+            importable,
+            self.warn,
+            beside=self._beside,
+            output=output,
+            seen=seen,
+            opened=opened,
+            reads_memory=self.store_lists,
         )
         """The builtins of the strategy."""
 

@@ -34,6 +34,7 @@ _EPILOG = """\
 exit codes: 0 done, 1 the strategy failed (its own traceback is shown), 2 not valid, 3 no bars, 130 interrupted (what there is is reported)."""
 
 _CHANGES = ("start", "end", "period", "basePeriod", "timezone", "seed")
+_OF_INPUTS = ("exchange", "arg", "template", "config", "bars", "columns", "data_server")
 
 
 def add_parser(commands: Any) -> None:
@@ -187,6 +188,11 @@ def _stored(args: argparse.Namespace) -> StoredRun | None:
 
     if args.file is not None:
         raise InputError(f"--repeat {args.repeat} says what is run: give no FILE with it")
+    given = [name for name in (*_CHANGES, *_OF_INPUTS) if getattr(args, name) not in (None, [], "")]
+    if given:
+        raise InputError(
+            f"--repeat {args.repeat} says what is run: it cannot be changed by --{given[0].replace('_', '-')}"
+        )
     stored = read_manifest(args.repeat)
     if stored.changed:
         raise InputError(f"--repeat {args.repeat}: changed since: {', '.join(map(str, stored.changed))}")

@@ -16,6 +16,7 @@ from ..strategy.program.parameters import bind
 from ..strategy.program.reading import read_source
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template, read_templates
+from .config.beyond import LATENCY_KEYS
 from .config.settings import BacktestSettings, ExchangeSettings
 from .config.task import header_task, ignored_keys, read_config, settings_of
 from .config.times import zone_of
@@ -110,6 +111,8 @@ class ReadyBacktest:
         source: The bars.
         warnings: What the user should know before it runs.
         load_ns: The real time that loading the bars took.
+        files: The files that the bars came from.
+        columns: Which column of these files is what, where they do not say it.
     """
 
     strategy: Source
@@ -119,6 +122,8 @@ class ReadyBacktest:
     source: BarSource
     warnings: tuple[str, ...] = ()
     load_ns: int = 0
+    files: tuple[Path, ...] = ()
+    columns: Mapping[str, str] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, inputs: BacktestInputs) -> ReadyBacktest:
@@ -146,6 +151,8 @@ class ReadyBacktest:
             source=source,
             warnings=tuple(warnings),
             load_ns=time.perf_counter_ns() - began if series else 0,
+            files=tuple(bars.path for bars in inputs.bars),
+            columns=inputs.columns,
         )
 
 
@@ -267,6 +274,7 @@ def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone:
 
     Raises:
         InputError: A file is not valid, or two have the same series.
+        NoData: A file has no bars.
     """
     zone = zone_of(timezone, "timezone")
     found: dict[str, GivenSeries] = {}
@@ -277,6 +285,8 @@ def read_series(files: Sequence[BarsFile], columns: Mapping[str, str], timezone:
             if is_recording(file.path)
             else read_bars(file.path, columns=columns, zone=zone, in_memory=rows_left(there))
         )
+        if not series:
+            raise NoData(f"{file.path} has no bars")
         if file.name:
             if len(series) != 1:
                 raise InputError(
@@ -301,7 +311,24 @@ def data_warnings(series: Mapping[str, GivenSeries], settings: BacktestSettings)
             f"maxPriceAge is {most_ms / 1000:g} s, and the ticks of a bar of {settings.base_period_ms / 1000:g} s are up to"
             f" {apart_ms / 1000:g} s apart: fills within ordinary bars write error rows, too"
         )
-    return found
+    return found + _latency_warnings(settings)
+
+
+def _latency_warnings(settings: BacktestSettings) -> list[str]:
+    """Names in ``latency`` that no exchange has: a misspelt one would have no effect."""
+    given = settings.options.get("latency")
+    if not isinstance(given, Mapping) or any(key in LATENCY_KEYS for key in given):
+        return []
+    names = {
+        "*",
+        *(exchange.eid for exchange in settings.exchanges),
+        *(exchange.label for exchange in settings.exchanges),
+    }
+    return [
+        f"latency has no effect for {name!r}: no exchange is called so{nearest(name, names)}"
+        for name in given
+        if name not in names
+    ]
 
 
 def _max_price_age_ms(settings: BacktestSettings) -> int | None:

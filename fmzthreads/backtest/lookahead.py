@@ -9,12 +9,16 @@ from __future__ import annotations
 import io
 from array import array
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
 
 from .backtest_run import BacktestRun, SimulationEngine, make_simulation
 from .config.settings import BacktestSettings, MarketDetail
+from .config.times import zone_of
+from .cut_files import CutFiles
 from .data.aggregate import cut_out
 from .data.bars import BarSeries, BarSource, TickSource
 from .data.column_parts import parts_of
@@ -27,7 +31,7 @@ from .result.log import RunLog
 
 __all__ = ["LookaheadReport", "check_lookahead"]
 
-_BEGINNING = -(2**62)
+_BEGINNING, _END = -(2**62), 2**62
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -133,7 +137,12 @@ class _RecordedExchange:
             try:
                 return found(*args, **options)
             finally:
-                note(f"{name}{args!r}{options or ''}")
+                # What SetData is given may reach into the future, of which GetData shows what is over.
+                note(
+                    f"{name}({args[0]!r}, ...)"
+                    if name == "SetData" and len(args) > 1
+                    else f"{name}{args!r}{options or ''}"
+                )
 
         return _call
 
@@ -141,7 +150,7 @@ class _RecordedExchange:
 class _Recorded:
     """One run, with everything that it did by time."""
 
-    def __init__(self, ready: ReadyBacktest, source: BarSource) -> None:
+    def __init__(self, ready: ReadyBacktest, source: BarSource, opened: Callable[[Any], Any] | None = None) -> None:
         self.entries: list[tuple[int, str]] = []
         self.unseen: dict[str, None] = {}
         run = BacktestRun(
@@ -151,6 +160,7 @@ class _Recorded:
             folder=ready.strategy.path.parent,
             output=io.StringIO(),
             seen=self._see,
+            opened=opened,
         )
         run.log.listeners.append(lambda row: self.entries.append((row[1], f"log row {row[2:]}")))
         self.end = run.run(ready.strategy, ready.values, ready.templates)
@@ -187,20 +197,30 @@ def check_lookahead(ready: ReadyBacktest, count: int = 3) -> LookaheadReport:
     instants = tuple(
         sorted({(settings.start_ms + span * number // (count + 1)) // base * base for number in range(1, count + 1)})
     )
-    plain = _Recorded(ready, ready.source)
+    plain = _run_again(ready, _END)
     findings: list[str] = []
     unseen = dict(plain.unseen)
     compared = 0
     for instant in instants:
         expected = plain.before(instant)
         for altered in (False, True):
-            other = _Recorded(ready, _ChangedBars(ready.source, instant, altered=altered))
+            other = _run_again(ready, instant, altered=altered)
             unseen.update(other.unseen)
             found = other.before(instant)
             compared += len(expected)
             if found != expected:
                 findings.append(_difference(expected, found, instant, "altered" if altered else "cut"))
     return LookaheadReport(instants, tuple(findings), tuple(unseen), compared)
+
+
+def _run_again(ready: ReadyBacktest, instant_ms: int, *, altered: bool = False) -> _Recorded:
+    """A run whose bars are cut or altered from an instant on; files of bars that the strategy opens itself end there."""
+    zone = zone_of(ready.settings.timezone, "timezone")
+    with TemporaryDirectory(prefix="fmzthreads-") as folder:
+        files = CutFiles(ready.files, ready.columns, zone, instant_ms, Path(folder))
+        changed = instant_ms < _END
+        source = _ChangedBars(ready.source, instant_ms, altered=altered) if changed else ready.source
+        return _Recorded(ready, source, files)
 
 
 def _difference(expected: Sequence[tuple[int, str]], found: Sequence[tuple[int, str]], instant: int, how: str) -> str:

@@ -203,3 +203,30 @@ def test_ctrl_c_prints_the_partial_report(tmp_path: Path) -> None:
     result = json.loads(done.stdout)["result"]
     assert result["Finished"] is False
     assert [row[7] for row in result["RuntimeLogs"]] == ["before"]
+
+
+def test_a_file_without_bars_is_named(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("time,open,high,low,close,volume\n")
+    code, whole, err = command(capsys, files[0], "--bars", empty)
+    assert (code, whole) == (3, None)
+    assert f"no data: {empty} has no bars" in err
+
+
+def test_a_latency_of_nobody_is_told(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.json"
+    for text, told in (
+        ('{"latency": {"binance": 5}}', True),
+        ('{"latency": {"Binance": 5, "*": 1}}', False),
+        ('{"latency": 5}', False),
+    ):
+        config.write_text(text)
+        code, _, err = command(capsys, files[0], "--bars", files[1], "--config", config)
+        assert code == 0
+        assert (
+            "latency has no effect for 'binance': no exchange is called so; did you mean 'Binance'?" in err
+        ) is told, err

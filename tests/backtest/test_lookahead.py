@@ -1,9 +1,12 @@
 """A strategy that sees the future is found, and an honest one is not accused."""
 
+import gzip
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from fmzthreads.backtest.cut_files import CutFiles
 from fmzthreads.backtest.inputs import BacktestInputs, BarsFile, ReadyBacktest
 from fmzthreads.backtest.lookahead import check_lookahead
 from tests.helpers.backtest_runs import START_MS, command, write_bars
@@ -70,12 +73,51 @@ def main():
 
 
 def test_what_cannot_be_seen_is_named(tmp_path: Path) -> None:
-    text = "import csv\nimport requests\ndef main():\n    with open(folder + '/bars.csv') as f:\n        Log(len(f.read()))\n"
+    (tmp_path / "other.csv").write_text("1\n")
+    text = "import csv\nimport requests\ndef main():\n    with open(folder + '/other.csv') as f:\n        Log(len(f.read()))\n"
     ready = ready_of(tmp_path, f"folder = {str(tmp_path)!r}\n{text}")
     report = check_lookahead(ready, 1)
     assert report.findings == ()
-    assert report.unseen == ("module csv", "module requests", f"file {tmp_path}/bars.csv")
-    assert f"not altered, so not checked: module csv, module requests, file {tmp_path}/bars.csv" in report.text()
+    assert report.unseen == ("module csv", "module requests", f"file {tmp_path}/other.csv")
+    assert f"not altered, so not checked: module csv, module requests, file {tmp_path}/other.csv" in report.text()
+
+
+FILE = """
+import csv
+def main():
+    with open(folder + "/bars.csv") as file:
+        rows = [(int(row["time"]), float(row["close"])) for row in csv.DictReader(file)]
+    exchange.SetData("close", [[time_ms + AHEAD, close] for time_ms, close in rows])
+    while True:
+        if (exchange.GetData("close") or {"Data": 0})["Data"] > 100:
+            exchange.Buy(-1, 10)
+        Sleep(60000)
+"""
+
+
+@pytest.mark.parametrize(("ahead", "peeks"), [(-1_800_000, True), (60_000, False)])
+def test_the_file_of_the_bars_ends_at_the_instant_too(tmp_path: Path, ahead: int, peeks: bool) -> None:
+    text = f"folder = {str(tmp_path)!r}\n{FILE.replace('AHEAD', str(ahead))}"
+    report = check_lookahead(ready_of(tmp_path, text), 2)
+    assert bool(report.findings) is peeks
+    assert report.unseen == ("module csv", "what SetData is given")
+
+
+def test_copies_of_files_are_only_made_of_plain_files_of_bars(tmp_path: Path) -> None:
+    bars, other = write_bars(tmp_path / "bars.csv"), tmp_path / "other.csv"
+    other.write_text("x\n")
+    zipped = tmp_path / "bars.csv.gz"
+    zipped.write_bytes(gzip.compress(bars.read_bytes()))
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    files = CutFiles([bars, zipped], {}, UTC, START_MS + 3 * 60_000, folder)
+    copy = files(str(bars))
+    assert Path(copy).read_text().splitlines() == bars.read_text().splitlines()[:4]
+    assert files(bars) == copy
+    for file in (other, str(zipped), tmp_path / "missing.csv", 7):
+        assert files(file) is file
+    bars.write_text("broken\n")
+    assert CutFiles([bars], {}, UTC, 0, folder)(bars) is bars
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

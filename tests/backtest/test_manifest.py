@@ -118,3 +118,21 @@ def test_what_is_no_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert message in err
     code, _, err = command(capsys, tmp_path / "s.py", "--repeat", tmp_path)
     assert (code, "give no FILE with it" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--start", "2024-01-01"),
+        ("--seed", "0"),
+        ("--bars", "x.csv"),
+        ("--arg", "size=3"),
+        ("--data-server", "http://x"),
+    ],
+)
+def test_what_is_repeated_cannot_be_changed(
+    run: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    code, whole, err = command(capsys, "--repeat", run, *words)
+    assert (code, whole) == (2, None)
+    assert f"it cannot be changed by {words[0]}" in err

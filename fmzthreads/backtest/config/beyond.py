@@ -12,10 +12,11 @@ from ..nano import ONE, nano
 from .details import number
 from .settings import ExchangeSettings, Latency, PartialFills
 
-__all__ = ["latency_of", "partial_fills_of", "with_beyond"]
+__all__ = ["LATENCY_KEYS", "latency_of", "partial_fills_of", "with_beyond"]
 
 _MAX_PRICE_AGE_MS = 60_000
-_LATENCY_KEYS = ("median", "p99", "samples")
+LATENCY_KEYS = ("median", "p99", "samples")
+"""The keys of one latency."""
 
 
 def with_beyond(
@@ -69,7 +70,7 @@ def partial_fills_of(options: Mapping[str, Any], where: str) -> PartialFills | N
 def _venue_latency(exchange: ExchangeSettings, given: Any, where: str) -> Latency | None:
     if given in (None, ""):
         return None
-    if isinstance(given, Mapping) and not any(key in _LATENCY_KEYS for key in given):
+    if isinstance(given, Mapping) and not any(key in LATENCY_KEYS for key in given):
         for name in (exchange.label, exchange.eid, "*"):
             if name in given:
                 return latency_of(given[name], f"{where}: latency of {name}")
@@ -86,8 +87,8 @@ def latency_of(given: Any, where: str) -> Latency:
     """
     if isinstance(given, Mapping):
         for key in given:
-            if key not in _LATENCY_KEYS:
-                raise UnknownName(f"{where} has the unknown key {key!r}{nearest(str(key), _LATENCY_KEYS)}")
+            if key not in LATENCY_KEYS:
+                raise UnknownName(f"{where} has the unknown key {key!r}{nearest(str(key), LATENCY_KEYS)}")
         if "samples" in given:
             return latency_of(given["samples"], where)
         median = number(given, "median", 0, where, least=0)

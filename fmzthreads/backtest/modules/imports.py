@@ -56,6 +56,7 @@ def strategy_builtins(
     beside: OwnModules | None = None,
     output: Any = None,
     seen: Callable[[str], None] | None = None,
+    opened: Callable[[Any], Any] | None = None,
     reads_memory: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """The builtins of a strategy.
@@ -66,6 +67,7 @@ def strategy_builtins(
         beside: The modules that lie beside the strategy; None for none.
         output: Where ``print`` writes; None for the standard output.
         seen: Called with files that are opened, and modules that reach files or the network; None to ignore them.
+        opened: Returns another file to be opened in place of a file, or that file itself; None opens what is asked for.
         reads_memory: Called when one of ``READ_MEMORY`` is imported.
     """
     note = _noter(warn, seen, reads_memory)
@@ -95,10 +97,11 @@ def strategy_builtins(
         print(*values, file=output if file is None else file, **options)
 
     def _open(file: Any, *args: Any, **options: Any) -> Any:
-        """``open``, noted."""
-        if seen is not None:
+        """``open``, noted unless another file is opened."""
+        found = file if opened is None else opened(file)
+        if seen is not None and found is file:
             seen(f"file {file}")
-        return open(file, *args, **options)  # noqa: PTH123 (it stands in for open itself)
+        return open(found, *args, **options)  # noqa: PTH123 (it stands in for open itself)
 
     own = dict(vars(builtins))
     own["__import__"] = _import
