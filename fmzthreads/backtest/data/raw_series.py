@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
+from operator import itemgetter
 
 import attrs
 
@@ -113,9 +114,9 @@ class RawSeries:
     def longest_step(self, from_ms: int, to_ms: int) -> tuple[int, int]:
         """The longest time from one bar to the next, and the start of the former, of bars with ``from_ms <= time < to_ms``; zeros without two bars."""
         first, end = bisect_left(self.time, from_ms), bisect_left(self.time, to_ms)
-        steps = list(map(operator.sub, islice(self.time, first + 1, end), islice(self.time, first, end)))
-        longest = max(steps, default=0)
-        return longest, self.time[first + steps.index(longest)] if steps else 0
+        steps = map(operator.sub, islice(self.time, first + 1, end), islice(self.time, first, end))
+        longest, begin = max(zip(steps, islice(self.time, first, end), strict=False), key=itemgetter(0), default=(0, 0))
+        return longest, begin
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """The times of each two neighbours."""
