@@ -153,7 +153,7 @@ class CallBase:
         core = self.core
         try:
             order_id = core.orders.place(intent, own_client_id=own_id)
-            core.accounts.expect(intent.symbol, order_id)
+            core.accounts.expect(intent.symbol, order_id, ends_at_once=_ends_at_once(intent))
             return order_id
         except (StopRequested, KeyboardInterrupt, SystemExit) as error:
             self._tell_interrupted(method, intent, error)
@@ -169,6 +169,11 @@ class CallBase:
         if record is not None and record.fate == "unknown":
             words = f"interrupted ({type(error).__name__}); the order may have been sent and its outcome is unknown: Reconcile() asks about its client order id {key}"
             self.core.report(method, OutcomeUnknown(words, client_order_id=key))
+
+
+def _ends_at_once(intent: OrderIntent | ConditionIntent) -> bool:
+    """Whether an order never rests."""
+    return isinstance(intent, OrderIntent) and (intent.price is None or intent.time_in_force in {"IOC", "FOK"})
 
 
 def check_id(order_id: Any) -> None:

@@ -152,11 +152,11 @@ class LiveAccounts:
         if feed is not None:
             feed.view.learn(positions)
 
-    def expect(self, symbol: str, order_id: str) -> None:
-        """Notes an order that was placed just now: until the stream tells of it, the venue is asked."""
+    def expect(self, symbol: str, order_id: str, *, ends_at_once: bool = False) -> None:
+        """Notes an order that was placed just now: until the stream tells of it (and of the end of one that never rests), the venue is asked."""
         for feed in self._feeds.values():
             if feed.source.includes(symbol):
-                feed.view.expect(order_id, symbol)
+                feed.view.expect(order_id, symbol, ends_at_once=ends_at_once)
 
     def distrust(self, order_id: str) -> None:
         """Notes that an order was cancelled or changed just now: until the stream tells of it, the venue is asked."""

@@ -12,6 +12,7 @@ from ...constants import ORDER_STATE_PENDING
 from ...fork import after_fork_in_child
 from ...structures import Order, Position
 from ..contracts.scopes import scope_includes
+from .behind import PositionsBehind
 from .events import AccountSnapshot, AccountUpdate, OrderChange, PositionChange, StreamFill
 
 __all__ = ["AccountView"]
@@ -57,6 +58,7 @@ class AccountView:
         self._symbols: set[str] = set()  # seen in the stream or in orders of ours
         self._expected: dict[str, int] = {}  # orders of which the stream must tell, and when each was noted
         self._noted = 0
+        self._behind = PositionsBehind()
         self._updates: deque[AccountUpdate] = deque()
         self._seq = 0
         self._live = False
@@ -105,6 +107,10 @@ class AccountView:
             self._times[order_id] = max(change.time_ms, self._times.get(order_id, 0))
         elif known is not None:
             order = known
+        if change.fill is not None:
+            self._behind.fill(order["Symbol"], change.time_ms, self._clock.monotonic())
+        if order["Status"] != ORDER_STATE_PENDING:
+            self._behind.ended(order_id)
         if fill is not None:
             self._note("fill", change.time_ms, order["Symbol"], order=order, fill=fill)
         if news:
@@ -159,6 +165,7 @@ class AccountView:
         position = change.position
         key = self._key_of(position)
         found = self._positions.get(key)
+        self._behind.position(position["Symbol"], max(change.time_ms, change.told_ms))
         if found is None and not position["Amount"]:
             return False
         known, known_ms, told_ms = found or (None, 0, 0)
@@ -267,6 +274,7 @@ class AccountView:
                     self._apply_position(PositionChange(position=flat, time_ms=time_ms))
             for position, time_ms in snapshot.positions:
                 self._apply_position(PositionChange(position=position, time_ms=time_ms), complete=True)
+            self._behind.clear()
 
     def _take_order(self, order: Order) -> None:
         known = self._book_of(order).get(order["Id"])
@@ -371,11 +379,20 @@ class AccountView:
 
     # What the exchange object reads
 
-    def expect(self, order_id: str, symbol: str = "") -> None:
-        """Notes an order of ours, of which the stream must have told before the view answers for orders again."""
+    def expect(self, order_id: str, symbol: str = "", *, ends_at_once: bool = False) -> None:
+        """Notes an order of ours, of which the stream must have told before the view answers again.
+
+        Args:
+            order_id: The order.
+            symbol: Its symbol.
+            ends_at_once: Whether it never rests, so that its end, too, must have been told before the view answers for positions.
+        """
         with self._lock:
             if symbol:
                 self._symbols.add(symbol)
+            known = self._orders.get(order_id)
+            if ends_at_once and (known is None or known["Status"] == ORDER_STATE_PENDING):
+                self._behind.placed(order_id, symbol, self._clock.monotonic())
             if order_id not in self._orders and order_id not in self._conditions:
                 self._expect(order_id)
 
@@ -431,7 +448,7 @@ class AccountView:
             amounts_only: Whether leverage and margin, of which not every stream tells, may be missing.
         """
         with self._lock:
-            if not self._live or self._expected:
+            if not self._live or self._expected or self._behind.includes(scope, self._clock.monotonic()):
                 return None
             if not amounts_only and any(
                 scope_includes(scope, self._positions[key][0]["Symbol"]) for key in self._unread

@@ -105,7 +105,8 @@ class PaperTrading(PaperMarketData):
         self._stream(intent.symbol)
         self._travel()
         with self._turn(intent.symbol):
-            order = self.book.place(intent, rules.bounds(market=intent.price is None).step, self._depth(intent))
+            step = rules.bounds(market=intent.price is None).step
+            order = self.book.place(intent, step, self._depth(intent), self.ways.cancels_post_only)
         if order.is_open or "." in order.symbol:
             self._wake()
         return order.id

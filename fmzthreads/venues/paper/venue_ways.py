@@ -25,6 +25,7 @@ class VenueWays:
         options: Whose names the options of condition orders have; empty for none.
         has_oco: Whether one condition order may both take profit and stop a loss.
         replaces_conditions: Whether a condition order is replaced, since the venue cannot change it.
+        cancels_post_only: Whether a post-only order that would trade at once is accepted and then cancelled; else it is refused.
         keeps_place: Whether an order of which only the amount is lowered keeps its place in the queue.
         fills_by_lowering: Whether an order that is changed to no more than what is filled counts as filled; else it is cancelled.
         gone: The refusal of a change of an order that has ended.
@@ -48,6 +49,7 @@ class VenueWays:
     options: Literal["", "binance", "okx"] = ""
     has_oco: bool = True
     replaces_conditions: bool = False
+    cancels_post_only: bool = False
     keeps_place: bool = False
     fills_by_lowering: bool = False
     gone: Refusal = ("", "there is no such open order")
@@ -112,6 +114,7 @@ _TOO_MUCH_MARGIN = ("59301", "Margin adjustment failed for exceeding the max lim
 _OKX = VenueWays(
     speaker="OKX",
     options="okx",
+    cancels_post_only=True,
     dual_with_orders=_NO_NEW_MODE,
     dual_with_position=_NO_NEW_MODE,
     no_margin_position=("59300", "Margin call failed. Position does not exist."),

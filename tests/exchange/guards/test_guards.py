@@ -296,6 +296,35 @@ def test_the_breaker_forgets_old_refusals_and_can_be_released() -> None:
     assert exchange.Buy(60000, 1)
 
 
+def refused(exchange: Any, venue: FakeVenue) -> None:
+    venue.fail("place", InsufficientFunds("no"))
+    with pytest.raises(InsufficientFunds):
+        exchange.Buy(60000, 1)
+
+
+def test_refusals_count_up_to_the_very_end_of_their_time() -> None:
+    clock = JumpClock()
+    exchange, venue, _ = guarded(clock=clock, breaker={"refusals": 2, "seconds": 10, "pause_s": 1000})
+    refused(exchange, venue)
+    clock.advance(10)
+    refused(exchange, venue)
+    refusal(lambda: exchange.Buy(60000, 1), "breaker")
+
+
+def test_what_stopped_a_side_does_not_count_again() -> None:
+    clock = JumpClock()
+    exchange, venue, _ = guarded(clock=clock, breaker={"refusals": 2, "seconds": 1000, "pause_s": 10})
+    refused(exchange, venue)
+    refused(exchange, venue)
+    clock.advance(10)
+    assert exchange.guards.stats["stopped_sides"] == []
+    refused(exchange, venue)
+    assert exchange.Buy(60000, 1)  # one refusal after the pause is not two
+    exchange.guards.release()  # which forgets that one
+    refused(exchange, venue)
+    assert exchange.Buy(60000, 1)
+
+
 # Changes and condition orders
 
 

@@ -12,6 +12,7 @@ from fmzthreads.clock import WallClock
 from fmzthreads.constants import ORDER_STATE_CANCELED
 from fmzthreads.errors import InputError, NotSupported, UnknownName
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.live_account import behind
 from fmzthreads.testing import FakeContractVenue
 from tests.helpers.account_streams import PATIENCE_S, ScriptedAccount, order, position, tell
 from tests.helpers.exchange_room import MemoryHost, make
@@ -91,6 +92,22 @@ def test_an_own_order_is_asked_of_the_venue_until_the_stream_tells_of_it() -> No
         _wait(exchange, lambda: exchange._core.accounts.orders("BTC_USDT.swap") == [])
         assert exchange.GetOrders() == []
         assert venue.calls["orders"] == 2
+
+
+def test_positions_are_asked_of_the_venue_until_an_order_at_market_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind, "_PATIENCE_S", 1000.0)  # however slow the machine is
+    with subscribed("positions") as (exchange, venue, _host, _source, server):
+        peer = server.peer()
+        for price, options, asked in ((-1, "", 2), (99, "IOC", 2), (99, "GTC", 1)):
+            order_id = exchange.CreateOrder("", f"buy;timeInForce={options}" if options else "buy", price, 1)
+            before = venue.calls["positions"]
+            exchange.GetPositions()
+            tell(peer, 9, order=order(1, Id=order_id))
+            _wait(exchange, lambda found=order_id: exchange.account_feeds[0].view.knows(found))
+            exchange.GetPositions()
+            assert venue.calls["positions"] - before == asked
+            tell(peer, 10, order=order(1, Id=order_id, status=ORDER_STATE_CANCELED))
+            _wait(exchange, lambda: exchange._core.accounts.positions("BTC_USDT.swap") is not None)
 
 
 def test_updates_are_taken_once_with_their_marks_and_orders_of_the_venue_are_told() -> None:

@@ -93,6 +93,16 @@ def test_post_only_orders_never_take() -> None:
     assert room.venue.order(room.place("buy", 100.5, 1, time_in_force="GTX")).Status == 0
 
 
+def test_at_okx_a_post_only_order_that_would_take_is_cancelled() -> None:
+    room = SpotRoom(name="OKX")
+    order = room.venue.order(room.place("buy", 101, 1, time_in_force="GTX"))
+    assert (order.Status, order.DealAmount) == (2, 0)
+    assert room.money() == (1000, 0, 10, 0)
+    assert room.venue.orders() == []
+    assert room.fills(room.place("buy", 101, 1)) == [(101, 1, "walk", False)]  # it took nothing
+    assert room.venue.order(room.place("buy", 100.5, 1, time_in_force="GTX")).Status == 0
+
+
 def test_a_resting_order_is_filled_by_trades_through_its_price_with_their_amounts() -> None:
     room = SpotRoom()
     order_id = room.place("buy", 99.5, 2)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+import attrs
+
 from ....clock import Clock
-from ....errors import InputError, VenueRejected, short_repr
+from ....constants import PD_LONG, PD_SHORT
+from ....errors import FmzError, InputError, StopRequested, VenueRejected, short_repr
+from ....exchange.contracts.closing import closes
 from ....exchange.contracts.intents import ConditionIntent, ModifyIntent
 from ....exchange.contracts.port import FundingPayment, PositionMode
 from ....exchange.keys.credentials import Credentials
@@ -41,6 +45,7 @@ _FUNDING = endpoint("public/funding-rate", 10)
 _BILLS = endpoint("account/bills", 10, signed=True)
 _OLD_BILLS = endpoint("account/bills-archive", 10, signed=True)
 
+_NO_POSITION = "51169"  # of a closing order: no position of its side in its margin mode
 _FUNDING_BILL = "8"
 _PAGE = 100
 _WEEK_MS = 7 * 86_400_000
@@ -263,8 +268,35 @@ class FuturesOKX(ContractVenue):
     # Orders
 
     def place(self, intent: OrderIntent) -> str:
-        """Sends an order once; see ``Venue.place``."""
+        """Sends an order once; see ``Venue.place``.
+
+        OKX takes the margin mode from each order and refuses one that closes in another mode than its position has. Such an order is sent
+        again, in the position's mode: it is certain that the refused one is not in the book.
+        """
+        try:
+            return self._send(intent)
+        except VenueRejected as error:
+            mode = self._other_mode(intent) if error.code == _NO_POSITION and closes(intent.side) else None
+            if mode is None:
+                raise
+        return self._send(attrs.evolve(intent, options={**intent.options, "tdMode": mode}))
+
+    def _send(self, intent: OrderIntent) -> str:
         return self._checking_mode(lambda: super(FuturesOKX, self).place(intent))
+
+    def _other_mode(self, intent: OrderIntent | ConditionIntent) -> str | None:
+        """The margin mode of the position that an order closes, if it is another than that of orders; else None."""
+        if "tdMode" in intent.options:
+            return None
+        kind = PD_LONG if intent.side == "closebuy" else PD_SHORT
+        try:
+            rows = [one for one in self.positions(intent.symbol) if one["Type"] == kind]
+        except StopRequested:
+            raise
+        except FmzError:
+            return None  # the order is sent as it would have been
+        modes = {str(one["Info"].get("mgnMode")) for one in rows} & {"cross", "isolated"}
+        return None if self.dialect.margin_mode(self._name(intent.symbol)) in modes else next(iter(modes), None)
 
     def orders(self, symbol: str | None = None) -> list[Order]:
         """Open orders; of both kinds of contracts where no contract is named. See ``Venue.orders``."""
@@ -282,7 +314,10 @@ class FuturesOKX(ContractVenue):
     # Condition orders
 
     def place_condition(self, intent: ConditionIntent) -> str:
-        """Sends a condition order once; see ``Venue.place_condition``."""
+        """Sends a condition order once, a closing one in the margin mode of its position; see ``Venue.place_condition``."""
+        mode = self._other_mode(intent) if closes(intent.side) else None
+        if mode is not None:
+            intent = attrs.evolve(intent, options={**intent.options, "tdMode": mode})
         name = self._listing(intent.symbol).venue_symbol
         order = self.dialect.place_condition(intent, name)
         number_ = self._checking_mode(lambda: self.channel.send_once(order.ask, order.read, order.client_order_id))

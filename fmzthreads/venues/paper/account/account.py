@@ -40,24 +40,34 @@ class PaperAccount(PaperState):
 
     # New orders
 
-    def place(self, intent: OrderIntent, step: Decimal | None, depth: Depth) -> PaperOrder:
+    def place(
+        self, intent: OrderIntent, step: Decimal | None, depth: Depth, cancels_post_only: bool = False
+    ) -> PaperOrder:
         """Takes an order, fills what the book has for it, and lets the rest be or ends it.
 
         Args:
             intent: The order.
             step: The market's step of amounts.
             depth: The book now.
+            cancels_post_only: Whether a post-only order that would trade at once is cancelled; else it is refused.
 
         Raises:
             InsufficientFunds: The balance does not cover it.
             DuplicateOrder: Its client order id is in use.
-            WouldTake: It is post-only and would trade at once.
+            WouldTake: It is post-only and would trade at once, and that is refused.
             OperationFailed: It cannot be stored; nothing has changed.
         """
         with self.lock:
-            return self._place(self.step(), intent, step, depth)
+            return self._place(self.step(), intent, step, depth, cancels_post_only)
 
-    def _place(self, change: PaperStep, intent: OrderIntent, step: Decimal | None, depth: Depth) -> PaperOrder:
+    def _place(
+        self,
+        change: PaperStep,
+        intent: OrderIntent,
+        step: Decimal | None,
+        depth: Depth,
+        cancels_post_only: bool = False,
+    ) -> PaperOrder:
         if self.store.orders("symbol = ? AND client_id = ?", (intent.symbol, intent.client_order_id)):
             raise DuplicateOrder(f"the client order id {short_repr(intent.client_order_id)} is in use")
         quoted = intent.price is None and intent.side == "buy" and "." not in intent.symbol
@@ -83,6 +93,9 @@ class PaperAccount(PaperState):
             spends=spends,
             step=step,
         )
+        takes = intent.time_in_force == "GTX" and bool(matches)
+        if takes and not cancels_post_only:
+            raise WouldTake("the post-only order would trade at once")
         matches = self._as_wanted(intent, matches)
         worst = matches[-1].price if matches else None
         order = self._money(order.symbol).held_for(order, spends, worst, change)
@@ -91,7 +104,7 @@ class PaperAccount(PaperState):
             order = attrs.evolve(order, amount=sum((one.amount for one in matches), Decimal(0)))
         for match in matches:
             order = self._fill(change, order, match, "walk", maker=False)
-        rests = order.is_open and intent.price is not None and intent.time_in_force in {"GTC", "GTX"}
+        rests = order.is_open and intent.price is not None and intent.time_in_force in {"GTC", "GTX"} and not takes
         if rests:
             order = attrs.evolve(order, ahead=_shown_at(bids if order.buys else asks, order.price))
         else:
@@ -104,8 +117,9 @@ class PaperAccount(PaperState):
 
     @staticmethod
     def _as_wanted(intent: OrderIntent, matches: list[Match]) -> list[Match]:
-        if intent.time_in_force == "GTX" and matches:
-            raise WouldTake("the post-only order would trade at once")
+        """What of it is done: nothing of a post-only order, and nothing of a part of a FOK."""
+        if intent.time_in_force == "GTX":
+            return []
         if intent.time_in_force == "FOK" and sum(one.amount for one in matches) < intent.amount:
             return []
         return matches

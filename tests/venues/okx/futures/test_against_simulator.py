@@ -185,6 +185,30 @@ def test_margin_mode_and_leverage(both: tuple[OkxContracts, FuturesOKX]) -> None
         FuturesOKX(margin_mode="crossed")
 
 
+@pytest.mark.parametrize("hedge", [False, True])
+@pytest.mark.parametrize("crossed", [False, True])
+def test_what_closes_goes_in_the_margin_mode_of_its_position(hedge: bool, crossed: bool) -> None:
+    with room(hedge=hedge) as (market, venue):
+        venue.set_cross(LINEAR, crossed)
+        opened(market, venue, amount="5")
+        venue.set_cross(LINEAR, not crossed)  # of what is opened from now on
+        stop = ConditionTerms(kind=SL, sl_trigger=D(40_000))
+        placed = venue.place_condition(condition("closebuy", stop, amount=D(1)))
+        mode = "cross" if crossed else "isolated"
+        assert venue.condition_order(placed)["Info"]["tdMode"] == mode
+        other = venue.place_condition(condition("sell", ConditionTerms(kind=SL, sl_trigger=D(40_000)), amount=D(1)))
+        assert venue.condition_order(other)["Info"]["tdMode"] != mode  # one that may open is sent as it was asked for
+        market.rest(LINEAR, "buy", "49990", "5")
+        closing = intent("closebuy", "3")
+        closed = venue.order(venue.place(closing))
+        assert (closed["DealAmount"], closed["Info"]["tdMode"]) == (3, mode)
+        assert venue.order_by_client_id(LINEAR, closing.client_order_id)["Id"] == closed["Id"]
+        assert held(venue, LINEAR) == [(LINEAR, constants.PD_LONG, 2)]
+        with pytest.raises(errors.InvalidOrder, match="51169"):
+            venue.place(intent("closesell", "1"))  # there is none in either mode
+        assert held(venue, LINEAR) == [(LINEAR, constants.PD_LONG, 2)]
+
+
 def test_orders_are_listed_changed_and_cancelled(both: tuple[OkxContracts, FuturesOKX]) -> None:
     _, venue = both
     first = intent("buy", "2", "40000")

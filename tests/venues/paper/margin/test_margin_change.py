@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from fmzthreads.errors import InputError, NotSupported, VenueRejected
+from fmzthreads.errors import InputError, InsufficientFunds, NotSupported, VenueRejected
 from tests.helpers.paper_rooms import LINEAR, ContractRoom
 
 NAMES = {"Futures_Binance": "BTCUSDT", "Futures_OKX": "BTC-USDT-SWAP"}
@@ -73,22 +73,22 @@ def test_margin_is_added_and_taken_back(room: Room) -> None:
 
 def test_what_the_leverage_asks_for_and_what_is_lost_stays(room: Room) -> None:
     room.move(20)
-    with pytest.raises(VenueRejected, match=r"-4051|59301"):
+    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
         room.move("20.01", adds=False)
     room.market.show(LINEAR, 95)  # 5 are lost, and 9.5 are needed
     room.venue.look()
-    with pytest.raises(VenueRejected, match=r"-4051|59301"):
+    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
         room.move("15.51", adds=False)
     room.move("15.5", adds=False)
     room.market.show(LINEAR, 200)  # a profit cannot be taken out; 20 are needed and 14.5 are there
     room.venue.look()
-    with pytest.raises(VenueRejected, match=r"-4051|59301"):
+    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
         room.move("0.01", adds=False)
     assert room.venue.book.held()[0].margin == Decimal("14.5")
 
 
 def test_no_more_than_is_free_is_added(room: Room) -> None:
-    with pytest.raises(VenueRejected, match=r"-4050|59301"):
+    with pytest.raises(InsufficientFunds, match=r"-4050|59301"):
         room.move("90.01")
     room.move(90)
     assert room.money(LINEAR)[:2] == (0, 100)
