@@ -48,8 +48,11 @@ Reason = Literal["end", "returned", "exit", "error", "interrupted", "no data"]
 class SimulationEngine(Protocol):
     """What a run asks of the engine."""
 
-    snapshots: list[Any]
     time: VirtualTime
+
+    @property
+    def snapshots(self) -> Sequence[Any]:
+        """The snapshots so far: ``[time in ms, [an object for each exchange]]``."""
 
     @property
     def now_ms(self) -> int:

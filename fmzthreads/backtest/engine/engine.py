@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSource
 from ..recorded.recorded_orders import RecordedOrders
+from ..result.spilled_rows import SpilledRows
 from ..trading.desk import Desk
 from ..trading.market import MarketView, RowWriter
 from .latency import LatencyDice
@@ -19,6 +20,9 @@ from .snapshots import SnapshotStamps
 from .virtual_time import NEVER, Timers, VirtualTime
 
 __all__ = ["BacktestEngine", "ExchangeParts"]
+
+
+_SNAPSHOTS_IN_MEMORY = 5_000
 
 
 class ExchangeParts(NamedTuple):
@@ -57,7 +61,7 @@ class BacktestEngine:
         lock: Guards the engine; every call takes it, since a strategy may have threads.
         timers: What is to be called at some times.
         lists_stored: Whether the lists of ``GetRecords`` are filled at once, for modules that read a list's memory without asking.
-        snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``.
+        snapshots: The snapshots so far: ``[time, [one dict for each exchange]]``; of more than 6,000, the older ones are on disk.
     """
 
     def __init__(self, settings: BacktestSettings, source: BarSource, rows: RowWriter) -> None:
@@ -68,7 +72,7 @@ class BacktestEngine:
         self.time = VirtualTime(settings.start_ms, settings.end_ms)
         self.net_delay_ms = settings.net_delay_ms
         self.parts = [self._parts(exchange) for exchange in settings.exchanges]
-        self.snapshots: list[list[Any]] = []
+        self.snapshots = SpilledRows(_SNAPSHOTS_IN_MEMORY, _SNAPSHOTS_IN_MEMORY // 5)
         self._stamps = SnapshotStamps(self.time, settings.snapshot_ms, self._take)
         self.due_ms = settings.start_ms
         self.together_ms = -1

@@ -13,8 +13,10 @@ from typing import Any
 
 from ...structures import Record, record_changes
 from ...structures.growing import GrowingRecords, window
+from ..data import stored_bars
 from ..data.column_checks import is_nowhere_above
 from ..data.column_parts import parts_of
+from ..data.stored_bars import StoredBars
 from ..nano import ONE
 from .feed import TickFeed
 from .ticks import FEW_MS, volume_steps
@@ -60,7 +62,10 @@ class GrowingBars:
     def __init__(self, period_ms: int, offset_ms: int) -> None:
         self._period = period_ms
         self._offset = offset_ms
-        # The final bars, a column for each field of a record.
+        # The final bars, a column for each field of a record; of many, those before the number _gone are on disk.
+        self._stored: StoredBars | None = None
+        self._gone = 0
+        self._store_at = 4 * stored_bars.CHUNK
         self._columns: tuple[Any, ...] = (array("q"), *(array("d") for _ in _FIELDS[1:]))
         # The bar so far, of whole base bars: start, open, high, low, close, volume, open interest, in nano; None between bars.
         self._forming: list[int] | None = None
@@ -77,6 +82,8 @@ class GrowingBars:
         """
         tips = self._catch_up()
         closed = self._closed_count()
+        if closed >= self._store_at:
+            self._store(closed, cap)
         total = closed + len(tips)
         if total > self._seen:
             self._seen = total
@@ -140,7 +147,7 @@ class GrowingBars:
 
     def final_until(self, number: int, most: int) -> int:
         """Up to which number bars are final: those that were closed."""
-        return min(len(self._columns[0]), most)
+        return min(self._closed_count(), most)
 
     def tips(self, tick: int) -> list[Values]:
         """Never asked for: a window holds the values of its forming bars."""
@@ -151,16 +158,36 @@ class GrowingBars:
         raise NotImplementedError
 
     def _values(self, number: int) -> Values:
-        return tuple([column[number] for column in self._columns])
+        place = number - self._gone
+        if place < 0:
+            assert self._stored is not None
+            return tuple([self._stored.values(at, number, number + 1)[0] for at in range(len(_FIELDS))])
+        return tuple([column[place] for column in self._columns])
 
     def _field(self, field: str, begin: int, end: int) -> list[Any]:
-        found: list[Any] = self._columns[_PLACES[field]][begin:end].tolist()
+        column, gone = self._columns[_PLACES[field]], self._gone
+        found: list[Any] = column[max(0, begin - gone) : max(0, end - gone)].tolist()
+        if begin < gone:
+            assert self._stored is not None
+            return self._stored.values(_PLACES[field], begin, min(end, gone)) + found
         return found
 
     # The bars
 
     def _closed_count(self) -> int:
-        return len(self._columns[0])
+        return self._gone + len(self._columns[0])
+
+    def _store(self, closed: int, cap: int) -> None:
+        """Moves old bars to disk; those that a list can show, and as many before them, stay."""
+        chunk = stored_bars.CHUNK
+        while len(self._columns[0]) >= 2 * cap + chunk:
+            if self._stored is None:
+                self._stored = StoredBars()
+            self._stored.add(self._columns)
+            for column in self._columns:
+                del column[:chunk]
+            self._gone += chunk
+        self._store_at = closed + chunk
 
     def _catch_up(self) -> list[Values]:
         """Adds what came; returns the bars that the next ticks may still change."""
@@ -371,6 +398,9 @@ class BaseBars(PeriodBars):
         known, origin = self._volumes, self._volumes_from
         if not origin <= begin <= origin + len(known):
             known = self._volumes = array("d")
+            origin = self._volumes_from = begin
+        elif begin - origin > len(known) // 2 + _TOUCHED:
+            del known[: begin - origin]
             origin = self._volumes_from = begin
         for number in range(origin + len(known), end):
             known.append(self._volume(number, 15) / ONE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import attrs
@@ -181,7 +181,8 @@ def _worth(
     start_ms = min(settings.start_ms, snapshots[0][0])
     times: list[int] = []
     values: list[float] = []
-    for time_ms, accounts, amounts in [(start_ms, snapshots[-1][1], first), *((*row, of) for row in snapshots)]:
+    begun = ((start_ms, snapshots[-1][1], first),)
+    for time_ms, accounts, amounts in chain(begun, ((*row, of) for row in snapshots)):
         if times:
             prices.take(accounts)
         worth = initial

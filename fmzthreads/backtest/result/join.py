@@ -84,16 +84,21 @@ def joined(
     if log.last_profit is not None:
         result["Profit"] = log.last_profit
     parts: tuple[tuple[int, str, Any], ...] = (
-        (_PROFITS, "ProfitLogs", log.profits),
-        (_ROWS, "RuntimeLogs", log.rows if log.rows.spilled else list(log.rows)),
+        (_PROFITS, "ProfitLogs", _listed(log.profits)),
+        (_ROWS, "RuntimeLogs", _listed(log.rows)),
         (_CHART, "Chart", chart),
         (_INDICATORS, "Indicators", indicators),
         (_STATUS, "Status", log.status_text),
-        (_SNAPSHOTS, "Snapshots", snapshots),
+        (_SNAPSHOTS, "Snapshots", _listed(snapshots)),
         (_SYMBOLS, "Symbols", symbols),
     )
     result.update((name, value) for flag, name, value in parts if flags & flag)
     return result
+
+
+def _listed(rows: Sequence[Any]) -> Sequence[Any]:
+    """Rows as a list, unless some of them are on disk."""
+    return rows if isinstance(rows, SpilledRows) and rows.spilled else list(rows)
 
 
 def to_json(value: Any) -> str:
@@ -159,13 +164,11 @@ class PrintedRows(Sequence[Any]):
 
 
 def as_printed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as JSON would give it back; its ``RuntimeLogs`` stay on disk where they are."""
-    rows = value["result"].get("RuntimeLogs")
-    if not isinstance(rows, SpilledRows):
-        whole: dict[str, Any] = json.loads(to_json(value))
-        return whole
-    whole = json.loads(to_json({**value, "result": {**value["result"], "RuntimeLogs": []}}))
-    whole["result"]["RuntimeLogs"] = PrintedRows(rows)
+    """A result as JSON would give it back; rows that are on disk stay there."""
+    result = value["result"]
+    spilled = {name: PrintedRows(rows) for name, rows in result.items() if isinstance(rows, SpilledRows)}
+    whole: dict[str, Any] = json.loads(to_json({**value, "result": {**result, **{name: [] for name in spilled}}}))
+    whole["result"].update(spilled)
     return whole
 
 

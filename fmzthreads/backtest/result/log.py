@@ -43,8 +43,8 @@ class RunLog:
         self._last_error: str | None = None
         self.rows = SpilledRows()
         """The rows that were not reset, oldest first; of many, the older ones are on disk."""
-        self.profits: list[list[Any]] = []
-        """The points ``[time in ms, value]`` of ``LogProfit``."""
+        self.profits = SpilledRows()
+        """The points ``[time in ms, value]`` of ``LogProfit``; of many, the older ones are on disk."""
         self.status_text = ""
         """The last text of ``LogStatus``."""
         self.last_profit: float | None = None
@@ -144,8 +144,7 @@ class RunLog:
         Raises:
             InputError: ``remain`` is not a whole number of 0 or more.
         """
-        kept = _remaining(remain, "LogProfitReset")
-        del self.profits[: max(0, len(self.profits) - kept)]
+        self.profits.keep_last(_remaining(remain, "LogProfitReset"))
 
 
 def _remaining(remain: Any, call: str) -> int:

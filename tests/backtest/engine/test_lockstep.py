@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from fmzthreads.backtest.data import stored_bars
 from fmzthreads.backtest.engine import engine as engine_module
 from fmzthreads.backtest.nano import nano
 from tests.helpers.backtests import MINUTE, START, Simulation, detail, series_of, simulation
@@ -60,6 +61,7 @@ def simulations(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Simulation,
         "net_delay_ms": rng.choice([200, 200, 0, 1500]),
         "compat_fmz": rng.random() < 0.5,
     }
+    monkeypatch.setattr(stored_bars, "CHUNK", 2 if seed % 2 else 16_384)  # half of them with old bars on disk
     fast = simulation(series, minutes=minutes, exchanges=exchanges, **options)  # type: ignore[arg-type]
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "MarketTable", PlainTable)
@@ -123,7 +125,7 @@ def play(run: Simulation, seed: int, steps: int) -> list[str]:
     seen += [json.dumps(list(records or ())) for records in held]
     return [
         *seen,
-        json.dumps(run.engine.snapshots),
+        json.dumps(list(run.engine.snapshots)),
         json.dumps(run.engine.final_state()),
         repr(run.rows.orders),
         repr(run.rows.errors),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmzthreads.backtest.backtest_run import RunEnd
+from fmzthreads.backtest.engine import engine
 from fmzthreads.backtest.manifest import result_digest
 from fmzthreads.backtest.outputs import result_object, summary_text, write_folder, write_report
 from fmzthreads.backtest.result.join import to_json
@@ -79,7 +80,7 @@ def results(tmp_path: Path) -> dict[str, Any]:
     write_folder(folder, whole, {})
     write_report(whole, run, folder / "report.html")
     return {
-        "spilled": run.log.rows.spilled,
+        "spilled": run.log.rows.spilled and run.log.profits.spilled and run.engine.snapshots.spilled,
         "joined": to_json(run.result()),
         "file": (folder / "result.json").read_text("utf-8"),
         "page": (folder / "report.html").read_text("utf-8"),
@@ -92,12 +93,21 @@ def results(tmp_path: Path) -> dict[str, Any]:
 def test_results_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = results(tmp_path)
     monkeypatch.setattr(SpilledRows.__init__, "__defaults__", (10, 5))
+    monkeypatch.setattr(engine, "_SNAPSHOTS_IN_MEMORY", 5)
     spilled = results(tmp_path)
     assert (plain.pop("spilled"), spilled.pop("spilled")) == (False, True)
     assert plain == spilled
     rows = json.loads(spilled["file"])["result"]["RuntimeLogs"]
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == 121
+
+
+def test_a_reset_deletes_profits_on_disk(tmp_path: Path, small: None) -> None:
+    run, _ = run_text(
+        tmp_path, "def main():\n    for n in range(100):\n        LogProfit(n, '&')\n    LogProfitReset(12)\n"
+    )
+    assert [value for _, value in run.log.profits] == list(range(88, 100))
+    assert [value for _, value in run.result()["ProfitLogs"]] == list(range(88, 100))
 
 
 def test_a_reset_deletes_what_is_on_disk(tmp_path: Path, small: None) -> None:
