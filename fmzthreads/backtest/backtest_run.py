@@ -24,7 +24,7 @@ from ..strategy.run.session import LoadedStrategy
 from ..structures.growing import GrowingRecords
 from .config.settings import BacktestSettings
 from .config.times import zone_of
-from .data.bars import BarSeries, BarSource
+from .data.bars import BarSeries, BarSource, TellingSource
 from .engine.engine import BacktestEngine
 from .engine.virtual_time import VirtualTime
 from .face.exchange import exchanges_of
@@ -151,6 +151,8 @@ class BacktestRun:
         self.warnings: list[str] = []
         """The warnings so far."""
         self._warn = warn
+        if isinstance(source, TellingSource):
+            source.tell_by(self.warn)
         self._started = time.perf_counter_ns()
         self._load_ns = load_ns
         self._finished: bool | None = None

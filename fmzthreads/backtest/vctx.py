@@ -237,6 +237,11 @@ class _Watched:
             callback()
         return self._source.ticks(*args, **options)
 
+    def tell_by(self, warn: Callable[[str], None]) -> None:
+        """Hands on to the source what is called with warnings."""
+        if hasattr(self._source, "tell_by"):
+            self._source.tell_by(warn)
+
     def custom(self, *args: Any, **options: Any) -> Any:
         """The rows of the source."""
         return self._source.custom(*args, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from ..config.settings import MarketDetail
 from ..recorded.recording import Recording
 
-__all__ = ["BarSeries", "BarSource", "TickSource"]
+__all__ = ["BarSeries", "BarSource", "TellingSource", "TickSource"]
 
 
 def _column() -> array[int]:
@@ -68,6 +69,14 @@ class BarSource(Protocol):
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """The rows ``(time in ms, data)`` of a series that ``GetData`` names; None if none exists."""
+
+
+@runtime_checkable
+class TellingSource(BarSource, Protocol):
+    """A source that learns of its bars only when they are asked for, and may have something to say of them then."""
+
+    def tell_by(self, warn: Callable[[str], None]) -> None:
+        """Sets what is called with warnings from now on."""
 
 
 @runtime_checkable

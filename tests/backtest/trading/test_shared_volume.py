@@ -255,3 +255,14 @@ def test_a_late_settlement_shares_as_one_at_each_tick_does(steps: list[tuple[Any
     assert often.desk.orders() == late.desk.orders()
     assert often.desk.history() == late.desk.history()
     assert often.desk.account(PAIR) == late.desk.account(PAIR)
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_an_order_of_just_what_the_bar_has_is_filled_and_over(side: str) -> None:
+    bench = bench_of()
+    bench.desk.place(PAIR, side, 205 if side == "buy" else 195, 4)
+    order = bench.desk.order(1)
+    assert order is not None
+    assert (order.DealAmount, order.Status) == (4, 1)
+    assert bench.desk.orders() == []
+    assert not bench.desk.has_open(PAIR)

@@ -7,6 +7,8 @@ github.com/fmzquant/backtest_javascript.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -45,6 +47,8 @@ class ServerBars:
         self._url = url.rstrip("/")
         self._exchanges = {exchange.eid: exchange for exchange in settings.exchanges}
         self._real_ticks = settings.real_ticks
+        self._span_ms = (settings.start_ms, settings.end_ms)
+        self._tell: Callable[[str], None] | None = None
         self._client = HttpClient(
             options=HttpOptions(timeout_ms=120_000, read_timeout_ms=60_000, max_reply_bytes=1 << 30)
         )
@@ -76,7 +80,22 @@ class ServerBars:
         found = cut_out(series, from_ms, to_ms)
         if not len(found):
             raise NoData(f"symbol {symbol} not found on {eid}: no bars from {from_ms} to {to_ms} ms in {_shown(url)}")
+        if not fill and not symbol.endswith((".funding", ".index")):
+            self._tell_gaps(found, f"{symbol} of {eid}, from {_shown(url)}")
         return found
+
+    def tell_by(self, warn: Callable[[str], None]) -> None:
+        """Sets what is called with warnings: of gaps in the bars."""
+        self._tell = warn
+
+    def _tell_gaps(self, series: BarSeries, where: str) -> None:
+        start, end = self._span_ms
+        count = (end - start) // series.period_ms
+        missing = count - (bisect_left(series.time, end) - bisect_left(series.time, start))
+        if missing > 0 and self._tell is not None:
+            self._tell(
+                f"{where}: {missing} of {count} bars are missing ({missing / count:.2%}); prices stand still there"
+            )
 
     def ticks(self, eid: str, symbol: str, from_ms: int, to_ms: int) -> tuple[Recording, MarketDetail]:
         """The recorded order books of a symbol, and the market; see ``TickSource.ticks``.

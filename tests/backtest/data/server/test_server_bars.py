@@ -183,3 +183,35 @@ def test_recorded_books_from_the_server(tmp_path: Path) -> None:
         ServerBars(url, settings(), tmp_path).ticks("Binance", "BTC_USDT", 0, 60_000)
     with data_server({**books, "data": []}) as (url, _), pytest.raises(NoData, match="no ticks"):
         ServerBars(url, settings(), tmp_path).ticks("Binance", "BTC_USDT", 0, 60_000)
+
+
+GAPPY = """'''backtest
+start: 2024-01-01 00:00:00
+end: 2024-01-01 02:00:00
+period: 1m
+basePeriod: 1m
+exchanges: [{"eid":"Binance","currency":"BTC_USDT"}]
+'''
+SCRIPTdef main():
+    Log(exchange.GetTicker().Last, exchange.GetRecords(86400)[-1].Close)
+    exchange.GetTicker()
+RUN"""
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_gaps_of_a_servers_bars_are_told_once_with_their_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, script: bool
+) -> None:
+    monkeypatch.setenv("FMZTHREADS_HOME", str(tmp_path / "home"))
+    begin = 1_704_067_200_000
+    answer = rows(120, begin)
+    del answer["data"][10:22]
+    path = tmp_path / "s.py"
+    head, end = ("from fmz import *\ntask = VCtx()\n", "main()\n") if script else ("", "")
+    path.write_text(GAPPY.replace("SCRIPT", head).replace("RUN", end))
+    with data_server(answer) as (url, _):
+        code, whole, err = command(capsys, path, "--data-server", url)
+        assert code == 0, err
+        assert whole is not None
+        text = f"BTC_USDT of Binance, from {url}/data/history: 12 of 120 bars are missing (10.00%); prices stand still there"
+        assert err.count(text) == 1
