@@ -214,6 +214,8 @@ def _compared(stored: StoredRun, whole: Mapping[str, Any]) -> int:
 
     same = result_digest(whole) == stored.result_sha256
     made_by = "" if stored.version == __version__ else f" (made by fmzthreads {stored.version}, this is {__version__})"
+    if stored.interrupted:
+        made_by += "; that one was interrupted, this one ran to its end"
     print(
         f"fmzthreads: {'the same bytes as' if same else 'the result differs from'} the stored run{made_by}",
         file=sys.stderr,

@@ -98,12 +98,14 @@ class StoredRun:
         result_sha256: The digest of its result.
         changed: The files that are not as they were.
         version: The version of fmzthreads that made it.
+        interrupted: Whether it was stopped by Ctrl-C, so that its result cannot be had again.
     """
 
     inputs: BacktestInputs
     result_sha256: str
     changed: tuple[Path, ...]
     version: str
+    interrupted: bool = False
 
 
 def read_manifest(run: Path) -> StoredRun:
@@ -149,6 +151,7 @@ def read_manifest(run: Path) -> StoredRun:
             places[name] for name, digest in manifest["files"].items() if _file_digest(places[name]) != digest
         ),
         version=str(manifest["fmzthreads"]),
+        interrupted=(manifest.get("ended") or {}).get("reason") == "interrupted",
     )
 
 

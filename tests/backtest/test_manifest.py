@@ -136,3 +136,12 @@ def test_what_is_repeated_cannot_be_changed(
     code, whole, err = command(capsys, "--repeat", run, *words)
     assert (code, whole) == (2, None)
     assert f"it cannot be changed by {words[0]}" in err
+
+
+def test_a_run_that_was_interrupted_cannot_be_had_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "result_sha256": "0" * 64, "ended": {"reason": "interrupted", "text": ""}}))
+    code, _, err = command(capsys, "--repeat", path)
+    assert code == 1
+    assert "the result differs from the stored run; that one was interrupted, this one ran to its end" in err
