@@ -45,7 +45,10 @@ class RobotView:
         strategy: The strategy's file name.
         node: The node's name.
         status: FMZ's status code (0 idle, 1 running, 2 stopping, 3 exited, 4 stopped, 5 strategy error; negative as in FMZ's guide).
-        stage: Where a stop has come to (``asked``, ``orders cancelled 2 of 5``, ``onexit``, ``ended``, ``SIGTERM sent``); empty without one.
+        stage: Where a stop has come to (``asked``, ``orders cancelled``, ``onexit``, ``ended``); empty without one.
+        cancels: Whether the stop cancels open orders.
+        orders: How many it cancels; 0 if that is not known yet.
+        cancelled: How many of them are cancelled.
         reason: Why it ended; empty while it runs.
         pid: Its process; 0 without one.
         since_ms: When it was started; 0 before the first start.
@@ -64,6 +67,9 @@ class RobotView:
     node: str = ""
     status: int = 0
     stage: str = ""
+    cancels: bool = False
+    orders: int = 0
+    cancelled: int = 0
     reason: str = ""
     pid: int = 0
     since_ms: int = 0

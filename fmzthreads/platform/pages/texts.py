@@ -44,7 +44,8 @@ _CHINESE = {
     "No positions.": "没有持仓。", "Exchange": "交易所", "Symbol": "交易对", "Amount": "数量", "Price": "价格",
     # States, kinds and the like
     "Idle": "空闲", "Stopping": "停止中", "Exited": "已退出", "Stopped": "已停止", "Error": "错误", "Buy": "买入", "Sell": "卖出", "Cancel": "撤单",
-    "Log": "日志", "Restart": "重启", "asked": "已请求", "orders cancelled": "撤销订单", "onexit": "onexit", "ended": "已结束",
+    "Log": "日志", "Restart": "重启", "asked": "已请求", "orders cancelled": "撤销订单", "{done} of {all}": "{done}/{all}", "onexit": "onexit", "ended": "已结束",
+    "placed": "已下单", "open": "未成交", "filled": "已成交", "cancelled": "已撤销", "unknown": "未知", "sending": "发送中", "absent": "不存在",
     "never": "从不", "failed": "失败", "always": "总是", "strategy": "策略", "template": "模板", "script": "脚本", "broken": "损坏",
     "waiting": "等待", "running": "运行中", "done": "完成", "stopped": "已停止", "sent": "已发送", "owner": "所有者", "operator": "操作员",
     "reader": "只读", "enabled": "启用", "disabled": "停用", "simulated": "模拟", "all": "全部", "any": "任意", "none": "无", "now": "现在",

@@ -252,7 +252,7 @@ class RobotReader:
             reason = look.reason
         stop = robot.phase == "stopping"
         return RobotState(
-            phase=phase, read_ms=read_ms, reachable=look is None or look.alive is not None, stage="asked" if stop else "",
+            phase=phase, read_ms=read_ms, reachable=look is None or look.alive is not None, stage="asked" if stop else "", cancels=stop and robot.cancel,
             asked_ms=robot.asked_ms, terminate_ms=robot.asked_ms + int(robot.settings.limits.stop_s * 1000) if stop else 0,
             pid=int(robot.handle.split(" ")[0]) if look is not None and look.alive and robot.handle.split(" ")[0].isdigit() else 0,
             memory_mb=look.memory_mb if look is not None else 0.0, code=robot.code, reason=reason, restart_ms=robot.restart_ms,

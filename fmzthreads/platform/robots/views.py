@@ -25,6 +25,7 @@ class RobotState:
         read_ms: When it was read, in milliseconds since the epoch.
         reachable: Whether its node could be asked; otherwise the phase is the last known one.
         stage: The stage of a stop: ``asked``, ``cancelling``, ``onexit``, ``ended``; empty without a stop.
+        cancels: Whether the stop cancels open orders.
         orders: How many orders a stop cancels; 0 while that is not known.
         cancelled: How many it has cancelled.
         asked_ms: When the stop was asked for; 0 without.
@@ -42,6 +43,7 @@ class RobotState:
     read_ms: int
     reachable: bool = True
     stage: str = ""
+    cancels: bool = False
     orders: int = 0
     cancelled: int = 0
     asked_ms: int = 0

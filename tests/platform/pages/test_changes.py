@@ -98,6 +98,12 @@ def test_a_robot_is_stopped_in_stages_and_deleted(pages: PagePlatform, owner: Cl
         pages.node.replies |= {"stage": "onexit", "orders": 0, "cancelled": 0}
     assert "orders cancelled 2 of 5" in facts
     assert 'class="done">asked' in facts
+    pages.node.replies |= {"stage": "onexit", "orders": 5, "cancelled": 4}
+    try:
+        assert 'class="done">orders cancelled 4 of 5' in owner.see(f"/robots/{number}/facts").text
+    finally:
+        pages.node.replies |= {"stage": "onexit", "orders": 0, "cancelled": 0}
+    assert 'class="done">orders cancelled<' in owner.see(f"/robots/{number}/facts").text
     handle = pages.platform.lives.table.get(number).handle
     from fmzthreads.platform.nodes.node import ProcessLook
 
@@ -105,6 +111,14 @@ def test_a_robot_is_stopped_in_stages_and_deleted(pages: PagePlatform, owner: Cl
     assert "Stopped" in owner.see(f"/robots/{number}/facts").text
     assert owner.submit(f"/robots/{number}/delete", {"remove_log": "on"}).headers["location"] == "/?said=deleted"
     assert owner.see(f"/robots/{number}").status_code == 404
+
+
+def test_a_stop_that_cancels_nothing_has_no_such_stage(pages: PagePlatform, owner: Client) -> None:
+    number = fresh_robot(pages)
+    assert owner.submit(f"/robots/{number}/stop").status_code == 303
+    facts = owner.see(f"/robots/{number}/facts").text
+    assert ">asked<" in facts
+    assert "orders cancelled" not in facts
 
 
 def test_the_kill_switch_asks_all_that_run(pages: PagePlatform, owner: Client) -> None:

@@ -213,8 +213,42 @@ def test_orders_and_positions_are_read_from_the_order_log(tmp_path: Path) -> Non
                 "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?)",
                 ("Binance:host:key", "BTC_USDT", order, trade, price, amount, "0", "", 1, 0),
             )
+        for number, order, kind, fate in (
+            (4, "o4", "order", "placed"),
+            (5, "o4", "cancel", "cancelled"),
+            (6, "o5", "order", "placed"),
+            (7, "o5", "cancel", "refused"),
+        ):
+            row = (
+                number,
+                "Binance:host:key",
+                kind,
+                "BTC_USDT",
+                "buy",
+                "100",
+                "2",
+                f"c{number}",
+                None,
+                None,
+                order,
+                fate,
+                "",
+                0,
+                0,
+                0,
+                None,
+                None,
+            )
+            connection.execute(f"INSERT INTO intents VALUES ({','.join('?' * 18)})", row)
+        filled = ("Binance:host:key", "BTC_USDT", "o4", "t4", "100", "0.25", "0", "", 1, 0)
+        connection.execute("INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?)", filled)
     connection.close()
-    newest = orders_in(path, 2)
+    newest = orders_in(path, 4)
+    assert [(one.id, one.filled, one.state) for one in newest[:2]] == [("o5", 0.0, "placed"), ("o4", 0.25, "cancelled")]
+    newest = newest[2:]
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM fills WHERE order_id = 'o4'")
+    connection.close()
     assert [(one.id, one.exchange, one.side, one.filled, one.state) for one in newest] == [
         ("o3", "Binance", "buy", 2.0, "filled"), ("o2", "Binance", "sell", 2.0, "filled"),
     ]  # fmt: skip

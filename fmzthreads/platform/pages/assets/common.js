@@ -9,6 +9,12 @@
     box.replaceChildren(...fresh.childNodes);
     box.querySelectorAll(".scroll").forEach((one, n) => { one.scrollTop = tops[n] || 0; });
   };
+  // What was just done is said once, and not again when the page is loaded again.
+  const here = new URL(location.href);
+  if (here.searchParams.has("said")) {
+    here.searchParams.delete("said");
+    history.replaceState(history.state, "", here);
+  }
   for (const one of document.querySelectorAll("input[data-absolute]")) {
     one.value = new URL(one.value, location.href).href;
     one.addEventListener("focus", () => one.select());

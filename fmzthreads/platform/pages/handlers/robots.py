@@ -178,17 +178,20 @@ def robot_facts(visit: PageVisit, robot: RobotView, renderer: Renderer) -> dict[
     }
 
 
-def stages_of(robot: RobotView) -> list[tuple[str, str]]:
-    """The stages of a stop, each with ``done``, ``now`` or ``later``; empty when no stop was asked for."""
+def stages_of(robot: RobotView) -> list[tuple[str, str, tuple[int, int] | None]]:
+    """The stages of a stop, each with ``done``, ``now`` or ``later``, and how many of how many; empty when no stop was asked for."""
     if not robot.stage:
         return []
-    names = ["asked", "orders cancelled", "onexit", "ended"]
-    stage = robot.stage
-    place = next((n for n, name in enumerate(names) if stage.startswith(name.split(" ")[0])), 0)
-    if stage == "ended":
-        return [(name, "done") for name in names]
-    shown = [stage if n == place and n == 1 else name for n, name in enumerate(names)]
-    return [(name, "done" if n < place else "now" if n == place else "later") for n, name in enumerate(shown)]
+    cancelling = ["orders cancelled"] if robot.cancels or robot.orders or robot.stage == "orders cancelled" else []
+    names = ["asked", *cancelling, "onexit", "ended"]
+    place = names.index(robot.stage) if robot.stage in names else 0
+    if robot.stage == "ended":
+        place = len(names)
+    counts = (robot.cancelled, robot.orders) if robot.orders else None
+    return [
+        (name, "done" if n < place else "now" if n == place else "later", counts if name in cancelling else None)
+        for n, name in enumerate(names)
+    ]
 
 
 def status_part(visit: PageVisit, robot_id: int, *, may_command: bool) -> str:

@@ -16,8 +16,12 @@ from ..port import RobotOrderView, RobotPositionView
 __all__ = ["orders_in", "positions_in"]
 
 _STATES = {0: "open", 1: "filled", 2: "cancelled", 3: "unknown"}
-_ORDERS = """SELECT made_at, account, symbol, side, price, amount, deal_amount, fate, status, order_id FROM intents
-    WHERE kind = 'order' ORDER BY id DESC LIMIT ?"""
+# What the log itself tells of an order whose end nobody has asked for: its fills, and that the strategy cancelled it.
+_ORDERS = """SELECT made_at, account, symbol, side, price, amount, deal_amount, fate, status, order_id,
+    (SELECT sum(CAST(fills.amount AS REAL)) FROM fills
+        WHERE fills.account = one.account AND fills.symbol = one.symbol AND fills.order_id = one.order_id),
+    EXISTS (SELECT 1 FROM intents WHERE kind = 'cancel' AND fate = 'cancelled' AND order_id = one.order_id AND account = one.account)
+    FROM intents AS one WHERE kind = 'order' ORDER BY id DESC LIMIT ?"""
 # What was bought less what was sold, with the money that went in and out; a fill has the side of its order.
 _NET = """SELECT fills.account, fills.symbol, sum(CASE WHEN intents.side LIKE 'buy%' THEN 1 ELSE -1 END * CAST(fills.amount AS REAL)),
     sum(CASE WHEN intents.side LIKE 'buy%' THEN 1 ELSE -1 END * CAST(fills.amount AS REAL) * CAST(fills.price AS REAL))
@@ -33,12 +37,16 @@ def orders_in(path: Path, most: int) -> list[RobotOrderView]:
         OperationFailed: The file cannot be read.
     """
     found = []
-    for made_at, account, symbol, side, price, amount, dealt, fate, status, order_id in _rows(path, _ORDERS, (most,)):
+    for made_at, account, symbol, side, price, amount, dealt, fate, status, order_id, fills, cancelled in _rows(
+        path, _ORDERS, (most,)
+    ):
         state = _STATES.get(status, str(fate)) if fate == "placed" and status is not None else str(fate)
+        if cancelled and state in {"placed", "open"}:
+            state = "cancelled"
         found.append(
             RobotOrderView(
                 time_ms=int(made_at * 1000), exchange=_label(account), symbol=str(symbol), side=str(side or ""),
-                price=_number(price), amount=_number(amount), filled=_number(dealt), state=state, id=str(order_id),
+                price=_number(price), amount=_number(amount), filled=max(_number(dealt), _number(fills)), state=state, id=str(order_id),
             )
         )  # fmt: skip
     return found

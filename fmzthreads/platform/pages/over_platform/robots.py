@@ -267,7 +267,8 @@ class RobotsOfPlatform:
         state = one.state
         return RobotView(
             id=one.id, name=one.name, group=groups.get(one.group_id, ""), strategy=one.strategy_file,
-            node=nodes.get(one.node_id, ""), status=state.status, stage=_stage(state), reason=_reason(state), pid=state.pid,
+            node=nodes.get(one.node_id, ""), status=state.status, stage=_stage(state), cancels=state.cancels, orders=state.orders,
+            cancelled=state.cancelled, reason=_reason(state), pid=state.pid,
             since_ms=one.started_ms, read_ms=state.read_ms, last_ms=one.last_ms, profit=one.profit, curve=curve,
             exchanges=[f"{label} {pair}" for label, pair in one.exchanges], trouble=one.trouble,
         )  # fmt: skip
@@ -315,10 +316,7 @@ def _key(row: Sequence[Any]) -> str:
 
 
 def _stage(state: RobotState) -> str:
-    if not state.stage:
-        return ""
-    stage = _STAGES.get(state.stage, state.stage)
-    return f"{stage} {state.cancelled} of {state.orders}" if state.stage == "cancelling" and state.orders else stage
+    return _STAGES.get(state.stage, state.stage)
 
 
 def _reason(state: RobotState) -> str:
