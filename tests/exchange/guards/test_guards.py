@@ -23,8 +23,9 @@ from fmzthreads.exchange.contracts.intents import ConditionIntent, ConditionTerm
 from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.guards.kill_switch import KillSwitch
 from fmzthreads.exchange.guards.settings import Guards, RefusalBreaker, guards_of
+from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.testing import FakeVenue
-from tests.helpers.exchange_room import JumpClock, MemoryHost, make, run_threads
+from tests.helpers.exchange_room import JumpClock, MemoryHost, make, make_contracts, run_threads
 
 # The fake venue's book of BTC_USDT: asks 60000.01 to 60000.05 with 1 each, bids 59999.99 down to 59999.95.
 
@@ -75,6 +76,7 @@ def test_a_refusal_is_a_failure_with_one_line_and_nothing_is_recorded() -> None:
         ({"max_order_value": 60000}, ("sell", -1, 1), True),
         ({"max_order_value": 60000}, ("sell", -1, 1.1), False),
         ({"price_band": 0.1}, ("buy", 66000, 1), True),
+        ({"price_band": 0.1}, ("buy", 66000, 100), True),  # what the book holds is no matter of a limit order
         ({"price_band": 0.1}, ("buy", 66001, 1), False),
         ({"price_band": 0.1}, ("sell", 53999, 1), False),
         ({"price_band": 0.1}, ("sell", 54000, 1), True),
@@ -394,6 +396,77 @@ def test_a_condition_order_is_judged_by_its_amount_and_highest_price() -> None:
     refusal(lambda: _place("1.2", "90000"), "max_order_value")
 
 
+def test_a_change_of_a_condition_is_judged_by_its_new_prices() -> None:
+    exchange, venue = changing(max_order_value=100000)
+    order_id = exchange.Buy(40000, 1)
+    venue.condition_order = venue.order
+    venue.modify_condition = lambda intent: intent.order_id
+    orders = exchange._core.orders
+
+    def _change(trigger: str) -> str:
+        terms = ConditionTerms(kind=2, sl_trigger=Decimal(trigger))
+        return str(
+            orders.modify(
+                ModifyIntent(
+                    order_id=order_id, symbol="BTC_USDT", side="buy", price=None, amount=None, client_order_id=orders.new_id(), terms=terms
+                )
+            )
+        )  # fmt: skip
+
+    assert _change("100000")
+    refusal(lambda: _change("100001"), "max_order_value")
+
+
+def test_a_change_is_not_read_where_no_size_is_judged() -> None:
+    exchange, venue = changing(orders_per_minute=10)
+    order_id = exchange.Buy(60000, 1)
+    change(exchange, order_id, amount=1.5)
+    assert venue.calls["order"] == 0
+
+
+def test_contracts_are_judged_by_their_number_and_by_what_they_stand_for() -> None:
+    exchange: Any
+    exchange, venue, _ = make_contracts(errors="raise", guards={"max_order_value": 600})
+    exchange.CreateOrder("", "buy", 50, 1200)  # 0.01 each
+    refusal(lambda: exchange.CreateOrder("", "buy", 50, 1201), "max_order_value")
+    exchange, venue, _ = make_contracts(errors="raise", guards={"max_order_amount": 7})
+    exchange.CreateOrder("", "buy", -1, 7)  # at market it is no amount of money either
+    refusal(lambda: exchange.CreateOrder("", "buy", -1, 8), "max_order_amount")
+    assert len(venue.placed) == 1
+
+
+def test_what_was_reserved_for_an_order_that_was_not_recorded_is_given_back(tmp_path: Path) -> None:
+    host = MemoryHost()
+    (tmp_path / "orders").mkdir()  # a folder in the file's place: nothing can be stored
+    host.order_log = OrderFile(tmp_path / "orders", "mine", host.clock)
+    venue = FakeVenue(clock=host.clock)
+    venue.list_pair("BTC_USDT", price=60000.0)
+    exchange: Any = Exchange(
+        "Fake", "BTC_USDT", venue=venue, host=host, errors="raise", durability="process", guards={"max_position": 1001}
+    )
+    for _ in range(3):
+        with pytest.raises(OperationFailed, match="nothing was sent"):
+            exchange.Buy(60000, 1)
+    assert venue.placed == []
+    host.order_log.close()
+
+
+def test_the_breaker_counts_refusals_alone() -> None:
+    exchange, venue, host = guarded(breaker={"refusals": 2, "seconds": 10, "pause_s": 30})
+    for _ in range(4):
+        venue.fail("place", OperationFailed("away"))
+        with pytest.raises(OperationFailed):
+            exchange.Buy(60000, 1)
+    assert host.warnings == []
+    assert exchange.Buy(60000, 1)
+
+
+def test_release_without_a_breaker_does_nothing() -> None:
+    exchange, _, _ = guarded(orders_per_minute=1)
+    exchange.guards.release()
+    assert exchange.guards.stats == {"orders_last_minute": 0, "stopped_sides": [], "daily_loss": {}}
+
+
 # Raw calls, and what is not valid
 
 
@@ -405,6 +478,8 @@ def test_raw_orders_pass_only_where_their_size_is_not_judged() -> None:
     exchange, venue, _ = guarded(orders_per_minute=1)
     exchange.IO("api", "POST", "/api/v3/order", "quantity=5")
     refusal(lambda: exchange.IO("api", "POST", "/api/v3/order", "quantity=5"), "orders_per_minute")
+    exchange, venue, _ = guarded(max_daily_loss=100)
+    refusal(lambda: exchange.IO("api", "POST", "/api/v3/order", "quantity=5"), "raw_orders")
     exchange, venue, _ = guarded(max_order_amount=1, raw_orders=True)
     exchange.IO("api", "POST", "/api/v3/order", "quantity=5")
 
