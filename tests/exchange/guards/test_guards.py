@@ -417,6 +417,13 @@ def test_a_change_of_a_condition_is_judged_by_its_new_prices() -> None:
     refusal(lambda: _change("100001"), "max_order_value")
 
 
+def test_a_change_without_a_price_is_judged_by_that_of_the_order() -> None:
+    exchange, _ = changing(max_order_value=100000)
+    order_id = exchange.Buy(30000, 1)
+    change(exchange, order_id, amount=3.3)  # at the book's price it would be worth 198000
+    refusal(lambda: change(exchange, order_id, amount=3.4), "max_order_value")
+
+
 def test_a_change_is_not_read_where_no_size_is_judged() -> None:
     exchange, venue = changing(orders_per_minute=10)
     order_id = exchange.Buy(60000, 1)
