@@ -213,6 +213,7 @@ def judge(run: Run, kills: int, books: list[VenueBook], wanted: int, seconds: fl
         "fills not told by GetUpdates": (untold, untold == 0),
         "told twice, or not of the venue": (twice, twice == 0),
         "outages of the live accounts": (sum(run.report.get("outages", {}).values()), True),
+        "the longest of them, in s": (run.report.get("longest_outage_s"), True),
         "orders without their fills": (
             len(run.report.get("unread", ["no report"])),
             not run.report.get("unread", ["no report"]),

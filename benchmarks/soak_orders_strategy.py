@@ -189,6 +189,9 @@ class Told:
         self.fills: dict[str, list[tuple[str, str]]] = {exchange.GetName(): [] for exchange in live}
         self.live_at: dict[str, float] = {}
         self.gaps: dict[str, int] = {}
+        self.longest_s = 0.0
+        """The longest outage after the first time that an account was live, by the times of its marks."""
+        self._lost_at: dict[str, float] = {}
 
     def take(self) -> None:
         """Takes what was told since the last call."""
@@ -199,9 +202,14 @@ class Told:
                     self.fills[name].append((row["Order"]["Id"].rpartition(",")[2], row["Fill"]["Id"]))
                 elif row["Kind"] == "live":
                     self.live_at.setdefault(name, time.time())
+                    self.longest_s = max(
+                        self.longest_s, row["Time"] / 1000 - self._lost_at.pop(name, row["Time"] / 1000)
+                    )
                 elif row["Kind"] == "gap":
                     why = f"{name}: {_without_numbers(row['Text'])}"
                     self.gaps[why] = self.gaps.get(why, 0) + 1
+                    if name in self.live_at:
+                        self._lost_at[name] = row["Time"] / 1000
 
     def wait_until_equal(self, least_s: float) -> tuple[int, float]:
         """Waits until the live accounts are those of REST; returns the differences that are left, and how long it took.
@@ -291,6 +299,7 @@ def main(seconds: float, begun: Path, report: Path, stops: bool, last_check_s: f
         "live_differs": left_over,
         "agreed_after_s": agreed_after_s,
         "outages": account.gaps,
+        "longest_outage_s": round(account.longest_s, 1),
         "told": account.fills,
         "live_at": account.live_at,
         "unread": unread,

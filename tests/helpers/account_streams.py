@@ -78,6 +78,12 @@ class ScriptedAccount:
         self.fills: list[StreamFill] = []
         """What REST tells of the fills of a gap."""
         self.asked_since: list[tuple[int, list[str]]] = []
+        self.lists: list[tuple[str, int]] = []
+        """Calls of ``past_orders``."""
+        self.refused: FmzError | None = None
+        """What ``past_orders`` raises."""
+        self.single: list[str] = []
+        """Calls of ``order``."""
 
     def includes(self, scope: str | None) -> bool:
         return scope is not None and "USDT" in scope
@@ -123,9 +129,16 @@ class ScriptedAccount:
         return self.order(order["Id"])
 
     def order(self, order_id: str) -> Order:
+        self.single.append(order_id)
         if order_id not in self.ended:
             raise OrderNotFound(f"no order {order_id}")
         return self.ended[order_id].copy()
+
+    def past_orders(self, symbol: str, since_ms: int) -> list[Order]:
+        self.lists.append((symbol, since_ms))
+        if self.refused is not None:
+            raise self.refused
+        return [one.copy() for one in self.ended.values() if one["Symbol"] == symbol and one["Time"] >= since_ms]
 
     def position_key(self, position: Position) -> Hashable:
         return position["Info"].get("posId") or (position["Symbol"], position["Type"])

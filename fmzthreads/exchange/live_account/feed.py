@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ...clock import Clock, Signal
-from ...errors import FmzError, OrderNotFound, StopRequested, short_repr
+from ...errors import FmzError, InputError, OrderNotFound, StopRequested, UnknownSymbol, short_repr
 from ...fork import after_fork_in_child
 from ...structures import Order
 from .check import AccountCheck, CheckTimes
@@ -28,8 +29,10 @@ if TYPE_CHECKING:  # the streams room is loaded by the first subscription
 
 __all__ = ["AccountFeed"]
 
-_LONGEST_PAUSE_S = 60.0
-_CALM_S = 60.0  # a connection that lasted so long begins with short pauses again
+_LONGEST_PAUSE_S = 30.0
+_MANY = 5  # orders of a symbol: their list takes fewer requests than they do
+# A connection that lasted so long is followed by a short pause again: at most 180 an hour, of the 480 that OKX allows ("Connection count limit").
+_CALM_S = 20.0
 
 # The venue's clock is known to a few seconds only, and its lists may be behind: so much before the last comparison is asked about again.
 _OVERLAP_MS = 10_000
@@ -210,8 +213,7 @@ class AccountFeed:
         for order in state.ended:
             self._on_order(order)
         if self._began_ms:
-            for missed in rest.fills_since(self._since_ms(), view.symbols()):
-                self._take_missed(missed)
+            self._take_all(rest.fills_since(self._since_ms(), view.symbols()))
         else:
             self._began_ms = now_ms
         self._complete_ms = now_ms
@@ -221,17 +223,45 @@ class AccountFeed:
         """From when on fills may be missing; not from the last message on, since earlier ones may be lost without a sign."""
         return max(self._began_ms, self._complete_ms - _OVERLAP_MS)
 
-    def _take_missed(self, missed: StreamFill) -> None:
-        """Takes a fill of the gap, with its order where that is unknown: one that was placed and filled within the gap."""
-        order = None
-        if not self.view.knows(missed.order_id):
+    def _take_all(self, fills: Iterable[StreamFill]) -> None:
+        """Takes the fills of the gap that were not told, with their orders where these are unknown: those that were placed and filled within the gap."""
+        view = self.view
+        fills = [fill for fill in fills if not view.knows_fill(fill)]
+        unknown = {fill.order_id: fill.symbol for fill in fills if not view.knows(fill.order_id)}
+        orders = self._listed(unknown)
+        for fill in fills:
+            order = None
+            if not view.knows(fill.order_id):
+                order = orders.get(fill.order_id) or self._asked(fill.order_id)
+                if order is not None:
+                    self._on_order(order)
+            view.take_fill(fill, order)
+
+    def _listed(self, unknown: Mapping[str, str]) -> dict[str, Order]:
+        """Orders by their ids, as far as lists have them; only of symbols of which many are wanted, since one request each takes its time.
+
+        Args:
+            unknown: The symbols of the orders that are wanted, by their ids.
+        """
+        found: dict[str, Order] = {}
+        for symbol, count in Counter(unknown.values()).items():
+            if count < _MANY:
+                continue
             try:
-                order = self._rest.order(missed.order_id)
-            except OrderNotFound:  # forgotten by the venue since
-                order = None
-            else:
-                self._on_order(order)
-        self.view.take_fill(missed, order)
+                listed = self._rest.past_orders(symbol, self._since_ms())
+            except (
+                UnknownSymbol,
+                InputError,
+            ):  # a contract under the venue's own name, which has no list of markets any more
+                continue
+            found.update((order["Id"], order) for order in listed)
+        return found
+
+    def _asked(self, order_id: str) -> Order | None:
+        try:
+            return self._rest.order(order_id)
+        except OrderNotFound:  # forgotten by the venue since
+            return None
 
     def _read(self, connection: AccountLines) -> str:
         """Reads until the connection is lost; the view is live once the buffer is empty."""

@@ -88,6 +88,10 @@ class RestReader:
         """See ``AccountSource.order``."""
         return self._ask(lambda: self._source.order(order_id))
 
+    def past_orders(self, symbol: str, since_ms: int) -> list[Order]:
+        """See ``AccountSource.past_orders``."""
+        return self._ask(lambda: self._source.past_orders(symbol, since_ms))
+
     def fills_since(self, since_ms: int, symbols: Sequence[str]) -> list[StreamFill]:
         """See ``AccountSource.fills_since``."""
         return self._ask(lambda: self._source.fills_since(since_ms, symbols))

@@ -83,6 +83,14 @@ class AccountSource(Protocol):
     def order(self, order_id: str) -> Order:
         """Fetches an order of which the stream did not tell; raises from the error tree, OrderNotFound among it."""
 
+    def past_orders(self, symbol: str, since_ms: int) -> list[Order]:
+        """Fetches the ordinary orders of a symbol that were made since a time; raises from the error tree.
+
+        Args:
+            symbol: FMZ's symbol.
+            since_ms: In ms since the epoch, by the venue's clock.
+        """
+
     def now_ms(self) -> int:
         """The venue's time, in ms since the epoch; raises from the error tree."""
 

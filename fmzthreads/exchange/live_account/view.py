@@ -28,6 +28,10 @@ def _by_direction(position: Position) -> Hashable:
     return position["Symbol"], position["Type"]
 
 
+def _key_of_fill(fill: StreamFill) -> tuple[str, str]:
+    return fill.order_id, str(fill.fill["Id"])
+
+
 class AccountView:
     """Orders and positions of one account; thread-safe. It is read only while it is live.
 
@@ -218,6 +222,12 @@ class AccountView:
         with self._lock:
             return order_id in self._orders or order_id in self._conditions
 
+    def knows_fill(self, fill: StreamFill) -> bool:
+        """Whether a fill was told, or is of an order that the venue does not know any more."""
+        key = _key_of_fill(fill)
+        with self._lock:
+            return key in self._fills or key in self._unknown_fills
+
     def symbols(self) -> list[str]:
         """The symbols seen in the stream or in orders of ours, sorted."""
         with self._lock:
@@ -233,7 +243,7 @@ class AccountView:
         with self._lock:
             if order is not None:
                 self._take_order(order)
-            key = (missed.order_id, str(missed.fill["Id"]))
+            key = _key_of_fill(missed)
             known = self._orders.get(missed.order_id)
             if known is None:  # its order is forgotten by the venue
                 self._unknown_fills.add(key)
@@ -308,7 +318,7 @@ class AccountView:
                 if self._is_missing(order, quiet_since):
                     return f"a change of the order {order['Id']}"
             for missed in fills:
-                key = (missed.order_id, str(missed.fill["Id"]))
+                key = _key_of_fill(missed)
                 if key not in self._fills and key not in self._unknown_fills:
                     return f"the fill {missed.fill['Id']} of the order {missed.order_id}"
             held = {self._key_of(position): (position["Amount"], time_ms) for position, time_ms in positions}

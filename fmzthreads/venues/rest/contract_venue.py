@@ -228,6 +228,7 @@ class ContractVenue(RestVenue):
             conditions=self.condition_orders,
             positions=self.positions,
             order=self.order,
+            past_orders=self.history_orders,
             fills_since=self._fills_since,
             symbol_of=self._known_symbol,
             mode=mode,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fmzthreads.constants import ORDER_STATE_CANCELED, ORDER_STATE_CLOSED
-from fmzthreads.errors import AuthenticationFailed, TimedOut
-from fmzthreads.exchange.live_account import rest_state
+from fmzthreads.errors import AuthenticationFailed, TimedOut, UnknownSymbol
+from fmzthreads.exchange.live_account import feed, rest_state
 from fmzthreads.exchange.live_account.events import StreamFill
 from fmzthreads.exchange.live_account.feed import AccountFeed
 from fmzthreads.structures import Info
@@ -134,7 +134,7 @@ def test_the_fills_of_a_gap_are_told_once_with_orders_that_were_not_known() -> N
         source.ended = {"BTCUSDT,5": order(5, dealt=10, status=ORDER_STATE_CLOSED, MadeBy="liquidation")}
         peer.reset()
         peer = server.peer()
-        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
         assert source.asked_since == [(50_000, ["BTC_USDT.swap"])]  # earlier messages may be lost without a sign
         tell(peer, 100_001, order=order(1, dealt=7), fill={"Id": "2", "Time": 100_001})
         tell(peer, 100_002, order=order(1, dealt=10, status=ORDER_STATE_CLOSED), fill={"Id": "9", "Time": 100_002})
@@ -142,6 +142,51 @@ def test_the_fills_of_a_gap_are_told_once_with_orders_that_were_not_known() -> N
         told = [(update.Order.Id, update.Fill.Id) for update in run.feed.view.take() if update.Kind == "fill"]
         assert told == [("BTCUSDT,1", "1"), ("BTCUSDT,1", "2"), ("BTCUSDT,5", "3"), ("BTCUSDT,1", "9")]
         assert "BTCUSDT,5" in run.seen  # which has the alarm line of a liquidation
+
+
+def test_many_orders_of_a_gap_are_read_from_a_list_and_only_those_it_lacks_one_by_one() -> None:
+    with running() as (run, source, server):
+        source.moment_ms = 50_000
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        source.fills = [
+            StreamFill(order_id=f"BTCUSDT,{number}", symbol="BTC_USDT.swap", fill=Info(Id=str(number), Time=100_001))
+            for number in (1, *range(50_001, 50_021))
+        ]
+        source.fills.append(StreamFill(order_id="ETHUSDT,7", symbol="ETH_USDT.swap", fill=Info(Id="7", Time=100_001)))
+        numbers = [1, *range(50_001, 50_021)]
+        source.ended = {f"BTCUSDT,{one}": order(one, dealt=10, status=ORDER_STATE_CLOSED) for one in numbers}
+        source.ended["ETHUSDT,7"] = order(
+            7, dealt=10, status=ORDER_STATE_CLOSED, Id="ETHUSDT,7", Symbol="ETH_USDT.swap"
+        )
+        for outage in (1, 2):  # what was told in the first one is not asked for in the second
+            peer.reset()
+            peer = server.peer()
+            run.wait_until(lambda gaps=outage: source.connects == gaps + 1 and run.feed.live.is_set())  # type: ignore[misc]
+            assert source.lists == [("BTC_USDT.swap", 50_000)]
+            assert source.single == ["BTCUSDT,1", "ETHUSDT,7"]  # made before the time of the list, and the only one
+        told = [update.Order.Id for update in run.feed.view.take() if update.Kind == "fill"]
+        assert told == [fill.order_id for fill in source.fills]
+        assert set(run.seen) == set(source.ended)
+
+
+def test_a_contract_that_has_no_list_has_its_orders_asked_for_one_by_one() -> None:
+    with running() as (run, source, server):
+        source.moment_ms = 50_000
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        source.refused = UnknownSymbol("no market BTCUSDT_260925")
+        source.ended = {f"BTCUSDT,{one}": order(one, dealt=10, status=ORDER_STATE_CLOSED) for one in range(1, 9)}
+        source.fills = [
+            StreamFill(order_id=one, symbol="BTCUSDT_260925", fill=Info(Id=one, Time=100_001)) for one in source.ended
+        ]
+        peer.reset()
+        server.peer()
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
+        assert source.single == list(source.ended)
+        assert [update.Fill.Id for update in run.feed.view.take() if update.Kind == "fill"] == source.single
 
 
 def test_what_ended_in_a_gap_is_looked_at_for_alarms() -> None:
@@ -152,7 +197,7 @@ def test_what_ended_in_a_gap_is_looked_at_for_alarms() -> None:
         assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
         source.open, source.ended = [], {"BTCUSDT,1": order(1, status=ORDER_STATE_CANCELED)}
         peer.reset()
-        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
         assert run.seen == ["BTCUSDT,1"]
 
 
@@ -191,6 +236,21 @@ def test_rest_that_goes_on_failing_is_asked_again_over_a_new_connection(monkeypa
         assert [update.Kind for update in run.feed.view.take()] == ["gap", "live"]
 
 
+@pytest.mark.parametrize(("calm_s", "pauses"), [(0.0, 1), (1e9, 3)])
+def test_pauses_grow_after_connections_that_did_not_last(
+    calm_s: float, pauses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_CALM_S", calm_s)
+    with running() as (run, source, server):
+        run.feed.start()
+        for connects in (2, 3, 4):
+            peer = server.peer()
+            run.wait_until(run.feed.live.is_set)
+            peer.reset()
+            run.wait_until(lambda connects=connects: source.connects == connects)  # type: ignore[misc]
+        assert run.feed._failures == pauses
+
+
 def test_a_refusal_of_rest_is_not_repeated() -> None:
     with running() as (run, source, server):
         source.failures = [AuthenticationFailed("the keys were refused")]
@@ -208,10 +268,10 @@ def test_an_ended_stream_and_a_message_that_cannot_be_read_are_gaps() -> None:
         assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
         tell(peer, 1, ended="the listen key has expired")
         peer = server.peer()
-        run.wait_until(lambda: run.feed.view.gaps == 1 and run.feed.live.is_set())
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
         tell(peer, 2, garbage=True)
         server.peer()
-        run.wait_until(lambda: run.feed.view.gaps == 2 and run.feed.live.is_set())
+        run.wait_until(lambda: source.connects == 3 and run.feed.live.is_set())
         found = [(update.Kind, update.Text) for update in run.feed.view.take()]
         assert found == [
             ("gap", "the stream is not connected yet"), ("live", ""), ("gap", "the listen key has expired"), ("live", ""), ("gap", "not a message"), ("live", "")

@@ -31,6 +31,7 @@ class AccountCalls:
         conditions: The condition orders that have not triggered.
         positions: The positions, those that are flat left out.
         order: One order, or condition order, by its id.
+        past_orders: The orders of a symbol that were made since a time.
         fills_since: The fills since a time, of the symbols given where the venue wants them.
         symbol_of: FMZ's symbol of a venue's name.
         mode: The position mode.
@@ -41,6 +42,7 @@ class AccountCalls:
     conditions: Callable[[], list[Order]]
     positions: Callable[[], list[Position]]
     order: Callable[[str], Order]
+    past_orders: Callable[[str, int], list[Order]]
     fills_since: Callable[[int, Sequence[str]], list[StreamFill]]
     symbol_of: Callable[[str], str]
     mode: Callable[[], PositionMode]
@@ -122,6 +124,10 @@ class ContractAccountSource(ABC):
     def order(self, order_id: str) -> Order:
         """See ``AccountSource.order``."""
         return self._calls.order(order_id)
+
+    def past_orders(self, symbol: str, since_ms: int) -> list[Order]:
+        """See ``AccountSource.past_orders``."""
+        return self._calls.past_orders(symbol, since_ms)
 
     def now_ms(self) -> int:
         """See ``AccountSource.now_ms``."""
