@@ -91,9 +91,10 @@ class LocalNode:
         pid, started = _parts(handle)
         with self._lock:
             child = self._children.get(handle)
-        returned = child.poll() if child is not None else None
         if started and start_of(pid) == started:
             return ProcessLook(alive=True, memory_mb=_memory_mb(pid))
+        # Only now: one that ends between the two would be noted as ended, never looked at again, and stay a zombie.
+        returned = child.poll() if child is not None else None
         record = folder.record()
         if record is not None and record.state == "running":
             return ProcessLook(alive=True, memory_mb=_memory_mb(record.pid))

@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 
 from ...errors import InputError, OperationFailed
+from ...strategy.log.log_database import store_left_lines
 from ...strategy.run.folder import ProcessRecord, RunFolder, give_lock_back, take_lock
 from ..access import Actor
 from ..store.robot_table import RobotExchange, RobotSettings
@@ -122,6 +123,8 @@ class MovedFolders:
 
     def _adopted(self, actor: Actor, found: RunFolder, record: ProcessRecord) -> ImportedRobot:
         number = self._number(found.path)
+        with contextlib.suppress(OperationFailed):  # a folder that cannot be written: its next start stores them
+            store_left_lines(found.database)
         newest = self._tables.last(found.database)[0]
         self._tables.forget(found.database)  # it is about to be moved
         settings, notes = self._files.read(found.path) or self._from_record(record)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fmzthreads.platform.nodes.local import own_environment
+from fmzthreads.platform.nodes.local import LocalNode, own_environment
 from fmzthreads.platform.robots.tables import LogFilter
 from fmzthreads.platform.service import Platform
 from fmzthreads.platform.store.robot_table import RobotLimits
+from fmzthreads.process_start import start_of
+from fmzthreads.strategy.run.folder import RunFolder
 from tests.helpers.platforms import eventually, owner_of, real_platform, robot_settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="robots are ended by POSIX signals")
@@ -63,6 +65,26 @@ def test_the_life_of_a_real_robot(tmp_path: Path) -> None:
         assert "ValueError: as told" in platform.lives.table.get(robot_id).reason
         errors = platform.reader.log(owner, robot_id, wanted=LogFilter(kinds=(3,))).rows
         assert "as told" in errors[0].text
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_one_that_ends_during_the_look_at_it_is_no_zombie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = LocalNode()
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    handle = f"{process.pid} {start_of(process.pid)}"
+    node._children[handle] = process
+
+    def ending(pid: int) -> str:
+        process.kill()
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still a zombie
+        return start_of(pid)
+
+    monkeypatch.setattr("fmzthreads.platform.nodes.local.start_of", ending)
+    look = node.look(handle, RunFolder(tmp_path))
+    assert (look.alive, look.reason) == (False, "killed by SIGKILL")
+    assert process.returncode == -signal.SIGKILL
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def test_robots_go_on_when_the_platform_is_killed_and_are_adopted(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fmzthreads.platform.service import Platform
 from fmzthreads.platform.store.robot_table import RestartPolicy, RobotExchange, RobotLimits, RobotSettings
 from fmzthreads.strategy.log.lines import Line, ProfitPoint
 from fmzthreads.strategy.log.log_database import DatabaseSink
+from fmzthreads.strategy.log.spill import Spill
 from fmzthreads.strategy.run.folder import RunFolder
 from tests.helpers.platforms import FakeNode, eventually, fake_platform, owner_of, real_platform, robot_settings
 
@@ -175,6 +176,15 @@ def test_a_living_robot_is_never_imported(tmp_path: Path, here: Platform) -> Non
         run.release(0, "ended")
     assert here.lives.table.all() == []
     assert adopt(here, run.path).id == 1
+
+
+def test_the_last_lines_of_a_killed_run_are_imported_too(tmp_path: Path, here: Platform) -> None:
+    folder = ran(tmp_path / "killed")
+    spill = Spill(RunFolder(folder).database)
+    spill.put(1, Line(number=4, time_ms=1_700_000_000_004, kind="log", text="line 4"))
+    spill.close(0)
+    robot_id = adopt(here, folder).id
+    assert here.reader.log(owner_of(here), robot_id).rows[0].text == "line 4"
 
 
 def test_a_killed_run_is_imported_with_the_reason(tmp_path: Path, here: Platform) -> None:

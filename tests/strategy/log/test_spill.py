@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -314,18 +315,35 @@ def test_lines_that_the_database_refused_to_the_end_are_stored_by_the_next_start
 
 def test_a_finalizer_that_logs_within_a_line_changes_nothing(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spill = Spill(database)
-    numbers = iter(range(1, 10))
+    nested = iter([(2, "inner"), (3, "inner too")])
 
-    def nesting(number: int, entry: Entry) -> bytes:
-        if isinstance(entry, Line) and entry.text == "outer":
-            spill.put(next(numbers), _line("inner"))
-        return encoded(number, entry)
+    def nesting(data: bytes) -> int:
+        for number, text in nested:
+            spill.put(number, _line(text))
+        return crc32(data)
 
-    monkeypatch.setattr("fmzthreads.strategy.log.spill.encoded", nesting)
-    spill.put(next(numbers), _line("outer"))
+    monkeypatch.setattr("fmzthreads.strategy.log.spill.crc32", nesting)
+    spill.put(1, _line("outer"))
     spill.close(0)
     store_left_lines(database)
-    assert _texts(database) == ["outer", "inner"]
+    assert _texts(database) == ["outer", "inner", "inner too"]
+
+
+def test_an_interrupt_within_a_line_leaves_the_others_whole(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spill = Spill(database)
+    spill.put(1, _line("before"))
+    with monkeypatch.context() as context:
+        context.setattr("fmzthreads.strategy.log.spill.crc32", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            spill.put(2, _line("interrupted"))
+    spill.put(3, _line("after"))
+    spill.close(0)
+    store_left_lines(database)
+    assert _texts(database) == ["before", "after"]
+
+
+def _interrupted(data: bytes) -> int:
+    raise KeyboardInterrupt
 
 
 @posix
