@@ -21,9 +21,12 @@ from fmzthreads.errors import (
 )
 from fmzthreads.exchange.contracts.intents import ConditionIntent, ConditionTerms, ModifyIntent
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.guards.daily_loss import DailyLoss, DayFile
 from fmzthreads.exchange.guards.kill_switch import KillSwitch
+from fmzthreads.exchange.guards.prices import GuardPrices
 from fmzthreads.exchange.guards.settings import Guards, RefusalBreaker, guards_of
 from fmzthreads.exchange.order_log import OrderFile
+from fmzthreads.structures import Account
 from fmzthreads.testing import FakeVenue
 from tests.helpers.exchange_room import JumpClock, MemoryHost, make, make_contracts, run_threads
 
@@ -257,6 +260,49 @@ def test_the_daily_loss_counts_falling_prices() -> None:
     venue.set_book("BTC_USDT", asks=[(59999.1, 1.0)], bids=[(59998.9, 1.0)])  # 1000 coins lose 1 each
     clock.advance(11)
     refusal(lambda: exchange.Buy(59990, 1), "max_daily_loss")
+
+
+def loss_after(exchange: Any, venue: Any, before: dict[str, float], after: dict[str, float]) -> dict[str, Decimal]:
+    """The losses when the account's fields have changed."""
+    clock = JumpClock(86_400.0 * 19_000)
+    limits = Guards(max_daily_loss=Decimal(10**9))
+    fields = {"Info": {}, "Balance": 0.0, "FrozenBalance": 0.0, "Stocks": 0.0, "FrozenStocks": 0.0}
+    watch = DailyLoss(
+        Decimal(10**9), venue, GuardPrices(venue, exchange._core.live, clock, 1.0), clock, limits.loss_age_s, None
+    )
+    for now in (before, after):
+        venue.account = lambda symbol, now=now: Account({**fields, **now})
+        watch.check(exchange._core.settings.symbol)
+        clock.advance(11)
+    return watch.losses
+
+
+def test_the_first_value_of_a_day_is_the_one_that_counts(tmp_path: Path) -> None:
+    first, second = DayFile(tmp_path / "guards.sqlite3"), DayFile(tmp_path / "guards.sqlite3")
+    first.add("mine", 1, "cash:USDT", Decimal(1000))
+    second.add("mine", 1, "cash:USDT", Decimal(900))  # another process came a moment later
+    first.add("other", 1, "cash:USDT", Decimal(5))
+    assert second.read("mine", 1) == {"cash:USDT": Decimal(1000)}
+    assert second.read("mine", 2) == {}
+
+
+def test_what_orders_have_frozen_is_no_loss() -> None:
+    exchange, venue, _ = guarded()
+    venue.set_book("BTC_USDT", asks=[(101.0, 1.0)], bids=[(99.0, 1.0)])
+    cash = loss_after(exchange, venue, {"Balance": 1000.0}, {"Balance": 300.0, "FrozenBalance": 690.0})
+    assert cash == {"USDT": Decimal(10)}
+    coins = loss_after(exchange, venue, {"Stocks": 5.0}, {"Stocks": 1.0, "FrozenStocks": 3.0})
+    assert coins == {"USDT": Decimal(100)}
+
+
+def test_the_loss_of_contracts_is_that_of_the_equity() -> None:
+    exchange, venue, _ = make_contracts(errors="raise")
+    whole = {"Balance": 500.0, "FrozenBalance": 400.0, "UPnL": 100.0}
+    assert loss_after(exchange, venue, {**whole, "Equity": 1000.0}, {**whole, "Equity": 930.0}) == {"USDT": Decimal(70)}
+    assert loss_after(exchange, venue, whole, {**whole, "FrozenBalance": 380.0, "UPnL": 90.0}) == {"USDT": Decimal(30)}
+    exchange, venue, _ = make_contracts(errors="raise", currency="BTC_USD", contracts=("BTC_USD.swap",))
+    venue.set_book("BTC_USD.swap", asks=[(101.0, 1.0)], bids=[(99.0, 1.0)])
+    assert loss_after(exchange, venue, {"Equity": 2.0}, {"Equity": 1.5}) == {"USD": Decimal(50)}
 
 
 # The breaker

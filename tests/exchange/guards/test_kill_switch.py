@@ -219,6 +219,88 @@ def test_a_kill_by_another_process_cancels_at_the_next_order(tmp_path: Path) -> 
         remove_killed(own)
 
 
+@pytest.mark.parametrize("protective", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_kill_by_another_process_keeps_the_protective_orders_unless_it_says_otherwise(
+    protective: bool, asked: bool, tmp_path: Path
+) -> None:
+    own, done = tmp_path / "killed.json", threading.Event()
+    host = MemoryHost()
+    switch = host.kill_switch = KillSwitch(
+        ManualClock(), own, warn=lambda text: done.set() if "cancelled" in text else None
+    )
+    venue = ConditionVenue(host.clock)
+    exchange: Any = Exchange("Fake", "BTC_USDT", venue=venue, host=host)
+    condition(exchange, "buy")
+    stop_loss = condition(exchange, "sell")
+    write_killed(own, Killed(at_s=5.0, protective=protective))
+    if asked:  # the runner asks
+        report = switch.answer()
+        assert report is not None
+        assert (report.cancelled, report.kept) == ((2, 0) if protective else (1, 1))
+    else:  # or the next order finds it
+        assert exchange.Buy(90, 1) is None
+        assert done.wait(60)
+    assert set(venue.conditions) == (set() if protective else {stop_loss})
+
+
+def test_whatever_goes_wrong_with_one_exchange_object_the_orders_of_the_others_are_cancelled() -> None:
+    host = MemoryHost()
+    venues = [FakeVenue(clock=host.clock) for _ in range(3)]
+    made: list[Any] = [Exchange("Fake", "BTC_USDT", venue=venue, host=host) for venue in venues]
+    for exchange in made:
+        place(exchange)
+
+    def _broken(symbol: str | None = None) -> list[Order]:
+        raise RuntimeError("a bug")
+
+    venues[1].orders = _broken  # type: ignore[method-assign]
+    report = made[0].Kill()
+    assert report.cancelled == 2
+    assert [("a bug" in one) for one in report.failed] == [True]
+
+
+def test_ones_own_kill_cancels_once() -> None:
+    exchange, _, host = make()
+    acted: list[Killed] = []
+    host.kill_switch._act = acted.append  # type: ignore[method-assign]
+    exchange.Kill()
+    assert exchange.Buy(90, 1) is None
+    for thread in threading.enumerate():
+        if thread.name == "fmzthreads-kill":
+            thread.join(60)
+    assert acted == []
+
+
+def test_ordinary_sales_are_cancelled_too_and_so_are_orders_of_other_symbols() -> None:
+    exchange: Any
+    exchange, venue, _ = make()
+    exchange.Sell(110, 1)
+    exchange.CreateOrder("ETH_USDT", "buy", 90, 1)
+    venue.lists_all_orders = False
+    listed = venue.orders
+
+    def _of_one(symbol: str | None = None) -> list[Order]:
+        assert symbol is not None
+        return listed(symbol)
+
+    venue.orders = _of_one  # type: ignore[method-assign]
+    report = exchange.Kill()
+    assert (report.cancelled, report.kept, report.failed) == (2, 0, ())
+
+
+def test_condition_orders_whose_client_id_the_venue_does_not_tell_are_known_by_their_own_id() -> None:
+    host = MemoryHost()
+    venue = ConditionVenue(host.clock)
+    exchange: Any = Exchange("Fake", "BTC_USDT", venue=venue, host=host)
+    condition(exchange, "buy")
+    venue.conditions["BTCUSDT,c0"]["Info"] = {}
+    venue.conditions["BTCUSDT,c9"] = Order({**venue.conditions["BTCUSDT,c0"], "Id": "BTCUSDT,c9"})
+    report = exchange.Kill()
+    assert report.cancelled == 1
+    assert set(venue.conditions) == {"BTCUSDT,c9"}  # placed by somebody else
+
+
 def test_a_damaged_or_unreadable_file_kills_all_the_same(tmp_path: Path) -> None:
     own = tmp_path / "killed.json"
     own.write_text("{")

@@ -134,10 +134,10 @@ def test_an_order_is_not_filled_by_trades_from_before_it_rested() -> None:
 def test_the_better_price_and_then_the_older_order_comes_first() -> None:
     room = SpotRoom()
     low, first, second = room.place("buy", 98, 1), room.place("buy", 99, 1), room.place("buy", 99, 1)
-    sale = room.place("sell", 105, 1)
+    dear, sale = room.place("sell", 106, 1), room.place("sell", 105, 1)
     room.trade()
     room.trade((90, 1.5), (110, 0.4))
-    assert [room.venue.order(one).DealAmount for one in (low, first, second, sale)] == [0, 1, 0.5, 0.4]
+    assert [room.venue.order(one).DealAmount for one in (low, first, second, sale, dear)] == [0, 1, 0.5, 0.4, 0]
 
 
 def test_the_queue_estimate_fills_at_the_price_after_what_was_ahead() -> None:
@@ -150,6 +150,21 @@ def test_the_queue_estimate_fills_at_the_price_after_what_was_ahead() -> None:
     assert room.fills(order_id) == [(99, 0.5, "queue", True)]
     room.trade((99, 9))
     assert room.venue.order(order_id).Status == 1
+
+
+def test_a_sale_queues_behind_the_asks() -> None:
+    room = SpotRoom(queue=True)
+    sale = room.place("sell", 103, 1)  # the book shows 3 there
+    room.trade()
+    room.trade((103, 2.9))
+    assert room.fills(sale) == []
+    room.trade((103, 0.4))
+    assert room.fills(sale) == [(103, 0.3, "queue", True)]
+    first = room.place("sell", 104, 1)  # the book shows nothing there
+    room.trade()
+    room.trade((104, 0.8))  # through the better price first
+    assert room.fills(sale)[1:] == [(103, 0.7, "through", True)]
+    assert room.fills(first) == [(104, 0.1, "queue", True)]
 
 
 def test_a_book_that_moves_through_a_price_fills_the_order() -> None:
@@ -276,6 +291,29 @@ def test_what_the_market_did_meanwhile_is_caught_up(tmp_path: Path) -> None:
     assert room.fills(filled) == [(99.5, 2, "through", True)]
     assert room.venue.fills(room.venue.order(filled))[0].Time == made_ms + 150_000
     assert room.venue.order(resting).Status == 0  # the bar in which it was placed proves nothing
+    room.venue.close()
+
+
+def test_bars_of_before_the_last_look_count_for_nothing(tmp_path: Path) -> None:
+    room = SpotRoom(tmp_path)
+    order_id = room.place("buy", 99.5, 2)
+    made_ms = room.venue.order(order_id).Time
+    room.clock.advance(90)
+    room.venue.look()
+    room.venue.close()
+    room = SpotRoom(tmp_path)
+
+    def _bar(after_ms: int) -> Record:
+        return Record(Time=made_ms + after_ms, Open=100.0, High=101.0, Low=80.0, Close=100.0, Volume=1.0)
+
+    room.market.bars[("BTC_USDT", 60)] = [_bar(30_000)]  # that look saw its trades
+    room.venue.look()
+    assert room.fills(order_id) == []
+    room.venue.close()
+    room = SpotRoom(tmp_path)
+    room.market.bars[("BTC_USDT", 60)] = [_bar(30_000), _bar(90_000)]
+    room.venue.look()
+    assert room.fills(order_id) == [(99.5, 2, "through", True)]
     room.venue.close()
 
 
