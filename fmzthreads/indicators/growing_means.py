@@ -192,6 +192,8 @@ class GrowingMeans:
             _pop(line)
             if sure == closed - 2:  # two lists take turns, a bar after the other
                 _extend(line, (means[sure], means[sure + 1], mean))
+            elif sure == closed:
+                _append(line, mean)
             else:
                 _extend(line, means[sure:closed])
                 _append(line, mean)

@@ -9,13 +9,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 from ..data.bars import BarSeries
-from ..data.column_checks import has_even_steps
+from ..data.column_checks import has_even_steps, is_nowhere_above
 from ..data.column_parts import PassedRows
 from ..trading.market import Tick
 from .bar_block import BarBlock
 from .extremes import BarExtremes
 from .tick_cursor import TickCursor
-from .ticks import DOUBLE, QUADRUPLE, TickPattern, offsets_of, volume_steps
+from .ticks import DOUBLE, FEW_MS, QUADRUPLE, TickPattern, offsets_of, volume_steps
 from .virtual_time import NEVER, VirtualTime
 
 __all__ = ["PLACES", "TickFeed"]
@@ -47,6 +47,7 @@ class TickFeed(TickCursor):
 
     __slots__ = (
         "_extremes",
+        "_in_range",
         "_known_until",
         "_last_place",
         "_moments",
@@ -63,6 +64,7 @@ class TickFeed(TickCursor):
         "_rows",
         "_rows_from",
         "_time",
+        "_uncut",
         "_walked",
         "_walked_prices",
         "bar_count",
@@ -83,6 +85,9 @@ class TickFeed(TickCursor):
         self.pattern = TickPattern(series, time.start_ms, self.price_tick)
         self._time = series.time
         self._open = series.open
+        self._in_range: bool | None = None
+        # Whether all prices are the series' own: none is cut, and no bar has fourteen ticks.
+        self._uncut = series.period_ms <= FEW_MS and not self.price_unit % self.price_tick
         self._passed = PassedRows(series.time)
         self._offsets = offsets_of(series.period_ms)
         self._moments = [(*offsets, series.period_ms) for offsets in self._offsets]
@@ -117,6 +122,17 @@ class TickFeed(TickCursor):
     def is_regular(self) -> bool:
         """Whether each bar begins one period after the one before."""
         return bool(self._regular)
+
+    @property
+    def is_in_range(self) -> bool:
+        """Whether the open and the close of each bar lie within its range."""
+        if self._in_range is None:
+            lows, highs = self.series.low, self.series.high
+            self._in_range = all(
+                is_nowhere_above(lows, prices) and is_nowhere_above(prices, highs)
+                for prices in (self.series.open, self.series.close)
+            )
+        return self._in_range
 
     def __repr__(self) -> str:
         """The symbol and the current tick."""
@@ -358,7 +374,8 @@ class TickFeed(TickCursor):
         block = self.block
         if not block.begin <= bar < block.end:
             block = self._move_block(bar)
-        price, begin = block.price(bar, place), self._time[bar]
+        price = block.scaled(bar, place) * self.price_unit if self._uncut else block.price(bar, place)
+        begin = self._time[bar]
         if not place:
             return price, 0, begin
         shape = block.shapes[bar - block.begin]

@@ -14,7 +14,6 @@ from typing import Any
 from ...structures import Record, record_changes
 from ...structures.growing import GrowingRecords, window
 from ..data import stored_bars
-from ..data.column_checks import is_nowhere_above
 from ..data.column_parts import parts_of
 from ..data.stored_bars import StoredBars
 from ..nano import ONE
@@ -28,6 +27,9 @@ _SMALL_STEP = 10_000
 _FIELDS = tuple(Record.__annotations__)
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _TOUCHED = 4096
+WHOLE = 15
+"""The place of a tick that stands for all of a bar's."""
+
 
 Values = tuple[Any, ...]
 """The values of a record's fields."""
@@ -242,7 +244,8 @@ class PeriodBars(GrowingBars):
             forming = self._forming
             if forming is None or forming[0] == start:
                 return [in_floats(tip if forming is None else merged(forming, tip))]
-            return [in_floats(forming), in_floats(tip)]
+            self._close()  # all later ticks belong to later bars
+            return [in_floats(tip)]
         return self._partial(bar, place)
 
     def _add_whole(self, until: int) -> None:
@@ -252,9 +255,9 @@ class PeriodBars(GrowingBars):
             begin = time[bar]
             start = begin - (begin + offset) % period
             if begin + span < start + period:
-                self._merge([start, *self._part(bar, 15)])
+                self._merge([start, *self._part(bar, WHOLE)])
             else:
-                self._merge_ticks(bar, 15)
+                self._merge_ticks(bar, WHOLE)
         self._bar = until
 
     def _part(self, bar: int, place: int) -> tuple[int, int, int, int, int, int]:
@@ -265,6 +268,13 @@ class PeriodBars(GrowingBars):
         if not place:
             price = feed.price_of(bar << 4)
             return price, price, price, price, 0, interest
+        if place == WHOLE and feed.is_in_range:  # the ticks reach both extremes
+            unit, tick = feed.price_unit, feed.price_tick
+            first, high = series.open[bar] * unit, series.high[bar] * unit
+            low, last = series.low[bar] * unit, series.close[bar] * unit
+            if unit % tick:
+                first, high, low, last = first - first % tick, high - high % tick, low - low % tick, last - last % tick
+            return first, high, low, last, self._volume(bar, place), interest
         prices = feed.prices_of(bar)[: place + 1]
         return prices[0], max(prices), min(prices), prices[-1], self._volume(bar, place), interest
 
@@ -329,10 +339,7 @@ class BaseBars(PeriodBars):
         begins = series.time[:1] if feed.is_regular else series.time
         if any(any((begin + offset_ms) % period for begin in part) for _, (part,) in parts_of(begins)):
             return False
-        lows, highs = series.low, series.high
-        return all(
-            is_nowhere_above(lows, prices) and is_nowhere_above(prices, highs) for prices in (series.open, series.close)
-        )
+        return feed.is_in_range
 
     def get(self, cap: int) -> GrowingRecords:
         """Returns the bars up to the current tick; see ``PeriodBars.get``."""
@@ -380,7 +387,7 @@ class BaseBars(PeriodBars):
         return max(0, self._feed.number >> 4)
 
     def _values(self, number: int) -> Values:
-        return in_floats([self._feed.series.time[number], *self._part(number, 15)])
+        return in_floats([self._feed.series.time[number], *self._part(number, WHOLE)])
 
     def _field(self, field: str, begin: int, end: int) -> list[Any]:
         column = self._prices.get(field)
@@ -403,7 +410,7 @@ class BaseBars(PeriodBars):
             del known[: begin - origin]
             origin = self._volumes_from = begin
         for number in range(origin + len(known), end):
-            known.append(self._volume(number, 15) / ONE)
+            known.append(self._volume(number, WHOLE) / ONE)
         return known[begin - origin : end - origin].tolist()
 
 

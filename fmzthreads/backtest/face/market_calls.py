@@ -10,11 +10,12 @@ from ...errors import InputError, short_repr
 from ...exchange.calls.arguments import symbol_first
 from ...structures import Depth, Market, MarketOrder, Record, Records, Ticker, Trade
 from ..engine.engine import BacktestEngine, ExchangeParts
+from ..engine.feed import TickFeed
 from ..engine.period_bars import GrowingBars
 from ..engine.tick_cursor import TickCursor
 from ..nano import ONE, mul, nano, to_float
 from .base import ExchangeBase, timed
-from .quick_calls import quick_records
+from .quick_calls import quick_records, quick_ticker
 
 __all__ = ["DEPTH", "RECORDS", "TICKER", "TRADES", "MarketCalls"]
 
@@ -31,6 +32,7 @@ class MarketCalls(ExchangeBase):
         self._last_bars: tuple[TickCursor | None, int, GrowingBars | None] = (None, 0, None)
         if not self._uncertain:
             self.GetRecords = quick_records(engine, parts.table, self._quick, self.GetRecords, RECORDS)  # type: ignore[method-assign]
+            self.GetTicker = quick_ticker(engine, self._quick, self.GetTicker, TICKER)  # type: ignore[method-assign]
 
     def GetTicker(self, symbol: str = "") -> Ticker | None:
         """Returns the ticker of a symbol; empty for the current one."""
@@ -68,6 +70,8 @@ class MarketCalls(ExchangeBase):
         feed = self._feed if not symbol and self._feed is not None else self._feed_of(symbol)
         feed.deliver(TICKER)
         ticker = self._ticker(feed, flat=flat)
+        if not symbol and not flat and self._rate == ONE and type(feed) is TickFeed and not feed.series.position:
+            self._quick.ticks, self._quick.ticker = feed, Ticker(ticker)
         if time.now_ms >= self._engine.due_ms:
             self._engine.after_call()
         return ticker
@@ -205,6 +209,8 @@ class MarketCalls(ExchangeBase):
         return bars
 
     def _record_arguments(self, args: tuple[Any, ...]) -> tuple[str, int, int]:
+        if len(args) == 1 and type(args[0]) is int and args[0] > 0:
+            return "", args[0] * 1000, 0
         symbol, period, limit = symbol_first("GetRecords", ("symbol", "period", "limit"), args)
         period_ms = self._period_ms if period in (None, 0, -1) else whole_number("period", period, least=1) * 1000
         return symbol, period_ms, 0 if limit is None else whole_number("limit", limit)
