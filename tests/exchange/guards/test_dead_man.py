@@ -10,6 +10,7 @@ import pytest
 
 from fmzthreads.errors import GuardRefused, InputError, OperationFailed
 from fmzthreads.exchange.exchange import Exchange
+from fmzthreads.exchange.guards import dead_man
 from fmzthreads.exchange.guards.dead_man import DeadManSwitch
 from fmzthreads.testing import FakeVenue
 from fmzthreads.venues.binance.futures.venue import FuturesBinance
@@ -90,6 +91,38 @@ def test_it_is_renewed_until_the_object_is_gone_and_a_failure_is_told_once() -> 
     del switch
     gc.collect()
     thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_it_is_renewed_three_times_in_its_time_and_each_failure_after_a_success_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(dead_man, "_renew", lambda _switch, _beat, pause_s: pauses.append(pause_s))
+    venue, told = Venue(), list[str]()
+    switch = DeadManSwitch(venue, 60, told.append)
+    switch.cover("BTC_USDT")
+    assert switch._thread is not None
+    switch._thread.join(60)
+    assert pauses == [20]
+    for failures in (1, 2):
+        venue.failure = OperationFailed("offline")
+        switch.renew()
+        switch.renew()
+        assert len(told) == failures
+        venue.failure = None
+        switch.renew()
+    switch.close()
+
+
+def test_the_thread_ends_with_the_object_and_not_at_its_next_turn() -> None:
+    switch = DeadManSwitch(Venue(), 3000, str)
+    switch.cover("BTC_USDT")
+    thread = switch._thread
+    assert thread is not None
+    del switch
+    gc.collect()
+    thread.join(60)  # its next turn would be after 1000 s
     assert not thread.is_alive()
 
 

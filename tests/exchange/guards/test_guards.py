@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.constants import ORDER_CONDITION_TYPE_SL
 from fmzthreads.errors import (
     GuardRefused,
     InputError,
@@ -303,6 +304,38 @@ def test_the_loss_of_contracts_is_that_of_the_equity() -> None:
     exchange, venue, _ = make_contracts(errors="raise", currency="BTC_USD", contracts=("BTC_USD.swap",))
     venue.set_book("BTC_USD.swap", asks=[(101.0, 1.0)], bids=[(99.0, 1.0)])
     assert loss_after(exchange, venue, {"Equity": 2.0}, {"Equity": 1.5}) == {"USD": Decimal(50)}
+
+
+def test_a_condition_order_that_waits_counts_towards_the_position() -> None:
+    exchange: Any
+    exchange, venue, host = make_contracts(errors="raise", guards={"max_position": 10})
+    elsewhere: Any = Exchange("Futures_Fake", "BTC_USDT", venue=venue, host=host, errors="raise")
+    stop = {"ConditionType": ORDER_CONDITION_TYPE_SL, "SlTriggerPrice": 200, "SlOrderPrice": -1}
+    elsewhere.CreateConditionOrder("", "buy", 6, stop)
+    refusal(lambda: exchange.CreateOrder("", "buy", 50, 5), "max_position")
+    assert exchange.CreateOrder("", "buy", 50, 4)
+
+
+def test_an_order_whose_outcome_is_unknown_keeps_its_place_until_it_is_settled() -> None:
+    clock = JumpClock()
+    exchange, venue, _ = guarded(clock=clock, max_position=1005, position_age_s=1)
+    venue.fail("place", OutcomeUnknown("no reply"))
+    venue.fail("order_by_client_id", OperationFailed("away"), always=True)
+    with pytest.raises(OutcomeUnknown):
+        exchange.Buy(60000, 3)  # 1000 are held
+    clock.advance(1000)
+    refusal(lambda: exchange.Buy(60000, 3), "max_position")
+    venue.heal("order_by_client_id")
+    assert [record.fate for record in exchange.Reconcile()] == ["absent"]
+    assert exchange.Buy(60000, 3)
+
+
+def test_coins_that_orders_have_frozen_are_held_too() -> None:
+    exchange, venue, _ = guarded(max_position=10)
+    fields = {"Info": {}, "Balance": 1e6, "FrozenBalance": 0.0, "Stocks": 4.0, "FrozenStocks": 5.0}
+    venue.account = lambda symbol: Account(fields)
+    refusal(lambda: exchange.Buy(60000, 1.5), "max_position")
+    assert exchange.Buy(60000, 1)
 
 
 # The breaker

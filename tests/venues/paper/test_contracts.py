@@ -127,6 +127,33 @@ def test_an_account_without_cover_is_liquidated_at_the_mark_price() -> None:
     desk.place(LINEAR, "buy", 1)  # numbers go on
 
 
+def test_funding_whose_time_is_moved_before_it_has_come_is_not_paid() -> None:
+    desk = ContractRoom()
+    desk.place(LINEAR, "buy", 100)
+    desk.venue.look()
+    desk.clock.advance(1800)
+    desk.market.due_ms += HOUR_MS
+    desk.venue.look()
+    desk.clock.advance(3600)
+    desk.venue.look()
+    assert desk.venue.funding_payments() == []
+    desk.clock.advance(1800)
+    desk.market.due_ms += HOUR_MS
+    desk.venue.look()
+    assert len(desk.venue.funding_payments()) == 1
+
+
+def test_at_the_maintenance_margin_it_is_liquidated() -> None:
+    desk = ContractRoom(maintenance_rate=Decimal("0.04"), balances={"USDT": 10})
+    desk.place(LINEAR, "buy", 100)
+    desk.market.show(LINEAR, 93.76)
+    desk.venue.look()
+    assert desk.told == []
+    desk.market.show(LINEAR, 93.75)  # 3.75 are left, and 4 % of 93.75 are needed
+    desk.venue.look()
+    assert desk.told == ["the paper account was liquidated: long 100 BTC_USDT.swap at 93.75"]
+
+
 def test_what_is_missing_is_the_venues_loss() -> None:
     desk = ContractRoom()
     desk.place(LINEAR, "buy", 900)

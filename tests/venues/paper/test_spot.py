@@ -331,6 +331,30 @@ def test_two_venues_share_an_account_by_its_file_and_other_processes_are_refused
     PaperStore(second.venue.account_file).open({})
 
 
+def test_an_account_is_taken_by_the_process_that_opens_it_before_it_trades(tmp_path: Path) -> None:
+    from fmzthreads.venues.paper.account.store import PaperStore
+
+    PaperStore(tmp_path / "paper.sqlite3").open({})
+    first, second = PaperStore(tmp_path / "paper.sqlite3"), PaperStore(tmp_path / "paper.sqlite3")
+    first.open({})  # nothing is new
+    with pytest.raises(OperationFailed, match="another process trades with it"):
+        second.open({})
+    first.close()
+
+
+def test_the_place_in_the_queue_outlives_the_process(tmp_path: Path) -> None:
+    room = SpotRoom(tmp_path, queue=True)
+    order_id = room.place("buy", 99, 1)  # the book shows 2 there
+    room.trade()
+    room.trade((99, 1.5))
+    room.venue.close()
+    room = SpotRoom(tmp_path, queue=True)
+    room.trade()
+    room.trade((99, 1.0))
+    assert room.fills(order_id) == [(99, 0.5, "queue", True)]
+    room.venue.close()
+
+
 def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
     from fmzthreads.database import Database
 

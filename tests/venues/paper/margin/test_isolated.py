@@ -178,6 +178,8 @@ def test_brackets_bound_the_leverage_and_the_size() -> None:
     assert room.venue.set_margin_level(LINEAR, 50) == 50
     with pytest.raises(InvalidOrder, match="may have at most 50 USDT by its brackets"):
         room.place(LINEAR, "buy", 51)
+    exactly = ContractRoom(brackets={LINEAR: BRACKETS}, margin_level=50)
+    exactly.place(LINEAR, "buy", 50)  # all of the bracket
     room.place(LINEAR, "buy", 30)
     room.place(LINEAR, "buy", 10, 90)
     with pytest.raises(InvalidOrder, match="it would have 51"):
