@@ -183,10 +183,13 @@ def test_the_summary_for_people(files: tuple[Path, Path], capsys: pytest.Capture
     assert "100%" in printed.err
 
 
-def test_ctrl_c_prints_the_partial_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [False, True])
+def test_ctrl_c_prints_the_partial_report(tmp_path: Path, script: bool) -> None:
     strategy = tmp_path / "strategy.py"
+    head = '"""backtest\nperiod: 1m\n"""\nfrom fmz import *\nVCtx()\n' if script else ""
     strategy.write_text(
-        "import os, signal\ndef main():\n    Sleep(600000)\n    Log('before')\n    os.kill(os.getpid(), signal.SIGINT)\n    while True:\n        Sleep(1)\n"
+        f"{head}import os, signal\ndef main():\n    Sleep(600000)\n    Log('before')\n    os.kill(os.getpid(), signal.SIGINT)\n    while True:\n        Sleep(1)\n"
+        + ("main()\n" if script else "")
     )
     words = [
         sys.executable,

@@ -186,13 +186,10 @@ def test_a_script_that_is_interrupted_keeps_what_there_is(tmp_path: Path, capsys
     path.write_text(
         f"""'''{HEADER}'''
 from fmz import *
-import os, signal
 task = VCtx()
 Sleep(600000)
 Log('before')
-os.kill(os.getpid(), signal.SIGINT)
-while True:
-    Sleep(1)
+raise KeyboardInterrupt
 """
     )
     code, whole, _ = command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"))
