@@ -115,6 +115,7 @@ def check_spot(bench: Bench) -> None:
     assert base.total == base.initial + bought - sold
     money = sum((-1 if order.is_buy else 1) * order.turnover for order in orders)
     assert quote.total + quote.commission == quote.initial + money
+    assert quote.commission == sum(order.fee for order in orders)
     waiting = [order for order in orders if order.state == 0]
     assert base.frozen == sum(order.remaining for order in waiting if not order.is_buy)
     assert quote.frozen == sum(order.frozen for order in waiting if order.is_buy)
@@ -134,6 +135,7 @@ def check_margin(bench: Bench) -> None:
     # What there is = what there was + realised profits - fees + funding, to the last nano.
     there = wallet.total + sum(side.margin for side in sides)
     assert there == wallet.initial + sum(side.close_profit for side in sides) - wallet.commission + wallet.funding
+    assert wallet.commission == sum(order.fee for order in orders)
     bought = sum(order.deal for order in orders if order.is_buy)
     sold = sum(order.deal for order in orders if not order.is_buy)
     assert positions.long.amount - positions.short.amount == bought - sold

@@ -343,3 +343,41 @@ def test_a_close_of_the_other_side_does_not_count_as_free() -> None:
     assert bench.desk.modify(3, "closesell", 1500, 1) is None
     assert bench.rows.errors[-1] == "ERR_INVALID_POSITION"
     assert [p.FrozenAmount for p in bench.desk.positions() or []] == [1, 1]
+
+
+@pytest.mark.parametrize(("maker", "taker"), [(0.3, 0.1), (0.1, 0.3)])
+def test_a_resting_order_freezes_the_higher_of_the_two_fees(maker: float, taker: float) -> None:
+    bench = futures_bench(maker=maker, taker=taker)
+    bench.price(1600)
+    bench.desk.place(SWAP, "buy", 1500, 1)
+    assert bench.desk.account(SWAP).FrozenBalance == 150 + 4.5
+    spot = spot_bench(maker=maker, taker=taker)
+    spot.price(1600)
+    spot.desk.place("BTC_USDT", "buy", 1500, 1)
+    assert spot.desk.account("BTC_USDT").FrozenBalance == 1500 + 4.5
+
+
+def test_one_net_position_an_order_that_only_reduces_freezes_nothing() -> None:
+    bench = futures_bench()
+    bench.desk.set_dual(False)
+    bench.price(1600)
+    opened(bench, 3)
+    free = bench.desk.account(SWAP).Balance
+    for amount, frozen in ((2, 0), (3, 0), (4, 170 + 0.85)):
+        number = bench.desk.place(SWAP, "sell", 1700, amount)
+        account = bench.desk.account(SWAP)
+        assert account.FrozenBalance == pytest.approx(frozen)
+        assert account.Balance == pytest.approx(free - frozen)
+        assert bench.desk.cancel(number)
+    assert bench.desk.account(SWAP).Balance == free
+
+
+@pytest.mark.parametrize(("balance", "side", "accepted"), [
+    (160.805, "buy", False), (160.8101, "buy", True), (160.785, "sell", False), (160.79, "sell", True),
+])  # fmt: skip
+def test_a_market_order_needs_what_it_costs_at_the_price_that_it_gets(
+    balance: float, side: str, accepted: bool
+) -> None:
+    bench = futures_bench(balance=balance)
+    bench.price(1600)  # the ask is 1600.1, the bid 1599.9
+    assert (bench.desk.place(SWAP, side, -1, 1) is not None) is accepted
