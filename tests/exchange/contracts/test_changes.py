@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fmzthreads.errors import InputError, OrderNotFound, OutcomeUnknown, TimedOut
+from fmzthreads.errors import InputError, OperationFailed, OrderNotFound, OutcomeUnknown, TimedOut
 from fmzthreads.exchange.order_log import LookupPlan, ModifyIntent, ModifyNeverArrived, OrderFile
-from tests.helpers.exchange_room import MemoryHost, make_contracts
+from tests.helpers.exchange_room import JumpClock, MemoryHost, make_contracts
+
+ENDED = 2**22 + 1  # above the largest id of a process on Linux
 
 
 def test_price_and_amount_are_changed_and_minus_one_leaves_them() -> None:
@@ -109,6 +111,39 @@ def test_a_change_is_a_row_before_it_is_sent_and_another_process_settles_it(tmp_
     assert later.recorded([condition_id]) == set()
     later.close()
     assert venue2
+
+
+def test_a_change_of_an_earlier_run_holds_orders_back_until_its_order_tells(tmp_path: Path) -> None:
+    plan = LookupPlan(attempts=1)
+    host = MemoryHost(JumpClock())
+    host.order_log = OrderFile(tmp_path / "orders.sqlite", "s", host.clock, pid=ENDED)
+    exchange, venue, _ = make_contracts(errors="raise", host=host, durability="process")
+    order_id = exchange.Buy(99, 5)
+    exchange._core.orders._plan = plan
+    venue.lose_reply("modify")
+    venue.fail("order", TimedOut("slow"), always=True)
+    with pytest.raises(OutcomeUnknown):
+        exchange.ModifyOrder(order_id, "buy", 98, 4)
+    host.order_log.close()
+
+    later = OrderFile(tmp_path / "orders.sqlite", "s", host.clock)
+    exchange2, _, _ = make_contracts(errors="raise", host=_with(host, later), durability="process")
+    desk = exchange2._core.orders
+    desk._venue = desk._earlier._venue = venue  # type: ignore[union-attr]
+    desk._earlier._plan = plan  # type: ignore[union-attr]
+    # A venue that cannot find client order ids tells of a change all the same: by the order's id.
+    venue.finds_client_ids = False
+    reads: list[str] = []
+    left_open = later.left_open
+    later.left_open = lambda account, symbol=None: reads.append(account) or left_open(account, symbol)  # type: ignore[method-assign,func-returns-value]
+    for _ in range(2):
+        with pytest.raises(OperationFailed, match=r"a change of an earlier run .* is not settled"):
+            exchange2.Buy(99, 1)
+    venue.heal("order")
+    assert exchange2.Buy(99, 1)
+    assert exchange2.Buy(99, 1)
+    assert len(reads) == 3  # once nothing is left, the file is not read for each order
+    later.close()
 
 
 def _with(host: MemoryHost, file: OrderFile) -> MemoryHost:
