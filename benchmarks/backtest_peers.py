@@ -1,6 +1,6 @@
 """The SMA(5/20) cross on other people's backtesters; ``backtest.py`` runs each in an environment and process of its own.
 
-Run ``python backtest_peers.py NAME BARS.csv``: it prints one JSON object with the version, the seconds of loading and running, the number of
+Run ``python backtest_peers.py NAME BARS.csv``: it prints one JSON object with the version, the seconds of processor time of loading and running, the number of
 trades or orders, the final equity where the peer tells it, and the most memory. The bars have the columns ``time`` (ms), ``open``, ``high``,
 ``low``, ``close``, ``volume``. Each peer does what its own documentation recommends: at every bar it looks at both averages, buys one coin on a cross
 upwards and sells it on a cross downwards, for a fee of 0.1 %.
@@ -22,10 +22,10 @@ FAST, SLOW, FEE, MONEY = 5, 20, 0.001, 100_000_000.0
 
 def plain(path: str) -> dict[str, Any]:
     """A bare Python loop over lists: the floor of what interpreted code can do."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with Path(path).open(newline="") as file:
         closes = [float(row["close"]) for row in csv.DictReader(file)]
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     fast = slow = 0.0
     money, coins, trades, above = MONEY, 0, 0, None
     for n, close in enumerate(closes):
@@ -45,7 +45,7 @@ def plain(path: str) -> dict[str, Any]:
                 coins, money, trades = 0, money + close * (1 - FEE), trades + 1
         above = now
     return {
-        "version": sys.version.split()[0], "load": loaded - begun, "run": time.perf_counter() - loaded, "bars": len(closes),
+        "version": sys.version.split()[0], "load": loaded - begun, "run": time.process_time() - loaded, "bars": len(closes),
         "orders": trades, "equity": money + coins * closes[-1],
     }  # fmt: skip
 
@@ -61,9 +61,9 @@ def numpy_loop(path: str) -> dict[str, Any]:
     """Whole arrays in numpy: no strategy is called at any bar."""
     import numpy as np
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     closes = columns(path)[4]
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     sums = np.cumsum(np.insert(closes, 0, 0.0))
     fast = (sums[SLOW:] - sums[SLOW - FAST : -FAST]) / FAST
     slow = (sums[SLOW:] - sums[:-SLOW]) / SLOW
@@ -77,7 +77,7 @@ def numpy_loop(path: str) -> dict[str, Any]:
     if len(ups) and ups[-1]:
         money += float(closes[-1])
     return {
-        "version": np.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded, "bars": len(closes),
+        "version": np.__version__, "load": loaded - begun, "run": time.process_time() - loaded, "bars": len(closes),
         "orders": len(prices), "equity": money,
     }  # fmt: skip
 
@@ -111,12 +111,12 @@ def backtesting(path: str) -> dict[str, Any]:
             elif fast[-1] < slow[-1] and fast[-2] >= slow[-2]:
                 self.position.close()
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     frame = _frame(path)
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     stats = Backtest(frame, Cross, cash=MONEY, commission=FEE).run()
     return {
-        "version": backtesting.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded, "bars": len(frame),
+        "version": backtesting.__version__, "load": loaded - begun, "run": time.process_time() - loaded, "bars": len(frame),
         "orders": 2 * int(stats["# Trades"]), "equity": float(stats["Equity Final [$]"]),
     }  # fmt: skip
 
@@ -138,9 +138,9 @@ def backtrader(path: str) -> dict[str, Any]:
                 self.close()
                 self.count += 1
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     frame = _frame(path)
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     engine = bt.Cerebro(stdstats=False)
     engine.addstrategy(Cross)
     engine.adddata(bt.feeds.PandasData(dataname=frame))
@@ -148,7 +148,7 @@ def backtrader(path: str) -> dict[str, Any]:
     engine.broker.setcommission(FEE)
     (strategy,) = engine.run()
     return {
-        "version": bt.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded, "bars": len(frame),
+        "version": bt.__version__, "load": loaded - begun, "run": time.process_time() - loaded, "bars": len(frame),
         "orders": strategy.count, "equity": engine.broker.getvalue(),
     }  # fmt: skip
 
@@ -164,14 +164,14 @@ def vectorbt(path: str) -> dict[str, Any]:
     """vectorbt: whole arrays, no strategy is called at any bar."""
     import vectorbt as vbt
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     close = _frame(path)["Close"]
     _vectorbt_run(vbt, close[:1000])  # compiles what it runs
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     result = _vectorbt_run(vbt, close)
     equity = float(result.final_value())
     return {
-        "version": vbt.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded, "bars": len(close),
+        "version": vbt.__version__, "load": loaded - begun, "run": time.process_time() - loaded, "bars": len(close),
         "orders": int(result.orders.count()), "equity": equity,
     }  # fmt: skip
 
@@ -219,7 +219,7 @@ def nautilus(path: str) -> dict[str, Any]:
             order = self.order_factory.market(instrument.id, side, instrument.make_qty(Decimal(1)))
             self.submit_order(order)
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     table = columns(path)
     times = (table[0] * 1_000_000).astype(np.int64)
     bars = [
@@ -229,7 +229,7 @@ def nautilus(path: str) -> dict[str, Any]:
         )
         for t, o, h, low, c, v in zip(times, *table[1:6], strict=True)
     ]  # fmt: skip
-    loaded = time.perf_counter()
+    loaded = time.process_time()
     engine = BacktestEngine(
         BacktestEngineConfig(trader_id=TraderId("BENCH-001"), logging=LoggingConfig(bypass_logging=True))
     )
@@ -240,16 +240,20 @@ def nautilus(path: str) -> dict[str, Any]:
     engine.add_strategy(strategy)
     engine.run()
     return {
-        "version": nautilus_trader.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded,
+        "version": nautilus_trader.__version__, "load": loaded - begun, "run": time.process_time() - loaded,
         "bars": len(bars), "orders": strategy.count, "equity": None,
     }  # fmt: skip
 
 
 def nautilus_2(path: str) -> dict[str, Any]:
     """nautilus_trader 2.x, whose names lie elsewhere."""
+    from decimal import Decimal
+
     import nautilus_trader
     import numpy as np
     from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+    from nautilus_trader.common import LoggerConfig
+    from nautilus_trader.execution import MakerTakerFeeModel
     from nautilus_trader.indicators import SimpleMovingAverage
     from nautilus_trader.model import (
         AccountType,
@@ -287,7 +291,7 @@ def nautilus_2(path: str) -> dict[str, Any]:
             if self.above is not None and now != self.above:
                 if now:
                     self.send(OrderSide.BUY)
-                elif not self.portfolio.is_flat(instrument.id):
+                elif not self.portfolio.is_net_flat(instrument.id):
                     self.send(OrderSide.SELL)
             self.above = now
 
@@ -295,23 +299,26 @@ def nautilus_2(path: str) -> dict[str, Any]:
             counted[0] += 1
             self.submit_order(self.order_factory.market(instrument.id, side, one))
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     table = columns(path)
     times = (table[0] * 1_000_000).astype(np.int64)
     bars = [
         Bar(kind, Price(o, 2), Price(h, 2), Price(low, 2), Price(c, 2), Quantity(v, 6), int(t), int(t))
         for t, o, h, low, c, v in zip(times, *table[1:6], strict=True)
     ]
-    loaded = time.perf_counter()
-    engine = BacktestEngine(BacktestEngineConfig(trader_id=TraderId("BENCH-001"), bypass_logging=True))
+    loaded = time.process_time()
+    engine = BacktestEngine(
+        BacktestEngineConfig(trader_id=TraderId("BENCH-001"), logging=LoggerConfig(bypass_logging=True))
+    )
     money = Money(MONEY, Currency.from_str("USDT"))
-    engine.add_venue(Venue("BINANCE"), OmsType.NETTING, AccountType.CASH, [money])
+    fees = MakerTakerFeeModel(Decimal(str(FEE)), Decimal(str(FEE)))
+    engine.add_venue(Venue("BINANCE"), OmsType.NETTING, AccountType.CASH, [money], fee_model=fees)
     engine.add_instrument(instrument)
     engine.add_data(bars)
     engine.add_strategy(Cross())
     engine.run()
     return {
-        "version": nautilus_trader.__version__, "load": loaded - begun, "run": time.perf_counter() - loaded,
+        "version": nautilus_trader.__version__, "load": loaded - begun, "run": time.process_time() - loaded,
         "bars": len(bars), "orders": counted[0], "equity": None,
     }  # fmt: skip
 

@@ -100,13 +100,12 @@ class SlidingMeans:
 
     def _path_at(self, place: int, total: float) -> _Path | None:
         """The path whose sum at a place is this one."""
-        if total:  # 0.0 and -0.0 are equal, but not the same
-            for number, path in enumerate(self._paths):
-                if path.totals[place] == total:
-                    if number:
-                        del self._paths[number]
-                        self._paths.insert(0, path)
-                    return path
+        for number, path in enumerate(self._paths):
+            if path.totals[place] == total:  # no sum is -0.0, since it began with 0.0
+                if number:
+                    del self._paths[number]
+                    self._paths.insert(0, path)
+                return path
         return None
 
     def _new_path(self, at: int, own: list[float]) -> _Path:

@@ -58,7 +58,7 @@ class Closes:
         return min(len(self.closes), most)
 
 
-def test_sums_of_zero_are_computed_to_their_end() -> None:
+def test_sums_of_zero_have_the_sign_of_a_whole_computation() -> None:
     closes = [1.0, -1.0, 0.0, -0.0] * 30
     means = SlidingMeans(4, Closes(closes), 0)  # type: ignore[arg-type]
     for first in range(60):

@@ -19,7 +19,7 @@ from fmzthreads.backtest.nano import ONE, cut, nano
 from fmzthreads.structures import Record, Records
 from fmzthreads.structures.growing import GrowingRecords
 from tests.backtest.engine.test_ticks import bars
-from tests.helpers.backtests import MINUTE, START, PlainTick, detail, flat, plain_ticks, series_of
+from tests.helpers.backtests import MINUTE, START, PlainTick, detail, flat, plain_ticks, series_of, simulation
 
 BULL = (100.0, 110.0, 95.0, 105.0, 12.0)
 RECORDS = 8
@@ -340,3 +340,12 @@ def test_any_period_at_any_moments(
         else:
             kept.append((shown, expected[first:]))
     assert all(values(shown) == seen for shown, seen in kept)
+
+
+def test_a_close_beyond_the_range_counts_in_longer_bars() -> None:
+    run = simulation([(100, 101, 99, 105), *[(100, 101, 99, 100)] * 9], minutes=10)
+    run.exchange.GetRecords(180)
+    run.engine.sleep(4 * MINUTE)
+    records = run.exchange.GetRecords(180)
+    assert records is not None
+    assert [(record.High, record.Low, record.Close) for record in records[:1]] == [(105, 99, 100)]
