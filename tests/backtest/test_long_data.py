@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import random
 import re
+from array import array
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,20 @@ from typing import Any
 import pytest
 
 from fmzthreads.backtest.backtest_run import BacktestRun
+from fmzthreads.backtest.data import column_parts
+from fmzthreads.backtest.data.bars import BarSeries
+from fmzthreads.backtest.data.column_file import ColumnFile
 from fmzthreads.backtest.data.raw_series import RawSeries
+from fmzthreads.backtest.engine.feed import TickFeed
+from fmzthreads.backtest.engine.period_bars import BaseBars
+from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.inputs import BacktestInputs, BarsFile, ReadyBacktest
+from fmzthreads.backtest.metrics.price_ranges import PriceRanges
 from fmzthreads.backtest.sweep.evaluate import BacktestEvaluation
 from fmzthreads.backtest.sweep.job import Job
 from fmzthreads.cli import main
 from tests.helpers.backtest_runs import generated, write_bars
+from tests.helpers.backtests import detail
 from tests.helpers.forked import in_fork, needs_fork
 from tests.helpers.long_data import TemporaryFiles, full_after, small_limits
 
@@ -96,6 +105,44 @@ def test_the_same_bytes(
     for name in ("result.json", "report.html"):
         assert (tmp_path / "long" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     assert main(["backtest", "--repeat", str(tmp_path / "plain")]) == 0
+
+
+def mapped(count: int) -> BarSeries:
+    """Bars on disk."""
+    columns = ColumnFile()
+    names = ("time", "open", "high", "low", "close", "volume")
+    rows, raw = columns.reserve(count, names), generated(count)
+    for name in names:
+        rows.write(name, 0, array("q", map(int, getattr(raw, name))))
+    market = detail(quote_precision=0, price_tick=10**9)
+    return BarSeries(detail=market, period_ms=60_000, **{name: rows.column(name, "q") for name in names})
+
+
+def test_what_was_passed_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_limits(monkeypatch)
+    given: list[object] = []
+    plain = column_parts.give_back
+    monkeypatch.setattr(column_parts, "give_back", lambda column: (given.append(column), plain(column)))
+    series = mapped(600)
+    time = VirtualTime(series.time[0], series.time[-1] + 60_000)
+    feed = TickFeed(series, time)
+    begun = len(given)
+    assert begun >= 600 // 16  # that the bars are regular was seen in parts
+    for minute in range(600):
+        time.now_ms = series.time[0] + minute * 60_000 + 1
+        feed.deliver(1)
+    assert feed.number >> 4 == 599
+    assert len(given) > begun  # a block is longer than a part here
+    begun = len(given)
+    assert feed.first_at_or_below(10**9, 0, feed.number) == -1
+    assert len(given) == begun + 3  # once for each 256 bars
+    begun = len(given)
+    assert PriceRanges.of_bars(series).between(time.start_ms, time.end_ms) == (min(series.low), max(series.high))
+    assert len(given) > begun
+    begun = len(given)
+    assert TickFeed(series, time).pattern.shape(3) in range(6)
+    assert BaseBars.fits(feed, 0)
+    assert len(given) >= begun + 600 // 16
 
 
 def test_look_ahead_is_found_all_the_same(

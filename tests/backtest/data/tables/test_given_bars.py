@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.backtest.data.column_parts import on_disk
+from fmzthreads.backtest.data.files import parquet_file
+from fmzthreads.backtest.data.tables import arrow_table
 from fmzthreads.backtest.data.tables.given_bars import series_of
 from fmzthreads.errors import InputError, MissingExtra
-from tests.helpers.backtest_runs import write_bars
+from tests.helpers.backtest_runs import generated, write_bars
+from tests.helpers.long_data import small_limits
 
 START = 1_704_067_200_000
 ROWS = [[START, 1.5, 3.0, 1.0, 2.0, 10.0], [START + 60_000, 2.0, 4.0, 1.5, 2.5, 20.0]]
@@ -100,6 +104,34 @@ def test_arrow_tables_and_parquet(tmp_path: Path) -> None:
     path.write_bytes(b"no")
     with pytest.raises(InputError, match="is not a parquet file"):
         series_of(path, {}, "UTC")
+
+
+def test_long_parquet_files_are_read_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    small_limits(monkeypatch)
+    for module in (parquet_file, arrow_table):
+        monkeypatch.setattr(module, "PART", 64)
+    one, other = generated(300), generated(200, price=50)
+    columns = {name: [*getattr(one, name), *getattr(other, name)] for name in NAMES}
+    table = pyarrow.table({**columns, "series": ["A/X_Y"] * 300 + ["B/X_Y"] * 200})
+    path = tmp_path / "bars.parquet"
+    parquet.write_table(table, path, row_group_size=100)
+    for bars in (path, table):
+        found = series_of(bars, {}, "UTC")
+        for name, series in (("A/X_Y", one), ("B/X_Y", other)):
+            assert on_disk(found[name].close)
+            assert [list(getattr(found[name], column)) for column in NAMES] == [
+                list(getattr(series, column)) for column in NAMES
+            ]
+            assert found[name].where.endswith(f", {name}")
+            assert found[name].decimals == (0, 0)
+    damaged = table.set_column(3, "low", [[*columns["low"][:450], 1e9, *columns["low"][451:]]])
+    parquet.write_table(damaged, path, row_group_size=100)
+    with pytest.raises(InputError, match=r"bars.parquet, B/X_Y, row 151: the bar has open"):
+        series_of(path, {}, "UTC")
+    parquet.write_table(table.slice(0, 0), path)
+    assert series_of(path, {}, "UTC") == {}
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
