@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.backtest.config.settings import PartialFills
+from fmzthreads.backtest.nano import ONE
 from fmzthreads.errors import InputError, NotSupported
 from tests.helpers.price_market import Bench, futures_bench, spot_bench
 
@@ -381,3 +383,12 @@ def test_a_market_order_needs_what_it_costs_at_the_price_that_it_gets(
     bench = futures_bench(balance=balance)
     bench.price(1600)  # the ask is 1600.1, the bid 1599.9
     assert (bench.desk.place(SWAP, side, -1, 1) is not None) is accepted
+
+
+def test_what_remains_of_an_order_keeps_its_share_frozen() -> None:
+    bench = futures_bench(partial=PartialFills(participation=ONE // 2))  # a bar of four ticks has a volume of 8
+    bench.price(1600)
+    bench.desk.place(SWAP, "buy", 1700, 10)
+    account = bench.desk.account(SWAP)
+    assert account.FrozenBalance == pytest.approx(6 * (170 + 0.85))
+    assert account.Balance == pytest.approx(10_000 - 4 * (160.01 + 0.80005) - 6 * 170.85)

@@ -9,6 +9,7 @@ import pytest
 
 from fmzthreads.backtest.config.settings import MaintenanceTier, PartialFills
 from fmzthreads.backtest.nano import ONE, nano
+from fmzthreads.backtest.trading.price_age import price_age_ms
 from tests.helpers.backtest_runs import START_MS, command, generated, write_bars
 from tests.helpers.price_market import Bench, futures_bench, spot_bench
 
@@ -187,3 +188,27 @@ def test_a_limit_that_ordinary_bars_exceed_is_told(tmp_path: Path, capsys: pytes
         config.write_text(f'{{"maxPriceAge": {limit_ms}}}')
         _, _, err = command(capsys, strategy, "--bars", bars, "--config", config)
         assert ("maxPriceAge is 57.999 s, and the ticks of a bar of 60 s are up to 58 s apart" in err) is expected
+
+
+def test_a_part_at_the_placement_is_as_old_as_the_tick_too() -> None:
+    bench = bench_of(partial=PartialFills(participation=ONE // 2))
+    bench.now_ms += 40_000
+    bench.price(200)
+    bench.now_ms += 3000
+    bench.desk.place(PAIR, "buy", 205, 9)
+    assert age(bench, 1) == 3000
+
+
+def test_what_gives_no_quantity_is_no_fill() -> None:
+    bench = bench_of(0, partial=PartialFills(participation=1000), digits=(2, 3))  # less than a step of the amount
+    bench.now_ms += 5000
+    bench.desk.place(PAIR, "buy", 205, 1)
+    order = bench.desk.order(1)
+    assert order is not None
+    assert (order.DealAmount, "Info" in order, bench.rows.errors) == (0, False, [])
+
+
+def test_the_age_of_a_price_between_ticks_and_at_a_tick() -> None:
+    bench = bench_of()
+    bench.price(201)
+    assert [price_age_ms(bench.main, time_ms) for time_ms in (0, 1000, 1500, 2000, 2700)] == [0, 0, 500, 1000, 700]
