@@ -66,6 +66,27 @@ def test_messages_go_out_in_order_and_once(sending: Sending) -> None:
     assert states(sending) == ["sent", "sent"]
 
 
+def test_the_end_waits_for_the_thread_and_closes_its_connections(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PushConnections:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    connections, sent = PushConnections(), threading.Event()
+    monkeypatch.setattr("fmzthreads.platform.pushes.queue.push_client", lambda: connections)
+    monkeypatch.setattr("fmzthreads.platform.pushes.queue.send_push", lambda *_: sent.set())
+    queue = PushQueue(sending.platform.database, sending.platform.pushes.channels, sending.platform.audit)
+    queue.start()
+    queue.add("robot", ["one"])
+    assert sent.wait(60)
+    queue.close()
+    assert connections.closed
+    assert "fmzthreads-pushes" not in {thread.name for thread in threading.enumerate() if thread is queue._thread}
+
+
 def test_many_become_a_digest_with_all_of_them(sending: Sending) -> None:
     sending.queue.add("robot", [f"line {n}" for n in range(150)])
     sending.round()

@@ -122,6 +122,18 @@ def test_an_account_with_one_wallet_for_spot_and_contracts_counts_once(worths: F
         assert found.worth == (15.0 if exchange == "OKX" else 25.0)
 
 
+def test_the_samples_of_so_many_robots_are_remembered(
+    worths: FleetWorth, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmzthreads.platform.robots.worth._MOST_ROBOTS", 2)
+    for number in (1, 2, 3):
+        robots.sample(number, 1000, money(float(number), 900, f"Binance:{number}"))
+    assert worths.worth([robots.place(1), robots.place(2)])[0].worth == 3.0
+    assert len(worths._known) == 2
+    assert worths.worth([robots.place(3)])[0].worth == 3.0
+    assert len(worths._known) == 1
+
+
 def test_a_long_course_is_thinned_and_keeps_its_ends(worths: FleetWorth, robots: Robots) -> None:
     sink = DatabaseSink(robots.place(1).database)
     sink.write([HoldingsSample(1000 + n, (money(float(n), 1000 + n),), ()) for n in range(5000)])

@@ -23,7 +23,7 @@ from fmzthreads.charts.points import ChartConfig, ChartPoint, ChartReset
 from fmzthreads.clock import ManualClock
 from fmzthreads.errors import OperationFailed
 from fmzthreads.strategy.log.journal import Journal
-from fmzthreads.strategy.log.left_lines import left_files
+from fmzthreads.strategy.log.left_lines import left_files, left_lines
 from fmzthreads.strategy.log.lines import Entry, Line, Mark, ProfitPoint, Reset, StatusText, UnstoredLine
 from fmzthreads.strategy.log.log_database import LOG_TYPES, DatabaseSink, store_left_lines
 from fmzthreads.strategy.log.spill import SEGMENT, Spill
@@ -141,6 +141,26 @@ def test_what_is_in_the_database_already_is_not_stored_again(database: Path) -> 
     store_left_lines(database)
     assert _texts(database) == [f"line {n}" for n in range(5)]
     sink.close()
+
+
+def test_a_file_stays_until_its_entries_are_stored(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _killed(Spill(database), [_line("a")])
+    [path] = left_files(database)
+    with left_lines(path) as left:
+        assert left is not None
+    assert left_files(database) == [path]
+    with monkeypatch.context() as context:
+        context.setattr("fmzthreads.database.Database.execute_all", _locked)
+        with pytest.raises(OperationFailed):
+            store_left_lines(database)
+    assert left_files(database) == [path]
+    store_left_lines(database)
+    assert _texts(database) == ["a"]
+    assert list(database.parent.glob("*-lines-*")) == []
+
+
+def _locked(*args: object, **options: object) -> None:
+    raise OperationFailed("locked")
 
 
 def test_nor_when_who_stored_it_was_killed_before_it_deleted_the_file(
