@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -31,6 +32,9 @@ _COMMANDS = {
 }
 
 
+_PIPE_CLOSED = 141  # as a shell shows a program that SIGPIPE ended
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
@@ -39,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 when a run failed, 2 for an invalid command line or a missing file or package,
-        130 after Ctrl-C.
+        130 after Ctrl-C, 141 when nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     # What stands after -- belongs to the script that is run; argparse would mix it with the options before it.
@@ -59,9 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.script_arguments = rest
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        print(end="", flush=True)
+        return code
     except FmzError as error:
         print(f"fmzthreads: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has ended, such as `head`. The interpreter flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
