@@ -107,12 +107,12 @@ class Spill:
 
     @property
     def path(self) -> Path | None:
-        """The file; None while there is none."""
+        """The file; None before the first entry and after ``close``."""
         return self._path
 
     @property
     def name(self) -> str:
-        """The file's name; empty while there is none."""
+        """The file's name; empty before the first entry and after ``close``."""
         return self._path.name if self._path is not None else ""
 
     def put(self, number: int, entry: object) -> None:
@@ -166,7 +166,7 @@ class Spill:
         """
         path, needed = self._path, self._last > stored
         if os.name == "posix" and path is not None and not needed:
-            path.unlink(missing_ok=True)  # while it is locked: nobody else takes it for one that was left
+            path.unlink(missing_ok=True)  # while it is locked, so that no other process takes it over
         self._let_go()
         if os.name != "posix" and path is not None and not needed:
             with contextlib.suppress(OSError):  # another program has it open: the next start deletes it

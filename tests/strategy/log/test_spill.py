@@ -314,6 +314,19 @@ def test_a_full_disk_leaves_the_log_as_it_was(database: Path, monkeypatch: pytes
     assert _texts(database) == ["d", "f"]
 
 
+def test_an_entry_of_which_a_part_is_missing_is_left_out(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spill = Spill(database)
+    spill.put(1, _line("stored before"))
+    spill.done(1)
+    with monkeypatch.context() as context:
+        context.setattr("fmzthreads.strategy.log.spill.os.write", _no_space)
+        spill.put(2, _line("x" * SEGMENT * 2))
+    spill.put(3, _line("next"))
+    spill.close(0)
+    store_left_lines(database)
+    assert _texts(database) == ["next"]
+
+
 def _no_space(*args: object) -> int:
     raise OSError(28, "No space left on device")
 
