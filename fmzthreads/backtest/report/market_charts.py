@@ -20,7 +20,7 @@ from .figures import Figure, Trace, chart, line, markers, rounded
 __all__ = ["position_chart", "price_charts", "trip_charts"]
 
 _MOST_SYMBOLS = 16
-_MOST_FILLS = 1500
+_MOST_FILLS = 800
 """Fills of one side of one symbol that are drawn; of more, the first and the last of each pixel column are."""
 
 Place = tuple[int, str]
@@ -187,13 +187,13 @@ def trip_charts(trips: Sequence[Mapping[str, Any]], currency: str, columns: int)
     for name, color, sign in (("Won", "@up", 1), ("Lost", "@down", -1)):
         chosen = [place for place, profit in enumerate(profits) if (profit > 0) == (sign > 0)]
         if chosen:
-            x, y = thinned([times[place] for place in chosen], [profits[place] for place in chosen], columns // 2)
+            x, y = thinned([times[place] for place in chosen], [profits[place] for place in chosen], columns // 6)
             traces.append(markers(name, x, y, color=color, size=7))
     traces.append(line("Sum", times, sums, columns, color="@accent", pane=2, line={"shape": "hv"}, showlegend=False))
     found = [chart("trips", traces, panes=((f"Profit, {currency}", 2), (f"Sum, {currency}", 1)), height=380)]
     excursions = [trip for trip in ordered if trip["worst"] is not None and trip["value"]]
     if len(excursions) > 1:
-        found.append(_excursions(excursions[-2 * columns :]))
+        found.append(_excursions(excursions[-columns:]))
     return found
 
 

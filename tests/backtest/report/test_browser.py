@@ -146,6 +146,7 @@ def test_all_charts_are_drawn_quietly_at_both_widths(browser: Any, tmp_path: Pat
         assert view.count(f"#figure-{key} .cartesianlayer .trace path") > 0, key
     for kind in ("scatterlayer path.js-line", "barlayer path", "boxlayer path", "slice path", "ohlclayer path"):
         assert view.count(f"#figure-chart-0 .{kind}") > 0, kind
+    assert view.page.locator("html").get_attribute("data-seen") == "yes"
     assert view.is_quiet(path), (view.said, view.asked)
     assert view.page.title() == EVIL
     assert view.count("main img, main a[href*=example], svg a") == 0
@@ -157,6 +158,27 @@ def test_all_charts_are_drawn_quietly_at_both_widths(browser: Any, tmp_path: Pat
         for one in view.page.locator(selector).all():
             place = one.bounding_box()
             assert place["x"] + place["width"] <= width, (selector, place)
+
+
+def test_charts_on_the_screen_are_drawn_before_the_others(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = everything(tmp_path)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(
+        """new MutationObserver(() => {
+          if (document.documentElement.dataset.seen !== "yes" || window.drawnWhenSeen) return;
+          const charts = [...document.querySelectorAll(".chart")];
+          const isSeen = (one) => one.getBoundingClientRect().top < innerHeight;
+          window.drawnWhenSeen = charts.map((one) => [isSeen(one), one.querySelector(".main-svg") !== null]);
+        }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-seen"] });"""
+    )
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]", state="attached", timeout=LONG_MS)
+    found = page.evaluate("window.drawnWhenSeen")
+    page.close()
+    assert [True, True] in found  # on the screen, and drawn
+    assert [True, False] not in found
+    assert [False, False] in found
 
 
 @pytest.mark.parametrize("width", WIDTHS)

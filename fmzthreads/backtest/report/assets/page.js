@@ -23,9 +23,18 @@
       return;
     }
     state.drawn = 0;
+    root.dataset.seen = "no";
     tell("no");
-    const queue = [...doc.figures];
+    // What is on the screen comes first: the page can be read while the rest is drawn.
+    const isSeen = (figure) => {
+      const place = document.getElementById("figure-" + figure.key).getBoundingClientRect();
+      return place.bottom > 0 && place.top < window.innerHeight;
+    };
+    const seen = doc.figures.filter(isSeen);
+    const queue = [...seen, ...doc.figures.filter((figure) => !seen.includes(figure))];
+    const begun = queue.length;
     const next = () => {
+      if (begun - queue.length >= seen.length) root.dataset.seen = "yes";
       const figure = queue.shift();
       if (!figure) {
         tell("yes");
