@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 when a run failed, 2 for an invalid command line or a missing file or package,
-        130 after Ctrl-C, 141 when nobody reads the output any more.
+        130 after Ctrl-C, 141 when the reader of the output has ended.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     # What stands after -- belongs to the script that is run; argparse would mix it with the options before it.

@@ -145,7 +145,7 @@ def _outliers(series: RawSeries) -> Finding:
 
 
 def _moves(close: Any) -> Iterator[float]:
-    """The size of each change of the price, as a logarithm; 0 where a price is none."""
+    """How far each price is from the one before, as a logarithm; 0 where one is missing."""
     return itertools.starmap(_move, _pairs(close))
 
 

@@ -69,7 +69,7 @@ def quick_records(
     lock, time, delay_ms, period_ms = engine.lock, engine.time, engine.net_delay_ms, engine.settings.period_ms
 
     @wraps(method)
-    def GetRecords(*args: Any) -> Any:
+    def _records(*args: Any) -> Any:
         bars, feed = state.bars, state.feed
         if args or bars is None or feed is None or get_ident() != lock.owner:
             return method(*args)
@@ -87,7 +87,7 @@ def quick_records(
             lock.busy = was
         return method()
 
-    return GetRecords
+    return _records
 
 
 def quick_ticker(
@@ -100,7 +100,7 @@ def quick_ticker(
     lock, time, delay_ms = engine.lock, engine.time, engine.net_delay_ms
 
     @wraps(method)
-    def GetTicker(symbol: str = "") -> Any:
+    def _ticker(symbol: str = "") -> Any:
         feed, known = state.ticks, state.ticker
         if symbol or feed is None or known is None or get_ident() != lock.owner:
             return method(symbol)
@@ -125,4 +125,4 @@ def quick_ticker(
             lock.busy = was
         return method()
 
-    return GetTicker
+    return _ticker

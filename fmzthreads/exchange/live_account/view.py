@@ -223,7 +223,7 @@ class AccountView:
             return order_id in self._orders or order_id in self._conditions
 
     def knows_fill(self, fill: StreamFill) -> bool:
-        """Whether a fill was told, or is of an order that the venue does not know any more."""
+        """Whether a fill was told, or belongs to an order that the venue has forgotten."""
         key = _key_of_fill(fill)
         with self._lock:
             return key in self._fills or key in self._unknown_fills

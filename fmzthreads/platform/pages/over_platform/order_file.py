@@ -16,7 +16,7 @@ from ..port import RobotOrderView, RobotPositionView
 __all__ = ["orders_in", "positions_in"]
 
 _STATES = {0: "open", 1: "filled", 2: "cancelled", 3: "unknown"}
-# What the log itself tells of an order whose end nobody has asked for: its fills, and that the strategy cancelled it.
+# The log has the fills of an order, and its cancellation, also where its end was never asked for.
 _ORDERS = """SELECT made_at, account, symbol, side, price, amount, deal_amount, fate, status, order_id,
     (SELECT sum(CAST(fills.amount AS REAL)) FROM fills
         WHERE fills.account = one.account AND fills.symbol = one.symbol AND fills.order_id = one.order_id),
