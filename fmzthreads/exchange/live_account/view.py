@@ -223,7 +223,7 @@ class AccountView:
             return order_id in self._orders or order_id in self._conditions
 
     def knows_fill(self, fill: StreamFill) -> bool:
-        """Whether a fill was told, or belongs to an order that the venue has forgotten."""
+        """Whether a fill was reported before, or its order is unknown to the venue."""
         key = _key_of_fill(fill)
         with self._lock:
             return key in self._fills or key in self._unknown_fills
