@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from ...errors import FmzError, InputError, nearest
+from ...errors import FmzError, InputError, OperationFailed, nearest
+from ...fork import after_fork_in_child
 from ..config.details import detail_of
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..config.task import DataFacts
@@ -52,7 +53,18 @@ class LocalBars:
         self._exchanges = {exchange.eid: exchange for exchange in exchanges}
         self._periods = {name: rows.period_ms() for name, rows in self._raw.items()}
         self._scaled: dict[str, BarSeries | FmzError] = {}
+        self._scaling: str | None = None  # whose columns are being scaled, and so hold numbers of both kinds
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
         self._lock = threading.Lock()  # guards that a series is scaled once, where backtests in threads share it
+        if self._scaling is not None:  # in the child of a fork, whose parent goes on with it
+            where = self._raw[self._scaling].where
+            self._scaled[self._scaling] = OperationFailed(
+                f"the process was forked while the bars of {where} were scaled"
+            )
+            self._scaling = None
 
     def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
         """The bars of a symbol; see ``BarSource.bars``.
@@ -133,12 +145,13 @@ class LocalBars:
                 if not len(raw):
                     raise NoData(f"symbol {symbol} not found on {eid}: {raw.where} has no bars")
                 try:
+                    self._scaling = name
                     found = scaled(raw, self._detail(eid, symbol, raw))
                 except FmzError as error:
-                    found = error.with_traceback(
-                        None
-                    )  # its columns are not whole any more: it is raised again whenever they are asked for
+                    # Its columns are not whole any more: it is raised again whenever they are asked for.
+                    found = error.with_traceback(None)
                 self._scaled[name] = found
+                self._scaling = None
         if isinstance(found, FmzError):
             raise found
         return found

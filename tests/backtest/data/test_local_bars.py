@@ -4,10 +4,14 @@ from collections.abc import Mapping
 import pytest
 
 from fmzthreads.backtest.config.settings import ExchangeSettings, MarketDetail
+from fmzthreads.backtest.data import local_bars
+from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.data.local_bars import LocalBars, facts_of
 from fmzthreads.backtest.data.raw_series import RawSeries
+from fmzthreads.backtest.data.scaling import scaled
 from fmzthreads.backtest.failures import NoData
-from fmzthreads.errors import InputError
+from fmzthreads.errors import InputError, OperationFailed
+from tests.helpers.forked import in_fork, needs_fork
 
 MINUTE = 60_000
 
@@ -117,6 +121,27 @@ def test_numbers_that_do_not_fit_are_named() -> None:
     raw = series(2)
     raw.volume[1] = 1e15
     assert source({"": raw}).bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE).detail.base_precision == 3
+
+
+@needs_fork
+def test_a_child_that_is_forked_while_bars_are_scaled_does_not_take_half_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bars = source({"": series(3)})
+    told: list[object] = []
+
+    def _in_child() -> object:
+        with pytest.raises(OperationFailed, match="forked while the bars of"):
+            bars.bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+        return "refused"
+
+    def _scaled(raw: RawSeries, detail: MarketDetail) -> BarSeries:
+        told.append(in_fork(_in_child))
+        return scaled(raw, detail)
+
+    monkeypatch.setattr(local_bars, "scaled", _scaled)
+    assert list(bars.bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE).close) == [10125, 10225, 10325]
+    assert told == ["refused"]
 
 
 def test_facts_are_what_all_series_share() -> None:
