@@ -19,6 +19,7 @@ __all__ = ["AccountView"]
 
 _MOST_UPDATES = 10_000  # that wait for ``take``
 _MOST_ENDED = 500  # orders that have ended and are still known, with all that the venue told of them: 2 to 4 KB each
+_SLACK = 100  # how many more there may be before the oldest are dropped
 _MOST_FILLS = 20_000  # whose ids are remembered
 
 _NO_NEWS = frozenset({"Info", "Time"})  # fields of an order that change without saying anything
@@ -120,7 +121,8 @@ class AccountView:
         if news:
             self._note("order", change.time_ms, order["Symbol"], order=order)
             self._join(order, change.time_ms)
-            self._forget_old()
+            if order["Status"] != ORDER_STATE_PENDING:
+                self._forget_old()
         return news
 
     def _is_old(self, known: Order, change: OrderChange) -> bool:
@@ -377,9 +379,11 @@ class AccountView:
 
     def _forget_old(self) -> None:
         for book in (self._orders, self._conditions):
-            if len(book) <= _MOST_ENDED * 2:
+            if len(book) <= _MOST_ENDED + _SLACK:
                 continue
             ended = [key for key, order in book.items() if order["Status"] != ORDER_STATE_PENDING]
+            if len(ended) <= _MOST_ENDED + _SLACK:
+                continue
             for key in ended[:-_MOST_ENDED]:
                 del book[key]
                 self._times.pop(key, None)

@@ -95,6 +95,7 @@ def test_of_orders_that_have_ended_only_the_last_are_kept_and_no_fill_is_told_ag
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(view_module, "_MOST_ENDED", 3)
+    monkeypatch.setattr(view_module, "_SLACK", 3)
     view = live(order(100))
     for number in range(1, 21):
         ended = order(number, dealt=10, status=ORDER_STATE_CLOSED)
