@@ -129,6 +129,7 @@ def test_a_leg_that_is_missing_is_evened_out_by_the_contract(path: str, carry: C
     carry.server.faults.set(path, error_5xx=True)
     carry.turn()
     carry.server.faults.clear()
+    assert carry.state["status"] == "opened", carry.shown
     coins, sold = carry.names["held"]()
     assert abs(coins - sold) > 0.001
     carry.turn()

@@ -210,7 +210,7 @@ def test_a_robot_is_started_and_stopped_by_hand(browser: Any, pages: PagePlatfor
         page.click("button:has-text('Stop')")
         page.click("#stop button.danger")
         page.wait_for_selector(".toast")
-        assert "said=" not in page.url, "it is not said again when the page is loaded again"
+        page.wait_for_url(lambda url: "said=" not in url)  # it is not said again when the page is loaded again
         page.wait_for_selector(".stages .now")
         assert pages.node.asked[-1][1].keys() & {"stop", "state"}
         found.check("/robots/by-hand", 390)
