@@ -87,6 +87,7 @@ class AccountFeed:
         self._check_times = check or CheckTimes()
         self._check: AccountCheck | None = None
         self._began_ms = 0  # the venue's time of the first subscription; what was before is no concern of it
+        self._earliest_ms = 0  # a fill of before is not taken for one of this subscription
         self._complete_ms = 0  # the venue's time up to which REST was seen to have no more than the view
         self._lock = threading.Lock()  # guards _connection and _closing, so that close() misses no connection
         self._connection: AccountLines | None = None
@@ -215,7 +216,7 @@ class AccountFeed:
         if self._began_ms:
             self._take_all(rest.fills_since(self._since_ms(), view.symbols()))
         else:
-            self._began_ms = now_ms
+            self._began_ms, self._earliest_ms = now_ms, now_ms - _OVERLAP_MS
         self._complete_ms = now_ms
         view.renounce(expected)
 
@@ -312,6 +313,8 @@ class AccountFeed:
         ended = ""
         for event in self.source.read(message):
             if isinstance(event, (OrderChange, PositionChange)):
+                if isinstance(event, OrderChange) and event.fill is not None:
+                    self._cover(event.fill.get("Time") or event.time_ms)
                 if self.view.apply(event) and isinstance(event, OrderChange):
                     self._on_order(event.order)
             elif isinstance(event, LeverageChange):
@@ -322,6 +325,11 @@ class AccountFeed:
                 ended = event.why
         self._announce()
         return ended
+
+    def _cover(self, fill_ms: int) -> None:
+        """Moves the beginning to a fill of the stream that is earlier: the venue's clock was ahead when the subscription began, or known inexactly."""
+        if self._earliest_ms <= fill_ms < self._began_ms:
+            self._began_ms = fill_ms
 
     def _set_live(self) -> None:
         self.view.set_live()

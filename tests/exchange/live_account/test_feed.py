@@ -144,6 +144,22 @@ def test_the_fills_of_a_gap_are_told_once_with_orders_that_were_not_known() -> N
         assert "BTCUSDT,5" in run.seen  # which has the alarm line of a liquidation
 
 
+@pytest.mark.parametrize(("first_fill_ms", "since_ms"), [(46_000, 46_000), (39_000, 50_000), (55_000, 50_000)])
+def test_a_subscription_begins_with_its_first_fill_where_the_clock_was_ahead(first_fill_ms: int, since_ms: int) -> None:
+    with running() as (run, source, server):
+        source.open, source.moment_ms = [order(1)], 50_000
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        source.moment_ms = 47_000  # the venue has put its clock right
+        tell(peer, first_fill_ms, order=order(1, dealt=4), fill={"Id": "1", "Time": first_fill_ms})
+        run.wait_until(lambda: ("BTCUSDT,1", "1") in run.feed.view._fills)
+        peer.reset()
+        server.peer()
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
+        assert source.asked_since == [(since_ms, ["BTC_USDT.swap"])]
+
+
 def test_many_orders_of_a_gap_are_read_from_a_list_and_only_those_it_lacks_one_by_one() -> None:
     with running() as (run, source, server):
         source.moment_ms = 50_000
