@@ -59,11 +59,13 @@ class LocalBars:
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()  # guards that a series is scaled once, where backtests in threads share it
-        if self._scaling is not None:  # in the child of a fork, whose parent goes on with it
+        self._give_up("the process was forked")  # its parent goes on with it
+
+    def _give_up(self, why: str) -> None:
+        """Refuses from now on the bars that were being scaled, if there are any: it is not known how far that went."""
+        if self._scaling is not None:
             where = self._raw[self._scaling].where
-            self._scaled[self._scaling] = OperationFailed(
-                f"the process was forked while the bars of {where} were scaled"
-            )
+            self._scaled[self._scaling] = OperationFailed(f"{why} while the bars of {where} were scaled")
             self._scaling = None
 
     def bars(self, eid: str, symbol: str, period_ms: int, from_ms: int, to_ms: int, *, fill: bool = False) -> BarSeries:
@@ -139,6 +141,7 @@ class LocalBars:
 
     def _series(self, name: str, eid: str, symbol: str) -> BarSeries:
         with self._lock:
+            self._give_up("Ctrl-C or a stop came")
             found = self._scaled.get(name)
             if found is None:
                 raw = self._raw[name]

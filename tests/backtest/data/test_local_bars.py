@@ -144,6 +144,20 @@ def test_a_child_that_is_forked_while_bars_are_scaled_does_not_take_half_of_them
     assert told == ["refused"]
 
 
+def test_bars_whose_scaling_was_interrupted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def _interrupted(raw: RawSeries, detail: MarketDetail) -> BarSeries:
+        raise KeyboardInterrupt
+
+    bars = source({"": series(3)})
+    with monkeypatch.context() as patch:
+        patch.setattr(local_bars, "scaled", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            bars.bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+    for _ in range(2):
+        with pytest.raises(OperationFailed, match="came while the bars of"):
+            bars.bars("Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE)
+
+
 def test_facts_are_what_all_series_share() -> None:
     facts = facts_of({"a": series(10), "b": series(5, start=2 * MINUTE, step=5 * MINUTE), "c": RawSeries()})
     assert (facts.period_ms, facts.first_ms, facts.end_ms) == (MINUTE, 2 * MINUTE, 10 * MINUTE)
