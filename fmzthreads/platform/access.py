@@ -43,6 +43,13 @@ class Actor:
         """Whether the robot is allotted to the account."""
         return self.role == "owner" or self.robots is None or robot_id in self.robots
 
+    @property
+    def words(self) -> str:
+        """Who it is, for the reason of a robot's end."""
+        if not self.account_id:
+            return "the platform"
+        return f"{self.name} through the extended API" if self.via == "api" else self.name
+
     def check_owner(self, what: str) -> None:
         """Refuses all but owners.
 

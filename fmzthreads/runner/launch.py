@@ -193,11 +193,10 @@ class Launch:
         control = ControlListener(self.folder.path, lambda request: self._answer(runtime, request))
         stack.callback(control.close)
         self.folder.update(control=control.address, token=control.token)
-        cancel = (
-            self.folder.taken_stop()
-        )  # after it listens: a request is either left before this, or sent to the listener
-        if cancel is not None:
-            self._request_stop(runtime, cancel=cancel)
+        # After it listens: a request is either left before this, or sent to the listener.
+        left = self.folder.taken_stop()
+        if left is not None:
+            self._request_stop(runtime, left[1], cancel=left[0])
         self._tell_killed(runtime)
         stack.enter_context(_time_limit(runtime, options.seconds))
         stack.enter_context(_import_path(self.source.path.parent))
@@ -296,7 +295,7 @@ class Launch:
             runtime.warning(f"the strategy was killed: new orders are refused; {report.words()}")
             return {"killed": True, **attrs.asdict(report)}
         if request.get("stop"):
-            self._request_stop(runtime, cancel=bool(request.get("cancel")))
+            self._request_stop(runtime, str(request.get("by") or ""), cancel=bool(request.get("cancel")))
             return {"stopping": True}
         if request.get("state"):
             profits = runtime.journal.profits()
@@ -310,9 +309,9 @@ class Launch:
             }
         return {"error": f"unknown request {sorted(request)!r}"}
 
-    def _request_stop(self, runtime: Runtime, *, cancel: bool) -> None:
+    def _request_stop(self, runtime: Runtime, by: str, *, cancel: bool) -> None:
         self._cancel = self._cancel or cancel
-        runtime.stop.request("stopped by fmzthreads stop")
+        runtime.stop.request(f"stopped by {by[:200] or 'fmzthreads stop'}")
 
     def _before_onexit(self, runtime: Runtime) -> None:
         if self._cancel:

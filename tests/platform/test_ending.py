@@ -34,7 +34,9 @@ def test_robots_are_asked_with_cancel_and_waited_for(tmp_path: Path) -> None:
                 node.looks[handle] = ProcessLook(alive=False, code=0, reason="stopped")
 
         assert stop_robots(platform, 60.0, CountingClock(one_ends)) == 0
-        assert [request for _, request in node.asked if request.get("stop")] == [{"stop": True, "cancel": True}] * 3
+        assert [request for _, request in node.asked if request.get("stop")] == [
+            {"stop": True, "cancel": True, "by": "the platform"}
+        ] * 3
         assert {platform.lives.table.get(number).phase for number in numbers} == {"stopped"}
         assert node.ended == []
 

@@ -115,7 +115,7 @@ class LocalNode:
         if request.get("stop") and (record is None or record.state != "running" or not record.control):
             pid, started = _parts(handle)
             if started and start_of(pid) == started:
-                folder.leave_stop(pid, started, cancel=bool(request.get("cancel")))
+                folder.leave_stop(pid, started, str(request.get("by") or ""), cancel=bool(request.get("cancel")))
                 record = folder.record()  # it may have begun to listen just before the request was left
         if record is None or record.state != "running":
             raise OperationFailed("the robot does not run")

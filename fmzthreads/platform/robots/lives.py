@@ -70,6 +70,9 @@ class RobotLives:
         self._metas: dict[int, list[Mapping[str, str]]] = {}
         # Of processes that were started, but whose row could not be written (a full disk): written at the next look.
         self._unwritten: dict[int, dict[str, Any]] = {}
+        self._asked_by: dict[
+            int, str
+        ] = {}  # who asked for a stop first; set under the robot's lock, gone with the platform
 
     def run_folder(self, robot_id: int) -> RunFolder:
         """The run folder of a robot."""
@@ -206,6 +209,7 @@ class RobotLives:
             changes = {"phase": "stopping", "cancel": robot.cancel or cancel}
             if not robot.asked_ms:
                 changes["asked_ms"] = self.now_ms()
+                self._asked_by[robot_id] = actor.words
             self.table.update(robot_id, **changes)
             self.press_stop(robot_id)
         self.note(actor, "stop robot", f"robot {robot_id}", f"{robot.name}{', cancel orders' if cancel else ''}")
@@ -221,9 +225,10 @@ class RobotLives:
         with self.alone(robot_id):
             robot = self.table.get(robot_id)
             changes: dict[str, Any] = {"asked_ms": robot.asked_ms or self.now_ms(), "restart_ms": 0}
-            if (
-                robot.phase in ALIVE
-            ):  # a process that a killed platform started, and that is not known yet, is then stopped once it is
+            if not robot.asked_ms:
+                self._asked_by[robot_id] = actor.words
+            # A process that a killed platform started, and that is not known yet, is then stopped once it is.
+            if robot.phase in ALIVE:
                 changes["phase"] = "stopping"
             self.table.update(robot_id, **changes)
             self._node_of(robot).end(robot.handle, self.run_folder(robot_id), kill=True)
@@ -354,8 +359,9 @@ class RobotLives:
     def press_stop(self, robot_id: int) -> bool:
         """Hands the wish to stop to the process; False when it does not listen yet, or not any more."""
         robot = self.table.get(robot_id)
+        wish = {"stop": True, "cancel": robot.cancel, "by": self._asked_by.get(robot_id, PLATFORM.words)}
         try:
-            self._node_of(robot).ask(robot.handle, self.run_folder(robot_id), {"stop": True, "cancel": robot.cancel})
+            self._node_of(robot).ask(robot.handle, self.run_folder(robot_id), wish)
         except FmzError:
             return False
         return True

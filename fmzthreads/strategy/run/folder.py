@@ -185,18 +185,19 @@ class RunFolder:
         except OSError as error:
             raise OperationFailed(f"the run folder {str(self.path)!r} cannot be written: {error.strerror}") from error
 
-    def taken_stop(self) -> bool | None:
+    def taken_stop(self) -> tuple[bool, str] | None:
         """Takes the request to stop that was left for this process before it listened.
 
         Returns:
-            Whether it is to cancel its open orders; None if no such request lies there.
+            Whether it is to cancel its open orders, and who asked; None if no such request lies there.
         """
         pid = os.getpid()
         try:
             left = json.loads(self._stop.read_text("utf-8"))
             self._stop.unlink()
             # One that was left for an earlier process counts no more.
-            return bool(left["cancel"]) if (left["pid"], left["started"]) == (pid, start_of(pid)) else None
+            mine = (left["pid"], left["started"]) == (pid, start_of(pid))
+            return (bool(left["cancel"]), str(left.get("by") or "")) if mine else None
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
@@ -223,18 +224,19 @@ class RunFolder:
     def _stop(self) -> Path:
         return self.path / "stop.json"
 
-    def leave_stop(self, pid: int, started: str, *, cancel: bool) -> None:
+    def leave_stop(self, pid: int, started: str, by: str = "", *, cancel: bool) -> None:
         """Leaves a request to stop for a process that does not listen yet; it takes it as soon as it does.
 
         Args:
             pid: The process's id.
             started: When it was started, as ``process.start_of`` tells it.
+            by: Who asks; empty for ``fmzthreads stop``.
             cancel: Whether it is to cancel its open orders.
 
         Raises:
             OperationFailed: The folder cannot be written.
         """
-        self._replace("stop.json", json.dumps({"pid": pid, "started": started, "cancel": cancel}))
+        self._replace("stop.json", json.dumps({"pid": pid, "started": started, "by": by, "cancel": cancel}))
 
     def record(self) -> ProcessRecord | None:
         """Who runs, or ran last, in the folder; None before the first run.

@@ -290,7 +290,7 @@ def test_a_robots_life_over_the_api(caller: Caller) -> None:
     assert caller.call("GetRobotList")["robots"][0]["status"] == 1
     assert caller.call("DeleteRobot", robot) == -1
     assert caller.call("StopRobot", robot) == 2
-    assert caller.node.asked[-1][1] == {"stop": True, "cancel": False}
+    assert caller.node.asked[-1][1] == {"stop": True, "cancel": False, "by": "owner through the extended API"}
     caller.node.looks["100 fake"] = ProcessLook(alive=False, code=0, reason="stopped")
     caller.platform.watcher.look_round()
     assert caller.call("GetRobotList")["robots"][0]["status"] == 4

@@ -134,7 +134,7 @@ def test_a_stop_counts_though_the_platform_ends_before_the_robot_listens(tmp_pat
     eventually(lambda: not node.look(handle, folder).alive)
     node.look(handle, folder)  # it may have ended within the look, after the exit code was asked for
     record = eventually(lambda: (found := folder.record()) and found.code is not None and found)
-    assert (record.code, record.reason) == (0, "stopped by fmzthreads stop")
+    assert (record.code, record.reason) == (0, "stopped by owner")
     assert not folder.path.joinpath("stop.json").exists()
     with real_platform(tmp_path) as platform:
         has_phase(platform, robot_id, "stopped")

@@ -90,7 +90,7 @@ def test_a_robot_is_stopped_in_stages_and_deleted(pages: PagePlatform, owner: Cl
     number = fresh_robot(pages)
     assert owner.submit(f"/robots/{number}/delete").status_code == 400  # it runs
     assert owner.submit(f"/robots/{number}/stop", {"cancel": "on"}).status_code == 303
-    assert pages.node.asked[-1][1] == {"stop": True, "cancel": True}
+    assert pages.node.asked[-1][1] == {"stop": True, "cancel": True, "by": "owner"}
     pages.node.replies |= {"stage": "cancelling", "orders": 5, "cancelled": 2}
     try:
         facts = owner.see(f"/robots/{number}/facts").text

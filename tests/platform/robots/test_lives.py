@@ -77,7 +77,7 @@ def test_a_stop_goes_through_its_stages_to_the_deadlines(world: World) -> None:
     robot_id = world.create(limits=RobotLimits(stop_s=30, kill_s=5))
     world.lives.stop(world.owner, robot_id, cancel=True)
     handle = world.robot(robot_id).handle
-    assert world.node.asked == [(handle, {"stop": True, "cancel": True})]
+    assert world.node.asked == [(handle, {"stop": True, "cancel": True, "by": "owner"})]
     for reply, stage in (
         ({"stopping": False, "stage": "running"}, "asked"),
         ({"stopping": True, "stage": "running"}, "asked"),
@@ -109,7 +109,7 @@ def test_a_stop_that_is_not_heard_is_asked_again(world: World) -> None:
     asked = len(world.node.asked)
     world.node.silent = False
     world.round()
-    assert world.node.asked[asked:] == [(world.robot(robot_id).handle, {"stop": True, "cancel": False})]
+    assert world.node.asked[asked:] == [(world.robot(robot_id).handle, {"stop": True, "cancel": False, "by": "owner"})]
 
 
 def test_a_stop_goes_on_after_the_platform_was_killed(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_stop_goes_on_after_the_platform_was_killed(tmp_path: Path) -> None:
     with fake_platform(tmp_path) as (later, node):
         node.looks[handle] = ProcessLook(alive=True)
         later.watcher.look_round()
-        assert node.asked == [(handle, {"stop": True, "cancel": True})]
+        assert node.asked == [(handle, {"stop": True, "cancel": True, "by": "the platform"})]
         assert later.reader.state(owner_of(later), robot_id).phase == "stopping"
 
 
@@ -253,7 +253,7 @@ def test_a_process_that_is_not_known_yet_is_stopped_after_a_kill(world: World) -
     world.node.looks[""] = ProcessLook(alive=True)
     world.node.asked.clear()
     world.round(1)
-    assert world.node.asked == [("", {"stop": True, "cancel": False})]
+    assert world.node.asked == [("", {"stop": True, "cancel": False, "by": "owner"})]
 
 
 def test_a_row_that_cannot_be_written_does_not_hide_a_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,11 +150,11 @@ def test_a_stop_is_taken_once_and_only_by_the_process_that_it_was_left_for(tmp_p
     folder = RunFolder(tmp_path)
     own = start_of(os.getpid())
     assert folder.taken_stop() is None
-    folder.leave_stop(os.getpid(), own, cancel=True)
-    assert folder.taken_stop() is True
+    folder.leave_stop(os.getpid(), own, "ann", cancel=True)
+    assert folder.taken_stop() == (True, "ann")
     assert folder.taken_stop() is None
     folder.leave_stop(os.getpid(), own, cancel=False)
-    assert folder.taken_stop() is False
+    assert folder.taken_stop() == (False, "")
     for pid, started in ((os.getpid(), "earlier"), (os.getpid() + 1, own)):
         folder.leave_stop(pid, started, cancel=True)
         assert folder.taken_stop() is None
