@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 import time
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import attrs
 
 from ...database import Database
-from ...errors import InputError, UnknownName
+from ...errors import InputError, UnknownName, nearest
 from .vault import Vault
 
-__all__ = ["ApiKey", "ApiKeys"]
+__all__ = ["METHODS", "ApiKey", "ApiKeys"]
+
+METHODS = frozenset({
+    "CommandRobot", "DeleteNode", "DeleteRobot", "GetAccount", "GetExchangeList", "GetNodeList", "GetPlatformList", "GetRobotDetail",
+    "GetRobotGroupList", "GetRobotList", "GetRobotLogs", "GetStrategyList", "NewRobot", "PluginRun", "RestartRobot", "StopRobot",
+})  # fmt: skip
+"""The methods of the extended API, which a key may be limited to."""
 
 _COLUMNS = "id, account_id, label, access_key, permissions, addresses, disabled, created_ms, used_ms"
 
@@ -27,7 +34,7 @@ class ApiKey:
         account_id: Whose it is.
         label: What it is called.
         access_key: The public part.
-        permissions: The methods that it may call: ``*``, names, and ``!Name`` for exceptions, with commas between; empty for all.
+        permissions: The methods that it may call: ``*``, names, and ``!Name`` for exceptions, with commas or spaces between; empty for all.
         addresses: Addresses and networks that may use it, with commas between; empty for all.
         disabled: Whether it is refused.
         created_ms: When it was made.
@@ -46,7 +53,7 @@ class ApiKey:
 
     def allows(self, method: str) -> bool:
         """Whether it may call a method."""
-        words = [word.strip() for word in self.permissions.split(",") if word.strip()]
+        words, method = [word.lower() for word in _method_words(self.permissions)], method.lower()
         named = [word for word in words if not word.startswith("!")]
         return f"!{method}" not in words and (not named or "*" in named or method in named)
 
@@ -95,10 +102,10 @@ class ApiKeys:
             The key, and its secret, which is shown only here.
 
         Raises:
-            InputError: An address is not one.
+            InputError: An address is not one, or there is no such method.
             OperationFailed: The vault is locked.
         """
-        addresses = _checked_addresses(addresses)
+        permissions, addresses = _checked_permissions(permissions), _checked_addresses(addresses)
         access, secret = secrets.token_hex(16), secrets.token_hex(16)
         rows = self._database.execute(
             "INSERT INTO api_keys (account_id, label, access_key, secret, permissions, addresses, created_ms) VALUES (?,?,?,?,?,?,?) "
@@ -139,9 +146,11 @@ class ApiKeys:
         """Changes what is given; what is None stays.
 
         Raises:
-            InputError: An address is not one.
+            InputError: An address is not one, or there is no such method.
             UnknownName: There is no such key.
         """
+        if permissions is not None:
+            permissions = _checked_permissions(permissions)
         if addresses is not None:
             addresses = _checked_addresses(addresses)
         for name, value in (("permissions", permissions), ("addresses", addresses), ("disabled", disabled)):
@@ -166,6 +175,23 @@ def _key(row: tuple[Any, ...]) -> ApiKey:
         id=number, account_id=account_id, label=label, access_key=access_key, permissions=permissions, addresses=addresses,
         disabled=bool(disabled), created_ms=created_ms, used_ms=used_ms,
     )  # fmt: skip
+
+
+def _method_words(text: str) -> list[str]:
+    """The words of a list of methods: with commas, semicolons or spaces between, and ``!`` before what is excepted."""
+    return [word for word in re.split(r"[\s,;\uff0c\u3001\uff1b]+", text.replace("\uff01", "!")) if word]
+
+
+def _checked_permissions(text: str) -> str:
+    """The list with the names as the API spells them: an exception that is misspelt would be none."""
+    known = {name.lower(): name for name in METHODS}
+    found = []
+    for word in _method_words(text):
+        mark, name = ("!", word[1:]) if word.startswith("!") else ("", word)
+        if word != "*" and name.lower() not in known:
+            raise InputError(f"the extended API has no method {name[:60]!r}{nearest(name, METHODS)}")
+        found.append(mark + known.get(name.lower(), name))
+    return ",".join(found)
 
 
 def _checked_addresses(text: str) -> str:

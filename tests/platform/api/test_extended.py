@@ -145,6 +145,11 @@ def test_a_refused_signature_takes_no_nonce(caller: Caller) -> None:
         ("GetAccount, GetNodeList", {"GetAccount", "GetNodeList"}, {"StopRobot"}),
         ("!GetAccount", {"GetNodeList"}, {"GetAccount"}),
         ("read,write", set(), {"GetAccount"}),
+        ("!StopRobot !DeleteRobot", {"GetAccount"}, {"StopRobot", "DeleteRobot"}),
+        ("*;!StopRobot\n!DeleteRobot", {"GetAccount"}, {"StopRobot", "DeleteRobot"}),
+        ("！StopRobot，！DeleteRobot、!NewRobot", {"GetAccount"}, {"StopRobot", "DeleteRobot", "NewRobot"}),
+        ("*,!stoprobot", {"GetAccount"}, {"StopRobot"}),
+        ("GetAccount,!GetAccount", set(), {"GetAccount", "GetNodeList"}),
     ],
 )
 def test_a_key_may_call_what_its_list_says(permissions: str, allowed: set[str], refused: set[str]) -> None:

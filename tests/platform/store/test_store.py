@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.errors import AuthenticationFailed, InputError, OperationFailed, UnknownName
+from fmzthreads.platform.api.arguments import SIGNATURES
 from fmzthreads.platform.service import Platform
+from fmzthreads.platform.store.api_keys import METHODS
 from fmzthreads.platform.store.vault import VAULT_FILE, Vault
 from tests.helpers.platforms import fake_platform, owner_of
 
@@ -132,6 +134,23 @@ def test_api_keys(platform: Platform) -> None:
         platform.api_keys.change(99, disabled=True)
     platform.api_keys.delete(key.id)
     assert platform.api_keys.find(key.access_key) is None
+
+
+def test_a_key_takes_only_methods_that_exist(platform: Platform) -> None:
+    """An exception that is misspelt would except nothing."""
+    key, _ = platform.api_keys.create(1, permissions=" getaccount !stoprobot，* ")
+    assert key.permissions == "GetAccount,!StopRobot,*"
+    for text in ("!StopRobots", "*,!Stop Robot", "!*", "!", "GetAccounts", "read"):
+        with pytest.raises(InputError, match="no method"):
+            platform.api_keys.create(1, permissions=text)
+        with pytest.raises(InputError, match="no method"):
+            platform.api_keys.change(key.id, permissions=text)
+    assert [one.permissions for one in platform.api_keys.all()] == ["GetAccount,!StopRobot,*"]
+    assert platform.api_keys.change(key.id, permissions="").permissions == ""
+
+
+def test_the_methods_of_keys_are_those_of_the_api() -> None:
+    assert frozenset(SIGNATURES) == METHODS
 
 
 def test_exchange_accounts(platform: Platform) -> None:
