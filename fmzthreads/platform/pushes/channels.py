@@ -16,12 +16,22 @@ from ...redaction import Secrets
 from ...strategy.log import mail
 from ..store.vault import Vault
 
-__all__ = ["PushChannel", "PushChannels", "PushKind", "push_client", "secrets_of", "send_push"]
+__all__ = [
+    "PushChannel",
+    "PushChannels",
+    "PushKind",
+    "digest_limit",
+    "push_client",
+    "secrets_of",
+    "send_push",
+    "shortened",
+]
 
 PushKind = Literal["mail", "url"]
 _MAIL_FIELDS = ("server", "username", "password", "to")
 _URL_FIELDS = ("url", "body")
-_LONGEST_IN_URL = 1500  # servers refuse longer URLs
+_LONGEST_IN_URL, _LONGEST_QUOTED = 1500, 6000  # servers refuse longer URLs
+_LONGEST_DIGEST = 3500  # of what is posted; bots take about 4,000 characters
 
 
 @attrs.frozen(kw_only=True)
@@ -147,11 +157,7 @@ def send_push(channel: PushChannel, title: str, body: str, client: HttpClient) -
         mail.send(settings["server"], settings["username"], settings["password"], settings["to"], title, body)
         return
     text = settings["body"]
-    url = (
-        settings["url"]
-        .replace("{body}", quote(body[:_LONGEST_IN_URL], safe=""))
-        .replace("{title}", quote(title, safe=""))
-    )
+    url = settings["url"].replace("{body}", _quoted(body)).replace("{title}", quote(title, safe=""))
     data, headers = None, {"Accept": "*/*"}
     if text:
         is_json = text.lstrip()[:1] in {"{", "["} and not text.lstrip().startswith(("{body}", "{title}"))
@@ -165,10 +171,49 @@ def send_push(channel: PushChannel, title: str, body: str, client: HttpClient) -
     client.call(lambda: request, _taken, idempotent=False)
 
 
+def digest_limit(channel: PushChannel) -> int:
+    """How many characters a digest for a channel may have; 0 for any number."""
+    if channel.kind == "mail":
+        return 0
+    return _LONGEST_IN_URL if "{body}" in channel.settings["url"] else _LONGEST_DIGEST
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a text; says how many were left out."""
+    if len(text) <= most:
+        return text
+    note = f"... ({len(text)} characters, cut)"
+    return text[: max(0, most - len(note))] + note
+
+
+def _quoted(body: str) -> str:
+    """A text for a URL, shortened to what servers take."""
+    most = _LONGEST_IN_URL
+    while len(found := quote(shortened(body, most), safe="")) > _LONGEST_QUOTED:
+        most = most * 9 // 10
+    return found
+
+
 def _taken(reply: Reply) -> None:
     if not 200 <= reply.status < 300:
         kind = OperationFailed if reply.status >= 500 or reply.status == 429 else VenueRejected
         raise kind(f"the channel replied with the HTTP status {reply.status}", status=reply.status)
+    try:
+        said = json.loads(reply.text)
+    except (ValueError, RecursionError):  # no JSON: the status says it all
+        return
+    if isinstance(said, dict) and _refused(said):
+        # Which numbers mean "later" is each bot's own affair: it is tried again.
+        raise OperationFailed(f"the channel replied with {shortened(reply.text.strip(), 200)}")
+
+
+def _refused(said: Mapping[str, Any]) -> bool:
+    """Whether a reply says that a message was not taken, as many bots do with the HTTP status 200: ``errcode``, ``code``, ``ok``."""
+    if any(said.get(name) is False for name in ("ok", "success")):
+        return True
+    numbers = [said.get(name) for name in ("errcode", "errno", "error_code", "StatusCode")]
+    code = said.get("code")  # 0, 1 and those from 200 to 299 mean that it went well
+    return any(isinstance(one, int) and one for one in numbers) or (isinstance(code, int) and code >= 300)
 
 
 def secrets_of(channel: PushChannel) -> Secrets:

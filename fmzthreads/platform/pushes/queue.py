@@ -15,12 +15,12 @@ from ...database import Database
 from ...errors import FmzError, InputError, OperationFailed, VenueRejected
 from ..access import PLATFORM
 from ..store.audit import AuditTrail
-from .channels import PushChannel, PushChannels, push_client, secrets_of, send_push
+from .channels import PushChannel, PushChannels, digest_limit, push_client, secrets_of, send_push, shortened
 
 __all__ = ["PushQueue", "QueuedPush"]
 
 _log = logging.getLogger("fmzthreads.platform")
-# More messages than this for one channel at once become one digest, of at most so many messages.
+# So many messages for one channel at once, or more, become one digest, of at most so many messages.
 _DIGEST_FROM, _DIGEST_MOST = 3, 100
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 5_000, 3_600_000
 _MOST_TRIES = 20  # about ten hours
@@ -117,7 +117,7 @@ class PushQueue:
         now = self._now_ms()
         statement = "INSERT INTO pushes (channel_id, robot_id, time_ms, title, body, state, next_ms) VALUES (?,?,?,?,?,'waiting',?)"
         statements = [
-            (statement, (row[0], robot_id, now, _storable(title)[:200], _storable(body)[:_LONGEST_BODY], now))
+            (statement, (row[0], robot_id, now, _storable(title)[:200], shortened(_storable(body), _LONGEST_BODY), now))
             for row in rows
             for body in bodies
         ]
@@ -164,7 +164,7 @@ class PushQueue:
                 (channel.id, now, _DIGEST_MOST),
             )
             if rows and not self._end.is_set():
-                self._send_to(channel, rows if len(rows) >= _DIGEST_FROM else rows[:1])
+                self._send_to(channel, _digest(rows, digest_limit(channel)) if len(rows) >= _DIGEST_FROM else rows[:1])
         if now - self._swept_ms > 3_600_000 or now < self._swept_ms:
             self._swept_ms = now
             self._database.execute("DELETE FROM pushes WHERE state = 'sent' AND time_ms < ?", (now - _KEPT_MS,))
@@ -189,8 +189,15 @@ class PushQueue:
             title, body = rows[0][1], rows[0][2]
         else:
             title = f"{len(rows)} messages"
-            body = "\n".join(f"{row[1]}: {row[2]}" for row in rows)
+            body = "\n".join(map(_in_digest, rows))
         error, final = self._tried(channel, title, body)
+        if error and final and len(rows) > 1:  # too long for this one, or one of them is refused: the others are not
+            for row in rows:
+                if not self._end.is_set():
+                    self._send_to(channel, [row])
+            return
+        if error and final and 0 < digest_limit(channel) < len(body):
+            error, final = self._tried(channel, title, shortened(body, digest_limit(channel)))
         ids = [row[0] for row in rows]
         marks = ",".join("?" * len(ids))
         if not error:
@@ -231,6 +238,20 @@ class PushQueue:
         if self._client is None:
             self._client = push_client()
         send_push(channel, title, body, self._client)
+
+
+def _in_digest(row: Sequence[Any]) -> str:
+    return f"{row[1]}: {row[2]}"
+
+
+def _digest(rows: Sequence[tuple[Any, ...]], most: int) -> Sequence[tuple[Any, ...]]:
+    """The first rows that fit into so many characters, at least one; all for 0."""
+    size = 0
+    for place, row in enumerate(rows):
+        size += len(_in_digest(row)) + 1
+        if 0 < most < size - 1 and place > 0:
+            return rows[:place]
+    return rows
 
 
 def _storable(text: str) -> str:

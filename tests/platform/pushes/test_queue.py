@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -97,6 +99,44 @@ def test_many_become_a_digest_with_all_of_them(sending: Sending) -> None:
     assert set(states(sending)) == {"sent"}
 
 
+@pytest.mark.parametrize("body", ["", '{"text": "{body}"}'])
+def test_a_digest_is_no_longer_than_the_channel_takes(sending: Sending, body: str) -> None:
+    """Of a longer one the end was cut off, and the messages in it were lost."""
+    channels = sending.platform.pushes.channels
+    channels.delete(1)
+    channels.create("bot", "url", {"url": f"https://bot.test/{'{body}' if not body else TOKEN}", "body": body})
+    sending.queue.add("robot", [f"{n} {'x' * 200}" for n in range(99)] + ["y" * 4000, "last"])
+    for _ in range(40):
+        sending.round()
+    limit = 3500 if body else 1500
+    assert all(len(text) <= limit for _, title, text in sending.sent if "messages" in title)
+    text = "\n".join(text for _, _, text in sending.sent)
+    assert [line.split()[-2] for line in text.splitlines() if line.endswith("x" * 200)] == [str(n) for n in range(99)]
+    assert "y" * 4000 in text
+    assert text.endswith("last")
+    assert set(states(sending)) == {"sent"}
+    assert len(sending.sent) > 20_000 // limit
+
+
+def test_one_message_that_is_refused_takes_no_others_along(sending: Sending) -> None:
+    sending.queue.add("robot", ["one", "two", "three"])
+    sending.errors = [VenueRejected("400"), VenueRejected("400")]  # the digest, then the first message by itself
+    sending.round()
+    assert [text for _, _, text in sending.sent] == ["two", "three"]
+    assert states(sending) == ["failed", "sent", "sent"]
+
+
+def test_a_long_message_that_is_refused_is_sent_shortened(sending: Sending) -> None:
+    sending.queue.add("robot", ["z" * 9000])
+    sending.errors = [VenueRejected("400: message is too long")]
+    sending.round()
+    ((_, _, text),) = sending.sent
+    assert len(text) == 1500
+    assert text.endswith("... (8000 characters, cut)")
+    assert sending.queue.all()[0].body.endswith("z... (9000 characters, cut)")
+    assert states(sending) == ["sent"]
+
+
 def test_a_failure_is_tried_again_with_growing_pauses(sending: Sending) -> None:
     sending.queue.add("robot", ["one"])
     sending.errors = [OperationFailed("busy"), OSError("no route"), OperationFailed("busy")]
@@ -176,8 +216,9 @@ def test_channels(sending: Sending) -> None:
     assert [(one.state, one.error) for one in sending.queue.all()] == [("failed", "the channel was deleted")]
 
 
-def test_webhooks_over_http(tmp_path: Path) -> None:
-    got: list[tuple[str, str, bytes]] = []
+@contextmanager
+def bot_server(replies: Mapping[str, tuple[int, bytes]], got: list[tuple[str, str, bytes]]) -> Iterator[str]:
+    """A server whose reply is that of the first word that the path contains, else 204; yields its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -186,37 +227,80 @@ def test_webhooks_over_http(tmp_path: Path) -> None:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             got.append((self.command, self.path, body))
-            self.send_response(503 if "busy" in self.path else 204)
-            self.send_header("Content-Length", "0")
+            status, text = next((reply for word, reply in replies.items() if word in self.path), (204, b""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
+            self.wfile.write(text)
 
         do_POST = do_GET
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    base = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        with fake_platform(tmp_path) as (platform, _):
-            create = platform.pushes.channels.create
-            first = create("get", "url", {"url": f"{base}/a?t={{title}}&b={{body}}"})
-            second = create("json", "url", {"url": f"{base}/b", "body": '{"text": "{body}"}'})
-            third = create("busy", "url", {"url": f"{base}/busy/{TOKEN}?b={{body}}"})
-            platform.pushes.add("t & u", ['say "hi"\n你'])
-            platform.pushes.send_round()
-            assert got[0] == ("GET", "/a?t=t%20%26%20u&b=say%20%22hi%22%0A%E4%BD%A0", b"")
-            assert got[1][:2] == ("POST", "/b")
-            assert json.loads(got[1][2]) == {"text": 'say "hi"\n你'}
-            rows: dict[int, Any] = {one.channel_id: one for one in platform.pushes.all()}
-            assert [rows[one.id].state for one in (first, second, third)] == ["sent", "sent", "waiting"]
-            assert "503" in rows[third.id].error
-            assert TOKEN not in rows[third.id].error
-            assert platform.pushes.test(first.id) == ""
-            assert "503" in platform.pushes.test(third.id)
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join(60)
+
+
+def test_webhooks_over_http(tmp_path: Path) -> None:
+    got: list[tuple[str, str, bytes]] = []
+    with bot_server({"busy": (503, b"")}, got) as base, fake_platform(tmp_path) as (platform, _):
+        create = platform.pushes.channels.create
+        first = create("get", "url", {"url": f"{base}/a?t={{title}}&b={{body}}"})
+        second = create("json", "url", {"url": f"{base}/b", "body": '{"text": "{body}"}'})
+        third = create("busy", "url", {"url": f"{base}/busy/{TOKEN}?b={{body}}"})
+        platform.pushes.add("t & u", ['say "hi"\n你'])
+        platform.pushes.send_round()
+        assert got[0] == ("GET", "/a?t=t%20%26%20u&b=say%20%22hi%22%0A%E4%BD%A0", b"")
+        assert got[1][:2] == ("POST", "/b")
+        assert json.loads(got[1][2]) == {"text": 'say "hi"\n你'}
+        rows: dict[int, Any] = {one.channel_id: one for one in platform.pushes.all()}
+        assert [rows[one.id].state for one in (first, second, third)] == ["sent", "sent", "waiting"]
+        assert "503" in rows[third.id].error
+        assert TOKEN not in rows[third.id].error
+        assert platform.pushes.test(first.id) == ""
+        assert "503" in platform.pushes.test(third.id)
+        platform.pushes.add("long", ["你" * 2000])
+        platform.pushes.send_round()
+        path = next(path for _, path, _ in got if "t=long" in path)
+        assert len(path) < 6100
+        assert unquote(path).endswith("... (2000 characters, cut)")
+
+
+@pytest.mark.parametrize(
+    ("reply", "taken"),
+    [
+        (b'{"ok":true,"result":{"message_id":1}}', True),
+        (b'{"errcode":0,"errmsg":"ok"}', True),
+        (b'{"code":200,"message":"success"}', True),
+        (b'{"code":1,"msg":"done"}', True),
+        (b'{"StatusCode":0,"code":0,"msg":"success"}', True),
+        (b"[1]", True),
+        (b"ok", True),
+        (b"[" * 3000, True),
+        (b'{"errcode":310000,"errmsg":"keywords not in content"}', False),
+        (b'{"code":9499,"msg":"Bad Request"}', False),
+        (b'{"ok":false,"description":"chat not found"}', False),
+        (b'{"success":false}', False),
+    ],
+)
+def test_a_bot_that_refuses_with_the_status_200_is_heard(tmp_path: Path, reply: bytes, taken: bool) -> None:
+    """Such messages counted as sent."""
+    with bot_server({"send": (200, reply)}, []) as base, fake_platform(tmp_path) as (platform, _):
+        channel = platform.pushes.channels.create(
+            "bot", "url", {"url": f"{base}/send/{TOKEN}", "body": '{"text":"{body}"}'}
+        )
+        platform.pushes.add("robot", ["one"])
+        platform.pushes.send_round()
+        (one,) = platform.pushes.all()
+        assert one.state == ("sent" if taken else "waiting")
+        said = platform.pushes.test(channel.id)
+        assert (said == "") is taken
+        assert (reply.decode() in said) is not taken
 
 
 def test_lines_of_robots_and_alarms_are_pushed(tmp_path: Path) -> None:
