@@ -15,7 +15,7 @@ __all__ = ["LiveFeed", "News"]
 
 _MOST_LINES = 500
 _CHECK_EVERY = 4
-"""After how many looks a session is looked up again: one that was ended sees nothing more."""
+"""After how many looks a session is looked up again: one that was ended, or has other rights now, sees nothing more."""
 
 
 @attrs.frozen
@@ -51,12 +51,12 @@ class LiveFeed:
         """Everything that is new.
 
         Raises:
-            AuthenticationFailed: The session has ended meanwhile.
+            AuthenticationFailed: The session has ended meanwhile, or its account has another role or other robots.
             FmzError: The robot cannot be read.
         """
         self._looks += 1
-        if self._looks % _CHECK_EVERY == 0 and not self._visit.is_logged_in():
-            raise AuthenticationFailed("the session has ended")
+        if self._looks % _CHECK_EVERY == 0 and not self._visit.may_go_on():
+            raise AuthenticationFailed("the session has ended, or has other rights now")
         service = self._visit.service
         news = []
         lines = service.log_after(self._robot_id, self._after, most=_MOST_LINES)

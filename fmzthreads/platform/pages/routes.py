@@ -61,6 +61,7 @@ def page_routes(platform: Platform) -> list[Any]:
         LoginThrottle(),
         _Login(platform, sessions).check,
         _recorder(platform),
+        lambda name: max((one.changed_ms for one in platform.accounts.all() if one.name == name), default=0),
         lambda: platform.vault.locked,
     )
     parts: list[_Part] = [

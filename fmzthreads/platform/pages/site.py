@@ -118,7 +118,7 @@ class PageSite:
             language=language_of(request.cookies.get("language", ""), request.headers.get("accept-language", "")),
             theme=theme if (theme := request.cookies.get("theme", "")) in {"light", "dark"} else "",
             token=token,
-            is_logged_in=lambda: self._actor(token, address) is not None,
+            may_go_on=lambda: actor is not None and self._actor(token, address) == actor,
             agent=request.headers.get("user-agent", ""),
             last_event=request.headers.get("last-event-id", ""),
             known_tag=request.headers.get("if-none-match", ""),

@@ -108,7 +108,7 @@ class PageVisit:
         language: ``en`` or ``zh``.
         theme: ``light``, ``dark``, or empty for what the system asks for.
         token: The session's token.
-        is_logged_in: Whether the session is still valid, looked up now; for what goes on for long.
+        may_go_on: Whether the session is still valid and gives the same rights, looked up now; for what goes on for long.
         agent: The browser's name for itself.
         last_event: The id of the last event that a stream had before it was cut off.
         known_tag: The tag of the copy that the browser has of a file.
@@ -127,7 +127,7 @@ class PageVisit:
     language: str = "en"
     theme: str = ""
     token: str = attrs.field(default="", repr=False)
-    is_logged_in: Callable[[], bool] = lambda: False
+    may_go_on: Callable[[], bool] = lambda: False
     agent: str = ""
     last_event: str = ""
     known_tag: str = ""

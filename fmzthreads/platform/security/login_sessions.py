@@ -58,12 +58,20 @@ class LoginSessions:
         """Closes the file."""
         self._database.close()
 
-    def begin(self, person: str, address: str = "", agent: str = "") -> str:
-        """Begins a session and returns its token."""
+    def begin(self, person: str, address: str = "", agent: str = "", *, after_ms: int = 0) -> str:
+        """Begins a session and returns its token.
+
+        Args:
+            person: Whose.
+            address: From where.
+            agent: The browser's name for itself.
+            after_ms: When the person's password was made: the session counts as later, also if the clock was put back since.
+        """
         token, now = secrets.token_urlsafe(32), self._clock.now()
+        made = max(now, (after_ms + 0.5) / 1000)  # half a millisecond: it must not be rounded down
         self._database.execute("DELETE FROM sessions WHERE seen_s < ? OR made_s < ?", (now - IDLE_S, now - LONGEST_S))
         self._database.execute(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", (_id(token), person, address, agent[:200], now, now)
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", (_id(token), person, address, agent[:200], made, now)
         )
         return token
 

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -299,3 +300,17 @@ def test_a_stream_ends_with_the_session(pages: PagePlatform) -> None:
             account = next(one for one in pages.platform.accounts.all() if one.name == "ends")
             pages.platform.accounts.change(account.id, disabled=True)
     assert found  # and the loop has ended: the server closed the stream
+
+
+@pytest.mark.parametrize("change", [{"robots": frozenset({2})}, {"role": "reader"}])
+def test_a_stream_ends_when_its_reader_gets_other_rights(pages: PagePlatform, change: dict[str, Any]) -> None:
+    name = f"loses-{'-'.join(change)}"
+    account = pages.platform.accounts.create(name, "a password of tests", "operator", frozenset({1}))
+    client = pages.client(name)
+    found = []
+    for kind, _, _ in events(client, "/robots/1/live"):
+        found.append(kind)
+        if len(found) == 1:
+            pages.platform.accounts.change(account.id, **change)
+    assert found  # and the loop has ended: the server closed the stream
+    assert client.see("/robots/1").status_code == (403 if "robots" in change else 200)

@@ -77,6 +77,20 @@ def test_a_password_that_was_set_elsewhere_ends_sessions_too(pages: PagePlatform
     assert again.see("/").status_code == 303
 
 
+def test_a_clock_that_was_put_back_locks_nobody_out(pages: PagePlatform) -> None:
+    """The password was made while the clock was ahead: sessions that begin now are newer all the same."""
+    old = person(pages, "ahead")
+    account = next(one for one in pages.platform.accounts.all() if one.name == "ahead")
+    ahead_ms = int(time.time() * 1000) + 8 * 3_600_000
+    pages.platform.database.execute("UPDATE accounts SET changed_ms = ? WHERE id = ?", (ahead_ms, account.id))
+    assert old.see("/").status_code == 303
+    new = pages.client("ahead")
+    assert new.see("/").status_code == 200
+    pages.platform.accounts.set_password(account.id, PASSWORD)
+    assert new.see("/").status_code == 303
+    assert pages.client("ahead").see("/").status_code == 200
+
+
 def test_one_time_codes_are_asked_for(pages: PagePlatform) -> None:
     fred = person(pages, "fred")
     secret = new_secret()

@@ -27,6 +27,7 @@ class LoginPages:
         throttle: Delays after wrong passwords.
         check: Takes name, password, one-time code, the vault's password and address; returns who it is, or raises ``AuthenticationFailed``.
         record: Takes an actor and what happened, for the audit trail.
+        password_ms: Takes a name; returns when its password was made.
         is_locked: Whether the vault waits for its password, which an owner may give at the login.
     """
 
@@ -37,6 +38,7 @@ class LoginPages:
         throttle: LoginThrottle,
         check: Callable[[str, str, str, str, str], Actor],
         record: Callable[[Actor, str, bool], None],
+        password_ms: Callable[[str], int],
         is_locked: Callable[[], bool],
     ) -> None:
         self._renderer = renderer
@@ -44,6 +46,7 @@ class LoginPages:
         self._throttle = throttle
         self._check = check
         self._record = record
+        self._password_ms = password_ms
         self._is_locked = is_locked
 
     def pages(self) -> list[SitePage]:
@@ -78,7 +81,7 @@ class LoginPages:
         self._throttle.succeeded(visit.address, name.lower())
         self._record(actor, "log in", True)
         reply = redirect(_own_path(target))
-        token = self._sessions.begin(actor.name, visit.address, visit.agent)
+        token = self._sessions.begin(actor.name, visit.address, visit.agent, after_ms=self._password_ms(actor.name))
         reply.set_cookie(
             COOKIE, token, max_age=IDLE_S, path="/", httponly=True, samesite="strict", secure=visit.is_secure
         )
