@@ -100,7 +100,7 @@ class Platform:
         self.lives.keep_settings = files.write
         self.moved = MovedFolders(self.lives, orders, files, self.tables, storage)
         self.pushes = PushQueue(self.database, PushChannels(self.database, self.vault), self.audit)
-        self.watcher = RobotWatcher(self.lives, self.tables, self.audit, self._push_lines, self._push_alarm)
+        self.watcher = RobotWatcher(self.lives, self.tables, self._push_lines, self._push_alarm)
         self._indexer = LogIndexer(self.tables, self._logs)
         self.reader = RobotReader(
             self.lives, self.strategies, self.exchanges, self.tables, self.watcher.watched, lambda node: node <= LOCAL_NODE

@@ -425,8 +425,8 @@ class PageService(Protocol):
     def versions(self, name: str) -> Sequence[VersionView]:
         """The earlier versions of a file, newest first."""
 
-    def save_strategy(self, name: str, text: str, note: str = "") -> None:
-        """Writes a strategy's file; the old text becomes a version."""
+    def save_strategy(self, name: str, text: str, note: str = "", base: str = "") -> None:
+        """Writes a strategy's file; the old text becomes a version. ``base`` is the mark of the text that was edited: another one is kept."""
 
     def delete_strategy(self, name: str) -> None:
         """Removes a strategy that no robot uses."""
@@ -463,6 +463,9 @@ class PageService(Protocol):
 
     def add_exchange(self, eid: str, label: str, fields: Mapping[str, str], *, is_simulated: bool = False) -> int:
         """Stores an account with its keys, encrypted, or a simulated one; returns its id."""
+
+    def change_exchange(self, exchange_id: int, label: str, fields: Mapping[str, str]) -> None:
+        """Gives an account another label, and other keys if ``fields`` is not empty; robots take them at their next start."""
 
     def delete_exchange(self, exchange_id: int) -> None:
         """Forgets an account that no robot uses."""

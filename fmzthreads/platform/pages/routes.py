@@ -92,7 +92,7 @@ def _nobody(robots: set[int] | None = None) -> Actor:
 
 def _recorder(platform: Platform) -> Any:
     def _record(actor: Actor, what: str, done: bool) -> None:
-        platform.audit.add(actor, what, f"account {actor.name}", done=done)
+        platform.lives.note(actor, what, f"account {actor.name}", "", done=done)
 
     return _record
 

@@ -88,7 +88,11 @@ class PageSite:
         return _answer
 
     def _serve(self, page: SitePage, request: Any, body: bytes) -> Any:
-        visit = self._visit(page, request, body)
+        try:
+            visit = self._visit(page, request, body)
+        except FmzError as error:  # the platform's own file cannot be read: there is no page without it
+            _log.error("the page %s failed: %s", page.path, error)
+            return self._responses.PlainTextResponse(str(error), status_code=502)
         try:
             form = form_of(request.headers.get("content-type", ""), body) if body else Form(())
             visit = attrs.evolve(visit, form=form)

@@ -93,6 +93,7 @@ _CHINESE = {
     "* for all; names with commas; !Name for exceptions": "* 表示全部；方法名以逗号分隔；!Name 表示排除", "Addresses": "IP 地址", "empty for any": "留空表示任意",
     # Settings
     "Audit trail": "审计日志", "Old password": "旧密码", "New password": "新密码", "Once more": "再次输入", "Change": "修改",
+    "Leave the keys empty to keep them. Robots take new ones at their next start.": "密钥留空则保持不变。机器人在下次启动时使用新密钥。",
     "All your sessions end.": "您的全部会话将结束。", "One-time codes": "动态验证码", "Each login asks for a code of your authenticator app.": "每次登录都会要求验证器应用中的验证码。",
     "No longer ask": "不再要求", "Put this secret into an authenticator app, then type the code that it shows.": "将此密钥添加到验证器应用，然后输入其显示的验证码。",
     "Open in an app on this machine": "在本机应用中打开", "Code": "验证码", "Ask for codes": "要求验证码", "Your sessions": "您的会话", "Browser": "浏览器",

@@ -68,8 +68,6 @@ class RobotLives:
         self._locks: dict[int, threading.Lock] = {}
         # Keys of exchanges by eid: in memory only, for restarts by policy; gone with the platform.
         self._metas: dict[int, list[Mapping[str, str]]] = {}
-        # Of processes that were started, but whose row could not be written (a full disk): written at the next look.
-        self._unwritten: dict[int, dict[str, Any]] = {}
         self._asked_by: dict[
             int, str
         ] = {}  # who asked for a stop first; set under the robot's lock, gone with the platform
@@ -199,18 +197,18 @@ class RobotLives:
         actor.check_operates(robot_id, "stop")
         with self.alone(robot_id):
             robot = self.settle(self.table.get(robot_id))
-            self.table.update(robot_id, restart_ms=0)
             if robot.phase not in ALIVE:
-                if robot.restart_ms:  # it waits for its restart, which was called off just now
-                    self.table.update(robot_id, phase="stopped", reason="stopped while it waited for a restart")
+                if robot.restart_ms:  # it waits for its restart, which is called off
+                    off = {"restart_ms": 0, "phase": "stopped", "reason": "stopped while it waited for a restart"}
+                    self.table.keep(robot_id, **off)
                     self.note(actor, "stop robot", f"robot {robot_id}", robot.name)
                     return
                 raise InputError(f"robot {robot_id} does not run: {robot.phase}")
-            changes = {"phase": "stopping", "cancel": robot.cancel or cancel}
+            changes = {"phase": "stopping", "cancel": robot.cancel or cancel, "restart_ms": 0}
             if not robot.asked_ms:
                 changes["asked_ms"] = self.now_ms()
                 self._asked_by[robot_id] = actor.words
-            self.table.update(robot_id, **changes)
+            self.table.keep(robot_id, **changes)  # a full disk must not keep it from being stopped
             self.press_stop(robot_id)
         self.note(actor, "stop robot", f"robot {robot_id}", f"{robot.name}{', cancel orders' if cancel else ''}")
 
@@ -230,7 +228,7 @@ class RobotLives:
             # A process that a killed platform started, and that is not known yet, is then stopped once it is.
             if robot.phase in ALIVE:
                 changes["phase"] = "stopping"
-            self.table.update(robot_id, **changes)
+            self.table.keep(robot_id, **changes)
             self._node_of(robot).end(robot.handle, self.run_folder(robot_id), kill=True)
         self.note(actor, "kill robot", f"robot {robot_id}", robot.name)
 
@@ -300,7 +298,7 @@ class RobotLives:
         """Looks at the process and, if it has ended, notes how; returns the robot as it is then."""
         if robot.phase not in ALIVE:
             return self._found_late(robot)
-        self._write_what_waits(robot.id)
+        self.table.keep(robot.id)  # writes what could not be written before
         robot = self.table.get(robot.id)
         look = self.look(robot)
         if look.alive is None:
@@ -310,7 +308,7 @@ class RobotLives:
             if robot.phase == "starting" and (
                 folder.path.joinpath("control.sock").exists() or folder.database.exists()
             ):
-                self.table.update(robot.id, phase="running")
+                self.table.keep(robot.id, phase="running")
                 robot = attrs.evolve(robot, phase="running")
             return robot
         if not robot.handle and self.now_ms() - robot.started_ms < _CLAIM_MS:
@@ -452,20 +450,8 @@ class RobotLives:
             self.table.update(robot.id, phase="failed", ended_ms=self.now_ms(), reason=str(error)[:500])
             raise
         # The process is there: from here on nothing may fail for the caller, or the robot would be started twice.
-        with self._guard:
-            self._unwritten[robot.id] = {"handle": handle}
-        self._write_what_waits(robot.id)
+        self.table.keep(robot.id, handle=handle)
         self.keep_settings(robot.settings, folder.path)
-
-    def _write_what_waits(self, robot_id: int) -> None:
-        with self._guard:
-            waiting = self._unwritten.get(robot_id)
-        if waiting is None:
-            return
-        with contextlib.suppress(OperationFailed):
-            self.table.update(robot_id, **waiting)
-            with self._guard:
-                self._unwritten.pop(robot_id, None)
 
     def _keep_metas(self, robot_id: int, metas: Sequence[Mapping[str, str]]) -> None:
         with self._guard:

@@ -33,6 +33,7 @@ class LogIndexer:
         self._pause_s = pause_s
         self._end = threading.Event()
         self._bell = Waker()
+        self._told: dict[Path, str] = {}  # of the thread only: what was logged of a path, which is not said every round
         self._thread = threading.Thread(target=self._run, name="fmzthreads-log-index", daemon=True)
 
     def start(self) -> None:
@@ -66,7 +67,10 @@ class LogIndexer:
             try:
                 more = self._tables.grow_index(path)
             except (FmzError, OSError) as error:  # a damaged log, a full disk: this robot's filters stay slow
-                _log.warning("the log %s is not indexed: %s", path, error)
+                if self._told.get(path) != str(error):
+                    self._told[path] = str(error)
+                    _log.warning("the log %s is not indexed: %s", path, error)
                 return
+            self._told.pop(path, None)
             if more:
                 self._bell.sleep(time.monotonic() - began)

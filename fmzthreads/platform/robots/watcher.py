@@ -13,7 +13,6 @@ from ...errors import FmzError, OperationFailed
 from ...strategy.log.log_database import store_left_lines
 from ..access import PLATFORM
 from ..nodes.node import ProcessLook
-from ..store.audit import AuditTrail
 from ..store.robot_table import Robot
 from .lives import ALIVE, RobotLives
 from .tables import PushRow, RobotTables
@@ -32,7 +31,6 @@ class RobotWatcher:
     Args:
         lives: The robots.
         tables: Reads their folders.
-        audit: The audit trail.
         push: Takes the lines of a robot that are to be pushed; returns when they are queued.
         tell: Takes alarms: the robot and the text.
         pause_s: How long it sleeps between two rounds, in seconds.
@@ -42,14 +40,12 @@ class RobotWatcher:
         self,
         lives: RobotLives,
         tables: RobotTables,
-        audit: AuditTrail,
         push: Callable[[Robot, list[PushRow]], None],
         tell: Callable[[Robot, str], None],
         pause_s: float = _LOOK_S,
     ) -> None:
         self._lives = lives
         self._tables = tables
-        self._audit = audit
         self._push = push
         self._tell = tell
         self._pause_s = pause_s
@@ -172,10 +168,10 @@ class RobotWatcher:
         asked, terminated = self._terminated.get(robot.id, (0, 0))
         if asked != robot.asked_ms:
             self._terminated[robot.id] = (robot.asked_ms, now)
-            self._audit.add(PLATFORM, "SIGTERM", f"robot {robot.id}", f"not stopped within {limits.stop_s:g} s")
+            self._lives.note(PLATFORM, "SIGTERM", f"robot {robot.id}", f"not stopped within {limits.stop_s:g} s")
             self._lives.end(robot, kill=False)
         elif now - terminated >= limits.kill_s * 1000:
-            self._audit.add(PLATFORM, "SIGKILL", f"robot {robot.id}", f"not ended {limits.kill_s:g} s after SIGTERM")
+            self._lives.note(PLATFORM, "SIGKILL", f"robot {robot.id}", f"not ended {limits.kill_s:g} s after SIGTERM")
             self._lives.end(robot, kill=True)
 
     def _note_end(self, robot: Robot) -> None:
@@ -188,12 +184,12 @@ class RobotWatcher:
             _log.warning("robot %s: its last lines cannot be stored, or its last pushes not read: %s", robot.id, error)
         with self._lock:
             self._looks.pop(robot.id, None)
-        self._audit.add(PLATFORM, "robot ended", f"robot {robot.id}", f"{robot.phase}: {robot.reason}")
+        self._lives.note(PLATFORM, "robot ended", f"robot {robot.id}", f"{robot.phase}: {robot.reason}")
         if robot.alarm:
             self._tell(robot, robot.alarm)
 
     def _restart(self, robot: Robot) -> None:
-        self._audit.add(
+        self._lives.note(
             PLATFORM, "restart robot", f"robot {robot.id}", f"by policy, number {robot.restarts + 1} in a row"
         )
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -11,6 +12,7 @@ import attrs
 
 from ...clock import Clock, WallClock
 from ...database import Database
+from ...errors import OperationFailed
 
 __all__ = ["LoginSession", "LoginSessions"]
 
@@ -53,6 +55,7 @@ class LoginSessions:
     def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
         self._clock = clock or WallClock()
         self._database = Database(path, _SCHEMA, durable=True)
+        self._unwritten: dict[str, tuple[Any, ...]] = {}  # sessions that could not be stored; gone with the platform
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,10 +72,13 @@ class LoginSessions:
         """
         token, now = secrets.token_urlsafe(32), self._clock.now()
         made = max(now, (after_ms + 0.5) / 1000)  # half a millisecond: it must not be rounded down
-        self._database.execute("DELETE FROM sessions WHERE seen_s < ? OR made_s < ?", (now - IDLE_S, now - LONGEST_S))
-        self._database.execute(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", (_id(token), person, address, agent[:200], made, now)
-        )
+        row = (_id(token), person, address, agent[:200], made, now)
+        try:
+            old = "DELETE FROM sessions WHERE seen_s < ? OR made_s < ?"
+            self._database.execute(old, (now - IDLE_S, now - LONGEST_S))
+            self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        except OperationFailed:  # on a full disk one must be able to log in, and stop robots
+            self._unwritten[row[0]] = row
         return token
 
     def find(self, token: str) -> LoginSession | None:
@@ -80,6 +86,9 @@ class LoginSessions:
         if not token or len(token) > 100:
             return None
         id, now = _id(token), self._clock.now()
+        if id in self._unwritten:
+            row = self._unwritten.get(id)
+            return _session(row) if row is not None and now - LONGEST_S < row[4] else None
         rows = self._database.execute(
             "SELECT id, person, address, agent, made_s, seen_s FROM sessions WHERE id = ? AND seen_s > ? AND made_s > ?",
             (id, now - IDLE_S, now - LONGEST_S),
@@ -87,7 +96,8 @@ class LoginSessions:
         if not rows:
             return None
         if now - rows[0][5] > _SEEN_S:
-            self._database.execute("UPDATE sessions SET seen_s = ? WHERE id = ?", (now, id))
+            with contextlib.suppress(OperationFailed):  # a full disk
+                self._database.execute("UPDATE sessions SET seen_s = ? WHERE id = ?", (now, id))
         return _session(rows[0])
 
     def take_code(self, person: str, step: int) -> bool:
@@ -105,10 +115,14 @@ class LoginSessions:
 
     def end(self, token: str) -> None:
         """Ends one session."""
+        self._unwritten.pop(_id(token), None)
         self._database.execute("DELETE FROM sessions WHERE id = ?", (_id(token),))
 
     def end_all(self, person: str) -> None:
         """Ends all sessions of a person."""
+        for id, row in list(self._unwritten.items()):
+            if row[1] == person:
+                self._unwritten.pop(id, None)
         self._database.execute("DELETE FROM sessions WHERE person = ?", (person,))
 
     def of(self, person: str) -> list[LoginSession]:
@@ -117,7 +131,7 @@ class LoginSessions:
             "SELECT id, person, address, agent, made_s, seen_s FROM sessions WHERE person = ? ORDER BY seen_s DESC",
             (person,),
         )
-        return [_session(row) for row in rows]
+        return [_session(row) for row in (*(row for row in list(self._unwritten.values()) if row[1] == person), *rows)]
 
 
 def _session(row: tuple[Any, ...]) -> LoginSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -10,7 +11,7 @@ import attrs
 
 from ...clock import Clock, WallClock
 from ...database import Database
-from ...errors import InputError
+from ...errors import InputError, OperationFailed
 
 __all__ = ["ShareLink", "ShareLinks"]
 
@@ -45,6 +46,8 @@ class ShareLinks:
     def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
         self._clock = clock or WallClock()
         self._database = Database(path, _SCHEMA, durable=True)
+        with contextlib.suppress(OperationFailed):  # makes the table now: a robot is looked at on a full disk, too
+            self._database.execute("SELECT 1 FROM share_links LIMIT 1")
 
     def close(self) -> None:
         """Closes the file."""

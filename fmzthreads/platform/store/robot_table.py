@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import attrs
 
 from ...database import Database
-from ...errors import UnknownName
+from ...errors import OperationFailed, UnknownName
 from .vault import Vault
 
 __all__ = ["Phase", "RestartPolicy", "Robot", "RobotExchange", "RobotLimits", "RobotSettings", "RobotTable"]
@@ -178,11 +179,13 @@ class RobotTable:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        # Changes that could not be written (a full disk), by robot; each value is replaced as a whole, never changed.
+        self._kept: dict[int, dict[str, Any]] = {}
 
     def all(self) -> list[Robot]:
         """All robots, in the order of their numbers; without their arguments."""
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM robots WHERE deleted = 0 ORDER BY id")  # noqa: S608
-        return [_robot(row, ()) for row in rows]
+        return [self._with_kept(_robot(row, ())) for row in rows]
 
     def get(self, robot_id: int, *, with_args: bool = False) -> Robot:
         """One robot.
@@ -202,7 +205,7 @@ class RobotTable:
         if not rows:
             raise UnknownName(f"no robot {robot_id}")
         args = json.loads(self._vault.decrypt(rows[0][4])) if with_args else ()
-        return _robot(rows[0], args)
+        return self._with_kept(_robot(rows[0], args))
 
     def create(self, settings: RobotSettings, owner_id: int, number: int = 0) -> Robot:
         """Adds a robot.
@@ -255,6 +258,25 @@ class RobotTable:
         assert set(changes) <= _CHANGEABLE
         assignments = ", ".join(f"{name} = ?" for name in changes)
         self._database.execute_one(f"UPDATE robots SET {assignments} WHERE id = ?", (*changes.values(), robot_id))  # noqa: S608
+        kept = self._kept.get(robot_id)
+        if kept:  # what was written is newer
+            self._kept[robot_id] = {name: value for name, value in kept.items() if name not in changes}
+
+    def keep(self, robot_id: int, **changes: Any) -> None:
+        """Changes columns; what cannot be written now (a full disk) counts all the same, and is written with a later change.
+
+        The robot's lock in ``RobotLives`` is held by the caller.
+        """
+        waiting = {**self._kept.get(robot_id, {}), **changes}
+        if not waiting:
+            return
+        self._kept[robot_id] = waiting
+        with contextlib.suppress(OperationFailed):
+            self.update(robot_id, **waiting)
+
+    def _with_kept(self, robot: Robot) -> Robot:
+        kept = self._kept.get(robot.id)
+        return attrs.evolve(robot, **kept) if kept else robot
 
     def is_used(self, robot_id: int) -> bool:
         """Whether a robot has this number, or had it before it was deleted."""
@@ -269,6 +291,7 @@ class RobotTable:
         self._database.execute_one(
             "UPDATE robots SET deleted = 1, args = '', handle = '', phase = 'idle' WHERE id = ?", (robot_id,)
         )
+        self._kept.pop(robot_id, None)
 
 
 def _text(settings: RobotSettings) -> str:

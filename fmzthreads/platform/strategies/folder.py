@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -18,7 +19,7 @@ from ...strategy.program.reading import read_source
 from ..access import Actor
 from .versions import Versions
 
-__all__ = ["StrategyFile", "StrategyFolder", "StrategyKind"]
+__all__ = ["StrategyFile", "StrategyFolder", "StrategyKind", "mark_of"]
 
 StrategyKind = Literal["strategy", "template", "script", "broken"]
 
@@ -130,10 +131,7 @@ class StrategyFolder:
             UnknownName: There is no such strategy.
             InputError: It cannot be read.
         """
-        try:
-            return read_source(self.file_path(strategy_id)).text
-        except InputError:
-            return self.file_path(strategy_id).read_text("utf-8", "replace")  # to be looked at and mended
+        return _read(self.file_path(strategy_id))
 
     def parameters(self, strategy_id: int) -> list[Parameter]:
         """The parameters that a strategy or template declares, in order.
@@ -144,7 +142,7 @@ class StrategyFolder:
         """
         return declared(read_source(self.file_path(strategy_id)))
 
-    def write(self, actor: Actor, file: str, text: str, subject: str = "") -> StrategyFile:
+    def write(self, actor: Actor, file: str, text: str, subject: str = "", base: str = "") -> StrategyFile:
         """Writes a file, new or not, and records the version.
 
         Args:
@@ -152,10 +150,11 @@ class StrategyFolder:
             file: The file's name: letters, digits, spaces and ``. _ ( ) @ + -``, ending with ``.py`` or ``.js``.
             text: Its text.
             subject: What to say about the version.
+            base: The ``mark_of`` the text that was edited; empty to write in any case.
 
         Raises:
             NotPermitted: Only owners write.
-            InputError: The name is not valid, or the text is too long.
+            InputError: The name is not valid, the text is too long, or the file has been changed since.
             OperationFailed: It cannot be written; the former file is as it was.
         """
         actor.check_owner("write strategies: a strategy is code that runs on this machine")
@@ -168,6 +167,10 @@ class StrategyFolder:
         with self._lock:
             if path.is_symlink():
                 raise InputError(f"{file!r} is a link: it is not written")
+            if base and path.exists() and mark_of(_read(path)) != base:
+                raise InputError(
+                    f"{file} was changed since you opened it, in another tab or by somebody else: compare the versions; saving again replaces it"
+                )
             try:
                 new.write_bytes(data)
                 new.replace(path)
@@ -218,6 +221,18 @@ class StrategyFolder:
             id=number, file=file, language=language, kind=seen[1], bytes=facts.st_size, created_ms=created_ms,
             changed_ms=facts.st_mtime_ns // 1_000_000, error=seen[2],
         )  # fmt: skip
+
+
+def mark_of(text: str) -> str:
+    """What tells the text of a file from others."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_source(path).text
+    except InputError:
+        return path.read_text("utf-8", "replace")  # to be looked at and mended
 
 
 def _kind(path: Path) -> tuple[StrategyKind, str]:

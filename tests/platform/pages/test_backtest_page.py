@@ -52,6 +52,11 @@ def test_a_run_is_started_looked_at_and_compared(pages: PagePlatform, owner: Cli
     page = owner.see(f"/backtests/{first}").text
     assert "Total return" not in page, "the report, which is shown there, begins with the figures"
     assert "Total return" in owner.see("/backtests").text
+    reader = pages.client("bob")  # sees one robot, of another strategy
+    assert "tested.py" not in reader.see("/backtests").text
+    hidden = [f"/backtests/{first}", f"/backtests/{first}/report", f"/backtests/{first}/progress.json"]
+    hidden.append(f"/backtests/compare?id={first}&id={second}")
+    assert [reader.see(path).status_code for path in hidden] == [403] * 4
     assert "very secret" not in page
     assert f'src="/backtests/{first}/report"' in page
     report = owner.see(f"/backtests/{first}/report")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.errors import OperationFailed
 from fmzthreads.strategy.log.lines import Line
 from fmzthreads.strategy.log.log_database import DatabaseSink
 from fmzthreads.strategy.run.folder import RunFolder
@@ -162,6 +163,59 @@ def test_a_strategy_is_uploaded_edited_and_compared(owner: Client) -> None:
     assert owner.submit("/strategies/made.py/delete").status_code == 303
 
 
+def test_an_edit_does_not_replace_one_of_another_tab(pages: PagePlatform, owner: Client) -> None:
+    owner.submit("/strategies", {"name": "tabs.py", "text": "def main():\n    pass\n"})
+    base = owner.see("/strategies/tabs.py").text.partition('name="base" value="')[2].partition('"')[0]
+    assert base
+    first = {"text": "def main():\r\n    Log('first')\r\n", "base": base}
+    assert owner.submit("/strategies/tabs.py", first).status_code == 303
+    second = {"text": "def main():\r\n    Log('second')\r\n", "base": base}
+    refused = owner.submit("/strategies/tabs.py", second)
+    assert refused.status_code == 400
+    assert "was changed since you opened it" in refused.text
+    assert "Log(&#39;second&#39;)" in refused.text, "what was typed is still there"
+    assert "first" in owner.see("/strategies/tabs.py/file").text
+    newest = refused.text.partition('name="base" value="')[2].partition('"')[0]
+    assert owner.submit("/strategies/tabs.py", {**second, "base": newest}).status_code == 303
+    assert "second" in owner.see("/strategies/tabs.py/file").text
+    (pages.platform.strategies.path / "tabs.py").unlink()
+    assert owner.submit("/strategies/tabs.py", {**first, "base": newest}).status_code == 303, "nothing is replaced"
+
+
+def test_a_template_of_a_robot_is_not_deleted(pages: PagePlatform, owner: Client) -> None:
+    owner.submit("/strategies", {"name": "lent.py", "text": "ext.lent = lambda: 1\n"})
+    template = pages.platform.strategies.find("lent.py").id
+    pages.platform.lives.create(owner_of(pages.platform), robot_settings(pages.platform, templates=(template,)))
+    reply = owner.submit("/strategies/lent.py/delete")
+    assert reply.status_code == 400
+    assert "lent.py is used by" in reply.text
+
+
+def test_keys_of_an_exchange_are_changed(pages: PagePlatform, owner: Client) -> None:
+    exchanges = pages.platform.exchanges
+    made = exchanges.create(
+        "OKX", "to change", {"AccessKey": "old-access", "SecretKey": "old-secret", "Passphrase": "p"}
+    )
+    path = f"/exchanges/{made.id}/change"
+    assert owner.submit(path, {"label": "renamed", "field.AccessKey": "", "field.SecretKey": " "}).status_code == 303
+    assert (exchanges.get(made.id).label, exchanges.keys(made.id)["SecretKey"]) == ("renamed", "old-secret")
+    half = owner.submit(path, {"label": "renamed", "field.AccessKey": "new-access"})
+    assert half.status_code == 400
+    assert "no value for SecretKey, Passphrase" in half.text
+    assert "new-access" not in half.text
+    assert exchanges.keys(made.id)["AccessKey"] == "old-access"
+    keys = {"field.AccessKey": "new-access", "field.SecretKey": "new-secret", "field.Passphrase": "q"}
+    assert owner.submit(path, {"label": "renamed", **keys}).status_code == 303
+    assert exchanges.keys(made.id) == {"AccessKey": "new-access", "SecretKey": "new-secret", "Passphrase": "q"}
+    assert owner.submit(path, {"label": "first"}).status_code == 400  # another one is called so
+    for page in ("/exchanges", "/audit"):
+        text = owner.see(page).text
+        assert not any(key in text for key in ("new-access", "new-secret", "old-secret")), page
+    assert "change the keys of exchange" in owner.see("/audit").text
+    assert pages.client("ann").submit(path, {"label": "mine"}).status_code == 403
+    assert owner.submit("/exchanges/999/change", {"label": "x"}).status_code == 400
+
+
 def test_a_strategy_of_a_robot_is_not_deleted(pages: PagePlatform, owner: Client) -> None:
     reply = owner.submit("/strategies/waits.py/delete")
     assert reply.status_code == 400
@@ -241,6 +295,29 @@ def test_the_log_is_read_page_by_page_and_exported(pages: PagePlatform, owner: C
     assert len(rows) == 2501
     assert rows[1][0] == "1"
     assert rows[1][-1] == "'=cmd|line 1"  # a spreadsheet runs no formula
+
+
+def test_an_export_of_a_damaged_log_says_what_is_wrong(
+    pages: PagePlatform, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply broke off, and the browser kept a file that looked whole."""
+    number = fresh_robot(pages)
+    fill_log(pages.platform, number, 1500)
+    real, damaged_from = pages.platform.reader.log_after, 1000
+
+    def log_after(actor: Any, robot_id: int, after: int, **more: Any) -> Any:
+        if robot_id == number and after >= damaged_from:
+            raise OperationFailed("the database is damaged")
+        return real(actor, robot_id, after, **more)
+
+    monkeypatch.setattr(pages.platform.reader, "log_after", log_after)
+    rows = list(csv.reader(io.StringIO(owner.see(f"/robots/{number}/log.csv").text)))
+    assert len(rows) == 1002
+    assert rows[-1][-1] == "the log cannot be read further: the database is damaged"
+    damaged_from = 0
+    reply = owner.see(f"/robots/{number}/log.csv")
+    assert reply.status_code == 502
+    assert "the database is damaged" in reply.text
 
 
 def events(owner: Client, path: str, **headers: str) -> Iterator[tuple[str, str, object]]:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.helpers.page_platforms import EVIL, Client, PagePlatform
+from tests.helpers.page_platforms import EVIL, PASSWORD, Client, PagePlatform
 
 PAGES = (
     "/", "/?part=1", "/robots/1", "/robots/1/facts", "/robots/1/orders", "/robots/1/output?stream=stdout", "/robots/1/settings", "/robots/2",
@@ -96,6 +96,20 @@ def test_an_operator_sees_and_operates_what_is_allotted(pages: PagePlatform) -> 
     assert ann.submit("/robots/1/delete").status_code == 403
     assert ann.submit("/strategies", {"name": "a.py", "text": ""}).status_code == 403
     assert ann.submit("/settings/people", {"name": "eve", "role": "owner"}).status_code == 403
+
+
+def test_who_sees_some_robots_sees_their_strategies_only(pages: PagePlatform) -> None:
+    ann, nobody = pages.client("ann"), "sees-none"
+    pages.platform.accounts.create(nobody, PASSWORD, "reader", frozenset())
+    none = pages.client(nobody)
+    used = ("/strategies/waits.py", "/strategies/waits.py/file", "/strategies/waits.py/diff?old=&new=")
+    other = [path.replace("waits", "grid") for path in used]
+    assert [ann.see(path).status_code for path in (*used, *other)] == [200, 200, 200, 403, 403, 403]
+    assert [none.see(path).status_code for path in (*used, *other)] == [403] * 6
+    assert "grid.py" not in ann.see("/strategies").text
+    assert "waits.py" in ann.see("/strategies").text
+    assert ".py" not in none.see("/strategies").text.partition("<main")[2]
+    assert [client.see("/backtests").status_code for client in (ann, none)] == [200, 200]
 
 
 def test_a_reader_changes_nothing(pages: PagePlatform) -> None:

@@ -268,10 +268,60 @@ def test_a_row_that_cannot_be_written_does_not_hide_a_start(world: World, monkey
     monkeypatch.setattr(table, "update", full)
     robot_id = world.create()
     assert len(world.node.orders) == 1
-    assert world.robot(robot_id).handle == ""
+    query = f"SELECT handle FROM robots WHERE id = {robot_id}"
+    assert world.platform.database.execute(query) == [("",)]
+    assert world.robot(robot_id).handle == "100 fake", "known all the same"
     monkeypatch.setattr(table, "update", real)
     world.round()
-    assert world.robot(robot_id).handle == "100 fake"
+    assert world.platform.database.execute(query) == [("100 fake",)]
+
+
+@pytest.fixture
+def full_disk(world: World) -> Iterator[None]:
+    """Nothing can be written to the platform's own file."""
+    world.create(limits=RobotLimits(stop_s=30, kill_s=5))
+    world.round()
+    world.platform.database.execute("PRAGMA query_only = 1")
+    with pytest.raises(OperationFailed):
+        world.lives.table.update(1, reason="x")
+    yield
+    world.platform.database.execute("PRAGMA query_only = 0")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_robot_is_stopped_and_killed_on_a_full_disk(world: World) -> None:
+    world.lives.stop(world.owner, 1, cancel=True)
+    assert world.node.asked[-1][1] == {"stop": True, "cancel": True, "by": "owner"}
+    assert world.platform.reader.state(world.owner, 1).phase == "stopping"
+    world.round(10)
+    assert world.node.asked[-1][1]["cancel"], "asked again in the same way"
+    world.round(20)
+    assert world.node.ended == [("100 fake", False)]
+    world.round(5)
+    assert world.node.ended == [("100 fake", False), ("100 fake", True)]
+    world.lives.kill(world.owner, 1)
+    assert world.node.ended[-1] == ("100 fake", True)
+    world.ends(0, "stopped by owner")
+    world.round()
+    assert world.platform.reader.state(world.owner, 1).phase == "stopped"
+    world.platform.database.execute("PRAGMA query_only = 0")
+    world.round()
+    row = world.platform.database.execute("SELECT phase, cancel, reason, asked_ms > 0 FROM robots")[0]
+    assert row == ("stopped", 1, "stopped by owner", 1)
+    with pytest.raises(InputError, match="does not run"):
+        world.lives.stop(world.owner, 1)
+
+
+def test_what_was_written_later_counts_more_than_what_was_kept(world: World) -> None:
+    robot_id, table = world.create(), world.lives.table
+    world.platform.database.execute("PRAGMA query_only = 1")
+    table.keep(robot_id, phase="stopping", cancel=True)
+    world.platform.database.execute("PRAGMA query_only = 0")
+    assert [table.get(robot_id).phase, table.all()[0].phase] == ["stopping"] * 2
+    table.update(robot_id, phase="stopped")
+    assert (table.get(robot_id).phase, table.get(robot_id).cancel) == ("stopped", True)
+    table.keep(robot_id)
+    assert world.platform.database.execute("SELECT phase, cancel FROM robots") == [("stopped", 1)]
 
 
 def test_a_full_audit_trail_does_not_hide_what_was_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

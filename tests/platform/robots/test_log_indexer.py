@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from fmzthreads.errors import OperationFailed
 from fmzthreads.platform.robots.log_indexer import LogIndexer
 from fmzthreads.platform.robots.tables import RobotTables
@@ -43,6 +45,32 @@ def test_a_damaged_log_and_a_full_disk_do_not_hinder_the_others() -> None:
     assert tables.done.wait(LONG_S)
     made.close()
     assert set(tables.grown) == {"good"}
+
+
+def test_trouble_with_a_log_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    tables = GrowingTables(30, {"bad": OperationFailed("damaged")})
+    made = indexer(tables, lambda: [Path("bad"), Path(f"good-{len(tables.grown)}")])
+    tables.grow_index = once_each(tables)  # type: ignore[method-assign]
+    made.start()
+    assert tables.done.wait(LONG_S)
+    tables.damaged["bad"] = OperationFailed("damaged otherwise")
+    tables.done.clear()
+    tables.steps += 30
+    assert tables.done.wait(LONG_S)
+    made.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the log bad is not indexed: damaged", "the log bad is not indexed: damaged otherwise",
+    ]  # fmt: skip
+
+
+def once_each(tables: GrowingTables) -> Any:
+    """Grows a log by one step a round."""
+
+    def grow(path: Path) -> bool:
+        GrowingTables.grow_index(tables, path)
+        return False
+
+    return grow
 
 
 def test_a_list_that_cannot_be_read_is_read_again() -> None:

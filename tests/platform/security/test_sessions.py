@@ -43,6 +43,26 @@ def test_sessions_end(tmp_path: Path) -> None:
     sessions.close()
 
 
+def test_one_can_log_in_and_stay_on_a_full_disk(tmp_path: Path) -> None:
+    clock = ManualClock(1_000_000.0)
+    sessions = LoginSessions(tmp_path / "platform.sqlite3", clock)
+    before = sessions.begin("ann")
+    sessions._database.execute("PRAGMA query_only = 1")
+    clock.advance(120)  # after so long the last use is noted
+    assert person_of(sessions, before) == "ann"
+    tokens = [sessions.begin(name) for name in ("ann", "ann", "bob")]
+    assert [person_of(sessions, token) for token in tokens] == ["ann", "ann", "bob"]
+    assert len(sessions.of("ann")) == 3
+    sessions._database.execute("PRAGMA query_only = 0")
+    sessions.end(tokens[0])
+    assert [person_of(sessions, token) for token in tokens] == [None, "ann", "bob"]
+    sessions.end_all("ann")
+    assert [person_of(sessions, token) for token in (before, *tokens)] == [None, None, None, "bob"]
+    clock.advance(91 * 86_400)
+    assert person_of(sessions, tokens[2]) is None
+    sessions.close()
+
+
 def test_a_session_ends_by_idleness_and_by_age(tmp_path: Path) -> None:
     clock = ManualClock(1_000_000.0)
     sessions = LoginSessions(tmp_path / "platform.sqlite3", clock)

@@ -28,6 +28,7 @@ class AccountPages:
         return [
             SitePage("/exchanges", self._exchanges, "owner"),
             SitePage("/exchanges", self._add_exchange, "owner", "POST"),
+            SitePage("/exchanges/{number:int}/change", self._change_exchange, "owner", "POST"),
             SitePage("/exchanges/{number:int}/delete", self._delete_exchange, "owner", "POST"),
             SitePage("/keys", self._keys, "owner"),
             SitePage("/keys", self._add_key, "owner", "POST"),
@@ -47,18 +48,26 @@ class AccountPages:
             "accounts/exchanges.html",
             accounts=visit.service.exchanges(),
             kinds=kinds,
+            fields_of={one.eid: one.fields for one in kinds},
             kind=kind,
             problem=problem,
         )
         return html(text, status=status)
 
     def _add_exchange(self, visit: PageVisit) -> Any:
-        form = visit.form
-        fields = {name.removeprefix("field."): form.text(name) for name in form.names() if name.startswith("field.")}
-        given = {name: text for name, text in fields.items() if text}
+        form, given = visit.form, _typed_fields(visit)
         try:
             visit.service.add_exchange(
                 form.text("eid"), form.text("label").strip(), given, is_simulated=form.has("simulated")
+            )
+        except FmzError as error:
+            return self._exchange_page(visit, str(error), 400)
+        return redirect("/exchanges?said=saved")
+
+    def _change_exchange(self, visit: PageVisit) -> Any:
+        try:
+            visit.service.change_exchange(
+                visit.params["number"], visit.form.text("label").strip(), _typed_fields(visit)
             )
         except FmzError as error:
             return self._exchange_page(visit, str(error), 400)
@@ -91,3 +100,10 @@ class AccountPages:
     def _delete_key(self, visit: PageVisit) -> Any:
         visit.service.delete_key(visit.params["number"])
         return redirect("/keys?said=deleted")
+
+
+def _typed_fields(visit: PageVisit) -> dict[str, str]:
+    """The fields of an account that were typed."""
+    form = visit.form
+    fields = {name.removeprefix("field."): form.text(name) for name in form.names() if name.startswith("field.")}
+    return {name: text for name, text in fields.items() if text.strip()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....backtest.report.figures import chart, line
 from ....backtest.report.strategy_charts import strategy_charts
-from ....errors import InputError
+from ....errors import FmzError, InputError
 from ....strategy.log.render import in_language, parse_markup, without_colors
 from ...security.share_links import ShareLinks
 from ..live_status import LiveStatusView
@@ -247,17 +247,27 @@ def shown_charts(visit: PageVisit, robot_id: int) -> dict[str, Any]:
 
 
 def _csv(visit: PageVisit, robot_id: int, choice: LogChoice) -> Iterator[bytes]:
-    """All chosen lines, oldest first, as a table that other programs read."""
-    after = 0
-    yield _row(_EXPORT)
-    while True:
-        lines = visit.service.log_after(
+    """All chosen lines, oldest first, as a table that other programs read.
+
+    Raises:
+        FmzError: The log cannot be read. What fails later, when the reply has begun, is its last row.
+    """
+
+    def _page(after: int) -> Sequence[LogView]:
+        return visit.service.log_after(
             robot_id, after, kinds=choice.kinds, exchange=choice.exchange, word=choice.word, most=_MOST_PAGE
         )
-        if not lines:
-            return
-        yield b"".join(_row(_exported(one)) for one in lines)
-        after = lines[-1].id
+
+    def _rest(lines: Sequence[LogView]) -> Iterator[bytes]:
+        yield _row(_EXPORT)
+        try:
+            while lines:
+                yield b"".join(_row(_exported(one)) for one in lines)
+                lines = _page(lines[-1].id)
+        except FmzError as error:
+            yield _row(["" for _ in _EXPORT[1:]] + [f"the log cannot be read further: {error}"])
+
+    return _rest(_page(0))
 
 
 def _exported(one: LogView) -> Sequence[Any]:

@@ -6,6 +6,7 @@ import difflib
 from typing import Any
 
 from ....errors import FmzError, InputError
+from ...strategies.folder import mark_of
 from ..parameter_fields import field_groups
 from ..rendering import Renderer
 from ..replies import download, html
@@ -79,8 +80,9 @@ class StrategyPages:
 
     def _editor(self, visit: PageVisit, text: str, version: str, problem: str, status: int = 200) -> Any:
         service, name = visit.service, visit.params["name"]
-        groups, broken = [], ""
+        groups, broken, base = [], "", ""
         try:
+            base = mark_of(service.source(name))
             groups = field_groups(service.parameters(name), {}, visit.language)
         except FmzError as error:
             broken = str(error)
@@ -94,6 +96,7 @@ class StrategyPages:
             versions=service.versions(name),
             groups=groups,
             problem=problem or broken,
+            base=base,
             robots=[one for one in service.robots() if one.strategy == name],
             may_edit=visit.person.role == "owner" and not version,
         )
@@ -102,7 +105,7 @@ class StrategyPages:
     def _save(self, visit: PageVisit) -> Any:
         name, text = visit.params["name"], visit.form.text("text").replace("\r\n", "\n")
         try:
-            visit.service.save_strategy(name, text, visit.form.text("note").strip())
+            visit.service.save_strategy(name, text, visit.form.text("note").strip(), visit.form.text("base"))
         except FmzError as error:
             return self._editor(visit, text, "", str(error), 400)
         return redirect(f"/strategies/{name}?said=saved")

@@ -12,10 +12,11 @@ from ....strategy.program.header import backtest_header, header_arguments
 from ....strategy.program.parameters import Parameter
 from ....strategy.program.reading import read_source
 from ....venues.registry import VENUES
-from ...access import Actor
+from ...access import Actor, NotPermitted
 from ...backtests.runs import BacktestRuns, StoredBacktest
 from ...service import Platform
 from ...store.exchange_accounts import meta_fields, venue_ids
+from ...strategies.folder import StrategyFile
 from ..parameter_fields import HIDDEN_SECRET
 from ..port import BacktestView, ExchangeKindView, ExchangeView, KeyView, StrategyView, VersionView
 from .argument_rows import argument_rows
@@ -43,21 +44,38 @@ class FilesOfPlatform:
     # Strategies
 
     def strategies(self) -> Sequence[StrategyView]:
-        """All strategies, templates and scripts."""
+        """The strategies, templates and scripts that the person sees."""
         used: dict[int, int] = {}
         for robot in self._platform.lives.table.all():
-            used[robot.settings.strategy_id] = used.get(robot.settings.strategy_id, 0) + 1
+            if self._actor.sees(robot.id):
+                used[robot.settings.strategy_id] = used.get(robot.settings.strategy_id, 0) + 1
+        seen = self._seen_strategies()
         return [
             StrategyView(
                 name=one.file, language=one.language, kind=one.kind, changed_ms=one.changed_ms, size=one.bytes, robots=used.get(one.id, 0),
                 problem=one.error,
             )
             for one in self._platform.strategies.all()
+            if seen is None or one.id in seen
         ]  # fmt: skip
+
+    def _seen_strategies(self) -> frozenset[int] | None:
+        """The strategies and templates of the robots that the person sees; None for all of them."""
+        if self._actor.role == "owner" or self._actor.robots is None:
+            return None
+        robots = [robot.settings for robot in self._platform.lives.table.all() if self._actor.sees(robot.id)]
+        return frozenset(number for one in robots for number in (one.strategy_id, *one.templates))
+
+    def _strategy(self, name: str) -> StrategyFile:
+        """A file that the person sees."""
+        found, seen = self._platform.strategies.find(name), self._seen_strategies()
+        if seen is not None and found.id not in seen:
+            raise NotPermitted(f"the account {self._actor.name!r} does not see the strategy {name[:100]!r}")
+        return found
 
     def source(self, name: str, version: str = "") -> str:
         """The text of a file, or of an earlier version."""
-        found = self._platform.strategies.find(name)
+        found = self._strategy(name)
         return (
             self._platform.strategies.versions.text(name, version)
             if version
@@ -66,21 +84,25 @@ class FilesOfPlatform:
 
     def parameters(self, name: str) -> Sequence[Parameter]:
         """The parameters that a strategy declares."""
-        return self._platform.strategies.parameters(self._platform.strategies.find(name).id)
+        return self._platform.strategies.parameters(self._strategy(name).id)
 
     def versions(self, name: str) -> Sequence[VersionView]:
         """The versions of a file, newest first."""
+        if self._seen_strategies() is not None:
+            self._strategy(name)
         found = self._platform.strategies.versions.of(name)
         return [VersionView(id=one.id, time_ms=one.time_ms, note=f"{one.author}: {one.subject}") for one in found]
 
-    def save_strategy(self, name: str, text: str, note: str = "") -> None:
+    def save_strategy(self, name: str, text: str, note: str = "", base: str = "") -> None:
         """Writes a strategy's file."""
-        self._platform.strategies.write(self._actor, name, text, note)
+        self._platform.strategies.write(self._actor, name, text, note, base)
 
     def delete_strategy(self, name: str) -> None:
         """Removes a strategy that no robot uses."""
         found = self._platform.strategies.find(name)
-        users = [one.name for one in self._platform.lives.table.all() if one.settings.strategy_id == found.id]
+        users = [
+            one.name for one in self._platform.lives.table.all() if found.id in (one.settings.strategy_id, *one.settings.templates)
+        ]  # fmt: skip
         if users:
             raise InputError(f"{name} is used by {', '.join(users[:5])}: delete them first")
         self._platform.strategies.delete(self._actor, found.id)
@@ -140,12 +162,13 @@ class FilesOfPlatform:
         return self._platform.strategies.file_path(found.id)
 
     def backtests(self) -> Sequence[BacktestView]:
-        """All backtests, newest first."""
-        return [_backtest(one) for one in self._backtests.all()]
+        """The backtests of the strategies that the person sees, newest first."""
+        names = None if self._seen_strategies() is None else {one.name for one in self.strategies()}
+        return [_backtest(one) for one in self._backtests.all() if names is None or one.strategy in names]
 
     def backtest(self, backtest_id: int) -> BacktestView:
         """One backtest."""
-        return _backtest(self._backtests.get(backtest_id))
+        return _backtest(self._run(backtest_id))
 
     def stop_backtest(self, backtest_id: int) -> None:
         """Stops a running backtest, or removes one that has ended."""
@@ -155,13 +178,19 @@ class FilesOfPlatform:
 
     def report(self, backtest_id: int) -> str:
         """The report's page."""
-        path = self._backtests.get(backtest_id).report
+        path = self._run(backtest_id).report
         if path is None:
             raise InputError(f"backtest {backtest_id} has no report")
         try:
             return path.read_text("utf-8", "replace")
         except OSError as error:
             raise OperationFailed(f"the report of backtest {backtest_id} cannot be read: {error.strerror}") from error
+
+    def _run(self, backtest_id: int) -> StoredBacktest:
+        found = self._backtests.get(backtest_id)
+        if self._seen_strategies() is not None:
+            self._strategy(found.strategy)
+        return found
 
     # Exchanges and keys
 
@@ -196,6 +225,13 @@ class FilesOfPlatform:
         number = self._platform.exchanges.create(eid, label, {} if is_simulated else fields, simulated=is_simulated).id
         self._platform.audit.add(self._actor, "add exchange", f"exchange {number}", f"{eid} {label}")
         return number
+
+    def change_exchange(self, exchange_id: int, label: str, fields: Mapping[str, str]) -> None:
+        """Gives an account another label, and other keys if some are given."""
+        self._actor.check_owner("change exchanges")
+        self._platform.exchanges.change(exchange_id, label=label, fields=fields or None)
+        what = "change the keys of exchange" if fields else "change exchange"
+        self._platform.audit.add(self._actor, what, f"exchange {exchange_id}", label)
 
     def delete_exchange(self, exchange_id: int) -> None:
         """Forgets an account that no robot uses."""
