@@ -182,11 +182,13 @@ class Told:
 
     Args:
         live: The exchange objects.
+        fills: A file for the fills, a JSON array a line: a list of them would count as memory that the library keeps.
     """
 
-    def __init__(self, live: list[Any]) -> None:
+    def __init__(self, live: list[Any], fills: Path) -> None:
         self.live = live
-        self.fills: dict[str, list[tuple[str, str]]] = {exchange.GetName(): [] for exchange in live}
+        self._path = fills
+        self._fills = fills.open("w", encoding="utf-8")
         self.live_at: dict[str, float] = {}
         self.gaps: dict[str, int] = {}
         self.longest_s = 0.0
@@ -199,7 +201,8 @@ class Told:
             name = exchange.GetName()
             for row in exchange.GetUpdates() or ():
                 if row["Kind"] == "fill":
-                    self.fills[name].append((row["Order"]["Id"].rpartition(",")[2], row["Fill"]["Id"]))
+                    fill = [name, row["Order"]["Id"].rpartition(",")[2], row["Fill"]["Id"]]
+                    self._fills.write(json.dumps(fill) + "\n")
                 elif row["Kind"] == "live":
                     self.live_at.setdefault(name, time.time())
                     self.longest_s = max(
@@ -210,6 +213,15 @@ class Told:
                     self.gaps[why] = self.gaps.get(why, 0) + 1
                     if name in self.live_at:
                         self._lost_at[name] = row["Time"] / 1000
+
+    def read(self) -> dict[str, list[tuple[str, str]]]:
+        """Closes the file; returns for each market the order's and the fill's id of all that was told."""
+        self._fills.close()
+        found: dict[str, list[tuple[str, str]]] = {exchange.GetName(): [] for exchange in self.live}
+        for line in self._path.read_text("utf-8").splitlines():
+            name, order_id, fill_id = json.loads(line)
+            found[name].append((order_id, fill_id))
+        return found
 
     def wait_until_equal(self, least_s: float) -> tuple[int, float]:
         """Waits until the live accounts are those of REST; returns the differences that are left, and how long it took.
@@ -268,7 +280,7 @@ def main(seconds: float, begun: Path, report: Path, stops: bool, last_check_s: f
         for exchange in live:
             for topic in ("orders", "positions"):
                 exchange.Subscribe(topic)
-        account = Told(live)
+        account = Told(live, report.with_name("told"))
         end = time.time() + seconds
         begun.touch()
         threads = [
@@ -300,7 +312,7 @@ def main(seconds: float, begun: Path, report: Path, stops: bool, last_check_s: f
         "agreed_after_s": agreed_after_s,
         "outages": account.gaps,
         "longest_outage_s": round(account.longest_s, 1),
-        "told": account.fills,
+        "told": account.read(),
         "live_at": account.live_at,
         "unread": unread,
     }
