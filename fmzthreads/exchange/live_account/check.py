@@ -101,7 +101,7 @@ class AccountCheck:
         view, rest = self._view, self._rest
         quiet_since = self._clock.monotonic() - self._times.settle_s
         moment_ms, noted, before = rest.now_ms(), view.expected(), view.open_ids()
-        state = rest.state([order for order in before if not order.get("ChildId")])
+        state = rest.state([order for order in before if not order.get("ChildId")], self._since_ms())
         fills = rest.fills_since(self._since_ms(), view.symbols())
         if self._clock.wait((self._ended,), self._times.settle_s):
             return ""

@@ -14,7 +14,7 @@ from fmzthreads.errors import AuthenticationFailed, TimedOut, UnknownSymbol
 from fmzthreads.exchange.live_account import feed, rest_state
 from fmzthreads.exchange.live_account.events import StreamFill
 from fmzthreads.exchange.live_account.feed import AccountFeed
-from fmzthreads.structures import Info
+from fmzthreads.structures import Info, Order
 from fmzthreads.tasks.events import select
 from tests.helpers.account_streams import PATIENCE_S, ScriptedAccount, order, position, tell
 from tests.helpers.book_feeds import LineHost
@@ -203,6 +203,33 @@ def test_a_contract_that_has_no_list_has_its_orders_asked_for_one_by_one() -> No
         run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
         assert source.single == list(source.ended)
         assert [update.Fill.Id for update in run.feed.view.take() if update.Kind == "fill"] == source.single
+
+
+def test_many_orders_that_ended_in_a_gap_are_read_from_a_list() -> None:
+    with running() as (run, source, server):
+        source.moment_ms = 50_000
+        young = [order(number) for number in range(50_000, 50_020)]
+        condition = order(50_030, Id="BTCUSDT,50030", Condition=Info(ConditionType=0))
+        alone = order(50_040, Id="ETHUSDT,7", Symbol="ETH_USDT.swap")
+        source.open = [order(49_999), *young, condition, alone]
+        run.feed.start()
+        peer = server.peer()
+        assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
+        forgotten = young.pop()  # by the list and by the venue
+        source.ended = {
+            one.Id: Order(**{**one, "Status": ORDER_STATE_CLOSED, "DealAmount": 10.0})
+            for one in source.open
+            if one.Id != forgotten.Id
+        }
+        source.open = []
+        peer.reset()
+        run.wait_until(lambda: source.connects == 2 and run.feed.live.is_set())
+        assert source.lists == [("BTC_USDT.swap", 50_000)]
+        assert source.single == ["BTCUSDT,49999", forgotten.Id, "ETHUSDT,7", "BTCUSDT,50030"]
+        told = {update.Order.Id: update.Order.Status for update in run.feed.view.take() if update.Kind == "order"}
+        assert told.pop(forgotten.Id) == ORDER_STATE_CANCELED
+        assert told == dict.fromkeys(source.ended, ORDER_STATE_CLOSED)
+        assert set(run.seen) == {*source.ended, forgotten.Id}
 
 
 def test_what_ended_in_a_gap_is_looked_at_for_alarms() -> None:
