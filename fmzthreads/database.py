@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ T = TypeVar("T")
 _BUSY_S = 3.0
 """How long a statement waits by default while another program holds the file, in seconds. Writes of ours take milliseconds."""
 
+_TURN_S = 10.0
+"""How long a statement waits for those of other threads, in seconds: the first one makes the file, and each may wait for a busy disk, or the processor."""
+
 
 def _is_locked(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
@@ -39,7 +43,8 @@ class Database:
         schema: Statements that create the tables; each may be repeated (``CREATE TABLE IF NOT EXISTS``).
         durable: Whether each write survives a power failure once it returns. Otherwise it survives only the end of the process, and
             costs far less.
-        busy_s: How long a statement waits while another program holds the file, in seconds; it then raises OperationFailed.
+        busy_s: How long a statement waits while another program holds the file, in seconds; it then raises OperationFailed. Calls of
+            other threads are waited for longer: they end by themselves.
         setup: Called with a new connection before the tables are created; it may set modes, and raises OperationFailed for a file that
             must not be used.
     """
@@ -61,6 +66,7 @@ class Database:
         # Guards the connection: one statement at a time, and its rows read before the next.
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._lockouts = 0  # statements that failed because another program held the file
         self._closer: weakref.finalize[[], Database] | None = None
         self._busy_at_fork = False
         self._hold = ForkHold(self._lock)
@@ -93,20 +99,13 @@ class Database:
             keep_for_ever(connection)
             self._busy_at_fork = True
 
-    def execute(
-        self, sql: str, params: Sequence[Any] = (), *, patience_s: float | None = None
-    ) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement, as its own transaction, and returns all its rows.
-
-        Args:
-            sql: The statement.
-            params: Its parameters.
-            patience_s: How long to wait for calls of other threads, in seconds; None for ``busy_s``.
 
         Raises:
             OperationFailed: The file cannot be opened, read or written, is not a database, or is damaged; it is not changed.
         """
-        with self._held(patience_s):
+        with self._held():
             try:
                 return self._open().execute(sql, params).fetchall()
             except (sqlite3.Error, OSError) as error:
@@ -119,8 +118,8 @@ class Database:
             OperationFailed: The file cannot be opened, read or written, is not a database, or is damaged; it is not changed.
         """
         lock = self._lock
-        if not lock.acquire(timeout=self._busy_s):
-            raise self._held_too_long(self._busy_s)
+        if not lock.acquire(blocking=False):
+            self._wait_for_turn()
         try:
             (self._connection or self._open()).execute(sql, params)
         except (sqlite3.Error, OSError) as error:
@@ -128,37 +127,45 @@ class Database:
         finally:
             lock.release()
 
-    def _held_too_long(self, waited_s: float) -> OperationFailed:
-        return OperationFailed(
-            f"the database {self.path} cannot be used: a call of another thread has held it for {waited_s:g} s"
-        )
+    def _wait_for_turn(self) -> None:
+        """Takes the lock after other threads; those that wait while one of them waits for another program fail soon after it, not one after the other."""
+        lock, lockouts, began = self._lock, self._lockouts, time.monotonic()
+        if not lock.acquire(timeout=_TURN_S):
+            raise OperationFailed(
+                f"the database {self.path} cannot be used: calls of other threads have held it for {_TURN_S:g} s"
+            )
+        if self._lockouts != lockouts and time.monotonic() - began >= self._busy_s:
+            lock.release()
+            raise OperationFailed(f"the database {self.path} cannot be used: {self._held_by_another()}")
+
+    def _held_by_another(self) -> str:
+        return f"another program has held it for {self._busy_s:g} s"
 
     @contextmanager
-    def _held(self, patience_s: float | None = None) -> Iterator[None]:
-        """Holds the lock; threads that wait while one of them waits for another program fail when it does, not one after the other."""
-        lock, wait_s = self._lock, self._busy_s if patience_s is None else patience_s
-        if not lock.acquire(timeout=wait_s):
-            raise self._held_too_long(wait_s)
+    def _held(self) -> Iterator[None]:
+        """Holds the lock."""
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            self._wait_for_turn()
         try:
             yield
         finally:
             lock.release()
 
-    def execute_all(self, statements: Iterable[tuple[str, Sequence[Any]]], *, patience_s: float | None = None) -> None:
+    def execute_all(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
         """Runs statements and their parameters as one transaction: all of them take effect, or none.
 
         Args:
             statements: Statements and their parameters.
-            patience_s: As of ``execute``.
 
         Raises:
             OperationFailed: The file cannot be opened or written, is not a database, or is damaged; it is not changed.
         """
         todo = list(statements)
-        if len(todo) == 1 and patience_s is None:
+        if len(todo) == 1:
             self.execute_one(*todo[0])
             return
-        with self._held(patience_s):
+        with self._held():
             try:
                 connection = self._open()
                 connection.execute("BEGIN IMMEDIATE")
@@ -192,7 +199,8 @@ class Database:
     def _failure(self, error: Exception) -> OperationFailed:
         text = f"the database {self.path} cannot be used: {error}"
         if _is_locked(error):
-            text += f"; another program has held it for {self._busy_s:g} s"
+            self._lockouts += 1
+            text += f"; {self._held_by_another()}"
         damaged = "not a database" in str(error) or "malformed" in str(error)
         if damaged:
             text += "; the file was not changed: move it away, or replace it with a good copy"

@@ -46,9 +46,6 @@ __all__ = ["OrderFile"]
 _BUSY_S = 0.25
 """How long an order waits while another program holds the file, in seconds. Ours hold it for a millisecond at most."""
 
-_CALM_S = 10.0
-"""How long what no order waits for waits for other threads' calls, in seconds: each of them is short, but there may be many on a busy disk."""
-
 _COMMITS_PER_CHECKPOINT = 4000
 """How many transactions the write-ahead log collects (about 10 MB). Copying them waits for the disk, and may hold up orders for that time."""
 
@@ -345,11 +342,9 @@ class OrderFile:
         if not self._exists():
             return []
         self.flush()
-        runs = self._database.execute(
-            "SELECT run, pid, started FROM runs WHERE run <> ?", (self._run,), patience_s=_CALM_S
-        )
+        runs = self._database.execute("SELECT run, pid, started FROM runs WHERE run <> ?", (self._run,))
         alive = {run for run, pid, started in runs if started and start_of(pid) == started}
-        found = self._read(self._database.execute(SELECT_WITHOUT_END, (account,), patience_s=_CALM_S))
+        found = self._read(self._database.execute(SELECT_WITHOUT_END, (account,)))
         return [stored for stored in found if stored.run not in alive]
 
     def put_fills(self, stored: StoredIntent, fills: Sequence[OrderFill]) -> None:
@@ -374,7 +369,7 @@ class OrderFile:
             for fill in fills
         ]
         ended = (CHANGE_STATUS, (record.status, str(record.deal_amount), stored.row))
-        self._database.execute_all([*rows, ended], patience_s=_CALM_S)
+        self._database.execute_all([*rows, ended])
 
     def age_s(self, stored: StoredIntent) -> float:
         """Seconds of the wall clock since the fate of an intent was recorded; below 0 if the clock was set back."""
@@ -387,7 +382,7 @@ class OrderFile:
         Raises:
             OperationFailed: The file cannot be written.
         """
-        self._database.execute_all([(FORGOTTEN, (detail, stored.row))], patience_s=_CALM_S)
+        self._database.execute_all([(FORGOTTEN, (detail, stored.row))])
 
     def close(self) -> None:
         """Writes what is queued and closes the file; a later order opens it again."""
