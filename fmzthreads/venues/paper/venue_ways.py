@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 import attrs
 
-from ...errors import FmzError
+from ...errors import FmzError, InsufficientFunds, VenueRejected
 
 __all__ = ["VenueWays", "ways_of"]
 
@@ -41,6 +41,7 @@ class VenueWays:
         no_margin_position: The refusal of a change of margin without such an isolated position.
         too_much_added: The refusal of more margin than is free.
         too_much_taken: The refusal to take more margin from a position than it can spare.
+        too_much_is: The class of both, as of the same code live.
         brackets_at_once: How many brackets a liquidation takes a large position down in one step.
         would_trigger: The refusal of a trigger that the price has reached; empty if the reader has finer words.
     """
@@ -65,6 +66,7 @@ class VenueWays:
     no_margin_position: Refusal = ("", "there is no such isolated position")
     too_much_added: Refusal = ("", "not as much is free")
     too_much_taken: Refusal = ("", "the position needs its margin")
+    too_much_is: type[VenueRejected] = InsufficientFunds
     brackets_at_once: int = 1
     would_trigger: Refusal = ("", "the order would trigger at once")
 
@@ -120,6 +122,7 @@ _OKX = VenueWays(
     no_margin_position=("59300", "Margin call failed. Position does not exist."),
     too_much_added=_TOO_MUCH_MARGIN,
     too_much_taken=_TOO_MUCH_MARGIN,
+    too_much_is=VenueRejected,
     brackets_at_once=2,
     keeps_place=True,
     fills_by_lowering=True,

@@ -141,6 +141,8 @@ def test_orders_a_minute_is_a_sliding_window() -> None:
     refusal(lambda: exchange.Buy(60000, 1), "orders_per_minute")
     assert len(venue.placed) == 3
     assert exchange.guards.stats["orders_last_minute"] == 2
+    clock.advance(60)
+    assert exchange.guards.stats["orders_last_minute"] == 0
 
 
 def test_64_threads_never_get_one_order_too_many() -> None:
@@ -356,7 +358,9 @@ def test_the_breaker_stops_one_side_after_refusals_of_one_kind() -> None:
     refusal(lambda: exchange.Buy(60000, 1), "breaker")
     assert exchange.guards.stats["stopped_sides"] == ["buy BTC_USDT"]
     assert exchange.Sell(60000, 1)
-    clock.advance(30)
+    clock.advance(29.5)
+    assert "another 0.5 s" in refusal(lambda: exchange.Buy(60000, 1), "breaker")
+    clock.advance(0.5)
     assert exchange.Buy(60000, 1)
 
 

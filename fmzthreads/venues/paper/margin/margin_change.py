@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ....errors import InputError, InsufficientFunds, VenueRejected, short_repr
+from ....errors import InputError, VenueRejected, short_repr
 from ....exchange.contracts.converter import Contract
 from ....exchange.keys.signing import parse_params
 from ..account.account import PaperAccount
@@ -115,8 +115,7 @@ def move_margin(
         ways: How the venue refuses.
 
     Raises:
-        VenueRejected: There is no such isolated position.
-        InsufficientFunds: Not as much can be moved.
+        VenueRejected: There is no such isolated position; or, InsufficientFunds at venues that say so, not as much can be moved.
         OperationFailed: It cannot be stored; nothing has changed.
     """
     symbol, currency = contract.symbol, contract.margin_currency
@@ -134,13 +133,13 @@ def move_margin(
         if change.adds:
             moved = change.amount
             if moved > step.balances.free(currency):
-                raise ways.refusal(InsufficientFunds, ways.too_much_added, f"{moved.normalize():f} {currency}")
+                raise ways.refusal(ways.too_much_is, ways.too_much_added, f"{moved.normalize():f} {currency}")
         else:
             moved = -change.amount
             lost = min(Decimal(0), profit_of(contract, position, position.amount, price))
             needed = worth_of(contract, position.amount, price) / account.level(symbol)
             if change.amount > position.margin + lost - needed:
-                raise ways.refusal(InsufficientFunds, ways.too_much_taken, f"{change.amount.normalize():f} {currency}")
+                raise ways.refusal(ways.too_much_is, ways.too_much_taken, f"{change.amount.normalize():f} {currency}")
         step.balances.freeze(currency, moved)
         position = attrs.evolve(position, margin=position.margin + moved)
         step.put(position)

@@ -186,9 +186,9 @@ def live(exchange: Any) -> Any:
     return feed
 
 
-def until(holds: Callable[[], Any]) -> Any:
+def until(holds: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     clock = WallClock()
-    end = clock.monotonic() + PATIENCE_S
+    end = clock.monotonic() + patience_s
     while clock.monotonic() < end:
         found = holds()
         if found:

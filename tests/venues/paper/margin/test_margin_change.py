@@ -71,24 +71,30 @@ def test_margin_is_added_and_taken_back(room: Room) -> None:
     assert room.money(LINEAR)[:2] == (pytest.approx(100 - 11.01), 0)
 
 
+def too_much(room: Room, code: str) -> Any:
+    """What each venue says: OKX's 59301, "exceeding the max limit", does not say that funds are missing, and has the same class live."""
+    kind, said = (InsufficientFunds, code) if room.binance else (VenueRejected, "59301")
+    return pytest.raises(kind, match=said, check=lambda error: type(error) is kind)
+
+
 def test_what_the_leverage_asks_for_and_what_is_lost_stays(room: Room) -> None:
     room.move(20)
-    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
+    with too_much(room, "-4051"):
         room.move("20.01", adds=False)
     room.market.show(LINEAR, 95)  # 5 are lost, and 9.5 are needed
     room.venue.look()
-    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
+    with too_much(room, "-4051"):
         room.move("15.51", adds=False)
     room.move("15.5", adds=False)
     room.market.show(LINEAR, 200)  # a profit cannot be taken out; 20 are needed and 14.5 are there
     room.venue.look()
-    with pytest.raises(InsufficientFunds, match=r"-4051|59301"):
+    with too_much(room, "-4051"):
         room.move("0.01", adds=False)
     assert room.venue.book.held()[0].margin == Decimal("14.5")
 
 
 def test_no_more_than_is_free_is_added(room: Room) -> None:
-    with pytest.raises(InsufficientFunds, match=r"-4050|59301"):
+    with too_much(room, "-4050"):
         room.move("90.01")
     room.move(90)
     assert room.money(LINEAR)[:2] == (0, 100)
