@@ -106,10 +106,12 @@ def get_strategy_list(platform: Platform, actor: Actor, args: dict[str, Any]) ->
     found = platform.strategies.all() if args["strategyType"] in {-1, 0, -3, -6} else []
     if args["category"] not in {-1, 0, 20, 21}:
         found = []
+    seen = platform.reader.strategies_seen(actor)
     found = [
         one
         for one in found
-        if (args["category"] == -1 or (20 if one.kind == "template" else 0) == args["category"])
+        if (seen is None or one.id in seen)
+        and (args["category"] == -1 or (20 if one.kind == "template" else 0) == args["category"])
         and (args["language"] == -1 or _LANGUAGES[one.language] == args["language"])
         and _named(args["kw"], one.id, one.file)
     ]

@@ -22,6 +22,7 @@ _log = logging.getLogger("fmzthreads.platform")
 
 COOKIE = "fmzthreads_session"
 _MOST_BYTES = 4 * 1024 * 1024
+_LARGEST = 2**63 - 1  # that SQLite takes
 Need = Literal["anybody", "reader", "operator", "owner"]
 Handler = Callable[[PageVisit], Any]
 
@@ -100,6 +101,8 @@ class PageSite:
                 if visit.actor is None:
                     return self._to_login(page, request)
                 _check_role(visit.actor, page.need)
+            if any(isinstance(value, int) and value > _LARGEST for value in visit.params.values()):
+                raise UnknownName("nothing has so large a number")
             return page.answer(visit)
         except FmzError as error:
             return self._problem(visit, str(error), _status_of(error))

@@ -73,6 +73,13 @@ class RobotReader:
         accounts = {one.id: one for one in self._exchanges.all()}
         return [self._summary(robot, files, accounts) for robot in robots]
 
+    def strategies_seen(self, actor: Actor) -> frozenset[int] | None:
+        """The strategies and templates of the robots that the account sees; None for all that there are."""
+        if actor.role == "owner" or actor.robots is None:
+            return None
+        robots = [robot.settings for robot in self._lives.table.all() if actor.sees(robot.id)]
+        return frozenset(number for one in robots for number in (one.strategy_id, *one.templates))
+
     def summary(self, actor: Actor, robot_id: int) -> RobotSummary:
         """One robot's row of the list.
 

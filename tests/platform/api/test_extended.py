@@ -165,6 +165,20 @@ def test_a_method_that_the_key_may_not_call_is_code_4(caller: Caller) -> None:
     assert caller.send(caller.fields("GetNodeList", [])) == {"code": 4, "data": None}
 
 
+def test_the_key_of_who_sees_some_robots_lists_their_strategies(caller: Caller) -> None:
+    platform = caller.platform
+    platform.strategies.write(owner_of(platform), "other.py", "def main():\n    pass\n")
+    robot = platform.lives.create(owner_of(platform), robot_settings(platform))
+    second = platform.accounts.create("second", "a password of tests")
+    platform.database.execute("UPDATE api_keys SET account_id = ? WHERE id = ?", (second.id, caller.key.id))
+    names = lambda: {one["name"] for one in caller.call("GetStrategyList")["strategies"]}  # noqa: E731
+    assert names() == {"waits", "other"}
+    platform.accounts.change(second.id, role="reader", robots=frozenset({robot}))
+    assert names() == {"waits"}
+    platform.accounts.change(second.id, robots=frozenset())
+    assert names() == set()
+
+
 def test_another_address_is_code_7(caller: Caller) -> None:
     caller.platform.api_keys.change(caller.key.id, addresses="192.0.2.0/24, 2001:db8::1")
     assert caller.send(caller.fields("GetAccount", []), address="192.0.2.9")["code"] == 0

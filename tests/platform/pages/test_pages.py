@@ -112,6 +112,13 @@ def test_who_sees_some_robots_sees_their_strategies_only(pages: PagePlatform) ->
     assert [client.see("/backtests").status_code for client in (ann, none)] == [200, 200]
 
 
+def test_numbers_that_nothing_can_have_are_not_found(owner: Client) -> None:
+    for number in (0, 999, 2**63 - 1, 2**63, 10**30):
+        for path in (f"/robots/{number}", f"/robots/{number}/log.json", f"/backtests/{number}"):
+            assert owner.see(path).status_code == 404, path
+    assert owner.submit(f"/exchanges/{2**70}/delete").status_code == 404
+
+
 def test_a_reader_changes_nothing(pages: PagePlatform) -> None:
     bob = pages.client("bob")
     page = bob.see("/robots/1")

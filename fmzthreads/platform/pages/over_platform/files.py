@@ -60,11 +60,7 @@ class FilesOfPlatform:
         ]  # fmt: skip
 
     def _seen_strategies(self) -> frozenset[int] | None:
-        """The strategies and templates of the robots that the person sees; None for all of them."""
-        if self._actor.role == "owner" or self._actor.robots is None:
-            return None
-        robots = [robot.settings for robot in self._platform.lives.table.all() if self._actor.sees(robot.id)]
-        return frozenset(number for one in robots for number in (one.strategy_id, *one.templates))
+        return self._platform.reader.strategies_seen(self._actor)
 
     def _strategy(self, name: str) -> StrategyFile:
         """A file that the person sees."""
