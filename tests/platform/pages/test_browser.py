@@ -229,6 +229,19 @@ def test_the_overview_is_read_again(browser: Any, pages: PagePlatform) -> None:
         found.check("/", 1280)
 
 
+def test_the_box_of_an_exchange_fits(browser: Any, pages: PagePlatform) -> None:
+    """The boxes in rows of tables took over their alignment, and ran out of narrow windows."""
+    with tab(browser, pages, 390) as found:
+        page = found.open("/exchanges")
+        page.click("button[popovertarget='change-1']")
+        box = page.locator("#change-1")
+        box.wait_for()
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        assert box.evaluate("box => getComputedStyle(box).textAlign") == "start"
+        assert page.locator("#SecretKey-1").get_attribute("type") == "password"
+        found.check("/exchanges", 390)
+
+
 def test_the_editor_numbers_its_lines(browser: Any, pages: PagePlatform) -> None:
     with tab(browser, pages) as found:
         page = found.open("/strategies/waits.py")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fmzthreads.errors import OperationFailed
+from fmzthreads.errors import OperationFailed, UnknownName
 from fmzthreads.strategy.log.lines import Line
 from fmzthreads.strategy.log.log_database import DatabaseSink
 from fmzthreads.strategy.run.folder import RunFolder
@@ -274,7 +274,10 @@ def test_nodes_and_groups(pages: PagePlatform, owner: Client) -> None:
         == 303
     )
     node = next(one for one in pages.platform.node_table.all() if one.name == "cluster")
+    assert pages.platform.node(node.id)[0] == node.id
     assert owner.submit(f"/settings/nodes/{node.id}/delete").status_code == 303
+    with pytest.raises(UnknownName):  # also what was connected to it
+        pages.platform.node(node.id)
     assert owner.submit("/settings/nodes/1/delete").status_code == 400  # this machine
     assert owner.submit("/settings/groups", {"name": "added"}).status_code == 303
     assert owner.submit("/settings/groups", {"name": "added", "delete": "yes"}).status_code == 303

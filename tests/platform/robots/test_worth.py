@@ -165,6 +165,29 @@ def test_a_folder_that_was_put_in_the_place_of_another_is_read_anew(worths: Flee
     assert (found.worth, found.curve) == (2.0, [(5000, 2.0)])
 
 
+def test_a_longer_folder_in_the_place_of_another_is_read_anew(worths: FleetWorth, robots: Robots) -> None:
+    """Its rows have greater numbers than those that are known: the known ones must not be taken for its beginning."""
+    for n in range(3):
+        robots.sample(1, 1000 + n, money(1.0, 900))
+    assert worths.worth([robots.place(1)])[0].worth == 1.0
+    with sqlite3.connect(robots.place(1).database) as connection:
+        connection.execute("DELETE FROM holding")
+    connection.close()
+    robots.sample(1, 5000, money(2.0, 4900))
+    robots.sample(1, 5001, money(2.0, 4900))
+    (found,) = worths.worth([robots.place(1)])
+    assert (found.worth, found.curve) == (2.0, [(5000, 2.0), (5001, 2.0)])
+
+
+def test_a_look_without_news_adds_nothing(worths: FleetWorth, robots: Robots) -> None:
+    for n in range(3):
+        robots.sample(1, 1000 + n, money(1.0, 900))
+    for _ in range(5):
+        worths.worth([robots.place(1)])
+    ((_, samples),) = worths._known.values()
+    assert samples.times == (1000, 1001, 1002)
+
+
 def test_a_database_that_was_mended_is_read_at_once(robots: Robots) -> None:
     tables = RobotTables()
     worths = FleetWorth(tables)

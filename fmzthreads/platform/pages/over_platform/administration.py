@@ -179,9 +179,7 @@ class AdministrationOfPlatform:
 
     def delete_node(self, node_id: int) -> None:
         """Removes a node without robots."""
-        self._actor.check_owner("delete nodes")
-        self._platform.node_table.delete(node_id)
-        self._record("delete node", f"node {node_id}")
+        self._platform.remove_node(self._actor, node_id)  # lets go of its connection, too
 
     def add_group(self, name: str) -> None:
         """Makes a group of robots."""
