@@ -226,7 +226,7 @@ print(store.get("who"))
 store.close()
 """
     process = _script(code, str(tmp_path / "s.sqlite3"))
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=100)
     assert (process.returncode, out.strip()) == (0, "parent and child")
 
 

@@ -175,6 +175,7 @@ class AccountView:
         if found is None and not position["Amount"]:
             return False
         known, known_ms, told_ms = found or (None, 0, 0)
+        margin_told = bool(position["Margin"])
         self._told_at[key] = self._clock.monotonic()
         self._symbols.add(position["Symbol"])
         if known is not None:
@@ -187,9 +188,9 @@ class AccountView:
             position["Margin"] = position["Margin"] or known["Margin"]
         if not position["Amount"]:
             position["Margin"] = 0.0
-        if complete or not position["Amount"] or (position["MarginLevel"] and position["Margin"]):
+        if complete or not position["Amount"] or (position["MarginLevel"] and margin_told):
             self._unread.discard(key)
-        elif known is None or not known["Amount"]:
+        elif known is None or position["Amount"] != known["Amount"]:  # another amount has another margin
             self._unread.add(key)
         self._positions[key] = (position, change.time_ms, change.told_ms or told_ms)
         if known is not None and all(

@@ -80,7 +80,7 @@ def test_what_comes_while_rest_is_asked_is_applied_before_it_is_live() -> None:
         source.may_answer.set()
         assert run.feed.clock.wait((run.feed.live,), PATIENCE_S)
         assert ids(run) == ["BTCUSDT,2"]
-        assert [one.Amount for one in run.feed.view.positions(None) or []] == [3]
+        assert [one.Amount for one in run.feed.view.positions(None, amounts_only=True) or []] == [3]
         found = run.feed.view.take()
         assert [update.Kind for update in found] == [
             "gap", "order", "position", "fill", "order", "order", "position", "live"

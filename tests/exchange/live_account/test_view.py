@@ -135,8 +135,9 @@ def test_positions_go_forward_only_and_keep_what_the_stream_leaves_out() -> None
     view = live(positions=((position(2, MarginLevel=20.0, Margin=7.0), 50),))
     assert not view.apply(PositionChange(position=position(1), time_ms=49))
     assert view.apply(PositionChange(position=position(3), time_ms=50))
-    (held,) = view.positions(None) or []
-    assert (held.Amount, held.MarginLevel, held.Margin) == (3, 20.0, 7.0)
+    assert view.positions(None) is None  # another amount has another margin
+    (held,) = view.positions(None, amounts_only=True) or []
+    assert (held.Amount, held.MarginLevel) == (3, 20.0)
     assert not view.apply(PositionChange(position=position(0, PD_SHORT), time_ms=60))
     assert view.apply(PositionChange(position=position(0), time_ms=60))
     assert not view.apply(PositionChange(position=position(0), time_ms=61))
@@ -238,7 +239,7 @@ def test_an_order_that_was_placed_while_rest_was_asked_stays_expected() -> None:
     assert view.symbols() == ["BTC_USDT.swap", "ETH_USDT.swap"]
 
 
-def test_leverage_and_margin_that_the_stream_does_not_tell_are_read_once() -> None:
+def test_leverage_and_margin_that_the_stream_does_not_tell_are_read_once_for_each_amount() -> None:
     view = live()
     view.apply(PositionChange(position=position(2), time_ms=1))
     assert view.positions(None) is None
@@ -249,8 +250,19 @@ def test_leverage_and_margin_that_the_stream_does_not_tell_are_read_once() -> No
     view.learn([position(2, MarginLevel=20.0, Margin=7.0)])
     view.learn([position(2, MarginLevel=30.0, Margin=8.0)])  # known already
     assert [(one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(20.0, 7.0)]
+    view.apply(PositionChange(position=position(2, Profit=5.0), time_ms=2))
+    assert [(one.Amount, one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(2, 20.0, 7.0)]
     view.apply(PositionChange(position=position(3), time_ms=2))
-    assert [(one.Amount, one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(3, 20.0, 7.0)]
+    assert view.positions(None) is None
+    view.apply(PositionChange(position=position(3, Profit=5.0), time_ms=2))
+    assert view.positions(None) is None
+    view.learn([position(3, MarginLevel=20.0, Margin=10.5)])
+    assert [(one.Amount, one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(3, 20.0, 10.5)]
+    view.apply(PositionChange(position=position(4, Margin=14.0), time_ms=2))  # of an isolated one Binance tells it
+    assert [(one.Amount, one.MarginLevel, one.Margin) for one in view.positions(None) or []] == [(4, 20.0, 14.0)]
+    view.apply(PositionChange(position=position(4, Margin=24.0), time_ms=2))  # margin was added to it
+    assert [one.Margin for one in view.positions(None) or []] == [24.0]
+    view.apply(PositionChange(position=position(3, Margin=24.0), time_ms=2))
     view.set_leverage("BTC_USDT.swap", 5.0)
     assert view.positions(None) is None
     assert [(one.MarginLevel, one.Margin) for one in view.positions(None, amounts_only=True) or []] == [(5.0, 0.0)]
