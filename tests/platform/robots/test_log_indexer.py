@@ -48,29 +48,30 @@ def test_a_damaged_log_and_a_full_disk_do_not_hinder_the_others() -> None:
 
 
 def test_trouble_with_a_log_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    tables = GrowingTables(30, {"bad": OperationFailed("damaged")})
-    made = indexer(tables, lambda: [Path("bad"), Path(f"good-{len(tables.grown)}")])
-    tables.grow_index = once_each(tables)  # type: ignore[method-assign]
+    rounds, trouble = 0, "damaged"
+    targets = {30: threading.Event()}
+
+    class Tables(GrowingTables):
+        def grow_index(self, path: Path) -> bool:
+            nonlocal rounds
+            if path.name == "bad":
+                raise OperationFailed(trouble)
+            rounds += 1
+            for target, reached in list(targets.items()):
+                if rounds >= target:
+                    reached.set()
+            return False
+
+    made = indexer(Tables(0), lambda: [Path("bad"), Path("good")])
     made.start()
-    assert tables.done.wait(LONG_S)
-    tables.damaged["bad"] = OperationFailed("damaged otherwise")
-    tables.done.clear()
-    tables.steps += 30
-    assert tables.done.wait(LONG_S)
+    assert targets[30].wait(LONG_S)
+    trouble = "damaged otherwise"
+    later = targets[rounds + 10] = threading.Event()
+    assert later.wait(LONG_S)
     made.close()
     assert [record.getMessage() for record in caplog.records] == [
         "the log bad is not indexed: damaged", "the log bad is not indexed: damaged otherwise",
     ]  # fmt: skip
-
-
-def once_each(tables: GrowingTables) -> Any:
-    """Grows a log by one step a round."""
-
-    def grow(path: Path) -> bool:
-        GrowingTables.grow_index(tables, path)
-        return False
-
-    return grow
 
 
 def test_a_list_that_cannot_be_read_is_read_again() -> None:
