@@ -1,12 +1,12 @@
 """The package as a whole: what it exports, what importing it costs, what it leaves alone."""
 
 from __future__ import annotations
-import __future__
 
 import ast
 import configparser
-import inspect
+import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,15 +49,36 @@ def isort_key(name: str) -> tuple[int, list[Any]]:
     return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def test_all_is_what_the_root_imports_sorted_and_literal() -> None:
-    imported = {
-        name
-        for name, value in vars(fmzthreads).items()
-        if not name.startswith("__") and not inspect.ismodule(value) and not isinstance(value, __future__._Feature)
-    }
-    assert imported | {"__version__"} == set(fmzthreads.__all__)
+def imported_for_type_checkers() -> dict[str, str]:
+    """The names that the root imports where only type checkers look, with their modules below the package."""
+    body = ast.parse(Path(fmzthreads.__file__).read_text(encoding="utf-8")).body
+    [block] = [node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "_typing.TYPE_CHECKING"]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom) and node.level == 1]
+    assert len(imports) == len(block.body)
+    return {alias.asname or alias.name: node.module or "" for node in imports for alias in node.names}
+
+
+def test_all_is_what_the_root_hands_out_sorted_and_literal() -> None:
+    modules = fmzthreads._PLACES.modules
+    assert modules == imported_for_type_checkers()
+    assert {*modules, "__version__"} - {"run_strategy"} == set(fmzthreads.__all__)
     assert fmzthreads.__all__ == sorted(set(fmzthreads.__all__), key=isort_key)
     assert not {"Info", "info", "errors"} & set(fmzthreads.__all__), "a script has names of its own for these"
+    for name, module in modules.items():
+        assert getattr(fmzthreads, name) is getattr(importlib.import_module(f"fmzthreads.{module}"), name)
+        assert vars(fmzthreads)[name] is getattr(fmzthreads, name), "looked up once"
+
+
+def test_the_root_shows_what_is_not_imported_yet() -> None:
+    code = (
+        "import json, fmzthreads\n"
+        "shown = dir(fmzthreads)\n"
+        "rooms = [name for name in sorted(fmzthreads._ROOMS) if getattr(fmzthreads, name).__name__ != 'fmzthreads.' + name]\n"
+        "from fmzthreads import *\n"
+        "print(json.dumps([sorted({*fmzthreads.__all__} - {*shown}), rooms, sorted({*fmzthreads.__all__} - {*globals()})]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(done.stdout) == [[], [], []]
 
 
 def test_the_root_exports_all_of_fmzs_names() -> None:
@@ -104,14 +125,63 @@ def test_a_star_import_hides_no_builtin() -> None:
     assert [name for name in fmzthreads.__all__ if hasattr(builtins, name)] == []
 
 
-def test_importing_imports_no_extra_and_starts_no_thread() -> None:
-    code = (
-        "import json, sys, threading\n"
-        "import fmzthreads\n"
-        f"print(json.dumps([[name for name in {EXTRAS!r} if name in sys.modules], threading.active_count()]))\n"
+def imports_of(code: str, *arguments: str, home: Path | None = None) -> tuple[set[str], int]:
+    """Runs a script, and returns the modules that it imported and how many threads run at its end."""
+    ending = "\nimport json, sys, threading\nprint(json.dumps([sorted(sys.modules), threading.active_count()]))\n"
+    environment = os.environ | ({"FMZTHREADS_HOME": str(home)} if home is not None else {})
+    command = [sys.executable, "-c", code + ending, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
+    names, threads = json.loads(done.stdout.splitlines()[-1])
+    return set(names), threads
+
+
+HEAVY = {"attr", "hashlib", "requests", "socket", "sqlite3", "ssl", "tenacity", "urllib3", "websocket"}
+
+
+def test_importing_imports_nothing_but_the_root_and_starts_no_thread() -> None:
+    alone, _ = imports_of("")
+    names, threads = imports_of("import fmzthreads")
+    own = {name for name in names if name.startswith("fmzthreads.")}
+    assert own == {f"fmzthreads.{name}" for name in ("_version", "exchange", "exchange.factories", "first_use", "fork")}
+    assert (names - alone) & (HEAVY | set(EXTRAS)) == set()
+    assert threads == 1
+
+
+def test_all_names_import_no_extra_and_start_no_thread() -> None:
+    names, threads = imports_of("from fmzthreads import *")
+    assert names & set(EXTRAS) == set()
+    assert threads == 1
+
+
+def test_a_backtest_loads_no_connection_no_database_and_no_order_log(tmp_path: Path) -> None:
+    bars = ["time,open,high,low,close,volume"]
+    bars += [f"{1704067200000 + 60_000 * minute},1,2,1,2,3" for minute in range(60)]
+    (tmp_path / "bars.csv").write_text("\n".join(bars), encoding="utf-8")
+    (tmp_path / "strategy.py").write_text(
+        """'''backtest
+start: 2024-01-01 00:00:00
+end: 2024-01-01 00:50:00
+period: 1m
+exchanges: [{"eid":"Binance","currency":"BTC_USDT"}]
+'''
+def main():
+    while True:
+        Log(exchange.GetTicker().Last, TA.MA(exchange.GetRecords(), 3)[-1], exchange.Buy(-1, 1))
+        Sleep(60000)
+""",
+        encoding="utf-8",
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert json.loads(done.stdout) == [[], 1]
+    words = ["backtest", str(tmp_path / "strategy.py"), "--bars", str(tmp_path / "bars.csv")]
+    alone, _ = imports_of("")
+    names, _ = imports_of(
+        "import sys, fmzthreads.cli\nassert fmzthreads.cli.main(sys.argv[1:]) == 0", *words, home=tmp_path
+    )
+    assert (names - alone) & (HEAVY - {"attr"}) == set()
+    rooms = {".".join(name.split(".")[:3]) for name in names if name.startswith("fmzthreads.")}
+    live = {
+        f"fmzthreads.{name}" for name in ("http", "net", "streams", "venues", "exchange.exchange", "exchange.order_log")
+    }
+    assert rooms & live == set()
 
 
 def test_every_package_is_installed() -> None:

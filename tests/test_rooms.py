@@ -13,7 +13,7 @@ ROOT = Path(fmzthreads.__file__).resolve().parent
 
 ORDER = (
     # words that everybody uses, and time
-    "fork", "redaction", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
+    "fork", "first_use", "redaction", "_version", "errors", "arguments", "constants", "structures", "clock", "deadline",
     # where files lie
     "home",
     # a SQLite file

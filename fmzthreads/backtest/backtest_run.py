@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
-from ..errors import NotSupported
 from ..strategy.program.javascript_source import JavaScriptSource
 from ..strategy.program.loader import load
 from ..strategy.program.own_lines import last_line, own_traceback
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template
-from ..strategy.run.session import LoadedStrategy
 from ..structures.growing import GrowingRecords
 from .config.settings import BacktestSettings
 from .config.times import zone_of
@@ -38,6 +36,7 @@ from .result.log import RunLog
 from .unwinding import Unwinding
 
 if TYPE_CHECKING:
+    from ..strategy.run.session import LoadedStrategy
     from .metrics.fills import BacktestFill
 
 __all__ = ["BacktestRun", "EngineFactory", "RunEnd", "SimulationEngine", "make_simulation"]
@@ -190,9 +189,7 @@ class BacktestRun:
 
     def names(self) -> dict[str, Any]:
         """FMZ's names for the strategy's globals, on this backtest; without the modules and builtins."""
-        names = self._globals.names()
-        names["Exchange"] = _no_exchange
-        return names
+        return self._globals.names()
 
     # The run
 
@@ -333,15 +330,6 @@ def make_simulation(
     """Makes our engine, and FMZ's exchange objects over it."""
     engine = BacktestEngine(settings, source, log)
     return engine, exchanges_of(engine)
-
-
-def _no_exchange(*args: Any, **options: Any) -> None:
-    """``Exchange`` in a backtest.
-
-    Raises:
-        NotSupported: Always: a backtest must not reach a real exchange.
-    """
-    raise NotSupported("Exchange(...) in a backtest: the exchanges are those of its settings (exchange, exchanges)")
 
 
 def _symbols(snapshots: Sequence[Any]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..errors import InputError
-from ..runner.options import add_program_options, argument_of
+from ..strategy.program.command_options import add_program_options, argument_of
 from ..strategy.program.reading import read_source
 from .backtest_run import BacktestRun, RunEnd
 from .failures import NoData
@@ -248,7 +248,6 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
 def _report(
     args: argparse.Namespace, inputs: BacktestInputs, run: BacktestRun, end: RunEnd, stored: StoredRun | None
 ) -> int:
-    from .manifest import manifest_of
     from .outputs import add_monte_carlo, result_object, summary_text, write_folder, write_report
 
     if end.traceback:
@@ -257,6 +256,8 @@ def _report(
         return _no_data(end.text)
     whole = result_object(run)
     if args.out is not None:
+        from .manifest import manifest_of  # with OpenSSL
+
         manifest = manifest_of(inputs, run.settings, end, whole, run.own_files, sys.argv[1:])
         write_folder(args.out, whole, manifest)
     shown = whole

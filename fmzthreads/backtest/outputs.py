@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,5 +146,7 @@ def show_page(whole: Mapping[str, Any], run: BacktestRun, path: Path, *, opened:
     if opened and (
         sys.platform in {"darwin", "win32"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
+        import webbrowser  # with subprocess, for the few who look at once
+
         webbrowser.open(path.resolve().as_uri())
     return path

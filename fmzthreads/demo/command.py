@@ -12,9 +12,9 @@ from typing import Any
 
 from ..clock import Clock, WallClock
 from ..exchange.contracts.converter import ContractValue
+from ..exchange.exchange import Exchange
 from ..runner.simulated import parse_faults, set_faults
 from ..simulator.market.bars import load_bars
-from ..strategy.exports import Exchange
 from ..strategy.runtime import Runtime, use
 from .audit import Audit, audit, sent_twice
 from .display import open_display

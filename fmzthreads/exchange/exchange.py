@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Never, ParamSpec, TypeVar, overload
 
 from ..arguments import whole_number
 from ..clock import Clock
-from ..errors import ErrorMode, InputError, NotSupported, no_such_name, short_repr
+from ..errors import ErrorMode, InputError, no_such_name, short_repr
 from ..structures import Account, Asset, Order
 from ..tasks.gate import Gate
 from ..tasks.handle import Handle
@@ -25,11 +25,12 @@ from .calls.operations import Operations
 from .calls.table import LIMITED, check_call
 from .faces.contracts import ContractFace
 from .faces.own_data import OwnData, OwnDataFace
+from .factories import make_host, make_venue
 from .guards.face import GuardFace
 from .guards.settings import Guards, guards_of
-from .host import Host, QuietHost
+from .host import Host
 from .keys.credentials import Credentials, load_credentials, variable
-from .keys.encoding import EncodingFace
+from .keys.encoding_face import EncodingFace
 from .order_log import Durability, LookupPlan
 from .settings import Settings, split_base, split_symbol
 from .state import Core, Failure_co, ReplySlot
@@ -42,10 +43,6 @@ __all__ = ["PAPER_VARIABLE", "Exchange"]
 
 PAPER_VARIABLE = "FMZTHREADS_PAPER"
 """The variable of the environment that makes every ``Exchange(...)`` trade on paper: ``1``."""
-
-
-def _no_venues(name: str, **_: Any) -> Venue:
-    raise NotSupported(f"no adapter is known for {name!r}: import fmzthreads first, or pass venue=")
 
 
 class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Failure_co], OwnDataFace[Failure_co]):
@@ -84,11 +81,11 @@ class Exchange(ContractFace[Failure_co], EncodingFace[Failure_co], GuardFace[Fai
         InputError: An argument is not valid.
     """
 
-    host_factory: ClassVar[Callable[[], Host]] = QuietHost
-    """Makes the host of an exchange that is given none; ``strategy`` sets it to the current runtime."""
+    host_factory: ClassVar[Callable[[], Host]] = staticmethod(make_host)
+    """Returns the host of an exchange that is given none: the current runtime."""
 
-    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(_no_venues)
-    """Makes a venue from its name, ``credentials``, ``base``, ``clock`` and options; ``strategy`` sets it to the registry."""
+    venue_factory: ClassVar[Callable[..., Venue]] = staticmethod(make_venue)
+    """Makes a venue from its name, ``credentials``, ``base``, ``clock`` and options: those of the registry."""
 
     # fmt: off
     @overload

@@ -11,10 +11,10 @@ from typing import Any, Never
 from urllib.parse import urlencode
 
 from ..errors import InputError, MissingCredentials, VenueRejected
+from ..exchange.exchange import Exchange
 from ..exchange.host import QuietHost
 from ..exchange.keys.credentials import Credentials
 from ..fork import after_fork_in_child
-from ..strategy.exports import Exchange
 from ..structures import Asset, Depth, Order, Records, Ticker, Trade
 
 __all__ = ["VenuePlugin"]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FmzError
+from ..strategy.program.command_options import add_program_options, argument_of
 from ..strategy.program.parameters import Parameter, declared
 from ..strategy.program.reading import read_source
-from .options import ExchangeSpec, Options, add_program_options, argument_of, guard_of
+from .options import ExchangeSpec, Options, guard_of
 
 __all__ = ["add_parser", "run"]
 

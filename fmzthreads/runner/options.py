@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -12,27 +11,7 @@ import attrs
 
 from ..errors import InputError
 
-__all__ = ["ExchangeSpec", "Options", "add_program_options", "argument_of", "guard_of"]
-
-
-def add_program_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say what a strategy is made of: its parameters' values and its templates."""
-    add = parser.add_argument
-    add(
-        "--arg",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter; TEMPLATE.NAME=VALUE for one of a template",
-    )
-    add(
-        "--template",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="a template library, loaded before the strategy",
-    )
+__all__ = ["ExchangeSpec", "Options", "guard_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -129,22 +108,6 @@ class Options:
     run_id: int = 0
     memory_mb: int = 0
     open_files: int = 0
-
-
-def argument_of(text: str) -> tuple[str, str, str]:
-    """Reads ``name=value`` or ``template.name=value``.
-
-    Returns:
-        The template's name (empty for the strategy), the parameter's name, and the value.
-
-    Raises:
-        InputError: It is not of this form.
-    """
-    name, equals, value = text.partition("=")
-    template, _, parameter = name.strip().rpartition(".")
-    if not equals or not parameter.isidentifier():
-        raise InputError(f"--arg {text[:100]!r}: expected NAME=VALUE, or TEMPLATE.NAME=VALUE")
-    return template, parameter, value
 
 
 def guard_of(text: str) -> tuple[str, Any]:

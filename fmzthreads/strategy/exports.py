@@ -1,4 +1,4 @@
-"""What a strategy uses besides the plain globals: exchange objects, ``HttpQuery`` and ``EventLoop``, tied to the current runtime."""
+"""What a strategy uses besides the plain globals: indicators, ``Encode``, ``HttpQuery``, ``Dial`` and ``EventLoop``, tied to the current runtime."""
 
 # ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import ErrorMode
-from ..exchange.exchange import Exchange
-from ..exchange.keys.encoding import encode
 from ..indicators.ta import Indicators
 from ..tasks.events import Event
 from ..tasks.handle import Handle
-from ..venues.registry import create_venue
 from .runtime import current
 
 if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
@@ -20,16 +17,10 @@ if TYPE_CHECKING:  # HTTP and streams are loaded by those who use them
     from ..streams.connection import Connection
     from ..streams.sqlite import SqliteConnection
 
-__all__ = ["TA", "Dial", "Encode", "EventLoop", "Exchange", "HttpQuery", "HttpQuery_Go"]
+__all__ = ["TA", "Dial", "Encode", "EventLoop", "HttpQuery", "HttpQuery_Go"]
 
 TA = Indicators()
 """FMZ's indicators."""
-
-
-# A new exchange object belongs to the runtime that is current then: its lines and errors go to that journal, in which its keys are never
-# shown, it waits by that clock, and the ends of its background calls wake that EventLoop.
-Exchange.host_factory = staticmethod(current)
-Exchange.venue_factory = staticmethod(create_venue)
 
 
 def Encode(
@@ -44,6 +35,8 @@ def Encode(
 
     See ``exchange.keys.encoding.encode`` for the names, and what is raised.
     """
+    from ..exchange.keys.encoding import encode  # OpenSSL is loaded only by those who use it
+
     return encode(algo, inputFormat, outputFormat, data, keyFormat, key)
 
 

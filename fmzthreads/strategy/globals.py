@@ -5,7 +5,6 @@ They may be called from any thread. A stop ends each wait (``Sleep``, ``_C``) wi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -249,6 +248,8 @@ def MD5(data: str | bytes) -> str:
         data = data.encode("utf-8", "surrogatepass")
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise InputError(f"MD5: expected text, got {short_repr(data)}")
+    import hashlib  # OpenSSL takes long to load
+
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 

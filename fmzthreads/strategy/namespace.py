@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import constants, structures
@@ -19,13 +19,19 @@ _MODULES = (
 )  # fmt: skip
 
 
-def strategy_names(exchanges: Sequence[Any]) -> dict[str, Any]:
+def strategy_names(exchanges: Sequence[Any], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns everything that FMZ puts into the globals of a strategy, by name.
 
     Args:
         exchanges: The exchange objects; the first one is ``exchange`` (None without exchanges).
+        own: What the caller has in place of some of these names; None for nothing.
     """
     names = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+    names.update(own or {})
+    if "Exchange" not in names:
+        from ..exchange.exchange import Exchange  # with HTTP and the order log, which a backtest does not need
+
+        names["Exchange"] = Exchange
     return {
         **names,
         "StopError": StopRequested,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -31,12 +30,18 @@ def script_name() -> str:
         return "interactive"
     path = Path(file).resolve()
     stem = path.parent.name if path.stem == "__main__" else path.stem
-    return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+    return f"{stem}-{_eight_digits(os.fsencode(path))}"
 
 
 def database_path(name: str) -> Path:
     """The SQLite file of the strategy of that name; characters that a folder's name cannot hold everywhere become ``_``."""
     safe = re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
     if safe != name:
-        safe += "-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]  # two names stay two folders
+        safe += "-" + _eight_digits(name.encode("utf-8", "replace"))  # two names stay two folders
     return data_folder() / safe / "strategy.sqlite3"
+
+
+def _eight_digits(content: bytes) -> str:
+    import hashlib  # OpenSSL takes long to load, and most processes need no such name
+
+    return hashlib.sha256(content).hexdigest()[:8]

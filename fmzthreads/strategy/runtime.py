@@ -20,27 +20,26 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock, Stop, WallClock
 from ..deadline import Deadline
 from ..errors import InputError, OperationFailed, short_repr
-from ..exchange.guards.kill_switch import FILE_NAME, KillSwitch
-from ..exchange.holdings import SeenHoldings
-from ..exchange.order_log import OrderFile
 from ..fork import after_fork_in_child
 from ..home import data_folder
 from ..tasks.events import EventQueue, Selectable
 from ..tasks.handle import Handle
-from ..tasks.pool import CallPool
-from .channels import BotChannels
 from .commands import CommandQueue
-from .log.console import ConsoleSink
-from .log.journal import Journal
-from .log.log_database import DatabaseSink
-from .log.spill import Spill
 from .paths import database_path, script_name
-from .store import Store
 
+# What a run over real time is made of is imported where it is made: a backtest and a script's start take FMZ's globals from here, and need
+# nothing of it. ``Exchange`` imports what an exchange object uses, so no order waits for an import.
 if TYPE_CHECKING:
+    from ..exchange.guards.kill_switch import KillSwitch
+    from ..exchange.holdings import SeenHoldings
+    from ..exchange.order_log import OrderFile
     from ..http.query import HttpQuerier
     from ..streams.sqlite import SqliteConnection
+    from ..tasks.pool import CallPool
+    from .channels import BotChannels
     from .charts import StrategyCharts
+    from .log.journal import Journal
+    from .store import Store
 
 __all__ = ["Runtime", "bound", "current", "use"]
 
@@ -117,10 +116,17 @@ class Runtime:
         self._lock = threading.RLock()
 
     def _own_journal(self, database: str | os.PathLike[str] | None, console: bool, language: str) -> Journal:
+        from .log.journal import Journal
+
         journal = Journal(self.clock)
         if console:
+            from .log.console import ConsoleSink
+
             journal.add_sink(ConsoleSink(self.clock, language=language))
         if database is not None:
+            from .log.log_database import DatabaseSink
+            from .log.spill import Spill
+
             journal.add_sink(DatabaseSink(database), Spill(database))
         return journal
 
@@ -140,6 +146,10 @@ class Runtime:
         Raises:
             OperationFailed: There is no folder to keep it in (no home, and ``FMZTHREADS_HOME`` is not set).
         """
+        if self._store is not None:  # read without the lock: a reference is replaced as a whole
+            return self._store
+        from .store import Store
+
         with self._lock:
             if self._store is None:
                 self._store = Store(self._database if self._database is not None else database_path(self.name))
@@ -154,6 +164,10 @@ class Runtime:
         """
         if self.virtual:
             return None
+        if self._order_log is not None:
+            return self._order_log
+        from ..exchange.order_log import OrderFile
+
         with self._lock:
             if self._order_log is None:
                 beside = Path(self._database) if self._database is not None else database_path(self.name)
@@ -164,6 +178,10 @@ class Runtime:
     @property
     def kill_switch(self) -> KillSwitch:
         """What holds back the strategy's new orders: a file beside its database, in memory for a simulation. Made at the first use."""
+        if self._kill_switch is not None:  # read without the lock: a reference is replaced as a whole
+            return self._kill_switch
+        from ..exchange.guards.kill_switch import FILE_NAME, KillSwitch
+
         with self._lock:
             if self._kill_switch is None:
                 own = everywhere = None
@@ -179,6 +197,10 @@ class Runtime:
     @property
     def pool(self) -> CallPool:
         """The workers of background calls that belong to no exchange (``Mail_Go``, ``HttpQuery_Go``); made at the first use."""
+        if self._pool is not None:  # read without the lock: a reference is replaced as a whole
+            return self._pool
+        from ..tasks.pool import CallPool
+
         with self._lock:
             if self._pool is None:
                 self._pool = CallPool(f"{self.name}-background", clock=self.clock)
@@ -187,7 +209,9 @@ class Runtime:
     @property
     def querier(self) -> HttpQuerier:
         """What ``HttpQuery`` asks through; made at the first use."""
-        from ..http.query import HttpQuerier  # the HTTP room is loaded only by those who use it
+        if self._querier is not None:  # read without the lock: a reference is replaced as a whole
+            return self._querier
+        from ..http.query import HttpQuerier
 
         with self._lock:
             if self._querier is None:
@@ -201,6 +225,10 @@ class Runtime:
         Raises:
             OperationFailed: There is no folder to keep it in.
         """
+        if self._channels is not None:  # read without the lock: a reference is replaced as a whole
+            return self._channels
+        from .channels import BotChannels
+
         with self._lock:
             if self._channels is None:
                 self._channels = BotChannels(data_folder() / "channels.sqlite3")
@@ -213,7 +241,9 @@ class Runtime:
         Raises:
             OperationFailed: The file cannot be read.
         """
-        from .charts import StrategyCharts  # loaded only by those who draw
+        if self._charts is not None:  # read without the lock: a reference is replaced as a whole
+            return self._charts
+        from .charts import StrategyCharts
 
         with self._lock:
             if self._charts is None:

@@ -6,12 +6,14 @@ import json
 import os
 import threading
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import exact_decimal, real_number, whole_number
-from ..database import Database
 from ..errors import InputError, OperationFailed, short_repr
 from ..fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from ..database import Database
 
 __all__ = ["Store"]
 
@@ -49,6 +51,14 @@ def _plain(value: Any) -> Any:
     return real_number("a value", exact_decimal("a value", value))
 
 
+def _opened(path: str | os.PathLike[str]) -> Database:
+    from ..database import (
+        Database,
+    )  # SQLite is loaded only by those who have a file: a backtest keeps its values in memory
+
+    return Database(path, _SCHEMA, durable=True)
+
+
 class Store:
     """Named values that survive a restart. Names are case-insensitive; values come back as decoded JSON (a tuple as a list).
 
@@ -60,7 +70,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._database = None if path is None else Database(path, _SCHEMA, durable=True)
+        self._database = None if path is None else _opened(path)
         self._memory: dict[str, str] = {}  # the values when there is no file
         self._lock = threading.Lock()  # guards _memory
         after_fork_in_child(self._start_anew)

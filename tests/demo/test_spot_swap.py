@@ -19,8 +19,8 @@ from fmzthreads.demo.market_pairs import BASE, QUOTE, DemoAccount, market_pair, 
 from fmzthreads.demo.scripts import load_example
 from fmzthreads.demo.simulators import simulators
 from fmzthreads.errors import InputError
+from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.strategy.exports import Exchange
 from fmzthreads.strategy.runtime import Runtime, use
 from fmzthreads.structures import Market
 from tests.helpers.simulators import contract_simulator

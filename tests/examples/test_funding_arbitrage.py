@@ -12,8 +12,8 @@ import pytest
 
 import fmzthreads
 from fmzthreads.clock import WallClock
+from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.simulator import SimulatorServer
-from fmzthreads.strategy.exports import Exchange
 from fmzthreads.strategy.runtime import Runtime, use
 from tests.helpers.backtest_runs import START_MS, command
 from tests.helpers.shared_data import ROOT

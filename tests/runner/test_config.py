@@ -14,8 +14,9 @@ import pytest
 from fmzthreads.errors import InputError
 from fmzthreads.runner.config import merged, read_config
 from fmzthreads.runner.key_files import key_text
-from fmzthreads.runner.options import ExchangeSpec, argument_of
+from fmzthreads.runner.options import ExchangeSpec
 from fmzthreads.strategy.log.reader import LogReader
+from fmzthreads.strategy.program.command_options import argument_of
 from tests.helpers.runs import fmzthreads
 
 TEXT = """

@@ -12,11 +12,12 @@ import pytest
 
 from fmzthreads.constants import LOG_TYPE_BUY, LOG_TYPE_CANCEL
 from fmzthreads.errors import InputError, OperationFailed, StopRequested
+from fmzthreads.exchange.exchange import Exchange
 from fmzthreads.exchange.host import Host
 from fmzthreads.exchange.keys.credentials import Credentials
 from fmzthreads.exchange.venue import BaseVenue
 from fmzthreads.http.query import QueryHost
-from fmzthreads.strategy.exports import EventLoop, Exchange, HttpQuery, HttpQuery_Go
+from fmzthreads.strategy.exports import EventLoop, HttpQuery, HttpQuery_Go
 from fmzthreads.strategy.globals import EnableLog, GetLastError, SetErrorFilter
 from fmzthreads.strategy.runtime import Runtime
 from fmzthreads.structures import Market, Ticker

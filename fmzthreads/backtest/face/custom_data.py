@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...errors import InputError, short_repr
-from ...exchange.faces.own_data import StepFunction, series_rows
+from ...exchange.faces.own_series import StepFunction, series_rows
 from ..data.raw_series import RawSeries
 from ..data.scaling import guessed_detail, scaled
 from .base import ExchangeBase

@@ -14,7 +14,7 @@ from datetime import tzinfo
 from typing import Any, NoReturn
 
 from ...clock import ManualClock
-from ...errors import InputError, short_repr
+from ...errors import InputError, NotSupported, short_repr
 from ...indicators.ta import Indicators
 from ...strategy import numbers
 from ...strategy.log.render import join
@@ -71,26 +71,28 @@ class RunGlobals:
             )
         }  # fmt: skip
         clock = self._clock
-        return {
-            **strategy_names(self._exchanges),
-            **own,
-            "Sleep": clock.sleep,
-            "Unix": lambda: clock.now_ms // 1000,
-            "UnixNano": lambda: clock.now_ms * 1_000_000,
-            "IsVirtual": lambda: True,
-            "GetCommand": lambda timeout=None: "",
-            "GetMeta": lambda: None,
-            "GetChannelData": lambda channelId=None: "",
-            "HttpQuery": lambda *args, **options: "dummy",
-            "Mail": lambda *args, **options: True,
-            "LogVacuum": lambda: None,
-            "EnableLogLocal": lambda enable=True: None,
-            "SetErrorFilter": lambda filters="": None,
-            "Chart": self.charts.chart,
-            "KLineChart": self.charts.kline_chart,
-            "TA": Indicators(self._note_indicator),
-            **{name: self._unsupported(name) for name in _UNSUPPORTED},
-        }
+        own.update(
+            {
+                "Exchange": _no_exchange,
+                "Sleep": clock.sleep,
+                "Unix": lambda: clock.now_ms // 1000,
+                "UnixNano": lambda: clock.now_ms * 1_000_000,
+                "IsVirtual": lambda: True,
+                "GetCommand": lambda timeout=None: "",
+                "GetMeta": lambda: None,
+                "GetChannelData": lambda channelId=None: "",
+                "HttpQuery": lambda *args, **options: "dummy",
+                "Mail": lambda *args, **options: True,
+                "LogVacuum": lambda: None,
+                "EnableLogLocal": lambda enable=True: None,
+                "SetErrorFilter": lambda filters="": None,
+                "Chart": self.charts.chart,
+                "KLineChart": self.charts.kline_chart,
+                "TA": Indicators(self._note_indicator),
+                **{name: self._unsupported(name) for name in _UNSUPPORTED},
+            }
+        )
+        return strategy_names(self._exchanges, own)
 
     def _unsupported(self, name: str) -> Callable[..., None]:
         def _call(*args: Any, **options: Any) -> None:
@@ -235,3 +237,12 @@ def _done(value: Any, name: str) -> Handle[Any]:
     handle: Handle[Any] = Handle(lambda: value, (), clock=ManualClock(), name=name)
     handle.run()
     return handle
+
+
+def _no_exchange(*args: Any, **options: Any) -> None:
+    """``Exchange`` in a backtest.
+
+    Raises:
+        NotSupported: Always: a backtest must not reach a real exchange.
+    """
+    raise NotSupported("Exchange(...) in a backtest: the exchanges are those of its settings (exchange, exchanges)")

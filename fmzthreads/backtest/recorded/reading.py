@@ -5,7 +5,6 @@ Source of the protocol's form: FMZ's user guide, "Custom Data Source" (the schem
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,8 @@ def _suffix(path: Path) -> str:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
         raise InputError(f"there is no file of recorded books {str(path)!r}")
+    import gzip  # loaded only by those who read recordings
+
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
         yield cast("IO[bytes]", stream)
 

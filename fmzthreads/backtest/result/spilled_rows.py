@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-import sqlite3
 import threading
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    import sqlite3
 
 __all__ = ["SpilledRows"]
 
@@ -55,7 +56,11 @@ class SpilledRows(Sequence[Row]):
                     self._spill()
 
     def _spill(self) -> None:
+        import pickle  # these two are loaded only by runs of many rows
+
         if self._database is None:
+            import sqlite3
+
             # A name of nothing: SQLite's own temporary file, which is gone with the connection.
             self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
             weakref.finalize(self, self._database.close)
@@ -68,6 +73,8 @@ class SpilledRows(Sequence[Row]):
         del self._newest[: self._chunk]
 
     def _read(self, number: int) -> list[Row]:
+        import pickle
+
         assert self._database is not None
         [packed] = self._database.execute("SELECT rows FROM chunks WHERE number = ?", (number,)).fetchone()
         rows: list[Row] = pickle.loads(zlib.decompress(packed))  # noqa: S301 (written by this object)

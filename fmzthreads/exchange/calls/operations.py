@@ -34,7 +34,7 @@ from ...structures import (
 from ..contracts.closing import capped_amount, closes
 from ..contracts.directions import is_buy, side_of
 from ..io import run_command
-from ..keys.encoding import encode_with_keys, hmac_with_keys
+from ..keys.encoding_face import encode_with_keys, hmac_with_keys
 from ..live_account.events import AccountUpdate
 from ..live_account.live import ACCOUNT_CHANNELS
 from ..live_books import DEFAULT_MAX_AGE_MS, check_channel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...arguments import exact_decimal, whole_number
 from ...constants import (
@@ -16,7 +16,9 @@ from ...constants import (
 from ...errors import InputError, short_repr
 from ...structures import Condition
 from .directions import is_buy
-from .intents import ConditionTerms
+
+if TYPE_CHECKING:
+    from .intents import ConditionTerms
 
 __all__ = ["check_triggers", "condition_of", "condition_structure", "read_condition"]
 
@@ -46,6 +48,8 @@ def read_condition(given: Any, cut: Callable[[Decimal], Decimal]) -> ConditionTe
     Raises:
         InputError: A field is missing or not valid.
     """
+    from .intents import ConditionTerms  # the classes of all orders, of which a backtest needs this one
+
     fields = condition_of(given)
     if fields.get("ConditionType") is None:
         raise InputError("a condition needs ConditionType: ORDER_CONDITION_TYPE_OCO, _TP, _SL or _GENERIC")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import InputError, UnknownName, short_repr
-from .intents import Side
+
+if TYPE_CHECKING:
+    from .intents import Side
 
 __all__ = ["DIRECTIONS", "check_direction", "is_buy", "side_of"]
 

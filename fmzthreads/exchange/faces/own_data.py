@@ -7,67 +7,25 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_right
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from ...arguments import real_number, whole_number
+from ...arguments import real_number
 from ...clock import Clock
 from ...errors import BadReply, InputError, short_repr
 from ...fork import after_fork_in_child
 from ...http.query import HttpQuerier
-from ...structures import Structure
 from ..host import Host
 from ..state import Failure_co
+from .own_series import StepFunction, series_rows
 from .settings import SettingsFace
 
-__all__ = ["OwnData", "OwnDataFace", "StepFunction", "series_rows"]
+__all__ = ["OwnData", "OwnDataFace"]
 
 _LIFE_MS = 60_000.0
 _LEAST_LIFE_MS = 5_000.0
 _MOST_URLS = 100
-
-
-class CustomData(Structure):
-    """What ``GetData`` returns: the time of a row in ms, and its value."""
-
-    Time: int
-    Data: Any
-
-
-class StepFunction:
-    """Values that hold from their time on.
-
-    Args:
-        rows: Time in ms and value, in ascending order of the times.
-    """
-
-    def __init__(self, rows: Sequence[tuple[int, Any]]) -> None:
-        self.times = [time for time, _ in rows]
-        self.values = [value for _, value in rows]
-
-    def at(self, now_ms: float) -> CustomData | None:
-        """The value at a time, as ``GetData`` returns it; None before the first one."""
-        place = bisect_right(self.times, now_ms) - 1
-        return None if place < 0 else CustomData(Time=self.times[place], Data=self.values[place])
-
-
-def series_rows(value: Any) -> list[tuple[int, Any]]:
-    """Reads the rows of a series.
-
-    Raises:
-        InputError: It is not a list of ``[time in ms, value]``.
-    """
-    if not isinstance(value, (list, tuple)):
-        raise InputError(f"a series must be a list of [time in ms, value], got {short_repr(value)}")
-    rows = []
-    for row in value:
-        if not isinstance(row, (list, tuple)) or len(row) < 2:
-            raise InputError(f"a row of a series must be [time in ms, value], got {short_repr(row)}")
-        rows.append((whole_number("the time of a row", row[0]), row[1]))
-    return sorted(rows, key=lambda row: row[0])
 
 
 @attrs.frozen

@@ -1,36 +1,29 @@
-"""FMZ's ``Encode`` and ``exchange.HMAC``: digests, keyed digests, signatures and conversions between formats.
+"""FMZ's ``Encode``: digests, keyed digests, signatures and conversions between formats.
 
 Source: FMZ's API reference, "Encode". Most digests come from hashlib; ``md4``, ``ripemd160`` (where OpenSSL has dropped them) and Keccak come from pycryptodome,
 Ed25519 from cryptography (both in the extra ``crypto``).
 """
 
-# ruff: noqa: D418 (each form of a call says which one it is)
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import InputError, MissingExtra, NotSupported, UnknownName, nearest, short_repr
-from ...redaction import remember_signature
-from ..faces.settings import SettingsFace
-from ..state import Core, Failure_co
-from .credentials import Credentials
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["ALGORITHMS", "EncodingFace", "encode", "encode_with_keys", "fill_in", "hmac_with_keys"]
+__all__ = ["ALGORITHMS", "DIGESTS", "encode"]
 
 Format = Literal["raw", "hex", "base64", "string"]
 _FORMATS = ("raw", "hex", "base64", "string")
 
-# FMZ's name: the name for hashlib.new, and the length of the digest where it is a choice.
-_HASHES: dict[str, tuple[str, int]] = {
+DIGESTS: dict[str, tuple[str, int]] = {
     "md4": ("md4", 0),
     "md5": ("md5", 0),
     "sha1": ("sha1", 0),
@@ -52,6 +45,7 @@ _HASHES: dict[str, tuple[str, int]] = {
     "blake2s.128": ("blake2s", 16),
     "blake2s.256": ("blake2s", 32),
 }
+"""FMZ's names of the digests; for each, the name for hashlib.new, and the length of the digest where it is a choice."""
 _BLOCKS = {"md4": 64, "ripemd160": 64}  # bytes that HMAC pads a key to, for digests that do not tell it themselves
 _CHARSETS = {"text.encoder.utf8": "utf-8", "text.encoder.gbk": "gbk", "text.encoder": "utf-8",
              "text.decoder.utf8": "utf-8", "text.decoder.gbk": "gbk", "text.decoder": "utf-8"}  # fmt: skip
@@ -63,12 +57,9 @@ _UNDOCUMENTED = {
     "aes256-cbc": "its initialization vector and padding are not documented; use the package cryptography",
 }
 ALGORITHMS = (
-    "raw", *_HASHES, "hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512", "ed25519", "ed25519.seed", *_CHARSETS,
+    "raw", *DIGESTS, "hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512", "ed25519", "ed25519.seed", *_CHARSETS,
 )  # fmt: skip
 """FMZ's names of the algorithms; ``ed25519.<hash>`` exists for every digest besides."""
-
-_TEMPLATE = re.compile(r"\{\{(accesskey|secretkey|passphrase)\}\}")
-_SECRET_FIELDS = {"accesskey": "access_key", "secretkey": "secret_key", "passphrase": "passphrase"}
 
 
 def encode(
@@ -114,28 +105,6 @@ def encode(
     return _shown(_digest(algo, content, secret), outputFormat)
 
 
-def fill_in(text: Any, credentials: Credentials | None, venue: str) -> Any:
-    """Puts an account's keys in place of ``{{accesskey}}``, ``{{secretkey}}`` and ``{{passphrase}}``; bytes are left as they are.
-
-    Args:
-        text: The text.
-        credentials: The keys; None for none.
-        venue: The venue's name, for the error.
-
-    Raises:
-        MissingCredentials: A key that the text names is not set; the error says how to set it.
-    """
-    if not isinstance(text, str):
-        return text
-
-    def _key(found: re.Match[str]) -> str:
-        field = _SECRET_FIELDS[found[1]]
-        value: str = getattr(credentials, field) if credentials is not None else ""
-        return value or getattr((credentials or Credentials()).need(venue, passphrase=True), field)
-
-    return _TEMPLATE.sub(_key, text)
-
-
 def _check_names(algo: Any, input_format: Any, output_format: Any, key_format: Any) -> None:
     for name, value in (("inputFormat", input_format), ("outputFormat", output_format), ("keyFormat", key_format)):
         if name == "keyFormat" and (value is None or (isinstance(value, str) and not value)):
@@ -146,7 +115,7 @@ def _check_names(algo: Any, input_format: Any, output_format: Any, key_format: A
         raise InputError(f"Encode: the algorithm must be text, got {short_repr(algo)}")
     if algo in _UNDOCUMENTED:
         raise NotSupported(f"Encode: {algo}: {_UNDOCUMENTED[algo]}")
-    if algo not in ALGORITHMS and algo.removeprefix("ed25519.") not in _HASHES:
+    if algo not in ALGORITHMS and algo.removeprefix("ed25519.") not in DIGESTS:
         raise UnknownName(f"Encode: no algorithm {short_repr(algo)}{nearest(algo, ALGORITHMS)}")
 
 
@@ -200,7 +169,7 @@ def _recoded(algo: str, input_format: str, output_format: str, data: Any) -> str
 
 def _hasher(algo: str) -> Callable[[bytes], Any]:
     """Returns what makes a digest object from its first bytes."""
-    name, size = _HASHES[algo]
+    name, size = DIGESTS[algo]
     if name == "keccak":
         return lambda data: _pycryptodome(algo, "keccak").new(data=data, digest_bytes=size)
     if name == "blake2b":
@@ -219,7 +188,7 @@ def _digest(algo: str, content: bytes, secret: bytes | None) -> bytes:
     if secret is None:
         result: bytes = new(content).digest()
         return result
-    block = 200 - 2 * _HASHES[algo][1] if _HASHES[algo][0] == "keccak" else _BLOCKS.get(algo, 0)
+    block = 200 - 2 * DIGESTS[algo][1] if DIGESTS[algo][0] == "keccak" else _BLOCKS.get(algo, 0)
     if not block:
         return hmac.new(secret, content, lambda data=b"": new(data)).digest()  # type: ignore[misc]
     # RFC 2104 over a digest object that does not tell its block size.
@@ -247,7 +216,7 @@ def _ed25519(algo: str, content: bytes, secret: bytes | None) -> bytes:
         raise InputError(f"Encode: {algo} needs a key and its format")
     kind = algo.partition(".")[2]
     key = _ed25519_key(algo, secret, seed_only=kind == "seed")
-    return key.sign(_digest(kind, content, None) if kind in _HASHES else content)
+    return key.sign(_digest(kind, content, None) if kind in DIGESTS else content)
 
 
 def _ed25519_key(algo: str, secret: bytes, *, seed_only: bool) -> Ed25519PrivateKey:
@@ -269,70 +238,3 @@ def _ed25519_key(algo: str, secret: bytes, *, seed_only: bool) -> Ed25519Private
             return key
     forms = "32 bytes" if seed_only else "32 bytes (the seed), 64 (with the public key), or PKCS #8 in PEM"
     raise InputError(f"Encode: the key of {algo} must be {forms}, got {len(secret)} bytes of something else")
-
-
-def encode_with_keys(
-    core: Core, algo: Any, input_format: Any, output_format: Any, data: Any, key_format: Any = None, key: Any = None
-) -> str | bytes:
-    """What ``encode`` does, with the account's keys in place of their templates in data and key."""
-    keys = core.credentials
-    filled = fill_in(data, keys, core.label)
-    result = encode(algo, input_format, output_format, filled, key_format, fill_in(key, keys, core.label))
-    if key or filled != data:  # signed, or made of a key
-        for text in (result,) if isinstance(result, str) else (result.hex(), base64.b64encode(result).decode("ascii")):
-            remember_signature(text)
-    return result
-
-
-class EncodingFace(SettingsFace[Failure_co], Generic[Failure_co]):
-    """The part of FMZ's exchange object that signs and encodes with the account's keys, which the script never sees."""
-
-    # fmt: off
-    @overload
-    def Encode(self, algo: str, inputFormat: str, outputFormat: Literal["hex", "base64", "string"], data: str | bytes,
-               keyFormat: str | None = None, key: str | bytes | None = None) -> str | Failure_co: """As text."""
-    @overload
-    def Encode(self, algo: str, inputFormat: str, outputFormat: str, data: str | bytes, keyFormat: str | None = None,
-               key: str | bytes | None = None) -> str | bytes | Failure_co: """In any format."""
-    # fmt: on
-    def Encode(
-        self,
-        algo: str,
-        inputFormat: str,
-        outputFormat: str,
-        data: str | bytes,
-        keyFormat: str | None = None,
-        key: str | bytes | None = None,
-    ) -> str | bytes | Failure_co:
-        """As the global ``Encode``, with this account's keys for ``{{accesskey}}``, ``{{secretkey}}`` and ``{{passphrase}}`` in data and key.
-
-        Returns:
-            Text, or bytes for ``raw``; None and an error line when it fails (a wrong name, data in another format, a key that is not set).
-        """
-        return self._run("Encode", encode_with_keys, self._core, algo, inputFormat, outputFormat, data, keyFormat, key)
-
-    def HMAC(
-        self, algo: str, outputFormat: str, data: str | bytes, key: str | bytes = "{{secretkey}}"
-    ) -> str | bytes | Failure_co:
-        """The HMAC of data under a key; both may hold ``{{accesskey}}``, ``{{secretkey}}`` and ``{{passphrase}}``.
-
-        Args:
-            algo: A digest, such as ``"sha256"``; ``"hmac_sha256"`` means the same.
-            outputFormat: ``hex``, ``base64`` or ``raw`` (bytes).
-            data: Exactly the text that is signed.
-            key: The key.
-
-        Returns:
-            The HMAC; None and an error line when it fails.
-        """
-        return self._run("HMAC", hmac_with_keys, self._core, algo, outputFormat, data, key)
-
-
-def hmac_with_keys(core: Core, algo: Any, output_format: Any, data: Any, key: Any = "{{secretkey}}") -> str | bytes:
-    """The HMAC of data, with the account's keys in place of their templates."""
-    name = algo.removeprefix("hmac_") if isinstance(algo, str) else algo
-    if isinstance(name, str) and name not in _HASHES:
-        raise UnknownName(f"HMAC: no digest {short_repr(algo)}{nearest(name, _HASHES)}")
-    if not key:
-        raise InputError("HMAC: the key is empty")
-    return encode_with_keys(core, name, "raw", output_format, data, "raw", key)

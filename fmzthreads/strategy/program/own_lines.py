@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sysconfig
 import traceback
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from .python2 import hint_for_name
@@ -13,13 +13,19 @@ from .python2 import hint_for_name
 __all__ = ["ForeignError", "last_line", "own_traceback"]
 
 _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
-_PYTHON = tuple(
-    {
+
+
+@cache
+def _foreign_folders() -> tuple[str, ...]:
+    """Where this package, Python and installed packages lie."""
+    import sysconfig  # loaded only when there is an error to show
+
+    folders = {
         str(Path(folder).resolve()) + os.sep
         for name in ("stdlib", "platstdlib", "purelib", "platlib")
         if (folder := sysconfig.get_paths().get(name))
     }
-)
+    return (_PACKAGE, *folders, "<")
 
 
 class ForeignError(Exception):
@@ -28,7 +34,7 @@ class ForeignError(Exception):
 
 def _is_own(file: str, files: frozenset[str]) -> bool:
     """Whether a frame belongs to the strategy: one of its files, or a module of the user's own."""
-    return file in files or not (file.startswith((_PACKAGE, *_PYTHON, "<")))
+    return file in files or not (file.startswith(_foreign_folders()))
 
 
 def _shortened(error: traceback.TracebackException, files: frozenset[str], seen: set[int]) -> None:

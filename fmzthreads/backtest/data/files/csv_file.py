@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zipfile
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,9 +35,13 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
         raise InputError(f"there is no file of bars {str(path)!r}")
     if path.suffix == ".gz":
+        import gzip  # these two are loaded only by those who have packed files
+
         with gzip.open(path, "rb") as packed:
             yield cast("IO[bytes]", packed)  # a GzipFile reads as a file of bytes does
     elif path.suffix == ".zip":
+        import zipfile
+
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
             if len(names) != 1:
