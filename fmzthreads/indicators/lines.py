@@ -14,7 +14,7 @@ from typing import Any, Self, SupportsIndex
 
 from ..structures.records import RecordOrigin
 
-__all__ = ["LOCAL", "IndicatorLine", "LineStore", "getrefcount"]
+__all__ = ["LISTED", "IndicatorLine", "LineStore", "getrefcount"]
 
 # A script that binds a result to a name holds the last one while it asks for the next: two lists take turns. A few more are for scripts that
 # keep the one before too, or ask twice.
@@ -39,21 +39,26 @@ class IndicatorLine(list[Any], metaclass=_EqualToList):
 
     Attributes:
         source: Stands for the series and the line that it belongs to; compared by identity.
-        sure: How many values at its beginning stay as they are when the series grows.
+        tail: How many values at its end may change when the series grows.
         written: Its length when it was given out; -1 once its holder has changed it.
     """
 
-    __slots__ = ("source", "sure", "written")
+    __slots__ = ("source", "tail", "written")
 
     def __init__(self, values: Iterable[Any], source: object, sure: int) -> None:
         super().__init__(values)
         self.source = source
-        self.sure = sure
+        self.tail = len(self) - sure
         self.written = len(self)
 
     def origin(self) -> RecordOrigin | None:
         """What its first values are known to be: those of its source; None if it was changed."""
         return RecordOrigin(self.source, 0, self.sure, None) if self.is_as_given else None
+
+    @property
+    def sure(self) -> int:
+        """How many values at its beginning stay as they are when the series grows, if its holder has left it as it was."""
+        return self.written - self.tail
 
     @property
     def is_as_given(self) -> bool:
@@ -141,17 +146,18 @@ def _count_of_one() -> int:
     return getrefcount(held[0])
 
 
-def _count_of_local() -> int:
-    """The reference count of an object that one local name refers to; -1 where counts are not exact."""
+def _count_of_listed() -> int:
+    """The reference count of an object that one list and one local name refer to; -1 where counts are not exact."""
     if _count_of_one() < 0:
         return -1
-    taken = [object()].pop()
+    held = [object()]
+    taken = held[0]
     return getrefcount(taken)
 
 
 _ALONE = _count_of_one()
-LOCAL = _count_of_local()
-"""The reference count of an object that nothing but one local name refers to."""
+LISTED = _count_of_listed()
+"""The reference count of an object that nothing but one list and one local name refer to."""
 _write = list.__setitem__
 
 
@@ -179,9 +185,9 @@ class LineStore:
                 if len(line) != line.written:  # as in is_as_given, without a call
                     del given[place]
                     break
-                known = line.sure
+                known = line.written - line.tail
                 _write(line, slice(known, None), values[known:])
-                line.sure = sure
+                line.tail = len(values) - sure
                 line.written = len(values)
                 return line
         line = IndicatorLine(values, self._source, sure)

@@ -57,6 +57,8 @@ class Indicators:
         self._report = report
         self._series = GrowingSeries()
         self._means, self._same_means = GrowingMeans(_KEPT), GrowingMeans(_KEPT)
+        self.MA = self._means.quick(self.MA)  # type: ignore[method-assign]
+        self.SMA = self._same_means.quick(self.SMA)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         """Its name."""
@@ -64,18 +66,10 @@ class Indicators:
 
     def MA(self, records: Any, period: int = 9) -> list[float | None]:
         """Simple moving average of closes or numbers."""
-        if type(records) is GrowingRecords and type(period) is int:
-            line = self._means.line(period, records)
-            if line is not None:
-                return line
         return self._lines(_MA, records, ("period",), (period,))[0]
 
     def SMA(self, records: Any, period: int = 9) -> list[float | None]:
         """The same as ``MA``."""
-        if type(records) is GrowingRecords and type(period) is int:
-            line = self._same_means.line(period, records)
-            if line is not None:
-                return line
         return self._lines(_MA, records, ("period",), (period,), "SMA")[0]
 
     def EMA(self, records: Any, period: int = 9) -> list[float | None]:

@@ -69,13 +69,13 @@ class _Window(Records):
         records = self.tip_records
         if records is None:
             fields = Record.__annotations__
-            records = [Record(zip(fields, values, strict=True)) for values in self._tip_values()]
+            history, first, closed, tick, tip_count, tips = self.place
+            if tips is None:
+                tips = history.tips(tick)
+                self.place = (history, first, closed, tick, tip_count, tips)  # says that somebody has looked
+            records = [Record(zip(fields, values, strict=True)) for values in tips]
             self.tip_records = records
         return records
-
-    def _tip_values(self) -> list[tuple[Any, ...]]:
-        history, _, _, tick, _, tips = self.place
-        return history.tips(tick) if tips is None else tips
 
     def values_from(self, field: str, begin: int) -> list[Any]:
         """One field of the bars from a place on, those that are still forming included.
@@ -142,7 +142,7 @@ class GrowingRecords(_Window):
 
     Attributes:
         place: The history; the number of the first element in it; how many elements are final; what the history's ``tips`` is asked for; how many
-            elements are still forming, mostly one; their values, or None if the history is to be asked when somebody looks.
+            elements are still forming, mostly one; their values, or None as long as nobody has looked at them and the history is to be asked.
         tip_records: These elements, once somebody has looked at them; else None.
     """
 

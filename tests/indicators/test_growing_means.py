@@ -7,6 +7,7 @@ import pytest
 
 from fmzthreads.errors import InputError
 from fmzthreads.indicators import growing_means
+from fmzthreads.indicators.lines import IndicatorLine
 from fmzthreads.indicators.ta import Indicators
 from fmzthreads.structures.growing import GrowingRecords
 from tests.indicators.test_known_window import Market, plain
@@ -57,13 +58,26 @@ def test_a_list_that_was_dropped_is_given_out_again() -> None:
     assert len(places) == 2
 
 
+def test_two_lists_take_turns_also_after_a_bar_that_was_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    market, ta = Market(random.Random(1), 100), Indicators()
+    for _ in range(5):
+        line = ta.MA(market.window(60), 3)
+    made = []
+    monkeypatch.setattr(growing_means, "IndicatorLine", lambda *args: made.append(args) or IndicatorLine(*args))
+    for place in range(40):
+        window = market.window(120 if place % 7 == 3 else 60)
+        line = ta.MA(window, 3)  # the one before is held until here
+        assert line == ta.SMA(window, 3) == plain("MA", window, (3,))
+    assert all(args[1] is not ta._means._last[3].steps[1] for args in made)
+
+
 def test_means_ahead_are_not_shown_and_not_computed_where_bars_may_change() -> None:
     market, ta = Market(random.Random(1), 100, 180_000), Indicators()
     for _ in range(30):
         window = market.window(60)
         assert len(ta.MA(window, 2)) == len(window)
     (known,) = ta._means._last.values()
-    assert len(known.steps[3]) <= market.bars.get(1000).closed
+    assert len(known.steps[1]) <= market.bars.get(1000).closed
 
 
 @pytest.mark.parametrize("period", [True, 0, -1, 2.5, "3", None])

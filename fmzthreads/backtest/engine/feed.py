@@ -60,9 +60,9 @@ class TickFeed(TickCursor):
         "_regular",
         "_regular_bar",
         "_regular_ms",
-        "_row_count",
         "_rows",
         "_rows_from",
+        "_rows_number",
         "_time",
         "_uncut",
         "_walked",
@@ -97,14 +97,16 @@ class TickFeed(TickCursor):
         self._known_until = 0  # the bar after those of the block that are not the last one
         # When the ticks of the bars from _rows_from on come, of those of the block that are not the last one.
         self._rows: list[tuple[int, ...]] = []
-        self._rows_from = self._row_count = 0
+        self._rows_from = 0
+        self._rows_number = -1  # the number before that of their first tick
         count = len(series)
         # Bars without a hole between them need no look at their times.
         self._regular = series.period_ms if has_even_steps(series.time, series.period_ms) else 0
         # A bar that has begun, and its time; of the last look or from before it.
         self._regular_bar = 0
         self._regular_ms: int = series.time[0] if count else 0
-        self._next_ms, self._next_row = NEVER, 0  # when the bar after it begins, and its place in _rows
+        # When the bar after that of the last look begins, and its place in _rows, or one beyond them; NEVER where it must be searched for.
+        self._next_ms, self._next_row = NEVER, 0
         self._walked = -1  # the bar whose prices are known
         self._walked_prices: tuple[int, ...] = ()
         self.bar_count = bisect_left(self._time, time.end_ms)
@@ -142,30 +144,25 @@ class TickFeed(TickCursor):
 
     def deliver(self, bit: int, *, current: bool = False) -> None:
         """As ``TickCursor.deliver``, with a short way from a bar to the next one."""
-        time = self.time
-        now = time.now_ms
-        begin, rows = self._next_ms, self._rows
-        since, row = now - begin, self._next_row
-        if 0 <= since < self._regular and 0 <= row < self._row_count:
-            moments = rows[row]
-            self._regular_bar += 1
-            self._regular_ms = begin
-            self._next_ms = begin + self._regular
-            self._next_row = row + 1
-            number = self._regular_bar << 4
-            place = 1
-            if since >= moments[1]:
-                place = bisect_right(moments, since, 2)
-                number += place - 1
-            self.number = number
-            self._until_ms = begin + moments[place]
-        elif now >= self._until_ms:  # no tick is current beyond the end
-            if now >= self._over_ms:
-                raise time.end()
-            self._look(now)
-            number = self.number
-        else:
-            number = self.number
+        now = self.time.now_ms
+        begin = self._next_ms
+        since = now - begin
+        if since >= 0:
+            try:
+                row = self._next_row
+                moments = self._rows[row]
+                place = 1 if since < moments[1] else bisect_right(moments, since, 2)
+                until = begin + moments[place]  # there is none if a whole bar was passed over
+            except IndexError:
+                self._find(now)
+            else:
+                self.number = (row << 4) + self._rows_number + place
+                self._next_row = row + 1
+                self._next_ms = begin + self._regular
+                self._until_ms = until
+        elif now >= self._until_ms:
+            self._find(now)
+        number = self.number
         flags = self.flags
         if (flags and not flags & bit) or current:
             if number < 0:
@@ -177,11 +174,17 @@ class TickFeed(TickCursor):
             self.flags = bit
         self.consumed = number
 
+    def _find(self, now: int) -> None:
+        """As ``_look``, for a call that is given a tick: no tick is current beyond the end."""
+        if now >= self._over_ms:
+            raise self.time.end()
+        self._look(now)
+
     def _note_bar(self, bar: int, begin: int) -> None:
         """Notes the bar that a look has found."""
         self._regular_bar, self._regular_ms = bar, begin
-        self._next_ms = begin + self._regular if self._regular else NEVER
-        self._next_row = bar + 1 - self._rows_from
+        row = self._next_row = bar + 1 - self._rows_from
+        self._next_ms = begin + self._regular if self._regular and row >= 0 else NEVER
 
     def _look(self, now: int) -> None:
         """Finds the current tick; in the bar of the last look or the one after it without a search."""
@@ -334,10 +337,11 @@ class TickFeed(TickCursor):
         block = self.block = BarBlock(self.pattern, bar, min(bar + size, len(self._time)))
         self._known_until = min(block.end, self.bar_count - 1)
         moments, shapes = self._moments, block.shapes
-        self._rows_from = bar
         self._rows = [moments[shape] for shape in shapes[: max(0, self._known_until - bar)]]
-        self._row_count = len(self._rows)
-        self._next_row = self._regular_bar + 1 - bar
+        self._next_row += self._rows_from - bar
+        if self._next_row < 0:
+            self._next_ms = NEVER
+        self._rows_from, self._rows_number = bar, (bar << 4) - 1
         return block
 
     def prices_of(self, bar: int) -> tuple[int, ...]:

@@ -345,13 +345,13 @@ class BaseBars(PeriodBars):
         """Returns the bars up to the current tick; see ``PeriodBars.get``."""
         number = self._feed.number
         closed = number >> 4
-        if closed < 0:
-            return window(self, 0, 0, 0, 0, [])
         first = self._first
         if closed >= self._seen:
             self._seen = closed + 1
             if closed >= first + cap:
                 first = self._first = closed + 1 - cap
+        elif closed < 0:
+            return window(self, 0, 0, 0, 0, [])
         records = GrowingRecords()  # as window does
         records.place = (self, first, closed - first, number, 1, None)
         records.tip_records = None
