@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,9 +18,10 @@ from ..metrics.fills import BacktestFill
 from ..metrics.summary import Bars, curves_of
 from .document import Document, Section, document_of
 from .escaping import html_text, script_json
+from .plotly_script import plotly_script
 from .svg import equity_svg
 
-__all__ = ["plotly_script", "write_page"]
+__all__ = ["write_page"]
 
 MOST_BYTES = 5_000_000
 """The most bytes of data in a page."""
@@ -30,16 +30,6 @@ _COLUMNS, _FEWEST_COLUMNS = 1200, 50
 """How many pixel columns series are thinned to; fewer where the data do not fit otherwise."""
 
 _WITHOUT_PLOTLY = 'The interactive charts need plotly; install it with: python -m pip install "fmzthreads[plot]"'
-
-
-def plotly_script() -> str | None:
-    """The script that comes with the plotly package; None when the package is not installed."""
-    spec = importlib.util.find_spec("plotly")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "package_data" / "plotly.min.js"
-        if path.is_file():
-            return path.read_text("utf-8")
-    return None
 
 
 def write_page(

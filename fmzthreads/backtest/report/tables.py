@@ -18,6 +18,8 @@ _TILES = (
 )  # fmt: skip
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST_TRIPS = 500
+_LONG = 30
+"""Of more rows, a table that scrolls is laid out only when it comes to the screen: it is higher than the part shown."""
 
 
 def tiles_html(metrics: Mapping[str, Any]) -> str:
@@ -147,7 +149,8 @@ def trips_html(trips: Sequence[Mapping[str, Any]], settings: BacktestSettings) -
         )
     head = "".join(f"<th>{name}</th>" for name in names)
     note = f"<p class=note>The newest {_MOST_TRIPS:,} of {len(trips):,}.</p>" if len(trips) > _MOST_TRIPS else ""
-    return f'<div class="scroll tall"><table class=trips><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>{note}'
+    scroll = "scroll tall long" if len(trips) > _LONG else "scroll tall"
+    return f'<div class="{scroll}"><table class=trips><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>{note}'
 
 
 def _moment(ms: int) -> str:

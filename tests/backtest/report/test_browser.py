@@ -181,6 +181,116 @@ def test_charts_on_the_screen_are_drawn_before_the_others(browser: Any, tmp_path
     assert [False, False] in found
 
 
+IDLE_NEVER = "window.requestIdleCallback = () => 0;"
+"""A browser that is never idle: only what is on the screen is drawn."""
+
+
+def never_idle(browser: Any, path: Path) -> Any:
+    """The page with the charts of the first screen only."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(IDLE_NEVER)
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-seen=yes]", state="attached", timeout=LONG_MS)
+    return page
+
+
+def missing_charts(page: Any) -> int:
+    return int(
+        page.evaluate(
+            "[...document.querySelectorAll('.chart')].filter((one) => !one.querySelector('.main-svg')).length"
+        )
+    )
+
+
+def test_the_first_screen_is_painted_before_the_page_draws_on(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    view = View(browser, everything(tmp_path))
+    marks = view.page.evaluate(
+        "['seen', 'ready'].map((name) => performance.getEntriesByName(name).map((one) => one.startTime))"
+    )
+    assert [len(one) for one in marks] == [1, 1]
+    assert 0 < marks[0][0] < marks[1][0]
+
+
+def test_printing_draws_the_charts_that_are_not_there_yet(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    page = never_idle(browser, everything(tmp_path))
+    assert missing_charts(page) > 5
+    page.pdf()
+    page.wait_for_function("document.documentElement.dataset.drawn === '12'", timeout=LONG_MS)
+    assert missing_charts(page) == 0
+    page.close()
+
+
+def test_a_chart_that_is_scrolled_to_is_drawn_next(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = everything(tmp_path)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script("window.idle = []; window.requestIdleCallback = (then) => window.idle.push(then);")
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-seen=yes]", state="attached", timeout=LONG_MS)
+    page.evaluate("scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })")
+    page.evaluate("window.idle.shift()()")
+    page.wait_for_function("document.documentElement.dataset.drawn === '2'", timeout=LONG_MS)
+    keys = page.evaluate(
+        "[...document.querySelectorAll('.chart')].map((one) => [one.id, one.querySelector('.main-svg') !== null])"
+    )
+    page.close()
+    assert [key for key, is_drawn in keys if is_drawn][-1] == keys[-1][0]
+    assert [is_drawn for _, is_drawn in keys].count(True) == 2
+
+
+def test_the_theme_is_switched_while_charts_are_drawn(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page.add_init_script(
+        """const wait = window.requestIdleCallback;
+        let count = 0;
+        window.requestIdleCallback = (then, how) => {
+          if (++count === 3) document.getElementById("theme").click();
+          return wait(then, how);
+        };"""
+    )
+    page.goto(everything(tmp_path).as_uri())
+    page.wait_for_selector("html.dark[data-ready=yes]", state="attached", timeout=LONG_MS)
+    assert page.locator("html").get_attribute("data-drawn") == "12"
+    fills = set(
+        page.evaluate("[...document.querySelectorAll('.chart .xtick text')].map((one) => getComputedStyle(one).fill)")
+    )
+    page.close()
+    assert fills == {"rgb(148, 161, 181)"}  # --muted of the dark theme
+
+
+def many_trips(folder: Path) -> Path:
+    """A page of a strategy with 1,500 marks in one chart."""
+    result, settings = made_result(60)
+    start = settings.start_ms
+    data = [[start + 60_000 * n, n // 10 % 7] for n in range(1500)]
+    config = {"xAxis": {"type": "datetime"}, "series": [{"type": "scatter", "name": "marks", "data": data}]}
+    result["Chart"] = {"Cfg": json.dumps(config), "Datas": []}
+    write_page(result, settings, metrics_of(result, settings), folder / "marks.html")
+    return folder / "marks.html"
+
+
+def test_marks_that_cover_one_another_are_drawn_once_until_the_user_zooms_in(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = many_trips(tmp_path)
+    view = View(browser, path)
+    points = "#figure-chart-0 .scatterlayer .points path"
+    whole = view.count(points)
+    held = view.page.evaluate(
+        "JSON.parse(document.getElementById('data').textContent).figures.find((one) => one.key === 'chart-0').data[0].x"
+    )
+    assert 300 < whole < len(held)
+    first, last = held[0], held[len(held) // 10]
+    inside = sum(first <= one <= last for one in held)
+    view.page.evaluate(f"Plotly.relayout('figure-chart-0', {{'xaxis.range': [{first}, {last}]}})")
+    view.page.wait_for_function(f"document.querySelectorAll('{points}').length === {inside}", timeout=LONG_MS)
+    view.page.evaluate("Plotly.relayout('figure-chart-0', {'xaxis.autorange': true})")
+    view.page.wait_for_function(f"document.querySelectorAll('{points}').length === {whole}", timeout=LONG_MS)
+    assert view.is_quiet(path), (view.said, view.asked)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_kline_chart_is_drawn(browser: Any, tmp_path: Path, width: int) -> None:
     pytest.importorskip("plotly")

@@ -173,15 +173,6 @@ def test_without_plotly_there_are_tables_and_an_equity_curve(monkeypatch: pytest
     assert len(text) < 300_000
 
 
-def test_plotly_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("plotly")
-    script = page.plotly_script()
-    assert script is not None
-    assert "plotly.js v" in script[:200]
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert page.plotly_script() is None
-
-
 # What a strategy writes
 
 EVIL = "</script></title></style><img src=x onerror=alert(1)><!--"

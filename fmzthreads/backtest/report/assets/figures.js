@@ -53,11 +53,53 @@ window.fmzFigures = (() => {
     return layout;
   };
 
+  // Of marks that cover one another one is drawn, and when the user zooms in, those of that part are chosen anew: each mark is an
+  // element that the browser styles and lays out, so that thousands of them take seconds.
+  const MANY_MARKS = 150, MARK_PX = 4;
+  const PER_POINT = ["x", "y", "text"];
+  const isDense = (trace) => trace.mode === "markers" && trace.x.length > MANY_MARKS && typeof trace.x[0] === "number"
+    && !Object.values(trace.marker || {}).some(Array.isArray)
+    && Object.entries(trace).every(([name, value]) => !Array.isArray(value) || PER_POINT.includes(name));
+
+  const extent = (values) => values.reduce(([low, high], value) => (value === null ? [low, high] : [Math.min(low, value), Math.max(high, value)]), [Infinity, -Infinity]);
+  const numberOf = (value) => (typeof value === "string" ? Date.parse(value.length > 10 ? value.replace(" ", "T") + "Z" : value) : value);
+  const shownRange = (trace, letter, layout) => {
+    const axis = layout[(trace[letter + "axis"] || letter).replace(letter, letter + "axis")];
+    if (!axis || !axis.range || axis.autorange !== false || axis.type === "log") return extent(trace[letter]);
+    const ends = axis.range.map(numberOf);
+    return [Math.min(...ends), Math.max(...ends)];
+  };
+  const sparse = (trace, element, figure, layout) => {
+    const [left, right] = shownRange(trace, "x", layout), [low, high] = shownRange(trace, "y", layout);
+    const columns = element.clientWidth / MARK_PX / (right - left || 1), rows = figure.height / MARK_PX / (high - low || 1);
+    const taken = new Set(), kept = [];
+    trace.x.forEach((x, place) => {
+      if (x < left || x > right) return;
+      const cell = Math.floor((x - left) * columns) + ":" + Math.floor((trace.y[place] - low) * rows);
+      if (taken.has(cell)) return;
+      taken.add(cell);
+      kept.push(place);
+    });
+    const arrays = PER_POINT.filter((name) => Array.isArray(trace[name]));
+    return Object.fromEntries(arrays.map((name) => [name, kept.map((place) => trace[name][place])]));
+  };
+  const refine = (figure, element) => {
+    const places = figure.data.flatMap((trace, place) => (isDense(trace) ? [place] : []));
+    const many = places.map((place) => sparse(figure.data[place], element, figure, element.layout));
+    Plotly.restyle(element, Object.fromEntries(PER_POINT.map((name) => [name, many.map((one) => one[name])])), places);
+  };
+
   const draw = (figure, element) => {
     const color = colors();
     const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
-    return Plotly.react(element, painted(figure.data, color, ""), layoutOf(figure, element, color), config).then(() => {
+    const data = figure.data.map((trace) => (isDense(trace) ? { ...trace, ...sparse(trace, element, figure, {}) } : trace));
+    const isFirst = !element.classList.contains("js-plotly-plot");
+    return Plotly.react(element, painted(data, color, ""), layoutOf(figure, element, color), config).then(() => {
       if (figure.scale_switch && !element.querySelector(".switch")) addSwitch(figure, element);
+      if (!isFirst || !figure.data.some(isDense)) return;
+      element.on("plotly_relayout", (change) => {
+        if (Object.keys(change).some((name) => /^[xy]axis\d*\.(range|autorange)/.test(name))) refine(figure, element);
+      });
     });
   };
 

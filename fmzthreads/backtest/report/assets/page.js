@@ -2,8 +2,6 @@
 (() => {
   const doc = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
-  const state = { failed: 0, drawn: 0 };
-  const tell = (ready) => Object.assign(root.dataset, { drawn: state.drawn, failed: state.failed, ready });
 
   // The theme: what the system asks for, until the button says otherwise.
   const button = document.getElementById("theme");
@@ -17,37 +15,75 @@
     drawAll();
   });
 
-  const drawAll = () => {
-    if (typeof Plotly === "undefined") {
-      tell("yes");
+  // The charts: those on the screen first, then the others while the browser is idle, the nearest to the screen first. Between two
+  // charts the browser paints and answers the user.
+  const state = { round: 0, busy: false, drawn: 0, failed: 0, waiting: new Set() };
+  const placeOf = (figure) => document.getElementById("figure-" + figure.key);
+  const tell = (more) => Object.assign(root.dataset, { drawn: state.drawn, failed: state.failed, ...more });
+  const afterFrame = (then) => {
+    if (document.hidden) setTimeout(then, 0);
+    else requestAnimationFrame(() => setTimeout(then, 0));
+  };
+  const whenIdle = (then) => (window.requestIdleCallback ? requestIdleCallback(then, { timeout: 200 }) : afterFrame(then));
+
+  const distance = (figure) => {
+    const place = placeOf(figure).getBoundingClientRect();
+    return Math.max(0, place.top - window.innerHeight, -place.bottom);
+  };
+  const nearest = () => {
+    let found = null, least = Infinity;
+    for (const figure of state.waiting) {
+      const far = distance(figure);
+      if (far < least) [found, least] = [figure, far];
+    }
+    return [found, least];
+  };
+
+  const draw = (figure) => {
+    const round = state.round;
+    state.waiting.delete(figure);
+    return new Promise((done) => done(window.fmzFigures.draw(figure, placeOf(figure)))).then(() => "drawn", (error) => {
+      console.error(figure.key, error);
+      placeOf(figure).textContent = "This chart cannot be drawn.";
+      return "failed";
+    }).then((end) => {
+      if (round !== state.round) return; // it is drawn again, in the other theme
+      state[end] += 1;
+      tell({});
+    });
+  };
+
+  const next = () => {
+    const [figure, far] = nearest();
+    if (far === 0) {
+      draw(figure).then(() => afterFrame(next));
       return;
     }
-    state.drawn = 0;
-    root.dataset.seen = "no";
-    tell("no");
-    // What is on the screen comes first: the page can be read while the rest is drawn.
-    const isSeen = (figure) => {
-      const place = document.getElementById("figure-" + figure.key).getBoundingClientRect();
-      return place.bottom > 0 && place.top < window.innerHeight;
-    };
-    const seen = doc.figures.filter(isSeen);
-    const queue = [...seen, ...doc.figures.filter((figure) => !seen.includes(figure))];
-    const begun = queue.length;
-    const next = () => {
-      if (begun - queue.length >= seen.length) root.dataset.seen = "yes";
-      const figure = queue.shift();
-      if (!figure) {
-        tell("yes");
-        return;
-      }
-      Promise.resolve().then(() => window.fmzFigures.draw(figure, document.getElementById("figure-" + figure.key))).then(() => { state.drawn += 1; }, (error) => {
-        state.failed += 1;
-        console.error(figure.key, error);
-        document.getElementById("figure-" + figure.key).textContent = "This chart cannot be drawn.";
-      }).then(() => setTimeout(next, 0));
-    };
+    if (root.dataset.seen !== "yes") {
+      performance.mark("seen");
+      tell({ seen: "yes" });
+    }
+    if (figure) {
+      whenIdle(() => {
+        const [chosen] = nearest(); // the user may have scrolled, or printed
+        (chosen ? draw(chosen) : Promise.resolve()).then(() => afterFrame(next));
+      });
+      return;
+    }
+    state.busy = false;
+    performance.mark("ready");
+    tell({ ready: "yes" });
+  };
+
+  const drawAll = () => {
+    const charts = typeof Plotly !== "undefined";
+    Object.assign(state, { round: state.round + 1, drawn: 0, failed: 0, waiting: new Set(charts ? doc.figures : []) });
+    tell({ seen: "no", ready: "no" });
+    if (state.busy) return;
+    state.busy = true;
     next();
   };
+  addEventListener("beforeprint", () => [...state.waiting].forEach(draw));
 
   // The log: rows are made of text nodes only.
   const view = document.getElementById("log-view");
@@ -87,7 +123,7 @@
       fill();
     });
     filters.append(search);
-    const scroll = make("div", "scroll tall"), table = make("table", "log"), head = make("tr"), body = make("tbody");
+    const scroll = make("div", log.rows.length > 30 ? "scroll tall long" : "scroll tall"), table = make("table", "log"), head = make("tr"), body = make("tbody");
     for (const name of ["Time (UTC)", "Kind", "Exchange", "Symbol", "Price", "Amount", "Text"]) head.append(make("th", name === "Price" || name === "Amount" ? "number" : "", name));
     const top = make("thead");
     top.append(head);

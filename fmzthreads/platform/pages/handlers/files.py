@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ....backtest import report
-from ....backtest.report.page import plotly_script
+from ....backtest.report.plotly_script import plotly_script
 from ....errors import UnknownName, require
 from ..site import SitePage
 from ..visit import PageVisit
