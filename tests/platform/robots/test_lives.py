@@ -102,6 +102,16 @@ def test_a_stop_goes_through_its_stages_to_the_deadlines(world: World) -> None:
     assert (robot.phase, robot.alarm) == ("stopped", "ended by force at its stop: killed by SIGKILL")
 
 
+def test_a_second_stop_neither_takes_back_nor_postpones_the_first(world: World) -> None:
+    robot_id = world.create(limits=RobotLimits(stop_s=30, kill_s=5))
+    world.lives.stop(world.owner, robot_id, cancel=True)
+    world.round(20)
+    world.lives.stop(attrs.evolve(world.owner, name="ann"), robot_id)
+    assert world.node.asked[-1][1] == {"stop": True, "cancel": True, "by": "owner"}
+    world.round(10)
+    assert world.node.ended == [(world.robot(robot_id).handle, False)]
+
+
 def test_a_stop_that_is_not_heard_is_asked_again(world: World) -> None:
     robot_id = world.create()
     world.node.silent = True
