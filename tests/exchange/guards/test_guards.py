@@ -26,6 +26,7 @@ from fmzthreads.exchange.guards.daily_loss import DailyLoss, DayFile
 from fmzthreads.exchange.guards.kill_switch import KillSwitch
 from fmzthreads.exchange.guards.prices import GuardPrices
 from fmzthreads.exchange.guards.settings import Guards, RefusalBreaker, guards_of
+from fmzthreads.exchange.guards.sizes import SizeJudge
 from fmzthreads.exchange.order_log import OrderFile
 from fmzthreads.structures import Account
 from fmzthreads.testing import FakeVenue
@@ -316,6 +317,32 @@ def test_a_condition_order_that_waits_counts_towards_the_position() -> None:
     elsewhere.CreateConditionOrder("", "buy", 6, stop)
     refusal(lambda: exchange.CreateOrder("", "buy", 50, 5), "max_position")
     assert exchange.CreateOrder("", "buy", 50, 4)
+
+
+def test_a_short_position_that_is_opened_counts_as_well() -> None:
+    exchange: Any
+    exchange, *_ = make_contracts(errors="raise", guards={"max_position": 10})
+    refusal(lambda: exchange.CreateOrder("", "sell", 50, 11), "max_position")
+    assert exchange.CreateOrder("", "sell", 50, 10)
+    refusal(lambda: exchange.CreateOrder("", "sell", 50, 1), "max_position")
+    assert exchange.CreateOrder("", "buy", 50, 10)
+
+
+def test_a_market_buy_adds_what_its_quote_currency_buys_where_the_position_alone_is_guarded() -> None:
+    exchange, venue, _ = guarded(max_position=1002)  # 1000 are held
+    assert "1003" in refusal(lambda: exchange.Buy(-1, 180000.03), "max_position")
+    assert exchange.Buy(-1, 120000)
+    assert len(venue.placed) == 1
+
+
+def test_a_condition_order_is_judged_at_the_highest_of_its_prices_also_after_a_change() -> None:
+    exchange, venue, _ = guarded()
+    judge = SizeJudge(Guards(), venue, GuardPrices(venue, exchange._core.live, JumpClock(), 1.0))
+    terms = ConditionTerms(kind=0, tp_trigger=Decimal(70000), sl_trigger=Decimal(50000), sl_price=Decimal(49000))
+    given: dict[str, Any] = {"symbol": "BTC_USDT", "side": "sell", "client_order_id": "a", "terms": terms}
+    placed = judge.condition(ConditionIntent(amount=Decimal(1), **given))
+    changed = judge.change(ModifyIntent(order_id="1", price=None, amount=Decimal(1), **given))
+    assert (placed.price, changed.price) == (70000, 70000)
 
 
 def test_an_order_whose_outcome_is_unknown_keeps_its_place_until_it_is_settled() -> None:
