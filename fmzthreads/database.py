@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,12 +128,13 @@ class Database:
 
     def _wait_for_turn(self) -> None:
         """Takes the lock after other threads; those that wait while one of them waits for another program fail soon after it, not one after the other."""
-        lock, lockouts, began = self._lock, self._lockouts, time.monotonic()
+        clock = WallClock()
+        lock, lockouts, began = self._lock, self._lockouts, clock.monotonic()
         if not lock.acquire(timeout=_TURN_S):
             raise OperationFailed(
                 f"the database {self.path} cannot be used: calls of other threads have held it for {_TURN_S:g} s"
             )
-        if self._lockouts != lockouts and time.monotonic() - began >= self._busy_s:
+        if self._lockouts != lockouts and clock.monotonic() - began >= self._busy_s:
             lock.release()
             raise OperationFailed(f"the database {self.path} cannot be used: {self._held_by_another()}")
 

@@ -66,7 +66,7 @@ def test_a_slow_statement_of_another_thread_refuses_none(
 ) -> None:
     """Such as the first one, which makes the file, on a busy disk: the orders of other threads must not fail for it."""
     times = iter([100.0, 109.0])
-    monkeypatch.setattr("fmzthreads.database.time", SimpleNamespace(monotonic=lambda: next(times)))
+    monkeypatch.setattr("fmzthreads.database.WallClock", lambda: SimpleNamespace(monotonic=lambda: next(times)))
     database = Database(tmp_path / "a.sqlite3", SCHEMA, durable=False, busy_s=0.25)
     bound = Bound(lambda: True)
     database._lock = bound  # type: ignore[assignment]
@@ -86,7 +86,7 @@ def test_what_waits_while_another_program_holds_the_file_fails_with_the_statemen
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     times = iter([100.0, 100.0 + waited_s])
-    monkeypatch.setattr("fmzthreads.database.time", SimpleNamespace(monotonic=lambda: next(times)))
+    monkeypatch.setattr("fmzthreads.database.WallClock", lambda: SimpleNamespace(monotonic=lambda: next(times)))
     database = Database(tmp_path / "a.sqlite3", SCHEMA, durable=False, busy_s=0.25)
 
     def _fails() -> bool:
