@@ -18,7 +18,8 @@ from typing import Any
 
 from ...errors import FmzError, InputError, OperationFailed, OutcomeUnknown, require
 from ...strategy.run.control import ask
-from ...strategy.run.folder import RunFolder
+from ...strategy.run.folder import ProcessRecord, RunFolder
+from .local import OUTPUT, last_words
 from .node import NodeFacts, ProcessLook, StartOrder
 
 __all__ = ["DockerNode"]
@@ -29,6 +30,7 @@ IMAGE = "fmzthreads"
 _SETTINGS = ("url", "image", "network", "memory_mb")
 _TIMEOUT_S = 15
 _INSIDE, _STRATEGIES = "/robot", "/strategies"
+_LAST_LINES = 200
 
 
 class DockerNode:
@@ -74,6 +76,8 @@ class DockerNode:
         try:
             self._remove_ended(name)
             made = self._client.create_container(**self._description(order, name))
+            # The name is this start's. What an earlier run noted at its end must not be taken for the end of this one.
+            RunFolder(order.folder).forget()
         except (self._errors.DockerException, *self._away) as error:
             raise OperationFailed(f"no container for robot {order.robot_id}: {_words(error)}") from error
         stdin = None
@@ -133,12 +137,19 @@ class DockerNode:
             "labels": {"fmzthreads.robot": str(order.robot_id)},
             "environment": {"FMZTHREADS_HOME": _INSIDE},
             "working_dir": _INSIDE,
-            "user": f"{os.getuid()}:{os.getgid()}" if os.name == "posix" else None,
+            "user": self._user(),
             "stdin_open": True,
             "detach": False,  # then the daemon closes standard input after its first client
             "stop_signal": "SIGTERM",
             "host_config": host,
         }
+
+    def _user(self) -> str | None:
+        """Who owns the run folder, as the container sees it: a daemon without root maps its own user to 0."""
+        if os.name != "posix":
+            return None
+        options = self._client.info().get("SecurityOptions") or ()
+        return "0:0" if "name=rootless" in options else f"{os.getuid()}:{os.getgid()}"
 
     def look(self, handle: str, folder: RunFolder) -> ProcessLook:
         """Looks at the container."""
@@ -150,19 +161,33 @@ class DockerNode:
             return ProcessLook(alive=None, reason=f"the Docker daemon does not answer: {_words(error)}")
         if state.get("Running") or state.get("Status") in {"paused", "restarting"}:
             return ProcessLook(alive=True)
-        if state.get("OOMKilled"):
-            return ProcessLook(alive=False, reason="killed: out of the container's memory")
         code = state.get("ExitCode")
-        reason = str(state.get("Error") or "")
+        if state.get("Status") == "created":  # its exit code, 0, tells nothing
+            return ProcessLook(alive=False, reason=str(state.get("Error") or "the container was made, but not started"))
+        if state.get("OOMKilled") and code == 137:  # else another process in it was killed
+            return ProcessLook(alive=False, reason="killed: out of the container's memory")
         if code in {137, 143}:  # by a signal, which leaves no exit code of its own
             return self._ended(folder, None, f"killed by {'SIGKILL' if code == 137 else 'SIGTERM'}")
+        reason = str(state.get("Error") or "")
+        if not reason and code and _noted(folder) is None:
+            reason = self._last_words(handle or _container_name(folder.path), folder)
         return self._ended(folder, code if isinstance(code, int) else None, reason)
+
+    def _last_words(self, name: str, folder: RunFolder) -> str:
+        """What a run printed that was refused before it claimed its folder; it is kept there, as on this machine."""
+        with contextlib.suppress(self._errors.DockerException, *self._away):  # the daemon's logs may be kept elsewhere
+            printed = self._client.logs(name, tail=_LAST_LINES)
+            descriptor = os.open(folder.path / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(printed)
+            return last_words(folder.path / OUTPUT)
+        return ""
 
     @staticmethod
     def _ended(folder: RunFolder, code: int | None, reason: str) -> ProcessLook:
         """What the run itself noted goes before what the daemon knows."""
-        record = folder.record()
-        if record is not None and record.code is not None:
+        record = _noted(folder)
+        if record is not None:
             return ProcessLook(alive=False, code=record.code, reason=record.reason)
         return ProcessLook(alive=False, code=code, reason=reason)
 
@@ -226,6 +251,12 @@ class DockerNode:
         self._client.close()
 
 
+def _noted(folder: RunFolder) -> ProcessRecord | None:
+    """What the run noted at its end; None if it did not come to that."""
+    record = folder.record()
+    return record if record is not None and record.code is not None else None
+
+
 def _container_name(folder: Path) -> str:
     """One name for each run folder, so that a later platform finds the container, and none is made twice."""
     digest = hashlib.sha256(os.fsencode(folder.parent)).hexdigest()[:8]
@@ -234,7 +265,8 @@ def _container_name(folder: Path) -> str:
 
 def _config(order: StartOrder) -> dict[str, Any]:
     inside = {"folder": _INSIDE, "templates": [f"{_STRATEGIES}/{path.name}" for path in order.templates]}
-    return {**order.config, **inside, "memory_mb": 0, "open_files": 0}  # the container's own limits hold
+    # The run itself keeps to the robot's limit of memory, as on this machine; the node's is a limit of the container.
+    return {**order.config, **inside, "open_files": 0}  # the container has that limit
 
 
 def _send_all(stream: Any, data: bytes) -> None:

@@ -21,7 +21,7 @@ from ...strategy.run.control import ask
 from ...strategy.run.folder import ProcessRecord, RunFolder
 from .node import NodeFacts, ProcessLook, StartOrder
 
-__all__ = ["OUTPUT", "LocalNode", "own_environment"]
+__all__ = ["OUTPUT", "LocalNode", "last_words", "own_environment"]
 
 OUTPUT = "process.log"
 """What a robot's process prints before and after the strategy: the interpreter's words, and why a run was refused."""
@@ -101,7 +101,7 @@ class LocalNode:
         if record is not None and record.code is not None and record.pid == pid:
             return ProcessLook(alive=False, code=record.code, reason=record.reason)
         if returned is not None and returned >= 0:
-            return ProcessLook(alive=False, code=returned, reason=_last_words(folder.path / OUTPUT))
+            return ProcessLook(alive=False, code=returned, reason=last_words(folder.path / OUTPUT))
         reason = f"killed by {_signal_name(-returned)}" if returned is not None else "killed"
         return ProcessLook(alive=False, reason=reason)
 
@@ -191,8 +191,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _last_words(output: Path) -> str:
-    """The last line that the process printed."""
+def last_words(output: Path) -> str:
+    """The last line that a robot's process printed; empty if there is none."""
     try:
         with output.open("rb") as file:
             file.seek(max(0, output.stat().st_size - 4096))

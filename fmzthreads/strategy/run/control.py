@@ -29,6 +29,7 @@ _SOCKET = "control.sock"
 _LONGEST_PATH = 100
 _LONGEST_LINE = 4 * 1024 * 1024
 _PATIENCE_S = 10.0
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class ControlListener:
@@ -141,7 +142,10 @@ def ask(
     try:
         with socket.socket(socket.AF_INET if colon else socket.AF_UNIX) as connection:
             connection.settimeout(patience_s)
-            connection.connect((host, int(port)) if colon else str(folder / record.control))
+            if colon:
+                connection.connect((host, int(port)))
+            else:
+                _connect(connection, folder, record.control)
             connection.sendall(json.dumps({**request, "token": record.token}).encode() + b"\n")
             reply = _read(connection, patience_s)
     except (OSError, ValueError) as error:
@@ -149,3 +153,16 @@ def ask(
     if "error" in reply:
         raise OperationFailed(f"the run {record.name!r} refused: {reply['error']}")
     return reply
+
+
+def _connect(connection: socket.socket, folder: Path, name: str) -> None:
+    """Connects to a socket in a folder, whose path may be short in a container where the run lives, and too long for a socket here."""
+    path = folder / name
+    if len(os.fsencode(path)) <= _LONGEST_PATH or not _DESCRIPTORS.is_dir():
+        connection.connect(str(path))
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        connection.connect(str(_DESCRIPTORS / str(descriptor) / name))
+    finally:
+        os.close(descriptor)

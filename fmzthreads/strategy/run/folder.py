@@ -238,6 +238,14 @@ class RunFolder:
         """
         self._replace("stop.json", json.dumps({"pid": pid, "started": started, "by": by, "cancel": cancel}))
 
+    def forget(self) -> None:
+        """Removes the record of the run that was the last here, before a new one is started.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        (self.path / "process.json").unlink(missing_ok=True)
+
     def record(self) -> ProcessRecord | None:
         """Who runs, or ran last, in the folder; None before the first run.
 

@@ -1,11 +1,10 @@
-"""Containers through Docker's API: against a daemon whose replies are those of Docker's Engine API, and against a real one where there is one.
+"""Containers through Docker's API: against a daemon whose replies are those of Docker's Engine API.
 
 The replies are the documented forms of https://docs.docker.com/reference/api/engine/version/v1.43/.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socket
@@ -33,6 +32,8 @@ class Daemon:
     def __init__(self) -> None:
         self.containers: dict[str, dict[str, Any]] = {}
         self.stdin = b""
+        self.printed = b""
+        self.options = ["name=seccomp,profile=default"]
         self.stdin_came = threading.Event()
         self.fail: dict[str, int] = {}
         self.url = ""
@@ -49,7 +50,13 @@ class Daemon:
         if words[0] != "containers":
             return 200, {
                 "version": {"ApiVersion": "1.43", "Version": "27.0"},
-                "info": {"Name": "host", "OSType": "linux", "Architecture": "x86_64", "ServerVersion": "27.0"},
+                "info": {
+                    "Name": "host",
+                    "OSType": "linux",
+                    "Architecture": "x86_64",
+                    "ServerVersion": "27.0",
+                    "SecurityOptions": self.options,
+                },
             }[action]
         if action == "create":
             return self.create(query["name"][0], body)
@@ -67,7 +74,9 @@ class Daemon:
     def of_container(self, method: str, name: str, action: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         state = self.containers[name]["State"]
         if action == "json":
-            return 200, {"Id": name, "State": state}
+            return 200, {"Id": name, "State": state, "Config": {"Tty": False}}
+        if action == "logs":
+            return 200, self.printed
         if action == "start":
             self.state(name, Status="running", Running=True, Pid=7)
         elif action == "kill":
@@ -98,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
             self.hijacked(daemon)
             return
         status, value = daemon.answer(self.command, words, parse_qs(parts.query), body)
-        data = b"" if value is None else json.dumps(value).encode()
+        data = b"" if value is None else value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -206,6 +215,57 @@ def test_how_a_container_ends(daemon: Daemon, node: DockerNode, tmp_path: Path) 
     assert node.look(handle, folder).reason == "the container is gone"
 
 
+def test_a_run_that_is_refused_leaves_its_last_words(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
+    asked = order(tmp_path)
+    folder = RunFolder(asked.folder)
+    folder.claim("robot-7", asked.file)
+    folder.release(0, "main returned")
+    handle = node.start(asked)
+    text = b"a warning\nfmzthreads: no exchange 'Binanze'\n"
+    daemon.printed = (
+        b"\x02\0\0\0" + len(text).to_bytes(4, "big") + text
+    )  # the frame of the attach documentation: stream, length, bytes
+    daemon.state(handle, ExitCode=2)
+    look = node.look(handle, folder)
+    assert (look.alive, look.code, look.reason) == (False, 2, "no exchange 'Binanze'"), "not what an earlier run noted"
+    assert (asked.folder / "process.log").read_bytes() == text
+    daemon.fail["logs"] = 501  # a driver that cannot be read
+    assert node.look(handle, folder).reason == ""
+
+
+def test_one_that_was_made_and_not_started_has_failed(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
+    asked = order(tmp_path)
+    handle = node.start(asked)
+    daemon.state(handle, Status="created")
+    look = node.look(handle, RunFolder(asked.folder))
+    assert (look.alive, look.code, look.reason) == (False, None, "the container was made, but not started")
+
+
+def test_a_run_outlives_another_process_of_its_container(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
+    asked = order(tmp_path)
+    handle, folder = node.start(asked), RunFolder(asked.folder)
+    folder.claim("robot-7", asked.file)
+    folder.release(0, "main returned")
+    daemon.state(handle, OOMKilled=True)
+    assert (node.look(handle, folder).code, node.look(handle, folder).reason) == (0, "main returned")
+
+
+def test_the_robots_limit_of_memory_is_its_own(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
+    node.start(order(tmp_path))
+    assert daemon.stdin_came.wait(60)
+    config = json.loads(daemon.stdin)
+    assert (config["memory_mb"], config["open_files"]) == (5, 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users have no numbers here")
+def test_a_daemon_without_root_sees_the_folders_owner_as_root(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
+    handle = node.start(order(tmp_path))
+    assert daemon.containers[handle]["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
+    daemon.state(handle)
+    daemon.options.append("name=rootless")
+    assert daemon.containers[node.start(order(tmp_path))]["Config"]["User"] == "0:0"
+
+
 def test_signals(daemon: Daemon, node: DockerNode, tmp_path: Path) -> None:
     asked = order(tmp_path)
     handle, folder = node.start(asked), RunFolder(asked.folder)
@@ -259,17 +319,3 @@ def test_a_daemon_that_is_away(daemon: Daemon, node: DockerNode, tmp_path: Path)
         DockerNode({"other": 1})
     with pytest.raises(OperationFailed, match="does not run"):
         node.ask("x", RunFolder(tmp_path), {"state": True})
-
-
-# The package leaves the socket of a connection that failed to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_real_daemon() -> None:
-    if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
-        pytest.skip("no Docker daemon: neither DOCKER_HOST nor /var/run/docker.sock")
-    try:
-        made = DockerNode({})
-    except OperationFailed as error:
-        gc.collect()
-        pytest.skip(f"no Docker daemon: {error}")
-    assert made.facts().online
-    made.close()

@@ -59,6 +59,20 @@ def test_a_unix_socket_in_the_folder_for_its_owner_only(short_folder: Path) -> N
         ask(short_folder, record(listener), {})
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc")
+def test_a_socket_is_reached_by_a_path_that_is_too_long_for_one(short_folder: Path, tmp_path: Path) -> None:
+    """As that of a robot in a container, where the same folder has a short path."""
+    with listening(short_folder) as listener:
+        assert listener.address == "control.sock"
+        long = tmp_path / ("long" * 30)
+        long.symlink_to(short_folder)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        assert ask(long, record(listener), {"command": "hello"})["got"] == "hello"
+        assert len(list(Path("/proc/self/fd").iterdir())) == before, "the folder is closed again"
+        with pytest.raises(OperationFailed, match="does not answer"):
+            ask(tmp_path / ("gone" * 30), record(listener), {"command": "hello"})
+
+
 def test_a_folder_whose_path_is_too_long_has_a_port_and_a_token(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
