@@ -8,7 +8,7 @@ COPY examples examples
 RUN python -m venv /opt/fmzthreads && /opt/fmzthreads/bin/pip install --no-cache-dir ".[platform,js]"
 
 FROM python:3.13-slim
-# The image of Python holds no bytecode of the standard library: with a read-only root each process would compile it anew, 0.7 s a robot.
+# The image of Python holds no bytecode of the standard library: with a read-only root each process would compile it anew.
 RUN python -m compileall -q -x '/(test|tests|idlelib|lib2to3|site-packages)/' /usr/local/lib/python3.13
 # git keeps the versions of strategies.
 RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/* \
