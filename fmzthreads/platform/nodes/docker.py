@@ -124,7 +124,8 @@ class DockerNode:
             mem_limit=f"{self._memory_mb}m" if self._memory_mb else None,
             ulimits=limits or None,
             read_only=True,
-            tmpfs={"/tmp": "size=64m"},  # noqa: S108 (within the container)
+            # In place of the image's volume, of which each robot would otherwise leave one behind.
+            tmpfs={"/tmp": "size=64m", "/data": "size=1m"},  # noqa: S108 (within the container)
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             network_mode=self._network or None,
@@ -141,6 +142,7 @@ class DockerNode:
             "stdin_open": True,
             "detach": False,  # then the daemon closes standard input after its first client
             "stop_signal": "SIGTERM",
+            "healthcheck": {"test": ["NONE"]},  # the image's asks the platform's port, which a robot does not have
             "host_config": host,
         }
 
@@ -231,7 +233,7 @@ class DockerNode:
 
     def _remove_ended(self, name: str) -> None:
         try:
-            self._client.remove_container(name, force=False)  # one that runs is refused
+            self._client.remove_container(name, v=True, force=False)  # one that runs is refused
         except self._errors.NotFound:
             pass
 

@@ -192,7 +192,7 @@ def _signal_name(number: int) -> str:
 
 
 def last_words(output: Path) -> str:
-    """The last line that a robot's process printed; empty if there is none."""
+    """The last line that a robot's process printed, or an empty text."""
     try:
         with output.open("rb") as file:
             file.seek(max(0, output.stat().st_size - 4096))

@@ -187,6 +187,8 @@ def test_a_container_gets_its_keys_through_standard_input_only(
     assert made["OpenStdin"]
     assert made["StdinOnce"]
     assert made["StopSignal"] == "SIGTERM"
+    assert made["Healthcheck"]["Test"] == ["NONE"], "the image's is the platform's"
+    assert set(made["HostConfig"]["Tmpfs"]) == {"/tmp", "/data"}, "no volume of the image stays behind"
     host = made["HostConfig"]
     assert host["Binds"] == [f"{asked.folder}:/robot:rw", f"{asked.file.parent}:/strategies:ro"]
     assert (host["Memory"], host["ReadonlyRootfs"], host["CapDrop"]) == (256 * 2**20, True, ["ALL"])

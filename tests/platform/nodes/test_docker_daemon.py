@@ -79,6 +79,8 @@ def test_a_life_in_a_container(platform: Platform, daemon: Any) -> None:
     eventually(lambda: "began with 3" in lines(platform, robot))
     inside = daemon.inspect_container(handle)
     assert inside["HostConfig"]["ReadonlyRootfs"]
+    assert "Health" not in inside["State"]
+    assert [mount for mount in inside["Mounts"] if mount["Type"] == "volume"] == []
     assert "secret-of-tests-1" not in str(inside)
     eventually(lambda: phase(platform, robot) == "running")
     assert platform.reader.status_text(owner, robot).endswith("alive")
