@@ -50,7 +50,11 @@ def run_check(args: argparse.Namespace) -> int:
     """
     columns = dict(part.partition("=")[::2] for part in args.columns.split(",") if part)
     found = 0
-    for name, series in read_bars(args.file, columns=columns, checked=False).items():
+    whole = read_bars(args.file, columns=columns, checked=False)
+    if not whole:
+        print(f"{args.file}: no bars")
+        return 1
+    for name, series in whole.items():
         findings = findings_of(series)
         found += len(findings)
         period = series.period_ms() // 1000
@@ -59,7 +63,7 @@ def run_check(args: argparse.Namespace) -> int:
             print(f"  {finding.kind}: {finding.text}{'; a backtest refuses them' if finding.serious else ''}")
             for place in finding.places:
                 print(f"    {place}")
-            if finding.count > len(finding.places):
+            if finding.count > len(finding.places) > 0:
                 print(f"    ... and {finding.count - len(finding.places)} more")
         if not findings:
             print("  nothing found")
@@ -90,24 +94,24 @@ def run_download(args: argparse.Namespace) -> int:
     end = moment_ms(args.end, UTC, "--to") if args.end else clock.now_ns() // 1_000_000
     if end <= start:
         raise InputError(f"--to {args.end!r} is not after --from {args.start!r}")
-    file = GrowingFile(
-        args.file if args.file is not None else Path(f"{args.venue.lower()}-{args.symbol}-{args.period}.csv")
-    )
-    if file.first_ms is not None and start < file.first_ms - pages.period_ms + 1:
-        raise InputError(
-            f"{file.path} begins at {file.first_ms} ms, after --from {args.start}: a file grows at its end only; name another --file"
-        )
-    begun = start if file.last_ms is None else max(start, file.last_ms + pages.period_ms)
-    place = [begun]
-    with showing_progress(
-        lambda: (place[0] - start) / (end - start),
-        shown=not args.quiet and sys.stderr.isatty(),
-        note=lambda: str(file.path),
-    ):
-        count = 0
-        for rows in pages.pages(begun, end):
-            count += file.add(rows)
-            place[0] = rows[-1][0] + pages.period_ms
-        place[0] = end
-    print(f"{count} bars added to {file.path}")
+    path = args.file if args.file is not None else Path(f"{args.venue.lower()}-{args.symbol}-{args.period}.csv")
+    with GrowingFile(path, pages.period_ms) as file:
+        if file.first_ms is not None and start < file.first_ms - pages.period_ms + 1:
+            raise InputError(
+                f"{file.path} begins at {file.first_ms} ms, after --from {args.start}: a file grows at its end only; name another --file"
+            )
+        # From the last bar on, which shows whether the file is of the same symbol.
+        begun = start if file.last_ms is None else max(start, file.last_ms)
+        place = [begun]
+        with showing_progress(
+            lambda: (place[0] - start) / (end - start),
+            shown=not args.quiet and sys.stderr.isatty(),
+            note=lambda: str(file.path),
+        ):
+            count = 0
+            for rows in pages.pages(begun, end):
+                count += file.add(rows)
+                place[0] = rows[-1][0] + pages.period_ms
+            place[0] = end
+    print(f"{count} bars added to {path}")
     return 0

@@ -115,9 +115,11 @@ def _impossible(series: RawSeries) -> Finding:
     found = _Places(series)
     for begin, columns in parts_of(series.open, series.high, series.low, series.close):
         for row, (first, high, low, last) in enumerate(zip(*columns, strict=True), begin):
-            if not (low <= first <= high and low <= last <= high):
+            if not (-math.inf < low <= first <= high < math.inf and low <= last <= high):
                 found.add(row)
-    return found.finding("prices", f"{found.count} bars do not have low <= open, close <= high", serious=True)
+    return found.finding(
+        "prices", f"{found.count} bars do not have finite prices with low <= open, close <= high", serious=True
+    )
 
 
 def _zero_volumes(series: RawSeries) -> Finding:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
+from math import inf
 from operator import itemgetter
 
 import attrs
@@ -123,6 +124,6 @@ class RawSeries:
         return zip(self.time, islice(self.time, 1, None), strict=False)
 
     def is_bar(self, row: int) -> bool:
-        """Whether a row has prices that make a bar: low <= open, close <= high."""
+        """Whether a row has prices that make a bar: finite ones, low <= open, close <= high."""
         low, high = self.low[row], self.high[row]
-        return low <= self.open[row] <= high and low <= self.close[row] <= high
+        return -inf < low <= self.open[row] <= high < inf and low <= self.close[row] <= high

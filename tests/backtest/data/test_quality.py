@@ -100,6 +100,9 @@ def test_a_close_that_is_infinite() -> None:
     series = generated(10)
     series.close[4] = float("inf")
     assert kinds(series) == {"prices": 1, "outliers": 1}
+    for name in ("open", "high", "low", "close"):
+        getattr(series, name)[9] = float("inf")
+    assert kinds(series)["prices"] == 2
 
 
 def test_no_bars() -> None:
@@ -120,3 +123,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "duplicates: 1 bars have the time of the bar before; a backtest refuses them\n    line 11: " in out
     assert main(["data", "check", str(tmp_path / "no.csv")]) == 2
+    path.write_text(lines[0])
+    capsys.readouterr()
+    assert main(["data", "check", str(path)]) == 1
+    assert capsys.readouterr().out == f"{path}: no bars\n"

@@ -5,14 +5,16 @@ Sources: Binance's API documentation, "Kline/Candlestick data" (spot and USD-M f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
 import attrs
 
 from ....clock import Clock, WallClock
-from ....errors import BadReply, InputError, RateLimited, UnknownName, UnknownSymbol, excerpt, nearest
+from ....errors import BadReply, InputError, RateLimited, UnknownName, UnknownSymbol, VenueUnavailable, excerpt, nearest
 from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Reply
 from ....http.request import HttpRequest
@@ -120,8 +122,8 @@ class CandlePages:
                 "limit": self._venue.page,
             }
             answer = self._ask(f"{self._base}/api/v5/market/history-candles?{urlencode(query)}")
-            found = _candles(answer.get("data") if isinstance(answer, dict) else answer, answer)
-            return list(reversed(found))
+            data = answer.get("data") if isinstance(answer, dict) else answer
+            return _candles(data[::-1] if isinstance(data, list) else data, answer)
         query = {"symbol": f"{base}{quote}", "interval": self._bar, "startTime": from_ms, "limit": self._venue.page}
         path = "/fapi/v1/klines" if self._swap else "/api/v3/klines"
         answer = self._ask(f"{self._base}{path}?{urlencode(query)}")
@@ -134,6 +136,8 @@ class CandlePages:
 def _decoded(reply: Reply) -> Any:
     if reply.status in {418, 429}:
         raise RateLimited(f"the venue answered {reply.status}: {excerpt(reply.text)}")
+    if reply.status >= 500:
+        raise VenueUnavailable(f"the venue answered {reply.status}: {excerpt(reply.text)}")
     answer = reply.json()
     code = str(answer.get("code", "0")) if isinstance(answer, dict) else "0"
     if code in {"-1121", "51001"}:
@@ -147,13 +151,17 @@ def _decoded(reply: Reply) -> Any:
 
 def _candles(rows: Any, answer: Any) -> list[Row]:
     try:
-        return [_row(row) for row in rows]
+        found = [_row(row) for row in rows]
     except (TypeError, ValueError, IndexError):
         raise BadReply(f"expected rows of time, open, high, low, close, volume: {excerpt(str(answer))}") from None
+    if any(after[0] <= before[0] for before, after in pairwise(found)):
+        raise BadReply(f"expected candles in the order of their times, each once: {excerpt(str(answer))}")
+    return found
 
 
 def _row(row: Sequence[Any]) -> Row:
-    number: Callable[[Any], str] = str
-    for value in row[1:6]:
-        float(value)
-    return int(row[0]), number(row[1]), number(row[2]), number(row[3]), number(row[4]), number(row[5])
+    numbers = [str(value).strip() for value in row[1:6]]
+    if not all(math.isfinite(float(number)) for number in numbers):
+        raise ValueError(numbers)
+    first, high, low, last, volume = numbers
+    return int(row[0]), first, high, low, last, volume

@@ -23,6 +23,9 @@ __all__ = ["line_of", "open_bytes", "read_csv"]
 _BLOCK = 1 << 20
 _LARGEST_EXACT = 2.0**53
 _NUMBERS = ("open", "high", "low", "close", "volume", "position")
+_UTF_8_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_MAC_FOLDER = "__MACOSX/"  # what macOS puts beside the files of an archive
 
 
 @contextmanager
@@ -30,27 +33,61 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file of text, unpacked when its name ends with ``.gz`` or ``.zip`` (the archive holds one file).
 
     Raises:
-        InputError: There is no such file, or the archive holds several.
+        InputError: There is no such file, it cannot be read or unpacked, or the archive holds several files.
     """
     if not path.is_file():
         raise InputError(f"there is no file of bars {str(path)!r}")
-    if path.suffix == ".gz":
-        import gzip  # these two are loaded only by those who have packed files
+    kind = path.suffix.lower()
+    try:
+        if kind in {".gz", ".zip"}:
+            with _unpacked(path, kind) as stream:
+                yield stream
+        else:
+            with path.open("rb") as plain:
+                yield plain
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
 
-        with gzip.open(path, "rb") as packed:
-            yield cast("IO[bytes]", packed)  # a GzipFile reads as a file of bytes does
-    elif path.suffix == ".zip":
-        import zipfile
 
+@contextmanager
+def _unpacked(path: Path, kind: str) -> Iterator[IO[bytes]]:
+    import gzip  # these are loaded only by those who have packed files
+    import zipfile
+    import zlib
+
+    try:
+        if kind == ".gz":
+            with gzip.open(path, "rb") as packed:
+                yield cast("IO[bytes]", packed)  # a GzipFile reads as a file of bytes does
+            return
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
+            names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith(_MAC_FOLDER)]
             if len(names) != 1:
                 raise InputError(f"{path} holds {len(names)} files, expected one with bars")
             with archive.open(names[0]) as member:
                 yield member
-    else:
-        with path.open("rb") as plain:
-            yield plain
+    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError, NotImplementedError) as error:
+        # The last two: an archive with a password, or packed in a way that Python does not know.
+        raise InputError(f"{path} cannot be unpacked: {error}") from error
+
+
+def _first_line(stream: IO[bytes], path: Path) -> bytes:
+    """The first line that is not blank, without a byte order mark.
+
+    Raises:
+        InputError: There is none, or it shows a file in another encoding or with other line ends.
+    """
+    first = stream.readline()
+    if first.startswith(_UTF_16_MARKS):
+        raise InputError(f"{path} is encoded in UTF-16, expected UTF-8")
+    first = first.removeprefix(_UTF_8_MARK)
+    while first and not first.strip():
+        first = stream.readline()
+    if not first:
+        raise InputError(f"{path} is empty, expected bars")
+    if b"\r" in first.rstrip(b"\r\n"):
+        raise InputError(f"{path} has lines that end with CR alone, expected LF or CR LF")
+    return first
 
 
 def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
@@ -94,12 +131,8 @@ def read_csv(
         OperationFailed: The temporary file of many rows cannot be written.
     """
     with open_bytes(path) as stream, RowSpill(in_memory) as spill:
-        first = stream.readline()
-        while first and not first.strip():
-            first = stream.readline()
-        names = first.decode("utf-8-sig", "replace").strip().split(",")
-        if not first:
-            raise InputError(f"{path} is empty, expected bars")
+        first = _first_line(stream, path)
+        names = first.decode("utf-8", "replace").strip().split(",")
         headed = is_header(names) or bool(columns and not _is_number(names[0]))
         width = len(names)
         shown = names if headed else [str(place) for place in range(width)]

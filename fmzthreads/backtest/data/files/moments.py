@@ -78,7 +78,7 @@ def times_of(values: Sequence[str], zone: tzinfo) -> array[int]:
 def _first_bad(values: Sequence[str], convert: Callable[[str], int]) -> str:
     for value in values:
         try:
-            convert(value)
+            array("q", (convert(value),))
         except (ValueError, OverflowError):
             return value
     return ""

@@ -1,15 +1,18 @@
 """Candles of the simulated exchanges, which answer as Binance and OKX do."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import responses
 
 from fmzthreads.backtest.data.download.candles import CandlePages
 from fmzthreads.backtest.data.download.growing_file import GrowingFile
 from fmzthreads.backtest.data.files.csv_file import read_csv
 from fmzthreads.cli import main
 from fmzthreads.clock import WallClock
-from fmzthreads.errors import InputError, UnknownName, UnknownSymbol
+from fmzthreads.errors import BadReply, InputError, OperationFailed, UnknownName, UnknownSymbol
 
 pytest.importorskip("uvicorn", reason="the simulator needs the extra server")
 
@@ -71,19 +74,117 @@ def test_the_command_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Cap
         assert main([*words, "--from", str(end), "--to", str(start)]) == 2
 
 
+@pytest.mark.parametrize("venue", ["binance", "okx"])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[0, "1", "2", "1", "2", "5"]] * 2, "in the order of their times, each once"),
+        ([[n * MINUTE, "1", "2", "1", "2", "5"] for n in (0, 2, 1)], "in the order of their times, each once"),
+        ([[0, "nan", "2", "1", "2", "5"]], "expected rows of time"),
+        ([[0, "1", "inf", "1", "2", "5"]], "expected rows of time"),
+        ([[0, "1", "2", "1", "2"]], "expected rows of time"),
+        ({"a": 1}, "expected rows of time"),
+    ],
+)
+def test_answers_that_are_no_candles_are_refused(venue: str, rows: Any, said: str) -> None:
+    host = {
+        "binance": "https://api.binance.com/api/v3/klines",
+        "okx": "https://www.okx.com/api/v5/market/history-candles",
+    }
+    body = rows if venue == "binance" else {"code": "0", "data": rows}
+    with responses.RequestsMock() as mock:
+        mock.get(host[venue], json=body)
+        with pytest.raises(BadReply, match=said):
+            next(CandlePages(venue, "BTC_USDT", "1m").pages(0, 10 * MINUTE))
+
+
+def test_a_venue_that_fails_for_a_moment_is_asked_again() -> None:
+    with responses.RequestsMock() as mock:
+        for status, body in ((502, "<html>"), (429, "{}"), (200, '[[0, "1", "2", "1", "2", "5"]]')):
+            mock.get("https://api.binance.com/api/v3/klines", body=body, status=status)
+        [page] = CandlePages("binance", "BTC_USDT", "1m").pages(0, MINUTE)
+    assert page == [(0, "1", "2", "1", "2", "5")]
+
+
+HEAD = "time,open,high,low,close,volume\n"
+
+
 def test_a_growing_file(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "bars.csv"
-    file = GrowingFile(path)
-    assert (file.first_ms, file.last_ms) == (None, None)
-    assert file.add([(1000, "1", "2", "1", "2", "5"), (2000, "1", "2", "1", "2", "5")]) == 2
-    again = GrowingFile(path)
-    assert (again.first_ms, again.last_ms) == (1000, 2000)
-    assert again.add([(2000, "9", "9", "9", "9", "9"), (3000, "1", "2", "1", "2", "5")]) == 1
+    with GrowingFile(path) as file:
+        assert (file.first_ms, file.last_ms) == (None, None)
+        assert file.add([(1000, "1", "2", "1", "2", "5"), (2000, "1", "2", "1", "2", "5")]) == 2
+    with GrowingFile(path) as again:
+        assert (again.first_ms, again.last_ms) == (1000, 2000)
+        assert again.add([(1000, "9", "9", "9", "9", "9"), (3000, "1", "2", "1", "2", "5")]) == 1
     assert path.read_text().splitlines()[1:] == ["1000,1,2,1,2,5", "2000,1,2,1,2,5", "3000,1,2,1,2,5"]
-    path.write_text("time,open,high,low,close,volume\n100")
-    cut = GrowingFile(path)
-    assert (cut.first_ms, cut.last_ms) == (None, None)
-    assert path.read_text() == "time,open,high,low,close,volume\n"
+    path.write_text(HEAD + "100")
+    with GrowingFile(path) as cut:
+        assert (cut.first_ms, cut.last_ms) == (None, None)
+        assert path.read_text() == HEAD
     path.write_text("something,else\n1,2\n")
     with pytest.raises(InputError, match="is not a file of downloaded bars"):
         GrowingFile(path)
+
+
+@pytest.mark.parametrize("size", range(len(HEAD)))
+def test_a_kill_within_the_first_line_leaves_a_file_that_goes_on(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(HEAD[:size])
+    with GrowingFile(path) as file:
+        assert file.add([(1000, "1", "2", "1", "2", "5")]) == 1
+    assert path.read_text() == HEAD + "1000,1,2,1,2,5\n"
+
+
+def test_a_file_of_another_symbol_or_period_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    text = HEAD + "".join(f"{n * MINUTE},1,2,1,2,5\n" for n in range(200))
+    path.write_text(text)
+    for period_ms in (5 * MINUTE, MINUTE // 3):
+        with pytest.raises(InputError, match=r"bars of another period: they are 60 s apart, not"):
+            GrowingFile(path, period_ms)
+    with (
+        GrowingFile(path, MINUTE) as file,
+        pytest.raises(InputError, match="holds other bars: its last row is '11940000,1"),
+    ):
+        file.add([(199 * MINUTE, "3", "4", "3", "4", "5"), (200 * MINUTE, "1", "2", "1", "2", "5")])
+    assert path.read_text() == text
+    path.write_text(HEAD + "60000,1,2,1,2,5\n240000,1,2,1,2,5\n")  # one gap says nothing of the period
+    GrowingFile(path, MINUTE).close()
+
+
+def test_a_last_bar_that_was_not_over_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    with GrowingFile(path) as file:
+        file.add([(1000, "1", "2", "1", "2", "5"), (2000, "1.0", "2", "1", "2", "5")])
+    with GrowingFile(path) as file:
+        assert file.add([(2000, "1", "3", "1", "3", "9"), (3000, "3", "3", "3", "3", "1")]) == 1
+    with GrowingFile(path) as file:
+        assert file.add([(3000, "3", "3", "3", "3", "1")]) == 0
+    assert path.read_text() == HEAD + "1000,1,2,1,2,5\n2000,1,3,1,3,9\n3000,3,3,3,3,1\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_a_file_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    with GrowingFile(path) as file:
+        file.add([(1000, "1", "2", "1", "2", "5")])
+        with pytest.raises(OperationFailed, match="another process writes to"):
+            GrowingFile(path)
+    GrowingFile(path).close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(OperationFailed, match="cannot be opened: Is a directory"):
+        GrowingFile(tmp_path)
+    (tmp_path / "file").touch()
+    with GrowingFile(tmp_path / "file" / "bars.csv") as file, pytest.raises(OperationFailed, match="cannot be opened"):
+        file.add([(1000, "1", "2", "1", "2", "5")])
+    with pytest.raises(InputError, match="is not a file of downloaded bars"):
+        GrowingFile(Path("/dev/full"))
+    file = GrowingFile(tmp_path / "bars.csv")
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        file._file = full
+        with pytest.raises(OperationFailed, match="cannot be written: No space left"):
+            file.add([(1000, "1", "2", "1", "2", "5")])

@@ -1,4 +1,5 @@
 import gzip
+import io
 import zipfile
 from pathlib import Path
 
@@ -112,6 +113,65 @@ def test_packed_files(tmp_path: Path) -> None:
         file.writestr("more.csv", BARS)
     with pytest.raises(InputError, match="holds 2 files, expected one"):
         read_csv(archive)
+
+
+def test_names_of_packed_files_may_be_in_capitals_and_macos_adds_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "BARS.CSV.GZ").write_bytes(gzip.compress(BARS.encode()))
+    with zipfile.ZipFile(tmp_path / "BARS.ZIP", "w") as file:
+        file.writestr("bars.csv", BARS)
+        file.writestr("__MACOSX/._bars.csv", b"\0")
+    for name in ("BARS.CSV.GZ", "BARS.ZIP"):
+        assert list(read_csv(tmp_path / name)[""].close) == [1.75, 2.25]
+
+
+def damaged() -> dict[str, bytes]:
+    packed, archive = gzip.compress(BARS.encode() * 9), io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bars.csv", BARS * 9)
+    zipped = archive.getvalue()
+    return {
+        "cut.gz": packed[:-20],
+        "plain.gz": BARS.encode(),
+        "flipped.gz": packed[:10] + b"\xff" * 9 + packed[19:],
+        "sum.gz": packed[:-8] + bytes(8),
+        "cut.zip": zipped[:-30],
+        "plain.zip": BARS.encode(),
+        "flipped.zip": zipped[:45] + bytes(byte ^ 255 for byte in zipped[45:60]) + zipped[60:],
+        "password.zip": zipped.replace(b"PK\1\2\x14\x03\x14\0\0\0", b"PK\1\2\x14\x03\x14\0\1\0"),
+    }
+
+
+@pytest.mark.parametrize("name", damaged())
+def test_archives_that_are_damaged_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(damaged()[name])
+    with pytest.raises(InputError, match="cannot be unpacked: ") as caught:
+        read_csv(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_byte_order_mark_stands_before_anything(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    for text in (BARS, BARS.partition("\n")[2]):
+        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert list(read_csv(path)[""].close) == [1.75, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BARS.replace("\n", "\r").encode(), "lines that end with CR alone"),
+        (BARS.encode("utf-16"), "is encoded in UTF-16"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"\n\n", "is empty"),
+        (BARS.encode() + b"1e30,1,1,1,1,1", "a time is '1e30'"),
+    ],
+)
+def test_files_in_another_form_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_csv(path)
 
 
 @pytest.mark.parametrize(
