@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
 __all__ = ["AnswerCache"]
@@ -34,7 +35,7 @@ class AnswerCache:
             return None
         try:
             return gzip.decompress(path.read_bytes())
-        except (OSError, EOFError):  # not there, or a file that something else damaged: it is asked again
+        except (OSError, EOFError, zlib.error):  # not there, or a file that something else damaged: it is asked again
             return None
 
     def put(self, url: str, body: bytes) -> None:
@@ -45,6 +46,10 @@ class AnswerCache:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             number, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            with os.fdopen(number, "wb") as file:
-                file.write(gzip.compress(body, 6, mtime=0))
-            Path(name).replace(path)
+            try:
+                with os.fdopen(number, "wb") as file:
+                    file.write(gzip.compress(body, 6, mtime=0))
+                Path(name).replace(path)
+            except BaseException:  # whatever it was, such as a full disk or Ctrl-C, nothing is left behind
+                Path(name).unlink(missing_ok=True)
+                raise

@@ -15,7 +15,9 @@ from typing import Any
 from ....errors import BadReply, NotSupported, excerpt, short_repr
 from ...config.details import detail_of
 from ...failures import NoData
+from ..aggregate import aggregated
 from ..bars import BarSeries
+from ..column_checks import is_nowhere_above
 
 __all__ = ["bars_of", "custom_of"]
 
@@ -74,7 +76,7 @@ def bars_of(answer: Any, symbol: str, period_ms: int, where: str) -> BarSeries:
     try:
         for name, attribute in _COLUMNS.items():
             if name in schema:
-                setattr(series, attribute, array("q", map(int, map(operator.itemgetter(schema.index(name)), data))))
+                setattr(series, attribute, array("q", map(_whole, map(operator.itemgetter(schema.index(name)), data))))
     except (TypeError, ValueError, OverflowError) as error:
         raise BadReply(f"{where}: column {name}: {error}; expected whole numbers") from None
     if not series.volume:
@@ -85,7 +87,59 @@ def bars_of(answer: Any, symbol: str, period_ms: int, where: str) -> BarSeries:
         raise BadReply(
             f"{where}: row {place} with time {times[place]} follows {times[place - 1]}; expected ascending times"
         )
-    return series
+    return series if symbol.endswith(_SIDE_SERIES) else _of_period(series, where)
+
+
+_SIDE_SERIES = (".funding", ".index")
+"""Symbols whose rows are events or prices at any distance, rather than bars of the period that was asked for."""
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, float) and number != value:
+        raise ValueError(f"{value!r} is not a whole number (prices are times 10 ** quotePrecision)")
+    return number
+
+
+def _of_period(series: BarSeries, where: str) -> BarSeries:
+    """The bars, of the period that was asked for: shorter ones, as a server gives that does not look at the period, are aggregated.
+
+    Raises:
+        BadReply: They are of a period that does not divide the one that was asked for, or one has impossible prices.
+    """
+    _check_prices(series, where)
+    times, period = series.time, series.period_ms
+    step = min(map(operator.sub, islice(times, 1, None), times), default=period)
+    if step >= period:
+        return series
+    if period % step:
+        near = next(row for row in range(1, len(times)) if times[row] - times[row - 1] == step)
+        raise BadReply(
+            f"{where}: rows {near - 1} and {near} are {step} ms apart, which does not divide the {period} ms that were asked for"
+        )
+    return aggregated(series, period)
+
+
+def _check_prices(series: BarSeries, where: str) -> None:
+    """Checks that prices make bars.
+
+    Raises:
+        BadReply: Those of a row do not.
+    """
+    if all(
+        is_nowhere_above(series.low, prices) and is_nowhere_above(prices, series.high)
+        for prices in (series.open, series.close)
+    ):
+        return
+    rows = enumerate(zip(series.open, series.high, series.low, series.close, strict=True))
+    row, (first, high, low, last) = next(
+        (row, prices)
+        for row, prices in rows
+        if not (prices[2] <= prices[0] <= prices[1] and prices[2] <= prices[3] <= prices[1])
+    )
+    raise BadReply(
+        f"{where}: row {row} has open {first}, high {high}, low {low}, close {last}; expected low <= open, close <= high"
+    )
 
 
 def custom_of(answer: Any, where: str) -> list[tuple[int, object]]:

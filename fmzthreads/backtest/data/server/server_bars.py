@@ -6,11 +6,12 @@ github.com/fmzquant/backtest_javascript.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ....errors import BadReply, FmzError, InputError, OperationFailed, excerpt
@@ -30,6 +31,7 @@ from .answers import bars_of, custom_of
 
 __all__ = ["ServerBars"]
 
+_Answer = TypeVar("_Answer")
 _SETTLED_MS = 3_600_000
 """Bars that ended longer ago than this do not change any more."""
 
@@ -72,16 +74,23 @@ class ServerBars:
             event="fill" if fill else "feed",
             depth=2 if fill else exchange.depth_levels,
         )
-        answer = self._ask(url, to_ms)
+        where = _shown(url)
+
+        def _read(answer: Any) -> BarSeries:
+            series = bars_of(answer, symbol, period_ms, where)
+            found = cut_out(series, from_ms, to_ms)
+            if not len(found):
+                raise NoData(
+                    f"no bars from {from_ms} to {to_ms} ms in {where}, whose bars are from {series.time[0]} to {series.time[-1]} ms"
+                )
+            return found
+
         try:
-            series = bars_of(answer, symbol, period_ms, _shown(url))
+            found = self._ask(url, to_ms, _read)
         except NoData as error:
             raise NoData(f"symbol {symbol} not found on {eid}: {error}") from None
-        found = cut_out(series, from_ms, to_ms)
-        if not len(found):
-            raise NoData(f"symbol {symbol} not found on {eid}: no bars from {from_ms} to {to_ms} ms in {_shown(url)}")
         if not fill and not symbol.endswith((".funding", ".index")):
-            self._tell_gaps(found, f"{symbol} of {eid}, from {_shown(url)}")
+            self._tell_gaps(found, f"{symbol} of {eid}, from {where}")
         return found
 
     def tell_by(self, warn: Callable[[str], None]) -> None:
@@ -108,7 +117,7 @@ class ServerBars:
         exchange = self._exchange(eid)
         url = self._address(exchange, symbol, 1000, from_ms, to_ms, event="feed", depth=exchange.depth_levels)
         try:
-            recording = recording_of_answer(self._ask(url, to_ms), _shown(url))
+            recording = self._ask(url, to_ms, lambda answer: recording_of_answer(answer, _shown(url)))
         except NoData as error:
             raise NoData(f"symbol {symbol} not found on {eid}: {error}") from None
         except InputError as error:
@@ -135,7 +144,7 @@ class ServerBars:
         else:
             return None
         try:
-            return custom_of(self._ask(url, to_ms), _shown(url))
+            return self._ask(url, to_ms, lambda answer: custom_of(answer, _shown(url)))
         except NoData:
             return None
 
@@ -172,20 +181,22 @@ class ServerBars:
         }
         return f"{base}{'&' if urlsplit(base).query else '?'}{urlencode(query)}"
 
-    def _ask(self, url: str, to_ms: int) -> Any:
+    def _ask(self, url: str, to_ms: int, read: Callable[[Any], _Answer]) -> _Answer:
+        """What ``read`` makes of an answer. Only an answer that it can read is kept, and one that was kept and that it cannot read is asked for again."""
         kept = self._cache.get(url)
         if kept is not None:
-            return Reply(200, Headers(), kept, _shown(url)).json()
+            with contextlib.suppress(NoData, BadReply, InputError):
+                return read(Reply(200, Headers(), kept, _shown(url)).json())
         try:
             reply = self._client.call(lambda: HttpRequest("GET", url), _complete, idempotent=True)
         except FmzError as error:
             if isinstance(error, (NoData, BadReply)):
                 raise
             raise OperationFailed(f"no bars from {_shown(url)}: {error}") from error
-        answer = reply.json()
+        found = read(reply.json())
         if to_ms < time.time() * 1000 - _SETTLED_MS:  # the age of real bars; a backtest's clock is in the past
             self._cache.put(url, reply.body)
-        return answer
+        return found
 
 
 def _complete(reply: Reply) -> Reply:

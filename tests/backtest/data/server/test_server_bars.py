@@ -1,5 +1,6 @@
 """FMZ's data protocol, over a small real server."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -54,8 +55,8 @@ def data_server(answer: Any) -> Iterator[tuple[str, list[dict[str, str]]]]:
         server.server_close()
 
 
-def rows(count: int = 200, start: int = 0) -> dict[str, Any]:
-    data = [[start + i * MINUTE, 100, 300, 50, 200 + i, 7] for i in range(count)]
+def rows(count: int = 200, start: int = 0, period: int = MINUTE) -> dict[str, Any]:
+    data = [[start + i * period, 100, 300 + i, 50, 200 + i, 7] for i in range(count)]
     return {"detail": DETAIL, "schema": ["time", "open", "high", "low", "close", "vol"], "data": data}
 
 
@@ -76,7 +77,7 @@ def test_the_query_and_the_bars(tmp_path: Path) -> None:
 
 
 def test_older_bars_are_asked_for_as_fmz_does(tmp_path: Path) -> None:
-    with data_server(rows()) as (url, asked):
+    with data_server(rows(10, period=900_000)) as (url, asked):
         ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", 900_000, 0, 9_000_000, fill=True)
     assert (asked[0]["event"], asked[0]["depth"], asked[0]["period"]) == ("fill", "2", "900000")
 
@@ -122,6 +123,18 @@ def test_a_feeder_of_ones_own(tmp_path: Path) -> None:
         ({**rows(), "schema": ["time", "open", "high", "low", "clos", "vol"]}, BadReply, "no column close"),
         ({**rows(), "data": [[0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]]}, BadReply, "row 1 with time 0 follows 0"),
         ({**rows(), "data": [[0, "x", 1, 1, 1, 1]]}, BadReply, "expected whole numbers"),
+        ({**rows(), "data": [[0, 100.5, 300, 50, 200, 7]]}, BadReply, "column open: 100.5 is not a whole number"),
+        (
+            {**rows(), "data": [[0, 1, 3, 1, 2, 7], [25_000, 1, 3, 1, 2, 7]]},
+            BadReply,
+            "rows 0 and 1 are 25000 ms apart, which does not divide the 60000 ms",
+        ),
+        (
+            {**rows(), "data": [[0, 1, 3, 1, 2, 7], [MINUTE, 4, 3, 1, 2, 7]]},
+            BadReply,
+            "row 1 has open 4, high 3, low 1, close 2",
+        ),
+        (rows(start=10**12), NoData, "no bars from 0 to 180000 ms in .*whose bars are from 1000000000000 to"),
         (
             {**rows(1), "schema": ["time", "asks", "bids", "trades", "close", "vol"]},
             NotSupported,
@@ -133,6 +146,49 @@ def test_a_feeder_of_ones_own(tmp_path: Path) -> None:
 def test_answers_that_are_none(tmp_path: Path, answer: Any, error: type[Exception], text: str) -> None:
     with data_server(answer) as (url, _), pytest.raises(error, match=text):
         ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)
+
+
+@pytest.mark.parametrize(
+    "bad", [{**rows(), "data": []}, {**rows(), "data": [[0, 9, 1, 1, 1, 1]]}, [1], rows(start=10**12)]
+)
+def test_answers_that_cannot_be_used_are_not_kept(tmp_path: Path, bad: Any) -> None:
+    answers = [bad, rows()]
+    with data_server(lambda query: answers[min(len(asked), len(answers)) - 1]) as (url, asked):
+        with pytest.raises((NoData, BadReply)):
+            ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)
+        assert not list(tmp_path.iterdir())
+        assert len(ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)) == 3
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"{}"), gzip.compress(b"<html>"), gzip.compress(json.dumps(rows()).encode())[:12] + b"x" * 99],
+)
+def test_a_kept_answer_that_cannot_be_used_is_asked_for_again(tmp_path: Path, content: bytes) -> None:
+    with data_server(rows()) as (url, asked):
+        for _ in range(2):
+            assert len(ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)) == 3
+        [file] = tmp_path.iterdir()
+        file.write_bytes(content)
+        for _ in range(2):
+            assert len(ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)) == 3
+        assert len(asked) == 2
+
+
+def test_shorter_bars_than_were_asked_for_are_aggregated(tmp_path: Path) -> None:
+    with data_server(rows(200)) as (url, _):
+        source = ServerBars(url, settings(), tmp_path)
+        found = source.bars("Binance", "BTC_USDT", 5 * MINUTE, 3 * MINUTE, 20 * MINUTE)
+    assert (list(found.time), found.period_ms) == ([5 * MINUTE, 10 * MINUTE, 15 * MINUTE], 5 * MINUTE)
+    assert (list(found.high), list(found.close), list(found.volume)) == ([309, 314, 319], [209, 214, 219], [35] * 3)
+
+
+def test_rows_of_funding_may_stand_at_any_distance(tmp_path: Path) -> None:
+    answer = {**rows(), "data": [[0, 1, 1, 1, 1, 0], [30_000, -1, -1, -1, -1, 0]]}
+    with data_server(answer) as (url, _):
+        found = ServerBars(url, settings(), tmp_path).bars("Binance", "BTC_USDT.funding", MINUTE, 0, 180_000)
+    assert list(found.close) == [1, -1]
 
 
 def test_no_server(tmp_path: Path) -> None:
