@@ -128,8 +128,9 @@ def read_manifest(run: Path) -> StoredRun:
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest
         raise InputError(f"{path} is not a manifest of a backtest: format is {short_repr(found)}, expected {_FORMAT}")
-    places = {name: _found(Path(name), path.parent) for name in manifest["files"]}
     given = manifest["inputs"]
+    beside = Path(given["file"]).parent
+    places = {name: _found(Path(name), path.parent, beside) for name in manifest["files"]}
 
     def _path(name: str) -> Path:
         return places.get(name, Path(name))
@@ -155,8 +156,10 @@ def read_manifest(run: Path) -> StoredRun:
     )
 
 
-def _found(path: Path, folder: Path) -> Path:
-    for place in (path, folder / path.name):
+def _found(path: Path, folder: Path, beside: Path) -> Path:
+    """Where a file of a run is now: where it was, else in the manifest's folder, modules of packages in the same folders there."""
+    inner = path.relative_to(beside) if path.is_relative_to(beside) else Path(path.name)
+    for place in (path, folder / inner, folder / path.name):
         if place.is_file():
             return place
     raise OperationFailed(f"the run needs {path}, which is neither there nor in {folder}")

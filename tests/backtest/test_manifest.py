@@ -88,6 +88,35 @@ def test_a_run_that_moved_to_another_place(run: Path, tmp_path: Path, capsys: py
     assert "helper.py, which is neither there nor in" in err
 
 
+def test_a_run_with_a_package_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    (first / "helpers" / "deep").mkdir(parents=True)
+    (first / "s.py").write_text(
+        "from helpers.deep import part\ndef main():\n    Log(part(8), exchange.GetTicker().Last)\n"
+    )
+    (first / "helpers" / "__init__.py").write_text("half = 0.5\n")
+    (first / "helpers" / "deep" / "__init__.py").write_text("from .. import half\ndef part(x):\n    return half * x\n")
+    write_bars(first / "bars.csv")
+    words = [
+        "--exchange",
+        '{"eid":"Binance","currency":"BTC_USDT"}',
+        "--bars",
+        first / "bars.csv",
+        "--out",
+        first / "run",
+    ]
+    code, _, err = command(capsys, first / "s.py", *words)
+    assert code == 0, err
+    shutil.move(first / "run" / "manifest.json", first / "manifest.json")
+    first.rename(other)
+    code, _, err = command(capsys, "--repeat", other)
+    assert code == 0, err
+    (other / "helpers" / "deep" / "__init__.py").write_text("def part(x):\n    return x\n")
+    code, _, err = command(capsys, "--repeat", other)
+    assert code == 2
+    assert f"changed since: {other / 'helpers' / 'deep' / '__init__.py'}" in err
+
+
 def test_what_changed_since_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bars = tmp_path / "bars.csv"
     bars.write_text(bars.read_text() + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from types import ModuleType
 
@@ -17,9 +18,9 @@ def importlib_module(own_import: Callable[..., ModuleType]) -> ModuleType:
     """
 
     def _import_module(name: str, package: str | None = None) -> ModuleType:
-        """The module of a name, as ``import`` would give it; relative names are Python's business."""
+        """The module of a name, as ``import`` would give it."""
         if name.startswith("."):
-            return importlib.import_module(name, package)
+            name = importlib.util.resolve_name(name, package)
         return own_import(name, None, None, ("__name__",), 0)
 
     module = ModuleType("importlib", importlib.__doc__)

@@ -80,10 +80,14 @@ def strategy_builtins(
         level: int = 0,
     ) -> ModuleType:
         """``__import__`` of a strategy."""
+        if level and beside is not None:
+            whole = beside.absolute(name, level, globals)
+            if whole is not None:
+                return beside.needed(whole, own, fromlist)
         if level == 0:
             found = modules.get(name)
             if found is None and beside is not None:
-                found = beside.get(name, own)
+                found = beside.imported(name, own, fromlist)
             if found is not None:
                 return found
             root = name.partition(".")[0]

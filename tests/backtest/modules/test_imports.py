@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+import types
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,129 @@ def test_modules_beside_the_strategy_go_by_its_clock_and_are_its_own(tmp_path: P
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         execute("import bad", clock, folder=tmp_path)
+
+
+def package(folder: Path) -> None:
+    for name, text in (
+        ("helpers/__init__.py", "from .orders import stamp\nfrom . import state\n__all__ = ['orders', 'late']\n"),
+        (
+            "helpers/orders.py",
+            "import time\nfrom . import state\nfrom .state import count\ndef stamp():\n    return time.time() + count\n",
+        ),
+        (
+            "helpers/state.py",
+            (
+                "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom typing import ClassVar\nfrom . import orders\n"
+                "@dataclass\nclass Point:\n    kind: ClassVar[int] = 3\n    x: int = 4\ncount = 7\n"
+            ),
+        ),
+        ("helpers/late.py", "x = 5\n"),
+        ("helpers/deep/__init__.py", "from ..state import count\n"),
+        ("plain/mod.py", "y = 6\n"),
+        ("plain/sub/inner.py", "from ..mod import y\nz = y + 1\n"),
+        ("json/mod.py", ""),  # a folder goes after a module of Python's
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_packages_beside_the_strategy_go_by_its_clock_and_are_its_own(tmp_path: Path) -> None:
+    package(tmp_path)
+    (tmp_path / "helpers/state.py").write_text(
+        (tmp_path / "helpers/state.py").read_text().replace("from . import orders\n", "")
+    )
+    text = (
+        "import helpers.orders\nimport helpers.orders as ho\nfrom helpers import orders, state\nfrom helpers import *\nimport helpers.deep\n"
+        "import plain.mod, plain.sub.inner as inner\nfrom plain import mod\nimport json, importlib\n"
+        "a = [helpers.orders.stamp(), ho is orders, repr(state.Point()), late.x, helpers.deep.count, mod.y, inner.z, plain.sub.inner.y]\n"
+        "a += [json.dumps(1), importlib.import_module('helpers.late').x, importlib.import_module('.late', 'helpers').x]\n"
+        "a += [helpers.__package__, orders.__package__, helpers.orders.__name__]\nstate.count += 1\nb = state.count\n"
+    )
+    for _ in range(2):  # a second backtest has modules of its own
+        found = execute(text, HandClock(9000), folder=tmp_path)
+        assert found["a"] == [
+            16.0,
+            True,
+            "Point(x=4)",
+            5,
+            7,
+            6,
+            7,
+            6,
+            "1",
+            5,
+            5,
+            "helpers",
+            "helpers",
+            "helpers.orders",
+        ]
+        assert found["b"] == 8
+    assert not {"helpers", "helpers.state", "plain", "plain.mod"} & set(sys.modules)
+
+
+def test_modules_of_a_package_may_import_each_other(tmp_path: Path) -> None:
+    package(tmp_path)
+    (tmp_path / "helpers/orders.py").write_text("from . import state\ndef stamp():\n    return state.count\n")
+    assert execute("import helpers\na = helpers.stamp()", HandClock(), folder=tmp_path)["a"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("import helpers.nothing", "No module named 'helpers.nothing'"),
+        ("from helpers import nothing", "cannot import name 'nothing' from 'helpers'"),
+        ("import helpers.late.x", "No module named 'helpers.late.x'"),
+        ("import plain.nothing", "No module named 'plain.nothing'"),
+        ("import helpers.far", "attempted relative import beyond top-level package"),
+    ],
+)
+def test_modules_that_a_package_does_not_have(tmp_path: Path, text: str, error: str) -> None:
+    package(tmp_path)
+    (tmp_path / "helpers/state.py").write_text("count = 7\n")
+    (tmp_path / "helpers/far.py").write_text("from ..helpers import state\n")
+    with pytest.raises(ImportError, match=error):
+        execute(text, HandClock(), folder=tmp_path)
+
+
+def test_a_module_that_fails_can_be_imported_again(tmp_path: Path) -> None:
+    package(tmp_path)
+    (tmp_path / "helpers/late.py").write_text("1 / 0\n")
+    text = "a = 0\nimport helpers\nfor _ in range(2):\n    try:\n        import helpers.late\n    except ZeroDivisionError:\n        a += 1\nb = hasattr(helpers, 'late')"
+    found = execute(text, HandClock(), folder=tmp_path)
+    assert (found["a"], found["b"]) == (2, False)
+
+
+def test_modules_of_one_name_that_are_executed_at_once_in_two_backtests(tmp_path: Path) -> None:
+    text = "from __future__ import annotations\nimport waiting\nfrom dataclasses import dataclass\nwaiting.turn()\n@dataclass\nclass A:\n    x: int = 3\n"
+    (tmp_path / "held.py").write_text(text)
+    both, after = threading.Barrier(2, timeout=60), threading.Event()
+    found: list[Any] = []
+
+    def run(first: bool) -> None:
+        waiting = types.ModuleType("waiting")
+
+        def turn() -> None:
+            both.wait()
+            if not first:
+                assert after.wait(60)
+
+        vars(waiting)["turn"] = turn
+        beside = OwnModules(tmp_path)
+        own = strategy_builtins({"waiting": waiting}, lambda text: None, beside=beside)
+        namespace: dict[str, Any] = {"__builtins__": own}
+        exec("import held\na = held.A().x", namespace)
+        found.append(namespace["a"])
+        if first:
+            after.set()  # the other one goes on after this one's module has been executed
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in (True, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [3, 3]
+    assert "held" not in sys.modules
 
 
 def test_what_does_not_go_by_the_clock_is_named_once() -> None:
