@@ -25,7 +25,7 @@ from .script_run import is_script, run_script
 if TYPE_CHECKING:
     from .manifest import StoredRun
 
-__all__ = ["add_input_options", "add_parser", "inputs_of", "run"]
+__all__ = ["add_input_options", "add_parser", "inputs_of", "interruptible", "run", "warn"]
 
 _DESCRIPTION = """\
 Runs an FMZ strategy over historical data, as FMZ's own engine would, and reports the result. What to run is said by the strategy's header
@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
     if is_script(strategy):
         if args.check_lookahead:
             raise InputError(f"{inputs.file}: --check-lookahead needs a strategy; this is a script that runs itself")
-        with _interruptible():
+        with interruptible():
             host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None, shown=shown)
         if not host.contexts:
             if end.reason == "no data":
@@ -239,7 +239,7 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
         warn=warn,
         load_ns=ready.load_ns,
     )
-    with showing_progress(lambda: run.progress, shown=shown), _interruptible():
+    with showing_progress(lambda: run.progress, shown=shown), interruptible():
         end = run.run(ready.strategy, ready.values, ready.templates)
         run.finish(end)
     return run, end
@@ -293,7 +293,7 @@ def _terminal(args: argparse.Namespace) -> bool:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Has Ctrl-C raise KeyboardInterrupt in the strategy, also where the process was started with it ignored."""
     try:
         former = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 import time
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, UnknownName, nearest
+from ...strategy.program.javascript_source import JavaScriptSource
 from ...strategy.program.reading import read_source
-from ..command import add_input_options, inputs_of
+from ..command import add_input_options, inputs_of, interruptible, warn
 from ..inputs import BacktestInputs, ReadyBacktest, bound_arguments, merged_task
 from ..script_run import is_script
 from .evaluate import BacktestEvaluation
@@ -24,7 +26,7 @@ from .pool import workers_of
 from .search import run_search
 from .space import Grid, parse_axis
 from .sweep import run_jobs
-from .table import best_table, write_csv
+from .table import StreamedCsv, best_table, write_csv
 from .walk_forward import WalkForward, parse_walk_forward, run_walk_forward, spans_of
 
 __all__ = ["add_parser", "run"]
@@ -82,8 +84,15 @@ def run(args: argparse.Namespace) -> int:
     out: Path = args.out or inputs.file.with_suffix(".sweep")
     workers = workers_of(args.executor, args.workers)
     with SweepJournal(out / "journal.jsonl", sweep_identity(inputs, ready, grid)) as journal:
-        progress = _Progress(len(journal.scores))
-        scores, walk = _run(args, ready, grid, objective, BacktestEvaluation(inputs), workers, journal, progress)
+        progress = _Progress(len(journal.scores), objective, StreamedCsv(out / "sweep.csv", grid))
+        try:
+            with interruptible():
+                scores, walk = _run(
+                    args, ready, grid, objective, BacktestEvaluation(inputs), workers, journal, progress
+                )
+        except KeyboardInterrupt:
+            progress.interrupted(out)
+            return 130
     progress.end()
     _check_objective(scores, objective)
     write_csv(out / "sweep.csv", grid, scores)
@@ -137,6 +146,11 @@ def _checked(inputs: BacktestInputs, grid: Grid) -> ReadyBacktest:
         raise InputError(f"{inputs.file} is a plain script: only strategies with a main of their own can be swept")
     ready = ReadyBacktest.of(inputs)
     bound_arguments(ready.strategy, merged_task(ready.strategy, inputs)[0], inputs, grid[0])
+    if not isinstance(ready.strategy, JavaScriptSource):
+        used = {node.id for node in ast.walk(ready.strategy.tree) if isinstance(node, ast.Name)}
+        for axis in grid.axes:
+            if axis.name not in used:
+                warn(f"--grid {axis.name}: {inputs.file} never uses a variable of this name")
     return ready
 
 
@@ -180,20 +194,43 @@ def _walk_text(walk: WalkForward, grid: Grid, objective: Objective) -> str:
 
 
 class _Progress:
-    """Counts finished backtests on the standard error."""
+    """What is shown of finished backtests while a sweep runs: a row of the table each, and on a terminal their number and the best one.
 
-    def __init__(self, known: int) -> None:
+    Args:
+        known: How many are in the journal.
+        objective: What they are ranked by.
+        table: The table.
+    """
+
+    def __init__(self, known: int, objective: Objective, table: StreamedCsv) -> None:
         self._shown = sys.stderr.isatty()
-        self._count = 0
+        self._objective = objective
+        self._table = table
+        self._best: Score | None = None
         if known:
             print(f"fmzthreads: {known} finished backtests are in the journal", file=sys.stderr)
 
     def __call__(self, score: Score) -> None:
-        self._count += 1
+        self._table.add(score)
+        if not score.error:  # each run has figures of the same names: a name that none has is told at once
+            _check_objective([score], self._objective)
+        self._best = self._objective.best([score] if self._best is None else [self._best, score])
         if self._shown:
-            print(f"\r{self._count} backtests", end="", file=sys.stderr, flush=True)
+            best = (
+                "" if self._best is None else f", best {self._objective.figure} {self._objective.value(self._best):.6g}"
+            )
+            print(f"\r{len(self._table.scores)} backtests{best}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Ends the line."""
-        if self._shown and self._count:
+        if self._shown and self._table.scores:
             print(file=sys.stderr)
+
+    def interrupted(self, out: Path) -> None:
+        """Says after Ctrl-C what there is."""
+        self.end()
+        count = len(self._table.scores)
+        print(
+            f"fmzthreads: interrupted; {count} finished backtests are in {out}, and the same command goes on from there",
+            file=sys.stderr,
+        )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from ..._version import __version__
 from ...errors import FmzError
 from ...strategy.program.javascript_source import JavaScriptSource
 from ...strategy.program.reading import read_source
 from ...strategy.program.source import Source
 from ..inputs import BacktestInputs, ReadyBacktest
+from ..modules.own_modules import file_of_module
 from .space import Grid
 
 __all__ = ["sweep_identity"]
@@ -29,11 +32,19 @@ def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> 
         grid: The values of the parameters.
     """
     sources = [ready.strategy, *(template.source for template in ready.templates)]
-    files = [inputs.file, *inputs.templates, *(bars.path for bars in inputs.bars), *_modules_beside(sources)]
+    folder = ready.strategy.path.parent
     swept = {axis.name for axis in grid.axes}
     settings = attrs.asdict(ready.settings, filter=lambda field, value: field.name not in {"args", "task"})
     return {
-        "files": {path.name: _digest(path) for path in files},
+        "version": __version__,
+        "files": {
+            "strategy": _named(inputs.file),
+            "templates": [_named(path) for path in inputs.templates],
+            "modules": {path.relative_to(folder).as_posix(): _digest(path) for path in _modules_beside(sources)},
+        },
+        "bars": [[bars.name, *_named(bars.path)] for bars in inputs.bars],
+        "columns": dict(inputs.columns),
+        "data server": "" if inputs.bars else _server(inputs, ready),
         "settings": settings,
         "args": {name: value for name, value in ready.values.items() if name not in swept},
         "template args": [[template.source.name, template.values] for template in ready.templates],
@@ -46,27 +57,48 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _named(path: Path) -> list[str]:
+    return [path.name, _digest(path)]
+
+
+def _server(inputs: BacktestInputs, ready: ReadyBacktest) -> str:
+    return inputs.data_server or str(ready.settings.task.get("dataServer") or "") or os.environ.get("DATASERVER", "")
+
+
 def _modules_beside(sources: Iterable[Source]) -> list[Path]:
-    """The modules beside the strategy that the sources, or such modules themselves, import by name."""
-    todo = [source for source in sources if not isinstance(source, JavaScriptSource)]
-    folder = todo[0].path.parent if todo else Path()
+    """The modules beside the strategy, also those of packages, that the sources, or such modules themselves, import by name."""
+    todo: list[tuple[str, Source]] = [("", source) for source in sources if not isinstance(source, JavaScriptSource)]
+    folder = todo[0][1].path.parent if todo else Path()
     found: dict[Path, None] = {}
     while todo:
-        for name in _imported(todo.pop().tree):
-            path = folder / f"{name}.py"
-            if path not in found and path.is_file():
-                found[path] = None
-                try:
-                    todo.append(read_source(path))
-                    _ = todo[-1].tree
-                except FmzError:  # the run says what is wrong with it
-                    todo.pop()
-    return list(found)
+        package, source = todo.pop()
+        for name in _imported(source.tree, package):
+            path = file_of_module(folder, name)
+            if path is None or path in found or not path.is_file():
+                continue
+            found[path] = None
+            try:
+                read = read_source(path)
+                _ = read.tree
+            except FmzError:  # the run says what is wrong with it
+                continue
+            todo.append((name if path.name == "__init__.py" else name.rpartition(".")[0], read))
+    return sorted(found)
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The whole names of what a module of a package may import: modules, the packages that they are in, and what may be modules of a package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module
+            for alias in node.names:
+                yield from _with_packages(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level and package else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield from _with_packages(base)
+            yield from (f"{base}.{alias.name}" for alias in node.names if base)
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1) if name)

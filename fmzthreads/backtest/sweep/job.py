@@ -9,7 +9,10 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Job", "Score", "job_key"]
+__all__ = ["WORKER_DIED", "Job", "Score", "job_key"]
+
+WORKER_DIED = "the worker process died (out of memory, or killed)"
+"""The error of a backtest that says nothing of the backtest itself: a journal does not keep it, so that it is tried again."""
 
 
 @attrs.frozen

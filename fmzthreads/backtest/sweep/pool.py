@@ -13,8 +13,8 @@ from typing import Any
 
 import attrs
 
-from ...errors import InputError, MissingExtra
-from .job import Job, Score
+from ...errors import InputError, MissingExtra, OperationFailed
+from .job import WORKER_DIED, Job, Score
 
 __all__ = ["Evaluate", "Workers", "dask_workers", "evaluated", "process_workers", "workers_of"]
 
@@ -135,6 +135,9 @@ def evaluated(jobs: Iterable[Job], evaluate: Evaluate, workers: Workers) -> Iter
         jobs: The backtests.
         evaluate: Runs one.
         workers: Where they run.
+
+    Raises:
+        OperationFailed: The executor is gone, such as a Dask cluster whose scheduler ended.
     """
     waiting = iter(jobs)
     suspects: deque[Job] = deque()
@@ -165,7 +168,7 @@ def _until_broken(
             if not under_way:
                 return None
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenExecutor) for future in done):
+            if any(_broke(future) for future in done):
                 wait(under_way)  # all of them are broken now
                 return (yield from _finished(under_way))
             for future in done:
@@ -180,7 +183,7 @@ def _finished(under_way: dict[Future[Score], Job]) -> Generator[Score, None, lis
     wait(under_way)
     lost: list[Job] = []
     for future, job in under_way.items():
-        if isinstance(future.exception(), BrokenExecutor):
+        if _broke(future):
             lost.append(job)
         else:
             yield _score(future, job)
@@ -196,14 +199,27 @@ def _alone(suspects: deque[Job], evaluate: Evaluate, workers: Workers) -> Iterat
             try:
                 future = executor.submit(evaluate, job)
                 wait([future])
-                broken = isinstance(future.exception(), BrokenExecutor)
+                broken = _broke(future)
             except BrokenExecutor:
                 suspects.appendleft(job)
                 return
             if broken:
-                yield Score(job, error="the worker process died (out of memory, or killed)")
+                yield Score(job, error=WORKER_DIED)
                 return
             yield _score(future, job)
+
+
+def _broke(future: Future[Score]) -> bool:
+    """Whether a backtest was lost because its executor broke.
+
+    Raises:
+        OperationFailed: The executor cancelled it, which we did not ask for: there will be no others either.
+    """
+    if future.cancelled():
+        raise OperationFailed(
+            "the executor has cancelled its backtests, as when a Dask scheduler ends; those that are finished are kept"
+        )
+    return isinstance(future.exception(), BrokenExecutor)
 
 
 def _score(future: Future[Score], job: Job) -> Score:
@@ -212,4 +228,6 @@ def _score(future: Future[Score], job: Job) -> Score:
         return future.result()
     if not isinstance(error, Exception):
         raise error
+    if type(error).__name__ == "KilledWorker":  # Dask's: it was tried on several workers, which all died
+        return Score(job, error=WORKER_DIED)
     return Score(job, error=f"{type(error).__name__}: {error}"[:500])

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
+from keyword import iskeyword
 from typing import Any
 
 import attrs
@@ -43,7 +44,7 @@ def parse_axis(text: str) -> Axis:
     """
     name, equals, rest = text.partition("=")
     name = name.strip()
-    if not equals or not name.isidentifier() or not rest.strip():
+    if not equals or not name.isidentifier() or iskeyword(name) or not rest.strip():
         raise InputError(f"--grid {text!r}: expected NAME=FIRST:LAST:STEP or NAME=A,B,C")
     values = _steps(text, rest) if ":" in rest else tuple(guessed(part.strip()) for part in rest.split(","))
     keys = [_key(value) for value in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from .job import Job, Score
+from .job import WORKER_DIED, Job, Score
 from .journal import SweepJournal
 from .pool import Evaluate, Workers, evaluated
 
@@ -40,7 +40,7 @@ def run_jobs(
             if on_score is not None:
                 on_score(known)
     for score in evaluated(todo.values(), evaluate, workers) if todo else ():
-        if journal is not None:
+        if journal is not None and score.error != WORKER_DIED:
             journal.add(score)
         scores[score.job.key] = score
         if on_score is not None:

@@ -8,11 +8,58 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...errors import OperationFailed
 from .job import Score
 from .objective import Objective
 from .space import Grid
 
-__all__ = ["best_table", "neighbour_values", "write_csv"]
+__all__ = ["StreamedCsv", "best_table", "neighbour_values", "write_csv"]
+
+
+class StreamedCsv:
+    """The CSV file of a sweep while it runs: a row for each score as it comes, in the order in which they come.
+
+    Args:
+        path: The file; what it held is replaced. Its folder is made.
+        grid: Names the columns of the parameters.
+
+    Raises:
+        OperationFailed: It cannot be written.
+    """
+
+    def __init__(self, path: Path, grid: Grid) -> None:
+        self._path = path
+        self._names = [axis.name for axis in grid.axes]
+        self._figures: set[str] = set()
+        self._order: list[str] = []
+        self.scores: list[Score] = []
+        """The scores so far."""
+        self._write([])
+
+    def add(self, score: Score) -> None:
+        """Adds a row; a score with further figures has the file written anew, with their columns.
+
+        Raises:
+            OperationFailed: It cannot be written, such as when the disk is full.
+        """
+        self.scores.append(score)
+        if self._figures.issuperset(score.figures):
+            self._write([score])
+            return
+        self._figures.update(score.figures)
+        self._order = sorted(self._figures)
+        self._write(self.scores, anew=True)
+
+    def _write(self, scores: Sequence[Score], *, anew: bool = False) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if anew or len(self.scores) == 0:
+                _write_rows(self._path, self._names, self._order, scores)
+                return
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(_row(score, self._names, self._order) for score in scores)
+        except OSError as error:
+            raise OperationFailed(f"the table {self._path} cannot be written: {error.strerror}") from error
 
 
 def write_csv(path: str | os.PathLike[str], grid: Grid, scores: Sequence[Score]) -> None:
@@ -22,19 +69,30 @@ def write_csv(path: str | os.PathLike[str], grid: Grid, scores: Sequence[Score])
         path: The file; it is replaced as a whole.
         grid: Names the columns of the parameters.
         scores: The rows, in their order.
+
+    Raises:
+        OperationFailed: It cannot be written, such as when the disk is full.
     """
-    names = [axis.name for axis in grid.axes]
     figures = sorted({name for score in scores for name in score.figures})
-    path = Path(path)
+    try:
+        _write_rows(Path(path), [axis.name for axis in grid.axes], figures, scores)
+    except OSError as error:
+        raise OperationFailed(f"the table {path} cannot be written: {error.strerror}") from error
+
+
+def _write_rows(path: Path, names: Sequence[str], figures: Sequence[str], scores: Sequence[Score]) -> None:
     new = path.with_name(path.name + ".new")
     with new.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow([*names, "start", "end", *figures, "error"])
-        for score in scores:
-            values = [_text(score.figures.get(name)) for name in figures]
-            args = [_text(score.job.args[name]) for name in names]
-            rows.writerow([*args, _text(score.job.start_ms), _text(score.job.end_ms), *values, score.error])
+        rows.writerows(_row(score, names, figures) for score in scores)
     new.replace(path)
+
+
+def _row(score: Score, names: Sequence[str], figures: Sequence[str]) -> list[str]:
+    values = [_text(score.figures.get(name)) for name in figures]
+    args = [_text(score.job.args[name]) for name in names]
+    return [*args, _text(score.job.start_ms), _text(score.job.end_ms), *values, score.error]
 
 
 def _text(value: Any) -> str:
@@ -56,13 +114,14 @@ def best_table(
     names = [axis.name for axis in grid.axes]
     columns = list(dict.fromkeys((objective.figure, *figures)))
     rows = [[*names, *columns]]
+    errors = [""]
     for score in objective.ranked(scores)[:most]:
-        values = [score.error] if score.error else [_short(score.figures.get(name)) for name in columns]
+        values = [] if score.error else [_short(score.figures.get(name)) for name in columns]
         rows.append([*(str(score.job.args[name]) for name in names), *values])
+        errors.append(score.error)
     widths = [max(len(row[n]) for row in rows if n < len(row)) for n in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
-    )
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
+    return "\n".join(f"{line}  {error}".rstrip() for line, error in zip(lines, errors, strict=True))
 
 
 def _short(value: float | None) -> str:

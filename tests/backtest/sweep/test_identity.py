@@ -49,8 +49,7 @@ def inputs_of(folder: Path, **more: Any) -> BacktestInputs:
         file=folder / "s.py",
         templates=(folder / "lib.py",),
         config=folder / "c.json",
-        bars=(BarsFile(folder / "bars.csv"),),
-        **more,
+        **{"bars": (BarsFile(folder / "bars.csv"),), **more},
     )
 
 
@@ -77,7 +76,10 @@ def identity(folder: Path, **more: Any) -> Any:
 
 
 def _fields(inputs: BacktestInputs) -> dict[str, Any]:
-    return {name: getattr(inputs, name) for name in ("file", "templates", "template_args", "config", "changes", "bars")}
+    return {
+        name: getattr(inputs, name)
+        for name in ("file", "templates", "template_args", "config", "changes", "bars", "columns")
+    }
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,52 @@ def test_each_file_counts(files: Path, name: str) -> None:
     assert identity(files) != before
 
 
+@pytest.mark.parametrize("name", ["__init__.py", "orders.py", "state.py", "deep/__init__.py", "deep/inner.py"])
+def test_each_module_of_a_package_counts(files: Path, name: str) -> None:
+    package = files / "helpers"
+    (package / "deep").mkdir(parents=True)
+    for file, text in (
+        ("__init__.py", "from . import orders\n"),
+        ("orders.py", "from .state import count\n"),
+        ("state.py", "from .deep import inner\ncount = 1\n"),
+        ("deep/__init__.py", ""),
+        ("deep/inner.py", "from ..state import count\n"),
+        ("unused.py", ""),
+    ):
+        (package / file).write_text(text)
+    (files / "helper.py").write_text("import helpers\nfrom deeper import half\ndef part(x):\n    return half * x\n")
+    before = identity(files)
+    (package / "unused.py").write_text("x = 1\n")
+    assert identity(files) == before
+    with (package / name).open("a") as file:
+        file.write("\n")
+    assert identity(files) != before
+
+
+def test_files_of_one_name_names_of_series_and_columns_count(files: Path) -> None:
+    other = files / "other" / "bars.csv"
+    other.parent.mkdir()
+    other.write_bytes((files / "bars.csv").read_bytes())
+    two = (BarsFile(files / "bars.csv", "Binance/BTC_USDT"), BarsFile(other, "Binance/ETH_USDT"))
+    before = identity(files, bars=two)
+    with (files / "bars.csv").open("a") as file:
+        file.write("\n")
+    changed = identity(files, bars=two)
+    assert changed != before  # though the other file of this name is as it was
+    swapped = (BarsFile(files / "bars.csv", "Binance/ETH_USDT"), BarsFile(other, "Binance/BTC_USDT"))
+    assert identity(files, bars=swapped) != changed
+    assert identity(files, bars=two, columns={"close": "open"}) != changed
+
+
+def test_another_version_is_another_sweep(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity(files)
+    monkeypatch.setattr("fmzthreads.backtest.sweep.identity.__version__", "9.9")
+    assert identity(files) != before
+
+
 def test_a_module_that_cannot_be_read_is_the_runs_business(files: Path) -> None:
     (files / "deeper.py").write_text("half = = 1\n")
-    assert "deeper.py" in identity(files)["files"]
+    assert "deeper.py" in identity(files)["files"]["modules"]
 
 
 def test_the_journal_of_another_seed_is_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

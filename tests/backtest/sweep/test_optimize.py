@@ -14,7 +14,7 @@ import pytest
 
 from fmzthreads.backtest.inputs import BacktestInputs, BarsFile
 from fmzthreads.backtest.sweep.evaluate import BacktestEvaluation
-from fmzthreads.backtest.sweep.job import Job
+from fmzthreads.backtest.sweep.job import Job, Score
 from fmzthreads.cli import main
 
 
@@ -89,6 +89,46 @@ def test_what_is_not_valid_is_named(
         assert said in error
     else:  # a header without a declaration takes every argument
         assert code == 0
+
+
+def test_a_parameter_that_the_strategy_never_uses_is_told(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(files, tmp_path / "out", "--executor", "here", "--grid", "none=1", "--random", "1")) == 0
+    told = capsys.readouterr().err
+    assert f"--grid none: {files[0]} never uses a variable of this name" in told
+    assert "--grid fast" not in told
+
+
+def test_a_figure_that_does_not_exist_is_told_after_the_first_backtest(files: Any, tmp_path: Path) -> None:
+    assert main(words(files, tmp_path / "out", "--executor", "here", "--objective", "sharp")) == 2
+    assert (tmp_path / "out" / "journal.jsonl").read_bytes().count(b"\n") == 2
+
+
+def test_ctrl_c_leaves_a_table_and_the_journal(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Job] = []
+    real = BacktestEvaluation.__call__
+
+    def interrupted(self: BacktestEvaluation, job: Job) -> Score:
+        calls.append(job)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, job)
+
+    monkeypatch.setattr(BacktestEvaluation, "__call__", interrupted)
+    out = tmp_path / "out"
+    assert main(words(files, out, "--executor", "here")) == 130
+    assert f"interrupted; 2 finished backtests are in {out}" in capsys.readouterr().err
+    with (out / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["fast"], row["slow"]) for row in rows] == [("2", "10"), ("2", "20")]
+    assert all(row["sharpe"] for row in rows)
+    assert main(words(files, out, "--executor", "here")) == 0
+    assert main(words(files, tmp_path / "whole", "--executor", "here")) == 0
+    assert (out / "sweep.csv").read_bytes() == (tmp_path / "whole" / "sweep.csv").read_bytes()
+    assert len(calls) == 4 + 7 + 9  # two are under way at a time, and those that were are run again
 
 
 def test_without_a_grid_there_is_nothing_to_do(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,16 +3,17 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
-from fmzthreads.backtest.sweep.job import Job, Score
+from fmzthreads.backtest.sweep.job import WORKER_DIED, Job, Score
 from fmzthreads.backtest.sweep.pool import Workers, evaluated, process_workers, workers_of
-from fmzthreads.errors import InputError
+from fmzthreads.errors import InputError, OperationFailed
 
 
 def square(job: Job) -> Score:
@@ -103,6 +104,36 @@ def test_a_worker_that_is_killed_costs_at_most_its_own_backtest(tmp_path: Path, 
     failed = [score for score in scores if score.error]
     assert [score.job.args["x"] for score in failed] == ([3] if always else [])
     assert all("worker process died" in score.error for score in failed)
+
+
+class KilledWorker(Exception):
+    """As Dask names what it raises when several workers died."""
+
+
+def killed(job: Job) -> Score:
+    raise KilledWorker("Attempted to run task on 4 different workers, but all those workers died while running it")
+
+
+def test_a_task_whose_dask_workers_died_has_the_error_of_a_worker_that_died() -> None:
+    [score] = evaluated([Job({"x": 1})], killed, threads(1))
+    assert score.error == WORKER_DIED
+
+
+class Cancelling(Executor):
+    """As Dask's executor when its scheduler has ended: what it was given is cancelled."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_an_executor_that_is_gone_is_told() -> None:
+    with pytest.raises(
+        OperationFailed, match="the executor has cancelled its backtests, as when a Dask scheduler ends"
+    ):
+        list(evaluated([Job({"x": 1})], square, Workers(Cancelling, 1)))
 
 
 def test_backtests_can_run_in_this_process() -> None:

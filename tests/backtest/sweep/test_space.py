@@ -32,6 +32,7 @@ def test_an_axis_is_read(text: str, values: tuple[object, ...]) -> None:
     [
         ("fast", "expected NAME="),
         ("2x=1:2:1", "expected NAME="),
+        ("class=1,2", "expected NAME="),
         ("x=", "expected NAME="),
         ("x=1:2", "got 2 numbers"),
         ("x=1:2:0", "does not lead"),

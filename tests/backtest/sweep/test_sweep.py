@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.backtest.sweep.heat_map import write_heat_maps
-from fmzthreads.backtest.sweep.job import Job, Score
+from fmzthreads.backtest.sweep.job import WORKER_DIED, Job, Score
 from fmzthreads.backtest.sweep.journal import SweepJournal
 from fmzthreads.backtest.sweep.objective import Objective, parse_objective
 from fmzthreads.backtest.sweep.pool import Workers
 from fmzthreads.backtest.sweep.search import run_search
 from fmzthreads.backtest.sweep.space import Axis, Grid
 from fmzthreads.backtest.sweep.sweep import run_jobs
-from fmzthreads.backtest.sweep.table import best_table, neighbour_values, write_csv
-from fmzthreads.errors import InputError, MissingExtra
+from fmzthreads.backtest.sweep.table import StreamedCsv, best_table, neighbour_values, write_csv
+from fmzthreads.errors import InputError, MissingExtra, OperationFailed
 
 GRID = Grid((Axis("a", (1, 2, 3)), Axis("b", (0.5, 1.5))))
 
@@ -105,6 +105,55 @@ def test_the_table_and_the_file_show_every_score(tmp_path: Path) -> None:
     assert lines[1].split() == ["3", "1.5", "4.5", "1.5"]
     assert lines[4].split() == ["1", "0.5", "–", "0.5"]
     assert lines[6].split() == ["2", "0.5", "ZeroDivisionError:", "x"]
+
+
+def test_the_file_grows_with_each_score(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "sweep.csv"
+    table = StreamedCsv(path, GRID)
+    assert (
+        path.read_text() == "a,b,start,end,error\n".replace("\n", "\r\n") or path.read_text() == "a,b,start,end,error\n"
+    )
+    one, failed, more = (
+        Score(Job({"a": 1, "b": 0.5}), {"sharpe": 1.5}),
+        Score(Job({"a": 2, "b": 0.5}), error='line one\n"two", three'),
+        Score(Job({"a": 3, "b": 0.5}, 10, 20), {"profit": 2.0}),
+    )
+    for count, score in enumerate((one, failed, more), 1):
+        table.add(score)
+        with path.open(newline="", encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) == count
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["a"], row["start"], row["sharpe"], row["profit"]) for row in rows] == [
+        ("1", "", "1.5", ""),
+        ("2", "", "", ""),
+        ("3", "10", "", "2.0"),
+    ]
+    assert rows[1]["error"] == failed.error
+    (tmp_path / "file").touch()
+    with pytest.raises(OperationFailed, match="cannot be written"):
+        StreamedCsv(tmp_path / "file" / "sweep.csv", GRID)
+
+
+def test_long_errors_do_not_widen_the_table() -> None:
+    scores = [Score(Job({"a": 1, "b": 0.5}), {"sharpe": 1.5}), Score(Job({"a": 2, "b": 0.5}), error="x" * 300)]
+    lines = best_table(GRID, scores, Objective("sharpe"), []).splitlines()
+    assert lines[:2] == ["a    b  sharpe", "1  0.5     1.5"]
+    assert lines[2] == f"2  0.5  {'x' * 300}"
+
+
+def test_a_worker_that_died_says_nothing_of_the_backtest_and_is_tried_again(tmp_path: Path) -> None:
+    path, tries = tmp_path / "journal.jsonl", []
+
+    def dies_once(job: Job) -> Score:
+        tries.append(job)
+        return Score(job, error=WORKER_DIED) if len(tries) == 1 else Score(job, {"sharpe": 1.0})
+
+    for error in (WORKER_DIED, "", ""):
+        with SweepJournal(path, {}) as journal:
+            [score] = run_jobs([Job({"a": 1})], dies_once, threads(1), journal=journal)
+        assert score.error == error
+    assert len(tries) == 2
 
 
 def test_a_peak_alone_is_worth_less_than_a_plateau() -> None:
