@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from ...errors import OperationFailed
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -32,6 +34,7 @@ class SpilledRows(Sequence[Row]):
         self._most = in_memory + chunk
         self._chunk = chunk
         self._database: sqlite3.Connection | None = None
+        self._failure: str | None = None  # why rows could not be written
         self._chunks = 0  # those that were ever written
         self._first_chunk = 0  # the first one that is still there
         self._skipped = 0  # its rows that were deleted
@@ -56,6 +59,22 @@ class SpilledRows(Sequence[Row]):
                     self._spill()
 
     def _spill(self) -> None:
+        """Moves the oldest rows to disk. What could not be written is not tried again: those rows stay in memory, and each further chunk tells it."""
+        import sqlite3
+
+        try:
+            if self._failure is None:
+                self._move_oldest()
+                return
+        except sqlite3.Error as error:
+            self._failure = str(error)
+        self._most = len(self._newest) + self._chunk
+        raise OperationFailed(
+            f"log rows, profit points or snapshots ({len(self)}) cannot be kept in a temporary file: {self._failure}; it lies in the"
+            " folder of the variable SQLITE_TMPDIR or TMPDIR, else in the system's: set TMPDIR to a folder on a disk with more space"
+        )
+
+    def _move_oldest(self) -> None:
         import pickle  # these two are loaded only by runs of many rows
 
         if self._database is None:

@@ -1,6 +1,7 @@
 """Log rows on disk: they read as a list does, and the result's bytes are the same."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fmzthreads.backtest.manifest import result_digest
 from fmzthreads.backtest.outputs import result_object, summary_text, write_folder, write_report
 from fmzthreads.backtest.result.join import to_json
 from fmzthreads.backtest.result.spilled_rows import SpilledRows
+from fmzthreads.errors import OperationFailed
 from tests.helpers.backtest_runs import run_text
 
 MOVES = st.lists(
@@ -116,3 +118,49 @@ def test_a_reset_deletes_what_is_on_disk(tmp_path: Path, small: None) -> None:
     )
     assert [row[7] for row in run.log.rows] == [*map(str, range(88, 100)), "end"]
     assert run.log.rows[0][0] == 89
+
+
+class FullDisk:
+    """A database whose disk is full after some entries."""
+
+    def __init__(self, database: sqlite3.Connection, entries: int) -> None:
+        self._database, self._left = database, entries
+
+    def execute(self, text: str, values: Any = ()) -> Any:
+        if text.startswith("INSERT"):
+            self._left -= 1
+            if self._left < 0:
+                raise sqlite3.OperationalError("database or disk is full")
+        return self._database.execute(text, values)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def test_a_full_disk_is_told_once_a_chunk_and_no_row_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: FullDisk(real(*args, **options), 2))
+    rows, told = SpilledRows(in_memory=7, chunk=5), []
+    for number in range(40):
+        try:
+            rows.append([number])
+        except OperationFailed as error:
+            told.append((number, str(error)))
+    assert [number for number, _ in told] == [21, 26, 31, 36]
+    assert all("cannot be kept in a temporary file: database or disk is full" in text for _, text in told)
+    assert all("TMPDIR" in text for _, text in told)
+    assert list(rows) == [[number] for number in range(40)]
+    assert rows.spilled
+
+
+def test_a_run_whose_disk_is_full_ends_with_its_own_line_and_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: FullDisk(real(*args, **options), 1))
+    run, end = run_text(tmp_path, "def main():\n    for i in range(100000):\n        Log(i)\n")
+    assert end.reason == "error"
+    assert "cannot be kept in a temporary file: database or disk is full" in end.text
+    assert "line 3" in end.text
+    assert run.result()["LogsCount"] == 30_001
+    assert result_digest(result_object(run))
