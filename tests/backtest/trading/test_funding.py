@@ -11,7 +11,8 @@ from fmzthreads.backtest.config.settings import MarketDetail
 from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.failures import NoData
 from fmzthreads.backtest.trading.desk import Desk
-from tests.helpers.price_market import Bench, futures_bench
+from fmzthreads.backtest.trading.funding import NO_FUNDING, FundingCalendar
+from tests.helpers.price_market import Bench, PriceMarket, futures_bench
 
 SWAP = "BTC_USDT.swap"
 HOUR = 3_600_000
@@ -32,13 +33,16 @@ def funded(
     coin: bool = False,
     compat: bool = False,
     funding: str | None = None,
+    symbol_index: str | None = None,
+    multiple: float | None = None,
+    digits: int = 8,
 ) -> Bench:
     """A futures exchange at 1600 whose funding is due at given times."""
-    bench = futures_bench(coin=coin, stocks=10 if coin else 0, maker=0, taker=0)
+    bench = futures_bench(coin=coin, stocks=10 if coin else 0, maker=0, taker=0, multiple=multiple)
     market = bench.main.detail
-    bench.main.detail = attrs.evolve(market, symbol_funding=funding, symbol_index=None)
+    bench.main.detail = attrs.evolve(market, symbol_funding=funding, symbol_index=symbol_index)
     pair = market.symbol.partition(".")[0]
-    known = {f"{pair}.funding": series(f"{pair}.funding", rates, 8)} if rates else {}
+    known = {f"{pair}.funding": series(f"{pair}.funding", rates, digits)} if rates else {}
     if index is not None:
         known[f"{pair}.index"] = series(f"{pair}.index", index, 2)
 
@@ -183,3 +187,50 @@ def test_the_next_payment_is_shown() -> None:
     assert [row.Time for row in bench.desk.fundings(SWAP)] == [3 * HOUR]
     bench.now_ms = 3 * HOUR
     assert bench.desk.fundings(SWAP) == []
+
+
+@pytest.mark.parametrize("digits", [8, 9, 12])
+def test_a_payment_by_hand_with_a_multiple(digits: int) -> None:
+    """0.01 BTC a contract, 7 contracts net, index 990, rate 0.0007: 7 x 0.01 x 990 x 1.0007 x 0.0007."""
+    bench = funded({5000: 0.0007}, {0: 990}, multiple=0.01, digits=digits)
+    bench.desk.place(SWAP, "buy", -1, 9)
+    bench.desk.place(SWAP, "sell", -1, 2)
+    bench.now_ms = 5000
+    assert wallet(bench)["Funding"] == pytest.approx(-7 * 0.01 * 990 * 1.0007 * 0.0007, abs=5e-9)
+
+
+def test_the_index_that_begins_at_the_moment_of_an_event_counts_and_one_that_ends_there_has_closed() -> None:
+    for at_ms, fair in ((HOUR, 2000), (2 * HOUR, 3000)):
+        index = series("BTC_USDT.index", {0: 1000, HOUR: 2000}, 2)
+        index.close = array("q", [1500_00, 3000_00])
+        rates = series("BTC_USDT.funding", {at_ms: 0.001}, 8)
+        bench = funded({at_ms: 0.001}, {})
+        bench.desk._funding._series_of = {"BTC_USDT.index": index, "BTC_USDT.funding": rates}.__getitem__
+        bench.desk.place(SWAP, "buy", -1, 1)
+        bench.now_ms = at_ms
+        assert wallet(bench)["Funding"] == pytest.approx(-fair * 1.001 * 0.001, abs=1e-9)
+
+
+def test_a_market_that_names_no_index_on_purpose_goes_by_its_own_price() -> None:
+    bench = funded({5000: 0.001}, {0: 990}, symbol_index="")
+    bench.desk.place(SWAP, "buy", -1, 1)
+    bench.now_ms = 5000
+    assert wallet(bench)["Funding"] == -1.6016
+
+
+def test_two_contracts_pay_at_their_own_times() -> None:
+    calls = {"A_USDT.funding": {3000: 0.001, 9000: 0.002}, "B_USDT.funding": {2000: 0.004, 3000: 0.008}}
+    calendar = FundingCalendar(lambda symbol: series(symbol, calls.get(symbol, {0: 1000}), 8))
+    for name in "AB":
+        detail = attrs.evolve(
+            funded({}).main.detail, symbol=f"{name}_USDT.swap", symbol_funding=f"{name}_USDT.funding", symbol_index=None
+        )
+        calendar.watch(PriceMarket(detail, 0), 0)
+    seen = []
+    while calendar.next_ms < NO_FUNDING:
+        event = calendar.pop()
+        seen.append((event.time_ms, event.view.detail.symbol[0], event.rate))
+    assert sorted(seen) == [
+        (2000, "B", 4_000_000), (3000, "A", 1_000_000), (3000, "B", 8_000_000), (9000, "A", 2_000_000)
+    ]  # fmt: skip
+    assert [time_ms for time_ms, _, _ in seen] == [2000, 3000, 3000, 9000]

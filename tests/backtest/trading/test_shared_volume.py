@@ -136,6 +136,22 @@ def test_with_a_queue_the_volume_at_the_touch_first_serves_those_before() -> Non
     assert deal(bench, 1) == 3
 
 
+def test_a_tick_at_the_touch_gives_no_more_than_what_the_bar_has_left() -> None:
+    """Each tick trades 2 of the 8 of a bar, of which 1 may be taken: 0.125 x 8."""
+    bench = spot_bench(
+        balance=100_000, stocks=100, maker=0, partial=PartialFills(participation=nano(0.125), queue=nano(0.0001))
+    )  # 0.02 before the order
+    bench.price(200)
+    bench.desk.place(PAIR, "buy", 199, 5)
+    bench.price(199)
+    assert deal(bench, 1) == 1
+    for _ in range(2):
+        bench.price(199)
+        assert deal(bench, 1) == 1
+    bench.price(199)  # the next bar
+    assert deal(bench, 1) == 2
+
+
 def test_beyond_the_touch_the_queue_is_gone() -> None:
     bench = bench_of(PartialFills(participation=ONE, queue=nano(1000)))
     bench.desk.place(PAIR, "sell", 201, 3)
