@@ -142,7 +142,7 @@ class GrowingRecords(_Window):
 
     Attributes:
         place: The history; the number of the first element in it; how many elements are final; what the history's ``tips`` is asked for; how many
-            elements are still forming, mostly one; their values, or None as long as nobody has looked at them and the history is to be asked.
+            elements are still forming, mostly one; their values, or None until the first look at them, which asks the history.
         tip_records: These elements, once somebody has looked at them; else None.
     """
 

@@ -152,7 +152,7 @@ class TickFeed(TickCursor):
                 row = self._next_row
                 moments = self._rows[row]
                 place = 1 if since < moments[1] else bisect_right(moments, since, 2)
-                until = begin + moments[place]  # there is none if a whole bar was passed over
+                until = begin + moments[place]  # IndexError if a whole bar was passed over
             except IndexError:
                 self._find(now)
             else:
