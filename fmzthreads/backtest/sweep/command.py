@@ -212,7 +212,7 @@ class _Progress:
 
     def __call__(self, score: Score) -> None:
         self._table.add(score)
-        if not score.error:  # each run has figures of the same names: a name that none has is told at once
+        if not score.error:  # runs have figures of the same names: an unknown one is reported at the first run
             _check_objective([score], self._objective)
         self._best = self._objective.best([score] if self._best is None else [self._best, score])
         if self._shown:

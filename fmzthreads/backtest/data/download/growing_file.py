@@ -69,7 +69,7 @@ class GrowingFile:
             raise OperationFailed(f"the file {self.path} cannot be opened: {error.strerror}") from error
         try:
             _lock(self._file, self.path)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: a file that is not locked is not kept open
             self._file.close()
             raise
         return self._file

@@ -75,7 +75,7 @@ def _first_line(stream: IO[bytes], path: Path) -> bytes:
     """The first line that is not blank, without a byte order mark.
 
     Raises:
-        InputError: There is none, or it shows a file in another encoding or with other line ends.
+        InputError: All lines are blank, or the file is in another encoding or has other line ends.
     """
     first = stream.readline()
     if first.startswith(_UTF_16_MARKS):
