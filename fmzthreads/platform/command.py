@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import logging
 import sys
@@ -54,9 +55,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FmzError: An option does not fit, or the folder or port cannot be used.
     """
-    from .service import Platform  # not needed by a command line that only lists its commands
-
     _check(args)
+    from .serving import sigterm_interrupts  # not needed by a command line that only lists its commands
+
+    with sigterm_interrupts():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from .service import Platform
+
     folder = args.folder if args.folder is not None else data_folder() / "platform"
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     platform = Platform(folder, strategies=args.strategies)
@@ -72,9 +80,18 @@ def run(args: argparse.Namespace) -> int:
             print(
                 f"account: {first[0]}\npassword: {first[1]}\n(shown this once; change it in the settings)", flush=True
             )
-        from .serving import serve
-
         platform.settings.put("allowed_hosts", args.allowed_host)
+        return _serve(platform, args)
+    finally:
+        platform.close()
+
+
+def _serve(platform: Any, args: argparse.Namespace) -> int:
+    """Serves until a signal, also one that comes before it listens; then stops the robots if that is asked for."""
+    from .serving import serve
+
+    code = 0
+    with contextlib.suppress(KeyboardInterrupt):
         code = serve(
             platform,
             host=args.host,
@@ -83,13 +100,11 @@ def run(args: argparse.Namespace) -> int:
             tls_key=args.tls_key,
             behind_proxy=args.behind_proxy,
         )
-        if args.stop_robots is not None:
-            from .ending import stop_robots
+    if args.stop_robots is not None:
+        from .ending import stop_robots
 
-            stop_robots(platform, args.stop_robots)
-        return code
-    finally:
-        platform.close()
+        stop_robots(platform, args.stop_robots)
+    return code
 
 
 def _reset_password(platform: Any, name: str) -> int:

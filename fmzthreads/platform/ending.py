@@ -21,14 +21,32 @@ def stop_robots(platform: Platform, seconds: float, clock: Clock | None = None) 
 
     Args:
         platform: The platform; it still watches.
-        seconds: How long to wait; those that still run then get SIGTERM.
+        seconds: How long to wait; those that still run then get SIGTERM. A KeyboardInterrupt ends the wait.
         clock: Measures the wait.
 
     Returns:
         How many had not ended by themselves.
     """
     clock = clock or WallClock()
-    asked = []
+    asked: list[int] = []
+    try:
+        _ask(platform, asked)
+        deadline = clock.monotonic() + seconds
+        while clock.monotonic() < deadline and any(_runs(platform, number) for number in asked):
+            clock.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        _log.warning("a second signal: robots that still run get SIGTERM")
+    left = [number for number in asked if _runs(platform, number)]
+    for number in left:
+        try:
+            platform.lives.end(platform.lives.table.get(number), kill=False)
+        except FmzError as error:  # there is nothing more that can be done
+            _log.warning("robot %d cannot be ended: %s", number, error)
+    return len(left)
+
+
+def _ask(platform: Platform, asked: list[int]) -> None:
+    """Asks each robot, and puts the numbers of those that were asked into a list."""
     for robot in platform.lives.table.all():
         if robot.phase in ALIVE or robot.restart_ms:
             try:
@@ -36,18 +54,6 @@ def stop_robots(platform: Platform, seconds: float, clock: Clock | None = None) 
                 asked.append(robot.id)
             except FmzError as error:  # it ended just now, or its node is away: the others are asked all the same
                 _log.warning("robot %d cannot be stopped: %s", robot.id, error)
-    deadline = clock.monotonic() + seconds
-    while True:
-        left = [number for number in asked if _runs(platform, number)]
-        if not left or clock.monotonic() >= deadline:
-            break
-        clock.sleep(_LOOK_S)
-    for number in left:
-        try:
-            platform.lives.end(platform.lives.table.get(number), kill=False)
-        except FmzError as error:  # there is nothing more that can be done
-            _log.warning("robot %d cannot be ended: %s", number, error)
-    return len(left)
 
 
 def _runs(platform: Platform, number: int) -> bool:

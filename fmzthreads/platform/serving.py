@@ -7,13 +7,14 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import OperationFailed, require
 from .app import make_app
 from .service import Platform
 
-__all__ = ["listening", "serve"]
+__all__ = ["listening", "serve", "sigterm_interrupts"]
 
 _STOP_S = 5
 
@@ -65,17 +66,26 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     print(json.dumps({"url": f"{scheme}://{shown}:{bound}", "port": bound, "pid": os.getpid()}), flush=True)
     # uvicorn sends the signal that ended it to the process again: as an exception it ends this function, and not the process.
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[bound_socket])
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with sigterm_interrupts(), contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[bound_socket])
     return 0
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Within it SIGTERM raises KeyboardInterrupt, as Ctrl-C does; in the main thread only.
+
+    The first process of a container, which may have no handler of its own, would not get the signal at all.
+    """
+
+    def _interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def listening(host: str, port: int) -> socket.socket:

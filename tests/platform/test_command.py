@@ -52,6 +52,20 @@ def test_it_prints_a_password_once_and_serves_until_it_is_told_to_end(tmp_path: 
     assert "password: " in done.stdout
 
 
+def test_robots_are_stopped_also_by_a_signal_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended_early(*args: object, **options: object) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("the signal had no handler")
+
+    asked: list[float] = []
+    monkeypatch.setattr("fmzthreads.platform.serving.serve", ended_early)
+    monkeypatch.setattr("fmzthreads.platform.ending.stop_robots", lambda platform, seconds: asked.append(seconds))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["platform", "--folder", str(tmp_path), "--port", "0", "--stop-robots", "7"]) == 0
+    assert asked == [7.0]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

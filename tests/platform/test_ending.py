@@ -49,3 +49,15 @@ def test_those_that_do_not_end_get_sigterm(tmp_path: Path) -> None:
         handle = platform.lives.table.get(number).handle
         assert node.ended == [(handle, False)]
         assert platform.lives.table.get(idle).phase == "idle"
+
+
+def test_a_second_signal_ends_the_wait(tmp_path: Path) -> None:
+    def signal_comes() -> None:
+        raise KeyboardInterrupt
+
+    with fake_platform(tmp_path) as (platform, node):
+        number = platform.lives.create(owner_of(platform), robot_settings(platform))
+        clock = CountingClock(signal_comes)
+        assert stop_robots(platform, 60.0, clock) == 1
+        assert clock.monotonic() == 0.0
+        assert node.ended == [(platform.lives.table.get(number).handle, False)]
