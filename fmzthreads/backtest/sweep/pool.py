@@ -171,7 +171,9 @@ def _until_broken(
             if any(_broke(future) for future in done):
                 wait(under_way)  # all of them are broken now
                 return (yield from _finished(under_way))
-            for future in done:
+            for future in [
+                one for one in under_way if one in done
+            ]:  # those that ended together: in the order of their start
                 yield _score(future, under_way.pop(future))
     finally:
         for future in under_way:
