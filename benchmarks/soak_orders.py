@@ -28,6 +28,7 @@ from typing import Any
 import attrs
 from soak_orders_books import VenueBook, compare, read_log, read_venue
 
+from fmzthreads.platform.nodes.local import MEMORY
 from fmzthreads.simulator import SimulatorServer
 
 MARKETS = (
@@ -99,7 +100,7 @@ def placed(books: list[VenueBook]) -> int:
 
 
 def surroundings(books: list[VenueBook], home: str) -> dict[str, str]:
-    found = {**os.environ, "FMZTHREADS_HOME": home, "FMZTHREADS_NAME": "soak"}
+    found = {**MEMORY, **os.environ, "FMZTHREADS_HOME": home, "FMZTHREADS_NAME": "soak"}  # as robots are started
     for book in books:
         prefix = f"FMZ_{book.name.upper()}"
         found[f"{prefix}_BASE"] = book.server.base_url

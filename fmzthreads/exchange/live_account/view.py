@@ -18,8 +18,8 @@ from .events import AccountSnapshot, AccountUpdate, OrderChange, PositionChange,
 __all__ = ["AccountView"]
 
 _MOST_UPDATES = 10_000  # that wait for ``take``
-_MOST_ENDED = 500  # orders that have ended and are still known, with all that the venue told of them: 2 to 4 KB each
-_SLACK = 100  # how many more there may be before the oldest are dropped
+_MOST_ENDED = 200  # orders that have ended and are still known, with all that the venue told of them: 2 to 4 KB each
+_SLACK = 50  # how many more there may be before the oldest are dropped
 _MOST_FILLS = 20_000  # whose ids are remembered
 
 _NO_NEWS = frozenset({"Info", "Time"})  # fields of an order that change without saying anything

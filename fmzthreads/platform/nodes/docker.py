@@ -19,7 +19,7 @@ from typing import Any
 from ...errors import FmzError, InputError, OperationFailed, OutcomeUnknown, require
 from ...strategy.run.control import ask
 from ...strategy.run.folder import ProcessRecord, RunFolder
-from .local import OUTPUT, last_words
+from .local import MEMORY, OUTPUT, last_words
 from .node import NodeFacts, ProcessLook, StartOrder
 
 __all__ = ["DockerNode"]
@@ -136,7 +136,7 @@ class DockerNode:
             "name": name,
             "command": ["run", f"{_STRATEGIES}/{order.file.name}", "--config", "-"],
             "labels": {"fmzthreads.robot": str(order.robot_id)},
-            "environment": {"FMZTHREADS_HOME": _INSIDE},
+            "environment": {"FMZTHREADS_HOME": _INSIDE, **MEMORY},
             "working_dir": _INSIDE,
             "user": self._user(),
             "stdin_open": True,

@@ -21,7 +21,11 @@ from ...strategy.run.control import ask
 from ...strategy.run.folder import ProcessRecord, RunFolder
 from .node import NodeFacts, ProcessLook, StartOrder
 
-__all__ = ["OUTPUT", "LocalNode", "last_words", "own_environment"]
+__all__ = ["MEMORY", "OUTPUT", "LocalNode", "last_words", "own_environment"]
+
+MEMORY = {"MALLOC_ARENA_MAX": "2"}
+"""How robots get their memory: glibc has up to 8 heaps a core, and a thread keeps what it has freed in its own (mallopt(3), M_ARENA_MAX). A robot
+has many threads, of which one runs at a time: two heaps serve them as well."""
 
 OUTPUT = "process.log"
 """What a robot's process prints before and after the strategy: the interpreter's words, and why a run was refused."""
@@ -168,12 +172,12 @@ def _hand_over(process: subprocess.Popen[bytes], config: bytes) -> None:
 
 
 def own_environment(given: dict[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child process, in which this very package is found.
+    """The environment of a robot's process, in which this very package is found, and ``MEMORY`` unless it is given.
 
     Args:
         given: What it is made of; None for this process's.
     """
-    base = dict(os.environ if given is None else given)
+    base = {**MEMORY, **(os.environ if given is None else given)}
     here = str(Path(__file__).resolve().parents[3])
     there = base.get("PYTHONPATH", "")
     return {**base, "PYTHONPATH": f"{here}{os.pathsep}{there}" if there else here}

@@ -154,6 +154,11 @@ def test_a_robot_whose_settings_never_came_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+def test_robots_have_two_heaps_unless_the_platform_was_given_another_number() -> None:
+    assert own_environment({})["MALLOC_ARENA_MAX"] == "2"
+    assert own_environment({"MALLOC_ARENA_MAX": "4"})["MALLOC_ARENA_MAX"] == "4"
+
+
 def test_a_robot_that_is_killed_keeps_the_reason(tmp_path: Path) -> None:
     with real_platform(tmp_path) as platform:
         robot_id = platform.lives.create(owner_of(platform), robot_settings(platform))
