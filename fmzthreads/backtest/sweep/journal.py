@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ...errors import InputError, OperationFailed
+from ..write_lock import lock_for_writing
 from .job import Job, Score
 
 __all__ = ["SweepJournal"]
@@ -43,7 +44,7 @@ class SweepJournal:
         except OSError as error:
             raise OperationFailed(f"the journal {self.path} cannot be opened: {error.strerror}") from error
         try:
-            _lock(self._file, self.path)
+            lock_for_writing(self._file, self.path, "sweep")
             self._begin(json.loads(json.dumps(sweep)))
         except BaseException:  # whatever it was, no file stays open
             self._file.close()
@@ -123,19 +124,3 @@ class SweepJournal:
         if not isinstance(row, dict):
             raise InputError(f"{self.path}, line {number}: expected an object, got {type(row).__name__}")
         return row
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Locks the file for this process, until it is closed or the process ends.
-
-    Raises:
-        OperationFailed: Another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks; two writers are then the user's business
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise OperationFailed(f"another sweep writes to {path}") from error

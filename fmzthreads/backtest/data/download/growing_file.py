@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO
 
 from ....errors import InputError, OperationFailed
+from ...write_lock import lock_for_writing
 
 __all__ = ["GrowingFile"]
 
@@ -68,7 +69,7 @@ class GrowingFile:
         except OSError as error:
             raise OperationFailed(f"the file {self.path} cannot be opened: {error.strerror}") from error
         try:
-            _lock(self._file, self.path)
+            lock_for_writing(self._file, self.path, "process")
         except BaseException:  # also Ctrl-C: a file that is not locked is not kept open
             self._file.close()
             raise
@@ -173,19 +174,3 @@ class GrowingFile:
         except OSError as error:
             raise OperationFailed(f"the file {self.path} cannot be written: {error.strerror}") from error
         self._last = lines[-1]
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Locks the file for this process, until it is closed or the process ends.
-
-    Raises:
-        OperationFailed: Another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks; two writers are then the user's business
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise OperationFailed(f"another process writes to {path}") from error
