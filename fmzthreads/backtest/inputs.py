@@ -98,6 +98,16 @@ class BacktestInputs:
     columns: Mapping[str, str] = attrs.field(factory=dict)
     data_server: str = ""
 
+    def absolute(self) -> BacktestInputs:
+        """The same for processes with another working folder."""
+        return attrs.evolve(
+            self,
+            file=self.file.absolute(),
+            templates=tuple(path.absolute() for path in self.templates),
+            config=None if self.config is None else self.config.absolute(),
+            bars=tuple(attrs.evolve(bars, path=bars.path.absolute()) for bars in self.bars),
+        )
+
 
 @attrs.frozen(kw_only=True)
 class ReadyBacktest:

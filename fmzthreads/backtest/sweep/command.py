@@ -18,11 +18,12 @@ from ..inputs import BacktestInputs, ReadyBacktest, bound_arguments, merged_task
 from ..script_run import is_script
 from .evaluate import BacktestEvaluation
 from .heat_map import write_heat_maps
-from .identity import sweep_identity
+from .identity import files_of_sweep, sweep_identity
 from .job import Job, Score
 from .journal import SweepJournal
 from .objective import Objective, parse_objective
 from .pool import workers_of
+from .same_files import SameFiles
 from .search import run_search
 from .space import Grid, parse_axis
 from .sweep import run_jobs
@@ -83,13 +84,13 @@ def run(args: argparse.Namespace) -> int:
     _check_counts(args)
     out: Path = args.out or inputs.file.with_suffix(".sweep")
     workers = workers_of(args.executor, args.workers)
+    everywhere = inputs.absolute()
+    evaluate = BacktestEvaluation(everywhere, SameFiles.of(files_of_sweep(everywhere, ready)))
     with SweepJournal(out / "journal.jsonl", sweep_identity(inputs, ready, grid)) as journal:
         progress = _Progress(len(journal.scores), objective, StreamedCsv(out / "sweep.csv", grid))
         try:
             with interruptible():
-                scores, walk = _run(
-                    args, ready, grid, objective, BacktestEvaluation(inputs), workers, journal, progress
-                )
+                scores, walk = _run(args, ready, grid, objective, evaluate, workers, journal, progress)
         except KeyboardInterrupt:
             progress.interrupted(out)
             return 130
@@ -147,11 +148,35 @@ def _checked(inputs: BacktestInputs, grid: Grid) -> ReadyBacktest:
     ready = ReadyBacktest.of(inputs)
     bound_arguments(ready.strategy, merged_task(ready.strategy, inputs)[0], inputs, grid[0])
     if not isinstance(ready.strategy, JavaScriptSource):
-        used = {node.id for node in ast.walk(ready.strategy.tree) if isinstance(node, ast.Name)}
-        for axis in grid.axes:
-            if axis.name not in used:
-                warn(f"--grid {axis.name}: {inputs.file} never uses a variable of this name")
+        _warn_of_names(inputs.file, ready, grid)
     return ready
+
+
+def _warn_of_names(file: Path, ready: ReadyBacktest, grid: Grid) -> None:
+    """Warns of parameters that change nothing."""
+    trees = [source.tree for source in (ready.strategy, *(one.source for one in ready.templates))]
+    used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    replaced = {name for tree in trees for statement in tree.body for name in _replaced_by(statement)}
+    for axis in grid.axes:
+        if axis.name not in used:
+            warn(f"--grid {axis.name}: {file} never uses a variable of this name")
+        elif axis.name in replaced:
+            warn(
+                f"--grid {axis.name} changes nothing: {file} gives {axis.name} a value itself, which goes before; leave that line out"
+            )
+
+
+def _replaced_by(statement: ast.stmt) -> set[str]:
+    """The names that a statement of a file gives another value than they had."""
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        targets = [statement.target]
+    else:
+        return set()
+    value = statement.value
+    read = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)} if value is not None else set()
+    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)} - read
 
 
 def _check_counts(args: argparse.Namespace) -> None:
@@ -170,8 +195,8 @@ def _check_objective(scores: list[Score], objective: Objective) -> None:
 
 
 def _write_maps(path: Path, title: str, grid: Grid, scores: list[Score], objective: Objective) -> None:
-    numbers = {Job(grid[number]).key: number for number in range(len(grid))} if len(grid) <= 1_000_000 else {}
-    found = {numbers[score.job.key]: score for score in scores if score.job.key in numbers}
+    numbers = ((grid.number_of(score.job.args), score) for score in scores)
+    found = {number: score for number, score in numbers if number is not None}
     write_heat_maps(path, title, grid, found, objective)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import multiprocessing
 import pickle
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,7 @@ from ..inputs import (
 )
 from ..outputs import run_metrics
 from .job import Job, Score
+from .same_files import SameFiles
 
 __all__ = ["BacktestEvaluation", "figures_of"]
 
@@ -38,16 +40,26 @@ class BacktestEvaluation:
 
     Attributes:
         inputs: What is run; its files must be there on every worker.
+        files: What the files held when the sweep began; empty when nobody minds that they change.
     """
 
     inputs: BacktestInputs
+    files: SameFiles = attrs.field(factory=SameFiles)
 
     def __call__(self, job: Job) -> Score:
-        """Runs one; whatever goes wrong in it is in its score."""
+        """Runs one; whatever goes wrong in it is in its score.
+
+        Raises:
+            SweepStopped: A file is not what it was when the sweep began.
+            KeyboardInterrupt: Ctrl-C, where backtests run in the process that asks for them.
+        """
+        self.files.check()
         try:
-            return self._score(job)
+            score = self._score(job)
         except FmzError as error:
-            return Score(job, error=str(error)[:500])
+            score = Score(job, error=str(error)[:500])
+        self.files.check()  # also those that the backtest itself has read
+        return score
 
     def _score(self, job: Job) -> Score:
         inputs = self.inputs
@@ -62,14 +74,32 @@ class BacktestEvaluation:
         )
         if not inputs.bars:  # a server's bars are asked for by the time of this backtest
             source = source_of({}, settings, inputs.data_server or str(settings.task.get("dataServer") or ""))
-        run = BacktestRun(settings, source, folder=strategy.path.parent, output=io.StringIO())
+        run = BacktestRun(settings, source, folder=strategy.path.parent, output=_Nothing())
         end = run.run(strategy, values, templates)
         run.finish(end)
         if end.reason == "interrupted":
-            raise KeyboardInterrupt
+            if _hears_ctrl_c():
+                raise KeyboardInterrupt
+            return Score(job, error="KeyboardInterrupt: raised by the strategy itself")
         if end.code:
             return Score(job, error=end.text[:500])
         return Score(job, figures_of(run_metrics(run, run.result(), run.final())))
+
+
+class _Nothing:
+    """Where the strategy's ``print`` writes: nowhere."""
+
+    def write(self, text: str) -> int:
+        """Takes a text."""
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing."""
+
+
+def _hears_ctrl_c() -> bool:
+    """Whether Ctrl-C is raised here: not in worker processes, which ignore it, nor in threads other than the main one."""
+    return multiprocessing.parent_process() is None and threading.current_thread() is threading.main_thread()
 
 
 def figures_of(metrics: Mapping[str, Any]) -> dict[str, float | None]:

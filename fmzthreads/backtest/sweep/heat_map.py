@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from ...errors import OperationFailed
 from .job import Score
 from .objective import Objective
 from .space import Grid
@@ -40,6 +41,9 @@ def write_heat_maps(
         grid: The combinations.
         scores: The scores by number of the combination; those that were not run are left blank.
         objective: What is shown.
+
+    Raises:
+        OperationFailed: It cannot be written, such as when the disk is full.
     """
     values = {number: objective.value(score) for number, score in scores.items()}
     means = neighbour_values(grid, values)
@@ -57,8 +61,11 @@ def write_heat_maps(
         for name, shown in (("", values), (", averaged with its neighbours", means)):
             parts.append(_map(grid, shown, row, column, f"{objective.figure}{name}", largest=objective.largest))
     new = Path(path).with_name(Path(path).name + ".new")
-    new.write_text("".join(parts), encoding="utf-8")
-    new.replace(path)
+    try:
+        new.write_text("".join(parts), encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise OperationFailed(f"the heat maps {path} cannot be written: {error.strerror}") from error
 
 
 def _map(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,9 +17,10 @@ from ...strategy.program.reading import read_source
 from ...strategy.program.source import Source
 from ..inputs import BacktestInputs, ReadyBacktest
 from ..modules.own_modules import file_of_module
+from .same_files import file_digest
 from .space import Grid
 
-__all__ = ["sweep_identity"]
+__all__ = ["files_of_sweep", "sweep_identity"]
 
 
 def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> 
         "files": {
             "strategy": _named(inputs.file),
             "templates": [_named(path) for path in inputs.templates],
-            "modules": {path.relative_to(folder).as_posix(): _digest(path) for path in _modules_beside(sources)},
+            "modules": {path.relative_to(folder).as_posix(): file_digest(path) for path in _modules_beside(sources)},
         },
         "bars": [[bars.name, *_named(bars.path)] for bars in inputs.bars],
         "columns": dict(inputs.columns),
@@ -52,13 +52,21 @@ def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> 
     }
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def files_of_sweep(inputs: BacktestInputs, ready: ReadyBacktest) -> list[Path]:
+    """The files that each backtest reads.
+
+    Args:
+        inputs: What is run.
+        ready: The same, read and checked.
+    """
+    sources = [ready.strategy, *(template.source for template in ready.templates)]
+    config = [] if inputs.config is None else [inputs.config]
+    bars = [bars.path for bars in inputs.bars]
+    return [inputs.file, *inputs.templates, *_modules_beside(sources), *config, *bars]
 
 
 def _named(path: Path) -> list[str]:
-    return [path.name, _digest(path)]
+    return [path.name, file_digest(path)]
 
 
 def _server(inputs: BacktestInputs, ready: ReadyBacktest) -> str:

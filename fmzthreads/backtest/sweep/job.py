@@ -40,18 +40,22 @@ def job_key(args: Mapping[str, Any], start_ms: int | None, end_ms: int | None) -
     return json.dumps([dict(sorted(args.items())), start_ms, end_ms], sort_keys=True, separators=(",", ":"))
 
 
+def _finite(figures: Mapping[str, float | None]) -> Mapping[str, float | None]:
+    return {name: None if value is None or not math.isfinite(value) else value for name, value in figures.items()}
+
+
 @attrs.frozen
 class Score:
     """What came of one backtest.
 
     Attributes:
         job: The backtest.
-        figures: Its figures by name; None where one is undefined.
+        figures: Its figures by name; None where one is undefined, which infinite ones and NaN become.
         error: Why it failed; empty when it did not.
     """
 
     job: Job
-    figures: Mapping[str, float | None] = attrs.field(factory=dict)
+    figures: Mapping[str, float | None] = attrs.field(factory=dict, converter=_finite)
     error: str = ""
 
     def rank(self, objective: str, *, largest: bool = True) -> tuple[int, float]:
@@ -64,6 +68,6 @@ class Score:
         if self.error:
             return 2, 0.0
         value = self.figures.get(objective)
-        if value is None or not math.isfinite(value):
+        if value is None:
             return 1, 0.0
         return 0, -value if largest else value

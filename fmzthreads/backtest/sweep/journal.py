@@ -1,6 +1,7 @@
 """The journal of a sweep: an append-only file with one line for each finished backtest.
 
-The first line says which sweep it belongs to. A sweep that was killed goes on from its journal; a last line that was cut off by the kill is dropped.
+The first line says which sweep it belongs to, and each line ends with a checksum. A sweep that was killed goes on from its journal; a last line that was
+cut off by the kill is dropped. A line that is damaged in another way is refused: a wrong figure could choose the wrong parameters.
 There is one writer: a second sweep over the same file is refused while the first lives.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +21,9 @@ from .job import Job, Score
 
 __all__ = ["SweepJournal"]
 
-_FORMAT = 1
+_FORMAT = 2
+_BEGINNING = b'{"format":'
+_CHECKSUM = b',"crc32":"'
 
 
 class SweepJournal:
@@ -30,7 +34,7 @@ class SweepJournal:
         sweep: What the results depend on, as JSON: hashes of strategy and data, settings. An existing file must say the same.
 
     Raises:
-        InputError: The file belongs to another sweep (names what differs), or is no journal.
+        InputError: The file belongs to another sweep (names what differs), is no journal, or is damaged.
         OperationFailed: Another process writes to it, or it cannot be opened.
     """
 
@@ -83,8 +87,9 @@ class SweepJournal:
         self.scores[job.key] = score
 
     def _write(self, row: Mapping[str, Any]) -> None:
+        text = json.dumps(row, separators=(",", ":"), allow_nan=False).encode()[:-1]
         try:
-            self._file.write(json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            self._file.write(text + _CHECKSUM + _checksum(text) + b'"}\n')
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -94,27 +99,40 @@ class SweepJournal:
         self._file.seek(0)
         content = self._file.read()
         whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):  # the write of the last line was cut off
-            self._file.truncate(len(whole))
-        lines = whole.splitlines()
+        lines = whole.split(b"\n")[:-1]
         if not lines:
+            if not (content.startswith(_BEGINNING) or _BEGINNING.startswith(content)):
+                raise self._no_journal()
+            self._file.truncate(0)
             self._write({"format": _FORMAT, "sweep": sweep})
             return
-        head = self._decoded(1, lines[0])
-        if head.get("format") != _FORMAT or not isinstance(head.get("sweep"), dict):
-            raise InputError(f"{self.path} is not the journal of a sweep; name another folder with --out")
+        self._check_head(self._decoded(1, lines[0]), sweep)
+        for number, line in enumerate(lines[1:], 2):
+            row = self._decoded(number, line)
+            if not _is_sound(line):
+                raise InputError(
+                    f"{self.path}, line {number}: not a finished backtest, or damaged; delete the line, and its backtest is run again"
+                )
+            job = Job(row["args"], row["start"], row["end"])
+            self.scores[job.key] = Score(job, row["figures"], row.get("error", ""))
+        if len(whole) < len(content):  # the write of the last line was cut off
+            self._file.truncate(len(whole))
+
+    def _check_head(self, head: dict[str, Any], sweep: dict[str, Any]) -> None:
+        if not isinstance(head.get("sweep"), dict) or "format" not in head:
+            raise self._no_journal()
+        if head["format"] != _FORMAT:
+            raise InputError(
+                f"{self.path} is of another version of fmzthreads; name another folder with --out, or delete it"
+            )
         differing = sorted(key for key in {*head["sweep"], *sweep} if head["sweep"].get(key) != sweep.get(key))
         if differing:
             raise InputError(
                 f"{self.path} belongs to another sweep: {', '.join(differing)} differ; name another folder with --out, or delete it"
             )
-        for number, line in enumerate(lines[1:], 2):
-            row = self._decoded(number, line)
-            try:
-                job = Job(row["args"], row["start"], row["end"])
-                self.scores[job.key] = Score(job, row["figures"], row.get("error", ""))
-            except (KeyError, AttributeError, TypeError):
-                raise InputError(f"{self.path}, line {number}: not a finished backtest") from None
+
+    def _no_journal(self) -> InputError:
+        return InputError(f"{self.path} is not the journal of a sweep; name another folder with --out")
 
     def _decoded(self, number: int, line: bytes) -> dict[str, Any]:
         try:
@@ -124,3 +142,13 @@ class SweepJournal:
         if not isinstance(row, dict):
             raise InputError(f"{self.path}, line {number}: expected an object, got {type(row).__name__}")
         return row
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
+
+
+def _is_sound(line: bytes) -> bool:
+    """Whether a line is as it was written."""
+    text, mark, end = line.rpartition(_CHECKSUM)
+    return bool(mark) and end == _checksum(text) + b'"}'

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import attrs
 
-from ...errors import InputError, MissingExtra, OperationFailed
+from ...errors import InputError, OperationFailed
+from .executors import DaskExecutor, ThisProcess, WorkerProcesses, cores_of_cluster, process_count
 from .job import WORKER_DIED, Job, Score
 
-__all__ = ["Evaluate", "Workers", "dask_workers", "evaluated", "process_workers", "workers_of"]
+__all__ = [
+    "Evaluate",
+    "OpenWorkers",
+    "SweepStopped",
+    "Workers",
+    "dask_workers",
+    "evaluated",
+    "process_workers",
+    "workers_of",
+]
 
 Evaluate = Callable[[Job], Score]
 """Runs one backtest; must be picklable for executors of other processes. Errors of the strategy are in the score, not raised."""
+
+
+class SweepStopped(OperationFailed):
+    """A backtest found that the whole sweep cannot go on, such as since a file was changed."""
 
 
 @attrs.frozen
@@ -34,9 +46,51 @@ class Workers:
     open: Callable[[], AbstractContextManager[Executor]]
     count: int
 
+    def opened(self) -> OpenWorkers:
+        """The workers, for several calls of ``evaluated``: a context manager that keeps them open between these."""
+        return OpenWorkers(self)
+
+
+class OpenWorkers(AbstractContextManager["OpenWorkers"]):
+    """An executor that is opened when it is first needed, opened anew after it broke, and shut down at the end of the context.
+
+    Args:
+        workers: How it is opened.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self.count = workers.count
+        """How many backtests it runs at once."""
+        self._open = workers.open
+        self._context: AbstractContextManager[Executor] | None = None
+        self._executor: Executor | None = None
+
+    @property
+    def executor(self) -> Executor:
+        """The executor."""
+        if self._executor is None:
+            context = self._open()
+            self._executor = context.__enter__()
+            self._context = context
+        return self._executor
+
+    def drop(self, *raised: Any) -> None:
+        """Shuts the executor down; the next use opens a new one."""
+        context, self._context, self._executor = self._context, None, None
+        if context is not None:
+            context.__exit__(*(raised or (None, None, None)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shuts the executor down."""
+        self.drop(kind, error, trace)
+
 
 def process_workers(count: int = 0) -> Workers:
     """Processes of this machine.
+
+    They end with the process that asked for them, in whatever way that ends, and do not heed Ctrl-C themselves.
 
     Args:
         count: How many; 0 for one a core.
@@ -44,25 +98,8 @@ def process_workers(count: int = 0) -> Workers:
     Raises:
         InputError: It is negative.
     """
-    if count < 0:
-        raise InputError(f"--workers is {count}, expected 0 (one a core) or more")
-    count = count or os.cpu_count() or 1
-    # Not fork: the process that asks for the sweep may have threads.
-    context = multiprocessing.get_context("spawn")
-    return Workers(lambda: ProcessPoolExecutor(count, mp_context=context), count)
-
-
-class _Here(Executor):
-    """Runs each call at once, in the thread that asks for it."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs a call and returns its finished future."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # as an executor's worker keeps it
-            future.set_exception(error)
-        return future
+    count = process_count(count)
+    return Workers(lambda: WorkerProcesses(count), count)
 
 
 def dask_workers(address: str) -> Workers:
@@ -73,40 +110,9 @@ def dask_workers(address: str) -> Workers:
 
     Raises:
         MissingExtra: Dask is not installed.
-        InputError: No scheduler answers there.
+        InputError: No scheduler answers there, or it has no workers.
     """
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError as error:
-        raise MissingExtra(
-            "--executor dask://... needs Dask; install it with: python -m pip install 'fmzthreads[dask]'"
-        ) from error
-    try:
-        client = distributed.Client(f"tcp://{address}", set_as_default=False, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {address}: {error}") from error
-    cores = sum(client.nthreads().values())
-    if not cores:
-        client.close()
-        raise InputError(f"the Dask scheduler at {address} has no workers")
-    return Workers(lambda: _DaskExecutor(client), cores)
-
-
-class _DaskExecutor(AbstractContextManager[Executor]):
-    """A client's executor; the client is closed with it."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __enter__(self) -> Executor:
-        # A backtest is computed where it is asked for, also when the same arguments were computed before.
-        executor: Executor = self._client.get_executor(pure=False)
-        self._executor = executor
-        return executor
-
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(wait=False)
-        self._client.close()
+    return Workers(lambda: DaskExecutor(address), cores_of_cluster(address))
 
 
 def workers_of(text: str, count: int = 0) -> Workers:
@@ -119,36 +125,37 @@ def workers_of(text: str, count: int = 0) -> Workers:
     if text == "processes":
         return process_workers(count)
     if text == "here":
-        return Workers(_Here, 1)
+        return Workers(ThisProcess, 1)
     if text.startswith("dask://") and text != "dask://":
         return dask_workers(text.removeprefix("dask://").rstrip("/"))
     raise InputError(f"--executor {text!r}: expected processes, here or dask://HOST:PORT")
 
 
-def evaluated(jobs: Iterable[Job], evaluate: Evaluate, workers: Workers) -> Iterator[Score]:
+def evaluated(jobs: Iterable[Job], evaluate: Evaluate, workers: Workers | OpenWorkers) -> Generator[Score, None, None]:
     """Runs backtests and yields their scores as they are finished.
 
-    At most twice as many as there are workers are under way, so that a grid of millions needs no memory. When a worker dies, those that were under way are
-    run again one by one; the one whose worker dies again has failed.
+    At most twice as many as there are workers are under way. When a worker dies, those that were under way are run again one by one; the one whose worker
+    dies again has failed.
 
     Args:
         jobs: The backtests.
         evaluate: Runs one.
-        workers: Where they run.
+        workers: Where they run; those that are open stay open.
 
     Raises:
-        OperationFailed: The executor is gone, such as a Dask cluster whose scheduler ended.
+        OperationFailed: The executor is gone, such as a Dask cluster whose scheduler ended; or the sweep cannot go on (``SweepStopped``).
     """
+    if isinstance(workers, Workers):
+        with workers.opened() as opened:
+            yield from evaluated(jobs, evaluate, opened)
+        return
     waiting = iter(jobs)
-    suspects: deque[Job] = deque()
     while True:
-        with workers.open() as executor:
-            lost = yield from _until_broken(waiting, evaluate, executor, workers.count * 2)
+        lost = yield from _until_broken(waiting, evaluate, workers.executor, workers.count * 2)
         if lost is None:
             return
-        suspects.extend(lost)
-        while suspects:
-            yield from _alone(suspects, evaluate, workers)
+        workers.drop()
+        yield from _alone(deque(lost), evaluate, workers)
 
 
 def _until_broken(
@@ -193,21 +200,22 @@ def _finished(under_way: dict[Future[Score], Job]) -> Generator[Score, None, lis
     return lost
 
 
-def _alone(suspects: deque[Job], evaluate: Evaluate, workers: Workers) -> Iterator[Score]:
-    """Runs the suspects one by one until one breaks its executor."""
-    with workers.open() as executor:
-        while suspects:
-            job = suspects.popleft()
-            try:
-                future = executor.submit(evaluate, job)
-                wait([future])
-                broken = _broke(future)
-            except BrokenExecutor:
-                suspects.appendleft(job)
-                return
-            if broken:
-                yield Score(job, error=WORKER_DIED)
-                return
+def _alone(suspects: deque[Job], evaluate: Evaluate, workers: OpenWorkers) -> Iterator[Score]:
+    """Runs the suspects one by one."""
+    while suspects:
+        job = suspects.popleft()
+        try:
+            future = workers.executor.submit(evaluate, job)
+            wait([future])
+            broken = _broke(future)
+        except BrokenExecutor:  # it broke before this one began
+            suspects.appendleft(job)
+            workers.drop()
+            continue
+        if broken:
+            workers.drop()
+            yield Score(job, error=WORKER_DIED)
+        else:
             yield _score(future, job)
 
 
@@ -228,7 +236,7 @@ def _score(future: Future[Score], job: Job) -> Score:
     error = future.exception()
     if error is None:
         return future.result()
-    if not isinstance(error, Exception):
+    if isinstance(error, SweepStopped) or not isinstance(error, Exception):
         raise error
     if type(error).__name__ == "KilledWorker":  # Dask's: it was tried on several workers, which all died
         return Score(job, error=WORKER_DIED)

@@ -7,7 +7,7 @@ number of workers, and takes it again when it goes on from a journal.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import MissingExtra
@@ -21,6 +21,8 @@ from .sweep import run_jobs
 __all__ = ["run_search"]
 
 _ROUND = 8
+_MOST_IDLE_ROUNDS = 3
+"""After so many rounds in a row that asked for nothing new, a round of untried combinations is drawn by chance."""
 
 
 def run_search(
@@ -38,10 +40,10 @@ def run_search(
 
     Args:
         grid: The combinations.
-        trials: How many combinations are asked for; one that is asked for again is not run again.
+        trials: How many combinations are tried; one that is asked for again is not run again and does not count. Fewer when the grid has no more.
         objective: What is searched for.
         evaluate: Runs one backtest.
-        workers: Where they run.
+        workers: Where they run; they are opened once.
         seed: Of the search.
         journal: As for ``run_jobs``.
         on_score: As for ``run_jobs``.
@@ -50,22 +52,40 @@ def run_search(
         MissingExtra: optuna is not installed.
     """
     study, distributions = _study(grid, objective, seed)
+    failed = importlib.import_module("optuna").trial.TrialState.FAIL
     found: dict[str, Score] = {}
-    left = trials
-    while left > 0 and len(found) < len(grid):
-        asked = [study.ask(distributions) for _ in range(min(_ROUND, left))]
-        left -= len(asked)
-        jobs = [Job({axis.name: axis.values[_place(axis, trial)] for axis in grid.axes}) for trial in asked]
-        new = [job for job in jobs if job.key not in found]
-        for score in run_jobs(new, evaluate, workers, journal=journal, on_score=on_score):
-            found.setdefault(score.job.key, score)
-        for trial, job in zip(asked, jobs, strict=True):
-            value = objective.value(found[job.key])
-            if value is None:
-                study.tell(trial, state=importlib.import_module("optuna").trial.TrialState.FAIL)
-            else:
-                study.tell(trial, value)
+    wanted, idle = min(trials, len(grid)), 0
+    with workers.opened() as opened:
+        while len(found) < wanted:
+            known = len(found)
+            if idle >= _MOST_IDLE_ROUNDS:
+                for places in _untried(grid, found, seed):
+                    study.enqueue_trial(places)
+            # A whole round also at the end, so that a longer search begins as a shorter one does.
+            asked = [study.ask(distributions) for _ in range(_ROUND)]
+            jobs = [Job({axis.name: axis.values[_place(axis, trial)] for axis in grid.axes}) for trial in asked]
+            new = {job.key: job for job in jobs if job.key not in found}
+            run = [*new.values()][: wanted - known]
+            for score in run_jobs(run, evaluate, opened, journal=journal, on_score=on_score):
+                found[score.job.key] = score
+            for trial, job in zip(asked, jobs, strict=True):
+                value = objective.value(found[job.key]) if job.key in found else None
+                if value is None:
+                    study.tell(trial, state=failed)
+                else:
+                    study.tell(trial, value)
+            idle = idle + 1 if len(found) == known else 0
     return list(found.values())
+
+
+def _untried(grid: Grid, found: Mapping[str, Score], seed: int) -> list[dict[str, int]]:
+    """A round of combinations that were not tried, as places on the axes."""
+    numbers = grid.sample(len(found) + _ROUND, seed)
+    new = [number for number in numbers if Job(grid[number]).key not in found]
+    return [
+        {axis.name: place for axis, place in zip(grid.axes, grid.places(number), strict=True)}
+        for number in new[:_ROUND]
+    ]
 
 
 def _place(axis: Axis, trial: Any) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation, Overflow
 from keyword import iskeyword
 from typing import Any
 
@@ -70,7 +70,10 @@ def _steps(text: str, rest: str) -> tuple[int | float, ...]:
         raise InputError(f"--grid {text!r}: FIRST, LAST and STEP must be finite numbers")
     if not step or (last - first) * step < 0:
         raise InputError(f"--grid {text!r}: the step {step} does not lead from {first} to {last}")
-    count = (last - first) / step + 1
+    try:
+        count = (last - first) / step + 1
+    except Overflow:
+        count = Decimal("inf")
     if count > _MOST_VALUES:
         raise InputError(f"--grid {text!r}: more than {_MOST_VALUES:,} values")
     whole = all(number == number.to_integral_value() for number in (first, step))
@@ -87,6 +90,11 @@ class Grid:
     """
 
     axes: tuple[Axis, ...]
+    _places_of: Mapping[str, Mapping[tuple[str, str], int]] = attrs.field(init=False, repr=False, eq=False)
+
+    @_places_of.default
+    def _find_places(self) -> dict[str, dict[tuple[str, str], int]]:
+        return {axis.name: {_key(value): place for place, value in enumerate(axis.values)} for axis in self.axes}
 
     def __attrs_post_init__(self) -> None:
         """Checks the axes.
@@ -130,6 +138,16 @@ class Grid:
         for axis, place in zip(self.axes, places, strict=True):
             number = number * len(axis.values) + place
         return number
+
+    def number_of(self, args: Mapping[str, Any]) -> int | None:
+        """The number of a combination by its values; None when the grid has none with these."""
+        places = []
+        for axis in self.axes:
+            place = self._places_of[axis.name].get(_key(args.get(axis.name)))
+            if place is None:
+                return None
+            places.append(place)
+        return self.number(places)
 
     def neighbours(self, number: int) -> Iterator[int]:
         """The combinations that differ by one step on one axis."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 
 from .job import WORKER_DIED, Job, Score
 from .journal import SweepJournal
-from .pool import Evaluate, Workers, evaluated
+from .pool import Evaluate, OpenWorkers, Workers, evaluated
 
 __all__ = ["run_jobs"]
 
@@ -14,7 +15,7 @@ __all__ = ["run_jobs"]
 def run_jobs(
     jobs: Iterable[Job],
     evaluate: Evaluate,
-    workers: Workers,
+    workers: Workers | OpenWorkers,
     *,
     journal: SweepJournal | None = None,
     on_score: Callable[[Score], None] | None = None,
@@ -24,7 +25,7 @@ def run_jobs(
     Args:
         jobs: The backtests; one that is there twice is run once.
         evaluate: Runs one.
-        workers: Where they run.
+        workers: Where they run; those that are open stay open.
         journal: Keeps what is finished, and knows what was finished before; None for no journal.
         on_score: Called with each score as it comes, those of the journal first; only from this thread.
     """
@@ -39,12 +40,14 @@ def run_jobs(
             scores[job.key] = known
             if on_score is not None:
                 on_score(known)
-    for score in evaluated(todo.values(), evaluate, workers) if todo else ():
-        if journal is not None and score.error != WORKER_DIED:
-            journal.add(score)
-        scores[score.job.key] = score
-        if on_score is not None:
-            on_score(score)
+    if todo:
+        with closing(evaluated(todo.values(), evaluate, workers)) as found:
+            for score in found:
+                if journal is not None and score.error != WORKER_DIED:
+                    journal.add(score)
+                scores[score.job.key] = score
+                if on_score is not None:
+                    on_score(score)
     return _in_order(jobs, scores)
 
 

@@ -81,7 +81,7 @@ def parse_walk_forward(text: str) -> tuple[int, int]:
     Raises:
         InputError: It has another form, or a length of 0.
     """
-    found = dict(re.findall(r"(train|test)=(\d+[mhdw])(?=,|$)", text.strip()))
+    found = dict(re.findall(r"(?:^|,\s*)(train|test)=(\d+[mhdw])(?=,|$)", text.strip()))
     if set(found) != {"train", "test"} or len(text.strip().split(",")) != 2:
         raise InputError(f"--walk-forward {text!r}: expected train=90d,test=30d (m, h, d or w)")
     lengths = {name: int(length[:-1]) * _UNITS_MS[length[-1]] for name, length in found.items()}
@@ -123,22 +123,23 @@ def run_walk_forward(
         spans: The steps.
         objective: What the choice is made by; of equal combinations the first one is chosen.
         evaluate: Runs one backtest.
-        workers: Where they run.
+        workers: Where they run; they are opened once.
         numbers: The combinations that are compared; None for all.
         journal: As for ``run_jobs``.
         on_score: As for ``run_jobs``.
     """
     numbers = range(len(grid)) if numbers is None else numbers
     training = [Job(grid[n], span.train_ms, span.test_ms) for span in spans for n in numbers]
-    scores = run_jobs(training, evaluate, workers, journal=journal, on_score=on_score)
-    size = len(numbers)
-    chosen = [objective.best(scores[n * size : (n + 1) * size]) for n in range(len(spans))]
-    trials = [
-        Job(best.job.args, span.test_ms, span.end_ms)
-        for span, best in zip(spans, chosen, strict=True)
-        if best is not None
-    ]
-    tried = iter(run_jobs(trials, evaluate, workers, journal=journal, on_score=on_score))
+    with workers.opened() as opened:
+        scores = run_jobs(training, evaluate, opened, journal=journal, on_score=on_score)
+        size = len(numbers)
+        chosen = [objective.best(scores[n * size : (n + 1) * size]) for n in range(len(spans))]
+        trials = [
+            Job(best.job.args, span.test_ms, span.end_ms)
+            for span, best in zip(spans, chosen, strict=True)
+            if best is not None
+        ]
+        tried = iter(run_jobs(trials, evaluate, opened, journal=journal, on_score=on_score))
     steps = [
         WalkForwardStep(span, best, next(tried) if best is not None else None)
         for span, best in zip(spans, chosen, strict=True)

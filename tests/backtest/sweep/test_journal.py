@@ -78,6 +78,59 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         SweepJournal(path, SWEEP)
 
 
+def test_no_damage_of_one_byte_gives_other_figures(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with SweepJournal(path, SWEEP) as journal:
+        for score in _scores():
+            journal.add(score)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for byte in {whole[place] ^ 1, 0x0D, 0x0A, 0x00} - {whole[place]}:
+            damaged = whole[:place] + bytes([byte]) + whole[place + 1 :]
+            path.write_bytes(damaged)
+            try:
+                with SweepJournal(path, SWEEP) as journal:
+                    found = list(journal.scores.values())
+            except InputError:
+                assert path.read_bytes() == damaged
+            else:  # in the checksum of the first line, or in the end of the last one, whose backtest is run again
+                assert found in (_scores(), _scores()[:1])
+
+
+def test_a_line_that_was_taken_out_is_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with SweepJournal(path, SWEEP) as journal:
+        for score in _scores():
+            journal.add(score)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2])
+    with SweepJournal(path, SWEEP) as journal:
+        assert list(journal.scores.values()) == _scores()[1:]
+
+
+def test_what_is_cut_off_is_only_dropped_from_a_journal_of_this_sweep(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"notes without an end of line")
+    with pytest.raises(InputError, match="is not the journal of a sweep"):
+        SweepJournal(path, SWEEP)
+    assert path.read_bytes() == b"notes without an end of line"
+    path.unlink()
+    with SweepJournal(path, SWEEP) as journal:
+        journal.add(_scores()[0])
+    before = path.read_bytes() + b'{"args":'
+    path.write_bytes(before)
+    with pytest.raises(InputError, match="another sweep"):
+        SweepJournal(path, {**SWEEP, "strategy": "other"})
+    assert path.read_bytes() == before
+
+
+def test_the_journal_of_another_version_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"format":1,"sweep":{}}\n')
+    with pytest.raises(InputError, match="is of another version of fmzthreads"):
+        SweepJournal(path, SWEEP)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
 def test_two_writers_are_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"

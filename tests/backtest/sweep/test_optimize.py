@@ -100,6 +100,67 @@ def test_a_parameter_that_the_strategy_never_uses_is_told(
     assert "--grid fast" not in told
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("fast = 5", True),
+        ("fast, other = 5, 6", True),
+        ("fast: int = 5", True),
+        ("fast: int", False),
+        ("fast = fast * 2", False),
+        ("fast += 1", False),
+        ("if 1:\n    pass", False),
+    ],
+)
+def test_a_parameter_that_the_strategy_gives_a_value_itself_is_told(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, told: bool
+) -> None:
+    files[0].write_text(files[0].read_text().replace("def main", f"{line}\ndef main"))
+    assert main(words(files, tmp_path / "out", "--executor", "here", "--random", "1")) == 0
+    assert (f"--grid fast changes nothing: {files[0]} gives fast a value itself" in capsys.readouterr().err) is told
+
+
+def test_a_parameter_of_a_template_is_used(files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    template = tmp_path / "lib.py"
+    template.write_text("ext.part = lambda: extra\n")
+    more = ("--template", str(template), "--grid", "extra=1", "--random", "1")
+    assert main(words(files, tmp_path / "out", "--executor", "here", *more)) == 0
+    assert "--grid" not in capsys.readouterr().err
+
+
+def test_a_few_of_very_many_combinations_are_on_the_heat_map(files: Any, tmp_path: Path) -> None:
+    more = ("--grid", "extra=1:2000:1", "--grid", "other=1:200:1", "--random", "2")
+    assert main(words(files, tmp_path / "out", "--executor", "here", *more)) == 0
+    page = (tmp_path / "out" / "heat_maps.html").read_text(encoding="utf-8")
+    assert "2 of 3,600,000 combinations" in page
+    assert "td class='value" in page
+
+
+def test_a_strategy_that_interrupts_itself_has_failed_and_one_that_prints_much_has_not(
+    files: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = """
+def main():
+    import os, sys
+    exchange.GetTicker()
+    if fast == 2:
+        raise KeyboardInterrupt
+    for n in range(1000):
+        print("much", n)
+    sys.stdout.write("past print")
+    sys.stdout.flush()
+    os.write(1, b"past print")
+"""
+    files[0].write_text(files[0].read_text().partition("def main")[0] + body)
+    out = tmp_path / "out"
+    assert main(words(files, out, "--workers", "2")) == 0
+    told = capfd.readouterr()
+    assert "9 backtests, 3 failed" in told.out
+    assert "KeyboardInterrupt: raised by the strategy itself" in told.out
+    assert "past print" not in told.out + told.err
+    assert "much" not in told.out + told.err
+
+
 def test_a_figure_that_does_not_exist_is_told_after_the_first_backtest(files: Any, tmp_path: Path) -> None:
     assert main(words(files, tmp_path / "out", "--executor", "here", "--objective", "sharp")) == 2
     assert (tmp_path / "out" / "journal.jsonl").read_bytes().count(b"\n") == 2

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import attrs
 import pytest
 
 from fmzthreads.backtest.sweep.job import WORKER_DIED, Job, Score
-from fmzthreads.backtest.sweep.pool import Workers, evaluated, process_workers, workers_of
+from fmzthreads.backtest.sweep.pool import OpenWorkers, SweepStopped, Workers, evaluated, process_workers, workers_of
 from fmzthreads.errors import InputError, OperationFailed
 
 
@@ -104,6 +106,103 @@ def test_a_worker_that_is_killed_costs_at_most_its_own_backtest(tmp_path: Path, 
     failed = [score for score in scores if score.error]
     assert [score.job.args["x"] for score in failed] == ([3] if always else [])
     assert all("worker process died" in score.error for score in failed)
+
+
+def test_open_workers_stay_open_until_they_break(tmp_path: Path) -> None:
+    opened: list[ThreadPoolExecutor] = []
+
+    def open_one() -> ThreadPoolExecutor:
+        opened.append(ThreadPoolExecutor(1))
+        return opened[-1]
+
+    with Workers(open_one, 1).opened() as workers:
+        assert not opened  # not before they are needed
+        for _ in range(3):
+            assert len(list(evaluated([Job({"x": 1})], square, workers))) == 1
+        assert len(opened) == 1
+        list(evaluated([Job({"x": 1})], breaking, workers))
+        assert len(opened) == 3  # it broke, and broke again when the backtest was alone
+        assert len(list(evaluated([Job({"x": 1})], square, workers))) == 1
+    assert len(opened) == 3
+    for one in opened:
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            one.submit(int)
+
+
+def breaking(job: Job) -> Score:
+    raise BrokenExecutor
+
+
+@attrs.frozen
+class Hangs:
+    """Notes that it began, and never ends."""
+
+    folder: str
+
+    def __call__(self, job: Job) -> Score:
+        (Path(self.folder) / f"{os.getpid()}").touch()
+        while True:
+            pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise")
+def test_ctrl_c_ends_backtests_that_never_end(tmp_path: Path) -> None:
+    def interrupted(workers: OpenWorkers) -> None:
+        workers.executor.submit(Hangs(str(tmp_path)), Job({}))
+        while not list(tmp_path.iterdir()):
+            pass
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), process_workers(1).opened() as workers:
+        interrupted(workers)
+    [name] = [path.name for path in tmp_path.iterdir()]
+    with pytest.raises(ProcessLookupError):  # it was killed and waited for
+        os.kill(int(name), 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_the_process_that_asked_for_them(tmp_path: Path, number: signal.Signals) -> None:
+    code = f"""
+from fmzthreads.backtest.sweep.job import Job
+from fmzthreads.backtest.sweep.pool import evaluated, process_workers
+from tests.backtest.sweep.test_pool import Hangs
+if __name__ == "__main__":
+    list(evaluated([Job({{"x": 1}}), Job({{"x": 2}})], Hangs({str(tmp_path)!r}), process_workers(2)))
+"""
+    path = tmp_path / "asks.py"
+    path.write_text(code)
+    root = str(Path(__file__).parents[3])
+    with subprocess.Popen(
+        [sys.executable, str(path)], stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
+    ) as process:
+        while len(list(tmp_path.iterdir())) < 3:
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.stderr is not None
+        # Its end comes when the last worker has ended. Python's own resource tracker may complain of semaphores.
+        assert b"Traceback" not in process.stderr.read()
+
+
+def interrupting(job: Job) -> Score:
+    os.write(1, b"written past print")
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return Score(job)
+
+
+def test_worker_processes_ignore_ctrl_c_and_write_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert [score.error for score in evaluated([Job({})], interrupting, process_workers(1))] == [""]
+    assert capfd.readouterr().out == ""
+
+
+def stopping(job: Job) -> Score:
+    raise SweepStopped("x.py is not what it was")
+
+
+def test_a_backtest_can_end_the_whole_sweep() -> None:
+    for workers in (threads(1), process_workers(1), workers_of("here")):
+        with pytest.raises(SweepStopped, match=r"x\.py is not what it was"):
+            list(evaluated([Job({"x": x}) for x in range(9)], stopping, workers))
 
 
 class KilledWorker(Exception):

@@ -40,6 +40,7 @@ def test_an_axis_is_read(text: str, values: tuple[object, ...]) -> None:
         ("x=a:2:1", "must be numbers"),
         ("x=nan:2:1", "must be finite"),
         ("x=0:1:1e-9", "more than 100,000"),
+        ("x=0:1e999999:1e-999999", "more than 100,000"),
         ("x=1,2,1", "twice"),
     ],
 )
@@ -64,6 +65,7 @@ def test_numbers_and_places_agree(sizes: list[int], data: st.DataObject) -> None
     number = data.draw(st.integers(0, len(grid) - 1))
     assert grid.number(grid.places(number)) == number
     assert tuple(grid[number].values()) == grid.places(number)
+    assert grid.number_of(grid[number]) == number
     for other in grid.neighbours(number):
         assert sum(abs(a - b) for a, b in zip(grid.places(other), grid.places(number), strict=True)) == 1
         assert number in grid.neighbours(other)
@@ -77,3 +79,10 @@ def test_a_sample_has_no_combination_twice_and_follows_from_the_seed() -> None:
     assert len(set(drawn)) == 30
     assert drawn == grid.sample(30, seed=4) != grid.sample(30, seed=5)
     assert grid.sample(200, seed=4) == list(range(100))
+
+
+def test_a_combination_is_found_by_its_values() -> None:
+    grid = Grid((Axis("x", (1, 2)), Axis("y", (True, 1, "1"))))
+    assert [grid.number_of({"x": 2, "y": value}) for value in (True, 1, "1", 1.0)] == [3, 4, 5, None]
+    assert grid.number_of({"y": 1, "x": 1, "z": 0}) == 1
+    assert grid.number_of({"x": 1}) is None

@@ -79,8 +79,10 @@ def test_failed_and_undefined_runs_rank_last() -> None:
     assert Objective("sharpe", largest=False).ranked(scores)[0].job.args == {"a": 3, "b": 0.5}
     assert Objective("sharpe").best(scores[:2]) is None
     assert Objective("sharpe").best([]) is None
-    nan = Score(Job({}), {"sharpe": float("nan")})
-    assert Objective("sharpe").best([nan]) is None
+    for value in ("nan", "inf", "-inf"):
+        undefined = Score(Job({}), {"sharpe": float(value), "profit": 1.0})
+        assert Objective("sharpe").best([undefined]) is None
+        assert undefined.figures == {"sharpe": None, "profit": 1.0}  # as a journal keeps it
 
 
 def test_objectives_are_read() -> None:
@@ -176,6 +178,12 @@ def test_the_heat_map_escapes_and_marks_the_best(tmp_path: Path) -> None:
     assert "class=none></td>" in (tmp_path / "one.html").read_text(encoding="utf-8")
 
 
+def test_a_heat_map_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "map.html").mkdir()
+    with pytest.raises(OperationFailed, match=r"the heat maps .*map\.html cannot be written"):
+        write_heat_maps(tmp_path / "map.html", "x", GRID, {}, Objective("sharpe"))
+
+
 def test_a_search_takes_the_same_way_for_any_number_of_workers(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     grid = Grid((Axis("x", tuple(range(40))), Axis("kind", ("p", "q"))))
@@ -204,6 +212,57 @@ def test_a_search_takes_the_same_way_for_any_number_of_workers(tmp_path: Path) -
         assert run_search(grid, 40, objective, noted, threads(2), seed=3, journal=journal) == first
     assert len(ran) == len(set(ran)) == len(first)
     assert before < len(ran)
+
+
+@pytest.mark.parametrize(("size", "trials", "expected"), [(16, 16, 16), (16, 11, 11), (5, 20, 5), (1, 3, 1)])
+def test_a_search_tries_as_many_combinations_as_it_is_asked_for(size: int, trials: int, expected: int) -> None:
+    pytest.importorskip("optuna")
+    grid = Grid((Axis("x", tuple(range(size))),))
+    opened: list[ThreadPoolExecutor] = []
+
+    def open_one() -> ThreadPoolExecutor:
+        opened.append(ThreadPoolExecutor(2))
+        return opened[-1]
+
+    found = run_search(
+        grid,
+        trials,
+        Objective("y"),
+        lambda job: Score(job, {"y": -abs(job.args["x"] - 4.0)}),
+        Workers(open_one, 2),
+    )
+    assert len({score.job.key for score in found}) == len(found) == expected
+    assert len(opened) == 1
+
+
+def test_a_longer_search_begins_as_a_shorter_one() -> None:
+    pytest.importorskip("optuna")
+    grid = Grid((Axis("x", tuple(range(30))), Axis("y", tuple(range(30)))))
+
+    def hill(job: Job) -> Score:
+        return Score(job, {"z": -((job.args["x"] - 11) ** 2) - (job.args["y"] - 7) ** 2})
+
+    whole = run_search(grid, 60, Objective("z"), hill, threads(2))
+    for trials in (1, 7, 13, 29, 52):
+        assert run_search(grid, trials, Objective("z"), hill, threads(3)) == whole[:trials]
+
+
+def test_a_search_that_asks_for_nothing_new_goes_on_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna")
+
+    class Settled(optuna.samplers.RandomSampler):  # type: ignore[misc]
+        def sample_independent(self, *_: object) -> int:
+            return 3
+
+    monkeypatch.setattr(optuna.samplers, "TPESampler", lambda **_: Settled())
+    grid = Grid((Axis("x", tuple(range(30))),))
+    tried = []
+    for seed in (1, 1, 2):
+        found = run_search(grid, 12, Objective("z"), lambda job: Score(job, {"z": 1.0}), threads(1), seed=seed)
+        tried.append([score.job.args["x"] for score in found])
+    assert tried[0] == tried[1] != tried[2]
+    assert tried[0][0] == tried[2][0] == 3
+    assert len(set(tried[0])) == len(tried[0]) == 12
 
 
 def test_a_search_without_optuna_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ THREADS = Workers(lambda: ThreadPoolExecutor(2), 2)
 
 def test_lengths_are_read() -> None:
     assert parse_walk_forward("train=90d,test=30d") == (90 * DAY, 30 * DAY)
+    assert parse_walk_forward("train=90d, test=30m") == (90 * DAY, 1_800_000)
     assert parse_walk_forward(" test=12h,train=2w ") == (14 * DAY, DAY // 2)
     for text in (
         "",
@@ -27,6 +28,8 @@ def test_lengths_are_read() -> None:
         "train=90d,test=0d",
         "train=1d,test=1d,x=2",
         "train=1d,train=2d",
+        "xtrain=1d,test=2d",
+        "train=1d,test=2dd",
     ):
         with pytest.raises(InputError, match="--walk-forward"):
             parse_walk_forward(text)
@@ -43,6 +46,22 @@ def test_tests_follow_each_other_and_cover_all_that_was_not_trained_on(days: int
     assert all(span.test_ms - span.train_ms == train for span in spans)
     assert [span.end_ms for span in spans[:-1]] == [span.test_ms for span in spans[1:]]
     assert spans[-1].end_ms == days
+
+
+def test_the_workers_are_opened_once_for_all_steps() -> None:
+    opened: list[ThreadPoolExecutor] = []
+
+    def open_one() -> ThreadPoolExecutor:
+        opened.append(ThreadPoolExecutor(2))
+        return opened[-1]
+
+    world = _world({(0, 10): {1: 0.5}, (10, 20): {1: 0.1}, (10, 30): {1: 0.2}})
+    run_walk_forward(
+        Grid((Axis("x", (1,)),)), [Span(0, 10, 20)], Objective("total_return"), world, Workers(open_one, 2)
+    )
+    assert len(opened) == 1
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        opened[0].submit(int)
 
 
 def _world(returns: dict[tuple[int, int], dict[int, float | None]]):  # type: ignore[no-untyped-def]
