@@ -173,6 +173,25 @@ def settings_of(
     )
 
 
+def settings_within(
+    settings: BacktestSettings, task: Mapping[str, Any], start_ms: int, end_ms: int
+) -> BacktestSettings:
+    """The settings of another stretch of time, as ``settings_of`` makes them of a task with these times.
+
+    Args:
+        settings: The settings of the whole time.
+        task: The task that they were made of.
+        start_ms: Where it starts, in milliseconds since the epoch.
+        end_ms: Where it ends.
+    """
+    given = task.get("snapshotPeriod") not in (None, "") or any(
+        (task.get(name) or {}).get("SnapshotPeriod") for name in ("options", "Options")
+    )
+    # FMZ's choice hangs on the length, and what a snapshot sees of the ticks hangs on it: fills can differ by some seconds.
+    snapshot_ms = settings.snapshot_ms if given else default_snapshot_ms(end_ms - start_ms)
+    return attrs.evolve(settings, start_ms=start_ms, end_ms=end_ms, snapshot_ms=snapshot_ms)
+
+
 def _year_days(options: Mapping[str, Any], where: str) -> float:
     days = number(options, "yearDays", 365, where)
     if days <= 0:

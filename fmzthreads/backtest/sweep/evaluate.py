@@ -15,6 +15,7 @@ from ...errors import FmzError
 from ...strategy.program.reading import read_source
 from ..backtest_run import BacktestRun
 from ..config.settings import BacktestSettings
+from ..config.task import settings_within
 from ..data.bars import BarSource
 from ..inputs import (
     BacktestInputs,
@@ -66,12 +67,11 @@ class BacktestEvaluation:
         strategy = read_source(inputs.file)
         settings, source, task = _prepared(pickle.dumps(inputs), tuple(_stamp(bars) for bars in inputs.bars))
         values, templates = bound_arguments(strategy, task, inputs, job.args)
-        settings = attrs.evolve(
-            settings,
-            args=values,
-            start_ms=settings.start_ms if job.start_ms is None else job.start_ms,
-            end_ms=settings.end_ms if job.end_ms is None else job.end_ms,
-        )
+        settings = attrs.evolve(settings, args=values)
+        if job.start_ms is not None or job.end_ms is not None:
+            start_ms = settings.start_ms if job.start_ms is None else job.start_ms
+            end_ms = settings.end_ms if job.end_ms is None else job.end_ms
+            settings = settings_within(settings, task, start_ms, end_ms)
         if not inputs.bars:  # a server's bars are asked for by the time of this backtest
             source = source_of({}, settings, inputs.data_server or str(settings.task.get("dataServer") or ""))
         run = BacktestRun(settings, source, folder=strategy.path.parent, output=_Nothing())

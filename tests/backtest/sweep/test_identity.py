@@ -16,7 +16,7 @@ from fmzthreads.backtest.sweep.identity import sweep_identity
 from fmzthreads.backtest.sweep.job import Job
 from fmzthreads.backtest.sweep.space import Grid, parse_axis
 from fmzthreads.cli import main
-from tests.helpers.backtest_runs import write_bars
+from tests.helpers.backtest_runs import generated, write_bars
 
 STRATEGY = """'''backtest
 period: 5m
@@ -64,6 +64,45 @@ def test_a_sweep_runs_what_a_backtest_runs_and_has_its_figures(files: Path) -> N
     assert found.figures["round_trips"]
     again = BacktestEvaluation(inputs_of(files, args={"size": 3}, template_args={"lib": {"rest": 1}}))
     assert again(Job({"step": 1})).figures["turnover"] != found.figures["turnover"]
+
+
+@pytest.mark.parametrize("snapshots", [None, 900_000])
+@pytest.mark.parametrize("hours", [(None, 12), (12, 36), (36, None), (20, 21)])
+def test_a_part_of_the_time_is_run_as_a_backtest_of_that_time(
+    tmp_path: Path, hours: tuple[int | None, int | None], snapshots: int | None
+) -> None:
+    write_bars(tmp_path / "bars.csv", generated(3 * 1440))
+    begin = 1_704_067_200_000
+    (tmp_path / "s.py").write_text("""'''backtest
+start: 2024-01-01 00:00:00
+end: 2024-01-03 12:00:00
+period: 5m
+exchanges: [{"eid":"Binance","currency":"BTC_USDT","stocks":0}]
+'''
+def main():
+    while True:
+        t = exchange.GetTicker()
+        exchange.Buy(t.Last - step, 10)
+        exchange.Sell(t.Last + step, 0.001)
+        Sleep(1700000)
+""")
+    options = {} if snapshots is None else {"options": {"SnapshotPeriod": snapshots}}
+    (tmp_path / "c.json").write_text(json.dumps(options))
+    common: dict[str, Any] = {
+        "file": tmp_path / "s.py",
+        "config": tmp_path / "c.json",
+        "bars": (BarsFile(tmp_path / "bars.csv"),),
+    }
+    start, end = (None if hour is None else begin + hour * 3_600_000 for hour in hours)
+    found = BacktestEvaluation(BacktestInputs(**common))(Job({"step": 2}, start, end))
+    times = {"start": hours[0] or 0, "end": hours[1] or 60}
+    changes = {name: f"2024-01-0{1 + hour // 24} {hour % 24:02}:00:00" for name, hour in times.items()}
+    ready = ReadyBacktest.of(BacktestInputs(**common, args={"step": 2}, changes=changes))
+    run = BacktestRun(ready.settings, ready.source, folder=tmp_path)
+    run.finish(run.run(ready.strategy, ready.values, ready.templates))
+    assert found.error == ""
+    assert found.figures["fills"]
+    assert dict(found.figures) == figures_of(result_object(run)["metrics"])
 
 
 def identity(folder: Path, **more: Any) -> Any:

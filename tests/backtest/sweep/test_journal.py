@@ -25,10 +25,22 @@ def test_what_was_finished_is_there_again(tmp_path: Path) -> None:
     path = tmp_path / "a" / "journal.jsonl"
     with SweepJournal(path, SWEEP) as journal:
         assert not journal.scores
-        for score in _scores():
+        for count, score in enumerate(_scores(), 1):
             journal.add(score)
+            assert list(journal.scores.values()) == _scores()[:count]
+            assert path.read_bytes().count(b"\n") == 1 + count  # not only when the file is closed
     with SweepJournal(path, SWEEP) as journal:
         assert list(journal.scores.values()) == _scores()
+
+
+def test_each_line_is_on_the_disk_before_the_next_backtest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "journal.jsonl", []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(path.stat().st_size))
+    with SweepJournal(path, SWEEP) as journal:
+        for score in _scores():
+            journal.add(score)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert synced == [sum(map(len, lines[:count])) for count in (1, 2, 3)]
 
 
 def test_a_line_that_was_cut_off_is_dropped_and_written_anew(tmp_path: Path) -> None:
@@ -44,9 +56,13 @@ def test_a_line_that_was_cut_off_is_dropped_and_written_anew(tmp_path: Path) -> 
             assert list(journal.scores.values()) == [first]
             journal.add(second)
         assert path.read_bytes() == whole
-    path.write_bytes(b'{"for')  # killed within the first line
-    with SweepJournal(path, SWEEP) as journal:
-        assert not journal.scores
+    for size in range(whole.find(b"\n") + 1):  # killed within the first line
+        path.write_bytes(whole[:size])
+        with SweepJournal(path, SWEEP) as journal:
+            assert not journal.scores
+            journal.add(first)
+            journal.add(second)
+        assert path.read_bytes() == whole
 
 
 def test_another_sweeps_journal_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def test_failed_and_undefined_runs_rank_last() -> None:
     assert [score.figures.get("sharpe") for score in ranked[3:5]] == [None, None]
     assert ranked[-1].error
     assert Objective("sharpe", largest=False).ranked(scores)[0].job.args == {"a": 3, "b": 0.5}
+    assert Objective("sharpe").best(scores) == ranked[0]
+    assert Objective("sharpe", largest=False).best(scores) == ranked[2]
+    one, same = Score(Job({"a": 1}), {"sharpe": 2.0}), Score(Job({"a": 2}), {"sharpe": 2.0})
+    assert Objective("sharpe").ranked([one, same]) == [one, same]
+    assert Objective("sharpe").best([same, one]) is same  # of equal ones the first
+    assert Objective("sharpe").value(one) == 2.0
     assert Objective("sharpe").best(scores[:2]) is None
     assert Objective("sharpe").best([]) is None
     for value in ("nan", "inf", "-inf"):

@@ -88,6 +88,22 @@ def test_the_choice_sees_the_training_span_only() -> None:
     assert result.efficiency == pytest.approx((0.1 / 10) / (0.6 / 20))
 
 
+def test_only_the_combinations_that_were_drawn_are_compared() -> None:
+    spans = [Span(0, 10, 15), Span(5, 15, 20)]
+    ran: list[tuple[int, int | None]] = []
+
+    def evaluate(job: Job) -> Score:
+        ran.append((job.args["x"], job.start_ms))
+        return Score(job, {"total_return": job.args["x"] / 10})
+
+    grid = Grid((Axis("x", (1, 2, 3, 4)),))
+    one = Workers(lambda: ThreadPoolExecutor(1), 1)
+    result = run_walk_forward(grid, spans, Objective("total_return"), evaluate, one, numbers=[2, 0])
+    assert ran == [(3, 0), (1, 0), (3, 5), (1, 5), (3, 10), (3, 15)]
+    assert [step.chosen.job.args["x"] for step in result.steps if step.chosen] == [3, 3]
+    assert result.efficiency == pytest.approx(2)
+
+
 def test_losses_in_and_out_of_sample_are_no_success() -> None:
     world = _world({(0, 10): {1: -0.5}, (10, 20): {1: -0.6}})
     result = run_walk_forward(Grid((Axis("x", (1,)),)), [Span(0, 10, 20)], Objective("total_return"), world, THREADS)
