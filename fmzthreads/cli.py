@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -56,8 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fmzthreads", description="Plain synchronous FMZ strategy scripts, anywhere.")
     parser.add_argument("--version", action="version", version=f"fmzthreads {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in wanted:
-        import_module(f".{module}", __package__).add_parser(commands)
+    # Modules that are imported leave no garbage, and looking for some costs a tenth of the start.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for module in wanted:
+            import_module(f".{module}", __package__).add_parser(commands)
+    finally:
+        if collects:
+            gc.enable()
     args = parser.parse_args(words)
     if rest and args.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

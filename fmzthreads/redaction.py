@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from urllib.parse import quote, quote_plus
 
 from .fork import after_fork_in_child
@@ -28,18 +28,32 @@ _PIECE, _STEP = 10, 5
 _RUN = re.compile(r"[A-Za-z0-9]{10,}")
 # What may stand for one of the other characters of base64: itself, escaped for a URL (also twice), for JSON, or for HTML; a space for "+".
 _OTHER = r"(?:%(?:25)*2[bBfFdD]|%(?:25)*3[dD]|%(?:25)*5[fF]|\\+u00(?:2[bBfFdD]|3[dD]|5[fF])|&#(?:x[0-9a-fA-F]{2}|\d{2});|&\w{3,6};|\\+/|[-+/=_ ])"
-_OTHER_HERE, _OTHER_BEFORE = re.compile(_OTHER), re.compile(_OTHER + r"\Z")
 _LONGEST_OTHER = 12
 
 _VALUE = r"(?:%(?:25)?[0-9A-Fa-f]{2}|\\+[/u]|[A-Za-z0-9+/=_.~-])"
-_NAMED = re.compile(
+_NAMED = (
     r"(?<![A-Za-z])((?:(?:[a-z-]*access-(?:sign|key|passphrase)|x-mbx-apikey)(?:\\*[\"'])?\s*[:=]\s*(?:\\*[\"'])?"
     r"|(?:signature|sign|listenkey|passphrase|api[_-]?key)(?:=|%(?:25)*3d|\\*[\"']\s*:\s*)(?:\\*[\"'])?))("
     + _VALUE
-    + r"{8,})",
-    re.IGNORECASE,
+    + r"{8,})"
 )
 _HIDDEN = "***"
+
+
+# Compiled when first used: that takes 2 ms, and most starts have nothing to cut out.
+@cache
+def _other_here() -> re.Pattern[str]:
+    return re.compile(_OTHER)
+
+
+@cache
+def _other_before() -> re.Pattern[str]:
+    return re.compile(_OTHER + r"\Z")
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    return re.compile(_NAMED, re.IGNORECASE)
 
 
 class _Signatures:
@@ -123,7 +137,7 @@ def _extent(text: str, place: int, signature: str, at: int) -> tuple[int, int]:
                 break
             start -= 1
         else:
-            other = _OTHER_BEFORE.search(text, max(0, start - _LONGEST_OTHER), start)
+            other = _other_before().search(text, max(0, start - _LONGEST_OTHER), start)
             if other is None:
                 break
             start = other.start()
@@ -136,7 +150,7 @@ def _extent(text: str, place: int, signature: str, at: int) -> tuple[int, int]:
                 break
             end += 1
         else:
-            here = _OTHER_HERE.match(text, end)
+            here = _other_here().match(text, end)
             if here is None:
                 break
             end = here.end()
@@ -181,7 +195,7 @@ def cut_signatures(text: str) -> str:
     if "=" in text or ":" in text or "%" in text:
         folded = text.lower()
         if "key" in folded or "sign" in folded or "passphrase" in folded:
-            return _NAMED.sub(rf"\1{_HIDDEN}", text)
+            return _named().sub(rf"\1{_HIDDEN}", text)
     return text
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
 
 from ...errors import InputError, short_repr
 
@@ -54,6 +53,8 @@ def zone_of(name: object, where: str) -> tzinfo:
         minutes = int(found[2]) * 60 + int(found[3] or 0)
         if minutes < 24 * 60:
             return timezone(timedelta(minutes=minutes if found[1] == "+" else -minutes))
+    from zoneinfo import ZoneInfo  # UTC and offsets do not need it
+
     try:
         return ZoneInfo(text)
     except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError

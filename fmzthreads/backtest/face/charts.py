@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...charts.chart import ChartObject
-from ...charts.kline_chart import KLineChartObject
-from ...charts.points import ChartPoints, point_text
-from ...errors import InputError
+if TYPE_CHECKING:  # loaded by those who draw
+    from ...charts.chart import ChartObject
+    from ...charts.kline_chart import KLineChartObject
+    from .engine_points import EnginePoints
 
 __all__ = ["RunCharts"]
-
-
-class _EnginePoints(ChartPoints):
-    """Points as FMZ's engine keeps them: one that has the x of the one before it is added like any other."""
-
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        super().__init__(None, now_ms)
-        self.entries: list[list[Any]] = []
-        self._places: dict[int, list[int]] = {}
-
-    def add(self, series: int, data: Any, index: int | None = None) -> None:
-        """Adds a row, or replaces one of the series.
-
-        Raises:
-            InputError: There is no point at that place, or JSON does not have what the point is made of.
-        """
-        point = json.loads(point_text(data))
-        places = self._places.setdefault(series, [])
-        if index is None or (index == -1 and not places):
-            places.append(len(self.entries))
-            self.entries.append([series, point])
-            return
-        try:
-            self.entries[places[index]][1] = point
-        except IndexError:
-            raise InputError(f"series {series} has {len(places)} points, none at {index}") from None
-
-    def reset(self, remain: int = 0) -> None:
-        """Deletes all rows but the newest ``remain``."""
-        self.entries = self.entries[-remain:] if remain else []
-        self._places = {}
-        for place, (series, _) in enumerate(self.entries):
-            self._places.setdefault(series, []).append(place)
-
-    def points(self, series: int) -> list[Any]:
-        """The points of one series, oldest first."""
-        return [self.entries[place][1] for place in self._places.get(series, ())]
 
 
 class RunCharts:
@@ -59,7 +21,13 @@ class RunCharts:
     """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._points = _EnginePoints(now_ms)
+        self._now_ms = now_ms
+        self._made: dict[str, EnginePoints] = {}  # one entry, from when the strategy draws
+
+    def _kept(self) -> EnginePoints:
+        from .engine_points import EnginePoints
+
+        return self._made.setdefault("points", EnginePoints(self._now_ms))  # in one step: a strategy may have threads
 
     def chart(self, options: Any) -> ChartObject:
         """Returns a ``Chart`` with this configuration.
@@ -67,7 +35,9 @@ class RunCharts:
         Raises:
             InputError: The configuration is not valid.
         """
-        return ChartObject(self._points, options)
+        from ...charts.chart import ChartObject
+
+        return ChartObject(self._kept(), options)
 
     def kline_chart(self, options: Mapping[str, Any] | None = None) -> KLineChartObject:
         """Returns a ``KLineChart`` with these options.
@@ -75,8 +45,11 @@ class RunCharts:
         Raises:
             InputError: The options are not valid.
         """
-        return KLineChartObject(self._points, options)
+        from ...charts.kline_chart import KLineChartObject
+
+        return KLineChartObject(self._kept(), options)
 
     def result(self) -> dict[str, Any]:
         """The charts as ``Join`` gives them: ``Cfg`` (JSON) and ``Datas`` (rows of series and point)."""
-        return {"Cfg": self._points.config, "Datas": self._points.entries}
+        points = self._made.get("points")
+        return {"Cfg": points.config if points else "", "Datas": points.entries if points else []}

@@ -6,7 +6,6 @@ an object with ``savefig`` (matplotlib) becomes a back-ticked PNG; everything el
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
@@ -50,6 +49,8 @@ def _one(value: Any) -> str:
         return str(value)
     save = getattr(value, "savefig", None)
     if callable(save):
+        import base64  # with it a strategy that draws nothing would start later
+
         picture = io.BytesIO()
         save(picture, format="png")
         return f"`data:image/png;base64,{base64.b64encode(picture.getvalue()).decode('ascii')}`"

@@ -15,14 +15,12 @@ from .source import Source
 
 __all__ = ["JavaScriptSource", "engine"]
 
-_IMPORT = re.compile(r"\bimport(?=\s*\()")
+# Texts, which re compiles when they are first used: a strategy in Python does not need them.
+_IMPORT = r"\bimport(?=\s*\()"
 _ONLY_IN_MODULES = "import.meta only valid in module code"
 
-_COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
-_TYPED = re.compile(
-    r"^\s*(?:interface\s+\w+\s*\{|type\s+\w+\s*=|enum\s+\w+\s*\{)|\b(?:let|const|var)\s+\w+\s*:\s*[A-Za-z]|\bas\s+(?:any|number|string|const)\b",
-    re.MULTILINE,
-)
+_COMMENT = r"(?s)/\*(.*?)\*/"
+_TYPED = r"(?m)^\s*(?:interface\s+\w+\s*\{|type\s+\w+\s*=|enum\s+\w+\s*\{)|\b(?:let|const|var)\s+\w+\s*:\s*[A-Za-z]|\bas\s+(?:any|number|string|const)\b"
 
 
 def engine() -> Any:
@@ -79,7 +77,7 @@ class JavaScriptSource(Source):
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """The text of every block comment, with its line: headers stand in them."""
-        for found in _COMMENT.finditer(self.text):
+        for found in re.finditer(_COMMENT, self.text):
             yield self.text.count("\n", 0, found.start()) + 1, found.group(1)
 
     def _refuse_imports(self) -> None:
@@ -87,7 +85,7 @@ class JavaScriptSource(Source):
 
         The engine tells it from the same letters in a text, a comment, or as a method's name: ``import.meta`` in its place is an error of its own.
         """
-        for found in _IMPORT.finditer(self.text):
+        for found in re.finditer(_IMPORT, self.text):
             if _ONLY_IN_MODULES in _error_of(f"{self.text[: found.end()]}.meta{self.text[found.end() :]}"):
                 line = self.text.count("\n", 0, found.start()) + 1
                 column = found.start() - self.text.rfind("\n", 0, found.start())
@@ -103,7 +101,7 @@ class JavaScriptSource(Source):
             column = max(1, column - len("(function(){"))
         lines = self.text.split("\n")
         shown = lines[line - 1].strip()[:120] if 0 < line <= len(lines) else ""
-        if _TYPED.search(self.text):
+        if re.search(_TYPED, self.text):
             message = f"this is TypeScript; only plain JavaScript runs ({message})"
         return InputError(f"{self.path}, line {line}, column {column}: {message}: {shown}")
 

@@ -39,18 +39,18 @@ _NAMES = {
     "reduce": "functools.reduce",
 }
 
-# A pattern of the line at which Python 3's parser stopped, and what it was in Python 2.
+# A pattern of the line at which Python 3's parser stopped, and what it was in Python 2. They are compiled when a line is looked at.
 _LINES = (
-    (re.compile(r"^\s*print\b(?!\s*\()|[;:]\s*print\b(?!\s*\()"), "the print statement of Python 2: write print(...)"),
-    (re.compile(r"\bexcept\b[^:]*,\s*\w+\s*:"), "an except clause of Python 2: write except ERROR as NAME:"),
-    (re.compile(r"^\s*raise\s+[\w.]+\s*,"), "a raise statement of Python 2: write raise ERROR(TEXT)"),
-    (re.compile(r"^\s*exec\b(?!\s*\()"), "the exec statement of Python 2: write exec(...)"),
-    (re.compile(r"<>"), "the operator <> of Python 2: write !="),
-    (re.compile(r"`[^`]*`"), "back-ticks of Python 2: write repr(...)"),
-    (re.compile(r"\b[uU][rR]['\"]"), "a ur'...' text of Python 2: write r'...'"),
-    (re.compile(r"\b0[0-7]+\b"), "an octal number of Python 2: write 0o..."),
-    (re.compile(r"\b\d+[lL]\b"), "a long number of Python 2: leave out the L"),
-    (re.compile(r"\bdef\s+\w+\s*\([^)]*\(|\blambda\s*\("), "a tuple among the parameters, as in Python 2: unpack it inside"),
+    (r"^\s*print\b(?!\s*\()|[;:]\s*print\b(?!\s*\()", "the print statement of Python 2: write print(...)"),
+    (r"\bexcept\b[^:]*,\s*\w+\s*:", "an except clause of Python 2: write except ERROR as NAME:"),
+    (r"^\s*raise\s+[\w.]+\s*,", "a raise statement of Python 2: write raise ERROR(TEXT)"),
+    (r"^\s*exec\b(?!\s*\()", "the exec statement of Python 2: write exec(...)"),
+    (r"<>", "the operator <> of Python 2: write !="),
+    (r"`[^`]*`", "back-ticks of Python 2: write repr(...)"),
+    (r"\b[uU][rR]['\"]", "a ur'...' text of Python 2: write r'...'"),
+    (r"\b0[0-7]+\b", "an octal number of Python 2: write 0o..."),
+    (r"\b\d+[lL]\b", "a long number of Python 2: leave out the L"),
+    (r"\bdef\s+\w+\s*\([^)]*\(|\blambda\s*\(", "a tuple among the parameters, as in Python 2: unpack it inside"),
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def old_syntax(error: SyntaxError, line: str) -> str:
         return "tabs and spaces are mixed, which only Python 2 accepts: indent with spaces"
     code = line.partition("#")[0]
     for pattern, what in _LINES:
-        if pattern.search(code):
+        if re.search(pattern, code):
             return what
     return ""
 
