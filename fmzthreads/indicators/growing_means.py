@@ -4,11 +4,13 @@ The usual case: the window begins where it began at the last call, no bar was ch
 bars are taken from a list that is computed for many bars at once, in the order of ``recurrences.ma`` (so far ahead as the history knows its
 final bars; a mean ahead is never shown), and the mean of the forming bar is one step more. The result is a list that was given out before and has been
 dropped since, with the new means at its end. Everything else is left to ``known_window``.
+
+In a backtest, even the closes that forming bars will show are known for many bars at once; they make the usual case one function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import accumulate
 from operator import sub
@@ -30,7 +32,7 @@ _append, _extend, _pop = list.append, list.extend, list.pop
 
 
 class _Beginning(NamedTuple):
-    """Where a window begins. Windows that follow each other share one as long as it holds for them, so that it is compared by identity.
+    """Where a window begins.
 
     Attributes:
         history: The history.
@@ -43,13 +45,10 @@ class _Beginning(NamedTuple):
     token: object
 
 
-_Window = tuple[GrowingRecords | None, _Beginning, object, int, Any]
-"""A window with one forming bar: itself, its beginning and the token of that, how many of its bars are final, and the last close."""
-
-_Steps = tuple[_Beginning, list[Any], list[Any], list[Any], int, list[IndicatorLine]]
-_NOWHERE = _Beginning(None, -1, None)
-_NO_STEPS: _Steps = (_NOWHERE, [], [], [], 0, [])
-_REACHED: list[Any] = []
+_Steps = tuple[
+    BarHistory | None, list[Any], int, object, int, list[Any], list[Any], Sequence[Sequence[float]], list[IndicatorLine]
+]
+_NO_STEPS: _Steps = (None, [], -1, None, 0, [], [], [], [])
 
 
 def _unfit() -> IndicatorLine:
@@ -63,10 +62,11 @@ class _Means:
     """The means of one history from one first bar on.
 
     Attributes:
-        steps: What a step from a final bar to the forming one needs; replaced as a whole, so that any thread may read it: the beginning of the window,
-            the means of the final bars (some of them ahead), the running sums up to these bars from ``before`` on, the closes that the steps after
-            these sums take out (the last one is not known yet where a step has been computed in advance), how many final bars the first of
-            these sums has, and two lists that were given out: of an even and of an odd number of final bars, as a rule.
+        steps: What a step from a final bar to the forming one needs; replaced as a whole, so that any thread may read it: the history, the means of
+            the final bars (some of them ahead), the first bar of the window and the token of its ``_Beginning``, how many final bars the first of the
+            sums has, the running sums from there on, the closes that the steps after these sums take out (the last one is not known yet where a
+            step has been computed in advance), the closes of the bars that form then, where they are known (see ``BarHistory.tip_closes``), and two
+            lists that were given out: of an even and of an odd number of final bars, as a rule.
     """
 
     __slots__ = ("asked", "closes", "closes_from", "history", "period", "sliding", "steps")
@@ -87,14 +87,12 @@ class _Means:
             beginning: Where it begins.
             closed: How many of its bars are final.
         """
-        known, means, _, _, before, _ = self.steps
-        if known == beginning and beginning.token is RECORD_CHANGES[0]:
+        history, means, first, token, before, *_ = self.steps
+        if (history, first) == beginning[:2] and token is beginning.token is RECORD_CHANGES[0]:
             if closed < before:  # an older window
                 return False
             if closed > len(means):
                 self._extend(beginning, closed)
-            elif known is not beginning:
-                self.steps = (beginning, *self.steps[1:])
             return True
         first, known_closed = self.asked
         if beginning.first != first:
@@ -135,14 +133,20 @@ class _Means:
         if count < period:
             return False
         self.closes, self.closes_from = closes[closed - period :], closed - period
-        self.steps = (beginning, means, [total], self.closes[:1], closed, [_unfit(), _unfit()])
+        lines = [_unfit(), _unfit()]
+        self.steps = (self.history, means, first, beginning.token, closed, [total], self.closes[:1], [], lines)
         return True
 
     def _extend(self, beginning: _Beginning, closed: int) -> None:
         """Goes on with the means of the final bars, at least up to a place."""
-        _, means, totals, _, _, lines = self.steps
+        _, means, _, _, _, totals, _, _, lines = self.steps
         period, first, begin = self.period, beginning.first, len(means)
         end = self.history.final_until(first + closed, first + closed + _AHEAD) - first
+        tips = self.history.tip_closes(first + begin, first + end)
+        if tips and begin + len(tips) >= closed:
+            end = begin + len(tips)  # so that the next stretch begins where more of them are known
+        else:
+            tips = []
         closes, origin = self.closes, self.closes_from
         closes += self.history.values("Close", first + begin, first + end)
         gone = closes[begin - period - origin : end + 1 - period - origin]
@@ -150,7 +154,7 @@ class _Means:
         means += [total / period for total in totals[1:]]
         del closes[: begin - period - origin]
         self.closes_from = begin - period
-        self.steps = (beginning, means, totals, gone, begin, lines)
+        self.steps = (self.history, means, first, beginning.token, begin, totals, gone, tips, lines)
 
 
 class GrowingMeans:
@@ -174,54 +178,47 @@ class GrowingMeans:
         Args:
             method: The method.
         """
-        last, another = self._last, self._line_of_another
-        shown: _Window = (None, _NOWHERE, None, 0, None)  # the last one that was asked about; replaced as a whole
+        last, less_usual = self._last, self._line_of
 
         @wraps(method)
         def _mean(records: Any, period: int = 9) -> list[float | None]:
-            nonlocal shown
             if type(records) is not GrowingRecords or type(period) is not int:
                 return method(records, period)
-            rows, beginning, token, closed, close = shown
-            if rows is not records or token is not RECORD_CHANGES[0]:
-                window = _seen(records, beginning)
-                if window is None:
-                    return method(records, period)
-                shown = window
-                _, beginning, _, closed, close = window
+            history, first, closed, tick, _, tips = records.place
             try:
-                its, means, totals, gone, before, lines = last[period].steps
+                its, means, origin, token, before, totals, gone, closes, lines = last[period].steps
                 at = closed - before
-                total = totals[at]
+                if (
+                    at < 0
+                    or tips is not None
+                    or its is not history
+                    or origin != first
+                    or token is not RECORD_CHANGES[0]
+                ):
+                    raise IndexError
+                mean = (totals[at] + (closes[at][tick & 15] - gone[at])) / period
             except (KeyError, IndexError):
-                at = -1
-            if at < 0 or its is not beginning:
-                found = another(period, beginning, closed, close)
-                if found is _REACHED:
-                    return _mean(records, period)
+                found = less_usual(records, period)
                 return method(records, period) if found is None else found
-            mean = (total + (close - gone[at])) / period
             line = lines[closed & 1]
             # Where only this call refers to it, no thread can reach it, and its contents are free for use.
             if getrefcount(line) == LISTED and (size := len(line)) == line.written and size == closed - 1:
                 _pop(line)  # two lists take turns, a bar after the other
-                _extend(line, (means[closed - 2], means[closed - 1], mean))
-                line.written = closed + 1
+                _extend(line, (means[size - 1], means[size], mean))
+                line.written = size + 2
                 return line
             del line  # so that it has no more references than in the list
             return _given(lines, means, closed, mean)
 
         return _mean
 
-    def _line_of_another(self, period: int, beginning: _Beginning, closed: int, close: Any) -> list[Any] | None:
-        """The means of a window that go on, or are those of another history or first bar.
-
-        Returns:
-            ``_REACHED`` if they are known now; else the list, or None if it is not the usual case.
-        """
-        history = beginning.history
-        if history is None or not 0 < period <= LONGEST:
+    def _line_of(self, rows: GrowingRecords, period: int) -> list[Any] | None:
+        """The means of a window of which less is known; None if it is not the usual case."""
+        token = RECORD_CHANGES[0]  # before the close is read
+        history, first, closed, tick, tip_count, tips = rows.place
+        if tip_count != 1 or not 0 < period <= LONGEST:
             return None
+        close = history.tip_value("Close", tick) if tips is None else rows.tip("Close")
         known = self._last.pop(period, None)  # a thread that takes means out is the only one that changes them
         if known is not None and known.history is not history:
             self._others[period, id(known.history)] = known
@@ -231,27 +228,17 @@ class GrowingMeans:
             known = self._others.pop((period, id(history)), None)
         if known is None or known.history is not history:
             known = _Means(period, history)
-        line = _REACHED if known.reaches(beginning, closed) else known.slide(beginning, closed, close)
+        beginning = _Beginning(history, first, token)
+        line: list[Any] | None
+        if known.reaches(beginning, closed):
+            _, means, _, _, before, totals, gone, _, lines = known.steps
+            at = closed - before
+            line = _given(lines, means, closed, (totals[at] + (close - gone[at])) / period)
+        else:
+            line = known.slide(beginning, closed, close)
         self._last[period] = known
         _drop(self._last, self._kept)
         return line
-
-
-def _seen(rows: GrowingRecords, before: _Beginning) -> _Window | None:
-    """What is needed of a window; None if not one of its bars is forming.
-
-    Args:
-        rows: The window.
-        before: Where the last one began.
-    """
-    token = RECORD_CHANGES[0]  # before the close is read
-    history, first, closed, tick, tip_count, tips = rows.place
-    if tip_count != 1:
-        return None
-    close = history.tip_value("Close", tick) if tips is None else rows.tip("Close")
-    if before.first != first or before.history is not history or before.token is not token:
-        before = _Beginning(history, first, token)
-    return rows, before, token, closed, close
 
 
 def _given(lines: list[IndicatorLine], means: list[Any], closed: int, mean: float) -> IndicatorLine:

@@ -7,12 +7,15 @@ columns come from the history.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .records import Record, RecordOrigin, Records, as_column
 
-__all__ = ["BarHistory", "FilledRecords", "GrowingRecords", "window"]
+__all__ = ["PLACES", "BarHistory", "FilledRecords", "GrowingRecords", "window"]
+
+PLACES = 16
+"""What the number of a bar is multiplied by in the number of a tick."""
 
 
 class BarHistory(Protocol):
@@ -32,6 +35,18 @@ class BarHistory(Protocol):
 
     def tip_value(self, field: str, tick: int) -> Any:
         """One field of the only bar that was still forming at a tick."""
+
+    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+        """The closes that bars show while they are forming, as far as they are known ahead, for many bars at once.
+
+        Args:
+            begin: The number of the first bar.
+            end: The number after the last one.
+
+        Returns:
+            A row for each of the first bars: its closes by the place of the tick, which has the number ``PLACES * bar + place``. Empty where they are not known
+            for many bars, or where ticks are not numbered so.
+        """
 
 
 class _Window(Records):

@@ -58,7 +58,7 @@ class PlainFeed:
         self.time.now_ms = max(self.time.now_ms, self.ticks[place + 1].time_ms)
         return place + 1
 
-    def deliver(self, bit: int, *, current: bool = False) -> None:
+    def deliver(self, bit: int, *, current: bool = False) -> int:
         """What a market call does."""
         self.check_open()
         place = self._now()
@@ -67,6 +67,7 @@ class PlainFeed:
             place = self._next(place)
         self.flags = {bit} if fresh else self.flags | {bit}
         self.consumed = self.place = place
+        return self.ticks[place].number
 
     def consume(self) -> None:
         """What orders do."""
@@ -161,6 +162,10 @@ class PlainBars:
                 )
             )  # fmt: skip
         return self.older + bars[1 if self.without_first else 0 :]
+
+    def get_at(self, number: int, cap: int) -> Records:
+        """The bars that are kept."""
+        return self.get(cap)
 
     def get(self, cap: int) -> Records:
         """The bars that are kept."""

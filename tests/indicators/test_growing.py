@@ -446,6 +446,9 @@ class Bars:
     def tip_value(self, field: str, tick: int) -> Any:
         return dict(zip(Record.__annotations__, self.tips(tick)[0], strict=True))[field]
 
+    def tip_closes(self, begin: int, end: int) -> list[list[float]]:
+        return []  # ticks do not tell the bar
+
     def tips(self, tick: int) -> list[tuple[Any, ...]]:
         return [tuple(bar(tick, float(tick)).values())]
 

@@ -142,7 +142,7 @@ class TickFeed(TickCursor):
 
     # Which tick is current
 
-    def deliver(self, bit: int, *, current: bool = False) -> None:
+    def deliver(self, bit: int, *, current: bool = False) -> int:
         """As ``TickCursor.deliver``, with a short way from a bar to the next one."""
         now = self.time.now_ms
         begin = self._next_ms
@@ -152,14 +152,16 @@ class TickFeed(TickCursor):
                 row = self._next_row
                 moments = self._rows[row]
                 place = 1 if since < moments[1] else bisect_right(moments, since, 2)
-                until = begin + moments[place]  # IndexError if a whole bar was passed over
+                self._until_ms = begin + moments[place]  # IndexError if a whole bar was passed over
             except IndexError:
                 self._find(now)
             else:
-                self.number = (row << 4) + self._rows_number + place
                 self._next_row = row + 1
                 self._next_ms = begin + self._regular
-                self._until_ms = until
+                self.number = number = (row << 4) + self._rows_number + place
+                if bit == self.flags and number != self.consumed and not current:
+                    self.consumed = number
+                    return number
         elif now >= self._until_ms:
             self._find(now)
         number = self.number
@@ -173,6 +175,7 @@ class TickFeed(TickCursor):
                 number = self._jump()
             self.flags = bit
         self.consumed = number
+        return number
 
     def _find(self, now: int) -> None:
         """As ``_look``, for a call that is given a tick: no tick is current beyond the end."""

@@ -9,6 +9,7 @@ Source of the rules: the published engine, github.com/fmzquant/backtest_javascri
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from ...structures import Record, record_changes
@@ -17,6 +18,7 @@ from ..data import stored_bars
 from ..data.column_parts import parts_of
 from ..data.stored_bars import StoredBars
 from ..nano import ONE
+from .bar_block import BarBlock
 from .feed import TickFeed
 from .ticks import FEW_MS, volume_steps
 
@@ -27,6 +29,7 @@ _SMALL_STEP = 10_000
 _FIELDS = tuple(Record.__annotations__)
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _TOUCHED = 4096
+_MANY = 64
 WHOLE = 15
 """The place of a tick that stands for all of a bar's."""
 
@@ -75,6 +78,15 @@ class GrowingBars:
         self._seen = 0
         self._touched: dict[int, Record] = {}  # the records that somebody looked at
         self._token = record_changes()
+
+    def get_at(self, number: int, cap: int) -> GrowingRecords:
+        """As ``get``; a history that needs no more than the number of the current tick has a shorter way.
+
+        Args:
+            number: That number.
+            cap: As for ``get``.
+        """
+        return self.get(cap)
 
     def get(self, cap: int) -> GrowingRecords:
         """Returns the bars up to the current tick, oldest first.
@@ -158,6 +170,10 @@ class GrowingBars:
     def tip_value(self, field: str, tick: int) -> Any:
         """Never asked for; see ``tips``."""
         raise NotImplementedError
+
+    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+        """None: a window holds the values of its forming bars."""
+        return []
 
     def _values(self, number: int) -> Values:
         place = number - self._gone
@@ -328,6 +344,9 @@ class BaseBars(PeriodBars):
         # The volumes that somebody asked for, of the bars from _volumes_from on.
         self._volumes = array("d")
         self._volumes_from = 0
+        # The closes of the bars of a block while they are forming.
+        self._tips_of: BarBlock | None = None
+        self._tips: Sequence[Sequence[float]] = []
 
     @staticmethod
     def fits(feed: TickFeed, offset_ms: int) -> bool:
@@ -343,7 +362,10 @@ class BaseBars(PeriodBars):
 
     def get(self, cap: int) -> GrowingRecords:
         """Returns the bars up to the current tick; see ``PeriodBars.get``."""
-        number = self._feed.number
+        return self.get_at(self._feed.number, cap)
+
+    def get_at(self, number: int, cap: int) -> GrowingRecords:
+        """Returns the bars up to a tick; see ``GrowingBars.get_at``."""
         closed = number >> 4
         first = self._first
         if closed >= self._seen:
@@ -378,6 +400,15 @@ class BaseBars(PeriodBars):
                 return block.scaled(bar, tick & 15) / self._unit
             return self._price_of(tick) / ONE
         return self.tips(tick)[0][_PLACES[field]]
+
+    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+        """The closes of bars at each of their ticks; known of those of the current block."""
+        block = self._feed.block
+        if not self._few or not block.begin <= begin < block.end or block.end - block.begin < _MANY:
+            return []
+        if block is not self._tips_of:
+            self._tips_of, self._tips = block, block.tick_prices(self._unit)
+        return self._tips[begin - block.begin : end - block.begin]
 
     def _catch_up(self) -> list[Values]:
         number = self._feed.number

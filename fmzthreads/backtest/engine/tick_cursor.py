@@ -59,12 +59,15 @@ class TickCursor:
 
     # What market calls do
 
-    def deliver(self, bit: int, *, current: bool = False) -> None:
+    def deliver(self, bit: int, *, current: bool = False) -> int:
         """Makes the tick current that a market call gets, and marks it as delivered; the clock may jump to it.
 
         Args:
             bit: The function's flag.
             current: Whether the call takes the current tick in any case.
+
+        Returns:
+            The tick's number.
 
         Raises:
             EOFError: The end was reached, or there is no further tick.
@@ -85,6 +88,7 @@ class TickCursor:
                 number = self._jump()
             self.flags |= bit
         self.consumed = number
+        return number
 
     def consume(self) -> None:
         """Marks the current tick as delivered, as orders do."""

@@ -97,18 +97,19 @@ class TickPattern:
 
     Attributes:
         open: The columns of the series; ``high``, ``low``, ``close`` alike.
+        numpy: The module, where it pays; else None.
         scale: One unit of the series' prices, in nano.
         cut_to: The step that the series' own prices must be cut to, in nano; 0 where all are multiples of it.
     """
 
     __slots__ = (
-        "_exact", "_few", "_numpy", "_start_ms", "_tick", "_time", "close", "cut_to", "high", "low", "open", "scale",
+        "_exact", "_few", "_start_ms", "_tick", "_time", "close", "cut_to", "high", "low", "numpy", "open", "scale",
     )  # fmt: skip
 
     def __init__(self, series: BarSeries, start_ms: int, price_tick: int) -> None:
         self._time = series.time
         self.open, self.high, self.low, self.close = series.open, series.high, series.low, series.close
-        self._numpy = fast_numpy(len(series))
+        self.numpy = fast_numpy(len(series))
         self.scale = 10 ** (9 - series.detail.quote_precision)
         self._tick = price_tick
         self._exact = self.scale % price_tick == 0  # the series' own prices need not be cut
@@ -139,8 +140,8 @@ class TickPattern:
         first_long = begin if self._few else bisect_left(self._time, self._start_ms, begin, end)
         columns = [column[begin:end] for column in (self.open, self.high, self.low, self.close)]
         found: Sequence[int]
-        if self._numpy is not None and end - begin >= _MANY:
-            found = _shapes_by(self._numpy, columns, QUADRUPLE if self._few else FOURTEEN)
+        if self.numpy is not None and end - begin >= _MANY:
+            found = _shapes_by(self.numpy, columns, QUADRUPLE if self._few else FOURTEEN)
         else:
             found = _shapes(columns, QUADRUPLE if self._few else FOURTEEN)
         if first_long == begin or FOURTEEN not in found[: first_long - begin]:

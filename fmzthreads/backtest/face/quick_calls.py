@@ -23,8 +23,8 @@ __all__ = ["QuickState", "quick_records", "quick_ticker"]
 
 
 class _Bars(Protocol):
-    def get(self, cap: int) -> GrowingRecords:
-        """The bars up to the current tick."""
+    def get_at(self, number: int, cap: int) -> GrowingRecords:
+        """The bars up to the current tick, which has that number."""
 
 
 class QuickState:
@@ -78,8 +78,7 @@ def quick_records(
             lock.busy = True
             if not lock.shared and feed.period_ms == period_ms and not engine.lists_stored:
                 time.now_ms += delay_ms
-                feed.deliver(bit)
-                records = bars.get(table.cap)
+                records = bars.get_at(feed.deliver(bit), table.cap)
                 if time.now_ms >= engine.due_ms:
                     engine.after_call()
                 return records
@@ -109,8 +108,7 @@ def quick_ticker(
             lock.busy = True
             if not lock.shared:
                 time.now_ms += delay_ms
-                feed.deliver(bit)
-                price, volume, time_ms = feed.quote(feed.number)
+                price, volume, time_ms = feed.quote(feed.deliver(bit))
                 spread = feed.spread
                 ticker = Ticker(known)  # to copy all fields and write eight of them costs less than to make ten
                 ticker["High"] = ticker["Sell"] = (price + spread) / ONE

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmzthreads.backtest.engine.bar_block import BarBlock
 from fmzthreads.backtest.engine.ticks import (
     DOUBLE,
     EARLY,
@@ -136,3 +137,28 @@ def test_shapes_of_many_bars_are_those_of_each(way: str, period_ms: int, monkeyp
         assert list(pattern.shapes(0, count)) == [pattern.shape(bar) for bar in range(count)]
         assert list(pattern.shapes(3, 8)) == [pattern.shape(bar) for bar in range(3, 8)]
     assert set(pattern.shapes(0, count)) == {DOUBLE, MIDDLE, EARLY, LATE, QUADRUPLE}
+
+
+@pytest.mark.parametrize("way", ["numpy", "plain"])
+@pytest.mark.parametrize("unit", [100, 3])
+@pytest.mark.parametrize("scale", [1.0, 5e13])
+def test_prices_of_many_bars_are_those_of_each(
+    way: str, unit: int, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy = pytest.importorskip("numpy") if way == "numpy" else None
+    monkeypatch.setattr("fmzthreads.backtest.engine.ticks.fast_numpy", lambda count: numpy)
+    levels = (1.0, 2.0, 3.0, 4.01)
+    rows = [
+        (first * scale, high * scale, low * scale, last * scale, 1.0)
+        for low in levels
+        for high in levels
+        for first in levels
+        for last in levels
+        if low <= min(first, last) and max(first, last) <= high
+    ]
+    series = series_of(rows + rows[::-1])
+    assert (max(series.high) > 2**53) is (scale > 1)  # too large for numpy's floats
+    block = BarBlock(TickPattern(series, START, nano(0.01)), 1, len(series) - 1)
+    assert [tuple(row) for row in block.tick_prices(unit)] == [
+        tuple(block.scaled(bar, place) / unit for place in range(4)) for bar in range(1, len(series) - 1)
+    ]
