@@ -6,6 +6,7 @@ Sources: Binance's API documentation, "Kline/Candlestick data" (spot and USD-M f
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,18 @@ from urllib.parse import urlencode
 import attrs
 
 from ....clock import Clock, WallClock
-from ....errors import BadReply, InputError, RateLimited, UnknownName, UnknownSymbol, VenueUnavailable, excerpt, nearest
+from ....errors import (
+    BadReply,
+    Banned,
+    InputError,
+    RateLimited,
+    UnknownName,
+    UnknownSymbol,
+    VenueUnavailable,
+    excerpt,
+    nearest,
+    short_repr,
+)
 from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Reply
 from ....http.request import HttpRequest
@@ -27,6 +39,7 @@ _PERIODS = {
     "1s": 1000, "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000, "2h": 7_200_000,
     "4h": 14_400_000, "6h": 21_600_000, "12h": 43_200_000, "1d": 86_400_000,
 }  # fmt: skip
+_DAY_MS = 86_400_000
 
 
 @attrs.frozen
@@ -98,11 +111,13 @@ class CandlePages:
             over_ms = self._clock.now_ns() // 1_000_000 - self.period_ms
             if place > over_ms:
                 return
-            rows = [
-                row
-                for row in self._page(place, min(place + span, to_ms))
-                if place <= row[0] < to_ms and row[0] <= over_ms
-            ]
+            page = self._page(place, min(place + span, to_ms))
+            if page and page[-1][0] > over_ms + self.period_ms + _DAY_MS:
+                raise BadReply(
+                    f"{self._base} answered with a candle of {page[-1][0]} ms, in the future of this machine's clock"
+                    f" ({over_ms + self.period_ms} ms)"
+                )
+            rows = [row for row in page if place <= row[0] < to_ms and row[0] <= over_ms]
             if rows:
                 yield rows
                 place = max(place + span, rows[-1][0] + self.period_ms) if self._okx else rows[-1][0] + self.period_ms
@@ -127,41 +142,75 @@ class CandlePages:
         query = {"symbol": f"{base}{quote}", "interval": self._bar, "startTime": from_ms, "limit": self._venue.page}
         path = "/fapi/v1/klines" if self._swap else "/api/v3/klines"
         answer = self._ask(f"{self._base}{path}?{urlencode(query)}")
-        return _candles(answer, answer)
+        candles = _candles(answer, answer)
+        if candles and candles[0][0] < from_ms:
+            raise BadReply(f"{self._base}{path} answered with candles from {candles[0][0]} ms, asked from {from_ms} ms")
+        return candles
 
     def _ask(self, url: str) -> Any:
         return self._client.call(lambda: HttpRequest("GET", url), _decoded, idempotent=True)
 
 
 def _decoded(reply: Reply) -> Any:
+    origin: dict[str, Any] = {"request": reply.request, "status": reply.status}
     if reply.status in {418, 429}:
-        raise RateLimited(f"the venue answered {reply.status}: {excerpt(reply.text)}")
+        kind = (
+            Banned if reply.status == 418 else RateLimited
+        )  # Binance's 418: a ban, which further requests make longer
+        text = f"the venue answered {reply.status}: {excerpt(reply.text)}"
+        raise kind(text, retry_after_s=_retry_after_s(reply), **origin)
     if reply.status >= 500:
-        raise VenueUnavailable(f"the venue answered {reply.status}: {excerpt(reply.text)}")
+        raise VenueUnavailable(f"the venue answered {reply.status}: {excerpt(reply.text)}", **origin)
     answer = reply.json()
     code = str(answer.get("code", "0")) if isinstance(answer, dict) else "0"
     if code in {"-1121", "51001"}:
         raise UnknownSymbol(f"the venue does not know the symbol: {excerpt(reply.text)}")
     if code == "50011":
-        raise RateLimited(f"the venue answered {code}: {excerpt(reply.text)}")
+        raise RateLimited(f"the venue answered {code}: {excerpt(reply.text)}", **origin)
     if reply.status != 200 or code != "0":
-        raise BadReply(f"expected candles: {excerpt(reply.text)}", request=reply.request, status=reply.status)
+        raise BadReply(f"expected candles: {excerpt(reply.text)}", **origin)
     return answer
 
 
+def _retry_after_s(reply: Reply) -> float | None:
+    """The seconds of the header ``Retry-After``; None without them."""
+    text = reply.headers.get("Retry-After") or ""
+    return float(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else None
+
+
 def _candles(rows: Any, answer: Any) -> list[Row]:
-    try:
-        found = [_row(row) for row in rows]
-    except (TypeError, ValueError, IndexError):
-        raise BadReply(f"expected rows of time, open, high, low, close, volume: {excerpt(str(answer))}") from None
-    if any(after[0] <= before[0] for before, after in pairwise(found)):
-        raise BadReply(f"expected candles in the order of their times, each once: {excerpt(str(answer))}")
+    if not isinstance(rows, list):
+        raise BadReply(f"expected rows of time, open, high, low, close, volume: {excerpt(str(answer))}")
+    found = []
+    for row in rows:
+        try:
+            found.append(_row(row))
+        except (TypeError, ValueError, IndexError, KeyError):
+            raise BadReply(f"expected rows of time, open, high, low, close, volume, got {short_repr(row)}") from None
+    for before, after in pairwise(found):
+        if after[0] <= before[0]:
+            raise BadReply(
+                f"expected candles in the order of their times, each once; one of {after[0]} ms"
+                f" follows one of {before[0]} ms"
+            )
     return found
 
 
+_TIME = re.compile(r"[0-9]{1,15}")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
+
+
 def _row(row: Sequence[Any]) -> Row:
-    numbers = [str(value).strip() for value in row[1:6]]
-    if not all(math.isfinite(float(number)) for number in numbers):
-        raise ValueError(numbers)
+    """One candle, as texts; its prices lie between the low and the high.
+
+    Raises:
+        TypeError, ValueError, IndexError, KeyError: It is none.
+    """
+    time_ms, *numbers = (str(value).strip() for value in row[:6])
     first, high, low, last, volume = numbers
-    return int(row[0]), first, high, low, last, volume
+    open_, top, bottom, close, amount = map(float, numbers)
+    if not _TIME.fullmatch(time_ms) or not all(map(_NUMBER.fullmatch, numbers)):
+        raise ValueError(row)
+    if not 0 < bottom <= min(open_, close) <= max(open_, close) <= top < math.inf or not amount < math.inf:
+        raise ValueError(row)
+    return int(time_ms), first, high, low, last, volume

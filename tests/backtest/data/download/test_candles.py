@@ -12,7 +12,7 @@ from fmzthreads.backtest.data.download.growing_file import GrowingFile
 from fmzthreads.backtest.data.files.csv_file import read_csv
 from fmzthreads.cli import main
 from fmzthreads.clock import WallClock
-from fmzthreads.errors import BadReply, InputError, OperationFailed, UnknownName, UnknownSymbol
+from fmzthreads.errors import BadReply, Banned, InputError, OperationFailed, RateLimited, UnknownName, UnknownSymbol
 
 pytest.importorskip("uvicorn", reason="the simulator needs the extra server")
 
@@ -84,6 +84,14 @@ def test_the_command_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Cap
         ([[0, "1", "inf", "1", "2", "5"]], "expected rows of time"),
         ([[0, "1", "2", "1", "2"]], "expected rows of time"),
         ({"a": 1}, "expected rows of time"),
+        ([[0, "1", "2", "1", "2", "5"], [MINUTE, "-1", "2", "-1", "2", "5"]], r"volume, got \[60000, '-1'"),
+        ([[0, "1", "2", "3", "2", "5"]], "expected rows of time"),
+        ([[0, "1_0", "20", "1", "2", "5"]], "expected rows of time"),
+        ([[0.5, "1", "2", "1", "2", "5"]], "expected rows of time"),
+        ([[True, "1", "2", "1", "2", "5"]], "expected rows of time"),
+        ([[10**40, "1", "2", "1", "2", "5"]], "expected rows of time"),
+        ([[0, "1", "2", "1", "2", "1e999"]], "expected rows of time"),
+        ([[10**14, "1", "2", "1", "2", "5"]], "in the future of this machine's clock"),
     ],
 )
 def test_answers_that_are_no_candles_are_refused(venue: str, rows: Any, said: str) -> None:
@@ -104,6 +112,26 @@ def test_a_venue_that_fails_for_a_moment_is_asked_again() -> None:
             mock.get("https://api.binance.com/api/v3/klines", body=body, status=status)
         [page] = CandlePages("binance", "BTC_USDT", "1m").pages(0, MINUTE)
     assert page == [(0, "1", "2", "1", "2", "5")]
+
+
+def test_candles_of_another_time_than_asked_for_are_refused() -> None:
+    with responses.RequestsMock() as mock:
+        mock.get("https://api.binance.com/api/v3/klines", json=[[0, "1", "2", "1", "2", "5"]])
+        with pytest.raises(BadReply, match="candles from 0 ms, asked from 60000 ms"):
+            next(CandlePages("binance", "BTC_USDT", "1m").pages(MINUTE, 10 * MINUTE))
+
+
+def test_a_pause_that_the_venue_asks_for_is_made_or_named() -> None:
+    """A pause longer than the whole call's time-out ends it at once; a ban is not asked again."""
+    for status, kind in ((429, RateLimited), (418, Banned)):
+        with responses.RequestsMock() as mock:
+            asked = mock.get(
+                "https://api.binance.com/api/v3/klines", body="{}", status=status, headers={"Retry-After": "86400"}
+            )
+            with pytest.raises(kind, match=f"the venue answered {status}.*api.binance.com") as raised:
+                next(CandlePages("binance", "BTC_USDT", "1m").pages(0, MINUTE))
+            assert raised.value.retry_after_s == 86400
+            assert asked.call_count == 1
 
 
 HEAD = "time,open,high,low,close,volume\n"
