@@ -44,12 +44,14 @@ class LookaheadReport:
         findings: One text for each run that differs before its instant.
         unseen: What the strategy used that the check cannot alter: files, modules that reach the network.
         compared: How many calls and rows were compared, over all runs.
+        unsteady: Whether two runs over the same bars differ, so that the findings may be no look-ahead.
     """
 
     instants: tuple[int, ...]
     findings: tuple[str, ...]
     unseen: tuple[str, ...]
     compared: int
+    unsteady: bool = False
 
     def text(self) -> str:
         """The report for people."""
@@ -60,6 +62,11 @@ class LookaheadReport:
             else f"look-ahead: none found at {count} instants, bars cut and bars altered ({self.compared} calls and log rows compared)"
         )
         lines = [head, *(f"  {finding}" for finding in self.findings)]
+        if self.unsteady:
+            lines.append(
+                "  two runs over the same bars differ, too: it goes by something of its own, such as the machine's clock or chance without a seed;"
+                " look-ahead can only be told when that is left out"
+            )
         if self.unseen:
             lines.append(f"  not altered, so not checked: {', '.join(self.unseen)}")
         return "\n".join(lines)
@@ -186,7 +193,7 @@ class _Recorded:
 
 
 def check_lookahead(ready: ReadyBacktest, count: int = 3) -> LookaheadReport:
-    """Runs a strategy ``1 + 2 * count`` times and compares.
+    """Runs a strategy ``1 + 2 * count`` times and compares; once more when it found something.
 
     Args:
         ready: The backtest.
@@ -210,7 +217,8 @@ def check_lookahead(ready: ReadyBacktest, count: int = 3) -> LookaheadReport:
             compared += len(expected)
             if found != expected:
                 findings.append(_difference(expected, found, instant, "altered" if altered else "cut"))
-    return LookaheadReport(instants, tuple(findings), tuple(unseen), compared)
+    unsteady = bool(findings) and _run_again(ready, _END).entries != plain.entries
+    return LookaheadReport(instants, tuple(findings), tuple(unseen), compared, unsteady)
 
 
 def _run_again(ready: ReadyBacktest, instant_ms: int, *, altered: bool = False) -> _Recorded:

@@ -82,6 +82,41 @@ def test_what_cannot_be_seen_is_named(tmp_path: Path) -> None:
     assert f"not altered, so not checked: module csv, module requests, file {tmp_path}/other.csv" in report.text()
 
 
+def test_a_strategy_that_differs_from_run_to_run_is_told_apart(tmp_path: Path) -> None:
+    text = """
+import secrets
+def main():
+    while True:
+        exchange.GetTicker()
+        Log(secrets.token_hex(16))
+        Sleep(60000)
+"""
+    report = check_lookahead(ready_of(tmp_path, text), 1)
+    assert (len(report.findings), report.unsteady) == (2, True)
+    assert "two runs over the same bars differ, too" in report.text()
+    report = check_lookahead(ready_of(tmp_path, PEEKING), 1)
+    assert report.findings
+    assert not report.unsteady
+    assert "two runs" not in report.text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "from os import path",
+        "import gzip",
+        "import zipfile",
+        "import mmap",
+        "import codecs",
+        "import linecache",
+    ],
+)
+def test_modules_that_open_files_past_open_are_named(tmp_path: Path, line: str) -> None:
+    report = check_lookahead(ready_of(tmp_path, f"{line}\ndef main():\n    exchange.GetTicker()\n"), 1)
+    assert report.unseen == (f"module {line.split()[1]}",)
+
+
 FILE = """
 import csv
 def main():

@@ -29,8 +29,9 @@ _REAL_TIME = {
 }
 
 _OUTSIDE = frozenset({
-    "aiohttp", "ccxt", "csv", "ftplib", "http", "httpx", "io", "multiprocessing", "numpy", "pandas", "pathlib", "pickle", "polars", "pyarrow",
-    "pymongo", "redis", "requests", "shelve", "socket", "sqlite3", "subprocess", "urllib", "urllib3", "websocket", "websockets",
+    "aiohttp", "asyncio", "bz2", "ccxt", "codecs", "csv", "ctypes", "dbm", "fileinput", "ftplib", "gzip", "http", "httpx", "io", "linecache", "lzma",
+    "mmap", "multiprocessing", "numpy", "os", "pandas", "pathlib", "pickle", "polars", "posix", "pyarrow", "pymongo", "redis", "requests", "shelve",
+    "shutil", "socket", "sqlite3", "subprocess", "tarfile", "tokenize", "urllib", "urllib3", "websocket", "websockets", "zipfile",
 })  # fmt: skip
 """Modules by which a strategy can reach files or the network past the backtest."""
 

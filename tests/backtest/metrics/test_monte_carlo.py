@@ -81,3 +81,18 @@ def test_what_cannot_be_simulated_has_a_reason() -> None:
     settings = spot_settings(10)
     found = monte_carlo_of({}, settings, metrics_of({}, settings), 10)
     assert found["trade_shuffle"] == found["block_bootstrap"] == {"reason": "the result has no account snapshots"}
+
+
+def test_two_are_enough_and_both_simulations_are_those_of_the_result() -> None:
+    assert isinstance(trade_shuffle([1.0, -2.0], 1.0, 10, seed=1), dict)
+    assert isinstance(block_bootstrap([0.1, -0.1], 10, seed=1), dict)
+    result, settings = made_result()
+    metrics = metrics_of(result, settings)
+    found = monte_carlo_of(result, settings, metrics, 30, seed=4)
+    profits = [trip["profit"] for trip in metrics["round_trips"]]
+    initial = metrics["equity"]["total_profit"]["value"] / metrics["equity"]["total_return"]["value"]
+    shuffled = trade_shuffle(profits, round(initial, 6), 30, seed=4)
+    assert isinstance(shuffled, dict)
+    assert found["trade_shuffle"]["max_drawdown"] == pytest.approx(shuffled["max_drawdown"])
+    assert found["block_bootstrap"]["steps"][0] == 0
+    assert found["block_bootstrap"]["total_return"]["0.05"] <= found["block_bootstrap"]["total_return"]["0.95"]

@@ -86,3 +86,18 @@ def test_a_combination_is_found_by_its_values() -> None:
     assert [grid.number_of({"x": 2, "y": value}) for value in (True, 1, "1", 1.0)] == [3, 4, 5, None]
     assert grid.number_of({"y": 1, "x": 1, "z": 0}) == 1
     assert grid.number_of({"x": 1}) is None
+
+
+def test_the_largest_axis_and_grid_are_taken() -> None:
+    assert len(parse_axis("x=1:100000:1").values) == 100_000
+    with pytest.raises(InputError, match="more than 100,000"):
+        parse_axis("x=0:100000:1")
+    assert len(Grid((Axis("x", tuple(range(1000))), Axis("y", tuple(range(10_000)))))) == 10_000_000
+    with pytest.raises(InputError, match="10,001,000 combinations"):
+        Grid((Axis("x", tuple(range(1000))), Axis("y", tuple(range(10_001)))))
+
+
+def test_blanks_around_names_and_values_are_left_out_and_the_value_that_is_there_twice_is_named() -> None:
+    assert parse_axis(" x = 1 : 3 : 1 ") == Axis("x", (1, 2, 3))
+    with pytest.raises(InputError, match="the value 2 stands there twice"):
+        parse_axis("x=1,2,3,2")

@@ -126,3 +126,10 @@ def test_steps_without_a_choice_or_with_a_failed_run_are_told() -> None:
     nothing = run_walk_forward(grid, spans[:1], Objective("total_return"), world, THREADS)
     assert (nothing.total_return, nothing.winning) == (None, None)
     assert nothing.efficiency_reason == "no parameters could be chosen"
+
+
+def test_a_return_of_nothing_is_neither_a_win_nor_a_base_for_an_efficiency() -> None:
+    world = _world({(0, 10): {1: 0.0}, (10, 20): {1: 0.0}})
+    result = run_walk_forward(Grid((Axis("x", (1,)),)), [Span(0, 10, 20)], Objective("total_return"), world, THREADS)
+    assert (result.winning, result.total_return) == (0, 0)
+    assert (result.efficiency, result.efficiency_reason) == (None, "the return in sample is not positive")
