@@ -18,12 +18,11 @@ from ..inputs import BacktestInputs, ReadyBacktest, bound_arguments, merged_task
 from ..script_run import is_script
 from .evaluate import BacktestEvaluation
 from .heat_map import write_heat_maps
-from .identity import files_of_sweep, sweep_identity
+from .identity import SameFiles, files_of_sweep, sweep_identity
 from .job import Job, Score
 from .journal import SweepJournal
 from .objective import Objective, parse_objective
 from .pool import workers_of
-from .same_files import SameFiles
 from .search import run_search
 from .space import Grid, parse_axis
 from .sweep import run_jobs

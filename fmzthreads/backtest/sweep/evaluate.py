@@ -27,8 +27,8 @@ from ..inputs import (
     source_of,
 )
 from ..outputs import run_metrics
+from .identity import SameFiles
 from .job import Job, Score
-from .same_files import SameFiles
 
 __all__ = ["BacktestEvaluation", "figures_of"]
 
@@ -41,7 +41,7 @@ class BacktestEvaluation:
 
     Attributes:
         inputs: What is run; its files must be there on every worker.
-        files: What the files held when the sweep began; empty when nobody minds that they change.
+        files: What the files held when the sweep began; empty when changes are not looked for.
     """
 
     inputs: BacktestInputs

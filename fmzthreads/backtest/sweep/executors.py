@@ -69,7 +69,7 @@ def _begin_worker() -> None:
 
 
 def _end_with(sentinel: int) -> None:
-    """Ends this process when the one that started it has ended, also when that was killed: nobody would take the results."""
+    """Ends this process when the one that started it has ended, also when that was killed."""
     wait_for([sentinel])
     os._exit(1)
 

@@ -1,10 +1,12 @@
-"""What the results of a sweep depend on, which says to which sweep a journal belongs."""
+"""What the results of a sweep depend on: it says to which sweep a journal belongs, and when a file is not what it was."""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from ...strategy.program.reading import read_source
 from ...strategy.program.source import Source
 from ..inputs import BacktestInputs, ReadyBacktest
 from ..modules.own_modules import file_of_module
-from .same_files import file_digest
+from .pool import SweepStopped
 from .space import Grid
 
-__all__ = ["files_of_sweep", "sweep_identity"]
+__all__ = ["SameFiles", "file_digest", "files_of_sweep", "sweep_identity"]
 
 
 def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> dict[str, Any]:
@@ -110,3 +112,51 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
 def _with_packages(name: str) -> Iterator[str]:
     parts = name.split(".")
     yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1) if name)
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@attrs.frozen
+class SameFiles:
+    """What the files of a sweep held when it began.
+
+    Attributes:
+        digests: The SHA-256 of each file by its path.
+    """
+
+    digests: tuple[tuple[Path, str], ...] = ()
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> SameFiles:
+        """Reads the files."""
+        return cls(tuple((path, file_digest(path)) for path in dict.fromkeys(paths)))
+
+    def check(self) -> None:
+        """Compares the files with what they were. A file is read again only when its time or size is another one.
+
+        Raises:
+            SweepStopped: One is not what it was, or is not there.
+        """
+        for path, digest in self.digests:
+            try:
+                facts = path.stat()
+                found = _known_digest(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+            except OSError as error:
+                raise SweepStopped(
+                    f"{path} cannot be read where a backtest runs ({error.strerror}): the sweep ends here"
+                ) from None
+            if found != digest:
+                raise SweepStopped(
+                    f"{path} is not what it was when the sweep began: it was changed, or a worker has another file of this name;"
+                    " what was finished before is in the journal, and what is changed is swept with another --out"
+                )
+
+
+@lru_cache(maxsize=1024)
+def _known_digest(path: Path, modified_ns: int, size: int, inode: int) -> str:
+    del modified_ns, size, inode  # part of the key
+    return file_digest(path)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fmzthreads.backtest.sweep.evaluate import BacktestEvaluation
+from fmzthreads.backtest.sweep.identity import SameFiles
 from fmzthreads.backtest.sweep.job import Job, Score
 from fmzthreads.backtest.sweep.pool import SweepStopped
-from fmzthreads.backtest.sweep.same_files import SameFiles
 from fmzthreads.cli import main
 from tests.backtest.sweep.test_optimize import words
 
