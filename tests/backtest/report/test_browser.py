@@ -240,6 +240,32 @@ def test_a_chart_that_is_scrolled_to_is_drawn_next(browser: Any, tmp_path: Path)
     assert [is_drawn for _, is_drawn in keys].count(True) == 2
 
 
+def test_the_page_is_ready_when_charts_that_printing_draws_are_there(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(
+        """const wait = window.requestIdleCallback;
+        let count = 0;
+        window.requestIdleCallback = (then, how) => {
+          if (++count === 1) {
+            const draw = window.fmzFigures.draw; // slow charts: each is there some frames after its turn
+            const frame = () => new Promise((done) => requestAnimationFrame(done));
+            window.fmzFigures.draw = async (...all) => { for (let n = 0; n < 20; n++) await frame(); return draw(...all); };
+            dispatchEvent(new Event("beforeprint"));
+          }
+          return wait(then, how);
+        };
+        new MutationObserver(() => {
+          if (document.documentElement.dataset.ready === "yes") window.missing ??= document.querySelectorAll(".chart:not(:has(.main-svg))").length;
+        }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-ready"] });"""
+    )
+    page.goto(everything(tmp_path).as_uri())
+    page.wait_for_selector("html[data-ready=yes][data-drawn='12']", state="attached", timeout=LONG_MS)
+    missing = page.evaluate("window.missing")
+    page.close()
+    assert missing == 0
+
+
 def test_the_theme_is_switched_while_charts_are_drawn(browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")

@@ -17,7 +17,7 @@
 
   // The charts: those on the screen first, then the others while the browser is idle, the nearest to the screen first. Between two
   // charts the browser paints and answers the user.
-  const state = { round: 0, busy: false, drawn: 0, failed: 0, waiting: new Set() };
+  const state = { round: 0, busy: false, running: 0, drawn: 0, failed: 0, waiting: new Set() };
   const placeOf = (figure) => document.getElementById("figure-" + figure.key);
   const tell = (more) => Object.assign(root.dataset, { drawn: state.drawn, failed: state.failed, ...more });
   const afterFrame = (then) => {
@@ -42,11 +42,13 @@
   const draw = (figure) => {
     const round = state.round;
     state.waiting.delete(figure);
+    state.running += 1;
     return new Promise((done) => done(window.fmzFigures.draw(figure, placeOf(figure)))).then(() => "drawn", (error) => {
       console.error(figure.key, error);
       placeOf(figure).textContent = "This chart cannot be drawn.";
       return "failed";
     }).then((end) => {
+      state.running -= 1;
       if (round !== state.round) return; // it is drawn again, in the other theme
       state[end] += 1;
       tell({});
@@ -68,6 +70,10 @@
         const [chosen] = nearest(); // the user may have scrolled, or printed
         (chosen ? draw(chosen) : Promise.resolve()).then(() => afterFrame(next));
       });
+      return;
+    }
+    if (state.running) { // printing draws many at once
+      afterFrame(next);
       return;
     }
     state.busy = false;
