@@ -63,6 +63,11 @@ def detail_of(row: Mapping[str, Any], symbol: str, where: str) -> MarketDetail:
     margin_level = number(row, "marginLevel", 10, where, least=0)
     funding, index = row.get("symbolFunding"), row.get("symbolIndex")
     quote_precision = _places("quotePrecision")
+    liquidation_fee = _step("liquidationFee")
+    if liquidation_fee >= ONE:
+        raise InputError(
+            f"{where}: liquidationFee is {short_repr(row['liquidationFee'])}, expected a share of less than 1 (0.0125 is 1.25 %)"
+        )
     return MarketDetail(
         symbol=symbol,
         alias=str(row.get("alias") or symbol),
@@ -80,7 +85,7 @@ def detail_of(row: Mapping[str, Any], symbol: str, where: str) -> MarketDetail:
         symbol_index=None if index is None else str(index),
         symbol_mark=str(row.get("symbolMark") or ""),
         tiers=tiers_of(row.get("brackets"), where),
-        liquidation_fee=_step("liquidationFee"),
+        liquidation_fee=liquidation_fee,
         raw=dict(row),
     )
 
@@ -89,32 +94,56 @@ def tiers_of(rows: Any, where: str) -> tuple[MaintenanceTier, ...]:
     """The tiers of the maintenance margin from ``brackets``, with the keys of Binance's endpoint ``leverageBracket``.
 
     Args:
-        rows: Objects with ``notionalCap`` (the last one may have none), ``maintMarginRatio``, and perhaps ``cum``, the deduction; where no tier has a
+        rows: Objects with ``notionalCap`` (``qtyCap`` of coin-margined contracts; the last one may have none), ``maintMarginRatio``, and perhaps ``cum``, the deduction; where no tier has a
             ``cum``, the deductions follow from the ratios. None for no tiers.
         where: Where they came from, for messages.
 
     Raises:
-        InputError: They are not such a list in ascending order.
+        InputError: They are not such a list, tiers overlap or leave a gap, or ratios fall.
     """
-    if not rows:
+    if rows is None or rows == "":
         return ()
-    if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Mapping) for row in rows):
+    if not isinstance(rows, (list, tuple)) or not rows or not all(isinstance(row, Mapping) for row in rows):
         raise InputError(f"{where}: brackets is {short_repr(rows)}, expected a list of objects with notionalCap")
     found: list[MaintenanceTier] = []
     given = any("cum" in row for row in rows)
     cap, rate, deduction = 0, 0, 0
-    for place, row in enumerate(sorted(rows, key=_cap_of)):
+    for place, row in enumerate(sorted(rows, key=lambda row: _cap_of(row, where))):
         above, own = cap, nano(number(row, "maintMarginRatio", -1, where))
         if not 0 <= own < ONE or (place and own < rate):
             raise InputError(
                 f"{where}: maintMarginRatio is {short_repr(row.get('maintMarginRatio'))}, expected a share that grows with notionalCap"
             )
+        if given and place and row.get("cum") in (None, ""):
+            raise InputError(
+                f"{where}: cum is missing for notionalCap {short_repr(row.get('notionalCap'))}; give it for each tier or for none"
+            )
         deduction = nano(number(row, "cum", 0, where)) if given else deduction + above * (own - rate) // ONE
-        cap, rate = nano(number(row, "notionalCap", 0, where, least=0)), own
         last = place == len(rows) - 1
+        cap, rate = 0 if last else _cap_after(above, row, where), own
+        _check_floor(above, row, where)
         found.append(MaintenanceTier(up_to=None if last else cap, rate=own, deduction=deduction))
     return tuple(found)
 
 
-def _cap_of(row: Mapping[str, Any]) -> float:
-    return number(row, "notionalCap", math.inf, "brackets")
+def _cap_of(row: Mapping[str, Any], where: str) -> float:
+    # Binance's coin-margined endpoint calls it qtyCap, which is in coins.
+    return number(row, "notionalCap" if "notionalCap" in row else "qtyCap", math.inf, where)
+
+
+def _cap_after(above: int, row: Mapping[str, Any], where: str) -> int:
+    cap = _cap_of(row, where)
+    if math.isinf(cap) or nano(cap) <= above:
+        raise InputError(
+            f"{where}: brackets has a tier with notionalCap {short_repr(row.get('notionalCap', row.get('qtyCap')))} after one up to {above / ONE:g}; "
+            "each needs a larger one, and only the last may have none"
+        )
+    return nano(cap)
+
+
+def _check_floor(above: int, row: Mapping[str, Any], where: str) -> None:
+    name = "notionalFloor" if "notionalFloor" in row else "qtyFloor"
+    if nano(number(row, name, above / ONE, where)) != above:
+        raise InputError(
+            f"{where}: brackets has a tier from {name} {short_repr(row[name])} on, but the one before it ends at {above / ONE:g}"
+        )

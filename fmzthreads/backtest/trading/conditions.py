@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
+from ...arguments import real_number, whole_number
 from ...constants import (
+    ORDER_CONDITION_TYPE_GENERIC,
     ORDER_CONDITION_TYPE_OCO,
     ORDER_CONDITION_TYPE_SL,
     ORDER_CONDITION_TYPE_TP,
     ORDER_STATE_CLOSED,
     ORDER_STATE_PENDING,
 )
+from ...errors import InputError
 from ...structures import Condition, Order
 from ..config.settings import MarketDetail
 from ..nano import nano, to_float
 from .market import MarketView
 from .orders import Direction
 
-__all__ = ["ConditionOrder", "LiveConditions", "read_condition", "side_text"]
+__all__ = ["ConditionOrder", "LiveConditions", "finite", "read_condition", "side_text"]
 
 _FIELDS = ("TpTriggerPrice", "TpOrderPrice", "SlTriggerPrice", "SlOrderPrice")
 _WITH_TP = (ORDER_CONDITION_TYPE_OCO, ORDER_CONDITION_TYPE_TP)
@@ -31,11 +35,28 @@ _WITH_SL = (ORDER_CONDITION_TYPE_OCO, ORDER_CONDITION_TYPE_SL)
 
 
 def read_condition(given: Mapping[str, Any]) -> Condition | None:
-    """A condition as strategies give it, with 0 for what they leave out; None without a ``ConditionType``."""
+    """A condition as strategies give it, with 0 for what they leave out; None without a ``ConditionType``.
+
+    Raises:
+        InputError: The type is not one of the four, or a price is not a finite number.
+    """
     kind = given.get("ConditionType")
     if kind is None:
         return None
-    return Condition(ConditionType=int(kind), **{name: float(given.get(name) or 0) for name in _FIELDS})
+    kind = whole_number("ConditionType", kind, most=ORDER_CONDITION_TYPE_GENERIC)
+    return Condition(ConditionType=kind, **{name: finite(name, given.get(name) or 0) for name in _FIELDS})
+
+
+def finite(name: str, value: Any) -> float:
+    """A finite number.
+
+    Raises:
+        InputError: It is anything else.
+    """
+    found = real_number(name, value, expected="a finite number")
+    if not isfinite(found):
+        raise InputError(f"{name} must be a finite number, got {found}")
+    return found
 
 
 class ConditionOrder:

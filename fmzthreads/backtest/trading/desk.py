@@ -13,7 +13,7 @@ from ...constants import ORDER_STATE_CANCELED
 from ...errors import InputError, NotSupported
 from ...structures import Account, Asset, Condition, Funding, Order, Position
 from ..nano import nano, to_float
-from .conditions import ConditionOrder, read_condition, side_text
+from .conditions import ConditionOrder, finite, read_condition, side_text
 from .history import in_scope
 from .margin import SWITCH_REFUSED, MarginAccount
 from .market import MarketView
@@ -45,12 +45,14 @@ class Desk(SettlingDesk):
 
         Raises:
             EOFError: The data have ended.
+            InputError: The condition or the amount is not valid.
             NoData: There is no such symbol.
         """
         self.settle()
         terms = read_condition(condition)
         if terms is None:
             return None
+        finite("amount", amount)
         view = self._market(symbol)
         view.current()  # the end of the data is raised before an id is taken
         view.consume()
@@ -94,6 +96,7 @@ class Desk(SettlingDesk):
         terms = read_condition(condition)
         if terms is None:
             return None
+        finite("amount", amount)
         self._set_condition(order, side, order.amount if amount == -1 else amount, terms, condition, message)
         return order.id
 

@@ -97,6 +97,7 @@ class SharedVolume(OpenOrders):
             self._bar = bar
             self._left = mul(view.bar_volume(bar), self._rule.participation)
         tick = view.tick_at(number)
+        served = 0
         for order in list(self.orders.values()):
             fresh = order.seen < order.birth.number
             if order.birth.number > number or (not fresh and order.seen >= number):
@@ -105,10 +106,10 @@ class SharedVolume(OpenOrders):
             if order.market or (fresh and order.crosses(tick)):
                 self._take(order, tick.sell if order.is_buy else tick.buy, True, self._left, fill)
             elif not fresh:
-                self._take(order, order.price, False, self._given(order, tick), fill)
+                served += self._take(order, order.price, False, self._given(order, tick, served), fill)
 
-    def _given(self, order: DeskOrder, tick: Tick) -> int:
-        """What a resting order may get at a tick."""
+    def _given(self, order: DeskOrder, tick: Tick, served: int) -> int:
+        """What a resting order may get at a tick, at which earlier resting orders got ``served``."""
         trigger = order.trigger()
         if tick.last <= trigger if order.is_buy else tick.last >= trigger:
             order.ahead = 0
@@ -120,7 +121,7 @@ class SharedVolume(OpenOrders):
             order.ahead = mul(self._level_amount, queue)
         traded = self._traded(tick.number)
         before, order.ahead = order.ahead, max(0, order.ahead - traded)
-        return min(self._left, max(0, traded - before))
+        return min(self._left, max(0, traded - before - served))
 
     def _traded(self, number: int) -> int:
         """The volume of a tick: what its bar's volume grew by."""
@@ -129,9 +130,11 @@ class SharedVolume(OpenOrders):
         before = view.number_before(view.tick_at(number).time_ms)
         return view.volume_of(number) - (view.volume_of(before) if before >= 0 and view.bar_of(before) == bar else 0)
 
-    def _take(self, order: DeskOrder, price: int, taker: bool, most: int, fill: Fill) -> None:
+    def _take(self, order: DeskOrder, price: int, taker: bool, most: int, fill: Fill) -> int:
         if most <= 0:
-            return
-        self._left -= fill(order, price, taker, most)
+            return 0
+        quantity = fill(order, price, taker, most)
+        self._left -= quantity
         if not order.is_open:
             self.remove(order)
+        return quantity

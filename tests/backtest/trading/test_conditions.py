@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from fmzthreads.backtest.trading.desk import Desk
+from fmzthreads.errors import InputError
 from tests.helpers.price_market import Bench, futures_bench, spot_bench
 
 SWAP = "BTC_USDT.swap"
@@ -265,3 +267,21 @@ def test_on_spot() -> None:
     assert order is not None
     assert "ContractType" not in order
     assert bench.desk.account("BTC_USDT").Balance == 10_000 + 188.99 - 0.37798
+
+
+@pytest.mark.parametrize("wrong", [
+    {"TpTriggerPrice": math.nan}, {"TpTriggerPrice": math.inf}, {"TpTriggerPrice": "x"}, {"SlOrderPrice": math.inf},
+    {"ConditionType": 4}, {"ConditionType": "TP"}, {"ConditionType": -1}, {"amount": math.nan}, {"amount": math.inf},
+])  # fmt: skip
+def test_a_condition_of_what_is_no_number_leaves_nothing_behind(wrong: dict[str, Any]) -> None:
+    """FMZ's engine: not defined. An order that took an id and then failed would stay live for ever."""
+    bench = long_bench()
+    condition = {"ConditionType": TP, "TpTriggerPrice": 1700, "TpOrderPrice": -1, "amount": 1, **wrong}
+    with pytest.raises(InputError):
+        put(bench, **condition)
+    assert not bench.desk.has_open(SWAP)
+    good = {"ConditionType": TP, "TpTriggerPrice": 1700, "TpOrderPrice": -1}
+    assert put(bench, **good) == 2
+    with pytest.raises(InputError):
+        bench.desk.modify_condition(2, "closebuy", condition.pop("amount"), condition)
+    assert bench.desk.condition_orders()[0].Condition.TpTriggerPrice == 1700

@@ -282,3 +282,18 @@ def test_an_order_of_just_what_the_bar_has_is_filled_and_over(side: str) -> None
     assert (order.DealAmount, order.Status) == (4, 1)
     assert bench.desk.orders() == []
     assert not bench.desk.has_open(PAIR)
+
+
+@pytest.mark.parametrize(("queue", "expected"), [(0.0, [(2, 0), (3, 1)]), (0.005, [(1, 0), (3, 0)])])
+def test_the_volume_at_the_touch_is_given_once(queue: float, expected: list[tuple[float, float]]) -> None:
+    """Each tick trades 2, of which the earlier order gets what it wants before the later one."""
+    bench = spot_bench(balance=100_000, maker=0, partial=PartialFills(participation=ONE, queue=nano(queue)))
+    assert bench.desk.settings.depth_amount == nano(200)  # a queue of 0.005 is 1
+    bench.price(200)
+    bench.desk.place(PAIR, "buy", 199, 3)
+    bench.desk.place(PAIR, "buy", 199, 3)
+    seen = []
+    for _ in range(2):
+        bench.price(199)
+        seen.append((deal(bench, 1), deal(bench, 2)))
+    assert seen == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from ...config.settings import MarketDetail
 from ...nano import mul
@@ -11,12 +12,14 @@ from ..margin import MarginAccount, SymbolPositions, margin_currency_of
 from ..market import MarketView
 from ..spot import Wallet
 
-__all__ = ["MarginWatch", "maintenance_of"]
+__all__ = ["MarginWatch", "is_even", "maintenance_of"]
 
 _FAR = 1000
 """How many times the current price the search for a price of liquidation goes up."""
+_ROUNDED = 2
+"""A difference in nano that comes from the cuts at nine decimals."""
 
-State = tuple[tuple[int, ...], ...]
+State = tuple[object, ...]
 
 
 def maintenance_of(detail: MarketDetail, value: int) -> int:
@@ -25,6 +28,14 @@ def maintenance_of(detail: MarketDetail, value: int) -> int:
         if tier.up_to is None or value <= tier.up_to:
             return max(0, mul(value, tier.rate) - tier.deduction)
     return 0
+
+
+def is_even(detail: MarketDetail) -> bool:
+    """Whether the maintenance margin does not jump from one tier to the next (OKX's does: its tiers have no deduction)."""
+    return all(
+        abs(mul(lower.up_to or 0, upper.rate - lower.rate) - (upper.deduction - lower.deduction)) <= _ROUNDED
+        for lower, upper in pairwise(detail.tiers)
+    )
 
 
 class MarginWatch:
@@ -42,6 +53,7 @@ class MarginWatch:
         self._mark_of = mark_of
         self._state: State = ()
         self._range = (0, 0)
+        self._even: dict[str, bool] = {}
 
     def held(self) -> list[SymbolPositions]:
         """The symbols with a position."""
@@ -78,7 +90,7 @@ class MarginWatch:
         if not any(positions.view.detail.tiers for positions in held):
             return None
         marks = [self.mark(positions, after_ms) for positions in held]
-        if len(held) == 1:
+        if len(held) == 1 and self._is_even(held[0].view.detail):
             return self._first_of_one(held[0], marks[0], after_ms, until_ms)
         if self._margin_left(held, marks) <= 0:
             return after_ms
@@ -87,6 +99,12 @@ class MarginWatch:
             if self._margin_left(held, [self.mark(positions, time_ms) for positions in held]) <= 0:
                 return time_ms
         return None
+
+    def _is_even(self, detail: MarketDetail) -> bool:
+        found = self._even.get(detail.symbol)
+        if found is None:
+            found = self._even[detail.symbol] = is_even(detail)
+        return found
 
     def _next_tick(self, held: list[SymbolPositions], after_ms: int) -> int:
         times = []
@@ -98,7 +116,7 @@ class MarginWatch:
         return min(times, default=2**62)
 
     def _first_of_one(self, positions: SymbolPositions, mark: int, after_ms: int, until_ms: int) -> int | None:
-        # The margin left is concave in the price (in its inverse, for coins): it is positive between two prices.
+        # With even tiers the margin left is concave in the price (in its inverse, for coins): it is positive between two prices.
         low, high = self._healthy(positions, mark)
         if not low < mark < high:
             return after_ms
@@ -111,7 +129,11 @@ class MarginWatch:
     def _healthy(self, positions: SymbolPositions, mark: int) -> tuple[int, int]:
         """The prices, both not included, between which nothing is liquidated; known until a position or the balance changes."""
         sides = (positions.long, positions.short)
-        state = ((self.wallet().total,), *((side.amount, side.entry, side.margin, side.price) for side in sides))
+        state = (
+            positions,
+            self.wallet().total,
+            *((side.amount, side.entry, side.margin, side.price) for side in sides),
+        )
         if state != self._state:
             if self._margin_left([positions], [mark]) <= 0:
                 return mark, mark
