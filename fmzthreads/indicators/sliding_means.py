@@ -48,7 +48,7 @@ class SlidingMeans:
         seen: What ``RECORD_CHANGES`` held when the bars were read.
     """
 
-    __slots__ = ("_begin", "_closes", "_history", "_paths", "_period", "seen")
+    __slots__ = ("_begin", "_closes", "_history", "_last", "_paths", "_period", "seen")
 
     def __init__(self, period: int, history: BarHistory, first: int) -> None:
         self._period = period
@@ -57,6 +57,8 @@ class SlidingMeans:
         self.seen = RECORD_CHANGES[0]
         self._closes: list[Any] = []  # from the bar _begin on
         self._paths: list[_Path] = []  # the one that was met last comes first
+        # The last window, how many of its bars are final, their means, and what the step to its forming bar needs: the sum before and the close that goes.
+        self._last: tuple[int, int, list[Any], float, float] = (-1, 0, [], 0.0, 0.0)
 
     @property
     def end(self) -> int:
@@ -74,6 +76,25 @@ class SlidingMeans:
         at, period = first - self._begin, self._period
         if at < 0 or closed < period or type(close) is not float:
             return None
+        last, last_closed, means, total, gone = self._last
+        if first != last or closed != last_closed:  # else only its forming bar has moved
+            known = self._final(at, closed)
+            if known is None:
+                return None
+            means, total, gone = known
+            self._last = (first, closed, means, total, gone)
+        if at > _TIDIED_AFTER:
+            self._forget(at)
+        return [*means, (total + (close - gone)) / period]
+
+    def _final(self, at: int, closed: int) -> tuple[list[Any], float, float] | None:
+        """The means of the final bars of a window, the last sum, and the close that the next step takes out; None if they must be computed in another way.
+
+        Args:
+            at: The place of its first bar.
+            closed: How many of its bars are final.
+        """
+        first, period = at + self._begin, self._period
         if at + closed > len(self._closes) and not self._extend(first + closed):
             return None
         count = closed - period + 1
@@ -91,16 +112,17 @@ class SlidingMeans:
         found += [total / period for total in own]
         total = own[-1]
         if path is not None and len(own) < count:
+            if len(path.totals) < at + count:
+                self._prolong(path)
             found += path.means[at + len(own) : at + count]
             total = path.totals[at + count - 1]
-        found.append((total + (close - self._closes[at + closed - period])) / period)
-        if at > _TIDIED_AFTER:
-            self._forget(at)
-        return found
+        return found, total, self._closes[at + closed - period]
 
     def _path_at(self, place: int, total: float) -> _Path | None:
         """The path whose sum at a place is this one."""
         for number, path in enumerate(self._paths):
+            if len(path.totals) <= place:
+                self._prolong(path)
             if path.totals[place] == total:  # no sum is -0.0, since it began with 0.0
                 if number:
                     del self._paths[number]
@@ -125,22 +147,25 @@ class SlidingMeans:
         totals[-1:] = accumulate(changes, initial=totals[-1])
 
     def _extend(self, end: int) -> bool:
-        """Reads the closes at least up to a bar, and goes on with the paths; False if they are not all floats."""
+        """Reads the closes at least up to a bar; False if they are not all floats."""
         closes = self._closes
         until = self._history.final_until(end, end + _AHEAD)
         more = self._history.values("Close", self.end, until)
         if set(map(type, more)) != _FLOATS:
             return False
         closes += more
-        count = len(closes) - self._period + 1
-        for path in self._paths:
-            known = len(path.totals)
-            self._go_on(0, path.totals, count)
-            path.means += [total / self._period for total in path.totals[known:]]
         return True
+
+    def _prolong(self, path: _Path) -> None:
+        """Goes on with a path up to the last close."""
+        known = len(path.totals)
+        self._go_on(0, path.totals, len(self._closes) - self._period + 1)
+        path.means += [total / self._period for total in path.totals[known:]]
 
     def _forget(self, at: int) -> None:
         """Drops what lies before a place."""
+        for path in self._paths:
+            self._prolong(path)  # which needs its last sum
         self._begin += at
         del self._closes[:at]
         for path in self._paths:
