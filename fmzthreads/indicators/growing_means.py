@@ -143,8 +143,8 @@ class _Means:
         period, first, begin = self.period, beginning.first, len(means)
         end = self.history.final_until(first + closed, first + closed + _AHEAD) - first
         tips = self.history.tip_closes(first + begin, first + end)
-        if tips and begin + len(tips) >= closed:
-            end = begin + len(tips)  # so that the next stretch begins where more of them are known
+        if tips and begin + len(tips[0]) >= closed:
+            end = begin + len(tips[0])  # so that the next stretch begins where more of them are known
         else:
             tips = []
         closes, origin = self.closes, self.closes_from
@@ -196,7 +196,7 @@ class GrowingMeans:
                     or token is not RECORD_CHANGES[0]
                 ):
                     raise IndexError
-                mean = (totals[at] + (closes[at][tick & 15] - gone[at])) / period
+                mean = (totals[at] + (closes[tick & 15][at] - gone[at])) / period
             except (KeyError, IndexError):
                 found = less_usual(records, period)
                 return method(records, period) if found is None else found

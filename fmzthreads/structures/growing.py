@@ -44,8 +44,8 @@ class BarHistory(Protocol):
             end: The number after the last one.
 
         Returns:
-            A row for each of the first bars: its closes by the place of the tick, which has the number ``PLACES * bar + place``. Empty where they are not known
-            for many bars, or where ticks are not numbered so.
+            For each place of a tick, which has the number ``PLACES * bar + place``, the closes of the first bars. Empty where they are not known for many
+            bars, or where ticks are not numbered so. (A list for each bar would be one more object a bar to be looked at by the garbage collector.)
         """
 
 

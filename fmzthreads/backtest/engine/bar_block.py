@@ -76,7 +76,7 @@ class BarBlock:
         return self._low[bar] if self._open[bar] == high else high
 
     def tick_prices(self, unit: int) -> Sequence[Sequence[float]]:
-        """The prices that ``scaled`` gives at the places 0 to 3 of each bar, divided; for bars of at most four ticks.
+        """For each of the places 0 to 3 the prices that ``scaled`` gives there, divided; for bars of at most four ticks.
 
         Args:
             unit: What they are divided by.
@@ -85,15 +85,12 @@ class BarBlock:
         numpy = self._pattern.numpy
         if numpy is not None and max(columns[1]) < _EXACT and min(columns[2]) > -_EXACT:
             return self._tick_prices_by(numpy, columns, unit)
-        rows: list[tuple[float, ...]] = []
-        for place, (shape, first, high, low, last) in enumerate(zip(self.shapes, *columns, strict=True)):
-            if shape == QUADRUPLE:
-                second = self.scaled(self.begin + place, 1)
-                rows.append((first / unit, second / unit, (high + low - second) / unit, last / unit))
-            else:
-                second = last if shape == DOUBLE else self.scaled(self.begin + place, 1)
-                rows.append((first / unit, second / unit, last / unit, last / unit))
-        return rows
+        second, third = [], []
+        for place, (shape, high, low, last) in enumerate(zip(self.shapes, *columns[1:], strict=True)):
+            following = last if shape == DOUBLE else self.scaled(self.begin + place, 1)
+            second.append(following)
+            third.append(high + low - following if shape == QUADRUPLE else last)
+        return [[price / unit for price in prices] for prices in (columns[0], second, third, columns[3])]
 
     def _tick_prices_by(self, numpy: Any, columns: list[Any], unit: int) -> Sequence[Sequence[float]]:
         """As ``tick_prices``, by numpy."""
@@ -105,4 +102,4 @@ class BarBlock:
             high_next[place] = self._pattern.high_first(self.begin + place)
         second = numpy.where(shapes == DOUBLE, last, numpy.where(high_next, high, low))
         third = numpy.where(fourfold, high + low - second, last)
-        return (numpy.stack((first, second, third, last), axis=1) / unit).tolist()  # type: ignore[no-any-return]
+        return [(prices / unit).tolist() for prices in (first, second, third, last)]

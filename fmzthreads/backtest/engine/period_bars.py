@@ -408,7 +408,7 @@ class BaseBars(PeriodBars):
             return []
         if block is not self._tips_of:
             self._tips_of, self._tips = block, block.tick_prices(self._unit)
-        return self._tips[begin - block.begin : end - block.begin]
+        return [closes[begin - block.begin : end - block.begin] for closes in self._tips]
 
     def _catch_up(self) -> list[Values]:
         number = self._feed.number
