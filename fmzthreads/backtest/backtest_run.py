@@ -69,7 +69,7 @@ class SimulationEngine(Protocol):
     def finish(self) -> None:
         """Settles what is left until the end, and takes the last snapshots."""
 
-    def final_state(self) -> list[dict[str, Any]]:
+    def final_state(self, *, interrupted: bool = False) -> list[dict[str, Any]]:
         """Accounts, positions and orders of each exchange."""
 
 
@@ -150,6 +150,7 @@ class BacktestRun:
         self.warnings: list[str] = []
         """The warnings so far."""
         self._warn = warn
+        self._source = source
         if isinstance(source, TellingSource):
             source.tell_by(self.warn)
         self._started = time.perf_counter_ns()
@@ -276,6 +277,8 @@ class BacktestRun:
             self._finished = end.reason not in {"interrupted", "no data"}
             if self._finished:
                 self.engine.finish()
+            elif isinstance(self._source, TellingSource):
+                self._source.stop_asking()  # Ctrl-C while a server is silent: the report must not wait for it again
 
     def result(self, *, measured: bool = False) -> dict[str, Any]:
         """What ``Join`` gives.
@@ -300,8 +303,8 @@ class BacktestRun:
         )
 
     def final(self) -> list[dict[str, Any]]:
-        """Accounts, positions and orders of each exchange as they stand."""
-        return self.engine.final_state()
+        """Accounts, positions and orders of each exchange as they stand; of a run that was interrupted, an exchange without bars has no account (None)."""
+        return self.engine.final_state(interrupted=self._finished is False)
 
     def fills(self) -> list[BacktestFill] | None:
         """The fills, by time; None when the engine is not ours."""

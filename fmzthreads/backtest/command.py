@@ -254,7 +254,8 @@ def _report(
         print(end.traceback, file=sys.stderr)
     if end.reason == "no data":
         return _no_data(end.text)
-    whole = result_object(run)
+    with interruptible():  # bars that the strategy did not ask for are loaded here
+        whole = result_object(run)
     if args.out is not None:
         from .manifest import manifest_of  # with OpenSSL
 

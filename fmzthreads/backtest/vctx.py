@@ -242,6 +242,11 @@ class _Watched:
         if hasattr(self._source, "tell_by"):
             self._source.tell_by(warn)
 
+    def stop_asking(self) -> None:
+        """Has the source ask no server from now on."""
+        if hasattr(self._source, "stop_asking"):
+            self._source.stop_asking()
+
     def custom(self, *args: Any, **options: Any) -> Any:
         """The rows of the source."""
         return self._source.custom(*args, **options)

@@ -78,6 +78,9 @@ class TellingSource(BarSource, Protocol):
     def tell_by(self, warn: Callable[[str], None]) -> None:
         """Sets what is called with warnings from now on."""
 
+    def stop_asking(self) -> None:
+        """Asks no server from now on: bars that are not there yet raise ``NoData``. Called once the backtest was interrupted."""
+
 
 @runtime_checkable
 class TickSource(BarSource, Protocol):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSource
+from ..failures import NoData
 from ..recorded.recorded_orders import RecordedOrders
 from ..result.spilled_rows import SpilledRows
 from ..trading.desk import Desk
@@ -227,10 +228,26 @@ class BacktestEngine:
             shown.append(part.desk.snapshot(views))
         self.snapshots.append([stamp_ms, shown])
 
-    def final_state(self) -> list[dict[str, Any]]:
-        """Account, assets, positions and orders of each exchange as they stand; no time passes."""
+    def final_state(self, *, interrupted: bool = False) -> list[dict[str, Any]]:
+        """Account, assets, positions and orders of each exchange as they stand; no time passes.
+
+        Args:
+            interrupted: Whether the run was interrupted: an exchange without bars then has the account None, and nothing else.
+
+        Raises:
+            NoData: An exchange has no bars, and the run was not interrupted.
+        """
         with self.lock:
-            return [_state_of(part) for part in self.parts]
+            return [_partial_state_of(part) if interrupted else _state_of(part) for part in self.parts]
+
+
+def _partial_state_of(part: ExchangeParts) -> dict[str, Any]:
+    try:
+        return _state_of(part)
+    except NoData:
+        lists = ("assets", "positions", "openOrders", "historyOrders", "conditionOrders", "historyConditionOrders")
+        known = {"name": part.settings.eid, "currency": part.settings.currency, "account": None}
+        return {**known, **{name: [] for name in lists}}
 
 
 def _state_of(part: ExchangeParts) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class ServerBars:
         self._real_ticks = settings.real_ticks
         self._span_ms = (settings.start_ms, settings.end_ms)
         self._tell: Callable[[str], None] | None = None
+        self._asks = True
         self._client = HttpClient(
             options=HttpOptions(timeout_ms=120_000, read_timeout_ms=60_000, max_reply_bytes=1 << 30)
         )
@@ -96,6 +97,10 @@ class ServerBars:
     def tell_by(self, warn: Callable[[str], None]) -> None:
         """Sets what is called with warnings: of gaps in the bars."""
         self._tell = warn
+
+    def stop_asking(self) -> None:
+        """Asks no server from now on; see ``TellingSource.stop_asking``."""
+        self._asks = False
 
     def _tell_gaps(self, series: BarSeries, where: str) -> None:
         start, end = self._span_ms
@@ -187,6 +192,8 @@ class ServerBars:
         if kept is not None:
             with contextlib.suppress(NoData, BadReply, InputError):
                 return read(Reply(200, Headers(), kept, _shown(url)).json())
+        if not self._asks:
+            raise NoData(f"{_shown(url)} was not asked, since the backtest was interrupted")
         try:
             reply = self._client.call(lambda: HttpRequest("GET", url), _complete, idempotent=True)
         except FmzError as error:
