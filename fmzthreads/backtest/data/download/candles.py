@@ -136,13 +136,14 @@ class CandlePages:
                 "after": to_ms,
                 "limit": self._venue.page,
             }
-            answer = self._ask(f"{self._base}/api/v5/market/history-candles?{urlencode(query)}")
+            path = "/api/v5/market/history-candles"
+            answer = self._ask(f"{self._base}{path}?{urlencode(query)}")
             data = answer.get("data") if isinstance(answer, dict) else answer
-            return _candles(data[::-1] if isinstance(data, list) else data, answer)
+            return _candles(data[::-1] if isinstance(data, list) else data, answer, f"{self._base}{path}")
         query = {"symbol": f"{base}{quote}", "interval": self._bar, "startTime": from_ms, "limit": self._venue.page}
         path = "/fapi/v1/klines" if self._swap else "/api/v3/klines"
         answer = self._ask(f"{self._base}{path}?{urlencode(query)}")
-        candles = _candles(answer, answer)
+        candles = _candles(answer, answer, f"{self._base}{path}")
         if candles and candles[0][0] < from_ms:
             raise BadReply(f"{self._base}{path} answered with candles from {candles[0][0]} ms, asked from {from_ms} ms")
         return candles
@@ -178,19 +179,21 @@ def _retry_after_s(reply: Reply) -> float | None:
     return float(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else None
 
 
-def _candles(rows: Any, answer: Any) -> list[Row]:
+def _candles(rows: Any, answer: Any, where: str) -> list[Row]:
     if not isinstance(rows, list):
-        raise BadReply(f"expected rows of time, open, high, low, close, volume: {excerpt(str(answer))}")
+        raise BadReply(f"{where}: expected rows of time, open, high, low, close, volume: {excerpt(str(answer))}")
     found = []
     for row in rows:
         try:
             found.append(_row(row))
         except (TypeError, ValueError, IndexError, KeyError):
-            raise BadReply(f"expected rows of time, open, high, low, close, volume, got {short_repr(row)}") from None
+            raise BadReply(
+                f"{where}: expected rows of time, open, high, low, close, volume, got {short_repr(row)}"
+            ) from None
     for before, after in pairwise(found):
         if after[0] <= before[0]:
             raise BadReply(
-                f"expected candles in the order of their times, each once; one of {after[0]} ms"
+                f"{where}: expected candles in the order of their times, each once; one of {after[0]} ms"
                 f" follows one of {before[0]} ms"
             )
     return found
@@ -204,7 +207,7 @@ def _row(row: Sequence[Any]) -> Row:
     """One candle, as texts; its prices lie between the low and the high.
 
     Raises:
-        TypeError, ValueError, IndexError, KeyError: It is none.
+        TypeError, ValueError, IndexError, KeyError: The row is not a candle.
     """
     time_ms, *numbers = (str(value).strip() for value in row[:6])
     first, high, low, last, volume = numbers

@@ -102,8 +102,9 @@ def test_answers_that_are_no_candles_are_refused(venue: str, rows: Any, said: st
     body = rows if venue == "binance" else {"code": "0", "data": rows}
     with responses.RequestsMock() as mock:
         mock.get(host[venue], json=body)
-        with pytest.raises(BadReply, match=said):
+        with pytest.raises(BadReply, match=said) as raised:
             next(CandlePages(venue, "BTC_USDT", "1m").pages(0, 10 * MINUTE))
+    assert (host[venue] if "future" not in said else host[venue].partition("/api")[0]) in str(raised.value)
 
 
 def test_a_venue_that_fails_for_a_moment_is_asked_again() -> None:
