@@ -31,7 +31,7 @@ from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Reply
 from ....http.request import HttpRequest
 
-__all__ = ["CANDLE_VENUES", "CandlePages"]
+__all__ = ["CANDLE_VENUES", "CandlePages", "retry_after_s"]
 
 _HOURS = {"1h": "1H", "2h": "2H", "4h": "4H", "6h": "6Hutc", "12h": "12Hutc", "1d": "1Dutc"}
 _MINUTES = ("1m", "3m", "5m", "15m", "30m")
@@ -159,7 +159,7 @@ def _decoded(reply: Reply) -> Any:
             Banned if reply.status == 418 else RateLimited
         )  # Binance's 418: a ban, which further requests make longer
         text = f"the venue answered {reply.status}: {excerpt(reply.text)}"
-        raise kind(text, retry_after_s=_retry_after_s(reply), **origin)
+        raise kind(text, retry_after_s=retry_after_s(reply), **origin)
     if reply.status >= 500:
         raise VenueUnavailable(f"the venue answered {reply.status}: {excerpt(reply.text)}", **origin)
     answer = reply.json()
@@ -173,7 +173,7 @@ def _decoded(reply: Reply) -> Any:
     return answer
 
 
-def _retry_after_s(reply: Reply) -> float | None:
+def retry_after_s(reply: Reply) -> float | None:
     """The seconds of the header ``Retry-After``; None without them."""
     text = reply.headers.get("Retry-After") or ""
     return float(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from ....errors import BadReply, FmzError, InputError, OperationFailed, excerpt
+from ....errors import BadReply, FmzError, InputError, OperationFailed, RateLimited, VenueUnavailable, excerpt
 from ....home import data_folder
 from ....http.client import HttpClient, HttpOptions
 from ....http.reply import Headers, Reply
@@ -25,6 +25,7 @@ from ...recorded.reading import recording_of_answer
 from ...recorded.recording import Recording
 from ..aggregate import cut_out
 from ..bars import BarSeries
+from ..download.candles import retry_after_s
 from ..local_bars import recorded_detail
 from .answer_cache import AnswerCache
 from .answers import bars_of, custom_of
@@ -209,8 +210,13 @@ class ServerBars:
 def _complete(reply: Reply) -> Reply:
     if reply.status == 404:
         raise NoData(f"the server answered 404: {excerpt(reply.text)}")
+    said = f"expected HTTP status 200, got {reply.status}: {excerpt(reply.text)}"
+    if reply.status == 429:
+        raise RateLimited(said, retry_after_s=retry_after_s(reply), request=reply.request, status=reply.status)
+    if reply.status >= 500:
+        raise VenueUnavailable(said, request=reply.request, status=reply.status)
     if reply.status != 200:
-        raise BadReply(f"expected HTTP status 200: {excerpt(reply.text)}", request=reply.request, status=reply.status)
+        raise BadReply(said, request=reply.request, status=reply.status)
     return reply
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import responses
 
 from fmzthreads.backtest.config.settings import BacktestSettings
 from fmzthreads.backtest.config.task import settings_of
@@ -271,3 +272,18 @@ def test_gaps_of_a_servers_bars_are_told_once_with_their_share(
         assert whole is not None
         text = f"BTC_USDT of Binance, from {url}/data/history: 12 of 120 bars are missing (10.00%); prices stand still there"
         assert err.count(text) == 1
+
+
+@pytest.mark.parametrize("status", [302, 418, 429, 500, 503])
+def test_other_statuses_are_named_and_passing_ones_asked_again(tmp_path: Path, status: int) -> None:
+    address = "http://bars.example/data/history"
+    source = ServerBars("http://bars.example", settings(), tmp_path)
+    with responses.RequestsMock() as mock:
+        refused = mock.get(address, body="busy", status=status, headers={"Retry-After": "0"})
+        with pytest.raises(OperationFailed, match=f"expected HTTP status 200, got {status}: .*busy.*{address}"):
+            source.bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)
+        assert refused.call_count == (4 if status in {429, 500, 503} else 1)
+    with responses.RequestsMock() as mock:
+        mock.get(address, body="busy", status=503)
+        mock.get(address, json=rows())
+        assert len(source.bars("Binance", "BTC_USDT", MINUTE, 0, 180_000)) == 3
