@@ -16,7 +16,7 @@ __all__ = ["LiquidationSettlement"]
 class LiquidationSettlement:
     """Goes from fill to fill, and looks between them for a mark price at which positions have to be liquidated.
 
-    In one millisecond, fills come before a liquidation. All positions that share a balance are closed together (cross margin), their open orders are canceled.
+    In one millisecond, funding comes first, then fills, then a liquidation. All positions that share a balance are closed together (cross margin), their open orders are canceled.
 
     Args:
         account: The account.
@@ -70,10 +70,12 @@ class LiquidationSettlement:
             currency = margin_currency_of(positions.view.detail)
             if currency not in self._watches:
                 self._watches[currency] = MarginWatch(self._account, currency, self._mark_of)
+        if until_ms < self._checked_ms:  # more comes in the millisecond that was looked at last
+            return None
         found = [
             (time_ms, currency)
             for currency, watch in self._watches.items()
-            if (time_ms := watch.first(self._checked_ms, max(until_ms, self._checked_ms))) is not None
+            if (time_ms := watch.first(self._checked_ms, until_ms)) is not None
         ]
         return min(found, default=None)
 
