@@ -195,6 +195,7 @@ class Rows:
     def __init__(self) -> None:
         self.orders: list[tuple[object, ...]] = []
         self.errors: list[str] = []
+        self._last: dict[int | None, str] = {}
 
     def order(self, *row: object) -> None:
         """Takes an order row."""
@@ -203,6 +204,11 @@ class Rows:
     def error(self, exchange: int, text: str) -> None:
         """Takes an error row."""
         self.errors.append(text)
+        self._last[exchange] = text
+
+    def take_last_error(self, exchange: int | None = None) -> str | None:
+        """The last error row of an exchange, once."""
+        return self._last.pop(exchange, None)
 
 
 class Simulation(NamedTuple):

@@ -96,6 +96,9 @@ class Rows:
     def error(self, exchange: int, text: str) -> None:
         self.errors.append(text)
 
+    def take_last_error(self, exchange: int | None = None) -> str | None:
+        return self.errors[-1] if self.errors else None
+
 
 class Bench:
     """A desk with its markets, rows and a clock turned by hand.

@@ -60,7 +60,12 @@ def detail_of(row: Mapping[str, Any], symbol: str, where: str) -> MarketDetail:
     def _step(key: str, default: float = 0) -> int:
         return nano(number(row, key, default, where, least=0))
 
-    margin_level = number(row, "marginLevel", 10, where, least=0)
+    def _factor(key: str, default: int) -> int:
+        found = nano(number(row, key, default, where, least=0))
+        if not found and contract:  # of a spot pair it means nothing
+            raise InputError(f"{where}: {key} is {short_repr(row.get(key))}, expected a number above 0")
+        return found or default * ONE
+
     funding, index = row.get("symbolFunding"), row.get("symbolIndex")
     quote_precision = _places("quotePrecision")
     liquidation_fee = _step("liquidationFee")
@@ -78,8 +83,8 @@ def detail_of(row: Mapping[str, Any], symbol: str, where: str) -> MarketDetail:
         quote_precision=quote_precision,
         price_tick=_step("priceTick", 10.0**-quote_precision),
         volume_tick=_step("volumeTick"),
-        volume_multiple=nano(number(row, "volumeMultiple", 1, where, least=0)) or ONE,
-        margin_level=nano(margin_level) or 10 * ONE,
+        volume_multiple=_factor("volumeMultiple", 1),
+        margin_level=_factor("marginLevel", 10),
         contract_type=str(row.get("contractType") or contract),
         symbol_funding=None if funding is None else str(funding),
         symbol_index=None if index is None else str(index),

@@ -91,7 +91,13 @@ class SettingsCalls(ExchangeBase):
         return self._contract if self._contract_set else ""
 
     def SetDirection(self, direction: str) -> bool:
-        """Sets what ``Buy`` and ``Sell`` do on a futures exchange: ``buy``, ``sell``, ``closebuy``, ``closesell``."""
+        """Sets what ``Buy`` and ``Sell`` do on a futures exchange: ``buy``, ``sell``, ``closebuy``, ``closesell``; another text closes a long, as on FMZ.
+
+        Raises:
+            InputError: It is not text.
+        """
+        if not isinstance(direction, str):
+            raise InputError(f"a direction must be text such as 'buy', got {short_repr(direction)}")
         self._direction = direction
         return True
 
@@ -133,8 +139,8 @@ class SettingsCalls(ExchangeBase):
         return ""
 
     def GetLastError(self) -> str:
-        """An empty text, as in FMZ's engine."""
-        return ""
+        """Returns the text of this exchange's last error row and forgets it; empty if there was none since."""
+        return self._engine.rows.take_last_error(self._number) or ""
 
     def GetMinStock(self) -> float:
         """The least amount of an order that the market's facts name (it is not enforced)."""

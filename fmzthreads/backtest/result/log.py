@@ -40,7 +40,7 @@ class RunLog:
         self._count = 0
         self._lock = threading.Lock()  # guards that ids ascend in the rows, where a strategy has threads
         self._orders_shown = True
-        self._last_error: str | None = None
+        self._last_errors: dict[int | None, str] = {}  # by exchange; None for the last of all
         self.rows = SpilledRows()
         """The rows that were not reset, oldest first; of many, the older ones are on disk."""
         self.profits = SpilledRows()
@@ -97,13 +97,16 @@ class RunLog:
 
     def error(self, exchange: int, text: str) -> None:
         """Writes an error row; ``exchange`` is counted from 1, 0 for none."""
-        self._last_error = text
+        self._last_errors[None] = self._last_errors[exchange] = text
         self._add(ERROR, exchange, 0, 0, 0, text, "", "")
 
-    def take_last_error(self) -> str | None:
-        """Returns the text of the last error row and forgets it; None when there was none since."""
-        text, self._last_error = self._last_error, None
-        return text
+    def take_last_error(self, exchange: int | None = None) -> str | None:
+        """Returns the text of the last error row and forgets it; None when there was none since.
+
+        Args:
+            exchange: Counted from 1, for the last one of an exchange; None for that of all.
+        """
+        return self._last_errors.pop(exchange, None)
 
     def log(self, text: str) -> None:
         """Writes a row of ``Log``."""

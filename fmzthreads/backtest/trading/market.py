@@ -105,3 +105,6 @@ class RowWriter(Protocol):
 
     def error(self, exchange: int, text: str) -> None:
         """Writes an error row."""
+
+    def take_last_error(self, exchange: int | None = None) -> str | None:
+        """Returns the text of the last error row (of one exchange) and forgets it; None when there was none since."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fmzthreads.backtest.config.details import detail_of
 from fmzthreads.backtest.config.settings import BacktestSettings, Latency, PartialFills
 from fmzthreads.backtest.config.task import header_task, settings_of
 from fmzthreads.backtest.nano import ONE, nano
@@ -79,3 +80,16 @@ def test_the_age_of_prices_is_only_looked_at_where_it_is_asked_for() -> None:
 def test_an_unknown_key_of_a_latency() -> None:
     with pytest.raises(UnknownName, match=r"unknown key 'p90'.*p99"):
         settings('latency: {"median": 1, "p90": 2}')
+
+
+@pytest.mark.parametrize("key", ["volumeMultiple", "marginLevel"])
+@pytest.mark.parametrize("value", [0, "0", 0.0, 1e-12, -1])
+def test_a_contract_of_no_size_or_leverage_is_refused(key: str, value: object) -> None:
+    """It was taken as 1, and as 10; of a spot pair it means nothing."""
+    with pytest.raises(InputError, match=rf"here: {key} is .*{value}.*, expected a number"):
+        detail_of({key: value}, "BTC_USDT.swap", "here")
+    if value != -1:
+        assert detail_of({key: value}, "BTC_USDT", "here").volume_multiple == ONE
+    for nothing in (None, ""):
+        found = detail_of({key: nothing}, "BTC_USDT.swap", "here")
+        assert (found.volume_multiple, found.margin_level) == (ONE, 10 * ONE)

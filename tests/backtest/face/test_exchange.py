@@ -183,6 +183,31 @@ def test_names_and_settings() -> None:
         exchange.GetTikcer  # noqa: B018
 
 
+def test_the_last_error_of_each_exchange_is_given_once() -> None:
+    run = simulation(
+        {"Binance/BTC_USDT": series_of([BULL] * 9), "OKX/BTC_USDT": series_of([BULL] * 9)},
+        minutes=9,
+        exchanges=[{}, {"eid": "OKX"}],
+    )
+    one, other = run.exchanges
+    one.CancelOrder(77)
+    other.GetOrder(78)
+    assert one.GetLastError() == "order already cancelled or not found"
+    assert one.GetLastError() == ""
+    assert other.GetLastError() == "order not found"
+
+
+@pytest.mark.parametrize("wrong", [None, 7, True, ["buy"]])
+def test_a_direction_that_is_no_text_is_refused(wrong: object) -> None:
+    """It closed a long position."""
+    exchange = futures().exchange
+    assert exchange.Buy(-1, 1) == 1
+    with pytest.raises(InputError, match="a direction must be text"):
+        exchange.SetDirection(wrong)  # type: ignore[arg-type]
+    assert exchange.Buy(-1, 1) == 2
+    assert [position.Amount for position in exchange.GetPositions() or []] == [2]
+
+
 def test_another_pair_becomes_current() -> None:
     series = {
         "Binance/BTC_USDT": series_of([BULL] * 9),
