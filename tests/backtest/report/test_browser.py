@@ -266,6 +266,21 @@ def test_the_page_is_ready_when_charts_that_printing_draws_are_there(browser: An
     assert missing == 0
 
 
+def test_a_table_that_goes_on_to_the_side_has_a_shadow_at_its_edge(browser: Any, tmp_path: Path) -> None:
+    view = View(browser, everything(tmp_path), 390)
+    cut, attached = view.page.evaluate(
+        "(([one]) => [one.scrollWidth > one.clientWidth, getComputedStyle(one).backgroundAttachment])(document.querySelectorAll('#figures > .scroll'))"
+    )
+    single = view.page.evaluate(
+        "[...document.querySelectorAll('#figures .sections .scroll')].map((one) => one.scrollWidth - one.clientWidth)"
+    )
+    view.page.close()
+    assert cut
+    assert attached == "local, local, scroll, scroll"  # covers that move along, shadows that stay
+    assert single
+    assert max(single) <= 0
+
+
 def test_the_theme_is_switched_while_charts_are_drawn(browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
