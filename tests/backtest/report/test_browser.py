@@ -281,6 +281,35 @@ def test_a_table_that_goes_on_to_the_side_has_a_shadow_at_its_edge(browser: Any,
     assert max(single) <= 0
 
 
+def test_charts_of_the_account_need_no_more_than_their_margins(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    view = View(browser, everything(tmp_path))
+    grown = view.page.evaluate(
+        """[...document.querySelectorAll(".chart")].filter((one) => !/figure-(chart|kline)/.test(one.id)).map((one) => {
+          const size = one._fullLayout._size, margin = one.layout.margin;
+          return [one.id, ...["l", "r", "t", "b"].map((side) => size[side] - margin[side])];
+        })"""
+    )
+    view.page.close()
+    assert len(grown) > 5
+    assert [more for more in grown if any(more[1:])] == []  # else plotly lays them out twice
+
+
+def test_charts_follow_the_width_of_the_window(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    view = View(browser, everything(tmp_path))
+    for width in (700, 390, 1100):
+        view.page.set_viewport_size({"width": width, "height": 900})
+        view.page.evaluate(
+            """async () => {
+              const charts = [...document.querySelectorAll(".chart")];
+              while (!charts.every((one) => one.querySelector(".main-svg").clientWidth === one.clientWidth)) await new Promise(requestAnimationFrame);
+            }"""
+        )
+    assert view.said == []
+    view.page.close()
+
+
 def test_the_theme_is_switched_while_charts_are_drawn(browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")

@@ -23,6 +23,12 @@ window.fmzFigures = (() => {
     return isColor && typeof value === "string" && value[0] === "@" ? color(value) : value;
   };
 
+  // Where labels need more than their margin, plotly lays the whole chart out a second time. So margins are as large as labels need as a rule.
+  const marginsOf = (figure, narrow) => {
+    const shown = figure.data.filter((trace) => trace.showlegend !== false).length;
+    return { l: narrow ? 58 : 72, r: 8, t: shown > 1 ? 38 : 30, b: 48 };
+  };
+
   const layoutOf = (figure, element, color) => {
     const narrow = element.clientWidth < 560;
     const axis = { gridcolor: color("@line"), zerolinecolor: color("@line"), linecolor: color("@line"), tickcolor: color("@line"), automargin: true };
@@ -30,7 +36,7 @@ window.fmzFigures = (() => {
       height: figure.height, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       colorway: ["accent", "amber", "teal", "violet", "up", "down", "bench"].map((name) => color("@" + name)),
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12, color: color("@muted") },
-      margin: { l: 8, r: 8, t: 30, b: 8 }, hovermode: "x", dragmode: narrow ? false : "zoom",
+      margin: marginsOf(figure, narrow), hovermode: "x", dragmode: narrow ? false : "zoom",
       hoverlabel: { bgcolor: color("@card"), bordercolor: color("@line"), font: { color: color("@ink") }, namelength: 40 },
       legend: { orientation: "h", traceorder: "normal", x: 0, y: 1, yanchor: "bottom", xanchor: "left", font: { color: color("@ink") } },
       ...painted(figure.layout, color, ""),
@@ -89,12 +95,28 @@ window.fmzFigures = (() => {
     Plotly.restyle(element, Object.fromEntries(PER_POINT.map((name) => [name, many.map((one) => one[name])])), places);
   };
 
+  // All charts follow the window's width; one listener does it for all of them.
+  const drawn = new Set();
+  let resizing = false;
+  addEventListener("resize", () => {
+    if (resizing) return;
+    resizing = true;
+    requestAnimationFrame(() => {
+      resizing = false;
+      for (const element of drawn) {
+        if (!element.isConnected || !element.classList.contains("js-plotly-plot")) drawn.delete(element);
+        else if (element.clientWidth) Plotly.Plots.resize(element);
+      }
+    });
+  });
+
   const draw = (figure, element) => {
     const color = colors();
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
+    const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
     const data = figure.data.map((trace) => (isDense(trace) ? { ...trace, ...sparse(trace, element, figure, {}) } : trace));
     const isFirst = !element.classList.contains("js-plotly-plot");
     return Plotly.react(element, painted(data, color, ""), layoutOf(figure, element, color), config).then(() => {
+      drawn.add(element);
       if (figure.scale_switch && !element.querySelector(".switch")) addSwitch(figure, element);
       if (!isFirst || !figure.data.some(isDense)) return;
       element.on("plotly_relayout", (change) => {
