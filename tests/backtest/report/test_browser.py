@@ -295,6 +295,18 @@ def test_charts_of_the_account_need_no_more_than_their_margins(browser: Any, tmp
     assert [more for more in grown if any(more[1:])] == []  # else plotly lays them out twice
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_charts_stay_within_their_places(browser: Any, tmp_path: Path, width: int) -> None:
+    pytest.importorskip("plotly")
+    view = View(browser, everything(tmp_path), width)
+    heights = view.page.evaluate(
+        "[...document.querySelectorAll('.chart')].map((one) => [one.querySelector('.main-svg').clientHeight, one.clientHeight])"
+    )
+    view.page.close()
+    assert heights
+    assert all(drawn == place for drawn, place in heights)
+
+
 def test_charts_follow_the_width_of_the_window(browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     view = View(browser, everything(tmp_path))

@@ -115,7 +115,9 @@ window.fmzFigures = (() => {
     const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
     const data = figure.data.map((trace) => (isDense(trace) ? { ...trace, ...sparse(trace, element, figure, {}) } : trace));
     const isFirst = !element.classList.contains("js-plotly-plot");
-    return Plotly.react(element, painted(data, color, ""), layoutOf(figure, element, color), config).then(() => {
+    const layout = layoutOf(figure, element, color);
+    element.style.height = layout.height + "px"; // the switch of a narrow chart needs more
+    return Plotly.react(element, painted(data, color, ""), layout, config).then(() => {
       drawn.add(element);
       if (figure.scale_switch && !element.querySelector(".switch")) addSwitch(figure, element);
       if (!isFirst || !figure.data.some(isDense)) return;
