@@ -233,3 +233,27 @@ def test_a_latency_of_nobody_is_told(
         assert (
             "latency has no effect for 'binance': no exchange is called so; did you mean 'Binance'?" in err
         ) is told, err
+
+
+def test_funding_of_a_file_is_paid_without_any_details(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, hour = "time,open,high,low,close,volume", 3_600_000
+    minutes = [f"{START_MS + 60_000 * n},100,101,99,100,5" for n in range(1440)]
+    rates = [f"{START_MS + 8 * hour * n},0.001,0.001,0.001,0.001,0" for n in range(3)]
+    for name, rows in (("bars.csv", minutes), ("rates.csv", rates)):
+        (tmp_path / name).write_text("\n".join([head, *rows, ""]))
+    strategy = tmp_path / "strategy.py"
+    strategy.write_text(
+        "def main():\n    exchange.SetContractType('swap')\n    exchange.SetDirection('buy')\n"
+        "    exchange.Buy(-1, 2)\n    Log(len(exchange.GetFundings()))\n    Sleep(20 * 3600 * 1000)\n"
+    )
+    options = (
+        strategy, "--exchange", '{"eid":"Futures_Binance","currency":"BTC_USDT","balance":10000,"fee":[0,0]}', "--period", "1m",
+        "--base-period", "1m", "--bars", f"Futures_Binance/BTC_USDT.swap={tmp_path / 'bars.csv'}",
+    )  # fmt: skip
+    code, without, _ = command(capsys, *options)
+    assert code == 0
+    code, whole, _ = command(capsys, *options, "--bars", f"Futures_Binance/BTC_USDT.funding={tmp_path / 'rates.csv'}")
+    assert code == 0
+    assert [rows["result"]["RuntimeLogs"][-1][7] for rows in (without, whole)] == ["0", "1"]
+    paid = without["final"][0]["account"]["Balance"] - whole["final"][0]["account"]["Balance"]
+    assert paid == pytest.approx(2 * 2 * 100 * (1 + 0.001) * 0.001)  # two payments: amount x price x (1 + rate) x rate

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
+import attrs
+
 from ...errors import FmzError, InputError, OperationFailed, nearest
 from ...fork import after_fork_in_child
 from ..config.details import detail_of
@@ -109,7 +111,10 @@ class LocalBars:
             )
         exchange = self._exchanges.get(eid)
         detail = exchange.details.get(symbol) if exchange is not None else None
-        return recording, detail if detail is not None else recorded_detail(recording, symbol)
+        if detail is None:
+            detail = recorded_detail(recording, symbol)
+            detail = detail if recording.detail else self._with_rates(detail, eid)
+        return recording, detail
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """None: files of bars hold no series for ``GetData``."""
@@ -164,16 +169,28 @@ class LocalBars:
         detail = exchange.details.get(symbol) if exchange is not None else None
         if detail is not None:
             return detail
-        found = guessed_detail(raw, symbol)
+        found = self._with_rates(guessed_detail(raw, symbol), eid)
         prices = exchange.quote_precision if exchange is not None else None
         amounts = exchange.base_precision if exchange is not None else None
         if prices is None and amounts is None:
             return found
-        return market_of_decimals(
+        known = market_of_decimals(
             symbol,
             found.quote_precision if prices is None else prices,
             found.base_precision if amounts is None else amounts,
         )
+        return self._with_rates(known, eid)
+
+    def _with_rates(self, detail: MarketDetail, eid: str) -> MarketDetail:
+        """A market that names the funding and index series of its pair, where there are bars of them."""
+        pair, _, contract = detail.symbol.partition(".")
+        if contract in {"", "funding", "index"}:
+            return detail
+        funding, index = (
+            series if f"{eid}/{series}" in self._raw or series in self._raw else ""
+            for series in (f"{pair}.funding", f"{pair}.index")
+        )
+        return attrs.evolve(detail, symbol_funding=funding, symbol_index=index)
 
 
 def recorded_detail(recording: Recording, symbol: str) -> MarketDetail:

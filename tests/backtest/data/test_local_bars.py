@@ -191,3 +191,25 @@ def test_the_decimals_of_the_exchange_go_before_those_of_the_data() -> None:
         "Binance", "BTC_USDT", MINUTE, 0, 10 * MINUTE
     )
     assert (bars.detail.quote_precision, bars.detail.base_precision) == (2, 0)
+
+
+@pytest.mark.parametrize("exchange", [{}, {"quote_precision": 3}])
+def test_a_contract_without_details_names_the_rates_that_there_are(exchange: dict[str, int]) -> None:
+    hours = 8 * 60 * MINUTE
+    raw = {
+        "Futures_Binance/BTC_USDT.swap": series(9), "ETH_USDT.swap": series(9), "BTC_USDT": series(9),
+        "Futures_Binance/BTC_USDT.funding": series(3, step=hours, price=1), "ETH_USDT.index": series(9),
+        "Other/ETH_USDT.funding": series(3, step=hours, price=1),
+    }  # fmt: skip
+    bars = source(raw, ExchangeSettings(eid="Futures_Binance", **exchange))
+    named = {
+        symbol: (detail.symbol_funding, detail.symbol_index)
+        for symbol in ("BTC_USDT.swap", "ETH_USDT.swap", "BTC_USDT", "BTC_USDT.funding")
+        for detail in [bars.bars("Futures_Binance", symbol, MINUTE, 0, 3 * hours).detail]
+    }
+    assert named == {
+        "BTC_USDT.swap": ("BTC_USDT.funding", ""),
+        "ETH_USDT.swap": ("", "ETH_USDT.index"),
+        "BTC_USDT": ("", ""),
+        "BTC_USDT.funding": ("", ""),
+    }
