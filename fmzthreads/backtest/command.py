@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
     if is_script(strategy):
         if args.check_lookahead:
             raise InputError(f"{inputs.file}: --check-lookahead needs a strategy; this is a script that runs itself")
-        with interruptible():
+        with interruptible(), _kept_for_json(args.json):
             host, end = run_script(strategy, inputs, warn, sys.stderr if args.json else None, shown=shown)
         if not host.contexts:
             if end.reason == "no data":
@@ -203,7 +203,8 @@ def _looked_ahead(args: argparse.Namespace, ready: ReadyBacktest) -> int:
     """Checks for look-ahead; 1 when some was found."""
     from .lookahead import check_lookahead
 
-    report = check_lookahead(ready, args.check_lookahead)
+    with _kept_for_json(args.json):
+        report = check_lookahead(ready, args.check_lookahead)
     print(report.text(), file=sys.stderr if args.json else sys.stdout)
     return 1 if report.findings else 0
 
@@ -223,6 +224,11 @@ def _compared(stored: StoredRun, whole: Mapping[str, Any]) -> int:
     return 0 if same else 1
 
 
+def _kept_for_json(quiet: bool) -> AbstractContextManager[object]:
+    """Sends to the standard error what a strategy writes to ``sys.stdout`` itself, past ``print``, where the standard output holds one JSON object."""
+    return redirect_stdout(sys.stderr) if quiet else nullcontext()
+
+
 def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[BacktestRun, RunEnd]:
     """Runs a backtest.
 
@@ -239,7 +245,7 @@ def simulate(ready: ReadyBacktest, *, shown: bool, quiet: bool) -> tuple[Backtes
         warn=warn,
         load_ns=ready.load_ns,
     )
-    with showing_progress(lambda: run.progress, shown=shown), interruptible():
+    with showing_progress(lambda: run.progress, shown=shown), interruptible(), _kept_for_json(quiet):
         end = run.run(ready.strategy, ready.values, ready.templates)
         run.finish(end)
     return run, end

@@ -51,6 +51,15 @@ def test_the_object_that_json_prints(files: tuple[Path, Path], capsys: pytest.Ca
     assert whole["metrics"]["currency"] == "USDT"
 
 
+def test_what_a_strategy_writes_itself_is_not_in_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strategy = tmp_path / "strategy.py"
+    strategy.write_text("import sys\ndef main():\n    sys.stdout.write('written')\n    Sleep(1000)\n")
+    code, whole, err = command(capsys, strategy, "--bars", write_bars(tmp_path / "bars.csv"), "--check-lookahead", "2")
+    assert code == 0
+    assert whole["result"]
+    assert err.startswith("written")
+
+
 def test_options_go_before_the_header(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
