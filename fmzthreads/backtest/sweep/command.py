@@ -21,7 +21,7 @@ from .heat_map import write_heat_maps
 from .identity import SameFiles, files_of_sweep, sweep_identity
 from .job import Job, Score
 from .journal import SweepJournal
-from .objective import Objective, parse_objective
+from .objective import Objective, doubt_of, parse_objective
 from .pool import workers_of
 from .search import run_search
 from .space import Grid, parse_axis
@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     if not grid.axes:
         raise InputError("--grid NAME=FIRST:LAST:STEP is missing: there is nothing to choose from")
     objective = parse_objective(args.objective)
+    if doubt := doubt_of(args.objective):
+        warn(doubt)
     ready = _checked(inputs, grid)
     _check_counts(args)
     out: Path = args.out or inputs.file.with_suffix(".sweep")

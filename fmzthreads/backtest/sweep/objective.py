@@ -9,7 +9,12 @@ import attrs
 from ...errors import InputError
 from .job import Score
 
-__all__ = ["Objective", "parse_objective"]
+__all__ = ["Objective", "doubt_of", "parse_objective"]
+
+_LESS_IS_BETTER = frozenset({
+    "fees", "fees_of_turnover", "fees_share", "longest_drawdown", "maxDrawdown", "max_drawdown", "max_drawdown_amount", "slippage",
+    "slippage_share", "ulcer", "under_water", "under_water_ms", "volatility",
+})  # fmt: skip
 
 
 @attrs.frozen
@@ -49,3 +54,11 @@ def parse_objective(text: str) -> Objective:
     if not figure or (colon and way not in {"min", "max"}):
         raise InputError(f"--objective {text!r}: expected FIGURE, FIGURE:max or FIGURE:min")
     return Objective(figure, way != "min")
+
+
+def doubt_of(text: str) -> str:
+    """Why an ``--objective`` may mean the opposite of what was meant; empty where it does not."""
+    figure, colon, _ = text.strip().partition(":")
+    if colon or figure.rpartition(".")[2] not in _LESS_IS_BETTER:
+        return ""
+    return f"--objective {figure} puts the largest first; {figure}:min puts the smallest first"

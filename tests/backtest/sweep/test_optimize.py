@@ -91,6 +91,34 @@ def test_what_is_not_valid_is_named(
         assert code == 0
 
 
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        ("max_drawdown", True),
+        ("log_profit.volatility", True),
+        ("max_drawdown:min", False),
+        ("max_drawdown:max", False),
+        ("sharpe", False),
+    ],
+)
+def test_a_figure_of_which_less_is_better_is_told(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], objective: str, told: bool
+) -> None:
+    strategy, bars = files
+    options = [
+        "--bars",
+        f"Binance/BTC_USDT={bars}",
+        "--grid",
+        "fast=2:3:1",
+        "--executor",
+        "here",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    main(["optimize", str(strategy), *options, "--objective", objective])
+    assert (f"{objective}:min puts the smallest first" in capsys.readouterr().err) is told
+
+
 def test_a_parameter_that_the_strategy_never_uses_is_told(
     files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
