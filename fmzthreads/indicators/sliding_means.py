@@ -48,7 +48,7 @@ class SlidingMeans:
         seen: What ``RECORD_CHANGES`` held when the bars were read.
     """
 
-    __slots__ = ("_begin", "_closes", "_history", "_last", "_paths", "_period", "seen")
+    __slots__ = ("_asked", "_begin", "_closes", "_history", "_last", "_paths", "_period", "_reach", "_repeats", "seen")
 
     def __init__(self, period: int, history: BarHistory, first: int) -> None:
         self._period = period
@@ -59,6 +59,9 @@ class SlidingMeans:
         self._paths: list[_Path] = []  # the one that was met last comes first
         # The last window, how many of its bars are final, their means, and what the step to its forming bar needs: the sum before and the close that goes.
         self._last: tuple[int, int, list[Any], float, float] = (-1, 0, [], 0.0, 0.0)
+        self._asked = (-1, 0)  # the first bar and the number of final bars of the last window
+        self._reach = 0  # how many sums each path has at least
+        self._repeats = False  # whether windows are asked for more than once, so that it pays to keep them
 
     @property
     def end(self) -> int:
@@ -82,10 +85,17 @@ class SlidingMeans:
             if known is None:
                 return None
             means, total, gone = known
-            self._last = (first, closed, means, total, gone)
+            self._repeats = self._repeats or self._asked == (first, closed)
+            self._asked = (first, closed)
+            if self._repeats:
+                self._last = (first, closed, means, total, gone)
         if at > _TIDIED_AFTER:
             self._forget(at)
-        return [*means, (total + (close - gone)) / period]
+        mean = (total + (close - gone)) / period
+        if self._repeats:
+            return [*means, mean]
+        means.append(mean)
+        return means
 
     def _final(self, at: int, closed: int) -> tuple[list[Any], float, float] | None:
         """The means of the final bars of a window, the last sum, and the close that the next step takes out; None if they must be computed in another way.
@@ -120,9 +130,9 @@ class SlidingMeans:
 
     def _path_at(self, place: int, total: float) -> _Path | None:
         """The path whose sum at a place is this one."""
+        if place >= self._reach:
+            self._prolong_all()
         for number, path in enumerate(self._paths):
-            if len(path.totals) <= place:
-                self._prolong(path)
             if path.totals[place] == total:  # no sum is -0.0, since it began with 0.0
                 if number:
                     del self._paths[number]
@@ -156,6 +166,11 @@ class SlidingMeans:
         closes += more
         return True
 
+    def _prolong_all(self) -> None:
+        for path in self._paths:
+            self._prolong(path)
+        self._reach = len(self._closes) - self._period + 1
+
     def _prolong(self, path: _Path) -> None:
         """Goes on with a path up to the last close."""
         known = len(path.totals)
@@ -164,8 +179,8 @@ class SlidingMeans:
 
     def _forget(self, at: int) -> None:
         """Drops what lies before a place."""
-        for path in self._paths:
-            self._prolong(path)  # which needs its last sum
+        self._prolong_all()  # which needs the last sums
+        self._reach -= at
         self._begin += at
         del self._closes[:at]
         for path in self._paths:
