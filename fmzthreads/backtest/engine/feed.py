@@ -1,6 +1,6 @@
 """One symbol of one exchange: its ticks made from bars on demand.
 
-A tick's number is ``bar * 16 + place``: numbers ascend, with gaps. A tick is computed when it is asked for.
+A tick's number is ``bar * 16 + place`` (``structures.growing.PLACES``): numbers ascend, with gaps. A tick is computed when it is asked for.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from .tick_cursor import TickCursor
 from .ticks import DOUBLE, FEW_MS, QUADRUPLE, TickPattern, offsets_of, volume_steps
 from .virtual_time import NEVER, VirtualTime
 
-__all__ = ["PLACES", "TickFeed"]
-
-PLACES = 16
-"""The numbers that one bar's ticks take up."""
+__all__ = ["TickFeed"]
 
 _new_tick = tuple.__new__
 _BLOCK = 1024
