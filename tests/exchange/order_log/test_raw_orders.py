@@ -162,12 +162,12 @@ def test_the_first_order_after_a_crash_is_refused_once(strategy: Strategy) -> No
     first, _ = strategy.process(pid=ENDED)
 
     def killed(*_: Any) -> Any:
-        strategy.files[0].close()
         raise KeyboardInterrupt
 
     strategy.venue.request = killed  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         first.IO(*CALL)
+    strategy.files[0].close()  # nothing is written later, over what is made here
     with closing(sqlite3.connect(strategy.path)) as connection, connection:
         connection.execute("UPDATE intents SET fate = 'sending'")  # as after kill -9
     strategy.files.clear()
