@@ -201,7 +201,7 @@ def _stored(args: argparse.Namespace) -> StoredRun | None:
 
 def _looked_ahead(args: argparse.Namespace, ready: ReadyBacktest) -> int:
     """Checks for look-ahead; 1 when some was found."""
-    from .lookahead import check_lookahead
+    from .lookahead.check import check_lookahead
 
     with _kept_for_json(args.json):
         report = check_lookahead(ready, args.check_lookahead)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from ..errors import BadReply, excerpt, short_repr
 
-__all__ = ["Headers", "Reply", "join_values"]
+__all__ = ["Headers", "Reply", "join_values", "retry_after_s"]
 
 # Codecs of Python that are no charsets of HTTP; what they make of undecodable bytes differs between versions of Python.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
@@ -199,3 +199,9 @@ def _json_reader() -> Callable[[bytes], Any]:
     except ImportError:
         return _plain_json
     return orjson.loads
+
+
+def retry_after_s(reply: Reply) -> float | None:
+    """The reply's ``Retry-After`` in seconds; None if absent or not whole seconds."""
+    header = reply.headers.get("Retry-After", "").strip()
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None

@@ -30,8 +30,7 @@ from ...errors import (
     excerpt,
     short_repr,
 )
-from ...http.reply import Reply
-from ..rest.parsing import retry_after_s
+from ...http.reply import Reply, retry_after_s
 
 __all__ = ["BY_CODE", "BY_TEXT", "OUTCOME_KNOWN", "refusal"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import errors as ours
 from ...errors import FmzError, RateLimited
-from ...http.reply import Reply
+from ...http.reply import Reply, retry_after_s
 
 __all__ = ["ERRORS", "is_refusal", "ours_of"]
 
@@ -86,7 +86,13 @@ def ours_of(error: BaseException, venue: str, reply: Reply | None, *, sent: bool
         return _before_sending(kind)(f"{text}; nothing was sent")
     if issubclass(kind, RateLimited):
         kind = ours.Banned if status == _BANNED else kind
-        return kind(text, retry_after_s=_retry_after(reply), request=request, code=name, status=status)
+        return kind(
+            text,
+            retry_after_s=retry_after_s(reply) if reply is not None else None,
+            request=request,
+            code=name,
+            status=status,
+        )
     if kind is ours.InvalidOrder and _DUPLICATE.search(text):
         kind = ours.DuplicateOrder  # of Binance and OKX, for two, ccxt says only that the order is not valid
     if kind in {ours.VenueRejected, ours.InvalidOrder} and _NO_MARGIN.search(text):
@@ -109,11 +115,6 @@ def _before_sending(kind: type[FmzError]) -> type[FmzError]:
     if kind is ours.AuthenticationFailed:
         return ours.MissingCredentials
     return kind
-
-
-def _retry_after(reply: Reply | None) -> float | None:
-    text = reply.headers.get("retry-after", "") if reply is not None else ""
-    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def is_refusal(error: FmzError) -> bool:

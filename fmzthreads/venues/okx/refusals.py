@@ -24,8 +24,7 @@ from ...errors import (
     VenueUnavailable,
     excerpt,
 )
-from ...http.reply import Reply
-from ..rest.parsing import retry_after_s
+from ...http.reply import Reply, retry_after_s
 
 __all__ = ["BY_CODE", "OUTCOME_KNOWN", "refusal"]
 

@@ -35,11 +35,11 @@ from ...errors import (
 from ...exchange.keys.credentials import Credentials
 from ...fork import after_fork_in_child
 from ...http.client import HttpRequest
-from ...http.reply import Reply
+from ...http.reply import Reply, retry_after_s
 from ..limits.counted_call import NoLimits
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
-from ..rest.parsing import Malformed, mapping, retry_after_s
+from ..rest.parsing import Malformed, mapping
 from ..rest.server_time import ServerTime
 
 __all__ = ["API_PREFIX", "DEFAULT_BASE", "KINDS", "PluginAsk", "PluginData", "PluginProtocol", "error_of"]

@@ -22,12 +22,12 @@ from ...errors import (
 )
 from ...exchange.keys.credentials import Credentials
 from ...http.client import HttpRequest
-from ...http.reply import Reply
+from ...http.reply import Reply, retry_after_s
 from ..limits.counted_call import NoLimits
 from ..limits.limiter import Limiter
 from ..rest.ask import Ask
 from ..rest.order_calls import OrderCalls
-from ..rest.parsing import Malformed, retry_after_s
+from ..rest.parsing import Malformed
 from ..rest.server_time import ServerTime
 
 __all__ = ["RawAsk", "RawProtocol", "json_body", "refused", "target_of"]

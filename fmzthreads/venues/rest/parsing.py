@@ -31,7 +31,6 @@ __all__ = [
     "number_at",
     "number_or",
     "price_or",
-    "retry_after_s",
     "rows",
     "text",
     "to_integer",
@@ -54,12 +53,6 @@ class Malformed(Exception):
 def bad_reply(reply: Reply, what: str) -> BadReply:
     """The error for a malformed reply, with its first 200 characters."""
     return BadReply(f"{what}: {excerpt(reply.text)}", request=reply.request, status=reply.status)
-
-
-def retry_after_s(reply: Reply) -> float | None:
-    """The reply's ``Retry-After`` in seconds; None if absent or not whole seconds."""
-    header = reply.headers.get("Retry-After", "").strip()
-    return float(header) if header.isascii() and header.isdigit() and len(header) < 8 else None
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fmzthreads.backtest.inputs import BacktestInputs, ReadyBacktest
-from fmzthreads.backtest.lookahead import check_lookahead
+from fmzthreads.backtest.lookahead.check import check_lookahead
 from tests.helpers.backtest_runs import START_MS, command, generated, run_text, write_bars
 
 HEADER = """'''backtest

@@ -28,10 +28,10 @@ from ....errors import (
     short_repr,
 )
 from ....http.client import HttpClient, HttpOptions
-from ....http.reply import Reply
+from ....http.reply import Reply, retry_after_s
 from ....http.request import HttpRequest
 
-__all__ = ["CANDLE_VENUES", "CandlePages", "retry_after_s"]
+__all__ = ["CANDLE_VENUES", "CandlePages"]
 
 _HOURS = {"1h": "1H", "2h": "2H", "4h": "4H", "6h": "6Hutc", "12h": "12Hutc", "1d": "1Dutc"}
 _MINUTES = ("1m", "3m", "5m", "15m", "30m")
@@ -171,12 +171,6 @@ def _decoded(reply: Reply) -> Any:
     if reply.status != 200 or code != "0":
         raise BadReply(f"expected candles: {excerpt(reply.text)}", **origin)
     return answer
-
-
-def retry_after_s(reply: Reply) -> float | None:
-    """The seconds of the header ``Retry-After``; None without them."""
-    text = reply.headers.get("Retry-After") or ""
-    return float(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else None
 
 
 def _candles(rows: Any, answer: Any, where: str) -> list[Row]:

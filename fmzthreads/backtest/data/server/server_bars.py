@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from ....errors import BadReply, FmzError, InputError, OperationFailed, RateLimited, VenueUnavailable, excerpt
 from ....home import data_folder
 from ....http.client import HttpClient, HttpOptions
-from ....http.reply import Headers, Reply
+from ....http.reply import Headers, Reply, retry_after_s
 from ....http.request import HttpRequest
 from ...config.settings import BacktestSettings, ExchangeSettings, MarketDetail
 from ...failures import NoData
@@ -25,7 +25,6 @@ from ...recorded.reading import recording_of_answer
 from ...recorded.recording import Recording
 from ..aggregate import cut_out
 from ..bars import BarSeries
-from ..download.candles import retry_after_s
 from ..local_bars import recorded_detail
 from .answer_cache import AnswerCache
 from .answers import bars_of, custom_of

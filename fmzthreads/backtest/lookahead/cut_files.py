@@ -8,8 +8,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from ..errors import FmzError
-from .data.files.bars_file import read_bars
+from ...errors import FmzError
+from ..data.files.bars_file import read_bars
 
 __all__ = ["CutFiles"]
 

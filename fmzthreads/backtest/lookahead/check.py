@@ -15,19 +15,19 @@ from typing import Any
 
 import attrs
 
-from .backtest_run import BacktestRun, SimulationEngine, make_simulation
-from .config.settings import BacktestSettings, MarketDetail
-from .config.times import zone_of
+from ..backtest_run import BacktestRun, SimulationEngine, make_simulation
+from ..config.settings import BacktestSettings, MarketDetail
+from ..config.times import zone_of
+from ..data.aggregate import cut_out
+from ..data.bars import BarSeries, BarSource, TickSource
+from ..data.column_parts import parts_of
+from ..data.row_spill import RowSpill
+from ..failures import NoData
+from ..inputs import ReadyBacktest
+from ..recorded.changed import changed_recording
+from ..recorded.recording import Recording
+from ..result.log import RunLog
 from .cut_files import CutFiles
-from .data.aggregate import cut_out
-from .data.bars import BarSeries, BarSource, TickSource
-from .data.column_parts import parts_of
-from .data.row_spill import RowSpill
-from .failures import NoData
-from .inputs import ReadyBacktest
-from .recorded.changed import changed_recording
-from .recorded.recording import Recording
-from .result.log import RunLog
 
 __all__ = ["LookaheadReport", "check_lookahead"]
 

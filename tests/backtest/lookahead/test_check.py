@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fmzthreads.backtest.cut_files import CutFiles
 from fmzthreads.backtest.inputs import BacktestInputs, BarsFile, ReadyBacktest
-from fmzthreads.backtest.lookahead import check_lookahead
+from fmzthreads.backtest.lookahead.check import check_lookahead
+from fmzthreads.backtest.lookahead.cut_files import CutFiles
 from tests.helpers.backtest_runs import START_MS, command, write_bars
 
 HONEST = """

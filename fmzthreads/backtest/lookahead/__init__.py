@@ -1,0 +1,1 @@
+"""Look-ahead checks: finds strategies that see the future."""
