@@ -214,6 +214,8 @@ class Desk(SettlingDesk):
     def _place_triggered(self, triggered: list[tuple[ConditionOrder, float]]) -> None:
         for order, price in triggered:
             self._delay()
+            if not self._compat_fmz:
+                super().settle()  # each is placed by a call of its own: funding and fills of the meantime, and of the one before it, come first
             self._place(order.detail.symbol, order.side, price, order.amount, "", None)
 
     def snapshot(self, views: list[MarketView]) -> dict[str, Any]:

@@ -168,6 +168,20 @@ def test_two_that_trigger_in_one_settlement_both_place_their_orders() -> None:
     assert bench.rows.errors == []
 
 
+def test_of_two_that_trigger_in_one_settlement_the_second_finds_what_the_first_has_done() -> None:
+    """The money that a close frees, and the position that an order has opened: each order is placed a delay after the one before."""
+    bench = futures_bench(balance=200)
+    bench.price(1600)
+    bench.desk.place(SWAP, "buy", -1, 1)
+    put(bench, ConditionType=SL, SlTriggerPrice=1590, SlOrderPrice=-1)
+    put(bench, "sell", ConditionType=SL, SlTriggerPrice=1590, SlOrderPrice=-1)
+    put(bench, "closesell", ConditionType=TP, TpTriggerPrice=1590, TpOrderPrice=-1)
+    bench.price(1580)
+    assert bench.desk.positions() == []
+    assert bench.rows.errors == []
+    assert [(row[2], row[-1]) for row in bench.rows.orders[-3:]] == [(5, "closebuy"), (6, "sell"), (7, "closesell")]
+
+
 def entry_and_stop(*, compat: bool) -> Bench:
     bench = futures_bench()
     if compat:

@@ -56,6 +56,7 @@ def funded(
         lambda symbol: bench.markets[symbol],
         bench.rows,
         lambda: bench.now_ms,
+        delay=bench._wait,
         series_of=series_of,
         compat_fmz=compat,
     )
@@ -234,3 +235,18 @@ def test_two_contracts_pay_at_their_own_times() -> None:
         (2000, "B", 4_000_000), (3000, "A", 1_000_000), (3000, "B", 8_000_000), (9000, "A", 2_000_000)
     ]  # fmt: skip
     assert [time_ms for time_ms, _, _ in seen] == [2000, 3000, 3000, 9000]
+
+
+@pytest.mark.parametrize(("event_ms", "held"), [(2999, 1), (3000, 1), (3001, 3), (3100, 3), (3200, 3), (3201, 5)])
+def test_what_a_condition_order_opens_does_not_pay_an_event_of_its_delay(event_ms: int, held: int) -> None:
+    """Its order is placed a network delay after the settlement that it triggers in, here at 3200 ms; a resting order is filled at 3000 ms."""
+    bench = funded({event_ms: 0.001}, {0: 1000})
+    bench.desk.place(SWAP, "buy", -1, 1)
+    bench.desk.place(SWAP, "buy", 1590, 2)
+    bench.desk.place_condition(SWAP, "buy", 2, {"ConditionType": 1, "TpTriggerPrice": 1550, "TpOrderPrice": -1})
+    bench.price(1600)
+    bench.price(1500)  # 3000: fills the resting order, and triggers
+    bench.desk.account(SWAP)
+    assert [(o.Time, o.Status) for o in bench.desk.history()] == [(1000, 1), (1000, 1), (3200, 1)]
+    bench.now_ms = 4000
+    assert wallet(bench)["Funding"] == pytest.approx(-1.001 * held)
