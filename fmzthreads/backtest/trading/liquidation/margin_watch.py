@@ -16,6 +16,7 @@ __all__ = ["MarginWatch", "is_even", "maintenance_of"]
 
 _FAR = 1000
 """How many times the current price the search for a price of liquidation goes up."""
+_NONE = -1
 _ROUNDED = 2
 """A difference in nano that comes from the cuts at nine decimals."""
 
@@ -109,10 +110,12 @@ class MarginWatch:
     def _next_tick(self, held: list[SymbolPositions], after_ms: int) -> int:
         times = []
         for positions in held:
-            view = self._mark_of(positions.view)
-            number = view.next_number(view.number_before(after_ms + 1))
-            if number >= 0:
-                times.append(view.tick_at(number).time_ms)
+            mark = self._mark_of(positions.view)
+            # Until the mark has a tick, the contract's own count, too.
+            for view in (mark,) if mark.number_before(after_ms + 1) >= 0 else (mark, positions.view):
+                number = view.next_number(view.number_before(after_ms + 1))
+                if number >= 0:
+                    times.append(view.tick_at(number).time_ms)
         return min(times, default=2**62)
 
     def _first_of_one(self, positions: SymbolPositions, mark: int, after_ms: int, until_ms: int) -> int | None:
@@ -121,10 +124,13 @@ class MarginWatch:
         if not low < mark < high:
             return after_ms
         view = self._mark_of(positions.view)
-        after, until = view.number_before(after_ms + 1), view.number_before(until_ms + 1)
-        found = [view.first_at_or_below(low, after, until), view.first_at_or_above(high, after, until)]
-        reached = [number for number in found if number >= 0]
-        return view.tick_at(min(reached)).time_ms if reached else None
+        if view.number_before(after_ms + 1) < 0:  # until the mark has a tick, the contract's own count
+            first = view.next_number(_NONE)
+            end_ms = until_ms if first < 0 else min(until_ms, view.tick_at(first).time_ms - 1)
+            found_ms = _first_outside(positions.view, low, high, after_ms, end_ms)
+            if found_ms is not None:
+                return found_ms
+        return _first_outside(view, low, high, after_ms, until_ms)
 
     def _healthy(self, positions: SymbolPositions, mark: int) -> tuple[int, int]:
         """The prices, both not included, between which nothing is liquidated; known until a position or the balance changes."""
@@ -163,3 +169,11 @@ class MarginWatch:
 
 def _value(side: HeldPosition, mark: int) -> int:
     return contract_value(side.detail, mark, side.amount)
+
+
+def _first_outside(view: MarketView, low: int, high: int, after_ms: int, until_ms: int) -> int | None:
+    """The time of the first tick after a moment whose price is ``low`` or less, or ``high`` or more; None if none exists."""
+    after, until = view.number_before(after_ms + 1), view.number_before(until_ms + 1)
+    found = (view.first_at_or_below(low, after, until), view.first_at_or_above(high, after, until))
+    reached = [number for number in found if number >= 0]
+    return view.tick_at(min(reached)).time_ms if reached else None

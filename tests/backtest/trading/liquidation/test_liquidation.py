@@ -153,8 +153,9 @@ def test_a_position_that_grows_on_the_way_down_goes_earlier() -> None:
     assert last_order(bench).Time == 4000
 
 
-def test_the_mark_price_decides_not_the_last_one() -> None:
-    bench = bench_of()
+def marked_bench(balance: float, symbols: tuple[str, ...] = ("BTC",)) -> tuple[Bench, PriceMarket]:
+    """With a series of mark prices for the first symbol."""
+    bench = bench_of(balance, symbols=symbols)
     mark = PriceMarket(bench.main.detail, 0)
     bench.main.detail = attrs.evolve(bench.main.detail, symbol_mark="BTC_USDT.mark")
     bench.desk = Desk(
@@ -164,6 +165,11 @@ def test_the_mark_price_decides_not_the_last_one() -> None:
         lambda: bench.now_ms,
         side_market=lambda symbol: {"BTC_USDT.mark": mark}[symbol],
     )
+    return bench, mark
+
+
+def test_the_mark_price_decides_not_the_last_one() -> None:
+    bench, mark = marked_bench(100)
     mark.put(1000, 500)
     bench.desk.place(SWAP, "buy", -1, 1)
     bench.price(800)
@@ -172,6 +178,26 @@ def test_the_mark_price_decides_not_the_last_one() -> None:
     bench.price(1000)
     assert bench.desk.positions() == []
     assert (last_order(bench).Time, last_order(bench).AvgPrice) == (2100, 905)
+
+
+@pytest.mark.parametrize("symbols", [("BTC",), ("BTC", "ETH")])
+@pytest.mark.parametrize("first_ms", [None, 2500, 3000, 3001])
+def test_until_the_mark_has_a_tick_each_of_the_contract_counts(first_ms: int | None, symbols: tuple[str, ...]) -> None:
+    """Also one that a late settlement passes over; from the first mark price on, only that counts."""
+    bench, mark = marked_bench(200, symbols)
+    for symbol in bench.markets:
+        bench.desk.place(symbol, "buy", -1, 0.01 if symbol != SWAP else 2)
+    start = bench.now_ms
+    bench.price(950)
+    bench.price(905)  # two seconds after the start
+    if first_ms is not None:
+        mark.put(1000, start - 1000 + first_ms)
+    bench.price(1000)
+    bench.price(990)
+    closed = first_ms is None or first_ms > 3000
+    assert (bench.desk.positions("USDT.swap") == []) is closed
+    if closed:
+        assert last_order(bench).Time == start + 2000
 
 
 def test_positions_that_share_a_balance_go_together() -> None:
