@@ -266,6 +266,19 @@ def test_the_page_is_ready_when_charts_that_printing_draws_are_there(browser: An
     assert missing == 0
 
 
+def test_long_tables_are_laid_out_when_they_come_near_the_screen(browser: Any, tmp_path: Path) -> None:
+    view = View(browser, everything(tmp_path))
+    is_laid_out = "document.querySelector('#log-view td.text').checkVisibility({ contentVisibilityAuto: true })"
+    assert not view.page.evaluate(is_laid_out)
+    height = view.page.evaluate("document.querySelector('#log-view .long').clientHeight")
+    view.page.locator("#log").scroll_into_view_if_needed()
+    view.page.wait_for_function(f"() => {is_laid_out}", timeout=LONG_MS)
+    assert (
+        abs(view.page.evaluate("document.querySelector('#log-view .long').clientHeight") - height) < 2
+    )  # nothing jumps
+    view.page.close()
+
+
 def test_a_table_that_goes_on_to_the_side_has_a_shadow_at_its_edge(browser: Any, tmp_path: Path) -> None:
     view = View(browser, everything(tmp_path), 390)
     cut, attached = view.page.evaluate(
@@ -354,23 +367,78 @@ def many_trips(folder: Path) -> Path:
     return folder / "marks.html"
 
 
-def test_marks_that_cover_one_another_are_drawn_once_until_the_user_zooms_in(browser: Any, tmp_path: Path) -> None:
+PLACES = """() => {
+  const chart = document.getElementById("figure-chart-0"), trace = chart.data[0], layout = chart._fullLayout;
+  const places = chart.querySelector(".scatterlayer .marks > path");
+  const box = places ? [...places.getAttribute("d").matchAll(/[ML](-?[0-9.]+),(-?[0-9.]+)/g)].map((one) => [Number(one[1]), Number(one[2])]) : [];
+  const at = (n) => [layout.xaxis.c2p(trace.x[n]), layout.yaxis.c2p(trace.y[n])];
+  const wanted = trace.x.map((_, n) => at(n)).filter(([x]) => x >= 0 && x <= layout.xaxis._length);
+  const missing = wanted.filter(([x, y]) => !box.some((one) => Math.abs(one[0] - x) < 0.5 && Math.abs(one[1] - y) < 0.5));
+  return { places: box.length, wanted: wanted.length, missing: missing.length, elements: chart.querySelectorAll(".scatterlayer .point").length };
+}"""
+"""Where the marks are, and how many of those in view are missing."""
+
+
+def marks_of(view: View, count: int | None = None) -> dict[str, int]:
+    """What ``PLACES`` says, once so many marks are in view."""
+    if count is not None:
+        view.page.wait_for_function(
+            f"() => ({PLACES})().wanted === {count} && ({PLACES})().missing === 0", timeout=LONG_MS
+        )
+    return dict(view.page.evaluate(PLACES))
+
+
+def test_many_marks_are_one_element_that_shows_all_of_them(browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     path = many_trips(tmp_path)
     view = View(browser, path)
-    points = "#figure-chart-0 .scatterlayer .points path"
-    whole = view.count(points)
-    held = view.page.evaluate(
-        "JSON.parse(document.getElementById('data').textContent).figures.find((one) => one.key === 'chart-0').data[0].x"
-    )
-    assert 300 < whole < len(held)
-    first, last = held[0], held[len(held) // 10]
-    inside = sum(first <= one <= last for one in held)
+    whole = marks_of(view)
+    assert whole["wanted"] == 1500
+    assert whole["missing"] == 0
+    assert whole["places"] > 1000
+    assert whole["elements"] == 1
+    shape = "document.querySelector('.marks marker path').getAttribute('d')"
+    assert view.page.evaluate(f"{shape} === document.querySelector('.scatterlayer .point').getAttribute('d')")
+    held = view.page.evaluate("document.getElementById('figure-chart-0').data[0].x")
+    first, last = held[200], held[349]
     view.page.evaluate(f"Plotly.relayout('figure-chart-0', {{'xaxis.range': [{first}, {last}]}})")
-    view.page.wait_for_function(f"document.querySelectorAll('{points}').length === {inside}", timeout=LONG_MS)
+    part = marks_of(view, 150)
+    assert part["places"] <= 160
     view.page.evaluate("Plotly.relayout('figure-chart-0', {'xaxis.autorange': true})")
-    view.page.wait_for_function(f"document.querySelectorAll('{points}').length === {whole}", timeout=LONG_MS)
+    marks_of(view, 1500)
+    view.page.set_viewport_size({"width": 700, "height": 900})
+    marks_of(view, 1500)
     assert view.is_quiet(path), (view.said, view.asked)
+    view.page.close()
+
+
+def test_many_marks_are_hidden_by_the_legend_and_told_by_the_pointer(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = many_trips(tmp_path)
+    view = View(browser, path)
+    chart = view.page.locator("#figure-chart-0")
+    chart.scroll_into_view_if_needed()
+    x, y = view.page.evaluate(
+        """() => {
+          const chart = document.getElementById("figure-chart-0"), box = chart.getBoundingClientRect(), { xaxis, yaxis } = chart._fullLayout;
+          return [box.x + xaxis._offset + xaxis.c2p(chart.data[0].x[701]), box.y + yaxis._offset + yaxis.c2p(chart.data[0].y[701])];
+        }"""
+    )
+    view.page.mouse.move(x, y)
+    view.page.wait_for_selector("#figure-chart-0 .hovertext", state="attached", timeout=LONG_MS)
+    view.page.evaluate("Plotly.restyle('figure-chart-0', { visible: 'legendonly' })")
+    view.page.wait_for_function(
+        "() => document.querySelectorAll('#figure-chart-0 .marks').length === 0", timeout=LONG_MS
+    )
+    view.page.evaluate("Plotly.restyle('figure-chart-0', { visible: true })")
+    marks_of(view, 1500)
+    view.page.click("#theme")
+    view.wait_until_drawn()
+    assert marks_of(view)["missing"] == 0
+    color = view.page.evaluate("getComputedStyle(document.querySelector('.marks marker path')).fill")
+    assert color == view.page.evaluate("getComputedStyle(document.querySelector('.scatterlayer .point')).fill")
+    assert view.is_quiet(path), (view.said, view.asked)
+    view.page.close()
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fmzthreads.backtest.report import plotly_script as scripts
+from fmzthreads.backtest.report.plotly_script import modules
 
 HEAD = """/**
 * plotly.js v9.9.9
@@ -103,3 +104,60 @@ def test_the_installed_script_has_the_form_that_is_known() -> None:
 def test_without_the_package_there_is_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert scripts.plotly_script() is None
+
+
+PARTS = """var E=Object.create;var L=(e,t)=>()=>(e&&(t=e(e=0)),t);var W=(e,t)=>()=>{try{return t||e((t={exports:{}}).exports,t),t.exports}catch(r){throw r}},F=(e,t)=>{for(var r in t)E(e,r)};var used=W((a,b)=>{"use strict";b.exports=/[{"'`]\\//.test("}")?`${helped(`{${a}`)} {`:a/b});function helped(a={}){return a/2/"}".length}function lost(){return'{'}var lostToo=W((a,b)=>{lost();b.exports=lostNames});var x,y,wanted=L(()=>{used();x=1;y={}});var p,q,unwanted=L(()=>{p=`${x}{`});var lostNames={};F(lostNames,{one:()=>lost,two:()=>p});var names={};F(names,{helped:()=>helped});var after=W((a,b)=>{unused()});var core=W((a,b)=>{wanted();b.exports=names});return core();"""
+"""Modules of both kinds, functions and names in the form that plotly's bundle has, with braces in texts, templates and patterns."""
+
+
+UNREACHED = (
+    "function lost(){return'{'}",
+    "var lostToo=W((a,b)=>{lost();b.exports=lostNames});",
+    "var p,q,unwanted=L(()=>{p=`${x}{`});",
+    "var lostNames={};F(lostNames,{one:()=>lost,two:()=>p});",
+    "var after=W((a,b)=>{unused()});",
+)
+
+
+def test_modules_that_are_never_reached_are_left_out() -> None:
+    expected = PARTS
+    for one in UNREACHED:
+        assert one in expected
+        expected = expected.replace(one, "")
+    assert modules.reached_statements(PARTS) == expected
+
+
+@pytest.mark.parametrize("broken", ["}", "`${", "{", "`"])
+def test_a_bundle_whose_blocks_do_not_match_is_not_understood(broken: str) -> None:
+    assert modules.reached_statements(PARTS.replace("var after", f"{broken}var after")) is None
+
+
+def test_a_statement_that_runs_at_once_is_kept_with_what_it_needs() -> None:
+    kept = modules.reached_statements(PARTS.replace("var after", "globalThis.one=lostToo();var after"))
+    assert kept is not None
+    assert "var lostToo" in kept
+    assert "function lost()" in kept
+    assert "F(lostNames," in kept
+
+
+def test_the_style_sheet_of_maps_is_left_out() -> None:
+    style = 'document.createElement("style");e.id="ab",e.textContent=%s,document.head.appendChild(e)'
+    for text, is_kept in (
+        ("'.maplibregl-map{a:b}\\n'", False),
+        ("`.maplibregl-map{a:'b'}`", False),
+        ("'.other{}'", True),
+    ):
+        sheet = f'var s=W(()=>{{(function(){{if(!document.getElementById("ab")){{var e={style % text}}}}})()}});'
+        script = bundle(USED).replace("var l=W", f"var W=(e,t)=>()=>t;{sheet}var l=W").replace("core()", "core(s())")
+        fitted = scripts.fitted(script)
+        assert ("textContent" in fitted) == is_kept
+        assert "var s=W(()=>{" in fitted
+
+
+def test_the_installed_script_has_a_third_of_its_length() -> None:
+    plotly = pytest.importorskip("plotly")
+    whole = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text("utf-8")
+    fitted = scripts.fitted(whole)
+    assert len(fitted) < len(whole) * 0.36
+    assert "maplibregl" not in fitted
+    assert fitted.count("Copyright") >= whole[-3000:].count("Copyright")  # the notices at its end stay

@@ -59,40 +59,53 @@ window.fmzFigures = (() => {
     return layout;
   };
 
-  // Of marks that cover one another one is drawn, and when the user zooms in, those of that part are chosen anew: each mark is an
-  // element that the browser styles and lays out, so that thousands of them take seconds.
-  const MANY_MARKS = 150, MARK_PX = 4;
+  // Of many marks plotly draws one, and one element shows it at the places of all: an element each would be styled and laid out by the
+  // browser one by one, which takes seconds for thousands. What hovering and the legend do is plotly's, as with all marks.
+  const MANY_MARKS = 150;
   const PER_POINT = ["x", "y", "text"];
   const isDense = (trace) => trace.mode === "markers" && trace.x.length > MANY_MARKS && typeof trace.x[0] === "number"
     && !Object.values(trace.marker || {}).some(Array.isArray)
     && Object.entries(trace).every(([name, value]) => !Array.isArray(value) || PER_POINT.includes(name));
 
-  const extent = (values) => values.reduce(([low, high], value) => (value === null ? [low, high] : [Math.min(low, value), Math.max(high, value)]), [Infinity, -Infinity]);
-  const numberOf = (value) => (typeof value === "string" ? Date.parse(value.length > 10 ? value.replace(" ", "T") + "Z" : value) : value);
-  const shownRange = (trace, letter, layout) => {
-    const axis = layout[(trace[letter + "axis"] || letter).replace(letter, letter + "axis")];
-    if (!axis || !axis.range || axis.autorange !== false || axis.type === "log") return extent(trace[letter]);
-    const ends = axis.range.map(numberOf);
-    return [Math.min(...ends), Math.max(...ends)];
-  };
-  const sparse = (trace, element, figure, layout) => {
-    const [left, right] = shownRange(trace, "x", layout), [low, high] = shownRange(trace, "y", layout);
-    const columns = element.clientWidth / MARK_PX / (right - left || 1), rows = figure.height / MARK_PX / (high - low || 1);
-    const taken = new Set(), kept = [];
-    trace.x.forEach((x, place) => {
-      if (x < left || x > right) return;
-      const cell = Math.floor((x - left) * columns) + ":" + Math.floor((trace.y[place] - low) * rows);
-      if (taken.has(cell)) return;
-      taken.add(cell);
-      kept.push(place);
+  const axisOf = (trace, letter, layout) => layout[(trace[letter + "axis"] || letter).replace(letter, letter + "axis")];
+  const HALF_PX = 2, MARK_PX = 20;
+  const pathOf = (trace, layout) => {
+    const across = axisOf(trace, "x", layout), down = axisOf(trace, "y", layout), taken = new Set(), steps = [];
+    const isSeen = (px, axis) => px > -MARK_PX && px < axis._length + MARK_PX;
+    trace.x.forEach((time, place) => {
+      if (trace.y[place] === null) return;
+      const [x, y] = [across.c2p(time), down.c2p(trace.y[place])].map((px) => Math.round(px * HALF_PX) / HALF_PX);
+      if (!isSeen(x, across) || !isSeen(y, down)) return;
+      const step = x + "," + y; // of marks on the same half of a pixel, one is seen
+      if (taken.has(step)) return;
+      taken.add(step);
+      steps.push(step);
     });
-    const arrays = PER_POINT.filter((name) => Array.isArray(trace[name]));
-    return Object.fromEntries(arrays.map((name) => [name, kept.map((place) => trace[name][place])]));
+    return steps.length ? "M" + steps.join("L") : "";
   };
-  const refine = (figure, element) => {
-    const places = figure.data.flatMap((trace, place) => (isDense(trace) ? [place] : []));
-    const many = places.map((place) => sparse(figure.data[place], element, figure, element.layout));
-    Plotly.restyle(element, Object.fromEntries(PER_POINT.map((name) => [name, many.map((one) => one[name])])), places);
+  const svg = (tag, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const drawMarks = (figure, element) => {
+    figure.data.forEach((trace, place) => {
+      if (!isDense(trace)) return;
+      const { uid } = element._fullData[place], id = `marks-${figure.key}-${uid}`;
+      const points = element.querySelector(`.trace${uid} .points`); // none where the legend hides the trace
+      const one = points && points.querySelector(".point");
+      points?.querySelector(".marks")?.remove();
+      if (!one) return; // none of them is in view
+      const mark = svg("marker", { id, markerUnits: "userSpaceOnUse", overflow: "visible" }), group = svg("g", { class: "marks" });
+      const shape = one.cloneNode();
+      shape.removeAttribute("transform");
+      shape.removeAttribute("class");
+      mark.append(shape);
+      const places = svg("path", { d: pathOf(trace, element._fullLayout) });
+      Object.assign(places.style, { fill: "none", stroke: "none", pointerEvents: "none", marker: `url("#${id}")` });
+      group.append(mark, places);
+      points.append(group);
+    });
   };
 
   // All charts follow the window's width; one listener does it for all of them.
@@ -113,17 +126,17 @@ window.fmzFigures = (() => {
   const draw = (figure, element) => {
     const color = colors();
     const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], displayModeBar: false, scrollZoom: false };
-    const data = figure.data.map((trace) => (isDense(trace) ? { ...trace, ...sparse(trace, element, figure, {}) } : trace));
+    const data = painted(figure.data, color, "").map((trace) => (isDense(trace) ? { ...trace, marker: { ...trace.marker, maxdisplayed: 1 } } : trace));
     const isFirst = !element.classList.contains("js-plotly-plot");
     const layout = layoutOf(figure, element, color);
     element.style.height = layout.height + "px"; // the switch of a narrow chart needs more
-    return Plotly.react(element, painted(data, color, ""), layout, config).then(() => {
+    return Plotly.react(element, data, layout, config).then(() => {
       drawn.add(element);
       if (figure.scale_switch && !element.querySelector(".switch")) addSwitch(figure, element);
-      if (!isFirst || !figure.data.some(isDense)) return;
-      element.on("plotly_relayout", (change) => {
-        if (Object.keys(change).some((name) => /^[xy]axis\d*\.(range|autorange)/.test(name))) refine(figure, element);
-      });
+      if (!figure.data.some(isDense)) return;
+      drawMarks(figure, element);
+      if (!isFirst) return;
+      for (const event of ["afterplot", "relayout", "restyle"]) element.on("plotly_" + event, () => drawMarks(figure, element));
     });
   };
 

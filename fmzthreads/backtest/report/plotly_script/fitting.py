@@ -1,4 +1,4 @@
-"""Plotly's script as its package has it, less what a report never uses.
+"""Fits plotly's script to reports: less trace types, and none of the modules that only those need.
 
 Most of the time that a browser needs for the script goes into trace types that no report has: maps, three dimensions. Plotly is made to work
 with any choice of trace types registered ("custom bundles" in its documentation), and the script registers all of them in one list.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+
+from .modules import reached_statements
 
 __all__ = ["TRACE_TYPES", "fitted", "plotly_script"]
 
@@ -29,6 +31,14 @@ _KIND, _NAME = re.compile(r'moduleType:"(\w+)"'), re.compile(r'[{,]name:"(\w+)"'
 _HEAD = re.compile(
     r"\(\s*function\(root, factory\) \{[^}]*\}[^}]*\}\s*\} \(typeof self !== \"undefined\" \? self : this, \(\) => \{"
 )
+_BUNDLE = re.compile(r"var Plotly=\(\(\)=>\{")
+_BUNDLE_END = re.compile(r"return [\w$]+\(\);?(?=\}\)\(\);)")
+_STYLES = re.compile(
+    r"""=(?P<head>[\w$]+\(\(\)=>\{)\(function\(\)\{if\(!document\.getElementById\("\w+"\)\)\{var ([\w$]+)=document\.createElement\("style"\);"""
+    r"""\2\.id="\w+",\2\.textContent=(?:'(?:[^'\\]++|\\.)*+'|`(?:[^`\\$]++|\\.)*+`),document\.head\.appendChild\(\2\)\}\}\)\(\)(?P<tail>\}\);)"""
+)
+"""A module that adds the style sheet of the maps."""
+
 _TAIL = re.compile(r"return Plotly;\s*\}\)\);\s*\Z")
 
 
@@ -43,11 +53,27 @@ def plotly_script() -> str | None:
 
 
 def fitted(script: str) -> str:
-    """The script, which registers only the trace types of reports.
+    """The script, which registers only the trace types of reports and has only the modules that are needed then.
 
     A script of another form than that of plotly 6.0 to 7.1 is returned as it is: it takes the browser longer.
     """
-    return _called_at_once(_registering_less(script))
+    less = _registering_less(script)
+    return _called_at_once(script if less is script else _with_less_modules(less))
+
+
+def _with_less_modules(script: str) -> str:
+    start = _BUNDLE.search(script)
+    end = _BUNDLE_END.search(script, start.end()) if start else None
+    if start is None or end is None:
+        return script
+    kept = reached_statements(script[start.end() : end.end()])
+    if kept is None:
+        return script
+    return f"{script[: start.end()]}{_STYLES.sub(_without_style, kept)}{script[end.end() :]}"
+
+
+def _without_style(module: re.Match[str]) -> str:
+    return f"={module['head']}{module['tail']}" if ".maplibregl-" in module[0] else module[0]
 
 
 def _registering_less(script: str) -> str:
