@@ -5,18 +5,20 @@ bars are taken from a list that is computed for many bars at once, in the order 
 final bars; a mean ahead is never shown), and the mean of the forming bar is one step more. The result is a list that was given out before and has been
 dropped since, with the new means at its end. Everything else is left to ``known_window``.
 
-In a backtest, even the closes that forming bars will show are known for many bars at once; they make the usual case one function.
+In a backtest, even the closes that forming bars will show are known for many bars at once. Then the means of forming bars are computed for many bars at
+once as well, and the usual case is one function.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import accumulate
 from operator import sub
 from typing import Any, NamedTuple
 
-from ..structures.growing import BarHistory, GrowingRecords
+from ..structures.growing import PLACES, BarHistory, GrowingRecords
 from ..structures.records import RECORD_CHANGES
 from .lines import LISTED, IndicatorLine, getrefcount
 from .recurrences import ma
@@ -45,10 +47,31 @@ class _Beginning(NamedTuple):
     token: object
 
 
-_Steps = tuple[
-    BarHistory | None, list[Any], int, object, int, list[Any], list[Any], Sequence[Sequence[float]], list[IndicatorLine]
-]
-_NO_STEPS: _Steps = (None, [], -1, None, 0, [], [], [], [])
+class _Stretch(NamedTuple):
+    """What the steps from final bars to the forming one after each of them need, for some bars in a row; columns are lists or arrays of numpy.
+
+    Attributes:
+        totals: The running sums up to each of the final bars.
+        gone: The closes that the steps take out (the last one is not known yet where a step has been computed in advance).
+        tips: What ``BarHistory.tip_closes`` knows of the bars that form.
+    """
+
+    totals: Any
+    gone: Any
+    tips: Sequence[Any]
+
+    def means_at(self, place: int, period: int) -> list[float]:
+        """The means of the forming bars when their ticks of a place are the current ones."""
+        totals, gone, closes = self.totals, self.gone, self.tips[place]
+        if isinstance(totals, list):
+            return [(total + (close - out)) / period for total, close, out in zip(totals, closes, gone, strict=False)]
+        count = len(closes)
+        means: list[float] = ((totals[:count] + (closes - gone[:count])) / period).tolist()
+        return means
+
+
+_Steps = tuple[BarHistory | None, int, object, int, list[Any], list[list[float]], list[IndicatorLine], _Stretch]
+_NO_STEPS: _Steps = (None, -1, None, 0, [], [], [], _Stretch([], [], []))
 
 
 def _unfit() -> IndicatorLine:
@@ -62,11 +85,10 @@ class _Means:
     """The means of one history from one first bar on.
 
     Attributes:
-        steps: What a step from a final bar to the forming one needs; replaced as a whole, so that any thread may read it: the history, the means of
-            the final bars (some of them ahead), the first bar of the window and the token of its ``_Beginning``, how many final bars the first of the
-            sums has, the running sums from there on, the closes that the steps after these sums take out (the last one is not known yet where a
-            step has been computed in advance), the closes of the bars that form then, where they are known (see ``BarHistory.tip_closes``), and two
-            lists that were given out: of an even and of an odd number of final bars, as a rule.
+        steps: What a step from a final bar to the forming one needs; replaced as a whole, so that any thread may read it: the history, the first bar
+            of the window and the token of its ``_Beginning``, how many final bars the first of the stretch has, the means of the final bars (some of
+            them ahead), the means of the forming bars by the place of a tick (those of a place once it was asked for; none where they are not known
+            ahead), two lists that were given out: of an even and of an odd number of final bars, as a rule, and the stretch.
     """
 
     __slots__ = ("asked", "closes", "closes_from", "history", "period", "sliding", "steps")
@@ -75,7 +97,7 @@ class _Means:
         self.period = period
         self.history = history
         self.asked = (-1, 0)  # the first bar and the length of the last window that was left to others
-        self.closes: list[Any] = []  # those from closes_from on, which later steps need
+        self.closes: Any = []  # those from closes_from on, which later steps need: a list, or an array of numpy
         self.closes_from = 0
         self.steps: _Steps = _NO_STEPS
         self.sliding: SlidingMeans | None = None
@@ -87,7 +109,7 @@ class _Means:
             beginning: Where it begins.
             closed: How many of its bars are final.
         """
-        history, means, first, token, before, *_ = self.steps
+        history, first, token, before, means, *_ = self.steps
         if (history, first) == beginning[:2] and token is beginning.token is RECORD_CHANGES[0]:
             if closed < before:  # an older window
                 return False
@@ -122,6 +144,24 @@ class _Means:
         line = sliding.line(first, closed, close)
         return line if token is RECORD_CHANGES[0] else None
 
+    def mean(self, closed: int, tick: int, close: Any) -> Any:
+        """The mean of the forming bar.
+
+        Args:
+            closed: How many bars are final; as many as ``reaches`` was asked for.
+            tick: What the history's ``tips`` are asked for.
+            close: The close of the forming bar.
+        """
+        _, _, _, before, _, ahead, _, stretch = self.steps
+        at, place = closed - before, tick % PLACES
+        if not ahead:
+            return (stretch.totals[at] + (close - stretch.gone[at])) / self.period
+        if place < len(ahead) and at < len(stretch.tips[place]):
+            if not ahead[place]:
+                ahead[place] = stretch.means_at(place, self.period)
+            return ahead[place][at]
+        return (float(stretch.totals[at]) + (close - float(stretch.gone[at]))) / self.period
+
     def _begin(self, beginning: _Beginning, closed: int) -> bool:
         period, first = self.period, beginning.first
         self.steps = _NO_STEPS
@@ -134,12 +174,13 @@ class _Means:
             return False
         self.closes, self.closes_from = closes[closed - period :], closed - period
         lines = [_unfit(), _unfit()]
-        self.steps = (self.history, means, first, beginning.token, closed, [total], self.closes[:1], [], lines)
+        stretch = _Stretch([total], self.closes[:1], [])
+        self.steps = (self.history, first, beginning.token, closed, means, [], lines, stretch)
         return True
 
     def _extend(self, beginning: _Beginning, closed: int) -> None:
         """Goes on with the means of the final bars, at least up to a place."""
-        _, means, _, _, _, totals, _, _, lines = self.steps
+        *_, means, _, lines, before = self.steps
         period, first, begin = self.period, beginning.first, len(means)
         end = self.history.final_until(first + closed, first + closed + _AHEAD) - first
         tips = self.history.tip_closes(first + begin, first + end)
@@ -147,14 +188,23 @@ class _Means:
             end = begin + len(tips[0])  # so that the next stretch begins where more of them are known
         else:
             tips = []
-        closes, origin = self.closes, self.closes_from
-        closes += self.history.values("Close", first + begin, first + end)
-        gone = closes[begin - period - origin : end + 1 - period - origin]
-        totals = list(accumulate(map(sub, closes[begin - origin :], gone), initial=totals[-1]))
-        means += [total / period for total in totals[1:]]
-        del closes[: begin - period - origin]
-        self.closes_from = begin - period
-        self.steps = (self.history, means, first, beginning.token, begin, totals, gone, tips, lines)
+        closes, origin, total = self.closes, self.closes_from, before.totals[-1]
+        if not isinstance(before.totals, list):
+            closes, total = closes.tolist(), float(total)
+        if tips and not isinstance(tips[0], list):
+            join = importlib.import_module("numpy").concatenate
+            closes = join((closes, tips[-1]))
+            gone = closes[begin - period - origin : end + 1 - period - origin]
+            totals = join(([total], closes[begin - origin :] - gone[: end - begin])).cumsum()
+            means += (totals[1:] / period).tolist()
+        else:
+            closes += self.history.values("Close", first + begin, first + end)
+            gone = closes[begin - period - origin : end + 1 - period - origin]
+            totals = list(accumulate(map(sub, closes[begin - origin :], gone), initial=total))
+            means += [total / period for total in totals[1:]]
+        self.closes, self.closes_from = closes[begin - period - origin :], begin - period
+        stretch = _Stretch(totals, gone, tips)
+        self.steps = (self.history, first, beginning.token, begin, means, [[] for _ in tips], lines, stretch)
 
 
 class GrowingMeans:
@@ -186,17 +236,16 @@ class GrowingMeans:
                 return method(records, period)
             history, first, closed, tick, _, tips = records.place
             try:
-                its, means, origin, token, before, totals, gone, closes, lines = last[period].steps
-                at = closed - before
+                its, origin, token, before, means, ahead, lines, _ = last[period].steps
                 if (
-                    at < 0
+                    closed < before
                     or tips is not None
                     or its is not history
                     or origin != first
                     or token is not RECORD_CHANGES[0]
                 ):
                     raise IndexError
-                mean = (totals[at] + (closes[tick & 15][at] - gone[at])) / period
+                mean = ahead[tick & 15][closed - before]
             except (KeyError, IndexError):
                 found = less_usual(records, period)
                 return method(records, period) if found is None else found
@@ -231,9 +280,8 @@ class GrowingMeans:
         beginning = _Beginning(history, first, token)
         line: list[Any] | None
         if known.reaches(beginning, closed):
-            _, means, _, _, before, totals, gone, _, lines = known.steps
-            at = closed - before
-            line = _given(lines, means, closed, (totals[at] + (close - gone[at])) / period)
+            *_, means, _, lines, _ = known.steps
+            line = _given(lines, means, closed, known.mean(closed, tick, close))
         else:
             line = known.slide(beginning, closed, close)
         self._last[period] = known

@@ -36,7 +36,7 @@ class BarHistory(Protocol):
     def tip_value(self, field: str, tick: int) -> Any:
         """One field of the only bar that was still forming at a tick."""
 
-    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+    def tip_closes(self, begin: int, end: int) -> Sequence[Any]:
         """The closes that bars show while they are forming, as far as they are known ahead, for many bars at once.
 
         Args:
@@ -44,8 +44,9 @@ class BarHistory(Protocol):
             end: The number after the last one.
 
         Returns:
-            For each place of a tick, which has the number ``PLACES * bar + place``, the closes of the first bars. Empty where they are not known for many
-            bars, or where ticks are not numbered so. (A list for each bar would be one more object a bar to be looked at by the garbage collector.)
+            For each place of a tick, which has the number ``PLACES * bar + place``, the closes of the first bars, as floats. All are lists; or all are
+            arrays of numpy, then those of the last place are what ``values`` gives. Empty where they are not known for many bars, or where ticks are not
+            numbered so. (A list for each bar would be one more object a bar to be looked at by the garbage collector.)
         """
 
 

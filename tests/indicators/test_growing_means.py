@@ -68,7 +68,7 @@ def test_two_lists_take_turns_also_after_a_bar_that_was_passed_over(monkeypatch:
         window = market.window(120 if place % 7 == 3 else 60)
         line = ta.MA(window, 3)  # the one before is held until here
         assert line == ta.SMA(window, 3) == plain("MA", window, (3,))
-    assert all(args[1] is not ta._means._last[3].steps[1] for args in made)
+    assert all(args[1] is not ta._means._last[3].steps[4] for args in made)
 
 
 def test_means_ahead_are_not_shown_and_not_computed_where_bars_may_change() -> None:
@@ -77,7 +77,7 @@ def test_means_ahead_are_not_shown_and_not_computed_where_bars_may_change() -> N
         window = market.window(60)
         assert len(ta.MA(window, 2)) == len(window)
     (known,) = ta._means._last.values()
-    assert len(known.steps[1]) <= market.bars.get(1000).closed
+    assert len(known.steps[4]) <= market.bars.get(1000).closed
 
 
 @pytest.mark.parametrize("period", [True, 0, -1, 2.5, "3", None])

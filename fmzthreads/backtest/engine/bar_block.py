@@ -75,8 +75,8 @@ class BarBlock:
         high = self._high[bar]
         return self._low[bar] if self._open[bar] == high else high
 
-    def tick_prices(self, unit: int) -> Sequence[Sequence[float]]:
-        """For each of the places 0 to 3 the prices that ``scaled`` gives there, divided; for bars of at most four ticks.
+    def tick_prices(self, unit: int) -> Sequence[Any]:
+        """For each of the places 0 to 3 the prices that ``scaled`` gives there, divided; for bars of at most four ticks. Lists, or arrays of numpy.
 
         Args:
             unit: What they are divided by.
@@ -92,7 +92,7 @@ class BarBlock:
             third.append(high + low - following if shape == QUADRUPLE else last)
         return [[price / unit for price in prices] for prices in (columns[0], second, third, columns[3])]
 
-    def _tick_prices_by(self, numpy: Any, columns: list[Any], unit: int) -> Sequence[Sequence[float]]:
+    def _tick_prices_by(self, numpy: Any, columns: list[Any], unit: int) -> Sequence[Any]:
         """As ``tick_prices``, by numpy."""
         first, high, low, last = (numpy.frombuffer(column, dtype=numpy.int64) for column in columns)
         shapes = numpy.frombuffer(bytes(self.shapes), dtype=numpy.uint8)
@@ -102,4 +102,4 @@ class BarBlock:
             high_next[place] = self._pattern.high_first(self.begin + place)
         second = numpy.where(shapes == DOUBLE, last, numpy.where(high_next, high, low))
         third = numpy.where(fourfold, high + low - second, last)
-        return [(prices / unit).tolist() for prices in (first, second, third, last)]
+        return [prices / unit for prices in (first, second, third, last)]

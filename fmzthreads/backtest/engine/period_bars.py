@@ -171,7 +171,7 @@ class GrowingBars:
         """Never asked for; see ``tips``."""
         raise NotImplementedError
 
-    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+    def tip_closes(self, begin: int, end: int) -> Sequence[Any]:
         """None: a window holds the values of its forming bars."""
         return []
 
@@ -346,7 +346,7 @@ class BaseBars(PeriodBars):
         self._volumes_from = 0
         # The closes of the bars of a block while they are forming.
         self._tips_of: BarBlock | None = None
-        self._tips: Sequence[Sequence[float]] = []
+        self._tips: Sequence[Any] = []
 
     @staticmethod
     def fits(feed: TickFeed, offset_ms: int) -> bool:
@@ -401,14 +401,17 @@ class BaseBars(PeriodBars):
             return self._price_of(tick) / ONE
         return self.tips(tick)[0][_PLACES[field]]
 
-    def tip_closes(self, begin: int, end: int) -> Sequence[Sequence[float]]:
+    def tip_closes(self, begin: int, end: int) -> Sequence[Any]:
         """The closes of bars at each of their ticks; known of those of the current block."""
         block = self._feed.block
         if not self._few or not block.begin <= begin < block.end or block.end - block.begin < _MANY:
             return []
         if block is not self._tips_of:
             self._tips_of, self._tips = block, block.tick_prices(self._unit)
-        return [closes[begin - block.begin : end - block.begin] for closes in self._tips]
+        found = [closes[begin - block.begin : end - block.begin] for closes in self._tips]
+        if self._touched and record_changes() is not self._token and not isinstance(found[0], list):
+            return [closes.tolist() for closes in found]  # final closes may have been changed by hand
+        return found
 
     def _catch_up(self) -> list[Values]:
         number = self._feed.number

@@ -159,6 +159,6 @@ def test_prices_of_many_bars_are_those_of_each(
     series = series_of(rows + rows[::-1])
     assert (max(series.high) > 2**53) is (scale > 1)  # too large for numpy's floats
     block = BarBlock(TickPattern(series, START, nano(0.01)), 1, len(series) - 1)
-    assert block.tick_prices(unit) == [
+    assert [list(prices) for prices in block.tick_prices(unit)] == [
         [block.scaled(bar, place) / unit for bar in range(1, len(series) - 1)] for place in range(4)
     ]
