@@ -58,8 +58,15 @@ class PlainFeed:
         self.time.now_ms = max(self.time.now_ms, self.ticks[place + 1].time_ms)
         return place + 1
 
-    def deliver(self, bit: int, *, current: bool = False) -> int:
+    def deliver(self, bit: int) -> int:
         """What a market call does."""
+        return self._deliver(bit, current=False)
+
+    def deliver_current(self, bit: int) -> int:
+        """What a market call does that takes the current tick in any case."""
+        return self._deliver(bit, current=True)
+
+    def _deliver(self, bit: int, *, current: bool) -> int:
         self.check_open()
         place = self._now()
         fresh = (not self.flags or bit in self.flags) and not current

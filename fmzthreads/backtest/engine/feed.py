@@ -139,7 +139,7 @@ class TickFeed(TickCursor):
 
     # Which tick is current
 
-    def deliver(self, bit: int, *, current: bool = False) -> int:
+    def deliver(self, bit: int) -> int:
         """As ``TickCursor.deliver``, with a short way from a bar to the next one."""
         now = self.time.now_ms
         begin = self._next_ms
@@ -156,14 +156,14 @@ class TickFeed(TickCursor):
                 self._next_row = row + 1
                 self._next_ms = begin + self._regular
                 self.number = number = (row << 4) + self._rows_number + place
-                if bit == self.flags and number != self.consumed and not current:
+                if bit == self.flags and number != self.consumed:
                     self.consumed = number
                     return number
         elif now >= self._until_ms:
             self._find(now)
         number = self.number
         flags = self.flags
-        if (flags and not flags & bit) or current:
+        if flags and not flags & bit:
             if number < 0:
                 number = self._jump()
             self.flags = flags | bit

@@ -59,12 +59,13 @@ class TickCursor:
 
     # What market calls do
 
-    def deliver(self, bit: int, *, current: bool = False) -> int:
+    # Without options: a call of a function with keyword-only arguments costs half as much again.
+
+    def deliver(self, bit: int) -> int:
         """Makes the tick current that a market call gets, and marks it as delivered; the clock may jump to it.
 
         Args:
             bit: The function's flag.
-            current: Whether the call takes the current tick in any case.
 
         Returns:
             The tick's number.
@@ -79,7 +80,7 @@ class TickCursor:
         if now >= self._until_ms:
             self._look(now)
         number = self.number
-        if (not self.flags or self.flags & bit) and not current:
+        if not self.flags or self.flags & bit:
             if number == self.consumed:
                 number = self._jump()
             self.flags = bit
@@ -87,6 +88,21 @@ class TickCursor:
             if number < 0:
                 number = self._jump()
             self.flags |= bit
+        self.consumed = number
+        return number
+
+    def deliver_current(self, bit: int) -> int:
+        """As ``deliver``, for a call that takes the current tick in any case."""
+        time = self.time
+        now = time.now_ms
+        if now >= self._over_ms:
+            raise time.end()
+        if now >= self._until_ms:
+            self._look(now)
+        number = self.number
+        if number < 0:
+            number = self._jump()
+        self.flags |= bit
         self.consumed = number
         return number
 

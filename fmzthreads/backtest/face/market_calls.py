@@ -108,7 +108,7 @@ class MarketCalls(ExchangeBase):
         tickers = []
         for feed in list(self._table.feeds.values()):
             if feed is not first:
-                feed.deliver(TICKER, current=True)
+                feed.deliver_current(TICKER)
             tickers.append(self._ticker(feed))
         return tickers
 
@@ -182,8 +182,9 @@ class MarketCalls(ExchangeBase):
         if feed.period_ms == period_ms:
             feed.deliver(RECORDS)
         else:
-            feed.deliver(RECORDS, current=True)
+            feed.deliver_current(RECORDS)
             feed.period_ms = period_ms
+            self._quick.records = None
         last_feed, last_period_ms, bars = self._last_bars
         if feed is not last_feed or period_ms != last_period_ms or bars is None:
             bars = self._bars_of(feed, period_ms)
@@ -196,7 +197,7 @@ class MarketCalls(ExchangeBase):
         if self._rate != ONE:
             records = _converted(records, self._rate)
         elif not args:
-            self._quick.feed, self._quick.bars = feed, bars
+            self._quick.records = (feed, bars)
         if time.now_ms >= engine.due_ms:
             engine.after_call()
         return records

@@ -31,21 +31,20 @@ class QuickState:
     """What the quick calls of one exchange object may use.
 
     Attributes:
-        feed: The current symbol's ticks; None until a method was called that found them, and where prices are multiplied by a rate.
-        bars: Its bars of the default period; None as ``feed``.
-        ticks: As ``feed``, where they are made from bars without open interest.
+        records: The current symbol's ticks, and its bars of the default period; None until a method was called that found them, after bars of another
+            period were asked for, and where prices are multiplied by a rate.
+        ticks: The current symbol's ticks; None as ``records``, and where they are not made from bars without open interest.
         ticker: A ticker of the symbol, of which only what does not change counts.
     """
 
-    __slots__ = ("bars", "feed", "ticker", "ticks")
+    __slots__ = ("records", "ticker", "ticks")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Leaves the next call to the method."""
-        self.feed: TickCursor | None = None
-        self.bars: _Bars | None = None
+        self.records: tuple[TickCursor, _Bars] | None = None
         self.ticks: TickFeed | None = None
         self.ticker: Ticker | None = None
 
@@ -66,18 +65,19 @@ def quick_records(
         method: The method.
         bit: The flag of the call.
     """
-    lock, time, delay_ms, period_ms = engine.lock, engine.time, engine.net_delay_ms, engine.settings.period_ms
+    lock, time, delay_ms = engine.lock, engine.time, engine.net_delay_ms
 
     @wraps(method)
     def _records(*args: Any) -> Any:
-        bars, feed = state.bars, state.feed
-        if args or bars is None or feed is None or get_ident() != lock.owner:
+        usual = state.records
+        if args or usual is None or get_ident() != lock.owner:
             return method(*args)
         was = lock.busy
         try:
             lock.busy = True
-            if not lock.shared and feed.period_ms == period_ms and not engine.lists_stored:
+            if not lock.shared and not engine.lists_stored:
                 time.now_ms += delay_ms
+                feed, bars = usual
                 records = bars.get_at(feed.deliver(bit), table.cap)
                 if time.now_ms >= engine.due_ms:
                     engine.after_call()
