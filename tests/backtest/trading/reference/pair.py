@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import attrs
 
-from fmzthreads.backtest.config.settings import MaintenanceTier, PartialFills
+from fmzthreads.backtest.config.settings import ExchangeSettings, MaintenanceTier, MarketDetail, PartialFills
 from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.failures import NoData
 from fmzthreads.backtest.trading.desk import Desk
 from fmzthreads.backtest.trading.margin import MarginAccount
+from fmzthreads.backtest.trading.market import MarketView
+from fmzthreads.backtest.trading.orders import DeskOrder
 from fmzthreads.backtest.trading.spot import SpotAccount
 from tests.backtest.trading.reference.plain_account import PlainFutures, PlainSymbol
-from tests.backtest.trading.reference.plain_desk import UNIT, ZERO, PlainCondition, PlainDesk, PlainRules
+from tests.backtest.trading.reference.plain_desk import (
+    DELAY_MS,
+    UNIT,
+    ZERO,
+    PlainCondition,
+    PlainDesk,
+    PlainRules,
+    PlainTick,
+)
 from tests.backtest.trading.reference.plain_spot import PlainSpot
-from tests.helpers.price_market import Bench, PriceMarket, futures_bench, spot_bench
+from tests.helpers.price_market import PriceMarket, Rows, futures_bench, spot_bench
 
 SECOND = 1000
 STEP = Fraction(1, 10)
@@ -53,7 +64,7 @@ class Kind:
 
 
 class Pair:
-    """``now`` turns both clocks; ``rates`` are the funding rates by time."""
+    """A kind of account, and its funding rates by time; prices are put in one after the other."""
 
     def __init__(self, kind: Kind, rates: dict[int, str] | None = None) -> None:
         self.kind = kind
@@ -73,32 +84,42 @@ class Pair:
             queue=None if queue is None else Fraction(queue),
             step=Fraction(1, 1 if kind.coin else 1000),
         )
-        self.bench, self.plain = (self._spot if kind.spot else self._futures)(partial)
-        self.names = list(self.bench.markets)
+        self.settings, details, self.plain = (self._spot if kind.spot else self._futures)(partial)
+        if kind.marked:
+            details[0] = attrs.evolve(details[0], symbol_mark="MARK")
         self.plain.events = {time: Fraction(rate) for time, rate in (rates or {}).items()}
-        if not kind.spot:
-            self._series()
-        for name in self.names:
-            self.tick(name, Fraction(100))
+        self.names = [detail.symbol for detail in details]
+        self.rows = Rows()
+        self._open(details)
+        self.desk = Desk(
+            self.settings,
+            self._market,
+            self.rows,
+            self._now,
+            delay=self._wait,
+            series_of=self._rates(details[0]) if self.plain.events else None,
+            side_market=lambda _: self._mark_market(),
+        )
+        if kind.net:
+            self.desk.set_dual(False)
 
-    def _spot(self, partial: PartialFills | None) -> tuple[Bench, PlainDesk]:
-        first = spot_bench(
+    def _spot(self, partial: PartialFills | None) -> tuple[ExchangeSettings, list[MarketDetail], PlainDesk]:
+        bench = spot_bench(
             balance=500,
             stocks=5,
-            maker=float(Fraction(self.kind.maker) * 100),
-            taker=float(Fraction(self.kind.taker) * 100),
+            maker=float(self.rules.maker * 100),
+            taker=float(self.rules.taker * 100),
             digits=(1, 3),
             partial=partial,
         )
         details = [
-            attrs.evolve(first.main.detail, symbol=f"{base}_USDT", base_currency=base, price_tick=nano(STEP))
+            attrs.evolve(bench.main.detail, symbol=f"{base}_USDT", base_currency=base, price_tick=nano(STEP))
             for base in BASES
         ]
         names = [detail.symbol for detail in details]
-        bench = Bench(first.desk.settings, *details, spread=float(STEP))
-        return bench, PlainSpot(names, {"USDT": Fraction(500), "BTC": Fraction(5)}, self.rules)
+        return bench.desk.settings, details, PlainSpot(names, {"USDT": Fraction(500), "BTC": Fraction(5)}, self.rules)
 
-    def _futures(self, partial: PartialFills | None) -> tuple[Bench, PlainDesk]:
+    def _futures(self, partial: PartialFills | None) -> tuple[ExchangeSettings, list[MarketDetail], PlainDesk]:
         kind = self.kind
         rows = [
             (None if end is None else Fraction(end), Fraction(ratio), Fraction(less))
@@ -123,21 +144,18 @@ class Pair:
             symbols=BASES,
             partial=partial,
         )
-        quote = "USD" if kind.coin else "USDT"
-        symbols = [
-            PlainSymbol(f"{name}_{quote}.swap", name if kind.coin else "USDT", multiple, list(rows)) for name in BASES
+        details = [
+            attrs.evolve(market.detail, symbol_funding=None, symbol_index="") for market in bench.markets.values()
         ]
-        return bench, PlainFutures(symbols, Fraction(1 if kind.coin else 60), self.rules, coin=kind.coin, net=kind.net)
+        symbols = [
+            PlainSymbol(detail.symbol, base if kind.coin else "USDT", multiple, list(rows))
+            for detail, base in zip(details, BASES, strict=True)
+        ]
+        plain = PlainFutures(symbols, Fraction(1 if kind.coin else 60), self.rules, coin=kind.coin, net=kind.net)
+        return bench.desk.settings, details, plain
 
-    def _series(self) -> None:
-        """Gives the engine's desk funding rates, and a series of mark prices."""
-        bench, rates = self.bench, self.plain.events
-        first = bench.main.detail
-        self.mark_market = PriceMarket(first, 0)
-        for market in bench.markets.values():
-            market.detail = attrs.evolve(market.detail, symbol_funding=None, symbol_index="")
-        if self.kind.marked:
-            bench.main.detail = attrs.evolve(bench.main.detail, symbol_mark="MARK")
+    def _rates(self, first: MarketDetail) -> Callable[[str], BarSeries]:
+        rates = self.plain.events
         times, column = array("q", rates), array("q", map(nano, rates.values()))
 
         def series_of(name: str) -> BarSeries:
@@ -148,31 +166,44 @@ class Pair:
                 detail=detail, period_ms=SECOND, time=times, open=column, high=column, low=column, close=column
             )
 
-        bench.desk = Desk(
-            bench.desk.settings,
-            lambda symbol: bench.markets[symbol],
-            bench.rows,
-            lambda: bench.now_ms,
-            delay=bench._wait,
-            series_of=series_of if rates else None,
-            side_market=lambda _: self.mark_market,
-        )
-        bench.desk.set_dual(not self.kind.net)
+        return series_of
+
+    # markets and clock
+
+    def _open(self, details: list[MarketDetail]) -> None:
+        self.now_ms = 0
+        self.markets = {detail.symbol: PriceMarket(detail, nano(STEP)) for detail in details}
+        self.mark_market = PriceMarket(details[0], 0)
+        for name in self.names:
+            self.tick(name, Fraction(100))
+
+    def _market(self, name: str) -> MarketView:
+        return self.markets[name]
+
+    def _mark_market(self) -> MarketView:
+        return self.mark_market
+
+    def _now(self) -> int:
+        return self.now_ms
+
+    def _wait(self) -> None:
+        self.now_ms += DELAY_MS
 
     # steps
 
     def _pass(self) -> int:
         """Time passes up to the next tick, which comes on a whole second."""
-        self.bench.now_ms = (self.bench.now_ms // SECOND + 1) * SECOND
-        self.plain.advance(self.bench.now_ms, tick=True)
-        return self.bench.now_ms
+        self.now_ms = (self.now_ms // SECOND + 1) * SECOND
+        self.plain.advance(self.now_ms, tick=True)
+        return self.now_ms
 
     def tick(self, name: str, price: Fraction) -> None:
-        now = self._pass()
-        market = self.bench.markets[name]
+        market = self.markets[name]
+        market.times.append(self._pass())
         market.prices.append(nano(price))
-        market.times.append(now)
-        self.plain.tick(name, price)
+        bar = (len(market.prices) - 1) // market.ticks_a_bar
+        volume = Fraction(market.volume)
+        self.plain.ticks([PlainTick(name, price, bar, volume, volume / market.ticks_a_bar)])
 
     def mark(self, price: Fraction) -> None:
         assert isinstance(self.plain, PlainFutures)
@@ -205,7 +236,7 @@ class Pair:
     def run(self, step: tuple[Any, ...]) -> None:
         kind, *args = step
         getattr(self, f"do_{kind}")(*args)
-        assert self.bench.now_ms == self.plain.now_ms
+        assert self._now() == self.plain.now_ms
 
     def do_tick(self, place: int, *prices: Fraction) -> None:
         for price in prices:
@@ -223,15 +254,15 @@ class Pair:
     def do_place(self, place: int, side: str, price: Fraction | None, amount: Fraction) -> None:
         amount, name = self._amount(amount), self.names[place]
         expected = self.plain.place(name, side, price, amount)
-        assert self.bench.desk.place(name, side, _price(price), float(amount)) == expected
+        assert self.desk.place(name, side, _price(price), float(amount)) == expected
 
     def do_modify(self, order_id: int, side: str, price: Fraction | None, amount: Fraction) -> None:
         amount = self._amount(amount)
         expected = self.plain.modify(order_id, side, price, amount)
-        assert self.bench.desk.modify(order_id, side, _price(price), float(amount)) == expected
+        assert self.desk.modify(order_id, side, _price(price), float(amount)) == expected
 
     def do_cancel(self, order_id: int) -> None:
-        assert self.bench.desk.cancel(order_id) is self.plain.cancel(order_id)
+        assert self.desk.cancel(order_id) is self.plain.cancel(order_id)
 
     def _condition(self, name: str, *terms: Any) -> tuple[PlainCondition, dict[str, Any]]:
         kind, side, take, take_price, stop, stop_price, amount = terms
@@ -257,16 +288,16 @@ class Pair:
         *rest, amount = terms
         plain, given = self._condition(self.names[place], *rest, self._amount(amount))
         expected = self.plain.place_condition(plain)
-        assert self.bench.desk.place_condition(plain.symbol, plain.side, float(plain.amount), given) == expected
+        assert self.desk.place_condition(plain.symbol, plain.side, float(plain.amount), given) == expected
 
     def do_modify_condition(self, condition_id: int, *terms: Any) -> None:
         *rest, amount = terms
         plain, given = self._condition("", *rest, self._amount(amount))
         expected = self.plain.modify_condition(condition_id, plain)
-        assert self.bench.desk.modify_condition(condition_id, plain.side, float(plain.amount), given) == expected
+        assert self.desk.modify_condition(condition_id, plain.side, float(plain.amount), given) == expected
 
     def do_cancel_condition(self, condition_id: int) -> None:
-        assert self.bench.desk.cancel_condition(condition_id) is self.plain.cancel_condition(condition_id)
+        assert self.desk.cancel_condition(condition_id) is self.plain.cancel_condition(condition_id)
 
     def do_level(self, place: int, level: int) -> None:
         """Takes no time and settles nothing: an order that is to be settled has no position yet."""
@@ -274,18 +305,49 @@ class Pair:
             if self.plain.at_each_tick:
                 self.do_settle()
             self.plain.set_level(self.names[place], level)
-            self.bench.desk.set_level(self.names[place], level)
+            self.desk.set_level(self.names[place], level)
 
     def do_settle(self) -> None:
         self.plain.settle()
-        self.bench.desk.settle()
+        self.desk.settle()
+
+    def flatten(self) -> None:
+        """Cancels all orders, closes all positions at the market, and checks that nothing is frozen and no money is missing."""
+        for order in self.desk.orders():
+            self.do_cancel(order.Id)
+        for order in self.desk.condition_orders():
+            self.do_cancel_condition(order.Id)
+        for place, name in enumerate(self.names):
+            for held in self.desk.positions(name) or []:
+                side = ("sell", "buy") if self.kind.net else ("closebuy", "closesell")
+                self.do_place(place, side[held.Type], None, Fraction(str(held.Amount)))
+            self.do_settle()
+            while self.desk.has_open(name):
+                self.do_tick(place, Fraction(100))
+                self.do_settle()
+        self.do_compare()
+        assert not self.desk.positions()
+        assert not self.desk.orders()
+        for currency, wallet in self.desk.ledger.wallets.items():
+            assert wallet.frozen == 0
+            start = self.settings.balance if currency == self.settings.quote_currency else self.settings.stocks
+            if isinstance(self.desk.ledger, MarginAccount):
+                sides = [side for held in self.desk.ledger.symbols.values() for side in (held.long, held.short)]
+                won = sum(
+                    side.close_profit for side in sides if not self.kind.coin or side.detail.base_currency == currency
+                )
+                change = won + wallet.funding + wallet.insured
+            else:
+                change = sum(_change(order, currency) for order in self.desk._orders)
+            start = 0 if currency == "ETH" else start
+            assert wallet.free == start + change - wallet.commission
 
     # comparison
 
     def do_compare(self) -> None:
         self.do_settle()
         self._compare_money()
-        desk, plain = self.bench.desk, self.plain
+        desk, plain = self.desk, self.plain
         assert [
             (o.id, o.detail.symbol, o.is_buy, o.state, o.time_ms, *_fractions(o.average, o.deal, o.fee, o.frozen))
             for o in desk._orders
@@ -295,7 +357,7 @@ class Pair:
         ]
 
     def _compare_money(self) -> None:
-        account, plain = self.bench.desk.ledger, self.plain
+        account, plain = self.desk.ledger, self.plain
         if isinstance(plain, PlainSpot):
             assert isinstance(account, SpotAccount)
             for currency, free in plain.free.items():
@@ -315,7 +377,7 @@ class Pair:
                 plain.insured[currency],
             ]
         for name, symbol in plain.symbols.items():
-            held = account.symbol(self.bench.markets[name])
+            held = account.symbol(self._market(name))
             for theirs, side in ((held.long, symbol.long), (held.short, symbol.short)):
                 assert _fractions(
                     theirs.amount, theirs.frozen, theirs.price, theirs.entry, theirs.margin, theirs.close_profit
@@ -328,3 +390,10 @@ def _price(price: Fraction | None) -> float:
 
 def _fractions(*numbers: int) -> list[Fraction]:
     return [Fraction(number, UNIT) for number in numbers]
+
+
+def _change(order: DeskOrder, currency: str) -> int:
+    """What a spot order has moved of a currency, fees not counted."""
+    base, quote = order.detail.base_currency, order.detail.quote_currency
+    moved = {base: order.deal, quote: -order.turnover}.get(currency, 0)
+    return moved if order.is_buy else -moved

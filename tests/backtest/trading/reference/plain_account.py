@@ -55,8 +55,11 @@ class PlainFutures(PlainDesk):
     # what comes beside the orders
 
     def mark(self, name: str, price: Fraction) -> None:
-        self.symbols[name].mark = price
+        self.note_mark(name, price)
         self.after_change()
+
+    def note_mark(self, name: str, price: Fraction) -> None:
+        self.symbols[name].mark = price
 
     def fund(self, rate: Fraction) -> None:
         """Without an index, the fair price is that of the contract."""

@@ -91,8 +91,17 @@ class PlainRules:
     queue: Fraction | None = None
     level_amount: Fraction = Fraction(200)
     step: Fraction = Fraction(1, 1000)
-    bar_volume: Fraction = Fraction(8)
-    ticks_a_bar: int = 4
+
+
+@dataclass(frozen=True)
+class PlainTick:
+    """A tick: its price, its bar with the whole volume of that, and what was traded since the tick before."""
+
+    symbol: str
+    last: Fraction
+    bar: int
+    bar_volume: Fraction
+    traded: Fraction
 
 
 @dataclass
@@ -100,8 +109,9 @@ class PlainTape:
     """The prices of one symbol: the last one, and what its bar has left for the orders."""
 
     last: Fraction = ZERO
-    ticks: int = 0
+    bar: int = -1
     left: Fraction = ZERO
+    traded: Fraction = ZERO
 
 
 class PlainAccount(Protocol):
@@ -131,6 +141,8 @@ class PlainDesk:
         self.now_ms = 0
         self.last_id = 0
         self.events: dict[int, Fraction] = {}
+        self.coming: dict[int, list[PlainTick]] = {}
+        self.marks: dict[int, tuple[str, Fraction]] = {}
 
     # what account and time do beside the orders
 
@@ -140,29 +152,39 @@ class PlainDesk:
     def fund(self, rate: Fraction) -> None:
         """A funding event is due."""
 
+    def note_mark(self, name: str, price: Fraction) -> None:
+        """A symbol has a new mark price."""
+
     def advance(self, to_ms: int, *, tick: bool = False) -> None:
-        """Time passes; funding is due on what was filled before, and comes before a tick of its millisecond."""
-        for time_ms, rate in self.events.items():
+        """Time passes. In a millisecond, funding comes first (on what was filled before), then ticks; ``tick`` says that one is put in at the end."""
+        for time_ms in sorted({*self.events, *self.coming, *self.marks}):
             if self.now_ms < time_ms <= to_ms:
-                before, self.now_ms = self.now_ms, time_ms
-                self._fill_late()
-                self.fund(rate)
-                if not (tick and time_ms == to_ms):
+                self.now_ms = time_ms
+                if time_ms in self.events:
+                    self._fill_late()
+                    self.fund(self.events[time_ms])
+                if time_ms in self.marks:
+                    self.note_mark(*self.marks[time_ms])
+                if time_ms in self.coming:
+                    self.ticks(self.coming[time_ms])
+                elif not (tick and time_ms == to_ms):
                     self.after_change()
-                self.now_ms = before
         self.now_ms = to_ms
 
-    def tick(self, name: str, price: Fraction) -> None:
-        rules, tape = self.rules, self.tapes[name]
-        if tape.ticks % rules.ticks_a_bar == 0:
-            tape.left = cut(rules.bar_volume * (rules.participation or ZERO))
-        tape.last = price
-        tape.ticks += 1
-        for unsure in (*self.waiting(name), *self._live(name)):
-            unsure.unseen.append(price)
-        if rules.participation is not None:
-            self._share(name)
-        elif self.at_each_tick:
+    def ticks(self, ticks: list[PlainTick]) -> None:
+        """All that comes in one millisecond: prices, then fills, then what follows from both."""
+        for tick in ticks:
+            tape = self.tapes[tick.symbol]
+            if tick.bar != tape.bar:
+                tape.left = cut(tick.bar_volume * (self.rules.participation or ZERO))
+            tape.last, tape.bar, tape.traded = tick.last, tick.bar, tick.traded
+            for order in self.waiting(tick.symbol):
+                order.unseen.append(tick.last)
+            for condition in self._live(tick.symbol):
+                condition.unseen.append(tick.last)
+            if self.rules.participation is not None:
+                self._share(tick.symbol)
+        if self.at_each_tick:
             self._fill_late()
         self.after_change()
 
@@ -336,7 +358,7 @@ class PlainDesk:
 
     def _share(self, name: str) -> None:
         """One tick: the earlier order first; a market order at the market's price, a resting one beyond the touch, or by its place at the touch."""
-        last, traded = self.tapes[name].last, self.rules.bar_volume / self.rules.ticks_a_bar
+        last, traded = self.tapes[name].last, self.tapes[name].traded
         served = ZERO
         for order in self.waiting(name):
             order.unseen.clear()

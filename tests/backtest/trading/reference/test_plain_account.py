@@ -23,7 +23,7 @@ AMOUNTS = st.one_of(
 )
 PLACE = st.integers(0, 1)
 IDS = st.integers(1, 12)
-RATES = st.one_of(
+RATES: st.SearchStrategy[dict[int, str]] = st.one_of(
     st.just({}),
     st.dictionaries(
         st.one_of(st.integers(3, 30).map(lambda n: n * SECOND), st.integers(3, 60).map(lambda n: n * SECOND // 2 + 1)),
@@ -72,6 +72,7 @@ def agree(kind: Kind, rates: dict[int, str], steps: list[Any]) -> None:
     pair = Pair(kind, rates)
     for step in [*steps, ("compare",)]:
         pair.run(step)
+    pair.flatten()
 
 
 @pytest.mark.parametrize("marked", [False, True], ids=["last", "mark"])
@@ -115,8 +116,8 @@ def test_spot_accounts(volume: Any, fees: Any, steps: list[Any]) -> None:
 
 def amounts(pair: Pair) -> list[tuple[str, str, float]]:
     """Symbol, side and price of what was liquidated."""
-    ids = [row[2] for row in pair.bench.rows.orders if row[5] == "liquidation" and row[0] != 2]
-    return [(o.detail.symbol, o.side, o.average / UNIT) for o in pair.bench.desk._orders if o.id in ids]
+    ids = [row[2] for row in pair.rows.orders if row[5] == "liquidation" and row[0] != 2]
+    return [(o.detail.symbol, o.side, o.average / UNIT) for o in pair.desk._orders if o.id in ids]
 
 
 def test_the_best_profit_is_closed_first() -> None:
