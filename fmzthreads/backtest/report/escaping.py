@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import binascii
 import html
 import json
 import math
 import re
 from typing import Any
 
-__all__ = ["chart_text", "color_of", "html_text", "number_of", "script_json"]
+__all__ = ["PICTURE", "chart_text", "color_of", "html_text", "is_whole", "number_of", "script_json"]
+
+PICTURE = re.compile(r"`?(data:image/(?:png|jpeg|gif|webp);base64,([A-Za-z0-9+/=]+))`?")
+"""A picture that stands in the text itself: its address, and its content."""
+
+_LARGEST = 1e300
 
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})|rgba?\([\d\s.,%]{1,40}\)|[a-zA-Z]{3,20}")
 
@@ -36,13 +42,22 @@ def color_of(value: object) -> str | None:
 
 
 def number_of(value: object) -> float | None:
-    """A finite number; None for anything else."""
+    """A number that can be drawn; None for anything else, such as NaN, and for numbers whose differences are infinite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) and abs(value) <= _LARGEST else None
     except OverflowError:  # an int beyond the doubles
         return None
+
+
+def is_whole(picture: re.Match[str]) -> bool:
+    """Whether the content of a ``PICTURE`` can be decoded; a browser would complain about others on its console."""
+    try:
+        binascii.a2b_base64(picture[2], strict_mode=True)
+    except binascii.Error:
+        return False
+    return True
 
 
 def script_json(data: Any) -> str:

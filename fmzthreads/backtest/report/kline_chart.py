@@ -52,7 +52,7 @@ def kline_chart(config: Mapping[str, Any], points: Sequence[object], columns: in
     layout: dict[str, Any] = {
         "xaxis": {"type": "date", "anchor": "y2" if split else "y", "rangeslider": {"visible": False}},
         "yaxis": {"domain": [split + 0.04 if split else 0, 1], "anchor": "x"},
-        "shapes": _backgrounds(candles),
+        "shapes": _backgrounds(candles, bool(split)),
     }
     if split:
         layout["yaxis2"] = {"domain": [0, split], "anchor": "x"}
@@ -88,7 +88,7 @@ def _candles(candles: Sequence[Candle], columns: int) -> list[Trace]:
     by_color: dict[str | None, list[Candle]] = {}
     for candle in candles:
         colors = [color_of(one.get("color")) for one in _runtime(candle, "plots") if one.get("type") == "barcolor"]
-        color = colors[-1] if colors else None
+        color = next(filter(None, reversed(colors)), None)
         if color not in by_color and len(by_color) >= _MOST_COLORS:
             color = None
         by_color.setdefault(color, []).append(candle)
@@ -167,7 +167,8 @@ def _marks(
     shown = [(time, one) for time, one in entries.items() if one.get("value")][-_MOST_MARKS:]
     if not shown:
         return []
-    y = [_mark_height(one, candles[time], kind) for time, one in shown]
+    low, high = (best(one[field] for one in candles.values()) for best, field in ((min, "low"), (max, "high")))
+    y = [_mark_height(one, candles[time], kind, low, high) for time, one in shown]
     symbols, colors, texts = [], [], []
     for _, one in shown:
         up = (number_of(one.get("value")) or 0) > 0
@@ -179,16 +180,25 @@ def _marks(
         texts.append(chart_text(one.get("char") or one.get("text") or "", 24))
     mode = "text" if kind == "plotchar" else "markers+text" if any(texts) else "markers"
     trace: Trace = {**common, "type": "scatter", "mode": mode, "x": [time for time, _ in shown], "y": rounded(y, 9)}
-    return [
-        trace | {"text": texts, "textposition": "top center", "marker": {"symbol": symbols, "color": colors, "size": 9}}
-    ]
+    trace |= {"text": texts, "marker": {"symbol": symbols, "color": colors, "size": 9}}
+    if any(texts):
+        given = [color_of(one.get("textcolor")) or color_of(one.get("color")) or "@ink" for _, one in shown]
+        trace |= {"textposition": [_text_place(one) for _, one in shown], "textfont": {"color": given}}
+    return [trace]
 
 
-def _mark_height(one: Mapping[str, Any], candle: Candle, kind: str) -> float:
+def _text_place(one: Mapping[str, Any]) -> str:
+    return "bottom center" if one.get("location") in ("belowbar", "bottom") else "top center"
+
+
+def _mark_height(one: Mapping[str, Any], candle: Candle, kind: str, low: float, high: float) -> float:
+    """Where a mark stands: at its candle, at its value, or at the lowest or highest price of the chart."""
     location, value = one.get("location"), number_of(one.get("value"))
     if location == "absolute" and value is not None:
         return value
-    below = location in ("belowbar", "bottom") or (kind == "plotarrow" and (value or 0) > 0)
+    if location in ("top", "bottom"):
+        return float(high if location == "top" else low)
+    below = location == "belowbar" or (kind == "plotarrow" and (value or 0) > 0)
     return float(candle["low"] if below else candle["high"])
 
 
@@ -262,28 +272,36 @@ def _signals(candles: Sequence[Candle]) -> list[Trace]:
     return found
 
 
-def _backgrounds(candles: Sequence[Candle]) -> list[dict[str, Any]]:
-    """A band for each run of bars that ``bgcolor`` gave the same colour."""
-    colors: list[str | None] = []
-    for candle in candles:
-        given = [color_of(one.get("color")) for one in _runtime(candle, "plots") if one.get("type") == "bgcolor"]
-        colors.append(given[-1] if given else None)
+def _backgrounds(candles: Sequence[Candle], has_low_pane: bool) -> list[dict[str, Any]]:
+    """A band for each run of bars that ``bgcolor`` gave the same colour, in the pane of each of its calls."""
+    given: dict[tuple[str, bool], dict[int, str]] = {}
+    for place, candle in enumerate(candles):
+        for one in _runtime(candle, "plots"):
+            color = color_of(one.get("color")) if one.get("type") == "bgcolor" else None
+            if color:
+                given.setdefault((str(one.get("title")), bool(one.get("overlay"))), {})[place] = color
     times = [_time(one) for one in candles]
     step = times[-1] - times[-2] if len(times) > 1 else 60_000
-    found = []
-    for color, run in groupby(range(len(candles)), key=lambda place: colors[place]):
-        places = list(run)
-        if color:
-            band = {
-                "type": "rect",
-                "xref": "x",
-                "yref": "paper",
-                "y0": 0,
-                "y1": 1,
-                "layer": "below",
-                "line": {"width": 0},
-            }
-            found.append(
-                {**band, "x0": times[places[0]], "x1": times[places[-1]] + step, "fillcolor": color, "opacity": 0.25}
-            )
-    return found[-_MOST_BANDS:]
+    found: list[tuple[int, dict[str, Any]]] = []
+    for (_, overlay), colors in given.items():
+        pane = "y2 domain" if has_low_pane and not overlay else "y domain"
+        for color, run in groupby(range(len(candles)), key=colors.get):
+            places = list(run)
+            if color:
+                band = {
+                    "type": "rect",
+                    "xref": "x",
+                    "yref": pane,
+                    "y0": 0,
+                    "y1": 1,
+                    "layer": "below",
+                    "line": {"width": 0},
+                }
+                opacity = 1 if _has_alpha(color) else 0.25
+                ends = {"x0": times[places[0]], "x1": times[places[-1]] + step}
+                found.append((places[0], {**band, **ends, "fillcolor": color, "opacity": opacity}))
+    return [band for _, band in sorted(found, key=lambda one: one[0])][-_MOST_BANDS:]
+
+
+def _has_alpha(color: str) -> bool:
+    return color.startswith("rgba") or (color[0] == "#" and len(color) in {5, 9})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ...strategy.log.render import blocks, in_language, parse_markup
-from .escaping import html_text
+from .escaping import PICTURE, html_text, is_whole
 
 __all__ = ["StatusView", "status_html"]
 
-_PICTURE = re.compile(r"`?(data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+)`?")
+_SCROLLED = 20
+"""Of more rows than these, a table with ``scroll: "auto"`` scrolls (FMZ's guide, "Status bar")."""
+
 _MOST_ROWS, _MOST_SPAN, _MOST_CHARACTERS = 500, 100, 1_000_000
 
 
@@ -43,8 +44,8 @@ class StatusView:
     def block(self, block: Any) -> str:
         """One block: lines of text, a table, a list of tables, a picture or a button."""
         if isinstance(block, str):
-            picture = _PICTURE.fullmatch(block.strip())
-            if picture:
+            picture = PICTURE.fullmatch(block.strip())
+            if picture and is_whole(picture):
                 return f"<p>{_picture(picture[1])}</p>"
             lines = [_line(one) for one in block.strip("\n").split("\n")]
             return f"<p class=status>{'<br>'.join(lines)}</p>" if any(lines) else ""
@@ -78,7 +79,8 @@ class StatusView:
         more = (
             f"<p class=note>{len(rows) - _MOST_ROWS:,} more rows are not shown.</p>" if len(rows) > _MOST_ROWS else ""
         )
-        return f"<div class=scroll><table>{title}{head}<tbody>{body}</tbody></table></div>{more}"
+        frame = '"scroll tall"' if table.get("scroll") == "auto" and len(rows) > _SCROLLED else "scroll"
+        return f"<div class={frame}><table>{title}{head}<tbody>{body}</tbody></table></div>{more}"
 
     def cell(self, value: Any, depth: int = 0) -> str:
         """A cell: text, a button, a picture, or several of them."""
@@ -94,8 +96,12 @@ class StatusView:
         if value is None:
             return ""
         text = str(value)
-        picture = _PICTURE.fullmatch(text.strip())
-        return _picture(picture[1]) if picture else "<br>".join(_line(one) for one in text.split("\n"))
+        picture = PICTURE.fullmatch(text.strip())
+        return (
+            _picture(picture[1])
+            if picture and is_whole(picture)
+            else "<br>".join(_line(one) for one in text.split("\n"))
+        )
 
 
 def _picture(source: str) -> str:

@@ -7,6 +7,7 @@ Lines, splines, areas, ranges, columns, bars, scatters, candlesticks, ohlc, flag
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ...charts.thinning import thin_candles, thinned
 from .escaping import chart_text, color_of, number_of
 from .figures import Figure, Trace, rounded
 from .kline_chart import kline_chart
+from .strategy_axes import dict_of, list_of, marked, text_of, x_axis, y_axes
 
 __all__ = ["strategy_charts"]
 
@@ -29,7 +31,7 @@ _DASHES = {
     "shortdash": "dash",
     "dashdot": "dashdot",
 }
-_LINES = {"line", "spline", "area", "areaspline", "scatter", "arearange", "areasplinerange"}
+_SYMBOLS = {"square": "square", "diamond": "diamond", "triangle": "triangle-up", "triangle-down": "triangle-down"}
 _CANDLES = {
     "candlestick": "candlestick",
     "ohlc": "ohlc",
@@ -56,12 +58,12 @@ def strategy_charts(result_chart: object, columns: int) -> list[Figure]:
         result_chart: ``Cfg`` (JSON) and ``Datas`` (rows of series and point).
         columns: How many columns of pixels the series are thinned to.
     """
-    chart = _dict(result_chart)
+    chart = dict_of(result_chart)
     try:
         config = json.loads(chart.get("Cfg") or "null")
     except (TypeError, ValueError, RecursionError):
         return []
-    rows = [row for row in _list(chart.get("Datas")) if isinstance(row, (list, tuple)) and len(row) > 1]
+    rows = [row for row in list_of(chart.get("Datas")) if isinstance(row, (list, tuple)) and len(row) > 1]
     if isinstance(config, dict) and config.get("__isKLine"):
         drawn = kline_chart(config, [row[1] for row in rows], columns)
         return [drawn] if drawn else []
@@ -70,28 +72,20 @@ def strategy_charts(result_chart: object, columns: int) -> list[Figure]:
         if isinstance(row[0], int):
             added.setdefault(row[0], []).append(row[1])
     found, first = [], 0
-    for number, one in enumerate(_list(config)[:_MOST_CHARTS]):
-        many = [_dict(each) for each in _list(_dict(one).get("series"))]
-        points = [_list(each.get("data")) + added.get(first + place, []) for place, each in enumerate(many)]
+    for number, one in enumerate(list_of(config)[:_MOST_CHARTS]):
+        many = [dict_of(each) for each in list_of(dict_of(one).get("series"))]
+        points = [list_of(each.get("data")) + added.get(first + place, []) for place, each in enumerate(many)]
         first += len(many)
-        drawn = _chart(f"chart-{number}", _dict(one), many[:_MOST_SERIES], points, columns)
+        drawn = _chart(f"chart-{number}", dict_of(one), many[:_MOST_SERIES], points, columns)
         if drawn:
             found.append(drawn)
     return found
 
 
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
 def _chart(
     key: str, config: dict[str, Any], many: list[dict[str, Any]], data: list[list[Any]], columns: int
 ) -> Figure | None:
-    default = str(_dict(config.get("chart")).get("type") or "line")
+    default = str(dict_of(config.get("chart")).get("type") or "line")
     series = [
         _Series(one, kind, _points(points, kind))
         for one, points in zip(many, data, strict=False)
@@ -110,32 +104,31 @@ def _chart(
                 trace["type"] == "pie"
             ):  # beside other series it is a small one in the corner, as in Highcharts' examples
                 trace |= {"domain": {"x": [0.78, 1], "y": [0.6, 1]}, "textinfo": "none"}
-    axes = [_dict(axis) for axis in _list(config.get("yAxis"))[:_MOST_AXES]] or [{}]
-    layout = _axes(axes) | {"xaxis": _x_axis(config, series, axes)}
-    shapes = [shape for place, axis in enumerate(axes) for shape in _plot_lines(axis, place)]
-    if any(_dict(one).get("stacking") for one in (*many, _dict(_dict(config.get("plotOptions")).get("column")))):
-        layout["barmode"] = "stack"
+    axes = [dict_of(axis) for axis in list_of(config.get("yAxis"))[:_MOST_AXES]] or [{}]
+    across = dict_of(next(iter(list_of(config.get("xAxis"))), {}))
+    times = any(abs(x) >= _TIME for one in series for x, _, _ in (*one.points[:1], *one.points[-1:]))
+    layout = y_axes(axes) | {"xaxis": x_axis(across, axes, times=times)}
+    layout["shapes"], labels = marked(axes, across)
+    if labels:
+        layout["annotations"] = labels
+    options = dict_of(config.get("plotOptions")).values()
+    if any(dict_of(one).get("stacking") for one in (*many, *options)):
+        layout["barmode"] = "relative"  # what is below 0 is stacked downwards
     height = (
-        _pixels(_dict(config.get("extension")).get("height"))
-        or _pixels(_dict(config.get("chart")).get("height"))
+        _pixels(dict_of(config.get("extension")).get("height"))
+        or _pixels(dict_of(config.get("chart")).get("height"))
         or 360
     )
-    title = _text_of(config.get("title")) or "Chart"
-    layout["shapes"] = shapes
+    title = text_of(config.get("title")) or "Chart"
     return {
         "key": key,
         "title": title,
-        "note": _text_of(config.get("subtitle")),
+        "note": text_of(config.get("subtitle")),
         "data": traces,
         "layout": layout,
         "height": min(max(height, 240), 1200),
         "scale_switch": False,
     }
-
-
-def _text_of(value: object) -> str:
-    text = _dict(value).get("text")
-    return str(text)[:200] if isinstance(text, (str, int, float)) else ""
 
 
 def _pixels(value: object) -> int:
@@ -148,10 +141,12 @@ def _pixels(value: object) -> int:
 
 def _points(data: list[Any], kind: str) -> list[_Point]:
     found: list[_Point] = []
+    known: list[float | None] = []
     for place, point in enumerate(data):
         more: Mapping[str, Any]
         if isinstance(point, (list, tuple)) and len(point) > 1:
-            x, numbers, more = number_of(point[0]), [number_of(one) for one in point[1:5]], {}
+            x, numbers = number_of(point[0]), [number_of(one) for one in point[1:5]]
+            more = {"name": point[0]} if isinstance(point[0], str) else {}
         elif isinstance(point, dict):
             x, more = number_of(point.get("x")), point
             keys = (
@@ -160,9 +155,12 @@ def _points(data: list[Any], kind: str) -> list[_Point]:
             numbers = [number_of(point.get(one)) for one in keys]
         else:
             x, numbers, more = None, [number_of(point)], {}
+        known.append(x)
         found.append((place if x is None else x, numbers, more))
     if kind == "pie":
         return found
+    if any(x is not None and abs(x) >= _TIME for x in known):  # a point without a time has no place among times
+        found = [point for point, x in zip(found, known, strict=True) if x is not None]
     return sorted(found, key=lambda point: point[0])
 
 
@@ -181,9 +179,7 @@ def _traces(one: _Series, name: str, below: _Series, columns: int) -> list[Trace
     if one.kind == "flags":
         return [_flags(one, common, below)]
     if one.kind in ("column", "bar", "histogram"):
-        x, y = _xy(one, columns)
-        color = color_of(one.config.get("color"))
-        return [{**common, "type": "bar", "x": x, "y": y} | ({"marker": {"color": color}} if color else {})]
+        return [_columns(one, common, columns)]
     return _lines(one, common, columns)
 
 
@@ -191,6 +187,29 @@ def _xy(one: _Series, columns: int, number: int = 0) -> tuple[list[float], list[
     y = [numbers[number] if len(numbers) > number else None for _, numbers, _ in one.points]
     x, kept = thinned([point[0] for point in one.points], y, columns)
     return x, rounded(kept, 9)
+
+
+def _columns(one: _Series, common: Trace, columns: int) -> Trace:
+    x, y = _xy(one, columns)
+    color, below = color_of(one.config.get("color")), color_of(one.config.get("negativeColor"))
+    own = {time: given for time, _, more in one.points if (given := color_of(more.get("color")))}
+    trace: Trace = {**common, "type": "bar", "x": x, "y": y}
+    if own or below:
+        usual = color or "@accent"
+        colors = [
+            own.get(time) or (below if below and value is not None and value < 0 else usual)
+            for time, value in zip(x, y, strict=True)
+        ]
+        return trace | {"marker": {"color": colors}}
+    return trace | ({"marker": {"color": color}} if color else {})
+
+
+def _marker(one: _Series, color: str | None) -> dict[str, Any]:
+    given = dict_of(one.config.get("marker"))
+    radius, symbol = number_of(given.get("radius")), _SYMBOLS.get(str(given.get("symbol")), "circle")
+    size = min(max(2 * radius, 2), 40) if radius is not None else 7
+    filled = color_of(given.get("fillColor")) or color
+    return {"size": size, "symbol": symbol} | ({"color": filled} if filled else {})
 
 
 def _lines(one: _Series, common: Trace, columns: int) -> list[Trace]:
@@ -203,13 +222,12 @@ def _lines(one: _Series, common: Trace, columns: int) -> list[Trace]:
         return _range(one, common, style, columns)
     x, y = _xy(one, columns)
     trace: Trace = {**common, "type": "scatter", "mode": "lines", "x": x, "y": y, "line": style}
-    if one.kind == "scatter":
-        marker = {"size": 7} | ({"color": color} if color else {})
-        trace |= {"mode": "markers", "marker": marker}
+    if one.kind in ("scatter", "bubble"):
+        trace |= {"mode": "markers", "marker": _marker(one, color)}
     elif one.kind.startswith("area"):
         trace |= {"fill": "tozeroy"}
-    elif _dict(one.config.get("marker")).get("enabled") is True or len(one.points) == 1:
-        trace["mode"] = "lines+markers"
+    elif dict_of(one.config.get("marker")).get("enabled") is True or len(one.points) == 1:
+        trace |= {"mode": "lines+markers", "marker": _marker(one, color)}
     return [trace]
 
 
@@ -267,8 +285,7 @@ def _flags(one: _Series, common: Trace, below: _Series) -> Trace:
 def _height(time: float, heights: Mapping[float, Any], known: Sequence[float]) -> Any:
     if time in heights:
         return heights[time]
-    before = [x for x in known if x <= time]
-    return heights[before[-1] if before else known[0]]
+    return heights[known[max(bisect_right(known, time) - 1, 0)]]
 
 
 def _pie(one: _Series, name: str) -> Trace:
@@ -284,81 +301,3 @@ def _pie(one: _Series, name: str) -> Trace:
         "values": [value for _, value in kept],
     }
     return trace | {"hole": 0.45, "textinfo": "label+percent"}
-
-
-# Axes
-
-
-def _x_axis(config: dict[str, Any], series: Sequence[_Series], axes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    axis = _dict(next(iter(_list(config.get("xAxis"))), {}))
-    times = any(abs(x) >= _TIME for one in series for x, _, _ in (*one.points[:1], *one.points[-1:]))
-    found: dict[str, Any] = {
-        "title": {"text": chart_text(_text_of(axis.get("title")))},
-        "rangeslider": {"visible": False},
-    }
-    bottom = min(range(len(axes)), key=lambda place: -_share(axes[place].get("top"), 0.0))
-    found["anchor"] = f"y{bottom + 1}" if bottom else "y"
-    categories = _list(axis.get("categories"))
-    if times:
-        found["type"] = "date"
-    elif categories:
-        found |= {"tickvals": list(range(len(categories))), "ticktext": [chart_text(one, 40) for one in categories]}
-    return found
-
-
-def _axes(axes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    placed = any("top" in axis or "height" in axis for axis in axes)
-    for place, axis in enumerate(axes):
-        name = "yaxis" if not place else f"yaxis{place + 1}"
-        one: dict[str, Any] = {"title": {"text": chart_text(_text_of(axis.get("title")), 40)}, "anchor": "x"}
-        if axis.get("type") == "logarithmic":
-            one["type"] = "log"
-        low, high = number_of(axis.get("min")), number_of(axis.get("max"))
-        if low is not None and high is not None and low < high and one.get("type") != "log":
-            one["range"] = [low, high]
-        if placed:
-            top = _share(axis.get("top"), 0.0)
-            bottom = min(1.0, top + _share(axis.get("height"), 1.0 - top))
-            one["domain"] = [round(1 - bottom, 4), round(max(1 - top, 1 - bottom + 0.01), 4)]
-            same = [name for name, other in found.items() if other.get("domain") == one["domain"]]
-            if same:
-                one |= {"overlaying": same[0].replace("axis", ""), "side": "right"}
-        elif place:
-            one |= {"overlaying": "y", "side": "right", "showgrid": False}
-            if place > 1:
-                one |= {"anchor": "free", "autoshift": True}
-        found[name] = one
-    return found
-
-
-def _share(value: object, default: float) -> float:
-    if isinstance(value, str) and value.endswith("%"):
-        try:
-            return min(max(float(value[:-1]) / 100, 0.0), 1.0)
-        except ValueError:
-            return default
-    return default
-
-
-def _plot_lines(axis: dict[str, Any], place: int) -> list[dict[str, Any]]:
-    found = []
-    for one in [_dict(each) for each in _list(axis.get("plotLines"))[:20]]:
-        value = number_of(one.get("value"))
-        if value is not None:
-            width = number_of(one.get("width")) or 1
-            style = {"color": color_of(one.get("color")) or "@muted", "width": min(abs(width), 6), "dash": "dash"}
-            reference = f"y{place + 1}" if place else "y"
-            found.append(
-                {
-                    "type": "line",
-                    "xref": "paper",
-                    "x0": 0,
-                    "x1": 1,
-                    "yref": reference,
-                    "y0": value,
-                    "y1": value,
-                    "line": style,
-                }
-            )
-    return found

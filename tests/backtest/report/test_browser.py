@@ -492,6 +492,65 @@ def test_the_log_is_filtered_by_kind_and_word(browser: Any, tmp_path: Path) -> N
     assert view.is_quiet(path), (view.said, view.asked)
 
 
+def test_the_log_shows_pictures_and_colours_that_can_be_read(browser: Any, tmp_path: Path) -> None:
+    result, settings = made_result(20)
+    start = settings.start_ms
+    picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    texts = ["yellow #ffff00", f"`{picture}` chart", 'data:image/png;base64,A" onerror="document.title=1']
+    result["RuntimeLogs"] = [[n, start + n, 5, 0, "", 0, 0, text, "", ""] for n, text in enumerate(texts * 2000)]
+    path = tmp_path / "log.html"
+    write_page(result, settings, metrics_of(result, settings), path, title="log")
+    view = View(browser, path)
+    newest = view.page.locator("#log-view tbody td.text")
+    assert newest.nth(1).text_content() == "chart"
+    assert newest.nth(1).locator("img").get_attribute("src") == picture
+    assert newest.nth(0).text_content() == texts[2]
+    assert newest.nth(0).locator("img").count() == 0
+    assert newest.nth(2).evaluate("one => getComputedStyle(one).color") != "rgb(255, 255, 0)"
+    assert "of which the page holds the newest 5000" in view.text("#log-view .note")
+    assert view.is_quiet(path), (view.said, view.asked)
+    assert view.page.title() == "log"
+    view.page.close()
+
+
+def test_hostile_charts_are_drawn_quietly(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    result, settings = made_result(20)
+    start = settings.start_ms
+    line = {"value": start, "color": EVIL, "label": {"text": EVIL}}
+    marked = {
+        "title": {"text": EVIL},
+        "min": 0,
+        "plotLines": [line],
+        "plotBands": [{"from": 1, "to": 2, "label": {"text": EVIL}}],
+    }
+    huge = [[start, 1e308], [start + 1, -1e308], [start + 2, 1e-320]]
+    marks = [[start + n, n % 7, EVIL] for n in range(400)]
+    configs: list[Any] = [
+        {
+            "title": EVIL,
+            "xAxis": marked,
+            "yAxis": marked,
+            "series": {"name": EVIL, "data": [[start, 1], [EVIL, 2], None, EVIL, {}]},
+        },
+        {"series": "nonsense"},
+        {"series": [None, 3, {"type": ["x"], "data": "abc"}, {"type": "sankey", "data": [["a", "b", 3]]}]},
+        {"series": [{"data": huge}], "tooltip": {"formatter": "function () { document.title = 'owned'; }"}},
+        {"series": [{"type": "column", "data": [{"x": start + n, "y": n % 5 - 2, "color": EVIL} for n in range(9)]}]},
+        {"series": [{"type": "scatter", "name": EVIL, "marker": {"symbol": EVIL, "radius": 1e99}, "data": marks}]},
+    ]
+    result["Chart"] = {"Cfg": json.dumps(configs), "Datas": []}
+    path = tmp_path / "hostile.html"
+    write_page(result, settings, metrics_of(result, settings), path, title="hostile")
+    view = View(browser, path)
+    assert view.drawn()[1] == 0
+    assert view.count("[id^=figure-chart-]") == 5
+    assert view.count("[id^=figure-chart-] img, [id^=figure-chart-] a[href*=example]") == 0
+    assert view.is_quiet(path), (view.said, view.asked)
+    assert view.page.title() == "hostile"
+    view.page.close()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_small_page_without_plotly(
     browser: Any, tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch

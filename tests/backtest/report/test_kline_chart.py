@@ -101,6 +101,40 @@ def test_signals_shapes_characters_arrows_and_second_candles() -> None:
     assert drawing.traces("second")[0]["close"] == [1.5]
 
 
+def test_each_call_of_bgcolor_colours_its_own_pane() -> None:
+    drawing = Drawing(overlay=True)
+    for number in range(4):
+        drawing.begin(number)
+        drawing.chart.plot(number, "rsi", overlay=False)
+        drawing.chart.bgcolor("#00ff00" if number < 2 else None)
+        drawing.chart.bgcolor("rgba(255, 0, 0, 0.2)" if number > 0 else None, overlay=False)
+        drawing.chart.barcolor("#123456" if number == 1 else None)
+        drawing.chart.barcolor(None)
+        drawing.chart.close()
+    shapes = drawing.figure()["layout"]["shapes"]
+    assert [(one["fillcolor"], one["opacity"], one["yref"], one["x0"], one["x1"]) for one in shapes] == [
+        ("#00ff00", 0.25, "y domain", 0, 2 * MINUTE),
+        ("rgba(255, 0, 0, 0.2)", 1, "y2 domain", MINUTE, 4 * MINUTE),
+    ]
+    assert [trace["x"] for trace in drawing.traces("K line")] == [[0, 2 * MINUTE, 3 * MINUTE], [MINUTE]]
+
+
+def test_texts_of_marks_have_their_colour_and_stand_beside_the_candle() -> None:
+    drawing = Drawing(overlay=True)
+    for number, price in enumerate([100.0, 200.0, 50.0]):
+        drawing.begin(number, price)
+        drawing.chart.plotshape(True, "low", location="belowbar", text="L", color="#00ff00", textcolor="#ffffff")
+        drawing.chart.plotchar(True, "char", char="A", color="#ff00ff")
+        drawing.chart.plotshape(True, "top", location="top")
+        drawing.chart.plotshape(True, "bottom", location="bottom")
+        drawing.chart.close()
+    (low,), (char,) = drawing.traces("low"), drawing.traces("char")
+    assert (low["textposition"], low["textfont"]["color"]) == (["bottom center"] * 3, ["#ffffff"] * 3)
+    assert (char["textposition"], char["textfont"]["color"]) == (["top center"] * 3, ["#ff00ff"] * 3)
+    assert drawing.traces("top")[0]["y"] == [202] * 3
+    assert drawing.traces("bottom")[0]["y"] == [48] * 3
+
+
 def test_a_bar_of_the_same_time_replaces_the_one_before() -> None:
     rows = [[0, {"timestamp": 0, "open": 1, "high": 2, "low": 0, "close": close}] for close in (1, 2)]
     (figure,) = strategy_charts({"Cfg": '{"__isKLine": true}', "Datas": rows}, 100)

@@ -17,6 +17,7 @@ from fmzthreads.backtest.metrics.curves import Curve
 from fmzthreads.backtest.metrics.monte_carlo import monte_carlo_of
 from fmzthreads.backtest.report import page, write_page
 from fmzthreads.backtest.report.account_charts import monthly_returns
+from fmzthreads.backtest.report.log_rows import log_rows
 from fmzthreads.backtest.report.page import MOST_BYTES, page_text
 from tests.helpers.backtest_results import DAY, GOLDEN, account, golden_result, made_result, snapshot_row, spot_settings
 
@@ -220,6 +221,20 @@ def test_rows_of_the_log_keep_their_colours_and_the_newest_are_kept() -> None:
     assert log["rows"][-1][2] == "Binance"
     assert log["rows"][-1][6:] == ["line 6999", "", "", "#00ff00"]
     assert (len(log["rows"]), log["total"]) == (5000, len(result["RuntimeLogs"]))
+
+
+def test_pictures_of_the_log_stand_beside_its_text() -> None:
+    picture, other = "data:image/png;base64,AAAA", "data:image/svg+xml;base64,AAAA"
+    texts = [f"pic `{picture}` #ff0000", other, f"{picture}{'A' * 300_000}", *([f"{picture}{'A' * 150_000}"] * 20)]
+    rows = [[n, 0, 5, 0, "", 0, 0, text, "", ""] for n, text in enumerate(reversed(texts))]
+    found = list(reversed(log_rows(rows, [])["rows"]))
+    assert found[0][6:] == ["pic", "", "", "#ff0000", [picture]]
+    assert found[1][6:] == [other, "", "", ""]
+    assert found[2][6:] == ["[picture]", "", "", ""]
+    shown = [row for row in found[3:] if len(row) == 11]
+    assert 2 < len(shown) < 10  # the others do not fit
+    assert all(row[6] == "[picture]" for row in found[3:] if len(row) == 10)
+    assert sum(len(json.dumps(row)) for row in found) < 1_600_000
 
 
 def test_long_logs_keep_to_their_size() -> None:

@@ -95,6 +95,20 @@ def test_long_tables_and_texts_are_cut() -> None:
     assert "is not shown" in status_html("x" * 1_000_001)
 
 
+def test_a_picture_that_cannot_be_decoded_stays_text() -> None:
+    for broken in ("data:image/png;base64,A", "data:image/png;base64,AA=A"):
+        html = status_html(f"text\n`{broken}`\n" + table([broken]))
+        assert "<img" not in html
+        assert html.count(broken) == 2
+
+
+def test_a_table_scrolls_where_it_is_asked_to() -> None:
+    long = {"type": "table", "title": "t", "cols": ["a"], "rows": [[1]] * 21, "scroll": "auto"}
+    for change, scrolls in (({}, True), ({"rows": [[1]] * 20}, False), ({"scroll": "none"}, False)):
+        html = status_html(f"`{json.dumps(long | change)}`")
+        assert ('class="scroll tall"' in html) == scrolls
+
+
 def test_the_language_is_chosen() -> None:
     assert "hello" in status_html("[trans]你好|hello[/trans]")
     assert "你好" in status_html("[trans]你好|hello[/trans]", "zh")

@@ -120,7 +120,12 @@ def test_sizes_titles_and_stacks() -> None:
         extension={"height": "500px"},
         plotOptions={"column": {"stacking": "normal"}},
     )
-    assert (figure["title"], figure["note"], figure["height"], figure["layout"]["barmode"]) == ("t", "s", 500, "stack")
+    assert (figure["title"], figure["note"], figure["height"], figure["layout"]["barmode"]) == (
+        "t",
+        "s",
+        500,
+        "relative",
+    )
     assert one({}, [T, 1], extension={"height": 99999})["height"] == 360
     assert (
         one({"visible": False, "step": True, "dashStyle": "Dash"}, [T, 1])["data"][0]
@@ -208,3 +213,77 @@ def test_names_titles_and_texts_are_escaped(kind: str) -> None:
         }
     )
     assert "<img" not in json.dumps([figure["data"], figure["layout"]])
+
+
+def test_what_is_stacked_below_zero_is_stacked_downwards() -> None:
+    config = {"chart": {"type": "column"}, "plotOptions": {"series": {"stacking": "normal"}}}
+    (figure,) = drawn({**config, "series": [{"data": [1, 2]}, {"data": [-1, -3]}]})
+    assert figure["layout"]["barmode"] == "relative"
+
+
+def test_columns_have_the_colours_of_their_points_and_of_what_is_below_zero() -> None:
+    series = {"type": "column", "color": "#111111", "negativeColor": "red"}
+    trace = one(series, [T, 1], [T + 1, -1], {"x": T + 2, "y": -2, "color": "#00ff00"}, [T + 3, None])["data"][0]
+    assert trace["marker"]["color"] == ["#111111", "red", "#00ff00", "#111111"]
+    evil = one({"type": "column"}, {"x": T, "y": 1, "color": "url(x)"}, {"x": T + 1, "y": 1, "color": "blue"})
+    assert evil["data"][0]["marker"]["color"] == ["@accent", "blue"]
+
+
+def test_pies_take_lists_of_name_and_value() -> None:
+    pie = one({"type": "pie"}, ["USDT", 15], {"name": "BTC", "y": 85})["data"][0]
+    assert (pie["labels"], pie["values"]) == (["USDT", "BTC"], [15, 85])
+
+
+def test_marks_have_their_symbol_size_and_colour() -> None:
+    marker = {"symbol": "triangle-down", "radius": 5, "fillColor": "#ff0000"}
+    assert one({"type": "scatter", "marker": marker, "color": "blue"}, [T, 1])["data"][0]["marker"] == {
+        "size": 10,
+        "symbol": "triangle-down",
+        "color": "#ff0000",
+    }
+    bubble = one({"type": "bubble", "marker": {"symbol": "url(x)", "radius": 1e9}}, [T, 1, 9])["data"][0]
+    assert (bubble["mode"], bubble["marker"]) == ("markers", {"size": 40, "symbol": "circle"})
+
+
+def test_lines_and_bands_at_fixed_places_of_both_axes() -> None:
+    band = {"from": 30, "to": 70, "color": "#abcdef", "label": {"text": "<b>usual"}}
+    axes = [{"plotLines": [{"value": 5, "label": {"text": "five"}}]}, {"plotBands": [band, {"from": 1}, "x"]}]
+    across = {"plotLines": [{"value": T, "color": "url(x)"}], "plotBands": [{"from": T, "to": T + 9}]}
+    layout = one({"yAxis": 1}, [T, 1], yAxis=axes, xAxis=across)["layout"]
+    places = [
+        (one["type"], one["xref"], one["yref"], one["x0"], one["x1"], one["y0"], one["y1"]) for one in layout["shapes"]
+    ]
+    assert places == [
+        ("rect", "x", "paper", T, T + 9, 0, 1),
+        ("line", "x", "paper", T, T, 0, 1),
+        ("line", "x domain", "y", 0, 1, 5, 5),
+        ("rect", "x domain", "y2", 0, 1, 30, 70),
+    ]
+    assert layout["shapes"][1]["line"]["color"] == "@muted"
+    assert [(one["text"], one["yref"], one["y"]) for one in layout["annotations"]] == [
+        ("five", "y", 5),
+        ("&lt;b&gt;usual", "y2", 50),
+    ]
+
+
+def test_one_end_of_an_axis_is_kept_alone() -> None:
+    assert one({}, [T, 1], yAxis={"min": 0})["layout"]["yaxis"]["autorangeoptions"] == {"minallowed": 0, "include": 0}
+    assert one({}, [T, 1], yAxis={"max": 9})["layout"]["yaxis"]["autorangeoptions"] == {"maxallowed": 9, "include": 9}
+    assert one({}, [T, 1], yAxis={"min": 1, "max": 9})["layout"]["yaxis"]["range"] == [1, 9]
+    assert "range" not in one({}, [T, 1], yAxis={"min": 9, "max": 1})["layout"]["yaxis"]
+
+
+def test_a_point_without_a_time_has_no_place_among_times() -> None:
+    found = one({}, [T, 1], {"x": "evil", "y": 3}, "x", [None, 2], {"y": 7}, [T + 1, 2])["data"][0]
+    assert (found["x"], found["y"]) == ([T, T + 1], [1, 2])
+    assert one({}, 5, {"y": 7})["data"][0]["x"] == [0, 1]
+
+
+def test_numbers_whose_difference_is_infinite_are_gaps() -> None:
+    assert one({}, [T, 1e308], [T + 1, -1e308], [T + 2, 3])["data"][0]["y"] == [None, None, 3]
+
+
+def test_many_flags_on_a_long_series_are_placed_at_once() -> None:
+    series = [{"id": "p", "data": [[T + 10 * n, n] for n in range(100_000)]}, {"type": "flags", "onSeries": "p"}]
+    (figure,) = drawn({"series": series}, *((1, {"x": T + 10 * n + 5}) for n in range(400)), (1, {"x": T - 1}))
+    assert figure["data"][1]["y"] == [0, *range(1, 400)]

@@ -144,11 +144,12 @@
     const fill = () => {
       const found = log.rows.filter((row) => shown.has(row[1]) && (!word || (row[6] + " " + row[7] + " " + row[8] + " " + row[2]).toLowerCase().includes(word)));
       body.replaceChildren();
-      for (const [time, kind, exchange, order, price, amount, text, symbol, direction, color] of found.slice(-limit).reverse()) {
+      for (const [time, kind, exchange, order, price, amount, text, symbol, direction, color, pictures] of found.slice(-limit).reverse()) {
         const row = make("tr"), badge = make("td");
         badge.append(make("span", "kind kind-" + Number(kind), log.kinds[kind] || String(kind)));
         const words = make("td", "text", text);
-        if (color) words.style.color = color;
+        if (color) words.style.color = `color-mix(in srgb, ${color} 70%, currentcolor)`; // yellow on white can be read, as in the status
+        for (const source of pictures || []) words.append(Object.assign(make("img"), { src: source, alt: "" }));
         const placed = kind < 2;
         row.append(
           make("td", "", new Date(time).toISOString().slice(0, 19).replace("T", " ")), badge, make("td", "", exchange),
@@ -157,7 +158,7 @@
           make("td", "number", placed ? digits(amount) : kind === 2 ? "order " + order : ""), words);
         body.append(row);
       }
-      note.textContent = Math.min(limit, found.length) + " of " + found.length + " matching rows, newest first; the log has " + log.total + ".";
+      note.textContent = Math.min(limit, found.length) + " of " + found.length + " matching rows, newest first; the log has " + log.total + (log.total > log.rows.length ? ", of which the page holds the newest " + log.rows.length + "." : ".");
       more.hidden = found.length <= limit;
     };
     view.append(filters, scroll, note, more);
