@@ -50,7 +50,7 @@ def findings_of(series: RawSeries) -> list[Finding]:
     return [
         finding
         for finding in (
-            *_times(series), _impossible(series), _zero_volumes(series), _outliers(series), _unaligned(series)
+            *_times(series), _impossible(series), *_volumes(series), _outliers(series), _unaligned(series)
         )
         if finding.count
     ]  # fmt: skip
@@ -122,12 +122,17 @@ def _impossible(series: RawSeries) -> Finding:
     )
 
 
-def _zero_volumes(series: RawSeries) -> Finding:
-    found = _Places(series)
+def _volumes(series: RawSeries) -> list[Finding]:
+    zero, wrong = _Places(series), _Places(series)
     for row, volume in enumerate(_each(series.volume)):
-        if not volume > 0:
-            found.add(row)
-    return found.finding("zero volumes", f"{found.count} bars have no volume ({found.count / len(series):.2%})")
+        if volume == 0:
+            zero.add(row)
+        elif not 0 < volume < math.inf:
+            wrong.add(row)
+    return [
+        zero.finding("zero volumes", f"{zero.count} bars have no volume ({zero.count / len(series):.2%})"),
+        wrong.finding("volumes", f"{wrong.count} bars have a volume that is negative or not finite", serious=True),
+    ]
 
 
 def _outliers(series: RawSeries) -> Finding:

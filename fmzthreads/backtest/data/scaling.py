@@ -38,7 +38,7 @@ def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
         ("open", price), ("high", price), ("low", price), ("close", price), ("volume", amount), ("position", amount)
     ):  # fmt: skip
         column: array[float] = getattr(series, name)
-        parts = _whole_parts(column, factor, f"{series.where}: {name}")
+        parts = _whole_parts(column, factor, name, series)
         if series.stored is None or not len(column):
             whole = array("q")
             for _, part in parts:
@@ -52,22 +52,41 @@ def scaled(series: RawSeries, detail: MarketDetail) -> BarSeries:
     return result
 
 
-def _whole_parts(column: array[float], factor: float, where: str) -> Iterator[tuple[int, Any]]:
+def _whole_parts(column: array[float], factor: float, name: str, series: RawSeries) -> Iterator[tuple[int, Any]]:
     """The numbers of a column times a factor, rounded, in parts: the first row and the whole numbers of 8 bytes."""
-    numpy = fast_numpy(len(column))
+    numpy, least = fast_numpy(len(column)), 0.0 if name == "volume" else -(2.0**63)
     for row, (part,) in parts_of(column):
         if numpy is not None:
             values = numpy.rint(numpy.frombuffer(part) * factor)
-            if bool((abs(values) < 2.0**63).all()):  # not true for what is not finite, either
+            if bool(((values < 2.0**63) & (values >= least)).all()):  # not true for what is not a number, either
                 yield row, values.astype("int64")
                 continue
         try:
-            yield row, array("q", map(round, map(operator.mul, part, repeat(factor))))
+            whole = array("q", map(round, map(operator.mul, part, repeat(factor))))
         except (OverflowError, ValueError):
-            bad = next(value for value in part if not math.isfinite(value) or abs(value * factor) >= 2**63)
-            raise InputError(
-                f"{where}: {bad:g} with {math.log10(factor):.0f} decimals is not a finite number of 18 digits"
-            ) from None
+            whole = array("q")
+        if not whole or min(whole) < least:
+            _refuse(part, row, factor, least, name, series)
+        yield row, whole
+
+
+def _refuse(part: Any, first: int, factor: float, least: float, name: str, series: RawSeries) -> None:
+    """Names the number that cannot be scaled.
+
+    Raises:
+        InputError: Always.
+    """
+    row, bad = next(
+        (row, value)
+        for row, value in enumerate(part, first)
+        if not least <= value * factor < 2**63 or not math.isfinite(value)
+    )
+    what = (
+        f"{bad:g} is negative"
+        if bad < 0 and least == 0
+        else f"{bad:g} with {math.log10(factor):.0f} decimals is not a finite number of 18 digits"
+    )
+    raise InputError(f"{series.where}, {series.place(row)}: {name}: {what}")
 
 
 def guessed_detail(series: RawSeries, symbol: str, given: MarketDetail | None = None) -> MarketDetail:

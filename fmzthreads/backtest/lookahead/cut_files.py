@@ -10,10 +10,11 @@ from typing import Any
 
 from ...errors import FmzError
 from ..data.files.bars_file import read_bars
+from ..data.files.csv_file import bar_lines
 
 __all__ = ["CutFiles"]
 
-_PLAIN = {".csv", ".txt", ""}
+_PLAIN = {".csv", ".tsv", ".txt", ""}
 
 
 class CutFiles:
@@ -56,12 +57,8 @@ class CutFiles:
                 series = read_bars(path, columns=self._columns, zone=self._zone, checked=False)
             except FmzError:  # it was read before; without its rows it stays as it is
                 return None
-            later = {
-                int(rows.place(row).rpartition(" ")[2])
-                for rows in series.values()
-                for row, time_ms in enumerate(rows.time)
-                if time_ms >= self._instant_ms
-            }
+            times = {name: iter(rows.time) for name, rows in series.items()}
+            later = {number for number, name in bar_lines(path, self._columns) if next(times[name]) >= self._instant_ms}
             lines = path.read_bytes().splitlines(keepends=True)
             found = self._copies[path] = self._folder / f"{len(self._copies)}-{path.name}"
             found.write_bytes(b"".join(line for number, line in enumerate(lines, 1) if number not in later))

@@ -55,6 +55,14 @@ def test_impossible_prices_and_zero_volumes() -> None:
     assert kinds(series)["prices"] == 1
 
 
+def test_volumes_that_a_backtest_refuses_are_serious() -> None:
+    series = generated(6)
+    series.volume[1], series.volume[3], series.volume[4] = -5.0, float("nan"), float("inf")
+    [found] = findings_of(series)
+    assert (found.kind, found.count, found.serious) == ("volumes", 3, True)
+    assert found.places[0].startswith("row 2: ")
+
+
 def test_a_close_that_jumps_away_and_back_is_an_outlier() -> None:
     series = generated(200)
     for row in range(200):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fmzthreads.backtest.data.files import csv_file
 from fmzthreads.backtest.inputs import BacktestInputs, BarsFile, ReadyBacktest
 from fmzthreads.backtest.lookahead.check import check_lookahead
 from fmzthreads.backtest.lookahead.cut_files import CutFiles
@@ -153,6 +154,20 @@ def test_copies_of_files_are_only_made_of_plain_files_of_bars(tmp_path: Path) ->
         assert files(file) is file
     bars.write_text("broken\n")
     assert CutFiles([bars], {}, UTC, 0, folder)(bars) is bars
+
+
+def test_a_copy_of_a_long_file_reads_it_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"{name};{START_MS + 60_000 * row};1;1;1;1;1" for row in range(500) for name in ("A/X_Y", "B/X_Y")]
+    bars = tmp_path / "bars.csv"
+    bars.write_text("\n".join(["series;time;open;high;low;close;volume", "", *lines]))
+    opened: list[Path] = []
+    real = csv_file.open_bytes
+    monkeypatch.setattr(csv_file, "open_bytes", lambda path: opened.append(path) or real(path))
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    copy = Path(CutFiles([bars], {}, UTC, START_MS + 60_000 * 20, folder)(bars))
+    assert copy.read_text().splitlines() == bars.read_text().splitlines()[: 2 + 40]
+    assert len(opened) < 10
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

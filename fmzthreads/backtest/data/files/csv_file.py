@@ -6,25 +6,27 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
-from itertools import compress
+from itertools import compress, islice
 from operator import eq
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from ....errors import InputError, excerpt
 from ..fast_numpy import fast_numpy
 from ..raw_series import RawSeries
 from ..row_spill import RowSpill
 from .layout import default_layout, is_header, layout_of
-from .moments import day_of_name, times_of, unit_of
+from .moments import day_of_name, is_written_date, times_of, unit_of
 
-__all__ = ["line_of", "open_bytes", "read_csv"]
+__all__ = ["bar_lines", "open_bytes", "read_csv"]
 
 _BLOCK = 1 << 20
 _LARGEST_EXACT = 2.0**53
 _NUMBERS = ("open", "high", "low", "close", "volume", "position")
 _UTF_8_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_LONGEST_LINE = 1 << 20
+_SEPARATORS = (",", ";", "\t", "|")
 _MAC_FOLDER = "__MACOSX/"  # what macOS puts beside the files of an archive
 
 
@@ -77,21 +79,43 @@ def _first_line(stream: IO[bytes], path: Path) -> bytes:
     Raises:
         InputError: All lines are blank, or the file is in another encoding or has other line ends.
     """
-    first = stream.readline()
+    first = stream.readline(_LONGEST_LINE)
     if first.startswith(_UTF_16_MARKS):
         raise InputError(f"{path} is encoded in UTF-16, expected UTF-8")
     first = first.removeprefix(_UTF_8_MARK)
     while first and not first.strip():
-        first = stream.readline()
+        first = stream.readline(_LONGEST_LINE)
     if not first:
         raise InputError(f"{path} is empty, expected bars")
+    if len(first) >= _LONGEST_LINE:
+        raise _too_long(path)
     if b"\r" in first.rstrip(b"\r\n"):
         raise InputError(f"{path} has lines that end with CR alone, expected LF or CR LF")
     return first
 
 
-def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
-    """The lines in blocks, without the end of the last line."""
+def _too_long(path: Path) -> InputError:
+    return InputError(f"{path} has a line of more than {_LONGEST_LINE} bytes, expected bars")
+
+
+def _separator(first: str, path: Path) -> str:
+    """What stands between the columns of a file, by its first line.
+
+    Raises:
+        InputError: The line has no columns.
+    """
+    found = max(_SEPARATORS, key=first.count)
+    if not first.count(found):
+        raise InputError(f"{path}: the first line is {excerpt(first, 100)!r}, expected columns separated by commas")
+    return found
+
+
+def _blocks(stream: IO[bytes], begun: bytes, path: Path) -> Iterator[str]:
+    """The lines in blocks, without the end of the last line.
+
+    Raises:
+        InputError: A line is too long to be a bar.
+    """
     rest = begun
     while True:
         chunk = stream.read(_BLOCK)
@@ -100,6 +124,8 @@ def _blocks(stream: IO[bytes], begun: bytes) -> Iterator[str]:
         cut = chunk.rfind(b"\n")
         if cut < 0:
             rest += chunk
+            if len(rest) > 2 * _LONGEST_LINE:
+                raise _too_long(path)
             continue
         yield (rest + chunk[:cut]).decode("utf-8", "replace")
         rest = chunk[cut + 1 :]
@@ -132,13 +158,9 @@ def read_csv(
     """
     with open_bytes(path) as stream, RowSpill(in_memory) as spill:
         first = _first_line(stream, path)
-        names = first.decode("utf-8", "replace").strip().split(",")
-        headed = is_header(names) or bool(columns and not _is_number(names[0]))
-        width = len(names)
-        shown = names if headed else [str(place) for place in range(width)]
-        layout = layout_of(shown, str(path), columns) if headed or columns else default_layout(width, str(path))
-        reader = _Reader(path, layout, width, zone)
-        for block in _blocks(stream, b"" if headed else first):
+        form = _form_of(first, path, columns)
+        reader = _Reader(path, form, zone, columns)
+        for block in _blocks(stream, b"" if form.headed else first, path):
             reader.take(block)
             spill.take(reader.series)
         for name, stored in spill.finish(reader.series).items():
@@ -146,6 +168,59 @@ def read_csv(
     for series in reader.series.values() if checked else ():
         series.check()
     return reader.series
+
+
+class _Form(NamedTuple):
+    """How a file is written.
+
+    Attributes:
+        layout: The number of the column of each role.
+        width: How many columns there are.
+        separator: What stands between them.
+        headed: Whether the first line has names.
+    """
+
+    layout: Mapping[str, int]
+    width: int
+    separator: str
+    headed: bool
+
+
+def _form_of(first: bytes, path: Path, columns: Mapping[str, str] | None) -> _Form:
+    """How a file is written, by its first line.
+
+    Raises:
+        InputError: A column is missing.
+    """
+    line = first.decode("utf-8", "replace").strip("\r\n ")
+    separator = _separator(line, path)
+    names = line.split(separator)
+    headed = is_header(names) or bool(columns and not _is_number(names[0]))
+    width = len(names)
+    shown = names if headed else [str(place) for place in range(width)]
+    layout = layout_of(shown, str(path), columns) if headed or columns else default_layout(width, str(path))
+    return _Form(layout, width, separator, headed)
+
+
+def bar_lines(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[tuple[int, str]]:
+    """The lines that are bars, in their order: the number of each, and the name of its series.
+
+    Args:
+        path: The file.
+        columns: Which column is what, where the first line does not say it.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    with open_bytes(path) as stream:
+        form = _form_of(_first_line(stream, path), path, columns)
+    place, skipped = form.layout.get("series"), not form.headed
+    with open_bytes(path) as stream:
+        for number, line in enumerate(stream, 1):
+            text = line.decode("utf-8-sig", "replace").strip()
+            if text and skipped:
+                yield number, "" if place is None else text.replace('"', "").split(form.separator)[place]
+            skipped = skipped or bool(text)
 
 
 def _is_number(text: str) -> bool:
@@ -159,11 +234,14 @@ def _is_number(text: str) -> bool:
 class _Reader:
     """Puts the fields of blocks into columns."""
 
-    def __init__(self, path: Path, layout: Mapping[str, int], width: int, zone: tzinfo) -> None:
+    def __init__(self, path: Path, form: _Form, zone: tzinfo, columns: Mapping[str, str] | None) -> None:
         self._path = path
-        self._layout = layout
-        self._width = width
+        self._columns = columns
+        self._layout = form.layout
+        self._width = form.width
         self._zone = zone
+        self._separator = form.separator
+        self._dated = False  # whether times are dates of digits alone
         self._midnight_ms: int | None = None  # what times count from, once the first one was seen
         self.series: dict[str, RawSeries] = {}
 
@@ -174,15 +252,21 @@ class _Reader:
         if '"' in block:
             block = block.replace('"', "")
         block = block.strip("\n")
+        if self._separator != ",":
+            block = self._with_commas(block)
         if not block:
             return
         if not self.series:
             first = block.partition("\n")[0].split(",")
-            self._midnight_ms = day_of_name(self._path.name, first[self._layout["time"]])
-        elif self._midnight_ms is None and self._take_numbers(block):
+            self._see_first(first)
+        elif self._midnight_ms is None and not self._dated and self._take_numbers(block):
             return
         fields = block.replace("\n", ",").split(",")
         if len(fields) != self._width * (block.count("\n") + 1):
+            filled = "\n".join(line for line in block.split("\n") if line.strip())
+            if filled != block:  # there are blank lines
+                self.take(filled)
+                return
             self._complain(block)
         place = self._layout.get("series")
         if place is None:
@@ -194,6 +278,27 @@ class _Reader:
             return
         for name in dict.fromkeys(names):
             self._add(name, fields, [eq(name, other) for other in names])
+
+    def _with_commas(self, block: str) -> str:
+        """A block whose columns are separated by commas.
+
+        Raises:
+            InputError: There are commas in it.
+        """
+        if "," in block:
+            line = next(line for line in block.split("\n") if "," in line)
+            raise InputError(
+                f"{self._path}, line {self._line(line)}: {excerpt(line, 100)}: a comma between columns separated by"
+                f" {self._separator!r}; expected numbers with a decimal point"
+            )
+        return block.replace(self._separator, ",")
+
+    def _see_first(self, fields: list[str]) -> None:
+        """Learns from the first line how times are written."""
+        if self._layout["time"] < len(fields):
+            first = fields[self._layout["time"]]
+            self._midnight_ms = day_of_name(self._path.name, first)
+            self._dated = is_written_date(first.strip())
 
     def _take_numbers(self, block: str) -> bool:
         """Adds a block of numbers of one known series with NumPy, where it is installed; False when the block is something else."""
@@ -229,10 +334,11 @@ class _Reader:
     def _add(self, name: str, fields: list[str], mask: list[bool] | None) -> None:
         series = self.series.get(name)
         if series is None:
-            place = self._layout.get("series")
             where = f"{self._path}, {name}" if name else str(self._path)
             series = RawSeries(
-                name=name, where=where, place=lambda row: f"line {line_of(self._path, name, row, place)}"
+                name=name,
+                where=where,
+                place=lambda row: f"line {self._line_of(name, row)}",
             )
             self.series[name] = series
         try:
@@ -293,12 +399,18 @@ class _Reader:
                 raise InputError(f"{self._path}, line {self._line(text)}: {what}: {excerpt(text, 100)}")
         raise InputError(f"{self._path}: {error}")
 
+    def _line_of(self, name: str, row: int) -> int:
+        """The number of the line of a series' row, counted from 0; reads the file again."""
+        lines = (number for number, found in bar_lines(self._path, self._columns) if found == name)
+        return next(islice(lines, row, None), 0)
+
     def _line(self, text: str) -> int:
         """The number of the first line with this text."""
-        wanted = text.encode()
+        wanted, separator = text.encode().strip(), self._separator.encode()
         with open_bytes(self._path) as stream:
             for number, line in enumerate(stream, 1):
-                if line.strip().replace(b'"', b"") == wanted.strip():
+                plain = line.strip().replace(b'"', b"")
+                if wanted in {plain, plain.replace(separator, b",")}:
                     return number
         return 0
 
@@ -309,25 +421,3 @@ _SAMPLE = 2000
 def _milliseconds(numpy: Any, times: Any) -> Any:
     unit = unit_of(float(times[0]))
     return (times // round(1 / unit) if unit < 1 else numpy.rint(times * unit)).astype("int64")
-
-
-def line_of(path: Path, name: str, row: int, column: int | None) -> int:
-    """The number of the line of a series' row, counted from 0; reads the file again.
-
-    Args:
-        path: The file.
-        name: The series.
-        row: The row within the series.
-        column: Which column holds the series' name; None for a file with one series.
-    """
-    seen = -1
-    with open_bytes(path) as stream:
-        for number, line in enumerate(stream, 1):
-            fields = line.decode("utf-8-sig", "replace").strip().replace('"', "").split(",")
-            if fields == [""] or (seen < 0 and is_header(fields)):
-                continue
-            if column is None or fields[column] == name:
-                seen += 1
-                if seen == row:
-                    return number
-    return 0

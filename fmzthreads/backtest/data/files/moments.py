@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from ....errors import InputError, short_repr
 
-__all__ = ["day_of_name", "milliseconds", "times_of", "unit_of"]
+__all__ = ["day_of_name", "is_written_date", "milliseconds", "times_of", "unit_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,6 +32,20 @@ def day_of_name(name: str, first: str) -> int | None:
     return (midnight - _EPOCH).days * 86_400_000
 
 
+def is_written_date(text: str) -> bool:
+    """Whether digits alone are a date, ``20240131``, or one with a time, ``202401310930`` or ``20240131093000``, from 1970 on.
+
+    As numbers these would be seconds of the year 1970, or milliseconds of the years 1976 and 2611.
+    """
+    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text))
+    if form is None or text[:2] not in {"19", "20"} or not text.isascii() or not text.isdigit():
+        return False
+    try:
+        return datetime.strptime(text, form).year >= 1970
+    except ValueError:
+        return False
+
+
 def unit_of(value: float) -> float:
     """How many milliseconds one unit of a time is, by its size: seconds, milliseconds, microseconds or nanoseconds since the epoch."""
     size = abs(value)
@@ -41,12 +55,15 @@ def unit_of(value: float) -> float:
 
 
 def milliseconds(text: str, zone: tzinfo) -> int:
-    """A written time such as ``2024-01-31 12:00`` in milliseconds; by ``zone`` unless it names an offset.
+    """A written time such as ``2024-01-31 12:00`` or ``20240131`` in milliseconds; by ``zone`` unless it names an offset.
 
     Raises:
         ValueError: It is not a time.
     """
-    moment = datetime.fromisoformat(text.strip().strip('"').replace("/", "-"))
+    text = text.strip().strip('"').replace("/", "-")
+    if len(text) in {12, 14} and text.isdigit():
+        text = f"{text[:8]}T{text[8:]}"
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     since = moment - _EPOCH
@@ -59,9 +76,8 @@ def times_of(values: Sequence[str], zone: tzinfo) -> array[int]:
     Raises:
         InputError: One is not a time.
     """
-    try:
-        first = float(values[0])
-    except ValueError:
+    first = _number(values[0])
+    if first is None:
         convert: Callable[[str], int] = lambda text: milliseconds(text, zone)  # noqa: E731 (chosen once, called for each row)
     else:
         unit = unit_of(first)
@@ -73,6 +89,16 @@ def times_of(values: Sequence[str], zone: tzinfo) -> array[int]:
         return array("q", map(convert, values))
     except (ValueError, OverflowError) as error:
         raise InputError(f"a time is {short_repr(_first_bad(values, convert))}: {error}") from None
+
+
+def _number(text: str) -> float | None:
+    """The number that a time is; None for a written one."""
+    if is_written_date(text.strip()):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _first_bad(values: Sequence[str], convert: Callable[[str], int]) -> str:

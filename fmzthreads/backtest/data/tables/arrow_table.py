@@ -122,7 +122,12 @@ def _one(batch: Any, where: str, name: str, columns: Mapping[str, str] | None, z
     pyarrow = arrow()
     found: dict[str, Any] = {}
     for title, column in zip(batch.schema.names, batch.columns, strict=True):
-        found[title] = _milliseconds(column) if pyarrow.types.is_timestamp(column.type) else column.to_pylist()
+        if pyarrow.types.is_timestamp(column.type):
+            found[title] = _milliseconds(column)
+        elif column.type in {pyarrow.float32(), pyarrow.float16()}:
+            found[title] = column.cast(pyarrow.string()).to_pylist()  # the decimals that these numbers show
+        else:
+            found[title] = column.to_pylist()
     return series_from_columns(found, where, name=name, given=columns, zone=zone, count=batch.num_rows, checked=False)
 
 

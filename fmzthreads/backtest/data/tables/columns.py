@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
+from decimal import Decimal
+from functools import partial
+from math import inf, nan
+from numbers import Real
 from typing import Any
 
 from ....errors import InputError, short_repr
 from ..files.layout import default_layout, layout_of
-from ..files.moments import milliseconds, unit_of
+from ..files.moments import is_written_date, milliseconds, times_of, unit_of
 from ..raw_series import RawSeries
 
 __all__ = ["numbers_of", "series_from_columns", "times_from"]
 
 _SAMPLE = 2000
+_NOT_A_TIME = -(2**63)
+"""Numpy's NaT as a whole number."""
 
 
 def series_from_columns(
@@ -52,13 +58,13 @@ def series_from_columns(
         if role == "series":
             continue
         values = columns[names[place]]
+        if len(values) != count:
+            raise InputError(f"{where}: column {names[place]!r} ({role}) has {len(values)} values, expected {count}")
+        convert: Callable[[Any], Any] = numbers_of if role != "time" else partial(times_from, zone=zone)
         try:
-            if role == "time":
-                series.time = times_from(values, zone)
-            else:
-                setattr(series, role, numbers_of(values))
+            setattr(series, role, convert(values))
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where}: column {names[place]!r} ({role}): {error}") from None
+            raise InputError(f"{where}, {_first_bad(values, convert, names[place], role)}") from error
     if not series.volume:
         series.volume = array("d", bytes(8 * count))
     series.decimals = (0, _places(series.volume))
@@ -71,18 +77,48 @@ def _places(values: array[float]) -> int:
     return min(9, max((len(f"{value:.9f}".rstrip("0").partition(".")[2]) for value in values[:_SAMPLE]), default=0))
 
 
+def _first_bad(values: Any, convert: Callable[[Any], Any], name: str, role: str) -> str:
+    """Names the first value of a column that cannot be read."""
+    for row, value in enumerate(values):
+        try:
+            convert([value])
+        except (TypeError, ValueError, OverflowError) as error:
+            what = str(error) if role == "time" else f"{short_repr(value)}, expected a number"
+            return f"row {row + 1}: column {name!r} ({role}): {what}"
+    try:
+        convert(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        return f"column {name!r} ({role}): {error}"
+    return f"column {name!r} ({role})"
+
+
 def numbers_of(values: Any) -> array[float]:
-    """A column as doubles.
+    """A column as doubles; numbers of single precision as the decimals that they show.
 
     Raises:
         TypeError, ValueError: It holds something else than numbers.
     """
     if hasattr(values, "dtype") and hasattr(values, "astype"):
-        return array(
-            "d",
-            values.astype("float64").tobytes() if hasattr(values, "tobytes") else values.to_numpy("float64").tobytes(),
-        )
+        single = _is_single(values.dtype)
+        if hasattr(values, "to_numpy"):
+            values = values.to_numpy(f"float{8 * values.dtype.itemsize}" if single else "float64")
+        values = _unmasked(values)
+        if single:
+            values = values.astype(str)  # 97.05 is 97.0500030517578125 in single precision
+        return array("d", values.astype("float64").tobytes())
     return array("d", map(float, values))
+
+
+def _is_single(dtype: Any) -> bool:
+    """Whether numbers have less than double precision."""
+    return getattr(dtype, "kind", "") == "f" and dtype.itemsize < 8
+
+
+def _unmasked(values: Any) -> Any:
+    """A numpy array; values that a masked array hides are not numbers."""
+    if hasattr(values, "filled") and hasattr(values, "mask") and values.mask.any():
+        return values.astype("float64").filled(nan)
+    return values
 
 
 def times_from(values: Any, zone: tzinfo) -> array[int]:
@@ -93,29 +129,67 @@ def times_from(values: Any, zone: tzinfo) -> array[int]:
     """
     kind = getattr(getattr(values, "dtype", None), "kind", "")
     if hasattr(getattr(values, "dt", None), "tz_convert") and getattr(values.dt, "tz", None) is not None:
-        values, kind = values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), "M"  # pandas with a zone
-        return array("q", values.astype("datetime64[ms]").astype("int64").tobytes())
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)  # pandas with a zone
+        return _from_dates(values)
     if kind == "M":
-        found = array("q", _plain(values).astype("datetime64[ms]").astype("int64").tobytes())
-        return _from_zone(found, zone)
+        return _from_zone(_from_dates(values), zone)
     if kind in {"i", "u", "f"}:
-        values = _plain(values)
-        if not len(values):
-            return array("q")
-        unit = unit_of(float(values[0]))
-        scaled = values.astype("int64") // round(1 / unit) if unit < 1 else (values * unit).round()
-        return array("q", scaled.astype("int64").tobytes())
+        return _from_numbers(_unmasked(_plain(values)), zone)
     rows: Sequence[Any] = list(values)
     if not rows:
         return array("q")
-    if isinstance(rows[0], (int, float)) and not isinstance(rows[0], bool):
-        unit = unit_of(float(rows[0]))
-        return array("q", (round(value * unit) if unit >= 1 else int(value) // round(1 / unit) for value in rows))
+    first: Any = rows[0]
+    if type(first) is not bool and isinstance(first, (Real, Decimal)):
+        if _is_date(first):
+            return times_of([str(int(value)) for value in rows], zone)
+        unit = unit_of(float(first))
+        return array(
+            "q", (round(float(value) * unit) if unit >= 1 else int(value) // round(1 / unit) for value in rows)
+        )
+    if isinstance(first, str):
+        return times_of([str(value) for value in rows], zone)
     return array("q", (_moment(value, zone) for value in rows))
 
 
 def _plain(values: Any) -> Any:
     return values.to_numpy() if hasattr(values, "to_numpy") else values
+
+
+def _is_date(value: Any) -> bool:
+    """Whether a number is a date such as 20240131."""
+    return value == value // 1 and is_written_date(str(int(value)))
+
+
+def _from_dates(values: Any) -> array[int]:
+    """Numpy's or pandas' times, without a zone.
+
+    Raises:
+        ValueError: One is no time (NaT).
+    """
+    found = array("q", _plain(values).astype("datetime64[ms]").astype("int64").tobytes())
+    if found and min(found) == _NOT_A_TIME:
+        raise ValueError("NaT is not a time")
+    return found
+
+
+def _from_numbers(values: Any, zone: tzinfo) -> array[int]:
+    """A numpy array of times in any usual unit.
+
+    Raises:
+        ValueError: One is not finite, or the numbers are too short for times.
+    """
+    if not len(values):
+        return array("q")
+    if values.dtype.kind == "f":
+        if _is_single(values.dtype):
+            raise ValueError(f"{values.dtype} cannot hold times, expected int64 or float64")
+        if not (abs(values) < inf).all():
+            raise ValueError("a time is not a finite number")
+    if _is_date(values[0]):
+        return times_of([str(int(value)) for value in values], zone)
+    unit = unit_of(float(values[0]))
+    scaled = values.astype("int64") // round(1 / unit) if unit < 1 else (values * unit).round()
+    return array("q", scaled.astype("int64").tobytes())
 
 
 def _from_zone(times: array[int], zone: tzinfo) -> array[int]:
@@ -139,5 +213,7 @@ def _moment(value: Any, zone: tzinfo) -> int:
     if isinstance(value, str):
         return milliseconds(value, zone)
     if hasattr(value, "isoformat"):
+        if str(value) == "NaT":
+            raise ValueError("NaT is not a time")
         return milliseconds(value.isoformat(), zone)
     raise TypeError(f"{short_repr(value)} is not a time")

@@ -1,5 +1,6 @@
 import gzip
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -68,6 +69,60 @@ def test_forms_of_the_same_bars(tmp_path: Path, text: str) -> None:
 def test_units_and_forms_of_times(tmp_path: Path, first: str, second: str) -> None:
     text = BARS.replace("1700000000000", first).replace("1700000060000", second)
     assert list(read_csv(write(tmp_path, text))[""].time) == [1700000000000, 1700000060000]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "first_ms"),
+    [
+        ("20231114", "20231115", 1_699_920_000_000),
+        ("202311142213", "202311142214", 1_699_999_980_000),
+        ("20231114221320", "20231114221420", 1_700_000_000_000),
+    ],
+)
+def test_dates_of_digits_alone_are_dates(tmp_path: Path, first: str, second: str, first_ms: int) -> None:
+    text = BARS.replace("1700000000000", first).replace("1700000060000", second)
+    rows = read_csv(write(tmp_path, text))[""]
+    assert rows.time[0] == first_ms
+    assert rows.period_ms() == (86_400_000 if len(first) == 8 else 60_000)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_than_commas(tmp_path: Path, separator: str) -> None:
+    wanted = read_csv(write(tmp_path, BARS))[""]
+    text = BARS.replace(",", separator)
+    for form in (text, text.partition("\n")[2], text.replace("\n", "\r\n"), text.replace("1.75", '"1.75"')):
+        rows = read_csv(write(tmp_path, form))[""]
+        assert (rows.time, rows.close, rows.volume) == (wanted.time, wanted.close, wanted.volume)
+    with pytest.raises(InputError, match=r"line 3: the bar of 1700000000000 ms has the same time"):
+        read_csv(write(tmp_path, text.replace("1700000060000", "1700000000000")))
+    with pytest.raises(InputError, match=r"line 3: close is 'x', expected a number"):
+        read_csv(write(tmp_path, text.replace("2.25", "x")))
+    with pytest.raises(InputError, match=r"line 2: .* expected numbers with a decimal point"):
+        read_csv(write(tmp_path, text.replace(".", ",")))
+
+
+def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    first, second, third = BARS.splitlines()
+    rows = read_csv(write(tmp_path, f"\n{first}\n\n{second}\n   \n{third}\n \n"))[""]
+    assert list(rows.time) == [1700000000000, 1700000060000]
+    with pytest.raises(InputError, match="line 5: the bar of 1700000000000 ms has the same time"):
+        read_csv(write(tmp_path, f"{first}\n\n{second}\n\n{second}\n"))
+
+
+def test_a_line_without_end_is_refused_before_it_is_in_memory(tmp_path: Path) -> None:
+    for head in (b"", BARS.encode()):
+        path = tmp_path / "bomb.csv.gz"
+        with gzip.open(path, "wb") as file:
+            file.write(head)
+            for _ in range(64):
+                file.write(b"0" * (1 << 20))
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError, match=r"bomb\.csv\.gz has a line of more than 1048576 bytes"):
+                read_csv(path)
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_written_times_go_by_the_zone(tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_several_by_name_and_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bars", "text"),
     [
+        (
+            [[START, 1, 2, 1, 1, 1], [START + 1, 1, 2, 1, None, 1]],
+            r"row 2: column '4' \(close\): None, expected a number",
+        ),
+        ([[START, 1, 2, 1, 1, 1], ["soon", 1, 2, 1, 1, 1]], r"row 2: column '0' \(time\): a time is 'soon'"),
+        ([[START, 1, 2, 1, 1, 1], [START + 1, 1, 2, 1]], "row 2: .*6 values, not 4"),
+        ([[START, 1, 2, 1, 1, 1], 5], "row 2: 5, expected a row"),
+        ({"low": [1, 2], **{name: [1] for name in NAMES if name != "low"}}, r"has 1 values, expected 2"),
         ([], "an empty list, expected bars"),
         (5, "expected a file, a DataFrame"),
         ([[1, 2, 3]], "3 columns, expected at least time, open"),
@@ -85,6 +93,78 @@ def test_data_frames() -> None:
     check(indexed.shift(8, freq="h"), zone="+08:00")
     both = pandas.concat([frame.assign(series="A/X_Y"), frame.assign(series="B/X_Y")])
     check(both, name="B/X_Y")
+
+
+def test_texts_and_dates_of_digits_alone() -> None:
+    check([[str(value) for value in row] for row in ROWS])
+    days = [[20240101 + place, *row[1:]] for place, row in enumerate(ROWS)]
+    for form in (days, [[str(value) for value in row] for row in days]):
+        assert list(series_of(form, {}, "UTC")[""].time) == [START, START + 86_400_000]
+    assert series_of(days, {}, "Asia/Shanghai")[""].time[0] == START - 8 * 3_600_000
+
+
+def test_columns_must_be_a_dict() -> None:
+    text: Any = "time=when"
+    with pytest.raises(InputError, match="columns is 'time=when', expected a dict"):
+        series_of(ROWS, text, "UTC")
+
+
+def test_numbers_of_single_precision_are_the_decimals_that_they_show() -> None:
+    numpy = pytest.importorskip("numpy")
+    pandas = pytest.importorskip("pandas")
+    pyarrow = pytest.importorskip("pyarrow")
+    rows = [[START, 97.05, 97.11, 96.93, 97.07, 0.1], [START + 60_000, 97.07, 97.3, 97.01, 97.02, 12345.6]]
+    columns = dict(zip(NAMES, zip(*rows, strict=True), strict=True))
+    frame = pandas.DataFrame(columns)
+    prices = dict.fromkeys(NAMES[1:], "float32")
+    kinds = [("time", "i8"), *((name, "f4") for name in NAMES[1:])]
+    table = pyarrow.table(columns)
+    for bars in (
+        frame.astype(prices),
+        frame.astype(dict.fromkeys(NAMES[1:], "Float32")),
+        numpy.array([tuple(row) for row in rows], dtype=kinds),
+        table.cast(pyarrow.schema([("time", pyarrow.int64()), *((name, pyarrow.float32()) for name in NAMES[1:])])),
+    ):
+        found = series_of(bars, {}, "UTC")[""]
+        assert [list(getattr(found, name)) for name in NAMES] == [list(columns[name]) for name in NAMES]
+    with pytest.raises(InputError, match="float32 cannot hold times, expected int64 or float64"):
+        series_of(numpy.array(rows, dtype="float32"), {}, "UTC")
+
+
+def test_masked_values_and_missing_times_are_refused() -> None:
+    numpy = pytest.importorskip("numpy")
+    pandas = pytest.importorskip("pandas")
+    values = numpy.ma.masked_array(numpy.array(ROWS), mask=False)
+    check(values)
+    values[1, 4] = numpy.ma.masked
+    with pytest.raises(InputError, match=r"row 2: the bar has open 2, high 4, low 1\.5, close nan"):
+        series_of(values, {}, "UTC")
+    frame = pandas.DataFrame(ROWS, columns=NAMES)
+    for times in (pandas.to_datetime(frame["time"], unit="ms"), frame["time"], frame["time"].astype(object)):
+        with pytest.raises(InputError, match=r"row 2: column 'time' \(time\): "):
+            series_of(frame.assign(time=times.where(frame.index == 0)), {}, "UTC")
+    with pytest.raises(InputError, match=r"shape \(6, 20\), expected a row a bar"):
+        series_of(numpy.zeros((6, 20)), {}, "UTC")
+
+
+def test_where_a_data_frame_has_its_times() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(ROWS, columns=NAMES)
+    check(frame.set_index("time"))  # whole numbers
+    dated = frame.set_index(pandas.to_datetime(frame["time"], unit="ms").rename(None))
+    check(dated)  # times in the index and in a column
+    plain = dated.drop(columns="time")
+    check(plain.set_axis(plain.index.astype(str)))
+    check(plain.to_period("min"))
+    levels = pandas.MultiIndex.from_product([plain.columns, ["BTC-USD"]], names=["Price", "Ticker"])
+    check(plain.set_axis(levels, axis=1))
+    check(pandas.concat([frame.assign(note=1), frame[["volume"]].set_axis(["note"], axis=1)], axis=1))
+    with pytest.raises(InputError, match="no column for time"):
+        series_of(frame.drop(columns="time").iloc[1:], {}, "UTC")
+    with pytest.raises(InputError, match="two columns are called 'close'"):
+        series_of(pandas.concat([frame, frame[["close"]]], axis=1), {}, "UTC")
+    with pytest.raises(InputError, match="of the shape"):
+        series_of(frame["close"], {}, "UTC")
 
 
 def test_arrow_tables_and_parquet(tmp_path: Path) -> None:
