@@ -156,6 +156,7 @@ class BacktestRun:
         self._started = time.perf_counter_ns()
         self._load_ns = load_ns
         self._finished: bool | None = None
+        self._failed = False
         clock = _Clock(self.engine)
         zone = zone_of(settings.timezone, "timezone")
         self.modules = simulated_modules(clock, zone, settings.seed)
@@ -275,6 +276,9 @@ class BacktestRun:
         """Settles what is left until the end; a run that was interrupted stays where it is."""
         if self._finished is None:
             self._finished = end.reason not in {"interrupted", "no data"}
+            self._failed = end.reason == "error"
+            if self._failed and isinstance(self._source, TellingSource):
+                self._source.stop_repeating()  # what failed the strategy: settling and the report must not wait for it again
             if self._finished:
                 self.engine.finish()
             elif isinstance(self._source, TellingSource):
@@ -303,8 +307,8 @@ class BacktestRun:
         )
 
     def final(self) -> list[dict[str, Any]]:
-        """Accounts, positions and orders of each exchange as they stand; of a run that was interrupted, an exchange without bars has no account (None)."""
-        return self.engine.final_state(interrupted=self._finished is False)
+        """Accounts, positions and orders of each exchange as they stand; of a run that was interrupted or failed, an exchange without bars has no account (None)."""
+        return self.engine.final_state(interrupted=self._finished is False or self._failed)
 
     def fills(self) -> list[BacktestFill] | None:
         """The fills, by time; None when the engine is not ours."""

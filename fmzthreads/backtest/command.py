@@ -260,8 +260,11 @@ def _report(
         print(end.traceback, file=sys.stderr)
     if end.reason == "no data":
         return _no_data(end.text)
-    with interruptible():  # bars that the strategy did not ask for are loaded here
-        whole = result_object(run)
+    try:
+        with interruptible():  # bars that the strategy did not ask for are loaded here
+            whole = result_object(run)
+    except NoData as error:
+        return _no_data(str(error))
     if args.out is not None:
         from .manifest import manifest_of  # with OpenSSL
 

@@ -18,7 +18,7 @@ from ..strategy.program.source import Source
 from ..strategy.program.templates import Template, read_templates
 from .config.beyond import LATENCY_KEYS
 from .config.settings import BacktestSettings, ExchangeSettings
-from .config.task import header_task, ignored_keys, read_config, settings_of
+from .config.task import header_task, ignored_keys, read_config, settings_of, unknown_keys
 from .config.times import zone_of
 from .data.bars import BarSource
 from .data.files.bars_file import read_bars
@@ -40,6 +40,7 @@ __all__ = [
     "read_series",
     "settings_and_source",
     "source_of",
+    "unknown_key_warnings",
 ]
 
 
@@ -152,6 +153,7 @@ class ReadyBacktest:
             task, series, inputs.data_server, args=values, where=where, own_bars="SetData(" in strategy.text
         )
         warnings = [f"{key} of the header has no effect; it says how FMZ's page was set" for key in ignored_keys(task)]
+        warnings += unknown_key_warnings(_header_text(strategy))
         warnings += data_warnings(series, settings)
         return cls(
             strategy=strategy,
@@ -236,6 +238,11 @@ def merged_task(strategy: Source, inputs: BacktestInputs) -> tuple[dict[str, Any
         where = f"{inputs.config}"
     task.update(inputs.changes)
     return task, where
+
+
+def unknown_key_warnings(header: str) -> list[str]:
+    """Warnings of the header's keys that no setting has, which have no effect."""
+    return [f"the header has the unknown key {key}; it has no effect" for key in unknown_keys(header)]
 
 
 def config_of(inputs: BacktestInputs) -> dict[str, Any]:

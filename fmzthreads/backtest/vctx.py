@@ -91,7 +91,7 @@ class VCtx:
         self._joined: bytes | None = None
         self._replaced: dict[str, tuple[Any, Any]] = {}
         self._former_builtins = self._namespace.get("__builtins__")
-        self._run = self._made(_task(task), bars, columns or {})
+        self._run = self._made(_task(task), bars, columns or {}, task if isinstance(task, str) else "")
         self._inject()
         host = script_host.get()
         if host is not None:
@@ -102,9 +102,9 @@ class VCtx:
         if autoRun:
             self._auto_run()
 
-    def _made(self, task: Mapping[str, Any], bars: Any, columns: Mapping[str, str]) -> BacktestRun:
+    def _made(self, task: Mapping[str, Any], bars: Any, columns: Mapping[str, str], header: str) -> BacktestRun:
         from .backtest_run import BacktestRun
-        from .inputs import config_of, data_warnings, read_series, settings_and_source
+        from .inputs import config_of, data_warnings, read_series, settings_and_source, unknown_key_warnings
 
         host = script_host.get()
         series: dict[str, Any] = {}
@@ -119,7 +119,9 @@ class VCtx:
             series = read_series(host.inputs.bars, host.inputs.columns, zone)
         server = host.inputs.data_server if host is not None else ""
         settings, source = settings_and_source(task, series, server, where=str(self._file))
-        warnings = data_warnings(series, settings)  # before the bars are emptied into the engine
+        warnings = unknown_key_warnings(header) + data_warnings(
+            series, settings
+        )  # before the bars are emptied into the engine
         run = BacktestRun(
             settings,
             _Watched(source, self._see_imports),
@@ -247,6 +249,11 @@ class _Watched:
         if hasattr(self._source, "stop_asking"):
             self._source.stop_asking()
 
+    def stop_repeating(self) -> None:
+        """Has the source ask no more for what it did not get."""
+        if hasattr(self._source, "stop_repeating"):
+            self._source.stop_repeating()
+
     def custom(self, *args: Any, **options: Any) -> Any:
         """The rows of the source."""
         return self._source.custom(*args, **options)
@@ -257,12 +264,13 @@ def _warn(text: str) -> None:
 
 
 def _task(task: Any) -> Mapping[str, Any]:
-    from .config.task import header_task
+    from .config.task import check_keys, header_task
 
     if isinstance(task, str):
         return header_task(task)
     if not isinstance(task, Mapping):
         raise InputError(f"VCtx(task): {short_repr(task)}, expected a header text or a dict of settings")
+    check_keys(task, "VCtx(task)")
     return task
 
 

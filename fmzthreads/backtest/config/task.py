@@ -13,14 +13,14 @@ from typing import Any
 import attrs
 
 from ...errors import InputError, UnknownName, nearest, short_repr
-from ...strategy.program.header import settings_lines
+from ...strategy.program.header import json_setting, settings_lines
 from .beyond import with_beyond
 from .details import number
 from .exchange_rows import engine_row, exchange_of
 from .settings import BacktestSettings, ExchangeSettings
 from .times import default_base_period_ms, default_snapshot_ms, moment_ms, period_ms, zone_of
 
-__all__ = ["DataFacts", "header_task", "ignored_keys", "read_config", "settings_of"]
+__all__ = ["DataFacts", "check_keys", "header_task", "ignored_keys", "read_config", "settings_of", "unknown_keys"]
 
 _HEADER_KEYS = frozenset({
     "start", "end", "period", "basePeriod", "mode", "exchanges", "args", "dataServer", "pnl", "options", "compat", "go", "timezone", "seed",
@@ -70,11 +70,10 @@ def header_task(text: str, where: str = "the header") -> dict[str, Any]:
 
 def _json(key: str, value: str, lines: str, where: str) -> Any:
     """Decodes a value; one that is not complete at the end of its line goes on in the next ones."""
-    whole = lines.partition(f"{key}:")[2].lstrip(" \t")
     try:
         if key == "latency" and not value.startswith(("{", "[")):
             return value
-        return json.JSONDecoder().raw_decode(whole if whole.startswith(value) else value)[0]
+        return json_setting(lines, key, value)
     except ValueError as error:
         raise InputError(f"{where}: {key} is not JSON ({error}): {short_repr(value)}") from None
 
@@ -82,6 +81,15 @@ def _json(key: str, value: str, lines: str, where: str) -> Any:
 def ignored_keys(task: Mapping[str, Any]) -> list[str]:
     """The keys of a header that say how FMZ's web page was set, and have no effect here."""
     return sorted(key for key in task if key.startswith("bt") or key == "maxCapital")
+
+
+def unknown_keys(text: str) -> list[str]:
+    """The keys of a header's lines that no setting has; lines of JSON and sentences are none."""
+    return [
+        f"{key!r}{nearest(key, _HEADER_KEYS)}"
+        for key in settings_lines(text)
+        if key.isidentifier() and key not in _HEADER_KEYS and not key.startswith("bt")
+    ]
 
 
 def read_config(text: str, where: str) -> dict[str, Any]:
@@ -97,10 +105,19 @@ def read_config(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where} is not JSON: {error}") from None
     if not isinstance(task, dict):
         raise InputError(f"{where} is {short_repr(task)}, expected a JSON object")
-    for key in task:
-        if key not in _HEADER_KEYS and key not in {"Exchanges", "Options"} and not key.startswith("bt"):
-            raise UnknownName(f"{where} has the unknown key {key!r}{nearest(key, _HEADER_KEYS)}")
+    check_keys(task, where)
     return task
+
+
+def check_keys(task: Mapping[str, Any], where: str) -> None:
+    """Checks that settings given as an object have known keys.
+
+    Raises:
+        UnknownName: One is not known.
+    """
+    for key in task:
+        if key not in _HEADER_KEYS and key not in {"Exchanges", "Options"} and not str(key).startswith("bt"):
+            raise UnknownName(f"{where} has the unknown key {key!r}{nearest(str(key), _HEADER_KEYS)}")
 
 
 def settings_of(
@@ -247,7 +264,16 @@ def _exchange_rows(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
 
 
 def _exchanges(rows: list[dict[str, Any]], where: str) -> tuple[ExchangeSettings, ...]:
-    return tuple(exchange_of(row, index, f"{where}: exchanges[{index}]") for index, row in enumerate(rows))
+    found = tuple(exchange_of(row, index, f"{where}: exchanges[{index}]") for index, row in enumerate(rows))
+    known: dict[tuple[str, str], Any] = {}
+    for exchange in found:
+        for symbol, detail in exchange.details.items():
+            if known.setdefault((exchange.eid, symbol), detail) != detail:
+                raise InputError(
+                    f"{where}: exchanges[{exchange.index}]: other details of {symbol} than an exchange {exchange.eid} before it;"
+                    " expected the same, as both trade one market (SetMarginLevel sets the leverage of each)"
+                )
+    return found
 
 
 def _choice(task: Mapping[str, Any], key: str, valid: tuple[str, ...], where: str) -> bool:

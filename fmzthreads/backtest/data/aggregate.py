@@ -23,6 +23,7 @@ def cut_out(series: BarSeries, from_ms: int, to_ms: int) -> BarSeries:
     return BarSeries(
         detail=series.detail,
         period_ms=series.period_ms,
+        unnamed=series.unnamed,
         time=series.time[first:last],
         open=series.open[first:last],
         high=series.high[first:last],
@@ -44,7 +45,7 @@ def aggregated(series: BarSeries, period_ms: int, *, day_offset_ms: int = _DAY_O
     Raises:
         OperationFailed: The temporary file of very many bars cannot be written.
     """
-    result = BarSeries(detail=series.detail, period_ms=period_ms)
+    result = BarSeries(detail=series.detail, period_ms=period_ms, unnamed=series.unnamed)
     shift = day_offset_ms if period_ms >= DAY_MS else 0
     times, place, count, passing = series.time, 0, len(series), PassedRows(series.time)
     with RowSpill() as spill:

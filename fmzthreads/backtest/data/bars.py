@@ -31,6 +31,7 @@ class BarSeries:
         open: Prices times ``10 ** quote_precision``; ``high``, ``low``, ``close`` alike.
         volume: Volumes times ``10 ** base_precision``.
         position: Open interest, scaled like volumes; empty when the data have none.
+        unnamed: Whether the data do not say of which symbol they are.
     """
 
     detail: MarketDetail
@@ -42,6 +43,7 @@ class BarSeries:
     close: array[int] = attrs.field(factory=_column)
     volume: array[int] = attrs.field(factory=_column)
     position: array[int] = attrs.field(factory=_column)
+    unnamed: bool = False
 
     def __len__(self) -> int:
         """How many bars there are."""
@@ -80,6 +82,9 @@ class TellingSource(BarSource, Protocol):
 
     def stop_asking(self) -> None:
         """Asks no server from now on: bars that are not there yet raise ``NoData``. Called once the backtest was interrupted."""
+
+    def stop_repeating(self) -> None:
+        """Asks no more for bars whose last request failed: that failure is raised again. Called once the strategy failed."""
 
 
 @runtime_checkable

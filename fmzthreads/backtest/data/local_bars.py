@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import attrs
 
@@ -16,13 +20,15 @@ from ..failures import NoData
 from ..recorded.recording import Recording
 from .aggregate import aggregated, cut_out
 from .bars import BarSeries
-from .raw_series import RawSeries
+from .raw_series import PRICES, RawSeries
 from .scaling import guessed_detail, market_of_decimals, scaled
 
-__all__ = ["GivenSeries", "LocalBars", "facts_of", "recorded_detail"]
+__all__ = ["GivenSeries", "LocalBars", "exchange_for", "facts_of", "recorded_detail"]
 
 GivenSeries = RawSeries | Recording
 """Bars, or recorded order books."""
+
+_Decimals = tuple[int | None, int | None]
 
 
 def facts_of(series: Mapping[str, GivenSeries]) -> DataFacts:
@@ -52,10 +58,12 @@ class LocalBars:
     def __init__(self, series: Mapping[str, GivenSeries], exchanges: Sequence[ExchangeSettings]) -> None:
         self._raw = {name: rows for name, rows in series.items() if isinstance(rows, RawSeries)}
         self._recordings = {name: rows for name, rows in series.items() if isinstance(rows, Recording)}
-        self._exchanges = {exchange.eid: exchange for exchange in exchanges}
+        self._exchanges = tuple(exchanges)
         self._periods = {name: rows.period_ms() for name, rows in self._raw.items()}
-        self._scaled: dict[str, BarSeries | FmzError] = {}
-        self._scaling: str | None = None  # whose columns are being scaled, and so hold numbers of both kinds
+        self._scaled: dict[tuple[str, _Decimals], BarSeries | FmzError] = {}
+        self._scaling: tuple[str, _Decimals] | None = (
+            None  # whose columns are being scaled, and so hold numbers of both kinds
+        )
         self._start_anew()
         after_fork_in_child(self._start_anew)
 
@@ -66,7 +74,7 @@ class LocalBars:
     def _give_up(self, why: str) -> None:
         """Refuses from now on the bars that were being scaled, if there are any: it is not known how far that went."""
         if self._scaling is not None:
-            where = self._raw[self._scaling].where
+            where = self._raw[self._scaling[0]].where
             self._scaled[self._scaling] = OperationFailed(f"{why} while the bars of {where} were scaled")
             self._scaling = None
 
@@ -79,6 +87,8 @@ class LocalBars:
         """
         name = self._name(eid, symbol)
         whole = self._series(name, eid, symbol)
+        if not name:
+            whole = attrs.evolve(whole, unnamed=True)
         own = self._periods[name]
         found = cut_out(whole, from_ms, to_ms)
         if not len(found):
@@ -109,7 +119,7 @@ class LocalBars:
                 f"symbol {symbol} not found on {eid}: its ticks go from {recording.first_ms} to {recording.end_ms} ms,"
                 f" asked for {from_ms} to {to_ms}"
             )
-        exchange = self._exchanges.get(eid)
+        exchange = exchange_for(self._exchanges, eid, symbol)
         detail = exchange.details.get(symbol) if exchange is not None else None
         if detail is None:
             detail = recorded_detail(recording, symbol)
@@ -122,7 +132,7 @@ class LocalBars:
 
     def symbols(self, eid: str) -> list[str]:
         """The symbols of an exchange that there are bars of."""
-        exchange = self._exchanges.get(eid)
+        exchange = exchange_for(self._exchanges, eid)
         found = [name.partition("/")[2] for name in self._raw if name.startswith(f"{eid}/")]
         found += [name for name in self._raw if name and "/" not in name]
         if "" in self._raw and exchange is not None:
@@ -136,48 +146,69 @@ class LocalBars:
         for name in (f"{eid}/{symbol}", symbol):
             if name in series:
                 return name
-        exchange = self._exchanges.get(eid)
-        if "" in series and exchange is not None and len(self._exchanges) == 1:
+        if "" in series and {exchange.eid for exchange in self._exchanges} == {eid}:
             pair, _, contract = symbol.partition(".")
-            if pair == exchange.currency and contract not in {"funding", "index"}:
+            if {exchange.currency for exchange in self._exchanges} == {pair} and contract not in {"funding", "index"}:
                 return ""
         names = [name or "(without a name)" for name in series]
         raise NoData(f"symbol {symbol} not found on {eid}{nearest(f'{eid}/{symbol}', names)}")
 
     def _series(self, name: str, eid: str, symbol: str) -> BarSeries:
+        decimals = self._decimals(eid, symbol)
         with self._lock:
             self._give_up("Ctrl-C or a stop came")
-            found = self._scaled.get(name)
+            found = self._scaled.get((name, decimals))
             if found is None:
                 raw = self._raw[name]
                 if not len(raw):
                     raise NoData(f"symbol {symbol} not found on {eid}: {raw.where} has no bars")
+                if len(self._all_decimals(name)) > 1:
+                    raw = _copied(raw)
                 try:
-                    self._scaling = name
-                    found = scaled(raw, self._detail(eid, symbol, raw))
+                    self._scaling = (name, decimals)
+                    found = scaled(raw, self._detail(eid, symbol, guessed_detail(raw, symbol)))
                 except FmzError as error:
                     # Its columns are not whole any more: it is raised again whenever they are asked for.
                     found = error.with_traceback(None)
-                self._scaled[name] = found
+                self._scaled[name, decimals] = found
                 self._scaling = None
         if isinstance(found, FmzError):
             raise found
+        # Another contract, or the same one at another exchange, may have been the first one to use these bars.
+        detail = self._detail(eid, symbol, found.detail)
+        return found if detail == found.detail else attrs.evolve(found, detail=detail)
+
+    def _decimals(self, eid: str, symbol: str) -> _Decimals:
+        """The decimals of prices and amounts that the settings give a symbol; None for those of the data."""
+        exchange = exchange_for(self._exchanges, eid, symbol)
+        if exchange is None:
+            return None, None
+        detail = exchange.details.get(symbol)
+        if detail is not None:
+            return detail.quote_precision, detail.base_precision
+        return exchange.quote_precision, exchange.base_precision
+
+    def _all_decimals(self, name: str) -> set[_Decimals]:
+        """The decimals with which the exchanges use a series."""
+        found = set()
+        for exchange in self._exchanges:
+            for symbol in {exchange.currency, *exchange.details}:
+                with contextlib.suppress(NoData):
+                    if self._name(exchange.eid, symbol) == name:
+                        found.add(self._decimals(exchange.eid, symbol))
         return found
 
-    def _detail(self, eid: str, symbol: str, raw: RawSeries) -> MarketDetail:
-        exchange = self._exchanges.get(eid)
+    def _detail(self, eid: str, symbol: str, guessed: MarketDetail) -> MarketDetail:
+        """The market of a symbol: that of the settings, else one with the decimals of the data."""
+        exchange = exchange_for(self._exchanges, eid, symbol)
         detail = exchange.details.get(symbol) if exchange is not None else None
         if detail is not None:
             return detail
-        found = self._with_rates(guessed_detail(raw, symbol), eid)
-        prices = exchange.quote_precision if exchange is not None else None
-        amounts = exchange.base_precision if exchange is not None else None
-        if prices is None and amounts is None:
-            return found
+        prices, amounts = self._decimals(eid, symbol)
         known = market_of_decimals(
             symbol,
-            found.quote_precision if prices is None else prices,
-            found.base_precision if amounts is None else amounts,
+            guessed.quote_precision if prices is None else prices,
+            guessed.base_precision if amounts is None else amounts,
         )
         return self._with_rates(known, eid)
 
@@ -191,6 +222,23 @@ class LocalBars:
             for series in (f"{pair}.funding", f"{pair}.index")
         )
         return attrs.evolve(detail, symbol_funding=funding, symbol_index=index)
+
+
+def exchange_for(exchanges: Sequence[ExchangeSettings], eid: str, symbol: str = "") -> ExchangeSettings | None:
+    """The exchange whose settings hold for a symbol; None where none has the id.
+
+    Several may have one id: first comes one whose details describe the symbol, then one with its pair.
+    """
+    own = [exchange for exchange in exchanges if exchange.eid == eid]
+    described = (exchange for exchange in own if symbol in exchange.details)
+    of_pair = (exchange for exchange in own if exchange.currency == symbol.partition(".")[0])
+    return next(chain(described, of_pair, own), None)
+
+
+def _copied(raw: RawSeries) -> RawSeries:
+    """Bars whose columns may be changed without those of the series."""
+    columns: dict[str, Any] = {name: array("d", getattr(raw, name)) for name in (*PRICES, "volume", "position")}
+    return attrs.evolve(raw, stored=None, time=array("q", raw.time), **columns)
 
 
 def recorded_detail(recording: Recording, symbol: str) -> MarketDetail:

@@ -7,9 +7,9 @@ from functools import partial
 from threading import get_ident
 from typing import Any, NamedTuple
 
+from ...errors import FmzError
 from ..config.settings import BacktestSettings, ExchangeSettings
 from ..data.bars import BarSource
-from ..failures import NoData
 from ..recorded.recorded_orders import RecordedOrders
 from ..result.spilled_rows import SpilledRows
 from ..trading.desk import Desk
@@ -232,10 +232,10 @@ class BacktestEngine:
         """Account, assets, positions and orders of each exchange as they stand; no time passes.
 
         Args:
-            interrupted: Whether the run was interrupted: an exchange without bars then has the account None, and nothing else.
+            interrupted: Whether the run was interrupted or failed: an exchange without bars then has the account None, and nothing else.
 
         Raises:
-            NoData: An exchange has no bars, and the run was not interrupted.
+            NoData: An exchange has no bars, and the run was neither interrupted nor failed.
         """
         with self.lock:
             return [_partial_state_of(part) if interrupted else _state_of(part) for part in self.parts]
@@ -244,7 +244,7 @@ class BacktestEngine:
 def _partial_state_of(part: ExchangeParts) -> dict[str, Any]:
     try:
         return _state_of(part)
-    except NoData:
+    except FmzError:  # there are none, or the answer of a server cannot be used
         lists = ("assets", "positions", "openOrders", "historyOrders", "conditionOrders", "historyConditionOrders")
         known = {"name": part.settings.eid, "currency": part.settings.currency, "account": None}
         return {**known, **{name: [] for name in lists}}

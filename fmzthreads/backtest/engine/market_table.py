@@ -51,6 +51,7 @@ class MarketTable:
         self._time = time
         self._bars: dict[tuple[str, int], GrowingBars] = {}
         self._given: dict[str, BarSeries] = {}
+        self._unnamed = ""  # the symbol that bars without a name turned out to be of
         self._pre_bars = _PRE_BARS if exchange.pre_bar_len is None else exchange.pre_bar_len
         base = settings.base_period_ms
         history_ms = min(min(self._pre_bars, _MOST_PRE_BARS) * settings.period_ms, _MOST_BASE_BARS * base)
@@ -120,7 +121,15 @@ class MarketTable:
         given = self._given.get(symbol)
         if given is not None:
             return cut_out(given, self.from_ms, settings.end_ms)
-        return self._source.bars(self._exchange.eid, symbol, settings.base_period_ms, self.from_ms, settings.end_ms)
+        found = self._source.bars(self._exchange.eid, symbol, settings.base_period_ms, self.from_ms, settings.end_ms)
+        if found.unnamed and symbol != (self._unnamed or symbol):
+            eid = self._exchange.eid
+            raise NoData(
+                f"symbol {symbol} not found on {eid}: the bars without a name are those of {self._unnamed}, which was used first;"
+                f" name others, as in --bars {eid}/{symbol}=FILE"
+            )
+        self._unnamed = symbol if found.unnamed else self._unnamed
+        return found
 
     def bars(self, symbol: str, period_ms: int) -> GrowingBars:
         """The bars of a symbol and period; its tick must have been delivered.

@@ -70,12 +70,27 @@ def time_module(clock: SimulatedClock, zone: tzinfo) -> ModuleType:
         moment = datetime(1970, 1, 1) + timedelta(seconds=calendar.timegm(when))
         return moment.replace(tzinfo=zone).timestamp()
 
+    clocks = {
+        getattr(time, f"CLOCK_{name}", None): read
+        for name, read in (
+            ("REALTIME", _now), ("TAI", _now), ("MONOTONIC", _monotonic), ("MONOTONIC_RAW", _monotonic), ("BOOTTIME", _monotonic)
+        )
+    }  # fmt: skip
+
+    def _gettime(number: int) -> float:
+        """The time of one of the system's clocks; those of processor time are real."""
+        return clocks[number]() if number in clocks else time.clock_gettime(number)
+
     vars(module).update(
         time=_now,
         time_ns=lambda: clock.now_ms * 1_000_000,
         sleep=_sleep,
         monotonic=_monotonic,
         monotonic_ns=lambda: (clock.now_ms - start_ms) * 1_000_000,
+        clock_gettime=_gettime,
+        clock_gettime_ns=lambda number: (
+            round(_gettime(number) * 1000) * 1_000_000 if number in clocks else time.clock_gettime_ns(number)
+        ),
         perf_counter=_monotonic,
         perf_counter_ns=lambda: (clock.now_ms - start_ms) * 1_000_000,
         localtime=_local,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, short_repr
 from .source import Source
 
-__all__ = ["backtest_header", "config_header", "header_arguments", "header_exchanges", "settings_lines"]
+__all__ = ["backtest_header", "config_header", "header_arguments", "header_exchanges", "json_setting", "settings_lines"]
 
 
 def _block(source: Source, word: str) -> tuple[int, str]:
@@ -92,14 +92,37 @@ def header_exchanges(source: Source) -> list[tuple[str, str]]:
     return found
 
 
+def json_setting(lines: str, key: str, value: str) -> Any:
+    """Decodes the JSON of a setting; what is not complete at the end of its line goes on in the next ones.
+
+    Args:
+        lines: The header's lines.
+        key: The setting's key.
+        value: Its value, up to the end of the line.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    start = lines.find(value)
+    while start >= 0 and not lines[:start].rstrip(" \t").endswith(f"{key}:"):
+        start = lines.find(value, start + 1)
+    whole = lines[start:] if start >= 0 else value
+    found, end = json.JSONDecoder().raw_decode(whole)
+    rest = whole[end:].partition("\n")[0].strip()
+    if rest:
+        raise ValueError(f"unexpected {rest!r} after it")
+    return found
+
+
 def _json(source: Source, key: str) -> list[Any]:
-    text = backtest_header(source).get(key, "")
+    lines = _block(source, "backtest")[1]
+    text = settings_lines(lines).get(key, "")
     if not text:
         return []
     try:
-        value = json.loads(text)
+        value = json_setting(lines, key, text)
     except ValueError as error:
-        raise InputError(f"{source.path}: the header's {key} is not JSON on one line: {error}") from None
+        raise InputError(f"{source.path}: the header's {key} is not JSON ({error}): {short_repr(text)}") from None
     if not isinstance(value, list):
         raise InputError(f"{source.path}: the header's {key} is {value!r}, expected a list")
     return value

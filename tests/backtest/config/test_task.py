@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from fmzthreads.backtest.config.task import DataFacts, header_task, ignored_keys, read_config, settings_of
+from fmzthreads.backtest.config.task import (
+    DataFacts,
+    check_keys,
+    header_task,
+    ignored_keys,
+    read_config,
+    settings_of,
+    unknown_keys,
+)
 from fmzthreads.backtest.nano import ONE
 from fmzthreads.errors import InputError, UnknownName
 
@@ -40,6 +48,31 @@ def test_json_of_a_header_may_go_on_over_lines() -> None:
     task = header_task(text)
     assert task["exchanges"] == [{"eid": "OKX", "currency": "BTC_USDT"}]
     assert task["period"] == "5m"
+
+
+def test_keys_that_no_setting_has_are_named() -> None:
+    text = """
+        start: 2024-01-01
+        participaton: 0.5
+        btSlipPoint: 3
+        exchanges: [
+          {"eid": "Binance",
+           "currency": "BTC_USDT"}
+        ]
+        By ann: moving averages
+    """
+    assert unknown_keys(text) == ["'participaton'; did you mean 'participation'?"]
+    with pytest.raises(UnknownName, match="VCtx has the unknown key 'perod'; did you mean 'period'"):
+        check_keys({"perod": "1m"}, "VCtx")
+
+
+def test_two_exchanges_of_one_id_describe_a_market_alike() -> None:
+    details = {"BTC_USDT": {"quotePrecision": 1}}
+    row = {"eid": "Binance", "currency": "BTC_USDT", "details": details}
+    assert len(settings_of({"exchanges": [row, row]}).exchanges) == 2
+    other = {**row, "details": {"BTC_USDT": {"quotePrecision": 2}}}
+    with pytest.raises(InputError, match=r"exchanges\[1\]: other details of BTC_USDT"):
+        settings_of({"exchanges": [row, other]})
 
 
 def test_json_that_is_none_is_shown() -> None:

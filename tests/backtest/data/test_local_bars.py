@@ -8,10 +8,12 @@ from fmzthreads.backtest.data import local_bars
 from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.data.local_bars import LocalBars, facts_of
 from fmzthreads.backtest.data.raw_series import RawSeries
+from fmzthreads.backtest.data.row_spill import RowSpill
 from fmzthreads.backtest.data.scaling import scaled
 from fmzthreads.backtest.failures import NoData
 from fmzthreads.errors import InputError, OperationFailed
 from tests.helpers.forked import in_fork, needs_fork
+from tests.helpers.long_data import small_limits
 
 MINUTE = 60_000
 
@@ -213,3 +215,51 @@ def test_a_contract_without_details_names_the_rates_that_there_are(exchange: dic
         "BTC_USDT": ("", ""),
         "BTC_USDT.funding": ("", ""),
     }
+
+
+def market(symbol: str, prices: int, level: int = 5) -> MarketDetail:
+    return MarketDetail(
+        symbol=symbol, base_currency="BTC", quote_currency="USDT", base_precision=3, quote_precision=prices,
+        margin_level=level * 10**9,
+    )  # fmt: skip
+
+
+def test_two_exchanges_of_one_id_have_details_of_their_own() -> None:
+    btc, eth = market("BTC_USDT", 1, 7), market("ETH_USDT", 0, 3)
+    local = source(
+        {"Binance/BTC_USDT": series(2), "Binance/ETH_USDT": series(2)},
+        ExchangeSettings(eid="Binance", currency="BTC_USDT", details={"BTC_USDT": btc}),
+        ExchangeSettings(eid="Binance", currency="ETH_USDT", details={"ETH_USDT": eth}),
+        ExchangeSettings(eid="Binance", currency="LTC_USDT", quote_precision=4),
+    )
+    assert local.bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE).detail is btc
+    assert local.bars("Binance", "ETH_USDT", MINUTE, 0, MINUTE).detail is eth
+    both = ExchangeSettings(eid="Binance"), ExchangeSettings(eid="Binance")
+    assert len(source({"": series(2)}, *both).bars("Binance", "BTC_USDT", MINUTE, 0, MINUTE)) == 1
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_exchanges_that_share_bars_have_decimals_of_their_own(monkeypatch: pytest.MonkeyPatch, stored: bool) -> None:
+    raw = series(2, price=100.123)
+    if stored:
+        small_limits(monkeypatch)
+        with RowSpill(1) as spill:
+            spill.take({"": raw})
+            raw.stored = spill.finish({"": raw})[""]
+    local = source(
+        {"BTC_USDT": raw},
+        ExchangeSettings(eid="Binance", details={"BTC_USDT": market("BTC_USDT", 1)}),
+        ExchangeSettings(eid="OKX", details={"BTC_USDT": market("BTC_USDT", 4)}),
+        ExchangeSettings(eid="Huobi"),
+    )
+    for _ in range(2):
+        for eid, places, price in (("Binance", 1, 1001), ("OKX", 4, 1001230), ("Huobi", 3, 100123)):
+            found = local.bars(eid, "BTC_USDT", MINUTE, 0, MINUTE)
+            assert (found.detail.quote_precision, list(found.open)) == (places, [price])
+
+
+def test_contracts_that_share_bars_without_a_name_are_described_each() -> None:
+    local = source({"": series(2)}, ExchangeSettings(eid="Futures_Binance"))
+    for contract in ("swap", "quarter"):
+        found = local.bars("Futures_Binance", f"BTC_USDT.{contract}", MINUTE, 0, MINUTE)
+        assert (found.detail.symbol, found.detail.contract_type) == (f"BTC_USDT.{contract}", contract)

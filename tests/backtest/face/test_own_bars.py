@@ -50,6 +50,70 @@ def test_a_strategy_that_gives_its_own_bars_needs_no_others(
     assert whole["metrics"]["activity"]["fills"]["value"] == 1
 
 
+CONTRACTS = """
+def main():
+    exchange.SetContractType("quarter")
+    Log(exchange.GetTicker().Symbol)
+    exchange.SetContractType("swap")
+"""
+
+
+def test_bars_without_a_name_are_those_of_one_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, bars = tmp_path / "s.py", write_bars(tmp_path / "bars.csv")
+    path.write_text(HEADER.replace("Binance", "Futures_Binance") + CONTRACTS)
+    code, _, err = command(capsys, path, "--bars", bars)
+    assert code == 3
+    assert (
+        "symbol BTC_USDT.swap not found on Futures_Binance: the bars without a name are those of BTC_USDT.quarter"
+        in err
+    )
+    assert "--bars Futures_Binance/BTC_USDT.swap=FILE" in err
+    named = [f"Futures_Binance/BTC_USDT.{contract}={bars}" for contract in ("quarter", "swap")]
+    code, whole, err = command(capsys, path, "--bars", named[0], "--bars", named[1])
+    assert (code, rows_of(whole)) == (0, ["BTC_USDT.quarter"]), err
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("1 / 0", 1), ("exchange.SetData([[2, 1, 1, 1, 1, 1]] * 2)", 1), ("pass", 3)]
+)
+def test_a_strategy_that_ends_before_it_has_bars(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, body: str, code: int
+) -> None:
+    monkeypatch.delenv("DATASERVER", raising=False)
+    path = tmp_path / "s.py"
+    path.write_text(f"{HEADER}def main():\n    {body}  # SetData(bars)\n")
+    found, whole, err = command(capsys, path)
+    assert found == code, err
+    if code == 1:
+        assert [state["account"] for state in whole["final"]] == [None]
+        assert len(whole["result"]["RuntimeLogs"]) == 1
+
+
+ARGS = """
+start: 2024-01-01 00:00:00
+end: 2024-01-01 04:00:00
+period: 5m
+basePeriod: 5m
+spread: 5
+args: [["fast", 5],
+  ["slow", {"a": 7}]]
+exchanges: [
+  {"eid":"Binance",
+   "currency":"BTC_USDT"}]
+"""
+
+
+def test_a_headers_json_over_lines_and_keys_that_no_setting_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.py"
+    path.write_text(f"'''backtest{ARGS}'''\ndef main():\n    Log(fast, slow)\n")
+    code, whole, err = command(capsys, path, "--bars", write_bars(tmp_path / "bars.csv"))
+    assert (code, rows_of(whole)) == (0, ["5 {'a': 7}"]), err
+    assert "the header has the unknown key 'spread'" in err
+    assert "'eid'" not in err
+
+
 def test_they_take_the_place_of_the_sources_bars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "s.py"
     results = []

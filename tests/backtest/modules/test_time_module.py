@@ -40,6 +40,17 @@ def test_time_goes_by_the_clock_and_the_real_module_stays() -> None:
         module.sleep(-1)
 
 
+def test_the_clocks_of_the_system_are_simulated_too() -> None:
+    clock = HandClock()
+    module = time_module(clock, UTC)
+    module.sleep(1.25)
+    assert module.clock_gettime(time.CLOCK_REALTIME) == module.time()
+    assert module.clock_gettime_ns(time.CLOCK_REALTIME) == module.time_ns()
+    assert module.clock_gettime(time.CLOCK_MONOTONIC) == 1.25
+    assert module.clock_gettime_ns(time.CLOCK_MONOTONIC) == 1_250_000_000
+    assert module.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) > 0
+
+
 def test_local_times_are_in_the_zone() -> None:
     module = time_module(HandClock(), timezone(timedelta(hours=8)))
     assert module.strftime("%Y-%m-%d %H:%M:%S") == "2024-01-01 08:00:00"

@@ -25,7 +25,7 @@ from ...recorded.reading import recording_of_answer
 from ...recorded.recording import Recording
 from ..aggregate import cut_out
 from ..bars import BarSeries
-from ..local_bars import recorded_detail
+from ..local_bars import exchange_for, recorded_detail
 from .answer_cache import AnswerCache
 from .answers import bars_of, custom_of
 
@@ -47,11 +47,13 @@ class ServerBars:
 
     def __init__(self, url: str, settings: BacktestSettings, cache: Path | None = None) -> None:
         self._url = url.rstrip("/")
-        self._exchanges = {exchange.eid: exchange for exchange in settings.exchanges}
+        self._exchanges = settings.exchanges
         self._real_ticks = settings.real_ticks
         self._span_ms = (settings.start_ms, settings.end_ms)
         self._tell: Callable[[str], None] | None = None
         self._asks = True
+        self._repeats = True
+        self._failed: dict[str, FmzError] = {}
         self._client = HttpClient(
             options=HttpOptions(timeout_ms=120_000, read_timeout_ms=60_000, max_reply_bytes=1 << 30)
         )
@@ -65,7 +67,7 @@ class ServerBars:
             BadReply: The answer is not in the protocol's form.
             OperationFailed: The server cannot be reached.
         """
-        exchange = self._exchange(eid)
+        exchange = self._exchange(eid, symbol)
         url = self._address(
             exchange,
             symbol,
@@ -102,6 +104,10 @@ class ServerBars:
         """Asks no server from now on; see ``TellingSource.stop_asking``."""
         self._asks = False
 
+    def stop_repeating(self) -> None:
+        """Asks no more for what failed; see ``TellingSource.stop_repeating``."""
+        self._repeats = False
+
     def _tell_gaps(self, series: BarSeries, where: str) -> None:
         start, end = self._span_ms
         count = (end - start) // series.period_ms
@@ -119,7 +125,7 @@ class ServerBars:
             BadReply: The answer is not in the protocol's form.
             OperationFailed: The server cannot be reached.
         """
-        exchange = self._exchange(eid)
+        exchange = self._exchange(eid, symbol)
         url = self._address(exchange, symbol, 1000, from_ms, to_ms, event="feed", depth=exchange.depth_levels)
         try:
             recording = self._ask(url, to_ms, lambda answer: recording_of_answer(answer, _shown(url)))
@@ -138,7 +144,7 @@ class ServerBars:
             BadReply: The answer is not in the protocol's form.
             OperationFailed: The server cannot be reached.
         """
-        exchange = self._exchange(eid)
+        exchange = self._exchange(eid, name)
         if name.startswith(("http://", "https://")):
             query = urlencode({"from": from_ms // 1000, "to": to_ms // 1000})
             url = f"{name}{'&' if urlsplit(name).query else '?'}{query}"
@@ -153,8 +159,8 @@ class ServerBars:
         except NoData:
             return None
 
-    def _exchange(self, eid: str) -> ExchangeSettings:
-        found = self._exchanges.get(eid)
+    def _exchange(self, eid: str, symbol: str) -> ExchangeSettings:
+        found = exchange_for(self._exchanges, eid, symbol)
         if found is None:
             raise NoData(f"the backtest has no exchange {eid!r}")
         return found
@@ -194,16 +200,25 @@ class ServerBars:
                 return read(Reply(200, Headers(), kept, _shown(url)).json())
         if not self._asks:
             raise NoData(f"{_shown(url)} was not asked, since the backtest was interrupted")
+        if not self._repeats and url in self._failed:
+            raise NoData(f"{_shown(url)} was not asked again, since it failed before: {self._failed[url]}")
         try:
-            reply = self._client.call(lambda: HttpRequest("GET", url), _complete, idempotent=True)
+            reply = self._asked(url)
+            found = read(reply.json())
+        except FmzError as error:
+            self._failed[url] = error.with_traceback(None)
+            raise
+        if to_ms < time.time() * 1000 - _SETTLED_MS:  # the age of real bars; a backtest's clock is in the past
+            self._cache.put(url, reply.body)
+        return found
+
+    def _asked(self, url: str) -> Reply:
+        try:
+            return self._client.call(lambda: HttpRequest("GET", url), _complete, idempotent=True)
         except FmzError as error:
             if isinstance(error, (NoData, BadReply)):
                 raise
             raise OperationFailed(f"no bars from {_shown(url)}: {error}") from error
-        found = read(reply.json())
-        if to_ms < time.time() * 1000 - _SETTLED_MS:  # the age of real bars; a backtest's clock is in the past
-            self._cache.put(url, reply.body)
-        return found
 
 
 def _complete(reply: Reply) -> Reply:

@@ -92,6 +92,20 @@ def test_the_exchange_that_had_bars_keeps_its_account(tmp_path: Path, listener: 
     assert not select.select([listener], [], [], 0)[0], "the server was asked again"
 
 
+@pytest.mark.parametrize("script", [False, True])
+def test_what_failed_the_strategy_is_not_asked_for_again(tmp_path: Path, listener: socket.socket, script: bool) -> None:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with started(tmp_path, [{"eid": "Binance", "currency": "BTC_USDT"}], url, script=script) as process:
+        answered(listener, b"no JSON")
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    whole = json.loads(output)
+    assert "no JSON" in errors
+    assert whole["result"]["RuntimeLogs"][0][7] == "before"
+    assert [(state["name"], state["account"]) for state in whole["final"]] == [("Binance", None)]
+    assert not select.select([listener], [], [], 0)[0], "the server was asked again"
+
+
 def started(
     folder: Path, exchanges: object, variable: str = "", header: str = "", ignored: bool = False, script: bool = False
 ) -> subprocess.Popen[str]:
