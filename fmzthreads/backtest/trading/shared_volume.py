@@ -40,17 +40,17 @@ class SharedVolume(OpenOrders):
 
     def _settle(self, until: int, fill: Fill) -> None:
         if not self._fresh and not self._reached(until):
-            self.seen = max(self.seen, until)
+            self.seen = until
             return
         number = self._next_due(until)
         while number >= 0 and self.orders:
             self._at(number, fill)
             number = self._next(number, until)
         self._fresh.clear()
-        self.seen = max(self.seen, until)
+        self.seen = until
 
     def _next_due(self, until: int) -> int:
-        return self._next(self.seen - 1 if self._fresh else self.seen, until)
+        return self._next(self.seen, until)
 
     def _next(self, after: int, until: int) -> int:
         """The next tick at which an order may be filled; -1 if none exists."""

@@ -392,3 +392,26 @@ def test_what_remains_of_an_order_keeps_its_share_frozen() -> None:
     account = bench.desk.account(SWAP)
     assert account.FrozenBalance == pytest.approx(6 * (170 + 0.85))
     assert account.Balance == pytest.approx(10_000 - 4 * (160.01 + 0.80005) - 6 * 170.85)
+
+
+def test_contracts_that_a_close_holds_are_no_money_for_the_order_that_replaces_it() -> None:
+    bench = futures_bench(balance=170)
+    bench.price(1600)
+    opened(bench, 1)  # 9.19 are left
+    bench.desk.place(SWAP, "closebuy", 1700, 1)
+    assert bench.desk.modify(2, "buy", 100, 0.95) is None  # needs 9.5 + 0.0475
+    assert bench.rows.errors == [f"ERR_INSUFFICIENT_ASSET({SWAP}, buy, 100.000000, 0.950000)"]
+    assert [(o.Id, o.Amount) for o in bench.desk.orders()] == [(2, 1)]
+    assert bench.desk.modify(2, "buy", 100, 0.9) == 3
+    assert [p.FrozenAmount for p in bench.desk.positions() or []] == [0]
+
+
+def test_money_that_an_open_holds_is_no_contract_for_the_close_that_replaces_it() -> None:
+    bench = futures_bench()
+    bench.price(1600)
+    opened(bench, 1)
+    bench.desk.place(SWAP, "sell", 1700, 1)  # holds 170.85
+    assert bench.desk.modify(2, "closebuy", 1700, 1.5) is None
+    assert bench.rows.errors[-1] == "ERR_INVALID_POSITION"
+    assert bench.desk.modify(2, "closebuy", 1700, 1) == 3
+    assert bench.desk.account(SWAP).FrozenBalance == 0

@@ -297,3 +297,28 @@ def test_the_volume_at_the_touch_is_given_once(queue: float, expected: list[tupl
         bench.price(199)
         seen.append((deal(bench, 1), deal(bench, 2)))
     assert seen == expected
+
+
+def test_a_bar_that_has_nothing_left_still_uses_up_the_queue() -> None:
+    """The first order takes the 4 of the bar at once; the trades at the price of the second one, 2 a tick, go on to serve those before it."""
+    bench = spot_bench(balance=100_000, maker=0, partial=PartialFills(participation=nano(0.5), queue=nano(0.03)))
+    bench.price(200)
+    bench.desk.place(PAIR, "buy", 199, 3)  # 6 before it
+    bench.desk.place(PAIR, "buy", 205, 4)
+    for _ in range(3):
+        bench.price(199)
+    assert (deal(bench, 1), deal(bench, 2)) == (0, 4)
+    bench.price(199)  # the next bar: 6 were traded before, so that the 2 of this tick are the order's
+    assert deal(bench, 1) == 2
+
+
+def test_an_order_gets_the_volume_of_a_tick_once_also_when_another_is_placed_there() -> None:
+    bench = spot_bench(balance=100_000, maker=0, partial=PartialFills(participation=ONE, queue=0))
+    bench.price(200)
+    bench.desk.place(PAIR, "buy", 199, 3)
+    bench.price(199)  # trades 2
+    assert deal(bench, 1) == 2
+    bench.desk.place(PAIR, "buy", 150, 3)
+    assert (deal(bench, 1), deal(bench, 2)) == (2, 0)
+    bench.desk.place(PAIR, "buy", -1, 199)
+    assert deal(bench, 1) == 2

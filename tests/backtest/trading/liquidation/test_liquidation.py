@@ -365,3 +365,65 @@ def test_orders_in_another_margin_currency_stay() -> None:
     bench.price(905)
     assert bench.desk.positions() == []
     assert [order.Symbol for order in bench.desk.orders()] == [COIN]
+
+
+@pytest.mark.parametrize(("mark_ms", "state"), [(2999, 2), (3000, 1), (3001, 1)])
+def test_a_liquidation_comes_before_what_is_filled_a_millisecond_later(mark_ms: int, state: int) -> None:
+    """In the same millisecond the fill comes first."""
+    bench, mark = marked_bench(120)
+    mark.put(1000, 500)
+    bench.desk.place(SWAP, "buy", -1, 1)  # liquidated at 888.89
+    bench.desk.place(SWAP, "sell", 1010, 0.01)
+    bench.price(1000)
+    bench.price(1010.5)  # 3000: fills
+    mark.put(885, mark_ms)
+    bench.now_ms = 4000
+    assert bench.desk.positions() == []
+    assert [(o.Id, o.Status) for o in bench.desk.history()[:2]] == [(1, 1), (2, state)]
+    assert last_order(bench).Time == mark_ms
+
+
+@pytest.mark.parametrize("first", ["usdt", "coin"])
+def test_accounts_of_two_currencies_are_each_liquidated_at_their_own_time(first: str) -> None:
+    """Also where one late settlement finds both."""
+    coin, usdt = bench_of(1, coin=True).main.detail, bench_of().main.detail
+    settings = attrs.evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
+    bench = Bench(settings, usdt, coin, spread=0)
+    bench.price(1000)
+    bench.price(1000, COIN)
+    bench.desk.place(SWAP, "buy", -1, 1)  # liquidated at 909.09
+    bench.desk.place(COIN, "buy", -1, 90)  # liquidated at 909
+    start = bench.now_ms
+    names = (SWAP, COIN) if first == "usdt" else (COIN, SWAP)
+    for symbol, price in zip(names, (905, 904), strict=True):
+        bench.price(price, symbol)
+    for symbol in names:
+        bench.price(950, symbol)
+    assert bench.desk.positions("") == []
+    found = {o.Symbol: (o.Time - start, o.AvgPrice) for o in bench.desk.history()[-2:]}
+    assert found == {names[0]: (1000, 905), names[1]: (2000, 904)}
+
+
+@pytest.mark.parametrize("by", ["funding", "another symbol"])
+def test_the_price_of_a_liquidation_moves_with_the_balance_alone(by: str) -> None:
+    """The position stays as it is; what is known of it is not: 90 more are lost."""
+    bench = funded({3500: 0.09}, {0: 999}) if by == "funding" else bench_of(symbols=("BTC", "ETH"))
+    if by == "funding":
+        bench.price(1000)
+        bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+    assert isinstance(bench.desk.ledger, MarginAccount)
+    bench.desk.ledger.wallet("USDT").free = nano(250)
+    bench.desk.place(SWAP, "buy", -1, 1)  # liquidated at 758 with 250, and at 849 with 160
+    for price in (990, 900):
+        bench.price(price)
+        assert len(bench.desk.positions(SWAP) or []) == 1
+    if by == "funding":
+        bench.price(900)
+    else:
+        bench.desk.place("ETH_USDT.swap", "buy", -1, 1)
+        bench.price(910, "ETH_USDT.swap")
+        bench.desk.place("ETH_USDT.swap", "closebuy", -1, 1)
+    bench.price(900, SWAP)
+    assert len(bench.desk.positions(SWAP) or []) == 1
+    bench.price(800, SWAP)
+    assert bench.desk.positions(SWAP) == []
