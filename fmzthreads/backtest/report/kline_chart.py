@@ -136,9 +136,10 @@ def _plot(
         return _marks(kind, entries, {_time(one): one for one in candles}, common)
     times = [_time(one) for one in candles]
     values = [number_of(entries[time].get("value")) if time in entries else None for time in times]
-    x, y = thinned(times, values, columns)
     style = str(last.get("style"))
-    if style in ("columns", "histogram"):
+    are_columns = style in ("columns", "histogram")  # each is an element of the page, and none is thinner than a pixel
+    x, y = thinned(times, values, max(columns // 4, 1) if are_columns else columns)
+    if are_columns:
         return [{**common, "type": "bar", "x": x, "y": rounded(y, 9)} | ({"marker": {"color": color}} if color else {})]
     line: dict[str, Any] = {"width": min(max(number_of(last.get("linewidth")) or 1, 0.5), 8)} | (
         {"color": color} if color else {}

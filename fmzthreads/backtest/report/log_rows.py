@@ -61,7 +61,7 @@ def _without_pictures(text: str, most: int) -> tuple[str, list[str]]:
         return text, []
     pictures: list[str] = []
 
-    def taken(found: re.Match[str]) -> str:
+    def _taken(found: re.Match[str]) -> str:
         source = found[1]
         if len(source) <= _LONGEST_PICTURE and not is_whole(found):
             return found[0]
@@ -70,4 +70,4 @@ def _without_pictures(text: str, most: int) -> tuple[str, list[str]]:
         pictures.append(source)
         return ""
 
-    return PICTURE.sub(taken, text).strip(), pictures
+    return PICTURE.sub(_taken, text).strip(), pictures

@@ -190,7 +190,7 @@ def _xy(one: _Series, columns: int, number: int = 0) -> tuple[list[float], list[
 
 
 def _columns(one: _Series, common: Trace, columns: int) -> Trace:
-    x, y = _xy(one, columns)
+    x, y = _xy(one, max(columns // 4, 1))  # each is an element of the page, and none is thinner than a pixel
     color, below = color_of(one.config.get("color")), color_of(one.config.get("negativeColor"))
     own = {time: given for time, _, more in one.points if (given := color_of(more.get("color")))}
     trace: Trace = {**common, "type": "bar", "x": x, "y": y}

@@ -287,3 +287,10 @@ def test_many_flags_on_a_long_series_are_placed_at_once() -> None:
     series = [{"id": "p", "data": [[T + 10 * n, n] for n in range(100_000)]}, {"type": "flags", "onSeries": "p"}]
     (figure,) = drawn({"series": series}, *((1, {"x": T + 10 * n + 5}) for n in range(400)), (1, {"x": T - 1}))
     assert figure["data"][1]["y"] == [0, *range(1, 400)]
+
+
+def test_columns_are_no_thinner_than_a_pixel() -> None:
+    trace = one({"type": "column"}, *[[T + n, n * 7919 % 1009] for n in range(20_000)], columns=100)["data"][0]
+    assert len(trace["x"]) <= 100
+    assert (min(trace["y"]), max(trace["y"])) == (0, 1008)
+    assert len(one({"type": "column"}, *[[T + n, n] for n in range(100)], columns=100)["data"][0]["x"]) == 100

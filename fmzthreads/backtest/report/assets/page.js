@@ -68,7 +68,7 @@
     if (figure) {
       whenIdle(() => {
         const [chosen] = nearest(); // the user may have scrolled, or printed
-        (chosen ? draw(chosen) : Promise.resolve()).then(() => afterFrame(next));
+        (chosen ? draw(chosen) : Promise.resolve()).then(next); // the browser is idle again when it has painted, and answered the user
       });
       return;
     }
