@@ -22,6 +22,8 @@ from .result.join import json_parts
 
 __all__ = ["StoredRun", "manifest_of", "read_manifest", "result_digest"]
 
+_LEVELS = 2  # how many folders above the manifest's own are searched
+
 _FORMAT = 1
 
 
@@ -157,9 +159,19 @@ def read_manifest(run: Path) -> StoredRun:
 
 
 def _found(path: Path, folder: Path, beside: Path) -> Path:
-    """Where a file of a run is now: where it was, else in the manifest's folder, modules of packages in the same folders there."""
+    """Where a file of a run is now: where it was, else in the manifest's folder, modules of packages in the same folders there, else in the folders above.
+
+    A project that moved as a whole has its runs in folders of their own, as ``--out`` made them.
+    """
     inner = path.relative_to(beside) if path.is_relative_to(beside) else Path(path.name)
-    for place in (path, folder / inner, folder / path.name):
+    above = [
+        higher.joinpath(*path.parts[-depth:])
+        for higher in list(folder.resolve().parents)[:_LEVELS]
+        for depth in range(len(path.parts) - 1, 0, -1)
+    ]
+    for place in (path, folder / inner, folder / path.name, *above):
         if place.is_file():
             return place
-    raise OperationFailed(f"the run needs {path}, which is neither there nor in {folder}")
+    raise OperationFailed(
+        f"the run needs {path}, which is neither there nor in {folder} or the {_LEVELS} folders above"
+    )

@@ -117,6 +117,25 @@ def test_a_run_with_a_package_that_moved(tmp_path: Path, capsys: pytest.CaptureF
     assert f"changed since: {other / 'helpers' / 'deep' / '__init__.py'}" in err
 
 
+@pytest.mark.parametrize("out", ["run", "runs/first"])
+def test_a_project_that_moved_as_a_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    first, other = tmp_path / "first", tmp_path / "elsewhere" / "other"
+    (first / "data").mkdir(parents=True)
+    (first / "s.py").write_text("from helper import half\ndef main():\n    Log(half, exchange.GetTicker().Last)\n")
+    (first / "helper.py").write_text("half = 0.5\n")
+    bars = write_bars(first / "data" / "bars.csv")
+    words = ["--exchange", '{"eid":"Binance","currency":"BTC_USDT"}', "--bars", bars, "--out", first / out]
+    code, _, err = command(capsys, first / "s.py", *words)
+    assert code == 0, err
+    other.parent.mkdir()
+    first.rename(other)
+    code, _, err = command(capsys, "--repeat", other / out)
+    assert code == 0, err
+    (other / "helper.py").write_text("half = 0.25\n")
+    code, _, err = command(capsys, "--repeat", other / out)
+    assert (code, f"changed since: {other / 'helper.py'}" in err) == (2, True)
+
+
 def test_what_changed_since_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bars = tmp_path / "bars.csv"
     bars.write_text(bars.read_text() + "\n")
