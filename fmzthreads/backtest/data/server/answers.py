@@ -121,11 +121,14 @@ def _of_period(series: BarSeries, where: str) -> BarSeries:
 
 
 def _check_prices(series: BarSeries, where: str) -> None:
-    """Checks that prices make bars.
+    """Checks that prices make bars, and that volumes are not negative.
 
     Raises:
-        BadReply: Those of a row do not.
+        BadReply: Those of a row do not, or are.
     """
+    if min(series.volume) < 0:
+        row = next(row for row, volume in enumerate(series.volume) if volume < 0)
+        raise BadReply(f"{where}: row {row} has the volume {series.volume[row]}, expected 0 or more")
     if all(
         is_nowhere_above(series.low, prices) and is_nowhere_above(prices, series.high)
         for prices in (series.open, series.close)

@@ -123,6 +123,7 @@ def test_a_feeder_of_ones_own(tmp_path: Path) -> None:
         ({**rows(), "data": [[0, 1]]}, BadReply, "data columns length mismatch in row 0"),
         ({**rows(), "schema": ["time", "open", "high", "low", "clos", "vol"]}, BadReply, "no column close"),
         ({**rows(), "data": [[0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]]}, BadReply, "row 1 with time 0 follows 0"),
+        ({**rows(), "data": [[0, 1, 1, 1, 1, 1], [60_000, 1, 1, 1, 1, -5]]}, BadReply, "row 1 has the volume -5"),
         ({**rows(), "data": [[0, "x", 1, 1, 1, 1]]}, BadReply, "expected whole numbers"),
         ({**rows(), "data": [[0, 100.5, 300, 50, 200, 7]]}, BadReply, "column open: 100.5 is not a whole number"),
         (
