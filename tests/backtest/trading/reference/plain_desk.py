@@ -202,9 +202,10 @@ class PlainDesk:
         return self._place(name, side, price, amount, None)
 
     def modify(self, order_id: int, side: str, price: Fraction | None, amount: Fraction) -> int | None:
+        before = self.last_id
         self.settle()
         for order in self.waiting():
-            if order.id == order_id:
+            if order.id == order_id <= before:  # not one that a condition order places within this call
                 return self._place(order.symbol, side, price, amount, order)
         return None
 
