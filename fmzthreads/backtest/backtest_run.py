@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import attrs
-
 from ..strategy.program.javascript_source import JavaScriptSource
 from ..strategy.program.loader import load
 from ..strategy.program.own_lines import last_line, own_traceback
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template
 from ..structures.growing import GrowingRecords
+from ..structures.value_objects import ValueObject, field
 from .config.settings import BacktestSettings
 from .config.times import zone_of
 from .data.bars import BarSeries, BarSource, TellingSource
@@ -77,8 +76,7 @@ EngineFactory = Callable[[BacktestSettings, BarSource, RunLog], tuple[Simulation
 """Makes an engine, and FMZ's exchange objects over it."""
 
 
-@attrs.frozen
-class RunEnd:
+class RunEnd(ValueObject):
     """How a strategy ended.
 
     Attributes:
@@ -89,7 +87,7 @@ class RunEnd:
 
     reason: Reason
     text: str = ""
-    traceback: str = attrs.field(default="", repr=False)
+    traceback: str = field(default="", repr=False)
 
     @property
     def code(self) -> int:

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from ..errors import InputError, UnknownName, nearest
 from ..strategy.program.header import backtest_header, header_arguments
 from ..strategy.program.parameters import bind
 from ..strategy.program.reading import read_source
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template, read_templates
+from ..structures.value_objects import ValueObject, evolve, field
 from .config.beyond import LATENCY_KEYS
 from .config.settings import BacktestSettings, ExchangeSettings
 from .config.task import header_task, ignored_keys, read_config, settings_of, unknown_keys
@@ -44,8 +43,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class BarsFile:
+class BarsFile(ValueObject):
     """A file of bars.
 
     Attributes:
@@ -73,8 +71,7 @@ class BarsFile:
         return cls(Path(path), name)
 
 
-@attrs.frozen(kw_only=True)
-class BacktestInputs:
+class BacktestInputs(ValueObject, kw_only=True):
     """What a backtest is made of, as the user gave it.
 
     Attributes:
@@ -91,27 +88,26 @@ class BacktestInputs:
 
     file: Path
     templates: tuple[Path, ...] = ()
-    args: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    template_args: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    args: Mapping[str, Any] = field(factory=dict, repr=False)
+    template_args: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False)
     config: Path | None = None
-    changes: Mapping[str, Any] = attrs.field(factory=dict)
+    changes: Mapping[str, Any] = field(factory=dict)
     bars: tuple[BarsFile, ...] = ()
-    columns: Mapping[str, str] = attrs.field(factory=dict)
+    columns: Mapping[str, str] = field(factory=dict)
     data_server: str = ""
 
     def absolute(self) -> BacktestInputs:
         """The same for processes with another working folder."""
-        return attrs.evolve(
+        return evolve(
             self,
             file=self.file.absolute(),
             templates=tuple(path.absolute() for path in self.templates),
             config=None if self.config is None else self.config.absolute(),
-            bars=tuple(attrs.evolve(bars, path=bars.path.absolute()) for bars in self.bars),
+            bars=tuple(evolve(bars, path=bars.path.absolute()) for bars in self.bars),
         )
 
 
-@attrs.frozen(kw_only=True)
-class ReadyBacktest:
+class ReadyBacktest(ValueObject, kw_only=True):
     """A backtest that can run.
 
     Attributes:
@@ -128,13 +124,13 @@ class ReadyBacktest:
 
     strategy: Source
     settings: BacktestSettings
-    values: Mapping[str, Any] = attrs.field(repr=False)
+    values: Mapping[str, Any] = field(repr=False)
     templates: tuple[Template, ...]
     source: BarSource
     warnings: tuple[str, ...] = ()
     load_ns: int = 0
     files: tuple[Path, ...] = ()
-    columns: Mapping[str, str] = attrs.field(factory=dict)
+    columns: Mapping[str, str] = field(factory=dict)
 
     @classmethod
     def of(cls, inputs: BacktestInputs) -> ReadyBacktest:

@@ -7,10 +7,9 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-import attrs
-
 from ..structures import Record, record_changes
 from ..structures.records import RecordOrigin
+from ..structures.value_objects import ValueObject
 from .lines import LineStore
 from .recurrences import Advance
 from .series import column, new_column
@@ -18,8 +17,7 @@ from .series import column, new_column
 __all__ = ["Indicator", "KnownSeries"]
 
 
-@attrs.frozen(slots=False)
-class Indicator:
+class Indicator(ValueObject):
     """How one indicator is computed.
 
     Attributes:

@@ -7,20 +7,21 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal
-
-import attrs
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..arguments import whole_number
 from ..clock import Clock, Signal
 from ..deadline import Deadline
 from ..errors import ConcurrentUse, InputError, StopRequested, TooManyHandles, UnknownName, nearest, short_repr
 from ..fork import after_fork_in_child
+from ..structures.value_objects import ValueObject
 from .events import clock_of
 from .handle import seconds_of
 from .report import Report, RunRecord
 from .run import Entry, Turn
-from .task import Task
+
+if TYPE_CHECKING:
+    from .task import Task
 
 __all__ = ["QueueStats", "TaskQueue"]
 
@@ -34,8 +35,7 @@ _GATE_TIMEOUT_MS = 250.0
 _LAST_STEPS_S = 10.0
 
 
-@attrs.frozen(kw_only=True)
-class QueueStats:
+class QueueStats(ValueObject, kw_only=True):
     """The counters of a queue; ``pushed = waiting + running`` + the five outcomes, always.
 
     Attributes:
@@ -51,6 +51,13 @@ class QueueStats:
     cancelled: int = 0
     not_started: int = 0
     late: int = 0
+
+
+def _task_reader() -> Callable[[Task | Mapping[str, Any] | None, Mapping[str, Any]], Task]:
+    """What makes a task of the arguments of ``push``; its module, with attrs, is imported with the first queue and not with each start."""
+    from .task import Task
+
+    return Task.of
 
 
 class TaskQueue:
@@ -102,6 +109,7 @@ class TaskQueue:
         self.max_pending = max_pending
         self.overflow = overflow
         self._gate_timeout_s = gate_timeout_s
+        self._task_of = _task_reader()
         self._clock = clock if clock is not None else clock_of(_each(exchanges))
         self._set_up()
         after_fork_in_child(self._set_up)
@@ -143,7 +151,7 @@ class TaskQueue:
                 which would wait for itself).
             StopRequested: The strategy is being stopped while ``push`` waits for room.
         """
-        made = Task.of(task, options)
+        made = self._task_of(task, options)
         callee, label = self._callee(made.exchange)
         check_call = getattr(callee, "check_call", None)
         if check_call is not None:

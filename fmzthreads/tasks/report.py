@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import attrs
-
 from ..errors import excerpt
 
 if TYPE_CHECKING:
@@ -18,7 +16,6 @@ __all__ = ["Report", "ReportRow", "RunRecord", "Status"]
 Status = Literal["waiting", "ok", "failed", "timed out", "cancelled", "not started"]
 
 
-@attrs.define(kw_only=True, eq=False)
 class ReportRow:
     """The result of one task.
 
@@ -42,25 +39,54 @@ class ReportRow:
         line_token: Holds one element until that line is written.
     """
 
-    task: Task
-    exchange: str
-    status: Status = "waiting"
-    error: BaseException | None = None
-    value: Any = None
-    bound: bool = False
-    late: bool = False
-    started_at: float | None = None
-    finished_at: float | None = None
-    start_skew_ms: float | None = None
-    handle: Handle[Any] | None = attrs.field(default=None, repr=False)
-    follows: bool = attrs.field(default=False, repr=False)
-    looked_at: bool = attrs.field(default=False, init=False, repr=False)
-    line_token: list[None] = attrs.field(factory=lambda: [None], init=False, repr=False)
+    __slots__ = (
+        "__weakref__", "bound", "error", "exchange", "finished_at", "follows", "handle", "late", "line_token", "looked_at",
+        "start_skew_ms", "started_at", "status", "task", "value",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        exchange: str,
+        status: Status = "waiting",
+        error: BaseException | None = None,
+        value: Any = None,
+        bound: bool = False,
+        late: bool = False,
+        started_at: float | None = None,
+        finished_at: float | None = None,
+        start_skew_ms: float | None = None,
+        handle: Handle[Any] | None = None,
+        follows: bool = False,
+    ) -> None:
+        self.task = task
+        self.exchange = exchange
+        self.status = status
+        self.error = error
+        self.value = value
+        self.bound = bound
+        self.late = late
+        self.started_at = started_at
+        self.finished_at = finished_at
+        self.start_skew_ms = start_skew_ms
+        self.handle = handle
+        self.follows = follows
+        self.looked_at = False
+        self.line_token: list[None] = [None]
 
     @property
     def ok(self) -> bool:
         """Whether its result was obtained, and bound if it has a place."""
         return self.status == "ok"
+
+    def __repr__(self) -> str:
+        """The task and its result."""
+        return (
+            f"ReportRow(task={self.task!r}, exchange={self.exchange!r}, status={self.status!r}, error={self.error!r},"
+            f" value={self.value!r}, bound={self.bound!r}, late={self.late!r}, started_at={self.started_at!r},"
+            f" finished_at={self.finished_at!r}, start_skew_ms={self.start_skew_ms!r})"
+        )
 
     @property
     def duration_ms(self) -> float | None:
@@ -70,13 +96,15 @@ class ReportRow:
         return (self.finished_at - self.started_at) * 1000
 
 
-@attrs.define(kw_only=True, eq=False)
 class RunRecord:
     """The rows of a run, and when it began and ended, in seconds of ``monotonic``."""
 
-    rows: list[ReportRow]
-    began_at: float
-    ended_at: float | None = None
+    __slots__ = ("began_at", "ended_at", "rows")
+
+    def __init__(self, *, rows: list[ReportRow], began_at: float, ended_at: float | None = None) -> None:
+        self.rows = rows
+        self.began_at = began_at
+        self.ended_at = ended_at
 
     def note_skews(self) -> None:
         """Fills in ``start_skew_ms`` of the rows."""

@@ -13,7 +13,7 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Clock, Signal
 from ..errors import InputError, OperationFailed, short_repr
@@ -22,7 +22,9 @@ from .error_lines import ErrorLines
 from .gate import Gate, GatePass, SharedGate
 from .handle import Handle, seconds_of
 from .report import Report, ReportRow, RunRecord, Status
-from .task import Task
+
+if TYPE_CHECKING:
+    from .task import Task
 
 __all__ = ["Callee", "Entry", "Turn"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from ...errors import InputError, UnknownName, nearest, short_repr
+from ...structures.value_objects import evolve
 from ..nano import ONE, nano
 from .details import number
 from .settings import ExchangeSettings, Latency, PartialFills
@@ -40,7 +39,7 @@ def with_beyond(
     age_ms = _max_price_age_ms(options, where, recorded=recorded)
     if partial is None and latency is None and age_ms is None:
         return exchange
-    return attrs.evolve(exchange, partial_fills=partial, latency=latency, max_price_age_ms=age_ms)
+    return evolve(exchange, partial_fills=partial, latency=latency, max_price_age_ms=age_ms)
 
 
 def _max_price_age_ms(options: Mapping[str, Any], where: str, *, recorded: bool) -> int | None:

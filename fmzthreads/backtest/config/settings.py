@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
+from ...structures.value_objects import ValueObject, field
 from ..nano import ONE
 
 __all__ = ["BacktestSettings", "ExchangeSettings", "Latency", "MaintenanceTier", "MarketDetail", "PartialFills"]
 
 
-@attrs.frozen(kw_only=True)
-class MaintenanceTier:
+class MaintenanceTier(ValueObject, kw_only=True):
     """One tier of the maintenance margin.
 
     Attributes:
@@ -27,8 +25,7 @@ class MaintenanceTier:
     deduction: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class MarketDetail:
+class MarketDetail(ValueObject, kw_only=True):
     """What the data server tells of one symbol of one exchange.
 
     Attributes:
@@ -65,7 +62,7 @@ class MarketDetail:
     symbol_mark: str = ""
     tiers: tuple[MaintenanceTier, ...] = ()
     liquidation_fee: int = 0
-    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False)
 
     @property
     def is_contract(self) -> bool:
@@ -78,8 +75,7 @@ class MarketDetail:
         return self.is_contract and bool(self.margin_currency) and self.margin_currency == self.base_currency
 
 
-@attrs.frozen(kw_only=True)
-class Latency:
+class Latency(ValueObject, kw_only=True):
     """How long the calls of one exchange take: drawn for each call.
 
     Attributes:
@@ -93,8 +89,7 @@ class Latency:
     samples_ms: tuple[float, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class PartialFills:
+class PartialFills(ValueObject, kw_only=True):
     """Orders are filled by shares of the bars' volumes (``participation``, ``queue``), which FMZ's engine does not know.
 
     Attributes:
@@ -107,8 +102,7 @@ class PartialFills:
     queue: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ExchangeSettings:
+class ExchangeSettings(ValueObject, kw_only=True):
     """One exchange of a backtest.
 
     Attributes:
@@ -156,7 +150,7 @@ class ExchangeSettings:
     max_bar_len: int = 1000
     timezone_offset_ms: int = 28_800_000
     feeder: str = ""
-    details: Mapping[str, MarketDetail] = attrs.field(factory=dict)
+    details: Mapping[str, MarketDetail] = field(factory=dict)
     quote_precision: int | None = None
     base_precision: int | None = None
     partial_fills: PartialFills | None = None
@@ -179,8 +173,7 @@ class ExchangeSettings:
         return self.eid.startswith("Futures_")
 
 
-@attrs.frozen(kw_only=True)
-class BacktestSettings:
+class BacktestSettings(ValueObject, kw_only=True):
     """A whole backtest.
 
     Attributes:
@@ -209,12 +202,12 @@ class BacktestSettings:
     snapshot_ms: int
     net_delay_ms: int = 200
     exchanges: tuple[ExchangeSettings, ...]
-    args: Mapping[str, Any] = attrs.field(factory=dict)
+    args: Mapping[str, Any] = field(factory=dict)
     real_ticks: bool = False
     compat_fmz: bool = False
     concurrent_go: bool = False
     seed: int = 0
     year_days: float = 365
     timezone: str = "UTC"
-    options: Mapping[str, Any] = attrs.field(factory=dict)
-    task: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    options: Mapping[str, Any] = field(factory=dict)
+    task: Mapping[str, Any] = field(factory=dict, repr=False)

@@ -10,10 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from ...errors import InputError, UnknownName, nearest, short_repr
 from ...strategy.program.header import json_setting, settings_lines
+from ...structures.value_objects import ValueObject, evolve
 from .beyond import with_beyond
 from .details import number
 from .exchange_rows import engine_row, exchange_of
@@ -35,8 +34,7 @@ _JSON_KEYS = frozenset({"exchanges", "args", "options", "latency"})
 _DEFAULT_START, _DEFAULT_END = "2019-02-01 00:00:00", "2019-02-10 00:00:00"
 
 
-@attrs.frozen(kw_only=True)
-class DataFacts:
+class DataFacts(ValueObject, kw_only=True):
     """What the given bars say, for settings that leave it open; None where no bars are given.
 
     Attributes:
@@ -206,7 +204,7 @@ def settings_within(
     )
     # FMZ's choice hangs on the length, and what a snapshot sees of the ticks hangs on it: fills can differ by some seconds.
     snapshot_ms = settings.snapshot_ms if given else default_snapshot_ms(end_ms - start_ms)
-    return attrs.evolve(settings, start_ms=start_ms, end_ms=end_ms, snapshot_ms=snapshot_ms)
+    return evolve(settings, start_ms=start_ms, end_ms=end_ms, snapshot_ms=snapshot_ms)
 
 
 def _year_days(options: Mapping[str, Any], where: str) -> float:

@@ -6,8 +6,7 @@ from array import array
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-import attrs
-
+from ...structures.value_objects import ValueObject, field
 from ..config.settings import MarketDetail
 from ..recorded.recording import Recording
 
@@ -18,8 +17,7 @@ def _column() -> array[int]:
     return array("q")
 
 
-@attrs.define(kw_only=True)
-class BarSeries:
+class BarSeries(ValueObject, kw_only=True, frozen=False):
     """Bars of one symbol and period, in ascending order of time.
 
     The columns are arrays, or views of a temporary file, which read as arrays do but neither grow nor change; see ``column_parts``.
@@ -36,13 +34,13 @@ class BarSeries:
 
     detail: MarketDetail
     period_ms: int
-    time: array[int] = attrs.field(factory=_column)
-    open: array[int] = attrs.field(factory=_column)
-    high: array[int] = attrs.field(factory=_column)
-    low: array[int] = attrs.field(factory=_column)
-    close: array[int] = attrs.field(factory=_column)
-    volume: array[int] = attrs.field(factory=_column)
-    position: array[int] = attrs.field(factory=_column)
+    time: array[int] = field(factory=_column)
+    open: array[int] = field(factory=_column)
+    high: array[int] = field(factory=_column)
+    low: array[int] = field(factory=_column)
+    close: array[int] = field(factory=_column)
+    volume: array[int] = field(factory=_column)
+    position: array[int] = field(factory=_column)
     unnamed: bool = False
 
     def __len__(self) -> int:

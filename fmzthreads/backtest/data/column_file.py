@@ -8,8 +8,7 @@ from array import array
 from collections.abc import Sequence
 from typing import IO, Any, Literal
 
-import attrs
-
+from ...structures.value_objects import ValueObject
 from ..temporary_file import temporary_file, write_all
 
 __all__ = ["ColumnFile", "StoredRows"]
@@ -61,8 +60,7 @@ class ColumnFile:
         return self._pages[place * _SIZE : (place + count) * _SIZE].cast(kind)
 
 
-@attrs.frozen
-class StoredRows:
+class StoredRows(ValueObject):
     """The columns of one series in a file of columns.
 
     Attributes:

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import attrs
-
 from ...errors import FmzError, InputError, OperationFailed, nearest
 from ...fork import after_fork_in_child
+from ...structures.value_objects import evolve
 from ..config.details import detail_of
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..config.task import DataFacts
@@ -88,7 +87,7 @@ class LocalBars:
         name = self._name(eid, symbol)
         whole = self._series(name, eid, symbol)
         if not name:
-            whole = attrs.evolve(whole, unnamed=True)
+            whole = evolve(whole, unnamed=True)
         own = self._periods[name]
         found = cut_out(whole, from_ms, to_ms)
         if not len(found):
@@ -176,7 +175,7 @@ class LocalBars:
             raise found
         # Another contract, or the same one at another exchange, may have been the first one to use these bars.
         detail = self._detail(eid, symbol, found.detail)
-        return found if detail == found.detail else attrs.evolve(found, detail=detail)
+        return found if detail == found.detail else evolve(found, detail=detail)
 
     def _decimals(self, eid: str, symbol: str) -> _Decimals:
         """The decimals of prices and amounts that the settings give a symbol; None for those of the data."""
@@ -221,7 +220,7 @@ class LocalBars:
             series if f"{eid}/{series}" in self._raw or series in self._raw else ""
             for series in (f"{pair}.funding", f"{pair}.index")
         )
-        return attrs.evolve(detail, symbol_funding=funding, symbol_index=index)
+        return evolve(detail, symbol_funding=funding, symbol_index=index)
 
 
 def exchange_for(exchanges: Sequence[ExchangeSettings], eid: str, symbol: str = "") -> ExchangeSettings | None:
@@ -238,7 +237,7 @@ def exchange_for(exchanges: Sequence[ExchangeSettings], eid: str, symbol: str = 
 def _copied(raw: RawSeries) -> RawSeries:
     """Bars whose columns may be changed without those of the series."""
     columns: dict[str, Any] = {name: array("d", getattr(raw, name)) for name in (*PRICES, "volume", "position")}
-    return attrs.evolve(raw, stored=None, time=array("q", raw.time), **columns)
+    return evolve(raw, stored=None, time=array("q", raw.time), **columns)
 
 
 def recorded_detail(recording: Recording, symbol: str) -> MarketDetail:

@@ -11,9 +11,8 @@ from itertools import islice
 from math import inf
 from operator import itemgetter
 
-import attrs
-
 from ...errors import InputError
+from ...structures.value_objects import ValueObject, field
 from .column_checks import ascends, is_nowhere_above
 from .column_file import StoredRows
 
@@ -35,8 +34,7 @@ def _nowhere(row: int) -> str:
     return f"row {row + 1}"
 
 
-@attrs.define(kw_only=True)
-class RawSeries:
+class RawSeries(ValueObject, kw_only=True, frozen=False):
     """Bars of one symbol in columns: arrays, or views of a temporary file, which read as arrays do.
 
     Attributes:
@@ -53,16 +51,16 @@ class RawSeries:
 
     name: str = ""
     where: str = "the bars"
-    place: Callable[[int], str] = attrs.field(default=_nowhere, repr=False)
-    time: array[int] = attrs.field(factory=_times, repr=False)
-    open: array[float] = attrs.field(factory=_numbers, repr=False)
-    high: array[float] = attrs.field(factory=_numbers, repr=False)
-    low: array[float] = attrs.field(factory=_numbers, repr=False)
-    close: array[float] = attrs.field(factory=_numbers, repr=False)
-    volume: array[float] = attrs.field(factory=_numbers, repr=False)
-    position: array[float] = attrs.field(factory=_numbers, repr=False)
+    place: Callable[[int], str] = field(default=_nowhere, repr=False)
+    time: array[int] = field(factory=_times, repr=False)
+    open: array[float] = field(factory=_numbers, repr=False)
+    high: array[float] = field(factory=_numbers, repr=False)
+    low: array[float] = field(factory=_numbers, repr=False)
+    close: array[float] = field(factory=_numbers, repr=False)
+    volume: array[float] = field(factory=_numbers, repr=False)
+    position: array[float] = field(factory=_numbers, repr=False)
     decimals: tuple[int, int] | None = None
-    stored: StoredRows | None = attrs.field(default=None, repr=False, eq=False)
+    stored: StoredRows | None = field(default=None, repr=False, eq=False)
 
     def __len__(self) -> int:
         """How many bars there are."""

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
-import attrs
-
+from ...structures.value_objects import ValueObject
 from ..config.settings import BacktestSettings, ExchangeSettings
 from .figure import Undefined
 
@@ -29,8 +28,7 @@ Snapshots = Sequence[Sequence[Any]]
 _Amounts = Callable[[Mapping[str, Any], ExchangeSettings], Mapping[str, float]]
 
 
-@attrs.frozen
-class Curve:
+class Curve(ValueObject):
     """A value over time; each value holds until the next.
 
     Attributes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import attrs
-
+from ...structures.value_objects import ValueObject
 from .curves import Curve
 from .figure import Undefined, Value, Wanted
 
@@ -25,8 +24,7 @@ _WANTED = (
 )  # fmt: skip
 
 
-@attrs.define
-class Drawdowns:
+class Drawdowns(ValueObject, frozen=False):
     """What a walk along a curve finds; times are milliseconds since the epoch."""
 
     share: float = 0.0

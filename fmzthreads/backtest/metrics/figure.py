@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import attrs
+from ...structures.value_objects import ValueObject
 
 __all__ = ["DAY_MS", "Sampling", "Undefined", "Value", "Wanted"]
 
@@ -35,8 +35,7 @@ class Sampling(NamedTuple):
     periods_a_year: float
 
 
-@attrs.frozen
-class Wanted:
+class Wanted(ValueObject):
     """What is known of a figure before it is computed.
 
     Attributes:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import attrs
-
+from ...structures.value_objects import ValueObject
 from ..config.settings import BacktestSettings, MarketDetail
 from ..nano import to_float
 
 __all__ = ["BacktestFill", "ProfitRule", "fills_of_orders", "market_of", "quote_currency", "share_fees"]
 
 
-@attrs.frozen(kw_only=True)
-class BacktestFill:
+class BacktestFill(NamedTuple):
     """One fill of an order.
 
     Attributes:
         time_ms: When.
         exchange: The place of its exchange, from 0.
         symbol: FMZ's symbol.
-        order_id: The order's number.
         side: ``buy`` or ``sell``.
-        position: ``long`` or ``short``, the position that it opens or closes; ``net`` for a spot pair or one-way positions.
         price: The price.
         amount: Coins or contracts.
+        order_id: The order's number.
+        position: ``long`` or ``short``, the position that it opens or closes; ``net`` for a spot pair or one-way positions.
         fee: What was paid, in quote currency (coin-margined: in the coin); None when not known. Negative for a rebate.
         mid: The middle of the order book when the order was sent; None when not known.
     """
@@ -33,11 +31,11 @@ class BacktestFill:
     time_ms: int
     exchange: int
     symbol: str
-    order_id: str = ""
     side: str
-    position: str = "net"
     price: float
     amount: float
+    order_id: str = ""
+    position: str = "net"
     fee: float | None = None
     mid: float | None = None
 
@@ -52,8 +50,7 @@ def quote_currency(symbol: str) -> str:
     return symbol.partition(".")[0].partition("_")[2]
 
 
-@attrs.frozen
-class ProfitRule:
+class ProfitRule(ValueObject):
     """How profit is counted in a market.
 
     Attributes:
@@ -139,7 +136,7 @@ def share_fees(
         elif fill.exchange in left:
             left[fill.exchange] -= fill.fee
     return [
-        attrs.evolve(fill, fee=left[fill.exchange] * weight / totals[fill.exchange])
+        fill._replace(fee=left[fill.exchange] * weight / totals[fill.exchange])
         if fill.fee is None and fill.exchange in left and totals[fill.exchange]
         else fill
         for fill, weight in zip(fills, weights, strict=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from ..config.settings import BacktestSettings
 from .fills import BacktestFill, ProfitRule, market_of
@@ -21,8 +19,7 @@ Place = tuple[int, str]
 """An exchange's place and a symbol."""
 
 
-@attrs.frozen(kw_only=True)
-class RoundTrip:
+class RoundTrip(NamedTuple):
     """An amount that was opened by one fill and closed by another one.
 
     Attributes:
@@ -57,14 +54,18 @@ class RoundTrip:
 
     def row(self) -> dict[str, Any]:
         """It as a dict, ready for JSON."""
-        return attrs.asdict(self)
+        return self._asdict()
 
 
-@attrs.define
 class _Lot:
-    fill: BacktestFill
-    left: float
-    sign: int
+    """What is left of a fill that opened."""
+
+    __slots__ = ("fill", "left", "sign")
+
+    def __init__(self, fill: BacktestFill, left: float, sign: int) -> None:
+        self.fill = fill
+        self.left = left
+        self.sign = sign
 
 
 def round_trips(

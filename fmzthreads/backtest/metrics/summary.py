@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from ..config.settings import BacktestSettings
 from ..data.bars import BarSeries
 from .activity import activity_figures, commissions
@@ -132,7 +130,7 @@ def _in_currency(trips: list[RoundTrip], snapshots: Snapshots, report: str) -> l
         found.append(
             trip
             if quote == report
-            else attrs.evolve(trip, fee=trip.fee * rate, profit=trip.profit * rate, value=trip.value * rate)
+            else trip._replace(fee=trip.fee * rate, profit=trip.profit * rate, value=trip.value * rate)
         )
     return found
 

@@ -10,8 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import attrs
-
+from ...structures.value_objects import ValueObject
 from ..config.settings import BacktestSettings
 from .log import RunLog
 from .spilled_rows import SpilledRows
@@ -24,8 +23,7 @@ _STATUS, _SYMBOLS, _INDICATORS, _CHART, _PROFITS, _ROWS, _SNAPSHOTS = 1, 2, 4, 8
 _LARGEST_EXACT = 2**53
 
 
-@attrs.frozen(kw_only=True)
-class Measured:
+class Measured(ValueObject, kw_only=True):
     """What depends on the machine, not on the backtest; all zero where results are to be compared byte by byte.
 
     Attributes:

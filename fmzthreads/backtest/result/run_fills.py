@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ...structures.value_objects import evolve
 from ..config.settings import BacktestSettings
 from ..data.bars import BarSeries
 from ..engine.engine import BacktestEngine, ExchangeParts
@@ -30,14 +29,14 @@ def known_settings(engine: BacktestEngine, *, finished: bool) -> BacktestSetting
     """The settings that figures are computed by: with the markets as the data describe them, and of a run that was stopped with the time until then."""
     settings = engine.settings
     exchanges = [
-        attrs.evolve(
+        evolve(
             part.settings,
             details={**part.settings.details, **{symbol: feed.detail for symbol, feed in part.table.feeds.items()}},
         )
         for part in engine.parts
     ]
     end_ms = settings.end_ms if finished else max(settings.start_ms + 1, min(engine.now_ms, settings.end_ms))
-    return attrs.evolve(settings, exchanges=tuple(exchanges), end_ms=end_ms)
+    return evolve(settings, exchanges=tuple(exchanges), end_ms=end_ms)
 
 
 def engine_fills(engine: BacktestEngine) -> list[BacktestFill]:

@@ -13,6 +13,7 @@ import attrs
 
 from ...errors import FmzError
 from ...strategy.program.reading import read_source
+from ...structures.value_objects import evolve
 from ..backtest_run import BacktestRun
 from ..config.settings import BacktestSettings
 from ..config.task import settings_within
@@ -67,7 +68,7 @@ class BacktestEvaluation:
         strategy = read_source(inputs.file)
         settings, source, task = _prepared(pickle.dumps(inputs), tuple(_stamp(bars) for bars in inputs.bars))
         values, templates = bound_arguments(strategy, task, inputs, job.args)
-        settings = attrs.evolve(settings, args=values)
+        settings = evolve(settings, args=values)
         if job.start_ms is not None or job.end_ms is not None:
             start_ms = settings.start_ms if job.start_ms is None else job.start_ms
             end_ms = settings.end_ms if job.end_ms is None else job.end_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ...errors import FmzError
 from ...strategy.program.javascript_source import JavaScriptSource
 from ...strategy.program.reading import read_source
 from ...strategy.program.source import Source
+from ...structures.value_objects import ValueObject, as_dict
 from ..inputs import BacktestInputs, ReadyBacktest
 from ..modules.own_modules import file_of_module
 from .pool import SweepStopped
@@ -36,7 +37,7 @@ def sweep_identity(inputs: BacktestInputs, ready: ReadyBacktest, grid: Grid) -> 
     sources = [ready.strategy, *(template.source for template in ready.templates)]
     folder = ready.strategy.path.parent
     swept = {axis.name for axis in grid.axes}
-    settings = attrs.asdict(ready.settings, filter=lambda field, value: field.name not in {"args", "task"})
+    settings = {name: _plain(value) for name, value in as_dict(ready.settings).items() if name not in {"args", "task"}}
     return {
         "version": __version__,
         "files": {
@@ -65,6 +66,15 @@ def files_of_sweep(inputs: BacktestInputs, ready: ReadyBacktest) -> list[Path]:
     config = [] if inputs.config is None else [inputs.config]
     bars = [bars.path for bars in inputs.bars]
     return [inputs.file, *inputs.templates, *_modules_beside(sources), *config, *bars]
+
+
+def _plain(value: Any) -> Any:
+    """A setting as dicts and lists."""
+    if isinstance(value, ValueObject):
+        return {name: _plain(each) for name, each in as_dict(value).items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
 def _named(path: Path) -> list[str]:

@@ -8,8 +8,6 @@ from functools import cached_property
 from types import CodeType
 from typing import Any, NoReturn
 
-import attrs
-
 from ...errors import InputError, MissingExtra
 from .source import Source
 
@@ -38,7 +36,6 @@ def engine() -> Any:
     return quickjs
 
 
-@attrs.frozen(slots=False)  # cached_property needs a __dict__
 class JavaScriptSource(Source):
     """The text of one strategy or template file in JavaScript."""
 

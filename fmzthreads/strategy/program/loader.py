@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import attrs
-
 from ...errors import InputError
+from ...structures.value_objects import ValueObject, field
 from .source import Source, main_is_left_to_the_host
 from .templates import Ext, Template
 
@@ -61,8 +60,7 @@ def usual_names() -> dict[str, Any]:
     }
 
 
-@attrs.frozen
-class Program:
+class Program(ValueObject):
     """A loaded strategy.
 
     Attributes:
@@ -72,7 +70,7 @@ class Program:
     """
 
     source: Source
-    namespace: dict[str, Any] = attrs.field(repr=False)
+    namespace: dict[str, Any] = field(repr=False)
     files: tuple[Path, ...]
 
     def function(self, name: str) -> Callable[[], Any] | None:

@@ -13,9 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-import attrs
-
 from ...errors import InputError, UnknownName, nearest
+from ...structures.value_objects import ValueObject, evolve, field
 from .header import config_header, header_arguments
 from .source import Source
 from .visibility import is_shown, names_in
@@ -37,16 +36,14 @@ _FIELDS = (
 _SETTINGS = ("required", "min", "max", "step", "multiple", "options", "customizable", "render", "disabled", "component")
 
 
-@attrs.frozen
-class Option:
+class Option(ValueObject):
     """One option of a dropdown: its text, and the value that the strategy sees (its index unless one is bound)."""
 
     text: str
     value: Any
 
 
-@attrs.frozen(kw_only=True)
-class Parameter:
+class Parameter(ValueObject, kw_only=True):
     """One declared parameter.
 
     Attributes:
@@ -70,7 +67,7 @@ class Parameter:
     label: str = ""
     description: str = ""
     kind: Kind = "string"
-    default: Any = attrs.field(default=None, repr=False)
+    default: Any = field(default=None, repr=False)
     group: str = ""
     filter: str = ""
     required: bool = False
@@ -294,7 +291,7 @@ def _parameter(where: str, name: str, shown: str, default: Any, row: Mapping[str
         raise InputError(f"{where}: a dropdown needs options")
     if default is None:
         default = parameter.empty if kind != "boolean" else False
-    return attrs.evolve(parameter, default=parameter.convert(default, f"{where}: the default"))
+    return evolve(parameter, default=parameter.convert(default, f"{where}: the default"))
 
 
 def _kind_of(where: str, default: Any, row: Mapping[str, Any]) -> tuple[Kind, Any, tuple[Option, ...]]:

@@ -15,9 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
-import attrs
-
 from ...errors import InputError, nearest
+from ...structures.value_objects import ValueObject
 from .python2 import old_module, old_syntax
 
 __all__ = ["Source", "main_is_left_to_the_host", "read_file"]
@@ -28,8 +27,7 @@ _OTHER_LANGUAGES = {
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-@attrs.frozen(slots=False)  # cached_property needs a __dict__
-class Source:
+class Source(ValueObject):
     """The text of one strategy or template file.
 
     Attributes:

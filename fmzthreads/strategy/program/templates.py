@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from ...errors import InputError, UnknownName, nearest
+from ...structures.value_objects import ValueObject, field
 from .header import header_arguments
 from .parameters import bind
 from .reading import read_source
@@ -41,12 +40,11 @@ class Ext:
         return f"<ext: {', '.join(vars(self)) or 'nothing exported'}>"
 
 
-@attrs.frozen
-class Template:
+class Template(ValueObject):
     """A template file and the values of its parameters."""
 
     source: Source
-    values: dict[str, Any] = attrs.field(repr=False)
+    values: dict[str, Any] = field(repr=False)
 
 
 def read_templates(

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from fmzthreads.backtest.config.settings import BacktestSettings, ExchangeSettings, MarketDetail
 from fmzthreads.backtest.metrics.curves import Curve, Prices, equity_curve, pnl_curve, price_curve, profit_curve
 from fmzthreads.backtest.metrics.figure import Undefined
 from fmzthreads.backtest.nano import ONE
+from fmzthreads.structures.value_objects import evolve
 from tests.helpers.backtest_results import GOLDEN, account, golden_result, snapshot_row, spot_settings
 
 
@@ -87,7 +87,7 @@ def coin_margined(symbol: str = "BTC_USD.swap") -> BacktestSettings:
         volume_multiple=100 * ONE,
     )
     one = ExchangeSettings(eid="Futures_OKX", currency="BTC_USD", details={symbol: detail})
-    return attrs.evolve(spot_settings(), exchanges=(one,))
+    return evolve(spot_settings(), exchanges=(one,))
 
 
 def coin_account(last: float, **more: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import attrs
 import pytest
 
 from fmzthreads.backtest.config.settings import BacktestSettings
@@ -11,6 +10,7 @@ from fmzthreads.backtest.metrics.fills import BacktestFill, fills_of_orders, mar
 from fmzthreads.backtest.metrics.price_ranges import PriceRanges
 from fmzthreads.backtest.metrics.round_trips import RoundTrip, busy_ms, round_trips
 from fmzthreads.backtest.metrics.summary import fills_of, trips_of
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.metrics.test_curves import coin_margined
 from tests.helpers.backtest_results import GOLDEN, golden_result, spot_settings
 
@@ -200,4 +200,4 @@ def test_a_market_without_details_has_a_multiple_of_1() -> None:
     assert (market.multiple, market.coin) == (1, False)
     coin = market_of(coin_margined(), 0, "BTC_USD.swap")
     assert (coin.multiple, coin.coin) == (100, True)
-    assert attrs.evolve(coin, coin=False).value(10.0, 2) == 2000
+    assert evolve(coin, coin=False).value(10.0, 2) == 2000

@@ -5,7 +5,6 @@ import math
 from array import array
 from typing import Any
 
-import attrs
 import pytest
 
 from fmzthreads.backtest.data.bars import BarSeries
@@ -13,6 +12,7 @@ from fmzthreads.backtest.metrics import BacktestFill, metrics_of, metrics_table,
 from fmzthreads.backtest.metrics.figure import Sampling
 from fmzthreads.backtest.metrics.summary import sampling_of
 from fmzthreads.backtest.metrics.table import length_text, text_of
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.metrics.test_curves import coin_margined
 from tests.helpers.backtest_results import DAY, GOLDEN, account, golden_result, made_result, snapshot_row, spot_settings
 from tests.helpers.shared_data import ROOT
@@ -101,7 +101,7 @@ def test_excursions_come_from_bars_where_there_are_any() -> None:
     ]
     detail = next(iter(coin_margined().exchanges[0].details.values()))
     bars = BarSeries(
-        detail=attrs.evolve(detail, quote_precision=1),
+        detail=evolve(detail, quote_precision=1),
         period_ms=60_000,
         time=array("q", [settings.start_ms, settings.start_ms + 60_000]),
         low=array("q", [950, 990]),

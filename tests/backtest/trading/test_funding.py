@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 
-import attrs
 import pytest
 
 from fmzthreads.backtest.config.settings import MarketDetail
@@ -12,6 +11,7 @@ from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.failures import NoData
 from fmzthreads.backtest.trading.desk import Desk
 from fmzthreads.backtest.trading.funding import NO_FUNDING, FundingCalendar
+from fmzthreads.structures.value_objects import evolve
 from tests.helpers.price_market import Bench, PriceMarket, futures_bench
 
 SWAP = "BTC_USDT.swap"
@@ -40,7 +40,7 @@ def funded(
     """A futures exchange at 1600 whose funding is due at given times."""
     bench = futures_bench(coin=coin, stocks=10 if coin else 0, maker=0, taker=0, multiple=multiple)
     market = bench.main.detail
-    bench.main.detail = attrs.evolve(market, symbol_funding=funding, symbol_index=symbol_index)
+    bench.main.detail = evolve(market, symbol_funding=funding, symbol_index=symbol_index)
     pair = market.symbol.partition(".")[0]
     known = {f"{pair}.funding": series(f"{pair}.funding", rates, digits)} if rates else {}
     if index is not None:
@@ -223,7 +223,7 @@ def test_two_contracts_pay_at_their_own_times() -> None:
     calls = {"A_USDT.funding": {3000: 0.001, 9000: 0.002}, "B_USDT.funding": {2000: 0.004, 3000: 0.008}}
     calendar = FundingCalendar(lambda symbol: series(symbol, calls.get(symbol, {0: 1000}), 8))
     for name in "AB":
-        detail = attrs.evolve(
+        detail = evolve(
             funded({}).main.detail, symbol=f"{name}_USDT.swap", symbol_funding=f"{name}_USDT.funding", symbol_index=None
         )
         calendar.watch(PriceMarket(detail, 0), 0)

@@ -8,9 +8,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from ....errors import InputError, short_repr
+from ....structures.value_objects import evolve
 from ...config.times import zone_of
 from ...recorded.reading import is_recording, read_recordings
 from ...recorded.recording import Recording
@@ -54,7 +53,7 @@ def series_of(bars: Any, columns: Mapping[str, str], timezone: str) -> dict[str,
 
 
 def _named(series: RawSeries | Recording, name: str) -> RawSeries | Recording:
-    return series if isinstance(series, Recording) else attrs.evolve(series, name=name)
+    return series if isinstance(series, Recording) else evolve(series, name=name)
 
 
 def _is_columns(bars: Mapping[Any, Any], columns: Mapping[str, str]) -> bool:
@@ -105,7 +104,7 @@ def _from_pandas(frame: Any, columns: Mapping[str, str], zone: tzinfo, where: st
         rows = (names == name).to_numpy()
         part = {other: values[rows] for other, values in named.items()}
         series = _series(part, int(rows.sum()), columns, zone, f"{where}, {name}")
-        found[str(name)] = attrs.evolve(series, name=str(name))
+        found[str(name)] = evolve(series, name=str(name))
     return found
 
 

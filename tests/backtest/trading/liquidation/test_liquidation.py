@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from fmzthreads.backtest.trading.desk import Desk
 from fmzthreads.backtest.trading.liquidation.margin_watch import maintenance_of
 from fmzthreads.backtest.trading.margin import MarginAccount
 from fmzthreads.errors import InputError
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.trading.test_conservation import AMOUNTS, PRICES, STEPS, run
 from tests.backtest.trading.test_funding import funded
 from tests.helpers.price_market import Bench, PriceMarket, futures_bench
@@ -157,7 +157,7 @@ def marked_bench(balance: float, symbols: tuple[str, ...] = ("BTC",)) -> tuple[B
     """With a series of mark prices for the first symbol."""
     bench = bench_of(balance, symbols=symbols)
     mark = PriceMarket(bench.main.detail, 0)
-    bench.main.detail = attrs.evolve(bench.main.detail, symbol_mark="BTC_USDT.mark")
+    bench.main.detail = evolve(bench.main.detail, symbol_mark="BTC_USDT.mark")
     bench.desk = Desk(
         bench.desk.settings,
         lambda symbol: bench.markets[symbol],
@@ -217,7 +217,7 @@ def test_positions_that_share_a_balance_go_together() -> None:
 
 def test_funding_can_be_the_last_straw() -> None:
     bench = funded({5000: 0.1}, {0: 1600})
-    bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+    bench.main.detail = evolve(bench.main.detail, tiers=ONE_PERCENT)
     assert isinstance(bench.desk.ledger, MarginAccount)
     bench.desk.ledger.wallet("USDT").free = nano(170)
     bench.desk.place(SWAP, "buy", -1, 1)
@@ -341,7 +341,7 @@ def test_a_late_settlement_liquidates_as_one_at_each_tick_does(kind: str, steps:
 
 def test_a_position_that_was_liquidated_before_an_event_does_not_pay_it() -> None:
     bench = funded({5000: 0.001}, {0: 1600})
-    bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+    bench.main.detail = evolve(bench.main.detail, tiers=ONE_PERCENT)
     assert isinstance(bench.desk.ledger, MarginAccount)
     bench.desk.ledger.wallet("USDT").free = nano(200)
     bench.desk.place(SWAP, "buy", -1, 1)
@@ -356,7 +356,7 @@ def test_a_position_that_was_liquidated_before_an_event_does_not_pay_it() -> Non
 def test_orders_in_another_margin_currency_stay() -> None:
     coin = bench_of(1, coin=True).main.detail
     usdt = bench_of().main.detail
-    settings = attrs.evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
+    settings = evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
     bench = Bench(settings, usdt, coin, spread=0)
     bench.price(1000)
     bench.price(1000, COIN)
@@ -387,7 +387,7 @@ def test_a_liquidation_comes_before_what_is_filled_a_millisecond_later(mark_ms: 
 def test_accounts_of_two_currencies_are_each_liquidated_at_their_own_time(first: str) -> None:
     """Also where one late settlement finds both."""
     coin, usdt = bench_of(1, coin=True).main.detail, bench_of().main.detail
-    settings = attrs.evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
+    settings = evolve(bench_of().desk.settings, stocks=nano(1), margin_currency=None)
     bench = Bench(settings, usdt, coin, spread=0)
     bench.price(1000)
     bench.price(1000, COIN)
@@ -410,7 +410,7 @@ def test_the_price_of_a_liquidation_moves_with_the_balance_alone(by: str) -> Non
     bench = funded({3500: 0.09}, {0: 999}) if by == "funding" else bench_of(symbols=("BTC", "ETH"))
     if by == "funding":
         bench.price(1000)
-        bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+        bench.main.detail = evolve(bench.main.detail, tiers=ONE_PERCENT)
     assert isinstance(bench.desk.ledger, MarginAccount)
     bench.desk.ledger.wallet("USDT").free = nano(250)
     bench.desk.place(SWAP, "buy", -1, 1)  # liquidated at 758 with 250, and at 849 with 160

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from fmzthreads.backtest.config.details import detail_of
@@ -12,6 +11,7 @@ from fmzthreads.backtest.config.settings import MaintenanceTier
 from fmzthreads.backtest.nano import nano
 from fmzthreads.backtest.trading.liquidation.margin_watch import is_even, maintenance_of
 from fmzthreads.errors import InputError
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.trading.liquidation.test_liquidation import ONE_PERCENT, SWAP, bench_of, last_order
 from tests.backtest.trading.test_funding import funded, wallet
 
@@ -23,7 +23,7 @@ def detail(**row: Any) -> Any:
 
 
 def test_a_value_of_just_the_cap_is_in_the_lower_tier() -> None:
-    jumping = attrs.evolve(detail(), tiers=JUMPING)
+    jumping = evolve(detail(), tiers=JUMPING)
     assert maintenance_of(jumping, nano(1000)) == nano(10)
     assert maintenance_of(jumping, nano(1000) + 1) == nano(200)
     bench = bench_of(150, tiers=JUMPING)
@@ -74,7 +74,7 @@ def test_another_symbol_with_the_same_position_has_its_own_price() -> None:
     """Same balance, amount, price and margin, but other tiers."""
     bench = bench_of(100, symbols=("BTC", "ETH"))
     other = "ETH_USDT.swap"
-    bench.markets[other].detail = attrs.evolve(
+    bench.markets[other].detail = evolve(
         bench.markets[other].detail, tiers=(MaintenanceTier(up_to=None, rate=nano(0.05)),)
     )
     bench.price(1000, SWAP)
@@ -198,7 +198,7 @@ def test_an_order_that_leaves_no_margin_is_liquidated_at_once(symbols: tuple[str
 
 def test_an_order_filled_at_the_events_moment_does_not_pay_it_in_a_market_with_tiers() -> None:
     bench = funded({2000: 0.001}, {0: 1000})
-    bench.main.detail = attrs.evolve(bench.main.detail, tiers=ONE_PERCENT)
+    bench.main.detail = evolve(bench.main.detail, tiers=ONE_PERCENT)
     bench.desk.place(SWAP, "buy", -1, 1)
     bench.desk.place(SWAP, "buy", 1590, 2)
     bench.price(1500)  # at 2000, as the event

@@ -6,12 +6,11 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import Any
 
-import attrs
-
 from fmzthreads.backtest.config.settings import MarketDetail
 from fmzthreads.backtest.engine.feed import TickFeed
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.trading.market import MarketView
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.trading.reference.pair import Kind, Pair
 from tests.backtest.trading.reference.plain_desk import DELAY_MS, UNIT, PlainTick
 from tests.helpers.backtests import START, plain_ticks, series_of
@@ -54,7 +53,7 @@ class FeedPair(Pair):
                 coming[tick.time_ms].append(
                     PlainTick(detail.symbol, Fraction(tick.last, UNIT), tick.bar, volumes[tick.bar], traded)
                 )
-        series = series_of(self._mark, period_ms=self._period_ms, market=attrs.evolve(details[0], symbol="MARK"))
+        series = series_of(self._mark, period_ms=self._period_ms, market=evolve(details[0], symbol="MARK"))
         self._mark_feed = TickFeed(series, self._time)
         if self.kind.marked:
             self.plain.marks = {

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import attrs
-
 from fmzthreads.backtest.config.settings import ExchangeSettings, MaintenanceTier, MarketDetail, PartialFills
 from fmzthreads.backtest.data.bars import BarSeries
 from fmzthreads.backtest.failures import NoData
@@ -18,6 +16,7 @@ from fmzthreads.backtest.trading.margin import MarginAccount
 from fmzthreads.backtest.trading.market import MarketView
 from fmzthreads.backtest.trading.orders import DeskOrder
 from fmzthreads.backtest.trading.spot import SpotAccount
+from fmzthreads.structures.value_objects import evolve
 from tests.backtest.trading.reference.plain_account import PlainFutures, PlainSymbol
 from tests.backtest.trading.reference.plain_desk import (
     DELAY_MS,
@@ -86,7 +85,7 @@ class Pair:
         )
         self.settings, details, self.plain = (self._spot if kind.spot else self._futures)(partial)
         if kind.marked:
-            details[0] = attrs.evolve(details[0], symbol_mark="MARK")
+            details[0] = evolve(details[0], symbol_mark="MARK")
         self.plain.events = {time: Fraction(rate) for time, rate in (rates or {}).items()}
         self.names = [detail.symbol for detail in details]
         self.rows = Rows()
@@ -113,7 +112,7 @@ class Pair:
             partial=partial,
         )
         details = [
-            attrs.evolve(bench.main.detail, symbol=f"{base}_USDT", base_currency=base, price_tick=nano(STEP))
+            evolve(bench.main.detail, symbol=f"{base}_USDT", base_currency=base, price_tick=nano(STEP))
             for base in BASES
         ]
         names = [detail.symbol for detail in details]
@@ -144,9 +143,7 @@ class Pair:
             symbols=BASES,
             partial=partial,
         )
-        details = [
-            attrs.evolve(market.detail, symbol_funding=None, symbol_index="") for market in bench.markets.values()
-        ]
+        details = [evolve(market.detail, symbol_funding=None, symbol_index="") for market in bench.markets.values()]
         symbols = [
             PlainSymbol(detail.symbol, base if kind.coin else "USDT", multiple, list(rows))
             for detail, base in zip(details, BASES, strict=True)
@@ -161,7 +158,7 @@ class Pair:
         def series_of(name: str) -> BarSeries:
             if not name.endswith(".funding"):
                 raise NoData(name)
-            detail = attrs.evolve(first, symbol=name, quote_precision=9)
+            detail = evolve(first, symbol=name, quote_precision=9)
             return BarSeries(
                 detail=detail, period_ms=SECOND, time=times, open=column, high=column, low=column, close=column
             )
