@@ -66,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         if collects:
             gc.enable()
+    if argv is None:
+        # The process is this command's, and keeps these modules until it ends; each look for garbage, the last one at the exit, would go through
+        # all of them again. What a strategy makes is looked through as ever.
+        gc.freeze()
     args = parser.parse_args(words)
     if rest and args.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

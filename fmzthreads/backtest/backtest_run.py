@@ -21,7 +21,8 @@ from ..structures.growing import GrowingRecords
 from ..structures.value_objects import ValueObject, field
 from .config.settings import BacktestSettings
 from .config.times import zone_of
-from .data.bars import BarSeries, BarSource, TellingSource
+from .data.bars import BarSeries, BarSource
+from .data.telling_source import TellingSource
 from .engine.engine import BacktestEngine
 from .engine.virtual_time import VirtualTime
 from .face.exchange import exchanges_of

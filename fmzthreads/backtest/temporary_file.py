@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import IO
 
 from ..errors import OperationFailed
@@ -18,6 +17,8 @@ def temporary_file() -> IO[bytes]:
     Raises:
         OperationFailed: It cannot be made.
     """
+    import tempfile  # most backtests need none
+
     try:
         return tempfile.TemporaryFile(buffering=0)
     except OSError as error:
@@ -39,6 +40,8 @@ def write_all(file: IO[bytes], values: bytes | bytearray | memoryview) -> None:
 
 
 def _failed(error: OSError) -> OperationFailed:
+    import tempfile
+
     try:
         folder = tempfile.gettempdir()
     except OSError:  # no folder at all can be written to, as the error itself says

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, MissingExtra, short_repr
+from .data.telling_source import TellingSource
 from .failures import NoData
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class VCtx:
         return f"<VCtx {', '.join(exchange.eid for exchange in settings.exchanges)} {settings.start_ms} to {settings.end_ms} ms>"
 
 
-class _Watched:
+class _Watched(TellingSource):
     """A source of bars that calls back before the first bars are read, which is when ``main`` is under way."""
 
     def __init__(self, source: Any, callback: Callable[[], None]) -> None:
@@ -241,17 +242,17 @@ class _Watched:
 
     def tell_by(self, warn: Callable[[str], None]) -> None:
         """Hands on to the source what is called with warnings."""
-        if hasattr(self._source, "tell_by"):
+        if isinstance(self._source, TellingSource):
             self._source.tell_by(warn)
 
     def stop_asking(self) -> None:
         """Has the source ask no server from now on."""
-        if hasattr(self._source, "stop_asking"):
+        if isinstance(self._source, TellingSource):
             self._source.stop_asking()
 
     def stop_repeating(self) -> None:
         """Has the source ask no more for what it did not get."""
-        if hasattr(self._source, "stop_repeating"):
+        if isinstance(self._source, TellingSource):
             self._source.stop_repeating()
 
     def custom(self, *args: Any, **options: Any) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
@@ -331,6 +330,8 @@ _FMZ_VERSION = "3.7"
 def Version(detail: bool = False) -> str:
     """The version of FMZ's docker whose API this is, such as ``3.7``: strategies compare it as a number; with ``detail``, also that of fmzthreads."""
     if detail:
+        import platform  # with GetOS the only one that needs it
+
         return f"FMZ {_FMZ_VERSION}, fmzthreads {_version.__version__}, Python {platform.python_version()}"
     return _FMZ_VERSION
 
@@ -354,6 +355,8 @@ _MACHINES = {
 
 def GetOS() -> str:
     """System and processor, such as ``linux/amd64`` or ``darwin/arm64``."""
+    import platform
+
     machine = platform.machine().lower()
     system = platform.system()
     return f"{_SYSTEMS.get(system, system.lower())}/{_MACHINES.get(machine, machine)}"

@@ -7,7 +7,6 @@ written when the caller drops the report, because only then is it certain that t
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -16,8 +15,6 @@ from ..errors import OperationFailed, StopRequested
 from .report import ReportRow
 
 __all__ = ["ErrorLines"]
-
-_log = logging.getLogger(__name__)
 
 
 class ErrorLines:
@@ -32,6 +29,11 @@ class ErrorLines:
     """
 
     def __init__(self, rows: Sequence[tuple[ReportRow, Any]]) -> None:
+        # Imported with the first run and not with each start; and not for the first line, which the garbage collector may write in the
+        # middle of an import.
+        import logging
+
+        self._log = logging.getLogger(__name__)
         self._rows = rows
         self._dropped = False
         self._process = os.getpid()
@@ -61,7 +63,7 @@ class ErrorLines:
         if report_error is not None:
             report_error(row.task.label, error)
         else:
-            _log.error("exchange %s: %s: %s", row.exchange, row.task.label, error)
+            self._log.error("exchange %s: %s: %s", row.exchange, row.task.label, error)
 
 
 def _error_of(row: ReportRow, callee: Any) -> BaseException | None:

@@ -6,7 +6,6 @@ The rules of ``wait`` are those of FMZ's ``exchange.Go`` (API reference, "Go"), 
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections.abc import Callable
@@ -20,8 +19,6 @@ from .gate import SharedGate, gated
 __all__ = ["Handle", "WaitResult", "seconds_of"]
 
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 # The states, in the only order in which they can follow each other.
 _WAITING, _RUNNING, _DONE, _CANCELLED = range(4)
@@ -376,4 +373,6 @@ def _shielded(what: str, callback: Callable[..., None], *args: Any) -> None:
     try:
         callback(*args)
     except Exception:  # the error of a callback must neither lose a result nor end a worker
-        _log.exception("the callback %s of a background call raised", what)
+        import logging  # a start needs none
+
+        logging.getLogger(__name__).exception("the callback %s of a background call raised", what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,11 +20,11 @@ from .report import Report, RunRecord
 from .run import Entry, Turn
 
 if TYPE_CHECKING:
+    import logging
+
     from .task import Task
 
 __all__ = ["QueueStats", "TaskQueue"]
-
-_log = logging.getLogger(__name__)
 
 # How long prepared calls are held at a gate for one that is not ready: enough to open a far connection with TLS, and no more, because a
 # venue that cannot even be connected to must not hold up the other's order for long.
@@ -317,7 +316,7 @@ class TaskQueue:
             pass  # the strategy is stopping; join() raises it in the waiting thread
         except BaseException as error:  # kept for join(): a loop that ends unseen would let producers wait for ever
             failure = error
-            _log.exception("the task queue's thread ended")
+            _log().exception("the task queue's thread ended")
         finally:
             with self._lock:
                 self._failure = failure
@@ -469,6 +468,12 @@ def _each(exchanges: Sequence[Any] | Mapping[str, Any]) -> Iterable[Any]:
     return exchanges.values() if isinstance(exchanges, Mapping) else exchanges
 
 
+def _log() -> logging.Logger:
+    import logging  # a start needs none
+
+    return logging.getLogger(__name__)
+
+
 def _set_all(signals: list[Signal]) -> None:
     for signal in signals:
         signal.set()
@@ -478,4 +483,4 @@ def _report_to(on_report: Callable[[Report], object], report: Report) -> None:
     try:
         on_report(report)
     except Exception:  # the user's function; the loop goes on, and the error is in the log
-        _log.exception("on_report of the task queue raised")
+        _log().exception("on_report of the task queue raised")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from ...structures.value_objects import ValueObject, field
 from ..config.settings import MarketDetail
 from ..recorded.recording import Recording
 
-__all__ = ["BarSeries", "BarSource", "TellingSource", "TickSource"]
+__all__ = ["BarSeries", "BarSource", "TickSource"]
 
 
 def _column() -> array[int]:
@@ -69,20 +68,6 @@ class BarSource(Protocol):
 
     def custom(self, eid: str, name: str, from_ms: int, to_ms: int) -> list[tuple[int, object]] | None:
         """The rows ``(time in ms, data)`` of a series that ``GetData`` names; None if none exists."""
-
-
-@runtime_checkable
-class TellingSource(BarSource, Protocol):
-    """A source that learns of its bars only when they are asked for, and may have something to say of them then."""
-
-    def tell_by(self, warn: Callable[[str], None]) -> None:
-        """Sets what is called with warnings from now on."""
-
-    def stop_asking(self) -> None:
-        """Asks no server from now on: bars that are not there yet raise ``NoData``. Called once the backtest was interrupted."""
-
-    def stop_repeating(self) -> None:
-        """Asks no more for bars whose last request failed: that failure is raised again. Called once the strategy failed."""
 
 
 @runtime_checkable

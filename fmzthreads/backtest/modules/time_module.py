@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import ModuleType
@@ -67,7 +66,8 @@ def time_module(clock: SimulatedClock, zone: tzinfo) -> ModuleType:
 
     def _seconds_of(when: Any) -> float:
         """The seconds since the epoch of a local time in the zone of the backtest."""
-        moment = datetime(1970, 1, 1) + timedelta(seconds=calendar.timegm(when))
+        year, month, day, hour, minute, second = when[:6]
+        moment = datetime(year, month, 1) + timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
         return moment.replace(tzinfo=zone).timestamp()
 
     clocks = {

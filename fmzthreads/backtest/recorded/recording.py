@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import weakref
 import zlib
 from array import array
@@ -227,6 +226,8 @@ class Recording:
 
     def _write_out(self) -> None:
         if self._file is None:
+            import tempfile  # most recordings need none
+
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it lives as long as this object)
             weakref.finalize(self, self._file.close)
         left = memoryview(self._packed)

@@ -1,5 +1,6 @@
 """FMZ's globals in a backtest: what its public Python package and its published engine answer."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -121,6 +122,7 @@ def test_uuids_come_from_the_seed() -> None:
     first, again, other = Room(seed=1), Room(seed=1), Room(seed=2)
     values = [first.UUID(), first.UUID()]
     assert values == [again.UUID(), again.UUID()]
+    assert all(str(uuid.UUID(value, version=4)) == value for value in values)
     assert values[0] != values[1]
     assert other.UUID() not in values
     assert len(values[0]) == 36

@@ -26,6 +26,7 @@ from ...recorded.recording import Recording
 from ..aggregate import cut_out
 from ..bars import BarSeries
 from ..local_bars import exchange_for, recorded_detail
+from ..telling_source import TellingSource
 from .answer_cache import AnswerCache
 from .answers import bars_of, custom_of
 
@@ -36,7 +37,7 @@ _SETTLED_MS = 3_600_000
 """Bars that ended longer ago than this do not change any more."""
 
 
-class ServerBars:
+class ServerBars(TellingSource):
     """Asks a data server for each series once.
 
     Args:
