@@ -22,7 +22,9 @@ def few_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_any_windows_and_results(seed: int) -> None:
     rng = random.Random(seed)
-    markets = [Market(rng, 120, rng.choice([60_000, 60_000, 180_000])) for _ in range(2)]
+    markets = [
+        Market(rng, 120, rng.choice([60_000, 60_000, 180_000]), tick_by_tick=rng.random() < 0.3) for _ in range(2)
+    ]
     ta, windows, results = Indicators(), [], []
     cap = rng.choice([1000, 1000, 30])
     for _ in range(110):
@@ -72,7 +74,7 @@ def test_two_lists_take_turns_also_after_a_bar_that_was_passed_over(monkeypatch:
 
 
 def test_means_ahead_are_not_shown_and_not_computed_where_bars_may_change() -> None:
-    market, ta = Market(random.Random(1), 100, 180_000), Indicators()
+    market, ta = Market(random.Random(1), 100, 180_000, tick_by_tick=True), Indicators()
     for _ in range(30):
         window = market.window(60)
         assert len(ta.MA(window, 2)) == len(window)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from fmzthreads.backtest.engine.even_bars import bars_of_period
+from fmzthreads.backtest.engine.period_bars import PeriodBars
 from fmzthreads.backtest.engine.feed import TickFeed
-from fmzthreads.backtest.engine.period_bars import bars_of_period
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.indicators.growing import GrowingSeries
 from fmzthreads.indicators.known_series import Indicator
@@ -25,7 +26,9 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
 class Market:
     """Bars of a period over random minutes."""
 
-    def __init__(self, rng: random.Random, count: int = 80, period_ms: int = MINUTE) -> None:
+    def __init__(
+        self, rng: random.Random, count: int = 80, period_ms: int = MINUTE, *, tick_by_tick: bool = False
+    ) -> None:
         rows, price = [], 100.0
         for _ in range(count):
             close = round(price + rng.gauss(0, 1), 2)
@@ -41,7 +44,8 @@ class Market:
             )
             price = close
         self.feed = TickFeed(series_of(rows), VirtualTime(START, START + count * MINUTE))
-        self.bars = bars_of_period(self.feed, period_ms, 0)
+        kind = PeriodBars if tick_by_tick else bars_of_period
+        self.bars = kind(self.feed, period_ms, 0)
 
     def window(self, seconds: float, cap: int = 1000) -> GrowingRecords:
         """The bars some time later."""
@@ -58,7 +62,8 @@ def plain(name: str, records: Any, args: tuple[Any, ...]) -> Any:
 @pytest.mark.parametrize("seed", range(12))
 def test_any_windows_give_the_numbers_of_a_plain_list(seed: int) -> None:
     rng = random.Random(seed)
-    market = Market(rng, period_ms=rng.choice([MINUTE, MINUTE, 3 * MINUTE, 7000]))
+    period_ms = rng.choice([MINUTE, MINUTE, 3 * MINUTE, 7000])
+    market = Market(rng, period_ms=period_ms, tick_by_tick=rng.random() < 0.5)
     ta, cap, held = Indicators(), rng.choice([1000, 12]), []
     for _ in range(60):
         window = market.window(rng.choice([0, 7, 61, 200]) * rng.random(), cap)

@@ -10,9 +10,10 @@ from ..data.bars import BarSeries, BarSource, TickSource
 from ..failures import NoData
 from ..recorded.recorded_bars import RecordedBars
 from ..recorded.recorded_feed import RecordedFeed
+from .even_bars import bars_of_period
 from .feed import TickFeed
 from .older_bars import DAY_MS, FILL_FROM_MS, joined
-from .period_bars import GrowingBars, PeriodBars, bars_of_period
+from .period_bars import GrowingBars, PeriodBars, Values
 from .virtual_time import VirtualTime
 
 __all__ = ["MarketTable", "SymbolFeed"]
@@ -151,8 +152,10 @@ class MarketTable:
     def _bars_from(self, feed: TickFeed, period_ms: int, offset: int) -> GrowingBars:
         found = bars_of_period(feed, period_ms, offset)
         if period_ms >= FILL_FROM_MS and found.count() < self._pre_bars:
-            found = PeriodBars(feed, period_ms, offset)
-            self._fill(feed, period_ms, found)
+            older = self._older(feed, period_ms, found)
+            if older:
+                found = PeriodBars(feed, period_ms, offset)
+                found.fill(older)
         return found
 
     def records(self, symbol: str, period_ms: int) -> GrowingRecords:
@@ -168,20 +171,18 @@ class MarketTable:
         """The symbols that had a tick already, in the order of their first use."""
         return [feed for feed in self.feeds.values() if feed.started()]
 
-    def _fill(self, feed: TickFeed, period_ms: int, bars: PeriodBars) -> None:
-        """Puts older bars before those that the base bars give, if these are fewer than ``PreBarLen``."""
-        if feed.series.time[0] > self.from_ms:
-            return
+    def _older(self, feed: TickFeed, period_ms: int, bars: PeriodBars) -> list[Values]:
+        """Older bars than those that the base bars give, if these are fewer than ``PreBarLen``."""
+        if feed.series.time[0] > self.from_ms or feed.detail.symbol in self._given:
+            return []
         until, current = bars.starts()
         begin = current - (self._pre_bars - 1) * period_ms
         unit = DAY_MS if period_ms >= DAY_MS else FILL_FROM_MS
-        if feed.detail.symbol in self._given:
-            return
         try:
             older = self._source.bars(self._exchange.eid, feed.detail.symbol, unit, begin, until, fill=True)
         except NoData:
-            return
+            return []
         offset = self._exchange.timezone_offset_ms if period_ms >= DAY_MS else 0
         if self._settings.compat_fmz and period_ms > DAY_MS:
             offset = 0
-        bars.fill([values for values in joined(older, period_ms, offset) if begin <= values[0] < until])
+        return [values for values in joined(older, period_ms, offset) if begin <= values[0] < until]

@@ -22,7 +22,7 @@ from .bar_block import BarBlock
 from .feed import TickFeed
 from .ticks import FEW_MS, volume_steps
 
-__all__ = ["BaseBars", "GrowingBars", "PeriodBars", "Values", "bars_of_period", "bucket", "in_floats"]
+__all__ = ["BaseBars", "GrowingBars", "PeriodBars", "Values", "bucket", "in_floats"]
 
 _LEAST_STEP = 10  # nano: volumes of records have eight decimals where the market's own step is smaller than 0.00001
 _SMALL_STEP = 10_000
@@ -47,13 +47,6 @@ def bucket(time_ms: int, period_ms: int, offset_ms: int) -> int:
         offset_ms: What the starts of bars of a day or longer are shifted by (28,800,000: they begin at 16:00 UTC); 0 for none.
     """
     return time_ms - (time_ms + offset_ms) % period_ms
-
-
-def bars_of_period(feed: TickFeed, period_ms: int, offset_ms: int) -> PeriodBars:
-    """Makes the bars of a symbol and period; see ``PeriodBars``."""
-    if period_ms == feed.series.period_ms and BaseBars.fits(feed, offset_ms):
-        return BaseBars(feed, period_ms, offset_ms)
-    return PeriodBars(feed, period_ms, offset_ms)
 
 
 class GrowingBars:
@@ -127,7 +120,8 @@ class GrowingBars:
         """Puts older bars, as far as ``starts`` said, before the others; to be called before the first ``get``."""
         if not older:
             return
-        if not self._columns[0] and len(self._catch_up()) > 1:
+        tips = self._catch_up()
+        if not self._columns[0] and len(tips) > 1:
             self._forming = None
         for place, column in enumerate(self._columns):
             column[:1] = array(column.typecode, [values[place] for values in older])
@@ -378,6 +372,11 @@ class BaseBars(PeriodBars):
         records.place = (self, first, closed - first, number, 1, None)
         records.tip_records = None
         return records
+
+    def starts(self) -> tuple[int, int]:
+        """As in ``GrowingBars``."""
+        bar, times = self._closed_count(), self._feed.series.time
+        return times[min(bar, 1)], times[bar]
 
     def fill(self, older: list[Values]) -> None:
         """Never called: base bars reach back to the beginning of the data."""

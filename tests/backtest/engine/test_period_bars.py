@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmzthreads.backtest.engine.even_bars import EvenBars, bars_of_period
 from fmzthreads.backtest.engine.feed import TickFeed
 from fmzthreads.backtest.engine.older_bars import joined
-from fmzthreads.backtest.engine.period_bars import BaseBars, PeriodBars, bars_of_period, bucket
+from fmzthreads.backtest.engine.period_bars import BaseBars, PeriodBars, bucket
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.backtest.nano import ONE, cut, nano
 from fmzthreads.structures import Record, Records
@@ -187,7 +188,7 @@ def test_joined_bars() -> None:
 
 def test_bars_of_the_base_period_are_read_from_the_series() -> None:
     assert type(bars_of([BULL], MINUTE)[1]) is BaseBars
-    assert type(bars_of([BULL], 120_000)[1]) is PeriodBars
+    assert type(bars_of([BULL], 120_000)[1]) is EvenBars
     assert type(bars_of([BULL], MINUTE, offset_ms=1)[1]) is PeriodBars
     assert type(bars_of([(100, 99, 98, 100)], MINUTE)[1]) is PeriodBars  # an open above the high
     market = detail(price_tick=nano(0.05))
@@ -299,6 +300,7 @@ def test_values_are_those_of_bars_that_were_changed_by_hand() -> None:
     st.sampled_from([nano(0.01), nano(0.05)]),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_any_period_at_any_moments(
     rows: list[tuple[float, ...]],
@@ -310,11 +312,12 @@ def test_any_period_at_any_moments(
     tick: int,
     hold: bool,
     touch: bool,
+    even: bool,
 ) -> None:
     place, spaced = -3, []
     for row, gap in zip(rows, gaps, strict=False):
         spaced.append((*row, place))
-        place += gap
+        place += 1 if even else gap
     series = series_of(spaced, period_ms=base_s * 1000, market=detail(price_tick=tick))
     end = START + 20 * base_s * 1000
     feed = TickFeed(series, VirtualTime(START, end))
