@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fmzthreads.backtest.engine.even_bars import bars_of_period
-from fmzthreads.backtest.engine.period_bars import PeriodBars
 from fmzthreads.backtest.engine.feed import TickFeed
+from fmzthreads.backtest.engine.period_bars import PeriodBars
 from fmzthreads.backtest.engine.virtual_time import VirtualTime
 from fmzthreads.indicators.growing import GrowingSeries
 from fmzthreads.indicators.known_series import Indicator
