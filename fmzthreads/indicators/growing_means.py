@@ -237,16 +237,19 @@ class GrowingMeans:
             history, first, closed, tick, _, tips = records.place
             try:
                 its, origin, token, before, means, ahead, lines, _ = last[period].steps
-                if (
-                    closed < before
-                    or tips is not None
-                    or its is not history
-                    or origin != first
-                    or token is not RECORD_CHANGES[0]
-                ):
-                    raise IndexError
-                mean = ahead[tick & 15][closed - before]
+                mean = (
+                    ahead[tick & 15][closed - before]
+                    if ahead
+                    and closed >= before
+                    and tips is None
+                    and its is history
+                    and origin == first
+                    and token is RECORD_CHANGES[0]
+                    else None
+                )
             except (KeyError, IndexError):
+                mean = None
+            if mean is None:
                 found = less_usual(records, period)
                 return method(records, period) if found is None else found
             line = lines[closed & 1]

@@ -11,10 +11,11 @@ from __future__ import annotations
 from functools import reduce
 from itertools import accumulate
 from operator import add, sub
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..structures.growing import BarHistory
 from ..structures.records import RECORD_CHANGES
+from .lines import LISTED, IndicatorLine, getrefcount
 
 __all__ = ["SlidingMeans"]
 
@@ -24,6 +25,17 @@ _LONG = 100
 _PATHS = 16
 _TIDIED_AFTER = 4096
 _FLOATS = {float}
+_append, _extend, _pop, _write = list.append, list.extend, list.pop, list.__setitem__
+
+
+class SlidingLine(IndicatorLine):
+    """The means of a window; the next window's differ from its first value on, so that it is told as any other list is."""
+
+    __slots__ = ()
+
+    def origin(self) -> None:
+        """None."""
+        return
 
 
 class _Path:
@@ -34,6 +46,29 @@ class _Path:
     def __init__(self, place: int, totals: list[Any], period: int) -> None:
         self.totals: list[Any] = [None] * place + totals
         self.means: list[Any] = [None] * place + [total / period for total in totals]
+
+
+class _Window(NamedTuple):
+    """A window of final bars whose means are known.
+
+    Attributes:
+        first: The number of its first bar.
+        closed: How many bars it has.
+        own: Its first means, which it has from sums of its own.
+        path: Where the later ones are copied from; None if there are none.
+        total: The last sum.
+        gone: The close that the next step takes out.
+    """
+
+    first: int
+    closed: int
+    own: list[float]
+    path: _Path | None
+    total: float
+    gone: float
+
+
+_NO_WINDOW = _Window(-1, 0, [], None, 0.0, 0.0)
 
 
 class SlidingMeans:
@@ -48,7 +83,7 @@ class SlidingMeans:
         seen: What ``RECORD_CHANGES`` held when the bars were read.
     """
 
-    __slots__ = ("_asked", "_begin", "_closes", "_history", "_last", "_paths", "_period", "_reach", "_repeats", "seen")
+    __slots__ = ("_begin", "_closes", "_given", "_history", "_last", "_paths", "_period", "_reach", "_shown", "seen")
 
     def __init__(self, period: int, history: BarHistory, first: int) -> None:
         self._period = period
@@ -57,11 +92,11 @@ class SlidingMeans:
         self.seen = RECORD_CHANGES[0]
         self._closes: list[Any] = []  # from the bar _begin on
         self._paths: list[_Path] = []  # the one that was met last comes first
-        # The last window, how many of its bars are final, their means, and what the step to its forming bar needs: the sum before and the close that goes.
-        self._last: tuple[int, int, list[Any], float, float] = (-1, 0, [], 0.0, 0.0)
-        self._asked = (-1, 0)  # the first bar and the number of final bars of the last window
+        self._last = _NO_WINDOW
+        # Two lists that were given out, since as a rule a script holds one while it asks for the next, and what each of them shows.
+        self._given: list[IndicatorLine] = []
+        self._shown = [_NO_WINDOW, _NO_WINDOW]
         self._reach = 0  # how many sums each path has at least
-        self._repeats = False  # whether windows are asked for more than once, so that it pays to keep them
 
     @property
     def end(self) -> int:
@@ -79,26 +114,75 @@ class SlidingMeans:
         at, period = first - self._begin, self._period
         if at < 0 or closed < period or type(close) is not float:
             return None
-        last, last_closed, means, total, gone = self._last
-        if first != last or closed != last_closed:  # else only its forming bar has moved
-            known = self._final(at, closed)
-            if known is None:
+        window = self._last
+        if first != window.first or closed != window.closed:  # else only its forming bar has moved
+            found = self._final(at, closed)
+            if found is None:
                 return None
-            means, total, gone = known
-            self._repeats = self._repeats or self._asked == (first, closed)
-            self._asked = (first, closed)
-            if self._repeats:
-                self._last = (first, closed, means, total, gone)
+            window = self._last = found
+        mean = (window.total + (close - window.gone)) / period
+        line = self._line(window, mean)
         if at > _TIDIED_AFTER:
             self._forget(at)
-        mean = (total + (close - gone)) / period
-        if self._repeats:
-            return [*means, mean]
-        means.append(mean)
+        return line
+
+    def _line(self, window: _Window, mean: float) -> IndicatorLine:
+        """A window's means and that of the forming bar as a list of the caller's own."""
+        given, shown = self._given, self._shown
+        unused = -1
+        for number in range(len(given)):
+            line = given[number]
+            # Where only these two refer to it, no thread can reach it, and its contents are free for use.
+            if getrefcount(line) == LISTED:
+                if len(line) != line.written:  # its holder has changed it
+                    shown[number] = _NO_WINDOW
+                elif shown[number] is window:
+                    _write(line, -1, mean)
+                    return line
+                unused = number
+        if unused >= 0 and self._moves(shown[unused], window, given[unused]):
+            line = given[unused]
+            _append(line, mean)
+            line.written = len(line)
+        else:
+            line = SlidingLine([*self._means(window), mean], None, window.closed)
+            if unused < 0 and len(given) < len(shown):
+                given.append(line)
+            else:
+                given[unused] = line
+        shown[unused] = window
+        return line
+
+    def _means(self, window: _Window) -> list[Any]:
+        """The means of a window."""
+        means = [*[None] * (self._period - 1), *window.own]
+        if window.path is not None:
+            begin = window.first - self._begin
+            means += window.path.means[begin + len(window.own) : begin + window.closed - self._period + 1]
         return means
 
-    def _final(self, at: int, closed: int) -> tuple[list[Any], float, float] | None:
-        """The means of the final bars of a window, the last sum, and the close that the next step takes out; None if they must be computed in another way.
+    def _moves(self, before: _Window, window: _Window, line: IndicatorLine) -> bool:
+        """Makes the means of a window from a list that shows those of an earlier one on the same path; False if it must be made anew.
+
+        The list's last value is that of a bar that was forming, and is taken out.
+        """
+        path, period = window.path, self._period
+        if path is None or path is not before.path or not before.first <= window.first:
+            return False
+        # Up to here the means of either window are its own; from here on both have those of the path.
+        common = max(before.first + len(before.own), window.first + len(window.own))
+        known = before.first + before.closed - period + 1
+        if not common <= known <= window.first + window.closed - period + 1:
+            return False
+        origin = self._begin
+        head = window.own + path.means[window.first + len(window.own) - origin : common - origin]
+        _pop(line)
+        _write(line, slice(period - 1, period - 1 + common - before.first), head)
+        _extend(line, path.means[known - origin : window.first + window.closed - period + 1 - origin])
+        return True
+
+    def _final(self, at: int, closed: int) -> _Window | None:
+        """The means of the final bars of a window; None if they must be computed in another way.
 
         Args:
             at: The place of its first bar.
@@ -118,15 +202,15 @@ class SlidingMeans:
             self._go_on(at, own, min(len(own) + size, count))
             size += size
             path = self._path_at(at + len(own) - 1, own[-1])
-        found: list[Any] = [None] * (period - 1)
-        found += [total / period for total in own]
         total = own[-1]
-        if path is not None and len(own) < count:
+        if len(own) == count:
+            path = None
+        elif path is not None:
             if len(path.totals) < at + count:
                 self._prolong(path)
-            found += path.means[at + len(own) : at + count]
             total = path.totals[at + count - 1]
-        return found, total, self._closes[at + closed - period]
+        means = [one / period for one in own]
+        return _Window(first, closed, means, path, total, self._closes[at + closed - period])
 
     def _path_at(self, place: int, total: float) -> _Path | None:
         """The path whose sum at a place is this one."""

@@ -25,7 +25,7 @@ def test_any_windows_of_a_sliding_list(seed: int) -> None:
     rng = random.Random(seed)
     period_ms = rng.choice([60_000, 60_000, 180_000])
     market = Market(rng, 220 * period_ms // 60_000, period_ms)
-    ta, cap, held = Indicators(), rng.choice([12, 40, 90]), []
+    ta, cap, held, results = Indicators(), rng.choice([12, 40, 90]), [], []
     for _ in range(200):
         window = market.window(rng.choice([30, 60, 60, 60, 150, 900]) * period_ms / 60_000, cap)
         held = [*held[-5:], window]
@@ -40,7 +40,10 @@ def test_any_windows_of_a_sliding_list(seed: int) -> None:
             line = getattr(ta, name)(window, period)
             assert bits(line) == bits(plain(name, window, (period,))), (name, period)
             if rng.random() < 0.1:
-                line.clear()
+                rng.choice([list.clear, list.pop, lambda line: line.append(1.0), lambda line: line.reverse()])(line)
+            elif rng.random() < 0.2:
+                results = [*results[-5:], (line, bits(line))]
+        assert all(bits(line) == values for line, values in results)  # what is held stays as it was
 
 
 class Closes:
