@@ -142,7 +142,7 @@ class BacktestRun:
         if make_engine is None:
             make_engine = make_simulation
         self.settings = settings
-        self.log = RunLog(lambda: self.engine.now_ms)
+        self.log = RunLog(lambda: self.engine.time.now_ms)
         """The log."""
         self.engine, exchanges = make_engine(settings, source, self.log)
         """The engine."""

@@ -93,6 +93,16 @@ class PlainFeed:
         """The current tick."""
         return self.tick_at(self.current())
 
+    def order_tick(self) -> Tick:
+        """The current tick, for an order."""
+        tick = self.tick()
+        self.consume()
+        return tick
+
+    def consume_current(self) -> int:
+        """The number of the current tick, which is seen then."""
+        return self.order_tick().number
+
     def last_price(self) -> int:
         """The current price."""
         place = self._now()

@@ -41,6 +41,14 @@ class PriceMarket:
     def current(self) -> int:
         return self.tick().number
 
+    def order_tick(self) -> Tick:
+        tick = self.tick()
+        self.consume()
+        return tick
+
+    def consume_current(self) -> int:
+        return self.order_tick().number
+
     def last_price(self) -> int:
         return self.prices[-1] if self.prices else 0
 

@@ -399,15 +399,20 @@ class TickFeed(TickCursor):
 
     # What orders see
 
-    def tick(self) -> Tick:
-        """As ``TickCursor.tick``."""
+    def order_tick(self) -> Tick:
+        """As ``TickCursor.order_tick``."""
         now = self.time.now_ms
         if now >= self._until_ms:
             self._look(now)
         number = self.number
         if number < 0:
-            number = self._jump()
-        last, _, time_ms = self.quote(number)
+            return super().order_tick()
+        self.consumed = number
+        if self._uncut and not number & 15:  # the open of a bar, as it is
+            bar = number >> 4
+            last, time_ms = self._open[bar] * self.price_unit, self._time[bar]
+        else:
+            last, _, time_ms = self.quote(number)
         return _new_tick(Tick, (number, time_ms, last, last - self.spread, last + self.spread))
 
     def tick_at(self, number: int) -> Tick:

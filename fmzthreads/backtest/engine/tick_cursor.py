@@ -145,6 +145,18 @@ class TickCursor:
             self._look(now)
         return self.number if self.number >= 0 else self._jump()
 
+    def consume_current(self) -> int:
+        """As ``current``; the tick is then delivered, as by ``consume``."""
+        now = self.time.now_ms
+        if now >= self._until_ms:
+            self._look(now)
+        if self.number < 0:
+            self._jump()
+            self.consume()
+            return self.number
+        number = self.consumed = self.number
+        return number
+
     def _jump(self) -> int:
         """Moves the clock to the next tick."""
         number = self.next_number(self.number)
@@ -163,6 +175,12 @@ class TickCursor:
             EOFError: There is no tick.
         """
         return self.tick_at(self.current())
+
+    def order_tick(self) -> Tick:
+        """The current tick for an order that is placed at it, which is then delivered; as ``tick`` and ``consume``."""
+        tick = self.tick()
+        self.consume()
+        return tick
 
     def last_price(self) -> int:
         """The price of the current tick, in nano; 0 before the first one."""

@@ -30,6 +30,7 @@ class MarketCalls(ExchangeBase):
         super().__init__(engine, parts)
         self._bars: dict[tuple[TickCursor, int], GrowingBars] = {}
         self._last_bars: tuple[TickCursor | None, int, GrowingBars | None] = (None, 0, None)
+        self._quicken("GetDepth", "GetTrades")
         if not self._uncertain:
             self.GetRecords = quick_records(engine, parts.table, self._quick, self.GetRecords, RECORDS)  # type: ignore[method-assign]
             self.GetTicker = quick_ticker(engine, self._quick, self.GetTicker, TICKER)  # type: ignore[method-assign]

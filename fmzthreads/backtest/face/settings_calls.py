@@ -10,7 +10,8 @@ from ...errors import InputError, short_repr
 from ...exchange.calls.arguments import level_arguments
 from ...structures import Fee
 from ..nano import ONE, nano
-from .base import ExchangeBase, joined_text
+from .base import ExchangeBase
+from .quick_calls import joined_text
 
 __all__ = ["SettingsCalls"]
 
@@ -98,7 +99,7 @@ class SettingsCalls(ExchangeBase):
         """
         if not isinstance(direction, str):
             raise InputError(f"a direction must be text such as 'buy', got {short_repr(direction)}")
-        self._direction = direction
+        self._quick.direction = direction
         return True
 
     def SetMarginLevel(self, *args: Any) -> bool:
@@ -192,7 +193,7 @@ class SettingsCalls(ExchangeBase):
         """
         rows = self._engine.rows
         with self._lock:
-            direction = self._direction if self._futures else ""
+            direction = self._quick.direction if self._futures else ""
             if orderType == LOG_TYPE_CANCEL:
                 rows.order(LOG_TYPE_CANCEL, self._number, price, 0, 0, joined_text(args), self._symbol, "")
                 return True

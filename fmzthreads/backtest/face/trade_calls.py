@@ -8,15 +8,26 @@ from ...arguments import real_number
 from ...exchange.calls.arguments import bare_side, history_numbers
 from ...exchange.contracts.conditions import condition_of
 from ...structures import Account, Asset, Funding, Order, Position
-from .base import ExchangeBase, joined_text, timed
+from ..engine.engine import BacktestEngine, ExchangeParts
+from .base import ExchangeBase, timed
+from .quick_calls import as_float, joined_text, quick_order
 
 __all__ = ["TradeCalls"]
 
-_EXACT = 2**53
+_OFTEN = ("CancelOrder", "CreateOrder", "GetAccount", "GetAssets", "GetOrder", "GetOrders", "GetPosition", "GetPositions", "ModifyOrder")  # fmt: skip
+"""The calls that strategies make at every bar, or near it, beside ``Buy`` and ``Sell``."""
 
 
 class TradeCalls(ExchangeBase):
     """``Buy``, ``GetAccount`` and the like. Ids are whole numbers, as in FMZ's engine."""
+
+    def __init__(self, engine: BacktestEngine, parts: ExchangeParts) -> None:
+        super().__init__(engine, parts)
+        self._quicken(*_OFTEN)
+        if not self._uncertain:
+            for name, method in (("Buy", self.Buy), ("Sell", self.Sell)):
+                side = "" if self._futures else name.lower()
+                setattr(self, name, quick_order(engine, parts.desk, self._quick, method, self._error, side))
 
     @timed()
     def Buy(self, price: float, amount: float, *args: Any) -> int | None:
@@ -30,12 +41,12 @@ class TradeCalls(ExchangeBase):
         Returns:
             The order's id; None when it is refused.
         """
-        return self._place(self._symbol, self._direction if self._futures else "buy", price, amount, args)
+        return self._place(self._symbol, self._quick.direction if self._futures else "buy", price, amount, args)
 
     @timed()
     def Sell(self, price: float, amount: float, *args: Any) -> int | None:
         """Sells the current symbol; see ``Buy``. The amount is always in base currency, or contracts."""
-        return self._place(self._symbol, self._direction if self._futures else "sell", price, amount, args)
+        return self._place(self._symbol, self._quick.direction if self._futures else "sell", price, amount, args)
 
     @timed()
     def CreateOrder(self, symbol: str, side: str, price: float, amount: float, *args: Any) -> int | None:
@@ -51,15 +62,10 @@ class TradeCalls(ExchangeBase):
         return self._place(self._symbol_of(symbol), bare_side(side), price, amount, args)
 
     def _place(self, symbol: str, side: str, price: float, amount: float, args: tuple[Any, ...]) -> int | None:
-        if type(price) is not float:
-            price = float(price) if type(price) is int and -_EXACT < price < _EXACT else real_number("price", price)
-        if type(amount) is not float:
-            amount = (
-                float(amount) if type(amount) is int and -_EXACT < amount < _EXACT else real_number("amount", amount)
-            )
-        feed = self._feed
-        if feed is None or symbol != self._symbol:
-            feed = self._feed_of(symbol)
+        price, amount = as_float("price", price), as_float("amount", amount)
+        feed = self._feed_of(symbol)
+        if symbol == self._symbol:
+            self._quick.symbol, self._quick.cursor = symbol, feed
         feed.check_open()
         return self._desk.place(symbol, side, price, amount, joined_text(args) if args else "")
 

@@ -93,7 +93,16 @@ class RunLog:
             return
         if kind == LOG_TYPE_CANCEL:
             price = amount = 0
-        self._add(kind, exchange, order_id, plain(price), plain(amount), message, symbol, direction)
+        self._add(
+            kind,
+            exchange,
+            order_id,
+            plain(price) if price else 0,
+            plain(amount) if amount else 0,
+            message,
+            symbol,
+            direction,
+        )
 
     def error(self, exchange: int, text: str) -> None:
         """Writes an error row; ``exchange`` is counted from 1, 0 for none."""

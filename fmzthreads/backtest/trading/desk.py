@@ -194,29 +194,7 @@ class Desk(SettlingDesk):
 
     def dealt_orders(self) -> list[DeskOrder]:
         """All orders that were filled at all, by id."""
-        return [order for order in self._orders if order.deal]
-
-    def settle(self) -> None:
-        """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
-        if not self._live.orders:
-            super().settle()
-            return
-        if self._funding.next_ms <= self._now_ms():
-            self._fund()
-        triggered = self._live.triggered()
-        if not self._compat_fmz:
-            self._settle_orders()
-        if triggered:
-            self._place_triggered(triggered)
-        if triggered or self._compat_fmz:
-            self._settle_orders()
-
-    def _place_triggered(self, triggered: list[tuple[ConditionOrder, float]]) -> None:
-        for order, price in triggered:
-            self._delay()
-            if not self._compat_fmz:
-                super().settle()  # each is placed by a call of its own: funding and fills of the meantime, and of the one before it, come first
-            self._place(order.detail.symbol, order.side, price, order.amount, "", None)
+        return [order for order in self._orders if order.deal and order is not self._unseen]
 
     def snapshot(self, views: list[MarketView]) -> dict[str, Any]:
         """One exchange's part of an equity snapshot, in the shape of FMZ's engine.
@@ -229,14 +207,15 @@ class Desk(SettlingDesk):
         worth = self.ledger.worth(views)
         for view in views:
             symbol = view.detail.symbol
-            counts = self._counts.get(symbol, (0, 0, 0, 0))
+            traded = self._traded.get(symbol)
+            placed, dealt = (traded.placed, traded.dealt) if traded is not None else ((0, 0), (0, 0))
             shown = worth["Symbols"].setdefault(symbol, {})
             shown["Last"] = to_float(view.last_price())
             shown["TradeStatus"] = {
-                "BuyDealAmount": to_float(counts[0]),
-                "BuyOrderCount": counts[1],
-                "SellDealAmount": to_float(counts[2]),
-                "SellOrderCount": counts[3],
+                "BuyDealAmount": to_float(dealt[0]),
+                "BuyOrderCount": placed[0],
+                "SellDealAmount": to_float(dealt[1]),
+                "SellOrderCount": placed[1],
             }
         return {
             "Id": settings.eid,

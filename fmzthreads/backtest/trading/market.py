@@ -42,12 +42,15 @@ class MarketView(Protocol):
     def spread(self) -> int:
         """Half of the distance between bid and ask, in nano: ``sell = last + spread``, ``buy = last - spread``."""
 
-    def tick(self) -> Tick:
-        """The current tick: the latest at or before the clock's time.
+    def order_tick(self) -> Tick:
+        """The current tick, the latest at or before the clock's time, for an order that is placed at it: it is marked as seen, as by ``consume``.
 
         Raises:
             EOFError: There is no tick at or before the clock's time, and none comes.
         """
+
+    def consume_current(self) -> int:
+        """The number of the current tick, as ``current``; it is marked as seen, as by ``consume``."""
 
     def current(self) -> int:
         """The number of the current tick.

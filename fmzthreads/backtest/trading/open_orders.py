@@ -50,8 +50,8 @@ class OpenOrders:
         self._stale = True
 
     def settle(self, fill: Fill) -> None:
-        """Fills what the ticks up to the current one fill, by ascending id."""
-        self._settle(self.view.current(), fill)
+        """Fills what the ticks up to the current one fill, by ascending id; the current tick then counts as seen."""
+        self._settle(self.view.consume_current(), fill)
 
     def next_ms(self) -> int | None:
         """When the next fill may come, up to now; None if none exists."""

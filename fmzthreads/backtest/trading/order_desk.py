@@ -38,6 +38,54 @@ def _no_delay() -> None:
     pass
 
 
+class TradedSymbol:
+    """What each order of a symbol needs, found once.
+
+    Args:
+        view: The market.
+        orders: Its open orders.
+        spot: The account, if market orders of the symbol can be filled when they are placed.
+
+    Attributes:
+        view: The market.
+        open: Its open orders.
+        spot: As given.
+        symbol: FMZ's symbol.
+        is_contract: Whether that is a futures contract.
+        has_tiers: Whether its positions are liquidated.
+        price_places: Decimals of prices, at most nine.
+        amount_places: Decimals of amounts, at most nine.
+        placed: How many orders were placed: buys, sells.
+        dealt: What was filled, in nano: bought, sold.
+    """
+
+    __slots__ = (
+        "amount_places",
+        "dealt",
+        "has_tiers",
+        "is_contract",
+        "open",
+        "placed",
+        "price_places",
+        "spot",
+        "symbol",
+        "view",
+    )
+
+    def __init__(self, view: MarketView, orders: OpenOrders, spot: SpotAccount | None) -> None:
+        detail = view.detail
+        self.view = view
+        self.open = orders
+        self.spot = spot
+        self.symbol = detail.symbol
+        self.is_contract = detail.is_contract
+        self.has_tiers = bool(detail.tiers)
+        self.price_places = min(detail.quote_precision, 9)
+        self.amount_places = min(detail.base_precision, 9)
+        self.placed = [0, 0]
+        self.dealt = [0, 0]
+
+
 class SettlingDesk:
     """Orders of one exchange, and their settlement.
 
@@ -85,9 +133,10 @@ class SettlingDesk:
         self._number = settings.index + 1
         self._last_id = 0
         self._orders: Archive[DeskOrder] = Archive()
-        self._open: dict[str, OpenOrders] = {}
+        self._traded: dict[str, TradedSymbol] = {}
         self._busy: list[OpenOrders] = []
-        self._counts: dict[str, list[int]] = {}
+        self._unseen: DeskOrder | None = None  # was filled when it was placed, which the next settlement makes known
+        self._most_age_ms = settings.max_price_age_ms
         self._conditions: Archive[ConditionOrder] = Archive(timed=False)
         self._live = LiveConditions()
         self._side_market = side_market
@@ -105,8 +154,12 @@ class SettlingDesk:
 
     def has_open(self, symbol: str) -> bool:
         """Whether an order or a condition order of a symbol is open as of the last settlement."""
-        orders = self._open.get(symbol)
-        return (orders is not None and bool(orders.orders)) or self._live.has(symbol)
+        traded = self._traded.get(symbol)
+        if traded is not None and (
+            traded.open.orders or (self._unseen is not None and self._unseen.view is traded.view)
+        ):
+            return True
+        return self._live.has(symbol)
 
     def set_rate(self, rate: float) -> float:
         """Sets the factor on prices and quote amounts that strategies see; returns the one before."""
@@ -135,68 +188,90 @@ class SettlingDesk:
             NoData: There is no such symbol.
         """
         self.settle()
-        return self._place(symbol, side, price, amount, message, None)
+        return self._place(symbol, side, price, amount, message, None, at_once=not self._live.orders)
 
     def _place(
-        self, symbol: str, side: str, price: float, amount: float, message: str, replaced: DeskOrder | None
+        self,
+        symbol: str,
+        side: str,
+        price: float,
+        amount: float,
+        message: str,
+        replaced: DeskOrder | None,
+        *,
+        at_once: bool = False,
     ) -> int | None:
+        """Places an order, which may replace another one; ``at_once`` where nothing looks at orders or account before the next settlement."""
         if amount <= 0 or (price <= 0 and price != MARKET):
             return None
-        view = self._market(symbol)
-        self._funding.watch(view, self._now_ms())
+        traded = self._traded.get(symbol)
+        if traded is None:
+            traded = self._begin(symbol)
         try:
-            order = self._order(view, side, price, amount)
-            self.ledger.reserve(order, (price, amount), replaced)
+            order = self._order(traded, side, price, amount)
+            spot = traded.spot if at_once and order.market and order.birth.buy > 0 else None
+            if spot is None:
+                self.ledger.reserve(order, (price, amount), replaced)
+            else:
+                spot.deal(order, (price, amount))
         except Refused as refusal:
             for text in refusal.texts:
                 self._rows.error(self._number, text)
             return None
         if replaced is not None:
             self._end(replaced)
-        self._last_id += 1
-        order.id = self._last_id
+        self._last_id = order.id = self._last_id + 1
         order.time_ms = self._now_ms()
-        self._enter(order)
-        direction = side if order.is_contract else ""
+        self._orders.add(order)
         kind = 0 if order.is_buy else 1
+        traded.placed[kind] += 1
+        if spot is None:
+            orders = traded.open
+            if not orders.orders:
+                self._busy.append(orders)
+            orders.add(order)
+            if traded.has_tiers:
+                self._watching = True
+        else:
+            traded.dealt[kind] += order.deal
+            self._unseen = order
+        direction = side if traded.is_contract else ""
         self._rows.order(kind, self._number, order.id, order.price, order.amount, message, symbol, direction)
         return order.id
 
-    def _order(self, view: MarketView, side: str, price: float, amount: float) -> DeskOrder:
-        detail = view.detail
-        if not isfinite(price) or not isfinite(amount):
-            raise Refused(invalid(detail.symbol, price, amount))
+    def _begin(self, symbol: str) -> TradedSymbol:
+        """Gets ready for the orders of a symbol; the payments of its funding are announced from now on."""
+        view = self._market(symbol)
+        self._funding.watch(view, self._now_ms())
+        name = view.detail.symbol
+        found = self._traded.get(name)
+        if found is None:
+            found = self._traded[name] = TradedSymbol(view, self._open_orders(view), self._spot())
+        return found
+
+    def _order(self, traded: TradedSymbol, side: str, price: float, amount: float) -> DeskOrder:
         market = price == MARKET
+        if not (market or isfinite(price)) or not isfinite(amount):
+            raise Refused(invalid(traded.symbol, price, amount))
         direction = self.ledger.direction(side)
         rate = self.ledger.rate
         asked_price, asked_amount = price, amount
         if rate != ONE:
-            if market and direction == "buy" and not detail.is_contract:
+            if market and direction == "buy" and not traded.is_contract:
                 asked_amount = to_float(div(nano(amount), rate))
             elif not market:
                 asked_price = to_float(div(nano(price), rate))
-        rounded = 0 if market else printed(asked_price, min(detail.quote_precision, 9))
-        quantity = printed(asked_amount, min(detail.base_precision, 9))
+        rounded = 0 if market else printed(asked_price, traded.price_places)
+        quantity = printed(asked_amount, traded.amount_places)
         if not quantity or not (rounded or market):
-            raise Refused(invalid(detail.symbol, price, amount))
-        tick = view.tick()
-        view.consume()
-        return DeskOrder(view, tick, side, direction, rounded, quantity, market=market)
+            raise Refused(invalid(traded.symbol, price, amount))
+        view = traded.view
+        return DeskOrder(view, view.order_tick(), side, direction, rounded, quantity, market=market)
 
-    def _enter(self, order: DeskOrder) -> None:
-        detail = order.detail
-        symbol = detail.symbol
-        self._orders.add(order)
-        orders = self._open.get(symbol)
-        if orders is None:
-            orders = self._open[symbol] = self._open_orders(order.view)
-            self._counts.setdefault(symbol, [0, 0, 0, 0])
-        if not orders.orders:
-            self._busy.append(orders)
-        orders.add(order)
-        if detail.tiers:
-            self._watching = True
-        self._counts[symbol][1 if order.is_buy else 3] += 1
+    def _spot(self) -> SpotAccount | None:
+        """The account, where a market order is filled at the tick at which it is placed, as a whole and without a look at how old that is."""
+        whole = self._recorded_orders is None and self.settings.partial_fills is None and self._most_age_ms is None
+        return self.ledger if whole and isinstance(self.ledger, SpotAccount) and self.ledger.deals_at_once else None
 
     def _open_orders(self, view: MarketView) -> OpenOrders:
         if self._recorded_orders is not None:
@@ -205,7 +280,7 @@ class SettlingDesk:
         return OpenOrders(view) if rule is None else SharedVolume(view, rule, self.settings.depth_amount)
 
     def _end(self, order: DeskOrder) -> None:
-        orders = self._open[order.detail.symbol]
+        orders = self._traded[order.detail.symbol].open
         orders.remove(order)
         if not orders.orders:
             self._busy.remove(orders)
@@ -222,7 +297,7 @@ class SettlingDesk:
             EOFError: The data have ended.
         """
         order = self._orders.get(order_id)
-        was_open = order is not None and order.state == ORDER_STATE_PENDING
+        was_open = order is not None and (order.state == ORDER_STATE_PENDING or order is self._unseen)
         self.settle()
         if order is None or not was_open:
             self._rows.error(self._number, NOT_FOUND)
@@ -271,12 +346,39 @@ class SettlingDesk:
     # settlement
 
     def settle(self) -> None:
-        """Settles all orders up to the current tick, by id."""
+        """Settles all orders up to the current tick, by id; then places the orders of the condition orders that have triggered."""
+        if self._live.orders:
+            self._settle_with_conditions()
+        else:
+            self._settle_without_conditions()
+
+    def _settle_without_conditions(self) -> None:
         due_ms = self._funding.next_ms
         if due_ms is not NO_FUNDING and due_ms <= self._now_ms():
             self._fund()
+        if self._unseen is not None:
+            self._unseen.view.consume_current()
+            self._unseen = None
         if self._busy or self._watching:
             self._settle_orders()
+
+    def _settle_with_conditions(self) -> None:
+        if self._funding.next_ms <= self._now_ms():
+            self._fund()
+        triggered = self._live.triggered()
+        if not self._compat_fmz:
+            self._settle_orders()
+        if triggered:
+            self._place_triggered(triggered)
+        if triggered or self._compat_fmz:
+            self._settle_orders()
+
+    def _place_triggered(self, triggered: list[tuple[ConditionOrder, float]]) -> None:
+        for order, price in triggered:
+            self._delay()
+            if not self._compat_fmz:
+                self._settle_without_conditions()  # each is placed by a call of its own: funding and fills of the meantime, and of the one before it, come first
+            self._place(order.detail.symbol, order.side, price, order.amount, "", None)
 
     def _fund(self) -> None:
         now = self._now_ms()
@@ -296,7 +398,6 @@ class SettlingDesk:
         busy = self._busy
         for orders in busy:
             orders.settle(self._fill)
-            orders.view.consume()
         if len(busy) == 1:
             if not busy[0].orders:
                 busy.clear()
@@ -321,21 +422,21 @@ class SettlingDesk:
         order.id, order.time_ms = self.take_id(), time_ms
         order.filled(closed.price, closed.amount, last=True)
         order.fee = closed.fee
-        most_ms = self.settings.max_price_age_ms
+        most_ms = self._most_age_ms
         if most_ms is not None:
             order.age_ms = price_age_ms(self._mark_of(view), time_ms)
             self._check_age(order, most_ms)
         self._orders.add(order)
-        counts = self._counts[view.detail.symbol]
-        counts[1 if order.is_buy else 3] += 1
-        counts[0 if order.is_buy else 2] += closed.amount
         kind = 0 if order.is_buy else 1
+        traded = self._traded[view.detail.symbol]
+        traded.placed[kind] += 1
+        traded.dealt[kind] += closed.amount
         self._rows.order(kind, self._number, order.id, order.price, order.amount, LIQUIDATION, view.detail.symbol, side)
 
     def _fill(self, order: DeskOrder, price: int, taker: bool, most: int | None) -> int:
         quantity = self.ledger.fill(order, price, taker=taker, most=most)
-        self._counts[order.detail.symbol][0 if order.is_buy else 2] += quantity
-        most_ms = self.settings.max_price_age_ms
+        self._traded[order.detail.symbol].dealt[0 if order.is_buy else 1] += quantity
+        most_ms = self._most_age_ms
         if most_ms is not None and quantity:
             if self._recorded_orders is None:
                 order.age_ms = fill_age_ms(order)

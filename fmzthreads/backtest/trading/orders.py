@@ -39,7 +39,6 @@ class DeskOrder:
         time_ms: When it was placed.
         view: Its symbol.
         detail: The market of its symbol.
-        is_contract: Whether that is a futures contract.
         in_quote: Whether its amount is money: a market buy of a spot pair.
         side: What it does, as the strategy said.
         direction: What it does: buy, sell, or closing a long (closebuy) or a short position (closesell).
@@ -80,7 +79,6 @@ class DeskOrder:
         "in_quote",
         "is_buy",
         "is_close",
-        "is_contract",
         "level",
         "market",
         "price",
@@ -106,8 +104,7 @@ class DeskOrder:
         self.is_close = direction in ("closebuy", "closesell")
         self.price = price
         self.market = market
-        self.is_contract = self.detail.is_contract
-        self.in_quote = market and self.is_buy and not self.is_contract
+        self.in_quote = market and self.is_buy and not self.detail.is_contract
         self.amount = amount
         self.deal = 0
         self.spent = 0
@@ -152,8 +149,11 @@ class DeskOrder:
             last: Whether the order is closed by it.
         """
         self.turnover += mul(price, quantity)
-        self.average = div(self.turnover, self.deal + quantity) if self.deal else price
-        self.deal += quantity
+        if self.deal:
+            self.deal += quantity
+            self.average = div(self.turnover, self.deal)
+        else:
+            self.deal, self.average = quantity, price
         if last:
             self.state = ORDER_STATE_CLOSED
 
@@ -177,7 +177,7 @@ class DeskOrder:
             Status=self.state,
             Symbol=detail.symbol,
         )
-        if self.is_contract:
+        if detail.is_contract:
             order["ContractType"] = detail.contract_type
         if self.age_ms is not None:
             order["Info"] = {"PriceAge": self.age_ms}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...constants import ORDER_STATE_CLOSED
 from ...structures import Account, Asset, Position
 from ..config.settings import ExchangeSettings, MarketDetail
 from ..nano import ONE, cut, div, mul, to_float
@@ -57,6 +58,7 @@ class SpotAccount:
     Attributes:
         wallets: The balances by currency; those that nothing has touched are absent.
         rate: ``SetRate``'s factor, in nano.
+        deals_at_once: Whether ``deal`` knows the fees: as a taker, less than all.
     """
 
     def __init__(self, settings: ExchangeSettings) -> None:
@@ -68,6 +70,8 @@ class SpotAccount:
         if settings.stocks:
             self.wallets[settings.base_currency] = Wallet(settings.stocks)
         self._nothing = Wallet()
+        self._fee_maker, self._fee_taker = settings.fee_maker, settings.fee_taker
+        self.deals_at_once = settings.fee_taker < ONE
         self._highest_fee = max(settings.fee_maker, settings.fee_taker)
 
     def wallet(self, currency: str) -> Wallet:
@@ -87,23 +91,56 @@ class SpotAccount:
         Raises:
             Refused: There is not enough.
         """
-        detail = order.detail
-        currency = detail.quote_currency if order.is_buy else detail.base_currency
-        needed = self._needed(order)
-        back = replaced.frozen if replaced is not None and replaced.is_buy == order.is_buy else 0
-        if self.wallets.get(currency, self._nothing).free + back < needed:
-            side = "buy" if order.is_buy else "sell"
-            raise Refused(insufficient(detail.symbol, side, *asked))
+        detail, is_buy, needed = order.detail, order.is_buy, order.amount
+        if is_buy and not order.in_quote:
+            cost = mul(order.price, needed)
+            needed = cost + mul(cost, self._highest_fee)
+        currency = detail.quote_currency if is_buy else detail.base_currency
+        wallet = self.wallets.get(currency)
+        free = wallet.free if wallet is not None else 0
+        if replaced is not None and replaced.is_buy == is_buy:
+            free += replaced.frozen
+        if free < needed:
+            raise Refused(insufficient(detail.symbol, "buy" if is_buy else "sell", *asked))
         if replaced is not None:
             self.release(replaced)
-        self.wallet(currency).freeze(needed)
+        if wallet is None:
+            wallet = self.wallet(currency)
+        wallet.free -= needed
+        wallet.frozen += needed
         order.frozen = needed
 
-    def _needed(self, order: DeskOrder) -> int:
-        if not order.is_buy or order.in_quote:
-            return order.amount
-        cost = mul(order.price, order.amount)
-        return cost + mul(cost, self._highest_fee)
+    def deal(self, order: DeskOrder, asked: tuple[float, float]) -> None:
+        """Fills a market order at the tick at which it is placed: in one step what ``reserve`` and then ``fill`` do, for prices above 0.
+
+        Raises:
+            Refused: There is not enough.
+        """
+        detail, wallets, amount = order.detail, self.wallets, order.amount
+        is_buy = order.is_buy
+        paid = wallets.get(detail.quote_currency if is_buy else detail.base_currency)
+        if paid is None or paid.free < amount:
+            raise Refused(insufficient(detail.symbol, "buy" if is_buy else "sell", *asked))
+        if is_buy:
+            price = order.birth.sell
+            quantity = amount * ONE // price * (ONE - self._fee_taker) // ONE
+            value = price * quantity // ONE
+            fee = mul(value, self._fee_taker)
+            order.spent = value + fee
+            paid.free -= value + fee
+            paid.commission += fee
+            (wallets.get(detail.base_currency) or self.wallet(detail.base_currency)).free += quantity
+        else:
+            price, quantity = order.birth.buy, amount
+            value = price * quantity // ONE
+            fee = mul(value, self._fee_taker)
+            paid.free -= quantity
+            quote = wallets.get(detail.quote_currency) or self.wallet(detail.quote_currency)
+            quote.free += value - fee
+            quote.commission += fee
+        order.fee, order.turnover = fee, value
+        order.deal, order.average = quantity, price
+        order.state = ORDER_STATE_CLOSED
 
     def release(self, order: DeskOrder) -> None:
         """Frees what an order holds frozen."""
@@ -115,21 +152,24 @@ class SpotAccount:
     def fill(self, order: DeskOrder, price: int, *, taker: bool, most: int | None = None) -> int:
         """Exchanges money and coins; the fee is always in quote currency."""
         detail = order.detail
-        rate = self.settings.fee_taker if taker else self.settings.fee_maker
-        quantity = order.remaining
-        before, frozen = quantity, order.frozen
+        rate = self._fee_taker if taker else self._fee_maker
+        frozen = order.frozen
         if order.in_quote:
-            quantity = mul(div(quantity, price), ONE - rate)
-        last = most is None or quantity <= most
-        if most is not None and not last:
-            quantity = cut(most, 10 ** (9 - min(detail.base_precision, 9)))
+            before = order.amount - order.spent
+            quantity = mul(div(before, price), ONE - rate)
+        else:
+            before = quantity = order.amount - order.deal
+        last = True
+        if most is not None and quantity > most:
+            last, quantity = False, cut(most, 10 ** (9 - min(detail.base_precision, 9)))
             if not quantity:
                 return 0
         value = price * quantity // ONE
         fee = mul(value, rate)
         order.frozen = 0
-        quote = self.wallets.get(detail.quote_currency) or self.wallet(detail.quote_currency)
-        base = self.wallets.get(detail.base_currency) or self.wallet(detail.base_currency)
+        wallets = self.wallets
+        quote = wallets.get(detail.quote_currency) or self.wallet(detail.quote_currency)
+        base = wallets.get(detail.base_currency) or self.wallet(detail.base_currency)
         if order.is_buy:
             quote.frozen -= frozen
             quote.free += frozen - value - fee

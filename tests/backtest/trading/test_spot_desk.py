@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fmzthreads.backtest.nano import nano
 from tests.helpers.price_market import Bench, spot_bench
 
 
@@ -113,6 +114,26 @@ def test_cancel_gives_the_frozen_part_back() -> None:
     for order_id in (1, 99, "1", None, [1]):
         assert not bench.desk.cancel(order_id)
     assert bench.rows.errors == ["order already cancelled or not found"] * 5
+
+
+def test_a_market_order_is_open_until_the_next_settlement() -> None:
+    bench = spot_bench(stocks=1)
+    bench.price(200)
+    assert bench.desk.place("BTC_USDT", "buy", -1, 100) == 1
+    assert bench.desk.has_open("BTC_USDT")
+    assert bench.desk.dealt_orders() == []
+    bench.price(300)
+    assert bench.desk.modify(1, "buy", 100, 1) is None
+    assert bench.rows.errors == [
+        "ERR_INVALID_ORDER(BTC_USDT, 100.000000, 1.000000)"
+    ]  # it was open, and was filled by this call
+    assert bench.main.consumed == 1
+    assert not bench.desk.has_open("BTC_USDT")
+    assert [order.average for order in bench.desk.dealt_orders()] == [nano(200.01)]
+    assert bench.desk.modify(1, "buy", 100, 1) is None
+    assert bench.rows.errors[1:] == ["order not found"]
+    assert bench.desk.place("BTC_USDT", "sell", -1, 0.5) == 2
+    assert not bench.desk.cancel(2)
 
 
 def test_an_unknown_order_is_none_and_an_error(bench: Bench) -> None:
