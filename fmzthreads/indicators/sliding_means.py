@@ -29,7 +29,7 @@ _append, _extend, _pop, _write = list.append, list.extend, list.pop, list.__seti
 
 
 class SlidingLine(IndicatorLine):
-    """The means of a window; the next window's differ from its first value on, so that it is told as any other list is."""
+    """The means of a window. Those of the next window differ from the first value on, so its origin says nothing, as with a plain list."""
 
     __slots__ = ()
 
@@ -83,7 +83,9 @@ class SlidingMeans:
         seen: What ``RECORD_CHANGES`` held when the bars were read.
     """
 
-    __slots__ = ("_begin", "_closes", "_given", "_history", "_last", "_paths", "_period", "_reach", "_shown", "seen")
+    __slots__ = (
+        "_begin", "_closes", "_given", "_history", "_last", "_none", "_paths", "_period", "_reach", "_shown", "seen",
+    )  # fmt: skip
 
     def __init__(self, period: int, history: BarHistory, first: int) -> None:
         self._period = period
@@ -93,6 +95,7 @@ class SlidingMeans:
         self._closes: list[Any] = []  # from the bar _begin on
         self._paths: list[_Path] = []  # the one that was met last comes first
         self._last = _NO_WINDOW
+        self._none = [None] * (period - 1)
         # Two lists that were given out, since as a rule a script holds one while it asks for the next, and what each of them shows.
         self._given: list[IndicatorLine] = []
         self._shown = [_NO_WINDOW, _NO_WINDOW]
@@ -140,31 +143,34 @@ class SlidingMeans:
                     _write(line, -1, mean)
                     return line
                 unused = number
-        if unused >= 0 and self._moves(shown[unused], window, given[unused]):
+        if unused >= 0:
             line = given[unused]
-            _append(line, mean)
-            line.written = len(line)
-        else:
-            line = SlidingLine([*self._means(window), mean], None, window.closed)
-            if unused < 0 and len(given) < len(shown):
+        else:  # the script holds both: the second one is left to it
+            line = SlidingLine((), None, 0)
+            if len(given) < len(shown):
                 given.append(line)
             else:
-                given[unused] = line
+                given[-1] = line
+            unused = len(given) - 1
+            shown[unused] = _NO_WINDOW
+        if not self._moves(shown[unused], window, line):
+            self._copies(window, line)
+        _append(line, mean)
+        line.written = len(line)
         shown[unused] = window
         return line
 
-    def _means(self, window: _Window) -> list[Any]:
-        """The means of a window."""
-        means = [*[None] * (self._period - 1), *window.own]
+    def _copies(self, window: _Window, line: list[Any]) -> None:
+        """Makes the means of a window in a list, whatever that holds."""
+        _write(line, slice(None), [*self._none, *window.own])
         if window.path is not None:
             begin = window.first - self._begin
-            means += window.path.means[begin + len(window.own) : begin + window.closed - self._period + 1]
-        return means
+            _extend(line, window.path.means[begin + len(window.own) : begin + window.closed - self._period + 1])
 
     def _moves(self, before: _Window, window: _Window, line: IndicatorLine) -> bool:
-        """Makes the means of a window from a list that shows those of an earlier one on the same path; False if it must be made anew.
+        """Makes the means of a window from a list that shows those of an earlier one on the same path.
 
-        The list's last value is that of a bar that was forming, and is taken out.
+        The list's last value, of a bar that was forming, is taken out. Returns False, and changes nothing, where the list is of no use.
         """
         path, period = window.path, self._period
         if path is None or path is not before.path or not before.first <= window.first:

@@ -36,7 +36,7 @@ def field(
     """Says more of a field of a ``ValueObject`` than its default.
 
     Args:
-        default: Its default; required when there is none.
+        default: Its default; without one, a value is required.
         factory: Makes the default, for each object a new one; None for ``default``.
         repr: Whether the object's ``repr`` shows it.
         eq: Whether it counts when two objects are compared.

@@ -37,7 +37,7 @@ _STYLES = re.compile(
     r"""=(?P<head>[\w$]+\(\(\)=>\{)\(function\(\)\{if\(!document\.getElementById\("\w+"\)\)\{var ([\w$]+)=document\.createElement\("style"\);"""
     r"""\2\.id="\w+",\2\.textContent=(?:'(?:[^'\\]++|\\.)*+'|`(?:[^`\\$]++|\\.)*+`),document\.head\.appendChild\(\2\)\}\}\)\(\)(?P<tail>\}\);)"""
 )
-"""The module with the style sheet of maps."""
+"""The module that holds the CSS of maps."""
 
 _TAIL = re.compile(r"return Plotly;\s*\}\)\);\s*\Z")
 
