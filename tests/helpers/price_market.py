@@ -115,13 +115,17 @@ class Bench:
         now_ms: The time; ``delay_ms`` is what a condition order's child costs.
     """
 
-    def __init__(self, settings: ExchangeSettings, *details: MarketDetail, spread: float = 0.01) -> None:
+    def __init__(
+        self, settings: ExchangeSettings, *details: MarketDetail, spread: float = 0.01, compat_fmz: bool = False
+    ) -> None:
         self.markets = {detail.symbol: PriceMarket(detail, nano(spread)) for detail in details}
         self.main = next(iter(self.markets.values()))
         self.rows = Rows()
         self.now_ms = 0
         self.delay_ms = 200
-        self.desk = Desk(settings, self._market, self.rows, lambda: self.now_ms, delay=self._wait)
+        self.desk = Desk(
+            settings, self._market, self.rows, lambda: self.now_ms, delay=self._wait, compat_fmz=compat_fmz
+        )
 
     def _market(self, symbol: str) -> MarketView:
         return self.markets[symbol]
@@ -149,6 +153,7 @@ def spot_bench(
     digits: tuple[int, int] = (2, 5),
     partial: PartialFills | None = None,
     max_price_age_ms: int | None = None,
+    compat_fmz: bool = False,
 ) -> Bench:
     """A spot exchange with BTC_USDT; ``digits`` are those of prices and amounts."""
     settings = ExchangeSettings(
@@ -168,7 +173,7 @@ def spot_bench(
         base_precision=digits[1],
         price_tick=nano(0.01),
     )
-    return Bench(settings, detail)
+    return Bench(settings, detail, compat_fmz=compat_fmz)
 
 
 def futures_bench(
@@ -188,6 +193,7 @@ def futures_bench(
     liquidation_fee: float = 0,
     max_price_age_ms: int | None = None,
     symbols: tuple[str, ...] = ("BTC",),
+    compat_fmz: bool = False,
 ) -> Bench:
     """A futures exchange with ``BTC_USDT.swap``, or with ``BTC_USD.swap`` margined in coins (contracts of 100 USD)."""
     quote = "USD" if coin else "USDT"
@@ -222,4 +228,4 @@ def futures_bench(
         )
         for base in symbols
     ]
-    return Bench(settings, *details, spread=spread)
+    return Bench(settings, *details, spread=spread, compat_fmz=compat_fmz)

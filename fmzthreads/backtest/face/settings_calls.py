@@ -92,7 +92,9 @@ class SettingsCalls(ExchangeBase):
         return self._contract if self._contract_set else ""
 
     def SetDirection(self, direction: str) -> bool:
-        """Sets what ``Buy`` and ``Sell`` do on a futures exchange: ``buy``, ``sell``, ``closebuy``, ``closesell``; another text closes a long, as on FMZ.
+        """Sets what ``Buy`` and ``Sell`` do on a futures exchange: ``buy``, ``sell``, ``closebuy``, ``closesell``.
+
+        Orders of another text are refused; with ``compat: fmz`` they close a long.
 
         Raises:
             InputError: It is not text.

@@ -45,7 +45,7 @@ class Desk(SettlingDesk):
 
         Raises:
             EOFError: The data have ended.
-            InputError: The condition or the amount is not valid.
+            InputError: The condition, the side or the amount is not valid.
             NoData: There is no such symbol.
         """
         self.settle()
@@ -54,6 +54,7 @@ class Desk(SettlingDesk):
             return None
         finite("amount", amount)
         view = self._market(symbol)
+        self._check_side(view, side)
         view.current()  # the end of the data is raised before an id is taken
         view.consume()
         order = ConditionOrder(self.take_id(), view)
@@ -97,8 +98,14 @@ class Desk(SettlingDesk):
         if terms is None:
             return None
         finite("amount", amount)
+        self._check_side(order.view, side)
         self._set_condition(order, side, order.amount if amount == -1 else amount, terms, condition, message)
         return order.id
+
+    def _check_side(self, view: MarketView, side: str) -> None:
+        wrong = self._wrong_side(view, side)
+        if wrong is not None:
+            raise InputError(wrong)
 
     def cancel_condition(self, order_id: object, message: str = "") -> bool:
         """Cancels a live condition order; False and an error row when there is no such live one."""

@@ -105,7 +105,7 @@ class MarginAccount:
         return found
 
     def direction(self, side: str) -> Direction:
-        """``*_today`` is as without it; an unknown side closes a long position."""
+        """``*_today`` is as without it; an unknown side (``compat: fmz``) closes a long position."""
         return _DIRECTIONS.get(side, "closebuy")
 
     # orders

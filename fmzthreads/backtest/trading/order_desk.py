@@ -23,7 +23,7 @@ from .liquidation.settlement import LiquidationSettlement
 from .margin import MarginAccount, margin_currency_of
 from .market import MarketView, RowWriter
 from .open_orders import OpenOrders
-from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid
+from .orders import MARKET, NOT_FOUND, NOT_OPEN, DeskOrder, invalid, unknown_side
 from .price_age import fill_age_ms, price_age_ms
 from .shared_volume import SharedVolume
 from .spot import SpotAccount
@@ -118,7 +118,8 @@ class SettlingDesk:
             series_of: Returns the bars of a funding or index symbol over the whole backtest; None for no funding.
             side_market: Returns the ticks of a mark price series; needed only where a market names one.
             compat_fmz: Whether a triggered condition order places its order before the orders that were filled up to then are settled, as FMZ's
-                engine does: a stop then finds no position when its entry is filled in the same settlement. A funding series that no market names must exist then.
+                engine does: a stop then finds no position when its entry is filled in the same settlement. A funding series that no market names must exist then,
+                and an order with an unknown side sells.
             recorded_orders: Makes the open orders of a symbol whose books are recorded; None where ticks are made from bars.
         """
         self.settings = settings
@@ -253,6 +254,10 @@ class SettlingDesk:
         market = price == MARKET
         if not (market or isfinite(price)) or not isfinite(amount):
             raise Refused(invalid(traded.symbol, price, amount))
+        if side not in ("buy", "sell"):
+            wrong = self._wrong_side(traded.view, side)
+            if wrong is not None:
+                raise Refused(wrong)
         direction = self.ledger.direction(side)
         rate = self.ledger.rate
         asked_price, asked_amount = price, amount
@@ -272,6 +277,9 @@ class SettlingDesk:
         """The account, where a market order is filled at the tick at which it is placed, as a whole and without a look at how old that is."""
         whole = self._recorded_orders is None and self.settings.partial_fills is None and self._most_age_ms is None
         return self.ledger if whole and isinstance(self.ledger, SpotAccount) and self.ledger.deals_at_once else None
+
+    def _wrong_side(self, view: MarketView, side: str) -> str | None:
+        return None if self._compat_fmz else unknown_side(view.detail, side)
 
     def _open_orders(self, view: MarketView) -> OpenOrders:
         if self._recorded_orders is not None:

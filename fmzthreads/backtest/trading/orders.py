@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from ...constants import ORDER_STATE_CLOSED, ORDER_STATE_PENDING
+from ...errors import short_repr
 from ...structures import Order
 from ..config.settings import MarketDetail
 from ..nano import ONE, div, mul, to_float
 from .market import MarketView, Tick
 
-__all__ = ["MARKET", "NOT_FOUND", "NOT_OPEN", "DeskOrder", "Direction", "insufficient", "invalid"]
+__all__ = ["MARKET", "NOT_FOUND", "NOT_OPEN", "DeskOrder", "Direction", "insufficient", "invalid", "unknown_side"]
 
 MARKET = -1
 """The price of a market order, as strategies give it."""
@@ -19,6 +20,20 @@ NOT_FOUND = "order not found"
 NOT_OPEN = "order already cancelled or not found"
 
 Direction = Literal["buy", "sell", "closebuy", "closesell"]
+
+_SPOT_SIDES = frozenset({"buy", "sell", "closebuy", "closebuy_today"})
+_CONTRACT_SIDES = _SPOT_SIDES | {"closesell", "closesell_today"}
+
+
+def unknown_side(detail: MarketDetail, side: str) -> str | None:
+    """What is wrong with the side of an order; None when a market knows it.
+
+    FMZ's engine sells whatever it does not know: ``BUY``, and on a spot pair ``closesell``, which closes a short position by buying.
+    """
+    if side in (_CONTRACT_SIDES if detail.is_contract else _SPOT_SIDES):
+        return None
+    valid = "buy, sell, closebuy, closesell" if detail.is_contract else "buy, sell"
+    return f"unknown side {short_repr(side)} of an order of {detail.symbol}; valid: {valid}"
 
 
 def invalid(symbol: str, price: float, amount: float) -> str:

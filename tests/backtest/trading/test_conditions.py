@@ -108,6 +108,17 @@ def test_what_triggers(side: str, kind: int, prices: list[float], order_price: f
     assert [o.Id for o in bench.desk.condition_history()] == [1]
 
 
+def test_an_unknown_side_is_refused_before_an_id_is_taken() -> None:
+    bench = long_bench()
+    with pytest.raises(InputError, match="unknown side 'closeBuy'"):
+        put(bench, "closeBuy", ConditionType=SL, SlTriggerPrice=1500, SlOrderPrice=-1)
+    number = put(bench, ConditionType=SL, SlTriggerPrice=1500, SlOrderPrice=-1)
+    assert number == 2
+    with pytest.raises(InputError, match="unknown side"):
+        bench.desk.modify_condition(number, "close", 1, {"ConditionType": SL, "SlTriggerPrice": 1500})
+    assert [order.Type for order in bench.desk.condition_orders()] == [1]
+
+
 def test_generic_never_triggers() -> None:
     bench = long_bench()
     put(bench, ConditionType=GENERIC, TpTriggerPrice=1600, SlTriggerPrice=1600)

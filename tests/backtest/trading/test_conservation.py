@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import pytest
@@ -12,6 +13,7 @@ from fmzthreads.backtest.nano import ONE, nano
 from fmzthreads.backtest.trading.margin import MarginAccount
 from fmzthreads.backtest.trading.orders import DeskOrder
 from fmzthreads.backtest.trading.spot import SpotAccount
+from fmzthreads.errors import InputError
 from tests.backtest.trading.test_funding import funded
 from tests.helpers.price_market import Bench, futures_bench, spot_bench
 
@@ -72,7 +74,9 @@ def run(bench: Bench, step: tuple[Any, ...]) -> None:
     elif name == "condition":
         side, kind, take, stop, amount = args
         terms = {"ConditionType": kind, "TpTriggerPrice": take, "TpOrderPrice": -1, "SlTriggerPrice": stop}
-        desk.place_condition(symbol, side, amount, terms | {"SlOrderPrice": stop})
+        refused = pytest.raises(InputError) if side == "closesell" and "." not in symbol else nullcontext()
+        with refused:
+            desk.place_condition(symbol, side, amount, terms | {"SlOrderPrice": stop})
     elif name == "level":
         desk.set_level(symbol, args[0])
     else:

@@ -181,8 +181,21 @@ def test_the_level_is_kept_while_there_is_a_position_and_by_open_orders() -> Non
     assert opened(bench, 1)["Margin"] == pytest.approx(1400.1 / 20)
 
 
-def test_an_unknown_direction_closes_long_and_today_is_as_without() -> None:
+def test_an_unknown_direction_is_refused() -> None:
     bench = futures_bench()
+    bench.price(1600)
+    opened(bench, 3)
+    for side in ("BUY", "long", "", "buy "):
+        assert bench.desk.place(SWAP, side, -1, 1) is None
+    assert bench.rows.errors[0] == (
+        "unknown side 'BUY' of an order of BTC_USDT.swap; valid: buy, sell, closebuy, closesell"
+    )
+    assert len(bench.rows.errors) == 4
+    assert [(p.Type, p.Amount) for p in bench.desk.positions() or []] == [(0, 3)]
+
+
+def test_with_compat_fmz_an_unknown_direction_closes_long_and_today_is_as_without() -> None:
+    bench = futures_bench(compat_fmz=True)
     bench.price(1600)
     opened(bench, 3)
     opened(bench, 1, "sell")

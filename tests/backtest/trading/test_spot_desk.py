@@ -80,8 +80,19 @@ def test_refusals(bench: Bench, price: float, amount: float, text: str | None) -
     assert bench.rows.orders == []
 
 
-def test_other_sides_sell_with_the_offset_of_a_close() -> None:
+def test_unknown_sides_are_refused_and_closebuy_sells() -> None:
     bench = spot_bench(stocks=2)
+    bench.price(200)
+    for side in ("BUY", "closesell", "foo"):
+        assert bench.desk.place("BTC_USDT", side, -1, 1) is None
+    assert bench.rows.errors[0] == "unknown side 'BUY' of an order of BTC_USDT; valid: buy, sell"
+    assert bench.desk.account("BTC_USDT").Stocks == 2
+    bench.desk.place("BTC_USDT", "closebuy", -1, 1)
+    assert [(o.Type, o.Offset) for o in bench.desk.history()] == [(1, 1)]
+
+
+def test_with_compat_fmz_other_sides_sell_with_the_offset_of_a_close() -> None:
+    bench = spot_bench(stocks=2, compat_fmz=True)
     bench.price(200)
     bench.desk.place("BTC_USDT", "closebuy", -1, 1)
     bench.desk.place("BTC_USDT", "foo", -1, 1)
