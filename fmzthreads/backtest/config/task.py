@@ -148,7 +148,7 @@ def settings_of(
     if end <= start:
         raise InputError(f"{where}: the end {task.get('end')!r} is not after the start {task.get('start')!r}")
     rows = _exchange_rows(task, where)
-    real_ticks = str(task.get("mode", options.get("Mode", "0"))).strip() == "1"
+    real_ticks = _is_recorded(task.get("mode", options.get("Mode")), where)
     period = _milliseconds(options, "Period", where) or period_ms(task.get("period") or "1h", f"{where}: period")
     base = _base_period(task, options, rows, period, facts, real_ticks=real_ticks, where=where)
     snapshot = _milliseconds(options, "SnapshotPeriod", where)
@@ -221,6 +221,14 @@ def _object(task: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InputError(f"{where}: {key} is {short_repr(value)}, expected an object")
     return value
+
+
+def _is_recorded(mode: Any, where: str) -> bool:
+    """Whether ``mode`` asks for recorded order books (1) in place of bars (0, or nothing)."""
+    text = "0" if mode is None else str(mode).strip() or "0"
+    if text not in ("0", "1"):
+        raise InputError(f"{where}: mode is {short_repr(mode)}, expected 0 (bars) or 1 (recorded order books)")
+    return text == "1"
 
 
 def _moment(

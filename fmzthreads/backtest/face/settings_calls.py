@@ -166,7 +166,9 @@ class SettingsCalls(ExchangeBase):
             InputError: The arguments do not fit; ``dual`` while there is a position or an open order.
         """
         if command == "currency":
-            return self.SetCurrency(*args)
+            if len(args) != 1:
+                raise InputError(f"IO('currency') takes a pair such as 'BTC_USDT', got {short_repr(args)}")
+            return self.SetCurrency(args[0])
         if command == "dual":
             with self._lock:
                 return self._desk.set_dual(bool(args[0]) if args else True)

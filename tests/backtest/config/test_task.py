@@ -140,6 +140,8 @@ def test_real_ticks_and_choices() -> None:
         ({"options": {"NetDely": 1}}, "unknown key 'NetDely'; did you mean 'NetDelay'"),
         ({"options": [1]}, "options is .*expected an object"),
         ({"compat": "okx"}, "compat is 'okx', expected fmz"),
+        ({"mode": 2}, r"mode is 2, expected 0 \(bars\) or 1 \(recorded order books\)"),
+        ({"options": {"Mode": "tick"}}, "mode is 'tick', expected 0"),
         ({"exchanges": [{"eid": "A", "raw": {"BasePeriod": 1}}, {"eid": "B", "raw": {"BasePeriod": 2}}]}, "expected one for all"),
     ],
 )  # fmt: skip

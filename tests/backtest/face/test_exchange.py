@@ -221,6 +221,9 @@ def test_another_pair_becomes_current() -> None:
     assert (exchange.GetTicker() or {})["Symbol"] == "BTC_USDT"
     with pytest.raises(InputError):
         exchange.SetCurrency("ETH")
+    for args in ((), ("BTC_USDT", "swap")):
+        with pytest.raises(InputError, match=r"IO\('currency'\) takes a pair such as 'BTC_USDT', got"):
+            exchange.IO("currency", *args)
 
 
 def test_a_symbol_that_there_is_not() -> None:
