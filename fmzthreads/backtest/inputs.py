@@ -15,7 +15,7 @@ from ..strategy.program.reading import read_source
 from ..strategy.program.source import Source
 from ..strategy.program.templates import Template, read_templates
 from ..structures.value_objects import ValueObject, evolve, field
-from .config.beyond import LATENCY_KEYS, latency_warnings
+from .config.beyond import LATENCY_KEYS
 from .config.settings import BacktestSettings, ExchangeSettings
 from .config.task import header_task, ignored_keys, read_config, settings_of, unknown_keys
 from .config.times import zone_of
@@ -150,7 +150,6 @@ class ReadyBacktest(ValueObject, kw_only=True):
         )
         warnings = [f"{key} of the header has no effect; it says how FMZ's page was set" for key in ignored_keys(task)]
         warnings += unknown_key_warnings(_header_text(strategy))
-        warnings += latency_warnings(task, settings.exchanges)
         warnings += data_warnings(series, settings)
         return cls(
             strategy=strategy,

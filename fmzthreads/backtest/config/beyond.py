@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import InputError, UnknownName, nearest, short_repr
@@ -11,7 +11,7 @@ from ..nano import ONE, nano
 from .details import number
 from .settings import ExchangeSettings, Latency, PartialFills
 
-__all__ = ["LATENCY_KEYS", "latency_of", "latency_warnings", "partial_fills_of", "with_beyond"]
+__all__ = ["LATENCY_KEYS", "latency_of", "partial_fills_of", "with_beyond"]
 
 _MAX_PRICE_AGE_MS = 60_000
 LATENCY_KEYS = ("median", "p99", "samples")
@@ -75,20 +75,6 @@ def _venue_latency(exchange: ExchangeSettings, given: Any, where: str) -> Latenc
                 return latency_of(given[name], f"{where}: latency of {name}")
         return None
     return latency_of(given, f"{where}: latency")
-
-
-def latency_warnings(task: Mapping[str, Any], exchanges: Sequence[ExchangeSettings]) -> list[str]:
-    """Warnings of names under ``latency`` that are the label or the id of no exchange."""
-    options = task.get("options")
-    given = task.get("latency", options.get("latency") if isinstance(options, Mapping) else None)
-    if not isinstance(given, Mapping) or any(key in LATENCY_KEYS for key in given):
-        return []
-    known = {"*"} | {exchange.label for exchange in exchanges} | {exchange.eid for exchange in exchanges}
-    return [
-        f"the latency of {name!r} has no effect: no exchange has that label or id{nearest(str(name), sorted(filter(None, known)))}"
-        for name in given
-        if name not in known
-    ]
 
 
 def latency_of(given: Any, where: str) -> Latency:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from fmzthreads.backtest.config.beyond import latency_warnings
 from fmzthreads.backtest.config.details import detail_of
 from fmzthreads.backtest.config.settings import BacktestSettings, Latency, PartialFills
 from fmzthreads.backtest.config.task import header_task, settings_of
@@ -94,13 +93,3 @@ def test_a_contract_of_no_size_or_leverage_is_refused(key: str, value: object) -
     for nothing in (None, ""):
         found = detail_of({key: nothing}, "BTC_USDT.swap", "here")
         assert (found.volume_multiple, found.margin_level) == (ONE, 10 * ONE)
-
-
-def test_a_latency_of_no_exchange_is_named() -> None:
-    exchanges = settings("").exchanges
-    assert latency_warnings({"latency": {"Binanc": 5, "*": 9}}, exchanges) == [
-        "the latency of 'Binanc' has no effect: no exchange has that label or id; did you mean 'Binance'?"
-    ]
-    assert latency_warnings({"options": {"latency": {"Kraken": 5}}}, exchanges)
-    for fine in ({}, {"latency": 5}, {"latency": {"median": 3}}, {"latency": {"Binance": 1, "far": 2, "OKX": 3}}):
-        assert latency_warnings(fine, exchanges) == []
