@@ -101,3 +101,38 @@ def test_few_computations_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
         window = market.window(60, 300)
         assert bits(ta.MA(window, 20)) == bits(plain("MA", window, (20,)))
     assert sum(chunks) < 80 * 150  # of 300 bars each, if they were computed as a whole
+
+
+def test_a_window_may_be_followed_by_a_shorter_one_from_the_same_bar() -> None:
+    closes = [float(number * number) for number in range(9)]
+    means = SlidingMeans(2, Closes(closes), 1)  # type: ignore[arg-type]
+    assert means.line(1, 6, 7.0) == [None, 2.5, 6.5, 12.5, 20.5, 30.5, 21.5]
+    assert means.line(1, 4, 7.0) == [None, 2.5, 6.5, 12.5, 11.5]
+    assert means.line(1, 5, 8.0) == [None, 2.5, 6.5, 12.5, 20.5, 16.5]
+
+
+def test_a_dropped_list_is_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    market, ta = Market(random.Random(3), 1500), Indicators()
+    for _ in range(1200):
+        ta.MA(market.window(60, 300), 20)
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        method = getattr(SlidingMeans, name)
+        monkeypatch.setattr(SlidingMeans, name, lambda *args: calls.append(name) or method(*args))
+
+    for name in ("_final", "_copies", "_moves"):
+        counted(name)
+    line = None
+    for place in range(200):
+        window = market.window(0.1 if place % 2 else 60, 300)  # a bar after the other, each of them looked at twice
+        line = ta.MA(window, 20)  # the one before is held until here
+        assert bits(line) == bits(plain("MA", window, (20,)))
+    assert calls.count("_final") == 100
+    assert calls.count("_copies") < 100  # of 200
+    del line
+    calls.clear()
+    for place in range(40):
+        window = market.window(0 if place else 60, 300)
+        assert bits(ta.MA(window, 20)) == bits(plain("MA", window, (20,)))
+    assert calls.count("_moves") <= 2  # of a bar that has not changed, only the last value is written

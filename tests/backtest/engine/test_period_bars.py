@@ -180,6 +180,16 @@ def test_older_bars_stand_before_the_others() -> None:
     assert [r.Close for r in minutes.get(1000)] == [105, 90, 100]
 
 
+@pytest.mark.parametrize("period_ms", [MINUTE, 2 * MINUTE, 7000])
+def test_before_the_first_tick_there_are_no_bars(period_ms: int) -> None:
+    feed, bars = bars_of([(*BULL, 1), (*BULL, 2)], period_ms)
+    assert feed.number < 0
+    assert bars.count() == 0
+    assert list(bars.get(1000)) == []
+    look(feed, 61)
+    assert len(bars.get(1000)) == bars.count() == 1
+
+
 def test_joined_bars() -> None:
     series = series_of([(1, 3, 1, 2, 1), (2, 2, 0.5, 1, 2), (1, 9, 1, 9, 3)], start_ms=START, period_ms=900_000)
     assert joined(series, 1_800_000, 0) == [(START, 1, 3, 0.5, 1, 3, 0), (START + 1_800_000, 1, 9, 1, 9, 3, 0)]
