@@ -362,3 +362,25 @@ def test_a_close_beyond_the_range_counts_in_longer_bars() -> None:
     records = run.exchange.GetRecords(180)
     assert records is not None
     assert [(record.High, record.Low, record.Close) for record in records[:1]] == [(105, 99, 100)]
+
+
+def test_forming_bars_may_be_looked_at_in_any_order() -> None:
+    rows = [(100.0 + n, 103.0 + n, 98.0 + n, 101.0 + n, 2.0 + n) for n in range(12)]
+    feed, fives = bars_of(rows, 5 * MINUTE)
+    plain = PeriodBars(feed, 5 * MINUTE, 0)
+    held = []
+    for half in range(24):
+        look(feed, half * 30)
+        held.append((fives.get(2), values(plain.get(2))))
+        assert len(held[-1][0]) == len(held[-1][1])
+    for place in (23, 3, 8, 6, 12, 11, 19, 10, 5, 9, 1, *range(24)):
+        shown, expected = held[place]
+        assert list(fives.tips(shown.place[3])[0]) == expected[-1]
+    assert [values(shown) for shown, _ in held] == [expected for _, expected in held]
+
+
+def test_a_bar_is_final_ahead_of_its_end_only_where_all_of_its_base_bars_exist() -> None:
+    _, fives = bars_of([BULL] * 12, 5 * MINUTE)
+    assert fives.final_until(0, 100) == 2
+    assert fives.final_until(0, 1) == 1
+    assert fives.values("Close", 0, 2) == [105.0, 105.0]
