@@ -144,6 +144,14 @@ class _Means:
         line = sliding.line(first, closed, close)
         return line if token is RECORD_CHANGES[0] else None
 
+    def slide_again(self, first: int, closed: int, close: Any, token: object) -> list[Any] | None:
+        """As ``slide``, for the very window that was left to others last."""
+        sliding = self.sliding
+        if sliding is None or token is not sliding.seen:
+            return None
+        line = sliding.line(first, closed, close)
+        return line if token is RECORD_CHANGES[0] else None
+
     def mean(self, closed: int, tick: int, close: Any) -> Any:
         """The mean of the forming bar.
 
@@ -280,8 +288,15 @@ class GrowingMeans:
             known = self._others.pop((period, id(history)), None)
         if known is None or known.history is not history:
             known = _Means(period, history)
+        line: list[Any] | None = None
+        if (
+            known.asked == (first, closed) and known.steps[1] != first
+        ):  # the last window again: only its forming bar has moved
+            line = known.slide_again(first, closed, close, token)
+        if line is not None:
+            self._last[period] = known
+            return line
         beginning = _Beginning(history, first, token)
-        line: list[Any] | None
         if known.reaches(beginning, closed):
             *_, means, _, lines, _ = known.steps
             line = _given(lines, means, closed, known.mean(closed, tick, close))

@@ -64,13 +64,14 @@ class EvenBars(BaseBars):
 
     def get_at(self, number: int, cap: int) -> GrowingRecords:
         """Returns the bars up to a tick; see ``GrowingBars.get_at``."""
-        closed = self.bar_of(number)
+        closed = ((number >> 4) + self._missing) // self._each
+        if number < 0:
+            return window(self, 0, 0, 0, 0, [])
         if closed >= self._seen:
             self._seen = closed + 1
             self._first = max(self._first, closed + 1 - cap)
-        elif closed < 0:
-            return window(self, 0, 0, 0, 0, [])
-        return window(self, self._first, closed - self._first, number, 1, None)
+        first = self._first
+        return window(self, first, closed - first, number, 1, None)
 
     def starts(self) -> tuple[int, int]:
         """As in ``GrowingBars``."""
