@@ -73,13 +73,7 @@ class TickCursor:
         Raises:
             EOFError: The end was reached, or there is no further tick.
         """
-        time = self.time
-        now = time.now_ms
-        if now >= self._over_ms:
-            raise time.end()
-        if now >= self._until_ms:
-            self._look(now)
-        number = self.number
+        number = self._open_number()
         if not self.flags or self.flags & bit:
             if number == self.consumed:
                 number = self._jump()
@@ -93,18 +87,22 @@ class TickCursor:
 
     def deliver_current(self, bit: int) -> int:
         """As ``deliver``, for a call that takes the current tick in any case."""
+        number = self._open_number()
+        if number < 0:
+            number = self._jump()
+        self.flags |= bit
+        self.consumed = number
+        return number
+
+    def _open_number(self) -> int:
+        """The number of the current tick for a market call; -1 before the first one. Raises EOFError at the end."""
         time = self.time
         now = time.now_ms
         if now >= self._over_ms:
             raise time.end()
         if now >= self._until_ms:
             self._look(now)
-        number = self.number
-        if number < 0:
-            number = self._jump()
-        self.flags |= bit
-        self.consumed = number
-        return number
+        return self.number
 
     def consume(self) -> None:
         """Marks the current tick as delivered, as orders do."""
